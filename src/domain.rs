@@ -1,0 +1,15 @@
+//! Values and arithmetic: what the product speaks of, free of I/O, clocks, tokio and ratatui.
+//!
+//! Reading order: [`time`], [`record`] (one log event), [`chunk`] (a run of them), [`delivery`]
+//! (cycles, deployments, incidents), [`dora`] (the five metrics), [`stats`] (tests and intervals),
+//! [`pdca`] (Plan-Do-Check-Act), [`health`].
+
+pub mod time;
+
+pub mod chunk;
+pub mod delivery;
+pub mod dora;
+pub mod health;
+pub mod pdca;
+pub mod record;
+pub mod stats;

@@ -1,0 +1,1 @@
+//! A domain value as Markdown, text or JSON.

@@ -1,0 +1,1 @@
+//! Facts from outside: git history, the older tool's files.

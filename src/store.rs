@@ -1,0 +1,9 @@
+//! The two seams behind which everything is kept: [`chunks::ChunkStore`] under the
+//! [`engine::LogEngine`], and `metrics::MetricsStore`. The rest of the program sees the engine and
+//! the trait, never a driver.
+
+pub mod chunks;
+pub mod engine;
+pub mod error;
+pub mod metrics;
+pub mod sqlite;

@@ -1,0 +1,105 @@
+//! The seam under the log engine: a thin store of chunks. It puts chunks, lists the summaries of
+//! one bucket, reads chunks by key and looks up a request. Everything else is the engine's.
+//!
+//! A store needs nothing that Cassandra cannot give: every call reads a bounded partition.
+
+use async_trait::async_trait;
+
+use crate::domain::chunk::{Bucket, Chunk, ChunkKey, ChunkSummary, RequestEntry};
+use crate::domain::record::{Layer, OriginId, RequestId};
+use crate::domain::time::TimeRange;
+
+use super::error::{Backend, StoreError};
+
+/// Settings that all hosts on one store must agree on; kept in the store, set when it is created.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChunkSettings {
+    /// Width of a bucket; divides a day evenly.
+    pub bucket_minutes: u16,
+}
+
+impl Default for ChunkSettings {
+    fn default() -> Self {
+        Self { bucket_minutes: 10 }
+    }
+}
+
+/// What one frame becomes: its chunks, the request index rows of these, and how far its origin is
+/// stored once they are.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FrameChunks {
+    pub origin: OriginId,
+    /// Position from which the origin's next frame begins.
+    pub until: u64,
+    pub chunks: Vec<Chunk>,
+    pub requests: Vec<RequestEntry>,
+}
+
+/// Which end of a range is asked for first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Order {
+    NewestFirst,
+    OldestFirst,
+}
+
+/// How far a follower has read the arrivals of a store. Opaque; only compare for equality.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct ArrivalCursor(pub i64);
+
+/// Sizes and counts for the health view.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct ChunkStoreStats {
+    pub records: u64,
+    pub chunks: u64,
+    pub disk_bytes: u64,
+}
+
+#[async_trait]
+pub trait ChunkStore: Send + Sync + 'static {
+    fn backend(&self) -> Backend;
+
+    /// Where the store is, for messages: a path or an address.
+    fn address(&self) -> String;
+
+    fn settings(&self) -> ChunkSettings;
+
+    /// Stores frames: chunks, request rows, then each origin's watermark. Repeating a call changes
+    /// nothing. When it returns, the records are durable. On an error, none or some of the frames
+    /// are stored, each of them as a whole where the backend can, and the caller repeats the call.
+    async fn put(&self, frames: &[FrameChunks]) -> Result<(), StoreError>;
+
+    /// Position up to which an origin is stored: the greatest `until` that was put; `None` for an
+    /// origin never seen.
+    async fn watermark(&self, origin: OriginId) -> Result<Option<u64>, StoreError>;
+
+    /// Buckets of a layer that hold records and overlap `range`, in `order`, at most `limit`.
+    async fn buckets(
+        &self,
+        layer: Layer,
+        range: TimeRange,
+        order: Order,
+        limit: usize,
+    ) -> Result<Vec<Bucket>, StoreError>;
+
+    /// Summaries of one bucket, by descending `first_at`. Never reads records.
+    async fn summaries(&self, bucket: Bucket) -> Result<Vec<ChunkSummary>, StoreError>;
+
+    /// Chunks by key, in the order asked for; a key that is gone (expired) is left out.
+    async fn chunks(&self, keys: &[ChunkKey]) -> Result<Vec<Chunk>, StoreError>;
+
+    /// All index rows of a request, in any order.
+    async fn request(&self, id: &RequestId) -> Result<Vec<RequestEntry>, StoreError>;
+
+    /// The present end of the arrivals, from which a follower starts.
+    async fn arrivals_end(&self) -> Result<ArrivalCursor, StoreError>;
+
+    /// Summaries of chunks that became visible after `cursor`, whatever their time, each once, at
+    /// most `limit`, with the cursor to go on from.
+    async fn arrivals(
+        &self,
+        cursor: ArrivalCursor,
+        limit: usize,
+    ) -> Result<(Vec<ChunkSummary>, ArrivalCursor), StoreError>;
+
+    async fn stats(&self) -> Result<ChunkStoreStats, StoreError>;
+}

@@ -1,0 +1,2 @@
+//! The embedded stores: two SQLite files in the data directory, WAL, one writer connection and a
+//! pool of readers each. Migrations are in `migrations/sqlite`.
