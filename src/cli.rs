@@ -1,1 +1,122 @@
 //! The command line: one thin file per subcommand, which parses, calls a use case and prints.
+//!
+//! Exit codes: 0 done; 1 what was asked for failed or is unhealthy; 2 wrong usage or input (a
+//! query, a configuration key, a file, a format, a repository); 75 another process holds the lock.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::config::{self, ConfigError, Settings};
+use crate::service::{self, Stores};
+
+pub mod completions;
+pub mod config_command;
+pub mod man;
+pub mod output;
+
+/// A mistake in what the user wrote: exit code 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct UsageError(pub String);
+
+/// Another process holds what this one needs exclusively: exit code 75 (`EX_TEMPFAIL`).
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct BusyError(pub String);
+
+const EXAMPLES: &str = "\
+Examples:
+  atalaya                                   open the console on this machine's logs
+  atalaya logs 'level>=error since:1h'      errors of the last hour
+  atalaya trace req-42                      one request over all its logs
+  atalaya dora report --format markdown     the five DORA metrics of this repository
+  atalaya demo                              try every screen on made-up data
+
+With no configuration everything is kept in SQLite files in the data directory (`atalaya config path`).";
+
+/// A terminal observability console: DORA metrics, logs by request id, health and PDCA cycles.
+#[derive(Debug, Parser)]
+#[command(name = "atalaya", version, about, after_help = EXAMPLES, max_term_width = 100)]
+pub struct Invocation {
+    /// Configuration file, read after /etc/atalaya/config.toml and instead of the user's own.
+    #[arg(long, global = true, value_name = "FILE", env = "ATALAYA_CONFIG")]
+    pub config: Option<PathBuf>,
+
+    /// Where the embedded stores, checkpoints and the console's state are kept.
+    #[arg(long, global = true, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show, check or locate the configuration.
+    Config(config_command::Args),
+    /// Print a completion script for a shell.
+    Completions(completions::Args),
+    /// Print the manual page (roff).
+    Man(man::Args),
+}
+
+/// What every subcommand gets: the settings, and the stores when it asks for them.
+#[derive(Debug)]
+pub struct Context {
+    pub settings: Settings,
+}
+
+impl Context {
+    /// Opens the configured stores, creating embedded ones that do not exist yet.
+    pub async fn stores(&self) -> anyhow::Result<Stores> {
+        Ok(service::open_stores(&self.settings).await?)
+    }
+}
+
+/// Reads the arguments; help, version and usage errors are printed here.
+pub fn parse() -> Result<Invocation, ExitCode> {
+    Invocation::try_parse().map_err(|error| {
+        let code = if error.use_stderr() { 2 } else { 0 };
+        // A closed pipe while printing help is not worth a message.
+        let _ = error.print();
+        ExitCode::from(code)
+    })
+}
+
+pub async fn run(invocation: Invocation) -> anyhow::Result<ExitCode> {
+    match invocation.command {
+        // These work whatever the configuration says.
+        Some(Command::Completions(args)) => return completions::run(&args),
+        Some(Command::Man(args)) => return man::run(&args),
+        _ => {}
+    }
+    let request = config::Request { file: invocation.config, data_dir: invocation.data_dir };
+    if let Some(Command::Config(args)) = &invocation.command {
+        return config_command::run(args, &request).await;
+    }
+    let context = Context { settings: Settings::load(&request)? };
+    match invocation.command {
+        None | Some(Command::Config(_) | Command::Completions(_) | Command::Man(_)) => {
+            let _ = context;
+            Invocation::command().print_help()?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// Prints an error with its causes on standard error and chooses the exit code.
+pub fn report_error(error: &anyhow::Error) -> ExitCode {
+    if output::is_broken_pipe(error) {
+        return ExitCode::SUCCESS;
+    }
+    output::print_error(error);
+    if error.downcast_ref::<UsageError>().is_some() || error.downcast_ref::<ConfigError>().is_some() {
+        ExitCode::from(2)
+    } else if error.downcast_ref::<BusyError>().is_some() {
+        ExitCode::from(75)
+    } else {
+        ExitCode::FAILURE
+    }
+}

@@ -1,8 +1,114 @@
-//! Configuration: file, environment and flags, resolved once into [`Settings`].
+//! Configuration: files, environment and flags, resolved once into [`Settings`].
+//!
+//! Later layers win, value by value: built-in defaults, `/etc/atalaya/config.toml`, the user's
+//! file (or the one that `--config` names), `ATALAYA_…` variables, flags. Every layer is checked on
+//! its own, so that an error names the file, the line or the variable that holds the mistake.
+
+use std::path::{Path, PathBuf};
+
+use directories::ProjectDirs;
+
+mod file;
+mod layers;
+
+pub use file::{
+    ConsoleConfig, DoraConfig, FileConfig, IngestConfig, IngestFileConfig, PdcaConfig, TargetsConfig,
+    UserFormatConfig,
+};
+pub use layers::{Layer, Value};
+
+/// What a user wrote that cannot be used; always with the place and the remedy.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("cannot read the configuration {path}: {source}")]
+    Unreadable { path: PathBuf, source: std::io::Error },
+    #[error("{place}: {message}")]
+    Invalid { place: String, message: String },
+    #[error("no home directory is known for this user; name a place with --data-dir and --config")]
+    NoHome,
+}
+
+/// What the command line says about configuration.
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    /// `--config`: replaces the user's own file, and must exist.
+    pub file: Option<PathBuf>,
+    /// `--data-dir`.
+    pub data_dir: Option<PathBuf>,
+}
 
 /// Everything that was configured, checked and with defaults filled in.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Where the embedded stores, the checkpoint and the console's state are.
-    pub data_dir: std::path::PathBuf,
+    pub data_dir: PathBuf,
+    /// Where the user's themes are looked for (`<name>.toml`).
+    pub themes_dir: Option<PathBuf>,
+    pub console: ConsoleConfig,
+    pub ingest: IngestConfig,
+    pub dora: DoraConfig,
+    pub pdca: PdcaConfig,
+    /// Every value that is not a default, with the layer that it came from, for `config show`.
+    pub values: Vec<Value>,
+}
+
+impl Settings {
+    pub fn load(request: &Request) -> Result<Self, ConfigError> {
+        let project = ProjectDirs::from("", "", "atalaya");
+        let loaded = layers::load(&locations(request, project.as_ref()), std::env::vars())?;
+        let data_dir = match (&request.data_dir, loaded.config.data_dir, &project) {
+            (Some(flag), _, _) => flag.clone(),
+            (None, Some(configured), _) => configured,
+            (None, None, Some(project)) => project.data_dir().to_path_buf(),
+            (None, None, None) => return Err(ConfigError::NoHome),
+        };
+        Ok(Self {
+            data_dir,
+            themes_dir: project.as_ref().map(|project| project.config_dir().join("themes")),
+            console: loaded.config.console,
+            ingest: loaded.config.ingest,
+            dora: loaded.config.dora,
+            pdca: loaded.config.pdca,
+            values: loaded.values,
+        })
+    }
+
+    pub fn logs_database(&self) -> PathBuf {
+        self.data_dir.join("logs.db")
+    }
+
+    pub fn metrics_database(&self) -> PathBuf {
+        self.data_dir.join("metrics.db")
+    }
+
+    /// Checkpoints and the lock of the ingest.
+    pub fn ingest_state_dir(&self) -> PathBuf {
+        self.data_dir.join("ingest")
+    }
+}
+
+/// One file that may hold configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Location {
+    pub path: PathBuf,
+    /// Named by the user, so that its absence is an error.
+    pub required: bool,
+}
+
+/// The files that are read, in order; absent ones are passed over unless the user named them.
+pub fn locations(request: &Request, project: Option<&ProjectDirs>) -> Vec<Location> {
+    let system = Location { path: Path::new("/etc/atalaya/config.toml").to_path_buf(), required: false };
+    let own = match (&request.file, project) {
+        (Some(named), _) => Some(Location { path: named.clone(), required: true }),
+        (None, Some(project)) => {
+            Some(Location { path: project.config_dir().join("config.toml"), required: false })
+        }
+        (None, None) => None,
+    };
+    std::iter::once(system).chain(own).collect()
+}
+
+/// [`locations`] with this user's directories.
+pub fn user_locations(request: &Request) -> Vec<Location> {
+    locations(request, ProjectDirs::from("", "", "atalaya").as_ref())
 }

@@ -119,7 +119,12 @@ impl LogEngine {
     }
 
     /// Records round one record, regardless of any filter: `before` older ones, itself, `after` newer.
-    pub async fn context(&self, record: &Record, before: usize, after: usize) -> Result<Vec<Record>, StoreError> {
+    pub async fn context(
+        &self,
+        record: &Record,
+        before: usize,
+        after: usize,
+    ) -> Result<Vec<Record>, StoreError> {
         todo!("{record:?} {before} {after}")
     }
 

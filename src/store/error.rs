@@ -36,7 +36,9 @@ pub enum StoreError {
     NotWritable { backend: Backend, address: String, reason: String },
     #[error("a row of {table} does not fit its schema: {detail}")]
     Corrupt { table: &'static str, detail: String },
-    #[error("the schema at {address} is version {found}, this program knows up to {known}; use a newer atalaya")]
+    #[error(
+        "the schema at {address} is version {found}, this program knows up to {known}; use a newer atalaya"
+    )]
     NewerSchema { address: String, found: i64, known: i64 },
     #[error("{backend} refused the request")]
     Refused { backend: Backend, source: BoxError },

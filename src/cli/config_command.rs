@@ -1,0 +1,87 @@
+//! `atalaya config show|check|path`.
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+use crate::config::{self, Request, Settings};
+use crate::service;
+
+use super::output;
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  atalaya config path\n  atalaya config show\n  ATALAYA_CONSOLE__THEME=light atalaya config show\n  atalaya config check"
+)]
+pub struct Args {
+    #[command(subcommand)]
+    pub action: Action,
+}
+
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub enum Action {
+    /// Print every value that is in force, with the file or variable that it came from.
+    Show,
+    /// Read the configuration, open the stores, and say what works.
+    Check,
+    /// Print the files that are read and where data is kept.
+    Path,
+}
+
+pub async fn run(args: &Args, request: &Request) -> anyhow::Result<ExitCode> {
+    match args.action {
+        Action::Path => path(request),
+        Action::Show => show(&Settings::load(request)?),
+        Action::Check => check(&Settings::load(request)?).await,
+    }
+}
+
+fn path(request: &Request) -> anyhow::Result<ExitCode> {
+    let mut text = String::new();
+    for location in config::user_locations(request) {
+        let state = if location.path.exists() { "read" } else { "not there" };
+        writeln!(text, "configuration  {} ({state})", location.path.display())?;
+    }
+    // The paths help most when the configuration itself is broken.
+    match Settings::load(request) {
+        Ok(settings) => writeln!(text, "data           {}", settings.data_dir.display())?,
+        Err(error) => writeln!(text, "data           unknown: {error}")?,
+    }
+    output::print(&text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn show(settings: &Settings) -> anyhow::Result<ExitCode> {
+    let in_force = config::FileConfig {
+        data_dir: Some(settings.data_dir.clone()),
+        console: settings.console.clone(),
+        ingest: settings.ingest.clone(),
+        dora: settings.dora.clone(),
+        pdca: settings.pdca,
+    };
+    let mut text = toml::to_string(&in_force)?;
+    text.push('\n');
+    if settings.values.is_empty() {
+        text.push_str("# every value is a default\n");
+    }
+    for value in &settings.values {
+        writeln!(text, "# {} from {}", value.key, value.layer)?;
+    }
+    output::print(&text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn check(settings: &Settings) -> anyhow::Result<ExitCode> {
+    let mut text = String::from("ok    configuration\n");
+    let mut healthy = true;
+    for finding in service::check_stores(settings).await {
+        healthy &= finding.problem.is_none();
+        match finding.problem {
+            None => writeln!(text, "ok    {}", finding.what)?,
+            Some(problem) => writeln!(text, "FAIL  {}: {problem}", finding.what)?,
+        }
+    }
+    output::print(&text)?;
+    Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

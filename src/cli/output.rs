@@ -1,0 +1,29 @@
+//! How subcommands write: to locked streams, quietly when the reader has gone.
+
+use std::io::{self, Write};
+
+/// Whether the error is only that the reader of our output went away (`atalaya logs … | head`).
+pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<io::Error>())
+        .any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// `atalaya: what failed: because: because`.
+pub fn print_error(error: &anyhow::Error) {
+    let mut stderr = io::stderr().lock();
+    let text = format!("{error:#}");
+    for (index, line) in text.lines().enumerate() {
+        let prefix = if index == 0 { "atalaya: " } else { "" };
+        // Nowhere is left to say that standard error is closed.
+        let _ = writeln!(stderr, "{prefix}{line}");
+    }
+}
+
+/// Writes text to standard output.
+pub fn print(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    stdout.flush()
+}

@@ -1,0 +1,166 @@
+//! The shape of a configuration file. Every key is optional; an unknown one is an error.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// A whole file.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FileConfig {
+    /// Where the embedded stores, checkpoints and the console's state are kept.
+    pub data_dir: Option<PathBuf>,
+    pub console: ConsoleConfig,
+    pub ingest: IngestConfig,
+    pub dora: DoraConfig,
+    pub pdca: PdcaConfig,
+}
+
+/// `[console]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ConsoleConfig {
+    /// `dark`, `light`, `high-contrast`, `monochrome`, or a file of the user's themes directory.
+    pub theme: String,
+    pub mouse: bool,
+    /// Show times in UTC instead of the local zone.
+    pub utc: bool,
+    /// Action name to key, as `:help` and the help screen print them.
+    pub keys: BTreeMap<String, String>,
+}
+
+impl Default for ConsoleConfig {
+    fn default() -> Self {
+        Self { theme: "dark".to_owned(), mouse: false, utc: false, keys: BTreeMap::new() }
+    }
+}
+
+/// `[ingest]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct IngestConfig {
+    /// Read this machine's logs under /var/log when no `[[ingest.files]]` is given.
+    pub discover: bool,
+    /// Zone of stamps without one: an IANA name or `UTC`; absent means the host's.
+    pub timezone: Option<String>,
+    pub files: Vec<IngestFileConfig>,
+    /// Formats of the user's own, by name.
+    pub formats: BTreeMap<String, UserFormatConfig>,
+}
+
+impl Default for IngestConfig {
+    fn default() -> Self {
+        Self { discover: true, timezone: None, files: Vec::new(), formats: BTreeMap::new() }
+    }
+}
+
+/// `[[ingest.files]]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IngestFileConfig {
+    /// A path or a glob.
+    pub path: String,
+    /// A format's name; absent means detected from the first lines.
+    pub format: Option<String>,
+    /// What the records are called: `nginx/access`, `app/shop` …; absent means the format's own.
+    pub source: Option<String>,
+    /// `app` or `infra`; absent means the format's own.
+    pub layer: Option<String>,
+    /// Zone of stamps without one; absent means that of `[ingest]`.
+    pub timezone: Option<String>,
+}
+
+/// `[ingest.formats.NAME]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UserFormatConfig {
+    /// A regular expression with named groups: timestamp, level, logger, message, request_id,
+    /// user_id, session_id, duration_ms; any other group becomes metadata.
+    pub pattern: String,
+    /// strftime form of the timestamp; absent means guessed.
+    pub time_format: Option<String>,
+    pub source: Option<String>,
+    pub layer: Option<String>,
+}
+
+/// `[dora]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DoraConfig {
+    /// A git repository; absent means the one that the console is started in.
+    pub repository: Option<PathBuf>,
+    /// Tags that are deployments, as a glob; absent means tags that look like a version.
+    pub tags: Option<String>,
+    /// Merges into this branch are deployments instead.
+    pub branch: Option<String>,
+    /// The environment that counts.
+    pub environment: String,
+    /// `dora` or `iact`.
+    pub profile: String,
+    /// Named set of level limits: `dora-2021`, `dora-2023`, `dora-2024`, `iact-web`, `iact-script`.
+    pub thresholds: String,
+    /// An incident without a stated cause is linked to a deployment at most this much earlier.
+    pub incident_window_hours: u32,
+    pub targets: TargetsConfig,
+}
+
+impl Default for DoraConfig {
+    fn default() -> Self {
+        Self {
+            repository: None,
+            tags: None,
+            branch: None,
+            environment: "production".to_owned(),
+            profile: "dora".to_owned(),
+            thresholds: "dora-2023".to_owned(),
+            incident_window_hours: 24,
+            targets: TargetsConfig::default(),
+        }
+    }
+}
+
+/// `[dora.targets]`: what the team wants to reach. Defaults: the product plan's targets.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TargetsConfig {
+    pub deployments_per_week: f64,
+    pub lead_time_hours: f64,
+    /// 0 to 1.
+    pub change_failure_ratio: f64,
+    pub recovery_hours: f64,
+    /// 0 to 1.
+    pub rework_ratio: f64,
+}
+
+impl Default for TargetsConfig {
+    fn default() -> Self {
+        Self {
+            deployments_per_week: 1.0,
+            lead_time_hours: 48.0,
+            change_failure_ratio: 0.15,
+            recovery_hours: 4.0,
+            rework_ratio: 0.15,
+        }
+    }
+}
+
+/// `[pdca]`
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PdcaConfig {
+    /// Weighted score in percent from which APPLY is proposed.
+    pub apply_percent: f64,
+    /// Weighted score in percent down to which REVERT is proposed.
+    pub revert_percent: f64,
+    /// Weighted score in percent from which CONTINUE is proposed.
+    pub continue_percent: f64,
+    /// Whole days before the change that make the baseline.
+    pub baseline_days: u32,
+}
+
+impl Default for PdcaConfig {
+    fn default() -> Self {
+        Self { apply_percent: 15.0, revert_percent: -5.0, continue_percent: 5.0, baseline_days: 28 }
+    }
+}
