@@ -1,1 +1,50 @@
-fn main() {}
+//! The project's own commands: `cargo xtask test`, `bench`, `screenshots`, `deny`.
+//!
+//! Nothing is installed behind anyone's back: what is missing is named with the command that
+//! installs it. `.ci/run` does install, then calls `cargo xtask test`.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod bench;
+mod deny;
+mod screenshots;
+mod test;
+mod tools;
+
+/// Checks, measures and pictures of Atalaya.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask")]
+struct Invocation {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Format, clippy with warnings denied, and every test.
+    Test(test::Args),
+    /// Build in release and print the figures: parse, ingest, query, console.
+    Bench(bench::Args),
+    /// Run the demo in a real terminal and write what it shows to docs/ as SVG.
+    Screenshots,
+    /// Check licences, bans and sources of the dependency tree with cargo-deny, offline.
+    Deny,
+}
+
+fn main() -> ExitCode {
+    let outcome = match Invocation::parse().command {
+        Command::Test(args) => test::run(&args),
+        Command::Bench(args) => bench::run(&args),
+        Command::Screenshots => screenshots::run(),
+        Command::Deny => deny::run(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

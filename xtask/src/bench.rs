@@ -1,0 +1,28 @@
+//! `cargo xtask bench`: the figures of the specification's section 17, printed, never asserted.
+
+use crate::tools::{cargo, is_installed, step};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Which figures: parse, ingest, query, console; all of them when none is named.
+    which: Vec<String>,
+}
+
+const ALL: [&str; 4] = ["parse", "ingest", "query", "console"];
+/// Programs that read the same file in the same run, where they are installed.
+const PEERS: [&str; 2] = ["lnav", "goaccess"];
+
+pub fn run(args: &Args) -> anyhow::Result<()> {
+    let which: Vec<&str> =
+        if args.which.is_empty() { ALL.to_vec() } else { args.which.iter().map(String::as_str).collect() };
+    if which.contains(&"parse") {
+        for peer in PEERS.into_iter().filter(|peer| !is_installed(peer)) {
+            eprintln!("{peer} is not installed: its column stays empty (apt-get install -y {peer})");
+        }
+    }
+    step("build", cargo().args(["build", "--release", "--quiet"]))?;
+    for name in which {
+        step(name, cargo().args(["bench", "--quiet", "--bench", "figures", "--", name]))?;
+    }
+    Ok(())
+}
