@@ -1,2 +1,4 @@
 //! The embedded stores: two SQLite files in the data directory, WAL, one writer connection and a
 //! pool of readers each. Migrations are in `migrations/sqlite`.
+
+pub mod open;
