@@ -13,6 +13,7 @@ use crate::service::{self, Stores};
 
 pub mod completions;
 pub mod config_command;
+pub mod health;
 pub mod man;
 pub mod output;
 
@@ -54,6 +55,8 @@ pub struct Invocation {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Measure this host and ask every store; the exit code is the verdict.
+    Health(health::Args),
     /// Show, check or locate the configuration.
     Config(config_command::Args),
     /// Print a completion script for a shell.
@@ -98,6 +101,7 @@ pub async fn run(invocation: Invocation) -> anyhow::Result<ExitCode> {
     }
     let context = Context { settings: Settings::load(&request)? };
     match invocation.command {
+        Some(Command::Health(args)) => health::run(&args, &context).await,
         None | Some(Command::Config(_) | Command::Completions(_) | Command::Man(_)) => {
             let _ = context;
             Invocation::command().print_help()?;

@@ -1,5 +1,7 @@
 //! Use cases, one file each; the only code that joins the stores.
 
+pub mod health;
+
 use std::sync::Arc;
 
 use crate::config::Settings;

@@ -1,0 +1,105 @@
+//! Measures this host and asks every store a small question.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use sysinfo::{Disks, System};
+
+use crate::domain::health::{Disk, Health, Host, StoreHealth};
+use crate::domain::time::Timestamp;
+
+use super::Stores;
+
+/// One measurement. Never fails: what does not answer is in the result, with the reason.
+pub async fn measure(stores: &Stores, data_dir: &Path) -> Health {
+    let data_dir: PathBuf = data_dir.to_path_buf();
+    let measured = tokio::task::spawn_blocking(move || measure_host(&data_dir)).await;
+    let host = match measured {
+        Ok(Ok(host)) => Ok(host),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(lost) => Err(lost.to_string()),
+    };
+    let stores = vec![ask_logs(stores).await, ask_metrics(stores).await];
+    Health::new(Timestamp::now(), host, stores)
+}
+
+async fn ask_logs(stores: &Stores) -> StoreHealth {
+    let store = stores.logs.store();
+    let started = Instant::now();
+    let answer = store.stats().await;
+    let latency = started.elapsed();
+    let (records, disk_bytes, problem) = match answer {
+        Ok(stats) => (Some(stats.records), Some(stats.disk_bytes), None),
+        Err(error) => (None, None, Some(error.to_string())),
+    };
+    StoreHealth {
+        name: "logs",
+        backend: store.backend().to_string(),
+        address: store.address(),
+        latency,
+        records,
+        disk_bytes,
+        problem,
+    }
+}
+
+async fn ask_metrics(stores: &Stores) -> StoreHealth {
+    let store = &stores.metrics;
+    let started = Instant::now();
+    let answer = store.sources().await;
+    let latency = started.elapsed();
+    StoreHealth {
+        name: "metrics",
+        backend: store.backend().to_string(),
+        address: store.address(),
+        latency,
+        records: None,
+        disk_bytes: None,
+        problem: answer.err().map(|error| error.to_string()),
+    }
+}
+
+fn measure_host(data_dir: &Path) -> Result<Host, sysinfo::Error> {
+    let mut system = System::new()?;
+    system.refresh_memory();
+    let load = System::load_average()?;
+    let found = Disks::new_with_refreshed_list()?;
+    let mut disks: Vec<Disk> = Vec::new();
+    for disk in found.list() {
+        let mount = disk.mount_point().display().to_string();
+        // Bind mounts and overlays list one device many times; one line each is enough.
+        let twin = |known: &Disk| {
+            known.total_bytes == disk.total_space() && known.available_bytes == disk.available_space()
+        };
+        if disk.total_space() > 0 && !disks.iter().any(|known| known.mount == mount || twin(known)) {
+            disks.push(Disk {
+                mount,
+                total_bytes: disk.total_space(),
+                available_bytes: disk.available_space(),
+            });
+        }
+    }
+    disks.sort_by(|left, right| left.mount.cmp(&right.mount));
+    let data_mount = disks
+        .iter()
+        .filter(|disk| data_dir.starts_with(&disk.mount))
+        .max_by_key(|disk| disk.mount.len())
+        .map(|disk| disk.mount.clone());
+    Ok(Host {
+        name: host_name(),
+        uptime: Duration::from_secs(System::uptime()?),
+        cores: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        load: [load.one, load.five, load.fifteen],
+        memory_total_bytes: system.total_memory(),
+        memory_available_bytes: system.available_memory(),
+        swap_total_bytes: system.total_swap(),
+        swap_used_bytes: system.used_swap(),
+        disks,
+        data_mount,
+    })
+}
+
+/// This machine's name; `localhost` when it has none.
+pub fn host_name() -> String {
+    hostname::get().map_or_else(|_| "localhost".to_owned(), |name| name.to_string_lossy().into_owned())
+}
