@@ -3,8 +3,23 @@
 
 use std::borrow::Cow;
 
-use crate::domain::record::{Entry, Level};
+use crate::domain::record::{Layer, Level};
 use crate::domain::time::Timestamp;
+
+pub mod decoder;
+pub mod detect;
+pub mod registry;
+
+pub mod escape;
+pub mod level;
+pub mod time;
+pub mod trace;
+
+pub mod plain;
+
+pub use decoder::{Decoder, MAX_RECORD_BYTES, MAX_RECORD_LINES};
+pub use detect::{detect, detect_for};
+pub use registry::{all, by_name, names};
 
 /// What a line itself cannot say.
 #[derive(Clone, Debug)]
@@ -40,9 +55,80 @@ pub struct Parsed<'a> {
     pub session_id: Option<Cow<'a, str>>,
     pub duration_ms: Option<f64>,
     pub traceback: Option<Cow<'a, str>>,
-    /// Names in the order of the line; unique.
+    /// The stamp gives a time of day and no day: `timestamp` is the latest such instant up to the
+    /// reference, and the decoder moves it to the day that follows the record before.
+    pub day_missing: bool,
+    /// Names in the order of the line; unique (the decoder keeps the first of equal names).
     pub metadata: Vec<(Cow<'a, str>, Cow<'a, str>)>,
 }
+
+impl<'a> Parsed<'a> {
+    /// Adds a metadata pair, unless its value says nothing (`-` or empty).
+    pub fn put(&mut self, name: &'a str, value: &'a str) {
+        if !says_nothing(value) {
+            self.metadata.push((Cow::Borrowed(name), Cow::Borrowed(value)));
+        }
+    }
+
+    /// [`put`](Self::put) for names or values that had to be made.
+    pub fn put_cow(&mut self, name: impl Into<Cow<'a, str>>, value: impl Into<Cow<'a, str>>) {
+        let value = value.into();
+        if !says_nothing(&value) {
+            self.metadata.push((name.into(), value));
+        }
+    }
+
+    /// Takes the instant of a stamp, and its doubts as metadata.
+    pub fn set_time(&mut self, instant: time::Instant) {
+        self.timestamp = Some(instant.at);
+        self.day_missing = instant.day_missing;
+        if instant.ambiguous {
+            self.metadata.push((Cow::Borrowed(TIME_AMBIGUOUS_FIELD), Cow::Borrowed("true")));
+        }
+        if instant.year_guessed {
+            self.metadata.push((Cow::Borrowed(YEAR_GUESSED_FIELD), Cow::Borrowed("true")));
+        }
+    }
+
+    /// Takes a level word and keeps it as metadata `level` when it is not our own name for it.
+    /// A word that is no level leaves the level as it is, and is kept too.
+    pub fn set_level(&mut self, word: &'a str) {
+        let known = level::from_word(word);
+        if let Some(known) = known {
+            self.level = known;
+        }
+        if known.is_none_or(|known| known.name() != word) {
+            self.put("level", word);
+        }
+    }
+
+    /// Ready for the next record, with the capacity of the vector kept across lifetimes.
+    #[must_use]
+    pub fn recycle<'b>(self) -> Parsed<'b> {
+        let mut metadata = self.metadata;
+        metadata.clear();
+        // Collecting in place: the standard library reuses the allocation of the emptied vector.
+        Parsed { metadata: metadata.into_iter().filter_map(|_| None).collect(), ..Parsed::default() }
+    }
+}
+
+fn says_nothing(value: &str) -> bool {
+    value.is_empty() || value == "-"
+}
+
+/// Metadata name: the stamp fell into an hour that its zone has twice or not at all.
+pub const TIME_AMBIGUOUS_FIELD: &str = "time_ambiguous";
+/// Metadata name: the stamp has no year, and the nearest one is not the reference's own.
+pub const YEAR_GUESSED_FIELD: &str = "year_guessed";
+/// Metadata name: where the time of a record without a stamp comes from (`previous`, `arrival`),
+/// or `date` when only the day was completed.
+pub const TIME_SOURCE_FIELD: &str = "time_source";
+/// Metadata name: the text held bytes that are not UTF-8; see [`escape`].
+pub const ESCAPED_BYTES_FIELD: &str = "escaped_bytes";
+/// Metadata name: BLAKE3 (first 16 bytes, hex) of a whole over-long line.
+pub const LINE_HASH_FIELD: &str = "line_hash";
+/// Metadata name: a record over the size bounds, `begins` on its first part, `continues` on the rest.
+pub const SPLIT_FIELD: &str = "split";
 
 /// Why a text is not of a format; kept as `metadata.parse_error` of the record that it becomes.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -72,13 +158,40 @@ pub trait Format: Send + Sync + std::fmt::Debug {
     fn default_source(&self) -> &'static str;
 
     /// Application or infrastructure.
-    fn default_layer(&self) -> crate::domain::record::Layer;
+    fn default_layer(&self) -> Layer;
 
     /// What a physical line is, looked at without the lines before it.
     fn role(&self, line: &str) -> LineRole;
 
-    /// Reads one record: its first line and the continuing ones, joined by `\n`.
+    /// What a physical line is after `pending`, the text so far of the record before it (its
+    /// lines joined by `\n`). Formats whose pieces join by content decide here (Docker: the `log`
+    /// of the last line has no newline; CRI: its tag is `P`; Python: a traceback waits for its
+    /// last line). Look at the last line of `pending` only, or at bounded parts of it.
+    fn role_after(&self, pending: &str, line: &str) -> LineRole {
+        let _ = pending;
+        self.role(line)
+    }
+
+    /// Every line is a record: the decoder then neither asks for roles nor waits for a next line.
+    /// Blank lines are skipped.
+    fn single_line(&self) -> bool {
+        false
+    }
+
+    /// The decoder moves a stack trace in the message of several lines to `traceback`, unless
+    /// `parse` has set one. Say no where continuing lines are never a trace.
+    fn traces(&self) -> bool {
+        !self.single_line()
+    }
+
+    /// Reads one record: its first line and the continuing ones, joined by `\n`. `out` comes
+    /// cleared. After an error the content of `out` does not matter.
     fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch>;
+
+    /// Shorthand for the error of [`parse`](Self::parse).
+    fn mismatch(&self, reason: &'static str) -> FormatMismatch {
+        FormatMismatch { format: self.name(), reason }
+    }
 }
 
 /// One physical line, without its terminator, as the line cutter gives it.
@@ -111,55 +224,4 @@ pub struct DecodeCounts {
     pub joined: u64,
     pub skipped: u64,
     pub mismatched: u64,
-}
-
-/// Turns the lines of one file generation into entries.
-#[derive(Debug)]
-pub struct Decoder {
-    _private: (),
-}
-
-impl Decoder {
-    pub fn new(format: &'static dyn Format, hint: TimeHint) -> Self {
-        todo!("{format:?} {hint:?}")
-    }
-
-    /// Takes one line; gives finished entries to `sink`. The last record stays pending while the
-    /// next line might continue it.
-    pub fn line(&mut self, line: Line<'_>, sink: &mut dyn FnMut(Entry)) {
-        let _ = (line, sink);
-        todo!()
-    }
-
-    /// Finishes the pending record: the input ended, or was quiet for long enough.
-    pub fn finish(&mut self, sink: &mut dyn FnMut(Entry)) {
-        let _ = sink;
-        todo!()
-    }
-
-    /// Everything before this position is in emitted entries (or was skipped); a frame may end
-    /// here. `fallback` is returned when nothing is pending.
-    pub fn settled(&self, fallback: u64) -> u64 {
-        fallback
-    }
-
-    pub fn counts(&self) -> DecodeCounts {
-        DecodeCounts::default()
-    }
-}
-
-/// The format with this name.
-pub fn by_name(name: &str) -> Option<&'static dyn Format> {
-    let _ = name;
-    todo!()
-}
-
-/// All formats, in the order in which detection tries them.
-pub fn all() -> &'static [&'static dyn Format] {
-    todo!()
-}
-
-/// The format that reads most of these first lines; plain text when none does.
-pub fn detect(lines: &[&str]) -> &'static dyn Format {
-    todo!("{lines:?}")
 }
