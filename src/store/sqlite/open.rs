@@ -13,9 +13,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions};
 use sqlx::sqlite::SqliteSynchronous;
-use sqlx::{ConnectOptions as _, Connection as _, SqlStr, SqlSafeStr as _};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
+};
+use sqlx::{ConnectOptions as _, Connection as _, SqlSafeStr as _, SqlStr};
 
 use crate::store::error::{Backend, StoreError};
 
@@ -219,12 +221,18 @@ async fn user_version(connection: &mut SqliteConnection) -> Result<i64, sqlx::Er
     sqlx::query_scalar("PRAGMA user_version").fetch_one(connection).await
 }
 
-async fn check_owner(connection: &mut SqliteConnection, address: &str, schema: &Schema) -> Result<(), StoreError> {
+async fn check_owner(
+    connection: &mut SqliteConnection,
+    address: &str,
+    schema: &Schema,
+) -> Result<(), StoreError> {
     let failed = |error| store_error(error, address);
     let owner: i32 =
         sqlx::query_scalar("PRAGMA application_id").fetch_one(&mut *connection).await.map_err(failed)?;
-    let tables: i64 =
-        sqlx::query_scalar("SELECT count(*) FROM sqlite_schema").fetch_one(&mut *connection).await.map_err(failed)?;
+    let tables: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_schema")
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(failed)?;
     if owner != schema.application_id && (owner != 0 || tables != 0) {
         return Err(refused(format!(
             "{address} is a database of something else than atalaya's {}; name another file in the configuration",
@@ -241,7 +249,9 @@ async fn switch_to_wal(options: &SqliteConnectOptions) -> Result<(), sqlx::Error
     loop {
         match options.clone().journal_mode(SqliteJournalMode::Wal).connect().await {
             Ok(connection) => return connection.close().await,
-            Err(error) if is_busy(&error) && pause < Duration::from_secs(2) => tokio::time::sleep(pause).await,
+            Err(error) if is_busy(&error) && pause < Duration::from_secs(2) => {
+                tokio::time::sleep(pause).await
+            }
             Err(error) => return Err(error),
         }
         pause *= 2;
@@ -286,7 +296,9 @@ fn store_error(error: sqlx::Error, address: &str) -> StoreError {
                 Some(10) => unwritable("check the disk and its free space"),
                 Some(13) => unwritable("free some space"),
                 Some(14) => unwritable("check that the folder exists and may be written"),
-                Some(11 | 26) => StoreError::Corrupt { table: "the file", detail: format!("{address}: {cause}") },
+                Some(11 | 26) => {
+                    StoreError::Corrupt { table: "the file", detail: format!("{address}: {cause}") }
+                }
                 _ => StoreError::Refused { backend, source: sqlx::Error::Database(cause).into() },
             }
         }
@@ -364,7 +376,9 @@ mod tests {
         assert!(matches!(file.error(error), StoreError::NotWritable { .. }));
         let failed = file.write(|connection| {
             Box::pin(async move {
-                sqlx::raw_sql("INSERT INTO one VALUES (1); INSERT INTO one VALUES (1)").execute(connection).await
+                sqlx::raw_sql("INSERT INTO one VALUES (1); INSERT INTO one VALUES (1)")
+                    .execute(connection)
+                    .await
             })
         });
         assert!(failed.await.is_err());
