@@ -1,4 +1,5 @@
 //! The embedded stores: two SQLite files in the data directory, WAL, one writer connection and a
 //! pool of readers each. Migrations are in `migrations/sqlite`.
 
+pub mod metrics;
 pub mod open;

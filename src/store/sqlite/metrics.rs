@@ -230,7 +230,9 @@ impl MetricsStore for SqliteMetricsStore {
     }
 
     async fn recovery_durations(&self, range: TimeRange) -> Result<PhaseDurations, StoreError> {
-        questions::recovery_durations(self.file.readers(), range).await.map_err(|failure| self.failed(failure))
+        questions::recovery_durations(self.file.readers(), range)
+            .await
+            .map_err(|failure| self.failed(failure))
     }
 
     async fn deployments_per_team(&self, range: TimeRange) -> Result<Vec<TeamDeployments>, StoreError> {
@@ -251,8 +253,10 @@ impl MetricsStore for SqliteMetricsStore {
 
     async fn put_target(&self, target: &Target) -> Result<Written, StoreError> {
         let target = target.clone();
-        self.write(move |connection| Box::pin(async move { operation::put_target(connection, &target).await }))
-            .await
+        self.write(move |connection| {
+            Box::pin(async move { operation::put_target(connection, &target).await })
+        })
+        .await
     }
 
     async fn targets(&self) -> Result<Vec<Target>, StoreError> {

@@ -10,9 +10,9 @@ use crate::domain::time::{TimeRange, Timestamp};
 use crate::store::error::{Backend, StoreError};
 use crate::store::metrics::{DeliveryFilter, Written};
 
+use super::Failure;
 use super::phases::{make_cycle, refresh_cycle};
 use super::rows::{CommitRow, DeploymentRow, IncidentRow};
-use super::Failure;
 
 pub(super) async fn put_deployments(
     connection: &mut SqliteConnection,
@@ -105,7 +105,10 @@ async fn put_commits(connection: &mut SqliteConnection, deployment: &Deployment)
     Ok(())
 }
 
-async fn deployment_by_id(connection: &mut SqliteConnection, id: &str) -> Result<Option<Deployment>, Failure> {
+async fn deployment_by_id(
+    connection: &mut SqliteConnection,
+    id: &str,
+) -> Result<Option<Deployment>, Failure> {
     let row: Option<DeploymentRow> = sqlx::query_as("SELECT * FROM deployments WHERE id = ?")
         .bind(id)
         .fetch_optional(&mut *connection)
@@ -191,7 +194,10 @@ async fn put_incident(connection: &mut SqliteConnection, incident: &Incident) ->
 }
 
 /// The two reads are one snapshot: commits never belong to another state of their deployment.
-pub(super) async fn deployments(pool: &SqlitePool, filter: &DeliveryFilter) -> Result<Vec<Deployment>, Failure> {
+pub(super) async fn deployments(
+    pool: &SqlitePool,
+    filter: &DeliveryFilter,
+) -> Result<Vec<Deployment>, Failure> {
     let range = filter.range.unwrap_or(TimeRange::ALL);
     let mut snapshot = pool.begin().await?;
     let rows: Vec<DeploymentRow> = sqlx::query_as(
@@ -224,7 +230,10 @@ pub(super) async fn deployments(pool: &SqlitePool, filter: &DeliveryFilter) -> R
     join(rows, commits)
 }
 
-pub(super) async fn deployments_of_request(pool: &SqlitePool, id: &RequestId) -> Result<Vec<Deployment>, Failure> {
+pub(super) async fn deployments_of_request(
+    pool: &SqlitePool,
+    id: &RequestId,
+) -> Result<Vec<Deployment>, Failure> {
     let mut snapshot = pool.begin().await?;
     let rows: Vec<DeploymentRow> =
         sqlx::query_as("SELECT * FROM deployments WHERE request_id = ? ORDER BY finished_at, id")
@@ -274,7 +283,10 @@ pub(super) async fn incidents(pool: &SqlitePool, filter: &DeliveryFilter) -> Res
     Ok(rows.into_iter().map(IncidentRow::into_incident).collect())
 }
 
-pub(super) async fn incidents_of_request(pool: &SqlitePool, id: &RequestId) -> Result<Vec<Incident>, Failure> {
+pub(super) async fn incidents_of_request(
+    pool: &SqlitePool,
+    id: &RequestId,
+) -> Result<Vec<Incident>, Failure> {
     let rows: Vec<IncidentRow> =
         sqlx::query_as("SELECT * FROM incidents WHERE request_id = ? ORDER BY opened_at, id")
             .bind(id.as_str())

@@ -40,7 +40,10 @@ pub(super) async fn sources(pool: &SqlitePool) -> Result<Vec<SourceRun>, Failure
         .collect())
 }
 
-pub(super) async fn put_target(connection: &mut SqliteConnection, target: &Target) -> Result<Written, Failure> {
+pub(super) async fn put_target(
+    connection: &mut SqliteConnection,
+    target: &Target,
+) -> Result<Written, Failure> {
     let service = target.service.as_deref().unwrap_or_default();
     let team = target.team.as_deref().unwrap_or_default();
     let known: Option<f64> =

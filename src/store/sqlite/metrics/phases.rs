@@ -13,8 +13,8 @@ use crate::domain::time::Timestamp;
 use crate::store::error::StoreError;
 use crate::store::metrics::Written;
 
-use super::rows::{CycleRow, PhaseRow};
 use super::Failure;
+use super::rows::{CycleRow, PhaseRow};
 
 /// Phases grouped by attempt key, as one cycle has them.
 type Attempts = BTreeMap<(String, u32), PhaseRow>;

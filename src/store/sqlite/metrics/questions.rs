@@ -26,7 +26,10 @@ pub(super) async fn phase_durations(
     Ok(PhaseDurations { phases: phases.unsigned_abs(), mean_seconds })
 }
 
-pub(super) async fn recovery_durations(pool: &SqlitePool, range: TimeRange) -> Result<PhaseDurations, Failure> {
+pub(super) async fn recovery_durations(
+    pool: &SqlitePool,
+    range: TimeRange,
+) -> Result<PhaseDurations, Failure> {
     let (phases, mean_seconds): (i64, Option<f64>) = sqlx::query_as(
         "SELECT COUNT(*), AVG(duration_seconds) FROM dora_metrics
          WHERE phase_name = ? AND created_at >= ? AND created_at < ? AND decision = ?",
@@ -60,7 +63,10 @@ pub(super) async fn deployments_per_team(
         .collect())
 }
 
-pub(super) async fn testing_failures(pool: &SqlitePool, range: TimeRange) -> Result<TestingFailures, Failure> {
+pub(super) async fn testing_failures(
+    pool: &SqlitePool,
+    range: TimeRange,
+) -> Result<TestingFailures, Failure> {
     let (testing, no_go): (i64, i64) = sqlx::query_as(
         "SELECT COUNT(*), COUNT(CASE WHEN decision = ? THEN 1 END) FROM dora_metrics
          WHERE phase_name = ? AND created_at >= ? AND created_at < ?",
