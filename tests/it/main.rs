@@ -1,4 +1,7 @@
 //! Everything that needs more than one module, a real terminal, real files or a real server.
 
-mod metrics_store_sqlite;
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+mod cli_manners;
+mod layers;
 mod metrics_store_suite;
