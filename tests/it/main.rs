@@ -4,4 +4,5 @@
 
 mod cli_manners;
 mod layers;
+mod metrics_store_sqlite;
 mod metrics_store_suite;
