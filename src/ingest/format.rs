@@ -15,6 +15,13 @@ pub mod level;
 pub mod time;
 pub mod trace;
 
+pub mod apache_access;
+pub mod apache_error;
+pub mod nginx_access;
+pub mod nginx_error;
+pub mod traefik;
+mod web;
+
 pub mod plain;
 
 pub use decoder::{Decoder, MAX_RECORD_BYTES, MAX_RECORD_LINES};
@@ -194,7 +201,8 @@ pub trait Format: Send + Sync + std::fmt::Debug {
     }
 }
 
-/// One physical line, without its terminator, as the line cutter gives it.
+/// One physical line, without its final `\n`, as the line cutter gives it. A `\r` before that is
+/// left to the decoder, which drops it, like a byte order mark at position 0.
 #[derive(Clone, Copy, Debug)]
 pub struct Line<'a> {
     /// Offset of its first byte in the file generation.

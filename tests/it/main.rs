@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 mod cli_manners;
+mod golden;
+mod golden_web;
 mod layers;
 mod metrics_store_sqlite;
 mod metrics_store_suite;

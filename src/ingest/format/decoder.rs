@@ -16,6 +16,8 @@ pub const MAX_RECORD_LINES: usize = 500;
 /// A record of more bytes is split.
 pub const MAX_RECORD_BYTES: usize = 256 * 1024;
 
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
 /// Turns the lines of one file generation into entries.
 #[derive(Debug)]
 pub struct Decoder {
@@ -90,6 +92,7 @@ impl Decoder {
     pub fn line(&mut self, line: Line<'_>, sink: &mut dyn FnMut(Entry)) {
         self.counts.lines += 1;
         let bytes = line.bytes.strip_suffix(b"\r").unwrap_or(line.bytes);
+        let bytes = if line.position == 0 { bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes) } else { bytes };
         let bytes = if line.cut.is_some() { whole_characters(bytes) } else { bytes };
         let carried;
         let (text, escaped) = match escape::carry(bytes) {

@@ -1,10 +1,16 @@
 //! The table of built-in formats.
 
-use super::{Format, plain};
+use super::{Format, apache_access, apache_error, nginx_access, nginx_error, plain, traefik};
 
 /// In the order of detection: strict and particular formats first, text that anything fits last.
 /// Where two formats read the same number of lines, the earlier one is taken.
 static FORMATS: &[&dyn Format] = &[
+    &nginx_access::NginxAccess,
+    &apache_access::ApacheAccess,
+    &traefik::Traefik,
+    &nginx_error::NginxError,
+    &apache_error::ApacheError,
+    // Last: it reads everything.
     &plain::Plain,
 ];
 

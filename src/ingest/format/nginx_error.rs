@@ -1,0 +1,101 @@
+//! nginx error log: `2026/11/22 02:21:09 [error] pid#tid: *connection message, client: …`.
+//!
+//! The message stays whole; what nginx appends to it by name is copied to the metadata.
+
+use crate::domain::record::Layer;
+
+use super::{Format, FormatMismatch, LineRole, Parsed, TimeHint, time};
+
+#[derive(Clone, Copy, Debug)]
+pub struct NginxError;
+
+impl Format for NginxError {
+    fn name(&self) -> &'static str {
+        "nginx-error"
+    }
+
+    fn default_source(&self) -> &'static str {
+        "nginx/error"
+    }
+
+    fn default_layer(&self) -> Layer {
+        Layer::Infrastructure
+    }
+
+    /// Any line without a stamp continues: what FastCGI programs write is logged as it comes.
+    fn role(&self, line: &str) -> LineRole {
+        match line.as_bytes() {
+            [a, b, c, d, b'/', _, _, b'/', _, _, b' ', ..] if [a, b, c, d].iter().all(|byte| byte.is_ascii_digit()) => {
+                LineRole::Starts
+            }
+            bytes if bytes.trim_ascii().is_empty() => LineRole::Skip,
+            _ => LineRole::Continues,
+        }
+    }
+
+    fn traces(&self) -> bool {
+        false
+    }
+
+    fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
+        parse(text, hint, out).map_err(|reason| self.mismatch(reason))
+    }
+}
+
+/// What nginx appends, in its words and ours. Source: `ngx_http_log_error` in nginx.
+const APPENDED: [(&str, &str); 9] = [
+    (", client: ", "client"),
+    (", server: ", "server"),
+    (", request: ", "request"),
+    (", subrequest: ", "subrequest"),
+    (", upstream: ", "upstream"),
+    (", host: ", "http_host"),
+    (", referrer: ", "referrer"),
+    (", login: ", "login"),
+    (", request_id: ", "request_id"),
+];
+
+fn parse<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), &'static str> {
+    let cut = time::slashed(text, hint).ok_or("no time at the start")?;
+    let rest = cut.rest.strip_prefix(" [").ok_or("no level in brackets")?;
+    let (level, rest) = rest.split_once("] ").ok_or("no level in brackets")?;
+    let (process, rest) = rest.split_once(": ").ok_or("no process and thread")?;
+    let (pid, tid) = process.split_once('#').ok_or("no process and thread")?;
+    if !pid.bytes().chain(tid.bytes()).all(|byte| byte.is_ascii_digit()) {
+        return Err("no process and thread");
+    }
+    out.set_time(cut.instant);
+    out.set_level(level);
+    out.put("pid", pid);
+    out.put("tid", tid);
+    let mut message = rest;
+    if let Some((connection, after)) = rest.strip_prefix('*').and_then(|rest| rest.split_once(' '))
+        && !connection.is_empty()
+        && connection.bytes().all(|byte| byte.is_ascii_digit())
+    {
+        out.put("connection", connection);
+        message = after;
+    }
+    out.message = message.into();
+    put_appended(message, out);
+    Ok(())
+}
+
+fn put_appended<'a>(message: &'a str, out: &mut Parsed<'a>) {
+    // They stand at the end and in this order; the text before may hold anything.
+    let Some(start) = memchr::memmem::find(message.as_bytes(), b", client: ") else { return };
+    let tail = &message[start..];
+    for (head, name) in APPENDED {
+        let Some(at) = memchr::memmem::find(tail.as_bytes(), head.as_bytes()) else { continue };
+        let value = &tail[at + head.len()..];
+        let value = match value.strip_prefix('"') {
+            Some(quoted) => quoted.split_once('"').map_or(quoted, |(inside, _)| inside),
+            None => value.split_once(", ").map_or(value, |(before, _)| before),
+        };
+        if name == "request_id" {
+            out.request_id = Some(value.into());
+        } else {
+            out.put(name, value);
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! Golden files: input of third parties beside what their own parsers make of it.
+//!
+//! A [`Suite`] runs the decoder over a whole file and compares every expected field with ours
+//! through a mapping table. A field without a mapping fails the test, and so does a listed
+//! difference that does not occur: neither can rot unseen.
+
+#![allow(dead_code, reason = "each test module uses its part of this one")]
+
+use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::path::PathBuf;
+
+use atalaya::domain::record::{Entry, Level};
+use atalaya::domain::time::Timestamp;
+use atalaya::ingest::format::{DecodeCounts, Decoder, Format, Line, SourceZone, TimeHint, by_name};
+use serde_json::Value;
+
+/// Where a file of the test data is.
+pub fn data_path(path: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/data").join(path)
+}
+
+/// The bytes of a file of the test data, decompressed when it is `.gz` or `.bz2`.
+pub fn read(path: &str) -> Vec<u8> {
+    let full = data_path(path);
+    let raw = std::fs::read(&full).unwrap_or_else(|error| panic!("{}: {error}", full.display()));
+    let mut bytes = Vec::new();
+    match full.extension().and_then(|extension| extension.to_str()) {
+        Some("gz") => _ = flate2::read::MultiGzDecoder::new(raw.as_slice()).read_to_end(&mut bytes).unwrap(),
+        Some("bz2") => _ = bzip2::read::MultiBzDecoder::new(raw.as_slice()).read_to_end(&mut bytes).unwrap(),
+        _ => bytes = raw,
+    }
+    bytes
+}
+
+pub fn read_json(path: &str) -> Value {
+    serde_json::from_slice(&read(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+pub fn format(name: &str) -> &'static dyn Format {
+    by_name(name).unwrap_or_else(|| panic!("no format is called {name}"))
+}
+
+/// Stamps without a zone are UTC; those without a year are nearest to the reference.
+pub fn hint(reference: &str) -> TimeHint {
+    TimeHint { reference: instant(reference).unwrap(), zone: SourceZone::Utc }
+}
+
+/// The zone that the beats expectations assume.
+pub fn beats_hint() -> TimeHint {
+    TimeHint { zone: SourceZone::Fixed(chrono::FixedOffset::west_opt(7_200).unwrap()), ..hint("2022-01-13T00:00:00Z") }
+}
+
+/// What the decoder made of a whole file.
+#[derive(Debug)]
+pub struct Decoded {
+    pub entries: Vec<Entry>,
+    pub counts: DecodeCounts,
+}
+
+impl Decoded {
+    /// Entries that carry no parse error.
+    pub fn read(&self) -> usize {
+        self.entries.iter().filter(|entry| entry.metadata("parse_error").is_none()).count()
+    }
+}
+
+pub fn cut_lines(bytes: &[u8]) -> Vec<Line<'_>> {
+    let mut position = 0;
+    bytes
+        .split_inclusive(|&byte| byte == b'\n')
+        .map(|line| {
+            let next = position + line.len() as u64;
+            let cut = Line { position, next, bytes: line.strip_suffix(b"\n").unwrap_or(line), cut: None };
+            position = next;
+            cut
+        })
+        .collect()
+}
+
+/// Runs the decoder over all bytes, and checks what holds for every input: the counts add up and
+/// positions grow.
+pub fn decode(format: &'static dyn Format, bytes: &[u8], hint: TimeHint) -> Decoded {
+    let mut decoder = Decoder::new(format, hint);
+    let mut entries = Vec::new();
+    for line in cut_lines(bytes) {
+        decoder.line(line, &mut |entry| entries.push(entry));
+    }
+    decoder.finish(&mut |entry| entries.push(entry));
+    let counts = decoder.counts();
+    assert_eq!(counts.lines, counts.records + counts.joined + counts.skipped, "{counts:?}");
+    assert_eq!(counts.records, entries.len() as u64);
+    assert!(entries.is_sorted_by(|a, b| a.position < b.position));
+    Decoded { entries, counts }
+}
+
+/// Where one of ours stands that an expectation names.
+#[derive(Clone, Copy)]
+pub enum Ours {
+    /// The instant, compared to the milliseconds that the expectation has.
+    Time,
+    /// The level that the expected word means.
+    Level,
+    Message,
+    /// The message, then the traceback after a line feed: expectations that do not take them apart.
+    Text,
+    Traceback,
+    Logger,
+    RequestId,
+    UserId,
+    SessionId,
+    /// `duration_ms`, expected in nanoseconds.
+    DurationNs,
+    /// `duration_ms`, expected in seconds.
+    DurationSeconds,
+    Meta(&'static str),
+    /// Anything else that can be made from an entry.
+    Made(fn(&Entry) -> Option<String>),
+    /// Not ours to have; the reason stands beside it.
+    Left(&'static str),
+}
+
+/// A field that is different on purpose.
+pub struct Difference {
+    /// End of the input's path.
+    pub file: &'static str,
+    pub field: &'static str,
+    /// Index of the record in the file; `None` for all.
+    pub record: Option<usize>,
+    pub reason: &'static str,
+}
+
+pub type Mapping = &'static [(&'static str, Ours)];
+
+/// Fields of the beats expectations that say nothing of the line.
+const BEATS_LEFT: [&str; 12] = [
+    "event.category",
+    "event.kind",
+    "event.type",
+    "event.outcome",
+    "event.dataset",
+    "event.module",
+    "event.timezone",
+    "event.original",
+    "fileset.",
+    "input.type",
+    "service.type",
+    "tags",
+];
+
+/// Compares a beats module file with its `-expected.json`, positions included.
+pub fn beats(path: &str, format_name: &str, mapping: Mapping, differences: &[Difference]) {
+    let bytes = read(path);
+    let decoded = decode(format(format_name), &bytes, beats_hint());
+    let expected = read_json(&format!("{path}-expected.json"));
+    let expected = expected.as_array().unwrap();
+    // The harness upstream keeps the first 100 events only.
+    if expected.len() < 100 {
+        assert_eq!(decoded.entries.len(), expected.len(), "{path}: records; ours: {:#?}", decoded.entries);
+    } else {
+        assert!(decoded.entries.len() >= expected.len(), "{path}: {} records", decoded.entries.len());
+    }
+    let rows: Vec<BTreeMap<String, Value>> = expected
+        .iter()
+        .map(|event| {
+            let fields = event.as_object().unwrap().iter();
+            fields
+                .filter(|(name, _)| {
+                    !(BEATS_LEFT.iter().any(|left| name.starts_with(left))
+                        || name.contains(".geo.")
+                        || name.contains(".as.")
+                        || name.starts_with("related.")
+                        || name.as_str() == "log.flags"
+                        || (name.starts_with("user_agent.") && name.as_str() != "user_agent.original"))
+                })
+                .map(|(name, value)| (name.clone(), value.clone()))
+                .collect()
+        })
+        .collect();
+    compare(path, &decoded.entries, &rows, mapping, differences);
+}
+
+/// Compares entries with rows of expected fields, in order. `log.offset` is the position.
+pub fn compare(path: &str, entries: &[Entry], rows: &[BTreeMap<String, Value>], mapping: Mapping, differences: &[Difference]) {
+    let mut wrong = Vec::new();
+    let mut used = vec![false; differences.len()];
+    for (index, (entry, row)) in entries.iter().zip(rows).enumerate() {
+        for (name, want) in row {
+            if name == "log.offset" {
+                if want.as_u64() != Some(entry.position) {
+                    wrong.push(format!("record {index}: begins at {}, expected {want}", entry.position));
+                }
+                continue;
+            }
+            let Some((_, ours)) = mapping.iter().find(|(known, _)| known == name) else {
+                wrong.push(format!("record {index}: no mapping for {name} = {want}"));
+                continue;
+            };
+            let Err(difference) = agrees(entry, *ours, want) else { continue };
+            let listed = differences.iter().position(|listed| {
+                path.ends_with(listed.file) && listed.field == name && listed.record.is_none_or(|record| record == index)
+            });
+            match listed {
+                Some(listed) => used[listed] = true,
+                None => wrong.push(format!("record {index}: {name}: {difference}\n   in {entry:?}")),
+            }
+        }
+    }
+    for (difference, used) in differences.iter().zip(used) {
+        if path.ends_with(difference.file) && !used {
+            wrong.push(format!("{} does not differ ({})", difference.field, difference.reason));
+        }
+    }
+    assert!(wrong.is_empty(), "{path}:\n{}", wrong.join("\n"));
+}
+
+fn agrees(entry: &Entry, ours: Ours, want: &Value) -> Result<(), String> {
+    let got: Option<String> = match ours {
+        Ours::Left(_) => return Ok(()),
+        Ours::Time => {
+            let want = want.as_str().and_then(instant).ok_or_else(|| format!("no instant: {want}"))?;
+            return if entry.timestamp.micros().div_euclid(1_000) == want.micros().div_euclid(1_000) {
+                Ok(())
+            } else {
+                Err(format!("{} instead of {want}", entry.timestamp))
+            };
+        }
+        Ours::Level => {
+            let word = want.as_str().ok_or_else(|| format!("no word: {want}"))?;
+            let want = Level::from_word(word.trim_end_matches(|c: char| c.is_ascii_digit()));
+            return if want == Some(entry.level) { Ok(()) } else { Err(format!("{} for {word}", entry.level)) };
+        }
+        Ours::Message => Some(entry.message.to_string()),
+        Ours::Text => Some(match &entry.traceback {
+            Some(traceback) => format!("{}\n{traceback}", entry.message),
+            None => entry.message.to_string(),
+        }),
+        Ours::Traceback => entry.traceback.as_deref().map(str::to_owned),
+        Ours::Logger => entry.logger.as_deref().map(str::to_owned),
+        Ours::RequestId => entry.request_id.as_ref().map(|id| id.as_str().to_owned()),
+        Ours::UserId => entry.user_id.as_deref().map(str::to_owned),
+        Ours::SessionId => entry.session_id.as_deref().map(str::to_owned),
+        Ours::DurationNs => entry.duration_ms.map(|ms| (ms * 1e6).round().to_string()),
+        Ours::DurationSeconds => entry.duration_ms.map(|ms| (ms / 1e3).to_string()),
+        Ours::Meta(name) => entry.metadata(name).map(str::to_owned),
+        Ours::Made(make) => make(entry),
+    };
+    let want = match want {
+        Value::Null => None,
+        Value::String(text) if text.is_empty() || text == "-" => None,
+        Value::String(text) => Some(text.clone()),
+        Value::Array(items) => Some(items.iter().map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_owned)).collect::<Vec<_>>().join(",")),
+        other => Some(other.to_string()),
+    };
+    let same = match (&got, &want) {
+        (Some(got), Some(want)) => got == want || matches!((got.parse::<f64>(), want.parse::<f64>()), (Ok(a), Ok(b)) if (a - b).abs() <= 1e-9 * b.abs()),
+        (None, None) => true,
+        _ => false,
+    };
+    if same { Ok(()) } else { Err(format!("{got:?} instead of {want:?}")) }
+}
+
+/// An instant in the spellings of the expectations.
+pub fn instant(text: &str) -> Option<Timestamp> {
+    if let Ok(at) = chrono::DateTime::parse_from_rfc3339(text) {
+        return Some(at.into());
+    }
+    ["%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f"]
+        .iter()
+        .find_map(|spelling| chrono::NaiveDateTime::parse_from_str(text, spelling).ok())
+        .map(|at| at.and_utc().into())
+}
