@@ -1,0 +1,159 @@
+//! The DORA use cases: one report for screen, command line and API alike.
+
+use std::fmt;
+use std::time::Duration;
+
+use chrono_tz::Tz;
+
+use crate::config::DoraConfig;
+use crate::domain::delivery::{Deployment, Incident, PhaseRecord};
+use crate::domain::dora::trend::whole_weeks;
+use crate::domain::dora::{self, DoraReport, Facts, Profile, Rules, Scope, Sources, Targets, ThresholdSet};
+use crate::domain::time::{TimeRange, Timestamp};
+use crate::store::error::StoreError;
+use crate::store::metrics::{DeliveryFilter, MetricsStore, SourceRun};
+
+/// How far before the first range facts are read: an incident or a re-deploy may belong to a
+/// deployment of that time, and a commit to an earlier one.
+const REACH: Duration = Duration::from_hours(90 * 24);
+
+/// What to report on. The window ends with the "now" that the report is asked for at.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReportRequest {
+    pub window: Duration,
+    pub scope: Scope,
+    pub rules: Rules,
+}
+
+impl ReportRequest {
+    /// The last `days` days of everything in production, by the standard rules.
+    pub fn days(days: u32) -> Self {
+        Self {
+            window: Duration::from_hours(u64::from(days) * 24),
+            scope: Scope::default(),
+            rules: Rules::default(),
+        }
+    }
+
+    /// The same by what is configured; `profile` overrides the configured one.
+    pub fn configured(days: u32, config: &DoraConfig, profile: Option<Profile>, zone: Tz) -> Result<Self, UnknownWord> {
+        Ok(Self {
+            scope: Scope { environment: config.environment.clone(), ..Scope::default() },
+            rules: rules(config, profile, zone)?,
+            ..Self::days(days)
+        })
+    }
+}
+
+/// A word of the configuration or command line that names nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub struct UnknownWord {
+    pub what: &'static str,
+    pub word: String,
+    pub known: Vec<&'static str>,
+}
+
+impl fmt::Display for UnknownWord {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "`{}` is no {}; use one of {}", self.word, self.what, self.known.join(", "))
+    }
+}
+
+pub fn profile(word: &str) -> Result<Profile, UnknownWord> {
+    Profile::from_word(word).ok_or_else(|| UnknownWord {
+        what: "DORA profile",
+        word: word.to_owned(),
+        known: Profile::ALL.map(Profile::name).to_vec(),
+    })
+}
+
+pub fn thresholds(word: &str) -> Result<ThresholdSet, UnknownWord> {
+    ThresholdSet::from_word(word).ok_or_else(|| UnknownWord {
+        what: "set of level limits",
+        word: word.to_owned(),
+        known: ThresholdSet::ALL.map(ThresholdSet::name).to_vec(),
+    })
+}
+
+/// The configured rules. A profile of the older tool takes the older tool's limits, unless the
+/// configuration names a set other than the default one.
+pub fn rules(config: &DoraConfig, wanted: Option<Profile>, zone: Tz) -> Result<Rules, UnknownWord> {
+    let profile = match wanted {
+        Some(profile) => profile,
+        None => profile(&config.profile)?,
+    };
+    let configured = thresholds(&config.thresholds)?;
+    let chosen = if configured == ThresholdSet::default() { profile.default_thresholds() } else { configured };
+    Ok(Rules {
+        thresholds: chosen,
+        targets: Targets {
+            deployments_per_day: Some(config.targets.deployments_per_week / 7.0),
+            lead_time_hours: Some(config.targets.lead_time_hours),
+            failure_ratio: Some(config.targets.change_failure_ratio),
+            recovery_hours: Some(config.targets.recovery_hours),
+            rework_ratio: Some(config.targets.rework_ratio),
+        },
+        link_cap: Duration::from_hours(u64::from(config.incident_window_hours)),
+        zone,
+        ..Rules::of_profile(profile)
+    })
+}
+
+/// What a report was made from; kept so that another window or profile needs no further read.
+#[derive(Clone, Debug, Default)]
+pub struct Loaded {
+    pub deployments: Vec<Deployment>,
+    pub incidents: Vec<Incident>,
+    pub phases: Vec<PhaseRecord>,
+    pub sources: Vec<SourceRun>,
+}
+
+impl Loaded {
+    pub fn facts(&self) -> Facts<'_> {
+        Facts {
+            deployments: &self.deployments,
+            incidents: &self.incidents,
+            phases: &self.phases,
+            sources: Sources {
+                deployments: self.sources.iter().any(|source| source.gives_deployments),
+                incidents: self.sources.iter().any(|source| source.gives_incidents),
+            },
+        }
+    }
+
+    /// When the source that was read longest ago was read; how fresh the figures are at worst.
+    pub fn oldest_sync(&self) -> Option<Timestamp> {
+        self.sources.iter().map(|source| source.synced_at).min()
+    }
+}
+
+/// Reads what a report of this request needs: window, previous period, weeks, and a reach before.
+pub async fn load(store: &dyn MetricsStore, request: &ReportRequest, now: Timestamp) -> Result<Loaded, StoreError> {
+    let window = TimeRange::ending(now, request.window);
+    let weeks = whole_weeks(now, request.rules.weeks, request.rules.zone);
+    let from = weeks.first().map_or(window.from, |week| week.from).min(window.previous().from);
+    // Links are made over the whole environment and narrowed afterwards, so neither service nor
+    // team is part of the filter.
+    let filter = DeliveryFilter {
+        range: Some(TimeRange::new(from.saturating_sub(REACH), now)),
+        environment: Some(request.scope.environment.clone()),
+        ..DeliveryFilter::default()
+    };
+    Ok(Loaded {
+        deployments: store.deployments(&filter).await?,
+        incidents: store.incidents(&filter).await?,
+        phases: store.phases(&filter).await?,
+        sources: store.sources().await?,
+    })
+}
+
+/// The report that ends at `now`.
+pub async fn report(store: &dyn MetricsStore, request: &ReportRequest, now: Timestamp) -> Result<DoraReport, StoreError> {
+    let loaded = load(store, request, now).await?;
+    Ok(compute(&loaded, request, now))
+}
+
+/// The report from facts already read.
+pub fn compute(loaded: &Loaded, request: &ReportRequest, now: Timestamp) -> DoraReport {
+    dora::report(&loaded.facts(), &request.scope, TimeRange::ending(now, request.window), &request.rules, now)
+}
