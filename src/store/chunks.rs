@@ -3,11 +3,13 @@
 //!
 //! A store needs nothing that Cassandra cannot give: every call reads a bounded partition.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
 use crate::domain::chunk::{Bucket, Chunk, ChunkKey, ChunkSummary, RequestEntry};
-use crate::domain::record::{Layer, OriginId, RequestId};
-use crate::domain::time::TimeRange;
+use crate::domain::record::{Layer, OriginId, Record, RequestId};
+use crate::domain::time::{TimeRange, Timestamp};
 
 use super::error::{Backend, StoreError};
 
@@ -54,6 +56,33 @@ pub struct ChunkStoreStats {
     pub disk_bytes: u64,
 }
 
+/// Chooses records while a chunk is decoded, so that what is not wanted is never built.
+pub trait RecordFilter: Send + Sync {
+    /// False only when no record whose texts all stand in `texts` can be kept. The bytes may hold
+    /// more than the texts, and one text may run into the next.
+    fn may_keep_any(&self, texts: &[u8]) -> bool {
+        let _ = texts;
+        true
+    }
+
+    /// Whether records of this time are looked at at all.
+    fn wants(&self, at: Timestamp) -> bool;
+
+    fn keeps(&self, record: &Record) -> bool;
+}
+
+/// Leaves in `chunk` only the entries that `filter` keeps.
+pub fn retain(chunk: &mut Chunk, filter: &dyn RecordFilter) {
+    let entries = std::mem::take(&mut chunk.entries);
+    chunk.entries = entries
+        .into_iter()
+        .filter(|entry| filter.wants(entry.timestamp))
+        .map(|entry| Record { origin: Arc::clone(&chunk.summary.origin), entry })
+        .filter(|record| filter.keeps(record))
+        .map(|record| record.entry)
+        .collect();
+}
+
 #[async_trait]
 pub trait ChunkStore: Send + Sync + 'static {
     fn backend(&self) -> Backend;
@@ -66,7 +95,7 @@ pub trait ChunkStore: Send + Sync + 'static {
     /// Stores frames: chunks, request rows, then each origin's watermark. Repeating a call changes
     /// nothing. When it returns, the records are durable. On an error, none or some of the frames
     /// are stored, each of them as a whole where the backend can, and the caller repeats the call.
-    async fn put(&self, frames: &[FrameChunks]) -> Result<(), StoreError>;
+    async fn put(&self, frames: Vec<FrameChunks>) -> Result<(), StoreError>;
 
     /// Position up to which an origin is stored: the greatest `until` that was put; `None` for an
     /// origin never seen.
@@ -87,7 +116,26 @@ pub trait ChunkStore: Send + Sync + 'static {
     /// Chunks by key, in the order asked for; a key that is gone (expired) is left out.
     async fn chunks(&self, keys: &[ChunkKey]) -> Result<Vec<Chunk>, StoreError>;
 
-    /// All index rows of a request, in any order.
+    /// As [`chunks`](Self::chunks), with only the entries that `filter` keeps; the summaries stay
+    /// those of the whole chunks. A store that can test a block before it builds the records does so.
+    async fn filtered(
+        &self,
+        keys: &[ChunkKey],
+        filter: Arc<dyn RecordFilter>,
+    ) -> Result<Vec<Chunk>, StoreError> {
+        let mut chunks = self.chunks(keys).await?;
+        let filtered = tokio::task::spawn_blocking(move || {
+            for chunk in &mut chunks {
+                retain(chunk, &*filter);
+            }
+            chunks
+        });
+        filtered.await.map_err(|stopped| StoreError::Refused { backend: self.backend(), source: stopped.into() })
+    }
+
+    /// All index rows of a request, in any order. A row may name a chunk that holds no record of
+    /// the request (an index by hash), and its times and level may be those of the whole chunk: the
+    /// engine looks at the records.
     async fn request(&self, id: &RequestId) -> Result<Vec<RequestEntry>, StoreError>;
 
     /// The present end of the arrivals, from which a follower starts.

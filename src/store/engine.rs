@@ -13,6 +13,18 @@ use crate::query::Query;
 use super::chunks::{ChunkStore, Order};
 use super::error::StoreError;
 
+pub mod build;
+
+mod follow;
+mod histogram;
+mod page;
+mod selection;
+mod trace;
+mod windows;
+
+#[cfg(test)]
+mod tests;
+
 /// Where a page ended: the next one begins just past this record, in the direction of the order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cursor {
@@ -107,42 +119,58 @@ impl LogEngine {
 
     /// Stores frames and returns how many records they held. Repeating it changes nothing.
     pub async fn append(&self, frames: &[Frame]) -> Result<u64, StoreError> {
-        todo!("{frames:?}")
+        let settings = self.store.settings();
+        let records = frames.iter().map(|frame| frame.entries.len() as u64).sum();
+        let mut built = Vec::with_capacity(frames.len());
+        for frame in frames {
+            built.push(build::build(frame, settings));
+            // About a millisecond for a frame of a thousand records.
+            tokio::task::yield_now().await;
+        }
+        self.store.put(built).await?;
+        Ok(records)
     }
 
     pub async fn watermark(&self, origin: OriginId) -> Result<Option<u64>, StoreError> {
         self.store.watermark(origin).await
     }
 
+    /// One page of the records that match, in order, merged over both layers and all origins.
+    ///
+    /// A record that two differently cut frames hold at the same time stamp is given once.
     pub async fn page(&self, request: &PageRequest) -> Result<Page, StoreError> {
-        todo!("{request:?}")
+        page::page(&*self.store, Arc::new(request.query.clone()), request).await
     }
 
-    /// Records round one record, regardless of any filter: `before` older ones, itself, `after` newer.
-    pub async fn context(
-        &self,
-        record: &Record,
-        before: usize,
-        after: usize,
-    ) -> Result<Vec<Record>, StoreError> {
-        todo!("{record:?} {before} {after}")
+    /// Records round one record, regardless of any filter: `before` older ones, itself, `after`
+    /// newer, oldest first. They are its neighbours in time among all records of its layer and
+    /// source, whatever host and file they came from: what else this program was doing.
+    pub async fn context(&self, record: &Record, before: usize, after: usize) -> Result<Vec<Record>, StoreError> {
+        page::context(&*self.store, record, before, after).await
     }
 
     /// Starts to follow from now on.
     pub async fn follower(&self, query: Query) -> Result<Follower, StoreError> {
-        todo!("{query:?}")
+        Ok(Follower { query, cursor: self.store.arrivals_end().await? })
     }
 
     /// Records that arrived since the last call and match, in time order, each once, at most
     /// about `limit` (whole chunks). Returns at once, empty when nothing arrived.
+    ///
+    /// A call that is dropped or fails leaves the follower where it was.
     pub async fn follow(&self, follower: &mut Follower, limit: usize) -> Result<Vec<Record>, StoreError> {
-        todo!("{follower:?} {limit}")
+        follow::follow(&*self.store, follower, limit).await
     }
 
+    /// Everything of one request, found through the request index: no time range is needed.
     pub async fn trace(&self, id: &RequestId, limit: usize) -> Result<RequestRecords, StoreError> {
-        todo!("{id} {limit}")
+        trace::trace(&*self.store, id, limit).await
     }
 
+    /// Counts what matches in each bin. When bins are whole minutes (see [`Histogram::aligned`])
+    /// and the query does not look at texts, no record is read.
+    ///
+    /// A record that two differently cut frames hold is counted twice.
     pub async fn histogram(
         &self,
         query: &Query,
@@ -150,11 +178,11 @@ impl LogEngine {
         bins: usize,
         cancel: &CancellationToken,
     ) -> Result<Histogram, StoreError> {
-        todo!("{query:?} {range:?} {bins} {cancel:?}")
+        histogram::histogram(&*self.store, Arc::new(query.clone()), range, bins, cancel).await
     }
 
     /// From the oldest to the newest record of the layers; `None` for an empty store.
     pub async fn extent(&self, layers: &[Layer]) -> Result<Option<TimeRange>, StoreError> {
-        todo!("{layers:?}")
+        histogram::extent(&*self.store, layers).await
     }
 }

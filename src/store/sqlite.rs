@@ -3,3 +3,7 @@
 
 pub mod metrics;
 pub mod open;
+
+mod codec;
+
+pub mod chunks;

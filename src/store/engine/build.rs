@@ -1,0 +1,238 @@
+//! From a frame to its chunks, always the same way: the same frame gives the same keys, summaries
+//! and index rows on every host and after every restart. That is what makes a repeated write
+//! change nothing.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use crate::domain::chunk::{Bucket, Chunk, ChunkKey, ChunkSummary, MinuteCounts, RequestEntry};
+use crate::domain::record::{Entry, Frame, Layer, LevelCounts, Origin, RequestId};
+use crate::domain::time::{TimeRange, Timestamp};
+use crate::store::chunks::{ChunkSettings, FrameChunks};
+
+/// Most records of a chunk.
+pub const CHUNK_RECORDS: usize = 500;
+/// Most bytes of text in a chunk; one record larger than this is a chunk of its own.
+pub const CHUNK_BYTES: usize = 64 * 1024;
+
+pub(crate) const MINUTE: i64 = 60_000_000;
+
+/// Cuts a frame into its chunks: by bucket, and within one in the order of positions.
+pub fn build(frame: &Frame, settings: ChunkSettings) -> FrameChunks {
+    let mut positions: Vec<&Entry> = frame.entries.iter().collect();
+    positions.sort_by_key(|entry| entry.position);
+    let mut buckets: BTreeMap<Bucket, Vec<&Entry>> = BTreeMap::new();
+    for entry in positions {
+        buckets.entry(bucket_of(frame.origin.layer, entry.timestamp, settings)).or_default().push(entry);
+    }
+    let mut built =
+        FrameChunks { origin: frame.origin.id, until: frame.until, chunks: Vec::new(), requests: Vec::new() };
+    for (bucket, entries) in buckets {
+        let mut rest = entries.as_slice();
+        while !rest.is_empty() {
+            let (run, after) = rest.split_at(run_length(rest));
+            rest = after;
+            let summary = summarise(&frame.origin, bucket, run);
+            index_requests(&summary, run, &mut built.requests);
+            built.chunks.push(Chunk { summary, entries: run.iter().map(|entry| (*entry).clone()).collect() });
+        }
+    }
+    built
+}
+
+/// The bucket that a record of this time belongs to.
+pub fn bucket_of(layer: Layer, at: Timestamp, settings: ChunkSettings) -> Bucket {
+    Bucket { layer, start: floor(at, width(settings)) }
+}
+
+/// The instants of a bucket.
+pub fn bucket_range(bucket: Bucket, settings: ChunkSettings) -> TimeRange {
+    TimeRange::new(bucket.start, ceiling(bucket.start, width(settings)))
+}
+
+/// Width of a bucket in microseconds.
+fn width(settings: ChunkSettings) -> i64 {
+    i64::from(settings.bucket_minutes.max(1)) * MINUTE
+}
+
+/// The start of the window of this width; windows are counted from 1970, hence from each midnight
+/// when the width divides a day. The first window begins at [`Timestamp::MIN`] and is shorter.
+pub(crate) fn floor(at: Timestamp, width: i64) -> Timestamp {
+    Timestamp::from_micros(at.micros().div_euclid(width).saturating_mul(width))
+}
+
+/// The end of the window of this width; [`Timestamp::MAX`] for the last one.
+pub(crate) fn ceiling(at: Timestamp, width: i64) -> Timestamp {
+    Timestamp::from_micros((at.micros().div_euclid(width) + 1).saturating_mul(width))
+}
+
+fn run_length(entries: &[&Entry]) -> usize {
+    let mut bytes = 0;
+    for (count, entry) in entries.iter().take(CHUNK_RECORDS).enumerate() {
+        bytes += text_bytes(entry);
+        if bytes > CHUNK_BYTES && count > 0 {
+            return count;
+        }
+    }
+    entries.len().min(CHUNK_RECORDS)
+}
+
+/// Bytes of an entry's texts, plus a little for its numbers.
+fn text_bytes(entry: &Entry) -> usize {
+    let optional = |text: &Option<Box<str>>| text.as_ref().map_or(0, |text| text.len());
+    24 + entry.message.len()
+        + optional(&entry.logger)
+        + optional(&entry.user_id)
+        + optional(&entry.session_id)
+        + optional(&entry.traceback)
+        + entry.request_id.as_ref().map_or(0, |id| id.as_str().len())
+        + entry.metadata.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>()
+}
+
+fn summarise(origin: &Arc<Origin>, bucket: Bucket, run: &[&Entry]) -> ChunkSummary {
+    let mut first_at = Timestamp::MAX;
+    let mut last_at = Timestamp::MIN;
+    let mut levels = LevelCounts::default();
+    let mut minutes: BTreeMap<Timestamp, LevelCounts> = BTreeMap::new();
+    for entry in run {
+        first_at = first_at.min(entry.timestamp);
+        last_at = last_at.max(entry.timestamp);
+        levels.add(entry.level);
+        minutes.entry(floor(entry.timestamp, MINUTE)).or_default().add(entry.level);
+    }
+    ChunkSummary {
+        key: ChunkKey { bucket, first_at, id: chunk_id(origin, bucket, run) },
+        last_at,
+        origin: Arc::clone(origin),
+        levels,
+        minutes: minutes.into_iter().map(|(minute, levels)| MinuteCounts { minute, levels }).collect(),
+    }
+}
+
+/// Version 8: derived from where the records stand, not from what they say.
+fn chunk_id(origin: &Origin, bucket: Bucket, run: &[&Entry]) -> Uuid {
+    let position = |entry: Option<&&Entry>| entry.map_or(0, |entry| entry.position);
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&origin.id.as_u128().to_be_bytes());
+    hasher.update(bucket.layer.name().as_bytes());
+    hasher.update(&bucket.start.micros().to_be_bytes());
+    hasher.update(&position(run.first()).to_be_bytes());
+    hasher.update(&position(run.last()).to_be_bytes());
+    hasher.update(&(run.len() as u64).to_be_bytes());
+    let mut id = [0_u8; 16];
+    id.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+    Uuid::new_v8(id)
+}
+
+fn index_requests(summary: &ChunkSummary, run: &[&Entry], rows: &mut Vec<RequestEntry>) {
+    let mut seen: BTreeMap<&RequestId, RequestEntry> = BTreeMap::new();
+    for entry in run {
+        let Some(id) = &entry.request_id else { continue };
+        seen.entry(id)
+            .and_modify(|row| {
+                row.first_seen = row.first_seen.min(entry.timestamp);
+                row.last_seen = row.last_seen.max(entry.timestamp);
+                row.worst_level = row.worst_level.max(entry.level);
+            })
+            .or_insert_with(|| RequestEntry {
+                request_id: id.clone(),
+                chunk: summary.key,
+                first_seen: entry.timestamp,
+                last_seen: entry.timestamp,
+                worst_level: entry.level,
+            });
+    }
+    rows.extend(seen.into_values());
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::record::{Level, OriginId};
+
+    fn frame(times: &[i64], text: usize) -> Frame {
+        let entries = times
+            .iter()
+            .enumerate()
+            .map(|(index, &at)| Entry {
+                timestamp: Timestamp::from_micros(at),
+                position: index as u64 * 10,
+                level: Level::ALL[index % 5],
+                message: "x".repeat(text).into(),
+                request_id: (index % 3 == 0).then(|| RequestId::new(format!("r{}", index % 7))),
+                ..Entry::default()
+            })
+            .collect();
+        Frame {
+            origin: Arc::new(Origin {
+                id: OriginId::from_u128(9),
+                layer: Layer::Application,
+                source: "app/shop".into(),
+                host: "web1".into(),
+            }),
+            from: 0,
+            until: times.len() as u64 * 10,
+            entries,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_entry_lands_in_one_chunk_of_its_bucket_and_repeating_gives_the_same(
+            times in prop::collection::vec(
+                prop_oneof![any::<i64>(), 0..3_000_000_000_i64, Just(i64::MIN), Just(i64::MAX)],
+                0..700,
+            ),
+            text in 0_usize..300,
+        ) {
+            let frame = frame(&times, text);
+            let settings = ChunkSettings::default();
+            let built = build(&frame, settings);
+            prop_assert_eq!(&built, &build(&frame, settings));
+            let mut positions: Vec<u64> = Vec::new();
+            for chunk in &built.chunks {
+                let summary = &chunk.summary;
+                prop_assert!(!chunk.entries.is_empty() && chunk.entries.len() <= CHUNK_RECORDS);
+                prop_assert_eq!(summary.records() as usize, chunk.entries.len());
+                let sum = summary.minutes.iter().fold(LevelCounts::default(), |mut sum, minute| {
+                    sum.merge(&minute.levels);
+                    sum
+                });
+                prop_assert_eq!(sum, summary.levels);
+                for entry in &chunk.entries {
+                    prop_assert_eq!(bucket_of(Layer::Application, entry.timestamp, settings), summary.key.bucket);
+                    prop_assert!(summary.key.first_at <= entry.timestamp && entry.timestamp <= summary.last_at);
+                    let range = bucket_range(summary.key.bucket, settings);
+                    prop_assert!(range.from <= entry.timestamp);
+                    prop_assert!(entry.timestamp < range.until || range.until == Timestamp::MAX);
+                }
+                positions.extend(chunk.entries.iter().map(|entry| entry.position));
+            }
+            positions.sort_unstable();
+            prop_assert!(positions.iter().copied().eq(frame.entries.iter().map(|entry| entry.position)));
+            let mut ids: Vec<Uuid> = built.chunks.iter().map(|chunk| chunk.summary.key.id).collect();
+            ids.sort_unstable();
+            ids.dedup();
+            prop_assert_eq!(ids.len(), built.chunks.len());
+        }
+    }
+
+    #[test]
+    fn chunks_are_cut_by_count_and_by_bytes() {
+        let same_time = vec![0; 1_200];
+        let counts = |text| -> Vec<usize> {
+            build(&frame(&same_time, text), ChunkSettings::default())
+                .chunks
+                .iter()
+                .map(|chunk| chunk.entries.len())
+                .collect()
+        };
+        assert_eq!(counts(1), [500, 500, 200]);
+        assert!(counts(1_000).iter().all(|&count| count <= 64));
+        assert_eq!(counts(CHUNK_BYTES * 2).len(), 1_200);
+    }
+}

@@ -1,0 +1,157 @@
+//! Counts over time, from the summaries wherever these suffice, and the extent of a store.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::chunk::{ChunkKey, ChunkSummary};
+use crate::domain::record::{Layer, LevelCounts};
+use crate::domain::time::{TimeRange, Timestamp};
+use crate::store::chunks::{ChunkStore, Order, RecordFilter};
+use crate::store::error::StoreError;
+
+use super::build::{MINUTE, bucket_range, ceiling, floor};
+use super::selection::{Selection, Wanted, holds, overlaps, unless_cancelled};
+use super::{Histogram, Scanned};
+
+/// More bins than any screen has columns.
+const MOST_BINS: usize = 10_000;
+/// Buckets read at once.
+const BUCKETS: usize = 16;
+/// Chunks decoded at once.
+const CHUNKS: usize = 64;
+
+impl Histogram {
+    /// The range, widened to whole minutes, and at most `bins` bins of whole minutes over it: with
+    /// these a histogram is drawn from summaries alone. A range under a minute a bin comes back
+    /// as it is.
+    pub fn aligned(range: TimeRange, bins: usize) -> (TimeRange, usize) {
+        let bins = bins.clamp(1, MOST_BINS);
+        let wide = TimeRange::new(floor(range.from, MINUTE), ceiling(before(range.until), MINUTE));
+        let minutes = wide.length().as_micros().div_ceil(MINUTE as u128);
+        if range.is_empty() || minutes < bins as u128 {
+            return (range, bins);
+        }
+        let width = minutes.div_ceil(bins as u128);
+        let bins = minutes.div_ceil(width);
+        let length = Duration::from_micros(u64::try_from(bins * width * MINUTE as u128).unwrap_or(u64::MAX));
+        (TimeRange::new(wide.from, wide.from.saturating_add(length)), usize::try_from(bins).unwrap_or(MOST_BINS))
+    }
+}
+
+pub(super) async fn histogram(
+    store: &dyn ChunkStore,
+    selection: Arc<dyn Selection>,
+    range: TimeRange,
+    bins: usize,
+    cancel: &CancellationToken,
+) -> Result<Histogram, StoreError> {
+    let bins = bins.clamp(1, MOST_BINS);
+    // 128 bits: from the first to the last instant there are more microseconds than fit 64.
+    let length = i128::from(range.until.micros()) - i128::from(range.from.micros());
+    let width = length.max(1).div_euclid(bins as i128) + i128::from(length.max(1).rem_euclid(bins as i128) > 0);
+    let inside = range.intersect(&selection.range());
+    let mut counted = Counted { range, inside, width, bins: vec![LevelCounts::default(); bins] };
+    let mut scanned = Scanned::default();
+    let filter: Arc<dyn RecordFilter> =
+        Arc::new(Wanted { selection: Arc::clone(&selection), range: inside, after: None });
+    for layer in selection.layers() {
+        let mut rest = inside;
+        while !rest.is_empty() {
+            let buckets = store.buckets(layer, rest, Order::OldestFirst, BUCKETS);
+            let buckets = unless_cancelled(cancel, buckets).await?;
+            let Some(&last) = buckets.last() else { break };
+            rest = TimeRange::new(bucket_range(last, store.settings()).until, rest.until);
+            scanned.buckets += buckets.len() as u64;
+            let reads = futures::future::try_join_all(buckets.into_iter().map(|bucket| store.summaries(bucket)));
+            let mut undecided: Vec<ChunkKey> = Vec::new();
+            for summary in unless_cancelled(cancel, reads).await?.into_iter().flatten() {
+                scanned.chunks += 1;
+                if !overlaps(&inside, &summary) || !selection.may_match(&summary) {
+                    continue;
+                }
+                if !(selection.surely_matches(&summary) && counted.add_summary(&summary)) {
+                    undecided.push(summary.key);
+                }
+            }
+            for keys in undecided.chunks(CHUNKS) {
+                let chunks = store.filtered(keys, Arc::clone(&filter));
+                for chunk in unless_cancelled(cancel, chunks).await? {
+                    scanned.chunks_read += 1;
+                    scanned.records += u64::from(chunk.summary.records());
+                    for entry in &chunk.entries {
+                        if let Some(bin) = counted.bin(entry.timestamp) {
+                            counted.bins[bin].add(entry.level);
+                        }
+                    }
+                }
+            }
+        }
+    }
+    let bin_width = Duration::from_micros(u64::try_from(width).unwrap_or(u64::MAX));
+    Ok(Histogram { range, bin_width, bins: counted.bins, scanned })
+}
+
+struct Counted {
+    range: TimeRange,
+    /// The part of the range in which the selection can match.
+    inside: TimeRange,
+    /// Of a bin, in microseconds.
+    width: i128,
+    bins: Vec<LevelCounts>,
+}
+
+impl Counted {
+    /// The bin of an instant; `None` outside of what is counted.
+    fn bin(&self, at: Timestamp) -> Option<usize> {
+        if !holds(&self.inside, at) {
+            return None;
+        }
+        let offset = i128::from(at.micros()) - i128::from(self.range.from.micros());
+        // The last instant of time stands just past the last bin.
+        usize::try_from(offset / self.width).ok().map(|bin| bin.min(self.bins.len() - 1))
+    }
+
+    /// Counts a chunk by its minutes, if each of them falls into one bin or wholly outside.
+    fn add_summary(&mut self, summary: &ChunkSummary) -> bool {
+        let mut placed = Vec::with_capacity(summary.minutes.len());
+        for minute in &summary.minutes {
+            let first = minute.minute.max(summary.key.first_at);
+            let last = before(ceiling(minute.minute, MINUTE)).min(summary.last_at);
+            let bin = self.bin(first);
+            let outside = last < self.inside.from || first >= self.inside.until;
+            if bin != self.bin(last) || (bin.is_none() && !outside) {
+                return false;
+            }
+            placed.push(bin);
+        }
+        for (bin, minute) in placed.into_iter().zip(&summary.minutes) {
+            if let Some(bin) = bin {
+                self.bins[bin].merge(&minute.levels);
+            }
+        }
+        true
+    }
+}
+
+pub(super) async fn extent(store: &dyn ChunkStore, layers: &[Layer]) -> Result<Option<TimeRange>, StoreError> {
+    let mut extent: Option<TimeRange> = None;
+    for &layer in layers {
+        for order in [Order::OldestFirst, Order::NewestFirst] {
+            for bucket in store.buckets(layer, TimeRange::ALL, order, 1).await? {
+                for summary in store.summaries(bucket).await? {
+                    let range = summary.range();
+                    extent = Some(extent.map_or(range, |known| {
+                        TimeRange::new(known.from.min(range.from), known.until.max(range.until))
+                    }));
+                }
+            }
+        }
+    }
+    Ok(extent)
+}
+
+fn before(at: Timestamp) -> Timestamp {
+    Timestamp::from_micros(at.micros().saturating_sub(1))
+}

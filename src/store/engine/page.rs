@@ -1,0 +1,239 @@
+//! One page in order: a merge that holds back a record while a chunk that was not read yet may
+//! hold one that comes before it.
+//!
+//! Memory is bounded by the page: of what was read, only the best `limit` records are kept, and
+//! chunks are read a batch at a time.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::record::{OriginId, Record, RecordId};
+use crate::domain::time::{TimeRange, Timestamp};
+use crate::query::Query;
+use crate::store::chunks::{ChunkStore, Order, RecordFilter};
+use crate::store::error::StoreError;
+
+use super::selection::{OneSource, Selection, Wanted, unless_cancelled};
+use super::windows::{Candidate, Window, Windows};
+use super::{Cursor, Page, PageEnd, PageRequest, Scanned};
+
+/// Chunks read at once: few for a page without a filter, more the longer a filter finds nothing.
+const FIRST_BATCH: usize = 2;
+const MOST_BATCH: usize = 64;
+
+type Key = (Timestamp, OriginId, u64);
+
+const LAST_ID: RecordId = RecordId { origin: OriginId::from_u128(u128::MAX), position: u64::MAX };
+const FIRST_ID: RecordId = RecordId { origin: OriginId::from_u128(0), position: 0 };
+
+pub(super) async fn page(
+    store: &dyn ChunkStore,
+    selection: Arc<dyn Selection>,
+    request: &PageRequest,
+) -> Result<Page, StoreError> {
+    let mut range = request.range.intersect(&selection.range());
+    if let Some(Cursor { timestamp, .. }) = request.after {
+        range = match request.order {
+            Order::NewestFirst => TimeRange::new(range.from, range.until.min(after(timestamp))),
+            Order::OldestFirst => TimeRange::new(range.from.max(timestamp), range.until),
+        };
+    }
+    let filter: Arc<dyn RecordFilter> = Arc::new(Wanted {
+        selection: Arc::clone(&selection),
+        range,
+        after: request.after.map(|cursor| (cursor, request.order)),
+    });
+    let mut scanned = Scanned::default();
+    let windows = Windows::open(store, selection, range, request.order, &mut scanned);
+    let mut windows = unless_cancelled(&request.cancel, windows).await?;
+    let mut merge = Merge {
+        store,
+        filter,
+        order: request.order,
+        limit: request.limit.max(1),
+        scan_limit: request.scan_limit,
+        cancel: &request.cancel,
+        from: request.after,
+        ready: BTreeMap::new(),
+        records: Vec::new(),
+        batch: FIRST_BATCH,
+        scanned,
+    };
+    loop {
+        let next = unless_cancelled(&request.cancel, windows.next(&mut merge.scanned)).await?;
+        let Some(window) = next else { return Ok(merge.finish(None)) };
+        if let Some(end) = merge.window(window).await? {
+            return Ok(merge.finish(Some(end)));
+        }
+    }
+}
+
+pub(super) async fn context(
+    store: &dyn ChunkStore,
+    record: &Record,
+    before: usize,
+    after: usize,
+) -> Result<Vec<Record>, StoreError> {
+    let cursor = Cursor { timestamp: record.entry.timestamp, id: record.id() };
+    let side = async |order, limit| -> Result<Vec<Record>, StoreError> {
+        if limit == 0 {
+            return Ok(Vec::new());
+        }
+        let source = OneSource { layer: record.origin.layer, source: record.origin.source.clone() };
+        let request = PageRequest {
+            query: Query::everything(),
+            range: TimeRange::ALL,
+            order,
+            after: Some(cursor),
+            limit,
+            scan_limit: u64::MAX,
+            cancel: CancellationToken::new(),
+        };
+        Ok(page(store, Arc::new(source), &request).await?.records)
+    };
+    let mut records = side(Order::NewestFirst, before).await?;
+    records.reverse();
+    records.push(record.clone());
+    records.extend(side(Order::OldestFirst, after).await?);
+    Ok(records)
+}
+
+struct Merge<'a> {
+    store: &'a dyn ChunkStore,
+    filter: Arc<dyn RecordFilter>,
+    order: Order,
+    limit: usize,
+    scan_limit: u64,
+    cancel: &'a CancellationToken,
+    /// Where the page began, to tell whether a stop at the scan limit is any progress.
+    from: Option<Cursor>,
+    /// Read, but a chunk that is not may hold something that comes before.
+    ready: BTreeMap<Key, Record>,
+    /// The page so far.
+    records: Vec<Record>,
+    batch: usize,
+    scanned: Scanned,
+}
+
+impl Merge<'_> {
+    /// Reads one window; where the page ends, if it ends in this window.
+    async fn window(&mut self, window: Window) -> Result<Option<PageEnd>, StoreError> {
+        let mut unread = window.candidates;
+        // The next one last.
+        match self.order {
+            Order::NewestFirst => unread.sort_unstable_by_key(|chunk| chunk.last_at),
+            Order::OldestFirst => unread.sort_unstable_by_key(|chunk| std::cmp::Reverse(chunk.key.first_at)),
+        }
+        if self.from.is_none() {
+            self.from = unread.last().and_then(|chunk| self.cursor_before(self.bound(chunk)));
+        }
+        loop {
+            self.release(unread.last().map(|chunk| self.bound(chunk)));
+            if self.records.len() >= self.limit {
+                return Ok(self.records.last().map(|last| PageEnd { cursor: cursor_of(last), full: true }));
+            }
+            let spent = self.cost() >= self.scan_limit;
+            let Some(next) = unread.last() else {
+                let stop = match self.order {
+                    Order::NewestFirst => Some(Cursor { timestamp: window.start, id: FIRST_ID }),
+                    Order::OldestFirst => self.cursor_before(window.end),
+                };
+                return Ok(stop.filter(|_| spent).map(|cursor| PageEnd { cursor, full: false }));
+            };
+            if spent && let Some(cursor) = self.cursor_before(self.bound(next)).filter(|stop| self.is_progress(stop)) {
+                return Ok(Some(PageEnd { cursor, full: false }));
+            }
+            let batch = unread.split_off(unread.len().saturating_sub(self.batch));
+            self.batch = (self.batch * 2).min(MOST_BATCH);
+            self.read(&batch).await?;
+        }
+    }
+
+    async fn read(&mut self, batch: &[Candidate]) -> Result<(), StoreError> {
+        let keys: Vec<_> = batch.iter().rev().map(|chunk| chunk.key).collect();
+        let chunks = self.store.filtered(&keys, Arc::clone(&self.filter));
+        for chunk in unless_cancelled(self.cancel, chunks).await? {
+            self.scanned.chunks_read += 1;
+            self.scanned.records += u64::from(chunk.summary.records());
+            for entry in chunk.entries {
+                let record = Record { origin: Arc::clone(&chunk.summary.origin), entry };
+                self.ready.insert(record.sort_key(), record);
+            }
+            // What comes after a full page is read again for the next one.
+            while self.ready.len() > self.limit - self.records.len() {
+                match self.order {
+                    Order::NewestFirst => self.ready.pop_first(),
+                    Order::OldestFirst => self.ready.pop_last(),
+                };
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves to the page what nothing unread can come before. `bound` is the first instant, in
+    /// order, at which an unread chunk of the window may have a record.
+    fn release(&mut self, bound: Option<Timestamp>) {
+        while self.records.len() < self.limit {
+            let entry = match self.order {
+                Order::NewestFirst => self.ready.last_entry(),
+                Order::OldestFirst => self.ready.first_entry(),
+            };
+            let Some(entry) = entry else { return };
+            let at = entry.key().0;
+            let free = bound.is_none_or(|bound| match self.order {
+                Order::NewestFirst => at > bound,
+                Order::OldestFirst => at < bound,
+            });
+            if !free {
+                return;
+            }
+            self.records.push(entry.remove());
+        }
+    }
+
+    fn bound(&self, chunk: &Candidate) -> Timestamp {
+        match self.order {
+            Order::NewestFirst => chunk.last_at,
+            Order::OldestFirst => chunk.key.first_at,
+        }
+    }
+
+    /// The place just before all records of this instant, in order; none before the first instant.
+    fn cursor_before(&self, at: Timestamp) -> Option<Cursor> {
+        match self.order {
+            Order::NewestFirst => (at < Timestamp::MAX).then(|| Cursor { timestamp: after(at), id: FIRST_ID }),
+            Order::OldestFirst => at
+                .micros()
+                .checked_sub(1)
+                .map(|micros| Cursor { timestamp: Timestamp::from_micros(micros), id: LAST_ID }),
+        }
+    }
+
+    fn is_progress(&self, stop: &Cursor) -> bool {
+        let place = |cursor: &Cursor| (cursor.timestamp, cursor.id);
+        self.from.as_ref().is_none_or(|from| match self.order {
+            Order::NewestFirst => place(stop) < place(from),
+            Order::OldestFirst => place(stop) > place(from),
+        })
+    }
+
+    /// In records: what was decoded, and the lesser work of looking at summaries and buckets, so
+    /// that a long stretch without candidates ends a call as well.
+    fn cost(&self) -> u64 {
+        self.scanned.records + self.scanned.chunks * 2 + self.scanned.buckets * 20
+    }
+
+    fn finish(self, next: Option<PageEnd>) -> Page {
+        Page { records: self.records, next, scanned: self.scanned }
+    }
+}
+
+fn cursor_of(record: &Record) -> Cursor {
+    Cursor { timestamp: record.entry.timestamp, id: record.id() }
+}
+
+fn after(at: Timestamp) -> Timestamp {
+    Timestamp::from_micros(at.micros().saturating_add(1))
+}

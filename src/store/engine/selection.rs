@@ -1,0 +1,131 @@
+//! What a read selects, as the engine sees it: a query, or all records of one source.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::chunk::ChunkSummary;
+use crate::domain::record::{Layer, Record, RequestId};
+use crate::domain::time::{TimeRange, Timestamp};
+use crate::query::Query;
+use crate::store::chunks::{Order, RecordFilter};
+use crate::store::error::StoreError;
+
+use super::Cursor;
+
+pub(super) trait Selection: Send + Sync + 'static {
+    fn layers(&self) -> Vec<Layer>;
+    fn range(&self) -> TimeRange;
+    fn may_match(&self, chunk: &ChunkSummary) -> bool;
+    fn surely_matches(&self, chunk: &ChunkSummary) -> bool;
+    fn matches(&self, record: &Record) -> bool;
+
+    fn request_id(&self) -> Option<&RequestId> {
+        None
+    }
+}
+
+impl Selection for Query {
+    fn layers(&self) -> Vec<Layer> {
+        self.layers()
+    }
+
+    fn range(&self) -> TimeRange {
+        self.range()
+    }
+
+    fn may_match(&self, chunk: &ChunkSummary) -> bool {
+        self.may_match(chunk)
+    }
+
+    fn surely_matches(&self, chunk: &ChunkSummary) -> bool {
+        self.surely_matches(chunk)
+    }
+
+    fn matches(&self, record: &Record) -> bool {
+        self.matches(record)
+    }
+
+    fn request_id(&self) -> Option<&RequestId> {
+        self.request_id()
+    }
+}
+
+/// All records of one source of a layer.
+pub(super) struct OneSource {
+    pub(super) layer: Layer,
+    pub(super) source: Box<str>,
+}
+
+impl Selection for OneSource {
+    fn layers(&self) -> Vec<Layer> {
+        vec![self.layer]
+    }
+
+    fn range(&self) -> TimeRange {
+        TimeRange::ALL
+    }
+
+    fn may_match(&self, chunk: &ChunkSummary) -> bool {
+        chunk.origin.source == self.source
+    }
+
+    fn surely_matches(&self, chunk: &ChunkSummary) -> bool {
+        self.may_match(chunk)
+    }
+
+    fn matches(&self, record: &Record) -> bool {
+        record.origin.source == self.source
+    }
+}
+
+/// A selection within a time range and past a cursor, as the store applies it while decoding.
+pub(super) struct Wanted {
+    pub(super) selection: Arc<dyn Selection>,
+    pub(super) range: TimeRange,
+    pub(super) after: Option<(Cursor, Order)>,
+}
+
+impl RecordFilter for Wanted {
+    fn wants(&self, at: Timestamp) -> bool {
+        holds(&self.range, at)
+    }
+
+    fn keeps(&self, record: &Record) -> bool {
+        let past = self.after.is_none_or(|(cursor, order)| {
+            let place = (cursor.timestamp, cursor.id.origin, cursor.id.position);
+            match order {
+                Order::NewestFirst => record.sort_key() < place,
+                Order::OldestFirst => record.sort_key() > place,
+            }
+        });
+        past && self.selection.matches(record)
+    }
+}
+
+/// Whether the instant is in the range. A range that ends with time itself includes its last
+/// instant, so that a record stamped with it is not lost.
+pub(super) fn holds(range: &TimeRange, at: Timestamp) -> bool {
+    range.contains(at) || (range.until == Timestamp::MAX && at == Timestamp::MAX)
+}
+
+/// Whether some of the chunk's records may be in the range.
+pub(super) fn overlaps(range: &TimeRange, chunk: &ChunkSummary) -> bool {
+    spans(range, chunk.key.first_at, chunk.last_at)
+}
+
+pub(super) fn spans(range: &TimeRange, first_at: Timestamp, last_at: Timestamp) -> bool {
+    last_at >= range.from && (first_at < range.until || range.until == Timestamp::MAX)
+}
+
+/// Waits for `work` unless it is cancelled before.
+pub(super) async fn unless_cancelled<T>(
+    cancel: &CancellationToken,
+    work: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    tokio::select! {
+        biased;
+        () = cancel.cancelled() => Err(StoreError::Cancelled),
+        done = work => done,
+    }
+}
