@@ -82,7 +82,12 @@ pub struct IngestConfig {
 }
 
 impl IngestConfig {
-    pub fn new(inputs: Vec<IngestInput>, state_dir: impl Into<PathBuf>, host: impl Into<Box<str>>, mode: Mode) -> Self {
+    pub fn new(
+        inputs: Vec<IngestInput>,
+        state_dir: impl Into<PathBuf>,
+        host: impl Into<Box<str>>,
+        mode: Mode,
+    ) -> Self {
         Self { inputs, state_dir: state_dir.into(), host: host.into(), mode, limits: Limits::default() }
     }
 }

@@ -4,12 +4,15 @@ pub mod demo;
 pub mod dora;
 pub mod health;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::config::Settings;
 use crate::store::engine::LogEngine;
-use crate::store::error::{Backend, StoreError};
+use crate::store::error::StoreError;
 use crate::store::metrics::MetricsStore;
+use crate::store::sqlite::chunks::SqliteChunkStore;
+use crate::store::sqlite::metrics::SqliteMetricsStore;
 
 /// The opened stores, as every use case takes them.
 #[derive(Clone)]
@@ -27,15 +30,40 @@ pub struct Finding {
 
 /// Opens the configured stores, creating embedded ones that do not exist yet.
 pub async fn open_stores(settings: &Settings) -> Result<Stores, StoreError> {
-    Err(StoreError::NotWritable {
-        backend: Backend::Sqlite,
-        address: settings.data_dir.display().to_string(),
-        reason: "this build has no store yet".to_owned(),
+    Ok(Stores {
+        logs: open_logs(&settings.logs_database()).await?,
+        metrics: open_metrics(&settings.metrics_database()).await?,
     })
 }
 
-/// Opens every store and says which answer.
+async fn open_logs(path: &Path) -> Result<LogEngine, StoreError> {
+    Ok(LogEngine::new(Arc::new(SqliteChunkStore::open(path).await?)))
+}
+
+async fn open_metrics(path: &Path) -> Result<Arc<dyn MetricsStore>, StoreError> {
+    Ok(Arc::new(SqliteMetricsStore::open(path).await?))
+}
+
+/// Opens each store on its own, so that one that fails does not hide the other.
 pub async fn check_stores(settings: &Settings) -> Vec<Finding> {
-    let problem = open_stores(settings).await.err().map(|error| error.to_string());
-    vec![Finding { what: "stores".to_owned(), problem }]
+    let logs = settings.logs_database();
+    let metrics = settings.metrics_database();
+    vec![
+        Finding {
+            what: format!("logs store {}", logs.display()),
+            problem: open_logs(&logs).await.err().map(|error| describe(&error)),
+        },
+        Finding {
+            what: format!("metrics store {}", metrics.display()),
+            problem: open_metrics(&metrics).await.err().map(|error| describe(&error)),
+        },
+    ]
+}
+
+/// An error with its causes on one line.
+pub fn describe(error: &(dyn std::error::Error + 'static)) -> String {
+    std::iter::successors(Some(error), |cause| cause.source())
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
 }

@@ -194,7 +194,9 @@ pub enum Value {
     Known(f64),
     /// The true value is at least this: too much of what it is made of is still open or unseen.
     AtLeast(f64),
-    NotAvailable { reason: Absence },
+    NotAvailable {
+        reason: Absence,
+    },
 }
 
 impl Value {

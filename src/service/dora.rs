@@ -36,7 +36,12 @@ impl ReportRequest {
     }
 
     /// The same by what is configured; `profile` overrides the configured one.
-    pub fn configured(days: u32, config: &DoraConfig, profile: Option<Profile>, zone: Tz) -> Result<Self, UnknownWord> {
+    pub fn configured(
+        days: u32,
+        config: &DoraConfig,
+        profile: Option<Profile>,
+        zone: Tz,
+    ) -> Result<Self, UnknownWord> {
         Ok(Self {
             scope: Scope { environment: config.environment.clone(), ..Scope::default() },
             rules: rules(config, profile, zone)?,
@@ -83,7 +88,8 @@ pub fn rules(config: &DoraConfig, wanted: Option<Profile>, zone: Tz) -> Result<R
         None => profile(&config.profile)?,
     };
     let configured = thresholds(&config.thresholds)?;
-    let chosen = if configured == ThresholdSet::default() { profile.default_thresholds() } else { configured };
+    let chosen =
+        if configured == ThresholdSet::default() { profile.default_thresholds() } else { configured };
     Ok(Rules {
         thresholds: chosen,
         targets: Targets {
@@ -128,7 +134,11 @@ impl Loaded {
 }
 
 /// Reads what a report of this request needs: window, previous period, weeks, and a reach before.
-pub async fn load(store: &dyn MetricsStore, request: &ReportRequest, now: Timestamp) -> Result<Loaded, StoreError> {
+pub async fn load(
+    store: &dyn MetricsStore,
+    request: &ReportRequest,
+    now: Timestamp,
+) -> Result<Loaded, StoreError> {
     let window = TimeRange::ending(now, request.window);
     let weeks = whole_weeks(now, request.rules.weeks, request.rules.zone);
     let from = weeks.first().map_or(window.from, |week| week.from).min(window.previous().from);
@@ -148,7 +158,11 @@ pub async fn load(store: &dyn MetricsStore, request: &ReportRequest, now: Timest
 }
 
 /// The report that ends at `now`.
-pub async fn report(store: &dyn MetricsStore, request: &ReportRequest, now: Timestamp) -> Result<DoraReport, StoreError> {
+pub async fn report(
+    store: &dyn MetricsStore,
+    request: &ReportRequest,
+    now: Timestamp,
+) -> Result<DoraReport, StoreError> {
     let loaded = load(store, request, now).await?;
     Ok(compute(&loaded, request, now))
 }

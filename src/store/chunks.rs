@@ -130,7 +130,9 @@ pub trait ChunkStore: Send + Sync + 'static {
             }
             chunks
         });
-        filtered.await.map_err(|stopped| StoreError::Refused { backend: self.backend(), source: stopped.into() })
+        filtered
+            .await
+            .map_err(|stopped| StoreError::Refused { backend: self.backend(), source: stopped.into() })
     }
 
     /// All index rows of a request, in any order. A row may name a chunk that holds no record of

@@ -145,7 +145,12 @@ impl LogEngine {
     /// Records round one record, regardless of any filter: `before` older ones, itself, `after`
     /// newer, oldest first. They are its neighbours in time among all records of its layer and
     /// source, whatever host and file they came from: what else this program was doing.
-    pub async fn context(&self, record: &Record, before: usize, after: usize) -> Result<Vec<Record>, StoreError> {
+    pub async fn context(
+        &self,
+        record: &Record,
+        before: usize,
+        after: usize,
+    ) -> Result<Vec<Record>, StoreError> {
         page::context(&*self.store, record, before, after).await
     }
 

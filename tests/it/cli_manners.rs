@@ -102,3 +102,37 @@ fn wrong_usage_ends_with_two() {
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
     }
 }
+
+#[test]
+fn config_check_opens_each_store_and_says_which_fails() {
+    let home = tempfile::tempdir().unwrap();
+    let fine = atalaya(home.path(), &["config", "check"]);
+    assert!(fine.status.success(), "{}", text(&fine.stderr));
+    assert_eq!(text(&fine.stdout).matches("ok ").count(), 3);
+
+    // A file that is no database stands where the logs should be.
+    let data = home.path().join("data");
+    std::fs::create_dir(&data).unwrap();
+    std::fs::write(data.join("logs.db"), "this is no database, it is a text file ".repeat(100)).unwrap();
+    let broken = atalaya(home.path(), &["--data-dir", "data", "config", "check"]);
+    assert_eq!(broken.status.code(), Some(1));
+    let report = text(&broken.stdout);
+    assert!(report.contains("FAIL  logs store"), "{report}");
+    assert!(report.contains("ok    metrics store"), "{report}");
+    assert!(std::fs::read_to_string(data.join("logs.db")).unwrap().starts_with("this is no database"));
+}
+
+#[test]
+fn health_measures_this_machine() {
+    let home = tempfile::tempdir().unwrap();
+    let output = atalaya(home.path(), &["health", "--json"]);
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["summary"]["total"].as_u64(), report["checks"].as_array().map(|all| all.len() as u64));
+    assert!(report["components"]["host"]["memory_total_bytes"].as_u64().unwrap() > 0);
+    let expected = match report["summary"]["status"].as_str().unwrap() {
+        "ok" => 0,
+        "degraded" => 1,
+        _ => 2,
+    };
+    assert_eq!(output.status.code(), Some(expected));
+}

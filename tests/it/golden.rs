@@ -48,7 +48,10 @@ pub fn hint(reference: &str) -> TimeHint {
 
 /// The zone that the beats expectations assume.
 pub fn beats_hint() -> TimeHint {
-    TimeHint { zone: SourceZone::Fixed(chrono::FixedOffset::west_opt(7_200).unwrap()), ..hint("2022-01-13T00:00:00Z") }
+    TimeHint {
+        zone: SourceZone::Fixed(chrono::FixedOffset::west_opt(7_200).unwrap()),
+        ..hint("2022-01-13T00:00:00Z")
+    }
 }
 
 /// What the decoder made of a whole file.
@@ -181,7 +184,13 @@ pub fn beats(path: &str, format_name: &str, mapping: Mapping, differences: &[Dif
 }
 
 /// Compares entries with rows of expected fields, in order. `log.offset` is the position.
-pub fn compare(path: &str, entries: &[Entry], rows: &[BTreeMap<String, Value>], mapping: Mapping, differences: &[Difference]) {
+pub fn compare(
+    path: &str,
+    entries: &[Entry],
+    rows: &[BTreeMap<String, Value>],
+    mapping: Mapping,
+    differences: &[Difference],
+) {
     let mut wrong = Vec::new();
     let mut used = vec![false; differences.len()];
     for (index, (entry, row)) in entries.iter().zip(rows).enumerate() {
@@ -198,7 +207,9 @@ pub fn compare(path: &str, entries: &[Entry], rows: &[BTreeMap<String, Value>], 
             };
             let Err(difference) = agrees(entry, *ours, want) else { continue };
             let listed = differences.iter().position(|listed| {
-                path.ends_with(listed.file) && listed.field == name && listed.record.is_none_or(|record| record == index)
+                path.ends_with(listed.file)
+                    && listed.field == name
+                    && listed.record.is_none_or(|record| record == index)
             });
             match listed {
                 Some(listed) => used[listed] = true,
@@ -228,7 +239,11 @@ fn agrees(entry: &Entry, ours: Ours, want: &Value) -> Result<(), String> {
         Ours::Level => {
             let word = want.as_str().ok_or_else(|| format!("no word: {want}"))?;
             let want = Level::from_word(word.trim_end_matches(|c: char| c.is_ascii_digit()));
-            return if want == Some(entry.level) { Ok(()) } else { Err(format!("{} for {word}", entry.level)) };
+            return if want == Some(entry.level) {
+                Ok(())
+            } else {
+                Err(format!("{} for {word}", entry.level))
+            };
         }
         Ours::Message => Some(entry.message.to_string()),
         Ours::Text => Some(match &entry.traceback {
@@ -249,11 +264,20 @@ fn agrees(entry: &Entry, ours: Ours, want: &Value) -> Result<(), String> {
         Value::Null => None,
         Value::String(text) if text.is_empty() || text == "-" => None,
         Value::String(text) => Some(text.clone()),
-        Value::Array(items) => Some(items.iter().map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_owned)).collect::<Vec<_>>().join(",")),
+        Value::Array(items) => Some(
+            items
+                .iter()
+                .map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_owned))
+                .collect::<Vec<_>>()
+                .join(","),
+        ),
         other => Some(other.to_string()),
     };
     let same = match (&got, &want) {
-        (Some(got), Some(want)) => got == want || matches!((got.parse::<f64>(), want.parse::<f64>()), (Ok(a), Ok(b)) if (a - b).abs() <= 1e-9 * b.abs()),
+        (Some(got), Some(want)) => {
+            got == want
+                || matches!((got.parse::<f64>(), want.parse::<f64>()), (Ok(a), Ok(b)) if (a - b).abs() <= 1e-9 * b.abs())
+        }
         (None, None) => true,
         _ => false,
     };

@@ -13,7 +13,8 @@ fn http_version(entry: &Entry) -> Option<String> {
 
 /// beats sorts the list, and lists a single client too.
 fn addresses(entry: &Entry) -> Option<String> {
-    let mut list: Vec<&str> = entry.metadata("addresses").or_else(|| entry.metadata("client"))?.split(',').collect();
+    let mut list: Vec<&str> =
+        entry.metadata("addresses").or_else(|| entry.metadata("client"))?.split(',').collect();
     list.sort_unstable();
     Some(list.join(","))
 }
@@ -68,7 +69,12 @@ fn nginx_access_agrees_with_beats() {
 #[test]
 fn apache_access_agrees_with_beats() {
     for file in ["test", "darwin-2.4.23", "ssl-request"] {
-        beats(&format!("beats/filebeat/module/apache/access/test/{file}.log"), "apache-access", ACCESS, DIFFERENT);
+        beats(
+            &format!("beats/filebeat/module/apache/access/test/{file}.log"),
+            "apache-access",
+            ACCESS,
+            DIFFERENT,
+        );
     }
 }
 
@@ -119,19 +125,42 @@ const INGRESS: Mapping = &[
     ("nginx.ingress_controller.upstream.ip", Ours::Made(upstream_ip)),
     ("nginx.ingress_controller.upstream.name", Ours::Meta("upstream")),
     ("nginx.ingress_controller.upstream.port", Ours::Made(upstream_port)),
-    ("nginx.ingress_controller.upstream.response.length", Ours::Made(|entry| last(entry, "upstream_response_length"))),
-    ("nginx.ingress_controller.upstream.response.length_list", Ours::Made(|entry| listed(entry, "upstream_response_length"))),
-    ("nginx.ingress_controller.upstream.response.status_code", Ours::Made(|entry| last(entry, "upstream_status"))),
-    ("nginx.ingress_controller.upstream.response.status_code_list", Ours::Made(|entry| listed(entry, "upstream_status"))),
-    ("nginx.ingress_controller.upstream.response.time", Ours::Made(|entry| total(entry, "upstream_response_time"))),
-    ("nginx.ingress_controller.upstream.response.time_list", Ours::Made(|entry| listed(entry, "upstream_response_time"))),
+    (
+        "nginx.ingress_controller.upstream.response.length",
+        Ours::Made(|entry| last(entry, "upstream_response_length")),
+    ),
+    (
+        "nginx.ingress_controller.upstream.response.length_list",
+        Ours::Made(|entry| listed(entry, "upstream_response_length")),
+    ),
+    (
+        "nginx.ingress_controller.upstream.response.status_code",
+        Ours::Made(|entry| last(entry, "upstream_status")),
+    ),
+    (
+        "nginx.ingress_controller.upstream.response.status_code_list",
+        Ours::Made(|entry| listed(entry, "upstream_status")),
+    ),
+    (
+        "nginx.ingress_controller.upstream.response.time",
+        Ours::Made(|entry| total(entry, "upstream_response_time")),
+    ),
+    (
+        "nginx.ingress_controller.upstream.response.time_list",
+        Ours::Made(|entry| listed(entry, "upstream_response_time")),
+    ),
     ("nginx.ingress_controller.upstream_address_list", Ours::Made(|entry| listed(entry, "upstream_address"))),
 ];
 
 #[test]
 fn nginx_ingress_agrees_with_beats() {
     let mapping: Vec<_> = ACCESS.iter().chain(INGRESS).copied().collect();
-    beats("beats/filebeat/module/nginx/ingress_controller/test/test.log", "nginx-access", mapping.leak(), DIFFERENT);
+    beats(
+        "beats/filebeat/module/nginx/ingress_controller/test/test.log",
+        "nginx-access",
+        mapping.leak(),
+        DIFFERENT,
+    );
 }
 
 const ERROR: Mapping = &[
@@ -157,6 +186,11 @@ fn nginx_error_agrees_with_beats() {
 #[test]
 fn apache_error_agrees_with_beats() {
     for file in ["test", "ubuntu-2.2.22"] {
-        beats(&format!("beats/filebeat/module/apache/error/test/{file}.log"), "apache-error", ERROR, DIFFERENT);
+        beats(
+            &format!("beats/filebeat/module/apache/error/test/{file}.log"),
+            "apache-error",
+            ERROR,
+            DIFFERENT,
+        );
     }
 }

@@ -6,8 +6,9 @@ use super::failures::{Delivered, LinkBasis};
 use super::levels::{averaged, voted};
 use super::trend::{delta, whole_weeks};
 use super::{
-    DeploymentLine, DoraReport, Facts, IncidentLine, Measured, Metric, MetricReport, Overall, PerformanceLevel, Profile,
-    Rules, Scope, SlowChange, Target, Unit, Value, WeekPoint, iact, lead_time, metrics, quick_check, recovery,
+    DeploymentLine, DoraReport, Facts, IncidentLine, Measured, Metric, MetricReport, Overall,
+    PerformanceLevel, Profile, Rules, Scope, SlowChange, Target, Unit, Value, WeekPoint, iact, lead_time,
+    metrics, quick_check, recovery,
 };
 use crate::domain::time::{TimeRange, Timestamp};
 
@@ -15,15 +16,23 @@ use crate::domain::time::{TimeRange, Timestamp};
 const SLOWEST: usize = 5;
 
 /// Computes everything. `window` may reach past `now`; what has not happened yet has no rows.
-pub fn report(facts: &Facts<'_>, scope: &Scope, window: TimeRange, rules: &Rules, now: Timestamp) -> DoraReport {
+pub fn report(
+    facts: &Facts<'_>,
+    scope: &Scope,
+    window: TimeRange,
+    rules: &Rules,
+    now: Timestamp,
+) -> DoraReport {
     let delivered = Delivered::link(facts, &scope.environment, rules.link_cap);
     let previous = window.previous();
     let weeks = whole_weeks(window.until.min(now), rules.weeks, rules.zone);
     let at = Context { facts, scope, rules, now, delivered: &delivered };
 
-    let metrics: Vec<MetricReport> = Metric::ALL.into_iter().map(|metric| at.metric(metric, window, &weeks)).collect();
+    let metrics: Vec<MetricReport> =
+        Metric::ALL.into_iter().map(|metric| at.metric(metric, window, &weeks)).collect();
     let overall = overall(&metrics, rules.profile);
-    let trend = TimeRange::new(weeks.first().map_or(window.from, |week| week.from).min(window.from), window.until);
+    let trend =
+        TimeRange::new(weeks.first().map_or(window.from, |week| week.from).min(window.from), window.until);
     let indices: Vec<usize> = delivered.within(scope, window).collect();
     DoraReport {
         scope: scope.clone(),
@@ -36,7 +45,10 @@ pub fn report(facts: &Facts<'_>, scope: &Scope, window: TimeRange, rules: &Rules
         incidents: at.incidents(window),
         slowest: slowest(&delivered, &indices),
         marks: delivered.within(scope, trend).map(|index| delivered.deployments[index].finished_at).collect(),
-        cycles: iact::phases(facts, scope, window).map(|phase| &phase.cycle_id).collect::<BTreeSet<_>>().len(),
+        cycles: iact::phases(facts, scope, window)
+            .map(|phase| &phase.cycle_id)
+            .collect::<BTreeSet<_>>()
+            .len(),
         notes: at.notes(window, &indices),
         metrics,
     }
@@ -55,9 +67,13 @@ impl Context<'_> {
         let &Self { facts, scope, rules, now, delivered } = self;
         match (rules.profile, metric) {
             (Profile::Iact, _) => iact::measure(facts, scope, metric, range),
-            (Profile::Dora, Metric::DeploymentFrequency) => metrics::frequency(delivered, facts, scope, range, rules.zone),
+            (Profile::Dora, Metric::DeploymentFrequency) => {
+                metrics::frequency(delivered, facts, scope, range, rules.zone)
+            }
             (Profile::Dora, Metric::ChangeLeadTime) => lead_time::measure(delivered, facts, scope, range),
-            (Profile::Dora, Metric::ChangeFailureRate) => metrics::failure_rate(delivered, facts, scope, range),
+            (Profile::Dora, Metric::ChangeFailureRate) => {
+                metrics::failure_rate(delivered, facts, scope, range)
+            }
             (Profile::Dora, Metric::RecoveryTime) => recovery::measure(delivered, facts, scope, range, now),
             (Profile::Dora, Metric::ReworkRate) => metrics::rework_rate(delivered, facts, scope, range),
         }
@@ -69,8 +85,11 @@ impl Context<'_> {
         let (level, level_rule) = self.rules.thresholds.level(metric, &measured);
         let number = measured.value.number();
         // Scores and targets of the frequency are per day, also where the profile counts.
-        let comparable =
-            if measured.unit == Unit::Count { measured.detail("per_day").and_then(|detail| detail.value.number()) } else { number };
+        let comparable = if measured.unit == Unit::Count {
+            measured.detail("per_day").and_then(|detail| detail.value.number())
+        } else {
+            number
+        };
         let nothing = metric == Metric::DeploymentFrequency && measured.samples == 0;
         MetricReport {
             metric,
@@ -135,7 +154,8 @@ impl Context<'_> {
     fn notes(&self, window: TimeRange, indices: &[usize]) -> Vec<String> {
         let delivered = self.delivered;
         let mut notes = Vec::new();
-        let services: BTreeSet<&str> = indices.iter().map(|&index| delivered.deployments[index].service.as_str()).collect();
+        let services: BTreeSet<&str> =
+            indices.iter().map(|&index| delivered.deployments[index].service.as_str()).collect();
         if services.len() > 1 {
             notes.push(format!(
                 "{} services are blended here; the metrics mean most for one service at a time",
@@ -149,9 +169,11 @@ impl Context<'_> {
         };
         let unlinked = opened().filter(|(_, (_, link))| link.is_err()).count();
         if unlinked > 0 {
-            notes.push(format!("{unlinked} incidents are laid to no deployment and count in no failure rate"));
+            notes
+                .push(format!("{unlinked} incidents are laid to no deployment and count in no failure rate"));
         }
-        let guessed = opened().filter(|(_, (_, link))| matches!(link, Ok((_, LinkBasis::Time { .. })))).count();
+        let guessed =
+            opened().filter(|(_, (_, link))| matches!(link, Ok((_, LinkBasis::Time { .. })))).count();
         if guessed > 0 {
             notes.push(format!("{guessed} incidents are laid to a deployment by time alone"));
         }
@@ -176,9 +198,12 @@ fn overall(metrics: &[MetricReport], profile: Profile) -> Overall {
     let levels: Vec<PerformanceLevel> = metrics.iter().filter_map(|metric| metric.level).collect();
     let (level, name) = match profile {
         Profile::Dora => (averaged(&levels), "mean of the single levels"),
-        Profile::Iact => (voted(&levels), "the older tool's vote (3 Elite, else 2 High, else 2 Medium, else Low)"),
+        Profile::Iact => {
+            (voted(&levels), "the older tool's vote (3 Elite, else 2 High, else 2 Medium, else Low)")
+        }
     };
-    let scores: Vec<(Metric, Option<f64>)> = metrics.iter().map(|metric| (metric.metric, metric.score)).collect();
+    let scores: Vec<(Metric, Option<f64>)> =
+        metrics.iter().map(|metric| (metric.metric, metric.score)).collect();
     Overall {
         level,
         level_rule: if levels.is_empty() {

@@ -6,9 +6,12 @@ use std::time::Duration;
 
 use super::fixtures::{carrying, commit, deployment, hour, incident, phase, window};
 use super::{
-    Absence, Facts, Metric, MetricReport, PerformanceLevel, Profile, Rules, Scope, Sources, ThresholdSet, Value, report,
+    Absence, Facts, Metric, MetricReport, PerformanceLevel, Profile, Rules, Scope, Sources, ThresholdSet,
+    Value, report,
 };
-use crate::domain::delivery::{Decision, Deployment, DeploymentKind, DeploymentResult, Incident, Phase, PhaseRecord};
+use crate::domain::delivery::{
+    Decision, Deployment, DeploymentKind, DeploymentResult, Incident, Phase, PhaseRecord,
+};
 use crate::domain::record::RequestId;
 use crate::domain::time::TimeRange;
 
@@ -65,7 +68,9 @@ fn a_connected_source_without_deployments_gives_zero_and_no_class() {
     assert_eq!(value(&report, Metric::DeploymentFrequency), Value::Known(0.0));
     assert_eq!(of(&report, Metric::DeploymentFrequency).level, None);
     assert_eq!(of(&report, Metric::DeploymentFrequency).score, None);
-    for metric in [Metric::ChangeLeadTime, Metric::ChangeFailureRate, Metric::RecoveryTime, Metric::ReworkRate] {
+    for metric in
+        [Metric::ChangeLeadTime, Metric::ChangeFailureRate, Metric::RecoveryTime, Metric::ReworkRate]
+    {
         assert_eq!(reason(&report, metric), Absence::NoDeployments);
     }
     assert_eq!(report.overall.level, None);
@@ -88,7 +93,8 @@ fn without_an_incident_source_known_failures_are_a_lower_bound() {
 
 #[test]
 fn no_incident_at_all_is_zero_with_an_upper_bound() {
-    let deployments: Vec<Deployment> = (0..20).map(|n| deployment(&format!("v{n}"), f64::from(n) * 24.0)).collect();
+    let deployments: Vec<Deployment> =
+        (0..20).map(|n| deployment(&format!("v{n}"), f64::from(n) * 24.0)).collect();
     let report = run(&deployments, &[], BOTH);
     let rate = of(&report, Metric::ChangeFailureRate);
     assert_eq!(rate.measured.value, Value::Known(0.0));
@@ -101,14 +107,14 @@ fn no_incident_at_all_is_zero_with_an_upper_bound() {
 
 #[test]
 fn two_deployments_and_one_incident_make_half_and_its_hour_one() {
-    let report = run(
-        &[deployment("v1", 10.0), deployment("v2", 40.0)],
-        &[incident("INC-1", 41.0, Some(42.0))],
-        BOTH,
-    );
+    let report =
+        run(&[deployment("v1", 10.0), deployment("v2", 40.0)], &[incident("INC-1", 41.0, Some(42.0))], BOTH);
     assert_eq!(value(&report, Metric::ChangeFailureRate), Value::Known(0.5));
     assert_eq!(value(&report, Metric::RecoveryTime), Value::Known(1.0));
-    assert_eq!(of(&report, Metric::RecoveryTime).measured.detail("all_incident_mttr").unwrap().value, Value::Known(1.0));
+    assert_eq!(
+        of(&report, Metric::RecoveryTime).measured.detail("all_incident_mttr").unwrap().value,
+        Value::Known(1.0)
+    );
     assert_eq!(report.deployments[0].failed.as_deref(), Some("incident INC-1 (by time, 1 h 00 min after)"));
 }
 
@@ -123,7 +129,14 @@ fn an_open_incident_counts_as_a_failure_and_is_marked() {
     let recovery = of(&report, Metric::RecoveryTime);
     assert_eq!(recovery.measured.value, Value::Known(3.0)); // 1 and 3 ended, one is longer than both
     assert_eq!(recovery.measured.detail("open").unwrap().value, Value::Known(1.0));
-    assert!(recovery.measured.explanation.rows.iter().any(|row| row.note.ends_with(", open") && row.value == 581.0));
+    assert!(
+        recovery
+            .measured
+            .explanation
+            .rows
+            .iter()
+            .any(|row| row.note.ends_with(", open") && row.value == 581.0)
+    );
     assert!(report.deployments[0].recovery.unwrap().open);
 }
 
@@ -165,7 +178,10 @@ fn a_cause_may_be_a_cycle_a_commit_or_a_request() {
     }
     let by_request = Incident { request_id: Some(RequestId::new("req-1")), ..incident("A", 41.0, None) };
     let report = run(&deployments, &[by_request], BOTH);
-    assert_eq!((report.incidents[0].deployment.as_deref(), report.incidents[0].basis.as_str()), (Some("v1"), "by request id"));
+    assert_eq!(
+        (report.incidents[0].deployment.as_deref(), report.incidents[0].basis.as_str()),
+        (Some("v1"), "by request id")
+    );
 }
 
 #[test]
@@ -267,11 +283,8 @@ fn hotfixes_are_rework_and_their_lead_time_is_kept_apart() {
 
 #[test]
 fn deploying_the_same_commit_again_counts_and_has_no_new_lead_time() {
-    let again = Deployment {
-        id: "v1-again".to_owned(),
-        finished_at: hour(30.0),
-        ..carrying("v1", 10.0, 6.0)
-    };
+    let again =
+        Deployment { id: "v1-again".to_owned(), finished_at: hour(30.0), ..carrying("v1", 10.0, 6.0) };
     let report = run(&[carrying("v1", 10.0, 6.0), again], &[], BOTH);
     assert_eq!(of(&report, Metric::DeploymentFrequency).measured.samples, 2);
     let lead = of(&report, Metric::ChangeLeadTime);
@@ -282,11 +295,11 @@ fn deploying_the_same_commit_again_counts_and_has_no_new_lead_time() {
 #[test]
 fn impossible_dates_take_the_committer_date_or_are_dropped_and_counted() {
     let commits = vec![
-        commit("after-its-commit", 9.5, 8.0),   // author later than committer: 2 h by the committer
-        commit("before-git", -300_000.0, 6.0),  // author date in 1992: 4 h
-        commit("squashed", 12.0, 10.0),         // author after the deployment: 0 h, kept
-        commit("from-the-future", 12.0, 13.0),  // both after: dropped
-        commit("plain", 2.0, 9.0),              // 8 h
+        commit("after-its-commit", 9.5, 8.0), // author later than committer: 2 h by the committer
+        commit("before-git", -300_000.0, 6.0), // author date in 1992: 4 h
+        commit("squashed", 12.0, 10.0),       // author after the deployment: 0 h, kept
+        commit("from-the-future", 12.0, 13.0), // both after: dropped
+        commit("plain", 2.0, 9.0),            // 8 h
     ];
     let report = run(&[Deployment { commits: Some(commits), ..deployment("v1", 10.0) }], &[], BOTH);
     let lead = of(&report, Metric::ChangeLeadTime);
@@ -301,7 +314,8 @@ fn impossible_dates_take_the_committer_date_or_are_dropped_and_counted() {
 #[test]
 fn only_the_asked_environment_service_and_team_count() {
     let staging = Deployment { environment: "staging".to_owned(), ..deployment("s1", 5.0) };
-    let mail = Deployment { service: "mail".to_owned(), team: Some("red".to_owned()), ..deployment("m1", 6.0) };
+    let mail =
+        Deployment { service: "mail".to_owned(), team: Some("red".to_owned()), ..deployment("m1", 6.0) };
     let deployments = [staging, mail, deployment("v1", 10.0)];
     let facts = Facts { deployments: &deployments, incidents: &[], phases: &[], sources: BOTH };
     let ids = |scope: &Scope| -> Vec<String> {
@@ -318,14 +332,22 @@ fn only_the_asked_environment_service_and_team_count() {
 fn the_first_deployment_known_has_no_lead_time() {
     let report = run(&[deployment("v1", 10.0)], &[], BOTH);
     assert_eq!(reason(&report, Metric::ChangeLeadTime), Absence::NoCommits);
-    assert!(of(&report, Metric::ChangeLeadTime).measured.explanation.left_out[0].reason.contains("first deployment"));
+    assert!(
+        of(&report, Metric::ChangeLeadTime).measured.explanation.left_out[0]
+            .reason
+            .contains("first deployment")
+    );
 }
 
 #[test]
 fn the_finish_time_decides_and_the_window_is_half_open() {
     let ends = window();
-    let deployments =
-        [deployment("before", -0.001), deployment("first", 0.0), deployment("last", 671.999), deployment("after", 672.0)];
+    let deployments = [
+        deployment("before", -0.001),
+        deployment("first", 0.0),
+        deployment("last", 671.999),
+        deployment("after", 672.0),
+    ];
     let report = run(&deployments, &[], BOTH);
     let ids: Vec<&str> = report.deployments.iter().map(|line| line.deployment.id.as_str()).collect();
     assert_eq!(ids, ["last", "first"]);

@@ -66,8 +66,11 @@ pub struct Failure<'a> {
 impl Failure<'_> {
     /// The evidence in words.
     pub fn show(&self) -> String {
-        let mut parts: Vec<String> =
-            self.incidents.iter().map(|(incident, basis)| format!("incident {} ({})", incident.id, basis.show())).collect();
+        let mut parts: Vec<String> = self
+            .incidents
+            .iter()
+            .map(|(incident, basis)| format!("incident {} ({})", incident.id, basis.show()))
+            .collect();
         if let Some(rollback) = self.rolled_back_by {
             parts.push(format!("rolled back by {}", rollback.id));
         }
@@ -186,12 +189,13 @@ impl<'a> Delivered<'a> {
             if rollback.kind != DeploymentKind::Rollback {
                 continue;
             }
-            let earlier: Vec<usize> =
-                (0..index).rev().filter(|&other| self.deployments[other].service == rollback.service).collect();
-            let unpaired = earlier
-                .iter()
-                .copied()
-                .find(|other| self.failures.get(other).is_some_and(|failure| failure.rolled_back_by.is_none()));
+            let earlier: Vec<usize> = (0..index)
+                .rev()
+                .filter(|&other| self.deployments[other].service == rollback.service)
+                .collect();
+            let unpaired = earlier.iter().copied().find(|other| {
+                self.failures.get(other).is_some_and(|failure| failure.rolled_back_by.is_none())
+            });
             let Some(taken_back) = unpaired.or_else(|| earlier.first().copied()) else { continue };
             self.failures.entry(taken_back).or_default().rolled_back_by.get_or_insert(rollback);
         }
@@ -211,17 +215,26 @@ impl<'a> Delivered<'a> {
 
     fn deployment_of(&self, incident: &Incident, cap: Duration) -> Result<(usize, LinkBasis), Unlinked> {
         if let Some(cause) = &incident.caused_by {
-            return self.named(cause, incident.opened_at).map(|index| (index, LinkBasis::Explicit)).ok_or_else(|| Unlinked::UnknownCause(cause.clone()));
+            return self
+                .named(cause, incident.opened_at)
+                .map(|index| (index, LinkBasis::Explicit))
+                .ok_or_else(|| Unlinked::UnknownCause(cause.clone()));
         }
         if let Some(request) = &incident.request_id
-            && let Some(index) = self.deployments.iter().rposition(|deployment| deployment.request_id.as_ref() == Some(request))
+            && let Some(index) = self
+                .deployments
+                .iter()
+                .rposition(|deployment| deployment.request_id.as_ref() == Some(request))
         {
             return Ok((index, LinkBasis::Request));
         }
-        let until = self.deployments.partition_point(|deployment| deployment.finished_at <= incident.opened_at);
+        let until =
+            self.deployments.partition_point(|deployment| deployment.finished_at <= incident.opened_at);
         let index = self.deployments[..until]
             .iter()
-            .rposition(|deployment| incident.service.as_ref().is_none_or(|service| *service == deployment.service))
+            .rposition(|deployment| {
+                incident.service.as_ref().is_none_or(|service| *service == deployment.service)
+            })
             .ok_or(Unlinked::NothingBefore)?;
         let after = incident.opened_at.since(self.deployments[index].finished_at);
         if after > cap {
@@ -241,7 +254,8 @@ impl<'a> Delivered<'a> {
             .filter(|&index| {
                 let deployment = self.deployments[index];
                 deployment.cycle_id.as_deref() == Some(cause)
-                    || (is_sha && deployment.commit.as_deref().is_some_and(|commit| commit.starts_with(cause)))
+                    || (is_sha
+                        && deployment.commit.as_deref().is_some_and(|commit| commit.starts_with(cause)))
             })
             .collect();
         if matches.is_empty() && is_sha {

@@ -33,7 +33,10 @@ pub fn measure(facts: &Facts<'_>, scope: &Scope, metric: Metric, range: TimeRang
             scope,
             range,
             "mean duration of the maintenance and recovery phases of the window that ended resolved",
-            &|phase| matches!(phase.phase, Phase::Maintenance | Phase::Recovery) && phase.decision == Decision::Resolved,
+            &|phase| {
+                matches!(phase.phase, Phase::Maintenance | Phase::Recovery)
+                    && phase.decision == Decision::Resolved
+            },
         ),
         Metric::ReworkRate => Measured {
             value: Value::NotAvailable { reason: Absence::NotDefined },
@@ -46,7 +49,11 @@ pub fn measure(facts: &Facts<'_>, scope: &Scope, metric: Metric, range: TimeRang
     }
 }
 
-pub(super) fn phases<'a>(facts: &Facts<'a>, scope: &'a Scope, range: TimeRange) -> impl Iterator<Item = &'a PhaseRecord> + 'a {
+pub(super) fn phases<'a>(
+    facts: &Facts<'a>,
+    scope: &'a Scope,
+    range: TimeRange,
+) -> impl Iterator<Item = &'a PhaseRecord> + 'a {
     let matches = |phase: &PhaseRecord, name: &str, wanted: &Option<String>| {
         wanted.as_ref().is_none_or(|wanted| phase.text(name).as_ref() == Some(wanted))
     };
@@ -70,13 +77,19 @@ fn row(phase: &PhaseRecord, value: f64) -> Row {
 
 fn frequency(facts: &Facts<'_>, scope: &Scope, range: TimeRange) -> Measured {
     let mut explanation = Explanation::of("count of the deployment phases of the window");
-    explanation.rows =
-        phases(facts, scope, range).filter(|phase| phase.phase == Phase::Deployment).map(|phase| row(phase, 1.0)).collect();
+    explanation.rows = phases(facts, scope, range)
+        .filter(|phase| phase.phase == Phase::Deployment)
+        .map(|phase| row(phase, 1.0))
+        .collect();
     let count = explanation.rows.len();
     let days = range.length().as_secs_f64() / 86_400.0;
     let nothing_known = facts.phases.is_empty();
     Measured {
-        value: if nothing_known { Value::NotAvailable { reason: Absence::NoPhases } } else { Value::Known(count as f64) },
+        value: if nothing_known {
+            Value::NotAvailable { reason: Absence::NoPhases }
+        } else {
+            Value::Known(count as f64)
+        },
         unit: Unit::Count,
         samples: count,
         interval: None,
@@ -119,7 +132,8 @@ fn mean_hours(
 }
 
 fn no_go_rate(facts: &Facts<'_>, scope: &Scope, range: TimeRange) -> Measured {
-    let mut explanation = Explanation::of("testing phases of the window that ended no-go, by all its testing phases");
+    let mut explanation =
+        Explanation::of("testing phases of the window that ended no-go, by all its testing phases");
     explanation.rows = phases(facts, scope, range)
         .filter(|phase| phase.phase == Phase::Testing)
         .map(|phase| row(phase, f64::from(u8::from(phase.decision == Decision::NoGo))))
@@ -129,7 +143,9 @@ fn no_go_rate(facts: &Facts<'_>, scope: &Scope, range: TimeRange) -> Measured {
     // Its data catalog counts something else under the same name: cycles with an incident.
     let deployed = phases(facts, scope, range).filter(|phase| phase.phase == Phase::Deployment).count();
     let troubled: BTreeSet<&str> = phases(facts, scope, range)
-        .filter(|phase| phase.text(PHASE_WORD).as_deref() == Some("incident") || phase.decision == Decision::RolledBack)
+        .filter(|phase| {
+            phase.text(PHASE_WORD).as_deref() == Some("incident") || phase.decision == Decision::RolledBack
+        })
         .map(|phase| phase.cycle_id.as_str())
         .collect();
     Measured {

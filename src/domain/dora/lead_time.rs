@@ -31,8 +31,11 @@ pub fn lead_hours(commit: &DeployedCommit, deployed_at: Timestamp) -> Result<(f6
     let odd = commit.authored_at > commit.committed_at
         || commit.authored_at < BEFORE_GIT
         || commit.authored_at >= deployed_at;
-    let (value, since) =
-        if odd { (hours(commit.committed_at), Since::Committed) } else { (hours(commit.authored_at), Since::Authored) };
+    let (value, since) = if odd {
+        (hours(commit.committed_at), Since::Committed)
+    } else {
+        (hours(commit.authored_at), Since::Authored)
+    };
     if value < 0.0 { Err(value) } else { Ok((value, since)) }
 }
 
@@ -72,7 +75,11 @@ pub fn changes<'a>(delivered: &Delivered<'a>, index: usize) -> (Vec<Change<'a>>,
         match lead_hours(commit, deployment.finished_at) {
             Ok((hours, since)) => changes.push(Change { commit, deployment, hours, since }),
             Err(hours) => {
-                let reason = format!("anomaly: {} h, committed after {} was deployed", (hours * 10.0).round() / 10.0, deployment.id);
+                let reason = format!(
+                    "anomaly: {} h, committed after {} was deployed",
+                    (hours * 10.0).round() / 10.0,
+                    deployment.id
+                );
                 leave(RowKind::Commit, &commit.sha, commit.committed_at, reason);
             }
         }
@@ -127,7 +134,11 @@ pub fn measure(delivered: &Delivered<'_>, facts: &Facts<'_>, scope: &Scope, rang
                     kind: RowKind::Commit,
                     id: change.commit.sha.clone(),
                     at: change.commit.committed_at,
-                    reason: format!("part of {} {}: kept apart", change.deployment.kind.name(), change.deployment.id),
+                    reason: format!(
+                        "part of {} {}: kept apart",
+                        change.deployment.kind.name(),
+                        change.deployment.id
+                    ),
                 });
                 continue;
             }
@@ -214,14 +225,21 @@ fn details(planned: &[f64], unplanned: &[f64], anomalies: usize) -> Vec<Detail> 
 
 /// The fallback where no source knows commits: since the start of the deployment's cycle.
 fn cycle_time(delivered: &Delivered<'_>, indices: &[usize]) -> Option<Measured> {
-    if indices.iter().any(|&index| delivered.deployments[index].commits.as_ref().is_some_and(|commits| !commits.is_empty())) {
+    if indices.iter().any(|&index| {
+        delivered.deployments[index].commits.as_ref().is_some_and(|commits| !commits.is_empty())
+    }) {
         return None; // commits there are; that none of them counts is an answer of its own
     }
     let mut explanation = Explanation::of(CYCLE_RULE);
     for &index in indices {
         let deployment = delivered.deployments[index];
-        let start = deployment.cycle_id.as_ref().and_then(|cycle| delivered.cycle_starts.get(cycle.as_str()).copied());
-        let Some(start) = start.filter(|&start| start <= deployment.finished_at && !deployment.kind.unplanned()) else {
+        let start = deployment
+            .cycle_id
+            .as_ref()
+            .and_then(|cycle| delivered.cycle_starts.get(cycle.as_str()).copied());
+        let Some(start) =
+            start.filter(|&start| start <= deployment.finished_at && !deployment.kind.unplanned())
+        else {
             explanation.left_out.push(LeftOut {
                 kind: RowKind::Deployment,
                 id: deployment.id.clone(),

@@ -169,7 +169,10 @@ impl ThresholdSet {
         let Some(limits) = self.limits(metric) else {
             let why = match metric {
                 Metric::ReworkRate => "no levels are published for the rework rate".to_owned(),
-                _ => format!("{}: High fails more often than Medium that year, so it gives no limits", self.name()),
+                _ => format!(
+                    "{}: High fails more often than Medium that year, so it gives no limits",
+                    self.name()
+                ),
             };
             return (None, why);
         };
@@ -182,7 +185,11 @@ impl ThresholdSet {
             return (None, "no level: no class is made from no rows".to_owned());
         }
         let measured_by = |index: usize| {
-            if metric == Metric::DeploymentFrequency { self.frequency_input(index, measured, value) } else { value }
+            if metric == Metric::DeploymentFrequency {
+                self.frequency_input(index, measured, value)
+            } else {
+                value
+            }
         };
         let level = [PerformanceLevel::Elite, PerformanceLevel::High, PerformanceLevel::Medium]
             .into_iter()
@@ -190,7 +197,11 @@ impl ThresholdSet {
             .enumerate()
             .find(|&(index, (_, limit))| limit.holds(measured_by(index)))
             .map_or(PerformanceLevel::Low, |(_, (level, _))| level);
-        let rule = if matches!(measured.value, Value::AtLeast(_)) { format!("{rule}; at best: the value is a lower bound") } else { rule };
+        let rule = if matches!(measured.value, Value::AtLeast(_)) {
+            format!("{rule}; at best: the value is a lower bound")
+        } else {
+            rule
+        };
         (Some(level), rule)
     }
 
@@ -277,7 +288,10 @@ mod tests {
 
     #[test]
     fn limits_of_every_set() {
-        use Metric::{ChangeFailureRate as Cfr, ChangeLeadTime as Lead, DeploymentFrequency as Often, RecoveryTime as Mttr};
+        use Metric::{
+            ChangeFailureRate as Cfr, ChangeLeadTime as Lead, DeploymentFrequency as Often,
+            RecoveryTime as Mttr,
+        };
         let cases = [
             (ThresholdSet::Dora2023, Lead, 23.9, Some(Elite)),
             (ThresholdSet::Dora2023, Lead, 24.0, Some(High)),

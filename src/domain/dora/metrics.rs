@@ -17,7 +17,13 @@ const FREQUENCY_RULE: &str = "deployments that reached users and finished in the
 window; beside it the median over the window's whole weeks of days with at least one deployment";
 
 /// Deployments per calendar day. 0 with a connected source and none in the range.
-pub fn frequency(delivered: &Delivered<'_>, facts: &Facts<'_>, scope: &Scope, range: TimeRange, zone: Tz) -> Measured {
+pub fn frequency(
+    delivered: &Delivered<'_>,
+    facts: &Facts<'_>,
+    scope: &Scope,
+    range: TimeRange,
+    zone: Tz,
+) -> Measured {
     let mut explanation = Explanation::of(FREQUENCY_RULE);
     let indices: Vec<usize> = delivered.within(scope, range).collect();
     let days = range.length().as_secs_f64() / 86_400.0;
@@ -34,7 +40,11 @@ pub fn frequency(delivered: &Delivered<'_>, facts: &Facts<'_>, scope: &Scope, ra
         Value::Known(indices.len() as f64 / days)
     };
     let known = value.number().is_some();
-    let per_week = deployment_days_per_week(indices.iter().map(|&index| delivered.deployments[index].finished_at), range, zone);
+    let per_week = deployment_days_per_week(
+        indices.iter().map(|&index| delivered.deployments[index].finished_at),
+        range,
+        zone,
+    );
     Measured {
         value,
         unit: Unit::PerDay,
@@ -53,7 +63,9 @@ pub fn frequency(delivered: &Delivered<'_>, facts: &Facts<'_>, scope: &Scope, ra
                 title: "deployment days per week, median",
                 value: per_week
                     .filter(|_| known)
-                    .map_or(Value::NotAvailable { reason: Absence::NoDeployments }, |(median, _)| Value::Known(median)),
+                    .map_or(Value::NotAvailable { reason: Absence::NoDeployments }, |(median, _)| {
+                        Value::Known(median)
+                    }),
                 unit: Unit::DaysPerWeek,
                 samples: per_week.map_or(0, |(_, weeks)| weeks),
             },
@@ -64,7 +76,11 @@ pub fn frequency(delivered: &Delivered<'_>, facts: &Facts<'_>, scope: &Scope, ra
 
 /// Median number of local days with a deployment, over the whole seven-day blocks that end with
 /// the range; also how many blocks. `None` for a range shorter than a week.
-fn deployment_days_per_week(at: impl Iterator<Item = Timestamp>, range: TimeRange, zone: Tz) -> Option<(f64, usize)> {
+fn deployment_days_per_week(
+    at: impl Iterator<Item = Timestamp>,
+    range: TimeRange,
+    zone: Tz,
+) -> Option<(f64, usize)> {
     let blocks = (range.length().as_secs() / (7 * 86_400)) as usize;
     if blocks == 0 {
         return None;
@@ -86,7 +102,12 @@ const FAILURE_RULE: &str = "deployments of the window with at least one incident
 recorded as failed, by all deployments of the window; several incidents make one failed deployment";
 
 /// Share of deployments that failed, 0 to 1.
-pub fn failure_rate(delivered: &Delivered<'_>, facts: &Facts<'_>, scope: &Scope, range: TimeRange) -> Measured {
+pub fn failure_rate(
+    delivered: &Delivered<'_>,
+    facts: &Facts<'_>,
+    scope: &Scope,
+    range: TimeRange,
+) -> Measured {
     let mut explanation = Explanation::of(FAILURE_RULE);
     let indices: Vec<usize> = delivered.within(scope, range).collect();
     let mut failed = 0_usize;
@@ -94,7 +115,11 @@ pub fn failure_rate(delivered: &Delivered<'_>, facts: &Facts<'_>, scope: &Scope,
         let failure = delivered.failures.get(&index);
         failed += usize::from(failure.is_some());
         let note = failure.map_or_else(String::new, super::failures::Failure::show);
-        explanation.rows.push(deployment_row(delivered.deployments[index], f64::from(u8::from(failure.is_some())), note));
+        explanation.rows.push(deployment_row(
+            delivered.deployments[index],
+            f64::from(u8::from(failure.is_some())),
+            note,
+        ));
     }
     explanation.rows.sort_by(|a, b| b.value.total_cmp(&a.value).then(b.at.cmp(&a.at)));
     leave_aborted(delivered, scope, range, &mut explanation);
@@ -104,8 +129,12 @@ pub fn failure_rate(delivered: &Delivered<'_>, facts: &Facts<'_>, scope: &Scope,
             && delivered.admits_incident(scope, index)
         {
             let reason = match why {
-                super::failures::Unlinked::UnknownCause(cause) => format!("names `{cause}`, which is no deployment known here"),
-                super::failures::Unlinked::NothingBefore => "no deployment within the cap before it".to_owned(),
+                super::failures::Unlinked::UnknownCause(cause) => {
+                    format!("names `{cause}`, which is no deployment known here")
+                }
+                super::failures::Unlinked::NothingBefore => {
+                    "no deployment within the cap before it".to_owned()
+                }
             };
             explanation.left_out.push(LeftOut {
                 kind: RowKind::Incident,
@@ -122,7 +151,9 @@ pub fn failure_rate(delivered: &Delivered<'_>, facts: &Facts<'_>, scope: &Scope,
     } else if told {
         Value::Known(share)
     } else if failed > 0 {
-        explanation.notes.push("no incident source: only reverts, rollbacks and recorded failures are counted".to_owned());
+        explanation
+            .notes
+            .push("no incident source: only reverts, rollbacks and recorded failures are counted".to_owned());
         Value::AtLeast(share)
     } else {
         Value::NotAvailable { reason: Absence::NoIncidentSource }
@@ -136,7 +167,11 @@ pub fn failure_rate(delivered: &Delivered<'_>, facts: &Facts<'_>, scope: &Scope,
         details: vec![Detail {
             key: "failed",
             title: "failed deployments",
-            value: if known { Value::Known(failed as f64) } else { Value::NotAvailable { reason: Absence::NoIncidentSource } },
+            value: if known {
+                Value::Known(failed as f64)
+            } else {
+                Value::NotAvailable { reason: Absence::NoIncidentSource }
+            },
             unit: Unit::Count,
             samples: indices.len(),
         }],
@@ -148,7 +183,12 @@ const REWORK_RULE: &str = "unplanned deployments of the window (hotfixes and rol
 or the recorder's word) by all deployments of the window";
 
 /// Share of deployments that were unplanned, 0 to 1.
-pub fn rework_rate(delivered: &Delivered<'_>, facts: &Facts<'_>, scope: &Scope, range: TimeRange) -> Measured {
+pub fn rework_rate(
+    delivered: &Delivered<'_>,
+    facts: &Facts<'_>,
+    scope: &Scope,
+    range: TimeRange,
+) -> Measured {
     let mut explanation = Explanation::of(REWORK_RULE);
     let indices: Vec<usize> = delivered.within(scope, range).collect();
     let mut unplanned = 0_usize;
@@ -156,7 +196,11 @@ pub fn rework_rate(delivered: &Delivered<'_>, facts: &Facts<'_>, scope: &Scope, 
         let deployment = delivered.deployments[index];
         unplanned += usize::from(deployment.kind.unplanned());
         let note = if deployment.kind.unplanned() { deployment.kind.name() } else { "" };
-        explanation.rows.push(deployment_row(deployment, f64::from(u8::from(deployment.kind.unplanned())), note.to_owned()));
+        explanation.rows.push(deployment_row(
+            deployment,
+            f64::from(u8::from(deployment.kind.unplanned())),
+            note.to_owned(),
+        ));
     }
     explanation.rows.sort_by(|a, b| b.value.total_cmp(&a.value).then(b.at.cmp(&a.at)));
     leave_aborted(delivered, scope, range, &mut explanation);

@@ -37,11 +37,8 @@ pub fn of(deployment: &Deployment, failure: &Failure<'_>, now: Timestamp) -> Opt
         return rolled_back.map(|until| Recovery { from: deployment.finished_at, until, open: false });
     };
     // An incident resolved in the future of `now` is still open as seen from `now`.
-    let ends: Option<Vec<Timestamp>> = failure
-        .incidents
-        .iter()
-        .map(|(incident, _)| incident.resolved_at.filter(|&at| at <= now))
-        .collect();
+    let ends: Option<Vec<Timestamp>> =
+        failure.incidents.iter().map(|(incident, _)| incident.resolved_at.filter(|&at| at <= now)).collect();
     Some(match ends.and_then(|ends| ends.into_iter().max()) {
         Some(until) => Recovery { from, until: until.max(from), open: false },
         None => Recovery { from, until: now.max(from), open: true },
@@ -53,7 +50,13 @@ laid to the deployment until the last is resolved (without an incident, from the
 rollback); open ones count up to now as Kaplan-Meier censored";
 
 /// Median recovery of a range. `now` ends what is still open.
-pub fn measure(delivered: &Delivered<'_>, facts: &Facts<'_>, scope: &Scope, range: TimeRange, now: Timestamp) -> Measured {
+pub fn measure(
+    delivered: &Delivered<'_>,
+    facts: &Facts<'_>,
+    scope: &Scope,
+    range: TimeRange,
+    now: Timestamp,
+) -> Measured {
     let mut explanation = Explanation::of(RULE);
     let indices: Vec<usize> = delivered.within(scope, range).collect();
     let mut times: Vec<(f64, bool)> = Vec::new();
@@ -86,7 +89,11 @@ pub fn measure(delivered: &Delivered<'_>, facts: &Facts<'_>, scope: &Scope, rang
     let open = times.iter().filter(|&&(_, ended)| !ended).count();
     if open > 0 {
         let oldest = times.iter().filter(|&&(_, ended)| !ended).map(|&(hours, _)| hours).fold(0.0, f64::max);
-        explanation.notes.push(format!("{open} of {} still open, the oldest for {}", times.len(), show_hours(oldest)));
+        explanation.notes.push(format!(
+            "{open} of {} still open, the oldest for {}",
+            times.len(),
+            show_hours(oldest)
+        ));
     }
     let (incidents, unlinked) = all_incidents(delivered, scope, range, now, &mut explanation);
     let value = match survival_median(&times) {

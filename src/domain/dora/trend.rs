@@ -70,7 +70,10 @@ pub fn midnight(date: NaiveDate, zone: Tz) -> Timestamp {
     (0..24)
         .filter_map(|hour| date.and_hms_opt(hour, 0, 0))
         .find_map(|local| zone.from_local_datetime(&local).earliest())
-        .map_or_else(|| Timestamp::from(date.and_hms_opt(0, 0, 0).unwrap_or_default().and_utc()), Timestamp::from)
+        .map_or_else(
+            || Timestamp::from(date.and_hms_opt(0, 0, 0).unwrap_or_default().and_utc()),
+            Timestamp::from,
+        )
 }
 
 #[cfg(test)]
@@ -111,7 +114,8 @@ mod tests {
 
     #[test]
     fn less_is_better_but_for_frequency() {
-        let direction = |metric, now, before| delta(metric, Value::Known(now), Value::Known(before)).unwrap().direction;
+        let direction =
+            |metric, now, before| delta(metric, Value::Known(now), Value::Known(before)).unwrap().direction;
         assert_eq!(direction(Metric::DeploymentFrequency, 2.0, 1.0), Direction::Better);
         assert_eq!(direction(Metric::ChangeLeadTime, 2.0, 1.0), Direction::Worse);
         assert_eq!(direction(Metric::ChangeFailureRate, 0.1, 0.1), Direction::Same);

@@ -107,7 +107,8 @@ fn put_extras<'a>(mut scan: Scan<'a>, out: &mut Parsed<'a>) -> Result<(), &'stat
 
 /// What `mod_unique_id` makes: 24 or 27 characters of its base 64.
 fn is_unique_id(text: &str) -> bool {
-    matches!(text.len(), 24 | 27) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'@' | b'-' | b'_'))
+    matches!(text.len(), 24 | 27)
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'@' | b'-' | b'_'))
 }
 
 /// `[time] client protocol cipher "request" bytes`.

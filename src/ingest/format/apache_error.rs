@@ -27,7 +27,10 @@ impl Format for ApacheError {
     fn role(&self, line: &str) -> LineRole {
         match line.as_bytes() {
             // A weekday, or the digits of a configured spelling.
-            [b'[', a, b, _, ..] if a.is_ascii_digit() && b.is_ascii_digit() || a.is_ascii_uppercase() && b.is_ascii_lowercase() => {
+            [b'[', a, b, _, ..]
+                if a.is_ascii_digit() && b.is_ascii_digit()
+                    || a.is_ascii_uppercase() && b.is_ascii_lowercase() =>
+            {
                 LineRole::Starts
             }
             bytes if bytes.trim_ascii().is_empty() => LineRole::Skip,
@@ -93,7 +96,11 @@ fn put_client<'a>(client: &'a str, out: &mut Parsed<'a>) {
     let address = client.split_once(' ').map_or(client, |(_, address)| address);
     match address.rsplit_once(':') {
         // More than one colon without brackets is an IPv6 address; 2.4 always adds the port.
-        Some((host, port)) if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) && !(host.contains(':') && host.ends_with(':')) => {
+        Some((host, port))
+            if !port.is_empty()
+                && port.bytes().all(|byte| byte.is_ascii_digit())
+                && !(host.contains(':') && host.ends_with(':')) =>
+        {
             out.put("client", host.trim_matches(['[', ']']));
             out.put("client_port", port);
         }

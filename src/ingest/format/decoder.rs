@@ -92,7 +92,8 @@ impl Decoder {
     pub fn line(&mut self, line: Line<'_>, sink: &mut dyn FnMut(Entry)) {
         self.counts.lines += 1;
         let bytes = line.bytes.strip_suffix(b"\r").unwrap_or(line.bytes);
-        let bytes = if line.position == 0 { bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes) } else { bytes };
+        let bytes =
+            if line.position == 0 { bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes) } else { bytes };
         let bytes = if line.cut.is_some() { whole_characters(bytes) } else { bytes };
         let carried;
         let (text, escaped) = match escape::carry(bytes) {
@@ -119,7 +120,9 @@ impl Decoder {
         };
         match role {
             LineRole::Skip => self.skip(text, sink),
-            LineRole::Continues if self.pending.lines > 0 => self.join(text, escaped, &line, bytes.len(), sink),
+            LineRole::Continues if self.pending.lines > 0 => {
+                self.join(text, escaped, &line, bytes.len(), sink)
+            }
             LineRole::Starts | LineRole::Continues => {
                 self.flush(sink);
                 self.begin(text, escaped, &line, bytes.len(), None);
@@ -155,7 +158,14 @@ impl Decoder {
         }
     }
 
-    fn begin(&mut self, text: &str, escaped: bool, line: &Line<'_>, kept: usize, split: Option<&'static str>) {
+    fn begin(
+        &mut self,
+        text: &str,
+        escaped: bool,
+        line: &Line<'_>,
+        kept: usize,
+        split: Option<&'static str>,
+    ) {
         let pending = &mut self.pending;
         pending.text.push_str(text);
         pending.position = line.position;
@@ -166,7 +176,9 @@ impl Decoder {
 
     fn join(&mut self, text: &str, escaped: bool, line: &Line<'_>, kept: usize, sink: &mut dyn FnMut(Entry)) {
         let pending = &mut self.pending;
-        if pending.lines + pending.blanks >= MAX_RECORD_LINES || pending.text.len() + text.len() > MAX_RECORD_BYTES {
+        if pending.lines + pending.blanks >= MAX_RECORD_LINES
+            || pending.text.len() + text.len() > MAX_RECORD_BYTES
+        {
             if pending.marks.split.is_none() {
                 pending.marks.split = Some("begins");
             }

@@ -132,7 +132,8 @@ fn put_named<'a>(name: &'a str, value: &'a str, out: &mut Parsed<'a>) {
 /// `request_length request_time [` is only the controller's.
 fn is_ingress(scan: Scan<'_>) -> bool {
     let mut scan = scan;
-    let number = |text: Option<&str>| text.is_some_and(|text| text.as_bytes().first().is_some_and(u8::is_ascii_digit));
+    let number =
+        |text: Option<&str>| text.is_some_and(|text| text.as_bytes().first().is_some_and(u8::is_ascii_digit));
     number(scan.token()) && number(scan.token()) && scan.0.starts_with('[')
 }
 
@@ -144,7 +145,8 @@ fn put_ingress<'a>(mut scan: Scan<'a>, out: &mut Parsed<'a>) -> Result<(), &'sta
     if scan.0.starts_with('[') {
         out.put("upstream_alternative", scan.bracketed().ok_or(SHORT)?);
     }
-    for name in ["upstream_address", "upstream_response_length", "upstream_response_time", "upstream_status"] {
+    for name in ["upstream_address", "upstream_response_length", "upstream_response_time", "upstream_status"]
+    {
         out.put(name, list(&mut scan).ok_or(SHORT)?);
     }
     if let Some(id) = scan.token()

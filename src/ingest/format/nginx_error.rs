@@ -25,7 +25,9 @@ impl Format for NginxError {
     /// Any line without a stamp continues: what FastCGI programs write is logged as it comes.
     fn role(&self, line: &str) -> LineRole {
         match line.as_bytes() {
-            [a, b, c, d, b'/', _, _, b'/', _, _, b' ', ..] if [a, b, c, d].iter().all(|byte| byte.is_ascii_digit()) => {
+            [a, b, c, d, b'/', _, _, b'/', _, _, b' ', ..]
+                if [a, b, c, d].iter().all(|byte| byte.is_ascii_digit()) =>
+            {
                 LineRole::Starts
             }
             bytes if bytes.trim_ascii().is_empty() => LineRole::Skip,

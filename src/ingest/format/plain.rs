@@ -56,7 +56,8 @@ impl Format for Plain {
 }
 
 /// Whether a line has a stamp does not depend on the hint.
-const ANY_HINT: TimeHint = TimeHint { reference: Timestamp::from_seconds(1_700_000_000), zone: SourceZone::Utc };
+const ANY_HINT: TimeHint =
+    TimeHint { reference: Timestamp::from_seconds(1_700_000_000), zone: SourceZone::Utc };
 
 /// A stamp at the start, also in brackets or after a terminal's colour codes.
 fn stamp<'a>(text: &'a str, hint: &TimeHint) -> Option<time::Cut<'a>> {

@@ -14,7 +14,10 @@ pub fn continues(line: &str) -> bool {
         b'.' => line.starts_with("... ") && line.ends_with(" more"),
         b'g' => goroutine(line),
         b's' => line == "stack backtrace:",
-        b'n' => line.starts_with("note: run with `RUST_BACKTRACE") || line.starts_with("note: Some details are omitted"),
+        b'n' => {
+            line.starts_with("note: run with `RUST_BACKTRACE")
+                || line.starts_with("note: Some details are omitted")
+        }
         b'[' => line.starts_with("[signal SIG"),
         _ => false,
     }
@@ -50,7 +53,9 @@ pub fn begin(text: &str) -> Option<usize> {
         }
         if frame(line) {
             // The exception's own line stands above the first frame.
-            return Some(previous.filter(|&(at, end)| exception_head(&text[at..end])).map_or(start, |(at, _)| at));
+            return Some(
+                previous.filter(|&(at, end)| exception_head(&text[at..end])).map_or(start, |(at, _)| at),
+            );
         }
         previous = Some((start, end.unwrap_or(text.len())));
         start = end? + 1;
@@ -79,7 +84,8 @@ fn frame(line: &str) -> bool {
     if bare.len() == line.len() {
         return false;
     }
-    (bare.starts_with("at ") && bare.contains(['(', ':'])) || (bare.starts_with("File \"") && bare.contains(", line "))
+    (bare.starts_with("at ") && bare.contains(['(', ':']))
+        || (bare.starts_with("File \"") && bare.contains(", line "))
 }
 
 fn goroutine(line: &str) -> bool {
@@ -97,7 +103,9 @@ fn go_call(line: &str) -> bool {
 /// `ValueError`, `pkg.mod.Error: text`, `java.lang.Exception: text`: a dotted name, then nothing
 /// or a colon.
 fn exception_head(line: &str) -> bool {
-    let name = line.find(|c: char| !(c.is_alphanumeric() || matches!(c, '.' | '_' | '$'))).map_or(line, |end| &line[..end]);
+    let name = line
+        .find(|c: char| !(c.is_alphanumeric() || matches!(c, '.' | '_' | '$')))
+        .map_or(line, |end| &line[..end]);
     let after = &line[name.len()..];
     let last = name.rsplit('.').next().unwrap_or(name);
     last.starts_with(|c: char| c.is_uppercase()) && (after.is_empty() || after.starts_with(':'))

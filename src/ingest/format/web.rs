@@ -115,7 +115,15 @@ pub fn common<'a>(line: &'a str, hint: &TimeHint) -> Result<Common<'a>, &'static
     if bytes != "-" && !bytes.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err("the size is not a number");
     }
-    Ok(Common { head: line[..open].trim_end_matches(' '), instant, request, status, status_text, bytes, rest: scan })
+    Ok(Common {
+        head: line[..open].trim_end_matches(' '),
+        instant,
+        request,
+        status,
+        status_text,
+        bytes,
+        rest: scan,
+    })
 }
 
 fn status_of(text: &str) -> Option<u16> {
@@ -145,7 +153,9 @@ pub fn put_request<'a>(request: &'a str, out: &mut Parsed<'a>) {
     let Some(space) = memchr(b' ', request.as_bytes()) else { return };
     let (method, rest) = (&request[..space], &request[space + 1..]);
     // Scanners send anything at all; what is not a request line stays in the message only.
-    if method.is_empty() || !method.bytes().all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'-' | b'_')) {
+    if method.is_empty()
+        || !method.bytes().all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'-' | b'_'))
+    {
         return;
     }
     out.put("method", method);
@@ -191,7 +201,9 @@ pub fn put_clients<'a>(list: &'a str, out: &mut Parsed<'a>) {
 fn is_public(address: &IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => !(v4.is_private() || v4.is_loopback() || v4.is_link_local() || v4.is_unspecified()),
-        IpAddr::V6(v6) => !(v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local() || v6.is_unspecified()),
+        IpAddr::V6(v6) => {
+            !(v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local() || v6.is_unspecified())
+        }
     }
 }
 

@@ -32,12 +32,15 @@ pub(super) async fn follow(
         }
         cursor = next;
         let wanted = arrived.iter().filter(|summary| {
-            query.layers().contains(&summary.key.bucket.layer) && overlaps(&range, summary) && query.may_match(summary)
+            query.layers().contains(&summary.key.bucket.layer)
+                && overlaps(&range, summary)
+                && query.may_match(summary)
         });
         let keys: Vec<_> = wanted.map(|summary| summary.key).collect();
         for chunk in store.filtered(&keys, Arc::clone(&filter)).await? {
             let origin = &chunk.summary.origin;
-            records.extend(chunk.entries.into_iter().map(|entry| Record { origin: Arc::clone(origin), entry }));
+            records
+                .extend(chunk.entries.into_iter().map(|entry| Record { origin: Arc::clone(origin), entry }));
         }
         if records.len() >= limit {
             break;

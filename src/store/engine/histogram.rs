@@ -36,7 +36,10 @@ impl Histogram {
         let width = minutes.div_ceil(bins as u128);
         let bins = minutes.div_ceil(width);
         let length = Duration::from_micros(u64::try_from(bins * width * MINUTE as u128).unwrap_or(u64::MAX));
-        (TimeRange::new(wide.from, wide.from.saturating_add(length)), usize::try_from(bins).unwrap_or(MOST_BINS))
+        (
+            TimeRange::new(wide.from, wide.from.saturating_add(length)),
+            usize::try_from(bins).unwrap_or(MOST_BINS),
+        )
     }
 }
 
@@ -50,7 +53,8 @@ pub(super) async fn histogram(
     let bins = bins.clamp(1, MOST_BINS);
     // 128 bits: from the first to the last instant there are more microseconds than fit 64.
     let length = i128::from(range.until.micros()) - i128::from(range.from.micros());
-    let width = length.max(1).div_euclid(bins as i128) + i128::from(length.max(1).rem_euclid(bins as i128) > 0);
+    let width =
+        length.max(1).div_euclid(bins as i128) + i128::from(length.max(1).rem_euclid(bins as i128) > 0);
     let inside = range.intersect(&selection.range());
     let mut counted = Counted { range, inside, width, bins: vec![LevelCounts::default(); bins] };
     let mut scanned = Scanned::default();
@@ -64,7 +68,8 @@ pub(super) async fn histogram(
             let Some(&last) = buckets.last() else { break };
             rest = TimeRange::new(bucket_range(last, store.settings()).until, rest.until);
             scanned.buckets += buckets.len() as u64;
-            let reads = futures::future::try_join_all(buckets.into_iter().map(|bucket| store.summaries(bucket)));
+            let reads =
+                futures::future::try_join_all(buckets.into_iter().map(|bucket| store.summaries(bucket)));
             let mut undecided: Vec<ChunkKey> = Vec::new();
             for summary in unless_cancelled(cancel, reads).await?.into_iter().flatten() {
                 scanned.chunks += 1;
@@ -135,7 +140,10 @@ impl Counted {
     }
 }
 
-pub(super) async fn extent(store: &dyn ChunkStore, layers: &[Layer]) -> Result<Option<TimeRange>, StoreError> {
+pub(super) async fn extent(
+    store: &dyn ChunkStore,
+    layers: &[Layer],
+) -> Result<Option<TimeRange>, StoreError> {
     let mut extent: Option<TimeRange> = None;
     for &layer in layers {
         for order in [Order::OldestFirst, Order::NewestFirst] {

@@ -142,7 +142,10 @@ impl Merge<'_> {
                 };
                 return Ok(stop.filter(|_| spent).map(|cursor| PageEnd { cursor, full: false }));
             };
-            if spent && let Some(cursor) = self.cursor_before(self.bound(next)).filter(|stop| self.is_progress(stop)) {
+            if spent
+                && let Some(cursor) =
+                    self.cursor_before(self.bound(next)).filter(|stop| self.is_progress(stop))
+            {
                 return Ok(Some(PageEnd { cursor, full: false }));
             }
             let batch = unread.split_off(unread.len().saturating_sub(self.batch));
@@ -203,7 +206,9 @@ impl Merge<'_> {
     /// The place just before all records of this instant, in order; none before the first instant.
     fn cursor_before(&self, at: Timestamp) -> Option<Cursor> {
         match self.order {
-            Order::NewestFirst => (at < Timestamp::MAX).then(|| Cursor { timestamp: after(at), id: FIRST_ID }),
+            Order::NewestFirst => {
+                (at < Timestamp::MAX).then(|| Cursor { timestamp: after(at), id: FIRST_ID })
+            }
             Order::OldestFirst => at
                 .micros()
                 .checked_sub(1)

@@ -49,7 +49,13 @@ impl ChunkStore for Memory {
         Ok(None)
     }
 
-    async fn buckets(&self, layer: Layer, range: TimeRange, order: Order, limit: usize) -> Result<Vec<Bucket>, StoreError> {
+    async fn buckets(
+        &self,
+        layer: Layer,
+        range: TimeRange,
+        order: Order,
+        limit: usize,
+    ) -> Result<Vec<Bucket>, StoreError> {
         let chunks = self.chunks.lock().unwrap();
         let mut buckets: Vec<Bucket> = chunks.keys().map(|key| key.bucket).collect();
         buckets.dedup();
@@ -85,7 +91,11 @@ impl ChunkStore for Memory {
         Ok(ArrivalCursor(0))
     }
 
-    async fn arrivals(&self, cursor: ArrivalCursor, _: usize) -> Result<(Vec<ChunkSummary>, ArrivalCursor), StoreError> {
+    async fn arrivals(
+        &self,
+        cursor: ArrivalCursor,
+        _: usize,
+    ) -> Result<(Vec<ChunkSummary>, ArrivalCursor), StoreError> {
         Ok((Vec::new(), cursor))
     }
 
@@ -115,7 +125,8 @@ impl Selection for AtLeast {
     }
 
     fn surely_matches(&self, chunk: &ChunkSummary) -> bool {
-        self.request.is_none() && Level::ALL.iter().all(|&level| level >= self.level || chunk.levels.of(level) == 0)
+        self.request.is_none()
+            && Level::ALL.iter().all(|&level| level >= self.level || chunk.levels.of(level) == 0)
     }
 
     fn matches(&self, record: &Record) -> bool {
@@ -189,7 +200,10 @@ fn records(frames: &[Frame]) -> Vec<Record> {
     let mut records: Vec<Record> = frames
         .iter()
         .flat_map(|frame| {
-            frame.entries.iter().map(|entry| Record { origin: Arc::clone(&frame.origin), entry: entry.clone() })
+            frame
+                .entries
+                .iter()
+                .map(|entry| Record { origin: Arc::clone(&frame.origin), entry: entry.clone() })
         })
         .collect();
     records.sort_by_key(Record::sort_key);
@@ -327,9 +341,14 @@ async fn an_aligned_histogram_reads_no_records() {
     let engine = stored(&[frame]);
     let range = TimeRange::new(Timestamp::from_seconds(30), Timestamp::from_seconds(890));
     let (range, bins) = Histogram::aligned(range, 60);
-    assert_eq!((range.from, range.until, bins), (Timestamp::from_seconds(0), Timestamp::from_seconds(900), 15));
+    assert_eq!(
+        (range.from, range.until, bins),
+        (Timestamp::from_seconds(0), Timestamp::from_seconds(900), 15)
+    );
     let selection = Arc::new(AtLeast { level: Level::Debug, request: None });
-    let histogram = histogram::histogram(&*engine.store, selection, range, bins, &CancellationToken::new()).await.unwrap();
+    let histogram = histogram::histogram(&*engine.store, selection, range, bins, &CancellationToken::new())
+        .await
+        .unwrap();
     assert_eq!(histogram.scanned.chunks_read, 0);
     assert!(histogram.bins.iter().all(|bin| bin.total() == 60));
 }

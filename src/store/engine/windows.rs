@@ -74,13 +74,18 @@ impl<'a> Windows<'a> {
             windows.ready = windows.of_request(id, scanned).await?;
         } else if !range.is_empty() {
             let layers = selection.layers().into_iter();
-            windows.layers =
-                layers.map(|layer| LayerBuckets { layer, listed: VecDeque::new(), rest: Some(range) }).collect();
+            windows.layers = layers
+                .map(|layer| LayerBuckets { layer, listed: VecDeque::new(), rest: Some(range) })
+                .collect();
         }
         Ok(windows)
     }
 
-    async fn of_request(&self, id: &RequestId, scanned: &mut Scanned) -> Result<VecDeque<Window>, StoreError> {
+    async fn of_request(
+        &self,
+        id: &RequestId,
+        scanned: &mut Scanned,
+    ) -> Result<VecDeque<Window>, StoreError> {
         let layers = self.selection.layers();
         let rows = self.store.request(id).await?;
         scanned.chunks += rows.len() as u64;
@@ -129,7 +134,8 @@ impl<'a> Windows<'a> {
     }
 
     async fn read(&self, buckets: Vec<Bucket>) -> Result<(Window, u64), StoreError> {
-        let range = buckets.first().map_or(TimeRange::ALL, |&bucket| bucket_range(bucket, self.store.settings()));
+        let range =
+            buckets.first().map_or(TimeRange::ALL, |&bucket| bucket_range(bucket, self.store.settings()));
         let mut window = Window { start: range.from, end: range.until, candidates: Vec::new() };
         let mut looked_at = 0;
         for bucket in buckets {

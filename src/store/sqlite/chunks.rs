@@ -98,7 +98,10 @@ impl SqliteChunkStore {
         let workers = shares.into_iter().map(|share| {
             tokio::task::spawn_blocking(move || -> std::io::Result<Vec<(usize, EncodedFrame)>> {
                 let mut encoder = Encoder::new()?;
-                share.into_iter().map(|(index, frame)| Ok((index, encode_frame(&mut encoder, frame)?))).collect()
+                share
+                    .into_iter()
+                    .map(|(index, frame)| Ok((index, encode_frame(&mut encoder, frame)?)))
+                    .collect()
             })
         });
         let mut encoded = Vec::with_capacity(count);
@@ -115,7 +118,10 @@ impl SqliteChunkStore {
         rows.into_iter().map(|row| row.summary(&origins)).collect()
     }
 
-    async fn origins(&self, refs: impl Iterator<Item = i64>) -> Result<HashMap<i64, Arc<Origin>>, StoreError> {
+    async fn origins(
+        &self,
+        refs: impl Iterator<Item = i64>,
+    ) -> Result<HashMap<i64, Arc<Origin>>, StoreError> {
         let mut found = HashMap::new();
         let mut missing = Vec::new();
         {
@@ -171,7 +177,14 @@ impl SqliteChunkStore {
         }
         let list: Vec<_> = keys
             .iter()
-            .map(|key| (number_of(key.bucket.layer), key.bucket.start.micros(), key.first_at.micros(), key.id.simple().to_string()))
+            .map(|key| {
+                (
+                    number_of(key.bucket.layer),
+                    key.bucket.start.micros(),
+                    key.first_at.micros(),
+                    key.id.simple().to_string(),
+                )
+            })
             .collect();
         let list = serde_json::to_string(&list).map_err(refused)?;
         let rows: Vec<(i64, i64, i64, i64, Vec<u8>, i64, Vec<u8>, i64, Vec<u8>)> = sqlx::query_as(
@@ -191,7 +204,8 @@ impl SqliteChunkStore {
             let summary = SummaryRow { layer, bucket, first_at, last_at, id, origin, minutes };
             blocks.push((place, summary.summary(&origins)?, data));
         }
-        let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(blocks.len());
+        let threads =
+            std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(blocks.len());
         let share = blocks.len().div_ceil(threads.max(1));
         let mut workers = Vec::with_capacity(threads);
         while !blocks.is_empty() {
@@ -232,14 +246,16 @@ impl ChunkStore for SqliteChunkStore {
     }
 
     async fn watermark(&self, origin: OriginId) -> Result<Option<u64>, StoreError> {
-        let stored: Option<Vec<u8>> = sqlx::query_scalar("SELECT stored_to FROM watermarks WHERE origin = ?1")
-            .bind(origin_bytes(origin))
-            .fetch_optional(self.file.readers())
-            .await
-            .map_err(|error| self.file.error(error))?;
+        let stored: Option<Vec<u8>> =
+            sqlx::query_scalar("SELECT stored_to FROM watermarks WHERE origin = ?1")
+                .bind(origin_bytes(origin))
+                .fetch_optional(self.file.readers())
+                .await
+                .map_err(|error| self.file.error(error))?;
         stored
             .map(|bytes| {
-                let bytes = bytes.try_into().map_err(|_| corrupt("watermarks", "a position is not 8 bytes long"))?;
+                let bytes =
+                    bytes.try_into().map_err(|_| corrupt("watermarks", "a position is not 8 bytes long"))?;
                 Ok(u64::from_be_bytes(bytes))
             })
             .transpose()
@@ -414,10 +430,9 @@ impl SummaryRow {
                 id: Uuid::from_slice(&self.id).map_err(|error| corrupt("chunks", error.to_string()))?,
             },
             last_at: Timestamp::from_micros(self.last_at),
-            origin: origins
-                .get(&self.origin)
-                .cloned()
-                .ok_or_else(|| corrupt("chunks", format!("origin {} is not in the table of origins", self.origin)))?,
+            origin: origins.get(&self.origin).cloned().ok_or_else(|| {
+                corrupt("chunks", format!("origin {} is not in the table of origins", self.origin))
+            })?,
             levels,
             minutes,
         })
@@ -451,7 +466,11 @@ fn encode_frame(encoder: &mut Encoder, frame: FrameChunks) -> std::io::Result<En
             summary: chunk.summary,
         })
     });
-    Ok(EncodedFrame { origin: frame.origin, until: frame.until, chunks: chunks.collect::<std::io::Result<_>>()? })
+    Ok(EncodedFrame {
+        origin: frame.origin,
+        until: frame.until,
+        chunks: chunks.collect::<std::io::Result<_>>()?,
+    })
 }
 
 async fn put_frames(connection: &mut SqliteConnection, frames: Vec<EncodedFrame>) -> Result<(), sqlx::Error> {
@@ -490,7 +509,8 @@ async fn put_frames(connection: &mut SqliteConnection, frames: Vec<EncodedFrame>
                 .bind(chunk.block)
                 .execute(&mut *connection)
                 .await?;
-            requests.extend(chunk.request_hashes.into_iter().map(|hash| (arrival / PART_CHUNKS, hash, arrival)));
+            requests
+                .extend(chunk.request_hashes.into_iter().map(|hash| (arrival / PART_CHUNKS, hash, arrival)));
         }
         sqlx::query(
             "INSERT INTO watermarks (origin, stored_to) VALUES (?1, ?2)
@@ -539,7 +559,8 @@ async fn insert_requests(
         while rest.len() >= width {
             let (run, after) = rest.split_at(width);
             rest = after;
-            let mut insert = QueryBuilder::<Sqlite>::new("INSERT OR IGNORE INTO requests (part, hash, chunk) ");
+            let mut insert =
+                QueryBuilder::<Sqlite>::new("INSERT OR IGNORE INTO requests (part, hash, chunk) ");
             insert.push_values(run, |mut row, &(part, hash, chunk)| {
                 row.push_bind(part).push_bind(hash).push_bind(chunk);
             });

@@ -41,7 +41,9 @@ impl Encoder {
         self.content.clear();
         write_content(entries, &mut self.content);
         let mut block = Vec::with_capacity(4 + zstd::zstd_safe::compress_bound(self.content.len()));
-        block.extend_from_slice(&u32::try_from(self.content.len()).map_err(std::io::Error::other)?.to_le_bytes());
+        block.extend_from_slice(
+            &u32::try_from(self.content.len()).map_err(std::io::Error::other)?.to_le_bytes(),
+        );
         let mut tail = std::io::Cursor::new(block);
         tail.set_position(4);
         self.zstd.compress_to_buffer(&self.content, &mut tail)?;
@@ -184,7 +186,10 @@ impl<'a> Columns<'a> {
     fn metadata_of(&self, pairs: std::ops::Range<usize>) -> Metadata {
         pairs
             .map(|pair| {
-                (self.names.get(pair).unwrap_or_default().into(), self.values.get(pair).unwrap_or_default().into())
+                (
+                    self.names.get(pair).unwrap_or_default().into(),
+                    self.values.get(pair).unwrap_or_default().into(),
+                )
             })
             .collect()
     }
@@ -378,7 +383,10 @@ impl<'a> Input<'a> {
             let length = self.number()?;
             let start = end;
             if let Some(length) = length.checked_sub(1) {
-                end = u32::try_from(length).ok().and_then(|length| end.checked_add(length)).ok_or("a text is too long")?;
+                end = u32::try_from(length)
+                    .ok()
+                    .and_then(|length| end.checked_add(length))
+                    .ok_or("a text is too long")?;
             }
             spans.push(Span { start, end, present: length > 0 });
         }
@@ -403,28 +411,35 @@ mod tests {
     }
 
     fn any_entry() -> impl Strategy<Value = Entry> {
-        let numbers = (any::<i64>(), any::<u64>(), 0_usize..5, prop::option::of(prop_oneof![
-            any::<f64>(),
-            (0_u32..10_000_000).prop_map(|micros| f64::from(micros) / 1_000.0),
-        ]));
+        let numbers = (
+            any::<i64>(),
+            any::<u64>(),
+            0_usize..5,
+            prop::option::of(prop_oneof![
+                any::<f64>(),
+                (0_u32..10_000_000).prop_map(|micros| f64::from(micros) / 1_000.0),
+            ]),
+        );
         let texts = prop::collection::vec(prop::option::of(any_text()), 5);
         let metadata = prop::collection::vec((any_text(), any_text()), 0..4);
-        (numbers, any_text(), texts, metadata).prop_map(|((at, position, level, duration_ms), message, texts, metadata)| {
-            let [logger, request_id, user_id, session_id, traceback] = texts.try_into().unwrap();
-            Entry {
-                timestamp: Timestamp::from_micros(at),
-                position,
-                level: Level::ALL[level],
-                logger,
-                message,
-                request_id: request_id.map(RequestId::new),
-                user_id,
-                session_id,
-                duration_ms: duration_ms.filter(|duration| !duration.is_nan()),
-                traceback,
-                metadata,
-            }
-        })
+        (numbers, any_text(), texts, metadata).prop_map(
+            |((at, position, level, duration_ms), message, texts, metadata)| {
+                let [logger, request_id, user_id, session_id, traceback] = texts.try_into().unwrap();
+                Entry {
+                    timestamp: Timestamp::from_micros(at),
+                    position,
+                    level: Level::ALL[level],
+                    logger,
+                    message,
+                    request_id: request_id.map(RequestId::new),
+                    user_id,
+                    session_id,
+                    duration_ms: duration_ms.filter(|duration| !duration.is_nan()),
+                    traceback,
+                    metadata,
+                }
+            },
+        )
     }
 
     fn decode(block: &[u8]) -> Result<Vec<Entry>, Damage> {

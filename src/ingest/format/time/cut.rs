@@ -3,9 +3,9 @@
 use crate::domain::time::Timestamp;
 
 use super::super::{SourceZone, TimeHint};
+use super::Cut;
 use super::calendar::Civil;
 use super::zone::{Instant, resolve, resolve_yearless, zone_seconds};
-use super::Cut;
 
 /// `22/Nov/2026:02:21:09 +0000`, as access logs have it between brackets. The offset may be
 /// missing.
@@ -101,7 +101,10 @@ pub fn syslog<'a>(text: &'a str, hint: &TimeHint) -> Option<Cut<'a>> {
 /// `Fri Nov 22 02:21:09.123456 2026`, as `ctime` and Apache's error log have it.
 pub fn ctime<'a>(text: &'a str, hint: &TimeHint) -> Option<Cut<'a>> {
     let bytes = text.as_bytes();
-    if bytes.get(3) != Some(&b' ') || bytes.get(7) != Some(&b' ') || !bytes.get(..3)?.iter().all(u8::is_ascii_alphabetic) {
+    if bytes.get(3) != Some(&b' ')
+        || bytes.get(7) != Some(&b' ')
+        || !bytes.get(..3)?.iter().all(u8::is_ascii_alphabetic)
+    {
         return None;
     }
     let month = month(bytes.get(4..7)?)?;
@@ -149,7 +152,9 @@ pub fn day_first<'a>(text: &'a str, hint: &TimeHint) -> Option<Cut<'a>> {
         return None;
     }
     let (mut offset, mut rest) = offset_or_z(rest);
-    if let Some(name) = rest.strip_prefix(' ').map(|rest| &rest[..rest.find(|c: char| !c.is_ascii_uppercase()).unwrap_or(rest.len())])
+    if let Some(name) = rest
+        .strip_prefix(' ')
+        .map(|rest| &rest[..rest.find(|c: char| !c.is_ascii_uppercase()).unwrap_or(rest.len())])
         && let Some(seconds) = zone_seconds(name)
         && offset.is_none()
     {
@@ -250,7 +255,12 @@ pub fn any<'a>(text: &'a str, hint: &TimeHint) -> Option<Cut<'a>> {
 fn date_time(text: &str, sep: u8) -> Option<(Civil, &str)> {
     let bytes = text.as_bytes();
     let head: &[u8; 19] = bytes.first_chunk()?;
-    if head[4] != sep || head[7] != sep || !matches!(head[10], b'T' | b' ' | b't') || head[13] != b':' || head[16] != b':' {
+    if head[4] != sep
+        || head[7] != sep
+        || !matches!(head[10], b'T' | b' ' | b't')
+        || head[13] != b':'
+        || head[16] != b':'
+    {
         return None;
     }
     let (micros, used) = fraction(&bytes[19..]);
@@ -274,7 +284,9 @@ fn offset_or_z(text: &str) -> (Option<i32>, &str) {
     let bare = text.strip_prefix(' ').unwrap_or(text);
     // After a space `-0` or `- text` begins something else; ask for four digits.
     match offset(bare) {
-        Some((seconds, rest)) if bare.len() == text.len() || bare.len() - rest.len() >= 5 => (Some(seconds), rest),
+        Some((seconds, rest)) if bare.len() == text.len() || bare.len() - rest.len() >= 5 => {
+            (Some(seconds), rest)
+        }
         _ => (None, text),
     }
 }
@@ -289,7 +301,9 @@ fn offset(text: &str) -> Option<(i32, &str)> {
     };
     let hours = i32::from(two(*bytes.get(1)?, *bytes.get(2)?)?);
     let (minutes, used) = match (bytes.get(3), bytes.get(4), bytes.get(5)) {
-        (Some(b':'), Some(&tens), Some(&ones)) => two(tens, ones).map_or((0, 3), |minutes| (i32::from(minutes), 6)),
+        (Some(b':'), Some(&tens), Some(&ones)) => {
+            two(tens, ones).map_or((0, 3), |minutes| (i32::from(minutes), 6))
+        }
         (Some(&tens), Some(&ones), _) => two(tens, ones).map_or((0, 3), |minutes| (i32::from(minutes), 5)),
         _ => (0, 3),
     };
@@ -336,7 +350,9 @@ fn day(bytes: &[u8], at: usize) -> Option<(u8, usize)> {
     let second = *bytes.get(at + 1)?;
     match (first, second) {
         (b' ', ones) if ones.is_ascii_digit() => Some((ones - b'0', at + 2)),
-        (tens, ones) if tens.is_ascii_digit() && ones.is_ascii_digit() => two(tens, ones).map(|day| (day, at + 2)),
+        (tens, ones) if tens.is_ascii_digit() && ones.is_ascii_digit() => {
+            two(tens, ones).map(|day| (day, at + 2))
+        }
         (ones, _) if ones.is_ascii_digit() => Some((ones - b'0', at + 1)),
         _ => None,
     }

@@ -40,7 +40,8 @@ pub fn resolve(civil: &Civil, offset_seconds: Option<i32>, zone: SourceZone) -> 
         (None, SourceZone::Fixed(offset)) => (offset.local_minus_utc(), false),
         (None, SourceZone::Local | SourceZone::Named(_)) => zone_offset(local, zone),
     };
-    let micros = (local - i64::from(offset)).saturating_mul(1_000_000).saturating_add(i64::from(civil.micros));
+    let micros =
+        (local - i64::from(offset)).saturating_mul(1_000_000).saturating_add(i64::from(civil.micros));
     Instant { ambiguous, ..Instant::exact(Timestamp::from_micros(micros)) }
 }
 
@@ -62,7 +63,10 @@ pub(super) fn resolve_yearless(civil: Civil, hint: &TimeHint) -> Option<Instant>
     (reference_year - reach..=reference_year + reach)
         .map(|year| Civil { year, ..civil })
         .filter(Civil::is_valid)
-        .map(|civil| Instant { year_guessed: civil.year != reference_year, ..resolve(&civil, None, hint.zone) })
+        .map(|civil| Instant {
+            year_guessed: civil.year != reference_year,
+            ..resolve(&civil, None, hint.zone)
+        })
         .min_by_key(|&instant| distance(instant, hint))
 }
 
@@ -125,7 +129,9 @@ fn zone_offset(local: i64, zone: SourceZone) -> (i32, bool) {
 }
 
 fn lookup(local: i64, zone: SourceZone) -> (i32, bool) {
-    let Some(reading) = DateTime::from_timestamp(local, 0).map(|at| at.naive_utc()) else { return (0, false) };
+    let Some(reading) = DateTime::from_timestamp(local, 0).map(|at| at.naive_utc()) else {
+        return (0, false);
+    };
     match zone {
         SourceZone::Utc => (0, false),
         SourceZone::Fixed(offset) => (offset.local_minus_utc(), false),
