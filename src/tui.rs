@@ -1,1 +1,324 @@
-//! The console.
+//! The console: the run loop, and around it the terminal, the app and its tabs.
+//!
+//! Reading order: [`action`] and [`keymap`] (what can be asked for), [`effect`] (what that asks of
+//! the stores), [`tabs`] (state and drawing; how to build one), [`app`] (routing), [`terminal`] and
+//! [`input`] (the tty, taken and given back), [`theme`] and [`widgets`].
+//!
+//! Promises: the first frame is drawn before any store has answered; nothing is drawn when nothing
+//! changed, and never more than 20 frames a second; no key waits for a store; and the terminal is
+//! given back on every way out.
+
+pub mod action;
+pub mod app;
+pub mod clipboard;
+pub mod effect;
+pub mod event;
+pub mod input;
+pub mod keymap;
+pub mod state;
+pub mod tabs;
+pub mod terminal;
+pub mod theme;
+pub mod widgets;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ratatui::Terminal;
+use ratatui::backend::CrosstermBackend;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, MissedTickBehavior, interval, interval_at};
+
+use self::app::{App, Request, Setup};
+use self::effect::{Notice, Runner};
+use self::event::AppEvent;
+use self::input::Input;
+use self::keymap::{Keymap, KeymapError};
+use self::terminal::{Canvas, Output, TerminalGuard};
+use self::theme::{ColorDepth, Theme, ThemeError};
+use crate::domain::health::Health;
+use crate::domain::time::Timestamp;
+use crate::ingest::accounts::IngestStatus;
+use crate::query::Zone;
+use crate::service::Stores;
+
+/// At most 20 frames a second: more than a person can read over ssh only costs bytes.
+const FRAME: Duration = Duration::from_millis(50);
+/// Answers that may wait for the loop; a task that finds it full waits.
+const ANSWERS: usize = 64;
+
+/// What the console needs of the rest of the program.
+#[derive(Debug)]
+pub struct ConsoleInput {
+    pub stores: Stores,
+    /// The ingest of this process, when it runs one.
+    pub ingest: Option<watch::Receiver<IngestStatus>>,
+    /// Measurements of host and stores, when somebody makes them.
+    pub health: Option<watch::Receiver<Health>>,
+    pub theme: String,
+    pub themes_dir: Option<PathBuf>,
+    pub zone: Zone,
+    pub mouse: bool,
+    /// Where the console's own state is kept and where a copy too large for the clipboard goes.
+    pub data_dir: PathBuf,
+    pub host: String,
+    /// The stores hold made-up data, and the header says so.
+    pub demo: bool,
+    /// Action name to keys separated by blanks.
+    pub keys: BTreeMap<String, String>,
+}
+
+/// How the console ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    Quit,
+    /// SIGTERM, SIGINT or SIGHUP, by its number.
+    Signal(i32),
+    /// The terminal is gone.
+    HungUp,
+}
+
+/// Why the console could not run, or had to stop.
+#[derive(Debug, thiserror::Error)]
+pub enum ConsoleError {
+    #[error("the console needs a terminal; for pipes use `atalaya logs`, which prints")]
+    NoTerminal(#[source] io::Error),
+    #[error("[console.keys] of the configuration")]
+    Keys(#[from] KeymapError),
+    #[error("[console] theme of the configuration")]
+    Theme(#[from] ThemeError),
+    #[error("writing to the terminal failed")]
+    Terminal(#[from] io::Error),
+    #[error("a part of the program panicked; the message is above")]
+    Panicked,
+}
+
+/// Runs the console until it is quit. Call it from `block_on`, not from a worker task: a slow
+/// terminal makes a frame's write wait.
+pub async fn run(input: ConsoleInput) -> Result<Ended, ConsoleError> {
+    let keymap = Keymap::new(&input.keys)?;
+    let variable = |name: &str| std::env::var(name).ok();
+    let depth = ColorDepth::detect(variable);
+    let (saved, trouble) = state::load(&input.data_dir);
+    let chosen = saved.theme.as_ref().filter(|(_, over)| *over == input.theme).map_or(&input.theme, |(name, _)| name);
+    let theme = match Theme::load(chosen, input.themes_dir.as_deref(), depth) {
+        Ok(theme) => theme,
+        // A theme chosen once and deleted since must not keep the console from starting.
+        Err(_) if *chosen != input.theme => Theme::load(&input.theme, input.themes_dir.as_deref(), depth)?,
+        Err(error) => return Err(error.into()),
+    };
+
+    let mut signals = Signals::new()?;
+    let guard = TerminalGuard::take(input.mouse).map_err(ConsoleError::NoTerminal)?;
+    let mut inputs = input::start()?;
+    let mut terminal = Terminal::new(CrosstermBackend::new(Output::default()))?;
+    let size = crossterm::terminal::size()?;
+    let setup = Setup {
+        keymap,
+        theme,
+        configured_theme: input.theme,
+        themes_dir: input.themes_dir,
+        depth,
+        zone: input.zone,
+        unicode: is_utf8(variable),
+        mouse: input.mouse,
+        demo: input.demo,
+        host: widgets::safe_text::line(&input.host),
+        data_dir: input.data_dir.clone(),
+        now: Timestamp::now(),
+        size,
+    };
+    let mut app = App::new(setup, &saved);
+    if let Some(trouble) = trouble {
+        app.notify(Notice::trouble(widgets::safe_text::line(&trouble)));
+    }
+    draw(&mut terminal, &mut app)?;
+
+    let (sender, mut answers) = mpsc::channel(ANSWERS);
+    let mut runner = Runner::new(input.stores, sender);
+    let mut ingest = input.ingest;
+    let mut health = input.health;
+    let mut frame_tick = interval(FRAME);
+    frame_tick.set_missed_tick_behavior(MissedTickBehavior::Delay); // the default saves up frames while idle
+    let mut clock = interval_at(Instant::now() + Duration::from_secs(1), Duration::from_secs(1));
+    clock.set_missed_tick_behavior(MissedTickBehavior::Skip);
+
+    let ended = loop {
+        for effect in app.take_effects() {
+            runner.spawn(effect);
+        }
+        for request in app.take_requests() {
+            attend(request, &guard, &mut terminal, &mut app, &input.data_dir).await?;
+        }
+        if app.should_quit() {
+            break Ended::Quit;
+        }
+        tokio::select! {
+            key = inputs.recv() => match key {
+                Some(Input::Event(event)) => app.on_event(AppEvent::Input(event), Timestamp::now()),
+                Some(Input::HungUp) | None => break Ended::HungUp,
+            },
+            Some(answer) = answers.recv() => app.on_event(AppEvent::Answer(answer), Timestamp::now()),
+            status = changed(&mut ingest) => app.on_event(AppEvent::Ingest(Arc::new(status)), Timestamp::now()),
+            fresh = changed(&mut health) => app.on_event(AppEvent::Health(Arc::new(fresh)), Timestamp::now()),
+            caught = signals.next() => match caught {
+                Caught::Resized => {
+                    let (columns, rows) = crossterm::terminal::size()?;
+                    app.on_event(AppEvent::Resized(columns, rows), Timestamp::now());
+                }
+                Caught::Stop => resume_after(&guard, &mut terminal, &mut app)?,
+                Caught::Continued => {
+                    // Continued without having been stopped by us: the screen may be anyone's.
+                    terminal.clear()?;
+                    app.repaint();
+                }
+                Caught::End(number) => break Ended::Signal(number),
+            },
+            () = terminal::panicked() => {
+                runner.stop();
+                return Err(ConsoleError::Panicked);
+            },
+            _ = clock.tick() => app.on_event(AppEvent::Tick, Timestamp::now()),
+            _ = frame_tick.tick(), if app.is_dirty() => draw(&mut terminal, &mut app)?,
+        }
+    };
+    runner.stop();
+    drop(guard);
+    // After the terminal is back: a full disk is worth a message, not a failed end.
+    if let Err(error) = state::save(&input.data_dir, &app.saved()) {
+        tracing::warn!(%error, "the state of the console could not be saved");
+    }
+    Ok(ended)
+}
+
+fn draw(terminal: &mut Canvas, app: &mut App) -> io::Result<()> {
+    terminal.draw(|frame| app.render(frame))?;
+    app.drawn();
+    Ok(())
+}
+
+fn resume_after(guard: &TerminalGuard, terminal: &mut Canvas, app: &mut App) -> io::Result<()> {
+    guard.suspend()?;
+    let (columns, rows) = crossterm::terminal::size()?;
+    app.on_event(AppEvent::Resized(columns, rows), Timestamp::now());
+    terminal.clear()?;
+    app.repaint();
+    Ok(())
+}
+
+/// Carries out what only the owner of the terminal can.
+async fn attend(
+    request: Request,
+    guard: &TerminalGuard,
+    terminal: &mut Canvas,
+    app: &mut App,
+    data_dir: &Path,
+) -> io::Result<()> {
+    match request {
+        Request::Mouse(on) => guard.set_mouse(on)?,
+        Request::Suspend => resume_after(guard, terminal, app)?,
+        Request::Redraw => {
+            terminal.clear()?;
+            app.repaint();
+        }
+        Request::Copy { text, what } => match clipboard::sequence(&text, clipboard::Wrap::detect(|name| std::env::var(name).ok())) {
+            Some(sequence) => {
+                guard.write_sequence(&sequence)?;
+                app.notify(Notice::plain(format!("{what} copied to the clipboard (OSC 52)")));
+            }
+            None => {
+                let path = data_dir.join("clipboard.txt");
+                let notice = match tokio::fs::write(&path, &text).await {
+                    Ok(()) => Notice::plain(format!("{what} is too large for the clipboard; it is in {}", path.display())),
+                    Err(error) => Notice::trouble(format!("cannot write {}: {error}", path.display())),
+                };
+                app.notify(notice);
+            }
+        },
+        Request::WriteFile { path, text } => {
+            let notice = match write_new(Path::new(&path), &text).await {
+                Ok(()) => Notice::plain(format!("wrote {}", widgets::safe_text::line(&path))),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    Notice::trouble(format!("{} exists already; give another name", widgets::safe_text::line(&path)))
+                }
+                Err(error) => Notice::trouble(format!("cannot write {}: {error}", widgets::safe_text::line(&path))),
+            };
+            app.notify(notice);
+        }
+    }
+    Ok(())
+}
+
+/// Never over a file that is there: a slip of the finger must not cost one.
+async fn write_new(path: &Path, text: &str) -> io::Result<()> {
+    use tokio::io::AsyncWriteExt;
+    let mut file = tokio::fs::OpenOptions::new().write(true).create_new(true).open(path).await?;
+    file.write_all(text.as_bytes()).await?;
+    file.flush().await
+}
+
+/// The next value of a watch; never, when there is none or its sender is gone.
+async fn changed<T: Clone>(receiver: &mut Option<watch::Receiver<T>>) -> T {
+    if let Some(open) = receiver {
+        if open.changed().await.is_ok() {
+            return open.borrow_and_update().clone();
+        }
+        *receiver = None;
+    }
+    std::future::pending().await
+}
+
+/// Whether the locale writes UTF-8; else bars are drawn in ASCII.
+fn is_utf8(variable: impl Fn(&str) -> Option<String>) -> bool {
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(|name| variable(name).filter(|value| !value.is_empty()));
+    // No locale at all is how containers are run, and their terminals do UTF-8.
+    locale.is_none_or(|value| {
+        let value = value.to_ascii_lowercase();
+        value.contains("utf-8") || value.contains("utf8") || value == "c" || value == "posix"
+    })
+}
+
+enum Caught {
+    Resized,
+    Stop,
+    Continued,
+    End(i32),
+}
+
+struct Signals {
+    resized: Signal,
+    stop: Signal,
+    continued: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        let of = |kind: rustix::process::Signal| signal(SignalKind::from_raw(kind.as_raw()));
+        Ok(Self {
+            resized: signal(SignalKind::window_change())?,
+            stop: of(rustix::process::Signal::TSTP)?,
+            continued: of(rustix::process::Signal::CONT)?,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) -> Caught {
+        tokio::select! {
+            _ = self.resized.recv() => Caught::Resized,
+            _ = self.stop.recv() => Caught::Stop,
+            _ = self.continued.recv() => Caught::Continued,
+            _ = self.terminate.recv() => Caught::End(15),
+            _ = self.interrupt.recv() => Caught::End(2),
+            _ = self.hang_up.recv() => Caught::End(1),
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! What a user can ask for. One closed list for keys, palette and help; each action has a name
+//! (used in `[console.keys]` and shown in the palette) and one line that says what it does.
+//!
+//! A tab that needs an action which is not here adds it to the table, and its keys to `keymap`.
+
+macro_rules! actions {
+    ($($(#[$group:meta])* $name:ident = $word:literal, $help:literal;)*) => {
+        /// One thing that a user can ask for. What it does is [`Action::help`].
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Action {
+            $($(#[$group])* #[doc = $help] $name,)*
+        }
+
+        impl Action {
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// The name in the configuration and the palette.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$name => $word,)* }
+            }
+
+            /// One line for help and palette.
+            pub const fn help(self) -> &'static str {
+                match self { $(Self::$name => $help,)* }
+            }
+        }
+    };
+}
+
+actions! {
+    // Everywhere.
+    GoDora = "tab_dora", "DORA tab";
+    GoLogs = "tab_logs", "Logs tab";
+    GoInfra = "tab_infra", "Infra tab";
+    GoPdca = "tab_pdca", "PDCA tab";
+    Help = "help", "help for this screen";
+    Palette = "palette", "commands";
+    Back = "back", "one level back";
+    Close = "close", "back; at the top level, quit";
+    Interrupt = "interrupt", "cancel; a second time, quit";
+    Quit = "quit", "quit";
+    HistoryBack = "history_back", "back in the drill-down history";
+    HistoryForward = "history_forward", "forward in the drill-down history";
+    NextPanel = "next_panel", "next panel";
+    PreviousPanel = "previous_panel", "previous panel";
+    Zone = "zone", "local time or UTC";
+    Mouse = "mouse", "mouse on or off";
+    Reload = "reload", "read again now";
+    Redraw = "redraw", "repaint the screen";
+    Suspend = "suspend", "suspend (fg brings it back)";
+    NextTheme = "next_theme", "next theme";
+
+    // Moving.
+    Down = "down", "down";
+    Up = "up", "up";
+    HalfPageDown = "half_page_down", "half a page down";
+    HalfPageUp = "half_page_up", "half a page up";
+    PageDown = "page_down", "page down";
+    PageUp = "page_up", "page up";
+    First = "first", "first";
+    Last = "last", "last; in a live list, follow again";
+    Left = "left", "scroll left";
+    Right = "right", "scroll right";
+    Open = "open", "open what is under the cursor";
+
+    // Searching and filtering.
+    Search = "search", "search, with highlight";
+    NextHit = "next_hit", "next hit";
+    PreviousHit = "previous_hit", "previous hit";
+    Filter = "filter", "filter (query language)";
+    ClearFilter = "clear_filter", "remove the filter";
+
+    // Logs.
+    Trace = "trace", "trace of the request under the cursor";
+    FilterRequest = "filter_request", "filter by the request under the cursor";
+    NextSameRequest = "next_same_request", "next record of the same request";
+    PreviousSameRequest = "previous_same_request", "previous record of the same request";
+    NextError = "next_error", "next error";
+    PreviousError = "previous_error", "previous error";
+    NextWarning = "next_warning", "next warning";
+    PreviousWarning = "previous_warning", "previous warning";
+    Bookmark = "bookmark", "set or remove a bookmark";
+    NextBookmark = "next_bookmark", "next bookmark";
+    PreviousBookmark = "previous_bookmark", "previous bookmark";
+    Pause = "pause", "pause the live list, or go on";
+    Follow = "follow", "follow the newest records, or stop";
+    Histogram = "histogram", "histogram: full, small, hidden";
+    ZoomIn = "zoom_in", "histogram: shorter range";
+    ZoomOut = "zoom_out", "histogram: longer range";
+    RangeBack = "range_back", "histogram: earlier range";
+    RangeForward = "range_forward", "histogram: later range";
+    Details = "details", "details of the record";
+    ContextLines = "context", "lines around the record, without the filter";
+    NextGap = "next_gap", "next gap of the trace";
+    PreviousGap = "previous_gap", "previous gap of the trace";
+    AddTrace = "add_trace", "add this request to the trace";
+    Copy = "copy", "copy the record";
+    CopyNote = "copy_note", "copy an incident note (Markdown)";
+    GoToTime = "go_to_time", "go to a time";
+
+    // DORA.
+    Window = "window", "next window (7, 30, 90 days)";
+    Explain = "explain", "the rows and the rule behind the number";
+    WeeklyReview = "weekly_review", "weekly review";
+    Scope = "scope", "team, service and environment";
+    Export = "export", "write this page as Markdown";
+
+    // Infra.
+    RunNow = "run_now", "run the job now";
+
+    // PDCA.
+    New = "new", "new cycle";
+    Edit = "edit", "edit the text";
+    Start = "start", "start the cycle";
+    Check = "check", "check the cycle";
+    Decide = "decide", "decide: adopt, adapt, abandon";
+    Save = "save", "save";
+}
+
+impl Action {
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|action| action.name() == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_read_back() {
+        for (index, action) in Action::ALL.iter().enumerate() {
+            assert_eq!(Action::from_name(action.name()), Some(*action));
+            assert!(!action.help().is_empty());
+            assert!(Action::ALL[index + 1..].iter().all(|other| other.name() != action.name()));
+        }
+    }
+}

@@ -1,0 +1,299 @@
+//! The frame around a tab: header, status line, key hints, and what lies over it.
+
+use ratatui::Frame;
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+use ratatui::style::Style;
+
+use super::{App, Overlay, Palette, Prompt, SMALLEST};
+use crate::tui::action::Action;
+use crate::tui::effect::NoticeKind;
+use crate::tui::tabs::{TabId, TabStatus};
+use crate::tui::theme::Role;
+use crate::tui::widgets::{clock, frame, help, safe_text};
+
+/// The part of the screen that is the tab's.
+pub(super) fn body(area: Rect) -> Rect {
+    Rect { y: area.y + 1.min(area.height), height: area.height.saturating_sub(3), ..area }
+}
+
+/// Writes pieces from left to right until the row is full; returns the column after the last.
+fn pieces(row: Rect, buffer: &mut Buffer, from: u16, parts: &[(Style, String)]) -> u16 {
+    let mut x = from;
+    for (style, text) in parts {
+        if x >= row.right() {
+            break;
+        }
+        let text = safe_text::cut(text, usize::from(row.right() - x));
+        x = buffer.set_string_clipped(x, row, &text, *style);
+    }
+    x
+}
+
+/// `Buffer::set_string` that tells where it ended.
+trait SetClipped {
+    fn set_string_clipped(&mut self, x: u16, row: Rect, text: &str, style: Style) -> u16;
+}
+
+impl SetClipped for Buffer {
+    fn set_string_clipped(&mut self, x: u16, row: Rect, text: &str, style: Style) -> u16 {
+        self.set_stringn(x, row.y, text, usize::from(row.right().saturating_sub(x)), style).0
+    }
+}
+
+impl App {
+    pub fn render(&self, frame: &mut Frame<'_>) {
+        let area = frame.area();
+        let theme = &self.setup.theme;
+        if area.width < SMALLEST.0 || area.height < SMALLEST.1 {
+            let text = format!("Atalaya needs {}x{}, this is {}x{}", SMALLEST.0, SMALLEST.1, area.width, area.height);
+            let buffer = frame.buffer_mut();
+            if !area.is_empty() {
+                buffer.set_stringn(area.x, area.y + area.height / 2, text, usize::from(area.width), theme.style(Role::Text));
+            }
+            return;
+        }
+        let context = self.context();
+        let status = self.tab(self.active).status(&context);
+        let mut content = body(area);
+        let buffer = frame.buffer_mut();
+        buffer.set_style(area, theme.style(Role::Text));
+        self.header(Rect { height: 1, ..area }, buffer, &status);
+        self.tab(self.active).render(content, buffer, &context);
+        if let Some(reason) = &status.banner {
+            // Over the top row of the content: what was read before stays under it.
+            content.height = 1;
+            let text = safe_text::fit(&format!(" ! {reason}"), usize::from(content.width));
+            buffer.set_string(content.x, content.y, text, theme.style(Role::BannerError));
+        }
+        self.status_line(Rect { y: area.bottom() - 2, height: 1, ..area }, buffer, &status);
+        self.hint_line(Rect { y: area.bottom() - 1, height: 1, ..area }, buffer, &status);
+        let cursor = self.overlay(area, buffer);
+        if let Some(cursor) = cursor {
+            frame.set_cursor_position(cursor);
+        }
+    }
+
+    /// What the header says of time: compared to know whether a tick must draw.
+    pub(super) fn clock_text(&self) -> String {
+        let status = self.tab(self.active).status(&self.context());
+        format!("{} {}", self.age_text(&status), clock::format(self.setup.now, self.setup.zone, "%H:%M"))
+    }
+
+    fn age_text(&self, status: &TabStatus) -> String {
+        match status.data_at {
+            None => String::new(),
+            Some(at) => {
+                let age = self.setup.now.since(at);
+                // Coarse on purpose: seconds would redraw an idle screen every second.
+                match age.as_secs() {
+                    0..=9 if status.live => "live".into(),
+                    0..=9 => "data now".into(),
+                    10..=59 => format!("data {} s old", age.as_secs() / 10 * 10),
+                    _ => format!("data {} old", clock::coarse(age)),
+                }
+            }
+        }
+    }
+
+    fn header(&self, row: Rect, buffer: &mut Buffer, status: &TabStatus) {
+        let theme = &self.setup.theme;
+        let mut parts = vec![(theme.style(Role::Title), " Atalaya ".to_owned())];
+        for (index, id) in TabId::ALL.into_iter().enumerate() {
+            let role = if id == self.active { Role::TabActive } else { Role::Muted };
+            parts.push((Style::new(), " ".to_owned()));
+            parts.push((theme.style(role), format!(" {} {} ", index + 1, id.title())));
+        }
+        let used = pieces(row, buffer, row.x, &parts);
+
+        let mut right = Vec::new();
+        if self.setup.demo {
+            right.push((theme.style(Role::Demo), " DEMO ".to_owned()));
+        }
+        let age = self.age_text(status);
+        if !age.is_empty() {
+            let stale = status.data_at.is_some_and(|at| self.setup.now.since(at).as_secs() >= 60);
+            let role = if stale { Role::Warning } else if status.live { Role::Good } else { Role::Muted };
+            right.push((theme.style(role), format!(" {age} ")));
+        }
+        right.push((theme.style(Role::Muted), format!(" {} ", safe_text::cut(&self.setup.host, 20))));
+        let time = clock::minute(self.setup.now, self.setup.zone);
+        let zone = clock::zone_name(self.setup.now, self.setup.zone);
+        right.push((theme.style(Role::Text), format!(" {time} {zone} ")));
+        // What does not fit goes, the least wanted first: the host.
+        let width = |parts: &[(Style, String)]| parts.iter().map(|(_, text)| safe_text::width(text)).sum::<usize>();
+        let room = usize::from(row.right().saturating_sub(used));
+        if width(&right) > room {
+            let host = right.len() - 2;
+            right.remove(host);
+        }
+        if width(&right) <= room {
+            let start = row.right() - u16::try_from(width(&right)).unwrap_or(0);
+            pieces(row, buffer, start, &right);
+        }
+    }
+
+    fn status_line(&self, row: Rect, buffer: &mut Buffer, status: &TabStatus) {
+        let theme = &self.setup.theme;
+        if let Some((notice, _)) = &self.notice {
+            let role = match notice.kind {
+                NoticeKind::Plain => Role::Accent,
+                NoticeKind::Trouble => Role::Banner,
+            };
+            let mark = if notice.kind == NoticeKind::Trouble { " ! " } else { " " };
+            pieces(row, buffer, row.x, &[(theme.style(role), format!("{mark}{} ", notice.text))]);
+            return;
+        }
+        let mut parts = Vec::new();
+        for (role, text) in &status.pieces {
+            parts.push((theme.style(Role::Faint), if parts.is_empty() { " ".into() } else { "  ·  ".to_owned() }));
+            parts.push((theme.style(*role), text.clone()));
+        }
+        pieces(row, buffer, row.x, &parts);
+    }
+
+    fn hint_line(&self, row: Rect, buffer: &mut Buffer, status: &TabStatus) {
+        let theme = &self.setup.theme;
+        let mut parts = vec![(Style::new(), " ".to_owned())];
+        let mut used = 1;
+        let last = [Action::Palette, Action::Help];
+        for action in status.hints.iter().chain(&last) {
+            let Some(key) = self.setup.keymap.key_of(self.scopes(), *action) else { continue };
+            let (key, words) = (key.to_string(), format!(" {}   ", hint_word(*action)));
+            let width = safe_text::width(&key) + safe_text::width(&words);
+            if used + width > usize::from(row.width) + 3 {
+                break;
+            }
+            used += width;
+            parts.push((theme.style(Role::Key), key));
+            parts.push((theme.style(Role::Muted), words));
+        }
+        pieces(row, buffer, row.x, &parts);
+    }
+
+    fn overlay(&self, area: Rect, buffer: &mut Buffer) -> Option<Position> {
+        let theme = &self.setup.theme;
+        match &self.overlay {
+            Overlay::None => None,
+            Overlay::Help { scroll } => {
+                help::render(body(area), buffer, theme, &self.setup.keymap, self.scopes(), *scroll);
+                None
+            }
+            Overlay::Palette(palette) => Some(self.palette(area, buffer, palette)),
+            Overlay::Prompt(prompt) => Some(self.prompt(area, buffer, prompt)),
+            Overlay::Confirm { question, .. } => {
+                let width = u16::try_from(safe_text::width(question) + 6).unwrap_or(area.width);
+                let inner = frame::popup(area, buffer, theme, "Sure?", width.max(30), 5);
+                buffer.set_stringn(inner.x + 1, inner.y, question, usize::from(inner.width) - 1, theme.style(Role::Text));
+                buffer.set_string(inner.x + 1, inner.y + 2, "y", theme.style(Role::Key));
+                buffer.set_string(inner.x + 3, inner.y + 2, "yes   any other key: no", theme.style(Role::Muted));
+                None
+            }
+        }
+    }
+
+    fn palette(&self, area: Rect, buffer: &mut Buffer, palette: &Palette) -> Position {
+        let theme = &self.setup.theme;
+        let rows = palette.matches().len().min(12);
+        let inner = frame::popup(body(area), buffer, theme, "Commands", 74, u16::try_from(rows + 4).unwrap_or(16).max(5));
+        buffer.set_string(inner.x + 1, inner.y, ":", theme.style(Role::Accent));
+        let room = usize::from(inner.width).saturating_sub(4);
+        let (text, at) = scrolled(palette.line.text(), palette.line.cursor(), room);
+        buffer.set_string(inner.x + 2, inner.y, text, theme.style(Role::Text));
+        let rows = usize::from(inner.height.saturating_sub(2)).min(rows);
+        let first = (palette.selected + 1).saturating_sub(rows);
+        for (row, (index, entry)) in palette.matches().enumerate().skip(first).take(rows).enumerate() {
+            let line = Rect { y: inner.y + 2 + u16::try_from(row).unwrap_or(0), height: 1, ..inner };
+            let selected = index == palette.selected;
+            if selected {
+                buffer.set_string(line.x, line.y, " ".repeat(usize::from(line.width)), theme.style(Role::Selection));
+            }
+            let over = |role: Role| {
+                if selected { theme.style(role).patch(theme.style(Role::Selection)) } else { theme.style(role) }
+            };
+            let mark = if selected { "▸" } else { " " };
+            buffer.set_string(line.x, line.y, mark, over(Role::Accent));
+            buffer.set_string(line.x + 2, line.y, safe_text::cut(&entry.text, 22), over(Role::Text));
+            buffer.set_string(line.x + 25, line.y, safe_text::cut(&entry.help, usize::from(line.width).saturating_sub(38)), over(Role::Muted));
+            let key = safe_text::cut(&entry.key, 11);
+            let column = line.right().saturating_sub(u16::try_from(safe_text::width(&key)).unwrap_or(0) + 1);
+            buffer.set_string(column, line.y, key, over(Role::Key));
+        }
+        Position::new(inner.x + 2 + at, inner.y)
+    }
+
+    /// The prompt takes the two lowest rows: what is wrong or possible, and the text itself.
+    fn prompt(&self, area: Rect, buffer: &mut Buffer, prompt: &Prompt) -> Position {
+        let theme = &self.setup.theme;
+        let above = Rect { y: area.bottom() - 2, height: 1, ..area };
+        let row = Rect { y: area.bottom() - 1, height: 1, ..area };
+        for line in [above, row] {
+            buffer.set_string(line.x, line.y, " ".repeat(usize::from(line.width)), Style::new());
+        }
+        let label_end = pieces(row, buffer, row.x, &[(theme.style(Role::Accent), format!(" {}", prompt.label))]);
+        let room = usize::from(row.right().saturating_sub(label_end + 1));
+        let (text, at) = scrolled(prompt.line.text(), prompt.line.cursor(), room);
+        buffer.set_string(label_end, row.y, &text, theme.style(Role::Text));
+        if let Some((offset, length, message)) = &prompt.hint.error {
+            // Under the mistake: the same column as in the text.
+            let offset = floor_boundary(prompt.line.text(), *offset);
+            let hidden = safe_text::width(&safe_text::line(prompt.line.text())).saturating_sub(safe_text::width(&text));
+            let column = safe_text::width(&safe_text::line(&prompt.line.text()[..offset])).saturating_sub(hidden);
+            let column = column.min(room.saturating_sub(1));
+            let marked = (*length).clamp(1, room.saturating_sub(column).max(1));
+            let mark = Rect::new(label_end + u16::try_from(column).unwrap_or(0), row.y, u16::try_from(marked).unwrap_or(1), 1);
+            buffer.set_style(mark.intersection(row), theme.style(Role::Error).add_modifier(ratatui::style::Modifier::UNDERLINED));
+            pieces(above, buffer, above.x, &[(theme.style(Role::Error), format!(" ! {message}"))]);
+        } else if !prompt.hint.completions.is_empty() {
+            let mut parts = vec![(theme.style(Role::Muted), " Tab ".to_owned())];
+            for (index, completion) in prompt.hint.completions.iter().enumerate().take(12) {
+                let role = if prompt.chosen == Some(index) { Role::Selection } else { Role::Muted };
+                parts.push((theme.style(role), format!(" {} ", safe_text::line(completion))));
+            }
+            pieces(above, buffer, above.x, &parts);
+        } else {
+            pieces(above, buffer, above.x, &[(theme.style(Role::Muted), format!(" {}", prompt.hint.help))]);
+        }
+        Position::new((label_end + at).min(row.right().saturating_sub(1)), row.y)
+    }
+}
+
+/// The part of a line that is in sight, and the column of the cursor in it.
+fn scrolled(text: &str, cursor: usize, room: usize) -> (String, u16) {
+    let before = safe_text::width(&safe_text::line(&text[..floor_boundary(text, cursor)]));
+    let from = (before + 1).saturating_sub(room);
+    (safe_text::window(&safe_text::line(text), from, room), u16::try_from(before - from).unwrap_or(0))
+}
+
+fn floor_boundary(text: &str, offset: usize) -> usize {
+    (0..=offset.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
+}
+
+/// One or two words for the hint line.
+fn hint_word(action: Action) -> &'static str {
+    match action {
+        Action::Palette => "commands",
+        Action::Help => "help",
+        Action::Search => "search",
+        Action::Filter => "filter",
+        Action::Trace => "trace",
+        Action::Open => "open",
+        Action::Details => "details",
+        Action::Pause => "pause",
+        Action::Follow | Action::Last => "follow",
+        Action::NextHit => "next hit",
+        Action::NextError => "next error",
+        Action::Histogram => "histogram",
+        Action::Back => "back",
+        Action::Copy => "copy",
+        Action::CopyNote => "note",
+        Action::Bookmark => "mark",
+        Action::ContextLines => "context",
+        Action::NextGap => "next gap",
+        Action::AddTrace => "add id",
+        Action::GoToTime => "time",
+        Action::FilterRequest => "by request",
+        Action::NextPanel => "panel",
+        other => other.help(),
+    }
+}
