@@ -52,7 +52,6 @@ const FRAME: Duration = Duration::from_millis(50);
 const ANSWERS: usize = 64;
 
 /// What the console needs of the rest of the program.
-#[derive(Debug)]
 pub struct ConsoleInput {
     pub stores: Stores,
     /// The ingest of this process, when it runs one.

@@ -323,6 +323,7 @@ impl App {
     }
 
     fn on_paste(&mut self, text: String) {
+        let captures = self.tab(self.active).captures_keys();
         match &mut self.overlay {
             Overlay::Prompt(prompt) => {
                 prompt.line.insert(&text);
@@ -333,7 +334,7 @@ impl App {
                 palette.edited();
                 self.dirty = true;
             }
-            Overlay::None if self.tab(self.active).captures_keys() => self.send(self.active, TabEvent::Paste(text)),
+            Overlay::None if captures => self.send(self.active, TabEvent::Paste(text)),
             // A paste is never taken for keys.
             _ => {}
         }

@@ -110,7 +110,6 @@ impl Question {
 }
 
 /// Runs effects as tasks and sends their answers to the loop.
-#[derive(Debug)]
 pub struct Runner {
     stores: Option<Stores>,
     answers: mpsc::Sender<Answer>,

@@ -41,7 +41,7 @@ impl Scope {
 }
 
 /// One key with its modifiers, as people write it: `j`, `G`, `Ctrl-d`, `PgDn`, `Space`, `F2`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Key {
     code: KeyCode,
     modifiers: KeyModifiers,
