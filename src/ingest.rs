@@ -5,13 +5,13 @@
 //! done to the file (rename, copytruncate, compression, deletion) and whenever the program dies.
 //! It rests on three facts:
 //!
-//! - An identity names content by where it lives and what it begins with, never by its path.
+//! - A [`identity`] names content by where it lives and what it begins with, never by its path.
 //! - The store keeps how far each origin is stored (its watermark) in the same transaction as the
 //!   records, so a restart reads on exactly there.
-//! - The checkpoint remembers which content is which; it is durable before the first frame of
+//! - The [`checkpoint`] remembers which content is which; it is durable before the first frame of
 //!   a new generation is sent.
 //!
-//! One thread  finds files, reads and decodes; one task  appends. Between
+//! One thread ([`reader`]) finds files, reads and decodes; one task ([`pipeline`]) appends. Between
 //! them is a bounded channel: when the store is slow or gone, reading waits and the files keep
 //! the lines.
 
@@ -22,11 +22,21 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::record::Layer;
+use crate::store::engine::LogEngine;
 
 pub mod format;
 
 pub mod accounts;
+pub mod checkpoint;
+pub mod content;
+pub mod discover;
+pub mod identity;
 pub mod lines;
+pub mod pipeline;
+pub mod reader;
+pub mod rotation;
+pub mod tail;
+pub mod watch_files;
 
 pub use accounts::{Counts, FileAccount, FileState, IngestStatus, Unread};
 
@@ -146,6 +156,33 @@ pub enum IngestError {
     Thread { source: std::io::Error },
     #[error("the thread that reads files ended unexpectedly; what was acknowledged is safe, start again")]
     Died,
+}
+
+/// Starts ingests; see [`Ingest::start`].
+#[derive(Debug)]
+pub struct Ingest;
+
+impl Ingest {
+    /// Takes the lock of the state directory, reads the checkpoint and starts reading. Must be
+    /// called within a tokio runtime; returns at once, the work goes on in the background.
+    pub fn start(
+        config: IngestConfig,
+        engine: LogEngine,
+        cancel: CancellationToken,
+    ) -> Result<IngestHandle, IngestError> {
+        pipeline::start(config, std::sync::Arc::new(engine), cancel, None)
+    }
+
+    /// The same for one stream that cannot be read twice (standard input), under an identity that
+    /// the caller chose: with the same `key`, bytes already stored are skipped.
+    pub fn start_stream(
+        config: IngestConfig,
+        stream: StreamInput,
+        engine: LogEngine,
+        cancel: CancellationToken,
+    ) -> Result<IngestHandle, IngestError> {
+        pipeline::start(config, std::sync::Arc::new(engine), cancel, Some(stream))
+    }
 }
 
 /// Input without a file, such as standard input.

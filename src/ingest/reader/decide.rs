@@ -1,0 +1,663 @@
+//! What the files that were found mean: known content to read on, a copy or a packed form of known
+//! content, the same file with other content, or something new.
+//!
+//! The rule in doubt: read. A line read twice can be seen, a line not read cannot. Content is only
+//! taken for known when its bytes were compared: at the beginning and where the known one ended.
+
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::scan::{Family, Seen, scan};
+use super::{Port, Reader, push_notice};
+use crate::domain::record::{Level, OriginId};
+use crate::domain::time::Timestamp;
+use crate::ingest::accounts::FileState;
+use crate::ingest::checkpoint::Generation;
+use crate::ingest::content::{self, Content};
+use crate::ingest::discover::looks_binary;
+use crate::ingest::format;
+use crate::ingest::identity::{FileId, Fingerprint, Likeness, Mark, PROBE};
+use crate::ingest::rotation::{Packing, RotatedName};
+use crate::ingest::tail::{Start, StillThere, Tail};
+use crate::store::error::StoreError;
+
+/// A copy of a short file may be a copy being made or an equal file; after this long it is its own.
+const COPYING: Duration = Duration::from_secs(2);
+/// A packed file that breaks off and was not written to for so long is damaged, not unfinished.
+const PACKING: Duration = Duration::from_secs(10);
+/// Under the name that is written to, content is only taken for known when so much of it is equal:
+/// files that are written anew often begin alike.
+const SURELY_A_COPY: u64 = 64 << 10;
+
+/// A generation whose file was truncated or overwritten.
+struct Lost {
+    origin: OriginId,
+    path: std::path::PathBuf,
+    /// Read, and known to have been there, when last looked at. `None`: nobody was looking.
+    known: Option<(u64, u64)>,
+    resume: u64,
+}
+
+/// What a visit to a known file came to.
+enum Visit {
+    Fine,
+    /// Not now: the store does not answer, or the file moved on between two looks.
+    Later,
+    Lost(Lost),
+}
+
+/// What stands in the way of opening.
+enum Obstacle {
+    Io(io::Error),
+    Store(StoreError),
+    /// The path leads to another file by now.
+    Moved,
+    TooMany,
+}
+
+impl From<io::Error> for Obstacle {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl From<StoreError> for Obstacle {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl<P: Port> Reader<P> {
+    pub(super) fn look_around(&mut self, now: Instant, wall: Timestamp) {
+        self.trouble = None;
+        self.left_over = false;
+        let known: HashSet<Family> = self.generations.values().map(family).collect();
+        let mut found = scan(&self.inputs, &known);
+        self.scan_dirs = std::mem::take(&mut found.dirs);
+        let mut unread = std::mem::take(&mut found.unread);
+
+        let by_file: HashMap<FileId, OriginId> = self
+            .generations
+            .values()
+            .filter(|generation| !generation.replaced)
+            .map(|generation| (generation.file, generation.origin))
+            .collect();
+        let mut holders = HashSet::new();
+        let mut candidates: Vec<(Seen, u32)> = Vec::new();
+        let mut known_files = Vec::new();
+        for seen in found.files {
+            match by_file.get(&seen.file) {
+                Some(origin) if self.has_outgrown(*origin, &seen) => {
+                    self.generations.remove(origin);
+                    candidates.push((seen, 1));
+                }
+                Some(&origin) => {
+                    holders.insert(origin);
+                    self.attach(origin, &seen);
+                    known_files.push((origin, seen));
+                }
+                None => candidates.push((seen, 0)),
+            }
+        }
+        let vanished = self.detach_missing(&holders, wall);
+
+        let mut lost = Vec::new();
+        for (origin, seen) in known_files {
+            match self.visit(origin, &seen, now, &mut unread) {
+                Visit::Fine | Visit::Later => {}
+                Visit::Lost(one) => {
+                    lost.push(one);
+                    if let Some(generation) = self.generations.get_mut(&origin) {
+                        generation.replaced = true;
+                        generation.gone_since = Some(wall);
+                        candidates.push((seen, generation.truncations + 1));
+                    }
+                }
+            }
+        }
+        let mut continued = HashSet::new();
+        for (seen, truncations) in candidates {
+            let path = seen.path.clone();
+            match self.consider(&seen, truncations, now, wall, &mut continued) {
+                Ok(None) => {}
+                Ok(Some(reason)) => {
+                    unread.insert(path, reason);
+                }
+                Err(Obstacle::Io(error)) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(Obstacle::Io(error)) => {
+                    unread.insert(path, error.to_string());
+                }
+                Err(Obstacle::Store(error)) => self.trouble = Some(error.to_string()),
+                Err(Obstacle::Moved) => {}
+                Err(Obstacle::TooMany) => {
+                    self.left_over = true;
+                    unread.insert(path, format!("waits: {} files are open already", self.limits.open_files));
+                }
+            }
+        }
+        self.report_lost(lost, &continued, now, wall);
+        if !self.scanned_once {
+            self.report_vanished(&vanished, &continued, wall);
+        }
+        for (path, reason) in &unread {
+            if !self.unread.contains_key(path) {
+                push_notice(&mut self.notices, format!("{} is not read: {reason}", path.display()));
+            }
+        }
+        self.unread = unread;
+        self.scanned_once = !self.left_over && self.trouble.is_none();
+    }
+
+    /// A file that was passed over has grown since: it is looked at again.
+    fn has_outgrown(&self, origin: OriginId, seen: &Seen) -> bool {
+        self.generations.get(&origin).is_some_and(|generation| {
+            generation.ignored && !generation.packed && seen.size != generation.offset
+        })
+    }
+
+    fn attach(&mut self, origin: OriginId, seen: &Seen) {
+        if let Some(generation) = self.generations.get_mut(&origin) {
+            if generation.name != seen.name || generation.dir != seen.dir || generation.gone_since.is_some() {
+                generation.dir.clone_from(&seen.dir);
+                generation.name.clone_from(&seen.name);
+                generation.gone_since = None;
+                self.dirty_since.get_or_insert_with(Instant::now);
+            }
+        }
+        if let Some(active) = self.active.get_mut(&origin) {
+            active.path.clone_from(&seen.path);
+            active.current = seen.current;
+            active.attached = true;
+            active.modified = seen.modified;
+        }
+    }
+
+    /// Generations of the families that were looked at, whose file was not there.
+    fn detach_missing(&mut self, holders: &HashSet<OriginId>, wall: Timestamp) -> Vec<OriginId> {
+        let looked_at = &self.scan_dirs;
+        let inputs = &self.inputs;
+        let mut vanished = Vec::new();
+        for generation in self.generations.values_mut() {
+            let base = Path::new(&generation.dir).join(RotatedName::of(&generation.name).base);
+            let covered = looked_at.contains(Path::new(&generation.dir))
+                && inputs.iter().any(|watched| watched.names(&base) || watched.names(&Path::new(&generation.dir).join(&generation.name)));
+            if !covered || holders.contains(&generation.origin) || generation.gone_since.is_some() {
+                continue;
+            }
+            generation.gone_since = Some(wall);
+            self.dirty_since.get_or_insert_with(Instant::now);
+            if let Some(active) = self.active.get_mut(&generation.origin) {
+                active.attached = false;
+                if active.tail.is_none() && !active.stopped {
+                    active.state = FileState::Gone;
+                }
+            }
+            vanished.push(generation.origin);
+        }
+        vanished
+    }
+
+    /// Opens a known file where there is something to read, and sees whether it is still the same.
+    fn visit(
+        &mut self,
+        origin: OriginId,
+        seen: &Seen,
+        now: Instant,
+        unread: &mut std::collections::BTreeMap<std::path::PathBuf, String>,
+    ) -> Visit {
+        let Some(generation) = self.generations.get(&origin) else { return Visit::Later };
+        if generation.ignored || (generation.packed && generation.ended) {
+            return Visit::Fine;
+        }
+        match self.active.get_mut(&origin) {
+            Some(active) if active.stopped => return Visit::Fine,
+            Some(active) => match &mut active.tail {
+                Some(tail) => {
+                    if tail.is_unchanged() {
+                        return Visit::Fine;
+                    }
+                    let known = Some((tail.read_to(), tail.last_size()));
+                    let mut frames = Vec::new();
+                    tail.give_complete(&mut frames);
+                    let resume = tail.given();
+                    self.send(frames);
+                    return Visit::Lost(Lost { origin, path: seen.path.clone(), known, resume });
+                }
+                None if seen.size == active.given || generation.packed => return Visit::Fine,
+                None => {}
+            },
+            // Rotated, and nothing came since it was read: not worth a descriptor.
+            None if !seen.current && !generation.packed && seen.size == generation.offset => return Visit::Fine,
+            None => {}
+        }
+        match self.open_known(origin, seen, now) {
+            Ok(None) => Visit::Fine,
+            Ok(Some(lost)) => Visit::Lost(lost),
+            Err(Obstacle::Moved) => Visit::Later,
+            Err(Obstacle::Store(error)) => {
+                self.trouble = Some(error.to_string());
+                Visit::Later
+            }
+            Err(Obstacle::TooMany) => {
+                self.left_over = true;
+                let reason = format!("{} files are open already", self.limits.open_files);
+                if let Some(active) = self.active.get_mut(&origin) {
+                    active.state = FileState::Waiting(reason);
+                } else {
+                    unread.insert(seen.path.clone(), format!("waits: {reason}"));
+                }
+                Visit::Later
+            }
+            Err(Obstacle::Io(error)) => {
+                if error.kind() != io::ErrorKind::NotFound {
+                    unread.insert(seen.path.clone(), error.to_string());
+                    if let Some(active) = self.active.get_mut(&origin) {
+                        active.errors += 1;
+                        active.last_error = Some(error.to_string());
+                        active.state = FileState::Unreadable(error.to_string());
+                    }
+                }
+                Visit::Later
+            }
+        }
+    }
+
+    /// `Some` when the file holds something else by now.
+    fn open_known(&mut self, origin: OriginId, seen: &Seen, now: Instant) -> Result<Option<Lost>, Obstacle> {
+        let resume = self.resume_of(origin)?;
+        let Some(generation) = self.generations.get(&origin) else { return Err(Obstacle::Moved) };
+        let print = generation.print.clone();
+        let format = generation.format.as_deref().and_then(format::by_name);
+        let content = self.open(seen)?;
+        if let Content::Plain(file) = &content {
+            let length = file.metadata()?.len();
+            let likeness = print.samples(length).compare(|at, size| content::read_range(file, at, size))?;
+            if length < resume || length < print.reach() || likeness == Likeness::Different {
+                let known = self.active.get(&origin).map(|active| (active.given, active.given));
+                return Ok(Some(Lost { origin, path: seen.path.clone(), known, resume }));
+            }
+        }
+        self.start(origin, seen, content, resume, print, format, now)?;
+        Ok(None)
+    }
+
+    /// Where a generation is read on: after what was given out in this run, else where the store
+    /// says, else where the checkpoint says.
+    fn resume_of(&mut self, origin: OriginId) -> Result<u64, Obstacle> {
+        if let Some(active) = self.active.get(&origin) {
+            return Ok(active.given());
+        }
+        let stored = self.port.watermark(origin)?;
+        Ok(stored.unwrap_or_else(|| self.generations.get(&origin).map_or(0, |generation| generation.offset)))
+    }
+
+    fn open(&mut self, seen: &Seen) -> Result<Content, Obstacle> {
+        self.make_room()?;
+        let file = content::open_file(&seen.path)?;
+        if FileId::of(&file.metadata()?) != seen.file {
+            return Err(Obstacle::Moved);
+        }
+        Ok(Content::of(file, seen.rotated.packing)?)
+    }
+
+    /// Closes the file that was quiet for longest when too many are open.
+    fn make_room(&mut self) -> Result<(), Obstacle> {
+        let open = self.active.values().filter(|active| active.tail.is_some()).count();
+        if open < self.limits.open_files {
+            return Ok(());
+        }
+        if !self.limit_said {
+            self.limit_said = true;
+            self.notice(format!(
+                "more than {} files are followed; the quiet ones are closed and looked at every second",
+                self.limits.open_files
+            ));
+        }
+        let idlest = self
+            .active
+            .values_mut()
+            .filter(|active| active.state == FileState::Live && active.acknowledged >= active.given())
+            .filter(|active| active.tail.as_ref().is_some_and(|tail| !tail.has_more_to_give() && tail.size().is_some()))
+            .min_by_key(|active| active.tail.as_ref().map(|tail| tail.grown_at));
+        let Some(idlest) = idlest else { return Err(Obstacle::TooMany) };
+        idlest.close();
+        Ok(())
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of one generation, put together in two places")]
+    fn start(
+        &mut self,
+        origin: OriginId,
+        seen: &Seen,
+        content: Content,
+        offset: u64,
+        print: Fingerprint,
+        format: Option<&'static dyn format::Format>,
+        now: Instant,
+    ) -> Result<(), Obstacle> {
+        let zone = self.inputs[seen.input].input.zone;
+        let format = self.inputs[seen.input].input.format.or(format);
+        let tail = Tail::new(Start { origin, content, offset, print, format, zone }, now)?;
+        if !self.active.contains_key(&origin) {
+            let active = self.new_active(seen.path.clone(), seen.input, offset);
+            self.active.insert(origin, active);
+            self.order.push(origin);
+        }
+        if let Some(active) = self.active.get_mut(&origin) {
+            active.path.clone_from(&seen.path);
+            active.input = seen.input;
+            active.current = seen.current;
+            active.attached = true;
+            active.modified = seen.modified;
+            active.size = seen.size;
+            active.state = FileState::Reading;
+            active.tail = Some(tail);
+        }
+        Ok(())
+    }
+
+    /// Decides about content that no known file holds. `Some` says why it is not read (now).
+    fn consider(
+        &mut self,
+        seen: &Seen,
+        truncations: u32,
+        now: Instant,
+        wall: Timestamp,
+        continued: &mut HashSet<OriginId>,
+    ) -> Result<Option<String>, Obstacle> {
+        if seen.size == 0 && !seen.current {
+            return Ok(None); // perhaps a copy that begins; nothing to read yet
+        }
+        if seen.rotated.packing == Some(Packing::Xz) {
+            return Ok(seen.listed.then(|| "xz is not read; unpack it, or let logrotate use gzip or zstd".to_owned()));
+        }
+        let age = wall.since(seen.modified);
+        let relatives: Vec<OriginId> = self
+            .generations
+            .values()
+            .filter(|other| other.dir == seen.dir && other.print.head.is_some())
+            .filter(|other| RotatedName::of(&other.name).base == seen.rotated.base)
+            .map(|other| other.origin)
+            .collect();
+        let prints: Vec<&Fingerprint> =
+            relatives.iter().filter_map(|origin| self.generations.get(origin)).map(|other| &other.print).collect();
+        let compared = content::compare(&seen.path, seen.rotated.packing, &prints)?;
+        if !compared.complete && age < PACKING {
+            return Ok(Some("is being packed".to_owned()));
+        }
+        let likeness: Vec<(OriginId, u64, bool)> = relatives
+            .into_iter()
+            .zip(compared.likeness)
+            .filter_map(|(origin, likeness)| match likeness {
+                Likeness::Same { verified, whole } => Some((origin, verified, whole)),
+                Likeness::Unclear | Likeness::Different => None,
+            })
+            .collect();
+        let (orphans, held): (Vec<_>, Vec<_>) =
+            likeness.into_iter().partition(|(origin, ..)| self.is_orphan(*origin));
+        let orphan = orphans
+            .into_iter()
+            .filter(|(_, verified, whole)| seen.rotated.rotated || (*whole && *verified >= SURELY_A_COPY))
+            .max_by_key(|(_, verified, whole)| (*whole, *verified));
+        let held = held.into_iter().max_by_key(|(_, verified, _)| *verified);
+
+        if let Some((origin, verified, _)) = held
+            && !seen.current
+            && orphan.is_none_or(|(_, other, _)| other < verified)
+        {
+            let is_sure = verified >= PROBE as u64;
+            if is_sure || age < COPYING {
+                let of = self.generations.get(&origin).map(|other| other.name.clone()).unwrap_or_default();
+                return Ok(Some(format!("holds what {of} holds, which is read")));
+            }
+        }
+        if let Some((origin, verified, whole)) = orphan {
+            let resume = self.resume_of(origin)?;
+            if self.active.get(&origin).is_some_and(|active| active.tail.is_some() && !self.is_replaced(origin)) {
+                return Ok(Some("waits until the removed file is read to its end".to_owned()));
+            }
+            if compared.length >= resume {
+                self.continue_in(origin, seen, resume, compared.length, now)?;
+                continued.insert(origin);
+                return Ok(None);
+            }
+            if !whole && age < COPYING {
+                return Ok(Some("is being copied".to_owned()));
+            }
+            if verified >= PROBE as u64 {
+                // Shorter than what was read of the original: all of it is stored.
+                self.pass_over(seen, truncations, compared.length, wall)?;
+                continued.insert(origin);
+                return Ok(None);
+            }
+        }
+        if !seen.listed && !self.is_younger_than_its_family(seen) {
+            self.pass_over(seen, truncations, compared.length, wall)?;
+            return Ok(None);
+        }
+        self.begin_new(seen, truncations, now, wall)
+    }
+
+    /// No file holds its content (any more), as far as one can see.
+    fn is_orphan(&self, origin: OriginId) -> bool {
+        self.generations.get(&origin).is_some_and(|other| other.gone_since.is_some() || other.replaced)
+            || self.is_replaced(origin)
+    }
+
+    /// Its file was found to hold something else in this look.
+    fn is_replaced(&self, origin: OriginId) -> bool {
+        self.generations.get(&origin).is_some_and(|other| other.replaced)
+    }
+
+    /// Whether it came into being after its family was first followed: then it is a rotation that
+    /// happened since, and not history that nobody asked for.
+    fn is_younger_than_its_family(&self, seen: &Seen) -> bool {
+        let Some(born) = seen.file.born else { return false };
+        let born = Timestamp::from_micros(born / 1_000);
+        self.generations.values().any(|other| {
+            other.dir == seen.dir && !other.ignored && other.first_seen < born && RotatedName::of(&other.name).base == seen.rotated.base
+        })
+    }
+
+    /// The content of a generation goes on in this file.
+    fn continue_in(
+        &mut self,
+        origin: OriginId,
+        seen: &Seen,
+        resume: u64,
+        length: u64,
+        now: Instant,
+    ) -> Result<(), Obstacle> {
+        let packed = seen.rotated.packing.is_some();
+        let Some(known) = self.generations.get(&origin) else { return Ok(()) };
+        let (print, ignored) = (known.print.clone(), known.ignored);
+        let format = known.format.as_deref().and_then(format::by_name);
+        let ended = packed && length == resume;
+        if let Some(active) = self.active.get_mut(&origin) {
+            active.close();
+        }
+        if !ignored && !ended {
+            let content = self.open(seen)?;
+            self.start(origin, seen, content, resume, print, format, now)?;
+        } else if let Some(active) = self.active.get_mut(&origin) {
+            active.path.clone_from(&seen.path);
+            active.attached = true;
+            active.current = false;
+            active.state = FileState::Read;
+        }
+        if let Some(generation) = self.generations.get_mut(&origin) {
+            generation.file = seen.file;
+            generation.dir.clone_from(&seen.dir);
+            generation.name.clone_from(&seen.name);
+            generation.packed = packed;
+            generation.ended = ended;
+            generation.replaced = false;
+            generation.gone_since = None;
+        }
+        self.dirty_since.get_or_insert(now);
+        Ok(())
+    }
+
+    /// Remembers a file without reading it, so that it is recognised when it is packed or moved.
+    fn pass_over(&mut self, seen: &Seen, truncations: u32, length: u64, wall: Timestamp) -> Result<(), Obstacle> {
+        let mut print = Fingerprint::default();
+        if seen.rotated.packing.is_none() {
+            let file = content::open_file(&seen.path)?;
+            let head = content::read_range(&file, 0, PROBE)?;
+            let start = length.saturating_sub(PROBE as u64);
+            let end = content::read_range(&file, start, (length - start) as usize)?;
+            if !head.is_empty() {
+                print.head = Some(Mark::new(head.len() as u64, &head));
+                print.note(start + end.len() as u64, &end);
+            }
+        }
+        let generation = self.generation(seen, truncations, length, print, wall);
+        self.generations.insert(generation.origin, Generation { ignored: true, ..generation });
+        self.dirty_since.get_or_insert_with(Instant::now);
+        Ok(())
+    }
+
+    fn generation(&self, seen: &Seen, mut truncations: u32, offset: u64, print: Fingerprint, wall: Timestamp) -> Generation {
+        let mut origin = seen.file.origin(&self.host, truncations);
+        while self.generations.contains_key(&origin) {
+            truncations += 1;
+            origin = seen.file.origin(&self.host, truncations);
+        }
+        Generation {
+            origin,
+            file: seen.file,
+            truncations,
+            dir: seen.dir.clone(),
+            name: seen.name.clone(),
+            first_seen: wall,
+            offset,
+            print,
+            format: None,
+            packed: seen.rotated.packing.is_some(),
+            gone_since: None,
+            ignored: false,
+            replaced: false,
+            ended: false,
+        }
+    }
+
+    /// Content that was never seen. Its origin may still be in the store, when the checkpoint was
+    /// lost or is older than the store: then it goes on there, if the place looks like one.
+    fn begin_new(&mut self, seen: &Seen, truncations: u32, now: Instant, wall: Timestamp) -> Result<Option<String>, Obstacle> {
+        let content = self.open(seen)?;
+        if let Content::Plain(file) = &content
+            && self.inputs[seen.input].is_glob()
+            && looks_binary(&content::read_range(file, 0, 4 * PROBE)?)
+        {
+            return Ok(Some("is not text".to_owned()));
+        }
+        let mut generation = self.generation(seen, truncations, 0, Fingerprint::default(), wall);
+        let mut offset = 0;
+        while let Some(stored) = self.port.watermark(generation.origin)? {
+            let next = seen.file.origin(&self.host, generation.truncations + 1);
+            let is_last = self.port.watermark(next)?.is_none();
+            if is_last && may_go_on_at(&content, stored)? {
+                offset = stored;
+                self.notice(format!(
+                    "{} was not in the checkpoint; the store has it up to byte {stored}, reading goes on there",
+                    seen.path.display()
+                ));
+                break;
+            }
+            generation.truncations += 1;
+            generation.origin = next;
+        }
+        let origin = generation.origin;
+        generation.offset = offset;
+        self.start(origin, seen, content, offset, Fingerprint::default(), None, now)?;
+        self.generations.insert(origin, generation);
+        self.dirty_since.get_or_insert(now);
+        Ok(None)
+    }
+
+    /// Truncated generations whose content was not found elsewhere: what is in memory is all.
+    fn report_lost(&mut self, lost: Vec<Lost>, continued: &HashSet<OriginId>, now: Instant, wall: Timestamp) {
+        for one in lost {
+            if continued.contains(&one.origin) {
+                continue;
+            }
+            let mut frames = Vec::new();
+            let mut buffer = std::mem::take(&mut self.buffer);
+            if let Some(active) = self.active.get_mut(&one.origin) {
+                let reading = crate::ingest::tail::Reading {
+                    input: &self.inputs[active.input].input,
+                    host: &self.host,
+                    path: &one.path,
+                    limits: &self.limits,
+                    reference: wall,
+                };
+                if let Some(tail) = &mut active.tail {
+                    tail.finish(StillThere::No, &mut buffer, reading, now, &mut frames);
+                }
+                active.close();
+                active.attached = false;
+                active.state = FileState::Gone;
+            }
+            self.buffer = buffer;
+            self.send(frames);
+            let name = one.path.display();
+            let (level, message, range) = match one.known {
+                Some((read, size)) if size > read => (
+                    Level::Warning,
+                    format!("{name} was truncated: bytes {read} to {size} had not been read and no copy of them was found"),
+                    (read, Some(size)),
+                ),
+                Some((read, _)) => (
+                    Level::Info,
+                    format!("{name} was truncated; all that was seen of it, {read} bytes, had been read"),
+                    (read, None),
+                ),
+                None => (
+                    Level::Warning,
+                    format!(
+                        "{name} was truncated or overwritten while nobody was reading: lines after byte {} may be lost",
+                        one.resume
+                    ),
+                    (one.resume, None),
+                ),
+            };
+            self.record_event(level, one.origin, one.resume, message, &one.path, wall, range);
+        }
+    }
+
+    /// Files that were written to when last seen and were gone at the start.
+    fn report_vanished(&mut self, vanished: &[OriginId], continued: &HashSet<OriginId>, wall: Timestamp) {
+        for origin in vanished {
+            let Some(generation) = self.generations.get(origin) else { continue };
+            let was_current = !RotatedName::of(&generation.name).rotated && !generation.packed && !generation.ignored;
+            if continued.contains(origin) || !was_current {
+                continue;
+            }
+            let path = Path::new(&generation.dir).join(&generation.name);
+            let offset = generation.offset;
+            let message = format!(
+                "{} was removed while nobody was reading: lines after byte {offset}, if there were any, are lost",
+                path.display()
+            );
+            self.record_event(Level::Warning, *origin, offset, message, &path, wall, (offset, None));
+        }
+    }
+}
+
+fn family(generation: &Generation) -> Family {
+    (generation.dir.clone(), RotatedName::of(&generation.name).base)
+}
+
+/// Whether a line can begin at this offset.
+fn may_go_on_at(content: &Content, offset: u64) -> io::Result<bool> {
+    let Content::Plain(file) = content else { return Ok(true) };
+    let length = file.metadata()?.len();
+    if offset == 0 || offset == length {
+        return Ok(true);
+    }
+    let mut before = [0_u8];
+    Ok(offset < length && file.read_at(&mut before, offset - 1)? == 1 && before == *b"\n")
+}
