@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 mod cli_manners;
+mod demo_company;
 mod golden;
 mod golden_web;
 mod layers;
