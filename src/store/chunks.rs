@@ -101,7 +101,8 @@ pub trait ChunkStore: Send + Sync + 'static {
     /// origin never seen.
     async fn watermark(&self, origin: OriginId) -> Result<Option<u64>, StoreError>;
 
-    /// Buckets of a layer that hold records and overlap `range`, in `order`, at most `limit`.
+    /// Buckets of a layer that hold records and overlap `range`, in `order`, at most `limit`. A range
+    /// that ends with [`Timestamp::MAX`] includes that instant.
     async fn buckets(
         &self,
         layer: Layer,

@@ -181,6 +181,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
         #[test]
         fn every_entry_lands_in_one_chunk_of_its_bucket_and_repeating_gives_the_same(
             times in prop::collection::vec(

@@ -12,11 +12,13 @@ use crate::store::chunks::{ChunkStore, Order, RecordFilter};
 use crate::store::error::StoreError;
 
 use super::build::{MINUTE, bucket_range, ceiling, floor};
-use super::selection::{Selection, Wanted, holds, overlaps, unless_cancelled};
+use super::selection::{Selection, Wanted, holds, is_empty, overlaps, unless_cancelled};
 use super::{Histogram, Scanned};
 
 /// More bins than any screen has columns.
 const MOST_BINS: usize = 10_000;
+/// A range of less is drawn finer than by minutes, from the records themselves.
+const FEW_MINUTES: usize = 10;
 /// Buckets read at once.
 const BUCKETS: usize = 16;
 /// Chunks decoded at once.
@@ -24,13 +26,13 @@ const CHUNKS: usize = 64;
 
 impl Histogram {
     /// The range, widened to whole minutes, and at most `bins` bins of whole minutes over it: with
-    /// these a histogram is drawn from summaries alone. A range under a minute a bin comes back
-    /// as it is.
+    /// these a histogram is drawn from summaries alone. A range of a few minutes, of which one
+    /// wants to see the seconds, comes back as it is.
     pub fn aligned(range: TimeRange, bins: usize) -> (TimeRange, usize) {
         let bins = bins.clamp(1, MOST_BINS);
         let wide = TimeRange::new(floor(range.from, MINUTE), ceiling(before(range.until), MINUTE));
         let minutes = wide.length().as_micros().div_ceil(MINUTE as u128);
-        if range.is_empty() || minutes < bins as u128 {
+        if range.is_empty() || minutes < bins.min(FEW_MINUTES) as u128 {
             return (range, bins);
         }
         let width = minutes.div_ceil(bins as u128);
@@ -62,11 +64,12 @@ pub(super) async fn histogram(
         Arc::new(Wanted { selection: Arc::clone(&selection), range: inside, after: None });
     for layer in selection.layers() {
         let mut rest = inside;
-        while !rest.is_empty() {
+        while !is_empty(&rest) {
             let buckets = store.buckets(layer, rest, Order::OldestFirst, BUCKETS);
             let buckets = unless_cancelled(cancel, buckets).await?;
             let Some(&last) = buckets.last() else { break };
-            rest = TimeRange::new(bucket_range(last, store.settings()).until, rest.until);
+            rest.from = bucket_range(last, store.settings()).until;
+            let at_the_end = rest.from == Timestamp::MAX;
             scanned.buckets += buckets.len() as u64;
             let reads =
                 futures::future::try_join_all(buckets.into_iter().map(|bucket| store.summaries(bucket)));
@@ -91,6 +94,9 @@ pub(super) async fn histogram(
                         }
                     }
                 }
+            }
+            if at_the_end {
+                break;
             }
         }
     }
@@ -123,7 +129,9 @@ impl Counted {
         let mut placed = Vec::with_capacity(summary.minutes.len());
         for minute in &summary.minutes {
             let first = minute.minute.max(summary.key.first_at);
-            let last = before(ceiling(minute.minute, MINUTE)).min(summary.last_at);
+            let end = ceiling(minute.minute, MINUTE);
+            // The last minute includes the instant that it ends with.
+            let last = if end == Timestamp::MAX { end } else { before(end) }.min(summary.last_at);
             let bin = self.bin(first);
             let outside = last < self.inside.from || first >= self.inside.until;
             if bin != self.bin(last) || (bin.is_none() && !outside) {

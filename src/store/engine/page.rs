@@ -138,9 +138,12 @@ impl Merge<'_> {
             let Some(next) = unread.last() else {
                 let stop = match self.order {
                     Order::NewestFirst => Some(Cursor { timestamp: window.start, id: FIRST_ID }),
+                    // The last window includes the instant that it ends with.
+                    Order::OldestFirst if window.end == Timestamp::MAX => None,
                     Order::OldestFirst => self.cursor_before(window.end),
                 };
-                return Ok(stop.filter(|_| spent).map(|cursor| PageEnd { cursor, full: false }));
+                let stop = stop.filter(|stop| spent && self.is_progress(stop));
+                return Ok(stop.map(|cursor| PageEnd { cursor, full: false }));
             };
             if spent
                 && let Some(cursor) =

@@ -106,7 +106,12 @@ impl RecordFilter for Wanted {
 /// Whether the instant is in the range. A range that ends with time itself includes its last
 /// instant, so that a record stamped with it is not lost.
 pub(super) fn holds(range: &TimeRange, at: Timestamp) -> bool {
-    range.contains(at) || (range.until == Timestamp::MAX && at == Timestamp::MAX)
+    range.contains(at) || (range.until == Timestamp::MAX && at == Timestamp::MAX && range.from <= at)
+}
+
+/// Whether no instant is in the range, in the sense of [`holds`].
+pub(super) fn is_empty(range: &TimeRange) -> bool {
+    range.is_empty() && !holds(range, Timestamp::MAX)
 }
 
 /// Whether some of the chunk's records may be in the range.

@@ -190,9 +190,9 @@ fn any_frames() -> impl Strategy<Value = Vec<Frame>> {
     })
 }
 
-fn stored(frames: &[Frame]) -> LogEngine {
+async fn stored(frames: &[Frame]) -> LogEngine {
     let engine = LogEngine::new(Arc::new(Memory::default()));
-    futures::executor::block_on(engine.append(frames)).unwrap();
+    engine.append(frames).await.unwrap();
     engine
 }
 
@@ -234,7 +234,7 @@ proptest! {
         let range = ends.map_or(TimeRange::ALL, |(one, other)| {
             TimeRange::new(Timestamp::from_micros(one.min(other)), Timestamp::from_micros(one.max(other)))
         });
-        let engine = stored(&frames);
+        let engine = runtime().block_on(stored(&frames));
         let mut expected = records(&frames);
         expected.retain(|record| selection.matches(record) && selection::holds(&range, record.entry.timestamp));
         if newest {
@@ -280,7 +280,7 @@ proptest! {
         let selection = Arc::new(AtLeast { level: Level::ALL[level], request: None });
         let range = TimeRange::new(Timestamp::from_micros(one.min(other)), Timestamp::from_micros(one.max(other)));
         let (range, bins) = if aligned { Histogram::aligned(range, bins) } else { (range, bins) };
-        let engine = stored(&frames);
+        let engine = runtime().block_on(stored(&frames));
         let cancel = CancellationToken::new();
         let histogram = runtime()
             .block_on(histogram::histogram(&*engine.store, Arc::clone(&selection) as _, range, bins, &cancel))
@@ -299,7 +299,7 @@ proptest! {
 
     #[test]
     fn traces_and_context_agree_with_the_list(frames in any_frames(), limit in 0_usize..30, pick in any::<prop::sample::Index>()) {
-        let engine = stored(&frames);
+        let engine = runtime().block_on(stored(&frames));
         let all = records(&frames);
         let id = RequestId::new("r1");
         let of_request: Vec<&Record> = all.iter().filter(|record| record.entry.request_id.as_ref() == Some(&id)).collect();
@@ -338,7 +338,7 @@ async fn an_aligned_histogram_reads_no_records() {
             })
             .collect(),
     };
-    let engine = stored(&[frame]);
+    let engine = stored(&[frame]).await;
     let range = TimeRange::new(Timestamp::from_seconds(30), Timestamp::from_seconds(890));
     let (range, bins) = Histogram::aligned(range, 60);
     assert_eq!(
@@ -355,7 +355,7 @@ async fn an_aligned_histogram_reads_no_records() {
 
 #[tokio::test]
 async fn a_cancelled_read_ends() {
-    let engine = stored(&[]);
+    let engine = stored(&[]).await;
     let request = PageRequest {
         query: Query::everything(),
         range: TimeRange::ALL,

@@ -13,7 +13,7 @@ use crate::store::error::StoreError;
 
 use super::Scanned;
 use super::build::bucket_range;
-use super::selection::{Selection, overlaps, spans};
+use super::selection::{Selection, is_empty, overlaps, spans};
 
 /// Buckets listed by one call to the store.
 const LISTED: usize = 64;
@@ -72,7 +72,7 @@ impl<'a> Windows<'a> {
         };
         if let Some(id) = selection.request_id() {
             windows.ready = windows.of_request(id, scanned).await?;
-        } else if !range.is_empty() {
+        } else if !is_empty(&range) {
             let layers = selection.layers().into_iter();
             windows.layers = layers
                 .map(|layer| LayerBuckets { layer, listed: VecDeque::new(), rest: Some(range) })
@@ -162,7 +162,7 @@ impl<'a> Windows<'a> {
                         Order::NewestFirst => TimeRange::new(rest.from, window.from),
                         Order::OldestFirst => TimeRange::new(window.until, rest.until),
                     };
-                    // `MAX..MAX` has nothing left: the last bucket ends with time itself.
+                    // The last bucket ends with time itself: nothing is left behind it.
                     layer.rest = (!rest.is_empty()).then_some(rest);
                 }
                 layer.listed = buckets.into();

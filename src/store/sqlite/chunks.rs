@@ -268,7 +268,8 @@ impl ChunkStore for SqliteChunkStore {
         order: Order,
         limit: usize,
     ) -> Result<Vec<Bucket>, StoreError> {
-        if range.is_empty() || limit == 0 {
+        let last_instant = range.from == Timestamp::MAX && range.until == Timestamp::MAX;
+        if (range.is_empty() && !last_instant) || limit == 0 {
             return Ok(Vec::new());
         }
         // Steps from one bucket to the next in the index, however many chunks they hold.
