@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::delivery::{Cycle, Deployment, Incident, Phase, PhaseRecord};
+use crate::domain::pdca::PdcaEvent;
 use crate::domain::record::RequestId;
 use crate::domain::time::{TimeRange, Timestamp};
 
@@ -165,6 +166,14 @@ pub trait MetricsStore: Send + Sync + 'static {
     /// Mean duration of the testing phases by `metadata.story_points`, ascending; phases without
     /// points take no part.
     async fn testing_by_story_points(&self, range: TimeRange) -> Result<Vec<PointsDuration>, StoreError>;
+
+    /// Appends one event to the history of its PDCA cycle; the first one makes the cycle. Refused
+    /// unless `seq` is the next one: somebody else has changed the cycle meanwhile. The same event
+    /// again changes nothing.
+    async fn append_pdca_event(&self, event: &PdcaEvent) -> Result<Written, StoreError>;
+
+    /// The events of one cycle (empty when there is none of that id), or of all: by cycle, in order.
+    async fn pdca_events(&self, pdca_id: Option<&str>) -> Result<Vec<PdcaEvent>, StoreError>;
 
     /// By (metric, service, team). A value that is already set to the same leaves `set_at` alone.
     async fn put_target(&self, target: &Target) -> Result<Written, StoreError>;

@@ -11,6 +11,7 @@ use std::time::Duration;
 use atalaya::domain::delivery::{
     Decision, DeployedCommit, Deployment, DeploymentKind, DeploymentResult, Incident, Phase, PhaseRecord,
 };
+use atalaya::domain::pdca::{Happening, PdcaEvent};
 use atalaya::domain::record::RequestId;
 use atalaya::domain::time::{TimeRange, Timestamp};
 use atalaya::store::error::StoreError;
@@ -44,6 +45,8 @@ macro_rules! metrics_store_suite {
             the_four_questions,
             questions_without_rows,
             story_points_as_text,
+            pdca_events_are_appended_once,
+            a_pdca_event_out_of_turn_is_refused,
             targets_keep_their_time,
             health_samples_newest_and_pruned,
             hostile_text_comes_back,
@@ -537,6 +540,41 @@ pub async fn story_points_as_text(store: Store) {
         store.testing_by_story_points(TimeRange::ALL).await.unwrap(),
         [PointsDuration { story_points: 5.0, phases: 1, mean_seconds: 60.0 }]
     );
+}
+
+fn note(pdca_id: &str, seq: u32, text: &str) -> PdcaEvent {
+    PdcaEvent {
+        pdca_id: pdca_id.to_owned(),
+        seq,
+        at: at(i64::from(seq)),
+        by: "ana".to_owned(),
+        happening: Happening::Noted(text.to_owned()),
+    }
+}
+
+pub async fn pdca_events_are_appended_once(store: Store) {
+    assert_eq!(store.pdca_events(None).await.unwrap(), []);
+    let events = [note("p1", 1, "one"), note("p1", 2, "two"), note("p0", 1, "other")];
+    for event in &events {
+        assert_eq!(store.append_pdca_event(event).await.unwrap(), written(1, 0, 0));
+        assert_eq!(store.append_pdca_event(event).await.unwrap(), written(0, 0, 1));
+    }
+    assert_eq!(store.pdca_events(Some("p1")).await.unwrap(), events[..2]);
+    assert_eq!(store.pdca_events(Some("p")).await.unwrap(), []);
+    assert_eq!(
+        store.pdca_events(None).await.unwrap(),
+        [events[2].clone(), events[0].clone(), events[1].clone()]
+    );
+}
+
+pub async fn a_pdca_event_out_of_turn_is_refused(store: Store) {
+    store.append_pdca_event(&note("p1", 1, "one")).await.unwrap();
+    for wrong in [note("p1", 1, "changed"), note("p1", 3, "a gap"), note("p2", 2, "no beginning")] {
+        let error = store.append_pdca_event(&wrong).await.unwrap_err();
+        let StoreError::Refused { source, .. } = error else { panic!("{error}") };
+        assert!(source.to_string().contains(&wrong.pdca_id), "{source}");
+    }
+    assert_eq!(store.pdca_events(None).await.unwrap(), [note("p1", 1, "one")]);
 }
 
 pub async fn targets_keep_their_time(store: Store) {

@@ -22,13 +22,16 @@ pub struct MannWhitney {
     pub method: PValueMethod,
 }
 
-/// Additions that counting may take; some ten milliseconds.
+/// Pairs up to which untied ranks are counted exactly: 100 against 100.
+const UNTIED_LIMIT: usize = 10_000;
+/// Additions that counting with ties may take; some ten milliseconds.
 const COUNTING_LIMIT: usize = 20_000_000;
 
 /// Mann-Whitney rank sum test. `None` when a sample is empty or has a value that is not a number.
 ///
 /// The p-value is twice the smaller tail, at most 1. It is counted exactly, over the ranks as they
-/// are tied, as long as that is cheap (up to about 45 against 45), else approximated.
+/// are tied, as long as that is cheap (100 against 100, with ties about 45 against 45), else
+/// approximated.
 pub fn mann_whitney(first: &[f64], second: &[f64]) -> Option<MannWhitney> {
     if first.is_empty() || second.is_empty() || first.iter().chain(second).any(|value| value.is_nan()) {
         return None;
@@ -37,6 +40,11 @@ pub fn mann_whitney(first: &[f64], second: &[f64]) -> Option<MannWhitney> {
     let (m, n) = (first.len(), second.len());
     let doubled_sum: usize = ranks.iter().take(m).sum();
     let u = (doubled_sum - m * (m + 1)) as f64 / 2.0;
+    if m * n <= UNTIED_LIMIT && !is_tied(&ranks) {
+        let smaller_u = u.min((m * n) as f64 - u) as usize;
+        let tail: f64 = u_lower_half(m, n).iter().take(smaller_u + 1).sum();
+        return Some(MannWhitney { u, p: (2.0 * tail).min(1.0), method: PValueMethod::Exact });
+    }
     // Counting over the smaller sample is cheaper; the tails are the same.
     let (few, sum) = if m <= n { (m, doubled_sum) } else { (n, ranks.iter().skip(m).sum()) };
     let (p, method) = exact_p(&ranks, few, sum)
@@ -65,9 +73,13 @@ fn doubled_midranks(first: &[f64], second: &[f64]) -> Vec<usize> {
     ranks
 }
 
+fn is_tied(doubled_ranks: &[usize]) -> bool {
+    let mut ranks = doubled_ranks.to_vec();
+    ranks.sort_unstable();
+    ranks.windows(2).any(|pair| pair[0] == pair[1])
+}
+
 /// Counts the subsets of `few` ranks by their sum: c(k, s) gains c(k-1, s - rank) with each rank.
-///
-/// Without ties this is the usual recursion c(u; m, n) = c(u-n; m-1, n) + c(u; m, n-1).
 fn exact_p(doubled_ranks: &[usize], few: usize, sum: usize) -> Option<f64> {
     let mut largest = doubled_ranks.to_vec();
     largest.sort_unstable();
@@ -147,10 +159,9 @@ pub fn hodges_lehmann_ratio(before: &[f64], after: &[f64], confidence: f64) -> O
 /// shifts do not hold the confidence (k = 0: three against two, say).
 fn outer_shifts(m: usize, n: usize, confidence: f64) -> Option<usize> {
     let tail = (1.0 - confidence) / 2.0;
-    let k = if m * n <= 2_500 {
-        let chances = u_distribution(m, n);
+    let k = if m * n <= UNTIED_LIMIT {
         let mut below = 0.0;
-        chances
+        u_lower_half(m, n)
             .iter()
             .take_while(|chance| {
                 below += **chance;
@@ -165,32 +176,30 @@ fn outer_shifts(m: usize, n: usize, confidence: f64) -> Option<usize> {
     k.checked_sub(1)
 }
 
-/// Chance of each U from 0 to m·n when there is no difference and no tie, by the recursion
-/// c(u; m, n) = c(u - n; m - 1, n) + c(u; m, n - 1): only additions, so nothing cancels.
-fn u_distribution(m: usize, n: usize) -> Vec<f64> {
-    // The same both ways round; the table is as long as the smaller sample.
-    let (m, n) = (m.max(n), m.min(n));
-    let width = m * n + 1;
-    let mut none_of_first = vec![0.0_f64; width];
-    none_of_first[0] = 1.0;
-    // `table[j]` holds c(.; i, j) for the current i.
-    let mut table = vec![none_of_first; n + 1];
-    for i in 1..=m {
-        let mut row: Vec<Vec<f64>> = Vec::with_capacity(n + 1);
-        for j in 0..=n {
-            let mut counts = vec![0.0_f64; width];
-            for (u, count) in counts.iter_mut().enumerate().take(i * j + 1) {
-                let without = j.checked_sub(1).map_or(f64::from(u8::from(u == 0)), |less| row[less][u]);
-                let with = if j > 0 && u >= j { table[j][u - j] } else { 0.0 };
-                *count = without + with;
-            }
-            row.push(counts);
+/// Chance of each U from 0 to half of m·n when there is no difference and no tie; the other half
+/// mirrors it.
+///
+/// The numbers of ways are the coefficients of the Gaussian binomial, built by multiplying with
+/// (1 - x^(n+i)) and dividing by (1 - x^i): each intermediate is one again, so all are positive and
+/// a coefficient depends on lower ones only, which keeps the tail exact to the last digits.
+fn u_lower_half(m: usize, n: usize) -> Vec<f64> {
+    let half = m * n / 2;
+    let mut ways = vec![0.0_f64; half + 1];
+    ways[0] = 1.0;
+    for i in 1..=m.min(n) {
+        let skipped = m.max(n) + i;
+        for u in (skipped..=half).rev() {
+            ways[u] -= ways[u - skipped];
         }
-        table = row;
+        for u in i..=half {
+            ways[u] += ways[u - i];
+        }
     }
-    let counts = table.pop().unwrap_or_default();
-    let all: f64 = counts.iter().sum();
-    counts.into_iter().map(|count| count / all).collect()
+    let sum: f64 = ways.iter().sum();
+    // With an even m·n the middle one is its own mirror image.
+    let middle = if (m * n).is_multiple_of(2) { ways[half] } else { 0.0 };
+    let all = 2.0 * sum - middle;
+    ways.into_iter().map(|count| count / all).collect()
 }
 
 #[cfg(test)]
@@ -251,10 +260,24 @@ mod tests {
 
     #[test]
     fn chances_of_u() {
-        assert_eq!(u_distribution(2, 2), [1.0 / 6.0, 1.0 / 6.0, 2.0 / 6.0, 1.0 / 6.0, 1.0 / 6.0]);
-        let chances = u_distribution(5, 30);
-        assert_close(chances.iter().sum(), 1.0, 1e-12);
-        assert_close(chances[0], 1.0 / 324_632.0, 1e-15);
+        for (found, expected) in u_lower_half(2, 2).into_iter().zip([1.0 / 6.0, 1.0 / 6.0, 2.0 / 6.0]) {
+            assert_close(found, expected, 1e-15);
+        }
+        assert_eq!(u_lower_half(3, 1), [0.25, 0.25]);
+        assert_close(u_lower_half(5, 30)[0], 1.0 / 324_632.0, 1e-18);
+    }
+
+    /// The two ways of counting agree where both apply.
+    #[test]
+    fn untied_and_tied_counting_agree() {
+        for (m, n) in [(1, 6), (4, 5), (5, 30), (12, 9)] {
+            let first: Vec<f64> = (0..m).map(|i| f64::from(i * 7 % 31) + 0.5).collect();
+            let second: Vec<f64> = (0..n).map(|i| f64::from(i)).collect();
+            let ranks = doubled_midranks(&first, &second);
+            assert!(!is_tied(&ranks));
+            let sum = ranks[..first.len()].iter().sum();
+            assert_close(p(&first, &second), exact_p(&ranks, first.len(), sum).unwrap(), 1e-12);
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 mod facts;
 mod operation;
+mod pdca;
 mod phases;
 mod questions;
 mod rows;
@@ -17,6 +18,7 @@ use futures::future::BoxFuture;
 use sqlx::SqliteConnection;
 
 use crate::domain::delivery::{Cycle, Deployment, Incident, Phase, PhaseRecord};
+use crate::domain::pdca::PdcaEvent;
 use crate::domain::record::RequestId;
 use crate::domain::time::{TimeRange, Timestamp};
 use crate::store::error::{Backend, StoreError};
@@ -249,6 +251,15 @@ impl MetricsStore for SqliteMetricsStore {
         questions::testing_by_story_points(self.file.readers(), range)
             .await
             .map_err(|failure| self.failed(failure))
+    }
+
+    async fn append_pdca_event(&self, event: &PdcaEvent) -> Result<Written, StoreError> {
+        let event = event.clone();
+        self.write(move |connection| Box::pin(async move { pdca::append(connection, &event).await })).await
+    }
+
+    async fn pdca_events(&self, pdca_id: Option<&str>) -> Result<Vec<PdcaEvent>, StoreError> {
+        pdca::events(self.file.readers(), pdca_id).await.map_err(|failure| self.failed(failure))
     }
 
     async fn put_target(&self, target: &Target) -> Result<Written, StoreError> {
