@@ -17,16 +17,26 @@ pub mod trace;
 
 pub mod apache_access;
 pub mod apache_error;
+pub mod compose;
+pub mod dpkg;
+pub mod elasticsearch;
+pub mod glog;
+pub mod journald;
 pub mod nginx_access;
 pub mod nginx_error;
+pub mod syslog;
 pub mod traefik;
+pub mod uwsgi;
+
+mod auth;
 mod web;
 
 pub mod plain;
+pub mod user_defined;
 
 pub use decoder::{Decoder, MAX_RECORD_BYTES, MAX_RECORD_LINES};
 pub use detect::{detect, detect_for};
-pub use registry::{all, by_name, names};
+pub use registry::{all, by_name, define, names};
 
 /// What a line itself cannot say.
 #[derive(Clone, Debug)]
@@ -65,6 +75,9 @@ pub struct Parsed<'a> {
     /// The stamp gives a time of day and no day: `timestamp` is the latest such instant up to the
     /// reference, and the decoder moves it to the day that follows the record before.
     pub day_missing: bool,
+    /// A field carries bytes that are not UTF-8 (see [`escape`]), which the text itself did not
+    /// show: JSON may spell them as numbers.
+    pub carried: bool,
     /// Names in the order of the line; unique (the decoder keeps the first of equal names).
     pub metadata: Vec<(Cow<'a, str>, Cow<'a, str>)>,
 }

@@ -5,6 +5,7 @@
 mod cli_manners;
 mod demo_company;
 mod golden;
+mod golden_system;
 mod golden_web;
 mod layers;
 mod metrics_store_sqlite;

@@ -241,8 +241,9 @@ impl Decoder {
         let (timestamp, time_source) = self.time_of(&parsed);
         self.previous = Some((timestamp, parsed.level));
 
+        let escaped = marks.escaped || parsed.carried;
         let text_of = |value: &str| -> Box<str> {
-            if marks.escaped { escape::escape(value).into() } else { value.into() }
+            if escaped { escape::escape(value).into() } else { value.into() }
         };
         let mut metadata: Metadata = Vec::with_capacity(parsed.metadata.len() + 2);
         for (name, value) in &parsed.metadata {
@@ -261,7 +262,7 @@ impl Decoder {
         if let Some(source) = time_source {
             note(TIME_SOURCE_FIELD, source);
         }
-        if marks.escaped {
+        if escaped {
             note(ESCAPED_BYTES_FIELD, "true");
         }
         if !marks.hashes.is_empty() {
@@ -292,12 +293,13 @@ impl Decoder {
 
     /// The time of a record, and where it comes from when not from its own stamp alone.
     fn time_of(&self, parsed: &Parsed<'_>) -> (Timestamp, Option<&'static str>) {
-        const DAY: i64 = 86_400_000_000;
+        const HOUR: i64 = 3_600_000_000;
+        const DAY: i64 = 24 * HOUR;
         match (parsed.timestamp, self.previous) {
             (Some(at), Some((previous, _))) if parsed.day_missing => {
-                // The instant of this time of day that is nearest to the record before: half a
-                // day back is disorder, more is midnight.
-                let ahead = (at.micros() - previous.micros() + DAY / 2).rem_euclid(DAY) - DAY / 2;
+                // The next instant of this time of day after the record before, which lies at midnight
+                // or later. Up to an hour back is disorder between threads, or a clock put back.
+                let ahead = (at.micros() - previous.micros() + HOUR).rem_euclid(DAY) - HOUR;
                 (Timestamp::from_micros(previous.micros() + ahead), Some("date"))
             }
             (Some(at), _) if parsed.day_missing => (at, Some("date")),

@@ -1,5 +1,5 @@
 //! Text that no other format reads. A stamp at the start of a line is taken where there is one in
-//! a known spelling; the level is guessed from the words; the message is the whole text.
+//! a known spelling; the level is guessed from the words; the message is the text after the stamp.
 
 use crate::domain::record::Layer;
 
@@ -46,11 +46,15 @@ impl Format for Plain {
     }
 
     fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
-        if let Some(cut) = stamp(text, hint) {
-            out.set_time(cut.instant);
-        }
         out.level = level::guess(text);
         out.message = text.into();
+        if let Some(cut) = stamp(text, hint) {
+            out.set_time(cut.instant);
+            let message = cut.rest.trim_start_matches([' ', ':', ',', ']', ')', '>', '|', '-']);
+            if !message.is_empty() {
+                out.message = message.into();
+            }
+        }
         Ok(())
     }
 }
@@ -59,7 +63,7 @@ impl Format for Plain {
 const ANY_HINT: TimeHint =
     TimeHint { reference: Timestamp::from_seconds(1_700_000_000), zone: SourceZone::Utc };
 
-/// A stamp at the start, also in brackets or after a terminal's colour codes.
+/// A stamp at the start, also in brackets.
 fn stamp<'a>(text: &'a str, hint: &TimeHint) -> Option<time::Cut<'a>> {
     let bare = text.trim_start_matches(['[', '(', '<', ' ']);
     time::any(bare, hint).or_else(|| time::time_of_day(bare, hint))

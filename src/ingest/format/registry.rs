@@ -1,6 +1,11 @@
-//! The table of built-in formats.
+//! The table of built-in formats, and those that the configuration defines.
 
-use super::{Format, apache_access, apache_error, nginx_access, nginx_error, plain, traefik};
+use std::sync::OnceLock;
+
+use super::{
+    Format, apache_access, apache_error, compose, dpkg, elasticsearch, glog, journald, nginx_access, nginx_error, plain,
+    syslog, traefik, user_defined::{Definition, DefinitionError, UserDefined}, uwsgi,
+};
 
 /// In the order of detection: strict and particular formats first, text that anything fits last.
 /// Where two formats read the same number of lines, the earlier one is taken.
@@ -10,21 +15,46 @@ static FORMATS: &[&dyn Format] = &[
     &traefik::Traefik,
     &nginx_error::NginxError,
     &apache_error::ApacheError,
+    &journald::Journald,
+    &elasticsearch::Elasticsearch,
+    &uwsgi::Uwsgi,
+    &glog::Glog,
+    &syslog::Syslog,
+    &dpkg::Dpkg,
+    &compose::Compose,
     // Last: it reads everything.
     &plain::Plain,
 ];
 
+/// The built-in formats behind those of the configuration, once there are some.
+static WITH_DEFINED: OnceLock<Vec<&'static dyn Format>> = OnceLock::new();
+
 /// All formats, in the order in which detection tries them.
 pub fn all() -> &'static [&'static dyn Format] {
-    FORMATS
+    WITH_DEFINED.get().map_or(FORMATS, Vec::as_slice)
 }
 
 /// The format with this name.
 pub fn by_name(name: &str) -> Option<&'static dyn Format> {
-    FORMATS.iter().copied().find(|format| format.name() == name)
+    all().iter().copied().find(|format| format.name() == name)
 }
 
 /// Names as `--format` takes them, in the order of the table.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    FORMATS.iter().map(|format| format.name())
+    all().iter().map(|format| format.name())
+}
+
+/// Adds the formats of the configuration, which detection then tries first. Once in the life of
+/// the program, before any file is read.
+pub fn define(definitions: Vec<Definition>) -> Result<(), DefinitionError> {
+    let mut formats: Vec<&'static dyn Format> = Vec::with_capacity(definitions.len() + FORMATS.len());
+    for definition in definitions {
+        let taken = |format: &&'static dyn Format| format.name() == definition.name;
+        if formats.iter().any(taken) || FORMATS.iter().any(taken) {
+            return Err(DefinitionError::NameTaken { name: definition.name });
+        }
+        formats.push(UserDefined::new(definition)?);
+    }
+    formats.extend(FORMATS);
+    WITH_DEFINED.set(formats).map_err(|_| DefinitionError::DefinedTwice)
 }

@@ -5,7 +5,7 @@ use crate::domain::time::Timestamp;
 use super::super::{SourceZone, TimeHint};
 use super::Cut;
 use super::calendar::Civil;
-use super::zone::{Instant, resolve, resolve_yearless, zone_seconds};
+use super::zone::{Instant, resolve, yearless, zone_seconds};
 
 /// `22/Nov/2026:02:21:09 +0000`, as access logs have it between brackets. The offset may be
 /// missing.
@@ -93,7 +93,7 @@ pub fn syslog<'a>(text: &'a str, hint: &TimeHint) -> Option<Cut<'a>> {
     }
     let instant = match year {
         Some(_) => resolve(&civil, None, hint.zone),
-        None => resolve_yearless(civil, hint)?,
+        None => yearless(&civil, hint)?,
     };
     Some(Cut { instant, rest: text.get(at + 8 + used..)? })
 }
@@ -161,6 +161,33 @@ pub fn day_first<'a>(text: &'a str, hint: &TimeHint) -> Option<Cut<'a>> {
         (offset, rest) = (Some(seconds), &rest[1 + name.len()..]);
     }
     Some(Cut { instant: resolve(&civil, offset, hint.zone), rest })
+}
+
+/// `20210131 14:48:54.411655` (glog), or without the year, `0131 14:48:54.411655` (klog).
+pub fn packed<'a>(text: &'a str, hint: &TimeHint) -> Option<Cut<'a>> {
+    let bytes = text.as_bytes();
+    let digits = bytes.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let year = match digits {
+        8 => Some(year(&bytes[..4])?),
+        4 => None,
+        _ => return None,
+    };
+    if bytes.get(digits) != Some(&b' ') {
+        return None;
+    }
+    let date = &bytes[digits - 4..digits];
+    let (month, day) = (two(date[0], date[1])?, two(date[2], date[3])?);
+    let (hour, minute, second) = clock(bytes.get(digits + 1..digits + 9)?)?;
+    let (micros, used) = fraction(&bytes[digits + 9..]);
+    let civil = Civil { year: year.unwrap_or(2000), month, day, hour, minute, second, micros };
+    if !civil.is_valid() {
+        return None;
+    }
+    let instant = match year {
+        Some(_) => resolve(&civil, None, hint.zone),
+        None => yearless(&civil, hint)?,
+    };
+    Some(Cut { instant, rest: &text[digits + 9 + used..] })
 }
 
 /// A number since 1970, in seconds (also with decimals), milliseconds, microseconds or

@@ -47,11 +47,11 @@ pub fn resolve(civil: &Civil, offset_seconds: Option<i32>, zone: SourceZone) -> 
 
 /// The instant of a reading without a year (`civil.year` is ignored): the year that puts it
 /// nearest to the reference. `None` for a day that no year has.
-pub(super) fn resolve_yearless(civil: Civil, hint: &TimeHint) -> Option<Instant> {
+pub fn yearless(civil: &Civil, hint: &TimeHint) -> Option<Instant> {
     let reference_year = year_of_days(hint.reference.micros().div_euclid(86_400_000_000));
     let leap_day = civil.month == 2 && civil.day == 29;
     // Half a year away and less is nearest for sure; only the turn of the year needs a comparison.
-    let at_reference = Civil { year: reference_year, ..civil };
+    let at_reference = Civil { year: reference_year, ..*civil };
     if (!leap_day || is_leap(reference_year)) && at_reference.is_valid() {
         let instant = resolve(&at_reference, None, hint.zone);
         if distance(instant, hint) < 182 * 86_400_000_000 {
@@ -61,7 +61,7 @@ pub(super) fn resolve_yearless(civil: Civil, hint: &TimeHint) -> Option<Instant>
     // Around a century without a leap day the nearest 29 February is up to eight years away.
     let reach = if leap_day { 8 } else { 1 };
     (reference_year - reach..=reference_year + reach)
-        .map(|year| Civil { year, ..civil })
+        .map(|year| Civil { year, ..*civil })
         .filter(Civil::is_valid)
         .map(|civil| Instant {
             year_guessed: civil.year != reference_year,
