@@ -7,7 +7,9 @@ use atalaya::domain::record::{Entry, Level};
 use atalaya::ingest::format::{Parsed, SourceZone, TimeHint, detect, escape};
 use serde_json::Value;
 
-use super::golden::{Difference, Mapping, Ours, beats, compare, decode, format, hint, instant, read, read_json};
+use super::golden::{
+    Difference, Mapping, Ours, beats, compare, decode, format, hint, instant, read, read_json,
+};
 
 const IN_MESSAGE: Ours = Ours::Left("stands in the message");
 
@@ -54,7 +56,12 @@ const DIFFERENT: &[Difference] = &[
 
 #[test]
 fn syslog_agrees_with_beats() {
-    for file in ["syslog/test/darwin-syslog-sample", "syslog/test/suse-syslog", "auth/test/test", "auth/test/secure-rhel7"] {
+    for file in [
+        "syslog/test/darwin-syslog-sample",
+        "syslog/test/suse-syslog",
+        "auth/test/test",
+        "auth/test/secure-rhel7",
+    ] {
         beats(&format!("beats/filebeat/module/system/{file}.log"), "syslog", SYSLOG, DIFFERENT);
     }
 }
@@ -90,7 +97,12 @@ const ELASTICSEARCH: Mapping = &[
 
 #[test]
 fn elasticsearch_text_agrees_with_beats() {
-    beats("beats/filebeat/module/elasticsearch/server/test/test.log", "elasticsearch", ELASTICSEARCH, DIFFERENT);
+    beats(
+        "beats/filebeat/module/elasticsearch/server/test/test.log",
+        "elasticsearch",
+        ELASTICSEARCH,
+        DIFFERENT,
+    );
     let bytes = read("beats/filebeat/module/elasticsearch/server/test/test.log");
     let decoded = decode(format("elasticsearch"), &bytes, hint("2022-01-13T00:00:00Z"));
     let traces: Vec<&str> = decoded.entries.iter().filter_map(|entry| entry.traceback.as_deref()).collect();
@@ -106,7 +118,8 @@ fn csv(path: &str) -> Vec<BTreeMap<String, Value>> {
     let names: Vec<&str> = lines.next().unwrap().split(',').collect();
     lines
         .map(|line| {
-            let values = line.split(',').map(|value| if value == "<NULL>" { Value::Null } else { value.into() });
+            let values =
+                line.split(',').map(|value| if value == "<NULL>" { Value::Null } else { value.into() });
             names.iter().map(|name| (*name).to_owned()).zip(values).collect()
         })
         .collect()
@@ -168,9 +181,14 @@ fn access_and_syslog_agree_with_lnav() {
     lnav("logfile_access_log.0", "test_sql.sh_ffbc3dbf8464455358a77acffa10a8dd8a080374.out", "nginx-access");
     lnav("logfile_access_log.0", "test_sql.sh_ffbc3dbf8464455358a77acffa10a8dd8a080374.out", "apache-access");
     lnav("logfile_syslog.0", "test_sql.sh_2ed3f3b18ef4ecc68e4dd3cc8041b61fcf2a59af.out", "syslog");
-    let text = String::from_utf8(read("lnav/test/expected/test_cmds.sh_eb22c3e94c536a1bfaeae0c40d271b5b4b08f4fc.out")).unwrap();
-    let rows: Vec<BTreeMap<String, Value>> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let decoded = decode(format("nginx-access"), &read("lnav/test/logfile_access_log.0"), hint("2009-07-21T00:00:00Z"));
+    let text = String::from_utf8(read(
+        "lnav/test/expected/test_cmds.sh_eb22c3e94c536a1bfaeae0c40d271b5b4b08f4fc.out",
+    ))
+    .unwrap();
+    let rows: Vec<BTreeMap<String, Value>> =
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let decoded =
+        decode(format("nginx-access"), &read("lnav/test/logfile_access_log.0"), hint("2009-07-21T00:00:00Z"));
     assert_eq!(decoded.entries.len(), rows.len());
     compare("logfile_access_log.0", &decoded.entries, &rows, LNAV, DIFFERENT);
 }
@@ -178,7 +196,8 @@ fn access_and_syslog_agree_with_lnav() {
 #[test]
 fn levels_agree_with_lnav() {
     let rows = csv("lnav/test/expected/test_format_loader.sh_15e861d2327512a721fd42ae51dc5427689e0bb6.out");
-    let decoded = decode(format("plain"), &read("lnav/test/logfile_leveltest.0"), hint("2016-07-01T00:00:00Z"));
+    let decoded =
+        decode(format("plain"), &read("lnav/test/logfile_leveltest.0"), hint("2016-07-01T00:00:00Z"));
     let mut mapping = LNAV.to_vec();
     mapping.retain(|(name, _)| *name != "log_level");
     mapping.push(("log_level", Ours::Level));
@@ -188,8 +207,12 @@ fn levels_agree_with_lnav() {
 
 #[test]
 fn journald_agrees_with_lnav() {
-    let decoded = decode(format("journald"), &read("lnav/test/logfile_journald.json"), hint("2018-08-21T00:00:00Z"));
-    let text = String::from_utf8(read("lnav/test/expected/test_json_format.sh_84a71e94dc34661a70bb9015b67ba00e93e9cfb5.out")).unwrap();
+    let decoded =
+        decode(format("journald"), &read("lnav/test/logfile_journald.json"), hint("2018-08-21T00:00:00Z"));
+    let text = String::from_utf8(read(
+        "lnav/test/expected/test_json_format.sh_84a71e94dc34661a70bb9015b67ba00e93e9cfb5.out",
+    ))
+    .unwrap();
     let shown: Vec<String> = text.lines().map(without_colours).collect();
     let ours: Vec<String> = decoded
         .entries
@@ -224,8 +247,15 @@ fn journald_reads_messages_of_bytes() {
 
 #[test]
 fn docker_compose_agrees_with_lnav() {
-    let decoded = decode(format("docker-compose"), &read("lnav/test/logfile_docker_compose_with_ts.0"), hint("2024-04-25T00:00:00Z"));
-    let text = String::from_utf8(read("lnav/test/expected/test_demux.sh_f8cbb968fccbc0442a831c0f69c6dbdfe5413339.out")).unwrap();
+    let decoded = decode(
+        format("docker-compose"),
+        &read("lnav/test/logfile_docker_compose_with_ts.0"),
+        hint("2024-04-25T00:00:00Z"),
+    );
+    let text = String::from_utf8(read(
+        "lnav/test/expected/test_demux.sh_f8cbb968fccbc0442a831c0f69c6dbdfe5413339.out",
+    ))
+    .unwrap();
     let mut expected: Vec<String> = text.lines().map(without_colours).collect();
     let mut ours: Vec<String> = decoded
         .entries
@@ -248,18 +278,33 @@ fn docker_compose_agrees_with_lnav() {
 #[test]
 fn times_without_a_date_roll_over_midnight() {
     // Read back from the end of the file: three hours before the first midnight.
-    let decoded = decode(format("plain"), &read("lnav/test/logfile_rollover.0"), hint("2007-11-02T00:00:00Z"));
-    let days: Vec<String> = decoded.entries.iter().map(|entry| entry.timestamp.to_rfc3339()[..16].to_owned()).collect();
+    let decoded =
+        decode(format("plain"), &read("lnav/test/logfile_rollover.0"), hint("2007-11-02T00:00:00Z"));
+    let days: Vec<String> =
+        decoded.entries.iter().map(|entry| entry.timestamp.to_rfc3339()[..16].to_owned()).collect();
     assert_eq!(
         days,
-        ["2007-11-02T00:00", "2007-11-02T01:00", "2007-11-02T02:00", "2007-11-02T03:00", "2007-11-03T00:00", "2007-11-03T00:01"]
+        [
+            "2007-11-02T00:00",
+            "2007-11-02T01:00",
+            "2007-11-02T02:00",
+            "2007-11-02T03:00",
+            "2007-11-03T00:00",
+            "2007-11-03T00:01"
+        ]
     );
-    assert!(decoded.entries.iter().all(|entry| entry.level == Level::Debug && entry.metadata("time_source") == Some("date")));
+    assert!(
+        decoded
+            .entries
+            .iter()
+            .all(|entry| entry.level == Level::Debug && entry.metadata("time_source") == Some("date"))
+    );
 }
 
 #[test]
 fn plain_text_keeps_lines_bytes_and_line_ends_apart() {
-    let multiline = decode(format("plain"), &read("lnav/test/logfile_multiline.0"), hint("2009-07-21T00:00:00Z"));
+    let multiline =
+        decode(format("plain"), &read("lnav/test/logfile_multiline.0"), hint("2009-07-21T00:00:00Z"));
     let messages: Vec<&str> = multiline.entries.iter().map(|entry| &*entry.message).collect();
     assert_eq!(messages, ["DEBUG:Hello, World!\n  How are you today?", "ERROR:Goodbye, World!"]);
     assert_eq!(multiline.entries[1].level, Level::Error);
@@ -313,8 +358,14 @@ fn files_without_an_expectation_are_read_in_full() {
 
 #[test]
 fn the_agent_that_a_line_ends_in_is_kept() {
-    let decoded = decode(format("apache-access"), &read("elastic-examples/apache_logs/apache_logs"), hint("2016-01-01T00:00:00Z"));
-    let cut: Vec<usize> = (0..decoded.entries.len()).filter(|&at| decoded.entries[at].metadata("incomplete").is_some()).collect();
+    let decoded = decode(
+        format("apache-access"),
+        &read("elastic-examples/apache_logs/apache_logs"),
+        hint("2016-01-01T00:00:00Z"),
+    );
+    let cut: Vec<usize> = (0..decoded.entries.len())
+        .filter(|&at| decoded.entries[at].metadata("incomplete").is_some())
+        .collect();
     assert_eq!(cut, [8_898]);
 }
 
@@ -357,12 +408,20 @@ fn vrl_cases_agree() {
         ("parse_nginx_log", "server", Ours::Meta("server")),
         ("parse_nginx_log", "upstream", Ours::Meta("upstream")),
         ("parse_nginx_log", "host", Ours::Meta("http_host")),
-        ("parse_nginx_log", "request", Ours::Made(|entry| entry.metadata("request").or(Some(&*entry.message)).map(str::to_owned))),
+        (
+            "parse_nginx_log",
+            "request",
+            Ours::Made(|entry| entry.metadata("request").or(Some(&*entry.message)).map(str::to_owned)),
+        ),
         // beats and nginx itself keep the appended fields in the message; vrl cuts them off.
-        ("parse_nginx_log", "message", Ours::Made(|entry| {
-            let message = entry.message.split(", client: ").next()?;
-            Some(message.split(", excess: ").next()?.to_owned())
-        })),
+        (
+            "parse_nginx_log",
+            "message",
+            Ours::Made(|entry| {
+                let message = entry.message.split(", client: ").next()?;
+                Some(message.split(", excess: ").next()?.to_owned())
+            }),
+        ),
         ("parse_nginx_log", "excess", IN_MESSAGE),
         ("parse_nginx_log", "zone", IN_MESSAGE),
         ("", "status", Ours::Meta("status")),
@@ -413,7 +472,9 @@ fn vrl_cases_agree() {
                 (_, true) => "apache-error",
                 (_, false) => "apache-access",
             };
-            let zone = case["assumed_timezone"].as_str().map_or(SourceZone::Utc, |zone| SourceZone::Named(zone.parse().unwrap()));
+            let zone = case["assumed_timezone"]
+                .as_str()
+                .map_or(SourceZone::Utc, |zone| SourceZone::Named(zone.parse().unwrap()));
             let hint = TimeHint { zone, ..hint("2026-07-01T00:00:00Z") };
             let decoded = decode(format(format_name), case["input"].as_str().unwrap().as_bytes(), hint);
             compared += 1;
@@ -421,18 +482,30 @@ fn vrl_cases_agree() {
                 assert_eq!(decoded.counts.mismatched, 1, "{id}");
                 continue;
             }
-            assert_eq!((decoded.counts.records, decoded.counts.mismatched), (1, 0), "{id}: {:?}", decoded.entries);
+            assert_eq!(
+                (decoded.counts.records, decoded.counts.mismatched),
+                (1, 0),
+                "{id}: {:?}",
+                decoded.entries
+            );
             let mut row: BTreeMap<String, Value> = serde_json::from_value(case["want"].clone()).unwrap();
             if let Some(Value::String(time)) = row.get_mut("timestamp") {
                 *time = time.replace("YYYY", "2026");
             }
             if let Some(values) = row.get("exampleSDID@32473") {
                 for (name, value) in values.as_object().unwrap() {
-                    assert_eq!(decoded.entries[0].metadata(&format!("exampleSDID@32473.{name}")), value.as_str(), "{id}");
+                    assert_eq!(
+                        decoded.entries[0].metadata(&format!("exampleSDID@32473.{name}")),
+                        value.as_str(),
+                        "{id}"
+                    );
                 }
             }
-            let mapping: Vec<(&str, Ours)> =
-                names.iter().filter(|(of, _, _)| of.is_empty() || *of == file).map(|&(_, name, ours)| (name, ours)).collect();
+            let mapping: Vec<(&str, Ours)> = names
+                .iter()
+                .filter(|(of, _, _)| of.is_empty() || *of == file)
+                .map(|&(_, name, ours)| (name, ours))
+                .collect();
             compare(id, &decoded.entries, &[row], mapping.leak(), DIFFERENT);
         }
     }
@@ -473,7 +546,8 @@ fn every_file_is_detected_as_what_it_is() {
         let lines: Vec<&str> = text.lines().take(64).collect();
         assert_eq!(detect(&lines).name(), name, "{path}");
     }
-    let vhost = "example.com:80 10.1.2.3 - - [22/Nov/2026:02:21:09 +0000] \"GET / HTTP/1.1\" 200 5 \"-\" \"curl\"";
+    let vhost =
+        "example.com:80 10.1.2.3 - - [22/Nov/2026:02:21:09 +0000] \"GET / HTTP/1.1\" 200 5 \"-\" \"curl\"";
     assert_eq!(detect(&[vhost]).name(), "apache-access");
     let mut parsed = Parsed::default();
     format("apache-access").parse(vhost, &hint("2026-01-01T00:00:00Z"), &mut parsed).unwrap();

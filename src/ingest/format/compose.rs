@@ -30,7 +30,9 @@ impl Format for Compose {
         let role = self.role(line);
         let first = &pending[..memchr::memchr(b'\n', pending.as_bytes()).unwrap_or(pending.len())];
         match (split(first), split(line)) {
-            (Some((service, _)), Some((next, text))) if service == next && continues(bare(text)) => LineRole::Continues,
+            (Some((service, _)), Some((next, text))) if service == next && continues(bare(text)) => {
+                LineRole::Continues
+            }
             _ => role,
         }
     }
@@ -75,7 +77,8 @@ fn split(line: &str) -> Option<(&str, &str)> {
     let numbered = service.rsplit_once(['-', '_']).is_some_and(|(name, number)| {
         !name.is_empty() && !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
     });
-    let plain = service.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
+    let plain =
+        service.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
     let text = line[bar + 1..].strip_prefix("\u{1b}[0m").unwrap_or(&line[bar + 1..]);
     (numbered && plain).then(|| (service, text.strip_prefix(' ').unwrap_or(text)))
 }

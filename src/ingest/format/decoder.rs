@@ -242,9 +242,8 @@ impl Decoder {
         self.previous = Some((timestamp, parsed.level));
 
         let escaped = marks.escaped || parsed.carried;
-        let text_of = |value: &str| -> Box<str> {
-            if escaped { escape::escape(value).into() } else { value.into() }
-        };
+        let text_of =
+            |value: &str| -> Box<str> { if escaped { escape::escape(value).into() } else { value.into() } };
         let mut metadata: Metadata = Vec::with_capacity(parsed.metadata.len() + 2);
         for (name, value) in &parsed.metadata {
             // Names of one record are few: looking back is cheaper than a set.

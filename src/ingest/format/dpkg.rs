@@ -61,7 +61,8 @@ fn parse<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(),
     let rest = cut.rest.strip_prefix(' ').ok_or("nothing after the time")?;
     let mut words = rest.split(' ');
     let action = words.next().unwrap_or_default();
-    let (_, names) = ACTIONS.iter().find(|(known, _)| *known == action).ok_or("the word after the time is no action")?;
+    let (_, names) =
+        ACTIONS.iter().find(|(known, _)| *known == action).ok_or("the word after the time is no action")?;
     out.set_time(cut.instant);
     out.message = rest.into();
     out.put("action", action);

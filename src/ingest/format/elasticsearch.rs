@@ -23,7 +23,9 @@ impl Format for Elasticsearch {
 
     fn role(&self, line: &str) -> LineRole {
         match line.as_bytes() {
-            [b'[', a, b, c, d, b'-', ..] if [a, b, c, d].iter().all(|byte| byte.is_ascii_digit()) => LineRole::Starts,
+            [b'[', a, b, c, d, b'-', ..] if [a, b, c, d].iter().all(|byte| byte.is_ascii_digit()) => {
+                LineRole::Starts
+            }
             bytes if bytes.trim_ascii().is_empty() => LineRole::Skip,
             _ => LineRole::Continues,
         }

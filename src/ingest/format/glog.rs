@@ -23,7 +23,11 @@ impl Format for Glog {
 
     fn role(&self, line: &str) -> LineRole {
         match line.as_bytes() {
-            [b'I' | b'W' | b'E' | b'F', a, b, c, d, ..] if [a, b, c, d].iter().all(|byte| byte.is_ascii_digit()) => LineRole::Starts,
+            [b'I' | b'W' | b'E' | b'F', a, b, c, d, ..]
+                if [a, b, c, d].iter().all(|byte| byte.is_ascii_digit()) =>
+            {
+                LineRole::Starts
+            }
             bytes if bytes.trim_ascii().is_empty() => LineRole::Skip,
             _ => LineRole::Continues,
         }

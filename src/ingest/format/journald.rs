@@ -46,7 +46,8 @@ impl Format for Journald {
         if !text.trim_ascii_start().starts_with('{') {
             return Err(self.mismatch("no JSON object"));
         }
-        let fields: Fields<'a> = serde_json::from_str(text).map_err(|_| self.mismatch("not a JSON object"))?;
+        let fields: Fields<'a> =
+            serde_json::from_str(text).map_err(|_| self.mismatch("not a JSON object"))?;
         put(fields, out).map_err(|reason| self.mismatch(reason))
     }
 }

@@ -3,8 +3,10 @@
 use std::sync::OnceLock;
 
 use super::{
-    Format, apache_access, apache_error, compose, dpkg, elasticsearch, glog, journald, nginx_access, nginx_error, plain,
-    syslog, traefik, user_defined::{Definition, DefinitionError, UserDefined}, uwsgi,
+    Format, apache_access, apache_error, compose, dpkg, elasticsearch, glog, journald, nginx_access,
+    nginx_error, plain, syslog, traefik,
+    user_defined::{Definition, DefinitionError, UserDefined},
+    uwsgi,
 };
 
 /// In the order of detection: strict and particular formats first, text that anything fits last.

@@ -32,10 +32,16 @@ impl Format for Syslog {
     fn role(&self, line: &str) -> LineRole {
         match line.as_bytes() {
             [b'<', digit, ..] if digit.is_ascii_digit() => LineRole::Starts,
-            [a, b, c, d, b'-', _, _, b'-', _, _, b'T', ..] if [a, b, c, d].iter().all(|byte| byte.is_ascii_digit()) => {
+            [a, b, c, d, b'-', _, _, b'-', _, _, b'T', ..]
+                if [a, b, c, d].iter().all(|byte| byte.is_ascii_digit()) =>
+            {
                 LineRole::Starts
             }
-            [a, b, c, b' ', ..] if a.is_ascii_uppercase() && b.is_ascii_lowercase() && c.is_ascii_lowercase() => LineRole::Starts,
+            [a, b, c, b' ', ..]
+                if a.is_ascii_uppercase() && b.is_ascii_lowercase() && c.is_ascii_lowercase() =>
+            {
+                LineRole::Starts
+            }
             bytes if bytes.trim_ascii().is_empty() => LineRole::Skip,
             _ => LineRole::Continues,
         }
@@ -94,8 +100,29 @@ fn priority(rest: &str) -> Option<(Option<u8>, &str)> {
 /// Facility and severity by their names in RFC 5424, section 6.2.1.
 fn put_priority(priority: Option<u8>, out: &mut Parsed<'_>) {
     const FACILITIES: [&str; 24] = [
-        "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp", "ntp",
-        "security", "console", "solaris-cron", "local0", "local1", "local2", "local3", "local4", "local5", "local6",
+        "kern",
+        "user",
+        "mail",
+        "daemon",
+        "auth",
+        "syslog",
+        "lpr",
+        "news",
+        "uucp",
+        "cron",
+        "authpriv",
+        "ftp",
+        "ntp",
+        "security",
+        "console",
+        "solaris-cron",
+        "local0",
+        "local1",
+        "local2",
+        "local3",
+        "local4",
+        "local5",
+        "local6",
         "local7",
     ];
     const SEVERITIES: [&str; 8] = ["emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"];
@@ -133,7 +160,9 @@ fn put_host_and_tag<'a>(rest: &'a str, strict: bool, out: &mut Parsed<'a>) -> Re
 
 fn is_host(word: &str) -> bool {
     word.bytes().any(|byte| byte.is_ascii_alphanumeric())
-        && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':' | b'/'))
+        && word
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':' | b'/'))
         && !word.ends_with(':')
 }
 
@@ -202,10 +231,15 @@ fn structured_data<'a>(text: &'a str, out: &mut Parsed<'a>) -> Result<&'a str, &
                 break;
             }
             let (name, after) = rest.split_once('=').ok_or(OPEN)?;
-            let after = after.trim_start_matches(' ').strip_prefix('"').ok_or("a value without quotes in structured data")?;
+            let after = after
+                .trim_start_matches(' ')
+                .strip_prefix('"')
+                .ok_or("a value without quotes in structured data")?;
             let (value, after) = param_value(after).ok_or(OPEN)?;
             match name {
-                "request_id" | "requestId" | "trace_id" | "traceId" if !value.is_empty() => out.request_id = Some(value),
+                "request_id" | "requestId" | "trace_id" | "traceId" if !value.is_empty() => {
+                    out.request_id = Some(value)
+                }
                 _ => out.put_cow(format!("{id}.{name}"), value),
             }
             rest = after;

@@ -9,7 +9,9 @@ mod cut;
 mod zone;
 
 pub use calendar::{Civil, days_from_civil};
-pub use cut::{any, clf, ctime, day_first, epoch, epoch_number, iso, iso_named, packed, slashed, syslog, time_of_day};
+pub use cut::{
+    any, clf, ctime, day_first, epoch, epoch_number, iso, iso_named, packed, slashed, syslog, time_of_day,
+};
 pub use zone::{Instant, resolve, yearless, zone_seconds};
 
 /// A stamp cut from the start of a text.

@@ -88,7 +88,8 @@ impl UserDefined {
         let mut time_items = None;
         if let Some(spelling) = definition.time_format {
             let items = StrftimeItems::new(&spelling).parse_to_owned();
-            time_items = Some(items.map_err(|_| DefinitionError::TimeFormat { name: name.clone(), spelling })?);
+            time_items =
+                Some(items.map_err(|_| DefinitionError::TimeFormat { name: name.clone(), spelling })?);
         }
         let name = leak(name);
         let source = definition.source.map_or(name, leak);
