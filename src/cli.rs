@@ -6,13 +6,17 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 
 use crate::config::{self, ConfigError, Settings};
+use crate::ingest::IngestError;
+use crate::service::ingest::InputError;
 use crate::service::{self, Stores};
+use crate::tui::ConsoleError;
 
 pub mod completions;
 pub mod config_command;
+pub mod console;
 pub mod health;
 pub mod man;
 pub mod output;
@@ -57,6 +61,8 @@ pub struct Invocation {
 pub enum Command {
     /// Measure this host and ask every store; the exit code is the verdict.
     Health(health::Args),
+    /// Open the console on a made-up company in throw-away stores.
+    Demo(console::DemoArgs),
     /// Show, check or locate the configuration.
     Config(config_command::Args),
     /// Print a completion script for a shell.
@@ -102,10 +108,9 @@ pub async fn run(invocation: Invocation) -> anyhow::Result<ExitCode> {
     let context = Context { settings: Settings::load(&request)? };
     match invocation.command {
         Some(Command::Health(args)) => health::run(&args, &context).await,
+        Some(Command::Demo(args)) => console::run_demo(&args, &context.settings).await,
         None | Some(Command::Config(_) | Command::Completions(_) | Command::Man(_)) => {
-            let _ = context;
-            Invocation::command().print_help()?;
-            Ok(ExitCode::SUCCESS)
+            console::run(&context).await
         }
     }
 }
@@ -116,11 +121,26 @@ pub fn report_error(error: &anyhow::Error) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     output::print_error(error);
-    if error.downcast_ref::<UsageError>().is_some() || error.downcast_ref::<ConfigError>().is_some() {
+    if is_mistake_of_user(error) {
         ExitCode::from(2)
-    } else if error.downcast_ref::<BusyError>().is_some() {
+    } else if is_busy(error) {
         ExitCode::from(75)
     } else {
         ExitCode::FAILURE
     }
+}
+
+fn is_mistake_of_user(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<UsageError>().is_some()
+        || error.downcast_ref::<ConfigError>().is_some()
+        || error.downcast_ref::<InputError>().is_some()
+        || matches!(
+            error.downcast_ref::<ConsoleError>(),
+            Some(ConsoleError::NoTerminal(_) | ConsoleError::Keys(_) | ConsoleError::Theme(_))
+        )
+}
+
+fn is_busy(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<BusyError>().is_some()
+        || matches!(error.downcast_ref::<IngestError>(), Some(IngestError::Locked { .. }))
 }

@@ -10,7 +10,7 @@
 //! 6. [`config`]: file, environment and flags become [`config::Settings`]
 //! 7. [`service`]: use cases; the only code that joins stores
 //! 8. [`report`]: a domain value as Markdown, text or JSON; [`shown`]: untrusted text made safe
-//! 9. [`tui`] and [`cli`]: what people see
+//! 9. [`tui`] and [`cli`]: what people see; [`telemetry`]: our own log, to a file
 
 pub mod domain;
 
@@ -28,6 +28,8 @@ pub mod service;
 
 pub mod report;
 pub mod shown;
+
+pub mod telemetry;
 
 pub mod tui;
 

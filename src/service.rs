@@ -3,6 +3,7 @@
 pub mod demo;
 pub mod dora;
 pub mod health;
+pub mod ingest;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -103,7 +103,8 @@ pub async fn run(input: ConsoleInput) -> Result<Ended, ConsoleError> {
     let variable = |name: &str| std::env::var(name).ok();
     let depth = ColorDepth::detect(variable);
     let (saved, trouble) = state::load(&input.data_dir);
-    let chosen = saved.theme.as_ref().filter(|(_, over)| *over == input.theme).map_or(&input.theme, |(name, _)| name);
+    let chosen =
+        saved.theme.as_ref().filter(|(_, over)| *over == input.theme).map_or(&input.theme, |(name, _)| name);
     let theme = match Theme::load(chosen, input.themes_dir.as_deref(), depth) {
         Ok(theme) => theme,
         // A theme chosen once and deleted since must not keep the console from starting.
@@ -224,27 +225,35 @@ async fn attend(
             terminal.clear()?;
             app.repaint();
         }
-        Request::Copy { text, what } => match clipboard::sequence(&text, clipboard::Wrap::detect(|name| std::env::var(name).ok())) {
-            Some(sequence) => {
-                guard.write_sequence(&sequence)?;
-                app.notify(Notice::plain(format!("{what} copied to the clipboard (OSC 52)")));
+        Request::Copy { text, what } => {
+            match clipboard::sequence(&text, clipboard::Wrap::detect(|name| std::env::var(name).ok())) {
+                Some(sequence) => {
+                    guard.write_sequence(&sequence)?;
+                    app.notify(Notice::plain(format!("{what} copied to the clipboard (OSC 52)")));
+                }
+                None => {
+                    let path = data_dir.join("clipboard.txt");
+                    let notice = match tokio::fs::write(&path, &text).await {
+                        Ok(()) => Notice::plain(format!(
+                            "{what} is too large for the clipboard; it is in {}",
+                            path.display()
+                        )),
+                        Err(error) => Notice::trouble(format!("cannot write {}: {error}", path.display())),
+                    };
+                    app.notify(notice);
+                }
             }
-            None => {
-                let path = data_dir.join("clipboard.txt");
-                let notice = match tokio::fs::write(&path, &text).await {
-                    Ok(()) => Notice::plain(format!("{what} is too large for the clipboard; it is in {}", path.display())),
-                    Err(error) => Notice::trouble(format!("cannot write {}: {error}", path.display())),
-                };
-                app.notify(notice);
-            }
-        },
+        }
         Request::WriteFile { path, text } => {
             let notice = match write_new(Path::new(&path), &text).await {
                 Ok(()) => Notice::plain(format!("wrote {}", widgets::safe_text::line(&path))),
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                    Notice::trouble(format!("{} exists already; give another name", widgets::safe_text::line(&path)))
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Notice::trouble(format!(
+                    "{} exists already; give another name",
+                    widgets::safe_text::line(&path)
+                )),
+                Err(error) => {
+                    Notice::trouble(format!("cannot write {}: {error}", widgets::safe_text::line(&path)))
                 }
-                Err(error) => Notice::trouble(format!("cannot write {}: {error}", widgets::safe_text::line(&path))),
             };
             app.notify(notice);
         }
@@ -273,7 +282,9 @@ async fn changed<T: Clone>(receiver: &mut Option<watch::Receiver<T>>) -> T {
 
 /// Whether the locale writes UTF-8; else bars are drawn in ASCII.
 fn is_utf8(variable: impl Fn(&str) -> Option<String>) -> bool {
-    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(|name| variable(name).filter(|value| !value.is_empty()));
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
+        .into_iter()
+        .find_map(|name| variable(name).filter(|value| !value.is_empty()));
     // No locale at all is how containers are run, and their terminals do UTF-8.
     locale.is_none_or(|value| {
         let value = value.to_ascii_lowercase();

@@ -99,12 +99,8 @@ impl StateDir {
     pub fn open(dir: &Path) -> Result<(Self, Loaded), IngestError> {
         let failed = |source| IngestError::StateDir { dir: dir.to_path_buf(), source };
         fs::create_dir_all(dir).map_err(failed)?;
-        let lock = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(dir.join(LOCK))
-            .map_err(failed)?;
+        let lock =
+            File::options().create(true).truncate(false).write(true).open(dir.join(LOCK)).map_err(failed)?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(fs::TryLockError::WouldBlock) => return Err(IngestError::Locked { dir: dir.to_path_buf() }),
@@ -314,8 +310,11 @@ mod tests {
         let recent = Generation { gone_since: Some(Timestamp::from_seconds(80 * 86_400)), ..generation(3) };
         // Told apart by their offsets, named by their place in the list.
         let all = [read, unread, recent, generation(4)];
-        let mut kept: BTreeMap<_, _> =
-            all.into_iter().zip(0..).map(|(generation, place)| (OriginId::from_u128(place), generation)).collect();
+        let mut kept: BTreeMap<_, _> = all
+            .into_iter()
+            .zip(0..)
+            .map(|(generation, place)| (OriginId::from_u128(place), generation))
+            .collect();
         forget_old(&mut kept, now);
         assert_eq!(kept.keys().map(|place| place.as_u128()).collect::<Vec<_>>(), [1, 2, 3]);
     }

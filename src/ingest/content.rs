@@ -30,7 +30,10 @@ pub enum Got {
 pub enum Content {
     Plain(File),
     /// Read once, in order. `at` is the offset of the next byte that it gives.
-    Packed { reader: Box<dyn Read + Send>, at: u64 },
+    Packed {
+        reader: Box<dyn Read + Send>,
+        at: u64,
+    },
     Stream(Stream),
 }
 
@@ -38,7 +41,9 @@ impl std::fmt::Debug for Content {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Plain(file) => formatter.debug_tuple("Plain").field(file).finish(),
-            Self::Packed { at, .. } => formatter.debug_struct("Packed").field("at", at).finish_non_exhaustive(),
+            Self::Packed { at, .. } => {
+                formatter.debug_struct("Packed").field("at", at).finish_non_exhaustive()
+            }
             Self::Stream(_) => formatter.write_str("Stream"),
         }
     }
@@ -61,7 +66,8 @@ impl Content {
             },
             Self::Packed { reader, at } => {
                 while *at < offset {
-                    let step = usize::try_from(offset - *at).map_or(buffer.len(), |gap| gap.min(buffer.len()));
+                    let step =
+                        usize::try_from(offset - *at).map_or(buffer.len(), |gap| gap.min(buffer.len()));
                     let size = retrying(|| reader.read(&mut buffer[..step]))?;
                     if size == 0 {
                         return Ok(Got::End);
@@ -88,7 +94,9 @@ fn retrying(mut read: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
 
 fn unpack(file: File, packing: Packing) -> io::Result<Box<dyn Read + Send>> {
     Ok(match packing {
-        Packing::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(BufReader::with_capacity(1 << 16, file))),
+        Packing::Gzip => {
+            Box::new(flate2::bufread::MultiGzDecoder::new(BufReader::with_capacity(1 << 16, file)))
+        }
         Packing::Bzip2 => Box::new(bzip2::read::MultiBzDecoder::new(BufReader::with_capacity(1 << 16, file))),
         Packing::Zstd => Box::new(zstd::stream::read::Decoder::new(file)?),
         Packing::Xz => {
@@ -221,7 +229,10 @@ pub fn compare(path: &Path, packing: Option<Packing>, prints: &[&Fingerprint]) -
 fn is_broken_off(error: &io::Error) -> bool {
     matches!(
         error.kind(),
-        io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::Other
+        io::ErrorKind::UnexpectedEof
+            | io::ErrorKind::InvalidData
+            | io::ErrorKind::InvalidInput
+            | io::ErrorKind::Other
     )
 }
 
@@ -252,7 +263,8 @@ impl<'a> PackedProbe<'a> {
         // The window and the new bytes, as one run that begins at `base`.
         let base = self.length - self.window.len() as u64;
         self.window.extend_from_slice(bytes);
-        while let Some((mark, found)) = self.marks.get_mut(self.passed).filter(|(mark, _)| mark.offset <= end) {
+        while let Some((mark, found)) = self.marks.get_mut(self.passed).filter(|(mark, _)| mark.offset <= end)
+        {
             if let Some(from) = mark.start().checked_sub(base) {
                 let from = from as usize;
                 *found = mark.is(&self.window[from..from + mark.length as usize]);
@@ -265,7 +277,9 @@ impl<'a> PackedProbe<'a> {
     }
 
     fn any_head_fits(&self) -> bool {
-        self.heads.iter().any(|head| self.head.len() < head.length as usize || head.is(&self.head[..head.length as usize]))
+        self.heads
+            .iter()
+            .any(|head| self.head.len() < head.length as usize || head.is(&self.head[..head.length as usize]))
     }
 
     fn likeness(&self, prints: &[&Fingerprint]) -> Vec<Likeness> {
@@ -310,7 +324,10 @@ mod tests {
     }
 
     fn print(bytes: &[u8], step: usize) -> Fingerprint {
-        let mut print = Fingerprint { head: Some(Mark::new(bytes.len().min(PROBE) as u64, &bytes[..bytes.len().min(PROBE)])), ..Fingerprint::default() };
+        let mut print = Fingerprint {
+            head: Some(Mark::new(bytes.len().min(PROBE) as u64, &bytes[..bytes.len().min(PROBE)])),
+            ..Fingerprint::default()
+        };
         for end in (step..=bytes.len()).step_by(step) {
             print.note(end as u64, &bytes[..end]);
         }
@@ -338,17 +355,28 @@ mod tests {
     fn packed_and_plain_content_compare_alike() {
         let dir = tempfile::tempdir().unwrap();
         let whole = content(20_000);
-        let known = [print(&whole, 10_000), print(&whole[..100_000], 7_000), print(&content(3), 10), print(b"else\n", 5)];
+        let known = [
+            print(&whole, 10_000),
+            print(&whole[..100_000], 7_000),
+            print(&content(3), 10),
+            print(b"else\n", 5),
+        ];
         let known: Vec<_> = known.iter().collect();
         let plain = dir.path().join("x.log");
         std::fs::write(&plain, &whole).unwrap();
         let expected = compare(&plain, None, &known).unwrap();
-        assert!(matches!(expected.likeness[..], [
-            Likeness::Same { whole: true, .. },
-            Likeness::Same { whole: true, .. },
-            Likeness::Same { .. },
-            Likeness::Different
-        ]), "{expected:?}");
+        assert!(
+            matches!(
+                expected.likeness[..],
+                [
+                    Likeness::Same { whole: true, .. },
+                    Likeness::Same { whole: true, .. },
+                    Likeness::Same { .. },
+                    Likeness::Different
+                ]
+            ),
+            "{expected:?}"
+        );
         for packing in [Packing::Gzip, Packing::Bzip2, Packing::Zstd] {
             let path = dir.path().join("packed");
             std::fs::write(&path, pack(&whole, packing)).unwrap();

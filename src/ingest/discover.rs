@@ -64,7 +64,9 @@ fn walk(dir: &Path, depth: usize, found: &mut Discovered) {
                 found.passed_over.push((path, "is not text".to_owned()));
             }
             Ok(_) if found.inputs.len() == MOST_FILES => {
-                found.passed_over.push((path, format!("more than {MOST_FILES} files; name it in the configuration")));
+                found
+                    .passed_over
+                    .push((path, format!("more than {MOST_FILES} files; name it in the configuration")));
             }
             Ok(_) => found.inputs.push(IngestInput::detected(path.to_string_lossy())),
         }
@@ -103,7 +105,11 @@ mod tests {
         fs::write(root.join("nginx/a/b/c/deeper.log"), "x\n").unwrap();
         fs::write(root.join("wtmp"), [7, 0, 0, 0, b't', 0, 0, 0].repeat(48)).unwrap();
         fs::write(root.join("lastlog"), [0; 600]).unwrap();
-        fs::write(root.join("system.journal"), b"LPKSHHRH text that follows is long enough to look like text").unwrap();
+        fs::write(
+            root.join("system.journal"),
+            b"LPKSHHRH text that follows is long enough to look like text",
+        )
+        .unwrap();
         std::os::unix::fs::symlink(root, root.join("loop")).unwrap();
 
         let found = discover(root);

@@ -96,7 +96,10 @@ pub struct Fingerprint {
 pub enum Likeness {
     /// Equal wherever both have bytes that were sampled; `verified` is the end of the last sample
     /// compared, `whole` says that it was the last one there is.
-    Same { verified: u64, whole: bool },
+    Same {
+        verified: u64,
+        whole: bool,
+    },
     /// Too short to say.
     Unclear,
     Different,
@@ -219,7 +222,9 @@ mod tests {
         let content = numbered("a", 5_000);
         let print = of(&content, 4_096);
         let copy = &content[..content.len() - 6_000];
-        assert!(matches!(compare(&print, copy), Likeness::Same { verified, whole: false } if verified > 50_000));
+        assert!(
+            matches!(compare(&print, copy), Likeness::Same { verified, whole: false } if verified > 50_000)
+        );
     }
 
     #[test]

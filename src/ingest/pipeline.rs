@@ -125,14 +125,20 @@ pub fn start(
     let shared = Arc::new(Shared::new(wake));
     let (frames, waiting) = mpsc::channel(WAITING_FRAMES);
     let runtime = Handle::current();
-    let port = ChannelPort { frames: Some(frames), shared: Arc::clone(&shared), sink: Arc::clone(&sink), runtime: runtime.clone() };
+    let port = ChannelPort {
+        frames: Some(frames),
+        shared: Arc::clone(&shared),
+        sink: Arc::clone(&sink),
+        runtime: runtime.clone(),
+    };
     let reader = Reader::new(config, port)?;
 
     let (ended, appender_ended) = sync_channel(1);
     let appender = tokio::spawn(append_all(sink, waiting, Arc::clone(&shared), cancel.clone(), ended));
     let (status, status_seen) = watch::channel(IngestStatus::default());
     let (done, thread_done) = oneshot::channel();
-    let thread = Thread { reader, woken, shared: Arc::clone(&shared), status, cancel: cancel.clone(), appender_ended };
+    let thread =
+        Thread { reader, woken, shared: Arc::clone(&shared), status, cancel: cancel.clone(), appender_ended };
     std::thread::Builder::new()
         .name("ingest".into())
         .spawn(move || {
@@ -214,7 +220,8 @@ impl Thread {
             match step {
                 Step::Busy => self.take_wakes(),
                 Step::Idle(time) => {
-                    let shown = published.map_or(STATUS_EVERY, |last| STATUS_EVERY.saturating_sub(now.duration_since(last)));
+                    let shown = published
+                        .map_or(STATUS_EVERY, |last| STATUS_EVERY.saturating_sub(now.duration_since(last)));
                     // The accounts are shown soon after they changed, and the reader sleeps when nothing does.
                     self.sleep(time.min(shown.max(Duration::from_millis(1))));
                 }

@@ -193,7 +193,11 @@ impl<P: Port> Reader<P> {
             mode: config.mode,
             limits: config.limits,
             state,
-            generations: loaded.generations.into_iter().map(|generation| (generation.origin, generation)).collect(),
+            generations: loaded
+                .generations
+                .into_iter()
+                .map(|generation| (generation.origin, generation))
+                .collect(),
             active: HashMap::new(),
             order: Vec::new(),
             first_turn: 0,
@@ -538,7 +542,10 @@ impl<P: Port> Reader<P> {
                 true
             }
             Err(error) => {
-                self.trouble = Some(format!("the checkpoint in {} cannot be written: {error}", self.state.path().display()));
+                self.trouble = Some(format!(
+                    "the checkpoint in {} cannot be written: {error}",
+                    self.state.path().display()
+                ));
                 false
             }
         }
@@ -591,7 +598,16 @@ impl<P: Port> Reader<P> {
 
     /// A row of our own in the store: something happened to a file that its readers should know.
     /// Once for each generation and offset, also over restarts.
-    fn record_event(&mut self, level: Level, about: OriginId, at: u64, message: String, path: &std::path::Path, wall: Timestamp, range: (u64, Option<u64>)) {
+    fn record_event(
+        &mut self,
+        level: Level,
+        about: OriginId,
+        at: u64,
+        message: String,
+        path: &std::path::Path,
+        wall: Timestamp,
+        range: (u64, Option<u64>),
+    ) {
         let id = OriginId::derive(&[b"event", &about.as_u128().to_be_bytes(), &at.to_le_bytes()]);
         if !matches!(self.port.watermark(id), Ok(None)) {
             return;
@@ -639,7 +655,9 @@ impl<P: Port> Reader<P> {
                 active.origin = tail.record_origin().cloned();
             }
             let state = match (&active.state, &waiting) {
-                (FileState::Reading | FileState::Live, Some(reason)) if lag_bytes > 0 => FileState::Waiting(reason.clone()),
+                (FileState::Reading | FileState::Live, Some(reason)) if lag_bytes > 0 => {
+                    FileState::Waiting(reason.clone())
+                }
                 (state, _) => state.clone(),
             };
             files.push(FileAccount {

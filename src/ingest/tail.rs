@@ -240,7 +240,8 @@ impl Tail {
 
     fn take(&mut self, bytes: &[u8], reading: Reading<'_>, now: Instant, out: &mut Vec<Frame>) {
         let Some(decoder) = &mut self.decoder else { return };
-        let origin = self.record_origin.get_or_insert_with(|| record_origin(self.origin, decoder.format(), reading));
+        let origin =
+            self.record_origin.get_or_insert_with(|| record_origin(self.origin, decoder.format(), reading));
         decoder.set_reference(reading.reference);
         self.grown_at = now;
         self.bytes_read += bytes.len() as u64;
@@ -269,7 +270,9 @@ impl Tail {
         let (Some(decoder), Some(origin)) = (&mut self.decoder, &self.record_origin) else { return };
         let Self { building, cutter, .. } = self;
         let mut due = now.is_none();
-        if self.record_pending && now.is_none_or(|now| now.duration_since(self.grown_at) >= limits.record_quiet) {
+        if self.record_pending
+            && now.is_none_or(|now| now.duration_since(self.grown_at) >= limits.record_quiet)
+        {
             decoder.finish(&mut |entry| building.entries.push(entry));
             self.record_pending = false;
             due = true;
@@ -323,8 +326,11 @@ impl Tail {
 
     /// How long until [`Tail::settle`] has something to do.
     pub fn due_in(&self, limits: &Limits, now: Instant) -> Option<Duration> {
-        let record = self.record_pending.then(|| limits.record_quiet.saturating_sub(now.duration_since(self.grown_at)));
-        let frame = self.building_since.map(|since| limits.frame_age.saturating_sub(now.duration_since(since)));
+        let record = self
+            .record_pending
+            .then(|| limits.record_quiet.saturating_sub(now.duration_since(self.grown_at)));
+        let frame =
+            self.building_since.map(|since| limits.frame_age.saturating_sub(now.duration_since(since)));
         match (record, frame) {
             (Some(record), Some(frame)) => Some(record.min(frame)),
             (one, other) => one.or(other),
@@ -362,7 +368,12 @@ fn remember(head: &mut Vec<u8>, window: &mut Vec<u8>, print: &mut Fingerprint, a
 }
 
 /// Whether the file still holds, just before `offset`, what was read there.
-fn still_the_same(file: &File, offset: u64, window: &[u8], seen: &mut Option<(u64, i128)>) -> io::Result<bool> {
+fn still_the_same(
+    file: &File,
+    offset: u64,
+    window: &[u8],
+    seen: &mut Option<(u64, i128)>,
+) -> io::Result<bool> {
     let metadata = file.metadata()?;
     let modified = i128::from(metadata.mtime()) * 1_000_000_000 + i128::from(metadata.mtime_nsec());
     let state = (metadata.len(), modified);

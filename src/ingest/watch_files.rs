@@ -24,7 +24,9 @@ impl FileWatch {
                 Ok(event) if event.need_rescan() => Wake::Rescan,
                 Ok(event) => match event.kind {
                     EventKind::Access(_) => return,
-                    EventKind::Modify(ModifyKind::Data(_) | ModifyKind::Metadata(_) | ModifyKind::Any) => Wake::Look,
+                    EventKind::Modify(ModifyKind::Data(_) | ModifyKind::Metadata(_) | ModifyKind::Any) => {
+                        Wake::Look
+                    }
                     _ => Wake::Rescan,
                 },
                 Err(_) => Wake::Rescan,

@@ -20,7 +20,7 @@ use super::tabs::dora::DoraTab;
 use super::tabs::infra::InfraTab;
 use super::tabs::logs::LogsTab;
 use super::tabs::pdca::PdcaTab;
-use super::tabs::{Context, Prompted, PromptHint, Tab, TabEvent, TabId};
+use super::tabs::{Context, PromptHint, Prompted, Tab, TabEvent, TabId};
 use super::theme::{ColorDepth, Theme};
 use super::widgets::line_edit::{Edited, LineEdit};
 use crate::domain::time::Timestamp;
@@ -284,7 +284,8 @@ impl App {
         match effect {
             Effect::Notice(notice) => self.notify(notice),
             Effect::OpenTrace(ids) => {
-                let argument = ids.iter().map(crate::domain::record::RequestId::as_str).collect::<Vec<_>>().join("\n");
+                let argument =
+                    ids.iter().map(crate::domain::record::RequestId::as_str).collect::<Vec<_>>().join("\n");
                 self.open_logs(from, "req", argument);
             }
             Effect::OpenLogs { filter, at } => {
@@ -408,7 +409,9 @@ impl App {
             Action::Help => self.overlay = Overlay::Help { scroll: 0 },
             Action::Palette => self.open_palette(),
             Action::Quit => self.quitting = true,
-            Action::Close if self.tab(self.active).at_top() && self.return_to.is_none() => self.quitting = true,
+            Action::Close if self.tab(self.active).at_top() && self.return_to.is_none() => {
+                self.quitting = true
+            }
             Action::Back | Action::Close => {
                 let was_at_top = self.tab(self.active).at_top();
                 if !was_at_top {
@@ -434,7 +437,10 @@ impl App {
             }
             Action::NextTheme => {
                 let names = Theme::names(self.setup.themes_dir.as_deref());
-                let next = names.iter().position(|name| *name == self.chosen_theme).map_or(0, |at| (at + 1) % names.len());
+                let next = names
+                    .iter()
+                    .position(|name| *name == self.chosen_theme)
+                    .map_or(0, |at| (at + 1) % names.len());
                 self.set_theme(&names[next]);
             }
             Action::Suspend => self.requests.push(Request::Suspend),

@@ -43,7 +43,8 @@ pub fn sequence(text: &str, wrap: Wrap) -> Option<String> {
         Wrap::Tmux => format!("\x1bPtmux;{}\x1b\\", plain.replace('\x1b', "\x1b\x1b")),
         // screen passes at most 768 bytes of one such string.
         Wrap::Screen => {
-            let pieces: Vec<&str> = plain.as_bytes().chunks(700).filter_map(|piece| std::str::from_utf8(piece).ok()).collect();
+            let pieces: Vec<&str> =
+                plain.as_bytes().chunks(700).filter_map(|piece| std::str::from_utf8(piece).ok()).collect();
             pieces.iter().map(|piece| format!("\x1bP{piece}\x1b\\")).collect()
         }
     })

@@ -22,15 +22,27 @@ pub enum Effect {
     /// Shows the trace of these requests on the Logs tab; Esc comes back here.
     OpenTrace(Vec<RequestId>),
     /// Shows the Logs tab with this filter, at this time (`None`: the newest).
-    OpenLogs { filter: String, at: Option<Timestamp> },
+    OpenLogs {
+        filter: String,
+        at: Option<Timestamp>,
+    },
     /// Opens a one-line prompt; the tab gets `TabEvent::Prompted`.
     Prompt(PromptRequest),
     /// Asks for a yes before something that cannot be taken back; the tab gets `TabEvent::Confirmed`.
-    Confirm { kind: &'static str, question: String },
+    Confirm {
+        kind: &'static str,
+        question: String,
+    },
     /// To the clipboard (OSC 52), or to a file when it is too large.
-    Copy { text: String, what: String },
+    Copy {
+        text: String,
+        what: String,
+    },
     /// To a file, given by the user; refused when it exists.
-    WriteFile { path: String, text: String },
+    WriteFile {
+        path: String,
+        text: String,
+    },
     /// Cancels what runs in a slot.
     Cancel(Slot),
     Logs(logs::LogsEffect),

@@ -172,7 +172,9 @@ fn step(bytes: &[u8]) -> Step {
 
 /// One key that is not an escape sequence: a control byte or a character.
 fn plain(bytes: &[u8], modifiers: KeyModifiers) -> Step {
-    let control = |letter: u8| Step::Took(1, Some(key(KeyCode::Char(char::from(letter)), modifiers | KeyModifiers::CONTROL)));
+    let control = |letter: u8| {
+        Step::Took(1, Some(key(KeyCode::Char(char::from(letter)), modifiers | KeyModifiers::CONTROL)))
+    };
     match bytes[0] {
         b'\r' | b'\n' => Step::Took(1, Some(key(KeyCode::Enter, modifiers))),
         b'\t' => Step::Took(1, Some(key(KeyCode::Tab, modifiers))),
@@ -193,7 +195,8 @@ fn plain(bytes: &[u8], modifiers: KeyModifiers) -> Step {
             }
             match std::str::from_utf8(&bytes[..length]).ok().and_then(|text| text.chars().next()) {
                 Some(character) => {
-                    let shift = if character.is_uppercase() { KeyModifiers::SHIFT } else { KeyModifiers::NONE };
+                    let shift =
+                        if character.is_uppercase() { KeyModifiers::SHIFT } else { KeyModifiers::NONE };
                     Step::Took(length, Some(key(KeyCode::Char(character), modifiers | shift)))
                 }
                 None => Step::Took(1, None),
@@ -243,7 +246,9 @@ fn csi(bytes: &[u8]) -> Step {
     if body.first() == Some(&b'[') {
         return match body.get(1) {
             None => Step::Wait,
-            Some(&last @ b'A'..=b'E') => Step::Took(4, Some(key(KeyCode::F(last - b'A' + 1), KeyModifiers::NONE))),
+            Some(&last @ b'A'..=b'E') => {
+                Step::Took(4, Some(key(KeyCode::F(last - b'A' + 1), KeyModifiers::NONE)))
+            }
             Some(_) => Step::Took(4, None),
         };
     }
@@ -359,7 +364,10 @@ mod tests {
     fn a_paste_is_one_event_and_never_keys() {
         let mut parser = Parser::default();
         assert_eq!(parser.feed(b"\x1b[200~:q\rrm \x1b[2"), []);
-        assert_eq!(parser.feed(b"01~j"), [Event::Paste(":q\rrm ".into()), key(KeyCode::Char('j'), KeyModifiers::NONE)]);
+        assert_eq!(
+            parser.feed(b"01~j"),
+            [Event::Paste(":q\rrm ".into()), key(KeyCode::Char('j'), KeyModifiers::NONE)]
+        );
     }
 
     #[test]

@@ -264,7 +264,11 @@ impl Keymap {
         for (index, (scope, keys, action)) in self.rows.iter().enumerate() {
             for (other_scope, other_keys, other) in &self.rows[index + 1..] {
                 if let Some(key) = keys.iter().find(|key| other_keys.contains(key) && scope == other_scope) {
-                    return Err(KeymapError::Clash { key: key.to_string(), first: action.name(), second: other.name() });
+                    return Err(KeymapError::Clash {
+                        key: key.to_string(),
+                        first: action.name(),
+                        second: other.name(),
+                    });
                 }
             }
         }
@@ -373,8 +377,14 @@ mod tests {
         let error = |name: &str, keys: &str| {
             Keymap::new(&BTreeMap::from([(name.to_owned(), keys.to_owned())])).unwrap_err().to_string()
         };
-        assert_eq!(error("next_eror", "e"), "`next_eror` is not an action of the console; did you mean `next_error`?");
+        assert_eq!(
+            error("next_eror", "e"),
+            "`next_eror` is not an action of the console; did you mean `next_error`?"
+        );
         assert!(error("next_error", "Hyper-x").contains("`Hyper-x` is not a key"));
-        assert_eq!(error("next_error", "f"), "`f` is bound to both `filter` and `next_error`; give one of them another key");
+        assert_eq!(
+            error("next_error", "f"),
+            "`f` is bound to both `filter` and `next_error`; give one of them another key"
+        );
     }
 }

@@ -50,7 +50,10 @@ pub fn load(data_dir: &Path) -> (Saved, Option<String>) {
         Err(error) => {
             let aside = path.with_extension("json.bad");
             let _ = fs::rename(&path, &aside);
-            (Saved::default(), Some(format!("the saved state was not readable ({error}); kept as {}", aside.display())))
+            (
+                Saved::default(),
+                Some(format!("the saved state was not readable ({error}); kept as {}", aside.display())),
+            )
         }
     }
 }
@@ -80,7 +83,11 @@ mod tests {
         let saved = Saved {
             tab: Some(TabId::Logs),
             theme: Some(("light".into(), "dark".into())),
-            logs: SavedLogs { filter: "level>=error".into(), bookmarks: vec![("ab-1".into(), 7)], ..SavedLogs::default() },
+            logs: SavedLogs {
+                filter: "level>=error".into(),
+                bookmarks: vec![("ab-1".into(), 7)],
+                ..SavedLogs::default()
+            },
         };
         save(dir.path(), &saved).unwrap();
         assert_eq!(load(dir.path()), (saved, None));

@@ -113,14 +113,22 @@ pub enum TabEvent {
     /// A new measurement of host and stores; sent to every tab, shown or not.
     Health(Arc<Health>),
     /// The prompt that the tab asked for with [`Effect::Prompt`].
-    Prompted { kind: &'static str, step: Prompted },
+    Prompted {
+        kind: &'static str,
+        step: Prompted,
+    },
     /// The user said yes to [`Effect::Confirm`].
-    Confirmed { kind: &'static str },
+    Confirmed {
+        kind: &'static str,
+    },
     /// Only while `captures_keys`.
     Key(KeyEvent),
     Paste(String),
     /// A command of the palette that belongs to this tab: `goto 14:32`, `req abc`, `-30m`, `w FILE`.
-    Command { name: String, argument: String },
+    Command {
+        name: String,
+        argument: String,
+    },
     /// Only while the mouse is on; positions are absolute.
     Mouse(MouseEvent),
 }

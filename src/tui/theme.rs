@@ -169,9 +169,15 @@ impl Theme {
         }
         // A name, never a path: `:theme ../../etc/passwd` has nothing to find.
         let plain = name.chars().all(|character| character.is_alphanumeric() || "-_".contains(character));
-        if let Some(path) = user_dir.filter(|_| plain).map(|dir| dir.join(format!("{name}.toml"))).filter(|path| path.is_file()) {
-            let text = std::fs::read_to_string(&path).map_err(|source| ThemeError::Unreadable { path: path.clone(), source })?;
-            return Self::parse(&text, &path.display().to_string(), depth).map(|theme| Self { name: name.into(), ..theme });
+        if let Some(path) = user_dir
+            .filter(|_| plain)
+            .map(|dir| dir.join(format!("{name}.toml")))
+            .filter(|path| path.is_file())
+        {
+            let text = std::fs::read_to_string(&path)
+                .map_err(|source| ThemeError::Unreadable { path: path.clone(), source })?;
+            return Self::parse(&text, &path.display().to_string(), depth)
+                .map(|theme| Self { name: name.into(), ..theme });
         }
         match BUILT_IN.iter().find(|(known, _)| *known == name) {
             Some((_, text)) => Self::parse(text, name, depth),
@@ -228,7 +234,8 @@ impl Theme {
 
     /// A style for the n-th of several equals (lanes of a trace).
     pub fn lane(&self, index: usize) -> Style {
-        const LANES: [u32; 6] = [0x006c_b6ff, 0x00d2_a8ff, 0x007e_c699, 0x00e3_b341, 0x0079_c0c9, 0x00f0_883e];
+        const LANES: [u32; 6] =
+            [0x006c_b6ff, 0x00d2_a8ff, 0x007e_c699, 0x00e3_b341, 0x0079_c0c9, 0x00f0_883e];
         if self.has_color() {
             Style::new().fg(adapt(rgb(LANES[index % LANES.len()]), self.depth))
         } else {
@@ -317,7 +324,8 @@ fn distance(left: (u8, u8, u8), right: (u8, u8, u8)) -> u32 {
 /// The colour cube (16 to 231) or the grey ramp (232 to 255) of xterm, whichever is nearer.
 fn nearest_256(red: u8, green: u8, blue: u8) -> u8 {
     const STEPS: [u8; 6] = [0, 95, 135, 175, 215, 255];
-    let step = |value: u8| (0_u8..6).min_by_key(|index| STEPS[usize::from(*index)].abs_diff(value)).unwrap_or(0);
+    let step =
+        |value: u8| (0_u8..6).min_by_key(|index| STEPS[usize::from(*index)].abs_diff(value)).unwrap_or(0);
     let (r, g, b) = (step(red), step(green), step(blue));
     let cube = (STEPS[usize::from(r)], STEPS[usize::from(g)], STEPS[usize::from(b)]);
     let average = ((u16::from(red) + u16::from(green) + u16::from(blue)) / 3) as u8;
@@ -344,12 +352,48 @@ fn nearest_16(red: u8, green: u8, blue: u8) -> Color {
     let middle = low + (high - low) / 2;
     let bright = high > 190;
     match (red > middle, green > middle, blue > middle) {
-        (true, false, false) => if bright { Color::LightRed } else { Color::Red },
-        (false, true, false) => if bright { Color::LightGreen } else { Color::Green },
-        (false, false, true) => if bright { Color::LightBlue } else { Color::Blue },
-        (true, true, false) => if bright { Color::LightYellow } else { Color::Yellow },
-        (true, false, true) => if bright { Color::LightMagenta } else { Color::Magenta },
-        (false, true, true) => if bright { Color::LightCyan } else { Color::Cyan },
+        (true, false, false) => {
+            if bright {
+                Color::LightRed
+            } else {
+                Color::Red
+            }
+        }
+        (false, true, false) => {
+            if bright {
+                Color::LightGreen
+            } else {
+                Color::Green
+            }
+        }
+        (false, false, true) => {
+            if bright {
+                Color::LightBlue
+            } else {
+                Color::Blue
+            }
+        }
+        (true, true, false) => {
+            if bright {
+                Color::LightYellow
+            } else {
+                Color::Yellow
+            }
+        }
+        (true, false, true) => {
+            if bright {
+                Color::LightMagenta
+            } else {
+                Color::Magenta
+            }
+        }
+        (false, true, true) => {
+            if bright {
+                Color::LightCyan
+            } else {
+                Color::Cyan
+            }
+        }
         _ => Color::Gray,
     }
 }
@@ -360,7 +404,9 @@ mod tests {
     use super::*;
 
     fn environment(values: &'static [(&'static str, &'static str)]) -> ColorDepth {
-        ColorDepth::detect(|name| values.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()))
+        ColorDepth::detect(|name| {
+            values.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+        })
     }
 
     #[test]
@@ -412,7 +458,12 @@ mod tests {
         std::fs::write(dir.path().join("bad.toml"), "[roles]\nerror = { fg = \"reddish\" }\n").unwrap();
         let theme = Theme::load("mine", Some(dir.path()), ColorDepth::True).unwrap();
         assert_eq!(theme.style(Role::Error).fg, Some(Color::Rgb(255, 0, 0)));
-        assert!(Theme::load("bad", Some(dir.path()), ColorDepth::True).unwrap_err().to_string().contains("`reddish`"));
+        assert!(
+            Theme::load("bad", Some(dir.path()), ColorDepth::True)
+                .unwrap_err()
+                .to_string()
+                .contains("`reddish`")
+        );
         let unknown = Theme::load("nope", Some(dir.path()), ColorDepth::True).unwrap_err().to_string();
         assert!(unknown.contains("high-contrast") && unknown.contains("mine"), "{unknown}");
     }

@@ -183,7 +183,9 @@ impl<P: Port> Reader<P> {
         for generation in self.generations.values_mut() {
             let base = Path::new(&generation.dir).join(RotatedName::of(&generation.name).base);
             let covered = looked_at.contains(Path::new(&generation.dir))
-                && inputs.iter().any(|watched| watched.names(&base) || watched.names(&Path::new(&generation.dir).join(&generation.name)));
+                && inputs.iter().any(|watched| {
+                    watched.names(&base) || watched.names(&Path::new(&generation.dir).join(&generation.name))
+                });
             if !covered || holders.contains(&generation.origin) || generation.gone_since.is_some() {
                 continue;
             }
@@ -230,7 +232,9 @@ impl<P: Port> Reader<P> {
                 None => {}
             },
             // Rotated, and nothing came since it was read: not worth a descriptor.
-            None if !seen.current && !generation.packed && seen.size == generation.offset => return Visit::Fine,
+            None if !seen.current && !generation.packed && seen.size == generation.offset => {
+                return Visit::Fine;
+            }
             None => {}
         }
         match self.open_known(origin, seen, now) {
@@ -320,7 +324,9 @@ impl<P: Port> Reader<P> {
             .active
             .values_mut()
             .filter(|active| active.state == FileState::Live && active.acknowledged >= active.given())
-            .filter(|active| active.tail.as_ref().is_some_and(|tail| !tail.has_more_to_give() && tail.size().is_some()))
+            .filter(|active| {
+                active.tail.as_ref().is_some_and(|tail| !tail.has_more_to_give() && tail.size().is_some())
+            })
             .min_by_key(|active| active.tail.as_ref().map(|tail| tail.grown_at));
         let Some(idlest) = idlest else { return Err(Obstacle::TooMany) };
         idlest.close();
@@ -372,7 +378,9 @@ impl<P: Port> Reader<P> {
             return Ok(None); // perhaps a copy that begins; nothing to read yet
         }
         if seen.rotated.packing == Some(Packing::Xz) {
-            return Ok(seen.listed.then(|| "xz is not read; unpack it, or let logrotate use gzip or zstd".to_owned()));
+            return Ok(seen
+                .listed
+                .then(|| "xz is not read; unpack it, or let logrotate use gzip or zstd".to_owned()));
         }
         let age = wall.since(seen.modified);
         let relatives: Vec<OriginId> = self
@@ -382,8 +390,11 @@ impl<P: Port> Reader<P> {
             .filter(|other| RotatedName::of(&other.name).base == seen.rotated.base)
             .map(|other| other.origin)
             .collect();
-        let prints: Vec<&Fingerprint> =
-            relatives.iter().filter_map(|origin| self.generations.get(origin)).map(|other| &other.print).collect();
+        let prints: Vec<&Fingerprint> = relatives
+            .iter()
+            .filter_map(|origin| self.generations.get(origin))
+            .map(|other| &other.print)
+            .collect();
         let compared = content::compare(&seen.path, seen.rotated.packing, &prints)?;
         if !compared.complete && age < PACKING {
             return Ok(Some("is being packed".to_owned()));
@@ -416,7 +427,11 @@ impl<P: Port> Reader<P> {
         }
         if let Some((origin, verified, whole)) = orphan {
             let resume = self.resume_of(origin)?;
-            if self.active.get(&origin).is_some_and(|active| active.tail.is_some() && !self.is_replaced(origin)) {
+            if self
+                .active
+                .get(&origin)
+                .is_some_and(|active| active.tail.is_some() && !self.is_replaced(origin))
+            {
                 return Ok(Some("waits until the removed file is read to its end".to_owned()));
             }
             if compared.length >= resume {
@@ -458,7 +473,10 @@ impl<P: Port> Reader<P> {
         let Some(born) = seen.file.born else { return false };
         let born = Timestamp::from_micros(born / 1_000);
         self.generations.values().any(|other| {
-            other.dir == seen.dir && !other.ignored && other.first_seen < born && RotatedName::of(&other.name).base == seen.rotated.base
+            other.dir == seen.dir
+                && !other.ignored
+                && other.first_seen < born
+                && RotatedName::of(&other.name).base == seen.rotated.base
         })
     }
 
@@ -502,7 +520,13 @@ impl<P: Port> Reader<P> {
     }
 
     /// Remembers a file without reading it, so that it is recognised when it is packed or moved.
-    fn pass_over(&mut self, seen: &Seen, truncations: u32, length: u64, wall: Timestamp) -> Result<(), Obstacle> {
+    fn pass_over(
+        &mut self,
+        seen: &Seen,
+        truncations: u32,
+        length: u64,
+        wall: Timestamp,
+    ) -> Result<(), Obstacle> {
         let mut print = Fingerprint::default();
         if seen.rotated.packing.is_none() {
             let file = content::open_file(&seen.path)?;
@@ -520,7 +544,14 @@ impl<P: Port> Reader<P> {
         Ok(())
     }
 
-    fn generation(&self, seen: &Seen, mut truncations: u32, offset: u64, print: Fingerprint, wall: Timestamp) -> Generation {
+    fn generation(
+        &self,
+        seen: &Seen,
+        mut truncations: u32,
+        offset: u64,
+        print: Fingerprint,
+        wall: Timestamp,
+    ) -> Generation {
         let mut origin = seen.file.origin(&self.host, truncations);
         while self.generations.contains_key(&origin) {
             truncations += 1;
@@ -546,7 +577,13 @@ impl<P: Port> Reader<P> {
 
     /// Content that was never seen. Its origin may still be in the store, when the checkpoint was
     /// lost or is older than the store: then it goes on there, if the place looks like one.
-    fn begin_new(&mut self, seen: &Seen, truncations: u32, now: Instant, wall: Timestamp) -> Result<Option<String>, Obstacle> {
+    fn begin_new(
+        &mut self,
+        seen: &Seen,
+        truncations: u32,
+        now: Instant,
+        wall: Timestamp,
+    ) -> Result<Option<String>, Obstacle> {
         let content = self.open(seen)?;
         if let Content::Plain(file) = &content
             && self.inputs[seen.input].is_glob()
@@ -607,7 +644,9 @@ impl<P: Port> Reader<P> {
             let (level, message, range) = match one.known {
                 Some((read, size)) if size > read => (
                     Level::Warning,
-                    format!("{name} was truncated: bytes {read} to {size} had not been read and no copy of them was found"),
+                    format!(
+                        "{name} was truncated: bytes {read} to {size} had not been read and no copy of them was found"
+                    ),
                     (read, Some(size)),
                 ),
                 Some((read, _)) => (
@@ -632,7 +671,8 @@ impl<P: Port> Reader<P> {
     fn report_vanished(&mut self, vanished: &[OriginId], continued: &HashSet<OriginId>, wall: Timestamp) {
         for origin in vanished {
             let Some(generation) = self.generations.get(origin) else { continue };
-            let was_current = !RotatedName::of(&generation.name).rotated && !generation.packed && !generation.ignored;
+            let was_current =
+                !RotatedName::of(&generation.name).rotated && !generation.packed && !generation.ignored;
             if continued.contains(origin) || !was_current {
                 continue;
             }

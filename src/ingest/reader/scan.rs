@@ -29,7 +29,11 @@ enum Place {
     /// Not found by looking: a stream.
     Nowhere,
     File(PathBuf),
-    Glob { root: PathBuf, depth: usize, matcher: GlobMatcher },
+    Glob {
+        root: PathBuf,
+        depth: usize,
+        matcher: GlobMatcher,
+    },
 }
 
 impl Watched {
@@ -189,7 +193,10 @@ pub fn scan(inputs: &[Watched], known: &HashSet<Family>) -> Scan {
             rotated,
             file,
             size: metadata.len(),
-            modified: metadata.modified().map(|at| Timestamp::from(chrono::DateTime::<chrono::Utc>::from(at))).unwrap_or_default(),
+            modified: metadata
+                .modified()
+                .map(|at| Timestamp::from(chrono::DateTime::<chrono::Utc>::from(at)))
+                .unwrap_or_default(),
             input,
             listed: own.is_some(),
             current: true,
@@ -232,7 +239,9 @@ fn list(
         let mut files = Vec::new();
         for entry in reading.flatten() {
             if *budget == 0 {
-                found.unread.insert(dir.to_path_buf(), format!("more than {MOST_ENTRIES} entries; narrow the glob"));
+                found
+                    .unread
+                    .insert(dir.to_path_buf(), format!("more than {MOST_ENTRIES} entries; narrow the glob"));
                 break;
             }
             *budget -= 1;
@@ -243,7 +252,8 @@ fn list(
         entries.insert(dir.to_path_buf(), files);
     }
     if depth > 0 {
-        let below: Vec<PathBuf> = entries.get(dir).into_iter().flatten().map(|(path, _)| path.clone()).collect();
+        let below: Vec<PathBuf> =
+            entries.get(dir).into_iter().flatten().map(|(path, _)| path.clone()).collect();
         for path in below {
             // Not through links: a loop of them would never end.
             if path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir()) {

@@ -64,9 +64,13 @@ impl Palette {
         };
         let mut entries: Vec<Entry> = COMMANDS
             .iter()
-            .map(|(name, argument, help)| command(format!("{name} {argument}").trim().to_owned(), help, name, ""))
+            .map(|(name, argument, help)| {
+                command(format!("{name} {argument}").trim().to_owned(), help, name, "")
+            })
             .collect();
-        entries.extend(themes.iter().map(|name| command(format!("theme {name}"), "change the theme", "theme", name)));
+        entries.extend(
+            themes.iter().map(|name| command(format!("theme {name}"), "change the theme", "theme", name)),
+        );
         entries.extend(actions.into_iter().map(|(key, action)| Entry {
             text: action.name().replace('_', " "),
             help: action.help().to_owned(),
@@ -158,7 +162,8 @@ mod tests {
     use super::*;
 
     fn typed(text: &str) -> Palette {
-        let mut palette = Palette::new(vec![("e".into(), Action::NextError)], &["dark".into(), "light".into()]);
+        let mut palette =
+            Palette::new(vec![("e".into(), Action::NextError)], &["dark".into(), "light".into()]);
         palette.line.insert(text);
         palette.edited();
         palette

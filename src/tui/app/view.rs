@@ -46,10 +46,19 @@ impl App {
         let area = frame.area();
         let theme = &self.setup.theme;
         if area.width < SMALLEST.0 || area.height < SMALLEST.1 {
-            let text = format!("Atalaya needs {}x{}, this is {}x{}", SMALLEST.0, SMALLEST.1, area.width, area.height);
+            let text = format!(
+                "Atalaya needs {}x{}, this is {}x{}",
+                SMALLEST.0, SMALLEST.1, area.width, area.height
+            );
             let buffer = frame.buffer_mut();
             if !area.is_empty() {
-                buffer.set_stringn(area.x, area.y + area.height / 2, text, usize::from(area.width), theme.style(Role::Text));
+                buffer.set_stringn(
+                    area.x,
+                    area.y + area.height / 2,
+                    text,
+                    usize::from(area.width),
+                    theme.style(Role::Text),
+                );
             }
             return;
         }
@@ -113,7 +122,13 @@ impl App {
         let age = self.age_text(status);
         if !age.is_empty() {
             let stale = status.data_at.is_some_and(|at| self.setup.now.since(at).as_secs() >= 60);
-            let role = if stale { Role::Warning } else if status.live { Role::Good } else { Role::Muted };
+            let role = if stale {
+                Role::Warning
+            } else if status.live {
+                Role::Good
+            } else {
+                Role::Muted
+            };
             right.push((theme.style(role), format!(" {age} ")));
         }
         right.push((theme.style(Role::Muted), format!(" {} ", safe_text::cut(&self.setup.host, 20))));
@@ -121,7 +136,8 @@ impl App {
         let zone = clock::zone_name(self.setup.now, self.setup.zone);
         right.push((theme.style(Role::Text), format!(" {time} {zone} ")));
         // What does not fit goes, the least wanted first: the host.
-        let width = |parts: &[(Style, String)]| parts.iter().map(|(_, text)| safe_text::width(text)).sum::<usize>();
+        let width =
+            |parts: &[(Style, String)]| parts.iter().map(|(_, text)| safe_text::width(text)).sum::<usize>();
         let room = usize::from(row.right().saturating_sub(used));
         if width(&right) > room {
             let host = right.len() - 2;
@@ -146,7 +162,10 @@ impl App {
         }
         let mut parts = Vec::new();
         for (role, text) in &status.pieces {
-            parts.push((theme.style(Role::Faint), if parts.is_empty() { " ".into() } else { "  ·  ".to_owned() }));
+            parts.push((
+                theme.style(Role::Faint),
+                if parts.is_empty() { " ".into() } else { "  ·  ".to_owned() },
+            ));
             parts.push((theme.style(*role), text.clone()));
         }
         pieces(row, buffer, row.x, &parts);
@@ -184,9 +203,20 @@ impl App {
             Overlay::Confirm { question, .. } => {
                 let width = u16::try_from(safe_text::width(question) + 6).unwrap_or(area.width);
                 let inner = frame::popup(area, buffer, theme, "Sure?", width.max(30), 5);
-                buffer.set_stringn(inner.x + 1, inner.y, question, usize::from(inner.width) - 1, theme.style(Role::Text));
+                buffer.set_stringn(
+                    inner.x + 1,
+                    inner.y,
+                    question,
+                    usize::from(inner.width) - 1,
+                    theme.style(Role::Text),
+                );
                 buffer.set_string(inner.x + 1, inner.y + 2, "y", theme.style(Role::Key));
-                buffer.set_string(inner.x + 3, inner.y + 2, "yes   any other key: no", theme.style(Role::Muted));
+                buffer.set_string(
+                    inner.x + 3,
+                    inner.y + 2,
+                    "yes   any other key: no",
+                    theme.style(Role::Muted),
+                );
                 None
             }
         }
@@ -195,7 +225,14 @@ impl App {
     fn palette(&self, area: Rect, buffer: &mut Buffer, palette: &Palette) -> Position {
         let theme = &self.setup.theme;
         let rows = palette.matches().len().min(12);
-        let inner = frame::popup(body(area), buffer, theme, "Commands", 74, u16::try_from(rows + 4).unwrap_or(16).max(5));
+        let inner = frame::popup(
+            body(area),
+            buffer,
+            theme,
+            "Commands",
+            74,
+            u16::try_from(rows + 4).unwrap_or(16).max(5),
+        );
         buffer.set_string(inner.x + 1, inner.y, ":", theme.style(Role::Accent));
         let room = usize::from(inner.width).saturating_sub(4);
         let (text, at) = scrolled(palette.line.text(), palette.line.cursor(), room);
@@ -206,15 +243,29 @@ impl App {
             let line = Rect { y: inner.y + 2 + u16::try_from(row).unwrap_or(0), height: 1, ..inner };
             let selected = index == palette.selected;
             if selected {
-                buffer.set_string(line.x, line.y, " ".repeat(usize::from(line.width)), theme.style(Role::Selection));
+                buffer.set_string(
+                    line.x,
+                    line.y,
+                    " ".repeat(usize::from(line.width)),
+                    theme.style(Role::Selection),
+                );
             }
             let over = |role: Role| {
-                if selected { theme.style(role).patch(theme.style(Role::Selection)) } else { theme.style(role) }
+                if selected {
+                    theme.style(role).patch(theme.style(Role::Selection))
+                } else {
+                    theme.style(role)
+                }
             };
             let mark = if selected { "▸" } else { " " };
             buffer.set_string(line.x, line.y, mark, over(Role::Accent));
             buffer.set_string(line.x + 2, line.y, safe_text::cut(&entry.text, 22), over(Role::Text));
-            buffer.set_string(line.x + 25, line.y, safe_text::cut(&entry.help, usize::from(line.width).saturating_sub(38)), over(Role::Muted));
+            buffer.set_string(
+                line.x + 25,
+                line.y,
+                safe_text::cut(&entry.help, usize::from(line.width).saturating_sub(38)),
+                over(Role::Muted),
+            );
             let key = safe_text::cut(&entry.key, 11);
             let column = line.right().saturating_sub(u16::try_from(safe_text::width(&key)).unwrap_or(0) + 1);
             buffer.set_string(column, line.y, key, over(Role::Key));
@@ -230,19 +281,30 @@ impl App {
         for line in [above, row] {
             buffer.set_string(line.x, line.y, " ".repeat(usize::from(line.width)), Style::new());
         }
-        let label_end = pieces(row, buffer, row.x, &[(theme.style(Role::Accent), format!(" {}", prompt.label))]);
+        let label_end =
+            pieces(row, buffer, row.x, &[(theme.style(Role::Accent), format!(" {}", prompt.label))]);
         let room = usize::from(row.right().saturating_sub(label_end + 1));
         let (text, at) = scrolled(prompt.line.text(), prompt.line.cursor(), room);
         buffer.set_string(label_end, row.y, &text, theme.style(Role::Text));
         if let Some((offset, length, message)) = &prompt.hint.error {
             // Under the mistake: the same column as in the text.
             let offset = floor_boundary(prompt.line.text(), *offset);
-            let hidden = safe_text::width(&safe_text::line(prompt.line.text())).saturating_sub(safe_text::width(&text));
-            let column = safe_text::width(&safe_text::line(&prompt.line.text()[..offset])).saturating_sub(hidden);
+            let hidden = safe_text::width(&safe_text::line(prompt.line.text()))
+                .saturating_sub(safe_text::width(&text));
+            let column =
+                safe_text::width(&safe_text::line(&prompt.line.text()[..offset])).saturating_sub(hidden);
             let column = column.min(room.saturating_sub(1));
             let marked = (*length).clamp(1, room.saturating_sub(column).max(1));
-            let mark = Rect::new(label_end + u16::try_from(column).unwrap_or(0), row.y, u16::try_from(marked).unwrap_or(1), 1);
-            buffer.set_style(mark.intersection(row), theme.style(Role::Error).add_modifier(ratatui::style::Modifier::UNDERLINED));
+            let mark = Rect::new(
+                label_end + u16::try_from(column).unwrap_or(0),
+                row.y,
+                u16::try_from(marked).unwrap_or(1),
+                1,
+            );
+            buffer.set_style(
+                mark.intersection(row),
+                theme.style(Role::Error).add_modifier(ratatui::style::Modifier::UNDERLINED),
+            );
             pieces(above, buffer, above.x, &[(theme.style(Role::Error), format!(" ! {message}"))]);
         } else if !prompt.hint.completions.is_empty() {
             let mut parts = vec![(theme.style(Role::Muted), " Tab ".to_owned())];

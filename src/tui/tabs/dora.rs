@@ -24,7 +24,11 @@ impl DoraEffect {
 #[derive(Debug)]
 pub enum DoraAnswer {}
 
-pub async fn perform(effect: DoraEffect, _stores: &Stores, _cancel: &CancellationToken) -> Option<DoraAnswer> {
+pub async fn perform(
+    effect: DoraEffect,
+    _stores: &Stores,
+    _cancel: &CancellationToken,
+) -> Option<DoraAnswer> {
     match effect {}
 }
 

@@ -24,7 +24,11 @@ impl InfraEffect {
 #[derive(Debug)]
 pub enum InfraAnswer {}
 
-pub async fn perform(effect: InfraEffect, _stores: &Stores, _cancel: &CancellationToken) -> Option<InfraAnswer> {
+pub async fn perform(
+    effect: InfraEffect,
+    _stores: &Stores,
+    _cancel: &CancellationToken,
+) -> Option<InfraAnswer> {
     match effect {}
 }
 

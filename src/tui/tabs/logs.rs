@@ -22,7 +22,11 @@ impl LogsEffect {
 #[derive(Debug)]
 pub enum LogsAnswer {}
 
-pub async fn perform(effect: LogsEffect, _stores: &Stores, _cancel: &CancellationToken) -> Option<LogsAnswer> {
+pub async fn perform(
+    effect: LogsEffect,
+    _stores: &Stores,
+    _cancel: &CancellationToken,
+) -> Option<LogsAnswer> {
     match effect {}
 }
 

@@ -24,7 +24,11 @@ impl PdcaEffect {
 #[derive(Debug)]
 pub enum PdcaAnswer {}
 
-pub async fn perform(effect: PdcaEffect, _stores: &Stores, _cancel: &CancellationToken) -> Option<PdcaAnswer> {
+pub async fn perform(
+    effect: PdcaEffect,
+    _stores: &Stores,
+    _cancel: &CancellationToken,
+) -> Option<PdcaAnswer> {
     match effect {}
 }
 

@@ -26,12 +26,8 @@ pub fn rule(area: Rect, buffer: &mut Buffer, theme: &Theme, title: &str, focused
 pub fn popup(area: Rect, buffer: &mut Buffer, theme: &Theme, title: &str, width: u16, height: u16) -> Rect {
     let width = width.min(area.width);
     let height = height.min(area.height);
-    let outer = Rect {
-        x: area.x + (area.width - width) / 2,
-        y: area.y + (area.height - height) / 2,
-        width,
-        height,
-    };
+    let outer =
+        Rect { x: area.x + (area.width - width) / 2, y: area.y + (area.height - height) / 2, width, height };
     Clear.render(outer, buffer);
     let block = Block::bordered()
         .border_type(BorderType::Rounded)

@@ -26,14 +26,22 @@ fn lines(keymap: &Keymap, scopes: &[Scope]) -> Vec<HelpLine> {
 }
 
 /// Draws the help in as many columns as fit; `scroll` is the first row. Returns how far one can scroll.
-pub fn render(area: Rect, buffer: &mut Buffer, theme: &Theme, keymap: &Keymap, scopes: &[Scope], scroll: usize) -> usize {
+pub fn render(
+    area: Rect,
+    buffer: &mut Buffer,
+    theme: &Theme,
+    keymap: &Keymap,
+    scopes: &[Scope],
+    scroll: usize,
+) -> usize {
     const COLUMN: usize = 50;
     let lines = lines(keymap, scopes);
     let columns = (usize::from(area.width).saturating_sub(4) / COLUMN).clamp(1, 3);
     let rows_needed = lines.len().div_ceil(columns);
     let height = u16::try_from(rows_needed + 2).unwrap_or(u16::MAX).min(area.height);
     let width = u16::try_from(columns * COLUMN + 4).unwrap_or(area.width).min(area.width);
-    let inner = frame::popup(area, buffer, theme, "Keys of this screen · Esc closes · j k scroll", width, height);
+    let inner =
+        frame::popup(area, buffer, theme, "Keys of this screen · Esc closes · j k scroll", width, height);
     if inner.is_empty() {
         return 0;
     }
@@ -43,7 +51,11 @@ pub fn render(area: Rect, buffer: &mut Buffer, theme: &Theme, keymap: &Keymap, s
     let column_width = usize::from(inner.width) / columns;
     for column in 0..columns {
         for row in 0..visible {
-            let Some(line) = lines.get(column * rows_needed + scroll + row).filter(|_| scroll + row < rows_needed) else { break };
+            let Some(line) =
+                lines.get(column * rows_needed + scroll + row).filter(|_| scroll + row < rows_needed)
+            else {
+                break;
+            };
             let x = inner.x + u16::try_from(column * column_width).unwrap_or(0) + 1;
             let y = inner.y + u16::try_from(row).unwrap_or(0);
             let room = column_width.saturating_sub(2);
@@ -54,7 +66,12 @@ pub fn render(area: Rect, buffer: &mut Buffer, theme: &Theme, keymap: &Keymap, s
                 }
                 HelpLine::Keys(keys, help) => {
                     buffer.set_string(x, y, safe_text::cut(keys, 12), theme.style(Role::Key));
-                    buffer.set_string(x + 13, y, safe_text::cut(help, room.saturating_sub(13)), theme.style(Role::Text));
+                    buffer.set_string(
+                        x + 13,
+                        y,
+                        safe_text::cut(help, room.saturating_sub(13)),
+                        theme.style(Role::Text),
+                    );
                 }
             }
         }

@@ -1,0 +1,155 @@
+//! From the configuration to a running ingest: formats, zones and globs resolved once, and this
+//! machine's own logs when nothing is configured.
+
+use std::path::Path;
+use std::str::FromStr;
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{IngestFileConfig, Settings};
+use crate::domain::record::Layer;
+use crate::ingest::discover::discover;
+use crate::ingest::format::{self, Format, SourceZone};
+use crate::ingest::{
+    Ingest, IngestConfig, IngestError, IngestHandle, IngestInput, IngestStatus, Mode, Unread,
+};
+use crate::store::engine::LogEngine;
+
+/// Where a Unix machine keeps its logs.
+const SYSTEM_LOGS: &str = "/var/log";
+
+/// An input that was asked for in words that mean nothing; always with the words that would.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct InputError(pub String);
+
+/// What is to be read, and what was found but cannot be.
+#[derive(Debug)]
+pub struct Plan {
+    pub config: IngestConfig,
+    pub passed_over: Vec<Unread>,
+}
+
+/// Resolves the configured inputs; with none, looks for this machine's logs. Reads directories, so
+/// call it where blocking is allowed.
+pub fn plan(settings: &Settings, host: &str) -> Result<Plan, InputError> {
+    let zone = settings.ingest.timezone.as_deref().map_or(Ok(SourceZone::Local), parse_zone)?;
+    let mut inputs =
+        settings.ingest.files.iter().map(|file| input(file, zone)).collect::<Result<Vec<_>, _>>()?;
+    let mut passed_over = Vec::new();
+    if inputs.is_empty() && settings.ingest.discover {
+        let found = discover(Path::new(SYSTEM_LOGS));
+        inputs = found.inputs.into_iter().map(|input| IngestInput { zone, ..input }).collect();
+        passed_over = found.passed_over.into_iter().map(|(path, reason)| Unread { path, reason }).collect();
+    }
+    let config = IngestConfig::new(inputs, settings.ingest_state_dir(), host, Mode::Follow);
+    Ok(Plan { config, passed_over })
+}
+
+fn input(file: &IngestFileConfig, default_zone: SourceZone) -> Result<IngestInput, InputError> {
+    let in_file = |error: InputError| InputError(format!("[[ingest.files]] {}: {error}", file.path));
+    Ok(IngestInput {
+        pattern: file.path.clone(),
+        format: file.format.as_deref().map(find_format).transpose().map_err(in_file)?,
+        source: file.source.as_deref().map(Into::into),
+        layer: file.layer.as_deref().map(Layer::from_str).transpose().map_err(InputError).map_err(in_file)?,
+        zone: file.timezone.as_deref().map_or(Ok(default_zone), parse_zone).map_err(in_file)?,
+    })
+}
+
+/// The format with this name, or an error with the likely one and the list.
+pub fn find_format(name: &str) -> Result<&'static dyn Format, InputError> {
+    format::by_name(name).ok_or_else(|| {
+        let likely = format::names()
+            .map(|known| (strsim::jaro_winkler(name, known), known))
+            .filter(|(likeness, _)| *likeness > 0.75)
+            .max_by(|left, right| left.0.total_cmp(&right.0))
+            .map(|(_, known)| format!("; did you mean `{known}`?"))
+            .unwrap_or_default();
+        let names: Vec<&str> = format::names().collect();
+        InputError(format!("unknown format `{name}`{likely} The formats are: {}", names.join(", ")))
+    })
+}
+
+/// `UTC`, `local`, an IANA name (`Europe/Madrid`) or an offset (`+02:00`).
+pub fn parse_zone(text: &str) -> Result<SourceZone, InputError> {
+    if text.eq_ignore_ascii_case("utc") || text == "Z" {
+        return Ok(SourceZone::Utc);
+    }
+    if text.eq_ignore_ascii_case("local") {
+        return Ok(SourceZone::Local);
+    }
+    if let Ok(offset) = chrono::FixedOffset::from_str(text) {
+        return Ok(SourceZone::Fixed(offset));
+    }
+    chrono_tz::Tz::from_str(text).map(SourceZone::Named).map_err(|_| {
+        InputError(format!("unknown time zone `{text}`; use `UTC`, `local`, an IANA name such as `Europe/Madrid`, or `+02:00`"))
+    })
+}
+
+/// A started ingest with the status that the screens show.
+#[derive(Debug)]
+pub struct Running {
+    pub handle: IngestHandle,
+    pub status: watch::Receiver<IngestStatus>,
+}
+
+/// Starts following what was planned. The status also names what was found but is not read.
+pub fn start(plan: Plan, logs: LogEngine, cancel: &CancellationToken) -> Result<Running, IngestError> {
+    let handle = Ingest::start(plan.config, logs, cancel.child_token())?;
+    let mut own = handle.status();
+    let passed_over = plan.passed_over;
+    let with_passed_over = move |mut status: IngestStatus| {
+        status.unread.extend(passed_over.iter().cloned());
+        status
+    };
+    let (sender, status) = watch::channel(with_passed_over(own.borrow().clone()));
+    tokio::spawn(async move {
+        while own.changed().await.is_ok() {
+            let latest = own.borrow_and_update().clone();
+            if sender.send(with_passed_over(latest)).is_err() {
+                break;
+            }
+        }
+    });
+    Ok(Running { handle, status })
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    #[test]
+    fn an_unknown_format_suggests_the_likely_one() {
+        let message = find_format("nginx-acces").unwrap_err().to_string();
+        assert!(message.contains("did you mean `nginx-access`?"), "{message}");
+        assert!(message.contains("nginx-error"), "{message}");
+    }
+
+    #[test]
+    fn zones_are_read_in_every_spelling() {
+        assert_eq!(parse_zone("utc").unwrap(), SourceZone::Utc);
+        assert_eq!(parse_zone("Europe/Madrid").unwrap(), SourceZone::Named(chrono_tz::Europe::Madrid));
+        assert_eq!(
+            parse_zone("-02:00").unwrap(),
+            SourceZone::Fixed(chrono::FixedOffset::west_opt(7_200).unwrap())
+        );
+        assert!(parse_zone("Mars/Olympus").unwrap_err().to_string().contains("Europe/Madrid"));
+    }
+
+    #[test]
+    fn a_wrong_layer_names_the_entry() {
+        let file = IngestFileConfig {
+            path: "/srv/app.log".to_owned(),
+            format: None,
+            source: None,
+            layer: Some("metrics".to_owned()),
+            timezone: None,
+        };
+        let message = input(&file, SourceZone::Utc).unwrap_err().to_string();
+        assert!(message.contains("/srv/app.log") && message.contains("`app` and `infra`"), "{message}");
+    }
+}
