@@ -15,12 +15,15 @@ const DAYS_KEPT: usize = 7;
 /// Returns `None` when the folder cannot be written: a program that watches logs must not fail for
 /// want of its own. The guard writes what is left when it is dropped.
 pub fn start(data_dir: &Path) -> Option<WorkerGuard> {
+    let folder = data_dir.join("log");
+    // The appender would complain on standard error about a folder that is not there yet.
+    std::fs::create_dir_all(&folder).ok()?;
     let appender = RollingFileAppender::builder()
         .rotation(Rotation::DAILY)
         .max_log_files(DAYS_KEPT)
         .filename_prefix("atalaya")
         .filename_suffix("log")
-        .build(data_dir.join("log"))
+        .build(folder)
         .ok()?;
     // Bounded: when the disk cannot keep up, lines of our own log are dropped, not the caller held.
     let (writer, guard) = tracing_appender::non_blocking(appender);
