@@ -1,1 +1,8 @@
 //! Facts from outside: git history, the older tool's files.
+//!
+//! A source reads and translates; it stores nothing. Reading the same thing again gives the same
+//! ids, which is what makes every sync and import safe to repeat.
+
+pub mod git;
+pub mod phases;
+pub mod sdlc_file;

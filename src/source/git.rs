@@ -1,0 +1,184 @@
+//! Deployments out of a git repository: version tags, or merges into a branch.
+//!
+//! Reads the object database itself (gix), so it needs no git program. Blocking: callers run it on
+//! a blocking thread. What it promises about odd repositories:
+//!
+//! - **Tags on one commit** are one deployment, named by the most specific tag (`v1.2.3` before
+//!   `v1.2`); the others are counted in [`Outcome::aliases`].
+//! - **Time** is the tagger's for an annotated tag and the commit's for a lightweight one, never
+//!   before the commit itself.
+//! - **Pre-releases** (`v2.0.0-rc.1`) go to the environment `staging`, unless a pattern was given:
+//!   what matches a given pattern is what was asked for.
+//! - **No tag** falls back to merges into the default branch, and where there are none to every
+//!   commit of its first-parent line. [`Outcome::method`] says which it was.
+//! - **Shallow clones** and histories past [`Options::max_commits`] are read as far as they go; the
+//!   outcome says where they were cut.
+
+mod deployments;
+mod history;
+mod tags;
+
+use std::path::{Path, PathBuf};
+
+use crate::domain::delivery::Deployment;
+use crate::domain::dora::PRODUCTION;
+
+pub use deployments::{Mark, assign};
+pub use history::{Commit, History};
+pub use tags::TagPattern;
+
+/// What is taken for a deployment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Which {
+    /// Version tags, else merges into the default branch, else its first-parent commits.
+    #[default]
+    Auto,
+    /// Tags that match this glob.
+    Tags(String),
+    /// Merges into this branch.
+    Merges(String),
+}
+
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub which: Which,
+    /// `None`: the name of the repository's directory.
+    pub service: Option<String>,
+    pub team: Option<String>,
+    pub environment: String,
+    /// Commits read at most, newest first.
+    pub max_commits: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            which: Which::Auto,
+            service: None,
+            team: None,
+            environment: PRODUCTION.to_owned(),
+            max_commits: 300_000,
+        }
+    }
+}
+
+/// What a repository gave.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// Root of the working tree, or the directory of a bare repository.
+    pub repository: PathBuf,
+    pub service: String,
+    /// How deployments were recognised, in words for the screen.
+    pub method: String,
+    pub deployments: Vec<Deployment>,
+    pub commits_read: usize,
+    /// Further tags on commits that are deployments already.
+    pub aliases: usize,
+    /// What a reader should know: a shallow clone, a cut history, tags that name no commit.
+    pub notes: Vec<String>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum GitError {
+    #[error("{path} does not exist; name a repository with --repo PATH")]
+    NoSuchPath { path: PathBuf },
+    #[error("{path} is not in a git repository ({reason}); name one with --repo PATH")]
+    NotARepository { path: PathBuf, reason: String },
+    #[error("{path} has no branch `{branch}`; it has {known}")]
+    NoBranch { path: PathBuf, branch: String, known: String },
+    #[error("`{pattern}` is not a tag pattern: {reason}; one looks like `v*` or `release-*`")]
+    Pattern { pattern: String, reason: String },
+    #[error("cannot read {what} of {path}: {reason}; `git fsck` in it may tell more")]
+    Unreadable { path: PathBuf, what: &'static str, reason: String },
+}
+
+impl GitError {
+    /// Whether the input was wrong rather than the repository damaged.
+    pub const fn is_usage(&self) -> bool {
+        !matches!(self, Self::Unreadable { .. })
+    }
+}
+
+/// Reads a repository. `progress` is called now and then with the number of commits read so far.
+pub fn read(path: &Path, options: &Options, progress: &mut dyn FnMut(usize)) -> Result<Outcome, GitError> {
+    let repository = open(path)?;
+    let place = repository.workdir().unwrap_or_else(|| repository.git_dir()).to_path_buf();
+    let place = place.canonicalize().unwrap_or(place);
+    let service = options.service.clone().unwrap_or_else(|| service_name(&place));
+    let reader = history::Reader { repository: &repository, place: &place, max_commits: options.max_commits };
+    let mut outcome = Outcome { repository: place.clone(), service, ..Outcome::default() };
+
+    let pattern = match &options.which {
+        Which::Tags(glob) => Some(TagPattern::glob(glob)?),
+        Which::Auto => Some(TagPattern::version()),
+        Which::Merges(_) => None,
+    };
+    let found = match &pattern {
+        Some(pattern) => tags::find(&reader, pattern)?,
+        None => tags::Found::default(),
+    };
+    if found.without_commit > 0 {
+        outcome.notes.push(format!("{} tags name no commit and are left out", found.without_commit));
+    }
+
+    let (history, marks) = match &options.which {
+        Which::Tags(_) | Which::Auto if !found.tags.is_empty() || matches!(options.which, Which::Tags(_)) => {
+            let history = reader.read(&found.tips(), progress)?;
+            let (marks, aliases) = tags::marks(&history, &found.tags, &outcome.service, options);
+            outcome.aliases = aliases;
+            outcome.method = match &options.which {
+                Which::Tags(glob) => format!("tags matching `{glob}`"),
+                _ => "version tags".to_owned(),
+            };
+            (history, marks)
+        }
+        which => {
+            let branch = if let Which::Merges(name) = which { reader.branch(name)? } else { reader.default_branch()? };
+            let Some((name, tip)) = branch else {
+                outcome.method = "nothing: the repository has no commit yet".to_owned();
+                return Ok(outcome);
+            };
+            let history = reader.read(&[tip], progress)?;
+            let (marks, merges) =
+                deployments::branch_marks(&history, &tip.to_string(), &outcome.service, options, matches!(which, Which::Auto));
+            outcome.method = match (which, merges) {
+                (Which::Merges(_), _) => format!("merges into {name}"),
+                (_, true) => format!("merges into {name} (no version tag was found)"),
+                (_, false) => format!("every commit of {name} (neither a version tag nor a merge was found)"),
+            };
+            (history, marks)
+        }
+    };
+    outcome.commits_read = history.len();
+    outcome.notes.extend(history.notes());
+    let assigned = assign(&history, marks, options.team.as_deref());
+    if assigned.cut > 0 {
+        outcome.notes.push(format!(
+            "{} deployments carry more than {} commits; the newest of them are kept",
+            assigned.cut,
+            deployments::MAX_COMMITS
+        ));
+    }
+    outcome.deployments = assigned.deployments;
+    Ok(outcome)
+}
+
+fn open(path: &Path) -> Result<gix::Repository, GitError> {
+    if !path.exists() {
+        return Err(GitError::NoSuchPath { path: path.to_path_buf() });
+    }
+    let mut repository = gix::discover(path)
+        .map_err(|error| GitError::NotARepository { path: path.to_path_buf(), reason: error.to_string() })?;
+    repository.object_cache_size_if_unset(8 << 20);
+    Ok(repository)
+}
+
+fn service_name(place: &Path) -> String {
+    let name = place
+        .components()
+        .rev()
+        .map(|part| part.as_os_str().to_string_lossy().into_owned())
+        .find(|name| name != ".git" && name != "/")
+        .unwrap_or_else(|| "repository".to_owned());
+    name.strip_suffix(".git").map_or(name.clone(), str::to_owned)
+}

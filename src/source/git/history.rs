@@ -1,0 +1,202 @@
+//! The commits of a repository in memory, and reading them out of it.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::LazyLock;
+
+use gix::revision::walk::Sorting;
+use gix::traverse::commit::simple::CommitTimeOrder;
+use regex::Regex;
+use smallvec::SmallVec;
+
+use super::GitError;
+use crate::domain::time::Timestamp;
+
+/// Longest subject kept, in characters.
+const TITLE_CHARS: usize = 200;
+
+/// What is kept of one commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Commit {
+    pub sha: String,
+    pub parents: Vec<String>,
+    pub authored_at: Timestamp,
+    pub committed_at: Timestamp,
+    pub title: String,
+    /// Commits that this one says it reverts.
+    pub reverts: Vec<String>,
+}
+
+/// Commits by index, with their parents as indices; newest first.
+#[derive(Debug, Default)]
+pub struct History {
+    commits: Vec<Commit>,
+    parents: Vec<SmallVec<[u32; 2]>>,
+    by_sha: HashMap<String, u32>,
+    /// Reading stopped at the limit.
+    cut: bool,
+    /// The clone itself ends before the first commit.
+    shallow: bool,
+}
+
+impl History {
+    /// Parents that are not among `commits` (a shallow clone, a cut) are as if they were not.
+    pub fn new(commits: Vec<Commit>) -> Self {
+        let by_sha: HashMap<String, u32> =
+            commits.iter().enumerate().map(|(index, commit)| (commit.sha.clone(), index as u32)).collect();
+        let parents = commits
+            .iter()
+            .map(|commit| commit.parents.iter().filter_map(|sha| by_sha.get(sha).copied()).collect())
+            .collect();
+        Self { commits, parents, by_sha, cut: false, shallow: false }
+    }
+
+    pub fn len(&self) -> usize {
+        self.commits.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.commits.is_empty()
+    }
+
+    pub fn commit(&self, index: u32) -> &Commit {
+        &self.commits[index as usize]
+    }
+
+    /// Index of a commit, by its full id or an unambiguous beginning of seven digits or more.
+    pub fn find(&self, sha: &str) -> Option<u32> {
+        if let Some(&index) = self.by_sha.get(sha) {
+            return Some(index);
+        }
+        if sha.len() < 7 {
+            return None;
+        }
+        let mut matching = self.by_sha.iter().filter(|(known, _)| known.starts_with(sha));
+        let (_, &index) = matching.next()?;
+        matching.next().is_none().then_some(index)
+    }
+
+    pub(super) fn parents(&self, index: u32) -> &[u32] {
+        &self.parents[index as usize]
+    }
+
+    pub(super) fn notes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        if self.shallow {
+            notes.push("a shallow clone: commits before its edge are not seen; `git fetch --unshallow` brings them".to_owned());
+        }
+        if self.cut {
+            notes.push(format!("only the newest {} commits were read", self.commits.len()));
+        }
+        notes
+    }
+}
+
+/// An opened repository with what its errors need.
+pub(super) struct Reader<'r> {
+    pub repository: &'r gix::Repository,
+    pub place: &'r Path,
+    pub max_commits: usize,
+}
+
+impl Reader<'_> {
+    pub fn unreadable(&self, what: &'static str) -> impl Fn(gix::Error) -> GitError + '_ {
+        move |error| GitError::Unreadable { path: self.place.to_path_buf(), what, reason: error.to_string() }
+    }
+
+    /// Everything reachable from the tips, newest first.
+    pub fn read(&self, tips: &[gix::ObjectId], progress: &mut dyn FnMut(usize)) -> Result<History, GitError> {
+        if tips.is_empty() {
+            return Ok(History::default());
+        }
+        let walk = self
+            .repository
+            .rev_walk(tips.iter().copied())
+            .sorting(Sorting::ByCommitTime(CommitTimeOrder::NewestFirst))
+            .all()
+            .map_err(self.unreadable("the history"))?;
+        let mut commits = Vec::new();
+        let mut cut = false;
+        for step in walk {
+            let step = step.map_err(self.unreadable("the history"))?;
+            if commits.len() >= self.max_commits {
+                cut = true;
+                break;
+            }
+            let object = step.object().map_err(self.unreadable("a commit"))?;
+            commits.push(self.commit(&object)?);
+            if commits.len() % 1_000 == 0 {
+                progress(commits.len());
+            }
+        }
+        progress(commits.len());
+        let shallow = self.repository.is_shallow().map_err(self.unreadable("the shallow file"))?;
+        Ok(History { cut, shallow, ..History::new(commits) })
+    }
+
+    fn commit(&self, commit: &gix::Commit<'_>) -> Result<Commit, GitError> {
+        let decoded = commit.decode().map_err(self.unreadable("a commit"))?;
+        let seconds = |signature: gix::Result<gix::actor::SignatureRef<'_>>| signature.map(|by| by.seconds()).unwrap_or_default();
+        let message = gix::objs::commit::MessageRef::from_bytes(decoded.message);
+        let title = message.title.to_string();
+        Ok(Commit {
+            sha: commit.id().to_string(),
+            parents: commit.parent_ids().map(|id| id.to_string()).collect(),
+            authored_at: Timestamp::from_seconds(seconds(decoded.author())),
+            committed_at: Timestamp::from_seconds(seconds(decoded.committer())),
+            title: title.trim().chars().take(TITLE_CHARS).collect(),
+            reverts: reverts(&decoded.message.to_string()),
+        })
+    }
+
+    /// A local branch, else one of `origin`; the error lists what there is.
+    pub fn branch(&self, name: &str) -> Result<Option<(String, gix::ObjectId)>, GitError> {
+        for full in [format!("refs/heads/{name}"), format!("refs/remotes/origin/{name}"), format!("refs/remotes/{name}")] {
+            if let Some(tip) = self.tip(&full)? {
+                return Ok(Some((name.to_owned(), tip)));
+            }
+        }
+        let mut known: Vec<String> = Vec::new();
+        let references = self.repository.references().map_err(self.unreadable("the references"))?;
+        for branch in references.local_branches().map_err(self.unreadable("the branches"))?.flatten().take(10) {
+            known.push(format!("`{}`", branch.name().shorten()));
+        }
+        Err(GitError::NoBranch {
+            path: self.place.to_path_buf(),
+            branch: name.to_owned(),
+            known: if known.is_empty() { "none".to_owned() } else { known.join(", ") },
+        })
+    }
+
+    /// What the remote calls its default, else `main` or `master`, else where HEAD is (also when
+    /// it is detached). `None` in a repository without a commit.
+    pub fn default_branch(&self) -> Result<Option<(String, gix::ObjectId)>, GitError> {
+        for (full, short) in [
+            ("refs/remotes/origin/HEAD", "origin's default branch"),
+            ("refs/heads/main", "main"),
+            ("refs/heads/master", "master"),
+        ] {
+            if let Some(tip) = self.tip(full)? {
+                return Ok(Some((short.to_owned(), tip)));
+            }
+        }
+        let head = self.repository.head().map_err(self.unreadable("HEAD"))?;
+        let name = head.referent_name().map_or_else(|| "the detached HEAD".to_owned(), |name| name.shorten().to_string());
+        Ok(head.into_peeled_id().ok().map(|id| (name, id.detach())))
+    }
+
+    fn tip(&self, full_name: &str) -> Result<Option<gix::ObjectId>, GitError> {
+        let found = self.repository.try_find_reference(full_name).map_err(self.unreadable("the references"))?;
+        // A dangling remote HEAD is as good as none.
+        Ok(found.and_then(|mut reference| reference.peel_to_commit().ok()).map(|commit| commit.id))
+    }
+}
+
+/// The commits that a message says it reverts, in git's own words.
+pub(super) fn reverts(message: &str) -> Vec<String> {
+    static WORDS: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"This reverts commit\s+([0-9a-f]{7,64})").ok());
+    WORDS
+        .as_ref()
+        .map(|words| words.captures_iter(message).map(|found| found[1].to_owned()).collect())
+        .unwrap_or_default()
+}
