@@ -1,1 +1,6 @@
 //! A domain value as Markdown, text or JSON.
+
+pub mod dora;
+pub mod dora_json;
+pub mod dora_markdown;
+pub mod dora_text;

@@ -1,6 +1,10 @@
-//! The DORA use cases: one report for screen, command line and API alike.
+//! The DORA use cases: one report for screen, command line and API alike, and the ways by which
+//! facts come in. Every one of these may be repeated: it then changes nothing.
+
+mod gather;
 
 use std::fmt;
+use std::path::Path;
 use std::time::Duration;
 
 use chrono_tz::Tz;
@@ -12,6 +16,10 @@ use crate::domain::dora::{self, DoraReport, Facts, Profile, Rules, Scope, Source
 use crate::domain::time::{TimeRange, Timestamp};
 use crate::store::error::StoreError;
 use crate::store::metrics::{DeliveryFilter, MetricsStore, SourceRun};
+
+pub use gather::{
+    GatherError, ImportOutcome, Recorded, SyncOutcome, import_file, record, sync_git, sync_options,
+};
 
 /// How far before the first range facts are read: an incident or a re-deploy may belong to a
 /// deployment of that time, and a commit to an earlier one.
@@ -170,4 +178,19 @@ pub async fn report(
 /// The report from facts already read.
 pub fn compute(loaded: &Loaded, request: &ReportRequest, now: Timestamp) -> DoraReport {
     dora::report(&loaded.facts(), &request.scope, TimeRange::ending(now, request.window), &request.rules, now)
+}
+
+/// The zone that days and weeks are counted in: the configured one, else this host's, else UTC.
+pub fn zone(configured: Option<&str>) -> Tz {
+    configured.and_then(|name| name.parse().ok()).or_else(host_zone).unwrap_or(Tz::UTC)
+}
+
+fn host_zone() -> Option<Tz> {
+    if let Ok(name) = std::env::var("TZ") {
+        return name.trim_start_matches(':').parse().ok();
+    }
+    // What every Linux distribution and macOS keep as a link into the zone database.
+    let target = std::fs::canonicalize(Path::new("/etc/localtime")).ok()?;
+    let (_, name) = target.to_str()?.split_once("zoneinfo/")?;
+    name.parse().ok()
 }

@@ -74,6 +74,8 @@ pub struct Outcome {
     pub commits_read: usize,
     /// Further tags on commits that are deployments already.
     pub aliases: usize,
+    /// Whether the whole history was there and was read.
+    pub complete: bool,
     /// What a reader should know: a shallow clone, a cut history, tags that name no commit.
     pub notes: Vec<String>,
 }
@@ -150,6 +152,7 @@ pub fn read(path: &Path, options: &Options, progress: &mut dyn FnMut(usize)) -> 
         }
     };
     outcome.commits_read = history.len();
+    outcome.complete = history.is_complete();
     outcome.notes.extend(history.notes());
     let assigned = assign(&history, marks, options.team.as_deref());
     if assigned.cut > 0 {

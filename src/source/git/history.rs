@@ -80,6 +80,10 @@ impl History {
         &self.parents[index as usize]
     }
 
+    pub(super) const fn is_complete(&self) -> bool {
+        !self.cut && !self.shallow
+    }
+
     pub(super) fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
         if self.shallow {
