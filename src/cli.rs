@@ -17,9 +17,11 @@ use crate::tui::ConsoleError;
 pub mod completions;
 pub mod config_command;
 pub mod console;
+pub mod dora;
 pub mod health;
 pub mod man;
 pub mod output;
+pub mod track;
 
 /// A mistake in what the user wrote: exit code 2.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +65,10 @@ pub enum Command {
     Health(health::Args),
     /// Open the console on a made-up company in throw-away stores.
     Demo(console::DemoArgs),
+    /// The five DORA metrics: report, sync from git, import, record.
+    Dora(dora::Args),
+    /// Run a command unchanged and record it as a phase of a cycle.
+    Track(track::Args),
     /// Show, check or locate the configuration.
     Config(config_command::Args),
     /// Print a completion script for a shell.
@@ -109,6 +115,8 @@ pub async fn run(invocation: Invocation) -> anyhow::Result<ExitCode> {
     match invocation.command {
         Some(Command::Health(args)) => health::run(&args, &context).await,
         Some(Command::Demo(args)) => console::run_demo(&args, &context.settings).await,
+        Some(Command::Dora(args)) => dora::run(args, &context).await,
+        Some(Command::Track(args)) => track::run(args, &context).await,
         None | Some(Command::Config(_) | Command::Completions(_) | Command::Man(_)) => {
             console::run(&context).await
         }

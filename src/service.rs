@@ -4,6 +4,7 @@ pub mod demo;
 pub mod dora;
 pub mod health;
 pub mod ingest;
+pub mod track;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -41,7 +42,8 @@ async fn open_logs(path: &Path) -> Result<LogEngine, StoreError> {
     Ok(LogEngine::new(Arc::new(SqliteChunkStore::open(path).await?)))
 }
 
-async fn open_metrics(path: &Path) -> Result<Arc<dyn MetricsStore>, StoreError> {
+/// Only the metrics store, for commands that need no logs.
+pub async fn open_metrics(path: &Path) -> Result<Arc<dyn MetricsStore>, StoreError> {
     Ok(Arc::new(SqliteMetricsStore::open(path).await?))
 }
 

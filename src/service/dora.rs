@@ -3,6 +3,7 @@
 
 mod gather;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
 use std::time::Duration;
@@ -18,7 +19,7 @@ use crate::store::error::StoreError;
 use crate::store::metrics::{DeliveryFilter, MetricsStore, SourceRun};
 
 pub use gather::{
-    GatherError, ImportOutcome, Recorded, SyncOutcome, import_file, record, sync_git, sync_options,
+    GatherError, ImportOutcome, RUN_ID, Recorded, SyncOutcome, import_file, record, sync_git, sync_options,
 };
 
 /// How far before the first range facts are read: an incident or a re-deploy may belong to a
@@ -177,7 +178,25 @@ pub async fn report(
 
 /// The report from facts already read.
 pub fn compute(loaded: &Loaded, request: &ReportRequest, now: Timestamp) -> DoraReport {
-    dora::report(&loaded.facts(), &request.scope, TimeRange::ending(now, request.window), &request.rules, now)
+    let window = TimeRange::ending(now, request.window);
+    let mut report = dora::report(&loaded.facts(), &request.scope, window, &request.rules, now);
+    if let Some(note) = unknown_scope(loaded, &request.scope) {
+        report.notes.insert(0, note);
+    }
+    report
+}
+
+/// A service or team that nothing is known of is more likely a slip than a quiet team.
+fn unknown_scope(loaded: &Loaded, scope: &Scope) -> Option<String> {
+    let missing = |what: &str, wanted: &Option<String>, known: BTreeSet<String>| {
+        let wanted = wanted.as_ref().filter(|wanted| !known.contains(*wanted) && !known.is_empty())?;
+        let names: Vec<String> = known.into_iter().take(10).collect();
+        Some(format!("nothing is known of {what} `{wanted}`; there is {}", names.join(", ")))
+    };
+    let of_phases = |name: &'static str| loaded.phases.iter().filter_map(move |phase| phase.text(name));
+    let services = loaded.deployments.iter().map(|known| known.service.clone()).chain(of_phases("service")).collect();
+    let teams = loaded.deployments.iter().filter_map(|known| known.team.clone()).chain(of_phases("team")).collect();
+    missing("service", &scope.service, services).or_else(|| missing("team", &scope.team, teams))
 }
 
 /// The zone that days and weeks are counted in: the configured one, else this host's, else UTC.

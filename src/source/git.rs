@@ -166,6 +166,16 @@ pub fn read(path: &Path, options: &Options, progress: &mut dyn FnMut(usize)) -> 
     Ok(outcome)
 }
 
+/// The commit that is checked out where `path` is; `None` outside of a repository.
+pub fn head_commit(path: &Path) -> Option<String> {
+    Some(gix::discover(path).ok()?.head_id().ok()?.to_string())
+}
+
+/// Whether a path lies in a git repository.
+pub fn is_repository(path: &Path) -> bool {
+    gix::discover(path).is_ok()
+}
+
 fn open(path: &Path) -> Result<gix::Repository, GitError> {
     if !path.exists() {
         return Err(GitError::NoSuchPath { path: path.to_path_buf() });

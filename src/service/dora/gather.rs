@@ -194,13 +194,22 @@ pub struct Recorded {
     pub incident: Option<String>,
 }
 
-/// Records one phase with the deployment or incident that it is. `attempt` 0 takes the next free
-/// one of its cycle and phase; with a number, recording it again is recording it once.
+/// Metadata name of the run that a phase was: the same run is never recorded as two attempts.
+pub const RUN_ID: &str = "run_id";
+
+/// Records one phase with the deployment or incident that it is.
+///
+/// `attempt` 0 takes the next free one of its cycle and phase, or the one under which the same
+/// [`RUN_ID`] is recorded already; with a number, recording it again is recording it once.
 pub async fn record(store: &dyn MetricsStore, mut phase: PhaseRecord, origin: &str) -> Result<Recorded, StoreError> {
     if phase.attempt == 0 {
         let cycle = store.cycle(&phase.cycle_id).await?;
-        let tried = cycle.iter().flat_map(|cycle| &cycle.phases).filter(|known| known.phase == phase.phase);
-        phase.attempt = tried.map(|known| known.attempt).max().unwrap_or(0) + 1;
+        let tried = || cycle.iter().flat_map(|cycle| &cycle.phases).filter(|known| known.phase == phase.phase);
+        let run = phase.text(RUN_ID);
+        phase.attempt = match tried().find(|known| run.is_some() && known.text(RUN_ID) == run) {
+            Some(recorded) => recorded.attempt,
+            None => tried().map(|known| known.attempt).max().unwrap_or(0) + 1,
+        };
     }
     let written = store.record_phases(std::slice::from_ref(&phase)).await?;
     let deployment = deployment_of(&phase, origin);

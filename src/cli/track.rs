@@ -1,0 +1,106 @@
+//! `atalaya track`: a command, unchanged, as a phase of a cycle.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io::{IsTerminal, Write as _};
+use std::process::ExitCode;
+
+use crate::domain::delivery::Phase;
+use crate::service;
+use crate::service::track::{self, Kept, TrackError, TrackRequest};
+use crate::source::git;
+
+use super::dora::parse_phase;
+use super::{Context, UsageError};
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "The exit code is the command's own (128 + n when signal n ended it, 127 when it was not found).\nThe command finds its request id in ATALAYA_REQUEST_ID and REQUEST_ID; one that is set already is kept.\n\nExamples:\n  atalaya track --feature FEAT-1 --phase testing -- cargo test\n  atalaya track --feature FEAT-1 --phase deployment --service shop -- ./deploy.sh production"
+)]
+pub struct Args {
+    /// What is being worked on.
+    #[arg(long)]
+    feature: String,
+    /// planning, feasibility, design, implementation, testing, deployment, maintenance, recovery.
+    #[arg(long)]
+    phase: String,
+    /// [default: the feature].
+    #[arg(long)]
+    cycle: Option<String>,
+    #[arg(long)]
+    service: Option<String>,
+    #[arg(long)]
+    team: Option<String>,
+    /// Of a deployment [default: production].
+    #[arg(long)]
+    environment: Option<String>,
+    /// Of a deployment [default: the one checked out here].
+    #[arg(long)]
+    commit: Option<String>,
+    /// The command with its arguments, after `--`.
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    command: Vec<OsString>,
+}
+
+pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
+    let phase = parse_phase(&args.phase)?;
+    if args.feature.trim().is_empty() {
+        return Err(UsageError("--feature is empty; name the feature, as in --feature FEAT-1".to_owned()).into());
+    }
+    let commit = match args.commit {
+        None if phase == Phase::Deployment => checked_out().await,
+        given => given,
+    };
+    let metadata: BTreeMap<String, serde_json::Value> = [
+        ("service", args.service),
+        ("team", args.team),
+        ("environment", args.environment),
+        ("commit", commit),
+    ]
+    .into_iter()
+    .filter_map(|(name, value)| value.map(|value| (name.to_owned(), value.into())))
+    .collect();
+    let request = TrackRequest {
+        cycle_id: args.cycle.unwrap_or_else(|| args.feature.clone()),
+        feature_id: args.feature,
+        phase,
+        metadata,
+        command: args.command,
+    };
+    let request_context = track::request_context(|name| std::env::var(name).ok(), rand::random());
+    let tracked = match track::run(request, &request_context).await {
+        Ok(tracked) => tracked,
+        Err(error) => return Ok(refuse(&error)),
+    };
+    let database = context.settings.metrics_database();
+    let folder = context.settings.data_dir.join("pending-phases");
+    let kept = track::keep(tracked.phase, &folder, service::open_metrics(&database)).await;
+    tell(&kept);
+    Ok(ExitCode::from(tracked.exit_code))
+}
+
+async fn checked_out() -> Option<String> {
+    let here = std::env::current_dir().ok()?;
+    tokio::task::spawn_blocking(move || git::head_commit(&here)).await.ok()?
+}
+
+fn refuse(error: &TrackError) -> ExitCode {
+    super::output::print_error(&anyhow::anyhow!("{error}"));
+    ExitCode::from(error.exit_code())
+}
+
+/// A phase that waits is told to people only: a script compares the command's own output. One that
+/// is lost is told to everybody.
+fn tell(kept: &Kept) {
+    let mut stderr = std::io::stderr();
+    let line = match kept {
+        Kept::Recorded { .. } => return,
+        Kept::Waiting { .. } if !stderr.is_terminal() => return,
+        Kept::Waiting { file, reason } => {
+            format!("atalaya: the phase waits in {} and is recorded by the next run: {reason}", file.display())
+        }
+        Kept::Lost { reason } => format!("atalaya: the phase could not be recorded: {reason}"),
+    };
+    // Nowhere is left to say that standard error is closed.
+    let _ = writeln!(stderr, "{line}");
+}
