@@ -459,6 +459,8 @@ pub struct LeadBreakdown {
 #[derive(Clone, Debug, PartialEq)]
 pub struct DeploymentLine {
     pub deployment: Deployment,
+    /// The successful deployment of its service before it: what its commits are new since.
+    pub previous: Option<String>,
     pub lead: Option<LeadBreakdown>,
     /// Why it counts as failed (`incident INC-7 (by time)`, `rolled back by v1.4.1`); `None` if it does not.
     pub failed: Option<String>,

@@ -151,6 +151,7 @@ fn deployment(line: &DeploymentLine) -> Json {
         "request_id": deployment.request_id.as_ref().map(|id| id.as_str()),
         "cycle_id": deployment.cycle_id,
         "origin": deployment.origin,
+        "previous": line.previous,
         "redeploy": line.redeploy,
         "lead_time": line.lead,
         "failed": line.failed,

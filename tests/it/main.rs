@@ -4,9 +4,13 @@
 
 mod cli_manners;
 mod demo_company;
+mod dora_cli;
+mod dora_golden;
+mod git_source;
 mod golden;
 mod golden_system;
 mod golden_web;
 mod layers;
 mod metrics_store_sqlite;
 mod metrics_store_suite;
+mod track_cli;

@@ -120,6 +120,7 @@ impl Context<'_> {
         let failure = delivered.failures.get(&index);
         DeploymentLine {
             deployment: deployment.clone(),
+            previous: delivered.previous[index].map(|before| delivered.deployments[before].id.clone()),
             lead: lead_time::breakdown(delivered, index),
             failed: failure.map(super::failures::Failure::show),
             incidents: failure

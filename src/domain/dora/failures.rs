@@ -99,6 +99,8 @@ pub struct Delivered<'a> {
     pub aborted: Vec<&'a Deployment>,
     /// Indices whose commit had been deployed to the same service before.
     pub redeploys: HashSet<usize>,
+    /// For each deployment, the last successful one of its service before it.
+    pub previous: Vec<Option<usize>>,
     /// Where each (service, commit) went out first.
     pub(super) first_carrier: HashMap<(&'a str, &'a str), usize>,
     /// Start of the first phase of each cycle.
@@ -120,6 +122,7 @@ impl<'a> Delivered<'a> {
             incidents: Vec::with_capacity(facts.incidents.len()),
             aborted,
             redeploys: HashSet::new(),
+            previous: Vec::new(),
             first_carrier: HashMap::new(),
             cycle_starts: HashMap::new(),
         };
@@ -128,6 +131,7 @@ impl<'a> Delivered<'a> {
             let known = delivered.cycle_starts.entry(&phase.cycle_id).or_insert(start);
             *known = start.min(*known);
         }
+        delivered.find_previous();
         delivered.find_redeploys();
         delivered.take_results();
         delivered.pair_rollbacks();
@@ -155,6 +159,16 @@ impl<'a> Delivered<'a> {
                 (Some(wanted), Some(service)) => wanted == service,
                 _ => true,
             },
+        }
+    }
+
+    fn find_previous(&mut self) {
+        let mut last: HashMap<&str, usize> = HashMap::new();
+        for (index, deployment) in self.deployments.iter().enumerate() {
+            self.previous.push(last.get(deployment.service.as_str()).copied());
+            if deployment.result == DeploymentResult::Success {
+                last.insert(&deployment.service, index);
+            }
         }
     }
 
