@@ -19,8 +19,10 @@ pub mod config_command;
 pub mod console;
 pub mod dora;
 pub mod health;
+pub mod logs;
 pub mod man;
 pub mod output;
+pub mod trace;
 pub mod track;
 
 /// A mistake in what the user wrote: exit code 2.
@@ -61,6 +63,10 @@ pub struct Invocation {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Print the records that match a query.
+    Logs(logs::Args),
+    /// Print everything that carries a request id, in time order.
+    Trace(trace::Args),
     /// Measure this host and ask every store; the exit code is the verdict.
     Health(health::Args),
     /// Open the console on a made-up company in throw-away stores.
@@ -113,6 +119,8 @@ pub async fn run(invocation: Invocation) -> anyhow::Result<ExitCode> {
     }
     let context = Context { settings: Settings::load(&request)? };
     match invocation.command {
+        Some(Command::Logs(args)) => logs::run(args, &context).await,
+        Some(Command::Trace(args)) => trace::run(args, &context).await,
         Some(Command::Health(args)) => health::run(&args, &context).await,
         Some(Command::Demo(args)) => console::run_demo(&args, &context.settings).await,
         Some(Command::Dora(args)) => dora::run(args, &context).await,

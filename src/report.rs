@@ -4,3 +4,5 @@ pub mod dora;
 pub mod dora_json;
 pub mod dora_markdown;
 pub mod dora_text;
+pub mod record_json;
+pub mod record_text;

@@ -4,6 +4,8 @@ pub mod demo;
 pub mod dora;
 pub mod health;
 pub mod ingest;
+pub mod logs;
+pub mod trace;
 pub mod track;
 
 use std::path::Path;

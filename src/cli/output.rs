@@ -27,3 +27,9 @@ pub fn print(text: &str) -> io::Result<()> {
     stdout.write_all(text.as_bytes())?;
     stdout.flush()
 }
+
+/// Says something beside the output: on standard error, where it does not disturb a script.
+pub fn note(text: &str) {
+    // Nowhere is left to say that standard error is closed.
+    let _ = writeln!(io::stderr().lock(), "atalaya: {text}");
+}
