@@ -105,8 +105,6 @@ actions! {
     Scope = "scope", "team, service and environment";
     Export = "export", "write this page as Markdown";
 
-    // Infra.
-    RunNow = "run_now", "run the job now";
 
     // PDCA.
     New = "new", "new cycle";

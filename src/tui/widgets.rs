@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod empty;
 pub mod frame;
+pub mod gauge;
 pub mod help;
 pub mod line_edit;
 pub mod safe_text;

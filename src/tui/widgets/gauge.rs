@@ -1,0 +1,33 @@
+//! A ratio as a bar: `▕██████░░░░▏`-like without the frame, in ASCII where blocks cannot be drawn.
+
+use ratatui::buffer::Buffer;
+
+use crate::domain::health::Status;
+use crate::tui::theme::{Role, Theme};
+
+/// How a verdict is written: a role for its colour and a letter for everyone else.
+pub const fn verdict(status: Status) -> (Role, &'static str) {
+    match status {
+        Status::Ok => (Role::Good, "ok"),
+        Status::Degraded => (Role::Warning, "WARN"),
+        Status::Failing => (Role::Error, "FAIL"),
+    }
+}
+
+/// Draws `ratio` (0 to 1, clamped) over `width` cells from (`x`, `y`).
+pub fn render(
+    (x, y): (u16, u16),
+    width: u16,
+    buffer: &mut Buffer,
+    theme: &Theme,
+    ratio: f64,
+    role: Role,
+    unicode: bool,
+) {
+    let (full, empty) = if unicode { ("█", "░") } else { ("#", ".") };
+    let filled = (ratio.clamp(0.0, 1.0) * f64::from(width)).round() as u16;
+    // A little is not nothing.
+    let filled = if ratio > 0.0 { filled.max(1).min(width) } else { 0 };
+    buffer.set_string(x, y, full.repeat(usize::from(filled)), theme.style(role));
+    buffer.set_string(x + filled, y, empty.repeat(usize::from(width - filled)), theme.style(Role::Faint));
+}
