@@ -53,6 +53,14 @@ struct Prompt {
     chosen: Option<usize>,
 }
 
+/// How the Logs tab was opened from another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Return {
+    tab: TabId,
+    /// For a trace: closing that is the way back. Else it is Esc in the list.
+    by_trace: bool,
+}
+
 /// What only the owner of the terminal can do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
@@ -89,7 +97,7 @@ pub struct App {
     setup: Setup,
     active: TabId,
     /// The tab from which the Logs tab was opened: Esc at its top goes back there.
-    return_to: Option<TabId>,
+    return_to: Option<Return>,
     dora: DoraTab,
     logs: LogsTab,
     infra: InfraTab,
@@ -272,7 +280,7 @@ impl App {
             TabId::Pdca => &mut self.pdca,
         };
         let effects = tab.update(event, &context);
-        if id == self.active {
+        if id == self.active && !effects.iter().any(|effect| matches!(effect, Effect::Unchanged)) {
             self.dirty = true;
         }
         for effect in effects {
@@ -282,6 +290,7 @@ impl App {
 
     fn carry_out(&mut self, effect: Effect, from: TabId) {
         match effect {
+            Effect::Unchanged => {}
             Effect::Notice(notice) => self.notify(notice),
             Effect::OpenTrace(ids) => {
                 let argument =
@@ -308,7 +317,7 @@ impl App {
     fn open_logs(&mut self, from: TabId, name: &str, argument: String) {
         if from != TabId::Logs {
             self.go(TabId::Logs);
-            self.return_to = Some(from);
+            self.return_to = Some(Return { tab: from, by_trace: name == "req" });
         }
         self.send(TabId::Logs, TabEvent::Command { name: name.into(), argument });
     }
@@ -413,12 +422,12 @@ impl App {
                 self.quitting = true
             }
             Action::Back | Action::Close => {
-                let was_at_top = self.tab(self.active).at_top();
-                if !was_at_top {
-                    self.send(self.active, TabEvent::Action(Action::Back));
+                if let Some(origin) = self.return_to.filter(|_| self.logs.shows_list()) {
+                    return self.go(origin.tab);
                 }
-                if let Some(origin) = self.return_to.filter(|_| self.tab(self.active).at_top()) {
-                    self.go(origin);
+                self.send(self.active, TabEvent::Action(Action::Back));
+                if let Some(origin) = self.return_to.filter(|origin| origin.by_trace && self.logs.shows_list()) {
+                    self.go(origin.tab);
                 }
             }
             Action::Zone => {
@@ -559,7 +568,7 @@ impl App {
                 if self.active != TabId::Logs && palette::is_logs_command(name) {
                     let origin = self.active;
                     self.go(TabId::Logs);
-                    self.return_to = Some(origin);
+                    self.return_to = Some(Return { tab: origin, by_trace: name == "req" });
                 }
                 self.send(self.active, TabEvent::Command { name: name.into(), argument });
             }

@@ -17,6 +17,8 @@ use crate::service::Stores;
 /// What an `update` may return.
 #[derive(Clone, Debug)]
 pub enum Effect {
+    /// Nothing on the screen changed by this event: no frame is needed for it.
+    Unchanged,
     /// One line for a moment on the status line.
     Notice(Notice),
     /// Shows the trace of these requests on the Logs tab; Esc comes back here.

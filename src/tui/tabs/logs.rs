@@ -1,68 +1,650 @@
-//! The Logs tab. (being built)
+//! The Logs tab: the live list with its histogram, filter, search, details, context and traces.
+//!
+//! The list is a bounded window of the store ([`rows`]), newest at the bottom. While *following*, the
+//! last row is kept in sight; scrolling up stops that, and what arrives is counted and put in
+//! without moving anything. Older and newer pages are read by cursor when the focus comes near an
+//! end. Answers to questions that are no longer asked are dropped by their number.
+//!
+//! [`actions`] is what keys do, [`answers`] what the store brings, [`draw`] what is seen.
+
+mod actions;
+mod answers;
+pub mod details;
+mod draw;
+pub mod histogram;
+mod list_view;
+mod note;
+pub mod rows;
+pub mod search;
+pub mod trace;
+mod work;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use tokio_util::sync::CancellationToken;
 
-use super::{Context, Tab, TabEvent, TabStatus};
-use crate::service::Stores;
-use crate::tui::effect::Effect;
+pub use self::work::{LogsAnswer, LogsEffect, TraceData, perform};
+use self::details::DetailCursor;
+use self::histogram::{Chart, Size};
+use self::rows::Rows;
+use self::search::Search;
+use self::trace::Trace;
+use super::{Context, PromptHint, Prompted, Tab, TabEvent, TabStatus};
+use crate::domain::record::{Record, RecordId, RequestId};
+use crate::domain::time::{TimeRange, Timestamp};
+use crate::query::{Query, QueryClock};
+use crate::store::chunks::Order;
+use crate::store::engine::Follower;
+use crate::tui::effect::{Answer, Effect, Notice, PromptRequest, Question};
 use crate::tui::keymap::Scope;
-use crate::tui::state::SavedLogs;
-use crate::tui::widgets::empty;
+use crate::tui::state::{MAX_BOOKMARKS, MAX_FILTERS, SavedLogs};
 
-#[derive(Clone, Debug)]
-pub enum LogsEffect {}
+/// Pause between two looks at the arrivals: four updates a second read well and cost few bytes.
+const FOLLOW_PAUSE: Duration = Duration::from_millis(250);
+/// After an error, before the next try.
+const RETRY: Duration = Duration::from_secs(3);
+/// A page is read when the focus is this near to an end.
+const NEAR_END: usize = 150;
+const MOST_PLACES: usize = 100;
+const PROMPT_FILTER: &str = "filter";
+const PROMPT_SEARCH: &str = "search";
+const PROMPT_TIME: &str = "time";
+const PROMPT_ADD: &str = "add_trace";
 
-impl LogsEffect {
-    pub fn slot(&self) -> &'static str {
-        match *self {}
-    }
+/// What fills the tab.
+#[derive(Debug)]
+enum View {
+    List,
+    Context(ContextView),
+    Trace(Trace),
 }
 
+/// The neighbours of one record, without the filter.
 #[derive(Debug)]
-pub enum LogsAnswer {}
+struct ContextView {
+    anchor: Box<Record>,
+    rows: Rows,
+    question: Question,
+    failed: Option<String>,
+}
 
-pub async fn perform(
-    effect: LogsEffect,
-    _stores: &Stores,
-    _cancel: &CancellationToken,
-) -> Option<LogsAnswer> {
-    match effect {}
+/// What to do when the page that was asked for arrives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Landing {
+    /// Put it where it belongs.
+    Extend,
+    /// It is the new window, read from its oldest end.
+    First,
+    /// It is the new window, round this time; on this record, if it is there.
+    At(Timestamp, Option<RecordId>),
+}
+
+/// A read that is under way, as the status line tells it.
+#[derive(Clone, Debug)]
+struct Loading {
+    what: &'static str,
+    scanned: u64,
+}
+
+/// The next record of a kind, asked of the store because the window has none.
+#[derive(Clone, Debug)]
+struct Seek {
+    query: Query,
+    what: &'static str,
+}
+
+/// A stop of the drill-down history.
+#[derive(Clone, Debug, PartialEq)]
+struct Place {
+    filter: String,
+    trace: Option<Vec<RequestId>>,
+    /// `None`: at the newest, following.
+    at: Option<(Timestamp, RecordId)>,
 }
 
 #[derive(Debug)]
 pub struct LogsTab {
-    saved: SavedLogs,
+    filter: String,
+    query: Query,
+    filters: Vec<String>,
+    /// The saved filter is read at the first entry, when there is a clock.
+    started: bool,
+    rows: Rows,
+    scroll: usize,
+    view: View,
+    details: Option<DetailCursor>,
+    details_focused: bool,
+    search: Option<Search>,
+    bookmarks: BTreeMap<RecordId, Timestamp>,
+    chart: Chart,
+    asked: Question,
+    list_question: Question,
+    landing: Landing,
+    loading: Option<Loading>,
+    seek: Option<Seek>,
+    follower: Option<Follower>,
+    follow_question: Question,
+    /// A follow task is out.
+    follow_running: bool,
+    following: bool,
+    /// Arrived since following stopped.
+    unseen: u64,
+    /// Arrivals were left out because the window does not reach the newest.
+    left_out: bool,
+    entered: bool,
+    read_at: Option<Timestamp>,
+    banner: Option<String>,
+    retry_at: Option<Timestamp>,
+    scanned: u64,
+    back: Vec<Place>,
+    ahead: Vec<Place>,
+    ingest_paused: Option<String>,
 }
 
 impl LogsTab {
     pub fn new(saved: &SavedLogs) -> Self {
-        Self { saved: saved.clone() }
+        let bookmarks = saved
+            .bookmarks
+            .iter()
+            .take(MAX_BOOKMARKS)
+            .filter_map(|(id, at)| Some((id.parse().ok()?, Timestamp::from_micros(*at))))
+            .collect();
+        let size = saved.histogram.as_deref().and_then(Size::from_name).unwrap_or_default();
+        Self {
+            filter: saved.filter.clone(),
+            query: Query::everything(),
+            filters: saved.filters.iter().take(MAX_FILTERS).cloned().collect(),
+            started: false,
+            rows: Rows::default(),
+            scroll: 0,
+            view: View::List,
+            details: None,
+            details_focused: false,
+            search: None,
+            bookmarks,
+            chart: Chart { size, ..Chart::default() },
+            asked: Question::default(),
+            list_question: Question::default(),
+            landing: Landing::Extend,
+            loading: None,
+            seek: None,
+            follower: None,
+            follow_question: Question::default(),
+            follow_running: false,
+            following: true,
+            unseen: 0,
+            left_out: false,
+            entered: false,
+            read_at: None,
+            banner: None,
+            retry_at: None,
+            scanned: 0,
+            back: Vec::new(),
+            ahead: Vec::new(),
+            ingest_paused: None,
+        }
     }
 
     pub fn saved(&self) -> SavedLogs {
-        self.saved.clone()
+        SavedLogs {
+            filter: self.filter.clone(),
+            filters: self.filters.clone(),
+            bookmarks: self.bookmarks.iter().map(|(id, at)| (id.to_string(), at.micros())).collect(),
+            histogram: Some(self.chart.size.name().to_owned()),
+        }
     }
+
+    /// Nothing lies over the list (a filter may be set).
+    pub fn shows_list(&self) -> bool {
+        matches!(self.view, View::List) && self.details.is_none()
+    }
+
+    fn ask(&mut self) -> Question {
+        self.asked = self.asked.next();
+        self.asked
+    }
+
+    fn clock(context: &Context<'_>) -> QueryClock {
+        QueryClock { now: context.now, zone: context.zone }
+    }
+
+    /// The record that the cursor is on, in whatever fills the tab.
+    fn current(&self) -> Option<&Record> {
+        match &self.view {
+            View::List => self.rows.focused(),
+            View::Context(context) => context.rows.focused(),
+            View::Trace(trace) => trace.focused().and_then(trace::TraceRow::record),
+        }
+    }
+
+    /// Reads the newest page anew and follows from there.
+    fn load_newest(&mut self) -> Vec<Effect> {
+        let question = self.ask();
+        self.list_question = question;
+        self.follow_question = question;
+        self.follow_running = false;
+        self.follower = None;
+        self.landing = Landing::Extend;
+        self.following = true;
+        self.unseen = 0;
+        self.seek = None;
+        self.scanned = 0;
+        self.loading = Some(Loading { what: "reading the newest records", scanned: 0 });
+        vec![Effect::Logs(LogsEffect::Newest { question, query: self.query.clone() })]
+    }
+
+    fn load_around(&mut self, at: Timestamp, id: Option<RecordId>) -> Vec<Effect> {
+        let question = self.ask();
+        self.list_question = question;
+        self.landing = Landing::At(at, id);
+        self.following = false;
+        self.seek = None;
+        self.scanned = 0;
+        self.loading = Some(Loading { what: "reading", scanned: 0 });
+        vec![Effect::Logs(LogsEffect::Around { question, query: self.query.clone(), at })]
+    }
+
+    fn load_page(&mut self, order: Order) -> Vec<Effect> {
+        let after = match order {
+            Order::NewestFirst => self.rows.older_cursor(),
+            Order::OldestFirst => self.rows.newer_cursor(),
+        };
+        let question = self.ask();
+        self.list_question = question;
+        self.landing = Landing::Extend;
+        if order == Order::OldestFirst {
+            self.left_out = false;
+        }
+        let what = if order == Order::NewestFirst { "reading older records" } else { "reading newer records" };
+        let scanned = self.loading.as_ref().map_or(0, |loading| loading.scanned);
+        self.loading = Some(Loading { what, scanned });
+        vec![Effect::Logs(LogsEffect::Page { question, query: self.query.clone(), range: TimeRange::ALL, order, after })]
+    }
+
+    /// Reads on when the focus has come near to an end that is not the store's.
+    fn load_if_near_end(&mut self) -> Vec<Effect> {
+        if self.loading.is_some() || self.rows.is_empty() || !matches!(self.view, View::List) {
+            return Vec::new();
+        }
+        if self.rows.focus() < NEAR_END && !self.rows.older_end {
+            self.load_page(Order::NewestFirst)
+        } else if self.rows.focus() + NEAR_END >= self.rows.len() && !self.rows.newer_end {
+            self.load_page(Order::OldestFirst)
+        } else {
+            Vec::new()
+        }
+    }
+
+    fn load_chart(&mut self, context: &Context<'_>) -> Vec<Effect> {
+        if self.chart.size == Size::Hidden || context.area.width == 0 {
+            return Vec::new();
+        }
+        let (range, bins) = self.chart.wanted(context.now, histogram::columns(context.area).max(20));
+        let question = self.ask();
+        self.chart.question = question;
+        self.chart.loading = true;
+        vec![
+            Effect::Logs(LogsEffect::Histogram { question, query: self.query.clone(), range, bins }),
+            Effect::Logs(LogsEffect::Deployments { question, range }),
+        ]
+    }
+
+    fn follow_on(&mut self, pause: Duration) -> Vec<Effect> {
+        if !self.entered || self.follow_running {
+            return Vec::new();
+        }
+        let Some(follower) = self.follower.clone() else { return Vec::new() };
+        self.follow_running = true;
+        vec![Effect::Logs(LogsEffect::Follow { question: self.follow_question, follower, pause })]
+    }
+
+    /// Sets the filter and reads anew. A wrong one is refused with the place of the mistake.
+    fn set_filter(&mut self, text: &str, context: &Context<'_>) -> Vec<Effect> {
+        let text = text.trim();
+        match Query::parse(text, &Self::clock(context)) {
+            Err(error) => vec![Effect::Notice(Notice::trouble(super::reason_of(&error)))],
+            Ok(query) => {
+                self.remember_place();
+                self.apply_filter(text.to_owned(), query);
+                self.view = View::List;
+                let mut effects = self.load_newest();
+                effects.extend(self.load_chart(context));
+                effects
+            }
+        }
+    }
+
+    fn apply_filter(&mut self, text: String, query: Query) {
+        if !text.is_empty() {
+            self.filters.retain(|known| *known != text);
+            self.filters.insert(0, text.clone());
+            self.filters.truncate(MAX_FILTERS);
+        }
+        self.filter = text;
+        self.query = query;
+        // Rows of the other filter would be wrong under this title.
+        self.rows.clear();
+        self.read_at = None;
+        self.chart.data = None;
+        self.details = None;
+        self.details_focused = false;
+    }
+
+    fn here(&self) -> Place {
+        let at = self.rows.focused().filter(|_| !self.following).map(|record| (record.entry.timestamp, record.id()));
+        let trace = match &self.view {
+            View::Trace(trace) => Some(trace.ids.clone()),
+            _ => None,
+        };
+        Place { filter: self.filter.clone(), trace, at }
+    }
+
+    fn remember_place(&mut self) {
+        let here = self.here();
+        if self.back.last() != Some(&here) {
+            self.back.push(here);
+        }
+        if self.back.len() > MOST_PLACES {
+            self.back.remove(0);
+        }
+        self.ahead.clear();
+    }
+
+    fn go_to(&mut self, place: Place, context: &Context<'_>) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        self.details = None;
+        self.details_focused = false;
+        let changed = place.filter != self.filter;
+        if changed {
+            let query = Query::parse(&place.filter, &Self::clock(context)).unwrap_or_default();
+            self.apply_filter(place.filter, query);
+            effects.extend(self.load_chart(context));
+        }
+        let height = self.list_height(context);
+        let known = place.at.and_then(|(at, id)| self.rows.position(id, at));
+        match (place.at, known) {
+            (_, Some(index)) => {
+                self.following = false;
+                self.rows.set_focus(index, height);
+            }
+            (Some((at, id)), None) => effects.extend(self.load_around(at, Some(id))),
+            (None, _) if changed || !self.rows.newer_end => effects.extend(self.load_newest()),
+            (None, _) => {
+                self.following = true;
+                self.unseen = 0;
+                self.rows.to_end(height);
+            }
+        }
+        match place.trace {
+            Some(ids) => effects.extend(self.show_trace(ids)),
+            None => self.view = View::List,
+        }
+        self.refresh_search();
+        effects
+    }
+
+    fn open_trace(&mut self, ids: Vec<RequestId>) -> Vec<Effect> {
+        self.remember_place();
+        self.show_trace(ids)
+    }
+
+    fn show_trace(&mut self, ids: Vec<RequestId>) -> Vec<Effect> {
+        let question = self.ask();
+        self.view = View::Trace(Trace::new(ids.clone(), question));
+        self.details = None;
+        self.details_focused = false;
+        self.search = None;
+        vec![Effect::Logs(LogsEffect::Trace { question, ids, pause: Duration::ZERO })]
+    }
+
+    fn refresh_search(&mut self) {
+        let Some(search) = &mut self.search else { return };
+        let hits = match &self.view {
+            View::List => hits_of(&self.rows, search),
+            View::Context(context) => hits_of(&context.rows, search),
+            View::Trace(trace) => {
+                let hit = |row: &trace::TraceRow| match &row.item {
+                    trace::Item::Record(record) => search.matches(record),
+                    trace::Item::Event { text, .. } => search.is_hit(text),
+                };
+                trace.rows.iter().enumerate().filter(|(_, row)| hit(row)).map(|(index, _)| index).collect()
+            }
+        };
+        search.set_hits(hits);
+    }
+
+    fn enter(&mut self, context: &Context<'_>) -> Vec<Effect> {
+        self.entered = true;
+        if !self.started {
+            self.started = true;
+            let mut effects = Vec::new();
+            match Query::parse(&self.filter, &Self::clock(context)) {
+                Ok(query) => self.query = query,
+                Err(error) => {
+                    let reason = super::reason_of(&error);
+                    effects.push(Effect::Notice(Notice::trouble(format!("the saved filter was dropped: {reason}"))));
+                    self.filter.clear();
+                }
+            }
+            effects.extend(self.load_newest());
+            effects.extend(self.load_chart(context));
+            return effects;
+        }
+        self.follow_on(Duration::ZERO)
+    }
+
+    fn tick(&mut self, context: &Context<'_>) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        if self.retry_at.is_some_and(|at| context.now >= at) {
+            self.retry_at = None;
+            effects.extend(self.load_newest());
+        }
+        if self.chart.is_behind(context.now) && self.chart.size != Size::Hidden {
+            effects.extend(self.load_chart(context));
+        }
+        // A trace of a request that may still be going on is read again.
+        if let View::Trace(trace) = &mut self.view {
+            let fresh = trace.end().is_none_or(|end| context.now.since(end) < Duration::from_secs(600));
+            let due = trace.read_at.is_some_and(|at| context.now.since(at) >= Duration::from_secs(2));
+            if fresh && due {
+                trace.read_at = Some(context.now);
+                let (question, ids) = (trace.question, trace.ids.clone());
+                effects.push(Effect::Logs(LogsEffect::Trace { question, ids, pause: Duration::ZERO }));
+            }
+        }
+        effects
+    }
+
+    fn prompted(&mut self, kind: &str, step: Prompted, context: &Context<'_>) -> Vec<Effect> {
+        match (kind, step) {
+            (PROMPT_FILTER, Prompted::Accepted(text)) => self.set_filter(&text, context),
+            (PROMPT_SEARCH, Prompted::Edited(text)) => {
+                self.search = (!text.is_empty()).then(|| Search::new(&text));
+                self.refresh_search();
+                Vec::new()
+            }
+            (PROMPT_SEARCH, Prompted::Accepted(text)) => {
+                if text.is_empty() {
+                    self.search = None;
+                    return Vec::new();
+                }
+                self.search = Some(Search::new(&text));
+                self.refresh_search();
+                self.first_hit(context)
+            }
+            (PROMPT_SEARCH, Prompted::Cancelled) => {
+                self.search = None;
+                Vec::new()
+            }
+            (PROMPT_TIME, Prompted::Accepted(text)) => self.go_to_time(&text, context),
+            (PROMPT_ADD, Prompted::Accepted(text)) => {
+                let View::Trace(trace) = &self.view else { return Vec::new() };
+                let mut ids = trace.ids.clone();
+                ids.extend(text.split_whitespace().map(RequestId::new).filter(|id| !trace.ids.contains(id)));
+                self.open_trace(ids)
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn command(&mut self, name: &str, argument: &str, context: &Context<'_>) -> Vec<Effect> {
+        match name {
+            "goto" => self.go_to_time(argument, context),
+            "filter" => self.set_filter(argument, context),
+            "req" => {
+                let ids: Vec<RequestId> = argument.split_whitespace().map(RequestId::new).collect();
+                if ids.is_empty() {
+                    return vec![Effect::Notice(Notice::trouble("give a request id: `:req ID`"))];
+                }
+                self.open_trace(ids)
+            }
+            // From another tab: the time in microseconds (or nothing), then the filter.
+            "show" => {
+                let (at, filter) = argument.split_once('\n').unwrap_or(("", argument));
+                let mut effects = self.set_filter(filter, context);
+                if let Ok(at) = at.parse() {
+                    let at = Timestamp::from_micros(at);
+                    effects.extend(self.load_around(at, None));
+                    if self.chart.show(at, context.now) {
+                        effects.extend(self.load_chart(context));
+                    }
+                }
+                effects
+            }
+            "w" if argument.is_empty() => vec![Effect::Notice(Notice::trouble("give a file: `:w FILE`"))],
+            "w" => {
+                let text = match &self.view {
+                    View::List => lines_of(self.rows.iter()),
+                    View::Context(view) => lines_of(view.rows.iter()),
+                    View::Trace(trace) => note::of_trace(trace, context.now, context.zone),
+                };
+                vec![Effect::WriteFile { path: argument.to_owned(), text }]
+            }
+            _ => vec![Effect::Notice(Notice::trouble(format!("no command `{}`", crate::tui::widgets::safe_text::line(name))))],
+        }
+    }
+
+    /// Goes to a time as the query language reads it: `14:32`, `2026-03-02T10:20`, `-30m`.
+    fn go_to_time(&mut self, text: &str, context: &Context<'_>) -> Vec<Effect> {
+        let word = text.trim().trim_start_matches('-').replace(' ', "T");
+        match Query::parse(&format!("since:{word}"), &Self::clock(context)) {
+            Ok(query) if !word.is_empty() => {
+                self.remember_place();
+                self.view = View::List;
+                let at = query.range().from;
+                let mut effects = self.load_around(at, None);
+                if self.chart.show(at, context.now) {
+                    effects.extend(self.load_chart(context));
+                }
+                effects
+            }
+            _ => {
+                let shown = crate::tui::widgets::safe_text::line(text);
+                vec![Effect::Notice(Notice::trouble(format!("`{shown}` is not a time; try 14:32, 2026-03-02T10:20 or -30m")))]
+            }
+        }
+    }
+
+    fn prompt(&self, kind: &'static str, label: &str, text: String) -> Vec<Effect> {
+        vec![Effect::Prompt(PromptRequest { kind, label: label.to_owned(), text })]
+    }
+}
+
+fn hits_of(rows: &Rows, search: &Search) -> Vec<usize> {
+    rows.iter().enumerate().filter(|(_, record)| search.matches(record)).map(|(index, _)| index).collect()
+}
+
+fn lines_of<'a>(records: impl Iterator<Item = &'a Record>) -> String {
+    records.map(|record| note::record_line(record) + "\n").collect()
 }
 
 impl Tab for LogsTab {
     fn scopes(&self) -> &'static [Scope] {
-        &[Scope::Logs, Scope::List]
+        match (&self.view, self.details_focused) {
+            (View::Trace(_), true) => &[Scope::Details, Scope::Trace, Scope::Logs, Scope::List],
+            (_, true) => &[Scope::Details, Scope::Logs, Scope::List],
+            (View::Trace(_), false) => &[Scope::Trace, Scope::Logs, Scope::List],
+            (View::Context(_), false) => &[Scope::Context, Scope::Logs, Scope::List],
+            (View::List, false) => &[Scope::Logs, Scope::List],
+        }
     }
 
-    fn update(&mut self, _event: TabEvent, _context: &Context<'_>) -> Vec<Effect> {
-        Vec::new()
+    fn update(&mut self, event: TabEvent, context: &Context<'_>) -> Vec<Effect> {
+        match event {
+            TabEvent::Entered => self.enter(context),
+            TabEvent::Left => {
+                self.entered = false;
+                Vec::new()
+            }
+            TabEvent::Resized => {
+                let height = self.list_height(context);
+                if self.following && matches!(self.view, View::List) {
+                    self.rows.to_end(height);
+                } else {
+                    self.rows.show_focus(height);
+                }
+                match &mut self.view {
+                    View::Trace(trace) => trace.set_focus(trace.focus, height.saturating_sub(1)),
+                    View::Context(view) => view.rows.show_focus(height),
+                    View::List => {}
+                }
+                // Bars as wide as the new screen; only when there is something on the screen.
+                if self.started && self.entered { self.load_chart(context) } else { Vec::new() }
+            }
+            TabEvent::Tick => self.tick(context),
+            TabEvent::Action(action) => self.act(action, context),
+            TabEvent::Answer(Answer::Logs(answer)) => self.answered(answer, context),
+            TabEvent::Ingest(status) => {
+                self.ingest_paused = status.paused.as_ref().map(|reason| crate::tui::widgets::safe_text::line(reason));
+                Vec::new()
+            }
+            TabEvent::Prompted { kind, step } => self.prompted(kind, step, context),
+            TabEvent::Command { name, argument } => self.command(&name, &argument, context),
+            TabEvent::Mouse(mouse) => self.pointed(mouse, context),
+            TabEvent::Answer(_) | TabEvent::Health(_) | TabEvent::Confirmed { .. } | TabEvent::Key(_) | TabEvent::Paste(_) => Vec::new(),
+        }
     }
 
     fn render(&self, area: Rect, buffer: &mut Buffer, context: &Context<'_>) {
-        empty::render(area, buffer, context.theme, "The logs are not loaded yet.", &[]);
+        self.draw(area, buffer, context);
     }
 
-    fn status(&self, _context: &Context<'_>) -> TabStatus {
-        TabStatus::default()
+    fn status(&self, context: &Context<'_>) -> TabStatus {
+        self.tell(context)
     }
 
     fn at_top(&self) -> bool {
-        true
+        self.shows_list() && self.search.is_none() && self.filter.is_empty()
+    }
+
+    fn prompt_hint(&self, kind: &str, text: &str, cursor: usize, context: &Context<'_>) -> PromptHint {
+        match kind {
+            PROMPT_FILTER => {
+                let error = Query::parse(text, &Self::clock(context)).err().map(|error| {
+                    let message = crate::tui::widgets::safe_text::line(&error.to_string());
+                    (error.offset, error.length, message)
+                });
+                let completions = self.completions(text, cursor);
+                let help = "Enter filters · level>=warning source:nginx/* request_id:… duration>1s \"phrase\" -without".into();
+                PromptHint { error, completions, help }
+            }
+            PROMPT_TIME => {
+                let help = "14:32 · 14:32:07 · 2026-03-02 · 2026-03-02T10:20 · -30m".into();
+                PromptHint { help, ..PromptHint::default() }
+            }
+            PROMPT_SEARCH => {
+                let help = self.search.as_ref().map_or_else(
+                    || "searches what is loaded, without hiding anything".into(),
+                    |search| format!("{} of the loaded records", search.count()),
+                );
+                PromptHint { help, ..PromptHint::default() }
+            }
+            _ => PromptHint::default(),
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -26,6 +26,16 @@ fn visible(character: char) -> char {
     }
 }
 
+/// The first line of untrusted text, made safe, as far as `columns` can show; a long line is not
+/// read to its end.
+pub fn first_line(text: &str, columns: usize) -> String {
+    let first = text.trim_start_matches('\n').split('\n').next().unwrap_or_default();
+    // A cell takes a character and a few marks; a generous multiple bounds the work on a hostile line.
+    let most = columns.saturating_mul(8).saturating_add(64);
+    let end = (0..=most.min(first.len())).rev().find(|at| first.is_char_boundary(*at)).unwrap_or(0);
+    line(&first[..end])
+}
+
 /// Columns that safe text takes.
 pub fn width(text: &str) -> usize {
     text.width()

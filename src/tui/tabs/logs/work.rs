@@ -1,0 +1,156 @@
+//! What the Logs tab asks of the stores, and what comes back.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::delivery::Deployment;
+use crate::domain::record::{Record, RequestId};
+use crate::domain::time::{TimeRange, Timestamp};
+use crate::query::Query;
+use crate::service::Stores;
+use crate::store::chunks::Order;
+use crate::store::engine::{Cursor, Follower, Histogram, Page, PageRequest, RequestRecords};
+use crate::store::error::StoreError;
+use crate::store::metrics::{DeliveryFilter, RequestEvents};
+use crate::tui::effect::Question;
+use crate::tui::tabs::reason_of;
+
+/// Records of one page: a few screens, a few milliseconds.
+pub const PAGE: usize = 500;
+/// Records decoded in one call, so that a filter that matches little shows how far it is.
+const SCAN: u64 = 100_000;
+/// Records of a request that a trace shows.
+pub const TRACE_LIMIT: usize = 5_000;
+/// Arrivals taken at once.
+const ARRIVALS: usize = 5_000;
+
+#[derive(Clone, Debug)]
+pub enum LogsEffect {
+    /// The newest page, and a follower that begins before it.
+    Newest { question: Question, query: Query },
+    /// A page from `after` on (or from the edge of `range`).
+    Page { question: Question, query: Query, range: TimeRange, order: Order, after: Option<Cursor> },
+    /// Both sides of a time.
+    Around { question: Question, query: Query, at: Timestamp },
+    /// The next record of a query from `after` on, wherever it is.
+    Seek { question: Question, query: Query, order: Order, after: Cursor },
+    /// Arrivals, after a pause.
+    Follow { question: Question, follower: Follower, pause: Duration },
+    Histogram { question: Question, query: Query, range: TimeRange, bins: usize },
+    Deployments { question: Question, range: TimeRange },
+    Context { question: Question, record: Box<Record>, lines: usize },
+    Trace { question: Question, ids: Vec<RequestId>, pause: Duration },
+}
+
+impl LogsEffect {
+    pub fn slot(&self) -> &'static str {
+        match self {
+            Self::Newest { .. } | Self::Page { .. } | Self::Around { .. } | Self::Seek { .. } => "list",
+            Self::Follow { .. } => "follow",
+            Self::Histogram { .. } => "histogram",
+            Self::Deployments { .. } => "deployments",
+            Self::Context { .. } => "context",
+            Self::Trace { .. } => "trace",
+        }
+    }
+}
+
+/// One or more traces, and the metrics events of the same requests.
+#[derive(Clone, Debug, Default)]
+pub struct TraceData {
+    pub requests: Vec<RequestRecords>,
+    pub events: Vec<(RequestId, RequestEvents)>,
+}
+
+/// The error is a reason on one line, safe to show.
+type Outcome<T> = Result<T, String>;
+
+#[derive(Debug)]
+pub enum LogsAnswer {
+    Newest { question: Question, result: Outcome<(Page, Follower)> },
+    Page { question: Question, order: Order, result: Outcome<Page> },
+    Around { question: Question, result: Outcome<(Page, Page)> },
+    Sought { question: Question, order: Order, result: Outcome<Page> },
+    /// The follower comes back, advanced or (after an error) as it was.
+    Arrived { question: Question, follower: Follower, result: Outcome<Vec<Record>> },
+    Histogram { question: Question, result: Outcome<Histogram> },
+    Deployments { question: Question, result: Outcome<Vec<Deployment>> },
+    Context { question: Question, result: Outcome<Vec<Record>> },
+    Trace { question: Question, result: Outcome<TraceData> },
+}
+
+fn told<T>(result: Result<T, StoreError>) -> Outcome<T> {
+    result.map_err(|error| reason_of(&error))
+}
+
+pub async fn perform(effect: LogsEffect, stores: &Stores, cancel: &CancellationToken) -> Option<LogsAnswer> {
+    let logs = &stores.logs;
+    let request = |query: Query, range: TimeRange, order: Order, after: Option<Cursor>, limit: usize| PageRequest {
+        query,
+        range,
+        order,
+        after,
+        limit,
+        scan_limit: SCAN,
+        cancel: cancel.clone(),
+    };
+    Some(match effect {
+        LogsEffect::Newest { question, query } => {
+            // The follower first: what arrives in between is then in both, and shown once.
+            let both = async {
+                let follower = logs.follower(query.clone()).await?;
+                let page = logs.page(&request(query, TimeRange::ALL, Order::NewestFirst, None, PAGE)).await?;
+                Ok((page, follower))
+            };
+            LogsAnswer::Newest { question, result: told(both.await) }
+        }
+        LogsEffect::Page { question, query, range, order, after } => {
+            let page = logs.page(&request(query, range, order, after, PAGE)).await;
+            LogsAnswer::Page { question, order, result: told(page) }
+        }
+        LogsEffect::Around { question, query, at } => {
+            let both = async {
+                let just_after = Timestamp::from_micros(at.micros().saturating_add(1));
+                let before = TimeRange::new(Timestamp::MIN, just_after);
+                let after = TimeRange::new(at, Timestamp::MAX);
+                let older = logs.page(&request(query.clone(), before, Order::NewestFirst, None, PAGE / 2)).await?;
+                let newer = logs.page(&request(query, after, Order::OldestFirst, None, PAGE / 2)).await?;
+                Ok((older, newer))
+            };
+            LogsAnswer::Around { question, result: told(both.await) }
+        }
+        LogsEffect::Seek { question, query, order, after } => {
+            let page = logs.page(&request(query, TimeRange::ALL, order, Some(after), 1)).await;
+            LogsAnswer::Sought { question, order, result: told(page) }
+        }
+        LogsEffect::Follow { question, mut follower, pause } => {
+            tokio::time::sleep(pause).await;
+            let result = told(logs.follow(&mut follower, ARRIVALS).await);
+            LogsAnswer::Arrived { question, follower, result }
+        }
+        LogsEffect::Histogram { question, query, range, bins } => {
+            LogsAnswer::Histogram { question, result: told(logs.histogram(&query, range, bins, cancel).await) }
+        }
+        LogsEffect::Deployments { question, range } => {
+            let filter = DeliveryFilter { range: Some(range), ..DeliveryFilter::default() };
+            LogsAnswer::Deployments { question, result: told(stores.metrics.deployments(&filter).await) }
+        }
+        LogsEffect::Context { question, record, lines } => {
+            LogsAnswer::Context { question, result: told(logs.context(&record, lines, lines).await) }
+        }
+        LogsEffect::Trace { question, ids, pause } => {
+            tokio::time::sleep(pause).await;
+            let all = async {
+                let mut data = TraceData::default();
+                for id in ids {
+                    data.requests.push(logs.trace(&id, TRACE_LIMIT).await?);
+                    let events = stores.metrics.events_of_request(&id).await?;
+                    data.events.push((id, events));
+                }
+                Ok(data)
+            };
+            LogsAnswer::Trace { question, result: told(all.await) }
+        }
+    })
+}
