@@ -426,7 +426,9 @@ impl App {
                     return self.go(origin.tab);
                 }
                 self.send(self.active, TabEvent::Action(Action::Back));
-                if let Some(origin) = self.return_to.filter(|origin| origin.by_trace && self.logs.shows_list()) {
+                if let Some(origin) =
+                    self.return_to.filter(|origin| origin.by_trace && self.logs.shows_list())
+                {
                     self.go(origin.tab);
                 }
             }

@@ -25,12 +25,12 @@ use std::time::Duration;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-pub use self::work::{LogsAnswer, LogsEffect, TraceData, perform};
 use self::details::DetailCursor;
 use self::histogram::{Chart, Size};
 use self::rows::Rows;
 use self::search::Search;
 use self::trace::Trace;
+pub use self::work::{LogsAnswer, LogsEffect, TraceData, perform};
 use super::{Context, PromptHint, Prompted, Tab, TabEvent, TabStatus};
 use crate::domain::record::{Record, RecordId, RequestId};
 use crate::domain::time::{TimeRange, Timestamp};
@@ -164,7 +164,7 @@ impl LogsTab {
             details_focused: false,
             search: None,
             bookmarks,
-            chart: Chart { size, ..Chart::default() },
+            chart: Chart::of_size(size),
             asked: Question::default(),
             list_question: Question::default(),
             landing: Landing::Extend,
@@ -257,10 +257,17 @@ impl LogsTab {
         if order == Order::OldestFirst {
             self.left_out = false;
         }
-        let what = if order == Order::NewestFirst { "reading older records" } else { "reading newer records" };
+        let what =
+            if order == Order::NewestFirst { "reading older records" } else { "reading newer records" };
         let scanned = self.loading.as_ref().map_or(0, |loading| loading.scanned);
         self.loading = Some(Loading { what, scanned });
-        vec![Effect::Logs(LogsEffect::Page { question, query: self.query.clone(), range: TimeRange::ALL, order, after })]
+        vec![Effect::Logs(LogsEffect::Page {
+            question,
+            query: self.query.clone(),
+            range: TimeRange::ALL,
+            order,
+            after,
+        })]
     }
 
     /// Reads on when the focus has come near to an end that is not the store's.
@@ -333,7 +340,11 @@ impl LogsTab {
     }
 
     fn here(&self) -> Place {
-        let at = self.rows.focused().filter(|_| !self.following).map(|record| (record.entry.timestamp, record.id()));
+        let at = self
+            .rows
+            .focused()
+            .filter(|_| !self.following)
+            .map(|record| (record.entry.timestamp, record.id()));
         let trace = match &self.view {
             View::Trace(trace) => Some(trace.ids.clone()),
             _ => None,
@@ -424,7 +435,9 @@ impl LogsTab {
                 Ok(query) => self.query = query,
                 Err(error) => {
                     let reason = super::reason_of(&error);
-                    effects.push(Effect::Notice(Notice::trouble(format!("the saved filter was dropped: {reason}"))));
+                    effects.push(Effect::Notice(Notice::trouble(format!(
+                        "the saved filter was dropped: {reason}"
+                    ))));
                     self.filter.clear();
                 }
             }
@@ -522,7 +535,10 @@ impl LogsTab {
                 };
                 vec![Effect::WriteFile { path: argument.to_owned(), text }]
             }
-            _ => vec![Effect::Notice(Notice::trouble(format!("no command `{}`", crate::tui::widgets::safe_text::line(name))))],
+            _ => vec![Effect::Notice(Notice::trouble(format!(
+                "no command `{}`",
+                crate::tui::widgets::safe_text::line(name)
+            )))],
         }
     }
 
@@ -542,7 +558,9 @@ impl LogsTab {
             }
             _ => {
                 let shown = crate::tui::widgets::safe_text::line(text);
-                vec![Effect::Notice(Notice::trouble(format!("`{shown}` is not a time; try 14:32, 2026-03-02T10:20 or -30m")))]
+                vec![Effect::Notice(Notice::trouble(format!(
+                    "`{shown}` is not a time; try 14:32, 2026-03-02T10:20 or -30m"
+                )))]
             }
         }
     }
@@ -597,13 +615,18 @@ impl Tab for LogsTab {
             TabEvent::Action(action) => self.act(action, context),
             TabEvent::Answer(Answer::Logs(answer)) => self.answered(answer, context),
             TabEvent::Ingest(status) => {
-                self.ingest_paused = status.paused.as_ref().map(|reason| crate::tui::widgets::safe_text::line(reason));
+                self.ingest_paused =
+                    status.paused.as_ref().map(|reason| crate::tui::widgets::safe_text::line(reason));
                 Vec::new()
             }
             TabEvent::Prompted { kind, step } => self.prompted(kind, step, context),
             TabEvent::Command { name, argument } => self.command(&name, &argument, context),
             TabEvent::Mouse(mouse) => self.pointed(mouse, context),
-            TabEvent::Answer(_) | TabEvent::Health(_) | TabEvent::Confirmed { .. } | TabEvent::Key(_) | TabEvent::Paste(_) => Vec::new(),
+            TabEvent::Answer(_)
+            | TabEvent::Health(_)
+            | TabEvent::Confirmed { .. }
+            | TabEvent::Key(_)
+            | TabEvent::Paste(_) => Vec::new(),
         }
     }
 

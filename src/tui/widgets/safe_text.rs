@@ -3,37 +3,18 @@
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
-/// Untrusted text as one safe line; line breaks become visible marks.
+use crate::shown::Shown;
+
+/// Untrusted text as one safe line; line breaks within it become visible marks.
 pub fn line(text: &str) -> String {
-    let first = text.trim_end_matches(['\n', '\r']);
-    first.chars().map(visible).collect()
+    Shown::line(text.trim_end_matches(['\n', '\r'])).into_text().into_owned()
 }
 
-/// Stand-in until the neutraliser is there: the controls as their pictures, marks as a lozenge.
-fn visible(character: char) -> char {
-    match character {
-        '\u{0}'..='\u{1f}' => char::from_u32(0x2400 + u32::from(character)).unwrap_or('\u{fffd}'),
-        '\u{7f}' => '\u{2421}',
-        '\u{80}'..='\u{9f}'
-        | '\u{200b}'..='\u{200f}'
-        | '\u{2028}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}'
-        | '\u{feff}'
-        | '\u{61c}'
-        | '\u{e000}'..='\u{f8ff}'
-        | '\u{e0000}'..='\u{10ffff}' => '\u{fffd}',
-        other => other,
-    }
-}
-
-/// The first line of untrusted text, made safe, as far as `columns` can show; a long line is not
-/// read to its end.
+/// The first line of untrusted text, made safe, as far as `columns` show it, with `…` for a rest
+/// that does not fit; a long line is not read to its end.
 pub fn first_line(text: &str, columns: usize) -> String {
     let first = text.trim_start_matches('\n').split('\n').next().unwrap_or_default();
-    // A cell takes a character and a few marks; a generous multiple bounds the work on a hostile line.
-    let most = columns.saturating_mul(8).saturating_add(64);
-    let end = (0..=most.min(first.len())).rev().find(|at| first.is_char_boundary(*at)).unwrap_or(0);
-    line(&first[..end])
+    Shown::line_within(first.trim_end_matches('\r'), columns).into_text().into_owned()
 }
 
 /// Columns that safe text takes.

@@ -5,8 +5,8 @@ use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 use super::details::DetailCursor;
 use super::trace::TraceRow;
 use super::{
-    Context, ContextView, Landing, Loading, LogsEffect, LogsTab, Order, PROMPT_ADD, PROMPT_FILTER, PROMPT_SEARCH, PROMPT_TIME, Rows,
-    Seek, View, details, note,
+    Context, ContextView, Landing, Loading, LogsEffect, LogsTab, Order, PROMPT_ADD, PROMPT_FILTER,
+    PROMPT_SEARCH, PROMPT_TIME, Rows, Seek, View, details, note,
 };
 use crate::domain::record::{Level, Record, RequestId};
 use crate::domain::time::TimeRange;
@@ -85,11 +85,19 @@ impl LogsTab {
             Action::NextHit => self.step_hit(true, context),
             Action::PreviousHit => self.step_hit(false, context),
             Action::Filter => self.ask_filter(context),
-            Action::ClearFilter => if self.filter.is_empty() { notice("no filter is set") } else { self.set_filter("", context) },
-            Action::FilterRequest => match self.current().and_then(|record| record.entry.request_id.clone()) {
-                Some(id) => self.set_filter(&term_text("request_id", id.as_str()), context),
-                None => notice("this record carries no request id"),
-            },
+            Action::ClearFilter => {
+                if self.filter.is_empty() {
+                    notice("no filter is set")
+                } else {
+                    self.set_filter("", context)
+                }
+            }
+            Action::FilterRequest => {
+                match self.current().and_then(|record| record.entry.request_id.clone()) {
+                    Some(id) => self.set_filter(&term_text("request_id", id.as_str()), context),
+                    None => notice("this record carries no request id"),
+                }
+            }
             Action::Trace => match self.current().and_then(|record| record.entry.request_id.clone()) {
                 Some(id) => self.open_trace(vec![id]),
                 None => notice("this record carries no request id; `:req ID` opens any"),
@@ -114,8 +122,13 @@ impl LogsTab {
                 if self.chart.data.is_none() { self.load_chart(context) } else { Vec::new() }
             }
             Action::ZoomIn | Action::ZoomOut => {
-                let focus = self.rows.focused().map(|record| record.entry.timestamp).filter(|_| !self.following);
-                if self.chart.zoom(action == Action::ZoomIn, focus, context.now) { self.load_chart(context) } else { notice("no further") }
+                let focus =
+                    self.rows.focused().map(|record| record.entry.timestamp).filter(|_| !self.following);
+                if self.chart.zoom(action == Action::ZoomIn, focus, context.now) {
+                    self.load_chart(context)
+                } else {
+                    notice("no further")
+                }
             }
             Action::RangeBack | Action::RangeForward => {
                 self.chart.shift(action == Action::RangeForward, context.now);
@@ -123,7 +136,9 @@ impl LogsTab {
             }
             Action::ContextLines => self.open_context(),
             Action::Copy => match self.current() {
-                Some(record) => vec![Effect::Copy { text: note::record_text(record), what: "the record".into() }],
+                Some(record) => {
+                    vec![Effect::Copy { text: note::record_text(record), what: "the record".into() }]
+                }
                 None => notice("there is nothing under the cursor"),
             },
             Action::CopyNote => self.copy_note(context),
@@ -181,7 +196,13 @@ impl LogsTab {
                     self.loading = Some(Loading { what: "reading the oldest records", scanned: 0 });
                     let query = self.query.clone();
                     let (range, order) = (TimeRange::ALL, Order::OldestFirst);
-                    return vec![Effect::Logs(LogsEffect::Page { question, query, range, order, after: None })];
+                    return vec![Effect::Logs(LogsEffect::Page {
+                        question,
+                        query,
+                        range,
+                        order,
+                        after: None,
+                    })];
                 }
             }
         }
@@ -224,7 +245,9 @@ impl LogsTab {
     }
 
     fn one_level_back(&mut self, context: &Context<'_>) -> Vec<Effect> {
-        if self.loading.as_ref().is_some_and(|loading| loading.what.starts_with("search")) || self.seek.is_some() {
+        if self.loading.as_ref().is_some_and(|loading| loading.what.starts_with("search"))
+            || self.seek.is_some()
+        {
             return self.cancel_loading();
         }
         if self.details.is_some() {
@@ -275,7 +298,12 @@ impl LogsTab {
                 vec![Effect::Logs(LogsEffect::Trace { question, ids, pause: std::time::Duration::ZERO })]
             }
             View::Context(_) => Vec::new(),
-            View::List => match self.rows.focused().filter(|_| !self.following).map(|record| (record.entry.timestamp, record.id())) {
+            View::List => match self
+                .rows
+                .focused()
+                .filter(|_| !self.following)
+                .map(|record| (record.entry.timestamp, record.id()))
+            {
                 Some((at, id)) => self.load_around(at, Some(id)),
                 None => self.load_newest(),
             },
@@ -305,11 +333,19 @@ impl LogsTab {
     /// What could stand at the cursor: the language's words, then values that are on the screen.
     pub(super) fn completions(&self, text: &str, cursor: usize) -> Vec<String> {
         let suggestions = complete(text, cursor);
-        let start = |replaced: usize| text.get(..replaced).map_or(0, |before| before.rfind([' ', '(', '-']).map_or(0, |at| at + 1));
+        let start = |replaced: usize| {
+            text.get(..replaced).map_or(0, |before| before.rfind([' ', '(', '-']).map_or(0, |at| at + 1))
+        };
         let mut out: Vec<String> = suggestions
             .into_iter()
             // The prompt replaces the whole word; a suggestion may replace only what follows its colon.
-            .map(|suggestion| format!("{}{}", text.get(start(suggestion.replace.start)..suggestion.replace.start).unwrap_or_default(), suggestion.insert))
+            .map(|suggestion| {
+                format!(
+                    "{}{}",
+                    text.get(start(suggestion.replace.start)..suggestion.replace.start).unwrap_or_default(),
+                    suggestion.insert
+                )
+            })
             .collect();
         let word = text.get(start(cursor)..cursor).unwrap_or_default();
         if let Some((field @ ("source" | "host" | "logger" | "request_id"), begun)) = word.split_once(':') {
@@ -338,7 +374,10 @@ impl LogsTab {
         let focus = self.focus_index();
         let Some(search) = &self.search else { return Vec::new() };
         if search.count() == 0 {
-            return notice(format!("`{}` is not in the loaded records; `f` searches the store", safe_text::line(&search.needle)));
+            return notice(format!(
+                "`{}` is not in the loaded records; `f` searches the store",
+                safe_text::line(&search.needle)
+            ));
         }
         // The hit under the cursor counts; else the nearest older one, since reading goes upwards from the newest.
         let on_hit = search.counter(focus).starts_with('-');
@@ -388,7 +427,11 @@ impl LogsTab {
                 self.jump(index, context);
                 let mut effects = self.load_if_near_end();
                 if wrapped {
-                    effects.extend(notice(if forward { "the search went on from the first hit" } else { "the search went on from the last hit" }));
+                    effects.extend(notice(if forward {
+                        "the search went on from the first hit"
+                    } else {
+                        "the search went on from the last hit"
+                    }));
                 }
                 effects
             }
@@ -432,7 +475,8 @@ impl LogsTab {
     }
 
     fn step_level(&mut self, forward: bool, level: Level, context: &Context<'_>) -> Vec<Effect> {
-        let (what, text) = if level == Level::Warning { ("warning", "level:warning") } else { ("error", "level>=error") };
+        let (what, text) =
+            if level == Level::Warning { ("warning", "level:warning") } else { ("error", "level>=error") };
         let query = Query::parse(text, &Self::clock(context)).ok();
         let wanted = move |record: &Record| match level {
             Level::Warning => record.entry.level == Level::Warning,
@@ -446,7 +490,13 @@ impl LogsTab {
             return notice("this record carries no request id");
         };
         let query = Query::parse(&term_text("request_id", id.as_str()), &Self::clock(context)).ok();
-        self.step_to(forward, "record of this request", query, move |record| record.entry.request_id.as_ref() == Some(&id), context)
+        self.step_to(
+            forward,
+            "record of this request",
+            query,
+            move |record| record.entry.request_id.as_ref() == Some(&id),
+            context,
+        )
     }
 
     fn step_gap(&mut self, forward: bool, context: &Context<'_>) -> Vec<Effect> {
@@ -502,14 +552,21 @@ impl LogsTab {
     }
 
     fn open_context(&mut self) -> Vec<Effect> {
-        let Some(record) = self.current().cloned() else { return notice("there is nothing under the cursor") };
+        let Some(record) = self.current().cloned() else {
+            return notice("there is nothing under the cursor");
+        };
         if matches!(self.view, View::Trace(_)) {
             self.remember_place();
         }
         let question = self.ask();
         let record = Box::new(record);
         self.following = false;
-        self.view = View::Context(ContextView { anchor: record.clone(), rows: Rows::default(), question, failed: None });
+        self.view = View::Context(ContextView {
+            anchor: record.clone(),
+            rows: Rows::default(),
+            question,
+            failed: None,
+        });
         vec![Effect::Logs(LogsEffect::Context { question, record, lines: CONTEXT_LINES })]
     }
 

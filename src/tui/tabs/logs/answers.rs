@@ -31,10 +31,12 @@ impl LogsTab {
                 Ok((older, newer)) => self.around(older, newer, context),
                 Err(reason) => self.list_failed(reason),
             },
-            LogsAnswer::Sought { question, order, result } if question == self.list_question => match result {
-                Ok(page) => self.sought(page, order),
-                Err(reason) => self.list_failed(reason),
-            },
+            LogsAnswer::Sought { question, order, result } if question == self.list_question => {
+                match result {
+                    Ok(page) => self.sought(page, order),
+                    Err(reason) => self.list_failed(reason),
+                }
+            }
             LogsAnswer::Arrived { question, follower, result } if question == self.follow_question => {
                 self.follow_running = false;
                 self.follower = Some(follower);
@@ -192,7 +194,9 @@ impl LogsTab {
             effects.extend(self.load_chart(context));
         }
         if id.is_some() && known.is_none() {
-            effects.push(Effect::Notice(Notice::plain("that record is not among what the filter shows; this is the nearest")));
+            effects.push(Effect::Notice(Notice::plain(
+                "that record is not among what the filter shows; this is the nearest",
+            )));
         }
         effects
     }
@@ -208,7 +212,12 @@ impl LogsTab {
             let question = self.ask();
             self.list_question = question;
             self.loading = Some(Loading { what: seek.what, scanned: self.scanned });
-            return vec![Effect::Logs(LogsEffect::Seek { question, query: seek.query, order, after: end.cursor })];
+            return vec![Effect::Logs(LogsEffect::Seek {
+                question,
+                query: seek.query,
+                order,
+                after: end.cursor,
+            })];
         }
         self.seek = None;
         self.loading = None;
@@ -237,9 +246,12 @@ impl LogsTab {
         }
         self.chart.count(records.iter());
         let arrived = records.len() as u64;
-        let (inside, outside): (Vec<Record>, Vec<Record>) = records.into_iter().partition(|record| self.rows.covers(record));
+        let (inside, outside): (Vec<Record>, Vec<Record>) =
+            records.into_iter().partition(|record| self.rows.covers(record));
         // In an empty window there is nothing that it could hide.
-        let inside = if self.rows.is_empty() && self.rows.newer_end { inside.into_iter().chain(outside).collect() } else {
+        let inside = if self.rows.is_empty() && self.rows.newer_end {
+            inside.into_iter().chain(outside).collect()
+        } else {
             self.left_out |= !outside.is_empty();
             inside
         };

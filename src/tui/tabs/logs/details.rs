@@ -58,17 +58,28 @@ pub fn lines(record: &Record, zone: Zone, width: usize) -> Vec<DetailLine> {
     field("layer", record.origin.layer.name(), Role::Text, Some("layer"));
     field("source", &record.origin.source, Role::Source, Some("source"));
     field("host", record.host(), Role::Text, Some("host"));
-    let own = [("logger", entry.logger.as_deref(), "logger", Role::Text),
-        ("request_id", entry.request_id.as_ref().map(crate::domain::record::RequestId::as_str), "request_id", Role::Link),
+    let own = [
+        ("logger", entry.logger.as_deref(), "logger", Role::Text),
+        (
+            "request_id",
+            entry.request_id.as_ref().map(crate::domain::record::RequestId::as_str),
+            "request_id",
+            Role::Link,
+        ),
         ("user_id", entry.user_id.as_deref(), "user", Role::Text),
-        ("session_id", entry.session_id.as_deref(), "session", Role::Text)];
+        ("session_id", entry.session_id.as_deref(), "session", Role::Text),
+    ];
     for (label, value, name, role) in own {
         if let Some(value) = value {
             field(label, value, role, Some(name));
         }
     }
     if let Some(duration) = entry.duration_ms {
-        let text = if duration >= 1_000.0 { format!("{:.3} s", duration / 1_000.0) } else { format!("{duration:.3} ms") };
+        let text = if duration >= 1_000.0 {
+            format!("{:.3} s", duration / 1_000.0)
+        } else {
+            format!("{duration:.3} ms")
+        };
         field("duration", &text, Role::Text, None);
     }
     for (name, value) in &entry.metadata {
@@ -91,14 +102,28 @@ fn wrapped(out: &mut Vec<DetailLine>, label: &str, value: &str, role: Role, term
         let mut rest = safe.as_str();
         loop {
             if out.len() - start >= MOST_LINES {
-                out.push(DetailLine { label: String::new(), text: "… more lines; `y` copies all".into(), role: Role::Muted, term: None });
+                out.push(DetailLine {
+                    label: String::new(),
+                    text: "… more lines; `y` copies all".into(),
+                    role: Role::Muted,
+                    term: None,
+                });
                 return;
             }
             let piece = safe_text::window(rest, 0, room);
             // A grapheme wider than the room cannot be: the room is at least ten columns.
-            let taken = if safe_text::width(rest) <= room { rest.len() } else { piece.trim_end_matches(' ').len().max(1) };
+            let taken = if safe_text::width(rest) <= room {
+                rest.len()
+            } else {
+                piece.trim_end_matches(' ').len().max(1)
+            };
             let taken = (taken..=rest.len()).find(|at| rest.is_char_boundary(*at)).unwrap_or(rest.len());
-            out.push(DetailLine { label: std::mem::take(&mut label), text: rest[..taken].to_owned(), role, term: term.map(str::to_owned) });
+            out.push(DetailLine {
+                label: std::mem::take(&mut label),
+                text: rest[..taken].to_owned(),
+                role,
+                term: term.map(str::to_owned),
+            });
             rest = &rest[taken..];
             if rest.is_empty() {
                 break;
@@ -107,7 +132,14 @@ fn wrapped(out: &mut Vec<DetailLine>, label: &str, value: &str, role: Role, term
     }
 }
 
-pub fn render(record: &Record, cursor: DetailCursor, focused: bool, area: Rect, buffer: &mut Buffer, context: &Context<'_>) {
+pub fn render(
+    record: &Record,
+    cursor: DetailCursor,
+    focused: bool,
+    area: Rect,
+    buffer: &mut Buffer,
+    context: &Context<'_>,
+) {
     let theme = context.theme;
     let lines = lines(record, context.zone, usize::from(area.width));
     for (offset, line) in lines.iter().enumerate().skip(cursor.top).take(usize::from(area.height)) {
@@ -117,9 +149,20 @@ pub fn render(record: &Record, cursor: DetailCursor, focused: bool, area: Rect, 
         if selected {
             buffer.set_string(area.x, y, " ".repeat(usize::from(area.width)), base);
         }
-        buffer.set_string(area.x + 1, y, safe_text::cut(&line.label, LABEL - 1), theme.style(Role::Muted).patch(base));
+        buffer.set_string(
+            area.x + 1,
+            y,
+            safe_text::cut(&line.label, LABEL - 1),
+            theme.style(Role::Muted).patch(base),
+        );
         let room = usize::from(area.width).saturating_sub(LABEL);
-        buffer.set_stringn(area.x + u16::try_from(LABEL).unwrap_or(0), y, &line.text, room, theme.style(line.role).patch(base));
+        buffer.set_stringn(
+            area.x + u16::try_from(LABEL).unwrap_or(0),
+            y,
+            &line.text,
+            room,
+            theme.style(line.role).patch(base),
+        );
     }
 }
 

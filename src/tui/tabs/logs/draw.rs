@@ -88,7 +88,11 @@ impl LogsTab {
                 list_view::render(&view.rows, panes.list, buffer, context, &look);
             }
             View::Trace(trace) => {
-                let look = TraceLook { scroll: self.scroll, search: self.search.as_ref(), focused: !self.details_focused };
+                let look = TraceLook {
+                    scroll: self.scroll,
+                    search: self.search.as_ref(),
+                    focused: !self.details_focused,
+                };
                 trace::render(trace, panes.list, buffer, context, &look);
             }
         }
@@ -107,10 +111,17 @@ impl LogsTab {
             View::Trace(trace) => trace.title(),
             View::Context(view) => {
                 let source = safe_text::first_line(&view.anchor.origin.source, 30);
-                format!("Context of {} · every record of {source}", clock::millis(view.anchor.entry.timestamp, context.zone))
+                format!(
+                    "Context of {} · every record of {source}",
+                    clock::millis(view.anchor.entry.timestamp, context.zone)
+                )
             }
             View::List => {
-                let filter = if self.filter.is_empty() { "all records".to_owned() } else { safe_text::line(&self.filter) };
+                let filter = if self.filter.is_empty() {
+                    "all records".to_owned()
+                } else {
+                    safe_text::line(&self.filter)
+                };
                 // The rows show times only; the day of the first row in sight stands here.
                 match self.rows.get(self.rows.top()) {
                     Some(first) => format!("{} · {filter}", clock::day(first.entry.timestamp, context.zone)),
@@ -124,7 +135,10 @@ impl LogsTab {
         let (message, hints) = if self.loading.is_some() {
             ("reading …".to_owned(), Vec::new())
         } else if self.read_at.is_none() {
-            ("The logs could not be read yet.".to_owned(), vec!["the reason is above; it is tried again by itself".to_owned()])
+            (
+                "The logs could not be read yet.".to_owned(),
+                vec!["the reason is above; it is tried again by itself".to_owned()],
+            )
         } else if self.filter.is_empty() {
             let hints = vec![
                 "atalaya ingest FILE …   reads log files".to_owned(),
@@ -147,7 +161,8 @@ impl LogsTab {
                 pieces.push((Role::Text, format!("row {position} of {}", trace.rows.len())));
                 let gaps = trace.rows.iter().filter(|row| row.gap.is_some()).count();
                 if gaps > 0 {
-                    pieces.push((Role::Warning, format!("{gaps} {}", if gaps == 1 { "gap" } else { "gaps" })));
+                    pieces
+                        .push((Role::Warning, format!("{gaps} {}", if gaps == 1 { "gap" } else { "gaps" })));
                 }
             }
         }
@@ -161,7 +176,11 @@ impl LogsTab {
             pieces.insert(0, (Role::Accent, format!("{} /{needle}", search.counter(focus))));
         }
         if let Some(loading) = &self.loading {
-            let scanned = if loading.scanned > 0 { format!(", scanned {}", clock::count(loading.scanned)) } else { String::new() };
+            let scanned = if loading.scanned > 0 {
+                format!(", scanned {}", clock::count(loading.scanned))
+            } else {
+                String::new()
+            };
             pieces.insert(0, (Role::Accent, format!("{}{scanned} (Ctrl-C stops)", loading.what)));
         }
         if let Some(reason) = &self.ingest_paused {
@@ -188,7 +207,10 @@ impl LogsTab {
         if self.following {
             pieces.push((Role::Good, if context.unicode { "● following" } else { "* following" }.to_owned()));
         } else if self.unseen > 0 {
-            pieces.push((Role::Warning, format!("{} paused, {new} new", if context.unicode { "‖" } else { "=" })));
+            pieces.push((
+                Role::Warning,
+                format!("{} paused, {new} new", if context.unicode { "‖" } else { "=" }),
+            ));
         } else {
             pieces.push((Role::Warning, format!("{} paused", if context.unicode { "‖" } else { "=" })));
         }
@@ -218,7 +240,14 @@ impl LogsTab {
             hints.push(Action::NextHit);
         }
         match &self.view {
-            View::Trace(_) => hints.extend([Action::Open, Action::NextGap, Action::AddTrace, Action::CopyNote, Action::Search, Action::Back]),
+            View::Trace(_) => hints.extend([
+                Action::Open,
+                Action::NextGap,
+                Action::AddTrace,
+                Action::CopyNote,
+                Action::Search,
+                Action::Back,
+            ]),
             View::Context(_) => hints.extend([Action::Open, Action::Search, Action::Back]),
             View::List => {
                 if !self.following {
@@ -228,7 +257,13 @@ impl LogsTab {
                 if request {
                     hints.push(Action::Trace);
                 }
-                hints.extend([Action::ContextLines, Action::Pause, Action::NextError, Action::GoToTime, Action::Histogram]);
+                hints.extend([
+                    Action::ContextLines,
+                    Action::Pause,
+                    Action::NextError,
+                    Action::GoToTime,
+                    Action::Histogram,
+                ]);
             }
         }
         hints

@@ -24,8 +24,20 @@ const DAY: u64 = 24 * HOUR;
 const RANGES: [u64; 10] =
     [15 * MINUTE, 30 * MINUTE, HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY, 3 * DAY, 7 * DAY, 30 * DAY];
 /// Widths of a bin, in seconds; whole minutes, which the store counts without reading records.
-const BINS: [u64; 12] =
-    [MINUTE, 2 * MINUTE, 5 * MINUTE, 10 * MINUTE, 15 * MINUTE, 30 * MINUTE, HOUR, 2 * HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY];
+const BINS: [u64; 12] = [
+    MINUTE,
+    2 * MINUTE,
+    5 * MINUTE,
+    10 * MINUTE,
+    15 * MINUTE,
+    30 * MINUTE,
+    HOUR,
+    2 * HOUR,
+    3 * HOUR,
+    6 * HOUR,
+    12 * HOUR,
+    DAY,
+];
 
 /// How much of it is drawn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -88,6 +100,10 @@ impl Default for Chart {
 }
 
 impl Chart {
+    pub fn of_size(size: Size) -> Self {
+        Self { size, ..Self::default() }
+    }
+
     fn length(&self) -> Duration {
         Duration::from_secs(RANGES[self.zoom])
     }
@@ -99,10 +115,14 @@ impl Chart {
         // Bins end at whole multiples of their width, so that a bar stays itself while time goes on.
         let end = self.end.unwrap_or(now).micros().div_euclid(1_000_000).saturating_add(1);
         let width_signed = i64::try_from(width).unwrap_or(1);
-        let until = end.div_euclid(width_signed).saturating_add(i64::from(end.rem_euclid(width_signed) > 0)) * width_signed;
+        let until = end.div_euclid(width_signed).saturating_add(i64::from(end.rem_euclid(width_signed) > 0))
+            * width_signed;
         let bins = seconds / width;
         let from = until - i64::try_from(bins * width).unwrap_or(0);
-        (TimeRange::new(Timestamp::from_seconds(from), Timestamp::from_seconds(until)), usize::try_from(bins).unwrap_or(1))
+        (
+            TimeRange::new(Timestamp::from_seconds(from), Timestamp::from_seconds(until)),
+            usize::try_from(bins).unwrap_or(1),
+        )
     }
 
     pub fn zoom(&mut self, closer: bool, focus: Option<Timestamp>, now: Timestamp) -> bool {
@@ -124,7 +144,8 @@ impl Chart {
 
     /// Moves the range so that a time is in it: as it is when it is in already, else around it.
     pub fn show(&mut self, at: Timestamp, now: Timestamp) -> bool {
-        let range = TimeRange::ending(self.end.unwrap_or(now).saturating_add(Duration::from_secs(1)), self.length());
+        let range =
+            TimeRange::ending(self.end.unwrap_or(now).saturating_add(Duration::from_secs(1)), self.length());
         if range.contains(at) {
             return false;
         }
@@ -147,7 +168,8 @@ impl Chart {
         let Some(data) = &mut self.data else { return };
         let width = data.bin_width.as_micros().max(1);
         for record in arrivals.filter(|record| data.range.contains(record.entry.timestamp)) {
-            let index = usize::try_from(record.entry.timestamp.since(data.range.from).as_micros() / width).unwrap_or(usize::MAX);
+            let index = usize::try_from(record.entry.timestamp.since(data.range.from).as_micros() / width)
+                .unwrap_or(usize::MAX);
             if let Some(bin) = data.bins.get_mut(index) {
                 bin.add(record.entry.level);
             }
@@ -193,7 +215,8 @@ fn halves(counts: &LevelCounts, most: u32, rows: u16) -> Vec<Option<Level>> {
     for (index, level) in present.iter().enumerate() {
         let rest = present.len() - index - 1;
         let share = (u64::from(counts.of(*level)) * height as u64 / u64::from(total)) as usize;
-        let room = height.saturating_sub(at).saturating_sub(rest.min(height.saturating_sub(at).saturating_sub(1)));
+        let room =
+            height.saturating_sub(at).saturating_sub(rest.min(height.saturating_sub(at).saturating_sub(1)));
         let size = if rest == 0 { height - at } else { share.clamp(1, room.max(1)) };
         for slot in filled.iter_mut().skip(at).take(size) {
             *slot = Some(*level);
@@ -221,7 +244,13 @@ const fn shade(level: Level, unicode: bool) -> &'static str {
 }
 
 /// Draws the chart. `focus` is the time of the record under the cursor.
-pub fn render(chart: &Chart, area: Rect, buffer: &mut Buffer, context: &Context<'_>, focus: Option<Timestamp>) {
+pub fn render(
+    chart: &Chart,
+    area: Rect,
+    buffer: &mut Buffer,
+    context: &Context<'_>,
+    focus: Option<Timestamp>,
+) {
     if area.height < 3 || area.width < SCALE + 10 {
         return;
     }
@@ -256,7 +285,15 @@ pub fn render(chart: &Chart, area: Rect, buffer: &mut Buffer, context: &Context<
             }
         }
     }
-    axis(chart, data, Rect { x: bars.x, y: area.bottom() - 1, width: bars.width, height: 1 }, bar_width, buffer, context, focus);
+    axis(
+        chart,
+        data,
+        Rect { x: bars.x, y: area.bottom() - 1, width: bars.width, height: 1 },
+        bar_width,
+        buffer,
+        context,
+        focus,
+    );
 }
 
 fn cell(low: Option<Level>, high: Option<Level>, context: &Context<'_>) -> (&'static str, Style) {
@@ -268,7 +305,9 @@ fn cell(low: Option<Level>, high: Option<Level>, context: &Context<'_>) -> (&'st
     };
     match (low, high) {
         (None, _) => (" ", Style::new()),
-        (Some(level), None) if theme.has_color() && context.unicode => ("▄", color(level).map_or(Style::new(), |fg| Style::new().fg(fg))),
+        (Some(level), None) if theme.has_color() && context.unicode => {
+            ("▄", color(level).map_or(Style::new(), |fg| Style::new().fg(fg)))
+        }
         (Some(low), Some(high)) if theme.has_color() && context.unicode => {
             if low == high {
                 ("█", color(low).map_or(Style::new(), |fg| Style::new().fg(fg)))
@@ -289,8 +328,15 @@ fn title(chart: &Chart, data: &Histogram, row: Rect, buffer: &mut Buffer, contex
     data.bins.iter().for_each(|bin| totals.merge(bin));
     let length = clock::coarse(data.range.length()).replace(" h 00", " h").replace(" d 0 h", " d");
     let bin = clock::coarse(data.bin_width).replace(" h 00", " h").replace(" d 0 h", " d");
-    let ending = if chart.follows_clock() { String::new() } else { format!(" to {}", clock::format(data.range.until, context.zone, "%m-%d %H:%M")) };
-    let mut parts = vec![(theme.style(Role::Title), format!(" {length}{ending}")), (theme.style(Role::Muted), format!(" · {bin} a bar  "))];
+    let ending = if chart.follows_clock() {
+        String::new()
+    } else {
+        format!(" to {}", clock::format(data.range.until, context.zone, "%m-%d %H:%M"))
+    };
+    let mut parts = vec![
+        (theme.style(Role::Title), format!(" {length}{ending}")),
+        (theme.style(Role::Muted), format!(" · {bin} a bar  ")),
+    ];
     for level in Level::ALL.into_iter().rev().filter(|level| totals.of(*level) > 0) {
         parts.push((theme.style(Role::of_level(level)), level.name()[..1].to_owned()));
         parts.push((theme.style(Role::Text), format!(" {}  ", clock::count(totals.of(level).into()))));
@@ -333,13 +379,22 @@ fn axis(
     let pattern = if data.range.length() > Duration::from_secs(DAY) { "%m-%d %H:%M" } else { "%H:%M" };
     let labels = (used / 22).clamp(1, 8);
     for index in 0..labels {
-        let at = data.range.from.saturating_add(data.range.length() * u32::try_from(index).unwrap_or(0) / u32::try_from(labels).unwrap_or(1));
-        buffer.set_string(column(at), row.y, clock::format(at, context.zone, pattern), theme.style(Role::Muted));
+        let at = data.range.from.saturating_add(
+            data.range.length() * u32::try_from(index).unwrap_or(0) / u32::try_from(labels).unwrap_or(1),
+        );
+        buffer.set_string(
+            column(at),
+            row.y,
+            clock::format(at, context.zone, pattern),
+            theme.style(Role::Muted),
+        );
     }
     let until = clock::format(data.range.until, context.zone, pattern);
     let end = u16::try_from(used.saturating_sub(until.len())).unwrap_or(0);
     buffer.set_string(row.x + end, row.y, until, theme.style(Role::Muted));
-    for deployment in chart.deployments.iter().filter(|deployment| data.range.contains(deployment.finished_at)) {
+    for deployment in
+        chart.deployments.iter().filter(|deployment| data.range.contains(deployment.finished_at))
+    {
         let failed = matches!(deployment.result, DeploymentResult::Failed | DeploymentResult::RolledBack);
         let mark = match (failed, context.unicode) {
             (true, true) => "▼",
@@ -421,6 +476,9 @@ mod tests {
             ..Chart::default()
         };
         chart.count([&record].into_iter());
-        assert_eq!(chart.data.map(|data| data.bins.iter().map(LevelCounts::total).collect::<Vec<_>>()), Some(vec![0, 1]));
+        assert_eq!(
+            chart.data.map(|data| data.bins.iter().map(LevelCounts::total).collect::<Vec<_>>()),
+            Some(vec![0, 1])
+        );
     }
 }

@@ -38,13 +38,6 @@ fn columns(width: u16) -> (usize, usize) {
     }
 }
 
-/// Columns that are left for the message.
-pub fn message_width(width: u16) -> usize {
-    let (source, request) = columns(width);
-    let fixed = 1 + 13 + 2 + source + 1 + if request > 0 { request + 1 } else { 0 };
-    usize::from(width).saturating_sub(fixed)
-}
-
 /// Writes a text and returns the column after it.
 fn put(buffer: &mut Buffer, x: u16, y: u16, text: &str, style: Style) -> u16 {
     buffer.set_string(x, y, text, style);
@@ -63,7 +56,14 @@ pub fn render(rows: &Rows, area: Rect, buffer: &mut Buffer, context: &Context<'_
     }
 }
 
-fn row(record: &Record, line: Rect, buffer: &mut Buffer, context: &Context<'_>, look: &ListLook<'_>, selected: bool) {
+fn row(
+    record: &Record,
+    line: Rect,
+    buffer: &mut Buffer,
+    context: &Context<'_>,
+    look: &ListLook<'_>,
+    selected: bool,
+) {
     let theme = context.theme;
     let entry = &record.entry;
     let base = match (selected, look.focused) {
@@ -89,14 +89,19 @@ fn row(record: &Record, line: Rect, buffer: &mut Buffer, context: &Context<'_>, 
     x += 1;
     // Critical keeps its own background also on the selected row: it must not fade there.
     let level = Role::of_level(entry.level);
-    let level_style = if entry.level == Level::Critical { base.patch(theme.style(level)) } else { over(level) };
+    let level_style =
+        if entry.level == Level::Critical { base.patch(theme.style(level)) } else { over(level) };
     x = put(buffer, x, line.y, &entry.level.name()[..1], level_style);
     x += 1;
     let source = safe_text::fit(&safe_text::first_line(&record.origin.source, source_width), source_width);
     x = put(buffer, x, line.y, &source, over(Role::Source));
     x += 1;
     if request_width > 0 {
-        let id = entry.request_id.as_ref().map(|id| safe_text::first_line(id.as_str(), request_width)).unwrap_or_default();
+        let id = entry
+            .request_id
+            .as_ref()
+            .map(|id| safe_text::first_line(id.as_str(), request_width))
+            .unwrap_or_default();
         x = put(buffer, x, line.y, &safe_text::fit(&id, request_width), over(Role::Link));
         x += 1;
     }
@@ -131,7 +136,15 @@ fn hidden_lines(record: &Record) -> usize {
     message + traceback
 }
 
-fn highlight(visible: &str, x: u16, line: Rect, buffer: &mut Buffer, context: &Context<'_>, look: &ListLook<'_>, selected: bool) {
+fn highlight(
+    visible: &str,
+    x: u16,
+    line: Rect,
+    buffer: &mut Buffer,
+    context: &Context<'_>,
+    look: &ListLook<'_>,
+    selected: bool,
+) {
     let theme = context.theme;
     let mut paint = |range: std::ops::Range<usize>, role: Role| {
         let before = u16::try_from(safe_text::width(&visible[..range.start])).unwrap_or(0);

@@ -19,7 +19,7 @@ const MOST_ROWS: usize = 200;
 static SECRETS: LazyLock<Vec<Regex>> = LazyLock::new(|| {
     [
         r#"(?i)\b((?:pass(?:word|wd)?|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|session[_-]?key|auth)["']?\s*[=:]\s*["']?)[^\s"',;&]+"#,
-        r"(?i)\b(authorization["']?\s*[:=]\s*["']?(?:bearer|basic|digest)\s+)[^\s"',;]+",
+        r#"(?i)\b(authorization["']?\s*[:=]\s*["']?(?:bearer|basic|digest)\s+)[^\s"',;]+"#,
         r"(?i)\b(bearer\s+)[a-z0-9._~+/=-]{12,}",
         r"(\b[a-z][a-z0-9+.-]*://[^\s/:@]+:)[^\s/@]+(?:@)",
         r"()\b(?:eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*|gh[pousr]_[A-Za-z0-9]{20,}|AKIA[0-9A-Z]{16}|xox[abpr]-[A-Za-z0-9-]{10,})",
@@ -35,7 +35,8 @@ pub fn masked(text: &str) -> String {
     for pattern in SECRETS.iter() {
         out = pattern
             .replace_all(&out, |found: &Captures<'_>| {
-                let at = if found.get(0).is_some_and(|whole| whole.as_str().ends_with('@')) { "@" } else { "" };
+                let at =
+                    if found.get(0).is_some_and(|whole| whole.as_str().ends_with('@')) { "@" } else { "" };
                 format!("{}***{at}", found.get(1).map_or("", |kept| kept.as_str()))
             })
             .into_owned();
@@ -57,7 +58,9 @@ pub fn record_text(record: &Record) -> String {
     put("level", entry.level.name());
     put("source", &record.origin.source);
     put("host", record.host());
-    for (name, value) in [("logger", &entry.logger), ("user_id", &entry.user_id), ("session_id", &entry.session_id)] {
+    for (name, value) in
+        [("logger", &entry.logger), ("user_id", &entry.user_id), ("session_id", &entry.session_id)]
+    {
         if let Some(value) = value {
             put(name, value);
         }
@@ -83,7 +86,13 @@ pub fn record_text(record: &Record) -> String {
 pub fn record_line(record: &Record) -> String {
     let entry = &record.entry;
     let id = entry.request_id.as_ref().map(|id| format!(" [{}]", id.as_str())).unwrap_or_default();
-    safe_text::line(&format!("{} {:8} {}{id} {}", entry.timestamp.to_rfc3339(), entry.level.name(), record.origin.source, entry.message))
+    safe_text::line(&format!(
+        "{} {:8} {}{id} {}",
+        entry.timestamp.to_rfc3339(),
+        entry.level.name(),
+        record.origin.source,
+        entry.message
+    ))
 }
 
 fn cell(text: &str) -> String {
@@ -98,10 +107,28 @@ pub fn of_trace(trace: &Trace, now: Timestamp, zone: Zone) -> String {
         out.push_str("No record carries this id.\n");
         return out;
     };
-    let _ = writeln!(out, "- from {} to {} ({})", clock::exact(begin, zone), clock::exact(end, zone), clock::precise(trace.length()));
-    let _ = writeln!(out, "- sources: {}", trace.lanes.iter().map(|lane| cell(lane)).collect::<Vec<_>>().join(", "));
-    for (name, level) in [("critical", crate::domain::record::Level::Critical), ("error", crate::domain::record::Level::Error), ("warning", crate::domain::record::Level::Warning)] {
-        let count = trace.rows.iter().filter(|row| row.record().is_some_and(|record| record.entry.level == level)).count();
+    let _ = writeln!(
+        out,
+        "- from {} to {} ({})",
+        clock::exact(begin, zone),
+        clock::exact(end, zone),
+        clock::precise(trace.length())
+    );
+    let _ = writeln!(
+        out,
+        "- sources: {}",
+        trace.lanes.iter().map(|lane| cell(lane)).collect::<Vec<_>>().join(", ")
+    );
+    for (name, level) in [
+        ("critical", crate::domain::record::Level::Critical),
+        ("error", crate::domain::record::Level::Error),
+        ("warning", crate::domain::record::Level::Warning),
+    ] {
+        let count = trace
+            .rows
+            .iter()
+            .filter(|row| row.record().is_some_and(|record| record.entry.level == level))
+            .count();
         if count > 0 {
             let _ = writeln!(out, "- {name}: {count}");
         }
@@ -111,7 +138,10 @@ pub fn of_trace(trace: &Trace, now: Timestamp, zone: Zone) -> String {
             let _ = writeln!(out, "- {kind} at {}: {}", clock::exact(row.at, zone), cell(text));
         }
     }
-    let _ = writeln!(out, "\n## Timeline\n\n| offset | layer | source | level | message |\n|---:|---|---|---|---|");
+    let _ = writeln!(
+        out,
+        "\n## Timeline\n\n| offset | layer | source | level | message |\n|---:|---|---|---|---|"
+    );
     for row in trace.rows.iter().take(MOST_ROWS) {
         let offset = clock::precise(row.at.since(begin));
         match &row.item {
@@ -121,7 +151,12 @@ pub fn of_trace(trace: &Trace, now: Timestamp, zone: Zone) -> String {
                 }
                 let first = record.entry.message.split('\n').next().unwrap_or_default();
                 let (layer, source) = (layer_word(record.origin.layer), cell(&record.origin.source));
-                let _ = writeln!(out, "| +{offset} | {layer} | {source} | {} | {} |", record.entry.level.name(), cell(first));
+                let _ = writeln!(
+                    out,
+                    "| +{offset} | {layer} | {source} | {} | {} |",
+                    record.entry.level.name(),
+                    cell(first)
+                );
             }
             Item::Event { kind, text, .. } => {
                 let _ = writeln!(out, "| +{offset} | metrics | {kind} | | {} |", cell(text));

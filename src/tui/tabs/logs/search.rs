@@ -18,7 +18,13 @@ impl Search {
     /// Without case; the needle is text, not a pattern.
     pub fn new(needle: &str) -> Self {
         let pattern = (!needle.is_empty())
-            .then(|| RegexBuilder::new(&regex::escape(needle)).case_insensitive(true).size_limit(1 << 20).build().ok())
+            .then(|| {
+                RegexBuilder::new(&regex::escape(needle))
+                    .case_insensitive(true)
+                    .size_limit(1 << 20)
+                    .build()
+                    .ok()
+            })
             .flatten();
         Self { needle: needle.to_owned(), pattern, hits: Vec::new() }
     }
@@ -40,7 +46,10 @@ impl Search {
 
     /// Byte ranges of the hits in a shown text.
     pub fn ranges(&self, shown: &str) -> Vec<Range<usize>> {
-        self.pattern.as_ref().map(|pattern| pattern.find_iter(shown).map(|hit| hit.range()).collect()).unwrap_or_default()
+        self.pattern
+            .as_ref()
+            .map(|pattern| pattern.find_iter(shown).map(|hit| hit.range()).collect())
+            .unwrap_or_default()
     }
 
     pub fn set_hits(&mut self, hits: Vec<usize>) {

@@ -27,7 +27,11 @@ const GAP_LEAST: Duration = Duration::from_millis(1);
 pub enum Item {
     Record(Box<Record>),
     /// A metrics event, safe to show.
-    Event { kind: &'static str, text: String, bad: bool },
+    Event {
+        kind: &'static str,
+        text: String,
+        bad: bool,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -87,7 +91,9 @@ impl Trace {
         self.read_at = Some(now);
         self.failed = None;
         self.focus = focused
-            .and_then(|(at, id)| self.rows.iter().position(|row| row.at == at && row.record().map(Record::id) == id))
+            .and_then(|(at, id)| {
+                self.rows.iter().position(|row| row.at == at && row.record().map(Record::id) == id)
+            })
             .unwrap_or(0);
     }
 
@@ -135,7 +141,8 @@ impl Trace {
 
     /// `req-7 · 12 records · 3 sources · 1.25 s`, safe to show.
     pub fn title(&self) -> String {
-        let mut ids: Vec<String> = self.ids.iter().take(3).map(|id| safe_text::first_line(id.as_str(), 40)).collect();
+        let mut ids: Vec<String> =
+            self.ids.iter().take(3).map(|id| safe_text::first_line(id.as_str(), 40)).collect();
         if self.ids.len() > 3 {
             ids.push(format!("and {} more", self.ids.len() - 3));
         }
@@ -162,7 +169,8 @@ fn build(data: TraceData) -> (Vec<TraceRow>, Vec<String>) {
     for request in data.requests {
         for record in request.records {
             let at = record.entry.timestamp;
-            let length = record.entry.duration_ms.filter(|length| length.is_finite() && *length > 0.0).unwrap_or(0.0);
+            let length =
+                record.entry.duration_ms.filter(|length| length.is_finite() && *length > 0.0).unwrap_or(0.0);
             let start = at.saturating_sub(Duration::from_micros((length * 1_000.0) as u64));
             rows.push(TraceRow { start, at, gap: None, lane: 0, item: Item::Record(Box::new(record)) });
         }
@@ -181,18 +189,27 @@ fn build(data: TraceData) -> (Vec<TraceRow>, Vec<String>) {
             rows.push(event(start, phase.recorded_at, "phase", text, phase.decision.failed()));
         }
         for deployment in events.deployments {
-            let text = format!("{} to {}: {}", deployment.service, deployment.environment, deployment.result.name());
+            let text =
+                format!("{} to {}: {}", deployment.service, deployment.environment, deployment.result.name());
             let bad = deployment.result.name() != "success";
             let start = deployment.started_at.unwrap_or(deployment.finished_at);
             rows.push(event(start, deployment.finished_at, "deployment", text, bad));
         }
         for incident in events.incidents {
-            rows.push(event(incident.opened_at, incident.opened_at, "incident", incident.title.clone(), true));
+            rows.push(event(
+                incident.opened_at,
+                incident.opened_at,
+                "incident",
+                incident.title.clone(),
+                true,
+            ));
         }
     }
     // One id asked for twice, or a record with two of them, is one row.
     rows.sort_by_key(|row| (row.at, row.record().map(Record::sort_key)));
-    rows.dedup_by(|one, two| one.record().is_some() && one.record().map(Record::id) == two.record().map(Record::id));
+    rows.dedup_by(|one, two| {
+        one.record().is_some() && one.record().map(Record::id) == two.record().map(Record::id)
+    });
 
     let mut lanes: Vec<String> = Vec::new();
     for row in &mut rows {
@@ -240,9 +257,12 @@ fn columns(width: u16) -> (usize, usize) {
 pub fn render(trace: &Trace, area: Rect, buffer: &mut Buffer, context: &Context<'_>, look: &TraceLook<'_>) {
     let theme = context.theme;
     if trace.rows.is_empty() {
-        let ids = trace.ids.iter().map(|id| safe_text::first_line(id.as_str(), 60)).collect::<Vec<_>>().join(", ");
+        let ids =
+            trace.ids.iter().map(|id| safe_text::first_line(id.as_str(), 60)).collect::<Vec<_>>().join(", ");
         let (message, hint) = match (&trace.failed, trace.read_at) {
-            (Some(reason), _) => (format!("the trace could not be read: {reason}"), "F5 tries again".to_owned()),
+            (Some(reason), _) => {
+                (format!("the trace could not be read: {reason}"), "F5 tries again".to_owned())
+            }
             (None, None) => ("reading the trace …".to_owned(), ids),
             (None, Some(_)) => ("no record and no metrics event carries this id".to_owned(), ids),
         };
@@ -255,7 +275,10 @@ pub fn render(trace: &Trace, area: Rect, buffer: &mut Buffer, context: &Context<
         " {:>10}   {}  {}  {}",
         "offset",
         safe_text::fit("lane", lane_width),
-        safe_text::fit(&format!("|{}{}|", " ".repeat(bar_width.saturating_sub(12)), clock::precise(trace.length())), bar_width),
+        safe_text::fit(
+            &format!("|{}{}|", " ".repeat(bar_width.saturating_sub(12)), clock::precise(trace.length())),
+            bar_width
+        ),
         "message (a bar ends where its line was written)"
     );
     buffer.set_stringn(area.x, area.y, header, usize::from(area.width), theme.style(Role::Muted));
@@ -309,13 +332,19 @@ pub fn render(trace: &Trace, area: Rect, buffer: &mut Buffer, context: &Context<
                 let before = u16::try_from(safe_text::width(&visible[..range.start])).unwrap_or(0);
                 let width = u16::try_from(safe_text::width(&visible[range])).unwrap_or(0);
                 let role = if selected { Role::HitCurrent } else { Role::Hit };
-                buffer.set_style(Rect { x: x + before, y, width, height: 1 }.intersection(list), theme.style(role));
+                buffer.set_style(
+                    Rect { x: x + before, y, width, height: 1 }.intersection(list),
+                    theme.style(role),
+                );
             }
         }
     }
 }
 
-#[expect(clippy::too_many_arguments, reason = "one bar of one row; a struct would be built to be taken apart")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "one bar of one row; a struct would be built to be taken apart"
+)]
 fn bar(
     row: &TraceRow,
     begin: Timestamp,

@@ -28,19 +28,57 @@ const ARRIVALS: usize = 5_000;
 #[derive(Clone, Debug)]
 pub enum LogsEffect {
     /// The newest page, and a follower that begins before it.
-    Newest { question: Question, query: Query },
+    Newest {
+        question: Question,
+        query: Query,
+    },
     /// A page from `after` on (or from the edge of `range`).
-    Page { question: Question, query: Query, range: TimeRange, order: Order, after: Option<Cursor> },
+    Page {
+        question: Question,
+        query: Query,
+        range: TimeRange,
+        order: Order,
+        after: Option<Cursor>,
+    },
     /// Both sides of a time.
-    Around { question: Question, query: Query, at: Timestamp },
+    Around {
+        question: Question,
+        query: Query,
+        at: Timestamp,
+    },
     /// The next record of a query from `after` on, wherever it is.
-    Seek { question: Question, query: Query, order: Order, after: Cursor },
+    Seek {
+        question: Question,
+        query: Query,
+        order: Order,
+        after: Cursor,
+    },
     /// Arrivals, after a pause.
-    Follow { question: Question, follower: Follower, pause: Duration },
-    Histogram { question: Question, query: Query, range: TimeRange, bins: usize },
-    Deployments { question: Question, range: TimeRange },
-    Context { question: Question, record: Box<Record>, lines: usize },
-    Trace { question: Question, ids: Vec<RequestId>, pause: Duration },
+    Follow {
+        question: Question,
+        follower: Follower,
+        pause: Duration,
+    },
+    Histogram {
+        question: Question,
+        query: Query,
+        range: TimeRange,
+        bins: usize,
+    },
+    Deployments {
+        question: Question,
+        range: TimeRange,
+    },
+    Context {
+        question: Question,
+        record: Box<Record>,
+        lines: usize,
+    },
+    Trace {
+        question: Question,
+        ids: Vec<RequestId>,
+        pause: Duration,
+    },
 }
 
 impl LogsEffect {
@@ -68,16 +106,46 @@ type Outcome<T> = Result<T, String>;
 
 #[derive(Debug)]
 pub enum LogsAnswer {
-    Newest { question: Question, result: Outcome<(Page, Follower)> },
-    Page { question: Question, order: Order, result: Outcome<Page> },
-    Around { question: Question, result: Outcome<(Page, Page)> },
-    Sought { question: Question, order: Order, result: Outcome<Page> },
+    Newest {
+        question: Question,
+        result: Outcome<(Page, Follower)>,
+    },
+    Page {
+        question: Question,
+        order: Order,
+        result: Outcome<Page>,
+    },
+    Around {
+        question: Question,
+        result: Outcome<(Page, Page)>,
+    },
+    Sought {
+        question: Question,
+        order: Order,
+        result: Outcome<Page>,
+    },
     /// The follower comes back, advanced or (after an error) as it was.
-    Arrived { question: Question, follower: Follower, result: Outcome<Vec<Record>> },
-    Histogram { question: Question, result: Outcome<Histogram> },
-    Deployments { question: Question, result: Outcome<Vec<Deployment>> },
-    Context { question: Question, result: Outcome<Vec<Record>> },
-    Trace { question: Question, result: Outcome<TraceData> },
+    Arrived {
+        question: Question,
+        follower: Follower,
+        result: Outcome<Vec<Record>>,
+    },
+    Histogram {
+        question: Question,
+        result: Outcome<Histogram>,
+    },
+    Deployments {
+        question: Question,
+        result: Outcome<Vec<Deployment>>,
+    },
+    Context {
+        question: Question,
+        result: Outcome<Vec<Record>>,
+    },
+    Trace {
+        question: Question,
+        result: Outcome<TraceData>,
+    },
 }
 
 fn told<T>(result: Result<T, StoreError>) -> Outcome<T> {
@@ -86,14 +154,8 @@ fn told<T>(result: Result<T, StoreError>) -> Outcome<T> {
 
 pub async fn perform(effect: LogsEffect, stores: &Stores, cancel: &CancellationToken) -> Option<LogsAnswer> {
     let logs = &stores.logs;
-    let request = |query: Query, range: TimeRange, order: Order, after: Option<Cursor>, limit: usize| PageRequest {
-        query,
-        range,
-        order,
-        after,
-        limit,
-        scan_limit: SCAN,
-        cancel: cancel.clone(),
+    let request = |query: Query, range: TimeRange, order: Order, after: Option<Cursor>, limit: usize| {
+        PageRequest { query, range, order, after, limit, scan_limit: SCAN, cancel: cancel.clone() }
     };
     Some(match effect {
         LogsEffect::Newest { question, query } => {
@@ -114,7 +176,8 @@ pub async fn perform(effect: LogsEffect, stores: &Stores, cancel: &CancellationT
                 let just_after = Timestamp::from_micros(at.micros().saturating_add(1));
                 let before = TimeRange::new(Timestamp::MIN, just_after);
                 let after = TimeRange::new(at, Timestamp::MAX);
-                let older = logs.page(&request(query.clone(), before, Order::NewestFirst, None, PAGE / 2)).await?;
+                let older =
+                    logs.page(&request(query.clone(), before, Order::NewestFirst, None, PAGE / 2)).await?;
                 let newer = logs.page(&request(query, after, Order::OldestFirst, None, PAGE / 2)).await?;
                 Ok((older, newer))
             };
@@ -129,9 +192,10 @@ pub async fn perform(effect: LogsEffect, stores: &Stores, cancel: &CancellationT
             let result = told(logs.follow(&mut follower, ARRIVALS).await);
             LogsAnswer::Arrived { question, follower, result }
         }
-        LogsEffect::Histogram { question, query, range, bins } => {
-            LogsAnswer::Histogram { question, result: told(logs.histogram(&query, range, bins, cancel).await) }
-        }
+        LogsEffect::Histogram { question, query, range, bins } => LogsAnswer::Histogram {
+            question,
+            result: told(logs.histogram(&query, range, bins, cancel).await),
+        },
         LogsEffect::Deployments { question, range } => {
             let filter = DeliveryFilter { range: Some(range), ..DeliveryFilter::default() };
             LogsAnswer::Deployments { question, result: told(stores.metrics.deployments(&filter).await) }
