@@ -22,6 +22,7 @@ pub mod health;
 pub mod logs;
 pub mod man;
 pub mod output;
+pub mod pdca;
 pub mod trace;
 pub mod track;
 
@@ -75,6 +76,8 @@ pub enum Command {
     Dora(dora::Args),
     /// Run a command unchanged and record it as a phase of a cycle.
     Track(track::Args),
+    /// Plan-Do-Check-Act cycles: did the last change help?
+    Pdca(pdca::Args),
     /// Show, check or locate the configuration.
     Config(config_command::Args),
     /// Print a completion script for a shell.
@@ -125,6 +128,7 @@ pub async fn run(invocation: Invocation) -> anyhow::Result<ExitCode> {
         Some(Command::Demo(args)) => console::run_demo(&args, &context.settings).await,
         Some(Command::Dora(args)) => dora::run(args, &context).await,
         Some(Command::Track(args)) => track::run(args, &context).await,
+        Some(Command::Pdca(args)) => pdca::run(args, &context).await,
         None | Some(Command::Config(_) | Command::Completions(_) | Command::Man(_)) => {
             console::run(&context).await
         }

@@ -5,6 +5,7 @@ pub mod dora;
 pub mod health;
 pub mod ingest;
 pub mod logs;
+pub mod pdca;
 pub mod trace;
 pub mod track;
 

@@ -13,4 +13,5 @@ mod golden_web;
 mod layers;
 mod metrics_store_sqlite;
 mod metrics_store_suite;
+mod pdca;
 mod track_cli;

@@ -1,0 +1,228 @@
+//! PDCA cycles as text and as JSON.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::domain::pdca::propose::Proposal;
+use crate::domain::pdca::{Effect, Look, PdcaCycle, PdcaEvent};
+use crate::domain::time::Timestamp;
+
+// Writing to a string cannot fail; the results are dropped for that reason throughout.
+
+pub fn list(cycles: &[PdcaCycle], now: Timestamp) -> String {
+    if cycles.is_empty() {
+        return "no PDCA cycles; `atalaya pdca propose` names metrics worth one\n".to_owned();
+    }
+    let mut text = String::new();
+    for cycle in cycles {
+        let plan = &cycle.plan;
+        let unit = plan.metric.unit();
+        let shown = |value: Option<f64>| value.map_or_else(|| "N/A".to_owned(), |value| unit.show(value));
+        let now_shown =
+            cycle.last_look().and_then(Look::primary).map_or_else(|| waiting(cycle, now), Effect::show);
+        let _ = writeln!(
+            text,
+            "{:<22} {:<8} {:<12} {} -> {}  {}\n{:22} {}",
+            cycle.id,
+            cycle.state,
+            plan.service.as_deref().unwrap_or("all"),
+            shown(plan.baseline.value),
+            shown(plan.target()),
+            now_shown,
+            "",
+            format_args!("{}: {}", plan.metric.title(), one_line(&plan.title)),
+        );
+    }
+    text
+}
+
+/// What the cycle waits for.
+fn waiting(cycle: &PdcaCycle, now: Timestamp) -> String {
+    match cycle.next_look_at() {
+        Some((look, due_at)) if due_at <= now => format!("look {} ({}) is due", look.number, look.title()),
+        Some((look, due_at)) => format!("look {} ({}) at {}", look.number, look.title(), minute(due_at)),
+        None if cycle.applied.is_none() => "not started".to_owned(),
+        None => "no look left".to_owned(),
+    }
+}
+
+/// The four phases of one cycle.
+pub fn cycle(cycle: &PdcaCycle, now: Timestamp) -> String {
+    let plan = &cycle.plan;
+    let unit = plan.metric.unit();
+    let shown = |value: Option<f64>| value.map_or_else(|| "N/A".to_owned(), |value| unit.show(value));
+    let mut text = String::new();
+    let _ = writeln!(text, "{}  {}  ({})", cycle.id, one_line(&plan.title), cycle.state);
+    let _ = writeln!(
+        text,
+        "\nPLAN   {} of {}",
+        plan.metric.title(),
+        plan.service.as_deref().unwrap_or("all services")
+    );
+    let interval = plan.baseline.interval.map_or_else(String::new, |interval| {
+        format!(", 95 % {} to {}", unit.show(interval.low), unit.show(interval.high))
+    });
+    let _ = writeln!(
+        text,
+        "  baseline    {} (n {}{interval}), {} to {}",
+        shown(plan.baseline.value),
+        plan.baseline.samples,
+        minute(plan.baseline.window.from),
+        minute(plan.baseline.window.until)
+    );
+    let _ = writeln!(text, "  target      {} ({:+.0} % better)", shown(plan.target()), plan.expected_percent);
+    let _ = writeln!(text, "  worth it    from {:.0} % better", plan.smallest_effect_percent);
+    for (name, value) in [("hypothesis", &plan.hypothesis), ("change", &plan.change), ("owner", &plan.owner)]
+    {
+        if !value.is_empty() {
+            let _ = writeln!(text, "  {name:<11} {}", one_line(value));
+        }
+    }
+    let guards: Vec<&str> = plan.guards.iter().map(|metric| metric.title()).collect();
+    let _ = writeln!(
+        text,
+        "  guards      {}",
+        if guards.is_empty() { "none".to_owned() } else { guards.join(", ") }
+    );
+    for warning in &plan.baseline.warnings {
+        let _ = writeln!(text, "  note        {warning}");
+    }
+    let _ = writeln!(text, "\nDO");
+    match &cycle.applied {
+        None => {
+            let _ = writeln!(text, "  not started");
+        }
+        Some(applied) => {
+            let _ = writeln!(text, "  {}  {}", minute(applied.applied_at), one_line(&applied.what));
+            for (name, value) in [("request", &applied.request_id), ("commit", &applied.commit)] {
+                if let Some(value) = value {
+                    let _ = writeln!(text, "  {name:<11} {}", one_line(value));
+                }
+            }
+        }
+    }
+    let _ = writeln!(text, "\nCHECK");
+    for checked in &cycle.looks {
+        look(&mut text, &checked.look);
+    }
+    if cycle.applied.is_some() && !cycle.state.is_closed() {
+        let _ = writeln!(text, "  next        {}", waiting(cycle, now));
+    }
+    let _ = writeln!(text, "\nACT");
+    for decided in &cycle.decisions {
+        let _ = writeln!(
+            text,
+            "  {}  {} by {}: {}",
+            minute(decided.at),
+            decided.act.verdict,
+            one_line(&decided.by),
+            one_line(&decided.act.why)
+        );
+    }
+    if cycle.decisions.is_empty() {
+        let _ = writeln!(text, "  nothing decided");
+    }
+    for note in &cycle.notes {
+        let _ =
+            writeln!(text, "\nNOTE   {} {}: {}", minute(note.at), one_line(&note.by), one_line(&note.text));
+    }
+    text
+}
+
+fn look(text: &mut String, look: &Look) {
+    let _ = writeln!(
+        text,
+        "  look {}      to {}, against {} days before; evidence: {}",
+        look.number,
+        minute(look.after.until),
+        look.before_days,
+        look.evidence
+    );
+    for effect in &look.effects {
+        let p = effect.p_adjusted.map_or_else(String::new, |p| format!(", p {p:.4}"));
+        let _ = writeln!(
+            text,
+            "    {:<32} {} [{}{p}] {}",
+            effect.metric.title(),
+            effect.show(),
+            effect.test.name(),
+            effect.evidence
+        );
+        for flag in &effect.flags {
+            let _ = writeln!(text, "      {flag}");
+        }
+    }
+    for guard in &look.guards {
+        let state = if look.guards_worse.contains(&guard.metric) { "WORSE" } else { "holds" };
+        let _ = writeln!(
+            text,
+            "    guard {:<26} {state}, n {}/{}",
+            guard.metric.title(),
+            guard.n_base,
+            guard.n_post
+        );
+    }
+    let _ = writeln!(text, "    proposed: {}: {}", look.proposed, look.reason);
+    if let (Some(score), Some(verdict)) = (look.seeds_score, look.seeds_rule_decision) {
+        let _ =
+            writeln!(text, "    the plain rule on point estimates would say {verdict} (score {score:+.1})");
+    }
+}
+
+pub fn proposals(proposals: &[Proposal]) -> String {
+    if proposals.is_empty() {
+        return "no metric with a number misses its target\n".to_owned();
+    }
+    let mut text = String::new();
+    for proposal in proposals {
+        let unit = proposal.metric.unit();
+        let _ = writeln!(
+            text,
+            "{:<32} {} (n {}), target {}: plan {:+.0} %",
+            proposal.metric.title(),
+            unit.show(proposal.current),
+            proposal.samples,
+            unit.show(proposal.target),
+            proposal.expected_percent
+        );
+    }
+    text
+}
+
+pub fn json(value: &impl Serialize) -> Result<String, serde_json::Error> {
+    let mut value = serde_json::to_value(value)?;
+    readable_times(&mut value);
+    Ok(format!("{value}\n"))
+}
+
+pub fn history_json(cycle: &PdcaCycle, events: &[PdcaEvent]) -> Result<String, serde_json::Error> {
+    json(&json!({ "cycle": cycle, "events": events }))
+}
+
+/// Instants are kept as microseconds; people and scripts get RFC 3339.
+fn readable_times(value: &mut Value) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(readable_times),
+        Value::Object(fields) => {
+            for (name, field) in fields {
+                let instant = name == "at" || name == "from" || name == "until" || name.ends_with("_at");
+                match field.as_i64().filter(|_| instant) {
+                    Some(micros) => *field = Value::String(Timestamp::from_micros(micros).to_rfc3339()),
+                    None => readable_times(field),
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+fn minute(at: Timestamp) -> String {
+    at.to_utc().format("%Y-%m-%d %H:%MZ").to_string()
+}
+
+/// Somebody else's text on one line, without control characters.
+fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}

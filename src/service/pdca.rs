@@ -1,0 +1,340 @@
+//! The PDCA use cases: plan, start, look, decide. Everything is appended as an event; what the
+//! samples say is computed by the same functions as the DORA report.
+
+use std::time::Duration;
+
+use chrono::SecondsFormat;
+
+use crate::config::{DoraConfig, PdcaConfig};
+use crate::domain::dora::{self, DoraReport, Metric, Profile, Rules, Scope};
+use crate::domain::pdca::propose::{baseline, expected_percent};
+use crate::domain::pdca::rules::{BeforeAfter, evaluate};
+use crate::domain::pdca::{
+    Act, Applied, Happening, MetricSamples, PdcaCycle, PdcaEvent, PdcaRules, Plan, PlannedLook, Proposal,
+    Refusal, Texts, Verdict, propose,
+};
+use crate::domain::time::{TimeRange, Timestamp};
+use crate::store::error::StoreError;
+use crate::store::metrics::{DeliveryFilter, MetricsStore};
+
+use super::dora::{Loaded, UnknownWord};
+
+/// How far before a range facts are read: an incident may belong to a deployment of that time.
+const REACH: Duration = Duration::from_hours(90 * 24);
+
+/// How the samples are made and judged.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PdcaSettings {
+    pub dora: Rules,
+    pub rules: PdcaRules,
+    /// Of the plan's baseline; cut to whole weeks, at least one.
+    pub baseline_days: u32,
+    pub environment: String,
+}
+
+impl PdcaSettings {
+    /// As configured. Cycles are always judged by the standard definitions of the metrics.
+    pub fn configured(
+        dora: &DoraConfig,
+        pdca: &PdcaConfig,
+        zone: chrono_tz::Tz,
+    ) -> Result<Self, UnknownWord> {
+        Ok(Self {
+            // The weekly series is not looked at here.
+            dora: Rules { weeks: 0, ..super::dora::rules(dora, Some(Profile::Dora), zone)? },
+            rules: PdcaRules {
+                apply_percent: pdca.apply_percent,
+                revert_percent: pdca.revert_percent,
+                continue_percent: pdca.continue_percent,
+            },
+            baseline_days: pdca.baseline_days,
+            environment: dora.environment.clone(),
+        })
+    }
+
+    fn baseline_length(&self) -> Duration {
+        Duration::from_hours(u64::from((self.baseline_days / 7).max(1)) * 7 * 24)
+    }
+}
+
+/// What a person says when planning.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Draft {
+    pub title: String,
+    pub metric: Metric,
+    pub service: Option<String>,
+    pub team: Option<String>,
+    pub hypothesis: String,
+    pub change: String,
+    /// `None` takes the usual step for the metric.
+    pub expected_percent: Option<f64>,
+    pub owner: String,
+    /// `None` guards with change failure rate and recovery time.
+    pub guards: Option<Vec<Metric>>,
+}
+
+/// Why a PDCA use case failed.
+#[derive(Debug, thiserror::Error)]
+pub enum PdcaError {
+    #[error("there is no PDCA cycle `{0}`; `atalaya pdca list` shows them")]
+    Unknown(String),
+    #[error("a plan needs a title")]
+    NoTitle,
+    #[error(
+        "look {number} of PDCA cycle `{id}` is due at {due_at}; a look before its time would be chosen by its result"
+    )]
+    TooEarly { id: String, number: u32, due_at: Timestamp },
+    #[error("all looks of PDCA cycle `{0}` were taken; decide it")]
+    NoLooksLeft(String),
+    #[error("the change cannot have been applied at {at}: {why}")]
+    WrongTime { at: Timestamp, why: String },
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl PdcaError {
+    /// Whether the request was wrong rather than the store.
+    pub const fn is_usage(&self) -> bool {
+        !matches!(self, Self::Store(_) | Self::Refused(Refusal::Broken(..)))
+    }
+}
+
+/// All cycles, newest first.
+pub async fn list(store: &dyn MetricsStore) -> Result<Vec<PdcaCycle>, PdcaError> {
+    Ok(PdcaCycle::fold_all(store.pdca_events(None).await?)?)
+}
+
+/// One cycle with its history.
+pub async fn show(store: &dyn MetricsStore, id: &str) -> Result<(PdcaCycle, Vec<PdcaEvent>), PdcaError> {
+    let events = store.pdca_events(Some(id)).await?;
+    if events.is_empty() {
+        return Err(PdcaError::Unknown(id.to_owned()));
+    }
+    Ok((PdcaCycle::fold(&events)?, events))
+}
+
+/// Metrics that miss their targets over the baseline's length, the most urgent first.
+pub async fn proposals(
+    store: &dyn MetricsStore,
+    scope: &Scope,
+    settings: &PdcaSettings,
+    now: Timestamp,
+) -> Result<Vec<Proposal>, PdcaError> {
+    let window = TimeRange::ending(now, settings.baseline_length());
+    Ok(propose(&report(store, scope, window, settings, now).await?))
+}
+
+/// PLAN: fixes metric, baseline and guards.
+pub async fn create(
+    store: &dyn MetricsStore,
+    draft: Draft,
+    settings: &PdcaSettings,
+    by: &str,
+    now: Timestamp,
+) -> Result<PdcaCycle, PdcaError> {
+    if draft.title.trim().is_empty() {
+        return Err(PdcaError::NoTitle);
+    }
+    let scope = Scope {
+        service: draft.service.clone(),
+        team: draft.team.clone(),
+        environment: settings.environment.clone(),
+    };
+    let window = TimeRange::ending(now, settings.baseline_length());
+    let before = report(store, &scope, window, settings, now).await?;
+    let guards = draft.guards.unwrap_or_else(|| vec![Metric::ChangeFailureRate, Metric::RecoveryTime]);
+    let plan = Plan {
+        title: draft.title.trim().to_owned(),
+        metric: draft.metric,
+        service: draft.service,
+        team: draft.team,
+        environment: scope.environment,
+        baseline: baseline(&before, draft.metric),
+        hypothesis: draft.hypothesis,
+        change: draft.change,
+        expected_percent: draft.expected_percent.unwrap_or_else(|| expected_percent(draft.metric)),
+        smallest_effect_percent: settings.rules.apply_percent,
+        owner: draft.owner,
+        guards: guards.into_iter().filter(|guard| *guard != draft.metric).collect(),
+    };
+    let event = PdcaEvent {
+        pdca_id: free_id(store, now).await?,
+        seq: 1,
+        at: now,
+        by: by.to_owned(),
+        happening: Happening::Planned(plan),
+    };
+    store.append_pdca_event(&event).await?;
+    Ok(PdcaCycle::fold(&[event])?)
+}
+
+/// `pdca-20260306-170000`, with a number behind it when that second is taken.
+async fn free_id(store: &dyn MetricsStore, now: Timestamp) -> Result<String, StoreError> {
+    let second = now.to_utc().to_rfc3339_opts(SecondsFormat::Secs, true);
+    let digits: String = second.chars().filter(char::is_ascii_digit).collect();
+    let (date, time) = digits.split_at_checked(8).unwrap_or((&digits, ""));
+    let base = format!("pdca-{date}-{time}");
+    let mut id = base.clone();
+    let mut number = 1;
+    while !store.pdca_events(Some(&id)).await?.is_empty() {
+        number += 1;
+        id = format!("{base}-{number}");
+    }
+    Ok(id)
+}
+
+pub async fn edit(
+    store: &dyn MetricsStore,
+    id: &str,
+    texts: Texts,
+    by: &str,
+    now: Timestamp,
+) -> Result<PdcaCycle, PdcaError> {
+    if texts.title.as_ref().is_some_and(|title| title.trim().is_empty()) {
+        return Err(PdcaError::NoTitle);
+    }
+    happen(store, id, Happening::Edited(texts), by, now).await
+}
+
+pub async fn note(
+    store: &dyn MetricsStore,
+    id: &str,
+    text: &str,
+    by: &str,
+    now: Timestamp,
+) -> Result<PdcaCycle, PdcaError> {
+    happen(store, id, Happening::Noted(text.to_owned()), by, now).await
+}
+
+/// DO: from `applied_at` on everything is "after".
+pub async fn start(
+    store: &dyn MetricsStore,
+    id: &str,
+    applied: Applied,
+    by: &str,
+    now: Timestamp,
+) -> Result<PdcaCycle, PdcaError> {
+    let (cycle, _) = show(store, id).await?;
+    let wrong = |why: String| PdcaError::WrongTime { at: applied.applied_at, why };
+    let baseline_end = cycle.plan.baseline.window.until;
+    if applied.applied_at > now {
+        return Err(wrong("that is in the future".to_owned()));
+    }
+    if applied.applied_at < baseline_end {
+        return Err(wrong(format!(
+            "the baseline reaches to {baseline_end}, so it would hold the change itself"
+        )));
+    }
+    happen(store, id, Happening::Started(applied), by, now).await
+}
+
+/// CHECK: takes the look that is due, and appends what it found.
+pub async fn check(
+    store: &dyn MetricsStore,
+    id: &str,
+    settings: &PdcaSettings,
+    by: &str,
+    now: Timestamp,
+) -> Result<PdcaCycle, PdcaError> {
+    let (cycle, _) = show(store, id).await?;
+    let Some(applied) = &cycle.applied else { return Err(Refusal::NotStarted(cycle.id).into()) };
+    if cycle.state.is_closed() {
+        return Err(Refusal::Closed(cycle.id, cycle.state).into());
+    }
+    let Some(planned) = cycle.due_look(now) else {
+        return Err(match cycle.next_look_at() {
+            Some((look, due_at)) => PdcaError::TooEarly { id: cycle.id, number: look.number, due_at },
+            None => PdcaError::NoLooksLeft(cycle.id),
+        });
+    };
+    let look = look(store, &cycle.plan, planned, applied.applied_at, settings, now).await?;
+    happen(store, id, Happening::Checked(Box::new(look)), by, now).await
+}
+
+/// ACT: what a person (or, on a guard, the program) decides.
+pub async fn decide(
+    store: &dyn MetricsStore,
+    id: &str,
+    verdict: Verdict,
+    why: &str,
+    by: &str,
+    now: Timestamp,
+) -> Result<PdcaCycle, PdcaError> {
+    let act = Act { verdict, why: why.to_owned(), automatic: false };
+    happen(store, id, Happening::Decided(act), by, now).await
+}
+
+async fn happen(
+    store: &dyn MetricsStore,
+    id: &str,
+    happening: Happening,
+    by: &str,
+    now: Timestamp,
+) -> Result<PdcaCycle, PdcaError> {
+    let (mut cycle, _) = show(store, id).await?;
+    let event = cycle.next_event(now, by, happening)?;
+    store.append_pdca_event(&event).await?;
+    cycle.apply(&event)?;
+    Ok(cycle)
+}
+
+async fn look(
+    store: &dyn MetricsStore,
+    plan: &Plan,
+    planned: PlannedLook,
+    applied_at: Timestamp,
+    settings: &PdcaSettings,
+    now: Timestamp,
+) -> Result<crate::domain::pdca::Look, PdcaError> {
+    let scope = scope_of(plan);
+    let loaded = load(store, &scope, plan.baseline.window.from, now).await?;
+    let of = |range: TimeRange| dora::report(&loaded.facts(), &scope, range, &settings.dora, now);
+    let after = of(planned.after(applied_at));
+    let before: Vec<DoraReport> =
+        planned.before(applied_at, plan.baseline.window).into_iter().map(of).collect();
+    let samples = |metric| BeforeAfter {
+        before: before
+            .iter()
+            .filter_map(|report| MetricSamples::of(report, metric))
+            .reduce(MetricSamples::merge),
+        after: MetricSamples::of(&after, metric),
+    };
+    Ok(evaluate(plan, planned, applied_at, samples, &settings.rules))
+}
+
+fn scope_of(plan: &Plan) -> Scope {
+    Scope { service: plan.service.clone(), team: plan.team.clone(), environment: plan.environment.clone() }
+}
+
+async fn report(
+    store: &dyn MetricsStore,
+    scope: &Scope,
+    window: TimeRange,
+    settings: &PdcaSettings,
+    now: Timestamp,
+) -> Result<DoraReport, StoreError> {
+    let loaded = load(store, scope, window.from, now).await?;
+    Ok(dora::report(&loaded.facts(), scope, window, &settings.dora, now))
+}
+
+async fn load(
+    store: &dyn MetricsStore,
+    scope: &Scope,
+    from: Timestamp,
+    now: Timestamp,
+) -> Result<Loaded, StoreError> {
+    // Incidents are laid to deployments over all services and narrowed afterwards.
+    let filter = DeliveryFilter {
+        range: Some(TimeRange::new(from.saturating_sub(REACH), now)),
+        environment: Some(scope.environment.clone()),
+        ..DeliveryFilter::default()
+    };
+    Ok(Loaded {
+        deployments: store.deployments(&filter).await?,
+        incidents: store.incidents(&filter).await?,
+        phases: store.phases(&filter).await?,
+        sources: store.sources().await?,
+    })
+}
