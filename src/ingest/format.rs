@@ -214,8 +214,8 @@ pub trait Format: Send + Sync + std::fmt::Debug {
     }
 }
 
-/// One physical line, without its final `\n`, as the line cutter gives it. A `\r` before that is
-/// left to the decoder, which drops it, like a byte order mark at position 0.
+/// One physical line, without its terminator (`\n` or `\r\n`), as the line cutter gives it. A byte
+/// order mark at position 0 is left to the decoder, which drops it.
 #[derive(Clone, Copy, Debug)]
 pub struct Line<'a> {
     /// Offset of its first byte in the file generation.

@@ -74,7 +74,8 @@ pub fn cut_lines(bytes: &[u8]) -> Vec<Line<'_>> {
         .split_inclusive(|&byte| byte == b'\n')
         .map(|line| {
             let next = position + line.len() as u64;
-            let cut = Line { position, next, bytes: line.strip_suffix(b"\n").unwrap_or(line), cut: None };
+            let bare = line.strip_suffix(b"\n").map_or(line, |line| line.strip_suffix(b"\r").unwrap_or(line));
+            let cut = Line { position, next, bytes: bare, cut: None };
             position = next;
             cut
         })

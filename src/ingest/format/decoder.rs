@@ -91,9 +91,10 @@ impl Decoder {
     /// next line might continue it.
     pub fn line(&mut self, line: Line<'_>, sink: &mut dyn FnMut(Entry)) {
         self.counts.lines += 1;
-        let bytes = line.bytes.strip_suffix(b"\r").unwrap_or(line.bytes);
-        let bytes =
-            if line.position == 0 { bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes) } else { bytes };
+        let bytes = match line.position {
+            0 => line.bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line.bytes),
+            _ => line.bytes,
+        };
         let bytes = if line.cut.is_some() { whole_characters(bytes) } else { bytes };
         let carried;
         let (text, escaped) = match escape::carry(bytes) {
@@ -331,3 +332,6 @@ fn whole_characters(bytes: &[u8]) -> &[u8] {
         _ => bytes,
     }
 }
+
+#[cfg(test)]
+mod tests;

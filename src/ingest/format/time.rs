@@ -21,3 +21,6 @@ pub struct Cut<'a> {
     /// What follows the stamp, its separator included.
     pub rest: &'a str,
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,28 @@
+//! The figures of the specification's section 17: `cargo bench --bench figures -- NAME [ARGS]`.
+//! Printed, never asserted: a machine's speed is no property of the code.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a bench stops at the first surprise, and prints"
+)]
+
+mod parse;
+
+/// What can be measured, and by what.
+const FIGURES: &[(&str, fn(&[String]))] = &[("parse", parse::run)];
+
+fn main() {
+    // Cargo adds `--bench`.
+    let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
+    let name = arguments.next().unwrap_or_default();
+    let arguments: Vec<String> = arguments.collect();
+    match FIGURES.iter().find(|(known, _)| *known == name) {
+        Some((_, run)) => run(&arguments),
+        None => {
+            let known: Vec<&str> = FIGURES.iter().map(|(name, _)| *name).collect();
+            eprintln!("no figure is called `{name}`; there are: {}", known.join(", "));
+            std::process::exit(2);
+        }
+    }
+}
