@@ -31,7 +31,23 @@ pub mod uwsgi;
 mod auth;
 mod web;
 
+pub mod fields;
+
+pub mod container;
+pub mod cri;
+pub mod docker_json;
+pub mod humanlog;
+pub mod json;
+pub mod log4j;
+pub mod logfmt;
+pub mod mysql_error;
+pub mod mysql_slow;
 pub mod plain;
+pub mod postgresql;
+pub mod postgresql_csv;
+pub mod postgresql_json;
+pub mod python;
+pub mod structlog;
 pub mod user_defined;
 
 pub use decoder::{Decoder, MAX_RECORD_BYTES, MAX_RECORD_LINES};

@@ -8,6 +8,7 @@ mod dora_cli;
 mod dora_golden;
 mod git_source;
 mod golden;
+mod golden_app;
 mod golden_system;
 mod golden_web;
 mod layers;

@@ -3,8 +3,9 @@
 use std::sync::OnceLock;
 
 use super::{
-    Format, apache_access, apache_error, compose, dpkg, elasticsearch, glog, journald, nginx_access,
-    nginx_error, plain, syslog, traefik,
+    Format, apache_access, apache_error, compose, cri, docker_json, dpkg, elasticsearch, glog, humanlog, journald, json,
+    log4j, logfmt, mysql_error, mysql_slow, nginx_access, nginx_error, plain, postgresql, postgresql_csv,
+    postgresql_json, python, structlog, syslog, traefik,
     user_defined::{Definition, DefinitionError, UserDefined},
     uwsgi,
 };
@@ -24,6 +25,19 @@ static FORMATS: &[&dyn Format] = &[
     &syslog::Syslog,
     &dpkg::Dpkg,
     &compose::Compose,
+    &cri::Cri,
+    &docker_json::DockerJson,
+    &postgresql_json::PostgresqlJson,
+    &json::Json,
+    &postgresql_csv::PostgresqlCsv,
+    &mysql_slow::MysqlSlow,
+    &postgresql::Postgresql,
+    &structlog::Structlog,
+    &python::Python,
+    &log4j::Log4j,
+    &humanlog::Humanlog,
+    &mysql_error::MysqlError,
+    &logfmt::Logfmt,
     // Last: it reads everything.
     &plain::Plain,
 ];

@@ -1,0 +1,75 @@
+//! PostgreSQL's jsonlog (since version 15): one object a line under its own names, which are
+//! those of all our PostgreSQL metadata.
+
+use std::borrow::Cow;
+
+use super::fields::push_unique;
+use super::json::scan::{Scan, Value};
+use super::postgresql::{level_of, read_message, request_in_comment, stamp};
+use super::{Format, FormatMismatch, LineRole, Parsed, TimeHint};
+use crate::domain::record::Layer;
+
+/// `postgresql-json`.
+#[derive(Clone, Copy, Debug)]
+pub struct PostgresqlJson;
+
+impl Format for PostgresqlJson {
+    fn name(&self) -> &'static str {
+        "postgresql-json"
+    }
+
+    fn default_source(&self) -> &'static str {
+        "postgresql"
+    }
+
+    fn default_layer(&self) -> Layer {
+        Layer::Infrastructure
+    }
+
+    fn role(&self, line: &str) -> LineRole {
+        if line.trim_ascii().is_empty() { LineRole::Skip } else { LineRole::Starts }
+    }
+
+    fn single_line(&self) -> bool {
+        true
+    }
+
+    fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
+        let mut severity: Option<Cow<'a, str>> = None;
+        let mut message: Option<Cow<'a, str>> = None;
+        let mut has_time = false;
+        Scan::new(text)
+            .object("", 1, &mut |name, value| match (name.as_ref(), value) {
+                ("timestamp", Value::Text(text)) => match stamp(&text, hint) {
+                    Some(cut) => {
+                        out.set_time(cut.instant);
+                        has_time = true;
+                    }
+                    None => push_unique(out, name, text),
+                },
+                ("error_severity", Value::Text(text)) => severity = Some(text),
+                ("message", Value::Text(text)) => message = Some(text),
+                ("session_id", Value::Text(text)) => out.session_id = Some(text),
+                (_, value) => {
+                    if let Some(text) = value.into_text() {
+                        push_unique(out, name, text);
+                    }
+                }
+            })
+            .map_err(|reason| self.mismatch(reason))?;
+        let severity = severity.ok_or_else(|| self.mismatch("no `error_severity`"))?;
+        if !has_time {
+            return Err(self.mismatch("no `timestamp`"));
+        }
+        read_message(message.unwrap_or_default(), out);
+        if out.request_id.is_none() {
+            let statement = out.metadata.iter().find(|(name, _)| name == "statement");
+            out.request_id = statement.and_then(|(_, text)| request_in_comment(text)).map(|id| Cow::Owned(id.to_owned()));
+        }
+        out.level = level_of(&severity);
+        if severity != out.level.name() {
+            push_unique(out, "severity", severity);
+        }
+        Ok(())
+    }
+}
