@@ -239,9 +239,9 @@ fn pgbadger_totals() {
 fn pgbadger_jsonlog() {
     let decoded = decode_file("pgbadger/t/fixtures/pg_vacuums.json.gz", "postgresql-json");
     assert_eq!((decoded.entries.len(), decoded.counts.mismatched), (3544, 0));
-    let begins = |word: &str| decoded.entries.iter().filter(move |entry| entry.message.contains(word));
+    let begins = |word: &'static str| decoded.entries.iter().filter(move |entry| entry.message.contains(word));
     assert_eq!((begins("automatic analyze").count(), begins("automatic vacuum").count()), (1450, 2094));
-    let at_hour = |word: &str, local: i64| {
+    let at_hour = |word: &'static str, local: i64| {
         begins(word).filter(|entry| (entry.timestamp.micros() / 3_600_000_000 + 2) % 24 == local).count()
     };
     assert_eq!((at_hour("automatic analyze", 1), at_hour("automatic vacuum", 2)), (474, 730));

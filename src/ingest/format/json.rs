@@ -254,11 +254,8 @@ mod tests {
             (r#"{"duration_ms":-1}"#, None),
         ] {
             let parsed = parse(text);
-            assert!(
-                parsed.duration_ms.unwrap_or(-1.0).to_bits() == expected.unwrap_or(-1.0).to_bits()
-                    || (parsed.duration_ms.unwrap_or(-1.0) - expected.unwrap_or(-1.0)).abs() < 1e-9,
-                "{text}"
-            );
+            let near = |ours: f64, want: f64| (ours - want).abs() < 1e-9;
+            assert!(near(parsed.duration_ms.unwrap_or(-1.0), expected.unwrap_or(-1.0_f64)), "{text}");
             assert_eq!(parsed.metadata.is_empty(), expected.is_some(), "{text}");
         }
     }

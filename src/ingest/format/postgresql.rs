@@ -316,7 +316,7 @@ fn read_pair<'a>(text: &'a str, equals: usize, out: &mut Parsed<'a>) -> &'a str 
             b',' | b';' => true,
             b' ' => {
                 let next = after.get(end + 1..).unwrap_or("");
-                next.trim_ascii().is_empty() || key_end(next).is_some() || next.starts_with('[') || next.starts_with("- ")
+                next.trim_ascii().is_empty() || key_end(next).is_some() || next.starts_with('[')
             }
             _ => false,
         };
@@ -326,7 +326,7 @@ fn read_pair<'a>(text: &'a str, equals: usize, out: &mut Parsed<'a>) -> &'a str 
         end += 1;
     }
     let (value, rest) = after.split_at(end);
-    let value = value.trim_ascii().trim_end_matches(':');
+    let value = value.trim_ascii().trim_end_matches([':', '-', ' ']);
     match key {
         "user" | "u" | "usr" => put_known(out, "user", value),
         "db" | "d" | "database" | "dbname" => put_known(out, "dbname", value),
@@ -402,7 +402,8 @@ fn word_end(text: &str) -> usize {
 
 /// Names a word by its form; false when the form says nothing.
 fn read_word<'a>(word: &'a str, out: &mut Parsed<'a>) -> bool {
-    let word = word.trim_end_matches([':', ']']);
+    let word = word.trim_end_matches([':', '-']);
+    let word = if word.contains('[') { word } else { word.trim_end_matches(']') };
     if all_digits(word) {
         put_known(out, if has(out, "pid") { "line_num" } else { "pid" }, word);
         return true;
