@@ -76,7 +76,7 @@ impl Format for MysqlError {
         } else if ["InnoDB: Error", "InnoDB: Fatal", "InnoDB: Assertion failure"].iter().any(|head| rest.starts_with(head)) {
             out.level = Level::Error;
         }
-        out.message = rest.trim_ascii_end().into();
+        out.message = rest.trim_ascii().into();
         Ok(())
     }
 }
