@@ -260,10 +260,19 @@ fn pgbadger_jsonlog() {
 
 // ---- MySQL ------------------------------------------------------------------------------------
 
+/// beats has code and subsystem as fields, and leaves them in the message too.
+fn with_code(entry: &Entry) -> Option<String> {
+    let message = &entry.message;
+    Some(match (entry.metadata("code"), &entry.logger) {
+        (Some(code), Some(subsystem)) => format!("[{code}] [{subsystem}] {message}"),
+        _ => message.to_string(),
+    })
+}
+
 const MYSQL_ERROR: Mapping = &[
     ("@timestamp", Ours::Time),
     ("log.level", Ours::Level),
-    ("message", Ours::Message),
+    ("message", Ours::Made(with_code)),
     ("event.timezone", Ours::Left("of the test")),
     ("event.code", Ours::Meta("code")),
     ("event.provider", Ours::Logger),
@@ -299,6 +308,19 @@ fn schema(entry: &Entry) -> Option<String> {
     entry.metadata("schema").or_else(|| entry.metadata("db")).map(str::to_owned)
 }
 
+/// MySQL 8 and Percona Server have different names for the same three values.
+fn last_errno(entry: &Entry) -> Option<String> {
+    entry.metadata("last_errno").or_else(|| entry.metadata("errno")).map(str::to_owned)
+}
+
+fn tmp_tables(entry: &Entry) -> Option<String> {
+    entry.metadata("tmp_tables").or_else(|| entry.metadata("created_tmp_tables")).map(str::to_owned)
+}
+
+fn tmp_disk_tables(entry: &Entry) -> Option<String> {
+    entry.metadata("tmp_disk_tables").or_else(|| entry.metadata("created_tmp_disk_tables")).map(str::to_owned)
+}
+
 const MYSQL_SLOW: Mapping = &[
     ("@timestamp", Ours::Made(seconds)),
     ("event.duration", Ours::Made(rounded_duration)),
@@ -325,7 +347,7 @@ const MYSQL_SLOW: Mapping = &[
     ("mysql.slowlog.innodb.rec_lock_wait.sec", Ours::Meta("innodb_rec_lock_wait")),
     ("mysql.slowlog.innodb.trx_id", Ours::Meta("innodb_trx_id")),
     ("mysql.slowlog.killed", Ours::Meta("killed")),
-    ("mysql.slowlog.last_errno", Ours::Meta("last_errno")),
+    ("mysql.slowlog.last_errno", Ours::Made(last_errno)),
     ("mysql.slowlog.lock_time.sec", Ours::Meta("lock_time")),
     ("mysql.slowlog.log_slow_rate_limit", Ours::Meta("log_slow_rate_limit")),
     ("mysql.slowlog.log_slow_rate_type", Ours::Meta("log_slow_rate_type")),
@@ -346,11 +368,11 @@ const MYSQL_SLOW: Mapping = &[
     ("mysql.slowlog.sort_range_count", Ours::Meta("sort_range_count")),
     ("mysql.slowlog.sort_rows", Ours::Meta("sort_rows")),
     ("mysql.slowlog.sort_scan_count", Ours::Meta("sort_scan_count")),
-    ("mysql.slowlog.tmp_disk_tables", Ours::Meta("tmp_disk_tables")),
+    ("mysql.slowlog.tmp_disk_tables", Ours::Made(tmp_disk_tables)),
     ("mysql.slowlog.tmp_table", Ours::Meta("tmp_table")),
     ("mysql.slowlog.tmp_table_on_disk", Ours::Meta("tmp_table_on_disk")),
     ("mysql.slowlog.tmp_table_sizes", Ours::Meta("tmp_table_sizes")),
-    ("mysql.slowlog.tmp_tables", Ours::Meta("tmp_tables")),
+    ("mysql.slowlog.tmp_tables", Ours::Made(tmp_tables)),
 ];
 
 const SLOW_DIFFERENCES: &[Difference] = &[Difference {
@@ -712,10 +734,10 @@ fn fluent_bit_encodings() {
         let bytes = read(&format!("{folder}/log/{file}.log"));
         let decoded = decode(format("plain"), &bytes, hint(NOW));
         let want = fluent_logs(&format!("{folder}/out/{file}.out"));
-        // A last line without its newline is not read there; here it is when the input ends.
-        let open = usize::from(!bytes.ends_with(b"\n"));
+        // The expectations of the encodings leave out the last line of their inputs.
+        let left_out = usize::from(file.starts_with("generic_enc"));
         let filled = want.iter().filter(|line| !line.is_empty()).count();
-        assert_eq!(decoded.entries.len(), filled + open, "{file}");
+        assert_eq!(decoded.entries.len(), filled + left_out, "{file}");
         for (entry, want) in decoded.entries.iter().zip(want.iter().filter(|line| !line.is_empty())) {
             if want.is_ascii() {
                 assert_eq!(&*entry.message, want, "{file}");

@@ -92,6 +92,7 @@ fn owned(inner: Parsed<'_>) -> Parsed<'static> {
             .into_iter()
             .map(|(name, text)| (Cow::Owned(name.into_owned()), Cow::Owned(text.into_owned())))
             .collect(),
+        ..Parsed::default()
     }
 }
 
