@@ -121,6 +121,7 @@ pub async fn run(invocation: Invocation) -> anyhow::Result<ExitCode> {
         return config_command::run(args, &request).await;
     }
     let context = Context { settings: Settings::load(&request)? };
+    service::ingest::define_formats(&context.settings)?;
     match invocation.command {
         Some(Command::Logs(args)) => logs::run(args, &context).await,
         Some(Command::Trace(args)) => trace::run(args, &context).await,

@@ -73,6 +73,9 @@ fn show(settings: &Settings) -> anyhow::Result<ExitCode> {
 }
 
 async fn check(settings: &Settings) -> anyhow::Result<ExitCode> {
+    service::ingest::define_formats(settings)?;
+    let inputs = settings.clone();
+    tokio::task::spawn_blocking(move || service::ingest::plan(&inputs, "")).await??;
     let mut text = String::from("ok    configuration\n");
     let mut healthy = true;
     for finding in service::check_stores(settings).await {

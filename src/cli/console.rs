@@ -15,6 +15,7 @@ use crate::domain::time::Timestamp;
 use crate::ingest::{IngestError, IngestStatus};
 use crate::query::Zone;
 use crate::service::{self, Stores, demo};
+use crate::source::git;
 use crate::telemetry;
 use crate::tui::{self, ConsoleInput, Ended};
 
@@ -22,6 +23,8 @@ use super::Context;
 
 /// How often host and stores are measured while the console is open.
 const HEALTH_EVERY: Duration = Duration::from_secs(10);
+/// How often the repository is read again (specification, section 9).
+const SYNC_EVERY: Duration = Duration::from_secs(15 * 60);
 /// How often the demo's company writes.
 const DEMO_EVERY: Duration = Duration::from_secs(1);
 /// How long the end may take to store what was read.
@@ -49,6 +52,7 @@ pub async fn run(context: &Context) -> anyhow::Result<ExitCode> {
         Err(error) => return Err(error.into()),
     };
     let status = running.as_ref().map(|running| running.status.clone());
+    tokio::spawn(sync_git(settings.clone(), stores.clone(), cancel.clone()));
     let input = console_input(settings, stores, host, status, &cancel, false);
     let ended = tui::run(input).await;
     cancel.cancel();
@@ -62,6 +66,40 @@ pub async fn run(context: &Context) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(exit_code(ended?))
+}
+
+/// Reads the deployments of the configured repository, or of the one that the console was started
+/// in, now and then. Outside of a repository there is nothing to read.
+async fn sync_git(settings: Settings, stores: Stores, cancel: CancellationToken) {
+    let configured = settings.dora.repository.clone();
+    let Some(repository) = configured.clone().or_else(|| std::env::current_dir().ok()) else { return };
+    let asked = repository.clone();
+    let found = tokio::task::spawn_blocking(move || git::is_repository(&asked)).await;
+    // A configured path that is no repository is an error worth its message below.
+    if configured.is_none() && !matches!(found, Ok(true)) {
+        return;
+    }
+    let mut tick = tokio::time::interval(SYNC_EVERY);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = cancel.cancelled() => return,
+            _ = tick.tick() => {}
+        }
+        let options = service::dora::sync_options(&settings.dora, None, None);
+        let synced =
+            service::dora::sync_git(&*stores.metrics, &repository, options, Timestamp::now(), |_| {}).await;
+        match synced {
+            Ok(outcome) => tracing::info!(
+                repository = %outcome.git.repository.display(),
+                deployments = outcome.git.deployments.len(),
+                "read the deployments of the repository"
+            ),
+            Err(error) => {
+                tracing::warn!(error = %service::describe(&error), "the repository could not be read")
+            }
+        }
+    }
 }
 
 /// Arguments of `atalaya demo`.

@@ -199,7 +199,8 @@ async fn report(args: &ReportArgs, context: &Context) -> anyhow::Result<ExitCode
     let config = &context.settings.dora;
     let profile = args.profile.as_deref().map(dora::profile).transpose().map_err(|error| usage(&error))?;
     let zone = dora::zone(context.settings.ingest.timezone.as_deref());
-    let mut request = ReportRequest::configured(args.days, config, profile, zone).map_err(|error| usage(&error))?;
+    let mut request =
+        ReportRequest::configured(args.days, config, profile, zone).map_err(|error| usage(&error))?;
     if let Some(word) = &args.thresholds {
         request.rules.thresholds = dora::thresholds(word).map_err(|error| usage(&error))?;
     }
@@ -277,7 +278,11 @@ async fn sync(args: SyncArgs, context: &Context) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn sync_with_progress(store: &dyn MetricsStore, path: &Path, options: git::Options) -> anyhow::Result<SyncOutcome> {
+async fn sync_with_progress(
+    store: &dyn MetricsStore,
+    path: &Path,
+    options: git::Options,
+) -> anyhow::Result<SyncOutcome> {
     // Draws nothing unless standard error is a terminal.
     let bar = ProgressBar::new_spinner().with_message(format!("reading {}", path.display()));
     if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}: {human_pos} commits, {elapsed}") {
@@ -285,7 +290,9 @@ async fn sync_with_progress(store: &dyn MetricsStore, path: &Path, options: git:
     }
     bar.enable_steady_tick(Duration::from_millis(100));
     let shown = bar.clone();
-    let outcome = dora::sync_git(store, path, options, Timestamp::now(), move |read| shown.set_position(read as u64)).await;
+    let outcome =
+        dora::sync_git(store, path, options, Timestamp::now(), move |read| shown.set_position(read as u64))
+            .await;
     bar.finish_and_clear();
     gathered(outcome)
 }
@@ -302,7 +309,10 @@ fn told(outcome: &SyncOutcome) -> String {
         changes(outcome.written)
     );
     if outcome.withdrawn > 0 {
-        text.push_str(&format!("\n{} deployments of earlier syncs are no longer there and count no more", outcome.withdrawn));
+        text.push_str(&format!(
+            "\n{} deployments of earlier syncs are no longer there and count no more",
+            outcome.withdrawn
+        ));
     }
     if git.aliases > 0 {
         text.push_str(&format!("\n{} further tags name commits that are deployments already", git.aliases));
@@ -319,9 +329,9 @@ fn changes(written: Written) -> String {
 
 async fn import(args: ImportArgs, context: &Context) -> anyhow::Result<ExitCode> {
     let zone = match &args.zone {
-        Some(name) => name
-            .parse()
-            .map_err(|_| UsageError(format!("`{name}` is no zone; one looks like `Europe/Madrid` or `UTC`")))?,
+        Some(name) => name.parse().map_err(|_| {
+            UsageError(format!("`{name}` is no zone; one looks like `Europe/Madrid` or `UTC`"))
+        })?,
         None => dora::zone(context.settings.ingest.timezone.as_deref()),
     };
     let reading = Reading { zone, service: args.service, team: args.team };
@@ -358,7 +368,11 @@ async fn import(args: ImportArgs, context: &Context) -> anyhow::Result<ExitCode>
 async fn record(args: RecordArgs, context: &Context) -> anyhow::Result<ExitCode> {
     let phase = parse_phase(&args.phase)?;
     let decision = Decision::from_word(&args.decision).ok_or_else(|| {
-        UsageError(format!("`{}` is no decision; use one of {}", args.decision, Decision::ALL.map(Decision::name).join(", ")))
+        UsageError(format!(
+            "`{}` is no decision; use one of {}",
+            args.decision,
+            Decision::ALL.map(Decision::name).join(", ")
+        ))
     })?;
     let recorded_at = match &args.at {
         None => Timestamp::now(),
@@ -366,7 +380,9 @@ async fn record(args: RecordArgs, context: &Context) -> anyhow::Result<ExitCode>
             .ok_or_else(|| UsageError(format!("`{text}` is no time; one looks like 2026-11-22T14:05:00Z")))?,
     };
     if args.feature.trim().is_empty() {
-        return Err(UsageError("--feature is empty; name the feature, as in --feature FEAT-1".to_owned()).into());
+        return Err(
+            UsageError("--feature is empty; name the feature, as in --feature FEAT-1".to_owned()).into()
+        );
     }
     let mut metadata = BTreeMap::new();
     for pair in &args.metadata {
@@ -417,7 +433,12 @@ async fn record(args: RecordArgs, context: &Context) -> anyhow::Result<ExitCode>
             .into_iter()
             .filter_map(|(what, id)| id.as_ref().map(|id| format!("; {what} {id}")))
             .collect::<String>();
-        format!("{} of {cycle_id}, attempt {}: {}{also}\n", phase.name(), recorded.attempt, changes(recorded.written))
+        format!(
+            "{} of {cycle_id}, attempt {}: {}{also}\n",
+            phase.name(),
+            recorded.attempt,
+            changes(recorded.written)
+        )
     })?;
     // A progress line would be in the way of scripts; a person is told how to look at it.
     if !args.json && std::io::stdout().is_terminal() && recorded.deployment.is_some() {
@@ -428,8 +449,9 @@ async fn record(args: RecordArgs, context: &Context) -> anyhow::Result<ExitCode>
 
 /// Shared with `atalaya track`.
 pub(super) fn parse_phase(word: &str) -> Result<Phase, UsageError> {
-    Phase::from_word(word)
-        .ok_or_else(|| UsageError(format!("`{word}` is no phase; use one of {}", Phase::ALL.map(Phase::name).join(", "))))
+    Phase::from_word(word).ok_or_else(|| {
+        UsageError(format!("`{word}` is no phase; use one of {}", Phase::ALL.map(Phase::name).join(", ")))
+    })
 }
 
 /// `1h30m`, `95s`, `250ms`, `2d`, or a number of seconds.
@@ -453,7 +475,9 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
             "d" => 86_400.0,
             _ => return Err(wrong()),
         };
-        total = total.checked_add(Duration::try_from_secs_f64(number * seconds).map_err(|_| wrong())?).ok_or_else(wrong)?;
+        total = total
+            .checked_add(Duration::try_from_secs_f64(number * seconds).map_err(|_| wrong())?)
+            .ok_or_else(wrong)?;
         rest = &rest[letters..];
     }
     if total.is_zero() && text.trim().is_empty() { Err(wrong()) } else { Ok(total) }
@@ -465,7 +489,9 @@ mod tests {
 
     #[test]
     fn durations() {
-        for (text, seconds) in [("95", 95.0), ("95s", 95.0), ("1h30m", 5_400.0), ("250ms", 0.25), ("0s", 0.0), ("1.5h", 5_400.0)] {
+        for (text, seconds) in
+            [("95", 95.0), ("95s", 95.0), ("1h30m", 5_400.0), ("250ms", 0.25), ("0s", 0.0), ("1.5h", 5_400.0)]
+        {
             assert_eq!(parse_duration(text), Ok(Duration::from_secs_f64(seconds)), "{text}");
         }
         for text in ["", "soon", "5x", "-3", "h", "1e400"] {

@@ -45,7 +45,9 @@ pub struct Args {
 pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let phase = parse_phase(&args.phase)?;
     if args.feature.trim().is_empty() {
-        return Err(UsageError("--feature is empty; name the feature, as in --feature FEAT-1".to_owned()).into());
+        return Err(
+            UsageError("--feature is empty; name the feature, as in --feature FEAT-1".to_owned()).into()
+        );
     }
     let commit = match args.commit {
         None if phase == Phase::Deployment => checked_out().await,
@@ -97,7 +99,10 @@ fn tell(kept: &Kept) {
         Kept::Recorded { .. } => return,
         Kept::Waiting { .. } if !stderr.is_terminal() => return,
         Kept::Waiting { file, reason } => {
-            format!("atalaya: the phase waits in {} and is recorded by the next run: {reason}", file.display())
+            format!(
+                "atalaya: the phase waits in {} and is recorded by the next run: {reason}",
+                file.display()
+            )
         }
         Kept::Lost { reason } => format!("atalaya: the phase could not be recorded: {reason}"),
     };

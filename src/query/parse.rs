@@ -390,7 +390,11 @@ impl<'a> Parser<'a> {
         let metadata = if quoted_name { Some(name.as_str()) } else { fields::metadata_name(&name) };
         let target = match (metadata, fields::target(&name)) {
             (Some(""), _) => {
-                return Err(error(name_at, "no name behind `meta.`", "a metadata name such as `meta.status`"));
+                return Err(error(
+                    name_at,
+                    "no name behind `meta.`",
+                    "a metadata name such as `meta.status`",
+                ));
             }
             (Some(metadata), _) => Target::Field(Field::Meta(metadata.to_owned())),
             (None, Some(target)) => target,

@@ -93,7 +93,9 @@ pub fn overall(report: &DoraReport) -> String {
 pub fn plain(text: &str) -> String {
     text.chars()
         .map(|letter| match letter {
-            '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{200B}'..='\u{200F}' | '\u{FEFF}' => '\u{FFFD}',
+            '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{200B}'..='\u{200F}' | '\u{FEFF}' => {
+                '\u{FFFD}'
+            }
             letter if letter.is_control() => '\u{FFFD}',
             letter => letter,
         })

@@ -85,7 +85,10 @@ fn slowest(out: &mut String, report: &DoraReport) -> std::fmt::Result {
     if report.slowest.is_empty() {
         return Ok(());
     }
-    writeln!(out, "\n## Longest lead times\n\n| lead time | commit | deployment | request | subject |\n|---|---|---|---|---|")?;
+    writeln!(
+        out,
+        "\n## Longest lead times\n\n| lead time | commit | deployment | request | subject |\n|---|---|---|---|---|"
+    )?;
     for change in &report.slowest {
         writeln!(
             out,
@@ -104,7 +107,10 @@ fn failed(out: &mut String, report: &DoraReport) -> std::fmt::Result {
     if report.failed().next().is_none() {
         return Ok(());
     }
-    writeln!(out, "\n## Failed deployments\n\n| when | deployment | why | recovery | request |\n|---|---|---|---|---|")?;
+    writeln!(
+        out,
+        "\n## Failed deployments\n\n| when | deployment | why | recovery | request |\n|---|---|---|---|---|"
+    )?;
     for line in report.failed() {
         let recovery = match line.recovery {
             Some(recovery) if recovery.open => format!("open for {}", show_hours(recovery.hours())),
@@ -127,7 +133,10 @@ fn incidents(out: &mut String, report: &DoraReport) -> std::fmt::Result {
     if report.incidents.is_empty() {
         return Ok(());
     }
-    writeln!(out, "\n## Incidents\n\n| opened | incident | title | resolved | deployment | link |\n|---|---|---|---|---|---|")?;
+    writeln!(
+        out,
+        "\n## Incidents\n\n| opened | incident | title | resolved | deployment | link |\n|---|---|---|---|---|---|"
+    )?;
     for line in &report.incidents {
         writeln!(
             out,
@@ -135,7 +144,9 @@ fn incidents(out: &mut String, report: &DoraReport) -> std::fmt::Result {
             minute(line.incident.opened_at, report.rules.zone),
             cell(&line.incident.id),
             cell(&line.incident.title),
-            line.incident.resolved_at.map_or_else(|| "**open**".to_owned(), |at| minute(at, report.rules.zone)),
+            line.incident
+                .resolved_at
+                .map_or_else(|| "**open**".to_owned(), |at| minute(at, report.rules.zone)),
             cell(line.deployment.as_deref().unwrap_or("-")),
             cell(&line.basis),
         )?;
@@ -147,9 +158,21 @@ fn how(out: &mut String, report: &DoraReport, explain: bool) -> std::fmt::Result
     writeln!(out, "\n## How the figures were made")?;
     for metric in &report.metrics {
         let told = &metric.measured.explanation;
-        writeln!(out, "\n**{}**: {}. {}.", metric.metric.title(), cell(&told.rule), cell(&metric.level_rule))?;
+        writeln!(
+            out,
+            "\n**{}**: {}. {}.",
+            metric.metric.title(),
+            cell(&told.rule),
+            cell(&metric.level_rule)
+        )?;
         for detail in &metric.measured.details {
-            writeln!(out, "- {}: {} (n {})", detail.title, cell(&detail.value.show(detail.unit)), detail.samples)?;
+            writeln!(
+                out,
+                "- {}: {} (n {})",
+                detail.title,
+                cell(&detail.value.show(detail.unit)),
+                detail.samples
+            )?;
         }
         for note in &told.notes {
             writeln!(out, "- {}", cell(note))?;

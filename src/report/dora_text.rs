@@ -36,7 +36,14 @@ fn write(out: &mut String, report: &DoraReport, explain: bool) -> std::fmt::Resu
         score(quick.stability)
     )?;
     for metric in &report.metrics {
-        writeln!(out, "{:<32} {:<18} {:<7} {}", metric.metric.title(), metric.show(), level(metric), sparkline(&metric.weeks))?;
+        writeln!(
+            out,
+            "{:<32} {:<18} {:<7} {}",
+            metric.metric.title(),
+            metric.show(),
+            level(metric),
+            sparkline(&metric.weeks)
+        )?;
         writeln!(
             out,
             "    n {}; before {}, {}; target {}; score {}",
@@ -46,7 +53,12 @@ fn write(out: &mut String, report: &DoraReport, explain: bool) -> std::fmt::Resu
             target(metric),
             score(metric.score)
         )?;
-        for detail in metric.measured.details.iter().filter(|detail| detail.value.number().is_some_and(|value| value != 0.0)) {
+        for detail in metric
+            .measured
+            .details
+            .iter()
+            .filter(|detail| detail.value.number().is_some_and(|value| value != 0.0))
+        {
             writeln!(out, "    {}: {} (n {})", detail.title, detail.value.show(detail.unit), detail.samples)?;
         }
         writeln!(out, "    {}", metric.level_rule)?;
@@ -57,7 +69,14 @@ fn write(out: &mut String, report: &DoraReport, explain: bool) -> std::fmt::Resu
     if !report.slowest.is_empty() {
         writeln!(out, "\nLongest lead times")?;
         for change in &report.slowest {
-            writeln!(out, "  {:>12}  {:.12}  {}  {}", show_hours(change.hours), plain(&change.sha), plain(&change.deployment), plain(&change.title))?;
+            writeln!(
+                out,
+                "  {:>12}  {:.12}  {}  {}",
+                show_hours(change.hours),
+                plain(&change.sha),
+                plain(&change.deployment),
+                plain(&change.title)
+            )?;
         }
     }
     if report.failed().next().is_some() {
@@ -68,7 +87,12 @@ fn write(out: &mut String, report: &DoraReport, explain: bool) -> std::fmt::Resu
                 Some(recovery) => format!("recovered in {}", show_hours(recovery.hours())),
                 None => "recovery unknown".to_owned(),
             };
-            let request = line.deployment.request_id.as_ref().map(|id| format!(", request {}", plain(id.as_str()))).unwrap_or_default();
+            let request = line
+                .deployment
+                .request_id
+                .as_ref()
+                .map(|id| format!(", request {}", plain(id.as_str())))
+                .unwrap_or_default();
             writeln!(
                 out,
                 "  {}  {}: {}; {recovery}{request}",
@@ -84,7 +108,11 @@ fn write(out: &mut String, report: &DoraReport, explain: bool) -> std::fmt::Resu
     Ok(())
 }
 
-fn explanation(out: &mut String, report: &DoraReport, metric: &crate::domain::dora::MetricReport) -> std::fmt::Result {
+fn explanation(
+    out: &mut String,
+    report: &DoraReport,
+    metric: &crate::domain::dora::MetricReport,
+) -> std::fmt::Result {
     let zone = report.rules.zone;
     let told = &metric.measured.explanation;
     writeln!(out, "    rule: {}", told.rule)?;
@@ -100,7 +128,14 @@ fn explanation(out: &mut String, report: &DoraReport, metric: &crate::domain::do
         )?;
     }
     for left in &told.left_out {
-        writeln!(out, "      left out: {} {} ({}): {}", left.kind.name(), plain(&left.id), minute(left.at, zone), plain(&left.reason))?;
+        writeln!(
+            out,
+            "      left out: {} {} ({}): {}",
+            left.kind.name(),
+            plain(&left.id),
+            minute(left.at, zone),
+            plain(&left.reason)
+        )?;
     }
     for note in &told.notes {
         writeln!(out, "      note: {}", plain(note))?;

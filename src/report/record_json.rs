@@ -108,7 +108,9 @@ fn facts(event: &TraceEvent) -> (String, Option<f64>, Metadata) {
         }
     };
     match event {
-        TraceEvent::Record(record) => (record.id().to_string(), record.entry.duration_ms, record.entry.metadata.clone()),
+        TraceEvent::Record(record) => {
+            (record.id().to_string(), record.entry.duration_ms, record.entry.metadata.clone())
+        }
         TraceEvent::Phase(phase) => {
             add("cycle_id", Some(&phase.cycle_id));
             add("feature_id", Some(&phase.feature_id));

@@ -133,7 +133,11 @@ fn trace_row(out: &mut String, trace: &Trace, row: &TraceRow, lane_width: usize,
     let message = row.event.message();
     let mut lines = Shown::lines(&message).into_iter();
     let first = lines.next().map(Shown::into_text).unwrap_or_default();
-    let id = if trace.ids.len() > 1 { format!("[{}] ", Shown::line(row.request_id.as_str())) } else { String::new() };
+    let id = if trace.ids.len() > 1 {
+        format!("[{}] ", Shown::line(row.request_id.as_str()))
+    } else {
+        String::new()
+    };
     let _ = writeln!(
         out,
         "{} {} {} {} {}{}",
@@ -221,11 +225,16 @@ mod tests {
         late.entry.timestamp = late.entry.timestamp.saturating_add(Duration::from_millis(2_500));
         let events = [example(), late]
             .into_iter()
-            .map(|record| (record.entry.timestamp, RequestId::new("req-1"), TraceEvent::Record(Box::new(record))))
+            .map(|record| {
+                (record.entry.timestamp, RequestId::new("req-1"), TraceEvent::Record(Box::new(record)))
+            })
             .collect();
         let text = trace(&Trace::build(vec![RequestId::new("req-1")], events, Duration::from_secs(1)), PLAIN);
         let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(lines[0], "req-1: 2 events in 2.500 s from 2023-11-14 22:13:20.123, 1 sources, worst ERROR");
+        assert_eq!(
+            lines[0],
+            "req-1: 2 events in 2.500 s from 2023-11-14 22:13:20.123, 1 sources, worst ERROR"
+        );
         assert!(lines[1].starts_with("     +0.0 ms E app/a-very-long… █···"), "{text}");
         assert!(text.contains("── 2.500 s ──"), "{text}");
         assert!(lines.iter().any(|line| line.contains("+2.500 s") && line.contains("···█ first")), "{text}");
@@ -233,9 +242,13 @@ mod tests {
 
     #[test]
     fn durations_have_a_fitting_unit() {
-        for (millis, text) in
-            [(0, "0.0 ms"), (999, "999.0 ms"), (1_500, "1.500 s"), (200_000, "3 min 20 s"), (93_600_000, "1 d 2 h")]
-        {
+        for (millis, text) in [
+            (0, "0.0 ms"),
+            (999, "999.0 ms"),
+            (1_500, "1.500 s"),
+            (200_000, "3 min 20 s"),
+            (93_600_000, "1 d 2 h"),
+        ] {
             assert_eq!(duration(Duration::from_millis(millis)), text);
         }
     }

@@ -194,8 +194,10 @@ fn unknown_scope(loaded: &Loaded, scope: &Scope) -> Option<String> {
         Some(format!("nothing is known of {what} `{wanted}`; there is {}", names.join(", ")))
     };
     let of_phases = |name: &'static str| loaded.phases.iter().filter_map(move |phase| phase.text(name));
-    let services = loaded.deployments.iter().map(|known| known.service.clone()).chain(of_phases("service")).collect();
-    let teams = loaded.deployments.iter().filter_map(|known| known.team.clone()).chain(of_phases("team")).collect();
+    let services =
+        loaded.deployments.iter().map(|known| known.service.clone()).chain(of_phases("service")).collect();
+    let teams =
+        loaded.deployments.iter().filter_map(|known| known.team.clone()).chain(of_phases("team")).collect();
     missing("service", &scope.service, services).or_else(|| missing("team", &scope.team, teams))
 }
 

@@ -10,7 +10,8 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{IngestFileConfig, Settings};
 use crate::domain::record::Layer;
 use crate::ingest::discover::discover;
-use crate::ingest::format::{self, Format, SourceZone};
+use crate::ingest::format::user_defined::Definition;
+use crate::ingest::format::{self, Format, SourceZone, registry};
 use crate::ingest::{
     Ingest, IngestConfig, IngestError, IngestHandle, IngestInput, IngestStatus, Mode, Unread,
 };
@@ -56,6 +57,29 @@ fn input(file: &IngestFileConfig, default_zone: SourceZone) -> Result<IngestInpu
         layer: file.layer.as_deref().map(Layer::from_str).transpose().map_err(InputError).map_err(in_file)?,
         zone: file.timezone.as_deref().map_or(Ok(default_zone), parse_zone).map_err(in_file)?,
     })
+}
+
+/// Makes the formats of the configuration known, before any file is read.
+pub fn define_formats(settings: &Settings) -> Result<(), InputError> {
+    if settings.ingest.formats.is_empty() {
+        return Ok(());
+    }
+    let definitions = settings
+        .ingest
+        .formats
+        .iter()
+        .map(|(name, format)| {
+            let layer = format.layer.as_deref().map_or(Ok(Layer::Application), Layer::from_str);
+            Ok(Definition {
+                name: name.clone(),
+                pattern: format.pattern.clone(),
+                time_format: format.time_format.clone(),
+                source: format.source.clone(),
+                layer: layer.map_err(|error| InputError(format!("[ingest.formats.{name}] {error}")))?,
+            })
+        })
+        .collect::<Result<_, InputError>>()?;
+    registry::define(definitions).map_err(|error| InputError(format!("[ingest.formats] {error}")))
 }
 
 /// The format with this name, or an error with the likely one and the list.

@@ -118,7 +118,11 @@ pub struct Tail {
 
 impl Tail {
     /// Starts following, and gives the newest `limit` records, oldest first.
-    pub async fn start(logs: &LogEngine, query: Query, limit: u64) -> Result<(Self, Vec<Record>), StoreError> {
+    pub async fn start(
+        logs: &LogEngine,
+        query: Query,
+        limit: u64,
+    ) -> Result<(Self, Vec<Record>), StoreError> {
         let follower = logs.follower(query.clone()).await?;
         let mut newest = Vec::new();
         let first = Search::new(query, Order::NewestFirst, Some(limit));

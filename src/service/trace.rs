@@ -146,7 +146,11 @@ impl Trace {
 
     /// Puts events in time order; records at the same time stay in the order of their identity,
     /// and metrics events come before them.
-    pub fn build(ids: Vec<RequestId>, mut events: Vec<(Timestamp, RequestId, TraceEvent)>, gap: Duration) -> Self {
+    pub fn build(
+        ids: Vec<RequestId>,
+        mut events: Vec<(Timestamp, RequestId, TraceEvent)>,
+        gap: Duration,
+    ) -> Self {
         events.sort_by_cached_key(|(at, _, event)| {
             let identity = match event {
                 TraceEvent::Record(record) => Some(record.id()),
@@ -172,7 +176,15 @@ impl Trace {
             }
             let pause = at.since(previous);
             let long_gap = !trace.rows.is_empty() && pause >= gap;
-            trace.rows.push(TraceRow { at, offset: at.since(start), gap: pause, long_gap, request_id, lane, event });
+            trace.rows.push(TraceRow {
+                at,
+                offset: at.since(start),
+                gap: pause,
+                long_gap,
+                request_id,
+                lane,
+                event,
+            });
             previous = at;
         }
         trace
@@ -213,7 +225,9 @@ pub async fn trace(stores: &Stores, ids: &[RequestId], options: TraceOptions) ->
 /// Metrics events at the times at which they happened: what has a beginning and an end gives two.
 fn moments(events: RequestEvents) -> Vec<(Timestamp, TraceEvent)> {
     let mut moments = Vec::new();
-    moments.extend(events.phases.into_iter().map(|phase| (phase.recorded_at, TraceEvent::Phase(Box::new(phase)))));
+    moments.extend(
+        events.phases.into_iter().map(|phase| (phase.recorded_at, TraceEvent::Phase(Box::new(phase)))),
+    );
     for deployment in events.deployments {
         let deployment = Box::new(deployment);
         if let Some(started) = deployment.started_at {
@@ -265,10 +279,10 @@ mod tests {
             .map(|row| (row.offset.as_millis(), row.gap.as_millis(), row.long_gap, row.lane))
             .collect();
         assert_eq!(rows, [(0, 0, false, 0), (200, 200, false, 1), (4_000, 3_800, true, 1)]);
-        assert_eq!(trace.lanes.iter().map(|lane| (lane.source.as_str(), lane.rows)).collect::<Vec<_>>(), [
-            ("nginx", 1),
-            ("app", 2)
-        ]);
+        assert_eq!(
+            trace.lanes.iter().map(|lane| (lane.source.as_str(), lane.rows)).collect::<Vec<_>>(),
+            [("nginx", 1), ("app", 2)]
+        );
         assert_eq!((trace.worst(), trace.span()), (Some(Level::Error), Duration::from_secs(4)));
         assert_eq!(trace.lanes[1].worst, Level::Error);
     }

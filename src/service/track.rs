@@ -88,7 +88,8 @@ pub struct RequestContext {
 pub fn request_context(lookup: impl Fn(&str) -> Option<String>, random: [u8; 16]) -> RequestContext {
     let usable = |text: String| {
         let text = text.trim().to_owned();
-        (!text.is_empty() && text.len() <= REQUEST_ID_BYTES && !text.chars().any(char::is_control)).then_some(text)
+        (!text.is_empty() && text.len() <= REQUEST_ID_BYTES && !text.chars().any(char::is_control))
+            .then_some(text)
     };
     for name in REQUEST_VARIABLES {
         let Some(text) = lookup(name).and_then(usable) else { continue };
@@ -105,7 +106,9 @@ pub fn request_context(lookup: impl Fn(&str) -> Option<String>, random: [u8; 16]
 /// The second part of `00-<32 hex>-<16 hex>-<2 hex>`; all zeros is no id.
 fn trace_id(traceparent: &str) -> Option<&str> {
     let id = traceparent.split('-').nth(1)?;
-    let valid = id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()) && id.bytes().any(|byte| byte != b'0');
+    let valid = id.len() == 32
+        && id.bytes().all(|byte| byte.is_ascii_hexdigit())
+        && id.bytes().any(|byte| byte != b'0');
     valid.then_some(id)
 }
 
@@ -115,15 +118,17 @@ pub async fn run(request: TrackRequest, context: &RequestContext) -> Result<Trac
     // Before the child exists, so that no signal meant for it ends us first.
     let mut signals = Signals::watch().map_err(TrackError::Signals)?;
     let mut command = Command::new(program);
-    command.args(arguments).env("ATALAYA_REQUEST_ID", context.id.as_str()).env("REQUEST_ID", context.id.as_str());
+    command
+        .args(arguments)
+        .env("ATALAYA_REQUEST_ID", context.id.as_str())
+        .env("REQUEST_ID", context.id.as_str());
     if let Some(traceparent) = &context.traceparent {
         command.env("TRACEPARENT", traceparent);
     }
     let clock = Instant::now();
-    let mut child = command.spawn().map_err(|source| TrackError::NotRun {
-        command: program.to_string_lossy().into_owned(),
-        source,
-    })?;
+    let mut child = command
+        .spawn()
+        .map_err(|source| TrackError::NotRun { command: program.to_string_lossy().into_owned(), source })?;
     let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(rustix::process::Pid::from_raw);
     let status = loop {
         tokio::select! {
@@ -158,7 +163,12 @@ fn decision(phase: Phase, success: bool) -> Decision {
     }
 }
 
-fn phase(request: TrackRequest, context: &RequestContext, status: ExitStatus, duration: Duration) -> PhaseRecord {
+fn phase(
+    request: TrackRequest,
+    context: &RequestContext,
+    status: ExitStatus,
+    duration: Duration,
+) -> PhaseRecord {
     let recorded_at = Timestamp::now();
     let mut metadata = request.metadata;
     let run: [u8; 8] = rand::random();
@@ -228,7 +238,10 @@ impl Signals {
 
 fn in_terminal_foreground() -> bool {
     let own = rustix::process::getpgrp();
-    [rustix::stdio::stdin().as_raw_group(), rustix::stdio::stderr().as_raw_group()].into_iter().flatten().any(|group| group == own)
+    [rustix::stdio::stdin().as_raw_group(), rustix::stdio::stderr().as_raw_group()]
+        .into_iter()
+        .flatten()
+        .any(|group| group == own)
 }
 
 /// The foreground process group of a descriptor, if it is a terminal.
@@ -360,7 +373,10 @@ mod tests {
         assert_eq!(own.id.as_str(), "a");
         assert_eq!(context(&[("REQUEST_ID", "b"), ("ATALAYA_REQUEST_ID", "  ")]).id.as_str(), "b");
         assert_eq!(context(&[("TRACEPARENT", PARENT)]).id.as_str(), "4bf92f3577b34da6a3ce929d0e0e4736");
-        let made = context(&[("TRACEPARENT", "00-00000000000000000000000000000000-00f067aa0ba902b7-01"), ("REQUEST_ID", "a\nb")]);
+        let made = context(&[
+            ("TRACEPARENT", "00-00000000000000000000000000000000-00f067aa0ba902b7-01"),
+            ("REQUEST_ID", "a\nb"),
+        ]);
         assert_eq!(made.id.as_str(), "ab".repeat(16));
         assert_eq!(made.traceparent, Some(format!("00-{}-{}-01", "ab".repeat(16), "ab".repeat(8))));
     }

@@ -135,14 +135,23 @@ pub fn read(path: &Path, options: &Options, progress: &mut dyn FnMut(usize)) -> 
             (history, marks)
         }
         which => {
-            let branch = if let Which::Merges(name) = which { reader.branch(name)? } else { reader.default_branch()? };
+            let branch = if let Which::Merges(name) = which {
+                reader.branch(name)?
+            } else {
+                reader.default_branch()?
+            };
             let Some((name, tip)) = branch else {
                 outcome.method = "nothing: the repository has no commit yet".to_owned();
                 return Ok(outcome);
             };
             let history = reader.read(&[tip], progress)?;
-            let (marks, merges) =
-                deployments::branch_marks(&history, &tip.to_string(), &outcome.service, options, matches!(which, Which::Auto));
+            let (marks, merges) = deployments::branch_marks(
+                &history,
+                &tip.to_string(),
+                &outcome.service,
+                options,
+                matches!(which, Which::Auto),
+            );
             outcome.method = match (which, merges) {
                 (Which::Merges(_), _) => format!("merges into {name}"),
                 (_, true) => format!("merges into {name} (no version tag was found)"),

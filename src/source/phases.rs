@@ -20,7 +20,10 @@ pub fn deployment_of(phase: &PhaseRecord, origin: &str) -> Option<Deployment> {
     if phase.phase != Phase::Deployment {
         return None;
     }
-    let kind = phase.text("kind").and_then(|word| DeploymentKind::from_word(&word)).unwrap_or(DeploymentKind::Normal);
+    let kind = phase
+        .text("kind")
+        .and_then(|word| DeploymentKind::from_word(&word))
+        .unwrap_or(DeploymentKind::Normal);
     Some(Deployment {
         id: format!("{}/deployment#{}", phase.cycle_id, phase.attempt),
         service: phase.text("service").unwrap_or_else(|| UNNAMED_SERVICE.to_owned()),
@@ -34,7 +37,9 @@ pub fn deployment_of(phase: &PhaseRecord, origin: &str) -> Option<Deployment> {
             Decision::Failed => DeploymentResult::Failed,
             Decision::RolledBack => DeploymentResult::RolledBack,
             // Refused or not decided: it never reached users.
-            Decision::NoGo | Decision::Review | Decision::Blocked | Decision::Escalate => DeploymentResult::Aborted,
+            Decision::NoGo | Decision::Review | Decision::Blocked | Decision::Escalate => {
+                DeploymentResult::Aborted
+            }
         },
         kind,
         request_id: phase.request_id(),
@@ -66,7 +71,9 @@ pub fn incident_of(phase: &PhaseRecord, origin: &str) -> Option<Incident> {
     };
     is_incident.then(|| Incident {
         id: format!("{}/{}#{}", phase.cycle_id, phase.phase.name(), phase.attempt),
-        title: phase.text("title").unwrap_or_else(|| format!("{} of {}", phase.phase.name(), phase.feature_id)),
+        title: phase
+            .text("title")
+            .unwrap_or_else(|| format!("{} of {}", phase.phase.name(), phase.feature_id)),
         service: phase.text("service"),
         severity: phase.text("severity"),
         opened_at: phase.recorded_at.saturating_sub(lasted.unwrap_or(phase.duration)),

@@ -94,7 +94,9 @@ impl Parser<'_> {
 
     fn cycle(&mut self, index: usize, cycle: &Value) {
         let place = format!("cycles[{index}]");
-        let text = |name: &str| cycle.get(name).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty());
+        let text = |name: &str| {
+            cycle.get(name).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty())
+        };
         let Some(cycle_id) = text("cycle_id") else {
             return self.flag(&place, "left out: it has no cycle_id");
         };
@@ -150,7 +152,8 @@ impl Parser<'_> {
         if let Some(own) = phase.get("metadata").and_then(Value::as_object) {
             metadata.extend(own.iter().map(|(name, value)| (name.clone(), value.clone())));
         }
-        let Some(word) = ["phase", "phase_name"].into_iter().find_map(|name| phase.get(name)?.as_str()) else {
+        let Some(word) = ["phase", "phase_name"].into_iter().find_map(|name| phase.get(name)?.as_str())
+        else {
             self.flag(place, "left out: it names no phase");
             return None;
         };
@@ -168,7 +171,10 @@ impl Parser<'_> {
             metadata.insert(DECISION_WORD.to_owned(), word.into());
         }
         let decision = decision.unwrap_or_else(|| {
-            self.flag(place, format!("unknown decision `{word}`, kept as review (not decided) with its own word"));
+            self.flag(
+                place,
+                format!("unknown decision `{word}`, kept as review (not decided) with its own word"),
+            );
             Decision::Review
         });
         let Some(recorded_at) = self.time(phase.get("timestamp")).or_else(|| {
@@ -208,7 +214,8 @@ impl Parser<'_> {
     /// Deployments and incidents of one cycle; an incident is laid to the cycle's last deployment
     /// before it.
     fn derive(&mut self, records: &[PhaseRecord]) {
-        let deployments: Vec<Deployment> = records.iter().filter_map(|record| deployment_of(record, ORIGIN)).collect();
+        let deployments: Vec<Deployment> =
+            records.iter().filter_map(|record| deployment_of(record, ORIGIN)).collect();
         for mut incident in records.iter().filter_map(|record| incident_of(record, ORIGIN)) {
             incident.caused_by = deployments
                 .iter()
@@ -294,7 +301,9 @@ mod tests {
 
     #[test]
     fn the_other_spelling() {
-        let import = one(r#"{"phase":"planning","decision":"approved","timestamp":"2026-03-02T10:00:00Z","duration":30}"#);
+        let import = one(
+            r#"{"phase":"planning","decision":"approved","timestamp":"2026-03-02T10:00:00Z","duration":30}"#,
+        );
         assert_eq!(import.phases[0].duration, Duration::from_secs(30));
         assert_eq!(import.phases[0].recorded_at.to_rfc3339(), "2026-03-02T10:00:00.000000Z");
         assert_eq!(import.phases[0].decision, Decision::Go);
@@ -304,7 +313,8 @@ mod tests {
 
     #[test]
     fn unknown_words_are_kept_and_flagged() {
-        let import = one(r#"{"phase":"launch","decision":"unknown","timestamp":"2026-03-02T10:00:00","duration":1}"#);
+        let import =
+            one(r#"{"phase":"launch","decision":"unknown","timestamp":"2026-03-02T10:00:00","duration":1}"#);
         assert_eq!(import.phases[0].text(PHASE_WORD).as_deref(), Some("launch"));
         assert_eq!(import.phases[0].text(DECISION_WORD).as_deref(), Some("unknown"));
         assert_eq!(import.phases[0].decision, Decision::Review);
@@ -315,11 +325,11 @@ mod tests {
 
     #[test]
     fn repeated_phases_are_attempts_in_the_order_of_time() {
-        let import = one(
-            r#"{"phase":"testing","decision":"go","timestamp":"2026-03-02T12:00:00","duration":1},
-               {"phase":"testing","decision":"no-go","timestamp":"2026-03-02T11:00:00","duration":1}"#,
-        );
-        let attempts: Vec<(Decision, u32)> = import.phases.iter().map(|phase| (phase.decision, phase.attempt)).collect();
+        let import =
+            one(r#"{"phase":"testing","decision":"go","timestamp":"2026-03-02T12:00:00","duration":1},
+               {"phase":"testing","decision":"no-go","timestamp":"2026-03-02T11:00:00","duration":1}"#);
+        let attempts: Vec<(Decision, u32)> =
+            import.phases.iter().map(|phase| (phase.decision, phase.attempt)).collect();
         assert_eq!(attempts, [(Decision::NoGo, 1), (Decision::Go, 2)]);
     }
 
@@ -354,11 +364,9 @@ mod tests {
 
     #[test]
     fn bad_values_are_flagged_and_bad_files_refused() {
-        let import = one(
-            r#"{"phase":"testing","decision":"go","timestamp":"yesterday","duration":-4},
+        let import = one(r#"{"phase":"testing","decision":"go","timestamp":"yesterday","duration":-4},
                {"phase":"testing","decision":"go","timestamp":"2026-03-02T10:00:00"},
-               {"decision":"go"}, 7"#,
-        );
+               {"decision":"go"}, 7"#);
         assert_eq!(import.phases.len(), 2);
         assert_eq!(import.flags.len(), 5);
         assert!(matches!(read(b"{}", &reading()), Err(SdlcFileError::NoCycles)));

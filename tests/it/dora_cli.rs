@@ -20,7 +20,8 @@ fn atalaya(home: &Path, arguments: &[&str]) -> Output {
 
 fn json(output: &Output) -> Value {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stdout)))
+    serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stdout)))
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -87,7 +88,11 @@ fn the_first_report_reads_the_repository_it_stands_in() {
     git(home.path(), start, &["tag", "v1.0.0"]);
     let output = atalaya(home.path(), &["dora", "report", "--format", "markdown"]);
     assert!(output.status.success());
-    assert!(text(&output.stdout).starts_with("# DORA metrics: all services, production"), "{}", text(&output.stdout));
+    assert!(
+        text(&output.stdout).starts_with("# DORA metrics: all services, production"),
+        "{}",
+        text(&output.stdout)
+    );
     assert!(text(&output.stderr).contains("1 deployments from version tags"), "{}", text(&output.stderr));
 }
 
@@ -118,7 +123,11 @@ fn an_imported_file_gives_the_older_figures_and_the_standard_ones() {
     assert_eq!(first["flags"], serde_json::json!([]));
     let again = json(&atalaya(home.path(), &["dora", "import", "metrics.json", "--zone", "UTC", "--json"]));
     for what in ["phases", "deployments", "incidents"] {
-        assert_eq!((again[what]["inserted"].as_u64(), again[what]["updated"].as_u64()), (Some(0), Some(0)), "{what}");
+        assert_eq!(
+            (again[what]["inserted"].as_u64(), again[what]["updated"].as_u64()),
+            (Some(0), Some(0)),
+            "{what}"
+        );
     }
 
     let report = json(&atalaya(home.path(), &["dora", "report", "--format", "json"]));
@@ -140,12 +149,27 @@ fn an_imported_file_gives_the_older_figures_and_the_standard_ones() {
 fn recording_a_phase() {
     let home = tempfile::tempdir().unwrap();
     let record = |more: &[&str]| {
-        let base = ["dora", "record", "--feature", "FEAT-1", "--phase", "deployment", "--decision", "success", "--json"];
+        let base = [
+            "dora",
+            "record",
+            "--feature",
+            "FEAT-1",
+            "--phase",
+            "deployment",
+            "--decision",
+            "success",
+            "--json",
+        ];
         json(&atalaya(home.path(), &[&base, more].concat()))
     };
-    let first = record(&["--duration", "90s", "--service", "shop", "--attempt", "1", "--at", "2026-10-05T10:00:00Z"]);
-    assert_eq!((first["attempt"].as_u64(), first["deployment"].as_str()), (Some(1), Some("FEAT-1/deployment#1")));
-    let same = record(&["--duration", "90s", "--service", "shop", "--attempt", "1", "--at", "2026-10-05T10:00:00Z"]);
+    let first =
+        record(&["--duration", "90s", "--service", "shop", "--attempt", "1", "--at", "2026-10-05T10:00:00Z"]);
+    assert_eq!(
+        (first["attempt"].as_u64(), first["deployment"].as_str()),
+        (Some(1), Some("FEAT-1/deployment#1"))
+    );
+    let same =
+        record(&["--duration", "90s", "--service", "shop", "--attempt", "1", "--at", "2026-10-05T10:00:00Z"]);
     assert_eq!(same["written"], serde_json::json!({"inserted": 0, "updated": 0, "unchanged": 1}));
     assert_eq!(record(&["--service", "shop"])["attempt"], 2);
 }

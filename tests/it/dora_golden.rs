@@ -38,7 +38,9 @@ fn table(path: &str) -> Table {
     let names: Vec<&str> = lines.next().unwrap().split(',').collect();
     lines
         .filter(|line| !line.is_empty())
-        .map(|line| names.iter().map(|&name| name.to_owned()).zip(line.split(',').map(str::to_owned)).collect())
+        .map(|line| {
+            names.iter().map(|&name| name.to_owned()).zip(line.split(',').map(str::to_owned)).collect()
+        })
         .collect()
 }
 
@@ -53,7 +55,11 @@ fn deployment(row: &HashMap<String, String>, finished: &str) -> Deployment {
         started_at: Some(time(&row["started_date"])),
         finished_at: time(&row[finished]),
         // A run that failed never reached users: there it is no deployment.
-        result: if row["result"] == "SUCCESS" { DeploymentResult::Success } else { DeploymentResult::Aborted },
+        result: if row["result"] == "SUCCESS" {
+            DeploymentResult::Success
+        } else {
+            DeploymentResult::Aborted
+        },
         kind: DeploymentKind::Normal,
         request_id: None,
         cycle_id: None,
@@ -92,7 +98,12 @@ fn previous_successful_deployments_are_those_of_devlake() {
         let expected = row.get("prev_success_deployment_commit_id").map_or("", String::as_str);
         // A row without an environment has no line of deployments there.
         if row["result"] == "SUCCESS" && !row["environment"].is_empty() {
-            assert_eq!(found.get(&row["id"]).map_or("", String::as_str), expected, "deployment {}", row["id"]);
+            assert_eq!(
+                found.get(&row["id"]).map_or("", String::as_str),
+                expected,
+                "deployment {}",
+                row["id"]
+            );
             compared += 1;
         }
     }
@@ -114,8 +125,10 @@ fn deploy_times_are_those_of_devlake() {
         .map(|row| deployment(row, "finished_date"))
         .collect();
     let before = previous(&deployments);
-    let heads: HashMap<String, String> =
-        deployments.iter().map(|deployment| (deployment.id.clone(), deployment.commit.clone().unwrap())).collect();
+    let heads: HashMap<String, String> = deployments
+        .iter()
+        .map(|deployment| (deployment.id.clone(), deployment.commit.clone().unwrap()))
+        .collect();
     for deployment in &mut deployments {
         // What is new in it is known only against a predecessor.
         let Some(old) = before.get(&deployment.id).map(|id| &heads[id]) else { continue };
@@ -126,7 +139,12 @@ fn deploy_times_are_those_of_devlake() {
                 .filter(|row| row["old_commit_sha"] == *old && row["new_commit_sha"] == *new)
                 .map(|row| {
                     let at = merged[&row["commit_sha"]];
-                    DeployedCommit { sha: row["commit_sha"].clone(), authored_at: at, committed_at: at, title: String::new() }
+                    DeployedCommit {
+                        sha: row["commit_sha"].clone(),
+                        authored_at: at,
+                        committed_at: at,
+                        title: String::new(),
+                    }
                 })
                 .collect(),
         );
@@ -140,7 +158,9 @@ fn deploy_times_are_those_of_devlake() {
         for change in changes {
             minutes.insert(change.commit.sha.clone(), (change.hours * 60.0 - 1e-9).ceil() as u64);
         }
-        anomalies.extend(left_out.into_iter().filter(|left| left.reason.starts_with("anomaly")).map(|left| left.id));
+        anomalies.extend(
+            left_out.into_iter().filter(|left| left.reason.starts_with("anomaly")).map(|left| left.id),
+        );
     }
     let expected = table(&format!("{folder}/project_pr_metrics.csv"));
     assert_eq!(expected.len(), 6);
@@ -180,7 +200,8 @@ fn lead_times_of_a_real_project() {
     let (history, tags) = angle_grinder();
     let releases: serde_json::Value =
         serde_json::from_str(&read("angle-grinder/test_files/angle_grinder_releases.json")).unwrap();
-    let expected: serde_json::Value = serde_json::from_str(&read("angle-grinder/git-history-expected.json")).unwrap();
+    let expected: serde_json::Value =
+        serde_json::from_str(&read("angle-grinder/git-history-expected.json")).unwrap();
     let marks: Vec<Mark> = releases
         .as_array()
         .unwrap()
@@ -200,8 +221,11 @@ fn lead_times_of_a_real_project() {
         .collect();
     assert_eq!(marks.len() as u64, expected["releases"].as_u64().unwrap());
     let deployments = assign(&history, marks, None).deployments;
-    let facts =
-        Facts { deployments: &deployments, sources: Sources { deployments: true, incidents: false }, ..Facts::default() };
+    let facts = Facts {
+        deployments: &deployments,
+        sources: Sources { deployments: true, incidents: false },
+        ..Facts::default()
+    };
     let delivered = Delivered::link(&facts, "production", Duration::from_hours(24));
 
     let mut compared = 0;
@@ -214,7 +238,11 @@ fn lead_times_of_a_real_project() {
         assert_eq!(lead.commits as u64, row["commits"].as_u64().unwrap(), "{id}");
         let close = |hours: f64, name: &str| {
             let seconds = row[name].as_f64().unwrap();
-            assert!((hours * 3_600.0 - seconds).abs() < 0.01, "{id} {name}: {} and not {seconds}", hours * 3_600.0);
+            assert!(
+                (hours * 3_600.0 - seconds).abs() < 0.01,
+                "{id} {name}: {} and not {seconds}",
+                hours * 3_600.0
+            );
         };
         close(lead.median_hours, "lead_time_seconds_median");
         close(lead.longest_hours, "lead_time_seconds_max");
@@ -230,6 +258,7 @@ fn lead_times_of_a_real_project() {
     assert!((hours * 3_600.0 - expected["lead_time_seconds_median_all"].as_f64().unwrap()).abs() < 0.01);
     assert_eq!(lead.measured.samples as u64, expected["commits"].as_u64().unwrap());
     assert_eq!(report.deployments.len() as u64, expected["releases"].as_u64().unwrap());
-    let mean = lead.measured.explanation.rows.iter().map(|row| row.value).sum::<f64>() / lead.measured.samples as f64;
+    let mean = lead.measured.explanation.rows.iter().map(|row| row.value).sum::<f64>()
+        / lead.measured.samples as f64;
     assert!((mean * 3_600.0 - expected["lead_time_seconds_mean_all"].as_f64().unwrap()).abs() < 0.01);
 }

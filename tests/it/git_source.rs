@@ -71,7 +71,10 @@ fn version_tags_are_deployments_with_the_commits_between_them() {
     let outcome = sync(&folder.path().join("shop"), Which::Auto);
     assert_eq!(outcome.service, "shop");
     assert_eq!(outcome.method, "version tags");
-    assert_eq!(ids(&outcome), ["shop@v1.0.0", "shop@v1.1.0", "shop@v2.0.0-rc.1", "shop@v1.1.1-hotfix.1", "shop@v1.2.0"]);
+    assert_eq!(
+        ids(&outcome),
+        ["shop@v1.0.0", "shop@v1.1.0", "shop@v2.0.0-rc.1", "shop@v1.1.1-hotfix.1", "shop@v1.2.0"]
+    );
     assert_eq!(outcome.aliases, 1);
     assert!(outcome.complete && outcome.notes.is_empty());
     let [first, second, candidate, hotfix, last] = &outcome.deployments[..] else { panic!() };
@@ -103,7 +106,8 @@ fn a_pattern_takes_what_it_matches_and_nothing_else() {
     assert_eq!(ids(&outcome), ["shop@v2.0.0-rc.1"]);
     assert_eq!(outcome.deployments[0].environment, "production");
     assert!(sync(&shop, Which::Tags("none-*".to_owned())).deployments.is_empty());
-    let wrong = read(&shop, &Options { which: Which::Tags("v[".to_owned()), ..Options::default() }, &mut |_| {});
+    let wrong =
+        read(&shop, &Options { which: Which::Tags("v[".to_owned()), ..Options::default() }, &mut |_| {});
     assert!(matches!(wrong, Err(GitError::Pattern { .. })));
 }
 
@@ -136,7 +140,8 @@ fn without_tags_merges_into_the_default_branch_and_else_every_commit() {
     assert_eq!(outcome.deployments[1].kind, DeploymentKind::Hotfix);
     assert_eq!(sync(&app, Which::Merges("main".to_owned())).deployments, outcome.deployments);
 
-    let unknown = read(&app, &Options { which: Which::Merges("trunk".to_owned()), ..Options::default() }, &mut |_| {});
+    let unknown =
+        read(&app, &Options { which: Which::Merges("trunk".to_owned()), ..Options::default() }, &mut |_| {});
     let message = unknown.unwrap_err().to_string();
     assert!(message.contains("`trunk`") && message.contains("`main`"), "{message}");
 }
@@ -184,7 +189,9 @@ fn a_shallow_clone_is_read_as_far_as_it_goes() {
 fn a_long_history_is_cut_and_says_so() {
     let folder = tempfile::tempdir().unwrap();
     shop(folder.path());
-    let outcome = read(&folder.path().join("shop"), &Options { max_commits: 2, ..Options::default() }, &mut |_| {}).unwrap();
+    let outcome =
+        read(&folder.path().join("shop"), &Options { max_commits: 2, ..Options::default() }, &mut |_| {})
+            .unwrap();
     assert_eq!(outcome.commits_read, 2);
     assert!(!outcome.complete && outcome.notes[0].contains("newest 2 commits"), "{:?}", outcome.notes);
     assert_eq!(ids(&outcome), ["shop@v1.1.1-hotfix.1", "shop@v1.2.0"]);

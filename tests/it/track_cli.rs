@@ -25,7 +25,8 @@ fn report(home: &Path) -> Value {
         .env("HOME", home)
         .output()
         .unwrap();
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)))
+    serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)))
 }
 
 /// Decisions and metadata of the testing phases, through the rows that explain the older figure.
@@ -60,7 +61,8 @@ fn death_by_signal_and_commands_that_are_not_there() {
     let home = tempfile::tempdir().unwrap();
     assert_eq!(run(home.path(), "testing", "kill -9 $$").status.code(), Some(137));
     assert_eq!(run(home.path(), "testing", "kill -TERM $$").status.code(), Some(143));
-    let missing = track(home.path()).args(["--phase", "testing", "--", "no-such-command-here"]).output().unwrap();
+    let missing =
+        track(home.path()).args(["--phase", "testing", "--", "no-such-command-here"]).output().unwrap();
     assert_eq!(missing.status.code(), Some(127));
     assert!(String::from_utf8_lossy(&missing.stderr).contains("no-such-command-here"));
     let folder = track(home.path()).args(["--phase", "testing", "--", "/"]).output().unwrap();
@@ -78,7 +80,8 @@ fn signals_are_passed_on() {
         (rustix::process::Signal::INT, "INT"),
         (rustix::process::Signal::USR1, "USR1"),
     ] {
-        let script = format!("trap 'echo got {name}; exit 7' {name}; echo ready; while :; do sleep 0.02; done");
+        let script =
+            format!("trap 'echo got {name}; exit 7' {name}; echo ready; while :; do sleep 0.02; done");
         let mut child = track(home.path())
             .args(["--phase", "testing", "--", "sh", "-c", &script])
             .stdin(Stdio::null())
@@ -135,7 +138,10 @@ fn a_tracked_deployment_is_a_deployment() {
         .unwrap();
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     let deployment = &report["deployments"][0];
-    assert_eq!((deployment["id"].as_str(), deployment["origin"].as_str()), (Some("FEAT-1/deployment#1"), Some("track")));
+    assert_eq!(
+        (deployment["id"].as_str(), deployment["origin"].as_str()),
+        (Some("FEAT-1/deployment#1"), Some("track"))
+    );
     assert_eq!(deployment["service"], "shop");
     assert!(deployment["request_id"].as_str().is_some_and(|id| id.len() == 32));
 }
@@ -145,7 +151,8 @@ fn a_store_that_fails_disturbs_nothing_and_loses_nothing() {
     let home = tempfile::tempdir().unwrap();
     let data = home.path().join("data");
     std::fs::create_dir(&data).unwrap();
-    std::fs::write(data.join("metrics.db"), "this is not a database, and long enough to be sure of it").unwrap();
+    std::fs::write(data.join("metrics.db"), "this is not a database, and long enough to be sure of it")
+        .unwrap();
     for code in [0, 4] {
         let output = run(home.path(), "testing", &format!("echo out; exit {code}"));
         assert_eq!((output.stdout.as_slice(), output.stderr.as_slice()), (&b"out\n"[..], &b""[..]));

@@ -31,7 +31,11 @@ pub(super) fn median_interval(samples: &[f64]) -> Option<Interval> {
 /// 95 % interval of `k` out of `n`: Wilson, and the rule of three when nothing was counted.
 pub(super) fn proportion(k: usize, n: usize) -> Option<Interval> {
     if k == 0 {
-        return stats::rule_of_three(n as u64).map(|high| Interval { low: 0.0, high, method: "rule of three" });
+        return stats::rule_of_three(n as u64).map(|high| Interval {
+            low: 0.0,
+            high,
+            method: "rule of three",
+        });
     }
     stats::wilson(Share::new(k as u64, n as u64), CONFIDENCE).map(|interval| named(interval, "Wilson"))
 }

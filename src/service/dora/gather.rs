@@ -96,12 +96,21 @@ where
 }
 
 /// Takes out of the formulas what an earlier sync of this service gave and this one does not.
-async fn withdraw(store: &dyn MetricsStore, git: &Outcome, written: &mut Written) -> Result<usize, StoreError> {
+async fn withdraw(
+    store: &dyn MetricsStore,
+    git: &Outcome,
+    written: &mut Written,
+) -> Result<usize, StoreError> {
     let fresh: HashSet<&str> = git.deployments.iter().map(|deployment| deployment.id.as_str()).collect();
-    let mut services: HashSet<&str> = git.deployments.iter().map(|deployment| deployment.service.as_str()).collect();
+    let mut services: HashSet<&str> =
+        git.deployments.iter().map(|deployment| deployment.service.as_str()).collect();
     services.insert(&git.service);
     // What lies before the edge of a cut history is not contradicted by it.
-    let edge = if git.complete { None } else { git.deployments.iter().map(|deployment| deployment.finished_at).min() };
+    let edge = if git.complete {
+        None
+    } else {
+        git.deployments.iter().map(|deployment| deployment.finished_at).min()
+    };
     let mut gone: Vec<Deployment> = Vec::new();
     for service in services {
         let filter = DeliveryFilter { service: Some(service.to_owned()), ..DeliveryFilter::default() };
@@ -120,7 +129,10 @@ async fn withdraw(store: &dyn MetricsStore, git: &Outcome, written: &mut Written
     Ok(gone.len())
 }
 
-async fn put_deployments(store: &dyn MetricsStore, deployments: &[Deployment]) -> Result<Written, StoreError> {
+async fn put_deployments(
+    store: &dyn MetricsStore,
+    deployments: &[Deployment],
+) -> Result<Written, StoreError> {
     let mut written = Written::default();
     for batch in deployments.chunks(BATCH) {
         add(&mut written, store.put_deployments(batch).await?);
@@ -162,7 +174,8 @@ pub async fn import_file(
         sdlc_file::read(&content, &reading).map_err(|source| GatherError::File { path: named, source })
     })
     .await??;
-    let mut outcome = ImportOutcome { cycles: import.cycles, flags: import.flags, ..ImportOutcome::default() };
+    let mut outcome =
+        ImportOutcome { cycles: import.cycles, flags: import.flags, ..ImportOutcome::default() };
     for batch in import.phases.chunks(BATCH) {
         add(&mut outcome.phases, store.record_phases(batch).await?);
     }
@@ -201,10 +214,15 @@ pub const RUN_ID: &str = "run_id";
 ///
 /// `attempt` 0 takes the next free one of its cycle and phase, or the one under which the same
 /// [`RUN_ID`] is recorded already; with a number, recording it again is recording it once.
-pub async fn record(store: &dyn MetricsStore, mut phase: PhaseRecord, origin: &str) -> Result<Recorded, StoreError> {
+pub async fn record(
+    store: &dyn MetricsStore,
+    mut phase: PhaseRecord,
+    origin: &str,
+) -> Result<Recorded, StoreError> {
     if phase.attempt == 0 {
         let cycle = store.cycle(&phase.cycle_id).await?;
-        let tried = || cycle.iter().flat_map(|cycle| &cycle.phases).filter(|known| known.phase == phase.phase);
+        let tried =
+            || cycle.iter().flat_map(|cycle| &cycle.phases).filter(|known| known.phase == phase.phase);
         let run = phase.text(RUN_ID);
         phase.attempt = match tried().find(|known| run.is_some() && known.text(RUN_ID) == run) {
             Some(recorded) => recorded.attempt,
@@ -256,7 +274,8 @@ async fn connect(
     store
         .put_source(&SourceRun {
             name: name.to_owned(),
-            gives_deployments: gives_deployments || known.as_ref().is_some_and(|known| known.gives_deployments),
+            gives_deployments: gives_deployments
+                || known.as_ref().is_some_and(|known| known.gives_deployments),
             gives_incidents: gives_incidents || known.as_ref().is_some_and(|known| known.gives_incidents),
             synced_at: known.map_or(at, |known| known.synced_at.max(at)),
         })

@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::history::{Commit, History};
 use super::Options;
+use super::history::{Commit, History};
 use crate::domain::delivery::{DeployedCommit, Deployment, DeploymentKind, DeploymentResult};
 use crate::domain::time::Timestamp;
 
@@ -38,14 +38,21 @@ pub struct Assigned {
 
 /// Whether a tag, branch or subject names an urgent repair.
 pub(super) fn is_hotfix(text: &str) -> bool {
-    static WORDS: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(?i)(?:^|[^a-z])(?:hot-?fix|emergency)(?:$|[^a-z])").ok());
+    static WORDS: LazyLock<Option<Regex>> =
+        LazyLock::new(|| Regex::new(r"(?i)(?:^|[^a-z])(?:hot-?fix|emergency)(?:$|[^a-z])").ok());
     WORDS.as_ref().is_some_and(|words| words.is_match(text))
 }
 
 /// Merges on the first-parent line of a branch; without any and if `or_all`, all its commits.
 ///
 /// The flag says whether merges were found.
-pub(super) fn branch_marks(history: &History, tip: &str, service: &str, options: &Options, or_all: bool) -> (Vec<Mark>, bool) {
+pub(super) fn branch_marks(
+    history: &History,
+    tip: &str,
+    service: &str,
+    options: &Options,
+    or_all: bool,
+) -> (Vec<Mark>, bool) {
     let mut line = Vec::new();
     let mut next = history.find(tip);
     while let Some(index) = next {
@@ -53,7 +60,8 @@ pub(super) fn branch_marks(history: &History, tip: &str, service: &str, options:
         // The first parent may lie beyond the edge of what was read; then the line ends.
         next = history.commit(index).parents.first().and_then(|sha| history.find(sha));
     }
-    let merges: Vec<u32> = line.iter().copied().filter(|&index| history.commit(index).parents.len() > 1).collect();
+    let merges: Vec<u32> =
+        line.iter().copied().filter(|&index| history.commit(index).parents.len() > 1).collect();
     let found = !merges.is_empty();
     let chosen = if !found && or_all { line } else { merges };
     let marks = chosen
@@ -107,7 +115,8 @@ fn assign_line(history: &History, marks: Vec<Mark>, team: Option<&str>, assigned
         } else {
             DeploymentKind::Normal
         };
-        let rollback = position > 0 && mark_reverted(history, &new, place, &carrier, &mut assigned.deployments);
+        let rollback =
+            position > 0 && mark_reverted(history, &new, place, &carrier, &mut assigned.deployments);
         if !mark.carries_itself {
             new.retain(|&commit| commit != index);
         }
@@ -130,7 +139,8 @@ fn assign_line(history: &History, marks: Vec<Mark>, team: Option<&str>, assigned
             request_id: None,
             cycle_id: None,
             origin: "git".to_owned(),
-            commits: (position > 0).then(|| new.iter().map(|&commit| deployed(history.commit(commit))).collect()),
+            commits: (position > 0)
+                .then(|| new.iter().map(|&commit| deployed(history.commit(commit))).collect()),
         });
     }
 }
@@ -151,7 +161,8 @@ fn take_new(history: &History, tip: u32, place: usize, carrier: &mut HashMap<u32
 }
 
 fn all_urgent(history: &History, new: &[u32]) -> bool {
-    let mut changes = new.iter().map(|&index| history.commit(index)).filter(|commit| commit.parents.len() < 2).peekable();
+    let mut changes =
+        new.iter().map(|&index| history.commit(index)).filter(|commit| commit.parents.len() < 2).peekable();
     changes.peek().is_some() && changes.all(|commit| is_hotfix(&commit.title))
 }
 
@@ -234,7 +245,8 @@ mod tests {
 
     #[test]
     fn each_commit_goes_to_the_first_deployment_that_reaches_it() {
-        let made = assign(&history(), vec![mark("v2", "ddddddd", 45), mark("v1", "bbbbbbb", 25)], Some("blue"));
+        let made =
+            assign(&history(), vec![mark("v2", "ddddddd", 45), mark("v1", "bbbbbbb", 25)], Some("blue"));
         assert_eq!(made.deployments.len(), 2);
         assert_eq!(carried(&made.deployments[0]), None); // nothing is known before the first
         assert_eq!(carried(&made.deployments[1]), Some(vec!["ccccccc", "ddddddd"]));
@@ -243,9 +255,15 @@ mod tests {
 
     #[test]
     fn a_revert_fails_the_original_and_is_a_rollback() {
-        let marks = vec![mark("v1", "aaaaaaa", 12), mark("v2", "bbbbbbb", 25), mark("v3", "ddddddd", 45), mark("v4", "eeeeeee", 55)];
+        let marks = vec![
+            mark("v1", "aaaaaaa", 12),
+            mark("v2", "bbbbbbb", 25),
+            mark("v3", "ddddddd", 45),
+            mark("v4", "eeeeeee", 55),
+        ];
         let made = assign(&history(), marks, None);
-        let results: Vec<DeploymentResult> = made.deployments.iter().map(|deployment| deployment.result).collect();
+        let results: Vec<DeploymentResult> =
+            made.deployments.iter().map(|deployment| deployment.result).collect();
         use DeploymentResult::{Failed, Success};
         assert_eq!(results, [Success, Failed, Success, Success]);
         assert_eq!(made.deployments[3].kind, DeploymentKind::Rollback);
@@ -261,14 +279,19 @@ mod tests {
 
     #[test]
     fn an_older_commit_deployed_again_carries_nothing() {
-        let made = assign(&history(), vec![mark("v1", "aaaaaaa", 12), mark("v2", "ddddddd", 45), mark("v1-again", "bbbbbbb", 60)], None);
+        let made = assign(
+            &history(),
+            vec![mark("v1", "aaaaaaa", 12), mark("v2", "ddddddd", 45), mark("v1-again", "bbbbbbb", 60)],
+            None,
+        );
         assert_eq!(carried(&made.deployments[2]), Some(vec![]));
     }
 
     #[test]
     fn services_and_environments_have_lines_of_their_own() {
         let staging = Mark { environment: "staging".to_owned(), ..mark("rc", "ddddddd", 41) };
-        let made = assign(&history(), vec![mark("v1", "aaaaaaa", 12), staging, mark("v2", "ddddddd", 45)], None);
+        let made =
+            assign(&history(), vec![mark("v1", "aaaaaaa", 12), staging, mark("v2", "ddddddd", 45)], None);
         let production = made.deployments.iter().find(|deployment| deployment.id == "v2").unwrap();
         assert_eq!(carried(production).unwrap().len(), 3);
     }
@@ -293,7 +316,8 @@ mod tests {
 
     #[test]
     fn a_branch_without_merges_deploys_every_commit_if_asked() {
-        let straight = History::new(vec![commit("bbbbbbb", &["aaaaaaa"], 20, "b"), commit("aaaaaaa", &[], 10, "a")]);
+        let straight =
+            History::new(vec![commit("bbbbbbb", &["aaaaaaa"], 20, "b"), commit("aaaaaaa", &[], 10, "a")]);
         let (marks, merges) = branch_marks(&straight, "bbbbbbb", "shop", &Options::default(), true);
         assert_eq!((marks.len(), merges), (2, false));
         assert!(branch_marks(&straight, "bbbbbbb", "shop", &Options::default(), false).0.is_empty());
@@ -301,7 +325,13 @@ mod tests {
 
     #[test]
     fn words_of_urgency() {
-        for text in ["hotfix/login", "v1.2.3-hotfix.1", "Hot-fix: totals", "emergency release", "Merge branch 'hotfix/x'"] {
+        for text in [
+            "hotfix/login",
+            "v1.2.3-hotfix.1",
+            "Hot-fix: totals",
+            "emergency release",
+            "Merge branch 'hotfix/x'",
+        ] {
             assert!(is_hotfix(text), "{text}");
         }
         for text in ["fix: typo", "shotfixed", "feature/hotfixes-page"] {

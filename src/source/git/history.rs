@@ -87,7 +87,10 @@ impl History {
     pub(super) fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
         if self.shallow {
-            notes.push("a shallow clone: commits before its edge are not seen; `git fetch --unshallow` brings them".to_owned());
+            notes.push(
+                "a shallow clone: commits before its edge are not seen; `git fetch --unshallow` brings them"
+                    .to_owned(),
+            );
         }
         if self.cut {
             notes.push(format!("only the newest {} commits were read", self.commits.len()));
@@ -140,7 +143,9 @@ impl Reader<'_> {
 
     fn commit(&self, commit: &gix::Commit<'_>) -> Result<Commit, GitError> {
         let decoded = commit.decode().map_err(self.unreadable("a commit"))?;
-        let seconds = |signature: gix::Result<gix::actor::SignatureRef<'_>>| signature.map(|by| by.seconds()).unwrap_or_default();
+        let seconds = |signature: gix::Result<gix::actor::SignatureRef<'_>>| {
+            signature.map(|by| by.seconds()).unwrap_or_default()
+        };
         let message = gix::objs::commit::MessageRef::from_bytes(decoded.message);
         let title = message.title.to_string();
         Ok(Commit {
@@ -155,14 +160,19 @@ impl Reader<'_> {
 
     /// A local branch, else one of `origin`; the error lists what there is.
     pub fn branch(&self, name: &str) -> Result<Option<(String, gix::ObjectId)>, GitError> {
-        for full in [format!("refs/heads/{name}"), format!("refs/remotes/origin/{name}"), format!("refs/remotes/{name}")] {
+        for full in [
+            format!("refs/heads/{name}"),
+            format!("refs/remotes/origin/{name}"),
+            format!("refs/remotes/{name}"),
+        ] {
             if let Some(tip) = self.tip(&full)? {
                 return Ok(Some((name.to_owned(), tip)));
             }
         }
         let mut known: Vec<String> = Vec::new();
         let references = self.repository.references().map_err(self.unreadable("the references"))?;
-        for branch in references.local_branches().map_err(self.unreadable("the branches"))?.flatten().take(10) {
+        for branch in references.local_branches().map_err(self.unreadable("the branches"))?.flatten().take(10)
+        {
             known.push(format!("`{}`", branch.name().shorten()));
         }
         Err(GitError::NoBranch {
@@ -185,12 +195,15 @@ impl Reader<'_> {
             }
         }
         let head = self.repository.head().map_err(self.unreadable("HEAD"))?;
-        let name = head.referent_name().map_or_else(|| "the detached HEAD".to_owned(), |name| name.shorten().to_string());
+        let name = head
+            .referent_name()
+            .map_or_else(|| "the detached HEAD".to_owned(), |name| name.shorten().to_string());
         Ok(head.into_peeled_id().ok().map(|id| (name, id.detach())))
     }
 
     fn tip(&self, full_name: &str) -> Result<Option<gix::ObjectId>, GitError> {
-        let found = self.repository.try_find_reference(full_name).map_err(self.unreadable("the references"))?;
+        let found =
+            self.repository.try_find_reference(full_name).map_err(self.unreadable("the references"))?;
         // A dangling remote HEAD is as good as none.
         Ok(found.and_then(|mut reference| reference.peel_to_commit().ok()).map(|commit| commit.id))
     }
@@ -198,7 +211,8 @@ impl Reader<'_> {
 
 /// The commits that a message says it reverts, in git's own words.
 pub(super) fn reverts(message: &str) -> Vec<String> {
-    static WORDS: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"This reverts commit\s+([0-9a-f]{7,64})").ok());
+    static WORDS: LazyLock<Option<Regex>> =
+        LazyLock::new(|| Regex::new(r"This reverts commit\s+([0-9a-f]{7,64})").ok());
     WORDS
         .as_ref()
         .map(|words| words.captures_iter(message).map(|found| found[1].to_owned()).collect())

@@ -48,9 +48,10 @@ impl TagPattern {
     }
 
     pub fn glob(pattern: &str) -> Result<Self, GitError> {
-        Glob::new(pattern)
-            .map(|glob| Self::Glob(glob.compile_matcher()))
-            .map_err(|error| GitError::Pattern { pattern: pattern.to_owned(), reason: error.kind().to_string() })
+        Glob::new(pattern).map(|glob| Self::Glob(glob.compile_matcher())).map_err(|error| GitError::Pattern {
+            pattern: pattern.to_owned(),
+            reason: error.kind().to_string(),
+        })
     }
 
     pub(super) fn read(&self, tag: &str) -> Option<Reading> {
@@ -58,10 +59,10 @@ impl TagPattern {
             Self::Glob(glob) => glob.is_match(tag).then_some(Reading { owner: None, prerelease: false }),
             Self::Version => {
                 let found = VERSION.as_ref()?.captures(tag)?;
-                let owner = found
-                    .name("owner")
-                    .map(|owner| owner.as_str().to_owned())
-                    .filter(|owner| !["release", "releases", "rel", "version", "deploy", "prod", "production"].contains(&owner.as_str()));
+                let owner = found.name("owner").map(|owner| owner.as_str().to_owned()).filter(|owner| {
+                    !["release", "releases", "rel", "version", "deploy", "prod", "production"]
+                        .contains(&owner.as_str())
+                });
                 let prerelease = found.name("pre").is_some_and(|pre| !is_hotfix(pre.as_str()));
                 Some(Reading { owner, prerelease })
             }
@@ -136,8 +137,11 @@ pub(super) fn marks(history: &History, tags: &[Tag], service: &str, options: &Op
             (None, Some(owner)) => owner.clone(),
             _ => service.to_owned(),
         };
-        let environment =
-            if tag.prerelease && options.environment == PRODUCTION { STAGING.to_owned() } else { options.environment.clone() };
+        let environment = if tag.prerelease && options.environment == PRODUCTION {
+            STAGING.to_owned()
+        } else {
+            options.environment.clone()
+        };
         by_place.entry((sha, service, environment)).or_default().push((tag, at));
     }
     let mut aliases = 0;
@@ -145,7 +149,9 @@ pub(super) fn marks(history: &History, tags: &[Tag], service: &str, options: &Op
         .into_iter()
         .filter_map(|((commit, service, environment), mut tags)| {
             // The most specific name says most, and floating tags (`v1`, `v1.2`) move on.
-            tags.sort_by(|(a, _), (b, _)| specific(&b.name).cmp(&specific(&a.name)).then_with(|| a.name.cmp(&b.name)));
+            tags.sort_by(|(a, _), (b, _)| {
+                specific(&b.name).cmp(&specific(&a.name)).then_with(|| a.name.cmp(&b.name))
+            });
             aliases += tags.len() - 1;
             let at = tags.iter().map(|&(_, at)| at).min()?;
             let (tag, _) = tags.first()?;
@@ -198,7 +204,8 @@ mod tests {
         ];
         for (tag, expected) in cases {
             let reading = TagPattern::version().read(tag);
-            let expected = expected.map(|(owner, prerelease)| Reading { owner: owner.map(str::to_owned), prerelease });
+            let expected =
+                expected.map(|(owner, prerelease)| Reading { owner: owner.map(str::to_owned), prerelease });
             assert_eq!(reading, expected, "{tag}");
         }
     }
