@@ -8,9 +8,10 @@
 )]
 
 mod parse;
+mod query;
 
 /// What can be measured, and by what.
-const FIGURES: &[(&str, fn(&[String]))] = &[("parse", parse::run)];
+const FIGURES: &[(&str, fn(&[String]))] = &[("parse", parse::run), ("query", query::run)];
 
 fn main() {
     // Cargo adds `--bench`.

@@ -96,7 +96,10 @@ fn records(frames: &[Frame]) -> Vec<Record> {
     let mut records: Vec<Record> = frames
         .iter()
         .flat_map(|frame| {
-            frame.entries.iter().map(|entry| Record { origin: Arc::clone(&frame.origin), entry: entry.clone() })
+            frame
+                .entries
+                .iter()
+                .map(|entry| Record { origin: Arc::clone(&frame.origin), entry: entry.clone() })
         })
         .collect();
     records.sort_by_key(Record::sort_key);
@@ -167,7 +170,8 @@ pub(crate) async fn an_empty_store_is_empty(store: Store) {
 pub(crate) async fn writing_again_changes_nothing(store: Store) {
     let engine = LogEngine::new(Arc::clone(&store));
     let origin = origin(1, Layer::Application);
-    let frames = [frame(&origin, 0, (0..700).map(|second| START + second * SECOND)), frame(&origin, 700, [START])];
+    let frames =
+        [frame(&origin, 0, (0..700).map(|second| START + second * SECOND)), frame(&origin, 700, [START])];
     assert_eq!(engine.append(&frames).await.unwrap(), 701);
     let before = read_all(&engine, Order::OldestFirst, 1_000).await;
     let cursor = store.arrivals_end().await.unwrap();
@@ -269,7 +273,8 @@ pub(crate) async fn chunks_come_in_the_order_asked_for(store: Store) {
 
 pub(crate) async fn records_of_one_microsecond_are_all_kept(store: Store) {
     let engine = LogEngine::new(Arc::clone(&store));
-    let origins = [origin(1, Layer::Application), origin(2, Layer::Application), origin(3, Layer::Infrastructure)];
+    let origins =
+        [origin(1, Layer::Application), origin(2, Layer::Application), origin(3, Layer::Infrastructure)];
     let frames = origins.map(|origin| frame(&origin, 0, std::iter::repeat_n(START, 1_234)));
     engine.append(&frames).await.unwrap();
     let expected = ids(&records(&frames));
@@ -303,7 +308,11 @@ pub(crate) async fn hostile_text_is_kept_exactly(store: Store) {
             ..entry(START + index as i64, index as u64 * 100)
         });
     }
-    let origin = Arc::new(Origin { source: texts[0].into(), host: texts[3].into(), ..(*origin(1, Layer::Application)).clone() });
+    let origin = Arc::new(Origin {
+        source: texts[0].into(),
+        host: texts[3].into(),
+        ..(*origin(1, Layer::Application)).clone()
+    });
     let frame = Frame { origin, from: 0, until: 1_000, entries };
     engine.append(std::slice::from_ref(&frame)).await.unwrap();
     assert_eq!(read_all(&engine, Order::OldestFirst, 100).await, records(std::slice::from_ref(&frame)));
@@ -317,7 +326,8 @@ pub(crate) async fn extreme_times_hide_nothing(store: Store) {
     let engine = LogEngine::new(Arc::clone(&store));
     let year_2100 = 4_102_444_800 * SECOND;
     let times = [i64::MIN, i64::MIN + 1, -1, 0, 1, START, START + 1, year_2100, i64::MAX - 1, i64::MAX];
-    let frames = [frame(&origin(1, Layer::Application), 0, times), frame(&origin(2, Layer::Infrastructure), 0, times)];
+    let frames =
+        [frame(&origin(1, Layer::Application), 0, times), frame(&origin(2, Layer::Infrastructure), 0, times)];
     engine.append(&frames).await.unwrap();
     let mut expected = ids(&records(&frames));
     for limit in [1, 3, 100] {
@@ -328,7 +338,8 @@ pub(crate) async fn extreme_times_hide_nothing(store: Store) {
         assert_eq!(ids(&read_all(&engine, Order::NewestFirst, limit).await), expected);
     }
     // The present is found by its range although there are records after it.
-    let request = PageRequest { range: micros(START, START + MINUTE), ..page_request(Order::NewestFirst, 10) };
+    let request =
+        PageRequest { range: micros(START, START + MINUTE), ..page_request(Order::NewestFirst, 10) };
     assert_eq!(engine.page(&request).await.unwrap().records.len(), 4);
 }
 
@@ -437,9 +448,11 @@ pub(crate) async fn a_request_over_ninety_days_in_order(store: Store) {
     let mut frames = Vec::new();
     for day in 0..90_i64 {
         for origin in &origins {
-            let mut frame = frame(origin, day as u64 * 100, (0..20).map(|index| START - day * DAY + index * SECOND));
+            let mut frame =
+                frame(origin, day as u64 * 100, (0..20).map(|index| START - day * DAY + index * SECOND));
             for (index, entry) in frame.entries.iter_mut().enumerate() {
-                entry.request_id = Some(if index == 7 { id.clone() } else { RequestId::new(format!("other-{index}")) });
+                entry.request_id =
+                    Some(if index == 7 { id.clone() } else { RequestId::new(format!("other-{index}")) });
             }
             frames.push(frame);
         }

@@ -49,7 +49,8 @@ fn child(test: &str, store: &Path) -> Command {
 async fn check_integrity(path: &Path) {
     use sqlx::ConnectOptions as _;
     let mut connection = sqlx::sqlite::SqliteConnectOptions::new().filename(path).connect().await.unwrap();
-    let verdict: String = sqlx::query_scalar("PRAGMA integrity_check").fetch_one(&mut connection).await.unwrap();
+    let verdict: String =
+        sqlx::query_scalar("PRAGMA integrity_check").fetch_one(&mut connection).await.unwrap();
     assert_eq!(verdict, "ok");
     let (chunks, blocks, total): (i64, i64, i64) = sqlx::query_as(
         "SELECT (SELECT count(*) FROM chunks), (SELECT count(*) FROM blocks), (SELECT chunks FROM totals)",
@@ -92,7 +93,9 @@ async fn kill_9_loses_no_acknowledged_frame() {
         let mut left = random.random_range(1..60);
         for line in BufReader::new(writer.stdout.take().unwrap()).lines() {
             let line = line.unwrap();
-            if let Some(("0" | "1", _)) = line.strip_prefix("stored ").and_then(|stored| stored.split_once(' ')) {
+            if let Some(("0" | "1", _)) =
+                line.strip_prefix("stored ").and_then(|stored| stored.split_once(' '))
+            {
                 let (origin, part) = line["stored ".len()..].split_once(' ').unwrap();
                 let until = (part.parse::<u64>().unwrap() + 1) * 50;
                 let known = &mut acknowledged[origin.parse::<usize>().unwrap()];
@@ -107,12 +110,16 @@ async fn kill_9_loses_no_acknowledged_frame() {
         let engine = engine_at(&path).await;
         let mut expected = Vec::new();
         for origin_id in 0..2 {
-            let until = engine.watermark(origin(origin_id, Layer::Application).id).await.unwrap().unwrap_or(0);
+            let until =
+                engine.watermark(origin(origin_id, Layer::Application).id).await.unwrap().unwrap_or(0);
             assert!(until >= acknowledged[origin_id as usize], "an acknowledged frame is gone");
             expected.extend((0..until / 50).flat_map(|part| written(origin_id, part).entries));
         }
-        let mut found: Vec<Entry> =
-            read_all(&engine, Order::OldestFirst, 1_000).await.into_iter().map(|record| record.entry).collect();
+        let mut found: Vec<Entry> = read_all(&engine, Order::OldestFirst, 1_000)
+            .await
+            .into_iter()
+            .map(|record| record.entry)
+            .collect();
         let key = |entry: &Entry| (entry.timestamp, entry.position);
         found.sort_by_key(key);
         expected.sort_by_key(key);
@@ -199,7 +206,9 @@ async fn aborted_callers_leave_no_open_transaction() {
     other.append(&[frame(&origin, 20_000, [START])]).await.unwrap();
     let records = read_all(&other, Order::OldestFirst, 1_000).await;
     // Frames are there whole or not at all.
-    let positions: Vec<u64> = records.iter().map(|record| record.entry.position).filter(|&at| at < 10_000).collect();
+    let mut positions: Vec<u64> =
+        records.iter().map(|record| record.entry.position).filter(|&at| at < 10_000).collect();
+    positions.sort_unstable();
     assert_eq!(positions.len() % 10, 0);
     assert!(positions.chunks(10).all(|frame| frame[0] % 10 == 0 && frame[9] == frame[0] + 9));
     store.close().await;
@@ -209,9 +218,11 @@ async fn aborted_callers_leave_no_open_transaction() {
 /// A frame whose texts do not compress.
 fn bulky(origin_id: u128, part: u64) -> Frame {
     let mut random = rand::rngs::SmallRng::seed_from_u64(part);
-    let mut frame = frame(&origin(origin_id, Layer::Application), part * 100, (0..100).map(|index| START + index));
+    let mut frame =
+        frame(&origin(origin_id, Layer::Application), part * 100, (0..100).map(|index| START + index));
     for entry in &mut frame.entries {
-        entry.message = (0..2_000).map(|_| char::from(random.random_range(33..127_u8))).collect::<String>().into();
+        entry.message =
+            (0..2_000).map(|_| char::from(random.random_range(33..127_u8))).collect::<String>().into();
     }
     frame
 }

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use crate::domain::record::Record;
-use crate::store::chunks::{ChunkStore, RecordFilter};
+use crate::store::chunks::ChunkStore;
 use crate::store::error::StoreError;
 
 use super::Follower;
-use super::selection::{Selection, Wanted, overlaps};
+use super::selection::{Wanted, overlaps};
 
 /// Chunks asked for at once.
 const BATCH: usize = 64;
@@ -21,8 +21,7 @@ pub(super) async fn follow(
 ) -> Result<Vec<Record>, StoreError> {
     let query = Arc::new(follower.query.clone());
     let range = query.range();
-    let filter: Arc<dyn RecordFilter> =
-        Arc::new(Wanted { selection: Arc::clone(&query) as Arc<dyn Selection>, range, after: None });
+    let filter = Wanted::new(Arc::clone(&query) as _, range, None);
     let mut cursor = follower.cursor;
     let mut records = Vec::new();
     for _ in 0..BATCHES {

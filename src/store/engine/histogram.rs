@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use crate::domain::chunk::{ChunkKey, ChunkSummary};
 use crate::domain::record::{Layer, LevelCounts};
 use crate::domain::time::{TimeRange, Timestamp};
-use crate::store::chunks::{ChunkStore, Order, RecordFilter};
+use crate::store::chunks::{ChunkStore, Order};
 use crate::store::error::StoreError;
 
 use super::build::{MINUTE, bucket_range, ceiling, floor};
@@ -60,8 +60,7 @@ pub(super) async fn histogram(
     let inside = range.intersect(&selection.range());
     let mut counted = Counted { range, inside, width, bins: vec![LevelCounts::default(); bins] };
     let mut scanned = Scanned::default();
-    let filter: Arc<dyn RecordFilter> =
-        Arc::new(Wanted { selection: Arc::clone(&selection), range: inside, after: None });
+    let filter = Wanted::new(Arc::clone(&selection), inside, None);
     for layer in selection.layers() {
         let mut rest = inside;
         while !is_empty(&rest) {
@@ -79,7 +78,8 @@ pub(super) async fn histogram(
                 if !overlaps(&inside, &summary) || !selection.may_match(&summary) {
                     continue;
                 }
-                if !(selection.surely_matches(&summary) && counted.add_summary(&summary)) {
+                let levels = selection.matching_levels(&summary);
+                if !levels.is_some_and(|levels| counted.add_summary(&summary, levels)) {
                     undecided.push(summary.key);
                 }
             }
@@ -124,8 +124,9 @@ impl Counted {
         usize::try_from(offset / self.width).ok().map(|bin| bin.min(self.bins.len() - 1))
     }
 
-    /// Counts a chunk by its minutes, if each of them falls into one bin or wholly outside.
-    fn add_summary(&mut self, summary: &ChunkSummary) -> bool {
+    /// Counts a chunk's records of these levels by its minutes, if each minute falls into one bin
+    /// or wholly outside.
+    fn add_summary(&mut self, summary: &ChunkSummary, levels: [bool; 5]) -> bool {
         let mut placed = Vec::with_capacity(summary.minutes.len());
         for minute in &summary.minutes {
             let first = minute.minute.max(summary.key.first_at);
@@ -141,7 +142,11 @@ impl Counted {
         }
         for (bin, minute) in placed.into_iter().zip(&summary.minutes) {
             if let Some(bin) = bin {
-                self.bins[bin].merge(&minute.levels);
+                let mut counts = minute.levels;
+                for (count, _) in counts.0.iter_mut().zip(levels).filter(|(_, matching)| !matching) {
+                    *count = 0;
+                }
+                self.bins[bin].merge(&counts);
             }
         }
         true

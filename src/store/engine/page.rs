@@ -40,11 +40,8 @@ pub(super) async fn page(
             Order::OldestFirst => TimeRange::new(range.from.max(timestamp), range.until),
         };
     }
-    let filter: Arc<dyn RecordFilter> = Arc::new(Wanted {
-        selection: Arc::clone(&selection),
-        range,
-        after: request.after.map(|cursor| (cursor, request.order)),
-    });
+    let filter =
+        Wanted::new(Arc::clone(&selection), range, request.after.map(|cursor| (cursor, request.order)));
     let mut scanned = Scanned::default();
     let windows = Windows::open(store, selection, range, request.order, &mut scanned);
     let mut windows = unless_cancelled(&request.cancel, windows).await?;

@@ -124,9 +124,8 @@ impl Selection for AtLeast {
         chunk.levels.worst() >= Some(self.level)
     }
 
-    fn surely_matches(&self, chunk: &ChunkSummary) -> bool {
-        self.request.is_none()
-            && Level::ALL.iter().all(|&level| level >= self.level || chunk.levels.of(level) == 0)
+    fn matching_levels(&self, _: &ChunkSummary) -> Option<[bool; 5]> {
+        self.request.is_none().then(|| Level::ALL.map(|level| level >= self.level))
     }
 
     fn matches(&self, record: &Record) -> bool {
