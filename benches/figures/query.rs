@@ -26,9 +26,9 @@ const FRAME: u64 = 1_000;
 const ORIGINS: u64 = 8;
 const REPEATS: usize = 60;
 
-pub fn run() -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    runtime.block_on(figures())
+pub fn run(_: &[String]) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(figures()).unwrap();
 }
 
 async fn figures() -> anyhow::Result<()> {
