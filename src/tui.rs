@@ -196,8 +196,10 @@ pub async fn run(input: ConsoleInput) -> Result<Ended, ConsoleError> {
 }
 
 fn draw(terminal: &mut Canvas, app: &mut App) -> io::Result<()> {
+    let started = Instant::now();
     terminal.draw(|frame| app.render(frame))?;
     app.drawn();
+    tracing::trace!(target: "atalaya::frame", micros = started.elapsed().as_micros() as u64);
     Ok(())
 }
 

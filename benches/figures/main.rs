@@ -7,11 +7,13 @@
     reason = "a bench stops at the first surprise, and prints"
 )]
 
+mod console;
 mod parse;
 mod query;
 
 /// What can be measured, and by what.
-const FIGURES: &[(&str, fn(&[String]))] = &[("parse", parse::run), ("query", query::run)];
+const FIGURES: &[(&str, fn(&[String]))] =
+    &[("console", console::run), ("parse", parse::run), ("query", query::run)];
 
 fn main() {
     // Cargo adds `--bench`.

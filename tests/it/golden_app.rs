@@ -8,8 +8,8 @@ use atalaya::ingest::format::{LineRole, detect};
 use serde_json::Value;
 
 use super::golden::{
-    Decoded, Difference, Mapping, Ours, beats, beats_hint, compare, cut_lines, data_path, decode, format, hint, instant, read,
-    read_json,
+    Decoded, Difference, Mapping, Ours, beats, beats_hint, compare, cut_lines, data_path, decode, format,
+    hint, instant, read, read_json,
 };
 
 type Row = BTreeMap<String, Value>;
@@ -23,8 +23,18 @@ fn decode_file(path: &str, name: &str) -> Decoded {
 /// The rows of a beats expectation, without what says nothing of the line.
 fn beats_rows(path: &str) -> Vec<Row> {
     const LEFT: [&str; 12] = [
-        "event.category", "event.kind", "event.type", "event.outcome", "event.dataset", "event.module", "fileset.",
-        "input.type", "service.type", "log.flags", "related.", "tags",
+        "event.category",
+        "event.kind",
+        "event.type",
+        "event.outcome",
+        "event.dataset",
+        "event.module",
+        "fileset.",
+        "input.type",
+        "service.type",
+        "log.flags",
+        "related.",
+        "tags",
     ];
     read_json(&format!("{path}-expected.json"))
         .as_array()
@@ -185,7 +195,9 @@ fn pgbadger_totals() {
         sessions
             .entries
             .iter()
-            .filter(|entry| entry.timestamp <= until && entry.message.starts_with("disconnection: session time"))
+            .filter(|entry| {
+                entry.timestamp <= until && entry.message.starts_with("disconnection: session time")
+            })
             .count()
     };
     // The bounds are in the log's zone, CET.
@@ -195,10 +207,22 @@ fn pgbadger_totals() {
     );
 
     let kinds = decode_file("pgbadger/t/fixtures/stmt_type.log", "postgresql");
-    let begins = |words: &[&str]| kinds.entries.iter().filter(|entry| words.iter().any(|word| entry.message.starts_with(word))).count();
+    let begins = |words: &[&str]| {
+        kinds.entries.iter().filter(|entry| words.iter().any(|word| entry.message.starts_with(word))).count()
+    };
     assert_eq!(kinds.entries.len(), 12);
     assert_eq!(
-        [begins(&["SELECT"]), begins(&["INSERT"]), begins(&["UPDATE"]), begins(&["DELETE"]), begins(&["COPY"]), begins(&["WITH"]), begins(&["CREATE"]), begins(&["BEGIN", "COMMIT"]), begins(&["DECLARE", "FETCH"])],
+        [
+            begins(&["SELECT"]),
+            begins(&["INSERT"]),
+            begins(&["UPDATE"]),
+            begins(&["DELETE"]),
+            begins(&["COPY"]),
+            begins(&["WITH"]),
+            begins(&["CREATE"]),
+            begins(&["BEGIN", "COMMIT"]),
+            begins(&["DECLARE", "FETCH"])
+        ],
         [1, 1, 1, 1, 2, 1, 1, 2, 2]
     );
     assert!(kinds.entries.iter().any(|entry| entry.message.contains("камень & почка")));
@@ -211,7 +235,10 @@ fn pgbadger_totals() {
 
     let plex = decode_file("pgbadger/t/fixtures/logplex.gz", "postgresql");
     assert_eq!(plex.counts.mismatched, 0);
-    let green = plex.entries.iter().filter(|entry| entry.metadata("color") == Some("GREEN") && entry.message.starts_with("WITH "));
+    let green = plex
+        .entries
+        .iter()
+        .filter(|entry| entry.metadata("color") == Some("GREEN") && entry.message.starts_with("WITH "));
     let total: f64 = green.filter_map(|entry| entry.duration_ms).sum();
     assert!((total - 21_761.546).abs() < 1e-6, "{total}");
     let aqua = plex.entries.iter().find(|entry| entry.metadata("color") == Some("AQUA")).unwrap();
@@ -219,11 +246,21 @@ fn pgbadger_totals() {
 
     let parameters = decode_file("pgbadger/t/fixtures/multiline_param.log", "postgresql");
     assert_eq!(parameters.counts.mismatched, 0);
-    assert!(parameters.entries.iter().all(|entry| !entry.message.is_empty() && entry.metadata("user") == Some("user1")));
+    assert!(
+        parameters
+            .entries
+            .iter()
+            .all(|entry| !entry.message.is_empty() && entry.metadata("user") == Some("user1"))
+    );
     let lines = read("pgbadger/t/fixtures/multiline_param.log");
     let heads = String::from_utf8(lines).unwrap().lines().filter(|line| line.contains(" LOG:  ")).count();
     assert_eq!(parameters.entries.len(), heads);
-    assert!(parameters.entries.iter().any(|entry| entry.metadata("detail").is_some_and(|detail| detail.contains("'njchar\nhello'"))));
+    assert!(
+        parameters
+            .entries
+            .iter()
+            .any(|entry| entry.metadata("detail").is_some_and(|detail| detail.contains("'njchar\nhello'")))
+    );
 
     let temporary = decode_file("pgbadger/t/fixtures/tempfile_only.log.gz", "postgresql");
     let files = temporary.entries.iter().filter(|entry| entry.message.starts_with("temporary file"));
@@ -236,7 +273,8 @@ fn pgbadger_totals() {
     assert!(queries.entries.iter().any(|entry| entry.message.ends_with("ORDER BY 1,2;")));
 
     let weeks = decode_file("pgbadger/t/fixtures/weeknumber.log", "postgresql-csv");
-    let days: Vec<String> = weeks.entries.iter().map(|entry| entry.timestamp.to_rfc3339()[..10].to_owned()).collect();
+    let days: Vec<String> =
+        weeks.entries.iter().map(|entry| entry.timestamp.to_rfc3339()[..10].to_owned()).collect();
     assert_eq!(days, ["2021-01-01", "2021-01-02", "2021-01-03", "2021-01-04", "2021-01-05", "2021-07-05"]);
 }
 
@@ -244,7 +282,8 @@ fn pgbadger_totals() {
 fn pgbadger_jsonlog() {
     let decoded = decode_file("pgbadger/t/fixtures/pg_vacuums.json.gz", "postgresql-json");
     assert_eq!((decoded.entries.len(), decoded.counts.mismatched), (3544, 0));
-    let begins = |word: &'static str| decoded.entries.iter().filter(move |entry| entry.message.contains(word));
+    let begins =
+        |word: &'static str| decoded.entries.iter().filter(move |entry| entry.message.contains(word));
     assert_eq!((begins("automatic analyze").count(), begins("automatic vacuum").count()), (1450, 2094));
     let at_hour = |word: &'static str, local: i64| {
         begins(word).filter(|entry| (entry.timestamp.micros() / 3_600_000_000 + 2) % 24 == local).count()
@@ -252,7 +291,9 @@ fn pgbadger_jsonlog() {
     assert_eq!((at_hour("automatic analyze", 1), at_hour("automatic vacuum", 2)), (474, 730));
     let first = &decoded.entries[0];
     assert_eq!(first.session_id.as_deref(), Some("667c8f67.e327"));
-    for (name, value) in [("pid", "58151"), ("line_num", "1"), ("vxid", "21/52610848"), ("txid", "3949960645")] {
+    for (name, value) in
+        [("pid", "58151"), ("line_num", "1"), ("vxid", "21/52610848"), ("txid", "3949960645")]
+    {
         assert_eq!(first.metadata(name), Some(value));
     }
     assert_eq!(first.timestamp.to_rfc3339(), "2024-06-26T22:00:07.369000Z");
@@ -281,7 +322,9 @@ const MYSQL_ERROR: Mapping = &[
 
 #[test]
 fn beats_mysql_error() {
-    for (file, complete) in [("error.log", true), ("mysql-ubuntu-5.5.53.log", false), ("mysql-ubuntu-8.0.15.log", true)] {
+    for (file, complete) in
+        [("error.log", true), ("mysql-ubuntu-5.5.53.log", false), ("mysql-ubuntu-8.0.15.log", true)]
+    {
         let path = format!("beats/filebeat/module/mysql/error/test/{file}");
         let decoded = decode(format("mysql-error"), &read(&path), beats_hint());
         let mut rows = beats_rows(&path);
@@ -393,9 +436,14 @@ fn yes_no(row: &mut Row) {
 
 #[test]
 fn beats_mysql_slow() {
-    for file in
-        ["mariadb-10.1.21", "mariadb-10.2.12", "mysql-5.7.22", "mysql-debian-5.7.17", "mysql-ubuntu-8.0.15", "percona-ubuntu-5.7.19"]
-    {
+    for file in [
+        "mariadb-10.1.21",
+        "mariadb-10.2.12",
+        "mysql-5.7.22",
+        "mysql-debian-5.7.17",
+        "mysql-ubuntu-8.0.15",
+        "percona-ubuntu-5.7.19",
+    ] {
         let path = format!("beats/filebeat/module/mysql/slowlog/test/{file}.log");
         let decoded = decode(format("mysql-slow"), &read(&path), beats_hint());
         let mut rows = beats_rows(&path);
@@ -427,19 +475,35 @@ fn go_mysql_events() {
             let query = entry.message.trim_end_matches(';');
             let query = query.strip_prefix("administrator command: ").unwrap_or(query);
             assert_eq!(event["Query"].as_str().unwrap().trim_end(), query.trim_end(), "{place}");
-            assert_eq!(event["Admin"].as_bool().unwrap_or(false), entry.metadata("admin") == Some("true"), "{place}");
+            assert_eq!(
+                event["Admin"].as_bool().unwrap_or(false),
+                entry.metadata("admin") == Some("true"),
+                "{place}"
+            );
             for (field, name) in [("User", "user"), ("Host", "client_host"), ("Db", "db")] {
-                assert_eq!(event[field].as_str().unwrap_or(""), entry.metadata(name).unwrap_or(""), "{field} {place}");
+                assert_eq!(
+                    event[field].as_str().unwrap_or(""),
+                    entry.metadata(name).unwrap_or(""),
+                    "{field} {place}"
+                );
             }
             if let Some(at) = event["Ts"].as_str() {
                 let text = std::str::from_utf8(&bytes[entry.position as usize..]).unwrap();
-                let has_set = text.split("\n# ").take_while(|part| !part.starts_with("Time")).any(|part| part.contains("SET timestamp="));
+                let has_set = text
+                    .split("\n# ")
+                    .take_while(|part| !part.starts_with("Time"))
+                    .any(|part| part.contains("SET timestamp="));
                 // Its zone is an assumption; with SET timestamp ours knows better.
                 if !has_set {
                     assert_eq!(instant(at), Some(entry.timestamp), "{place}");
                 }
             }
-            for (name, value) in event["TimeMetrics"].as_object().unwrap().iter().chain(event["NumberMetrics"].as_object().unwrap()) {
+            for (name, value) in event["TimeMetrics"]
+                .as_object()
+                .unwrap()
+                .iter()
+                .chain(event["NumberMetrics"].as_object().unwrap())
+            {
                 let ours = match name.as_str() {
                     "Query_time" => entry.duration_ms.map(|ms| ms / 1000.0),
                     _ => entry.metadata(&name.to_ascii_lowercase()).and_then(|text| text.parse().ok()),
@@ -463,7 +527,8 @@ fn go_mysql_totals() {
         let global = &golden["Global"];
         let decoded = decode_file(&format!("go-mysql/test/slow-logs/slow{number}.log"), "mysql-slow");
         let want = &global["Metrics"]["TimeMetrics"]["Query_time"];
-        let times: Vec<f64> = decoded.entries.iter().filter_map(|entry| entry.duration_ms).map(|ms| ms / 1000.0).collect();
+        let times: Vec<f64> =
+            decoded.entries.iter().filter_map(|entry| entry.duration_ms).map(|ms| ms / 1000.0).collect();
         let near = |ours: f64, field: &str| {
             let want = want[field].as_f64().unwrap();
             assert!((ours - want).abs() < 1e-6, "slow{number}: {field} {ours} instead of {want}");
@@ -479,7 +544,11 @@ fn go_mysql_totals() {
             })
             .collect();
         assert_eq!(times.len() as u64, want["Cnt"].as_u64().unwrap(), "slow{number}");
-        assert_eq!(weights.iter().sum::<f64>() as u64, global["TotalQueries"].as_u64().unwrap(), "slow{number}");
+        assert_eq!(
+            weights.iter().sum::<f64>() as u64,
+            global["TotalQueries"].as_u64().unwrap(),
+            "slow{number}"
+        );
         near(times.iter().zip(&weights).map(|(time, weight)| time * weight).sum(), "Sum");
         near(times.iter().copied().fold(f64::INFINITY, f64::min), "Min");
         near(times.iter().copied().fold(0.0, f64::max), "Max");
@@ -562,13 +631,20 @@ fn filebeat_files() {
 
     let lines = decode_file("beats/filebeat/tests/files/logs/docker_multiline.log", "docker-json");
     assert_eq!(lines.counts.mismatched, 0);
-    assert!(lines.entries.iter().any(|entry| entry.message.starts_with("[log] This one is\n on multiple\n lines")));
+    assert!(
+        lines
+            .entries
+            .iter()
+            .any(|entry| entry.message.starts_with("[log] This one is\n on multiple\n lines"))
+    );
 
     let elastic = decode_file("beats/filebeat/tests/files/logs/elasticsearch-multiline-log.log", "log4j");
-    let raw = String::from_utf8(read("beats/filebeat/tests/files/logs/elasticsearch-multiline-log.log")).unwrap();
+    let raw =
+        String::from_utf8(read("beats/filebeat/tests/files/logs/elasticsearch-multiline-log.log")).unwrap();
     assert_eq!(elastic.entries.len(), raw.lines().filter(|line| line.starts_with("[20")).count());
     assert_eq!(elastic.counts.mismatched, 0);
-    let failed = elastic.entries.iter().find(|entry| entry.message.starts_with("failed to put mappings")).unwrap();
+    let failed =
+        elastic.entries.iter().find(|entry| entry.message.starts_with("failed to put mappings")).unwrap();
     assert_eq!(failed.level, Level::Debug);
     assert!(failed.message.contains("\nMergeMappingException["));
     assert!(failed.traceback.as_ref().unwrap().starts_with("\tat org.elasticsearch.cluster"));
@@ -610,7 +686,11 @@ fn lnav_line_times() {
         let bytes = read(&format!("lnav/test/{input}"));
         let decoded = decode(format(name), &bytes, hint(NOW));
         assert_eq!(decoded.counts.mismatched, 0, "{input}");
-        assert_eq!(line_times(&decoded, &bytes), lnav_expected(output).lines().collect::<Vec<_>>(), "{input}");
+        assert_eq!(
+            line_times(&decoded, &bytes),
+            lnav_expected(output).lines().collect::<Vec<_>>(),
+            "{input}"
+        );
     }
     let joined = decode_file("lnav/test/logfile_postgres.2", "postgresql");
     assert_eq!(joined.entries.len(), 2);
@@ -622,7 +702,8 @@ fn lnav_line_times() {
 #[test]
 fn lnav_json() {
     let rows: Vec<Value> =
-        serde_json::from_str(&lnav_expected("test_json_format.sh_40223ac4742883f883ccc61044bfffd6e102cca6")).unwrap();
+        serde_json::from_str(&lnav_expected("test_json_format.sh_40223ac4742883f883ccc61044bfffd6e102cca6"))
+            .unwrap();
     let decoded = decode_file("lnav/test/logfile_json.json", "json");
     assert_eq!(decoded.entries.len(), rows.len());
     for (entry, row) in decoded.entries.iter().zip(&rows) {
@@ -630,9 +711,15 @@ fn lnav_json() {
         assert_eq!(row["logger"].as_str(), entry.logger.as_deref(), "{row}");
         assert_eq!(row["user"].as_str(), entry.metadata("user"), "{row}");
         match row["lvl"].as_str() {
-            Some(word) => assert_eq!(Level::from_word(word.trim_end_matches(|last: char| last.is_ascii_digit())), Some(entry.level)),
+            Some(word) => assert_eq!(
+                Level::from_word(word.trim_end_matches(|last: char| last.is_ascii_digit())),
+                Some(entry.level)
+            ),
             // The line with `"ts": "xxx"`: invalid there; here its time is that of the line before.
-            None => assert_eq!((entry.metadata("ts"), entry.metadata("time_source")), (Some("xxx"), Some("previous"))),
+            None => assert_eq!(
+                (entry.metadata("ts"), entry.metadata("time_source")),
+                (Some("xxx"), Some("previous"))
+            ),
         }
     }
     assert_eq!(decoded.entries[13].metadata("obj.field1"), Some("hi"));
@@ -653,7 +740,8 @@ fn lnav_json() {
 
 #[test]
 fn lnav_logfmt_and_ecs() {
-    let rows: Vec<Value> = serde_json::from_str(&lnav_expected("test_sql.sh_4563a807311d0ce3d1f912843e615a6ca579cffa")).unwrap();
+    let rows: Vec<Value> =
+        serde_json::from_str(&lnav_expected("test_sql.sh_4563a807311d0ce3d1f912843e615a6ca579cffa")).unwrap();
     let decoded = decode_file("lnav/test/logfile_logfmt.0", "logfmt");
     assert_eq!(decoded.entries.len(), rows.len());
     for (entry, row) in decoded.entries.iter().zip(&rows) {
@@ -701,7 +789,13 @@ fn without_ansi(line: &str) -> String {
 fn fluent_logs(path: &str) -> Vec<String> {
     let text = String::from_utf8(read(path)).unwrap();
     text.lines()
-        .map(|line| serde_json::from_str::<Value>(line).unwrap()["log"].as_str().unwrap().trim_end_matches('\n').to_owned())
+        .map(|line| {
+            serde_json::from_str::<Value>(line).unwrap()["log"]
+                .as_str()
+                .unwrap()
+                .trim_end_matches('\n')
+                .to_owned()
+        })
         .collect()
 }
 
@@ -717,7 +811,10 @@ fn fluent_bit_docker() {
     // being told, lines at the margin are records of their own.
     let decoded = decode_file(&format!("{folder}/log/dockermode_multiple_lines.log"), "docker-json");
     let joined: Vec<&str> = decoded.entries.iter().map(|entry| &*entry.message).collect();
-    assert_eq!(joined.join("\n"), fluent_logs(&format!("{folder}/out/dockermode_multiple_lines.out")).join("\n"));
+    assert_eq!(
+        joined.join("\n"),
+        fluent_logs(&format!("{folder}/out/dockermode_multiple_lines.out")).join("\n")
+    );
     // Deliberate difference: the same with JSON lines whose messages are a stack trace.
     let decoded = decode_file(&format!("{folder}/log/multiline_001.log"), "json");
     let want: Value = serde_json::from_slice(&read(&format!("{folder}/out/multiline_001.out"))).unwrap();
@@ -730,7 +827,8 @@ fn fluent_bit_docker() {
 fn fluent_bit_encodings() {
     // fluent-bit is told the encoding; without that the bytes are kept escaped, line by line.
     let folder = "fluent-bit/tests/runtime/data/tail";
-    for file in ["generic_enc_gbk", "generic_enc_sjis", "generic_enc_win1251", "generic_enc_win1252", "3943"] {
+    for file in ["generic_enc_gbk", "generic_enc_sjis", "generic_enc_win1251", "generic_enc_win1252", "3943"]
+    {
         let bytes = read(&format!("{folder}/log/{file}.log"));
         let decoded = decode(format("plain"), &bytes, hint(NOW));
         let want = fluent_logs(&format!("{folder}/out/{file}.out"));
@@ -809,7 +907,9 @@ fn humanlog_cases() {
         }
     }
     let decoded = decode_file("humanlog/test/cases/00001-json/input", "json");
-    assert!(decoded.entries.iter().any(|entry| entry.request_id.as_ref().is_some_and(|id| id.as_str() == "01FCV6S9YJXD2SYG3HTGWXHX0G")));
+    assert!(decoded.entries.iter().any(|entry| {
+        entry.request_id.as_ref().is_some_and(|id| id.as_str() == "01FCV6S9YJXD2SYG3HTGWXHX0G")
+    }));
 }
 
 /// Lines that hold a text.
@@ -832,7 +932,8 @@ fn humanlog_samples() {
         let decoded = decode(found, &bytes, hint(NOW));
         assert_eq!((decoded.entries.len(), decoded.counts.mismatched), (1000, 0), "{path}");
         let with_id = decoded.entries.iter().filter(|entry| entry.request_id.is_some()).count();
-        let ids = holding(&bytes, id) + holding(&bytes, if name == "logfmt" { " trace_id=" } else { "\"trace_id\"" })
+        let ids = holding(&bytes, id)
+            + holding(&bytes, if name == "logfmt" { " trace_id=" } else { "\"trace_id\"" })
             + if name == "logfmt" { holding(&bytes, "correlation_id=") } else { 0 };
         assert_eq!(with_id, ids, "{path}");
         assert!(decoded.entries.iter().all(|entry| entry.metadata("time_source").is_none()), "{path}");
@@ -842,11 +943,16 @@ fn humanlog_samples() {
     for (level, number) in [(Level::Debug, 20), (Level::Info, 30), (Level::Warning, 40), (Level::Error, 50)] {
         let want = holding(&bytes, &format!("\"level\":{number},"));
         let also = if level == Level::Debug { holding(&bytes, "\"level\":10,") } else { 0 };
-        assert_eq!(bunyan.entries.iter().filter(|entry| entry.level == level).count(), want + also, "{number}");
+        assert_eq!(
+            bunyan.entries.iter().filter(|entry| entry.level == level).count(),
+            want + also,
+            "{number}"
+        );
     }
     let failed = bunyan.entries.iter().find(|entry| entry.level == Level::Error).unwrap();
     assert!(failed.traceback.as_ref().unwrap().contains("\n    at "));
-    let structlog = decode_file("humanlog/test/benchmark/python-structlog/sample-structlog.log.gz", "structlog");
+    let structlog =
+        decode_file("humanlog/test/benchmark/python-structlog/sample-structlog.log.gz", "structlog");
     assert_eq!(structlog.entries.iter().filter(|entry| entry.duration_ms.is_some()).count(), 485);
     assert_eq!(structlog.entries.iter().filter(|entry| entry.level == Level::Critical).count(), 19);
 }
@@ -875,16 +981,26 @@ fn json_and_logfmt_samples() {
     let django = decode_file("django-structlog/logs/json.log", "json");
     for entry in &django.entries {
         assert_eq!(entry.user_id.as_deref(), Some("1"));
-        assert!(entry.request_id.is_some() && entry.logger.is_some() && entry.metadata("ip") == Some("0.0.0.0"));
+        assert!(
+            entry.request_id.is_some() && entry.logger.is_some() && entry.metadata("ip") == Some("0.0.0.0")
+        );
     }
     assert_eq!(&*django.entries[0].message, "request_started");
     let partial = decode_file("angle-grinder/test_files/test_partial_json.log", "json");
     let levels: Vec<Level> = partial.entries.iter().map(|entry| entry.level).collect();
     assert_eq!(levels, [Level::Info, Level::Error, Level::Error, Level::Info, Level::Info, Level::Warning]);
     let sink = decode_file("hl/sample/kitchen-sink.log", "json");
-    assert_eq!(sink.entries.iter().filter_map(|entry| entry.duration_ms).collect::<Vec<_>>(), [12.5, 45.7, 60_222.0, 15_000.0]);
+    assert_eq!(
+        sink.entries.iter().filter_map(|entry| entry.duration_ms).collect::<Vec<_>>(),
+        [12.5, 45.7, 60_222.0, 15_000.0]
+    );
     let walrus = decode_file("klp/examples/mylog.logfmt", "logfmt");
-    assert_eq!(walrus.entries[6].metadata("err"), Some("&{0x2082280c0 map[animal:orca size:9009] 2015-03-26 01:27:38.441574009 -0400 EDT panic It's over 9000!}"));
+    assert_eq!(
+        walrus.entries[6].metadata("err"),
+        Some(
+            "&{0x2082280c0 map[animal:orca size:9009] 2015-03-26 01:27:38.441574009 -0400 EDT panic It's over 9000!}"
+        )
+    );
     let filter = decode_file("angle-grinder/test_files/filter_test.log", "plain");
     assert_eq!(filter.entries[1].level, Level::Warning);
 
@@ -893,7 +1009,10 @@ fn json_and_logfmt_samples() {
     assert_eq!(&*fblog.entries[0].message, "test");
     assert_eq!(fblog.entries[3].metadata("prefix"), Some("with prefix"));
     assert_eq!(fblog.entries[5].timestamp.to_rfc3339(), "2024-05-21T11:50:13.381000Z");
-    assert_eq!(&*fblog.entries[6].message, "Content-Type set both in header (application/json) and attached to entity (text/plain; charset=utf-8), ignoring content type from entity. To remove this warning, use Result.as(...) to set the content type, rather than setting the header manually.");
+    assert_eq!(
+        &*fblog.entries[6].message,
+        "Content-Type set both in header (application/json) and attached to entity (text/plain; charset=utf-8), ignoring content type from entity. To remove this warning, use Result.as(...) to set the content type, rather than setting the header manually."
+    );
     assert_eq!(fblog.entries[6].level, Level::Warning);
     let elastic = decode_file("fblog/sample_elastic.log", "json");
     assert!(elastic.entries[0].traceback.as_ref().unwrap().starts_with("java.lang.RuntimeException\n\tat"));
@@ -946,8 +1065,19 @@ mod hostile {
     use super::*;
 
     const NAMES: [&str; 13] = [
-        "postgresql", "postgresql-csv", "postgresql-json", "mysql-error", "mysql-slow", "json", "logfmt", "docker-json", "cri",
-        "python", "log4j", "humanlog", "structlog",
+        "postgresql",
+        "postgresql-csv",
+        "postgresql-json",
+        "mysql-error",
+        "mysql-slow",
+        "json",
+        "logfmt",
+        "docker-json",
+        "cri",
+        "python",
+        "log4j",
+        "humanlog",
+        "structlog",
     ];
 
     /// Lines near to those that the formats read, so that the inner branches are reached.
@@ -982,7 +1112,10 @@ mod hostile {
                 assert!(entry.duration_ms.is_none_or(f64::is_finite), "{name}: {text:?}");
             }
             for line in text.lines() {
-                assert!(matches!(format(name).role(line), LineRole::Starts | LineRole::Continues | LineRole::Skip));
+                assert!(matches!(
+                    format(name).role(line),
+                    LineRole::Starts | LineRole::Continues | LineRole::Skip
+                ));
             }
         }
     }
@@ -1020,7 +1153,17 @@ mod hostile {
         let twins: String = (0..2_000).map(|_| "k=1 ").collect();
         let quotes = "\"".repeat(50_000);
         let slashes = format!("{{\"a\":\"{}", "\\".repeat(50_001));
-        for text in [deep, objects, many, twins, quotes, slashes, "\0\0\0".into(), "=".repeat(10_000), "a=(".repeat(10_000)] {
+        for text in [
+            deep,
+            objects,
+            many,
+            twins,
+            quotes,
+            slashes,
+            "\0\0\0".into(),
+            "=".repeat(10_000),
+            "a=(".repeat(10_000),
+        ] {
             for name in NAMES {
                 let decoded = decode(format(name), text.as_bytes(), hint(NOW));
                 assert_eq!(decoded.entries.len(), 1, "{name}");

@@ -27,7 +27,10 @@ struct Piece<'a> {
 fn piece(line: &str) -> Option<Piece<'_>> {
     let (stamp, rest) = line.split_once(' ')?;
     let (stream, rest) = rest.split_once(' ')?;
-    if !matches!(stream, "stdout" | "stderr") || stamp.len() < 20 || !stamp.starts_with(|first: char| first.is_ascii_digit()) {
+    if !matches!(stream, "stdout" | "stderr")
+        || stamp.len() < 20
+        || !stamp.starts_with(|first: char| first.is_ascii_digit())
+    {
         return None;
     }
     let (tags, text) = rest.split_once(' ').unwrap_or((rest, ""));
@@ -72,7 +75,9 @@ impl Format for Cri {
         if last.partial {
             return LineRole::Continues;
         }
-        let head = last.text.starts_with("Traceback") || last.text.starts_with("Caused by") || last.text.starts_with("goroutine ");
+        let head = last.text.starts_with("Traceback")
+            || last.text.starts_with("Caused by")
+            || last.text.starts_with("goroutine ");
         if !last.text.starts_with([' ', '\t']) && !head {
             return container::role("", next.text);
         }
@@ -139,7 +144,10 @@ mod tests {
         assert_eq!(out.message, "log content 1 log content 2");
         let mut out = Parsed::default();
         Cri.parse(other, &hint, &mut out).unwrap();
-        assert_eq!((out.level, out.message.as_ref(), out.request_id.as_deref()), (Level::Error, "bad", Some("7")));
+        assert_eq!(
+            (out.level, out.message.as_ref(), out.request_id.as_deref()),
+            (Level::Error, "bad", Some("7"))
+        );
         assert_eq!(out.timestamp.unwrap().to_rfc3339(), "2016-10-06T00:17:10.113242Z");
         assert!(Cri.parse("2016-10-06T00:17:10Z stdnull F x", &hint, &mut Parsed::default()).is_err());
     }

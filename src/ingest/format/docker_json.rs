@@ -67,7 +67,8 @@ impl Format for DockerJson {
         // Whether a line at the margin belongs to a trace needs the text before it; only a
         // trace's last lines are looked at.
         let indented = before.starts_with("\\t") || before.starts_with(' ');
-        let head = raw.starts_with("Traceback") || raw.starts_with("Caused by") || raw.starts_with("goroutine ");
+        let head =
+            raw.starts_with("Traceback") || raw.starts_with("Caused by") || raw.starts_with("goroutine ");
         if !indented && !head {
             return LineRole::Starts;
         }
@@ -175,12 +176,16 @@ mod tests {
 
     #[test]
     fn text_and_json_inside() {
-        let parsed = parse(r#"{"log":"ERROR:app.db:no connection\n","stream":"stderr","time":"2026-01-01T00:00:00.5Z"}"#);
+        let parsed = parse(
+            r#"{"log":"ERROR:app.db:no connection\n","stream":"stderr","time":"2026-01-01T00:00:00.5Z"}"#,
+        );
         assert_eq!((parsed.level, parsed.message.as_ref()), (Level::Error, "no connection"));
         assert_eq!(parsed.logger.as_deref(), Some("app.db"));
         assert_eq!(parsed.timestamp, Some(Timestamp::from_millis(1_767_225_600_500)));
         assert_eq!(parsed.metadata, [("stream".into(), "stderr".into())]);
-        let parsed = parse(r#"{"log":"{\"msg\":\"hi\",\"level\":\"warn\",\"request_id\":\"r\"}\n","stream":"stdout","attrs":{"tag":"web"},"time":"2026-01-01T00:00:00Z"}"#);
+        let parsed = parse(
+            r#"{"log":"{\"msg\":\"hi\",\"level\":\"warn\",\"request_id\":\"r\"}\n","stream":"stdout","attrs":{"tag":"web"},"time":"2026-01-01T00:00:00Z"}"#,
+        );
         assert_eq!((parsed.level, parsed.message.as_ref()), (Level::Warning, "hi"));
         assert_eq!(parsed.request_id.as_deref(), Some("r"));
         assert!(parsed.metadata.contains(&("attrs.tag".into(), "web".into())));

@@ -225,12 +225,26 @@ fn ids(name: &str, key: &str) -> Option<(Slot, u8)> {
         return Some((Slot::Request, 4));
     }
     if let Some(before) = key.strip_suffix("traceid") {
-        return matches!(before, "x" | "xb3" | "dd" | "otel" | "xamzn" | "span" | "fields" | "mdc" | "context" | "contextmap")
-            .then_some((Slot::Request, 6));
+        return matches!(
+            before,
+            "x" | "xb3" | "dd" | "otel" | "xamzn" | "span" | "fields" | "mdc" | "context" | "contextmap"
+        )
+        .then_some((Slot::Request, 6));
     }
     let (envelope, last) = name.rsplit_once('.')?;
-    if !matches!(envelope, "fields" | "span" | "context" | "extra" | "mdc" | "ctx" | "contextMap" | "attributes" | "attr" | "req")
-    {
+    if !matches!(
+        envelope,
+        "fields"
+            | "span"
+            | "context"
+            | "extra"
+            | "mdc"
+            | "ctx"
+            | "contextMap"
+            | "attributes"
+            | "attr"
+            | "req"
+    ) {
         return None;
     }
     let mut buffer = [0; 32];
@@ -306,7 +320,8 @@ impl<'o, 'a> Fields<'o, 'a> {
             return self.out.metadata.iter().any(|(known, _)| known == name);
         }
         let metadata = &self.out.metadata;
-        let names = self.names.get_or_insert_with(|| metadata.iter().map(|(known, _)| Box::from(&**known)).collect());
+        let names =
+            self.names.get_or_insert_with(|| metadata.iter().map(|(known, _)| Box::from(&**known)).collect());
         names.contains(name)
     }
 
@@ -372,7 +387,8 @@ impl<'o, 'a> Fields<'o, 'a> {
                     Kind::Text => with_unit(text),
                     _ => None,
                 };
-                let Some(milliseconds) = milliseconds.filter(|value| value.is_finite() && *value >= 0.0) else {
+                let Some(milliseconds) = milliseconds.filter(|value| value.is_finite() && *value >= 0.0)
+                else {
                     return false;
                 };
                 if better {
@@ -485,7 +501,8 @@ impl<'o, 'a> Fields<'o, 'a> {
     ///
     /// Source: <https://caddyserver.com/docs/caddyfile/directives/log#duration-formats>.
     fn rank_caddy(&mut self) {
-        let caddy = self.held[Slot::Logger.index()].as_ref().is_some_and(|held| held.text.starts_with("http.log."));
+        let caddy =
+            self.held[Slot::Logger.index()].as_ref().is_some_and(|held| held.text.starts_with("http.log."));
         if !caddy || self.out.duration_ms.is_some() {
             return;
         }
@@ -518,9 +535,13 @@ impl<'o, 'a> Fields<'o, 'a> {
             && let Some(path) = self.metadata(PATH_NAMES)
         {
             let status = self.metadata(STATUS_NAMES);
-            return Some(status.map_or_else(|| format!("{method} {path}"), |status| format!("{method} {path} {status}")));
+            return Some(
+                status
+                    .map_or_else(|| format!("{method} {path}"), |status| format!("{method} {path} {status}")),
+            );
         }
-        self.metadata(&["error", "err", "error.message", "err.message", "exception.message"]).map(str::to_owned)
+        self.metadata(&["error", "err", "error.message", "err.message", "exception.message"])
+            .map(str::to_owned)
     }
 }
 
@@ -552,9 +573,20 @@ fn next_number(number: usize, names: usize) -> usize {
     if number == 8 { names.max(9) } else { number + 1 }
 }
 
-const METHOD_NAMES: &[&str] = &["method", "request.method", "http.request.method", "req.method", "request_method"];
-const PATH_NAMES: &[&str] =
-    &["path", "uri", "url", "request.uri", "request.path", "url.original", "url.path", "req.url", "request_uri", "request"];
+const METHOD_NAMES: &[&str] =
+    &["method", "request.method", "http.request.method", "req.method", "request_method"];
+const PATH_NAMES: &[&str] = &[
+    "path",
+    "uri",
+    "url",
+    "request.uri",
+    "request.path",
+    "url.original",
+    "url.path",
+    "req.url",
+    "request_uri",
+    "request",
+];
 const STATUS_NAMES: &[&str] =
     &["status", "response_code", "status_code", "statusCode", "http.response.status_code", "res.statusCode"];
 

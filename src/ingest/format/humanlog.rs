@@ -103,7 +103,11 @@ fn next_key(text: &str, from: usize) -> Option<usize> {
     loop {
         let found = at + memchr::memchr(b'=', bytes.get(at..)?)?;
         let mut start = found;
-        while start > from && bytes.get(start - 1).is_some_and(|&byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-' | b'@')) {
+        while start > from
+            && bytes.get(start - 1).is_some_and(|&byte| {
+                byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-' | b'@')
+            })
+        {
             start -= 1;
         }
         let begins = start < found && bytes.get(start).is_some_and(u8::is_ascii_alphabetic);

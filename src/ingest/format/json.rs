@@ -37,7 +37,9 @@ impl Format for Json {
 
     fn role_after(&self, pending: &str, line: &str) -> LineRole {
         match role(line) {
-            LineRole::Starts if !line.starts_with('{') && trace::continues_after(pending, line) => LineRole::Continues,
+            LineRole::Starts if !line.starts_with('{') && trace::continues_after(pending, line) => {
+                LineRole::Continues
+            }
             role => role,
         }
     }
@@ -178,44 +180,117 @@ mod tests {
 
     #[test]
     fn loggers_of_many_languages() {
-        type Case = (&'static str, &'static str, Level, Option<&'static str>, &'static str, Option<&'static str>);
+        type Case =
+            (&'static str, &'static str, Level, Option<&'static str>, &'static str, Option<&'static str>);
         let cases: [Case; 12] = [
             // zap
-            (r#"{"level":"warn","ts":1767225600.5,"logger":"db","caller":"a/b.go:3","msg":"slow","trace_id":"t1"}"#,
-             "2026-01-01T00:00:00.500000Z", Level::Warning, Some("db"), "slow", Some("t1")),
+            (
+                r#"{"level":"warn","ts":1767225600.5,"logger":"db","caller":"a/b.go:3","msg":"slow","trace_id":"t1"}"#,
+                "2026-01-01T00:00:00.500000Z",
+                Level::Warning,
+                Some("db"),
+                "slow",
+                Some("t1"),
+            ),
             // zerolog
-            (r#"{"level":"error","error":"boom","time":1767225600,"message":"failed"}"#,
-             "2026-01-01T00:00:00.000000Z", Level::Error, None, "failed", None),
+            (
+                r#"{"level":"error","error":"boom","time":1767225600,"message":"failed"}"#,
+                "2026-01-01T00:00:00.000000Z",
+                Level::Error,
+                None,
+                "failed",
+                None,
+            ),
             // Rust tracing
-            (r#"{"timestamp":"2026-01-01T00:00:00.000001Z","level":"TRACE","fields":{"message":"hi","n":1},"target":"app::db","span":{"request_id":"r9","name":"req"}}"#,
-             "2026-01-01T00:00:00.000001Z", Level::Debug, Some("app::db"), "hi", Some("r9")),
+            (
+                r#"{"timestamp":"2026-01-01T00:00:00.000001Z","level":"TRACE","fields":{"message":"hi","n":1},"target":"app::db","span":{"request_id":"r9","name":"req"}}"#,
+                "2026-01-01T00:00:00.000001Z",
+                Level::Debug,
+                Some("app::db"),
+                "hi",
+                Some("r9"),
+            ),
             // pino-http
-            (r#"{"level":30,"time":1767225600123,"pid":1,"hostname":"h","req":{"id":"q1","method":"GET","url":"/"},"res":{"statusCode":200},"responseTime":12,"msg":"request completed"}"#,
-             "2026-01-01T00:00:00.123000Z", Level::Info, None, "request completed", Some("q1")),
+            (
+                r#"{"level":30,"time":1767225600123,"pid":1,"hostname":"h","req":{"id":"q1","method":"GET","url":"/"},"res":{"statusCode":200},"responseTime":12,"msg":"request completed"}"#,
+                "2026-01-01T00:00:00.123000Z",
+                Level::Info,
+                None,
+                "request completed",
+                Some("q1"),
+            ),
             // winston
-            (r#"{"level":"info","message":"listening","timestamp":"2026-01-01T00:00:00.000Z","service":"api"}"#,
-             "2026-01-01T00:00:00.000000Z", Level::Info, None, "listening", None),
+            (
+                r#"{"level":"info","message":"listening","timestamp":"2026-01-01T00:00:00.000Z","service":"api"}"#,
+                "2026-01-01T00:00:00.000000Z",
+                Level::Info,
+                None,
+                "listening",
+                None,
+            ),
             // Log4j JsonLayout
-            (r#"{"instant":{"epochSecond":1767225600,"nanoOfSecond":118000000},"thread":"main","level":"FATAL","loggerName":"c.e.App","message":"dead","contextMap":{"requestId":"m1"}}"#,
-             "2026-01-01T00:00:00.118000Z", Level::Critical, Some("c.e.App"), "dead", Some("m1")),
+            (
+                r#"{"instant":{"epochSecond":1767225600,"nanoOfSecond":118000000},"thread":"main","level":"FATAL","loggerName":"c.e.App","message":"dead","contextMap":{"requestId":"m1"}}"#,
+                "2026-01-01T00:00:00.118000Z",
+                Level::Critical,
+                Some("c.e.App"),
+                "dead",
+                Some("m1"),
+            ),
             // logstash-logback-encoder
-            (r#"{"@timestamp":"2026-01-01T01:00:00.000+01:00","@version":"1","message":"m","logger_name":"x.Y","thread_name":"main","level":"ERROR","level_value":40000,"stack_trace":"java.x"}"#,
-             "2026-01-01T00:00:00.000000Z", Level::Error, Some("x.Y"), "m", None),
+            (
+                r#"{"@timestamp":"2026-01-01T01:00:00.000+01:00","@version":"1","message":"m","logger_name":"x.Y","thread_name":"main","level":"ERROR","level_value":40000,"stack_trace":"java.x"}"#,
+                "2026-01-01T00:00:00.000000Z",
+                Level::Error,
+                Some("x.Y"),
+                "m",
+                None,
+            ),
             // Serilog compact
-            (r#"{"@t":"2026-01-01T00:00:00.1234567Z","@mt":"User {Id}","@m":"User 5","@l":"Warning","Id":5,"SourceContext":"Web","RequestId":"0HM"}"#,
-             "2026-01-01T00:00:00.123456Z", Level::Warning, Some("Web"), "User 5", Some("0HM")),
+            (
+                r#"{"@t":"2026-01-01T00:00:00.1234567Z","@mt":"User {Id}","@m":"User 5","@l":"Warning","Id":5,"SourceContext":"Web","RequestId":"0HM"}"#,
+                "2026-01-01T00:00:00.123456Z",
+                Level::Warning,
+                Some("Web"),
+                "User 5",
+                Some("0HM"),
+            ),
             // Monolog
-            (r#"{"message":"m","context":{},"level":400,"level_name":"ERROR","channel":"app","datetime":"2026-01-01T00:00:00.000000+00:00","extra":{"user_id":4}}"#,
-             "2026-01-01T00:00:00.000000Z", Level::Error, Some("app"), "m", None),
+            (
+                r#"{"message":"m","context":{},"level":400,"level_name":"ERROR","channel":"app","datetime":"2026-01-01T00:00:00.000000+00:00","extra":{"user_id":4}}"#,
+                "2026-01-01T00:00:00.000000Z",
+                Level::Error,
+                Some("app"),
+                "m",
+                None,
+            ),
             // MongoDB
-            (r#"{"t":{"$date":"2026-01-01T00:00:00.001+00:00"},"s":"W","c":"NETWORK","id":22943,"ctx":"listener","msg":"Connection accepted"}"#,
-             "2026-01-01T00:00:00.001000Z", Level::Warning, None, "Connection accepted", None),
+            (
+                r#"{"t":{"$date":"2026-01-01T00:00:00.001+00:00"},"s":"W","c":"NETWORK","id":22943,"ctx":"listener","msg":"Connection accepted"}"#,
+                "2026-01-01T00:00:00.001000Z",
+                Level::Warning,
+                None,
+                "Connection accepted",
+                None,
+            ),
             // GELF
-            (r#"{"version":"1.1","host":"h","short_message":"s","timestamp":1767225600.25,"level":3}"#,
-             "2026-01-01T00:00:00.250000Z", Level::Error, None, "s", None),
+            (
+                r#"{"version":"1.1","host":"h","short_message":"s","timestamp":1767225600.25,"level":3}"#,
+                "2026-01-01T00:00:00.250000Z",
+                Level::Error,
+                None,
+                "s",
+                None,
+            ),
             // ECS, dotted
-            (r#"{"@timestamp":"2026-01-01T00:00:00Z","log.level":"WARN","message":"m","log.logger":"l","http.request.id":"e1","error.stack_trace":"s"}"#,
-             "2026-01-01T00:00:00.000000Z", Level::Warning, Some("l"), "m", Some("e1")),
+            (
+                r#"{"@timestamp":"2026-01-01T00:00:00Z","log.level":"WARN","message":"m","log.logger":"l","http.request.id":"e1","error.stack_trace":"s"}"#,
+                "2026-01-01T00:00:00.000000Z",
+                Level::Warning,
+                Some("l"),
+                "m",
+                Some("e1"),
+            ),
         ];
         for (text, time, level, logger, message, request) in cases {
             let parsed = parse(text);
@@ -230,7 +305,9 @@ mod tests {
     #[test]
     fn requests_without_message_are_summed_up() {
         // Envoy and Caddy.
-        let envoy = parse(r#"{"start_time":"2026-01-01T00:00:00.000Z","method":"GET","path":"/a","response_code":503,"x-request-id":"e-1","duration":12}"#);
+        let envoy = parse(
+            r#"{"start_time":"2026-01-01T00:00:00.000Z","method":"GET","path":"/a","response_code":503,"x-request-id":"e-1","duration":12}"#,
+        );
         assert_eq!(envoy.message, "GET /a 503");
         assert_eq!(envoy.level, Level::Error);
         assert_eq!(envoy.request_id.as_deref(), Some("e-1"));
@@ -262,12 +339,20 @@ mod tests {
 
     #[test]
     fn nothing_is_lost_when_names_compete() {
-        let parsed = parse(r#"{"caller":"a.go:1","logger":"l","a":1,"a":2,"ts":"xxx","time":"2026-01-01T00:00:00Z","level":"weird","trace_id":"t","request_id":"r","event":"e","message":"m"}"#);
+        let parsed = parse(
+            r#"{"caller":"a.go:1","logger":"l","a":1,"a":2,"ts":"xxx","time":"2026-01-01T00:00:00Z","level":"weird","trace_id":"t","request_id":"r","event":"e","message":"m"}"#,
+        );
         assert_eq!(parsed.logger.as_deref(), Some("l"));
         assert_eq!(parsed.request_id.as_deref(), Some("r"));
-        for (name, text) in
-            [("caller", "a.go:1"), ("a", "1"), ("a_2", "2"), ("ts", "xxx"), ("level", "weird"), ("trace_id", "t"), ("event", "e")]
-        {
+        for (name, text) in [
+            ("caller", "a.go:1"),
+            ("a", "1"),
+            ("a_2", "2"),
+            ("ts", "xxx"),
+            ("level", "weird"),
+            ("trace_id", "t"),
+            ("event", "e"),
+        ] {
             assert_eq!(meta(&parsed, name), Some(text), "{name}");
         }
     }

@@ -33,7 +33,9 @@ impl Format for Log4j {
     fn role(&self, line: &str) -> LineRole {
         if line.trim_ascii().is_empty() {
             LineRole::Skip
-        } else if trace::continues(line) && !line.starts_with(' ') || read(line, &ANY_HINT, &mut Parsed::default()).is_none() {
+        } else if trace::continues(line) && !line.starts_with(' ')
+            || read(line, &ANY_HINT, &mut Parsed::default()).is_none()
+        {
             LineRole::Continues
         } else {
             LineRole::Starts
@@ -86,7 +88,11 @@ fn bracket(text: &str) -> Option<(&str, &str)> {
 }
 
 fn is_logger(name: &str) -> bool {
-    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b'$' | b'/' | b':' | b'[' | b']'))
+    !name.is_empty()
+        && name.bytes().all(|byte| {
+            byte.is_ascii_alphanumeric()
+                || matches!(byte, b'.' | b'_' | b'-' | b'$' | b'/' | b':' | b'[' | b']')
+        })
 }
 
 /// `logger - message` and its kin; the separator decides.
@@ -195,7 +201,9 @@ fn stamped<'a>(rest: &'a str, out: &mut Parsed<'a>) -> Option<()> {
         return Some(());
     }
     // Tomcat puts nothing between logger and message.
-    if let Some((name, message)) = after.split_once(' ').filter(|(name, _)| name.contains('.') && is_logger(name)) {
+    if let Some((name, message)) =
+        after.split_once(' ').filter(|(name, _)| name.contains('.') && is_logger(name))
+    {
         out.logger = Some(name.into());
         out.message = message.trim_ascii_end().into();
     } else {
@@ -261,16 +269,56 @@ mod tests {
     #[test]
     fn headers_of_the_usual_servers() {
         let cases = [
-            ("2026-01-01 00:00:00,123 [main] INFO  com.example.App - started", "INFO", "com.example.App", "started"),
+            (
+                "2026-01-01 00:00:00,123 [main] INFO  com.example.App - started",
+                "INFO",
+                "com.example.App",
+                "started",
+            ),
             ("00:00:00.123 [http-nio-1] WARN c.e.App - slow - very", "WARNING", "c.e.App", "slow - very"),
             ("2026-01-01 00:00:00,123 ERROR [main] c.e.App: broke", "ERROR", "c.e.App", "broke"),
-            ("2026-01-01T00:00:00.000Z  INFO 1 --- [main] c.e.App                  : up", "INFO", "c.e.App", "up"),
-            ("2026-01-01T00:00:00.000+01:00 ERROR 7 --- [shop] [nio-8080-exec-1] [65f1c2d3e4f5061728394a5b6c7d8e9f-0011223344556677] c.e.App : bad", "ERROR", "c.e.App", "bad"),
-            ("[2015-12-06 01:44:16,735][INFO ][node                     ] [Zach] initialized", "INFO", "node", "initialized"),
-            ("2026-01-01 00:00:00,123 FATAL [org.jboss.as] (main) WFLYSRV0025: x", "CRITICAL", "org.jboss.as", "WFLYSRV0025: x"),
-            ("WARN  [main] 2026-01-01 00:00:00,123 StartupChecks.java:136 - jemalloc", "WARNING", "StartupChecks.java:136", "jemalloc"),
-            ("[2026-01-01 00:00:00,123] INFO [Broker id=1] ready (kafka.server.KafkaServer)", "INFO", "kafka.server.KafkaServer", "[Broker id=1] ready"),
-            ("01-Jan-2026 00:00:00.123 SEVERE [main] org.apache.catalina.Core.start Failed", "ERROR", "org.apache.catalina.Core.start", "Failed"),
+            (
+                "2026-01-01T00:00:00.000Z  INFO 1 --- [main] c.e.App                  : up",
+                "INFO",
+                "c.e.App",
+                "up",
+            ),
+            (
+                "2026-01-01T00:00:00.000+01:00 ERROR 7 --- [shop] [nio-8080-exec-1] [65f1c2d3e4f5061728394a5b6c7d8e9f-0011223344556677] c.e.App : bad",
+                "ERROR",
+                "c.e.App",
+                "bad",
+            ),
+            (
+                "[2015-12-06 01:44:16,735][INFO ][node                     ] [Zach] initialized",
+                "INFO",
+                "node",
+                "initialized",
+            ),
+            (
+                "2026-01-01 00:00:00,123 FATAL [org.jboss.as] (main) WFLYSRV0025: x",
+                "CRITICAL",
+                "org.jboss.as",
+                "WFLYSRV0025: x",
+            ),
+            (
+                "WARN  [main] 2026-01-01 00:00:00,123 StartupChecks.java:136 - jemalloc",
+                "WARNING",
+                "StartupChecks.java:136",
+                "jemalloc",
+            ),
+            (
+                "[2026-01-01 00:00:00,123] INFO [Broker id=1] ready (kafka.server.KafkaServer)",
+                "INFO",
+                "kafka.server.KafkaServer",
+                "[Broker id=1] ready",
+            ),
+            (
+                "01-Jan-2026 00:00:00.123 SEVERE [main] org.apache.catalina.Core.start Failed",
+                "ERROR",
+                "org.apache.catalina.Core.start",
+                "Failed",
+            ),
         ];
         for (text, level, logger, message) in cases {
             let mut out = Parsed::default();
@@ -284,7 +332,8 @@ mod tests {
         let mut out = Parsed::default();
         assert!(Log4j.parse(cases[4].0, &ANY_HINT, &mut out).is_ok());
         assert_eq!(out.request_id.as_deref(), Some("65f1c2d3e4f5061728394a5b6c7d8e9f"));
-        for text in ["hello", "2026-01-01 00:00:00,123 - a - INFO - b", "\tat a.B.c(D.java:1)", "INFO words"] {
+        for text in ["hello", "2026-01-01 00:00:00,123 - a - INFO - b", "\tat a.B.c(D.java:1)", "INFO words"]
+        {
             assert!(Log4j.parse(text, &ANY_HINT, &mut Parsed::default()).is_err(), "{text}");
         }
     }

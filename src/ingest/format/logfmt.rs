@@ -50,7 +50,9 @@ impl Format for Logfmt {
         }
         fields.finish(line);
         if !more.is_empty() {
-            out.traceback = Some(out.traceback.take().map_or(Cow::Borrowed(more), |first| format!("{first}\n{more}").into()));
+            out.traceback = Some(
+                out.traceback.take().map_or(Cow::Borrowed(more), |first| format!("{first}\n{more}").into()),
+            );
         }
         Ok(())
     }
@@ -150,7 +152,9 @@ fn bare<'a>(line: &'a str, at: &mut usize) -> Value<'a> {
 fn closes(rest: &[u8]) -> bool {
     const SOON: usize = 256;
     let head = rest.get(..SOON.min(rest.len())).unwrap_or(rest);
-    head.iter().find(|byte| matches!(byte, b'=' | b'"' | b')' | b']' | b'}')).is_some_and(|&byte| matches!(byte, b')' | b']' | b'}'))
+    head.iter()
+        .find(|byte| matches!(byte, b'=' | b'"' | b')' | b']' | b'}'))
+        .is_some_and(|&byte| matches!(byte, b')' | b']' | b'}'))
 }
 
 #[cfg(test)]
@@ -174,7 +178,8 @@ mod tests {
         assert_eq!(parsed.level, Level::Critical);
         assert_eq!(parsed.message, "The name \"Adam\"");
         assert_eq!(parsed.request_id.as_deref(), Some("r1"));
-        let metadata: Vec<(&str, &str)> = parsed.metadata.iter().map(|(name, text)| (name.as_ref(), text.as_ref())).collect();
+        let metadata: Vec<(&str, &str)> =
+            parsed.metadata.iter().map(|(name, text)| (name.as_ref(), text.as_ref())).collect();
         assert_eq!(
             metadata,
             [

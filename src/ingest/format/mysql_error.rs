@@ -70,10 +70,17 @@ impl Format for MysqlError {
                     rest = after;
                 }
             }
-        } else if !old && !rest.starts_with("InnoDB") && !rest.starts_with("mysqld") && !rest.starts_with("mariadbd") {
+        } else if !old
+            && !rest.starts_with("InnoDB")
+            && !rest.starts_with("mysqld")
+            && !rest.starts_with("mariadbd")
+        {
             // With a full date every line has its level in brackets; other logs have such dates too.
             return Err(self.mismatch("no [Level] behind the time"));
-        } else if ["InnoDB: Error", "InnoDB: Fatal", "InnoDB: Assertion failure"].iter().any(|head| rest.starts_with(head)) {
+        } else if ["InnoDB: Error", "InnoDB: Fatal", "InnoDB: Assertion failure"]
+            .iter()
+            .any(|head| rest.starts_with(head))
+        {
             out.level = Level::Error;
         }
         out.message = rest.trim_ascii().into();
@@ -83,7 +90,10 @@ impl Format for MysqlError {
 
 fn is_thread(word: &str) -> bool {
     let digits = word.strip_prefix("0x").unwrap_or(word);
-    !digits.is_empty() && digits.bytes().all(|byte| if digits.len() < word.len() { byte.is_ascii_hexdigit() } else { byte.is_ascii_digit() })
+    !digits.is_empty()
+        && digits.bytes().all(|byte| {
+            if digits.len() < word.len() { byte.is_ascii_hexdigit() } else { byte.is_ascii_digit() }
+        })
 }
 
 /// `[word]` at the start, and what follows it and its space.
@@ -106,7 +116,11 @@ fn stamp<'a>(text: &'a str, hint: &TimeHint) -> Option<time::Cut<'a>> {
     if !text.as_bytes().first()?.is_ascii_digit() {
         return None;
     }
-    if text.as_bytes().get(4) == Some(&b'-') { time::iso(text, hint).or_else(|| spaced(text, hint)) } else { yymmdd(text, hint) }
+    if text.as_bytes().get(4) == Some(&b'-') {
+        time::iso(text, hint).or_else(|| spaced(text, hint))
+    } else {
+        yymmdd(text, hint)
+    }
 }
 
 /// `2024-01-01  1:02:03`: MariaDB fills the hour with a space.
@@ -141,9 +155,22 @@ fn clock<'a>(year: i32, month: u8, day: u8, text: &'a str, hint: &TimeHint) -> O
     if tail.as_bytes().get(2) != Some(&b':') {
         return None;
     }
-    let two = |digits: &str| if digits.bytes().all(|byte| byte.is_ascii_digit()) { digits.parse::<u8>().ok() } else { None };
-    let civil = time::Civil { year, month, day, hour: two(hour)?, minute: two(minute)?, second: two(second)?, micros: 0 };
-    civil.is_valid().then(|| time::Cut { instant: time::resolve(&civil, None, hint.zone), rest: rest.get(5..).unwrap_or("") })
+    let two = |digits: &str| {
+        if digits.bytes().all(|byte| byte.is_ascii_digit()) { digits.parse::<u8>().ok() } else { None }
+    };
+    let civil = time::Civil {
+        year,
+        month,
+        day,
+        hour: two(hour)?,
+        minute: two(minute)?,
+        second: two(second)?,
+        micros: 0,
+    };
+    civil.is_valid().then(|| time::Cut {
+        instant: time::resolve(&civil, None, hint.zone),
+        rest: rest.get(5..).unwrap_or(""),
+    })
 }
 
 #[cfg(test)]
@@ -155,11 +182,31 @@ mod tests {
     #[test]
     fn the_forms_of_all_versions() {
         for (text, at, level, message) in [
-            ("2019-03-24T13:44:25.484123Z 0 [System] [MY-013169] [Server] up", "2019-03-24T13:44:25.484123Z", Level::Info, "up"),
-            ("2024-01-01  1:02:03 42 [ERROR] mariadbd: no", "2024-01-01T01:02:03.000000Z", Level::Error, "mariadbd: no"),
+            (
+                "2019-03-24T13:44:25.484123Z 0 [System] [MY-013169] [Server] up",
+                "2019-03-24T13:44:25.484123Z",
+                Level::Info,
+                "up",
+            ),
+            (
+                "2024-01-01  1:02:03 42 [ERROR] mariadbd: no",
+                "2024-01-01T01:02:03.000000Z",
+                Level::Error,
+                "mariadbd: no",
+            ),
             ("2013-12-09 14:18:50 0x7f33 InnoDB: x", "2013-12-09T14:18:50.000000Z", Level::Info, "InnoDB: x"),
-            ("161209 14:18:50 [Warning] old\nmore\n", "2016-12-09T14:18:50.000000Z", Level::Warning, "old\nmore"),
-            ("161209  4:18:50  InnoDB: Error: bad", "2016-12-09T04:18:50.000000Z", Level::Error, "InnoDB: Error: bad"),
+            (
+                "161209 14:18:50 [Warning] old\nmore\n",
+                "2016-12-09T14:18:50.000000Z",
+                Level::Warning,
+                "old\nmore",
+            ),
+            (
+                "161209  4:18:50  InnoDB: Error: bad",
+                "2016-12-09T04:18:50.000000Z",
+                Level::Error,
+                "InnoDB: Error: bad",
+            ),
         ] {
             let mut out = Parsed::default();
             MysqlError.parse(text, &ANY_HINT, &mut out).unwrap();

@@ -40,7 +40,10 @@ impl Format for MysqlSlow {
     }
 
     fn role_after(&self, pending: &str, line: &str) -> LineRole {
-        if line.starts_with("# User@Host: ") && pending.starts_with("# Time: ") && !pending.contains("# User@Host: ") {
+        if line.starts_with("# User@Host: ")
+            && pending.starts_with("# Time: ")
+            && !pending.contains("# User@Host: ")
+        {
             return LineRole::Continues;
         }
         self.role(line)
@@ -76,7 +79,10 @@ fn read<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<()> 
             let mut comment = comment.trim_ascii();
             if let Some(command) = comment.strip_prefix("administrator command: ") {
                 push_unique(out, "admin", "true");
-                out.message = comment.get(..comment.len() - command.len() + command.trim_ascii_end().len()).unwrap_or(comment).into();
+                out.message = comment
+                    .get(..comment.len() - command.len() + command.trim_ascii_end().len())
+                    .unwrap_or(comment)
+                    .into();
                 rest = after;
                 break;
             }
@@ -85,7 +91,10 @@ fn read<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<()> 
                 let cut = mysql_error::yymmdd(stamp, hint).map(|cut| (cut, false)).or_else(|| {
                     let cut = time::iso(stamp, hint)?;
                     let used = stamp.get(..stamp.len() - cut.rest.len())?;
-                    Some((cut, used.len() > 19 && (used.ends_with('Z') || used.get(19..)?.contains(['+', '-']))))
+                    Some((
+                        cut,
+                        used.len() > 19 && (used.ends_with('Z') || used.get(19..)?.contains(['+', '-'])),
+                    ))
                 });
                 if let Some((cut, zoned)) = cut {
                     if zoned {
@@ -136,7 +145,9 @@ fn read<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<()> 
     } else if statement.is_empty() {
         statement = used_line;
     }
-    if let Some(command) = statement.strip_prefix("# ").filter(|command| command.starts_with("administrator command: ")) {
+    if let Some(command) =
+        statement.strip_prefix("# ").filter(|command| command.starts_with("administrator command: "))
+    {
         push_unique(out, "admin", "true");
         statement = command;
     }
@@ -161,7 +172,8 @@ fn set_is_open(rest: &str) -> bool {
 }
 
 fn is_use(line: &str) -> bool {
-    line.get(..4).is_some_and(|word| word.eq_ignore_ascii_case("use ")) && line.trim_ascii_end().ends_with(';')
+    line.get(..4).is_some_and(|word| word.eq_ignore_ascii_case("use "))
+        && line.trim_ascii_end().ends_with(';')
 }
 
 /// `SET timestamp=1528898676;`, also with `insert_id` and `last_insert_id`.
@@ -211,7 +223,11 @@ fn read_values<'a>(comment: &'a str, schema: &mut &'a str, out: &mut Parsed<'a>)
         let Some(value) = words.next_if(|next| !next.ends_with(':')) else { continue };
         match name {
             "Query_time" => {
-                out.duration_ms = value.parse::<f64>().ok().filter(|seconds| seconds.is_finite()).map(|seconds| seconds * 1000.0);
+                out.duration_ms = value
+                    .parse::<f64>()
+                    .ok()
+                    .filter(|seconds| seconds.is_finite())
+                    .map(|seconds| seconds * 1000.0);
                 found = true;
             }
             "Schema" => *schema = value,
@@ -266,22 +282,34 @@ mod tests {
         assert_eq!(parsed.message, "SELECT 1\nFROM t /* request_id:q9 */;");
         assert_eq!(parsed.request_id.as_deref(), Some("q9"));
         assert!((parsed.duration_ms.unwrap() - 2475.469).abs() < 1e-6);
-        for (name, text) in
-            [("user", "root"), ("client_host", "localhost"), ("client", "127.0.0.1"), ("thread_id", "14"), ("lock_time", "0.000287"), ("db", "employees")]
-        {
+        for (name, text) in [
+            ("user", "root"),
+            ("client_host", "localhost"),
+            ("client", "127.0.0.1"),
+            ("thread_id", "14"),
+            ("lock_time", "0.000287"),
+            ("db", "employees"),
+        ] {
             assert_eq!(get(&parsed, name), Some(text), "{name}");
         }
     }
 
     #[test]
     fn odd_events() {
-        let parsed = parse("# Time: 071218 11:48:27 # User@Host: [SQL_SLAVE] @  []\n# Thread_id: 10\n# Query_time: 0.000012  Lock_time: 0\nBEGIN;");
+        let parsed = parse(
+            "# Time: 071218 11:48:27 # User@Host: [SQL_SLAVE] @  []\n# Thread_id: 10\n# Query_time: 0.000012  Lock_time: 0\nBEGIN;",
+        );
         assert_eq!((get(&parsed, "user"), parsed.message.as_ref()), (Some("[SQL_SLAVE]"), "BEGIN;"));
         assert_eq!(parsed.timestamp.unwrap().to_rfc3339(), "2007-12-18T11:48:27.000000Z");
         let parsed = parse("# User@Host: a[a] @ b []\n# Query_time: 1\nSET timestamp=1415210700;\nuse `x`;");
         assert_eq!((get(&parsed, "db"), parsed.message.as_ref()), (Some("x"), "use `x`;"));
-        let parsed = parse("# User@Host: a[a] @ b []\n# Query_time: 1\nSET timestamp=1415210700;\n# administrator command: Quit;");
-        assert_eq!((get(&parsed, "admin"), parsed.message.as_ref()), (Some("true"), "administrator command: Quit;"));
+        let parsed = parse(
+            "# User@Host: a[a] @ b []\n# Query_time: 1\nSET timestamp=1415210700;\n# administrator command: Quit;",
+        );
+        assert_eq!(
+            (get(&parsed, "admin"), parsed.message.as_ref()),
+            (Some("true"), "administrator command: Quit;")
+        );
         let parsed = parse("# User@Host: a[a] @ b []\n# Query_time: 1\nuse db;\nSET NAMES utf8;");
         assert_eq!((get(&parsed, "db"), parsed.message.as_ref()), (Some("db"), "SET NAMES utf8;"));
         assert!(MysqlSlow.parse("SELECT 1;", &ANY_HINT, &mut Parsed::default()).is_err());

@@ -65,7 +65,9 @@ impl Format for Postgresql {
             let body = logplex(line).map_or(line, |plex| plex.body);
             (if body.starts_with(['\t', ' ']) && body.len() == line.len() { None } else { head(body) }, body)
         };
-        let (Some(begin), _) = head_of(first) else { return Err(self.mismatch("no severity such as `LOG:`")) };
+        let (Some(begin), _) = head_of(first) else {
+            return Err(self.mismatch("no severity such as `LOG:`"));
+        };
         if let Some(plex) = logplex(first) {
             let cut = time::iso(plex.stamp, hint).ok_or_else(|| self.mismatch("no time"))?;
             out.set_time(cut.instant);
@@ -163,7 +165,19 @@ fn head(line: &str) -> Option<Head<'_>> {
 fn is_severity(word: &str) -> bool {
     matches!(
         word,
-        "LOG" | "ERROR" | "FATAL" | "PANIC" | "WARNING" | "NOTICE" | "INFO" | "DEBUG" | "DEBUG1" | "DEBUG2" | "DEBUG3" | "DEBUG4" | "DEBUG5"
+        "LOG"
+            | "ERROR"
+            | "FATAL"
+            | "PANIC"
+            | "WARNING"
+            | "NOTICE"
+            | "INFO"
+            | "DEBUG"
+            | "DEBUG1"
+            | "DEBUG2"
+            | "DEBUG3"
+            | "DEBUG4"
+            | "DEBUG5"
     )
 }
 
@@ -210,13 +224,17 @@ fn logplex(line: &str) -> Option<Logplex<'_>> {
 /// The stamp of PostgreSQL: `%t` and `%m` with a zone name or a numeric one, or `%n`.
 pub fn stamp<'a>(text: &'a str, hint: &TimeHint) -> Option<time::Cut<'a>> {
     let Some(cut) = time::iso_named(text, hint) else {
-        return time::epoch(text, hint).filter(|cut| !cut.rest.starts_with(|next: char| next.is_ascii_alphanumeric()));
+        return time::epoch(text, hint)
+            .filter(|cut| !cut.rest.starts_with(|next: char| next.is_ascii_alphanumeric()));
     };
     let Some(zone) = cut.rest.strip_prefix(' ') else { return Some(cut) };
     let end = zone.find([' ', ':', ',', ']', '[', '"']).unwrap_or(zone.len());
     let name = zone.get(..end)?;
     // Zones without a name of their own are printed as their offset: `+03`, `-0330`.
-    let signed = name.strip_prefix('+').map(|digits| (1, digits)).or_else(|| name.strip_prefix('-').map(|digits| (-1, digits)));
+    let signed = name
+        .strip_prefix('+')
+        .map(|digits| (1, digits))
+        .or_else(|| name.strip_prefix('-').map(|digits| (-1, digits)));
     if let Some((sign, digits)) = signed
         && matches!(digits.len(), 2 | 4)
         && let Ok(number) = digits.parse::<i32>()
@@ -330,7 +348,9 @@ fn read_pair<'a>(text: &'a str, equals: usize, out: &mut Parsed<'a>) -> &'a str 
     match key {
         "user" | "u" | "usr" => put_known(out, "user", value),
         "db" | "d" | "database" | "dbname" => put_known(out, "dbname", value),
-        "app" | "a" | "application" | "application_name" | "appname" => put_known(out, "application_name", value),
+        "app" | "a" | "application" | "application_name" | "appname" => {
+            put_known(out, "application_name", value)
+        }
         "client" | "host" | "h" | "r" | "remote" | "ip" => client(value, out),
         "pid" | "p" => put_known(out, "pid", value),
         "queryid" | "query_id" | "qid" => put_known(out, "query_id", value),
@@ -370,7 +390,9 @@ fn is_session(text: &str) -> bool {
     text.split_once('.').is_some_and(|(left, right)| {
         left.len() == 8
             && (1..=8).contains(&right.len())
-            && text.bytes().all(|byte| byte == b'.' || (byte.is_ascii_hexdigit() && !byte.is_ascii_uppercase()))
+            && text
+                .bytes()
+                .all(|byte| byte == b'.' || (byte.is_ascii_hexdigit() && !byte.is_ascii_uppercase()))
     })
 }
 
@@ -396,7 +418,8 @@ fn read_bracket<'a>(inside: &'a str, out: &mut Parsed<'a>) {
 fn word_end(text: &str) -> usize {
     let end = text.find([' ', ',', ';', '|', '\t']).unwrap_or(text.len());
     let word = text.get(..end).unwrap_or("");
-    let is_v6 = word.matches(':').count() >= 2 && word.bytes().all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.' | b'(' | b')'));
+    let is_v6 = word.matches(':').count() >= 2
+        && word.bytes().all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.' | b'(' | b')'));
     if is_v6 { word.trim_end_matches(':').len() } else { word.find(':').unwrap_or(end) }
 }
 
@@ -443,7 +466,10 @@ fn read_word<'a>(word: &'a str, out: &mut Parsed<'a>) -> bool {
         return true;
     }
     // A zone that the stamp's reader does not know.
-    if out.metadata.is_empty() && (2..=5).contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_uppercase()) {
+    if out.metadata.is_empty()
+        && (2..=5).contains(&word.len())
+        && word.bytes().all(|byte| byte.is_ascii_uppercase())
+    {
         put_known(out, "zone", word);
         return true;
     }
@@ -500,7 +526,11 @@ pub fn read_message<'a>(message: Cow<'a, str>, out: &mut Parsed<'a>) {
             if !logged.name.is_empty() {
                 push_unique(out, "query_name", logged.name.to_owned());
             }
-            out.message = if logged.text.len() == text.len() { Cow::Owned(text) } else { Cow::Owned(logged.text.to_owned()) };
+            out.message = if logged.text.len() == text.len() {
+                Cow::Owned(text)
+            } else {
+                Cow::Owned(logged.text.to_owned())
+            };
         }
     }
     if out.metadata.iter().any(|(name, _)| name == "query_step") {
@@ -541,7 +571,9 @@ fn logged(text: &str) -> Logged<'_> {
             return found;
         }
         // `execute name: …`, `execute fetch from name: …`
-        let Some((name, after)) = after.strip_prefix(' ').and_then(|after| after.split_once(": ")) else { continue };
+        let Some((name, after)) = after.strip_prefix(' ').and_then(|after| after.split_once(": ")) else {
+            continue;
+        };
         if name.len() < 200 && !name.contains('\n') {
             found.step = step;
             found.name = name.rsplit(' ').next().unwrap_or(name);
@@ -580,7 +612,8 @@ mod tests {
     }
 
     fn meta(parsed: &Parsed<'_>) -> String {
-        let pairs: Vec<String> = parsed.metadata.iter().map(|(name, text)| format!("{name}={text}")).collect();
+        let pairs: Vec<String> =
+            parsed.metadata.iter().map(|(name, text)| format!("{name}={text}")).collect();
         pairs.join(" ")
     }
 
@@ -591,12 +624,20 @@ mod tests {
             ("2017-07-31 13:36:42 UTC [4983] postgres@shop LOG:  m", "pid=4983 user=postgres dbname=shop"),
             ("2017-07-31 13:36:42 UTC [4983] [unknown]@[unknown] LOG:  m", "pid=4983"),
             ("2017-07-31 13:36:42 EST [835-1] a@b LOG:  m", "pid=835 line_num=1 user=a dbname=b"),
-            ("2017-07-31 13:36:42 UTC [20]: [7-1] user=u,db=d,app=psql - x y,client=1.2.3.4 LOG:  m",
-             "pid=20 line_num=7 user=u dbname=d application_name=psql - x y remote_host=1.2.3.4"),
+            (
+                "2017-07-31 13:36:42 UTC [20]: [7-1] user=u,db=d,app=psql - x y,client=1.2.3.4 LOG:  m",
+                "pid=20 line_num=7 user=u dbname=d application_name=psql - x y remote_host=1.2.3.4",
+            ),
             ("2017-07-31 13:36:42 UTC [20]: [7-1] user=,db=,app=,client= LOG:  m", "pid=20 line_num=7"),
-            ("2021-05-27 17:00:00 UTC:10.1.91.65(4321):user@my_db:[24743]:LOG:  m", "remote_host=10.1.91.65 remote_port=4321 user=user dbname=my_db pid=24743"),
+            (
+                "2021-05-27 17:00:00 UTC:10.1.91.65(4321):user@my_db:[24743]:LOG:  m",
+                "remote_host=10.1.91.65 remote_port=4321 user=user dbname=my_db pid=24743",
+            ),
             ("2021-05-27 17:00:00 UTC::@:[5]:LOG:  m", "pid=5"),
-            ("2022-02-17 14:45:10.440 UTC [691] [queryid=-108] p@s LOG:  m", "pid=691 query_id=-108 user=p dbname=s"),
+            (
+                "2022-02-17 14:45:10.440 UTC [691] [queryid=-108] p@s LOG:  m",
+                "pid=691 query_id=-108 user=p dbname=s",
+            ),
             ("2022-02-17 14:45:10 UTC-620e5f36.2b3-LOG:  m", ""),
             ("2022-02-17 14:45:10 UTC alice shop [12] LOG:  m", "pid=12 user=alice dbname=shop"),
             ("1645109110.440 [12] LOG:  m", "pid=12"),
@@ -609,8 +650,14 @@ mod tests {
             assert_eq!(parsed.message, "m", "{text}");
             assert_eq!(parsed.timestamp.is_some(), text != "LOG:  m", "{text}");
         }
-        assert_eq!(parse("2022-02-17 14:45:10 UTC-620e5f36.2b3-LOG:  m").session_id.as_deref(), Some("620e5f36.2b3"));
-        assert_eq!(parse("2022-02-17 14:45:10 -03 [12] LOG:  m").timestamp.unwrap().to_rfc3339(), "2022-02-17T17:45:10.000000Z");
+        assert_eq!(
+            parse("2022-02-17 14:45:10 UTC-620e5f36.2b3-LOG:  m").session_id.as_deref(),
+            Some("620e5f36.2b3")
+        );
+        assert_eq!(
+            parse("2022-02-17 14:45:10 -03 [12] LOG:  m").timestamp.unwrap().to_rfc3339(),
+            "2022-02-17T17:45:10.000000Z"
+        );
     }
 
     #[test]
@@ -623,7 +670,10 @@ mod tests {
         }
         let parsed = parse(text);
         assert_eq!((parsed.level, parsed.message.as_ref()), (Level::Error, "bad at character 61"));
-        assert_eq!(meta(&parsed), "pid=8 state_code=42601 detail=Token \"'\" is invalid.\nMore. statement=SELECT 1 /*request_id='r-7'*/");
+        assert_eq!(
+            meta(&parsed),
+            "pid=8 state_code=42601 detail=Token \"'\" is invalid.\nMore. statement=SELECT 1 /*request_id='r-7'*/"
+        );
         assert_eq!(parsed.request_id.as_deref(), Some("r-7"));
     }
 

@@ -60,7 +60,9 @@ impl Format for PostgresqlCsv {
 
     fn role(&self, line: &str) -> LineRole {
         let starts = line.starts_with(|first: char| first.is_ascii_digit())
-            && stamp(line, &ANY_HINT).is_some_and(|cut| cut.rest.starts_with(',') || cut.rest.starts_with(' ') && cut.rest.contains(','));
+            && stamp(line, &ANY_HINT).is_some_and(|cut| {
+                cut.rest.starts_with(',') || cut.rest.starts_with(' ') && cut.rest.contains(',')
+            });
         if starts { LineRole::Starts } else { LineRole::Continues }
     }
 
@@ -77,11 +79,14 @@ impl Format for PostgresqlCsv {
             columns = index + 1;
             match index {
                 0 => {
-                    let cut = stamp(&value, hint).ok_or_else(|| self.mismatch("no time in the first column"))?;
+                    let cut =
+                        stamp(&value, hint).ok_or_else(|| self.mismatch("no time in the first column"))?;
                     out.set_time(cut.instant);
                 }
                 4 => {
-                    let port = value.rsplit_once(':').filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
+                    let port = value
+                        .rsplit_once(':')
+                        .filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
                     if let Some((host, port)) = port {
                         push_unique(out, name, host.to_owned());
                         push_unique(out, "remote_port", port.to_owned());
@@ -155,11 +160,16 @@ mod tests {
         PostgresqlCsv.parse(text, &ANY_HINT, &mut out).unwrap();
         assert_eq!((out.level, out.message.as_ref()), (Level::Critical, "password failed for \"azlev\""));
         assert_eq!(out.session_id.as_deref(), Some("5ff25be6.24"));
-        let get = |name: &str| out.metadata.iter().find(|(known, _)| known == name).map(|(_, text)| text.as_ref());
+        let get =
+            |name: &str| out.metadata.iter().find(|(known, _)| known == name).map(|(_, text)| text.as_ref());
         assert_eq!(get("detail"), Some("Role\n\nmatched"));
         assert_eq!((get("remote_host"), get("remote_port")), (Some("172.24.0.1"), Some("42326")));
         assert_eq!(PostgresqlCsv.role(text), LineRole::Starts);
         assert_eq!(PostgresqlCsv.role("LIMIT 1000\",,,"), LineRole::Continues);
-        assert!(PostgresqlCsv.parse("2021-01-04 00:05:58.232 UTC,a,b", &ANY_HINT, &mut Parsed::default()).is_err());
+        assert!(
+            PostgresqlCsv
+                .parse("2021-01-04 00:05:58.232 UTC,a,b", &ANY_HINT, &mut Parsed::default())
+                .is_err()
+        );
     }
 }

@@ -64,7 +64,8 @@ impl Format for PostgresqlJson {
         read_message(message.unwrap_or_default(), out);
         if out.request_id.is_none() {
             let statement = out.metadata.iter().find(|(name, _)| name == "statement");
-            out.request_id = statement.and_then(|(_, text)| request_in_comment(text)).map(|id| Cow::Owned(id.to_owned()));
+            out.request_id =
+                statement.and_then(|(_, text)| request_in_comment(text)).map(|id| Cow::Owned(id.to_owned()));
         }
         out.level = level_of(&severity);
         if severity != out.level.name() {

@@ -22,7 +22,8 @@ pub struct Python;
 const NEAR: usize = 200;
 
 /// Whether a line has a header does not depend on the hint.
-pub const ANY_HINT: TimeHint = TimeHint { reference: Timestamp::from_seconds(1_700_000_000), zone: SourceZone::Utc };
+pub const ANY_HINT: TimeHint =
+    TimeHint { reference: Timestamp::from_seconds(1_700_000_000), zone: SourceZone::Utc };
 
 impl Format for Python {
     fn name(&self) -> &'static str {
@@ -75,7 +76,10 @@ pub fn upto<'a>(text: &'a str, separator: &str) -> Option<(&'a str, &'a str)> {
 
 /// A level in capitals, as headers have it.
 pub fn capital_level(word: &str) -> bool {
-    word.len() >= 3 && word.len() <= 13 && word.bytes().all(|byte| byte.is_ascii_uppercase()) && worded(word).is_some()
+    word.len() >= 3
+        && word.len() <= 13
+        && word.bytes().all(|byte| byte.is_ascii_uppercase())
+        && worded(word).is_some()
 }
 
 /// Puts a level word in its place.
@@ -115,7 +119,8 @@ fn stamped<'a>(rest: &'a str, out: &mut Parsed<'a>) -> Option<()> {
         if capital_level(first.trim_ascii()) {
             let level = first.trim_ascii();
             // `LEVEL - name - message` only when the name looks like one.
-            let named = upto(rest, " - ").filter(|(name, _)| !name.contains(' ') && name.contains(['.', '_']));
+            let named =
+                upto(rest, " - ").filter(|(name, _)| !name.contains(' ') && name.contains(['.', '_']));
             match named {
                 Some((name, message)) => set(out, level, Some(name), message),
                 None => set(out, level, None, rest),
@@ -161,7 +166,10 @@ fn stamped<'a>(rest: &'a str, out: &mut Parsed<'a>) -> Option<()> {
     }
     // A thread in brackets behind the level is Java's habit.
     let after = after.trim_ascii_start();
-    if after.starts_with('[') || after.starts_with("--- [") || after.contains(" --- [") && !word.starts_with('[') {
+    if after.starts_with('[')
+        || after.starts_with("--- [")
+        || after.contains(" --- [") && !word.starts_with('[')
+    {
         return None;
     }
     let named = upto(after, ": ").filter(|(name, _)| is_name(name));
@@ -169,7 +177,9 @@ fn stamped<'a>(rest: &'a str, out: &mut Parsed<'a>) -> Option<()> {
         Some((name, message)) => set(out, bare, Some(name), message),
         None => match upto(after, " - ").filter(|(name, _)| is_name(name)) {
             Some((name, message)) => set(out, bare, Some(name), message),
-            None => match upto(after, " ").filter(|(name, _)| name.contains('.') && is_name(name) && !name.ends_with('.')) {
+            None => match upto(after, " ")
+                .filter(|(name, _)| name.contains('.') && is_name(name) && !name.ends_with('.'))
+            {
                 Some((name, message)) => set(out, bare, Some(name), message),
                 None => set(out, bare, None, after),
             },
@@ -180,7 +190,9 @@ fn stamped<'a>(rest: &'a str, out: &mut Parsed<'a>) -> Option<()> {
 
 fn is_name(name: &str) -> bool {
     !name.is_empty()
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b'/' | b':'))
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b'/' | b':'))
         && !name.starts_with(|first: char| first.is_ascii_digit())
 }
 
@@ -251,17 +263,37 @@ mod tests {
     #[test]
     fn headers_of_the_usual_servers() {
         let cases = [
-            ("2026-01-01 00:00:00,123 - app.views - ERROR - it - broke", "ERROR", Some("app.views"), "it - broke"),
+            (
+                "2026-01-01 00:00:00,123 - app.views - ERROR - it - broke",
+                "ERROR",
+                Some("app.views"),
+                "it - broke",
+            ),
             ("2026-01-01 00:00:00,123 - INFO - started", "INFO", None, "started"),
             ("WARNING:root:low disk", "WARNING", Some("root"), "low disk"),
             ("2026-01-01 00:00:00,123 DEBUG app.db: query", "DEBUG", Some("app.db"), "query"),
             ("2026-01-01 00:00:00,123 [CRITICAL] app: down", "CRITICAL", Some("app"), "down"),
             ("2026-01-01 00:00:00,123 INFO some words here", "INFO", None, "some words here"),
-            ("[2026-01-01 00:00:00,123] ERROR in app: Exception on /x [GET]", "ERROR", Some("app"), "Exception on /x [GET]"),
+            (
+                "[2026-01-01 00:00:00,123] ERROR in app: Exception on /x [GET]",
+                "ERROR",
+                Some("app"),
+                "Exception on /x [GET]",
+            ),
             ("[2026-01-01 00:00:00 +0000] [42] [INFO] Booting worker", "INFO", None, "Booting worker"),
-            ("[2026-01-01 00:00:00,123: WARNING/ForkPoolWorker-1] app.tasks.add[a-1]: slow", "WARNING", Some("app.tasks.add"), "slow"),
+            (
+                "[2026-01-01 00:00:00,123: WARNING/ForkPoolWorker-1] app.tasks.add[a-1]: slow",
+                "WARNING",
+                Some("app.tasks.add"),
+                "slow",
+            ),
             ("2026-01-01 00:00:00.123 | SUCCESS  | app.main:run:12 - done", "INFO", Some("app.main"), "done"),
-            ("INFO:     127.0.0.1:1 - \"GET / HTTP/1.1\" 200 OK", "INFO", None, "127.0.0.1:1 - \"GET / HTTP/1.1\" 200 OK"),
+            (
+                "INFO:     127.0.0.1:1 - \"GET / HTTP/1.1\" 200 OK",
+                "INFO",
+                None,
+                "127.0.0.1:1 - \"GET / HTTP/1.1\" 200 OK",
+            ),
         ];
         for (text, level, logger, message) in cases {
             let mut out = Parsed::default();
@@ -271,7 +303,12 @@ mod tests {
             assert_eq!(out.message, message, "{text}");
             assert_eq!(Python.role(text), LineRole::Starts, "{text}");
         }
-        for text in ["hello", "2026-01-01 00:00:00,123 [main] INFO a.B - c", "2026-01-01 00:00:00 hello there", "HTTP:a:b"] {
+        for text in [
+            "hello",
+            "2026-01-01 00:00:00,123 [main] INFO a.B - c",
+            "2026-01-01 00:00:00 hello there",
+            "HTTP:a:b",
+        ] {
             assert!(Python.parse(text, &ANY_HINT, &mut Parsed::default()).is_err(), "{text}");
         }
     }

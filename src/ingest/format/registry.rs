@@ -3,9 +3,9 @@
 use std::sync::OnceLock;
 
 use super::{
-    Format, apache_access, apache_error, compose, cri, docker_json, dpkg, elasticsearch, glog, humanlog, journald, json,
-    log4j, logfmt, mysql_error, mysql_slow, nginx_access, nginx_error, plain, postgresql, postgresql_csv,
-    postgresql_json, python, structlog, syslog, traefik,
+    Format, apache_access, apache_error, compose, cri, docker_json, dpkg, elasticsearch, glog, humanlog,
+    journald, json, log4j, logfmt, mysql_error, mysql_slow, nginx_access, nginx_error, plain, postgresql,
+    postgresql_csv, postgresql_json, python, structlog, syslog, traefik,
     user_defined::{Definition, DefinitionError, UserDefined},
     uwsgi,
 };

@@ -50,8 +50,10 @@ impl Format for Structlog {
             }
             None => line,
         };
-        let (word, rest) =
-            rest.strip_prefix('[').and_then(|rest| rest.split_once(']')).ok_or_else(|| self.mismatch("no [level]"))?;
+        let (word, rest) = rest
+            .strip_prefix('[')
+            .and_then(|rest| rest.split_once(']'))
+            .ok_or_else(|| self.mismatch("no [level]"))?;
         // The renderer fills the word up to eight or nine characters.
         if word.len() < 8 || worded(word).is_none() {
             return Err(self.mismatch("no [level    ]"));
@@ -70,7 +72,9 @@ impl Format for Structlog {
             _ => humanlog::tail(rest, &mut fields),
         };
         let (message, logger) = match message.strip_suffix(']').and_then(|head| head.rsplit_once('[')) {
-            Some((head, logger)) if !logger.contains(' ') && head.ends_with(' ') => (head.trim_ascii_end(), Some(logger)),
+            Some((head, logger)) if !logger.contains(' ') && head.ends_with(' ') => {
+                (head.trim_ascii_end(), Some(logger))
+            }
             _ => (message, None),
         };
         if !message.is_empty() {

@@ -103,7 +103,11 @@ impl<'a> Scan<'a> {
     }
 
     /// Reads the rest of an object, from behind one of its members on.
-    pub fn object_rest(&mut self, depth: usize, each: &mut dyn FnMut(Cow<'a, str>, Value<'a>)) -> Result<(), Wrong> {
+    pub fn object_rest(
+        &mut self,
+        depth: usize,
+        each: &mut dyn FnMut(Cow<'a, str>, Value<'a>),
+    ) -> Result<(), Wrong> {
         match self.skip_space() {
             Some(b',') => {
                 self.at += 1;
@@ -175,7 +179,10 @@ impl<'a> Scan<'a> {
             Some(b'[') => self.composite().map(Value::Array),
             Some(_) => {
                 let start = self.at;
-                while self.peek().is_some_and(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.')) {
+                while self
+                    .peek()
+                    .is_some_and(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'))
+                {
                     self.at += 1;
                 }
                 match self.text.get(start..self.at).unwrap_or("") {
@@ -183,7 +190,11 @@ impl<'a> Scan<'a> {
                     "true" => Ok(Value::Bool(true)),
                     "false" => Ok(Value::Bool(false)),
                     word @ ("NaN" | "Infinity" | "-Infinity") => Ok(Value::Number(word)),
-                    number if number.trim_start_matches('-').starts_with(|first: char| first.is_ascii_digit()) => {
+                    number
+                        if number
+                            .trim_start_matches('-')
+                            .starts_with(|first: char| first.is_ascii_digit()) =>
+                    {
                         Ok(Value::Number(number))
                     }
                     _ => Err("not a JSON value"),
@@ -292,7 +303,11 @@ pub fn unescape(text: &str) -> String {
 fn unicode(text: &str) -> Option<(char, usize)> {
     let unit = |from: usize| {
         let digits = text.get(from..from + 4)?;
-        if digits.bytes().all(|digit| digit.is_ascii_hexdigit()) { u32::from_str_radix(digits, 16).ok() } else { None }
+        if digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+            u32::from_str_radix(digits, 16).ok()
+        } else {
+            None
+        }
     };
     let first = unit(1)?;
     if let Some(character) = char::from_u32(first) {
@@ -327,7 +342,8 @@ mod tests {
 
     #[test]
     fn values_keep_their_notation() {
-        let found = flat(r#"{"a":1.50,"b":[1, {"c": "]"}],"d":{"e":null,"f":true},"g":"x\ty","h":-0e3,}"#).unwrap();
+        let found =
+            flat(r#"{"a":1.50,"b":[1, {"c": "]"}],"d":{"e":null,"f":true},"g":"x\ty","h":-0e3,}"#).unwrap();
         let names: Vec<&str> = found.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["a", "b", "d.e", "d.f", "g", "h"]);
         assert_eq!(found[0].1, Value::Number("1.50"));
@@ -338,15 +354,29 @@ mod tests {
 
     #[test]
     fn broken_frames_are_errors() {
-        for text in ["", "{", r#"{"a"}"#, r#"{"a":}"#, r#"{"a":1"#, r#"{"a":"b"#, r#"{"a":[1,2"#, r#"{"a":1 "b":2}"#, r#"{"a\"#, "[1]", r#"{"a":word}"#]
-        {
+        for text in [
+            "",
+            "{",
+            r#"{"a"}"#,
+            r#"{"a":}"#,
+            r#"{"a":1"#,
+            r#"{"a":"b"#,
+            r#"{"a":[1,2"#,
+            r#"{"a":1 "b":2}"#,
+            r#"{"a\"#,
+            "[1]",
+            r#"{"a":word}"#,
+        ] {
             assert!(flat(text).is_err(), "{text}");
         }
     }
 
     #[test]
     fn escapes() {
-        assert_eq!(unescape(r#"a\"b\\c\/d\n\u00e9\ud83d\ude00\ud800x\q\u12"#), "a\"b\\c/d\né😀\u{fffd}x\\q\\u12");
+        assert_eq!(
+            unescape(r#"a\"b\\c\/d\n\u00e9\ud83d\ude00\ud800x\q\u12"#),
+            "a\"b\\c/d\né😀\u{fffd}x\\q\\u12"
+        );
         assert_eq!(unescape("\\"), "\\");
     }
 
