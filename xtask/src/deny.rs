@@ -1,4 +1,4 @@
-//! `cargo xtask deny`: the dependency tree against `deny.toml`, without asking the network.
+//! `cargo xtask deny`: the dependency tree against `deny.toml`, without the advisory database.
 
 use anyhow::bail;
 
@@ -8,5 +8,5 @@ pub fn run() -> anyhow::Result<()> {
     if !is_installed("cargo-deny") {
         bail!("cargo-deny is not installed: cargo install --locked cargo-deny");
     }
-    step("deny", cargo().args(["deny", "--offline", "check", "licenses", "bans", "sources"]))
+    step("deny", cargo().args(["deny", "--locked", "check", "licenses", "bans", "sources"]))
 }

@@ -29,7 +29,7 @@ enum Command {
     Bench(bench::Args),
     /// Run the demo in a real terminal and write what it shows to docs/ as SVG.
     Screenshots,
-    /// Check licences, bans and sources of the dependency tree with cargo-deny, offline.
+    /// Check licences, bans and sources of the dependency tree with cargo-deny.
     Deny,
 }
 
