@@ -3,6 +3,7 @@
 //!
 //! `parse [FORMAT…] [--mb N]`: the formats named (all by default), files of N MB (200).
 
+mod app_lines;
 mod lines;
 
 use std::fs::File;

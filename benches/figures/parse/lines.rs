@@ -24,12 +24,12 @@ impl Random {
         words[self.below(words.len())]
     }
 
-    fn hex(&mut self) -> String {
+    pub fn hex(&mut self) -> String {
         (0..4).map(|_| format!("{:08x}", self.below(u32::MAX as usize))).collect()
     }
 }
 
-const PATHS: [&str; 8] = [
+pub const PATHS: [&str; 8] = [
     "/",
     "/cart",
     "/checkout",
@@ -46,7 +46,7 @@ const AGENTS: [&str; 4] = [
     "Mozilla/5.0 (compatible; bingbot/2.0; +http://www.bing.com/bingbot.htm)",
 ];
 const STATUS: [&str; 8] = ["200", "200", "200", "200", "304", "404", "301", "502"];
-const MESSAGES: [&str; 4] = [
+pub const MESSAGES: [&str; 4] = [
     "connection from peer accepted after handshake",
     "request finished, nothing left in the queue",
     "cache entry expired and was fetched again from the origin",
@@ -55,7 +55,7 @@ const MESSAGES: [&str; 4] = [
 
 /// What makes lines for a format; `None` for one that has none here.
 pub fn maker(format: &str) -> Option<Maker> {
-    MAKERS.iter().find(|(name, _)| *name == format).map(|(_, make)| *make)
+    MAKERS.iter().chain(super::app_lines::MAKERS).find(|(name, _)| *name == format).map(|(_, make)| *make)
 }
 
 const MAKERS: &[(&str, Maker)] = &[
@@ -198,12 +198,12 @@ fn combined(out: &mut String, random: &mut Random, index: usize) {
     );
 }
 
-fn address(random: &mut Random) -> String {
+pub fn address(random: &mut Random) -> String {
     format!("{}.{}.{}.{}", 1 + random.below(220), random.below(256), random.below(256), random.below(256))
 }
 
 /// A second of the day, advancing every 20 lines.
-fn clock(index: usize) -> String {
+pub fn clock(index: usize) -> String {
     let second = index / 20;
     format!("{:02}:{:02}:{:02}", second / 3_600 % 24, second / 60 % 60, second % 60)
 }
