@@ -75,9 +75,12 @@ impl Format for Postgresql {
             out.put("color", plex.color);
             read_prefix(begin.prefix, hint, out);
         } else {
-            read_prefix(begin.prefix, hint, out);
-            if out.timestamp.is_none() && begin.prefix.is_empty() && !is_severity(begin.severity) {
-                return Err(self.mismatch("no severity such as `LOG:`"));
+            // Many programs write `ERROR: text`; PostgreSQL puts two spaces when nothing is before.
+            if begin.prefix.trim_ascii().is_empty() && !first.contains(":  ") {
+                return Err(self.mismatch("neither a prefix nor two spaces behind the severity"));
+            }
+            if !read_prefix(begin.prefix, hint, out) {
+                return Err(self.mismatch("a time without the zone that PostgreSQL writes"));
             }
         }
         let mut current = Cow::Borrowed(begin.rest);
@@ -248,13 +251,19 @@ pub fn stamp<'a>(text: &'a str, hint: &TimeHint) -> Option<time::Cut<'a>> {
     Some(cut)
 }
 
-/// Reads what stands before the severity. What it cannot name is kept as `prefix`.
-fn read_prefix<'a>(prefix: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) {
+/// Reads what stands before the severity. What it cannot name is kept as `prefix`. False when the
+/// time has no zone: `%t` and `%m` always have one, the lines of other programs seldom.
+fn read_prefix<'a>(prefix: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> bool {
     let mut rest = prefix.trim_start_matches(['[', '<', ' ']);
+    let mut has_zone = true;
     if out.timestamp.is_none()
         && let Some(cut) = stamp(rest, hint)
     {
         out.set_time(cut.instant);
+        let used = rest.get(..rest.len() - cut.rest.len()).unwrap_or("");
+        has_zone = used.as_bytes().get(4) != Some(&b'-')
+            || used.ends_with(|last: char| last.is_ascii_alphabetic())
+            || used.get(19..).is_some_and(|tail| tail.contains(['+', '-']));
         rest = cut.rest;
     }
     let mut words: [&'a str; 2] = ["", ""];
@@ -302,6 +311,7 @@ fn read_prefix<'a>(prefix: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) {
         (1, _) => put_known(out, "prefix", words[0]),
         _ => put_known(out, "prefix", prefix.trim_ascii()),
     }
+    has_zone || has(out, "zone")
 }
 
 fn has(out: &Parsed<'_>, name: &str) -> bool {
@@ -658,6 +668,13 @@ mod tests {
             parse("2022-02-17 14:45:10 -03 [12] LOG:  m").timestamp.unwrap().to_rfc3339(),
             "2022-02-17T17:45:10.000000Z"
         );
+    }
+
+    #[test]
+    fn errors_of_other_programs_are_not_postgresql() {
+        for text in ["ERROR: no such file", "2026-01-01 00:00:00,123 ERROR: failed", "[2026-01-01 00:00:00] WARNING: x"] {
+            assert!(Postgresql.parse(text, &super::super::python::ANY_HINT, &mut Parsed::default()).is_err(), "{text}");
+        }
     }
 
     #[test]
