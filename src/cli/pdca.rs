@@ -120,7 +120,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
         .map_err(|error| UsageError(error.to_string()))?;
     let stores = context.stores().await?;
     let store = stores.metrics.as_ref();
-    let by = args.by.clone().unwrap_or_else(login_name);
+    let by = args.by.clone().unwrap_or_else(pdca::login_name);
     let now = Timestamp::now();
     let text = match args.command {
         Command::List => {
@@ -209,11 +209,4 @@ fn instant(text: &str) -> Result<Timestamp, UsageError> {
     chrono::DateTime::parse_from_rfc3339(text).map(Timestamp::from).map_err(|error| {
         UsageError(format!("`{text}` is no time ({error}); write it as 2026-03-06T17:00:00Z"))
     })
-}
-
-fn login_name() -> String {
-    ["USER", "LOGNAME"]
-        .into_iter()
-        .find_map(|name| std::env::var(name).ok().filter(|name| !name.is_empty()))
-        .unwrap_or_else(|| "unknown".to_owned())
 }

@@ -32,6 +32,17 @@ pub struct PdcaSettings {
     pub environment: String,
 }
 
+impl Default for PdcaSettings {
+    fn default() -> Self {
+        Self {
+            dora: Rules { weeks: 0, ..Rules::default() },
+            rules: PdcaRules::default(),
+            baseline_days: PdcaConfig::default().baseline_days,
+            environment: dora::PRODUCTION.to_owned(),
+        }
+    }
+}
+
 impl PdcaSettings {
     /// As configured. Cycles are always judged by the standard definitions of the metrics.
     pub fn configured(
@@ -99,6 +110,14 @@ impl PdcaError {
     pub const fn is_usage(&self) -> bool {
         !matches!(self, Self::Store(_) | Self::Refused(Refusal::Broken(..)))
     }
+}
+
+/// Who is at the keyboard, as the environment says; recorded with what they do.
+pub fn login_name() -> String {
+    ["USER", "LOGNAME"]
+        .into_iter()
+        .find_map(|name| std::env::var(name).ok().filter(|name| !name.is_empty()))
+        .unwrap_or_else(|| "unknown".to_owned())
 }
 
 /// All cycles, newest first.

@@ -111,7 +111,7 @@ actions! {
     Edit = "edit", "edit the text";
     Start = "start", "start the cycle";
     Check = "check", "check the cycle";
-    Decide = "decide", "decide: adopt, adapt, abandon";
+    Decide = "decide", "decide: apply, revert, continue, escalate";
     Save = "save", "save";
 }
 

@@ -5,9 +5,11 @@ use std::fmt::Write as _;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::domain::pdca::effect::show_p;
 use crate::domain::pdca::propose::Proposal;
 use crate::domain::pdca::{Effect, Look, PdcaCycle, PdcaEvent};
 use crate::domain::time::Timestamp;
+use crate::shown::Shown;
 
 // Writing to a string cannot fail; the results are dropped for that reason throughout.
 
@@ -27,7 +29,7 @@ pub fn list(cycles: &[PdcaCycle], now: Timestamp) -> String {
             "{:<22} {:<8} {:<12} {} -> {}  {}\n{:22} {}",
             cycle.id,
             cycle.state,
-            plan.service.as_deref().unwrap_or("all"),
+            one_line(plan.service.as_deref().unwrap_or("all")),
             shown(plan.baseline.value),
             shown(plan.target()),
             now_shown,
@@ -72,7 +74,7 @@ pub fn cycle(cycle: &PdcaCycle, now: Timestamp) -> String {
         minute(plan.baseline.window.from),
         minute(plan.baseline.window.until)
     );
-    let _ = writeln!(text, "  target      {} ({:+.0} % better)", shown(plan.target()), plan.expected_percent);
+    let _ = writeln!(text, "  target      {} ({:.0} % better)", shown(plan.target()), plan.expected_percent);
     let _ = writeln!(text, "  worth it    from {:.0} % better", plan.smallest_effect_percent);
     for (name, value) in [("hypothesis", &plan.hypothesis), ("change", &plan.change), ("owner", &plan.owner)]
     {
@@ -141,7 +143,7 @@ fn look(text: &mut String, look: &Look) {
         look.evidence
     );
     for effect in &look.effects {
-        let p = effect.p_adjusted.map_or_else(String::new, |p| format!(", p {p:.4}"));
+        let p = effect.p_adjusted.map_or_else(String::new, |p| format!(", p {}", show_p(p)));
         let _ = writeln!(
             text,
             "    {:<32} {} [{}{p}] {}",
@@ -222,7 +224,7 @@ fn minute(at: Timestamp) -> String {
     at.to_utc().format("%Y-%m-%d %H:%MZ").to_string()
 }
 
-/// Somebody else's text on one line, without control characters.
+/// Somebody else's text on one line, with nothing in it that a terminal would obey.
 fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    Shown::line(text).into_text().into_owned()
 }

@@ -167,6 +167,11 @@ impl Effect {
     }
 }
 
+/// `0.0123`, `< 0.0001`: a p-value is never zero.
+pub fn show_p(p: f64) -> String {
+    if p < 0.0001 { "< 0.0001".to_owned() } else { format!("{p:.4}") }
+}
+
 /// Adjusts the p-values of metrics that are tested together and judges them again.
 pub fn adjust(effects: &mut [Effect], alpha: f64) {
     let tested: Vec<usize> = (0..effects.len())

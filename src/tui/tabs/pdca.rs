@@ -1,58 +1,379 @@
-//! The PDCA tab. It reads nothing yet and says so.
+//! The PDCA tab: cycles with baseline, target and what was found; the four phases of one; planning,
+//! editing, starting, looking and deciding.
+
+mod editor;
+#[cfg(test)]
+mod tests;
+mod view;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use tokio_util::sync::CancellationToken;
 
-use super::{Context, Tab, TabEvent, TabStatus};
+use self::editor::{Done, Editor, Purpose};
+use super::{Context, PromptHint, Prompted, Tab, TabEvent, TabStatus, reason_of};
+use crate::domain::dora::{Metric, Scope as DoraScope};
+use crate::domain::pdca::{Applied, PdcaCycle, Proposal, Texts, Verdict};
+use crate::domain::time::Timestamp;
 use crate::service::Stores;
-use crate::tui::effect::Effect;
+use crate::service::pdca::{self, Draft, PdcaError, PdcaSettings, login_name};
+use crate::tui::action::Action;
+use crate::tui::effect::{Answer, Effect, Notice, PromptRequest, Question};
 use crate::tui::keymap::Scope;
-use crate::tui::widgets::empty;
+use crate::tui::theme::Role;
+use crate::tui::widgets::safe_text;
 
-/// Work for the runner; none so far.
+/// Cycles change by people's hands; a read once a minute is enough.
+const READ_AGAIN_SECONDS: u64 = 60;
+
+const START: &str = "pdca-start";
+const DECIDE: &str = "pdca-decide";
+const DISCARD: &str = "pdca-discard";
+
+/// Work for the runner.
 #[derive(Clone, Debug)]
-pub enum PdcaEffect {}
+pub enum PdcaEffect {
+    Read { question: Question, now: Timestamp },
+    Write { question: Question, change: Change, now: Timestamp },
+}
+
+/// What the user did to a cycle.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    Plan(Draft),
+    Edit { id: String, texts: Texts },
+    Start { id: String, what: String },
+    Check { id: String },
+    Decide { id: String, verdict: Verdict, why: String },
+}
 
 impl PdcaEffect {
     pub fn slot(&self) -> &'static str {
-        match *self {}
+        match self {
+            Self::Read { .. } => "read",
+            // A write is never cancelled half-way by the next one: the store finishes it anyway.
+            Self::Write { .. } => "write",
+        }
     }
 }
 
-/// What the work brought; none so far.
+/// What the work brought.
 #[derive(Debug)]
-pub enum PdcaAnswer {}
+pub enum PdcaAnswer {
+    Read {
+        question: Question,
+        at: Timestamp,
+        result: Result<(Vec<PdcaCycle>, Vec<Proposal>), String>,
+    },
+    /// The id of the cycle that was changed.
+    Written {
+        question: Question,
+        result: Result<String, String>,
+    },
+}
 
-pub async fn perform(
-    effect: PdcaEffect,
-    _stores: &Stores,
-    _cancel: &CancellationToken,
-) -> Option<PdcaAnswer> {
-    match effect {}
+pub async fn perform(effect: PdcaEffect, stores: &Stores, _cancel: &CancellationToken) -> Option<PdcaAnswer> {
+    let store = stores.metrics.as_ref();
+    let settings = PdcaSettings::default();
+    Some(match effect {
+        PdcaEffect::Read { question, now } => {
+            let read = async {
+                let cycles = pdca::list(store).await?;
+                let scope = DoraScope { environment: settings.environment.clone(), ..DoraScope::default() };
+                Ok::<_, PdcaError>((cycles, pdca::proposals(store, &scope, &settings, now).await?))
+            };
+            PdcaAnswer::Read { question, at: now, result: read.await.map_err(|error| reason_of(&error)) }
+        }
+        PdcaEffect::Write { question, change, now } => {
+            let by = login_name();
+            let done = match change {
+                Change::Plan(draft) => {
+                    let owner = if draft.owner.is_empty() { by.clone() } else { draft.owner.clone() };
+                    pdca::create(store, Draft { owner, ..draft }, &settings, &by, now).await
+                }
+                Change::Edit { id, texts } => pdca::edit(store, &id, texts, &by, now).await,
+                Change::Start { id, what } => {
+                    let applied = Applied { what, applied_at: now, request_id: None, commit: None };
+                    pdca::start(store, &id, applied, &by, now).await
+                }
+                Change::Check { id } => pdca::check(store, &id, &settings, &by, now).await,
+                Change::Decide { id, verdict, why } => {
+                    pdca::decide(store, &id, verdict, &why, &by, now).await
+                }
+            };
+            let result = done.map(|cycle| cycle.id).map_err(|error| reason_of(&error));
+            PdcaAnswer::Written { question, result }
+        }
+    })
 }
 
 #[derive(Debug, Default)]
-pub struct PdcaTab {}
+pub struct PdcaTab {
+    cycles: Option<Vec<PdcaCycle>>,
+    proposals: Vec<Proposal>,
+    read_at: Option<Timestamp>,
+    /// Id of the cycle under the cursor: cycles come and go, the choice stays.
+    chosen: Option<String>,
+    /// The first row of the opened cycle; `None` while the list has the keys.
+    opened: Option<usize>,
+    editor: Option<Editor>,
+    /// Waits for a yes.
+    decision: Option<(String, Verdict, String)>,
+    asked: Question,
+    writing: bool,
+    banner: Option<String>,
+}
+
+impl PdcaTab {
+    fn position(&self) -> usize {
+        let cycles = self.cycles.as_deref().unwrap_or_default();
+        cycles.iter().position(|cycle| Some(&cycle.id) == self.chosen.as_ref()).unwrap_or(0)
+    }
+
+    fn current(&self) -> Option<&PdcaCycle> {
+        self.cycles.as_ref()?.get(self.position())
+    }
+
+    fn move_to(&mut self, step: impl FnOnce(usize) -> usize) {
+        if let Some(first_row) = &mut self.opened {
+            *first_row = step(*first_row);
+            return;
+        }
+        let at = self.position();
+        let Some(cycles) = self.cycles.as_ref().filter(|cycles| !cycles.is_empty()) else { return };
+        let wanted = step(at).min(cycles.len() - 1);
+        self.chosen = Some(cycles[wanted].id.clone());
+    }
+
+    fn read(&mut self, now: Timestamp) -> Vec<Effect> {
+        self.asked = self.asked.next();
+        vec![Effect::Pdca(PdcaEffect::Read { question: self.asked, now })]
+    }
+
+    fn write(&mut self, change: Change, now: Timestamp) -> Vec<Effect> {
+        self.asked = self.asked.next();
+        self.writing = true;
+        vec![Effect::Pdca(PdcaEffect::Write { question: self.asked, change, now })]
+    }
+
+    fn act(&mut self, action: Action, context: &Context<'_>) -> Vec<Effect> {
+        let page = usize::from(context.area.height / 2).max(1);
+        match action {
+            Action::Down => self.move_to(|at| at + 1),
+            Action::Up => self.move_to(|at| at.saturating_sub(1)),
+            Action::HalfPageDown | Action::PageDown => self.move_to(|at| at + page),
+            Action::HalfPageUp | Action::PageUp => self.move_to(|at| at.saturating_sub(page)),
+            Action::First => self.move_to(|_| 0),
+            Action::Last => self.move_to(|at| at.max(10_000)),
+            Action::Open if self.current().is_some() => self.opened = self.opened.or(Some(0)),
+            Action::Back | Action::Close => self.opened = None,
+            Action::Reload => return self.read(context.now),
+            Action::New => {
+                let metric =
+                    self.proposals.first().map_or(Metric::ChangeLeadTime, |proposal| proposal.metric);
+                self.editor = Some(Editor::plan(metric));
+            }
+            _ => return self.act_on_cycle(action, context),
+        }
+        Vec::new()
+    }
+
+    fn act_on_cycle(&mut self, action: Action, context: &Context<'_>) -> Vec<Effect> {
+        let Some(cycle) = self.current().cloned() else { return Vec::new() };
+        let prompt =
+            |kind, label: String| vec![Effect::Prompt(PromptRequest { kind, label, text: String::new() })];
+        match action {
+            Action::Edit if cycle.state.is_closed() => {
+                vec![Effect::Notice(Notice::plain("a closed cycle is not changed"))]
+            }
+            Action::Edit => {
+                self.editor = Some(Editor::edit(&cycle));
+                Vec::new()
+            }
+            Action::Start => prompt(START, "what was applied ".to_owned()),
+            Action::Check => self.write(Change::Check { id: cycle.id }, context.now),
+            Action::Decide => prompt(DECIDE, "decision and why ".to_owned()),
+            _ => Vec::new(),
+        }
+    }
+
+    fn prompted(&mut self, kind: &str, text: &str, context: &Context<'_>) -> Vec<Effect> {
+        let Some(id) = self.current().map(|cycle| cycle.id.clone()) else { return Vec::new() };
+        match (kind, decision_of(text)) {
+            (START, _) if !text.trim().is_empty() => {
+                self.write(Change::Start { id, what: text.trim().to_owned() }, context.now)
+            }
+            (DECIDE, Some((verdict, why))) => {
+                let question =
+                    format!("Record {verdict} for {}? It stays in its history.", safe_text::line(&id));
+                self.decision = Some((id, verdict, why));
+                vec![Effect::Confirm { kind: DECIDE, question }]
+            }
+            (DECIDE, None) => vec![Effect::Notice(Notice::trouble(DECISION_HELP))],
+            _ => Vec::new(),
+        }
+    }
+
+    fn edited(&mut self, done: Done, context: &Context<'_>) -> Vec<Effect> {
+        match done {
+            Done::Still => Vec::new(),
+            Done::Closed => {
+                self.editor = None;
+                Vec::new()
+            }
+            Done::AskToDiscard => vec![Effect::Confirm {
+                kind: DISCARD,
+                question: "Throw away what was written here?".to_owned(),
+            }],
+            Done::Save => {
+                let Some(editor) = self.editor.as_ref() else { return Vec::new() };
+                let change = match editor.purpose() {
+                    Purpose::Plan => Change::Plan(editor.draft()),
+                    Purpose::Edit(id) => Change::Edit { id: id.clone(), texts: editor.texts() },
+                };
+                // The editor stays until the store has it: nothing written is lost to an error.
+                self.write(change, context.now)
+            }
+        }
+    }
+
+    fn answered(&mut self, answer: PdcaAnswer, context: &Context<'_>) -> Vec<Effect> {
+        match answer {
+            PdcaAnswer::Read { question, at, result } if question == self.asked => match result {
+                Ok((cycles, proposals)) => {
+                    self.cycles = Some(cycles);
+                    self.proposals = proposals;
+                    self.read_at = Some(at);
+                    self.banner = None;
+                    Vec::new()
+                }
+                Err(reason) => {
+                    self.banner = Some(reason);
+                    Vec::new()
+                }
+            },
+            PdcaAnswer::Written { question, result } if question == self.asked => {
+                self.writing = false;
+                match result {
+                    Ok(id) => {
+                        self.editor = None;
+                        self.chosen = Some(id);
+                        self.read(context.now)
+                    }
+                    Err(reason) => vec![Effect::Notice(Notice::trouble(reason))],
+                }
+            }
+            // The answer to an older question.
+            _ => Vec::new(),
+        }
+    }
+}
+
+const DECISION_HELP: &str = "apply, revert, continue or escalate, and why: `apply faster, nothing got worse`";
+
+/// `apply because …` as a decision with its reason; a decision without a reason is none.
+fn decision_of(text: &str) -> Option<(Verdict, String)> {
+    let (word, why) = text.trim().split_once(char::is_whitespace)?;
+    Some((Verdict::from_word(word)?, why.trim().to_owned()))
+}
 
 impl Tab for PdcaTab {
     fn scopes(&self) -> &'static [Scope] {
         &[Scope::Pdca, Scope::List]
     }
 
-    fn update(&mut self, _event: TabEvent, _context: &Context<'_>) -> Vec<Effect> {
-        Vec::new()
+    fn update(&mut self, event: TabEvent, context: &Context<'_>) -> Vec<Effect> {
+        match event {
+            TabEvent::Entered | TabEvent::Tick if !self.writing => {
+                let age = self.read_at.map(|at| context.now.since(at).as_secs());
+                let asked_before = self.asked != Question::default();
+                let stale = age.map_or(!asked_before, |age| age >= READ_AGAIN_SECONDS);
+                if stale { self.read(context.now) } else { Vec::new() }
+            }
+            TabEvent::Action(action) => self.act(action, context),
+            TabEvent::Answer(Answer::Pdca(answer)) => self.answered(answer, context),
+            TabEvent::Prompted { kind, step: Prompted::Accepted(text) } => {
+                self.prompted(kind, &text, context)
+            }
+            TabEvent::Confirmed { kind: DISCARD } => {
+                self.editor = None;
+                Vec::new()
+            }
+            TabEvent::Confirmed { kind: DECIDE } => match self.decision.take() {
+                Some((id, verdict, why)) => self.write(Change::Decide { id, verdict, why }, context.now),
+                None => Vec::new(),
+            },
+            TabEvent::Key(key) => {
+                let done = self.editor.as_mut().map_or(Done::Still, |editor| editor.key(key));
+                self.edited(done, context)
+            }
+            TabEvent::Paste(text) => {
+                if let Some(editor) = &mut self.editor {
+                    editor.paste(&text);
+                }
+                Vec::new()
+            }
+            _ => Vec::new(),
+        }
     }
 
     fn render(&self, area: Rect, buffer: &mut Buffer, context: &Context<'_>) {
-        empty::render(area, buffer, context.theme, "PDCA cycles are not loaded yet.", &[]);
+        view::render(self, area, buffer, context);
     }
 
-    fn status(&self, _context: &Context<'_>) -> TabStatus {
-        TabStatus::default()
+    fn status(&self, context: &Context<'_>) -> TabStatus {
+        let cycles = self.cycles.as_deref().unwrap_or_default();
+        let open = cycles.iter().filter(|cycle| !cycle.state.is_closed()).count();
+        let due = cycles.iter().filter(|cycle| cycle.due_look(context.now).is_some()).count();
+        let mut pieces = Vec::new();
+        if self.cycles.is_some() {
+            pieces.push((Role::Muted, format!("{} cycles, {open} open", cycles.len())));
+        }
+        if due > 0 {
+            pieces.push((Role::Warning, format!("{due} looks due")));
+        }
+        if self.writing {
+            pieces.push((Role::Accent, "writing".to_owned()));
+        }
+        TabStatus {
+            pieces,
+            data_at: self.read_at,
+            live: false,
+            banner: self.banner.clone(),
+            hints: vec![
+                Action::Open,
+                Action::New,
+                Action::Edit,
+                Action::Start,
+                Action::Check,
+                Action::Decide,
+            ],
+        }
     }
 
     fn at_top(&self) -> bool {
-        true
+        self.opened.is_none() && self.editor.is_none()
+    }
+
+    fn captures_keys(&self) -> bool {
+        self.editor.is_some()
+    }
+
+    fn prompt_hint(&self, kind: &str, text: &str, _cursor: usize, _context: &Context<'_>) -> PromptHint {
+        let mut hint = PromptHint::default();
+        if kind == START {
+            "from now on everything is \"after\"; Enter starts, Esc does not".clone_into(&mut hint.help);
+        } else if kind == DECIDE {
+            DECISION_HELP.clone_into(&mut hint.help);
+            if !text.contains(char::is_whitespace) {
+                let typed = text.to_ascii_lowercase();
+                hint.completions = Verdict::ALL
+                    .into_iter()
+                    .map(|verdict| verdict.name().to_ascii_lowercase())
+                    .filter(|word| word.starts_with(&typed))
+                    .collect();
+            }
+        }
+        hint
     }
 }

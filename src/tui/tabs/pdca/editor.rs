@@ -1,0 +1,202 @@
+//! The form in which a cycle is planned and its texts are edited.
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use ratatui::widgets::Widget;
+use tui_textarea::{TextArea, WrapMode};
+
+use crate::domain::dora::Metric;
+use crate::domain::pdca::{PdcaCycle, Texts};
+use crate::service::pdca::Draft;
+use crate::tui::theme::{Role, Theme};
+use crate::tui::widgets::{frame, safe_text};
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    Plan,
+    /// The texts of the cycle with this id.
+    Edit(String),
+}
+
+/// What a key did to the form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Done {
+    Still,
+    Save,
+    Closed,
+    AskToDiscard,
+}
+
+#[derive(Debug)]
+struct Field {
+    label: &'static str,
+    area: TextArea<'static>,
+    lines: u16,
+}
+
+#[derive(Debug)]
+pub struct Editor {
+    purpose: Purpose,
+    metric: Metric,
+    fields: Vec<Field>,
+    focus: usize,
+    touched: bool,
+}
+
+const TITLE: usize = 0;
+const HYPOTHESIS: usize = 1;
+const CHANGE: usize = 2;
+const SERVICE: usize = 3;
+
+impl Editor {
+    pub fn plan(metric: Metric) -> Self {
+        let fields = vec![
+            field("title", "", 1),
+            field("hypothesis", "", 3),
+            field("change", "", 3),
+            field("service", "", 1),
+        ];
+        Self { purpose: Purpose::Plan, metric, fields, focus: TITLE, touched: false }
+    }
+
+    pub fn edit(cycle: &PdcaCycle) -> Self {
+        let plan = &cycle.plan;
+        let fields = vec![
+            field("title", &plan.title, 1),
+            field("hypothesis", &plan.hypothesis, 3),
+            field("change", &plan.change, 3),
+        ];
+        Self {
+            purpose: Purpose::Edit(cycle.id.clone()),
+            metric: plan.metric,
+            fields,
+            focus: TITLE,
+            touched: false,
+        }
+    }
+
+    pub fn purpose(&self) -> &Purpose {
+        &self.purpose
+    }
+
+    fn text(&self, index: usize) -> String {
+        self.fields
+            .get(index)
+            .map(|field| field.area.lines().join("\n").trim().to_owned())
+            .unwrap_or_default()
+    }
+
+    pub fn draft(&self) -> Draft {
+        Draft {
+            title: self.text(TITLE),
+            metric: self.metric,
+            service: Some(self.text(SERVICE)).filter(|service| !service.is_empty()),
+            team: None,
+            hypothesis: self.text(HYPOTHESIS),
+            change: self.text(CHANGE),
+            expected_percent: None,
+            owner: String::new(),
+            guards: None,
+        }
+    }
+
+    pub fn texts(&self) -> Texts {
+        Texts {
+            title: Some(self.text(TITLE)),
+            hypothesis: Some(self.text(HYPOTHESIS)),
+            change: Some(self.text(CHANGE)),
+        }
+    }
+
+    pub fn key(&mut self, key: KeyEvent) -> Done {
+        let control = key.modifiers.contains(KeyModifiers::CONTROL);
+        let count = self.fields.len();
+        match key.code {
+            KeyCode::Char('s') if control => return Done::Save,
+            KeyCode::Esc if self.touched => return Done::AskToDiscard,
+            KeyCode::Esc => return Done::Closed,
+            KeyCode::Tab => self.focus = (self.focus + 1) % count,
+            KeyCode::BackTab => self.focus = (self.focus + count - 1) % count,
+            KeyCode::Char('t') if control && self.purpose == Purpose::Plan => {
+                let at = Metric::ALL.iter().position(|metric| *metric == self.metric).unwrap_or(0);
+                self.metric = Metric::ALL[(at + 1) % Metric::ALL.len()];
+            }
+            KeyCode::Enter if self.fields[self.focus].lines == 1 => self.focus = (self.focus + 1) % count,
+            _ => self.touched |= self.fields[self.focus].area.input(key),
+        }
+        Done::Still
+    }
+
+    /// Made safe on its way in, so that what is shown is what will be kept.
+    pub fn paste(&mut self, text: &str) {
+        let field = &mut self.fields[self.focus];
+        let safe: Vec<String> = text.lines().map(safe_text::line).collect();
+        let joint = if field.lines == 1 { " " } else { "\n" };
+        self.touched |= field.area.insert_str(safe.join(joint));
+    }
+
+    pub fn render(&self, area: Rect, buffer: &mut Buffer, theme: &Theme) {
+        let title = match &self.purpose {
+            Purpose::Plan => "New cycle".to_owned(),
+            Purpose::Edit(id) => format!("Edit {}", safe_text::line(id)),
+        };
+        let height: u16 = 5 + self.fields.iter().map(|field| field.lines + 1).sum::<u16>();
+        let inside = frame::popup(area, buffer, theme, &title, 76, height);
+        if inside.is_empty() {
+            return;
+        }
+        let put = |buffer: &mut Buffer, y: u16, text: &str, role: Role| {
+            if y < inside.bottom() {
+                let text = safe_text::cut(text, usize::from(inside.width.saturating_sub(2)));
+                buffer.set_string(inside.x + 1, y, text, theme.style(role));
+            }
+        };
+        let metric = match self.purpose {
+            Purpose::Plan => format!("metric      {}  (Ctrl-t: next)", self.metric.title()),
+            Purpose::Edit(_) => format!("metric      {}  (fixed by the plan)", self.metric.title()),
+        };
+        put(buffer, inside.y, &metric, Role::Text);
+        let mut y = inside.y + 2;
+        for (index, field) in self.fields.iter().enumerate() {
+            let focused = index == self.focus;
+            put(
+                buffer,
+                y,
+                &format!("{}{}", if focused { "> " } else { "  " }, field.label),
+                if focused { Role::Accent } else { Role::Muted },
+            );
+            let left = inside.x + 14;
+            let slot =
+                Rect { x: left, y, width: inside.right().saturating_sub(left + 1), height: field.lines }
+                    .intersection(inside);
+            let mut text = field.area.clone();
+            text.set_style(theme.style(Role::Text));
+            text.set_cursor_style(if focused {
+                theme.style(Role::Selection)
+            } else {
+                theme.style(Role::Text)
+            });
+            (&text).render(slot, buffer);
+            y += field.lines + 1;
+        }
+        put(
+            buffer,
+            inside.bottom().saturating_sub(1),
+            "Ctrl-s saves · Tab next field · Esc closes",
+            Role::Muted,
+        );
+    }
+}
+
+/// Stored text is made safe line by line before it can be drawn.
+fn field(label: &'static str, text: &str, lines: u16) -> Field {
+    let safe: Vec<String> = text.lines().map(safe_text::line).collect();
+    let mut area = TextArea::new(safe);
+    area.set_cursor_line_style(Style::new());
+    area.set_wrap_mode(WrapMode::Word);
+    area.move_cursor(tui_textarea::CursorMove::Bottom);
+    area.move_cursor(tui_textarea::CursorMove::End);
+    Field { label, area, lines }
+}

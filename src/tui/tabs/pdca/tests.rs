@@ -1,0 +1,244 @@
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+use super::*;
+use crate::domain::pdca::looks::LOOKS;
+use crate::domain::pdca::rules::{BeforeAfter, evaluate};
+use crate::domain::pdca::tests::plan;
+use crate::domain::pdca::{Act, Happening, MetricSamples, PdcaEvent, PdcaRules, Samples};
+use crate::query::Zone;
+use crate::tui::theme::Theme;
+
+const DAY: i64 = 86_400;
+
+fn day(number: i64) -> Timestamp {
+    Timestamp::from_seconds(1_790_000_000 + number * DAY)
+}
+
+fn cycles() -> Vec<PdcaCycle> {
+    let cycle = |id: &str| {
+        let first = PdcaEvent {
+            pdca_id: id.to_owned(),
+            seq: 1,
+            at: day(28),
+            by: "ana".to_owned(),
+            happening: Happening::Planned(plan(Metric::ChangeLeadTime)),
+        };
+        PdcaCycle::fold(&[first]).unwrap()
+    };
+    let mut decided = cycle("pdca-2");
+    let mut happen = |happening| {
+        let event = decided.next_event(day(43), "ana", happening).unwrap();
+        decided.apply(&event).unwrap();
+    };
+    happen(Happening::Started(Applied {
+        what: "the limit is on".to_owned(),
+        applied_at: day(28),
+        request_id: Some("req-5f1c".to_owned()),
+        commit: None,
+    }));
+    let samples = |metric| {
+        let times = |scale: f64| {
+            let hours = (0..30).map(|i| (30.0 + f64::from(i)) * scale).collect();
+            Some(MetricSamples { metric, samples: Samples::Times(hours), open: 0 })
+        };
+        match metric {
+            Metric::ChangeLeadTime => BeforeAfter { before: times(1.0), after: times(0.5) },
+            _ => BeforeAfter::default(),
+        }
+    };
+    let look = evaluate(&plan(Metric::ChangeLeadTime), LOOKS[2], day(28), samples, &PdcaRules::default());
+    happen(Happening::Checked(Box::new(look)));
+    happen(Happening::Decided(Act {
+        verdict: Verdict::Apply,
+        why: "faster \u{202e}\u{1b}[2J and nothing got worse".to_owned(),
+        automatic: false,
+    }));
+    vec![decided, cycle("pdca-1")]
+}
+
+struct Screen {
+    theme: Theme,
+    area: Rect,
+    tab: PdcaTab,
+}
+
+impl Screen {
+    fn new(width: u16, height: u16) -> Self {
+        let mut screen =
+            Self { theme: Theme::plain(), area: Rect::new(0, 0, width, height), tab: PdcaTab::default() };
+        screen.send(TabEvent::Entered);
+        screen
+    }
+
+    fn loaded(width: u16, height: u16) -> Self {
+        let mut screen = Self::new(width, height);
+        screen.answer(Ok((cycles(), Vec::new())));
+        screen
+    }
+
+    fn answer(&mut self, result: Result<(Vec<PdcaCycle>, Vec<Proposal>), String>) -> Vec<Effect> {
+        let question = self.tab.asked;
+        self.send(TabEvent::Answer(Answer::Pdca(PdcaAnswer::Read { question, at: day(44), result })))
+    }
+
+    fn send(&mut self, event: TabEvent) -> Vec<Effect> {
+        let context =
+            Context { now: day(44), zone: Zone::Utc, area: self.area, theme: &self.theme, unicode: true };
+        self.tab.update(event, &context)
+    }
+
+    fn press(&mut self, action: Action) -> Vec<Effect> {
+        self.send(TabEvent::Action(action))
+    }
+
+    fn key(&mut self, code: KeyCode, modifiers: KeyModifiers) -> Vec<Effect> {
+        self.send(TabEvent::Key(KeyEvent::new(code, modifiers)))
+    }
+
+    fn type_in(&mut self, text: &str) {
+        for character in text.chars() {
+            self.key(KeyCode::Char(character), KeyModifiers::NONE);
+        }
+    }
+
+    fn text(&self) -> String {
+        let mut buffer = Buffer::empty(self.area);
+        let context =
+            Context { now: day(44), zone: Zone::Utc, area: self.area, theme: &self.theme, unicode: true };
+        self.tab.render(self.area, &mut buffer, &context);
+        (0..self.area.height)
+            .map(|y| {
+                (0..self.area.width)
+                    .map(|x| buffer[(x, y)].symbol())
+                    .collect::<String>()
+                    .trim_end()
+                    .to_owned()
+            })
+            .collect::<Vec<_>>()
+            .join("\n")
+    }
+}
+
+fn change_of(effects: &[Effect]) -> &Change {
+    let [Effect::Pdca(PdcaEffect::Write { change, .. })] = effects else { panic!("{effects:?}") };
+    change
+}
+
+#[test]
+fn list_and_detail() {
+    let mut small = Screen::loaded(80, 24);
+    insta::assert_snapshot!("list_80x24", small.text());
+    small.press(Action::Open);
+    insta::assert_snapshot!("detail_80x24", small.text());
+    assert!(!small.tab.at_top());
+    small.press(Action::Back);
+    assert!(small.tab.at_top());
+    insta::assert_snapshot!("both_200x60", Screen::loaded(200, 60).text());
+}
+
+#[test]
+fn before_and_without_data() {
+    let mut screen = Screen::new(80, 24);
+    assert!(screen.text().contains("not loaded yet"));
+    screen.answer(Ok((Vec::new(), Vec::new())));
+    assert!(screen.text().contains("There are no PDCA cycles."));
+    screen.press(Action::Reload);
+    screen.answer(Err("the store is away".to_owned()));
+    let context =
+        Context { now: day(44), zone: Zone::Utc, area: screen.area, theme: &screen.theme, unicode: true };
+    assert_eq!(screen.tab.status(&context).banner.as_deref(), Some("the store is away"));
+    assert!(screen.text().contains("There are no PDCA cycles."), "what was there stays");
+}
+
+#[test]
+fn stored_text_reaches_the_screen_neutralised() {
+    let mut screen = Screen::loaded(80, 24);
+    screen.press(Action::Open);
+    screen.press(Action::Last);
+    let text = screen.text();
+    assert!(text.contains("nothing got worse"), "{text}");
+    assert!(!text.contains(['\u{1b}', '\u{202e}']));
+}
+
+#[test]
+fn planning_a_cycle() {
+    let mut screen = Screen::loaded(80, 24);
+    screen.press(Action::New);
+    assert!(screen.tab.captures_keys());
+    screen.type_in("Fewer hand-overs");
+    screen.key(KeyCode::Tab, KeyModifiers::NONE);
+    screen.type_in("waiting for q and j");
+    screen.key(KeyCode::Char('t'), KeyModifiers::CONTROL);
+    insta::assert_snapshot!("editor_80x24", screen.text());
+    let effects = screen.key(KeyCode::Char('s'), KeyModifiers::CONTROL);
+    let Change::Plan(draft) = change_of(&effects) else { panic!("{effects:?}") };
+    assert_eq!(
+        (draft.title.as_str(), draft.hypothesis.as_str()),
+        ("Fewer hand-overs", "waiting for q and j")
+    );
+    assert_eq!((draft.metric, draft.service.as_deref()), (Metric::ChangeFailureRate, None));
+
+    // An error keeps what was written; success closes the form and reads again.
+    let question = screen.tab.asked;
+    let failed = PdcaAnswer::Written { question, result: Err("disk full".to_owned()) };
+    screen.send(TabEvent::Answer(Answer::Pdca(failed)));
+    assert!(screen.text().contains("Fewer hand-overs"));
+    let written = PdcaAnswer::Written { question, result: Ok("pdca-1".to_owned()) };
+    let effects = screen.send(TabEvent::Answer(Answer::Pdca(written)));
+    assert!(matches!(effects[..], [Effect::Pdca(PdcaEffect::Read { .. })]));
+    assert!(!screen.tab.captures_keys());
+    assert_eq!(screen.tab.current().unwrap().id, "pdca-1");
+}
+
+#[test]
+fn editing_asks_before_it_throws_away() {
+    let mut screen = Screen::loaded(80, 24);
+    screen.press(Action::Edit);
+    assert!(!screen.tab.captures_keys(), "the first cycle is closed");
+    screen.press(Action::Down);
+    screen.press(Action::Edit);
+    screen.key(KeyCode::Esc, KeyModifiers::NONE);
+    assert!(!screen.tab.captures_keys(), "nothing was written");
+    screen.press(Action::Edit);
+    screen.type_in("!");
+    let effects = screen.key(KeyCode::Esc, KeyModifiers::NONE);
+    assert!(matches!(effects[..], [Effect::Confirm { kind: DISCARD, .. }]));
+    assert!(screen.tab.captures_keys());
+    let effects = screen.key(KeyCode::Char('s'), KeyModifiers::CONTROL);
+    let Change::Edit { id, texts } = change_of(&effects) else { panic!("{effects:?}") };
+    assert_eq!((id.as_str(), texts.title.as_deref()), ("pdca-1", Some("Smaller changes!")));
+    screen.send(TabEvent::Confirmed { kind: DISCARD });
+    assert!(!screen.tab.captures_keys());
+}
+
+#[test]
+fn deciding_asks_first() {
+    let mut screen = Screen::loaded(80, 24);
+    assert!(matches!(screen.press(Action::Decide)[..], [Effect::Prompt(_)]));
+    let accept = |text: &str| TabEvent::Prompted { kind: DECIDE, step: Prompted::Accepted(text.to_owned()) };
+    assert!(matches!(screen.send(accept("apply"))[..], [Effect::Notice(_)]), "a decision has a reason");
+    assert!(matches!(screen.send(accept("maybe so"))[..], [Effect::Notice(_)]));
+    assert!(matches!(screen.send(accept("revert too many pages"))[..], [Effect::Confirm { .. }]));
+    let effects = screen.send(TabEvent::Confirmed { kind: DECIDE });
+    let expected = Change::Decide {
+        id: "pdca-2".to_owned(),
+        verdict: Verdict::Revert,
+        why: "too many pages".to_owned(),
+    };
+    assert_eq!(change_of(&effects), &expected);
+    assert!(screen.send(TabEvent::Confirmed { kind: DECIDE }).is_empty(), "once");
+}
+
+#[test]
+fn starting_and_checking() {
+    let mut screen = Screen::loaded(80, 24);
+    screen.press(Action::Down);
+    assert!(matches!(screen.press(Action::Start)[..], [Effect::Prompt(_)]));
+    let accepted = TabEvent::Prompted { kind: START, step: Prompted::Accepted(" the limit ".to_owned()) };
+    let effects = screen.send(accepted);
+    assert_eq!(change_of(&effects), &Change::Start { id: "pdca-1".to_owned(), what: "the limit".to_owned() });
+    let effects = screen.press(Action::Check);
+    assert_eq!(change_of(&effects), &Change::Check { id: "pdca-1".to_owned() });
+}
