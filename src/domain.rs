@@ -10,6 +10,7 @@ pub mod chunk;
 pub mod delivery;
 pub mod dora;
 pub mod health;
+pub mod pattern;
 pub mod pdca;
 pub mod record;
 pub mod stats;

@@ -211,7 +211,9 @@ impl Query {
         fn collect(expr: &Expr, out: &mut Vec<String>) {
             match expr {
                 Expr::And(children) | Expr::Or(children) => {
-                    children.iter().for_each(|child| collect(child, out))
+                    for child in children {
+                        collect(child, out);
+                    }
                 }
                 Expr::Term(Term::Text(needle)) => out.push(needle.text().to_owned()),
                 Expr::Not(_) | Expr::Term(_) => {}

@@ -212,9 +212,11 @@ impl<'a> Shown<'a> {
                 '\n' => text.push_str("\\n"),
                 '\r' => text.push_str("\\r"),
                 '\t' => text.push_str("\\t"),
-                control if control.is_control() => text.push_str(&format!("\\x{:02x}", u32::from(control))),
+                control if control.is_control() => {
+                    text.extend(['\\', 'x'].into_iter().chain(format!("{:02x}", u32::from(control)).chars()))
+                }
                 other if is_hidden(other) || is_mark(other) => {
-                    text.push_str(&other.escape_unicode().to_string())
+                    text.extend(other.escape_unicode());
                 }
                 other => text.push(other),
             }
@@ -296,7 +298,7 @@ impl Writer {
             }
             '\u{80}'..='\u{9f}' => self.replace(&format!("\\x{:02x}", u32::from(character))),
             hidden if is_hidden(hidden) => {
-                self.replace(&format!("\u{27e8}{:04X}\u{27e9}", u32::from(hidden)))
+                self.replace(&format!("\u{27e8}{:04X}\u{27e9}", u32::from(hidden)));
             }
             plain => {
                 self.push(plain);
@@ -559,7 +561,7 @@ mod tests {
 
         #[test]
         fn columns_lie_within(raw in hostile(), from in 0_usize..60, length in 0_usize..20) {
-            let columns = Shown::columns(&raw, &[from..from + length]).remove(0);
+            let columns = Shown::columns(&raw, std::slice::from_ref(&(from..from + length))).remove(0);
             prop_assert!(columns.start <= columns.end || length == 0);
             prop_assert!(columns.end <= Shown::line(&raw).width());
         }

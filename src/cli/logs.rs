@@ -39,6 +39,7 @@ Examples:
 Query: words and \"phrases\" (without case), /regex/, field:value with * and commas, -term, or,
 parentheses. Fields: level source request_id logger message user session host layer duration
 meta.NAME traceback has since until at id. Times: 15m 2h 3d 12:30 today 2026-11-21T12:30Z.")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct Args {
     /// What to look for; everything when left out.
     #[arg(value_name = "QUERY")]

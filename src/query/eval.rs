@@ -3,7 +3,7 @@
 use regex::Regex;
 
 use crate::domain::chunk::ChunkSummary;
-use crate::domain::record::{Entry, HOST_FIELD, Layer, Level, LevelCounts, Origin};
+use crate::domain::record::{Entry, HOST_FIELD, Layer, Level, LevelCounts, Origin, RequestId};
 use crate::domain::time::TimeRange;
 
 use super::ast::{Expr, Field, Presence, Term};
@@ -28,11 +28,10 @@ pub(super) fn matches(expr: &Expr, origin: &Origin, entry: &Entry) -> bool {
 impl Expr {
     fn reads_text(&self) -> bool {
         match self {
-            Self::Term(Term::Text(_) | Term::Regex(_)) => true,
             Self::Term(Term::Field { field, .. }) => field.is_prose(),
+            Self::Term(Term::Text(_) | Term::Regex(_)) | Self::And(_) | Self::Or(_) => true,
             Self::Term(_) => false,
             Self::Not(inner) => inner.reads_text(),
-            Self::And(_) | Self::Or(_) => true,
         }
     }
 }
@@ -43,7 +42,7 @@ fn term_matches(term: &Term, origin: &Origin, entry: &Entry) -> bool {
         Term::Regex(term) => regex_matches(&term.regex, entry),
         Term::Level(levels) => levels.contains(entry.level),
         Term::Layer(layers) => layers.contains(&origin.layer),
-        Term::RequestId { any_of, .. } => one_of(any_of, entry.request_id.as_ref().map(|id| id.as_str())),
+        Term::RequestId { any_of, .. } => one_of(any_of, entry.request_id.as_ref().map(RequestId::as_str)),
         Term::Field { field: Field::Meta(name), any_of } => {
             metadata(entry, name).any(|value| any_of.iter().any(|glob| glob.matches(value)))
         }
@@ -241,10 +240,9 @@ pub(super) fn literals(expr: &Expr) -> Vec<String> {
         let longest = match term {
             Term::Text(needle) => needle.literal().map(str::to_owned),
             Term::Regex(term) => term.literals.iter().max_by_key(|text| text.len()).cloned(),
-            Term::RequestId { any_of, .. } => only(any_of),
             // The host may be the origin's, and the source is: neither need be in the record.
             Term::Field { field: Field::Source | Field::Host, .. } => None,
-            Term::Field { any_of, .. } => only(any_of),
+            Term::RequestId { any_of, .. } | Term::Field { any_of, .. } => only(any_of),
             _ => None,
         };
         out.extend(longest.filter(|text| !text.is_empty()));

@@ -1,4 +1,4 @@
-#![expect(clippy::unwrap_used, clippy::needless_pass_by_value, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ fn record() -> Record {
     Record {
         origin: Arc::new(origin()),
         entry: Entry {
-            timestamp: CLOCK.now.saturating_sub(std::time::Duration::from_secs(600)),
+            timestamp: CLOCK.now.saturating_sub(std::time::Duration::from_mins(10)),
             position: 0x2a,
             level: Level::Error,
             logger: Some("shop.Checkout".into()),
@@ -45,7 +45,9 @@ fn record() -> Record {
 
 fn summary(levels: &[Level]) -> ChunkSummary {
     let mut counts = LevelCounts::default();
-    levels.iter().for_each(|level| counts.add(*level));
+    for level in levels {
+        counts.add(*level);
+    }
     let at = record().entry.timestamp;
     ChunkSummary {
         key: ChunkKey {
@@ -303,7 +305,7 @@ fn a_query_says_what_it_needs() {
     assert!(query("layer:app layer:infra").layers().is_empty());
 
     let now = CLOCK.now;
-    let hour = std::time::Duration::from_secs(3_600);
+    let hour = std::time::Duration::from_hours(1);
     assert_eq!(
         query("since:2h until:1h").range(),
         TimeRange::new(now.saturating_sub(2 * hour), now.saturating_sub(hour))
@@ -327,7 +329,7 @@ fn a_query_says_what_it_needs() {
 
 #[test]
 fn a_relative_time_stays_relative() {
-    let later = QueryClock { now: CLOCK.now.saturating_add(std::time::Duration::from_secs(60)), ..CLOCK };
+    let later = QueryClock { now: CLOCK.now.saturating_add(std::time::Duration::from_mins(1)), ..CLOCK };
     let (now, then) = (query("since:15m"), Query::parse("since:15m", &later).unwrap());
     assert_eq!(now, then);
     assert_ne!(now.range(), then.range());

@@ -208,7 +208,7 @@ impl Glob {
         }
         // Leftmost is enough: an earlier place of a piece leaves more for those after it.
         let mut rest = &value[first.len()..value.len() - last.len()];
-        for piece in between.iter().map(|piece| piece.as_bytes()).filter(|piece| !piece.is_empty()) {
+        for piece in between.iter().map(String::as_bytes).filter(|piece| !piece.is_empty()) {
             let Some(at) = rest.windows(piece.len()).position(|window| same(window, piece)) else {
                 return false;
             };

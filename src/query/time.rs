@@ -25,7 +25,7 @@ use super::{QueryClock, Zone};
 /// What a time is expected to look like, for error messages.
 pub(super) const EXPECTED: &str = "a time such as 15m, 2h, 3d, 12:30, today, 2026-11-21 or 2026-11-21T12:30Z";
 
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_mins(1);
 const SECOND: Duration = Duration::from_secs(1);
 
 enum Instant {
@@ -91,9 +91,15 @@ pub(super) fn join_bounds(expr: &mut Expr, clock: &QueryClock) {
                     }
                 }
             }
-            children.iter_mut().for_each(|child| join_bounds(child, clock));
+            for child in children.iter_mut() {
+                join_bounds(child, clock);
+            }
         }
-        Expr::Or(children) => children.iter_mut().for_each(|child| join_bounds(child, clock)),
+        Expr::Or(children) => {
+            for child in children.iter_mut() {
+                join_bounds(child, clock);
+            }
+        }
         Expr::Not(inner) => join_bounds(inner, clock),
         Expr::Term(_) => {}
     }
@@ -223,7 +229,7 @@ fn instant_of(local: NaiveDateTime, zone: Zone) -> Timestamp {
                 .and_then(|before| Local.from_local_datetime(&before).earliest())
                 .map_or_else(
                     || Timestamp::from(Utc.from_utc_datetime(&local)),
-                    |before| Timestamp::from(before).saturating_add(Duration::from_secs(3_600)),
+                    |before| Timestamp::from(before).saturating_add(Duration::from_hours(1)),
                 ),
         },
     }

@@ -7,7 +7,7 @@
 use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
 
-use crate::domain::record::{Metadata, Record};
+use crate::domain::record::{Metadata, Record, RequestId};
 use crate::service::trace::{TraceEvent, TraceRow};
 
 #[derive(Clone, Debug, Serialize)]
@@ -59,7 +59,7 @@ impl<'a> RecordJson<'a> {
             level: entry.level.name(),
             logger: entry.logger.as_deref(),
             message: &entry.message,
-            request_id: entry.request_id.as_ref().map(|id| id.as_str()),
+            request_id: entry.request_id.as_ref().map(RequestId::as_str),
             user_id: entry.user_id.as_deref().map(UserId::of),
             session_id: entry.session_id.as_deref(),
             duration_ms: entry.duration_ms.filter(|duration| duration.is_finite()),
@@ -149,6 +149,7 @@ fn facts(event: &TraceEvent) -> (String, Option<f64>, Metadata) {
     }
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde asks for")]
 fn object<S: Serializer>(metadata: &&Metadata, serializer: S) -> Result<S::Ok, S::Error> {
     let mut map = serializer.serialize_map(Some(metadata.len()))?;
     for (name, value) in *metadata {
@@ -166,7 +167,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::domain::record::{Entry, Layer, Level, Origin, OriginId, RequestId};
+    use crate::domain::record::{Entry, Layer, Level, Origin, OriginId};
     use crate::domain::time::Timestamp;
 
     fn record(entry: Entry) -> Record {

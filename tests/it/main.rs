@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+mod cli_logs;
 mod cli_manners;
 mod demo_company;
 mod dora_cli;
