@@ -144,7 +144,7 @@ impl<'a> Parsed<'a> {
         let mut metadata = self.metadata;
         metadata.clear();
         // Collecting in place: the standard library reuses the allocation of the emptied vector.
-        Parsed { metadata: metadata.into_iter().filter_map(|_| None).collect(), ..Parsed::default() }
+        Parsed { metadata: metadata.into_iter().map_while(|_| None).collect(), ..Parsed::default() }
     }
 }
 

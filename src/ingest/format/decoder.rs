@@ -2,6 +2,7 @@
 //! not read becomes a record with its raw text.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
 use crate::domain::record::{Entry, Level, Metadata, PARSE_ERROR_FIELD, RequestId, TRUNCATED_BYTES_FIELD};
 use crate::domain::time::Timestamp;
@@ -61,7 +62,8 @@ impl Marks {
         if !self.hashes.is_empty() {
             self.hashes.push(',');
         }
-        self.hashes.push_str(&format!("{:032x}", cut.hash));
+        // Writing to a string cannot fail.
+        _ = write!(self.hashes, "{:032x}", cut.hash);
     }
 }
 
@@ -111,7 +113,7 @@ impl Decoder {
             }
             let mut marks = Marks { escaped, ..Marks::default() };
             marks.cut(line.cut, bytes.len());
-            self.emit(text, line.position, marks, sink);
+            self.emit(text, line.position, &marks, sink);
             return;
         }
         let role = if self.pending.lines == 0 {
@@ -122,7 +124,7 @@ impl Decoder {
         match role {
             LineRole::Skip => self.skip(text, sink),
             LineRole::Continues if self.pending.lines > 0 => {
-                self.join(text, escaped, &line, bytes.len(), sink)
+                self.join(text, escaped, &line, bytes.len(), sink);
             }
             LineRole::Starts | LineRole::Continues => {
                 self.flush(sink);
@@ -217,12 +219,12 @@ impl Decoder {
         self.pending.blanks = 0;
         let mut text = std::mem::take(&mut self.pending.text);
         let marks = std::mem::take(&mut self.pending.marks);
-        self.emit(&text, self.pending.position, marks, sink);
+        self.emit(&text, self.pending.position, &marks, sink);
         text.clear();
         self.pending.text = text;
     }
 
-    fn emit(&mut self, text: &str, position: u64, marks: Marks, sink: &mut dyn FnMut(Entry)) {
+    fn emit(&mut self, text: &str, position: u64, marks: &Marks, sink: &mut dyn FnMut(Entry)) {
         self.counts.records += 1;
         let mut parsed: Parsed<'_> = std::mem::take(&mut self.spare).recycle();
         let mut error = None;

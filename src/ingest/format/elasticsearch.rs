@@ -1,4 +1,4 @@
-//! Server log of Elasticsearch and OpenSearch in its text form:
+//! Server log of Elasticsearch and `OpenSearch` in its text form:
 //! `[2018-05-17T08:29:12,177][INFO ][component] [node] [index/id] message`.
 
 use crate::domain::record::Layer;

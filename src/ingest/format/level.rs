@@ -28,6 +28,36 @@ fn fast(word: &str) -> Option<Level> {
     })
 }
 
+/// Whether any level word begins with the same two letters: most words of a text do not, and need
+/// no walk through the table.
+fn may_be_level(word: &str) -> bool {
+    let Some(&[first, second]) = word.as_bytes().first_chunk() else { return false };
+    matches!(
+        &[first.to_ascii_lowercase(), second.to_ascii_lowercase()],
+        b"de"
+            | b"tr"
+            | b"ve"
+            | b"fi"
+            | b"db"
+            | b"in"
+            | b"no"
+            | b"lo"
+            | b"sy"
+            | b"su"
+            | b"st"
+            | b"co"
+            | b"wa"
+            | b"er"
+            | b"se"
+            | b"cr"
+            | b"fa"
+            | b"pa"
+            | b"al"
+            | b"em"
+            | b"dp"
+    )
+}
+
 /// Levels written with one letter: `I`, `W`, `E`, `F` (glog, klog), `D`, `T`, `V`, `N`, `C`.
 pub fn from_letter(letter: u8) -> Option<Level> {
     Some(match letter.to_ascii_uppercase() {
@@ -80,7 +110,9 @@ pub fn guess(text: &str) -> Level {
         if matches!(word, "log" | "system" | "fine" | "note" | "config" | "stats" | "success" | "LOG") {
             continue;
         }
-        if let Some(level) = from_word(word) {
+        if may_be_level(word)
+            && let Some(level) = from_word(word)
+        {
             return level;
         }
     }

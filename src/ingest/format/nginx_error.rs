@@ -44,19 +44,6 @@ impl Format for NginxError {
     }
 }
 
-/// What nginx appends, in its words and ours. Source: `ngx_http_log_error` in nginx.
-const APPENDED: [(&str, &str); 9] = [
-    (", client: ", "client"),
-    (", server: ", "server"),
-    (", request: ", "request"),
-    (", subrequest: ", "subrequest"),
-    (", upstream: ", "upstream"),
-    (", host: ", "http_host"),
-    (", referrer: ", "referrer"),
-    (", login: ", "login"),
-    (", request_id: ", "request_id"),
-];
-
 fn parse<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), &'static str> {
     let cut = time::slashed(text, hint).ok_or("no time at the start")?;
     let rest = cut.rest.strip_prefix(" [").ok_or("no level in brackets")?;
@@ -83,21 +70,27 @@ fn parse<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(),
     Ok(())
 }
 
+/// Copies what nginx appends by name. Source: the error handler of the HTTP module in nginx.
 fn put_appended<'a>(message: &'a str, out: &mut Parsed<'a>) {
-    // They stand at the end and in this order; the text before may hold anything.
+    // It stands at the end and begins with the client; the text before may hold anything.
     let Some(start) = memchr::memmem::find(message.as_bytes(), b", client: ") else { return };
-    let tail = &message[start..];
-    for (head, name) in APPENDED {
-        let Some(at) = memchr::memmem::find(tail.as_bytes(), head.as_bytes()) else { continue };
-        let value = &tail[at + head.len()..];
-        let value = match value.strip_prefix('"') {
-            Some(quoted) => quoted.split_once('"').map_or(quoted, |(inside, _)| inside),
-            None => value.split_once(", ").map_or(value, |(before, _)| before),
+    let mut rest = &message[start..];
+    while let Some((name, after)) = rest.strip_prefix(", ").and_then(|rest| rest.split_once(": ")) {
+        let value;
+        (value, rest) = match after.strip_prefix('"') {
+            Some(quoted) => quoted.split_once('"').unwrap_or((quoted, "")),
+            None => {
+                let end = memchr::memmem::find(after.as_bytes(), b", ").unwrap_or(after.len());
+                after.split_at(end)
+            }
         };
-        if name == "request_id" {
-            out.request_id = Some(value.into());
-        } else {
-            out.put(name, value);
+        match name {
+            "client" | "server" | "request" | "subrequest" | "upstream" | "referrer" | "login" => {
+                out.put(name, value)
+            }
+            "host" => out.put("http_host", value),
+            "request_id" => out.request_id = Some(value.into()),
+            _ => return,
         }
     }
 }

@@ -190,13 +190,12 @@ fn tag(text: &str) -> Option<(&str, &str, &str)> {
 /// `TIMESTAMP HOST APP PROCID MSGID SD MSG` after the version.
 fn rfc5424<'a>(rest: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), &'static str> {
     const SHORT: &str = "a header of RFC 5424 ends early";
-    let after_time = match rest.strip_prefix("- ") {
-        Some(after) => after,
-        None => {
-            let cut = time::iso(rest, hint).ok_or("no time after the version")?;
-            out.set_time(cut.instant);
-            cut.rest.strip_prefix(' ').ok_or(SHORT)?
-        }
+    let after_time = if let Some(after) = rest.strip_prefix("- ") {
+        after
+    } else {
+        let cut = time::iso(rest, hint).ok_or("no time after the version")?;
+        out.set_time(cut.instant);
+        cut.rest.strip_prefix(' ').ok_or(SHORT)?
     };
     let mut scan = Scan(after_time);
     out.put(HOST_FIELD, scan.token().ok_or(SHORT)?);
@@ -238,7 +237,7 @@ fn structured_data<'a>(text: &'a str, out: &mut Parsed<'a>) -> Result<&'a str, &
             let (value, after) = param_value(after).ok_or(OPEN)?;
             match name {
                 "request_id" | "requestId" | "trace_id" | "traceId" if !value.is_empty() => {
-                    out.request_id = Some(value)
+                    out.request_id = Some(value);
                 }
                 _ => out.put_cow(format!("{id}.{name}"), value),
             }

@@ -37,6 +37,7 @@ impl Format for Traefik {
 }
 
 fn parse<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), &'static str> {
+    const SHORT: &str = "no request count, router, server and duration";
     let common = web::common(text, hint)?;
     let mut fields = common.head.split(' ');
     let (client, identity, user) = (fields.next(), fields.next(), fields.next());
@@ -54,7 +55,6 @@ fn parse<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(),
         return Ok(());
     }
     web::put_referrer_and_agent(&mut scan, out)?;
-    const SHORT: &str = "no request count, router, server and duration";
     let count = scan.token().filter(|count| count.bytes().all(|byte| byte.is_ascii_digit())).ok_or(SHORT)?;
     out.put("request_count", count);
     out.put("router", scan.quoted_or_token().ok_or(SHORT)?);

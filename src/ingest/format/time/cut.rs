@@ -213,7 +213,7 @@ pub fn epoch<'a>(text: &'a str, _hint: &TimeHint) -> Option<Cut<'a>> {
 
 /// [`epoch`] for a number that is one already.
 pub fn epoch_number(number: f64) -> Option<Timestamp> {
-    if !number.is_finite() || number < 1e8 || number > 9.2e18 {
+    if !(1e8..=9.2e18).contains(&number) {
         return None;
     }
     if number < 1e11 {
@@ -237,6 +237,7 @@ fn epoch_whole(whole: i64) -> Option<Timestamp> {
 
 /// `02:21:09`, with a fraction where it has one: the latest such instant up to the reference.
 pub fn time_of_day<'a>(text: &'a str, hint: &TimeHint) -> Option<Cut<'a>> {
+    const DAY: i64 = 86_400_000_000;
     let bytes = text.as_bytes();
     let (hour, minute, second) = clock(bytes.get(..8)?)?;
     let (micros, used) = fraction(&bytes[8..]);
@@ -250,7 +251,6 @@ pub fn time_of_day<'a>(text: &'a str, hint: &TimeHint) -> Option<Cut<'a>> {
         SourceZone::Local => offset_at(&chrono::Local, hint.reference),
         SourceZone::Named(zone) => offset_at(&zone, hint.reference),
     };
-    const DAY: i64 = 86_400_000_000;
     let of_day = (seconds - i64::from(offset)) * 1_000_000 + i64::from(micros);
     let back = (hint.reference.micros() - of_day).rem_euclid(DAY);
     let at = Timestamp::from_micros(hint.reference.micros() - back);

@@ -26,11 +26,13 @@ fn at(text: &str) -> Timestamp {
     chrono::DateTime::parse_from_rfc3339(text).unwrap().into()
 }
 
+/// A cutter, a text, and the instant and the rest that it gives.
+type Case = (Cutter, &'static str, Option<(&'static str, &'static str)>);
 type Cutter = for<'a> fn(&'a str, &TimeHint) -> Option<Cut<'a>>;
 
 #[test]
 fn stamps_are_cut_from_the_start() {
-    let table: &[(Cutter, &str, Option<(&str, &str)>)] = &[
+    let table: &[Case] = &[
         (clf, "22/Nov/2026:02:21:09 +0000] x", Some(("2026-11-22T02:21:09Z", "] x"))),
         (clf, "22/Nov/2026:02:21:09 -0330]", Some(("2026-11-22T05:51:09Z", "]"))),
         (clf, "22/Nov/2026:02:21:09]", Some(("2026-11-22T02:21:09Z", "]"))),
