@@ -14,6 +14,8 @@ use crate::store::error::StoreError;
 use crate::store::metrics::SourceRun;
 
 use super::Stores;
+use super::dora::UnknownWord;
+use super::pdca::PdcaError;
 
 mod delivery;
 mod logs;
@@ -71,8 +73,19 @@ pub struct Made {
     pub incidents: u64,
 }
 
+/// Why the company could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum DemoError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the demo's PDCA cycles")]
+    Pdca(#[from] PdcaError),
+    #[error("the demo's settings")]
+    Settings(#[from] UnknownWord),
+}
+
 /// Fills empty stores with the company as it stands at `now`.
-pub async fn fill(stores: &Stores, now: Timestamp, seed: u64) -> Result<Made, StoreError> {
+pub async fn fill(stores: &Stores, now: Timestamp, seed: u64) -> Result<Made, DemoError> {
     let mut random = StdRng::seed_from_u64(seed);
     let history = delivery::history(now, &mut random);
     stores.metrics.put_deployments(&history.deployments).await?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use atalaya::domain::record::{Layer, RequestId};
 use atalaya::domain::time::Timestamp;
-use atalaya::service::{Stores, demo};
+use atalaya::service::{Stores, demo, pdca};
 use atalaya::store::engine::LogEngine;
 use atalaya::store::metrics::DeliveryFilter;
 use atalaya::store::sqlite::chunks::SqliteChunkStore;
@@ -39,6 +39,11 @@ async fn every_promise_of_the_demo_is_in_its_stores() {
     assert_eq!(layers.len(), 2);
     assert!(trace.records.iter().any(|record| record.entry.traceback.is_some()));
     assert_eq!(stores.metrics.events_of_request(&id).await.unwrap().incidents.len(), 1);
+
+    // PDCA cycles in each state that a cycle can be in without a person's next step.
+    let states: BTreeSet<&str> =
+        pdca::list(&*stores.metrics).await.unwrap().iter().map(|cycle| cycle.state.name()).collect();
+    assert!(states.len() >= 5, "{states:?}");
 
     // Every deployment's request id leads to records.
     for deployment in &deployments {

@@ -76,7 +76,7 @@ fn planned(service: &Service, number: u32, finished_at: Timestamp, random: &mut 
             let hours = random.random_range(2.0_f64..9.0).powi(2) / 2.0;
             let committed_at = finished_at.saturating_sub(Duration::from_secs_f64(hours * 3_600.0));
             DeployedCommit {
-                sha: format!("{:040x}", random.random::<u128>()),
+                sha: format!("{:032x}{:08x}", random.random::<u128>(), random.random::<u32>()),
                 authored_at: committed_at.saturating_sub(Duration::from_secs(900)),
                 committed_at,
                 title: TITLES[random.random_range(0..TITLES.len())].to_owned(),
