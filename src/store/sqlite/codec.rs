@@ -19,7 +19,8 @@ use crate::domain::time::Timestamp;
 use crate::store::engine::build::MINUTE;
 
 const VERSION: u8 = 1;
-/// zstd level. Measured on 350-byte application records: see `benches/figures/query.rs`.
+/// zstd level. The lowest: with columns, 342 bytes of text already take 58 bytes on disk, index and
+/// all, and writing reaches 350,000 records/s on two cores (`benches/figures/query.rs`).
 const LEVEL: i32 = 1;
 /// More than any chunk can hold; a length above it is damage.
 const MAX_CONTENT: usize = 1 << 30;
