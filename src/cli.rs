@@ -19,6 +19,7 @@ pub mod config_command;
 pub mod console;
 pub mod dora;
 pub mod health;
+pub mod ingest;
 pub mod logs;
 pub mod man;
 pub mod output;
@@ -72,6 +73,8 @@ pub enum Command {
     Health(health::Args),
     /// Open the console on a made-up company in throw-away stores.
     Demo(console::DemoArgs),
+    /// Read log files, or standard input, into the store; each line once.
+    Ingest(ingest::Args),
     /// The five DORA metrics: report, sync from git, import, record.
     Dora(dora::Args),
     /// Run a command unchanged and record it as a phase of a cycle.
@@ -127,6 +130,7 @@ pub async fn run(invocation: Invocation) -> anyhow::Result<ExitCode> {
         Some(Command::Trace(args)) => trace::run(args, &context).await,
         Some(Command::Health(args)) => health::run(&args, &context).await,
         Some(Command::Demo(args)) => console::run_demo(&args, &context.settings).await,
+        Some(Command::Ingest(args)) => ingest::run(args, &context).await,
         Some(Command::Dora(args)) => dora::run(args, &context).await,
         Some(Command::Track(args)) => track::run(args, &context).await,
         Some(Command::Pdca(args)) => pdca::run(args, &context).await,

@@ -211,8 +211,10 @@ impl IngestHandle {
 
     /// Waits until everything is read and stored ([`Mode::Once`]) or the ingest was cancelled.
     pub async fn finished(&mut self) -> Result<IngestStatus, IngestError> {
-        if let Some(done) = self.done.take() {
-            done.await.map_err(|_| IngestError::Died)??;
+        if let Some(done) = &mut self.done {
+            let ended = done.await; // stays in its place if this future is dropped meanwhile
+            self.done = None;
+            ended.map_err(|_| IngestError::Died)??;
         }
         Ok(self.status.borrow().clone())
     }

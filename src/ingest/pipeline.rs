@@ -296,7 +296,7 @@ impl Thread {
         }
         self.reader.port().frames = None; // the task ends when the channel is empty
         let _ = self.appender_ended.recv_timeout(until.saturating_duration_since(Instant::now()));
-        self.reader.close(Instant::now(), Timestamp::now());
+        self.reader.close(Instant::now());
         self.publish(finished);
     }
 }

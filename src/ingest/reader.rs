@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use super::accounts::{Counts, FileAccount, FileState, IngestStatus, Unread};
 use super::checkpoint::{Generation, StateDir, forget_old};
 use super::content::{Content, Stream};
-use super::identity::Fingerprint;
+use super::identity::{FileId, Fingerprint};
 use super::tail::{Reading, Start, StillThere, Tail, Turn};
 use super::{IngestConfig, IngestError, Limits, Mode, StreamInput};
 use crate::domain::record::{Entry, Frame, Layer, Level, Origin, OriginId};
@@ -28,6 +28,8 @@ use scan::Watched;
 const TURN: u64 = 1 << 20;
 /// Size of one read.
 const BUFFER: usize = 256 << 10;
+/// How often generations that are long gone are looked for.
+const FORGET_EVERY: Duration = Duration::from_hours(1);
 /// Messages and unread files kept for the screen.
 const MOST_NOTICES: usize = 100;
 /// How long the account of a file that is gone stays on the screen.
@@ -108,8 +110,13 @@ impl Active {
         self.tail.as_ref().map_or(self.given, Tail::given)
     }
 
-    fn close(&mut self) {
+    /// Closes the file; what is known of its bytes goes into the checkpoint.
+    fn close(&mut self, generation: Option<&mut Generation>) {
         if let Some(tail) = self.tail.take() {
+            if let Some(generation) = generation {
+                generation.print = tail.print.clone();
+                generation.format = tail.format().map(|format| format.name().to_owned());
+            }
             self.given = tail.given();
             self.before.add(&tail.counts());
             // Lines that were read and not given out are read again: they do not count twice.
@@ -173,6 +180,8 @@ pub struct Reader<P> {
     /// Why the reader itself waits (the checkpoint cannot be written, the store does not answer).
     trouble: Option<String>,
     scan_dirs: HashSet<PathBuf>,
+    /// Files not decided about, with their size and since when they have it.
+    noticed: HashMap<FileId, (u64, Instant)>,
     /// Every file that is there was looked at and opened.
     scanned_once: bool,
     /// Some wait for a descriptor.
@@ -213,6 +222,7 @@ impl<P: Port> Reader<P> {
             rate: Rate::default(),
             trouble: None,
             scan_dirs: HashSet::new(),
+            noticed: HashMap::new(),
             scanned_once: false,
             left_over: false,
             stopping: false,
@@ -333,10 +343,10 @@ impl<P: Port> Reader<P> {
     }
 
     /// Takes the last answers and writes the checkpoint.
-    pub fn close(&mut self, now: Instant, wall: Timestamp) {
+    pub fn close(&mut self, now: Instant) {
         self.take_acknowledgements(now);
         self.dirty_since = Some(now);
-        self.save(wall, Slots::One);
+        self.save(Slots::One);
     }
 
     pub fn port(&mut self) -> &mut P {
@@ -363,7 +373,7 @@ impl<P: Port> Reader<P> {
                     self.dirty_since.get_or_insert(now);
                 }
                 Err(reason) => {
-                    active.close();
+                    active.close(self.generations.get_mut(&acknowledgement.origin));
                     active.stopped = true;
                     active.errors += 1;
                     active.last_error = Some(reason.clone());
@@ -382,7 +392,7 @@ impl<P: Port> Reader<P> {
         if self.must_save {
             if self.outbox.is_empty() {
                 self.must_save = false;
-            } else if !self.save(Timestamp::default(), Slots::Both) {
+            } else if !self.save(Slots::Both) {
                 return;
             }
         }
@@ -444,7 +454,7 @@ impl<P: Port> Reader<P> {
                     self.next_scan = None;
                     if self.mode == Mode::Once && self.scanned_once {
                         active.state = FileState::Unreadable("it was truncated while it was read".to_owned());
-                        active.close();
+                        active.close(self.generations.get_mut(&origin));
                     }
                     false
                 }
@@ -455,7 +465,7 @@ impl<P: Port> Reader<P> {
                     let message = format!("cannot read {}: {error}", active.path.display());
                     // What is complete goes on its way; the rest is read again when it can be.
                     tail.give_complete(&mut frames);
-                    active.close();
+                    active.close(self.generations.get_mut(&origin));
                     self.next_scan = self.next_scan.map(|due| due.max(now + self.limits.poll));
                     push_notice(&mut self.notices, message);
                     false
@@ -477,7 +487,7 @@ impl<P: Port> Reader<P> {
             self.dirty_since.get_or_insert(now);
             self.remember_tail(origin);
             if let Some(active) = self.active.get_mut(&origin) {
-                active.close();
+                active.close(self.generations.get_mut(&origin));
             }
         }
         more
@@ -509,17 +519,16 @@ impl<P: Port> Reader<P> {
 
     fn keep_checkpoint(&mut self, now: Instant, wall: Timestamp) {
         if self.dirty_since.is_some_and(|since| now.duration_since(since) >= self.limits.checkpoint_age) {
-            self.save(wall, Slots::One);
+            self.save(Slots::One);
         }
-        let day = Duration::from_hours(1);
-        if self.forgotten.is_none_or(|last| wall.since(last) > day) {
+        if self.forgotten.is_none_or(|last| wall.since(last) > FORGET_EVERY) {
             self.forgotten = Some(wall);
             forget_old(&mut self.generations, wall);
         }
     }
 
     /// False when it could not be written; the reason is then in the status.
-    fn save(&mut self, _wall: Timestamp, slots: Slots) -> bool {
+    fn save(&mut self, slots: Slots) -> bool {
         let origins: Vec<OriginId> = self.active.keys().copied().collect();
         for origin in origins {
             self.remember_tail(origin);

@@ -67,18 +67,17 @@ fn without_suffix(name: &str) -> &str {
         return stem;
     }
     // `x.log-2026-11-22` and `x.log.2026-11-22`
-    if name.len() > 11 && is_dashed_date(&name[name.len().saturating_sub(10)..]) {
-        let at = name.len() - 11;
-        if name.is_char_boundary(at) && matches!(name.as_bytes()[at], b'.' | b'-') && at > 0 {
-            return &name[..at];
-        }
+    match name.len().checked_sub(11) {
+        Some(at) if at > 0 && is_dashed_date(&name.as_bytes()[at..]) => &name[..at],
+        _ => name,
     }
-    name
 }
 
-fn is_dashed_date(text: &str) -> bool {
-    text.bytes().enumerate().all(|(index, byte)| match index {
-        4 | 7 => byte == b'-',
+/// `-2026-11-22` or `.2026-11-22`
+fn is_dashed_date(text: &[u8]) -> bool {
+    text.iter().enumerate().all(|(index, byte)| match index {
+        0 => matches!(byte, b'.' | b'-'),
+        5 | 8 => *byte == b'-',
         _ => byte.is_ascii_digit(),
     })
 }

@@ -358,6 +358,12 @@ fn remember(head: &mut Vec<u8>, window: &mut Vec<u8>, print: &mut Fingerprint, a
         head.extend_from_slice(&bytes[..room]);
         print.head = Some(Mark::new(head.len() as u64, head));
     }
+    // Samples on the way, dense towards the end: a copy may have been made anywhere in it.
+    for back in (10..=16).rev().map(|power| 1_usize << power) {
+        if let Some(end) = bytes.len().checked_sub(back).filter(|end| *end >= PROBE) {
+            print.note(at + end as u64, &bytes[end - PROBE..end]);
+        }
+    }
     if bytes.len() >= PROBE {
         window.clear();
     }

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::scan::{Family, Seen, scan};
-use super::{Port, Reader, push_notice};
+use super::{Port, Reader, Slots, push_notice};
 use crate::domain::record::{Level, OriginId};
 use crate::domain::time::Timestamp;
 use crate::ingest::accounts::FileState;
@@ -21,6 +21,7 @@ use crate::ingest::discover::looks_binary;
 use crate::ingest::format;
 use crate::ingest::identity::{FileId, Fingerprint, Likeness, Mark, PROBE};
 use crate::ingest::rotation::{Packing, RotatedName};
+use crate::ingest::Mode;
 use crate::ingest::tail::{Start, StillThere, Tail};
 use crate::store::error::StoreError;
 
@@ -74,6 +75,7 @@ impl<P: Port> Reader<P> {
     pub(super) fn look_around(&mut self, now: Instant, wall: Timestamp) {
         self.trouble = None;
         self.left_over = false;
+        let origins_before: HashSet<OriginId> = self.generations.keys().copied().collect();
         let known: HashSet<Family> = self.generations.values().map(family).collect();
         let mut found = scan(&self.inputs, &known);
         self.scan_dirs = std::mem::take(&mut found.dirs);
@@ -118,10 +120,19 @@ impl<P: Port> Reader<P> {
                 }
             }
         }
+        if !candidates.is_empty() {
+            // They are compared with what is known now, not at the last checkpoint.
+            for origin in self.order.clone() {
+                self.remember_tail(origin);
+            }
+        }
         let mut continued = HashSet::new();
+        let waiting: HashSet<FileId> = candidates.iter().map(|(seen, _)| seen.file).collect();
+        self.noticed.retain(|file, _| waiting.contains(file));
         for (seen, truncations) in candidates {
             let path = seen.path.clone();
-            match self.consider(&seen, truncations, now, wall, &mut continued) {
+            let followed = known.contains(&(seen.dir.clone(), seen.rotated.base.clone()));
+            match self.consider(&seen, truncations, followed, now, wall, &mut continued) {
                 Ok(None) => {}
                 Ok(Some(reason)) => {
                     unread.insert(path, reason);
@@ -148,6 +159,11 @@ impl<P: Port> Reader<P> {
             }
         }
         self.unread = unread;
+        if self.generations.keys().any(|origin| !origins_before.contains(origin)) {
+            // A rotation from now on must be recognised as one, also after a crash: the family is
+            // remembered before anything else happens.
+            self.save(Slots::One);
+        }
         self.scanned_once = !self.left_over && self.trouble.is_none();
     }
 
@@ -329,7 +345,8 @@ impl<P: Port> Reader<P> {
             })
             .min_by_key(|active| active.tail.as_ref().map(|tail| tail.grown_at));
         let Some(idlest) = idlest else { return Err(Obstacle::TooMany) };
-        idlest.close();
+        let origin = idlest.tail.as_ref().map(Tail::origin);
+        idlest.close(origin.and_then(|origin| self.generations.get_mut(&origin)));
         Ok(())
     }
 
@@ -366,10 +383,13 @@ impl<P: Port> Reader<P> {
     }
 
     /// Decides about content that no known file holds. `Some` says why it is not read (now).
+    /// `followed`: its family was known before this look.
+    #[expect(clippy::too_many_arguments, reason = "one decision over everything that is known")]
     fn consider(
         &mut self,
         seen: &Seen,
         truncations: u32,
+        followed: bool,
         now: Instant,
         wall: Timestamp,
         continued: &mut HashSet<OriginId>,
@@ -382,7 +402,7 @@ impl<P: Port> Reader<P> {
                 .listed
                 .then(|| "xz is not read; unpack it, or let logrotate use gzip or zstd".to_owned()));
         }
-        let age = wall.since(seen.modified);
+        let age = self.age(seen, now);
         let relatives: Vec<OriginId> = self
             .generations
             .values()
@@ -449,7 +469,8 @@ impl<P: Port> Reader<P> {
                 return Ok(None);
             }
         }
-        if !seen.listed && !self.is_younger_than_its_family(seen) {
+        if !seen.listed && !followed {
+            // It lay there before this family was followed: history that nobody asked for.
             self.pass_over(seen, truncations, compared.length, wall)?;
             return Ok(None);
         }
@@ -467,17 +488,16 @@ impl<P: Port> Reader<P> {
         self.generations.get(&origin).is_some_and(|other| other.replaced)
     }
 
-    /// Whether it came into being after its family was first followed: then it is a rotation that
-    /// happened since, and not history that nobody asked for.
-    fn is_younger_than_its_family(&self, seen: &Seen) -> bool {
-        let Some(born) = seen.file.born else { return false };
-        let born = Timestamp::from_micros(born / 1_000);
-        self.generations.values().any(|other| {
-            other.dir == seen.dir
-                && !other.ignored
-                && other.first_seen < born
-                && RotatedName::of(&other.name).base == seen.rotated.base
-        })
+    /// How long the candidate has looked as it does now.
+    fn age(&mut self, seen: &Seen, now: Instant) -> Duration {
+        if self.mode == Mode::Once {
+            return Duration::MAX; // there is no later look
+        }
+        let noticed = self.noticed.entry(seen.file).or_insert((seen.size, now));
+        if noticed.0 != seen.size {
+            *noticed = (seen.size, now);
+        }
+        now.duration_since(noticed.1)
     }
 
     /// The content of a generation goes on in this file.
@@ -490,13 +510,13 @@ impl<P: Port> Reader<P> {
         now: Instant,
     ) -> Result<(), Obstacle> {
         let packed = seen.rotated.packing.is_some();
+        if let Some(active) = self.active.get_mut(&origin) {
+            active.close(self.generations.get_mut(&origin));
+        }
         let Some(known) = self.generations.get(&origin) else { return Ok(()) };
         let (print, ignored) = (known.print.clone(), known.ignored);
         let format = known.format.as_deref().and_then(format::by_name);
         let ended = packed && length == resume;
-        if let Some(active) = self.active.get_mut(&origin) {
-            active.close();
-        }
         if !ignored && !ended {
             let content = self.open(seen)?;
             self.start(origin, seen, content, resume, print, format, now)?;
@@ -634,7 +654,7 @@ impl<P: Port> Reader<P> {
                 if let Some(tail) = &mut active.tail {
                     tail.finish(StillThere::No, &mut buffer, reading, now, &mut frames);
                 }
-                active.close();
+                active.close(self.generations.get_mut(&one.origin));
                 active.attached = false;
                 active.state = FileState::Gone;
             }

@@ -1,0 +1,292 @@
+//! `atalaya ingest`: files (or standard input) into the log store, once or following.
+//!
+//! Running it again takes only what is new: the store knows how far each file is stored. Exit
+//! code: 0 everything was stored; 1 a file could not be read or its records were refused; 2 a
+//! missing file or an unknown name; 75 another process ingests with the same data directory.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::record::Layer;
+use crate::ingest::{
+    FileAccount, Ingest, IngestConfig, IngestHandle, IngestInput, IngestStatus, Mode, StreamInput,
+};
+use crate::service;
+use crate::shown::Shown;
+
+use super::{Context, UsageError, output};
+
+/// Arguments of `atalaya ingest`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Each line is stored once: a second run takes only what is new, also after rotation. Packed files
+(.gz, .bz2, .zst) are read unpacked.
+
+Exit code: 0 all stored, 1 something was not, 2 wrong usage, 75 another process ingests.
+
+Examples:
+  atalaya ingest /var/log/nginx/access.log
+  atalaya ingest --follow '/srv/app/log/*.log' --source app/shop
+  zcat old.log.gz | atalaya ingest - --format syslog --key old-syslog
+  atalaya ingest access.log --json | jq .totals")]
+pub struct Args {
+    /// Files or globs; `-` is standard input.
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<String>,
+
+    /// Format of the lines [default: found from the first lines].
+    #[arg(long, value_name = "NAME")]
+    pub format: Option<String>,
+
+    /// What the records are called: `app/shop`, `nginx/access` … [default: the format's own].
+    #[arg(long)]
+    pub source: Option<String>,
+
+    /// `app` or `infra` [default: the format's own].
+    #[arg(long)]
+    pub layer: Option<Layer>,
+
+    /// Zone of stamps that name none: UTC, local, Europe/Madrid, +02:00 [default: as configured, else local].
+    #[arg(long, value_name = "ZONE")]
+    pub timezone: Option<String>,
+
+    /// Stay and take new lines as they come, through rotations, until Ctrl-C.
+    #[arg(long, short)]
+    pub follow: bool,
+
+    /// Name of what comes on standard input: with the same key, what is stored is skipped
+    /// [default: new each time].
+    #[arg(long)]
+    pub key: Option<String>,
+
+    /// The accounts as one JSON object on standard output.
+    #[arg(long)]
+    pub json: bool,
+}
+
+pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
+    let inputs = inputs(&args, context)?;
+    let takes_stdin = args.files.iter().any(|file| file == "-");
+    if takes_stdin && args.files.len() > 1 {
+        return Err(UsageError("`-` (standard input) goes alone; ingest the files in a run of their own".into()).into());
+    }
+    if takes_stdin && args.follow {
+        return Err(UsageError("standard input is read to its end anyway; leave out --follow".into()).into());
+    }
+    let settings = &context.settings;
+    let mode = if args.follow { Mode::Follow } else { Mode::Once };
+    let host = service::health::host_name();
+    let stores = context.stores().await?;
+    let cancel = CancellationToken::new();
+    stop_on_signals(&cancel);
+    let started = Instant::now();
+    let mut total = None;
+    let mut handle = if takes_stdin {
+        let config = IngestConfig::new(Vec::new(), settings.ingest_state_dir(), host, Mode::Once);
+        let stream = StreamInput {
+            name: "standard input".to_owned(),
+            key: args.key.clone().unwrap_or_else(|| format!("{:032x}", rand::random::<u128>())),
+            reader: Box::new(std::io::stdin()),
+            input: inputs.into_iter().next().unwrap_or_else(|| IngestInput::detected("-")),
+        };
+        Ingest::start_stream(config, stream, stores.logs, cancel.clone())?
+    } else {
+        total = (!args.follow).then(|| bytes_of(&inputs));
+        let config = IngestConfig::new(inputs, settings.ingest_state_dir(), host, mode);
+        Ingest::start(config, stores.logs, cancel.clone())?
+    };
+    let status = watch(&mut handle, total).await?;
+    let finished = status.finished || (args.follow && cancel.is_cancelled());
+    let text = if args.json {
+        format!("{}\n", serde_json::to_string(&to_json(&status, started.elapsed(), finished))?)
+    } else {
+        summary(&status, started.elapsed(), finished)
+    };
+    output::print(&text)?;
+    let troubled = status.files.iter().any(|file| file.state.is_trouble());
+    let untouched = status.files.is_empty() && !takes_stdin && !args.follow && !status.unread.is_empty();
+    Ok(if troubled || untouched || !finished { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn inputs(args: &Args, context: &Context) -> anyhow::Result<Vec<IngestInput>> {
+    let usage = |error: service::ingest::InputError| UsageError(error.to_string());
+    let format = args.format.as_deref().map(service::ingest::find_format).transpose().map_err(usage)?;
+    let zone = args.timezone.as_deref().or(context.settings.ingest.timezone.as_deref()).unwrap_or("local");
+    let zone = service::ingest::parse_zone(zone).map_err(usage)?;
+    let mut inputs = Vec::with_capacity(args.files.len());
+    for file in &args.files {
+        let is_glob = file.contains(['*', '?', '[', '{']);
+        if file != "-" && !is_glob {
+            check_readable(Path::new(file), args.follow)?;
+        }
+        inputs.push(IngestInput {
+            pattern: file.clone(),
+            format,
+            source: args.source.as_deref().map(Into::into),
+            layer: args.layer,
+            zone,
+        });
+    }
+    Ok(inputs)
+}
+
+/// A file that is named must be there, unless it is waited for.
+fn check_readable(path: &Path, follow: bool) -> Result<(), UsageError> {
+    let shown = path.display();
+    match std::fs::metadata(path) {
+        Ok(metadata) if metadata.is_dir() => Err(UsageError(format!(
+            "{shown} is a directory; name its files, or a glob such as '{}'",
+            path.join("*.log").display()
+        ))),
+        Ok(metadata) if !metadata.is_file() => {
+            Err(UsageError(format!("{shown} is not a regular file; pipe it in: `atalaya ingest - < {shown}`")))
+        }
+        Ok(_) => Ok(()),
+        Err(error) if follow && error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(UsageError(format!("cannot read {shown}: {error}"))),
+    }
+}
+
+/// Sizes of the named files, for the progress bar; a packed file counts with its packed size.
+fn bytes_of(inputs: &[IngestInput]) -> u64 {
+    inputs.iter().filter_map(|input| std::fs::metadata(&input.pattern).ok()).map(|metadata| metadata.len()).sum()
+}
+
+/// The first Ctrl-C or SIGTERM ends the ingest cleanly.
+fn stop_on_signals(cancel: &CancellationToken) {
+    let cancel = cancel.clone();
+    tokio::spawn(async move {
+        let interrupted = async {
+            if tokio::signal::ctrl_c().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
+        let terminated = async {
+            match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+                Ok(mut signal) => {
+                    signal.recv().await;
+                }
+                Err(_) => std::future::pending().await,
+            }
+        };
+        tokio::select! { () = interrupted => {}, () = terminated => {} }
+        cancel.cancel();
+    });
+}
+
+/// Shows the progress on a terminal until the ingest ends.
+async fn watch(handle: &mut IngestHandle, total: Option<u64>) -> anyhow::Result<IngestStatus> {
+    let bar = progress_bar(total);
+    let mut status = handle.status();
+    let mut told = 0;
+    let showing = async {
+        while status.changed().await.is_ok() {
+            let now = status.borrow_and_update().clone();
+            for notice in now.notices.iter().skip(told) {
+                bar.suspend(|| output::note(&Shown::line(notice).to_string()));
+            }
+            told = now.notices.len().max(told);
+            bar.set_position(now.totals.bytes_read);
+            let mut message = format!("{} records, {:.0}/s", now.totals.written, now.rate);
+            if let Some(reason) = &now.paused {
+                let _ = write!(message, ", waiting: {}", Shown::line(reason));
+            }
+            bar.set_message(message);
+        }
+    };
+    let ended = tokio::select! {
+        ended = handle_finished(handle) => ended,
+        () = showing => Ok(None),
+    };
+    bar.finish_and_clear();
+    match ended? {
+        Some(status) => Ok(status),
+        None => Ok(handle.finished().await?),
+    }
+}
+
+async fn handle_finished(handle: &mut IngestHandle) -> anyhow::Result<Option<IngestStatus>> {
+    Ok(Some(handle.finished().await?))
+}
+
+/// Draws on standard error, and only on a terminal.
+fn progress_bar(total: Option<u64>) -> ProgressBar {
+    let (bar, template) = match total {
+        Some(total) => (ProgressBar::new(total), "{bar:30} {bytes}/{total_bytes} {msg} {eta}"),
+        None => (ProgressBar::new_spinner(), "{spinner} {bytes} {msg}"),
+    };
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}
+
+fn summary(status: &IngestStatus, took: Duration, finished: bool) -> String {
+    let mut text = String::new();
+    for file in &status.files {
+        let _ = writeln!(text, "{}", file_line(file));
+    }
+    for unread in &status.unread {
+        let path = unread.path.to_string_lossy();
+        let _ = writeln!(text, "{}: not read: {}", Shown::line(&path), Shown::line(&unread.reason));
+    }
+    let totals = &status.totals;
+    let seconds = took.as_secs_f64().max(0.001);
+    let _ = writeln!(
+        text,
+        "{}: {} read in {seconds:.1} s, {} lines = {} records + {} joined + {} skipped{}; {} stored, {} did not fit their format, {} cut; {:.0} records/s",
+        if finished { "done" } else { "stopped" },
+        HumanBytes(totals.bytes_read),
+        totals.lines,
+        totals.records,
+        totals.joined,
+        totals.skipped,
+        if totals.pending() > 0 { format!(" + {} pending", totals.pending()) } else { String::new() },
+        totals.written,
+        totals.mismatched,
+        totals.cut,
+        totals.written as f64 / seconds,
+    );
+    if let Some(reason) = &status.paused {
+        let _ = writeln!(text, "not everything is stored: {}; run it again and it goes on there", Shown::line(reason));
+    }
+    text
+}
+
+fn file_line(file: &FileAccount) -> String {
+    let path: PathBuf = file.path.clone();
+    let path = path.to_string_lossy();
+    let counts = &file.counts;
+    let mut line = format!(
+        "{}: {} ({}), {} records stored, byte {} of {}",
+        Shown::line(&path),
+        file.state.name(),
+        file.format.unwrap_or("format not known yet"),
+        counts.written,
+        file.acknowledged,
+        file.size,
+    );
+    if let Some(reason) = file.state.reason() {
+        let _ = write!(line, ": {}", Shown::line(reason));
+    }
+    line
+}
+
+fn to_json(status: &IngestStatus, took: Duration, finished: bool) -> serde_json::Value {
+    json!({
+        "finished": finished,
+        "seconds": took.as_secs_f64(),
+        "totals": status.totals,
+        "files": status.files,
+        "unread": status.unread,
+        "notices": status.notices,
+        "paused": status.paused,
+    })
+}
