@@ -74,7 +74,10 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let inputs = inputs(&args, context)?;
     let takes_stdin = args.files.iter().any(|file| file == "-");
     if takes_stdin && args.files.len() > 1 {
-        return Err(UsageError("`-` (standard input) goes alone; ingest the files in a run of their own".into()).into());
+        return Err(UsageError(
+            "`-` (standard input) goes alone; ingest the files in a run of their own".into(),
+        )
+        .into());
     }
     if takes_stdin && args.follow {
         return Err(UsageError("standard input is read to its end anyway; leave out --follow".into()).into());
@@ -144,9 +147,9 @@ fn check_readable(path: &Path, follow: bool) -> Result<(), UsageError> {
             "{shown} is a directory; name its files, or a glob such as '{}'",
             path.join("*.log").display()
         ))),
-        Ok(metadata) if !metadata.is_file() => {
-            Err(UsageError(format!("{shown} is not a regular file; pipe it in: `atalaya ingest - < {shown}`")))
-        }
+        Ok(metadata) if !metadata.is_file() => Err(UsageError(format!(
+            "{shown} is not a regular file; pipe it in: `atalaya ingest - < {shown}`"
+        ))),
         Ok(_) => Ok(()),
         Err(error) if follow && error.kind() == std::io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(UsageError(format!("cannot read {shown}: {error}"))),
@@ -155,7 +158,11 @@ fn check_readable(path: &Path, follow: bool) -> Result<(), UsageError> {
 
 /// Sizes of the named files, for the progress bar; a packed file counts with its packed size.
 fn bytes_of(inputs: &[IngestInput]) -> u64 {
-    inputs.iter().filter_map(|input| std::fs::metadata(&input.pattern).ok()).map(|metadata| metadata.len()).sum()
+    inputs
+        .iter()
+        .filter_map(|input| std::fs::metadata(&input.pattern).ok())
+        .map(|metadata| metadata.len())
+        .sum()
 }
 
 /// The first Ctrl-C or SIGTERM ends the ingest cleanly.
@@ -255,7 +262,11 @@ fn summary(status: &IngestStatus, took: Duration, finished: bool) -> String {
         totals.written as f64 / seconds,
     );
     if let Some(reason) = &status.paused {
-        let _ = writeln!(text, "not everything is stored: {}; run it again and it goes on there", Shown::line(reason));
+        let _ = writeln!(
+            text,
+            "not everything is stored: {}; run it again and it goes on there",
+            Shown::line(reason)
+        );
     }
     text
 }

@@ -16,7 +16,7 @@ use crate::domain::record::OriginId;
 /// Bytes that a head or a mark covers at most.
 pub const PROBE: usize = 1024;
 /// Marks kept for one generation.
-const MARKS: usize = 24;
+const MARKS: usize = 32;
 
 /// One file on this host, as long as it exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -222,7 +222,9 @@ mod tests {
         let content = numbered("a", 5_000);
         let print = of(&content, 4_096);
         let copy = &content[..content.len() - 6_000];
-        assert!(matches!(compare(&print, copy), Likeness::Same { verified, whole: false } if verified > 40_000));
+        assert!(
+            matches!(compare(&print, copy), Likeness::Same { verified, whole: false } if verified > 40_000)
+        );
     }
 
     #[test]

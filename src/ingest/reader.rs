@@ -118,6 +118,8 @@ impl Active {
                 generation.format = tail.format().map(|format| format.name().to_owned());
             }
             self.given = tail.given();
+            self.format = tail.format().map(super::format::Format::name);
+            self.origin = tail.record_origin().cloned();
             self.before.add(&tail.counts());
             // Lines that were read and not given out are read again: they do not count twice.
             self.before.lines -= self.before.pending();
@@ -180,6 +182,8 @@ pub struct Reader<P> {
     /// Why the reader itself waits (the checkpoint cannot be written, the store does not answer).
     trouble: Option<String>,
     scan_dirs: HashSet<PathBuf>,
+    /// Families that the look before this one knew the inputs of.
+    followed: HashSet<scan::Family>,
     /// Files not decided about, with their size and since when they have it.
     noticed: HashMap<FileId, (u64, Instant)>,
     /// Every file that is there was looked at and opened.
@@ -222,6 +226,7 @@ impl<P: Port> Reader<P> {
             rate: Rate::default(),
             trouble: None,
             scan_dirs: HashSet::new(),
+            followed: HashSet::new(),
             noticed: HashMap::new(),
             scanned_once: false,
             left_over: false,
@@ -436,6 +441,7 @@ impl<P: Port> Reader<P> {
                 limits: &self.limits,
                 reference: if active.current && self.mode == Mode::Follow { wall } else { active.modified },
             };
+            let mut there = StillThere::Yes;
             let is_over = match tail.turn(&mut buffer, TURN, reading, now, &mut frames) {
                 Ok(Turn::More) => {
                     more = true;
@@ -450,13 +456,14 @@ impl<P: Port> Reader<P> {
                     !is_stream && (self.mode == Mode::Once || (!expects_more && quiet))
                 }
                 Ok(Turn::Ended) => true,
-                Ok(Turn::Changed) => {
-                    self.next_scan = None;
-                    if self.mode == Mode::Once && self.scanned_once {
-                        active.state = FileState::Unreadable("it was truncated while it was read".to_owned());
-                        active.close(self.generations.get_mut(&origin));
-                    }
+                Ok(Turn::Changed) if active.attached && (self.mode == Mode::Follow || !self.scanned_once) => {
+                    self.next_scan = None; // the next look sees what it is now
                     false
+                }
+                // Nobody will look again: truncated and removed, or not followed.
+                Ok(Turn::Changed) => {
+                    there = StillThere::No;
+                    true
                 }
                 Err(error) => {
                     active.errors += 1;
@@ -472,7 +479,7 @@ impl<P: Port> Reader<P> {
                 }
             };
             if is_over && let Some(tail) = &mut active.tail {
-                tail.finish(StillThere::Yes, &mut buffer, reading, now, &mut frames);
+                tail.finish(there, &mut buffer, reading, now, &mut frames);
                 active.state = if active.attached { FileState::Read } else { FileState::Gone };
                 ended.push(origin);
             }

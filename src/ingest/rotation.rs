@@ -12,6 +12,20 @@ pub enum Packing {
     Xz,
 }
 
+impl Packing {
+    pub const ALL: [Self; 4] = [Self::Gzip, Self::Bzip2, Self::Zstd, Self::Xz];
+
+    /// What its file names end with.
+    pub const fn suffix(self) -> &'static str {
+        match self {
+            Self::Gzip => ".gz",
+            Self::Bzip2 => ".bz2",
+            Self::Zstd => ".zst",
+            Self::Xz => ".xz",
+        }
+    }
+}
+
 /// A file name taken apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RotatedName {
@@ -38,10 +52,8 @@ impl RotatedName {
 }
 
 fn unpacked(name: &str) -> (&str, Option<Packing>) {
-    let kinds =
-        [(".gz", Packing::Gzip), (".bz2", Packing::Bzip2), (".zst", Packing::Zstd), (".xz", Packing::Xz)];
-    for (suffix, packing) in kinds {
-        if let Some(rest) = name.strip_suffix(suffix)
+    for packing in Packing::ALL {
+        if let Some(rest) = name.strip_suffix(packing.suffix())
             && !rest.is_empty()
         {
             return (rest, Some(packing));

@@ -29,6 +29,11 @@ pub enum Turn {
     Changed,
 }
 
+/// Distance of the samples just before the end of what was read, in bytes.
+const SAMPLE: u64 = 512;
+/// How many of them.
+const NEAR_SAMPLES: u64 = 8;
+
 /// Whether the file still holds the content at its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StillThere {
@@ -190,6 +195,11 @@ impl Tail {
             }
             Content::Packed { .. } | Content::Stream(_) => true,
         }
+    }
+
+    /// Whether the file holds more than was read.
+    pub fn has_unread(&self) -> bool {
+        self.size().is_some_and(|size| size > self.read_to())
     }
 
     /// Size of the content when it was last known to be unchanged.
@@ -359,9 +369,13 @@ fn remember(head: &mut Vec<u8>, window: &mut Vec<u8>, print: &mut Fingerprint, a
         print.head = Some(Mark::new(head.len() as u64, head));
     }
     // Samples on the way, dense towards the end: a copy may have been made anywhere in it.
-    for back in (10..=16).rev().map(|power| 1_usize << power) {
-        if let Some(end) = bytes.len().checked_sub(back).filter(|end| *end >= PROBE) {
-            print.note(at + end as u64, &bytes[end - PROBE..end]);
+    let end = at + bytes.len() as u64;
+    let far = (13..=16).rev().map(|power| end.saturating_sub(1 << power));
+    let near = (1..=NEAR_SAMPLES).rev().map(|step| (end / SAMPLE).saturating_sub(step) * SAMPLE);
+    for offset in far.chain(near) {
+        let inside = usize::try_from(offset.saturating_sub(at)).unwrap_or(0);
+        if offset > at && (inside >= PROBE || (at == 0 && inside > 0)) {
+            print.note(offset, &bytes[..inside]);
         }
     }
     if bytes.len() >= PROBE {

@@ -14,6 +14,7 @@ use super::scan::{Family, Seen, scan};
 use super::{Port, Reader, Slots, push_notice};
 use crate::domain::record::{Level, OriginId};
 use crate::domain::time::Timestamp;
+use crate::ingest::Mode;
 use crate::ingest::accounts::FileState;
 use crate::ingest::checkpoint::Generation;
 use crate::ingest::content::{self, Content};
@@ -21,7 +22,6 @@ use crate::ingest::discover::looks_binary;
 use crate::ingest::format;
 use crate::ingest::identity::{FileId, Fingerprint, Likeness, Mark, PROBE};
 use crate::ingest::rotation::{Packing, RotatedName};
-use crate::ingest::Mode;
 use crate::ingest::tail::{Start, StillThere, Tail};
 use crate::store::error::StoreError;
 
@@ -76,8 +76,9 @@ impl<P: Port> Reader<P> {
         self.trouble = None;
         self.left_over = false;
         let origins_before: HashSet<OriginId> = self.generations.keys().copied().collect();
-        let known: HashSet<Family> = self.generations.values().map(family).collect();
+        let mut known: HashSet<Family> = self.generations.values().map(family).collect();
         let mut found = scan(&self.inputs, &known);
+        known.extend(std::mem::replace(&mut self.followed, std::mem::take(&mut found.families)));
         self.scan_dirs = std::mem::take(&mut found.dirs);
         let mut unread = std::mem::take(&mut found.unread);
 
@@ -403,6 +404,12 @@ impl<P: Port> Reader<P> {
                 .then(|| "xz is not read; unpack it, or let logrotate use gzip or zstd".to_owned()));
         }
         let age = self.age(seen, now);
+        if let Some(reason) = self.copies_a_file(seen, age)? {
+            return Ok(Some(reason));
+        }
+        if !seen.current && self.still_reads_a_removed_one(seen) {
+            return Ok(Some("waits until the removed file is read to its end".to_owned()));
+        }
         let relatives: Vec<OriginId> = self
             .generations
             .values()
@@ -442,7 +449,7 @@ impl<P: Port> Reader<P> {
             let is_sure = verified >= PROBE as u64;
             if is_sure || age < COPYING {
                 let of = self.generations.get(&origin).map(|other| other.name.clone()).unwrap_or_default();
-                return Ok(Some(format!("holds what {of} holds, which is read")));
+                return Ok(Some(holds_the_same(&of)));
             }
         }
         if let Some((origin, verified, whole)) = orphan {
@@ -475,6 +482,60 @@ impl<P: Port> Reader<P> {
             return Ok(None);
         }
         self.begin_new(seen, truncations, now, wall)
+    }
+
+    /// A removed file of the family is still being read through its descriptor: what it holds cannot
+    /// be compared with yet.
+    fn still_reads_a_removed_one(&self, seen: &Seen) -> bool {
+        self.generations.values().any(|other| {
+            other.gone_since.is_some()
+                && !other.replaced
+                && other.dir == seen.dir
+                && RotatedName::of(&other.name).base == seen.rotated.base
+                && self
+                    .active
+                    .get(&other.origin)
+                    .and_then(|active| active.tail.as_ref())
+                    .is_some_and(Tail::has_unread)
+        })
+    }
+
+    /// Whether the file repeats, from its beginning to its end, what a followed file beside it holds
+    /// now, read or not: a copy before the original is truncated, a packed form before the original
+    /// is removed.
+    fn copies_a_file(&self, seen: &Seen, age: Duration) -> Result<Option<String>, Obstacle> {
+        if seen.current {
+            return Ok(None);
+        }
+        let originals = self.generations.values().filter(|other| {
+            other.dir == seen.dir
+                && other.gone_since.is_none()
+                && !other.replaced
+                && !other.packed
+                && !other.ignored
+        });
+        if let Some(packing) = seen.rotated.packing {
+            let unpacked = &seen.name[..seen.name.len() - packing.suffix().len()];
+            let mut originals = originals;
+            return Ok(originals.any(|other| other.name == unpacked).then(|| holds_the_same(unpacked)));
+        }
+        let file = content::open_file(&seen.path)?;
+        let print = whole_print(&file, seen.size)?;
+        for other in originals.filter(|other| RotatedName::of(&other.name).base == seen.rotated.base) {
+            let Ok(original) = content::open_file(&Path::new(&other.dir).join(&other.name)) else { continue };
+            let metadata = original.metadata()?;
+            if FileId::of(&metadata) != other.file || !metadata.is_file() || metadata.len() < seen.size {
+                continue;
+            }
+            let likeness =
+                print.samples(metadata.len()).compare(|at, size| content::read_range(&original, at, size))?;
+            if matches!(likeness, Likeness::Same { whole: true, .. })
+                && (seen.size >= PROBE as u64 || age < COPYING)
+            {
+                return Ok(Some(holds_the_same(&other.name)));
+            }
+        }
+        Ok(None)
     }
 
     /// No file holds its content (any more), as far as one can see.
@@ -547,17 +608,10 @@ impl<P: Port> Reader<P> {
         length: u64,
         wall: Timestamp,
     ) -> Result<(), Obstacle> {
-        let mut print = Fingerprint::default();
-        if seen.rotated.packing.is_none() {
-            let file = content::open_file(&seen.path)?;
-            let head = content::read_range(&file, 0, PROBE)?;
-            let start = length.saturating_sub(PROBE as u64);
-            let end = content::read_range(&file, start, (length - start) as usize)?;
-            if !head.is_empty() {
-                print.head = Some(Mark::new(head.len() as u64, &head));
-                print.note(start + end.len() as u64, &end);
-            }
-        }
+        let print = match seen.rotated.packing {
+            None => whole_print(&content::open_file(&seen.path)?, length)?,
+            Some(_) => Fingerprint::default(),
+        };
         let generation = self.generation(seen, truncations, length, print, wall);
         self.generations.insert(generation.origin, Generation { ignored: true, ..generation });
         self.dirty_since.get_or_insert_with(Instant::now);
@@ -705,6 +759,23 @@ impl<P: Port> Reader<P> {
             self.record_event(Level::Warning, *origin, offset, message, &path, wall, (offset, None));
         }
     }
+}
+
+fn holds_the_same(name: &str) -> String {
+    format!("holds what {name} holds, which is read")
+}
+
+/// Head and end of a plain file.
+fn whole_print(file: &std::fs::File, length: u64) -> io::Result<Fingerprint> {
+    let head = content::read_range(file, 0, PROBE)?;
+    let start = length.saturating_sub(PROBE as u64);
+    let end = content::read_range(file, start, (length - start) as usize)?;
+    let mut print = Fingerprint::default();
+    if !head.is_empty() {
+        print.head = Some(Mark::new(head.len() as u64, &head));
+        print.note(start + end.len() as u64, &end);
+    }
+    Ok(print)
 }
 
 fn family(generation: &Generation) -> Family {

@@ -113,6 +113,8 @@ pub struct Scan {
     pub unread: BTreeMap<PathBuf, String>,
     /// Directories worth watching for changes.
     pub dirs: HashSet<PathBuf>,
+    /// Of the files that the inputs name, there or not.
+    pub families: HashSet<Family>,
 }
 
 /// Directory and base name: the family of one rotated file.
@@ -209,6 +211,7 @@ pub fn scan(inputs: &[Watched], known: &HashSet<Family>) -> Scan {
             }
         }
     }
+    found.families = families.into_keys().collect();
     found.files = seen.into_values().collect();
     for file in &mut found.files {
         file.current = file.rotated.packing.is_none()
