@@ -8,12 +8,13 @@
 )]
 
 mod console;
+mod ingest;
 mod parse;
 mod query;
 
 /// What can be measured, and by what.
 const FIGURES: &[(&str, fn(&[String]))] =
-    &[("console", console::run), ("parse", parse::run), ("query", query::run)];
+    &[("console", console::run), ("ingest", ingest::run), ("parse", parse::run), ("query", query::run)];
 
 fn main() {
     // Cargo adds `--bench`.

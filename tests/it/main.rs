@@ -12,6 +12,7 @@ mod golden;
 mod golden_app;
 mod golden_system;
 mod golden_web;
+mod ingest_kill;
 mod ingest_rotation;
 mod layers;
 mod log_store_suite;
