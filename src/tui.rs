@@ -307,7 +307,8 @@ struct Signals {
     continued: Signal,
     terminate: Signal,
     interrupt: Signal,
-    hang_up: Signal,
+    /// Not caught when it was ignored already (`nohup`): a lost terminal is seen by [`input`] anyway.
+    hang_up: Option<Signal>,
 }
 
 impl Signals {
@@ -319,7 +320,7 @@ impl Signals {
             continued: of(rustix::process::Signal::CONT)?,
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
-            hang_up: signal(SignalKind::hangup())?,
+            hang_up: if hang_up_is_ignored() { None } else { Some(signal(SignalKind::hangup())?) },
         })
     }
 
@@ -330,7 +331,23 @@ impl Signals {
             _ = self.continued.recv() => Caught::Continued,
             _ = self.terminate.recv() => Caught::End(15),
             _ = self.interrupt.recv() => Caught::End(2),
-            _ = self.hang_up.recv() => Caught::End(1),
+            () = received(&mut self.hang_up) => Caught::End(1),
         }
     }
+}
+
+async fn received(signal: &mut Option<Signal>) {
+    match signal {
+        Some(signal) => {
+            signal.recv().await;
+        }
+        None => std::future::pending().await,
+    }
+}
+
+/// Whether this process was started with `SIGHUP` ignored. Where `/proc` does not tell, it was not.
+fn hang_up_is_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).map(str::trim);
+    mask.and_then(|mask| u64::from_str_radix(mask, 16).ok()).is_some_and(|mask| mask & 1 == 1)
 }

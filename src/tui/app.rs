@@ -581,3 +581,6 @@ impl App {
         self.tab(self.active).scopes()
     }
 }
+
+#[cfg(test)]
+mod tests;

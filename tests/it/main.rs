@@ -4,6 +4,7 @@
 
 mod cli_logs;
 mod cli_manners;
+mod console_terminal;
 mod demo_company;
 mod dora_cli;
 mod dora_golden;

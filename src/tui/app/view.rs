@@ -173,21 +173,29 @@ impl App {
 
     fn hint_line(&self, row: Rect, buffer: &mut Buffer, status: &TabStatus) {
         let theme = &self.setup.theme;
+        // `?` leads to all others, so it has its place whatever else fits.
+        let last = self
+            .hint(Action::Help)
+            .map_or(0, |(key, words)| safe_text::width(&key) + safe_text::width(&words));
         let mut parts = vec![(Style::new(), " ".to_owned())];
         let mut used = 1;
-        let last = [Action::Palette, Action::Help];
-        for action in status.hints.iter().chain(&last) {
-            let Some(key) = self.setup.keymap.key_of(self.scopes(), *action) else { continue };
-            let (key, words) = (key.to_string(), format!(" {}   ", hint_word(*action)));
+        for action in status.hints.iter().chain(&[Action::Palette, Action::Help]) {
+            let Some((key, words)) = self.hint(*action) else { continue };
             let width = safe_text::width(&key) + safe_text::width(&words);
-            if used + width > usize::from(row.width) + 3 {
-                break;
+            let reserved = if *action == Action::Help { 0 } else { last };
+            if used + width + reserved > usize::from(row.width) + 3 {
+                continue;
             }
             used += width;
             parts.push((theme.style(Role::Key), key));
             parts.push((theme.style(Role::Muted), words));
         }
         pieces(row, buffer, row.x, &parts);
+    }
+
+    fn hint(&self, action: Action) -> Option<(String, String)> {
+        let key = self.setup.keymap.key_of(self.scopes(), action)?;
+        Some((key.to_string(), format!(" {}   ", hint_word(action))))
     }
 
     fn overlay(&self, area: Rect, buffer: &mut Buffer) -> Option<Position> {

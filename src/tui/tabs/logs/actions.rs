@@ -50,6 +50,8 @@ impl LogsTab {
                 if self.current().is_some() {
                     self.details.get_or_insert_default();
                     self.details_focused = true;
+                    // Details of one record are read: the list must not run away under them.
+                    self.following = false;
                     self.keep_focus_in_sight(context);
                 }
                 Vec::new()

@@ -1,1 +1,304 @@
+//! `update` alone: events in, effects out; no runtime, no store.
 #![allow(clippy::unwrap_used, reason = "tests")]
+
+use ratatui::layout::Rect;
+
+use super::rows::tests::record;
+use super::*;
+use crate::query::Zone;
+use crate::store::chunks::ArrivalCursor;
+use crate::store::engine::{Page, PageEnd, Scanned};
+use crate::tui::action::Action;
+use crate::tui::theme::Theme;
+
+const NOW: i64 = 100_000;
+
+struct Bench {
+    tab: LogsTab,
+    theme: Theme,
+    now: Timestamp,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self {
+            tab: LogsTab::new(&SavedLogs::default()),
+            theme: Theme::plain(),
+            now: Timestamp::from_seconds(NOW),
+        }
+    }
+
+    /// Entered, with these records as the newest page.
+    fn with(seconds: std::ops::Range<i64>, more: bool) -> Self {
+        let mut bench = Self::new();
+        bench.send(TabEvent::Entered);
+        bench.newest(seconds, more);
+        bench
+    }
+
+    fn send(&mut self, event: TabEvent) -> Vec<Effect> {
+        let context = Context {
+            now: self.now,
+            zone: Zone::Utc,
+            area: Rect::new(0, 1, 80, 21),
+            theme: &self.theme,
+            unicode: true,
+        };
+        self.tab.update(event, &context)
+    }
+
+    fn act(&mut self, action: Action) -> Vec<Effect> {
+        self.send(TabEvent::Action(action))
+    }
+
+    fn answer(&mut self, answer: LogsAnswer) -> Vec<Effect> {
+        self.send(TabEvent::Answer(Answer::Logs(answer)))
+    }
+
+    fn newest(&mut self, seconds: std::ops::Range<i64>, more: bool) -> Vec<Effect> {
+        let question = self.tab.list_question;
+        self.answer(LogsAnswer::Newest { question, result: Ok((page(seconds.rev(), more), follower())) })
+    }
+
+    fn arrive(&mut self, seconds: std::ops::Range<i64>) -> Vec<Effect> {
+        let question = self.tab.follow_question;
+        self.answer(LogsAnswer::Arrived {
+            question,
+            follower: follower(),
+            result: Ok(seconds.map(record).collect()),
+        })
+    }
+
+    fn focus(&self) -> i64 {
+        self.tab.rows.focused().map_or(-1, |record| record.entry.timestamp.micros() / 1_000_000)
+    }
+}
+
+fn follower() -> Follower {
+    Follower { query: Query::everything(), cursor: ArrivalCursor(0) }
+}
+
+fn page(seconds: impl Iterator<Item = i64>, more: bool) -> Page {
+    let records: Vec<Record> = seconds.map(record).collect();
+    let next =
+        records.last().filter(|_| more).map(|last| PageEnd { cursor: rows::cursor_of(last), full: true });
+    Page { records, next, scanned: Scanned::default() }
+}
+
+fn asks(effects: &[Effect], name: &str) -> bool {
+    effects.iter().any(|effect| matches!(effect, Effect::Logs(work) if work.slot() == name))
+}
+
+#[test]
+fn entering_asks_for_the_list_and_the_chart_and_then_follows() {
+    let mut bench = Bench::new();
+    let effects = bench.send(TabEvent::Entered);
+    assert!(asks(&effects, "list") && asks(&effects, "histogram") && asks(&effects, "deployments"));
+    let effects = bench.newest(NOW - 100..NOW, false);
+    assert!(asks(&effects, "follow"));
+    assert_eq!(bench.focus(), NOW - 1);
+    assert!(bench.tab.following);
+}
+
+#[test]
+fn arrivals_are_followed_until_someone_reads() {
+    let mut bench = Bench::with(NOW - 100..NOW, false);
+    bench.arrive(NOW..NOW + 10);
+    assert_eq!(bench.focus(), NOW + 9);
+    bench.act(Action::Up);
+    assert!(!bench.tab.following);
+    let (focus, top) = (bench.focus(), bench.tab.rows.top());
+    bench.arrive(NOW + 10..NOW + 322);
+    assert_eq!((bench.focus(), bench.tab.rows.top()), (focus, top), "reading is not moved");
+    assert_eq!(bench.tab.unseen, 312);
+    bench.act(Action::Last);
+    assert!(bench.tab.following);
+    assert_eq!((bench.focus(), bench.tab.unseen), (NOW + 321, 0));
+}
+
+#[test]
+fn an_idle_look_draws_nothing() {
+    let mut bench = Bench::with(NOW - 100..NOW, false);
+    let effects = bench.arrive(0..0);
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::Unchanged)));
+    assert!(asks(&effects, "follow"));
+}
+
+#[test]
+fn a_hidden_tab_does_not_follow_and_takes_it_up_again() {
+    let mut bench = Bench::with(NOW - 100..NOW, false);
+    bench.send(TabEvent::Left);
+    assert!(!asks(&bench.arrive(0..0), "follow"));
+    assert!(asks(&bench.send(TabEvent::Entered), "follow"));
+}
+
+#[test]
+fn older_pages_are_read_near_the_top_and_arrivals_wait_for_the_window() {
+    let mut bench = Bench::with(NOW - 500..NOW, true);
+    let effects = bench.act(Action::PageUp);
+    assert!(!asks(&effects, "list"), "far from the end");
+    for _ in 0..40 {
+        if asks(&bench.act(Action::PageUp), "list") {
+            break;
+        }
+    }
+    let question = bench.tab.list_question;
+    let before = bench.focus();
+    bench.answer(LogsAnswer::Page {
+        question,
+        order: Order::NewestFirst,
+        result: Ok(page((NOW - 1_000..NOW - 500).rev(), false)),
+    });
+    assert_eq!(bench.focus(), before);
+    assert_eq!(bench.tab.rows.len(), 1_000);
+    assert!(bench.tab.rows.older_end);
+}
+
+#[test]
+fn an_answer_to_an_older_question_is_dropped() {
+    let mut bench = Bench::with(NOW - 100..NOW, false);
+    let old = bench.tab.list_question;
+    bench.send(TabEvent::Prompted { kind: PROMPT_FILTER, step: Prompted::Accepted("level>=error".into()) });
+    assert!(bench.tab.rows.is_empty());
+    bench.answer(LogsAnswer::Newest { question: old, result: Ok((page(NOW - 5..NOW, false), follower())) });
+    assert!(bench.tab.rows.is_empty(), "rows of the old filter must not come in under the new title");
+    let old_follow =
+        LogsAnswer::Arrived { question: old, follower: follower(), result: Ok(vec![record(NOW)]) };
+    bench.answer(old_follow);
+    assert!(bench.tab.rows.is_empty());
+}
+
+#[test]
+fn an_error_keeps_what_was_on_the_screen_and_tries_again() {
+    let mut bench = Bench::with(NOW - 100..NOW, false);
+    let question = bench.tab.follow_question;
+    let result = Err("SQLite is unreachable".to_owned());
+    let effects = bench.answer(LogsAnswer::Arrived { question, follower: follower(), result });
+    assert!(asks(&effects, "follow"));
+    assert_eq!(bench.tab.rows.len(), 100);
+    assert!(bench.tab.banner.as_ref().unwrap().contains("unreachable"));
+    bench.arrive(NOW..NOW + 1);
+    assert_eq!(bench.tab.banner, None);
+}
+
+#[test]
+fn a_failed_first_read_is_repeated_by_the_clock() {
+    let mut bench = Bench::new();
+    bench.send(TabEvent::Entered);
+    let question = bench.tab.list_question;
+    bench.answer(LogsAnswer::Newest { question, result: Err("no store".into()) });
+    assert!(!asks(&bench.send(TabEvent::Tick), "list"));
+    bench.now = bench.now.saturating_add(RETRY);
+    assert!(asks(&bench.send(TabEvent::Tick), "list"));
+}
+
+#[test]
+fn the_next_error_is_looked_for_in_the_store_beyond_the_window() {
+    let mut bench = Bench::with(NOW - 500..NOW, true);
+    let effects = bench.act(Action::PreviousError);
+    assert!(
+        effects
+            .iter()
+            .any(|effect| matches!(effect, Effect::Logs(LogsEffect::Seek { order: Order::NewestFirst, .. })))
+    );
+    let question = bench.tab.list_question;
+    let found = Page { records: vec![record(50)], next: None, scanned: Scanned::default() };
+    let effects = bench.answer(LogsAnswer::Sought { question, order: Order::NewestFirst, result: Ok(found) });
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::Logs(LogsEffect::Around { .. }))));
+    let question = bench.tab.list_question;
+    let both = (page((0..51).rev(), false), page(50..300, true));
+    bench.answer(LogsAnswer::Around { question, result: Ok(both) });
+    assert_eq!(bench.focus(), 50);
+    assert!(!bench.tab.rows.newer_end && bench.tab.rows.older_end);
+    // Far from the newest, arrivals are only counted.
+    bench.arrive(NOW..NOW + 7);
+    assert_eq!((bench.focus(), bench.tab.unseen), (50, 7));
+    assert!(bench.tab.rows.position(record(NOW).id(), Timestamp::from_seconds(NOW)).is_none());
+}
+
+#[test]
+fn escape_goes_one_level_at_a_time_and_never_quits() {
+    let mut bench = Bench::with(NOW - 100..NOW, false);
+    bench.send(TabEvent::Prompted { kind: PROMPT_FILTER, step: Prompted::Accepted("message".into()) });
+    bench.newest(NOW - 100..NOW, false);
+    bench.send(TabEvent::Prompted { kind: PROMPT_SEARCH, step: Prompted::Accepted("message".into()) });
+    bench.act(Action::Open);
+    assert!(bench.tab.details.is_some());
+    bench.act(Action::Back);
+    assert!(bench.tab.details.is_none() && bench.tab.search.is_some());
+    bench.act(Action::Back);
+    assert!(bench.tab.search.is_none() && !bench.tab.filter.is_empty());
+    bench.act(Action::Back);
+    assert!(bench.tab.filter.is_empty() && bench.tab.at_top());
+    bench.act(Action::Back);
+    assert!(bench.tab.at_top());
+}
+
+#[test]
+fn a_trace_comes_back_to_the_same_row() {
+    let mut bench = Bench::with(NOW - 100..NOW, false);
+    for _ in 0..30 {
+        bench.act(Action::Up);
+    }
+    let focus = bench.focus();
+    let effects = bench.send(TabEvent::Command { name: "req".into(), argument: "a b".into() });
+    assert!(matches!(&effects[..], [Effect::Logs(LogsEffect::Trace { ids, .. })] if ids.len() == 2));
+    assert!(!bench.tab.at_top());
+    bench.act(Action::Back);
+    assert!(bench.tab.shows_list());
+    assert_eq!(bench.focus(), focus);
+    bench.act(Action::HistoryForward);
+    assert!(matches!(bench.tab.view, View::Trace(_)));
+}
+
+#[test]
+fn the_field_under_the_cursor_becomes_a_filter_term() {
+    let mut bench = Bench::with(NOW - 100..NOW, false);
+    bench.act(Action::Open);
+    for _ in 0..3 {
+        bench.act(Action::Down);
+    }
+    let effects = bench.act(Action::Filter);
+    assert!(
+        matches!(&effects[..], [Effect::Prompt(PromptRequest { text, .. })] if text == "source:app/shop")
+    );
+}
+
+#[test]
+fn bookmarks_are_kept_and_walked() {
+    let mut bench = Bench::with(NOW - 100..NOW, false);
+    bench.act(Action::Bookmark);
+    for _ in 0..5 {
+        bench.act(Action::Up);
+    }
+    bench.act(Action::Bookmark);
+    let there = bench.focus();
+    assert_eq!(bench.tab.saved().bookmarks.len(), 2);
+    bench.act(Action::Last);
+    bench.act(Action::PreviousBookmark);
+    assert_eq!(bench.focus(), there);
+    let restored = LogsTab::new(&bench.tab.saved());
+    assert_eq!(restored.bookmarks, bench.tab.bookmarks);
+}
+
+#[test]
+fn a_wrong_filter_and_a_wrong_time_say_so() {
+    let mut bench = Bench::with(NOW - 100..NOW, false);
+    let effects = bench.send(TabEvent::Command { name: "goto".into(), argument: "half past".into() });
+    assert!(matches!(&effects[..], [Effect::Notice(notice)] if notice.text.contains("is not a time")));
+    let effects = bench.send(TabEvent::Command { name: "filter".into(), argument: "level>=nonsense".into() });
+    assert!(matches!(&effects[..], [Effect::Notice(notice)] if notice.text.contains("level")));
+    assert!(bench.tab.filter.is_empty());
+}
+
+#[test]
+fn reading_can_be_cancelled() {
+    let mut bench = Bench::with(NOW - 500..NOW, true);
+    bench.act(Action::PreviousError);
+    let question = bench.tab.list_question;
+    let effects = bench.act(Action::Interrupt);
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::Cancel(slot) if slot.name == "list")));
+    let found = Page { records: vec![record(50)], next: None, scanned: Scanned::default() };
+    let effects = bench.answer(LogsAnswer::Sought { question, order: Order::NewestFirst, result: Ok(found) });
+    assert!(!asks(&effects, "list"), "the answer came too late");
+}
