@@ -499,7 +499,7 @@ fn hostile_text_is_inert_and_leaves_the_layout_whole() {
             let bytes = stage.bytes();
             assert_only_own_sequences(&bytes, keys);
             // A terminal that reads these bytes shows the grid that was drawn.
-            let mut terminal = vt100::Parser::new(30, 100, 0);
+            let mut terminal = vt100::Parser::new(30.try_into().unwrap(), 100.try_into().unwrap(), 0);
             terminal.process(&bytes);
             for (row, (expected, shown)) in grid.lines().zip(terminal.screen().rows(0, 100)).enumerate() {
                 let plain = |text: &str| text.trim_end().to_owned();
