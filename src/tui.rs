@@ -173,7 +173,7 @@ pub async fn run(input: ConsoleInput) -> Result<Ended, ConsoleError> {
                 Caught::Stop => resume_after(&guard, &mut terminal, &mut app)?,
                 Caught::Continued => {
                     // Continued without having been stopped by us: the screen may be anyone's.
-                    terminal.clear()?;
+                    wipe(&mut terminal)?;
                     app.repaint();
                 }
                 Caught::End(number) => break Ended::Signal(number),
@@ -203,11 +203,20 @@ fn draw(terminal: &mut Canvas, app: &mut App) -> io::Result<()> {
     Ok(())
 }
 
+/// Forgets what is on the screen, so that the next frame writes all of it.
+///
+/// Not `Terminal::clear`: that asks the terminal for its cursor, and the answer would come to our
+/// own reader of keys.
+fn wipe(terminal: &mut Canvas) -> io::Result<()> {
+    let (columns, rows) = crossterm::terminal::size()?;
+    terminal.resize(ratatui::layout::Rect::new(0, 0, columns, rows))
+}
+
 fn resume_after(guard: &TerminalGuard, terminal: &mut Canvas, app: &mut App) -> io::Result<()> {
     guard.suspend()?;
     let (columns, rows) = crossterm::terminal::size()?;
     app.on_event(AppEvent::Resized(columns, rows), Timestamp::now());
-    terminal.clear()?;
+    wipe(terminal)?;
     app.repaint();
     Ok(())
 }
@@ -224,7 +233,7 @@ async fn attend(
         Request::Mouse(on) => guard.set_mouse(on)?,
         Request::Suspend => resume_after(guard, terminal, app)?,
         Request::Redraw => {
-            terminal.clear()?;
+            wipe(terminal)?;
             app.repaint();
         }
         Request::Copy { text, what } => {

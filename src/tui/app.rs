@@ -352,9 +352,8 @@ impl App {
 
     fn on_key(&mut self, key: &KeyEvent) {
         let interrupt = key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL);
-        if self.notice.as_ref().is_some_and(|(notice, _)| notice.kind == NoticeKind::Trouble) {
-            self.notice = None;
-        }
+        // Read by now, and it hides the status line.
+        self.notice = None;
         self.dirty = true;
         if interrupt {
             return self.interrupt();

@@ -73,7 +73,7 @@ impl Answer {
     }
 }
 
-/// A message of a moment. `Trouble` stays until the next key.
+/// A message until the next key; a plain one also ends by itself after a moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
     pub kind: NoticeKind,

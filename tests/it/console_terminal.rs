@@ -52,6 +52,8 @@ impl Console {
         command.env("COLORTERM", "truecolor");
         command.env("LC_ALL", "C.UTF-8");
         command.env_remove("NO_COLOR");
+        // The message of a panic stays on the screen only without a long backtrace after it.
+        command.env("RUST_BACKTRACE", "0");
         command.env_remove("TMUX");
         command.env("HOME", dir.path());
         command.cwd(dir.path());
@@ -59,7 +61,10 @@ impl Console {
         drop(pair.slave);
         let mut reader = pair.master.try_clone_reader().unwrap();
         let writer = pair.master.take_writer().unwrap();
-        let screen = Arc::new((Mutex::new(vt100::Parser::new(24.try_into().unwrap(), 80.try_into().unwrap(), 0)), Condvar::new()));
+        let screen = Arc::new((
+            Mutex::new(vt100::Parser::new(24.try_into().unwrap(), 80.try_into().unwrap(), 0)),
+            Condvar::new(),
+        ));
         let shared = Arc::clone(&screen);
         let closing = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&closing);
@@ -248,7 +253,13 @@ fn ends_within_a_second_without_spinning_when_the_terminal_is_gone() {
 fn follows_the_size_of_the_terminal() {
     let mut console = Console::opened();
     let resize = |console: &Console, rows: u16, cols: u16| {
-        console.screen.0.lock().unwrap().screen_mut().set_size(rows.try_into().unwrap(), cols.try_into().unwrap());
+        console
+            .screen
+            .0
+            .lock()
+            .unwrap()
+            .screen_mut()
+            .set_size(rows.try_into().unwrap(), cols.try_into().unwrap());
         let size = PtySize { rows, cols, pixel_width: 0, pixel_height: 0 };
         console.master.as_ref().unwrap().resize(size).unwrap();
     };

@@ -34,7 +34,7 @@ pub fn render(
     scopes: &[Scope],
     scroll: usize,
 ) -> usize {
-    const COLUMN: usize = 50;
+    const COLUMN: usize = 56;
     let lines = lines(keymap, scopes);
     let columns = (usize::from(area.width).saturating_sub(4) / COLUMN).clamp(1, 3);
     let rows_needed = lines.len().div_ceil(columns);

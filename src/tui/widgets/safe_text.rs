@@ -30,7 +30,15 @@ pub fn cut(text: &str, columns: usize) -> String {
     if columns == 0 {
         return String::new();
     }
-    let mut kept = window(text, 0, columns - 1);
+    let mut kept = String::new();
+    let mut used = 0;
+    for grapheme in text.graphemes(true) {
+        used += grapheme.width();
+        if used > columns - 1 {
+            break;
+        }
+        kept.push_str(grapheme);
+    }
     kept.push('…');
     kept
 }

@@ -208,6 +208,6 @@ mod tests {
 
     #[test]
     fn a_note_cannot_break_out_of_its_table() {
-        assert_eq!(cell("a|b\n`c`\u{1b}[31m"), "a\\|b␊'c'␛[31m");
+        assert_eq!(cell("a|b\n`c`\u{1b}[31m"), "a\\|b␤'c'␛[31m");
     }
 }

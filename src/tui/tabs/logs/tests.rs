@@ -287,7 +287,7 @@ fn a_wrong_filter_and_a_wrong_time_say_so() {
     let effects = bench.send(TabEvent::Command { name: "goto".into(), argument: "half past".into() });
     assert!(matches!(&effects[..], [Effect::Notice(notice)] if notice.text.contains("is not a time")));
     let effects = bench.send(TabEvent::Command { name: "filter".into(), argument: "level>=nonsense".into() });
-    assert!(matches!(&effects[..], [Effect::Notice(notice)] if notice.text.contains("level")));
+    assert!(matches!(&effects[..], [Effect::Notice(notice)] if notice.text.contains("nonsense")));
     assert!(bench.tab.filter.is_empty());
 }
 
