@@ -90,7 +90,7 @@ actions! {
     RangeBack = "range_back", "histogram: earlier range";
     RangeForward = "range_forward", "histogram: later range";
     Details = "details", "details of the record";
-    ContextLines = "context", "lines around the record, without the filter";
+    ContextLines = "context", "lines around the record, unfiltered";
     NextGap = "next_gap", "next gap of the trace";
     PreviousGap = "previous_gap", "previous gap of the trace";
     AddTrace = "add_trace", "add this request to the trace";
