@@ -38,6 +38,7 @@ use self::effect::{Notice, Runner};
 use self::event::AppEvent;
 use self::input::Input;
 use self::keymap::{Keymap, KeymapError};
+use self::tabs::dora::DoraTab;
 use self::terminal::{Canvas, Output, TerminalGuard};
 use self::theme::{ColorDepth, Theme, ThemeError};
 use crate::domain::health::Health;
@@ -45,6 +46,7 @@ use crate::domain::time::Timestamp;
 use crate::ingest::accounts::IngestStatus;
 use crate::query::Zone;
 use crate::service::Stores;
+use crate::service::dora::ReportRequest;
 
 /// At most 20 frames a second: more than a person can read over ssh only costs bytes.
 const FRAME: Duration = Duration::from_millis(50);
@@ -67,6 +69,8 @@ pub struct ConsoleInput {
     pub host: String,
     /// The stores hold made-up data, and the header says so.
     pub demo: bool,
+    /// What the DORA tab reports on at first.
+    pub dora: ReportRequest,
     /// Action name to keys separated by blanks.
     pub keys: BTreeMap<String, String>,
 }
@@ -132,7 +136,7 @@ pub async fn run(input: ConsoleInput) -> Result<Ended, ConsoleError> {
         now: Timestamp::now(),
         size,
     };
-    let mut app = App::new(setup, &saved);
+    let mut app = App::with_dora(setup, &saved, DoraTab::new(input.dora));
     if let Some(trouble) = trouble {
         app.notify(Notice::trouble(widgets::safe_text::line(&trouble)));
     }

@@ -52,8 +52,8 @@ pub async fn run(context: &Context) -> anyhow::Result<ExitCode> {
         Err(error) => return Err(error.into()),
     };
     let status = running.as_ref().map(|running| running.status.clone());
-    tokio::spawn(sync_git(settings.clone(), stores.clone(), cancel.clone()));
-    let input = console_input(settings, stores, host, status, &cancel, false);
+    let input = console_input(settings, stores.clone(), host, status, &cancel, false)?;
+    tokio::spawn(sync_git(settings.clone(), stores, cancel.clone()));
     let ended = tui::run(input).await;
     cancel.cancel();
     if let Some(running) = running {
@@ -133,7 +133,7 @@ pub async fn run_demo(args: &DemoArgs, settings: &Settings) -> anyhow::Result<Ex
     demo::fill(&stores, started, args.seed).await?;
     let cancel = CancellationToken::new();
     let company = tokio::spawn(keep_writing(stores.clone(), started, cancel.clone()));
-    let input = console_input(&settings, stores, "demo".to_owned(), None, &cancel, true);
+    let input = console_input(&settings, stores, "demo".to_owned(), None, &cancel, true)?;
     let ended = tui::run(input).await;
     cancel.cancel();
     company.await?;
@@ -185,8 +185,11 @@ fn console_input(
     ingest: Option<watch::Receiver<IngestStatus>>,
     cancel: &CancellationToken,
     demo: bool,
-) -> ConsoleInput {
-    ConsoleInput {
+) -> anyhow::Result<ConsoleInput> {
+    let zone = service::dora::zone(settings.ingest.timezone.as_deref());
+    let dora = service::dora::ReportRequest::configured(30, &settings.dora, None, zone)
+        .map_err(|error| super::UsageError(error.to_string()))?;
+    Ok(ConsoleInput {
         health: Some(watch_health(stores.clone(), settings.data_dir.clone(), cancel.clone())),
         stores,
         ingest,
@@ -197,8 +200,9 @@ fn console_input(
         data_dir: settings.data_dir.clone(),
         host,
         demo,
+        dora,
         keys: settings.console.keys.clone(),
-    }
+    })
 }
 
 /// Measures now and then, until cancelled. The receiver changes with each measurement.

@@ -220,27 +220,21 @@ async fn report(args: &ReportArgs, context: &Context) -> anyhow::Result<ExitCode
     Ok(ExitCode::SUCCESS)
 }
 
-/// Before the first report: the configured repository, or the one of the current directory.
+/// The configured repository, or before the first report the one of the current directory.
 async fn sync_first(store: &dyn MetricsStore, context: &Context) -> anyhow::Result<()> {
-    if store.sources().await?.iter().any(|source| source.gives_deployments) {
-        return Ok(());
+    let here = std::env::current_dir().context("where is the current directory?")?;
+    let bar = progress_bar(&context.settings.dora.repository.clone().unwrap_or_else(|| here.clone()));
+    let shown = bar.clone();
+    let outcome = dora::sync_due(store, &context.settings.dora, &here, Timestamp::now(), move |read| {
+        shown.set_position(read as u64)
+    })
+    .await;
+    bar.finish_and_clear();
+    if let Some(outcome) = gathered(outcome)? {
+        let mut stderr = std::io::stderr().lock();
+        // Beside the report, not in it; a closed stderr is no reason to withhold the report.
+        let _ = writeln!(stderr, "{}", told(&outcome));
     }
-    let path = match &context.settings.dora.repository {
-        Some(path) => path.clone(),
-        None => {
-            let here = std::env::current_dir().context("where is the current directory?")?;
-            let asked = here.clone();
-            if !tokio::task::spawn_blocking(move || git::is_repository(&asked)).await? {
-                return Ok(());
-            }
-            here
-        }
-    };
-    let options = dora::sync_options(&context.settings.dora, None, None);
-    let outcome = sync_with_progress(store, &path, options).await?;
-    let mut stderr = std::io::stderr().lock();
-    // Beside the report, not in it; a closed stderr is no reason to withhold the report.
-    let _ = writeln!(stderr, "{}", told(&outcome));
     Ok(())
 }
 
@@ -283,18 +277,23 @@ async fn sync_with_progress(
     path: &Path,
     options: git::Options,
 ) -> anyhow::Result<SyncOutcome> {
-    // Draws nothing unless standard error is a terminal.
-    let bar = ProgressBar::new_spinner().with_message(format!("reading {}", path.display()));
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}: {human_pos} commits, {elapsed}") {
-        bar.set_style(style);
-    }
-    bar.enable_steady_tick(Duration::from_millis(100));
+    let bar = progress_bar(path);
     let shown = bar.clone();
     let outcome =
         dora::sync_git(store, path, options, Timestamp::now(), move |read| shown.set_position(read as u64))
             .await;
     bar.finish_and_clear();
     gathered(outcome)
+}
+
+/// Draws nothing unless standard error is a terminal.
+fn progress_bar(path: &Path) -> ProgressBar {
+    let bar = ProgressBar::new_spinner().with_message(format!("reading {}", path.display()));
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}: {human_pos} commits, {elapsed}") {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(100));
+    bar
 }
 
 fn told(outcome: &SyncOutcome) -> String {

@@ -149,6 +149,7 @@ pub fn show_hours(hours: f64) -> String {
         0..60 => format!("{whole} s"),
         60..3_600 => format!("{} min", (seconds / 60.0).round()),
         3_600..86_400 => format!("{} h {:02} min", whole / 3_600, whole % 3_600 / 60),
+        _ if whole % 86_400 < 3_600 => format!("{} d", whole / 86_400),
         _ => format!("{} d {} h", whole / 86_400, whole % 86_400 / 3_600),
     };
     format!("{sign}{text}")

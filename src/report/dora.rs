@@ -4,6 +4,7 @@ use chrono_tz::Tz;
 
 use crate::domain::dora::{Delta, Direction, DoraReport, MetricReport, Unit, Value, WeekPoint};
 use crate::domain::time::Timestamp;
+use crate::shown::Shown;
 
 /// `2026-11-22 14:05` in a zone.
 pub fn minute(at: Timestamp, zone: Tz) -> String {
@@ -89,15 +90,7 @@ pub fn overall(report: &DoraReport) -> String {
     }
 }
 
-/// Ids and titles come from outside: control and direction-changing characters become visible.
+/// Ids and titles come from outside: what could act on a terminal becomes visible.
 pub fn plain(text: &str) -> String {
-    text.chars()
-        .map(|letter| match letter {
-            '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{200B}'..='\u{200F}' | '\u{FEFF}' => {
-                '\u{FFFD}'
-            }
-            letter if letter.is_control() => '\u{FFFD}',
-            letter => letter,
-        })
-        .collect()
+    Shown::line(text).into_text().into_owned()
 }

@@ -19,7 +19,8 @@ use crate::store::error::StoreError;
 use crate::store::metrics::{DeliveryFilter, MetricsStore, SourceRun};
 
 pub use gather::{
-    GatherError, ImportOutcome, RUN_ID, Recorded, SyncOutcome, import_file, record, sync_git, sync_options,
+    GatherError, ImportOutcome, RUN_ID, Recorded, SyncOutcome, import_file, record, sync_due, sync_git,
+    sync_options,
 };
 
 /// How far before the first range facts are read: an incident or a re-deploy may belong to a
@@ -203,7 +204,9 @@ fn unknown_scope(loaded: &Loaded, scope: &Scope) -> Option<String> {
 
 /// The zone that days and weeks are counted in: the configured one, else this host's, else UTC.
 pub fn zone(configured: Option<&str>) -> Tz {
-    configured.and_then(|name| name.parse().ok()).or_else(host_zone).unwrap_or(Tz::UTC)
+    let zone = configured.and_then(|name| name.parse().ok()).or_else(host_zone).unwrap_or(Tz::UTC);
+    // The same zone by the name that people know.
+    if zone == Tz::Etc__UTC { Tz::UTC } else { zone }
 }
 
 fn host_zone() -> Option<Tz> {

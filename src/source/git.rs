@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 use crate::domain::delivery::Deployment;
 use crate::domain::dora::PRODUCTION;
 
-pub use deployments::{Mark, assign};
+pub use deployments::{Carries, Mark, assign};
 pub use history::{Commit, History};
 pub use tags::TagPattern;
 
@@ -155,7 +155,9 @@ pub fn read(path: &Path, options: &Options, progress: &mut dyn FnMut(usize)) -> 
             outcome.method = match (which, merges) {
                 (Which::Merges(_), _) => format!("merges into {name}"),
                 (_, true) => format!("merges into {name} (no version tag was found)"),
-                (_, false) => format!("every commit of {name} (neither a version tag nor a merge was found)"),
+                (_, false) => format!(
+                    "every commit of {name} (neither a version tag nor a merge was found; no lead times)"
+                ),
             };
             (history, marks)
         }

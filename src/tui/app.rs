@@ -116,10 +116,15 @@ pub struct App {
 
 impl App {
     pub fn new(setup: Setup, saved: &Saved) -> Self {
+        Self::with_dora(setup, saved, DoraTab::default())
+    }
+
+    /// With a DORA tab that knows what is configured.
+    pub fn with_dora(setup: Setup, saved: &Saved, dora: DoraTab) -> Self {
         let mut app = Self {
             active: saved.tab.unwrap_or(TabId::Logs),
             return_to: None,
-            dora: DoraTab::default(),
+            dora,
             logs: LogsTab::new(&saved.logs),
             infra: InfraTab::default(),
             pdca: PdcaTab::default(),

@@ -10,7 +10,7 @@ use atalaya::domain::delivery::{DeployedCommit, Deployment, DeploymentKind, Depl
 use atalaya::domain::dora::failures::Delivered;
 use atalaya::domain::dora::{Facts, Metric, Rules, Scope, Sources, Value, lead_time, report};
 use atalaya::domain::time::{TimeRange, Timestamp};
-use atalaya::source::git::{Commit, History, Mark, assign};
+use atalaya::source::git::{Carries, Commit, History, Mark, assign};
 
 fn data(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data").join(path)
@@ -215,7 +215,7 @@ fn lead_times_of_a_real_project() {
                 service: "angle-grinder".to_owned(),
                 environment: "production".to_owned(),
                 hotfix: false,
-                carries_itself: true,
+                carries: Carries::All,
             }
         })
         .collect();

@@ -95,6 +95,46 @@ where
     Ok(SyncOutcome { git, written, withdrawn })
 }
 
+/// How old what a configured repository gave may become before it is read again.
+const RESYNC_AFTER: Duration = Duration::from_mins(15);
+
+/// Reads the repository when it is time to: the configured one every quarter of an hour, and the
+/// one of `here` when nothing gives deployments yet. `None` when there was nothing to do.
+pub async fn sync_due<P>(
+    store: &dyn MetricsStore,
+    config: &DoraConfig,
+    here: &Path,
+    now: Timestamp,
+    progress: P,
+) -> Result<Option<SyncOutcome>, GatherError>
+where
+    P: FnMut(usize) + Send + 'static,
+{
+    let sources = store.sources().await?;
+    let repository = match &config.repository {
+        Some(configured) => {
+            let read = sources
+                .iter()
+                .filter(|source| source.name.starts_with("git:"))
+                .map(|source| source.synced_at)
+                .max();
+            if read.is_some_and(|at| now.since(at) < RESYNC_AFTER) {
+                return Ok(None);
+            }
+            configured.clone()
+        }
+        None if sources.iter().any(|source| source.gives_deployments) => return Ok(None),
+        None => {
+            let asked = here.to_path_buf();
+            if !tokio::task::spawn_blocking(move || git::is_repository(&asked)).await? {
+                return Ok(None);
+            }
+            here.to_path_buf()
+        }
+    };
+    sync_git(store, &repository, sync_options(config, None, None), now, progress).await.map(Some)
+}
+
 /// Takes out of the formulas what an earlier sync of this service gave and this one does not.
 async fn withdraw(
     store: &dyn MetricsStore,

@@ -23,8 +23,18 @@ pub struct Mark {
     pub environment: String,
     /// Its tag or branch says that it was urgent.
     pub hotfix: bool,
-    /// Whether the marked commit is a change of its own; a merge that is only the mark is not.
-    pub carries_itself: bool,
+    pub carries: Carries,
+}
+
+/// Which of its new commits a deployment is said to carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Carries {
+    All,
+    /// All but the marked one: a merge that only marks the deployment is no change.
+    AllButItself,
+    /// Not said: where every commit is taken for a deployment, the time from the one to the other
+    /// is nothing, and nothing is not a lead time.
+    Unknown,
 }
 
 /// What [`assign`] made.
@@ -75,7 +85,7 @@ pub(super) fn branch_marks(
                 service: service.to_owned(),
                 environment: options.environment.clone(),
                 hotfix: is_hotfix(&commit.title),
-                carries_itself: commit.parents.len() < 2,
+                carries: if found { Carries::AllButItself } else { Carries::Unknown },
             }
         })
         .collect();
@@ -117,7 +127,7 @@ fn assign_line(history: &History, marks: Vec<Mark>, team: Option<&str>, assigned
         };
         let rollback =
             position > 0 && mark_reverted(history, &new, place, &carrier, &mut assigned.deployments);
-        if !mark.carries_itself {
+        if mark.carries == Carries::AllButItself {
             new.retain(|&commit| commit != index);
         }
         // Indices run from new to old.
@@ -139,7 +149,7 @@ fn assign_line(history: &History, marks: Vec<Mark>, team: Option<&str>, assigned
             request_id: None,
             cycle_id: None,
             origin: "git".to_owned(),
-            commits: (position > 0)
+            commits: (position > 0 && mark.carries != Carries::Unknown)
                 .then(|| new.iter().map(|&commit| deployed(history.commit(commit))).collect()),
         });
     }
@@ -224,7 +234,7 @@ mod tests {
             service: "shop".to_owned(),
             environment: "production".to_owned(),
             hotfix: false,
-            carries_itself: true,
+            carries: Carries::All,
         }
     }
 
@@ -308,7 +318,7 @@ mod tests {
         let (marks, merges) = branch_marks(&history, "fffffff", "shop", &Options::default(), true);
         assert!(merges);
         assert_eq!(marks.len(), 1);
-        assert!(marks[0].hotfix && !marks[0].carries_itself);
+        assert!(marks[0].hotfix && marks[0].carries == Carries::AllButItself);
         let made = assign(&history, [mark("v0", "aaaaaaa", 11)].into_iter().chain(marks).collect(), None);
         assert_eq!(carried(&made.deployments[1]), Some(vec!["ddddddd", "bbbbbbb", "ccccccc"]));
         assert_eq!(made.deployments[1].kind, DeploymentKind::Hotfix);
@@ -320,6 +330,8 @@ mod tests {
             History::new(vec![commit("bbbbbbb", &["aaaaaaa"], 20, "b"), commit("aaaaaaa", &[], 10, "a")]);
         let (marks, merges) = branch_marks(&straight, "bbbbbbb", "shop", &Options::default(), true);
         assert_eq!((marks.len(), merges), (2, false));
+        let made = assign(&straight, marks, None);
+        assert!(made.deployments.iter().all(|deployment| deployment.commits.is_none()));
         assert!(branch_marks(&straight, "bbbbbbb", "shop", &Options::default(), false).0.is_empty());
     }
 

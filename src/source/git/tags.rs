@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use globset::{Glob, GlobMatcher};
 use regex::Regex;
 
-use super::deployments::{Mark, is_hotfix};
+use super::deployments::{Carries, Mark, is_hotfix};
 use super::history::{History, Reader};
 use super::{GitError, Options};
 use crate::domain::dora::PRODUCTION;
@@ -162,7 +162,7 @@ pub(super) fn marks(history: &History, tags: &[Tag], service: &str, options: &Op
                 at,
                 service,
                 environment,
-                carries_itself: true,
+                carries: Carries::All,
             })
         })
         .collect();

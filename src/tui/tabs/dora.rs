@@ -1,58 +1,620 @@
-//! The DORA tab. It reads nothing yet and says so.
+//! The DORA tab: five cards, the deployments under them, and behind each of them why.
+//!
+//! One read brings the facts and the report made from them; pages (a deployment, an explanation,
+//! the weekly review) are drawn from these without a further question, so they always agree with
+//! the card they were opened from.
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use tokio_util::sync::CancellationToken;
 
-use super::{Context, Tab, TabEvent, TabStatus};
+use super::{Context, PromptHint, Prompted, Tab, TabEvent, TabStatus, reason_of};
+use crate::domain::dora::{DeploymentLine, DoraReport, Metric, Profile, Scope as Whose};
+use crate::domain::record::RequestId;
+use crate::domain::time::Timestamp;
+use crate::report::dora_markdown;
 use crate::service::Stores;
-use crate::tui::effect::Effect;
+use crate::service::dora::{self, Loaded, ReportRequest};
+use crate::tui::action::Action;
+use crate::tui::effect::{Answer, Effect, Notice, PromptRequest, Question};
 use crate::tui::keymap::Scope;
-use crate::tui::widgets::empty;
+use crate::tui::theme::Role;
+use crate::tui::widgets::safe_text;
 
-/// Work for the runner; none so far.
+mod pages;
+#[cfg(test)]
+mod screens;
+mod view;
+
+use pages::PageLine;
+
+/// Figures older than this are read again while the tab is on the screen.
+const FRESH: Duration = Duration::from_secs(60);
+/// Windows that the key goes round.
+const WINDOWS_DAYS: [u64; 3] = [7, 30, 90];
+
+/// The one read of this tab.
 #[derive(Clone, Debug)]
-pub enum DoraEffect {}
+pub enum DoraEffect {
+    Load { question: Question, request: Box<ReportRequest>, now: Timestamp },
+}
 
 impl DoraEffect {
     pub fn slot(&self) -> &'static str {
-        match *self {}
+        match self {
+            Self::Load { .. } => "report",
+        }
     }
 }
 
-/// What the work brought; none so far.
+/// What one read brought.
 #[derive(Debug)]
-pub enum DoraAnswer {}
-
-pub async fn perform(
-    effect: DoraEffect,
-    _stores: &Stores,
-    _cancel: &CancellationToken,
-) -> Option<DoraAnswer> {
-    match effect {}
+pub struct Figures {
+    pub loaded: Loaded,
+    pub report: DoraReport,
 }
 
-#[derive(Debug, Default)]
-pub struct DoraTab {}
+#[derive(Debug)]
+pub enum DoraAnswer {
+    Loaded { question: Question, result: Result<Arc<Figures>, String> },
+}
+
+pub async fn perform(effect: DoraEffect, stores: &Stores, _cancel: &CancellationToken) -> Option<DoraAnswer> {
+    let DoraEffect::Load { question, request, now } = effect;
+    let result = match dora::load(&*stores.metrics, &request, now).await {
+        // Thousands of rows take milliseconds, but a frame must not wait even for those.
+        Ok(loaded) => tokio::task::spawn_blocking(move || {
+            let report = dora::compute(&loaded, &request, now);
+            Arc::new(Figures { loaded, report })
+        })
+        .await
+        .map_err(|error| reason_of(&error)),
+        Err(error) => Err(reason_of(&error)),
+    };
+    Some(DoraAnswer::Loaded { question, result })
+}
+
+/// A page over the overview, with its own cursor.
+#[derive(Clone, Debug, PartialEq)]
+struct Page {
+    subject: Subject,
+    cursor: usize,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Subject {
+    /// By id, so that it stays the same deployment when the figures are read again.
+    Deployment(String),
+    Explanation(Metric),
+    Review,
+}
+
+/// Which half of the overview has the keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Panel {
+    Cards,
+    Deployments,
+}
+
+#[derive(Debug)]
+pub struct DoraTab {
+    request: ReportRequest,
+    asked: Question,
+    loading: bool,
+    entered: bool,
+    figures: Option<Arc<Figures>>,
+    /// Why the last read failed; the older figures stay.
+    trouble: Option<String>,
+    panel: Panel,
+    card: usize,
+    row: usize,
+    pages: Vec<Page>,
+    /// What `]` goes forward to.
+    ahead: Vec<Page>,
+}
+
+impl Default for DoraTab {
+    fn default() -> Self {
+        Self::new(ReportRequest::days(30))
+    }
+}
+
+impl DoraTab {
+    /// Starts with this report.
+    pub fn new(request: ReportRequest) -> Self {
+        Self {
+            request,
+            asked: Question::default(),
+            loading: false,
+            entered: false,
+            figures: None,
+            trouble: None,
+            panel: Panel::Deployments,
+            card: 0,
+            row: 0,
+            pages: Vec::new(),
+            ahead: Vec::new(),
+        }
+    }
+
+    fn report(&self) -> Option<&DoraReport> {
+        self.figures.as_ref().map(|figures| &figures.report)
+    }
+
+    fn selected(&self) -> Option<&DeploymentLine> {
+        self.report()?.deployments.get(self.row)
+    }
+
+    fn metric(&self) -> Metric {
+        Metric::ALL[self.card.min(Metric::ALL.len() - 1)]
+    }
+
+    fn load(&mut self, context: &Context<'_>) -> Vec<Effect> {
+        self.asked = self.asked.next();
+        self.loading = true;
+        let request = Box::new(self.request.clone());
+        vec![Effect::Dora(DoraEffect::Load { question: self.asked, request, now: context.now })]
+    }
+
+    fn is_stale(&self, now: Timestamp) -> bool {
+        self.report().is_none_or(|report| now.since(report.generated_at) >= FRESH)
+    }
+
+    fn page_lines(&self, width: usize, context: &Context<'_>) -> Vec<PageLine> {
+        match (&self.figures, self.pages.last()) {
+            (Some(figures), Some(page)) => pages::lines(figures, &page.subject, width, context.zone),
+            _ => Vec::new(),
+        }
+    }
+
+    fn open(&mut self, subject: Subject) {
+        self.ahead.clear();
+        self.pages.push(Page { subject, cursor: 0 });
+    }
+
+    /// The request under the cursor, of a page's line or of the chosen deployment.
+    fn request_id(&self, context: &Context<'_>) -> Option<RequestId> {
+        match self.pages.last() {
+            None => self.selected()?.deployment.request_id.clone(),
+            Some(page) => {
+                let lines = self.page_lines(usize::from(context.area.width), context);
+                let of_line = lines.get(page.cursor).and_then(|line| line.request_id.clone());
+                of_line.or_else(|| match &page.subject {
+                    Subject::Deployment(id) => self.line_of(id)?.deployment.request_id.clone(),
+                    _ => None,
+                })
+            }
+        }
+    }
+
+    fn line_of(&self, id: &str) -> Option<&DeploymentLine> {
+        self.report()?.deployments.iter().find(|line| line.deployment.id == id)
+    }
+
+    fn move_by(&mut self, context: &Context<'_>, step: impl FnOnce(usize, usize) -> usize) {
+        let lines = self.page_lines(usize::from(context.area.width), context).len();
+        let rows = self.report().map_or(0, |report| report.deployments.len());
+        match self.pages.last_mut() {
+            Some(page) => page.cursor = step(page.cursor, lines).min(lines.saturating_sub(1)),
+            None => {
+                self.panel = Panel::Deployments;
+                self.row = step(self.row, rows).min(rows.saturating_sub(1));
+            }
+        }
+    }
+
+    fn act(&mut self, action: Action, context: &Context<'_>) -> Vec<Effect> {
+        let page = usize::from(context.area.height / 2).max(1);
+        match action {
+            Action::Down => self.move_by(context, |at, _| at + 1),
+            Action::Up => self.move_by(context, |at, _| at.saturating_sub(1)),
+            Action::HalfPageDown => self.move_by(context, |at, _| at + page / 2),
+            Action::HalfPageUp => self.move_by(context, |at, _| at.saturating_sub(page / 2)),
+            Action::PageDown => self.move_by(context, |at, _| at + page),
+            Action::PageUp => self.move_by(context, |at, _| at.saturating_sub(page)),
+            Action::First => self.move_by(context, |_, _| 0),
+            Action::Last => self.move_by(context, |_, count| count.saturating_sub(1)),
+            Action::Left if self.pages.is_empty() => {
+                self.panel = Panel::Cards;
+                self.card = self.card.saturating_sub(1);
+            }
+            Action::Right if self.pages.is_empty() => {
+                self.panel = Panel::Cards;
+                self.card = (self.card + 1).min(Metric::ALL.len() - 1);
+            }
+            Action::NextPanel | Action::PreviousPanel if self.pages.is_empty() => {
+                self.panel = if self.panel == Panel::Cards { Panel::Deployments } else { Panel::Cards };
+            }
+            Action::Open => self.open_under_cursor(context),
+            Action::Explain if self.figures.is_some() => {
+                let subject = Subject::Explanation(self.metric());
+                if self.pages.last().is_none_or(|page| page.subject != subject) {
+                    self.open(subject);
+                }
+            }
+            Action::WeeklyReview if self.figures.is_some() => {
+                if self.pages.last().is_none_or(|page| page.subject != Subject::Review) {
+                    self.open(Subject::Review);
+                }
+            }
+            Action::Back | Action::Close | Action::HistoryBack => {
+                if let Some(page) = self.pages.pop() {
+                    self.ahead.push(page);
+                }
+            }
+            Action::HistoryForward => {
+                if let Some(page) = self.ahead.pop() {
+                    self.pages.push(page);
+                }
+            }
+            Action::Trace => {
+                return vec![match self.request_id(context) {
+                    Some(id) => Effect::OpenTrace(vec![id]),
+                    None => Effect::Notice(Notice::plain("this row carries no request id")),
+                }];
+            }
+            Action::Window => {
+                let days = self.request.window.as_secs() / 86_400;
+                let next = WINDOWS_DAYS.iter().find(|&&known| known > days).unwrap_or(&WINDOWS_DAYS[0]);
+                self.request.window = Duration::from_hours(next * 24);
+                self.row = 0;
+                return self.load(context);
+            }
+            Action::Reload => return self.load(context),
+            Action::Scope => {
+                return vec![Effect::Prompt(PromptRequest {
+                    kind: "scope",
+                    label: "show ".to_owned(),
+                    text: scope_text(&self.request),
+                })];
+            }
+            Action::Copy => return self.copy(),
+            Action::Export if self.figures.is_some() => {
+                let day = crate::tui::widgets::clock::day(context.now, context.zone);
+                return vec![Effect::Prompt(PromptRequest {
+                    kind: "export",
+                    label: "write to ".to_owned(),
+                    text: format!("dora-{day}.md"),
+                })];
+            }
+            _ => {}
+        }
+        Vec::new()
+    }
+
+    fn open_under_cursor(&mut self, context: &Context<'_>) {
+        let subject = match self.pages.last() {
+            Some(page) => {
+                let lines = self.page_lines(usize::from(context.area.width), context);
+                lines.get(page.cursor).and_then(|line| line.deployment.clone()).map(Subject::Deployment)
+            }
+            None if self.panel == Panel::Cards => {
+                self.figures.is_some().then(|| Subject::Explanation(self.metric()))
+            }
+            None => self.selected().map(|line| Subject::Deployment(line.deployment.id.clone())),
+        };
+        if let Some(subject) = subject
+            && self.pages.last().is_none_or(|page| page.subject != subject)
+        {
+            self.open(subject);
+        }
+    }
+
+    fn copy(&self) -> Vec<Effect> {
+        let Some(report) = self.report() else { return Vec::new() };
+        let (text, what) = match (self.pages.last().map(|page| &page.subject), self.panel) {
+            (Some(Subject::Deployment(id)), _) => (id.clone(), "the deployment's id"),
+            (None, Panel::Deployments) => match self.selected() {
+                Some(line) => (line.deployment.id.clone(), "the deployment's id"),
+                None => return Vec::new(),
+            },
+            _ => (dora_markdown::markdown(report, false), "the report as Markdown"),
+        };
+        vec![Effect::Copy { text, what: what.to_owned() }]
+    }
+
+    fn prompted(&mut self, kind: &str, step: Prompted, context: &Context<'_>) -> Vec<Effect> {
+        match (kind, step) {
+            ("scope", Prompted::Accepted(text)) => match read_scope(&text, &self.request) {
+                Ok(request) => {
+                    self.request = request;
+                    self.row = 0;
+                    self.load(context)
+                }
+                Err((_, _, reason)) => vec![Effect::Notice(Notice::trouble(reason))],
+            },
+            ("export", Prompted::Accepted(path)) => self
+                .report()
+                .filter(|_| !path.trim().is_empty())
+                .map(|report| Effect::WriteFile { path, text: dora_markdown::markdown(report, true) })
+                .into_iter()
+                .collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn answered(&mut self, answer: DoraAnswer) {
+        let DoraAnswer::Loaded { question, result } = answer;
+        if question != self.asked {
+            return; // the answer to an older question
+        }
+        self.loading = false;
+        match result {
+            Ok(figures) => {
+                let chosen = self.selected().map(|line| line.deployment.id.clone());
+                let lines = &figures.report.deployments;
+                self.row = chosen
+                    .and_then(|id| lines.iter().position(|line| line.deployment.id == id))
+                    .unwrap_or(self.row)
+                    .min(lines.len().saturating_sub(1));
+                self.figures = Some(figures);
+                self.trouble = None;
+            }
+            Err(reason) => self.trouble = Some(reason),
+        }
+    }
+}
+
+/// The scope as the prompt takes it.
+fn scope_text(request: &ReportRequest) -> String {
+    let scope = &request.scope;
+    let mut words = Vec::new();
+    if let Some(service) = &scope.service {
+        words.push(format!("service:{service}"));
+    }
+    if let Some(team) = &scope.team {
+        words.push(format!("team:{team}"));
+    }
+    words.push(format!("env:{}", scope.environment));
+    words.push(format!("profile:{}", request.rules.profile.name()));
+    words.join(" ")
+}
+
+/// `service:shop team:blue env:staging profile:iact`; a bare word is a service. The error has the
+/// place (byte offset and length) and the reason.
+fn read_scope(text: &str, old: &ReportRequest) -> Result<ReportRequest, (usize, usize, String)> {
+    let mut request = old.clone();
+    request.scope = Whose { environment: old.scope.environment.clone(), ..Whose::default() };
+    for word in text.split_whitespace() {
+        let offset = word.as_ptr() as usize - text.as_ptr() as usize;
+        let (name, value) = word.split_once(':').unwrap_or(("service", word));
+        let wrong = |reason: &str| (offset, word.len(), format!("`{}`: {reason}", safe_text::line(word)));
+        if value.is_empty() {
+            return Err(wrong("a name must follow the colon"));
+        }
+        match name {
+            "service" => request.scope.service = Some(value.to_owned()),
+            "team" => request.scope.team = Some(value.to_owned()),
+            "env" | "environment" => value.clone_into(&mut request.scope.environment),
+            "profile" => {
+                let profile = Profile::from_word(value).ok_or_else(|| wrong("a profile is dora or iact"))?;
+                if profile != request.rules.profile {
+                    request.rules.profile = profile;
+                    request.rules.thresholds = profile.default_thresholds();
+                }
+            }
+            _ => return Err(wrong("use service:, team:, env: or profile:")),
+        }
+    }
+    Ok(request)
+}
 
 impl Tab for DoraTab {
     fn scopes(&self) -> &'static [Scope] {
         &[Scope::Dora, Scope::List]
     }
 
-    fn update(&mut self, _event: TabEvent, _context: &Context<'_>) -> Vec<Effect> {
+    fn update(&mut self, event: TabEvent, context: &Context<'_>) -> Vec<Effect> {
+        match event {
+            TabEvent::Entered => {
+                self.entered = true;
+                if self.is_stale(context.now) && !self.loading {
+                    return self.load(context);
+                }
+            }
+            TabEvent::Left => self.entered = false,
+            TabEvent::Tick if self.entered && !self.loading && self.is_stale(context.now) => {
+                return self.load(context);
+            }
+            TabEvent::Action(action) => return self.act(action, context),
+            TabEvent::Answer(Answer::Dora(answer)) => self.answered(answer),
+            TabEvent::Prompted { kind, step } => return self.prompted(kind, step, context),
+            _ => {}
+        }
         Vec::new()
     }
 
     fn render(&self, area: Rect, buffer: &mut Buffer, context: &Context<'_>) {
-        empty::render(area, buffer, context.theme, "The five delivery metrics are not loaded yet.", &[]);
+        view::render(self, area, buffer, context);
     }
 
     fn status(&self, _context: &Context<'_>) -> TabStatus {
-        TabStatus::default()
+        let mut pieces = Vec::new();
+        if let Some(figures) = &self.figures {
+            let report = &figures.report;
+            let failed = report.failed().count();
+            pieces.push((Role::Text, format!("{} deployments", report.deployments.len())));
+            if failed > 0 {
+                pieces.push((Role::Bad, format!("{failed} failed")));
+            }
+            if report.incidents.iter().any(|line| line.incident.resolved_at.is_none()) {
+                pieces.push((Role::Warning, "incident open".to_owned()));
+            }
+        }
+        if self.loading {
+            pieces.push((Role::Muted, "reading".to_owned()));
+        }
+        TabStatus {
+            pieces,
+            data_at: self.report().map(|report| report.generated_at),
+            live: false,
+            banner: self.trouble.clone(),
+            hints: vec![
+                Action::Open,
+                Action::Explain,
+                Action::Trace,
+                Action::Window,
+                Action::WeeklyReview,
+                Action::Scope,
+                Action::Export,
+            ],
+        }
     }
 
     fn at_top(&self) -> bool {
-        true
+        self.pages.is_empty()
+    }
+
+    fn prompt_hint(&self, kind: &str, text: &str, _cursor: usize, _context: &Context<'_>) -> PromptHint {
+        match kind {
+            "scope" => PromptHint {
+                error: read_scope(text, &self.request).err(),
+                completions: Vec::new(),
+                help: "service:NAME team:NAME env:NAME profile:dora|iact".to_owned(),
+            },
+            _ => PromptHint {
+                help: "a new file; an existing one is not overwritten".to_owned(),
+                ..PromptHint::default()
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use crate::domain::dora::fixtures::{carrying, hour, incident};
+    use crate::query::Zone;
+    use crate::tui::theme::Theme;
+
+    fn with_context<T>(work: impl FnOnce(&Context<'_>) -> T) -> T {
+        let theme = Theme::plain();
+        work(&Context {
+            now: hour(700.0),
+            zone: Zone::Utc,
+            area: Rect::new(0, 0, 80, 20),
+            theme: &theme,
+            unicode: true,
+        })
+    }
+
+    fn figures(request: &ReportRequest) -> Arc<Figures> {
+        let mut second = carrying("shop@v2", 650.0, 3.0);
+        second.request_id = Some(RequestId::new("req-2"));
+        let loaded = Loaded {
+            deployments: vec![carrying("shop@v1", 600.0, 6.0), second],
+            incidents: vec![incident("INC-1", 651.0, Some(653.0))],
+            ..Loaded::default()
+        };
+        let report = dora::compute(&loaded, request, hour(700.0));
+        Arc::new(Figures { loaded, report })
+    }
+
+    fn act(tab: &mut DoraTab, action: Action) -> Vec<Effect> {
+        with_context(|context| tab.update(TabEvent::Action(action), context))
+    }
+
+    /// A tab that has its first answer.
+    fn loaded() -> DoraTab {
+        let mut tab = DoraTab::default();
+        let effects = with_context(|context| tab.update(TabEvent::Entered, context));
+        let [Effect::Dora(DoraEffect::Load { question, request, .. })] = &effects[..] else {
+            panic!("{effects:?}")
+        };
+        let result = Ok(figures(request));
+        tab.answered(DoraAnswer::Loaded { question: *question, result });
+        tab
+    }
+
+    #[test]
+    fn an_answer_to_an_older_question_is_dropped_and_trouble_keeps_the_figures() {
+        let mut tab = loaded();
+        let older = tab.asked;
+        assert_eq!(act(&mut tab, Action::Reload).len(), 1);
+        tab.answered(DoraAnswer::Loaded { question: older, result: Err("late".to_owned()) });
+        assert!(tab.loading && tab.trouble.is_none());
+        tab.answered(DoraAnswer::Loaded { question: tab.asked, result: Err("gone".to_owned()) });
+        assert_eq!(tab.trouble.as_deref(), Some("gone"));
+        assert!(tab.figures.is_some());
+    }
+
+    #[test]
+    fn enter_opens_the_deployment_and_esc_closes_it() {
+        let mut tab = loaded();
+        act(&mut tab, Action::Open);
+        assert_eq!(tab.pages[0].subject, Subject::Deployment("shop@v2".to_owned()));
+        assert!(!tab.at_top());
+        act(&mut tab, Action::Back);
+        assert!(tab.at_top());
+        act(&mut tab, Action::HistoryForward);
+        assert_eq!(tab.pages.len(), 1);
+    }
+
+    #[test]
+    fn a_card_opens_its_explanation_and_from_there_the_deployment() {
+        let mut tab = loaded();
+        act(&mut tab, Action::Right);
+        act(&mut tab, Action::Open);
+        assert_eq!(tab.pages[0].subject, Subject::Explanation(Metric::ChangeLeadTime));
+        let lines = with_context(|context| tab.page_lines(80, context));
+        assert!(lines.iter().any(|line| line.text.contains("median")), "{lines:?}");
+    }
+
+    #[test]
+    fn trace_goes_to_the_request_of_the_row() {
+        let mut tab = loaded();
+        assert!(
+            matches!(&act(&mut tab, Action::Trace)[..], [Effect::OpenTrace(ids)] if ids[0].as_str() == "req-2")
+        );
+        act(&mut tab, Action::Down);
+        assert!(matches!(&act(&mut tab, Action::Trace)[..], [Effect::Notice(_)]));
+    }
+
+    #[test]
+    fn windows_go_round_and_are_asked_for() {
+        let mut tab = loaded();
+        for days in [90, 7, 30] {
+            let effects = act(&mut tab, Action::Window);
+            let [Effect::Dora(DoraEffect::Load { request, .. })] = &effects[..] else {
+                panic!("{effects:?}")
+            };
+            assert_eq!(request.window, Duration::from_hours(days * 24));
+        }
+    }
+
+    #[test]
+    fn scopes_are_read_and_wrong_ones_say_where() {
+        let old = ReportRequest::days(30);
+        let request = read_scope("shop team:blue env:staging profile:iact", &old).unwrap();
+        assert_eq!(request.scope.service.as_deref(), Some("shop"));
+        assert_eq!(
+            (request.scope.team.as_deref(), request.scope.environment.as_str()),
+            (Some("blue"), "staging")
+        );
+        assert_eq!(request.rules.profile, Profile::Iact);
+        assert_eq!(read_scope(&scope_text(&request), &old).unwrap(), request);
+        let (offset, length, reason) = read_scope("shop colour:red", &old).unwrap_err();
+        assert_eq!((offset, length), (5, 10));
+        assert!(reason.contains("service:"));
+    }
+
+    #[test]
+    fn figures_grow_old_only_on_the_screen() {
+        let mut tab = loaded();
+        let theme = Theme::plain();
+        let later = Context {
+            now: hour(701.0),
+            zone: Zone::Utc,
+            area: Rect::new(0, 0, 80, 20),
+            theme: &theme,
+            unicode: true,
+        };
+        tab.update(TabEvent::Left, &later);
+        assert!(tab.update(TabEvent::Tick, &later).is_empty());
+        assert_eq!(tab.update(TabEvent::Entered, &later).len(), 1);
     }
 }

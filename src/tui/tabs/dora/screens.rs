@@ -1,0 +1,155 @@
+//! The DORA tab as people see it, through the whole console, with a fixed clock.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+
+use super::{DoraAnswer, DoraEffect, DoraTab, Figures};
+use crate::domain::delivery::{Decision, Deployment, DeploymentKind, Phase, PhaseRecord};
+use crate::domain::dora::fixtures::{carrying, commit, deployment, hour, incident, phase};
+use crate::domain::record::RequestId;
+use crate::domain::time::Timestamp;
+use crate::query::Zone;
+use crate::service::dora::{Loaded, ReportRequest, compute};
+use crate::store::metrics::SourceRun;
+use crate::tui::app::{App, Setup};
+use crate::tui::effect::{Answer, Effect};
+use crate::tui::event::AppEvent;
+use crate::tui::keymap::Keymap;
+use crate::tui::state::Saved;
+use crate::tui::tabs::TabId;
+use crate::tui::theme::{ColorDepth, Theme};
+
+/// The clock of these screens: a Wednesday.
+fn now() -> Timestamp {
+    hour(30.0 * 24.0 + 12.5)
+}
+
+/// A shop that deploys every other day, had one bad release, rolled it back, and has an open incident.
+fn facts() -> Loaded {
+    let mut deployments: Vec<Deployment> = Vec::new();
+    for day in (-60..30).step_by(2) {
+        let at = f64::from(day) * 24.0 + 10.0;
+        let id = format!("shop@v1.{}.0", (day + 60) / 2);
+        let mut made = carrying(&id, at, 5.0 + f64::from((day + 60) % 14) * 3.0);
+        made.started_at = Some(hour(at - 0.25));
+        made.request_id = Some(RequestId::new(format!("req-{}", (day + 60) / 2)));
+        deployments.push(made);
+    }
+    let bad = deployments.len() - 2;
+    deployments[bad].cycle_id = Some("cycle-7".to_owned());
+    deployments[bad].commits = Some(vec![
+        commit("5d1c0ffee0aa11bb22cc", 610.0, 611.0),
+        commit("77aa00bb11cc22dd33ee", 640.0, 641.0),
+    ]);
+    let at = 26.0 * 24.0 + 14.0;
+    deployments.push(Deployment { kind: DeploymentKind::Rollback, ..deployment("shop@v1.42.1", at) });
+    let phases: Vec<PhaseRecord> = vec![
+        phase("cycle-7", Phase::Planning, Decision::Go, 600.0, 7_200),
+        phase("cycle-7", Phase::Testing, Decision::NoGo, 620.0, 1_260),
+        phase("cycle-7", Phase::Deployment, Decision::Success, 634.0, 900),
+    ];
+    Loaded {
+        deployments,
+        incidents: vec![
+            incident("INC-7", 26.0 * 24.0 + 11.0, Some(26.0 * 24.0 + 14.5)),
+            incident("INC-8", 28.0 * 24.0 + 20.0, None),
+            incident("INC-9 \u{202e}evil\u{1b}[31m", 500.0, Some(501.0)),
+        ],
+        phases,
+        sources: vec![SourceRun {
+            name: "test".to_owned(),
+            gives_deployments: true,
+            gives_incidents: true,
+            synced_at: now(),
+        }],
+    }
+}
+
+struct Screen {
+    app: App,
+    terminal: Terminal<TestBackend>,
+}
+
+impl Screen {
+    fn new(columns: u16, rows: u16, loaded: Loaded) -> Self {
+        let setup = Setup {
+            keymap: Keymap::new(&BTreeMap::new()).unwrap(),
+            theme: Theme::plain(),
+            configured_theme: "dark".to_owned(),
+            themes_dir: None,
+            depth: ColorDepth::True,
+            zone: Zone::Utc,
+            unicode: true,
+            mouse: false,
+            demo: false,
+            host: "n1".to_owned(),
+            data_dir: "data".into(),
+            now: now(),
+            size: (columns, rows),
+        };
+        let saved = Saved { tab: Some(TabId::Dora), ..Saved::default() };
+        let mut app = App::with_dora(setup, &saved, DoraTab::new(ReportRequest::days(30)));
+        for effect in app.take_effects() {
+            let Effect::Dora(DoraEffect::Load { question, request, now }) = effect else { continue };
+            let report = compute(&loaded, &request, now);
+            let figures = Arc::new(Figures { loaded: loaded.clone(), report });
+            let answer = Answer::Dora(DoraAnswer::Loaded { question, result: Ok(figures) });
+            app.on_event(AppEvent::Answer(answer), now.saturating_add(Duration::from_secs(2)));
+        }
+        Self { app, terminal: Terminal::new(TestBackend::new(columns, rows)).unwrap() }
+    }
+
+    fn press(mut self, keys: &[KeyCode]) -> Self {
+        for &key in keys {
+            let event = Event::Key(KeyEvent::new(key, KeyModifiers::NONE));
+            self.app.on_event(AppEvent::Input(event), now().saturating_add(Duration::from_secs(3)));
+        }
+        self
+    }
+
+    fn draw(mut self) -> String {
+        self.terminal.draw(|frame| self.app.render(frame)).unwrap();
+        self.terminal.backend().to_string()
+    }
+}
+
+#[test]
+fn overview() {
+    insta::assert_snapshot!("overview_80x24", Screen::new(80, 24, facts()).draw());
+    insta::assert_snapshot!("overview_200x60", Screen::new(200, 60, facts()).draw());
+}
+
+#[test]
+fn an_empty_store_says_what_to_do() {
+    insta::assert_snapshot!("empty_80x24", Screen::new(80, 24, Loaded::default()).draw());
+}
+
+#[test]
+fn pages() {
+    use KeyCode::{Char, Enter, Right};
+    let find_bad = [Char('j'), Char('j'), Enter];
+    insta::assert_snapshot!("deployment_80x24", Screen::new(80, 24, facts()).press(&find_bad).draw());
+    let explain = [Right, Right, Char('x')];
+    insta::assert_snapshot!("explanation_80x24", Screen::new(80, 24, facts()).press(&explain).draw());
+    insta::assert_snapshot!("explanation_200x60", Screen::new(200, 60, facts()).press(&explain).draw());
+    insta::assert_snapshot!("review_80x24", Screen::new(80, 24, facts()).press(&[Char('w')]).draw());
+}
+
+#[test]
+fn no_size_breaks_the_layout() {
+    for (columns, rows) in [(60, 15), (61, 16), (80, 24), (132, 40), (300, 90)] {
+        for keys in
+            [&[][..], &[KeyCode::Enter], &[KeyCode::Char('x')], &[KeyCode::Char('w'), KeyCode::Char('G')]]
+        {
+            let drawn = Screen::new(columns, rows, facts()).press(keys).draw();
+            assert!(!drawn.contains('\u{1b}') && !drawn.contains('\u{202e}'));
+        }
+    }
+}
