@@ -13,6 +13,7 @@ mod golden;
 mod golden_app;
 mod golden_system;
 mod golden_web;
+mod ingest_full_disk;
 mod ingest_kill;
 mod ingest_rotation;
 mod layers;
