@@ -21,6 +21,9 @@ use crate::tui::widgets::{clock, safe_text};
 
 mod view;
 
+#[cfg(test)]
+mod tests;
+
 /// This tab asks for no work.
 #[derive(Clone, Debug)]
 pub enum InfraEffect {}

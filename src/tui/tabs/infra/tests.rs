@@ -1,0 +1,212 @@
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ratatui::style::Color;
+
+use super::*;
+use crate::domain::health::{Disk, Host, StoreHealth};
+use crate::domain::record::{Layer, OriginId};
+use crate::domain::time::Timestamp;
+use crate::ingest::accounts::{Counts, FileState};
+use crate::query::Zone;
+use crate::tui::theme::{ColorDepth, Theme};
+
+fn now() -> Timestamp {
+    Timestamp::from_seconds(1_790_000_000)
+}
+
+fn health(problem: Option<&str>) -> Health {
+    let host = Host {
+        name: "web-1".to_owned(),
+        uptime: Duration::from_secs(93_784),
+        cores: 4,
+        load: [0.52, 1.25, 0.98],
+        memory_total_bytes: 16 << 30,
+        memory_available_bytes: 9 << 30,
+        swap_total_bytes: 2 << 30,
+        swap_used_bytes: 128 << 20,
+        disks: vec![
+            Disk { mount: "/".to_owned(), total_bytes: 100 << 30, available_bytes: 15 << 30 },
+            Disk { mount: "/srv".to_owned(), total_bytes: 1 << 40, available_bytes: 1 << 39 },
+        ],
+        data_mount: Some("/srv".to_owned()),
+    };
+    let store = |name, records, problem: Option<&str>| StoreHealth {
+        name,
+        backend: "SQLite".to_owned(),
+        address: format!("/srv/atalaya/{name}.db"),
+        latency: Duration::from_micros(1_310),
+        records,
+        disk_bytes: records.map(|count| count * 40),
+        problem: problem.map(str::to_owned),
+    };
+    let stores = vec![store("logs", Some(1_234_567), None), store("metrics", None, problem)];
+    Health::new(now(), Ok(host), stores)
+}
+
+fn file(path: &str, state: FileState, written: u64) -> FileAccount {
+    FileAccount {
+        path: PathBuf::from(path),
+        origin: OriginId::from_u128(0xfeed),
+        format: Some("nginx-access"),
+        source: Some("nginx/access".into()),
+        layer: Some(Layer::Infrastructure),
+        state,
+        counts: Counts {
+            bytes_read: written * 200,
+            lines: written + 3,
+            records: written + 1,
+            joined: 1,
+            skipped: 1,
+            mismatched: 2,
+            cut: 0,
+            written,
+        },
+        acknowledged: written * 200,
+        size: written * 200 + 4_096,
+        lag_bytes: 4_096,
+        lag_seconds: 1.5,
+        rate: 812.4,
+        errors: 0,
+        last_error: None,
+    }
+}
+
+fn ingest() -> IngestStatus {
+    IngestStatus {
+        at: now(),
+        files: vec![
+            file("/var/log/nginx/access.log", FileState::Live, 120_345),
+            file("/var/log/app/\u{1b}[2Jevil\u{202e}.log", FileState::Reading, 12),
+            file("/var/log/broken.log", FileState::Stopped("the store refused it".to_owned()), 0),
+        ],
+        unread: vec![Unread { path: PathBuf::from("/var/log/private"), reason: "permission denied".to_owned() }],
+        paused: None,
+        totals: Counts { written: 120_357, ..Counts::default() },
+        rate: 812.4,
+        notices: Vec::new(),
+        finished: false,
+    }
+}
+
+struct Screen {
+    theme: Theme,
+    area: Rect,
+    tab: InfraTab,
+}
+
+impl Screen {
+    fn new(width: u16, height: u16) -> Self {
+        Self { theme: Theme::plain(), area: Rect::new(0, 0, width, height), tab: InfraTab::default() }
+    }
+
+    fn loaded(width: u16, height: u16) -> Self {
+        let mut screen = Self::new(width, height);
+        screen.send(TabEvent::Health(Arc::new(health(None))));
+        screen.send(TabEvent::Ingest(Arc::new(ingest())));
+        screen
+    }
+
+    fn context(&self) -> Context<'_> {
+        Context { now: now(), zone: Zone::Utc, area: self.area, theme: &self.theme, unicode: true }
+    }
+
+    fn send(&mut self, event: TabEvent) -> Vec<Effect> {
+        let context =
+            Context { now: now(), zone: Zone::Utc, area: self.area, theme: &self.theme, unicode: true };
+        self.tab.update(event, &context)
+    }
+
+    fn buffer(&self) -> Buffer {
+        let mut buffer = Buffer::empty(self.area);
+        self.tab.render(self.area, &mut buffer, &self.context());
+        buffer
+    }
+
+    fn text(&self) -> String {
+        let buffer = self.buffer();
+        let rows = buffer.content().chunks(usize::from(self.area.width));
+        let lines = rows.map(|row| row.iter().map(|cell| cell.symbol()).collect::<String>());
+        lines.map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+    }
+}
+
+#[test]
+fn both_sizes_show_host_stores_and_files() {
+    insta::assert_snapshot!("overview_80x24", Screen::loaded(80, 21).text());
+    insta::assert_snapshot!("overview_200x60", Screen::loaded(200, 57).text());
+}
+
+#[test]
+fn the_account_of_a_file_adds_up_on_the_screen() {
+    let mut screen = Screen::loaded(120, 30);
+    // The one in trouble comes first.
+    screen.send(TabEvent::Action(Action::Open));
+    assert!(screen.text().contains("the store refused it"));
+    screen.send(TabEvent::Action(Action::Back));
+    screen.send(TabEvent::Action(Action::Down));
+    screen.send(TabEvent::Action(Action::Down));
+    screen.send(TabEvent::Action(Action::Open));
+    insta::assert_snapshot!("account_120x30", screen.text());
+    assert!(!screen.tab.at_top());
+    screen.send(TabEvent::Action(Action::Back));
+    assert!(screen.tab.at_top());
+}
+
+#[test]
+fn the_cursor_stays_on_its_file_when_rows_change() {
+    let mut screen = Screen::loaded(80, 21);
+    screen.send(TabEvent::Action(Action::Down));
+    screen.send(TabEvent::Action(Action::Down));
+    let chosen = screen.tab.chosen.clone();
+    let mut more = ingest();
+    more.files.insert(0, file("/var/log/a-new-one.log", FileState::Live, 1));
+    screen.send(TabEvent::Ingest(Arc::new(more)));
+    assert_eq!(screen.tab.chosen, chosen);
+    assert_eq!(screen.tab.position(&screen.tab.rows()), 3);
+}
+
+#[test]
+fn f_opens_the_logs_of_the_file() {
+    let mut screen = Screen::loaded(80, 21);
+    let effects = screen.send(TabEvent::Action(Action::Filter));
+    assert!(matches!(&effects[..], [Effect::OpenLogs { filter, at: None }] if filter == "source:nginx/access"));
+}
+
+#[test]
+fn a_paused_ingest_and_a_silent_store_are_said() {
+    let mut screen = Screen::loaded(80, 21);
+    let mut paused = ingest();
+    paused.paused = Some("SQLite cannot write at logs.db: disk full".to_owned());
+    screen.send(TabEvent::Ingest(Arc::new(paused)));
+    screen.send(TabEvent::Health(Arc::new(health(Some("is unreachable")))));
+    assert!(screen.tab.status(&screen.context()).banner.unwrap().contains("disk full"));
+    assert!(screen.text().contains("FAIL metrics"));
+}
+
+#[test]
+fn nothing_measured_is_said_and_no_ingest_is_no_zero() {
+    let mut screen = Screen::new(80, 21);
+    assert!(screen.text().contains("being measured"));
+    screen.send(TabEvent::Health(Arc::new(health(None))));
+    assert!(screen.text().contains("This console ingests nothing."));
+}
+
+#[test]
+fn a_path_cannot_speak_to_the_terminal() {
+    let text = Screen::loaded(120, 30).text();
+    assert!(!text.contains('\u{1b}') && !text.contains('\u{202e}'));
+    assert!(text.contains("evil"));
+}
+
+#[test]
+fn without_colour_every_cell_keeps_the_default_colours() {
+    let mut screen = Screen::loaded(80, 21);
+    screen.theme = Theme::load("dark", None, ColorDepth::Mono).unwrap();
+    let buffer = screen.buffer();
+    assert!(buffer.content().iter().all(|cell| cell.fg == Color::Reset && cell.bg == Color::Reset));
+    screen.theme = Theme::load("dark", None, ColorDepth::True).unwrap();
+    assert!(screen.buffer().content().iter().any(|cell| cell.fg != Color::Reset));
+}
