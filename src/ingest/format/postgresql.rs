@@ -672,8 +672,15 @@ mod tests {
 
     #[test]
     fn errors_of_other_programs_are_not_postgresql() {
-        for text in ["ERROR: no such file", "2026-01-01 00:00:00,123 ERROR: failed", "[2026-01-01 00:00:00] WARNING: x"] {
-            assert!(Postgresql.parse(text, &super::super::python::ANY_HINT, &mut Parsed::default()).is_err(), "{text}");
+        for text in [
+            "ERROR: no such file",
+            "2026-01-01 00:00:00,123 ERROR: failed",
+            "[2026-01-01 00:00:00] WARNING: x",
+        ] {
+            assert!(
+                Postgresql.parse(text, &super::super::python::ANY_HINT, &mut Parsed::default()).is_err(),
+                "{text}"
+            );
         }
     }
 

@@ -82,7 +82,10 @@ fn ingest() -> IngestStatus {
             file("/var/log/app/\u{1b}[2Jevil\u{202e}.log", FileState::Reading, 12),
             file("/var/log/broken.log", FileState::Stopped("the store refused it".to_owned()), 0),
         ],
-        unread: vec![Unread { path: PathBuf::from("/var/log/private"), reason: "permission denied".to_owned() }],
+        unread: vec![Unread {
+            path: PathBuf::from("/var/log/private"),
+            reason: "permission denied".to_owned(),
+        }],
         paused: None,
         totals: Counts { written: 120_357, ..Counts::default() },
         rate: 812.4,
@@ -172,7 +175,9 @@ fn the_cursor_stays_on_its_file_when_rows_change() {
 fn f_opens_the_logs_of_the_file() {
     let mut screen = Screen::loaded(80, 21);
     let effects = screen.send(TabEvent::Action(Action::Filter));
-    assert!(matches!(&effects[..], [Effect::OpenLogs { filter, at: None }] if filter == "source:nginx/access"));
+    assert!(
+        matches!(&effects[..], [Effect::OpenLogs { filter, at: None }] if filter == "source:nginx/access")
+    );
 }
 
 #[test]
