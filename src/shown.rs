@@ -213,7 +213,7 @@ impl<'a> Shown<'a> {
                 '\r' => text.push_str("\\r"),
                 '\t' => text.push_str("\\t"),
                 control if control.is_control() => {
-                    text.extend(['\\', 'x'].into_iter().chain(format!("{:02x}", u32::from(control)).chars()))
+                    text.extend(['\\', 'x'].into_iter().chain(format!("{:02x}", u32::from(control)).chars()));
                 }
                 other if is_hidden(other) || is_mark(other) => {
                     text.extend(other.escape_unicode());

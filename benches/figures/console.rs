@@ -256,7 +256,7 @@ fn at_rest(folder: &Path) {
     std::thread::sleep(Duration::from_secs(3));
     let before = console.cpu();
     std::thread::sleep(IDLE);
-    let used = console.cpu() - before;
+    let used = console.cpu().checked_sub(before).unwrap();
     let (resident, anonymous) = console.memory();
     console.end();
     println!(

@@ -96,7 +96,7 @@ async fn sync_git(settings: Settings, stores: Stores, cancel: CancellationToken)
                 "read the deployments of the repository"
             ),
             Err(error) => {
-                tracing::warn!(error = %service::describe(&error), "the repository could not be read")
+                tracing::warn!(error = %service::describe(&error), "the repository could not be read");
             }
         }
     }

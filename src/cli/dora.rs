@@ -43,7 +43,7 @@ enum DoraCommand {
     Report(ReportArgs),
     /// Read deployments from a git repository; repeating it changes nothing.
     Sync(SyncArgs),
-    /// Read the older tool's .dora_sdlc_metrics.json; repeating it changes nothing.
+    /// Read the older tool's .`dora_sdlc_metrics.json`; repeating it changes nothing.
     Import(ImportArgs),
     /// Record one phase of a cycle.
     Record(RecordArgs),
@@ -226,7 +226,7 @@ async fn sync_first(store: &dyn MetricsStore, context: &Context) -> anyhow::Resu
     let bar = progress_bar(&context.settings.dora.repository.clone().unwrap_or_else(|| here.clone()));
     let shown = bar.clone();
     let outcome = dora::sync_due(store, &context.settings.dora, &here, Timestamp::now(), move |read| {
-        shown.set_position(read as u64)
+        shown.set_position(read as u64);
     })
     .await;
     bar.finish_and_clear();

@@ -75,8 +75,8 @@ pub struct IngestFileConfig {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct UserFormatConfig {
-    /// A regular expression with named groups: timestamp, level, logger, message, request_id,
-    /// user_id, session_id, duration_ms; any other group becomes metadata.
+    /// A regular expression with named groups: timestamp, level, logger, message, `request_id`,
+    /// `user_id`, `session_id`, `duration_ms`; any other group becomes metadata.
     pub pattern: String,
     /// strftime form of the timestamp; absent means guessed.
     pub time_format: Option<String>,

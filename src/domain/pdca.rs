@@ -388,10 +388,7 @@ impl PdcaCycle {
     pub fn due_look(&self, now: Timestamp) -> Option<PlannedLook> {
         let applied = self.applied.as_ref().filter(|_| !self.state.is_closed())?;
         let taken = self.last_look().map_or(0, |look| look.number);
-        LOOKS
-            .into_iter()
-            .filter(|look| look.number > taken && look.due_at(applied.applied_at) <= now)
-            .next_back()
+        LOOKS.into_iter().rfind(|look| look.number > taken && look.due_at(applied.applied_at) <= now)
     }
 
     /// When the next look that was not taken is due; `None` before the start, at the end, and after

@@ -65,7 +65,7 @@ fn measure_host(data_dir: &Path) -> Result<Host, sysinfo::Error> {
     let load = System::load_average()?;
     let found = Disks::new_with_refreshed_list()?;
     let mut disks: Vec<Disk> = Vec::new();
-    for disk in found.iter() {
+    for disk in &found {
         let mount = disk.mount_point().display().to_string();
         // Bind mounts and overlays list one device many times; one line each is enough.
         let twin = |known: &Disk| {

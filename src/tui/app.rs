@@ -423,7 +423,7 @@ impl App {
             Action::Palette => self.open_palette(),
             Action::Quit => self.quitting = true,
             Action::Close if self.tab(self.active).at_top() && self.return_to.is_none() => {
-                self.quitting = true
+                self.quitting = true;
             }
             Action::Back | Action::Close => {
                 if let Some(origin) = self.return_to.filter(|_| self.logs.shows_list()) {

@@ -272,7 +272,7 @@ mod tests {
     fn untied_and_tied_counting_agree() {
         for (m, n) in [(1, 6), (4, 5), (5, 30), (12, 9)] {
             let first: Vec<f64> = (0..m).map(|i| f64::from(i * 7 % 31) + 0.5).collect();
-            let second: Vec<f64> = (0..n).map(|i| f64::from(i)).collect();
+            let second: Vec<f64> = (0..n).map(f64::from).collect();
             let ranks = doubled_midranks(&first, &second);
             assert!(!is_tied(&ranks));
             let sum = ranks[..first.len()].iter().sum();

@@ -652,7 +652,7 @@ fn whole_stamp(text: &str, hint: &TimeHint) -> Option<time::Instant> {
     if exponent { text.parse().ok().and_then(time::epoch_number).map(time::Instant::exact) } else { None }
 }
 
-/// MongoDB: one letter, debug with a digit.
+/// `MongoDB`: one letter, debug with a digit.
 fn mongo(text: &str) -> Option<Level> {
     match text {
         "I" => Some(Level::Info),

@@ -4,7 +4,7 @@
 //! - `2026-01-01 00:00:00,123 LEVEL [thread] logger - message`
 //! - `2026-01-01T00:00:00.000Z  INFO 1 --- [app] [thread] logger : message` (Spring Boot)
 //! - `[2026-01-01T00:00:00,123][LEVEL][logger] [node] message` (Elasticsearch)
-//! - `2026-01-01 00:00:00,123 LEVEL [logger] (thread) message` (WildFly)
+//! - `2026-01-01 00:00:00,123 LEVEL [logger] (thread) message` (`WildFly`)
 //! - `LEVEL  [thread] 2026-01-01 00:00:00,123 Class.java:1 - message` (Cassandra)
 //! - `[2026-01-01 00:00:00,123] LEVEL message (logger)` (Kafka)
 //! - `01-Jan-2026 00:00:00.123 LEVEL [thread] logger message` (Tomcat)

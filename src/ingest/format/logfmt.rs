@@ -129,10 +129,8 @@ fn bare<'a>(line: &'a str, at: &mut usize) -> Value<'a> {
     let mut open = 0_i32;
     while let Some(&byte) = bytes.get(end) {
         match byte {
-            b' ' | b'\t' => {
-                if open <= 0 || !closes(bytes.get(end..).unwrap_or(&[])) {
-                    break;
-                }
+            b' ' | b'\t' if (open <= 0 || !closes(bytes.get(end..).unwrap_or(&[]))) => {
+                break;
             }
             b'(' | b'[' | b'{' => open += 1,
             b')' | b']' | b'}' => open -= 1,

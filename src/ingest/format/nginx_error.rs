@@ -22,7 +22,7 @@ impl Format for NginxError {
         Layer::Infrastructure
     }
 
-    /// Any line without a stamp continues: what FastCGI programs write is logged as it comes.
+    /// Any line without a stamp continues: what `FastCGI` programs write is logged as it comes.
     fn role(&self, line: &str) -> LineRole {
         match line.as_bytes() {
             [a, b, c, d, b'/', _, _, b'/', _, _, b' ', ..]
@@ -86,7 +86,7 @@ fn put_appended<'a>(message: &'a str, out: &mut Parsed<'a>) {
         };
         match name {
             "client" | "server" | "request" | "subrequest" | "upstream" | "referrer" | "login" => {
-                out.put(name, value)
+                out.put(name, value);
             }
             "host" => out.put("http_host", value),
             "request_id" => out.request_id = Some(value.into()),

@@ -359,7 +359,7 @@ fn read_pair<'a>(text: &'a str, equals: usize, out: &mut Parsed<'a>) -> &'a str 
         "user" | "u" | "usr" => put_known(out, "user", value),
         "db" | "d" | "database" | "dbname" => put_known(out, "dbname", value),
         "app" | "a" | "application" | "application_name" | "appname" => {
-            put_known(out, "application_name", value)
+            put_known(out, "application_name", value);
         }
         "client" | "host" | "h" | "r" | "remote" | "ip" => client(value, out),
         "pid" | "p" => put_known(out, "pid", value),

@@ -176,13 +176,13 @@ impl<P: Port> Reader<P> {
     }
 
     fn attach(&mut self, origin: OriginId, seen: &Seen) {
-        if let Some(generation) = self.generations.get_mut(&origin) {
-            if generation.name != seen.name || generation.dir != seen.dir || generation.gone_since.is_some() {
-                generation.dir.clone_from(&seen.dir);
-                generation.name.clone_from(&seen.name);
-                generation.gone_since = None;
-                self.dirty_since.get_or_insert_with(Instant::now);
-            }
+        if let Some(generation) = self.generations.get_mut(&origin)
+            && (generation.name != seen.name || generation.dir != seen.dir || generation.gone_since.is_some())
+        {
+            generation.dir.clone_from(&seen.dir);
+            generation.name.clone_from(&seen.name);
+            generation.gone_since = None;
+            self.dirty_since.get_or_insert_with(Instant::now);
         }
         if let Some(active) = self.active.get_mut(&origin) {
             active.path.clone_from(&seen.path);

@@ -250,7 +250,7 @@ async fn switch_to_wal(options: &SqliteConnectOptions) -> Result<(), sqlx::Error
         match options.clone().journal_mode(SqliteJournalMode::Wal).connect().await {
             Ok(connection) => return connection.close().await,
             Err(error) if is_busy(&error) && pause < Duration::from_secs(2) => {
-                tokio::time::sleep(pause).await
+                tokio::time::sleep(pause).await;
             }
             Err(error) => return Err(error),
         }

@@ -235,10 +235,11 @@ impl DoraTab {
                     self.open(subject);
                 }
             }
-            Action::WeeklyReview if self.figures.is_some() => {
-                if self.pages.last().is_none_or(|page| page.subject != Subject::Review) {
-                    self.open(Subject::Review);
-                }
+            Action::WeeklyReview
+                if self.figures.is_some()
+                    && self.pages.last().is_none_or(|page| page.subject != Subject::Review) =>
+            {
+                self.open(Subject::Review);
             }
             Action::Back | Action::Close | Action::HistoryBack => {
                 if let Some(page) = self.pages.pop() {

@@ -36,10 +36,10 @@ fn facts() -> Loaded {
     let mut deployments: Vec<Deployment> = Vec::new();
     for day in (-60..30).step_by(2) {
         let at = f64::from(day) * 24.0 + 10.0;
-        let id = format!("shop@v1.{}.0", (day + 60) / 2);
+        let id = format!("shop@v1.{}.0", i32::midpoint(day, 60));
         let mut made = carrying(&id, at, 5.0 + f64::from((day + 60) % 14) * 3.0);
         made.started_at = Some(hour(at - 0.25));
-        made.request_id = Some(RequestId::new(format!("req-{}", (day + 60) / 2)));
+        made.request_id = Some(RequestId::new(format!("req-{}", i32::midpoint(day, 60))));
         deployments.push(made);
     }
     let bad = deployments.len() - 2;

@@ -131,7 +131,7 @@ impl Screen {
     fn text(&self) -> String {
         let buffer = self.buffer();
         let rows = buffer.content().chunks(usize::from(self.area.width));
-        let lines = rows.map(|row| row.iter().map(|cell| cell.symbol()).collect::<String>());
+        let lines = rows.map(|row| row.iter().map(ratatui::buffer::Cell::symbol).collect::<String>());
         lines.map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
     }
 }
