@@ -39,6 +39,7 @@ use self::event::AppEvent;
 use self::input::Input;
 use self::keymap::{Keymap, KeymapError};
 use self::tabs::dora::DoraTab;
+use self::tabs::pdca::PdcaTab;
 use self::terminal::{Canvas, Output, TerminalGuard};
 use self::theme::{ColorDepth, Theme, ThemeError};
 use crate::domain::health::Health;
@@ -47,6 +48,7 @@ use crate::ingest::accounts::IngestStatus;
 use crate::query::Zone;
 use crate::service::Stores;
 use crate::service::dora::ReportRequest;
+use crate::service::pdca::PdcaSettings;
 
 /// At most 20 frames a second: more than a person can read over ssh only costs bytes.
 const FRAME: Duration = Duration::from_millis(50);
@@ -71,6 +73,8 @@ pub struct ConsoleInput {
     pub demo: bool,
     /// What the DORA tab reports on at first.
     pub dora: ReportRequest,
+    /// How the PDCA tab judges.
+    pub pdca: PdcaSettings,
     /// Action name to keys separated by blanks.
     pub keys: BTreeMap<String, String>,
 }
@@ -136,7 +140,7 @@ pub async fn run(input: ConsoleInput) -> Result<Ended, ConsoleError> {
         now: Timestamp::now(),
         size,
     };
-    let mut app = App::with_dora(setup, &saved, DoraTab::new(input.dora));
+    let mut app = App::with_tabs(setup, &saved, DoraTab::new(input.dora), PdcaTab::new(input.pdca));
     if let Some(trouble) = trouble {
         app.notify(Notice::trouble(widgets::safe_text::line(&trouble)));
     }

@@ -189,6 +189,8 @@ fn console_input(
     let zone = service::dora::zone(settings.ingest.timezone.as_deref());
     let dora = service::dora::ReportRequest::configured(30, &settings.dora, None, zone)
         .map_err(|error| super::UsageError(error.to_string()))?;
+    let pdca = service::pdca::PdcaSettings::configured(&settings.dora, &settings.pdca, zone)
+        .map_err(|error| super::UsageError(error.to_string()))?;
     Ok(ConsoleInput {
         health: Some(watch_health(stores.clone(), settings.data_dir.clone(), cancel.clone())),
         stores,
@@ -201,6 +203,7 @@ fn console_input(
         host,
         demo,
         dora,
+        pdca,
         keys: settings.console.keys.clone(),
     })
 }

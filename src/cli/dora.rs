@@ -245,8 +245,12 @@ async fn sync(args: SyncArgs, context: &Context) -> anyhow::Result<ExitCode> {
         None => std::env::current_dir().context("where is the current directory?")?,
     };
     let mut options = dora::sync_options(config, args.tags.as_deref(), args.branch.as_deref());
-    options.service = args.service;
-    options.team = args.team;
+    if args.service.is_some() {
+        options.service = args.service;
+    }
+    if args.team.is_some() {
+        options.team = args.team;
+    }
     if let Some(environment) = args.environment {
         options.environment = environment;
     }

@@ -94,6 +94,10 @@ pub struct DoraConfig {
     pub tags: Option<String>,
     /// Merges into this branch are deployments instead.
     pub branch: Option<String>,
+    /// What the repository's service is called; absent means the repository's directory.
+    pub service: Option<String>,
+    /// The team of its deployments.
+    pub team: Option<String>,
     /// The environment that counts.
     pub environment: String,
     /// `dora` or `iact`.
@@ -111,6 +115,8 @@ impl Default for DoraConfig {
             repository: None,
             tags: None,
             branch: None,
+            service: None,
+            team: None,
             environment: "production".to_owned(),
             profile: "dora".to_owned(),
             thresholds: "dora-2023".to_owned(),

@@ -116,18 +116,18 @@ pub struct App {
 
 impl App {
     pub fn new(setup: Setup, saved: &Saved) -> Self {
-        Self::with_dora(setup, saved, DoraTab::default())
+        Self::with_tabs(setup, saved, DoraTab::default(), PdcaTab::default())
     }
 
-    /// With a DORA tab that knows what is configured.
-    pub fn with_dora(setup: Setup, saved: &Saved, dora: DoraTab) -> Self {
+    /// With tabs that know what is configured.
+    pub fn with_tabs(setup: Setup, saved: &Saved, dora: DoraTab, pdca: PdcaTab) -> Self {
         let mut app = Self {
             active: saved.tab.unwrap_or(TabId::Logs),
             return_to: None,
             dora,
             logs: LogsTab::new(&saved.logs),
             infra: InfraTab::default(),
-            pdca: PdcaTab::default(),
+            pdca,
             overlay: Overlay::None,
             notice: None,
             chosen_theme: match &saved.theme {

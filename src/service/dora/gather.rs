@@ -66,7 +66,13 @@ pub fn sync_options(config: &DoraConfig, tags: Option<&str>, branch: Option<&str
         (None, None, Some(tags), None) => Which::Tags(tags.clone()),
         (None, None, None, None) => Which::Auto,
     };
-    Options { which, environment: config.environment.clone(), ..Options::default() }
+    Options {
+        which,
+        environment: config.environment.clone(),
+        service: config.service.clone(),
+        team: config.team.clone(),
+        ..Options::default()
+    }
 }
 
 /// Reads a repository on a blocking thread and stores its deployments.

@@ -6,6 +6,8 @@ mod editor;
 mod tests;
 mod view;
 
+use std::sync::Arc;
+
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use tokio_util::sync::CancellationToken;
@@ -33,8 +35,8 @@ const DISCARD: &str = "pdca-discard";
 /// Work for the runner.
 #[derive(Clone, Debug)]
 pub enum PdcaEffect {
-    Read { question: Question, now: Timestamp },
-    Write { question: Question, change: Change, now: Timestamp },
+    Read { question: Question, now: Timestamp, settings: Arc<PdcaSettings> },
+    Write { question: Question, change: Change, now: Timestamp, settings: Arc<PdcaSettings> },
 }
 
 /// What the user did to a cycle.
@@ -74,9 +76,8 @@ pub enum PdcaAnswer {
 
 pub async fn perform(effect: PdcaEffect, stores: &Stores, _cancel: &CancellationToken) -> Option<PdcaAnswer> {
     let store = stores.metrics.as_ref();
-    let settings = PdcaSettings::default();
     Some(match effect {
-        PdcaEffect::Read { question, now } => {
+        PdcaEffect::Read { question, now, settings } => {
             let read = async {
                 let cycles = pdca::list(store).await?;
                 let scope = DoraScope { environment: settings.environment.clone(), ..DoraScope::default() };
@@ -84,7 +85,7 @@ pub async fn perform(effect: PdcaEffect, stores: &Stores, _cancel: &Cancellation
             };
             PdcaAnswer::Read { question, at: now, result: read.await.map_err(|error| reason_of(&error)) }
         }
-        PdcaEffect::Write { question, change, now } => {
+        PdcaEffect::Write { question, change, now, settings } => {
             let by = login_name();
             let done = match change {
                 Change::Plan(draft) => {
@@ -109,6 +110,8 @@ pub async fn perform(effect: PdcaEffect, stores: &Stores, _cancel: &Cancellation
 
 #[derive(Debug, Default)]
 pub struct PdcaTab {
+    /// Thresholds, targets and baseline as configured.
+    settings: Arc<PdcaSettings>,
     cycles: Option<Vec<PdcaCycle>>,
     proposals: Vec<Proposal>,
     read_at: Option<Timestamp>,
@@ -125,6 +128,10 @@ pub struct PdcaTab {
 }
 
 impl PdcaTab {
+    pub fn new(settings: PdcaSettings) -> Self {
+        Self { settings: Arc::new(settings), ..Self::default() }
+    }
+
     fn position(&self) -> usize {
         let cycles = self.cycles.as_deref().unwrap_or_default();
         cycles.iter().position(|cycle| Some(&cycle.id) == self.chosen.as_ref()).unwrap_or(0)
@@ -147,13 +154,22 @@ impl PdcaTab {
 
     fn read(&mut self, now: Timestamp) -> Vec<Effect> {
         self.asked = self.asked.next();
-        vec![Effect::Pdca(PdcaEffect::Read { question: self.asked, now })]
+        vec![Effect::Pdca(PdcaEffect::Read {
+            question: self.asked,
+            now,
+            settings: Arc::clone(&self.settings),
+        })]
     }
 
     fn write(&mut self, change: Change, now: Timestamp) -> Vec<Effect> {
         self.asked = self.asked.next();
         self.writing = true;
-        vec![Effect::Pdca(PdcaEffect::Write { question: self.asked, change, now })]
+        vec![Effect::Pdca(PdcaEffect::Write {
+            question: self.asked,
+            change,
+            now,
+            settings: Arc::clone(&self.settings),
+        })]
     }
 
     fn act(&mut self, action: Action, context: &Context<'_>) -> Vec<Effect> {

@@ -24,6 +24,7 @@ use crate::tui::event::AppEvent;
 use crate::tui::keymap::Keymap;
 use crate::tui::state::Saved;
 use crate::tui::tabs::TabId;
+use crate::tui::tabs::pdca::PdcaTab;
 use crate::tui::theme::{ColorDepth, Theme};
 
 /// The clock of these screens: a Wednesday.
@@ -95,7 +96,8 @@ impl Screen {
             size: (columns, rows),
         };
         let saved = Saved { tab: Some(TabId::Dora), ..Saved::default() };
-        let mut app = App::with_dora(setup, &saved, DoraTab::new(ReportRequest::days(30)));
+        let mut app =
+            App::with_tabs(setup, &saved, DoraTab::new(ReportRequest::days(30)), PdcaTab::default());
         for effect in app.take_effects() {
             let Effect::Dora(DoraEffect::Load { question, request, now }) = effect else { continue };
             let report = compute(&loaded, &request, now);
