@@ -83,7 +83,7 @@ struct Body<G> {
 pub struct StateDir {
     dir: PathBuf,
     sequence: u64,
-    _lock: File,
+    lock: File,
 }
 
 /// What was found in a state directory.
@@ -92,6 +92,14 @@ pub struct Loaded {
     pub generations: Vec<Generation>,
     /// What was wrong with it, for a person.
     pub notices: Vec<String>,
+}
+
+impl Drop for StateDir {
+    fn drop(&mut self) {
+        // Closing alone is not enough: a child that some thread is just forking holds the same lock
+        // until it executes its program. Nothing is to be done when it fails: the file is closed next.
+        let _ = self.lock.unlock();
+    }
 }
 
 impl StateDir {
@@ -107,7 +115,7 @@ impl StateDir {
             Err(fs::TryLockError::Error(source)) => return Err(failed(source)),
         }
         let (sequence, loaded) = load(dir);
-        Ok((Self { dir: dir.to_path_buf(), sequence, _lock: lock }, loaded))
+        Ok((Self { dir: dir.to_path_buf(), sequence, lock }, loaded))
     }
 
     /// Writes one slot. When it returns, the checkpoint survives a power failure.

@@ -18,7 +18,22 @@ const ALLOWED: [(&str, &[&str]); 12] = [
     ("report", &["domain", "query", "store", "service", "shown"]),
     ("service", &["config", "domain", "ingest", "query", "source", "store"]),
     ("tui", &["config", "domain", "ingest", "query", "report", "service", "shown", "store"]),
-    ("cli", &["config", "domain", "ingest", "query", "report", "service", "shown", "source", "store", "tui"]),
+    (
+        "cli",
+        &[
+            "config",
+            "domain",
+            "ingest",
+            "query",
+            "report",
+            "service",
+            "shown",
+            "source",
+            "store",
+            "telemetry",
+            "tui",
+        ],
+    ),
 ];
 
 /// Crates that a layer must not know, whatever it is tempted to do.
