@@ -14,12 +14,12 @@ use super::*;
 use crate::domain::delivery::{Deployment, DeploymentKind, DeploymentResult};
 use crate::domain::record::{Entry, Layer, Level, LevelCounts, Origin, OriginId, Record, RequestId};
 use crate::query::Query;
+use crate::service::trace::{Trace, TraceEvent};
 use crate::store::chunks::ArrivalCursor;
-use crate::store::engine::{Follower, Histogram, Page, RequestRecords, Scanned};
-use crate::store::metrics::RequestEvents;
+use crate::store::engine::{Follower, Histogram, Page, Scanned};
 use crate::tui::effect::Answer;
 use crate::tui::input::Parser;
-use crate::tui::tabs::logs::{LogsAnswer, LogsEffect, TraceData};
+use crate::tui::tabs::logs::{LogsAnswer, LogsEffect};
 
 const NOW: i64 = 1_772_446_804;
 
@@ -190,21 +190,16 @@ impl Stage {
                 }
             }
             LogsEffect::Trace { question, ids, .. } => {
-                let request = |id: &RequestId| RequestRecords {
-                    request_id: id.clone(),
-                    records: self
-                        .records
-                        .iter()
-                        .filter(|record| record.entry.request_id.as_ref() == Some(id))
-                        .cloned()
-                        .collect(),
-                    omitted: 0,
-                    scanned: Scanned::default(),
-                };
-                let data = TraceData {
-                    requests: ids.iter().map(request).collect(),
-                    events: ids.into_iter().map(|id| (id, RequestEvents::default())).collect(),
-                };
+                let events = self
+                    .records
+                    .iter()
+                    .filter_map(|record| {
+                        let id = record.entry.request_id.clone().filter(|id| ids.contains(id))?;
+                        let event = TraceEvent::Record(Box::new(record.clone()));
+                        Some((record.entry.timestamp, id, event))
+                    })
+                    .collect();
+                let data = Trace::build(ids, events, Duration::from_secs(1));
                 LogsAnswer::Trace { question, result: Ok(data) }
             }
             LogsEffect::Page { .. } | LogsEffect::Seek { .. } | LogsEffect::Follow { .. } => return None,

@@ -30,11 +30,12 @@ use self::histogram::{Chart, Size};
 use self::rows::Rows;
 use self::search::Search;
 use self::trace::Trace;
-pub use self::work::{LogsAnswer, LogsEffect, TraceData, perform};
+pub use self::work::{LogsAnswer, LogsEffect, perform};
 use super::{Context, PromptHint, Prompted, Tab, TabEvent, TabStatus};
 use crate::domain::record::{Record, RecordId, RequestId};
 use crate::domain::time::{TimeRange, Timestamp};
 use crate::query::{Query, QueryClock};
+use crate::report::incident_note;
 use crate::store::chunks::Order;
 use crate::store::engine::Follower;
 use crate::tui::effect::{Answer, Effect, Notice, PromptRequest, Question};
@@ -215,7 +216,7 @@ impl LogsTab {
         match &self.view {
             View::List => self.rows.focused(),
             View::Context(context) => context.rows.focused(),
-            View::Trace(trace) => trace.focused().and_then(trace::TraceRow::record),
+            View::Trace(trace) => trace.focused(),
         }
     }
 
@@ -401,9 +402,11 @@ impl LogsTab {
         self.show_trace(ids)
     }
 
+    /// The cursor begins on the record from which the trace is opened.
     fn show_trace(&mut self, ids: Vec<RequestId>) -> Vec<Effect> {
         let question = self.ask();
-        self.view = View::Trace(Trace::new(ids.clone(), question));
+        let from = self.current().map(Record::id);
+        self.view = View::Trace(Trace::new(ids.clone(), question, from));
         self.details = None;
         self.details_focused = false;
         self.search = None;
@@ -416,11 +419,11 @@ impl LogsTab {
             View::List => hits_of(&self.rows, search),
             View::Context(context) => hits_of(&context.rows, search),
             View::Trace(trace) => {
-                let hit = |row: &trace::TraceRow| match &row.item {
-                    trace::Item::Record(record) => search.matches(record),
-                    trace::Item::Event { text, .. } => search.is_hit(text),
+                let hit = |index: &usize| match trace.record(*index) {
+                    Some(record) => search.matches(record),
+                    None => search.is_hit(&trace.data.rows[*index].event.message()),
                 };
-                trace.rows.iter().enumerate().filter(|(_, row)| hit(row)).map(|(index, _)| index).collect()
+                (0..trace.len()).filter(hit).collect()
             }
         };
         search.set_hits(hits);
@@ -531,7 +534,7 @@ impl LogsTab {
                 let text = match &self.view {
                     View::List => lines_of(self.rows.iter()),
                     View::Context(view) => lines_of(view.rows.iter()),
-                    View::Trace(trace) => note::of_trace(trace, context.now, context.zone),
+                    View::Trace(trace) => incident_note::of_trace(&trace.data),
                 };
                 vec![Effect::WriteFile { path: argument.to_owned(), text }]
             }

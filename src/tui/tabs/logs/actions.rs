@@ -3,7 +3,6 @@
 use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 
 use super::details::DetailCursor;
-use super::trace::TraceRow;
 use super::{
     Context, ContextView, Landing, Loading, LogsEffect, LogsTab, Order, PROMPT_ADD, PROMPT_FILTER,
     PROMPT_SEARCH, PROMPT_TIME, Rows, Seek, View, details, note,
@@ -11,6 +10,7 @@ use super::{
 use crate::domain::record::{Level, Record, RequestId};
 use crate::domain::time::TimeRange;
 use crate::query::{Query, complete, term_text};
+use crate::report::incident_note;
 use crate::tui::action::Action;
 use crate::tui::effect::{Effect, Notice, Slot};
 use crate::tui::state::MAX_BOOKMARKS;
@@ -21,6 +21,8 @@ use crate::tui::widgets::safe_text;
 const SIDE_STEP: usize = 12;
 /// Neighbours read on each side of a record.
 const CONTEXT_LINES: usize = 200;
+/// Records on each side of one in its incident note.
+const NOTE_NEIGHBOURS: usize = 5;
 
 fn notice(text: impl Into<String>) -> Vec<Effect> {
     vec![Effect::Notice(Notice::plain(text))]
@@ -143,7 +145,7 @@ impl LogsTab {
                 }
                 None => notice("there is nothing under the cursor"),
             },
-            Action::CopyNote => self.copy_note(context),
+            Action::CopyNote => self.copy_note(),
             _ => Vec::new(),
         }
     }
@@ -452,7 +454,7 @@ impl LogsTab {
         let found = match &self.view {
             View::List => self.rows.find(forward, &wanted),
             View::Context(view) => view.rows.find(forward, &wanted),
-            View::Trace(trace) => trace.find(forward, |row| row.record().is_some_and(&wanted)),
+            View::Trace(trace) => trace.find(forward, |index| trace.record(index).is_some_and(&wanted)),
         };
         if let Some(index) = found {
             self.jump(index, context);
@@ -503,7 +505,7 @@ impl LogsTab {
 
     fn step_gap(&mut self, forward: bool, context: &Context<'_>) -> Vec<Effect> {
         let View::Trace(trace) = &self.view else { return Vec::new() };
-        match trace.find(forward, |row: &TraceRow| row.gap.is_some()) {
+        match trace.find(forward, |index| trace.gap(index).is_some()) {
             Some(index) => {
                 self.jump(index, context);
                 Vec::new()
@@ -572,13 +574,16 @@ impl LogsTab {
         vec![Effect::Logs(LogsEffect::Context { question, record, lines: CONTEXT_LINES })]
     }
 
-    fn copy_note(&self, context: &Context<'_>) -> Vec<Effect> {
-        let text = match &self.view {
-            View::Trace(trace) => note::of_trace(trace, context.now, context.zone),
-            _ => match self.current() {
-                Some(record) => note::of_record(record, context.now, context.zone),
-                None => return notice("there is nothing under the cursor"),
-            },
+    fn copy_note(&self) -> Vec<Effect> {
+        let around = |rows: &Rows| {
+            let first = rows.focus().saturating_sub(NOTE_NEIGHBOURS);
+            rows.iter().skip(first).take(2 * NOTE_NEIGHBOURS + 1).cloned().collect::<Vec<_>>()
+        };
+        let text = match (&self.view, self.current()) {
+            (View::Trace(trace), _) => incident_note::of_trace(&trace.data),
+            (View::List, Some(record)) => incident_note::of_record(record, &around(&self.rows)),
+            (View::Context(view), Some(record)) => incident_note::of_record(record, &around(&view.rows)),
+            (_, None) => return notice("there is nothing under the cursor"),
         };
         vec![Effect::Copy { text, what: "the incident note".into() }]
     }
@@ -608,7 +613,7 @@ impl LogsTab {
                 let index = match &self.view {
                     View::List => row_at(&self.rows, offset, usize::from(list.height)),
                     View::Context(view) => row_at(&view.rows, offset, usize::from(list.height)),
-                    View::Trace(trace) => offset.checked_sub(1).map(|offset| trace.top + offset),
+                    View::Trace(trace) => offset.checked_sub(1).and_then(|line| trace.row_at(line)),
                 };
                 if let Some(index) = index {
                     self.jump(index, context);

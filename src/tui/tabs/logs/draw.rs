@@ -157,9 +157,9 @@ impl LogsTab {
             View::List => self.tell_list(&mut pieces, context),
             View::Context(view) => pieces.push((Role::Text, format!("{} records around", view.rows.len()))),
             View::Trace(trace) => {
-                let position = trace.rows.len().min(trace.focus + 1);
-                pieces.push((Role::Text, format!("row {position} of {}", trace.rows.len())));
-                let gaps = trace.rows.iter().filter(|row| row.gap.is_some()).count();
+                let position = trace.len().min(trace.focus + 1);
+                pieces.push((Role::Text, format!("row {position} of {}", trace.len())));
+                let gaps = trace.spans.iter().filter(|span| span.gap.is_some()).count();
                 if gaps > 0 {
                     pieces
                         .push((Role::Warning, format!("{gaps} {}", if gaps == 1 { "gap" } else { "gaps" })));

@@ -2,7 +2,8 @@
 //! carry the id, in time order, with offsets, bars, gaps and a lane for each source.
 //!
 //! A log line is written when the work it tells of is over, so a record with a duration has its bar
-//! *before* its time.
+//! *before* its time. The bars share the scale of the records alone: an incident that is resolved
+//! half an hour later is a mark at the edge and an offset, and squeezes nothing.
 
 use std::time::Duration;
 
@@ -11,132 +12,158 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use super::search::Search;
-use super::work::TraceData;
-use crate::domain::record::{Layer, Level, Record, RequestId};
+use crate::domain::record::{Level, Record, RecordId, RequestId};
 use crate::domain::time::Timestamp;
+use crate::service::trace::{self as service, TraceEvent};
 use crate::tui::effect::Question;
 use crate::tui::tabs::Context;
 use crate::tui::theme::Role;
 use crate::tui::widgets::{clock, empty, safe_text};
 
-/// A gap is marked when it is at least this share of the whole trace.
+/// A gap is marked when it is at least this share of the time between the first and last record.
 const GAP_SHARE: u32 = 10;
 const GAP_LEAST: Duration = Duration::from_millis(1);
 
-#[derive(Clone, Debug)]
-pub enum Item {
-    Record(Box<Record>),
-    /// A metrics event, safe to show.
-    Event {
-        kind: &'static str,
-        text: String,
-        bad: bool,
-    },
-}
-
-#[derive(Clone, Debug)]
-pub struct TraceRow {
+/// Where a row lies in time, beside what it says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// When the work that the row tells of began; the row's time where no length is known.
     pub start: Timestamp,
-    pub at: Timestamp,
-    /// Time since the row before ended, when it is long enough to be marked.
+    /// Time since all rows before ended, when it is long enough to be marked.
     pub gap: Option<Duration>,
-    /// Index of the source among the sources of the trace.
-    pub lane: usize,
-    pub item: Item,
-}
-
-impl TraceRow {
-    pub fn record(&self) -> Option<&Record> {
-        match &self.item {
-            Item::Record(record) => Some(record),
-            Item::Event { .. } => None,
-        }
-    }
 }
 
 #[derive(Debug)]
 pub struct Trace {
     pub ids: Vec<RequestId>,
-    pub rows: Vec<TraceRow>,
-    pub lanes: Vec<String>,
-    pub omitted: u64,
+    /// What was read, in time order.
+    pub data: service::Trace,
+    /// As long as the rows of `data`.
+    pub spans: Vec<Span>,
     pub focus: usize,
     pub top: usize,
     pub question: Question,
     /// When it was read; `None`: not yet.
     pub read_at: Option<Timestamp>,
     pub failed: Option<String>,
+    /// The record from which the trace was opened: the cursor begins there.
+    wanted: Option<RecordId>,
 }
 
 impl Trace {
-    pub fn new(ids: Vec<RequestId>, question: Question) -> Self {
+    pub fn new(ids: Vec<RequestId>, question: Question, wanted: Option<RecordId>) -> Self {
         Self {
             ids,
-            rows: Vec::new(),
-            lanes: Vec::new(),
-            omitted: 0,
+            data: service::Trace::default(),
+            spans: Vec::new(),
             focus: 0,
             top: 0,
             question,
             read_at: None,
             failed: None,
+            wanted,
         }
     }
 
-    /// Takes what was read; the focus stays on its record.
-    pub fn fill(&mut self, data: TraceData, now: Timestamp) {
-        let focused = self.rows.get(self.focus).map(|row| (row.at, row.record().map(Record::id)));
-        self.omitted = data.requests.iter().map(|request| request.omitted).sum();
-        (self.rows, self.lanes) = build(data);
+    /// Takes what was read; the focus stays on its row.
+    pub fn fill(&mut self, data: service::Trace, now: Timestamp) {
+        let focused = self.data.rows.get(self.focus).map(|row| (row.at, self.wanted_or_focused()));
+        let first = self.wanted.take();
+        self.data = data;
+        self.spans = spans(&self.data);
         self.read_at = Some(now);
         self.failed = None;
-        self.focus = focused
-            .and_then(|(at, id)| {
-                self.rows.iter().position(|row| row.at == at && row.record().map(Record::id) == id)
-            })
-            .unwrap_or(0);
+        let place =
+            |id: RecordId| (0..self.len()).find(|index| self.record(*index).map(Record::id) == Some(id));
+        self.focus = match focused {
+            Some((_, Some(id))) => place(id),
+            Some((at, None)) => self.data.rows.iter().position(|row| row.at == at),
+            None => first.and_then(place),
+        }
+        .unwrap_or(0);
     }
 
-    pub fn focused(&self) -> Option<&TraceRow> {
-        self.rows.get(self.focus)
+    fn wanted_or_focused(&self) -> Option<RecordId> {
+        self.wanted.or_else(|| self.focused().map(Record::id))
+    }
+
+    pub fn len(&self) -> usize {
+        self.data.rows.len()
+    }
+
+    /// The record of a row; `None` for a metrics event.
+    pub fn record(&self, index: usize) -> Option<&Record> {
+        match &self.data.rows.get(index)?.event {
+            TraceEvent::Record(record) => Some(record),
+            _ => None,
+        }
+    }
+
+    /// The record under the cursor.
+    pub fn focused(&self) -> Option<&Record> {
+        self.record(self.focus)
+    }
+
+    pub fn gap(&self, index: usize) -> Option<Duration> {
+        self.spans.get(index)?.gap
     }
 
     pub fn step(&mut self, by: isize, height: usize) {
         self.set_focus(self.focus.saturating_add_signed(by), height);
     }
 
+    /// Puts the cursor on a row and keeps it within `height` lines of the screen.
     pub fn set_focus(&mut self, index: usize, height: usize) {
-        self.focus = index.min(self.rows.len().saturating_sub(1));
-        let height = height.max(1);
-        if self.focus < self.top {
-            self.top = self.focus;
-        } else if self.focus >= self.top + height {
-            self.top = self.focus + 1 - height;
-        }
-        self.top = self.top.min(self.rows.len().saturating_sub(height));
+        let last = self.len().saturating_sub(1);
+        self.focus = index.min(last);
+        let lowest = self.highest_top(last, height);
+        self.top = self.top.clamp(self.highest_top(self.focus, height), self.focus).min(lowest);
     }
 
-    pub fn find(&self, forward: bool, wanted: impl Fn(&TraceRow) -> bool) -> Option<usize> {
+    /// The earliest first row with which `index` is still on the screen.
+    fn highest_top(&self, index: usize, height: usize) -> usize {
+        let mut lines = 0;
+        let fits = |row: &usize| {
+            lines += self.lines_of(*row);
+            lines <= height.max(1)
+        };
+        (0..=index).rev().take_while(fits).last().unwrap_or(index)
+    }
+
+    /// A gap has a line of its own, above the row that ended it.
+    fn lines_of(&self, index: usize) -> usize {
+        1 + usize::from(self.gap(index).is_some())
+    }
+
+    /// The row on a line of the screen, counted from the first line under the header.
+    pub fn row_at(&self, line: usize) -> Option<usize> {
+        let mut next = 0;
+        (self.top..self.len()).find(|index| {
+            next += self.lines_of(*index);
+            line < next
+        })
+    }
+
+    pub fn find(&self, forward: bool, wanted: impl Fn(usize) -> bool) -> Option<usize> {
         if forward {
-            (self.focus + 1..self.rows.len()).find(|index| wanted(&self.rows[*index]))
+            (self.focus + 1..self.len()).find(|index| wanted(*index))
         } else {
-            (0..self.focus.min(self.rows.len())).rev().find(|index| wanted(&self.rows[*index]))
+            (0..self.focus.min(self.len())).rev().find(|index| wanted(*index))
         }
     }
 
-    pub fn begin(&self) -> Option<Timestamp> {
-        self.rows.iter().map(|row| row.start).min()
-    }
-
+    /// When the last row was written.
     pub fn end(&self) -> Option<Timestamp> {
-        self.rows.iter().map(|row| row.at).max()
+        self.data.rows.last().map(|row| row.at)
     }
 
-    pub fn length(&self) -> Duration {
-        match (self.begin(), self.end()) {
-            (Some(begin), Some(end)) => end.since(begin),
-            _ => Duration::ZERO,
-        }
+    /// From the beginning of the first record to the last; of all rows when no record is there.
+    pub fn scale(&self) -> Option<(Timestamp, Duration)> {
+        let any = self.data.records().next().is_some();
+        let counted = || (0..self.len()).filter(|index| !any || self.record(*index).is_some());
+        let begin = counted().map(|index| self.spans[index].start).min()?;
+        let end = counted().map(|index| self.data.rows[index].at).max()?;
+        Some((begin, end.since(begin)))
     }
 
     /// `req-7 · 12 records · 3 sources · 1.25 s`, safe to show.
@@ -150,93 +177,48 @@ impl Trace {
         if self.read_at.is_none() {
             return format!("Trace {ids} · reading …");
         }
-        let records = self.rows.iter().filter(|row| row.record().is_some()).count();
-        let events = self.rows.len() - records;
-        let mut text = format!("Trace {ids} · {records} records");
+        let records = self.data.records().count();
+        let events = self.len() - records;
+        let mut text = format!("Trace {ids} · {records} {}", if records == 1 { "record" } else { "records" });
         if events > 0 {
-            text.push_str(&format!(" · {events} metrics events"));
+            text.push_str(&format!(" · {events} metrics {}", if events == 1 { "event" } else { "events" }));
         }
-        text.push_str(&format!(" · {} lanes · {}", self.lanes.len(), clock::precise(self.length())));
-        if self.omitted > 0 {
-            text.push_str(&format!(" · {} more not shown", clock::count(self.omitted)));
+        let length = self.scale().map_or(Duration::ZERO, |(_, length)| length);
+        text.push_str(&format!(" · {}", clock::precise(length)));
+        if self.data.omitted > 0 {
+            text.push_str(&format!(" · {} more not shown", clock::count(self.data.omitted)));
         }
         text
     }
 }
 
-fn build(data: TraceData) -> (Vec<TraceRow>, Vec<String>) {
-    let mut rows: Vec<TraceRow> = Vec::new();
-    for request in data.requests {
-        for record in request.records {
-            let at = record.entry.timestamp;
-            let length =
-                record.entry.duration_ms.filter(|length| length.is_finite() && *length > 0.0).unwrap_or(0.0);
-            let start = at.saturating_sub(Duration::from_micros((length * 1_000.0) as u64));
-            rows.push(TraceRow { start, at, gap: None, lane: 0, item: Item::Record(Box::new(record)) });
-        }
-    }
-    let event = |start: Timestamp, at: Timestamp, kind: &'static str, text: String, bad: bool| TraceRow {
-        start,
-        at,
-        gap: None,
-        lane: 0,
-        item: Item::Event { kind, text: safe_text::line(&text), bad },
-    };
-    for (_, events) in data.events {
-        for phase in events.phases {
-            let text = format!("{} {} · cycle {}", phase.phase.name(), phase.decision.name(), phase.cycle_id);
-            let start = phase.recorded_at.saturating_sub(phase.duration);
-            rows.push(event(start, phase.recorded_at, "phase", text, phase.decision.failed()));
-        }
-        for deployment in events.deployments {
-            let text =
-                format!("{} to {}: {}", deployment.service, deployment.environment, deployment.result.name());
-            let bad = deployment.result.name() != "success";
-            let start = deployment.started_at.unwrap_or(deployment.finished_at);
-            rows.push(event(start, deployment.finished_at, "deployment", text, bad));
-        }
-        for incident in events.incidents {
-            rows.push(event(
-                incident.opened_at,
-                incident.opened_at,
-                "incident",
-                incident.title.clone(),
-                true,
-            ));
-        }
-    }
-    // One id asked for twice, or a record with two of them, is one row.
-    rows.sort_by_key(|row| (row.at, row.record().map(Record::sort_key)));
-    rows.dedup_by(|one, two| {
-        one.record().is_some() && one.record().map(Record::id) == two.record().map(Record::id)
-    });
-
-    let mut lanes: Vec<String> = Vec::new();
-    for row in &mut rows {
-        let name = match &row.item {
-            Item::Record(record) => safe_text::first_line(&record.origin.source, 40),
-            Item::Event { .. } => "metrics".to_owned(),
-        };
-        row.lane = lanes.iter().position(|lane| *lane == name).unwrap_or_else(|| {
-            lanes.push(name);
-            lanes.len() - 1
-        });
-    }
-    mark_gaps(&mut rows);
-    (rows, lanes)
-}
-
 /// A gap lies between the end of all rows so far and the start of the next.
-fn mark_gaps(rows: &mut [TraceRow]) {
-    let Some(begin) = rows.iter().map(|row| row.start).min() else { return };
-    let Some(end) = rows.iter().map(|row| row.at).max() else { return };
-    let least = (end.since(begin) / GAP_SHARE).max(GAP_LEAST);
-    let mut reached = begin;
-    for row in rows {
-        let silence = row.start.since(reached);
-        row.gap = (silence >= least).then_some(silence);
+fn spans(data: &service::Trace) -> Vec<Span> {
+    let mut spans: Vec<Span> = data
+        .rows
+        .iter()
+        .map(|row| {
+            let length = match &row.event {
+                TraceEvent::Record(record) => record.entry.duration_ms,
+                _ => None,
+            };
+            let length = length.filter(|length| length.is_finite() && *length > 0.0).unwrap_or(0.0);
+            Span { start: row.at.saturating_sub(Duration::from_micros((length * 1_000.0) as u64)), gap: None }
+        })
+        .collect();
+    let records =
+        || spans.iter().zip(&data.rows).filter(|(_, row)| matches!(row.event, TraceEvent::Record(_)));
+    let begin = records().map(|(span, _)| span.start).min();
+    let end = records().map(|(_, row)| row.at).max();
+    let length = begin.zip(end).map_or(Duration::ZERO, |(begin, end)| end.since(begin));
+    let least = (length / GAP_SHARE).max(GAP_LEAST);
+    let Some(mut reached) = spans.first().map(|span| span.start) else { return spans };
+    for (span, row) in spans.iter_mut().zip(&data.rows) {
+        let silence = span.start.since(reached);
+        span.gap = (silence >= least).then_some(silence);
         reached = reached.max(row.at);
     }
+    spans
 }
 
 pub struct TraceLook<'a> {
@@ -254,9 +236,18 @@ fn columns(width: u16) -> (usize, usize) {
     }
 }
 
+/// `+4.20 ms` after the first record, `-2 min 05` before it.
+fn offset(at: Timestamp, begin: Timestamp) -> String {
+    match at.cmp(&begin) {
+        std::cmp::Ordering::Less => format!("-{}", clock::precise(begin.since(at))),
+        std::cmp::Ordering::Equal => "0".to_owned(),
+        std::cmp::Ordering::Greater => format!("+{}", clock::precise(at.since(begin))),
+    }
+}
+
 pub fn render(trace: &Trace, area: Rect, buffer: &mut Buffer, context: &Context<'_>, look: &TraceLook<'_>) {
     let theme = context.theme;
-    if trace.rows.is_empty() {
+    let Some((begin, length)) = trace.scale() else {
         let ids =
             trace.ids.iter().map(|id| safe_text::first_line(id.as_str(), 60)).collect::<Vec<_>>().join(", ");
         let (message, hint) = match (&trace.failed, trace.read_at) {
@@ -268,168 +259,274 @@ pub fn render(trace: &Trace, area: Rect, buffer: &mut Buffer, context: &Context<
         };
         empty::render(area, buffer, theme, &message, &[hint]);
         return;
-    }
+    };
     let (lane_width, bar_width) = columns(area.width);
-    let (Some(begin), length) = (trace.begin(), trace.length().as_micros().max(1)) else { return };
+    let far = clock::precise(length);
     let header = format!(
-        " {:>10}   {}  {}  {}",
+        " {:>10} L {} 0{far:>columns$} message",
         "offset",
         safe_text::fit("lane", lane_width),
-        safe_text::fit(
-            &format!("|{}{}|", " ".repeat(bar_width.saturating_sub(12)), clock::precise(trace.length())),
-            bar_width
-        ),
-        "message (a bar ends where its line was written)"
+        columns = bar_width - 1
     );
     buffer.set_stringn(area.x, area.y, header, usize::from(area.width), theme.style(Role::Muted));
     let list = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
-    for (offset, row) in trace.rows.iter().enumerate().skip(trace.top).take(usize::from(list.height)) {
-        let y = list.y + u16::try_from(offset - trace.top).unwrap_or(0);
-        let selected = offset == trace.focus;
-        let base = match (selected, look.focused) {
-            (true, true) => theme.style(Role::Selection),
-            (true, false) => theme.style(Role::SelectionIdle),
-            _ => Style::new(),
-        };
-        if selected {
-            buffer.set_string(list.x, y, " ".repeat(usize::from(list.width)), base);
+    let axis = Axis { begin, length: length.as_micros().max(1), columns: bar_width };
+    let mut y = list.y;
+    for index in trace.top..trace.len() {
+        if let Some(gap) = trace.gap(index)
+            && y < list.bottom()
+        {
+            let dash = if context.unicode { "──" } else { "--" };
+            let text = format!(" {dash} {} {dash}", clock::precise(gap));
+            buffer.set_stringn(list.x, y, text, usize::from(list.width), theme.style(Role::Muted));
+            y += 1;
         }
-        let over = |role: Role| theme.style(role).patch(base);
-        // The gap stands where the eye looks for the time: before the row that ended it.
-        let (mark, mark_role) = match (row.gap.is_some(), context.unicode) {
-            (true, true) => ("┄", Role::Warning),
-            (true, false) => ("!", Role::Warning),
-            (false, _) => (if selected { ">" } else { " " }, Role::Accent),
-        };
-        buffer.set_string(list.x, y, mark, over(mark_role));
-        let offset_text = format!("{:>10}", format!("+{}", clock::precise(row.at.since(begin))));
-        buffer.set_string(list.x + 1, y, offset_text, over(Role::Muted));
-        let mut x = list.x + 12;
-        let (letter, role) = match &row.item {
-            Item::Record(record) => (&record.entry.level.name()[..1], Role::of_level(record.entry.level)),
-            Item::Event { bad, .. } => ("M", if *bad { Role::Bad } else { Role::Good }),
-        };
-        buffer.set_string(x, y, letter, over(role));
-        x += 2;
-        let lane = trace.lanes.get(row.lane).map(String::as_str).unwrap_or_default();
-        buffer.set_string(x, y, safe_text::fit(lane, lane_width), theme.lane(row.lane).patch(base));
-        x += u16::try_from(lane_width + 1).unwrap_or(0);
-        bar(row, begin, length, bar_width, x, y, buffer, context, base);
-        x += u16::try_from(bar_width + 1).unwrap_or(0);
-        let room = usize::from(list.right().saturating_sub(x));
-        let text = match &row.item {
-            Item::Record(record) => safe_text::first_line(&record.entry.message, look.scroll + room),
-            Item::Event { kind, text, .. } => format!("{kind}: {text}"),
-        };
-        let text = match row.gap {
-            Some(gap) => format!("[gap {}] {text}", clock::precise(gap)),
-            None => text,
-        };
-        let visible = safe_text::window(&text, look.scroll, room);
-        buffer.set_string(x, y, &visible, over(Role::Text));
-        if let Some(search) = look.search {
-            for range in search.ranges(&visible) {
-                let before = u16::try_from(safe_text::width(&visible[..range.start])).unwrap_or(0);
-                let width = u16::try_from(safe_text::width(&visible[range])).unwrap_or(0);
-                let role = if selected { Role::HitCurrent } else { Role::Hit };
-                buffer.set_style(
-                    Rect { x: x + before, y, width, height: 1 }.intersection(list),
-                    theme.style(role),
-                );
-            }
+        if y >= list.bottom() {
+            break;
         }
+        row(trace, index, Rect { y, height: 1, ..list }, buffer, context, look, &axis);
+        y += 1;
     }
 }
 
-#[expect(
-    clippy::too_many_arguments,
-    reason = "one bar of one row; a struct would be built to be taken apart"
-)]
-fn bar(
-    row: &TraceRow,
-    begin: Timestamp,
-    length: u128,
-    columns: usize,
-    x: u16,
-    y: u16,
+fn row(
+    trace: &Trace,
+    index: usize,
+    line: Rect,
     buffer: &mut Buffer,
     context: &Context<'_>,
-    base: Style,
+    look: &TraceLook<'_>,
+    axis: &Axis,
 ) {
-    let place = |at: Timestamp| {
-        let column = at.since(begin).as_micros() * (columns.saturating_sub(1)) as u128 / length;
-        usize::try_from(column).unwrap_or(0).min(columns.saturating_sub(1))
+    let (theme, y) = (context.theme, line.y);
+    let (lane_width, bar_width) = columns(line.width);
+    let Some((row, span)) = trace.data.rows.get(index).zip(trace.spans.get(index)) else { return };
+    let selected = index == trace.focus;
+    let base = match (selected, look.focused) {
+        (true, true) => theme.style(Role::Selection),
+        (true, false) => theme.style(Role::SelectionIdle),
+        _ => Style::new(),
     };
-    let (from, to) = (place(row.start), place(row.at));
-    let (track, full, point) = if context.unicode { ("·", "━", "●") } else { (".", "=", "o") };
-    let quiet = context.theme.style(Role::Faint).patch(base);
-    let trouble = match &row.item {
-        Item::Record(record) if record.entry.level >= Level::Error => Some(Role::Error),
-        Item::Event { bad: true, .. } => Some(Role::Bad),
-        _ => None,
+    if selected {
+        buffer.set_string(line.x, y, " ".repeat(usize::from(line.width)), base);
+    }
+    let over = |role: Role| theme.style(role).patch(base);
+    let mark = match (selected, context.unicode) {
+        (true, true) => "▸",
+        (true, false) => ">",
+        (false, _) => " ",
     };
-    let style = trouble.map_or(context.theme.lane(row.lane), |role| context.theme.style(role)).patch(base);
-    let mut text = String::new();
-    for _ in 0..columns {
-        text.push_str(track);
+    buffer.set_string(line.x, y, mark, over(Role::Accent));
+    buffer.set_string(line.x + 1, y, format!("{:>10}", offset(row.at, axis.begin)), over(Role::Muted));
+    let mut x = line.x + 12;
+    let bad = row.event.level() >= Level::Error;
+    let (letter, role) = match &row.event {
+        TraceEvent::Record(record) => (&record.entry.level.name()[..1], Role::of_level(record.entry.level)),
+        _ => ("M", if bad { Role::Bad } else { Role::Good }),
+    };
+    buffer.set_string(x, y, letter, over(role));
+    x += 2;
+    let lane = safe_text::first_line(row.event.source(), 40);
+    buffer.set_string(x, y, safe_text::fit(&lane, lane_width), theme.lane(row.lane).patch(base));
+    x += u16::try_from(lane_width + 1).unwrap_or(0);
+    let record = matches!(row.event, TraceEvent::Record(_));
+    let style = match (bad, record) {
+        (true, true) => theme.style(Role::Error),
+        (true, false) => theme.style(Role::Bad),
+        (false, _) => theme.lane(row.lane),
+    };
+    let quiet = theme.style(Role::Faint).patch(base);
+    if record {
+        axis.bar(span.start, row.at, x, y, buffer, context, (style.patch(base), quiet));
+    } else {
+        axis.mark(row.at, x, y, buffer, context, (style.patch(base), quiet));
     }
-    buffer.set_string(x, y, &text, quiet);
-    for column in from..to {
-        buffer.set_string(x + u16::try_from(column).unwrap_or(0), y, full, style);
+    x += u16::try_from(bar_width + 1).unwrap_or(0);
+    let room = usize::from(line.right().saturating_sub(x));
+    let text = match &row.event {
+        TraceEvent::Record(record) => safe_text::first_line(&record.entry.message, look.scroll + room),
+        event => safe_text::line(&event.message()),
+    };
+    let visible = safe_text::window(&text, look.scroll, room);
+    buffer.set_string(x, y, &visible, over(Role::Text));
+    if let Some(search) = look.search {
+        for range in search.ranges(&visible) {
+            let before = u16::try_from(safe_text::width(&visible[..range.start])).unwrap_or(0);
+            let width = u16::try_from(safe_text::width(&visible[range])).unwrap_or(0);
+            let role = if selected { Role::HitCurrent } else { Role::Hit };
+            buffer
+                .set_style(Rect { x: x + before, y, width, height: 1 }.intersection(line), theme.style(role));
+        }
     }
-    buffer.set_string(x + u16::try_from(to).unwrap_or(0), y, point, style);
 }
 
-/// How a layer is told in one letter in notes.
-pub const fn layer_word(layer: Layer) -> &'static str {
-    match layer {
-        Layer::Application => "app",
-        Layer::Infrastructure => "infra",
+/// The time axis of the bars.
+struct Axis {
+    begin: Timestamp,
+    /// In microseconds, at least one.
+    length: u128,
+    columns: usize,
+}
+
+impl Axis {
+    fn place(&self, at: Timestamp) -> u16 {
+        let last = self.columns.saturating_sub(1);
+        let column = at.since(self.begin).as_micros() * last as u128 / self.length;
+        u16::try_from(usize::try_from(column).unwrap_or(last).min(last)).unwrap_or(0)
+    }
+
+    fn track(&self, x: u16, y: u16, buffer: &mut Buffer, context: &Context<'_>, quiet: Style) {
+        buffer.set_string(x, y, (if context.unicode { "·" } else { "." }).repeat(self.columns), quiet);
+    }
+
+    /// The work of a record; `styles` are those of the bar and of what lies beside it.
+    fn bar(
+        &self,
+        start: Timestamp,
+        at: Timestamp,
+        x: u16,
+        y: u16,
+        buffer: &mut Buffer,
+        context: &Context<'_>,
+        (style, quiet): (Style, Style),
+    ) {
+        let (full, point) = if context.unicode { ("━", "●") } else { ("=", "o") };
+        self.track(x, y, buffer, context, quiet);
+        let (from, to) = (self.place(start), self.place(at));
+        buffer.set_string(x + from, y, full.repeat(usize::from(to.saturating_sub(from))), style);
+        buffer.set_string(x + to, y, point, style);
+    }
+
+    /// A metrics event: one mark, at the edge when it lies before or after the records.
+    fn mark(
+        &self,
+        at: Timestamp,
+        x: u16,
+        y: u16,
+        buffer: &mut Buffer,
+        context: &Context<'_>,
+        (style, quiet): (Style, Style),
+    ) {
+        let after = at.since(self.begin).as_micros() > self.length;
+        let mark = match (at < self.begin, after, context.unicode) {
+            (true, _, true) => "«",
+            (true, _, false) => "<",
+            (_, true, true) => "»",
+            (_, true, false) => ">",
+            (_, _, true) => "◆",
+            (_, _, false) => "#",
+        };
+        self.track(x, y, buffer, context, quiet);
+        buffer.set_string(x + self.place(at), y, mark, style);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::engine::{RequestRecords, Scanned};
+    use crate::domain::delivery::Incident;
 
-    fn data(times: &[i64]) -> TraceData {
-        TraceData {
-            requests: vec![RequestRecords {
-                request_id: RequestId::new("req-7"),
-                records: times.iter().map(|at| super::super::rows::tests::record(*at)).collect(),
-                omitted: 0,
-                scanned: Scanned::default(),
-            }],
-            events: Vec::new(),
-        }
+    fn id() -> RequestId {
+        RequestId::new("req-7")
+    }
+
+    fn incident(at: i64) -> Box<Incident> {
+        Box::new(Incident {
+            id: "INC-1".into(),
+            title: "checkout answers 502".into(),
+            opened_at: Timestamp::from_seconds(at),
+            resolved_at: Some(Timestamp::from_seconds(at)),
+            service: None,
+            severity: None,
+            caused_by: None,
+            request_id: Some(id()),
+            origin: "test".into(),
+        })
+    }
+
+    fn records(times: &[i64]) -> Vec<(Timestamp, RequestId, TraceEvent)> {
+        let event = |at: &i64| {
+            let record = super::super::rows::tests::record(*at);
+            (record.entry.timestamp, id(), TraceEvent::Record(Box::new(record)))
+        };
+        times.iter().map(event).collect()
+    }
+
+    fn data(events: Vec<(Timestamp, RequestId, TraceEvent)>) -> service::Trace {
+        service::Trace::build(vec![id()], events, Duration::from_secs(1))
+    }
+
+    fn filled(events: Vec<(Timestamp, RequestId, TraceEvent)>) -> Trace {
+        let mut trace = Trace::new(vec![id()], Question::default(), None);
+        trace.fill(data(events), Timestamp::from_seconds(100));
+        trace
+    }
+
+    fn gaps(trace: &Trace) -> Vec<Option<u64>> {
+        trace.spans.iter().map(|span| span.gap.map(|gap| gap.as_secs())).collect()
     }
 
     #[test]
     fn gaps_are_where_nothing_was_written() {
-        let mut trace = Trace::new(vec![RequestId::new("req-7")], Question::default());
-        trace.fill(data(&[0, 1, 2, 60, 61]), Timestamp::from_seconds(100));
-        let gaps: Vec<Option<u64>> = trace.rows.iter().map(|row| row.gap.map(|gap| gap.as_secs())).collect();
-        assert_eq!(gaps, [None, None, None, Some(58), None]);
-        assert_eq!(trace.length(), Duration::from_secs(61));
+        let trace = filled(records(&[0, 1, 2, 60, 61]));
+        assert_eq!(gaps(&trace), [None, None, None, Some(58), None]);
+        assert_eq!(trace.scale(), Some((Timestamp::from_seconds(0), Duration::from_secs(61))));
     }
 
     #[test]
     fn a_duration_fills_the_time_before_the_line() {
-        let mut one = data(&[0, 10]);
-        one.requests[0].records[1].entry.duration_ms = Some(9_500.0);
-        let mut trace = Trace::new(vec![RequestId::new("req-7")], Question::default());
-        trace.fill(one, Timestamp::from_seconds(100));
-        assert_eq!(trace.rows[1].start, Timestamp::from_micros(500_000));
-        assert_eq!(trace.rows[1].gap, None, "the request was at work, not silent");
+        let mut events = records(&[0, 10]);
+        if let TraceEvent::Record(record) = &mut events[1].2 {
+            record.entry.duration_ms = Some(9_500.0);
+        }
+        let trace = filled(events);
+        assert_eq!(trace.spans[1].start, Timestamp::from_micros(500_000));
+        assert_eq!(trace.spans[1].gap, None, "the request was at work, not silent");
+    }
+
+    #[test]
+    fn a_metrics_event_does_not_squeeze_the_bars() {
+        let mut events = records(&[10, 11, 12]);
+        for at in [0, 2_172] {
+            events.push((Timestamp::from_seconds(at), id(), TraceEvent::IncidentResolved(incident(at))));
+        }
+        let trace = filled(events);
+        assert_eq!(trace.scale(), Some((Timestamp::from_seconds(10), Duration::from_secs(2))));
+        assert_eq!(gaps(&trace), [None, Some(10), Some(1), Some(1), Some(2_160)]);
+        assert_eq!(offset(Timestamp::from_seconds(0), Timestamp::from_seconds(10)), "-10.0 s");
+        let axis = Axis { begin: Timestamp::from_seconds(10), length: 2_000_000, columns: 21 };
+        let places = [0, 10, 11, 12, 2_172].map(|at| axis.place(Timestamp::from_seconds(at)));
+        assert_eq!(places, [0, 0, 10, 20, 20]);
     }
 
     #[test]
     fn a_refresh_keeps_the_focused_record() {
-        let mut trace = Trace::new(vec![RequestId::new("req-7")], Question::default());
-        trace.fill(data(&[10, 20, 30]), Timestamp::from_seconds(100));
+        let mut trace = filled(records(&[10, 20, 30]));
         trace.set_focus(2, 10);
-        trace.fill(data(&[5, 10, 20, 25, 30, 40]), Timestamp::from_seconds(101));
-        assert_eq!(trace.focused().map(|row| row.at), Some(Timestamp::from_seconds(30)));
+        trace.fill(data(records(&[5, 10, 20, 25, 30, 40])), Timestamp::from_seconds(101));
+        assert_eq!(trace.focused().map(|record| record.entry.timestamp), Some(Timestamp::from_seconds(30)));
+    }
+
+    #[test]
+    fn the_cursor_begins_on_the_record_one_came_from() {
+        let wanted = super::super::rows::tests::record(30).id();
+        let mut trace = Trace::new(vec![id()], Question::default(), Some(wanted));
+        trace.fill(data(records(&[10, 20, 30])), Timestamp::from_seconds(100));
+        assert_eq!(trace.focus, 2);
+    }
+
+    #[test]
+    fn the_lines_of_gaps_are_counted() {
+        // One line for the first row, two for each of the others.
+        let mut trace = filled(records(&[0, 10, 20, 30]));
+        trace.set_focus(3, 4);
+        assert_eq!(trace.top, 2);
+        assert_eq!((trace.row_at(0), trace.row_at(1), trace.row_at(3)), (Some(2), Some(2), Some(3)));
+        trace.set_focus(0, 4);
+        assert_eq!(trace.top, 0);
+        assert_eq!(
+            [0, 1, 2, 6, 7].map(|line| trace.row_at(line)),
+            [Some(0), Some(1), Some(1), Some(3), None]
+        );
     }
 }

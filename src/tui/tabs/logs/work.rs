@@ -9,10 +9,11 @@ use crate::domain::record::{Record, RequestId};
 use crate::domain::time::{TimeRange, Timestamp};
 use crate::query::Query;
 use crate::service::Stores;
+use crate::service::trace::{Trace, TraceOptions, trace};
 use crate::store::chunks::Order;
-use crate::store::engine::{Cursor, Follower, Histogram, Page, PageRequest, RequestRecords};
+use crate::store::engine::{Cursor, Follower, Histogram, Page, PageRequest};
 use crate::store::error::StoreError;
-use crate::store::metrics::{DeliveryFilter, RequestEvents};
+use crate::store::metrics::DeliveryFilter;
 use crate::tui::effect::Question;
 use crate::tui::tabs::reason_of;
 
@@ -94,13 +95,6 @@ impl LogsEffect {
     }
 }
 
-/// One or more traces, and the metrics events of the same requests.
-#[derive(Clone, Debug, Default)]
-pub struct TraceData {
-    pub requests: Vec<RequestRecords>,
-    pub events: Vec<(RequestId, RequestEvents)>,
-}
-
 /// The error is a reason on one line, safe to show.
 type Outcome<T> = Result<T, String>;
 
@@ -144,7 +138,7 @@ pub enum LogsAnswer {
     },
     Trace {
         question: Question,
-        result: Outcome<TraceData>,
+        result: Outcome<Trace>,
     },
 }
 
@@ -205,16 +199,8 @@ pub async fn perform(effect: LogsEffect, stores: &Stores, cancel: &CancellationT
         }
         LogsEffect::Trace { question, ids, pause } => {
             tokio::time::sleep(pause).await;
-            let all = async {
-                let mut data = TraceData::default();
-                for id in ids {
-                    data.requests.push(logs.trace(&id, TRACE_LIMIT).await?);
-                    let events = stores.metrics.events_of_request(&id).await?;
-                    data.events.push((id, events));
-                }
-                Ok(data)
-            };
-            LogsAnswer::Trace { question, result: told(all.await) }
+            let options = TraceOptions { limit: TRACE_LIMIT, ..TraceOptions::default() };
+            LogsAnswer::Trace { question, result: told(trace(stores, &ids, options).await) }
         }
     })
 }
