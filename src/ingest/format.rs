@@ -126,15 +126,15 @@ impl<'a> Parsed<'a> {
         }
     }
 
-    /// Takes a level word and keeps it as metadata `level` when it is not our own name for it.
+    /// Takes a level word and keeps it as metadata `severity` when it is not our own name for it.
     /// A word that is no level leaves the level as it is, and is kept too.
     pub fn set_level(&mut self, word: &'a str) {
         let known = level::from_word(word);
         if let Some(known) = known {
             self.level = known;
         }
-        if known.is_none_or(|known| known.name() != word) {
-            self.put("level", word);
+        if known.is_none_or(|known| known.name() != word) && !says_nothing(word) {
+            fields::push_unique(self, "severity", word);
         }
     }
 

@@ -51,7 +51,7 @@ impl Format for Humanlog {
         if worded(word).is_some() {
             fields.default_level(word);
         } else if !word.is_empty() {
-            fields.extra("level".into(), word.into());
+            fields.extra("severity".into(), word.into());
         }
         let message = tail(rest, &mut fields);
         if message != "<no msg>" {

@@ -11,6 +11,7 @@ use regex::{CaptureLocations, Regex};
 
 use crate::domain::record::Layer;
 
+use super::fields::push_unique;
 use super::{Format, FormatMismatch, LineRole, Parsed, TimeHint, level, time, trace};
 
 /// What the configuration says of a format.
@@ -182,7 +183,9 @@ impl Format for UserDefined {
                 Field::UserId => out.user_id = filled(),
                 Field::SessionId => out.session_id = filled(),
                 Field::DurationMs => out.duration_ms = value.parse().ok().filter(|ms: &f64| ms.is_finite()),
-                Field::Metadata => out.put(name, value),
+                // A group may be named as the level's own word is kept: both stay.
+                Field::Metadata if super::says_nothing(value) => {}
+                Field::Metadata => push_unique(out, name, value),
             }
         }
         stamped?;
@@ -274,6 +277,7 @@ mod tests {
         assert_eq!(out.duration_ms, Some(12.5));
         assert_eq!(out.message, "slow cart\n  at line two");
         assert!(out.metadata.contains(&("shard".into(), "3".into())));
+        assert!(out.metadata.contains(&("severity".into(), "WARN".into())));
         assert_eq!(format.role("2026 no"), LineRole::Continues);
         assert_eq!(format.role(text), LineRole::Starts);
         assert_eq!(format.default_source(), "app/mine");
