@@ -46,7 +46,7 @@ impl Console {
         let started = Instant::now();
         let child = pty.slave.spawn_command(command).unwrap();
         std::thread::spawn(move || {
-            let mut buffer = [0; 65_536];
+            let mut buffer = vec![0_u8; 65_536];
             let mut head = Vec::new();
             while let Ok(length @ 1..) = reader.read(&mut buffer) {
                 counter.fetch_add(length as u64, Ordering::Relaxed);

@@ -113,6 +113,7 @@ mod parking {
 pub use parking::Wake;
 
 /// Starts thread and task.
+#[expect(clippy::needless_pass_by_value, reason = "a token is a handle, given away as a clone")]
 pub fn start(
     config: IngestConfig,
     sink: Arc<dyn FrameSink>,

@@ -241,6 +241,7 @@ impl<P: Port> Reader<P> {
 
     /// Adds an input that is no file; it is read once, beside the files. The input comes back when
     /// the store did not say how far it has it: try again.
+    #[expect(clippy::result_large_err, reason = "once for each stream: the input itself comes back")]
     pub fn add_stream(
         &mut self,
         stream: StreamInput,
@@ -265,7 +266,7 @@ impl<P: Port> Reader<P> {
             .map_err(|error| (error.into(), None))?;
         let input = self.inputs.len();
         self.inputs.push(Watched::stream(stream.input));
-        let mut active = self.new_active(PathBuf::from(stream.name), input, offset);
+        let mut active = Self::new_active(PathBuf::from(stream.name), input, offset);
         active.tail = Some(tail);
         active.durable = true; // its identity is the key: there is nothing to remember
         self.active.insert(origin, active);
@@ -273,7 +274,7 @@ impl<P: Port> Reader<P> {
         Ok(())
     }
 
-    fn new_active(&self, path: PathBuf, input: usize, offset: u64) -> Active {
+    fn new_active(path: PathBuf, input: usize, offset: u64) -> Active {
         Active {
             path,
             input,
@@ -614,12 +615,13 @@ impl<P: Port> Reader<P> {
 
     /// A row of our own in the store: something happened to a file that its readers should know.
     /// Once for each generation and offset, also over restarts.
+    #[expect(clippy::too_many_arguments, reason = "one row, with each of its facts")]
     fn record_event(
         &mut self,
         level: Level,
         about: OriginId,
         at: u64,
-        message: String,
+        message: &str,
         path: &std::path::Path,
         wall: Timestamp,
         range: (u64, Option<u64>),
@@ -641,7 +643,7 @@ impl<P: Port> Reader<P> {
         if let Some(until) = range.1 {
             metadata.push(("until_byte".into(), until.to_string().into()));
         }
-        self.notice(message.clone());
+        self.notice(message.to_owned());
         let entry = Entry { timestamp: wall, level, message: message.into(), metadata, ..Entry::default() };
         self.outbox.push_back(Frame { origin, from: 0, until: 1, entries: vec![entry] });
     }
@@ -650,7 +652,7 @@ impl<P: Port> Reader<P> {
     pub fn status(&mut self, now: Instant, wall: Timestamp, paused: Option<String>) -> IngestStatus {
         let mut files = Vec::with_capacity(self.active.len());
         let mut totals = self.totals_before;
-        let waiting = paused.clone().or_else(|| self.trouble.clone());
+        let waiting = paused.or_else(|| self.trouble.clone());
         for (origin, active) in &mut self.active {
             let counts = active.counts();
             totals.add(&counts);

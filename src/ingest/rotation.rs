@@ -71,7 +71,7 @@ fn without_suffix(name: &str) -> &str {
     }
     let digits = !suffix.is_empty() && suffix.bytes().all(|byte| byte.is_ascii_digit());
     let is_rotation = match name.as_bytes()[at] {
-        b'.' => (digits && suffix.len() <= 4) || (digits && suffix.len() == 8) || suffix == "old",
+        b'.' => (digits && matches!(suffix.len(), 1..=4 | 8)) || suffix == "old",
         // A date, a date with hours or a time in seconds, as logrotate's `dateext` writes them.
         _ => digits && matches!(suffix.len(), 8 | 10 | 12 | 14),
     };

@@ -141,7 +141,7 @@ pub fn read(path: &Path, options: &Options, progress: &mut dyn FnMut(usize)) -> 
                 reader.default_branch()?
             };
             let Some((name, tip)) = branch else {
-                outcome.method = "nothing: the repository has no commit yet".to_owned();
+                "nothing: the repository has no commit yet".clone_into(&mut outcome.method);
                 return Ok(outcome);
             };
             let history = reader.read(&[tip], progress)?;

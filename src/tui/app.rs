@@ -473,7 +473,7 @@ impl App {
                     format!("theme {name} is kept; this terminal shows no colours")
                 };
                 self.setup.theme = theme;
-                self.chosen_theme = name.to_owned();
+                name.clone_into(&mut self.chosen_theme);
                 self.notify(Notice::plain(text));
             }
             Err(error) => self.notify(Notice::trouble(super::tabs::reason_of(&error))),

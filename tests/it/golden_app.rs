@@ -157,7 +157,7 @@ fn beats_postgresql() {
     let mut files = 0;
     for file in std::fs::read_dir(data_path(folder)).unwrap() {
         let name = file.unwrap().file_name().into_string().unwrap();
-        if !name.ends_with(".log") {
+        if std::path::Path::new(&name).extension().is_none_or(|extension| extension != "log") {
             continue;
         }
         files += 1;

@@ -324,7 +324,7 @@ fn plain_text_keeps_lines_bytes_and_line_ends_apart() {
     assert_eq!(expected.pop(), Some(b'\n'));
     let stamp = b"2015-03-12T23:16:52.071:";
     assert_eq!(exact, expected[stamp.len()..]);
-    assert_eq!(exact.iter().filter(|&&byte| byte == b'\n').count(), 5);
+    assert_eq!(memchr::memchr_iter(b'\n', &exact).count(), 5);
 }
 
 fn without_colours(text: &str) -> String {

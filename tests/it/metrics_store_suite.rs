@@ -183,7 +183,7 @@ pub async fn a_changed_row_is_updated(store: Store) {
 
     store.put_deployments(&[deployment("d1", 100)]).await.unwrap();
     let shorter = Deployment { commits: Some(vec![commit("z9", 1)]), ..deployment("d1", 100) };
-    assert_eq!(store.put_deployments(&[shorter.clone()]).await.unwrap(), written(0, 1, 0));
+    assert_eq!(store.put_deployments(std::slice::from_ref(&shorter)).await.unwrap(), written(0, 1, 0));
     assert_eq!(store.deployments(&DeliveryFilter::default()).await.unwrap(), [shorter]);
 
     store.put_incidents(&[incident("i1", 1, None)]).await.unwrap();
@@ -284,7 +284,7 @@ pub async fn a_cycle_does_not_depend_on_the_order_of_writing(store: Store) {
 pub async fn a_moved_deployment_leaves_its_cycle(store: Store) {
     store.record_phases(&[phase("c1", Phase::Planning, 10), phase("c2", Phase::Planning, 10)]).await.unwrap();
     let first = Deployment { cycle_id: Some("c1".to_owned()), ..deployment("d1", 40) };
-    store.put_deployments(&[first.clone()]).await.unwrap();
+    store.put_deployments(std::slice::from_ref(&first)).await.unwrap();
     assert_eq!(store.cycle("c1").await.unwrap().unwrap().finished_at, Some(at(40)));
     store.put_deployments(&[Deployment { cycle_id: Some("c2".to_owned()), ..first }]).await.unwrap();
     assert_eq!(store.cycle("c1").await.unwrap().unwrap().finished_at, None);
@@ -394,7 +394,7 @@ pub async fn an_incident_of_an_unknown_deployment_is_refused(store: Store) {
     assert_eq!(store.incidents(&DeliveryFilter::default()).await.unwrap(), [], "all or nothing");
 
     store.put_deployments(&[deployment("nowhere", 4)]).await.unwrap();
-    assert_eq!(store.put_incidents(&[orphan.clone()]).await.unwrap(), written(1, 0, 0));
+    assert_eq!(store.put_incidents(std::slice::from_ref(&orphan)).await.unwrap(), written(1, 0, 0));
     assert_eq!(store.incidents(&DeliveryFilter::default()).await.unwrap(), [orphan]);
 }
 
@@ -619,7 +619,7 @@ pub async fn hostile_text_comes_back(store: Store) {
     let shipped =
         Deployment { team: Some(nasty.to_owned()), service: nasty.to_owned(), ..deployment(nasty, 2) };
     store.put_deployments(std::slice::from_ref(&shipped)).await.unwrap();
-    assert_eq!(store.cycle(nasty).await.unwrap().unwrap().phases, [record.clone()]);
+    assert_eq!(store.cycle(nasty).await.unwrap().unwrap().phases, std::slice::from_ref(&record));
     assert_eq!(store.events_of_request(&RequestId::new(nasty)).await.unwrap().phases, [record]);
     let filter = DeliveryFilter { service: Some(nasty.to_owned()), ..DeliveryFilter::default() };
     assert_eq!(store.deployments(&filter).await.unwrap(), [shipped]);

@@ -157,7 +157,9 @@ async fn many_writers_never_see_a_busy_store() {
         tokio::select! {
             biased;
             ended = &mut tasks => {
-                ended.into_iter().for_each(|task| task.unwrap());
+                for task in ended {
+                    task.unwrap();
+                }
                 break;
             }
             arrived = engines[0].follow(&mut dropped, 100) => {

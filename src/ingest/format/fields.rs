@@ -186,8 +186,7 @@ fn slot_of(name: &str) -> Option<(Slot, u8)> {
             _ => return ids(name, key),
         },
         14 => match key {
-            "responsetimems" => (Slot::Duration(1.0), 1),
-            "durationmillis" => (Slot::Duration(1.0), 1),
+            "responsetimems" | "durationmillis" => (Slot::Duration(1.0), 1),
             "durationmicros" => (Slot::Duration(0.001), 2),
             "elapsedseconds" => (Slot::Duration(1000.0), 2),
             _ => return ids(name, key),
@@ -195,11 +194,10 @@ fn slot_of(name: &str) -> Option<(Slot, u8)> {
         15 => match key {
             "messagetemplate" => (Slot::Message, 6),
             "durationseconds" => (Slot::Duration(1000.0), 2),
-            "logeventmessage" => (Slot::Message, 1),
+            "logeventmessage" | "renderedmessage" => (Slot::Message, 1),
             "errorstacktrace" => (Slot::Trace, 0),
             "executiontimems" => (Slot::Duration(1.0), 1),
             "resresponsetime" => (Slot::Duration(1.0), 3),
-            "renderedmessage" => (Slot::Message, 1),
             _ => return ids(name, key),
         },
         18 if key == "jsonpayloadmessage" => (Slot::Message, 1),

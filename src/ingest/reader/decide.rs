@@ -4,6 +4,7 @@
 //! The rule in doubt: read. A line read twice can be seen, a line not read cannot. Content is only
 //! taken for known when its bytes were compared: at the beginning and where the known one ended.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -134,7 +135,7 @@ impl<P: Port> Reader<P> {
             let path = seen.path.clone();
             let followed = known.contains(&(seen.dir.clone(), seen.rotated.base.clone()));
             match self.consider(&seen, truncations, followed, now, wall, &mut continued) {
-                Ok(None) => {}
+                Ok(None) | Err(Obstacle::Moved) => {}
                 Ok(Some(reason)) => {
                     unread.insert(path, reason);
                 }
@@ -143,7 +144,6 @@ impl<P: Port> Reader<P> {
                     unread.insert(path, error.to_string());
                 }
                 Err(Obstacle::Store(error)) => self.trouble = Some(error.to_string()),
-                Err(Obstacle::Moved) => {}
                 Err(Obstacle::TooMany) => {
                     self.left_over = true;
                     unread.insert(path, format!("waits: {} files are open already", self.limits.open_files));
@@ -365,27 +365,26 @@ impl<P: Port> Reader<P> {
         let zone = self.inputs[seen.input].input.zone;
         let format = self.inputs[seen.input].input.format.or(format);
         let tail = Tail::new(Start { origin, content, offset, print, format, zone }, now)?;
-        if !self.active.contains_key(&origin) {
-            let active = self.new_active(seen.path.clone(), seen.input, offset);
-            self.active.insert(origin, active);
-            self.order.push(origin);
-        }
-        if let Some(active) = self.active.get_mut(&origin) {
-            active.path.clone_from(&seen.path);
-            active.input = seen.input;
-            active.current = seen.current;
-            active.attached = true;
-            active.modified = seen.modified;
-            active.size = seen.size;
-            active.state = FileState::Reading;
-            active.tail = Some(tail);
-        }
+        let active = match self.active.entry(origin) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => {
+                self.order.push(origin);
+                place.insert(Self::new_active(seen.path.clone(), seen.input, offset))
+            }
+        };
+        active.path.clone_from(&seen.path);
+        active.input = seen.input;
+        active.current = seen.current;
+        active.attached = true;
+        active.modified = seen.modified;
+        active.size = seen.size;
+        active.state = FileState::Reading;
+        active.tail = Some(tail);
         Ok(())
     }
 
     /// Decides about content that no known file holds. `Some` says why it is not read (now).
     /// `followed`: its family was known before this look.
-    #[expect(clippy::too_many_arguments, reason = "one decision over everything that is known")]
     fn consider(
         &mut self,
         seen: &Seen,
@@ -737,7 +736,7 @@ impl<P: Port> Reader<P> {
                     (one.resume, None),
                 ),
             };
-            self.record_event(level, one.origin, one.resume, message, &one.path, wall, range);
+            self.record_event(level, one.origin, one.resume, &message, &one.path, wall, range);
         }
     }
 
@@ -756,7 +755,7 @@ impl<P: Port> Reader<P> {
                 "{} was removed while nobody was reading: lines after byte {offset}, if there were any, are lost",
                 path.display()
             );
-            self.record_event(Level::Warning, *origin, offset, message, &path, wall, (offset, None));
+            self.record_event(Level::Warning, *origin, offset, &message, &path, wall, (offset, None));
         }
     }
 }

@@ -192,7 +192,7 @@ fn old_incident(now: Timestamp, history: &mut History, random: &mut StdRng) {
 fn todays_incident(now: Timestamp, history: &mut History, random: &mut StdRng) {
     let shop = &SERVICES[0];
     let mut bad = planned(shop, 900, now.saturating_sub(BAD_DEPLOY_AGO), random);
-    bad.id = "shop-web-900".to_owned();
+    "shop-web-900".clone_into(&mut bad.id);
     bad.result = DeploymentResult::Failed;
     let mut hotfix = planned(shop, 901, now.saturating_sub(HOTFIX_AGO), random);
     hotfix.result = DeploymentResult::Success;

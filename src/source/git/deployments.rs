@@ -265,6 +265,7 @@ mod tests {
 
     #[test]
     fn a_revert_fails_the_original_and_is_a_rollback() {
+        use DeploymentResult::{Failed, Success};
         let marks = vec![
             mark("v1", "aaaaaaa", 12),
             mark("v2", "bbbbbbb", 25),
@@ -274,7 +275,6 @@ mod tests {
         let made = assign(&history(), marks, None);
         let results: Vec<DeploymentResult> =
             made.deployments.iter().map(|deployment| deployment.result).collect();
-        use DeploymentResult::{Failed, Success};
         assert_eq!(results, [Success, Failed, Success, Success]);
         assert_eq!(made.deployments[3].kind, DeploymentKind::Rollback);
     }

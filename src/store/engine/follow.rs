@@ -21,7 +21,7 @@ pub(super) async fn follow(
 ) -> Result<Vec<Record>, StoreError> {
     let query = Arc::new(follower.query.clone());
     let range = query.range();
-    let filter = Wanted::new(Arc::clone(&query) as _, range, None);
+    let filter = Wanted::filter(Arc::clone(&query) as _, range, None);
     let mut cursor = follower.cursor;
     let mut records = Vec::new();
     for _ in 0..BATCHES {

@@ -60,7 +60,7 @@ pub(super) async fn histogram(
     let inside = range.intersect(&selection.range());
     let mut counted = Counted { range, inside, width, bins: vec![LevelCounts::default(); bins] };
     let mut scanned = Scanned::default();
-    let filter = Wanted::new(Arc::clone(&selection), inside, None);
+    let filter = Wanted::filter(Arc::clone(&selection), inside, None);
     for layer in selection.layers() {
         let mut rest = inside;
         while !is_empty(&rest) {

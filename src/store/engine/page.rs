@@ -41,7 +41,7 @@ pub(super) async fn page(
         };
     }
     let filter =
-        Wanted::new(Arc::clone(&selection), range, request.after.map(|cursor| (cursor, request.order)));
+        Wanted::filter(Arc::clone(&selection), range, request.after.map(|cursor| (cursor, request.order)));
     let mut scanned = Scanned::default();
     let windows = Windows::open(store, selection, range, request.order, &mut scanned);
     let mut windows = unless_cancelled(&request.cancel, windows).await?;

@@ -98,7 +98,7 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    pub(super) fn new(
+    pub(super) fn filter(
         selection: Arc<dyn Selection>,
         range: TimeRange,
         after: Option<(Cursor, Order)>,

@@ -169,6 +169,7 @@ mod tests {
         palette
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "what `chosen` answers")]
     fn command(name: &str, argument: &str) -> Option<Choice> {
         Some(Choice::Command { name: name.into(), argument: argument.into() })
     }

@@ -38,6 +38,7 @@ impl InfraEffect {
 #[derive(Debug)]
 pub enum InfraAnswer {}
 
+#[expect(clippy::unused_async, reason = "called as the work of the other tabs is")]
 pub async fn perform(
     effect: InfraEffect,
     _stores: &Stores,

@@ -568,7 +568,7 @@ impl LogsTab {
         }
     }
 
-    fn prompt(&self, kind: &'static str, label: &str, text: String) -> Vec<Effect> {
+    fn prompt(kind: &'static str, label: &str, text: String) -> Vec<Effect> {
         vec![Effect::Prompt(PromptRequest { kind, label: label.to_owned(), text })]
     }
 }

@@ -39,7 +39,7 @@ impl Page {
         for word in safe_text::line(text).split(' ') {
             if !line.trim().is_empty() && safe_text::width(&line) + safe_text::width(word) + 1 > self.width {
                 self.put(role, &line);
-                line = "  ".to_owned();
+                "  ".clone_into(&mut line);
             } else if !line.is_empty() && !line.ends_with("  ") {
                 line.push(' ');
             }

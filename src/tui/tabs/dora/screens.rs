@@ -79,7 +79,7 @@ struct Screen {
 }
 
 impl Screen {
-    fn new(columns: u16, rows: u16, loaded: Loaded) -> Self {
+    fn new(columns: u16, rows: u16, loaded: &Loaded) -> Self {
         let setup = Setup {
             keymap: Keymap::new(&BTreeMap::new()).unwrap(),
             theme: Theme::plain(),
@@ -100,7 +100,7 @@ impl Screen {
             App::with_tabs(setup, &saved, DoraTab::new(ReportRequest::days(30)), PdcaTab::default());
         for effect in app.take_effects() {
             let Effect::Dora(DoraEffect::Load { question, request, now }) = effect else { continue };
-            let report = compute(&loaded, &request, now);
+            let report = compute(loaded, &request, now);
             let figures = Arc::new(Figures { loaded: loaded.clone(), report });
             let answer = Answer::Dora(DoraAnswer::Loaded { question, result: Ok(figures) });
             app.on_event(AppEvent::Answer(answer), now.saturating_add(Duration::from_secs(2)));
@@ -124,24 +124,24 @@ impl Screen {
 
 #[test]
 fn overview() {
-    insta::assert_snapshot!("overview_80x24", Screen::new(80, 24, facts()).draw());
-    insta::assert_snapshot!("overview_200x60", Screen::new(200, 60, facts()).draw());
+    insta::assert_snapshot!("overview_80x24", Screen::new(80, 24, &facts()).draw());
+    insta::assert_snapshot!("overview_200x60", Screen::new(200, 60, &facts()).draw());
 }
 
 #[test]
 fn an_empty_store_says_what_to_do() {
-    insta::assert_snapshot!("empty_80x24", Screen::new(80, 24, Loaded::default()).draw());
+    insta::assert_snapshot!("empty_80x24", Screen::new(80, 24, &Loaded::default()).draw());
 }
 
 #[test]
 fn pages() {
     use KeyCode::{Char, Enter, Right};
     let find_bad = [Char('j'), Char('j'), Enter];
-    insta::assert_snapshot!("deployment_80x24", Screen::new(80, 24, facts()).press(&find_bad).draw());
+    insta::assert_snapshot!("deployment_80x24", Screen::new(80, 24, &facts()).press(&find_bad).draw());
     let explain = [Right, Right, Char('x')];
-    insta::assert_snapshot!("explanation_80x24", Screen::new(80, 24, facts()).press(&explain).draw());
-    insta::assert_snapshot!("explanation_200x60", Screen::new(200, 60, facts()).press(&explain).draw());
-    insta::assert_snapshot!("review_80x24", Screen::new(80, 24, facts()).press(&[Char('w')]).draw());
+    insta::assert_snapshot!("explanation_80x24", Screen::new(80, 24, &facts()).press(&explain).draw());
+    insta::assert_snapshot!("explanation_200x60", Screen::new(200, 60, &facts()).press(&explain).draw());
+    insta::assert_snapshot!("review_80x24", Screen::new(80, 24, &facts()).press(&[Char('w')]).draw());
 }
 
 #[test]
@@ -150,7 +150,7 @@ fn no_size_breaks_the_layout() {
         for keys in
             [&[][..], &[KeyCode::Enter], &[KeyCode::Char('x')], &[KeyCode::Char('w'), KeyCode::Char('G')]]
         {
-            let drawn = Screen::new(columns, rows, facts()).press(keys).draw();
+            let drawn = Screen::new(columns, rows, &facts()).press(keys).draw();
             assert!(!drawn.contains('\u{1b}') && !drawn.contains('\u{202e}'));
         }
     }

@@ -38,8 +38,8 @@ impl LogsTab {
             Action::HalfPageUp => self.move_by(-(page / 2).max(1), context),
             Action::PageDown => self.move_by(page, context),
             Action::PageUp => self.move_by(-page, context),
-            Action::First => self.to_first(context),
-            Action::Last => self.to_last(context),
+            Action::First => self.go_to_first(context),
+            Action::Last => self.go_to_last(context),
             Action::Left => {
                 self.scroll = self.scroll.saturating_sub(SIDE_STEP);
                 Vec::new()
@@ -85,7 +85,7 @@ impl LogsTab {
                 None => notice("the history ends here"),
             },
             Action::Reload => self.reload(context),
-            Action::Search => self.prompt(PROMPT_SEARCH, "/", String::new()),
+            Action::Search => Self::prompt(PROMPT_SEARCH, "/", String::new()),
             Action::NextHit => self.step_hit(true, context),
             Action::PreviousHit => self.step_hit(false, context),
             Action::Filter => self.ask_filter(context),
@@ -106,7 +106,7 @@ impl LogsTab {
                 Some(id) => self.open_trace(vec![id]),
                 None => notice("this record carries no request id; `:req ID` opens any"),
             },
-            Action::AddTrace => self.prompt(PROMPT_ADD, "add request id ", String::new()),
+            Action::AddTrace => Self::prompt(PROMPT_ADD, "add request id ", String::new()),
             Action::NextError => self.step_level(true, Level::Error, context),
             Action::PreviousError => self.step_level(false, Level::Error, context),
             Action::NextWarning => self.step_level(true, Level::Warning, context),
@@ -119,7 +119,7 @@ impl LogsTab {
             Action::NextBookmark => self.step_bookmark(true, context),
             Action::PreviousBookmark => self.step_bookmark(false, context),
             Action::Pause | Action::Follow => self.toggle_follow(context),
-            Action::GoToTime => self.prompt(PROMPT_TIME, "time ", String::new()),
+            Action::GoToTime => Self::prompt(PROMPT_TIME, "time ", String::new()),
             Action::Histogram => {
                 self.chart.size = self.chart.size.next();
                 self.keep_focus_in_sight(context);
@@ -181,7 +181,7 @@ impl LogsTab {
         Vec::new()
     }
 
-    fn to_first(&mut self, context: &Context<'_>) -> Vec<Effect> {
+    fn go_to_first(&mut self, context: &Context<'_>) -> Vec<Effect> {
         let height = self.list_height(context);
         if self.details_focused {
             self.details = Some(DetailCursor::default());
@@ -213,7 +213,7 @@ impl LogsTab {
         Vec::new()
     }
 
-    fn to_last(&mut self, context: &Context<'_>) -> Vec<Effect> {
+    fn go_to_last(&mut self, context: &Context<'_>) -> Vec<Effect> {
         if self.details_focused {
             return self.move_by(isize::MAX / 2, context);
         }
@@ -331,7 +331,7 @@ impl LogsTab {
         } else if !text.is_empty() {
             text.push(' ');
         }
-        self.prompt(PROMPT_FILTER, "filter ", text)
+        Self::prompt(PROMPT_FILTER, "filter ", text)
     }
 
     /// What could stand at the cursor: the language's words, then values that are on the screen.

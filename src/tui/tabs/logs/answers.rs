@@ -25,16 +25,16 @@ impl LogsTab {
             },
             LogsAnswer::Page { question, order, result } if question == self.list_question => match result {
                 Ok(page) => self.page(page, order, context),
-                Err(reason) => self.list_failed(reason),
+                Err(reason) => self.list_failed(&reason),
             },
             LogsAnswer::Around { question, result } if question == self.list_question => match result {
                 Ok((older, newer)) => self.around(older, newer, context),
-                Err(reason) => self.list_failed(reason),
+                Err(reason) => self.list_failed(&reason),
             },
             LogsAnswer::Sought { question, order, result } if question == self.list_question => {
                 match result {
-                    Ok(page) => self.sought(page, order),
-                    Err(reason) => self.list_failed(reason),
+                    Ok(page) => self.sought(&page, order),
+                    Err(reason) => self.list_failed(&reason),
                 }
             }
             LogsAnswer::Arrived { question, follower, result } if question == self.follow_question => {
@@ -86,7 +86,7 @@ impl LogsTab {
         }
     }
 
-    fn list_failed(&mut self, reason: String) -> Vec<Effect> {
+    fn list_failed(&mut self, reason: &str) -> Vec<Effect> {
         self.loading = None;
         self.seek = None;
         self.banner = Some(format!("{reason}; F5 tries again"));
@@ -201,7 +201,7 @@ impl LogsTab {
         effects
     }
 
-    fn sought(&mut self, page: Page, order: Order) -> Vec<Effect> {
+    fn sought(&mut self, page: &Page, order: Order) -> Vec<Effect> {
         self.scanned += page.scanned.records;
         let Some(seek) = self.seek.clone() else { return Vec::new() };
         if let Some(record) = page.records.first() {

@@ -49,6 +49,7 @@ pub enum Size {
 }
 
 impl Size {
+    #[must_use]
     pub fn next(self) -> Self {
         match self {
             Self::Small => Self::Large,

@@ -181,7 +181,7 @@ pub fn cursor_of(record: &Record) -> Cursor {
 }
 
 #[cfg(test)]
-pub mod tests {
+pub(super) mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
     use std::sync::Arc;
 
