@@ -87,7 +87,7 @@ impl Trace {
         self.wanted.or_else(|| self.focused().map(Record::id))
     }
 
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.data.rows.len()
     }
 
@@ -380,6 +380,7 @@ impl Axis {
     }
 
     /// The work of a record; `styles` are those of the bar and of what lies beside it.
+    #[expect(clippy::too_many_arguments, reason = "a bar, and where and how it is drawn")]
     fn bar(
         &self,
         start: Timestamp,
