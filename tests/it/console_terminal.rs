@@ -1,114 +1,33 @@
 //! The console in a real pseudo terminal: it gives the terminal back on every way out (R34), survives
 //! being stopped (R35), and ends when the terminal is gone (R36).
 
-use std::io::{Read, Write};
-use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::ops::{Deref, DerefMut};
+use std::time::Duration;
 
-use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
+use portable_pty::CommandBuilder;
 
-/// Generous: the machine may be busy. Nothing waits this long unless it fails.
-const LIMIT: Duration = Duration::from_secs(30);
+use crate::pty::{LIMIT, Pty, console, settled, with_args};
 
+/// A console on empty stores in a small terminal.
 struct Console {
-    master: Option<Box<dyn MasterPty + Send>>,
-    writer: Option<Box<dyn Write + Send>>,
-    child: Box<dyn Child + Send + Sync>,
-    screen: Arc<(Mutex<vt100::Parser>, Condvar)>,
-    closing: Arc<AtomicBool>,
-    reading: Option<JoinHandle<()>>,
-    termios: String,
+    pty: Pty,
     _dir: tempfile::TempDir,
-}
-
-fn termios_of(master: &dyn MasterPty) -> String {
-    format!("{:?}", master.get_termios().unwrap())
 }
 
 impl Console {
     fn start() -> Self {
-        Self::start_with(|program, arguments| {
-            let mut command = CommandBuilder::new(program);
-            command.args(arguments);
-            command
-        })
+        Self::start_from(|home| console(home))
     }
 
-    fn start_with(make: impl Fn(&Path, &[String]) -> CommandBuilder) -> Self {
+    /// `command` makes what is started; the arguments of the console come behind its own.
+    fn start_from(command: impl Fn(&std::path::Path) -> CommandBuilder) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let config = dir.path().join("config.toml");
         std::fs::write(&config, "[ingest]\ndiscover = false\n").unwrap();
         let data = dir.path().join("data");
-        let size = PtySize { rows: 24, cols: 80, pixel_width: 0, pixel_height: 0 };
-        let pair = native_pty_system().openpty(size).unwrap();
-        let termios = termios_of(&*pair.master);
-        let arguments =
-            ["--config", config.to_str().unwrap(), "--data-dir", data.to_str().unwrap()].map(str::to_owned);
-        let mut command = make(Path::new(env!("CARGO_BIN_EXE_atalaya")), &arguments);
-        command.env("TERM", "xterm-256color");
-        command.env("COLORTERM", "truecolor");
-        command.env("LC_ALL", "C.UTF-8");
-        command.env_remove("NO_COLOR");
-        // The message of a panic stays on the screen only without a long backtrace after it.
-        command.env("RUST_BACKTRACE", "0");
-        command.env_remove("TMUX");
-        command.env("HOME", dir.path());
-        command.cwd(dir.path());
-        let child = pair.slave.spawn_command(command).unwrap();
-        drop(pair.slave);
-        let mut reader = pair.master.try_clone_reader().unwrap();
-        let writer = pair.master.take_writer().unwrap();
-        let screen = Arc::new((
-            Mutex::new(vt100::Parser::new(24.try_into().unwrap(), 80.try_into().unwrap(), 0)),
-            Condvar::new(),
-        ));
-        let shared = Arc::clone(&screen);
-        let closing = Arc::new(AtomicBool::new(false));
-        let flag = Arc::clone(&closing);
-        let reading = std::thread::spawn(move || {
-            let mut bytes = [0; 4096];
-            while let Ok(length @ 1..) = reader.read(&mut bytes) {
-                shared.0.lock().unwrap().process(&bytes[..length]);
-                shared.1.notify_all();
-                if flag.load(Ordering::SeqCst) {
-                    break;
-                }
-            }
-        });
-        Self {
-            master: Some(pair.master),
-            writer: Some(writer),
-            child,
-            screen,
-            closing,
-            reading: Some(reading),
-            termios,
-            _dir: dir,
-        }
-    }
-
-    fn send(&mut self, keys: &str) {
-        let writer = self.writer.as_mut().unwrap();
-        writer.write_all(keys.as_bytes()).unwrap();
-        writer.flush().unwrap();
-    }
-
-    /// Waits until what the terminal shows fulfils `wanted`.
-    fn wait(&self, what: &str, wanted: impl Fn(&vt100::Screen) -> bool) {
-        let deadline = Instant::now() + LIMIT;
-        let mut parser = self.screen.0.lock().unwrap();
-        while !wanted(parser.screen()) {
-            let left = deadline.saturating_duration_since(Instant::now());
-            assert!(!left.is_zero(), "waited for {what}; the screen is:\n{}", parser.screen().contents());
-            parser = self.screen.1.wait_timeout(parser, left.min(Duration::from_millis(200))).unwrap().0;
-        }
-    }
-
-    fn wait_for_text(&self, text: &str) {
-        self.wait(text, |screen| screen.contents().contains(text));
+        let arguments = ["--config".as_ref(), config.as_os_str(), "--data-dir".as_ref(), data.as_os_str()];
+        let pty = Pty::start(with_args(command(dir.path()), arguments), 24, 80);
+        Self { pty, _dir: dir }
     }
 
     fn opened() -> Self {
@@ -116,58 +35,19 @@ impl Console {
         console.wait_for_text("No records yet");
         console
     }
+}
 
-    /// Closes the terminal as a lost connection does: every descriptor of the master's side.
-    fn hang_up(&mut self) {
-        self.closing.store(true, Ordering::SeqCst);
-        // Something to read, so that the reading thread wakes, sees the flag and lets go.
-        self.send("?");
-        self.reading.take().unwrap().join().unwrap();
-        self.writer = None;
-        self.master = None;
-    }
+impl Deref for Console {
+    type Target = Pty;
 
-    fn pid(&self) -> i32 {
-        i32::try_from(self.child.process_id().unwrap()).unwrap()
-    }
-
-    fn signal(&self, signal: rustix::process::Signal) {
-        let pid = rustix::process::Pid::from_raw(self.pid()).unwrap();
-        rustix::process::kill_process(pid, signal).unwrap();
-    }
-
-    /// State letter and CPU ticks of the process; `Z` before it is waited for.
-    fn stat(&self) -> (char, u64) {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap();
-        let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
-        let ticks = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
-        (fields[0].chars().next().unwrap(), ticks)
-    }
-
-    fn wait_for_state(&self, wanted: char, limit: Duration) -> Duration {
-        let begin = Instant::now();
-        while self.stat().0 != wanted {
-            assert!(begin.elapsed() < limit, "the process is in state {}, not {wanted}", self.stat().0);
-            std::thread::yield_now();
-        }
-        begin.elapsed()
-    }
-
-    fn assert_restored(&self) {
-        self.wait("the terminal being given back", |screen| {
-            !screen.alternate_screen()
-                && !screen.hide_cursor()
-                && !screen.bracketed_paste()
-                && screen.mouse_protocol_mode() == vt100::MouseProtocolMode::None
-        });
-        assert_eq!(termios_of(&**self.master.as_ref().unwrap()), self.termios, "the line settings");
+    fn deref(&self) -> &Pty {
+        &self.pty
     }
 }
 
-impl Drop for Console {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+impl DerefMut for Console {
+    fn deref_mut(&mut self) -> &mut Pty {
+        &mut self.pty
     }
 }
 
@@ -176,7 +56,7 @@ fn takes_the_terminal_and_gives_it_back_on_quit() {
     let mut console = Console::opened();
     console.wait("the alternate screen", |screen| screen.alternate_screen() && screen.bracketed_paste());
     console.send("q");
-    let status = console.child.wait().unwrap();
+    let status = console.ended();
     assert!(status.success(), "{status:?}");
     console.assert_restored();
 }
@@ -189,7 +69,7 @@ fn gives_the_terminal_back_on_every_signal() {
         console.send("\x1bOQ");
         console.wait("the mouse", |screen| screen.mouse_protocol_mode() != vt100::MouseProtocolMode::None);
         console.signal(signal);
-        console.child.wait().unwrap();
+        console.ended();
         console.assert_restored();
     }
 }
@@ -200,7 +80,7 @@ fn gives_the_terminal_back_on_every_signal() {
 fn gives_the_terminal_back_before_the_message_of_a_panic() {
     let mut console = Console::opened();
     console.send(":panic\r");
-    let status = console.child.wait().unwrap();
+    let status = console.ended();
     assert!(!status.success());
     console.assert_restored();
     console.wait_for_text("asked for with :panic");
@@ -221,7 +101,7 @@ fn stops_and_comes_back_fifty_times() {
         });
     }
     console.send("q");
-    assert!(console.child.wait().unwrap().success());
+    assert!(console.ended().success());
     console.assert_restored();
 }
 
@@ -229,12 +109,10 @@ fn stops_and_comes_back_fifty_times() {
 fn ends_within_a_second_without_spinning_when_the_terminal_is_gone() {
     for ignored in [false, true] {
         let mut console = if ignored {
-            Console::start_with(|program, arguments| {
+            Console::start_from(|home| {
                 let mut command = CommandBuilder::new("sh");
-                command.args(["-c", "trap '' HUP; exec \"$0\" \"$@\""]);
-                command.arg(program);
-                command.args(arguments);
-                command
+                command.args(["-c", "trap '' HUP; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_atalaya")]);
+                settled(command, home)
             })
         } else {
             Console::start()
@@ -252,20 +130,9 @@ fn ends_within_a_second_without_spinning_when_the_terminal_is_gone() {
 #[test]
 fn follows_the_size_of_the_terminal() {
     let mut console = Console::opened();
-    let resize = |console: &Console, rows: u16, cols: u16| {
-        console
-            .screen
-            .0
-            .lock()
-            .unwrap()
-            .screen_mut()
-            .set_size(rows.try_into().unwrap(), cols.try_into().unwrap());
-        let size = PtySize { rows, cols, pixel_width: 0, pixel_height: 0 };
-        console.master.as_ref().unwrap().resize(size).unwrap();
-    };
-    resize(&console, 10, 40);
+    console.resize(10, 40);
     console.wait_for_text("Atalaya needs 60x15");
-    resize(&console, 50, 160);
+    console.resize(50, 160);
     console.wait("the large screen", |screen| {
         screen.contents().contains("No records yet") && screen.rows(0, 160).count() == 50
     });
@@ -273,6 +140,6 @@ fn follows_the_size_of_the_terminal() {
     console.wait_for_text("Keys of this screen");
     console.send("\x1b");
     console.send("\x03\x03");
-    assert!(console.child.wait().unwrap().success());
+    assert!(console.ended().success());
     console.assert_restored();
 }

@@ -6,9 +6,12 @@ use std::process::Command;
 use atalaya::domain::delivery::{Deployment, DeploymentKind, DeploymentResult};
 use atalaya::source::git::{GitError, Options, Outcome, Which, read};
 
-/// 2026-10-05T00:00:00Z plus so many hours, as git takes it.
+/// 2026-10-05T00:00:00Z, from which the hours of [`git`] count.
+pub const EPOCH: i64 = 1_791_158_400;
+
+/// So many hours after [`EPOCH`], as git takes it.
 fn stamp(hours: i64) -> String {
-    format!("{} +0000", 1_791_158_400 + hours * 3_600)
+    format!("{} +0000", EPOCH + hours * 3_600)
 }
 
 /// Runs git with a clean configuration; what it prints comes back.

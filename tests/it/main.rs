@@ -6,6 +6,7 @@
 
 mod cli_logs;
 mod cli_manners;
+mod console_first_run;
 mod console_terminal;
 mod demo_company;
 mod dora_cli;
@@ -23,5 +24,6 @@ mod log_store_suite;
 mod metrics_store_sqlite;
 mod metrics_store_suite;
 mod pdca;
+mod pty;
 mod sqlite_store;
 mod track_cli;
