@@ -190,6 +190,10 @@ impl App {
             parts.push((theme.style(Role::Key), key));
             parts.push((theme.style(Role::Muted), words));
         }
+        // The gap behind the last one is no text that could be cut.
+        if let Some((_, words)) = parts.last_mut() {
+            words.truncate(words.trim_end().len());
+        }
         pieces(row, buffer, row.x, &parts);
     }
 

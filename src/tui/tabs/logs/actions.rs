@@ -611,8 +611,8 @@ impl LogsTab {
                 self.details_focused = false;
                 let offset = usize::from(mouse.row - list.y);
                 let index = match &self.view {
-                    View::List => row_at(&self.rows, offset, usize::from(list.height)),
-                    View::Context(view) => row_at(&view.rows, offset, usize::from(list.height)),
+                    View::List => row_at(&self.rows, offset),
+                    View::Context(view) => row_at(&view.rows, offset),
                     View::Trace(trace) => offset.checked_sub(1).and_then(|line| trace.row_at(line)),
                 };
                 if let Some(index) = index {
@@ -625,8 +625,7 @@ impl LogsTab {
     }
 }
 
-/// The row drawn at an offset from the top of the pane; few rows stand at its bottom.
-fn row_at(rows: &Rows, offset: usize, height: usize) -> Option<usize> {
-    let shown = rows.len().saturating_sub(rows.top()).min(height);
-    offset.checked_sub(height - shown).map(|offset| rows.top() + offset)
+/// The row drawn at an offset from the top of the pane.
+fn row_at(rows: &Rows, offset: usize) -> Option<usize> {
+    Some(rows.top() + offset).filter(|index| *index < rows.len())
 }

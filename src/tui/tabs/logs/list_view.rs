@@ -45,13 +45,13 @@ fn put(buffer: &mut Buffer, x: u16, y: u16, text: &str, style: Style) -> u16 {
 }
 
 pub fn render(rows: &Rows, area: Rect, buffer: &mut Buffer, context: &Context<'_>, look: &ListLook<'_>) {
-    // Fewer rows than room: they stand at the bottom, where the newest belongs.
+    // Fewer rows than room stand at the top: what arrives then fills the room below them, and no row
+    // moves under the eyes of who reads.
     let shown = rows.len().saturating_sub(rows.top()).min(usize::from(area.height));
-    let first = area.bottom() - u16::try_from(shown).unwrap_or(area.height);
     for offset in 0..shown {
         let index = rows.top() + offset;
         let Some(record) = rows.get(index) else { break };
-        let line = Rect { y: first + u16::try_from(offset).unwrap_or(0), height: 1, ..area };
+        let line = Rect { y: area.y + u16::try_from(offset).unwrap_or(0), height: 1, ..area };
         row(record, line, buffer, context, look, index == rows.focus());
     }
 }
@@ -76,14 +76,19 @@ fn row(
     }
     let over = |role: Role| theme.style(role).patch(base);
     let (source_width, request_width) = columns(line.width);
-    let mark = if look.bookmarks.contains_key(&record.id()) {
-        if context.unicode { "◆" } else { "*" }
-    } else if look.anchor == Some(record.id()) || selected {
-        if context.unicode { "▸" } else { ">" }
-    } else {
-        " "
+    let bookmarked = look.bookmarks.contains_key(&record.id());
+    let pointed = look.anchor == Some(record.id()) || selected;
+    // A bookmark under the cursor has a mark of its own: the colour alone would not tell.
+    let mark = match (bookmarked, pointed, context.unicode) {
+        (true, true, true) => "◈",
+        (true, true, false) => "#",
+        (true, false, true) => "◆",
+        (true, false, false) => "*",
+        (false, true, true) => "▸",
+        (false, true, false) => ">",
+        (false, false, _) => " ",
     };
-    let mark_role = if mark == "◆" || mark == "*" { Role::Mark } else { Role::Accent };
+    let mark_role = if bookmarked { Role::Mark } else { Role::Accent };
     let mut x = put(buffer, line.x, line.y, mark, over(mark_role));
     x = put(buffer, x, line.y, &clock::millis(entry.timestamp, context.zone), over(Role::Muted));
     x += 1;
