@@ -16,7 +16,7 @@ struct Console {
 
 impl Console {
     fn start() -> Self {
-        Self::start_from(|home| console(home))
+        Self::start_from(console)
     }
 
     /// `command` makes what is started; the arguments of the console come behind its own.
