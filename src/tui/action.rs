@@ -59,8 +59,8 @@ actions! {
     PageUp = "page_up", "page up";
     First = "first", "first";
     Last = "last", "last; in a live list, follow again";
-    Left = "left", "scroll left";
-    Right = "right", "scroll right";
+    Left = "left", "to the left";
+    Right = "right", "to the right";
     Open = "open", "open what is under the cursor";
 
     // Searching and filtering.
@@ -94,7 +94,7 @@ actions! {
     NextGap = "next_gap", "next gap of the trace";
     PreviousGap = "previous_gap", "previous gap of the trace";
     AddTrace = "add_trace", "add this request to the trace";
-    Copy = "copy", "copy the record";
+    Copy = "copy", "copy what is under the cursor";
     CopyNote = "copy_note", "copy an incident note (Markdown)";
     GoToTime = "go_to_time", "go to a time";
 
@@ -103,8 +103,10 @@ actions! {
     Explain = "explain", "the rows and the rule behind the number";
     WeeklyReview = "weekly_review", "weekly review";
     Scope = "scope", "team, service and environment";
-    Export = "export", "write this page as Markdown";
+    Export = "export", "write the report as Markdown";
 
+    // Infra.
+    SourceLogs = "source_logs", "the log records of this file";
 
     // PDCA.
     New = "new", "new cycle";
@@ -112,7 +114,6 @@ actions! {
     Start = "start", "start the cycle";
     Check = "check", "check the cycle";
     Decide = "decide", "decide: apply, revert, continue, escalate";
-    Save = "save", "save";
 }
 
 impl Action {

@@ -51,6 +51,8 @@ struct Prompt {
     hint: PromptHint,
     /// Which completion Tab offers next.
     chosen: Option<usize>,
+    /// Enter was pressed on a text with a mistake: say which, whatever could be completed.
+    refused: bool,
 }
 
 /// How the Logs tab was opened from another one.
@@ -103,6 +105,8 @@ pub struct App {
     infra: InfraTab,
     pdca: PdcaTab,
     overlay: Overlay,
+    /// The tab on the screen says why a read failed.
+    banner_shown: bool,
     notice: Option<(Notice, Timestamp)>,
     /// The name asked for; without colours the theme itself is another.
     chosen_theme: String,
@@ -129,6 +133,7 @@ impl App {
             infra: InfraTab::default(),
             pdca,
             overlay: Overlay::None,
+            banner_shown: false,
             notice: None,
             chosen_theme: match &saved.theme {
                 Some((chosen, over)) if *over == setup.configured_theme => chosen.clone(),
@@ -210,7 +215,7 @@ impl App {
         Context {
             now: self.setup.now,
             zone: self.setup.zone,
-            area: view::body(self.area()),
+            area: self.content(),
             theme: &self.setup.theme,
             unicode: self.setup.unicode,
         }
@@ -274,7 +279,7 @@ impl App {
         let context = Context {
             now: self.setup.now,
             zone: self.setup.zone,
-            area: view::body(Rect::new(0, 0, self.setup.size.0, self.setup.size.1)),
+            area: self.content(),
             theme: &self.setup.theme,
             unicode: self.setup.unicode,
         };
@@ -291,6 +296,28 @@ impl App {
         for effect in effects {
             self.carry_out(effect, id);
         }
+        self.make_room_for_banner();
+    }
+
+    /// A banner takes a row of its own: what was read before moves down and stays readable.
+    fn make_room_for_banner(&mut self) {
+        let shown = self.tab(self.active).status(&self.context()).banner.is_some();
+        if shown != self.banner_shown {
+            self.banner_shown = shown;
+            self.dirty = true;
+            for id in TabId::ALL {
+                self.send(id, TabEvent::Resized);
+            }
+        }
+    }
+
+    /// Where the tab is drawn: between header and status line, under the banner.
+    fn content(&self) -> Rect {
+        let mut content = view::body(self.area());
+        let banner = u16::from(self.banner_shown).min(content.height);
+        content.y += banner;
+        content.height -= banner;
+        content
     }
 
     fn carry_out(&mut self, effect: Effect, from: TabId) {
@@ -309,7 +336,8 @@ impl App {
             Effect::Prompt(PromptRequest { kind, label, text }) => {
                 let line = LineEdit::new(text);
                 let hint = self.tab(from).prompt_hint(kind, line.text(), line.cursor(), &self.context());
-                self.overlay = Overlay::Prompt(Prompt { kind, label, line, hint, chosen: None });
+                self.overlay =
+                    Overlay::Prompt(Prompt { kind, label, line, hint, chosen: None, refused: false });
                 self.dirty = true;
             }
             Effect::Confirm { kind, question } => self.overlay = Overlay::Confirm { kind, question },
@@ -489,7 +517,7 @@ impl App {
                 self.send(self.active, TabEvent::Prompted { kind, step: Prompted::Cancelled });
             }
             // A text with a known mistake is not sent off; the mistake stays in sight.
-            KeyCode::Enter if prompt.hint.error.is_some() => {}
+            KeyCode::Enter if prompt.hint.error.is_some() => prompt.refused = true,
             KeyCode::Enter => {
                 let (kind, text) = (prompt.kind, prompt.line.text().to_owned());
                 self.overlay = Overlay::None;
@@ -508,7 +536,14 @@ impl App {
                 let (kind, text, cursor) = (prompt.kind, prompt.line.text().to_owned(), prompt.line.cursor());
                 let fresh = self.tab(self.active).prompt_hint(kind, &text, cursor, &self.context());
                 if let Overlay::Prompt(prompt) = &mut self.overlay {
-                    prompt.hint.error = fresh.error;
+                    prompt.refused = false;
+                    if count == 1 {
+                        // Nothing to choose from: on with what can stand behind it.
+                        prompt.hint = fresh;
+                        prompt.chosen = None;
+                    } else {
+                        prompt.hint.error = fresh.error;
+                    }
                 }
                 self.send(self.active, TabEvent::Prompted { kind, step: Prompted::Edited(text) });
             }
@@ -528,12 +563,13 @@ impl App {
         if let Overlay::Prompt(prompt) = &mut self.overlay {
             prompt.hint = hint;
             prompt.chosen = None;
+            prompt.refused = false;
         }
         self.send(self.active, TabEvent::Prompted { kind, step: Prompted::Edited(text) });
     }
 
     fn open_palette(&mut self) {
-        let actions = self.setup.keymap.actions(self.tab(self.active).scopes());
+        let actions = self.help().into_iter().flat_map(|(_, lines)| lines).collect();
         let themes = Theme::names(self.setup.themes_dir.as_deref());
         self.overlay = Overlay::Palette(Palette::new(actions, &themes));
     }
@@ -579,6 +615,17 @@ impl App {
                 self.send(self.active, TabEvent::Command { name: name.into(), argument });
             }
         }
+    }
+
+    /// What the keys of this screen do; keys that would do nothing are left out.
+    fn help(&self) -> Vec<(Scope, Vec<(String, Action)>)> {
+        let tab = self.tab(self.active);
+        let mut sections = self.setup.keymap.help(tab.scopes());
+        for (_, lines) in &mut sections {
+            lines.retain(|(_, action)| !tab.is_idle(*action));
+        }
+        sections.retain(|(_, lines)| !lines.is_empty());
+        sections
     }
 
     fn scopes(&self) -> &'static [Scope] {

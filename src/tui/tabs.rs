@@ -181,6 +181,12 @@ pub trait Tab {
     /// No level is open that Esc would close.
     fn at_top(&self) -> bool;
 
+    /// The action does nothing on this screen: it has no place in help, hints and palette then.
+    fn is_idle(&self, action: Action) -> bool {
+        let _ = action;
+        false
+    }
+
     /// Keys go to the tab as they are, but for Ctrl-C.
     fn captures_keys(&self) -> bool {
         false

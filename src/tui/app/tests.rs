@@ -291,7 +291,12 @@ fn help_and_palette_come_from_the_key_map() {
     stage.keys("?");
     let help = stage.screen();
     insta::assert_snapshot!("help_200x60", help);
+    // The list without details has one panel.
+    assert!(!help.contains("next panel"));
     for (keys, action) in stage.app.setup.keymap.actions(stage.app.scopes()) {
+        if stage.app.tab(stage.app.active).is_idle(action) {
+            continue;
+        }
         assert!(help.contains(action.help()), "{keys} {action:?} is missing from the help");
     }
     let mut stage = small();

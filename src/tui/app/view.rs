@@ -12,6 +12,9 @@ use crate::tui::tabs::{TabId, TabStatus};
 use crate::tui::theme::Role;
 use crate::tui::widgets::{clock, frame, help, safe_text};
 
+/// Between two hints.
+const HINT_SPACE: &str = "   ";
+
 /// The part of the screen that is the tab's.
 pub(super) fn body(area: Rect) -> Rect {
     Rect { y: area.y + 1.min(area.height), height: area.height.saturating_sub(3), ..area }
@@ -64,16 +67,14 @@ impl App {
         }
         let context = self.context();
         let status = self.tab(self.active).status(&context);
-        let mut content = body(area);
+        let content = self.content();
         let buffer = frame.buffer_mut();
         buffer.set_style(area, theme.style(Role::Text));
         self.header(Rect { height: 1, ..area }, buffer, &status);
         self.tab(self.active).render(content, buffer, &context);
         if let Some(reason) = &status.banner {
-            // Over the top row of the content: what was read before stays under it.
-            content.height = 1;
-            let text = safe_text::fit(&format!(" ! {reason}"), usize::from(content.width));
-            buffer.set_string(content.x, content.y, text, theme.style(Role::BannerError));
+            let text = safe_text::fit(&format!(" ! {reason}"), usize::from(area.width));
+            buffer.set_string(area.x, body(area).y, text, theme.style(Role::BannerError));
         }
         self.status_line(Rect { y: area.bottom() - 2, height: 1, ..area }, buffer, &status);
         self.hint_line(Rect { y: area.bottom() - 1, height: 1, ..area }, buffer, &status);
@@ -174,16 +175,22 @@ impl App {
     fn hint_line(&self, row: Rect, buffer: &mut Buffer, status: &TabStatus) {
         let theme = &self.setup.theme;
         // `?` leads to all others, so it has its place whatever else fits.
-        let last = self
-            .hint(Action::Help)
-            .map_or(0, |(key, words)| safe_text::width(&key) + safe_text::width(&words));
+        let width_of = |(key, words): &(String, String)| safe_text::width(key) + safe_text::width(words);
+        let last = self.hint(Action::Help).map_or(0, |hint| width_of(&hint)).saturating_sub(HINT_SPACE.len());
         let mut parts = vec![(Style::new(), " ".to_owned())];
         let mut used = 1;
         for action in status.hints.iter().chain(&[Action::Palette, Action::Help]) {
+            if self.tab(self.active).is_idle(*action) {
+                continue;
+            }
             let Some((key, words)) = self.hint(*action) else { continue };
+            let (key, words) = match action {
+                Action::Help => (key, words.trim_end().to_owned()),
+                _ => (key, words),
+            };
             let width = safe_text::width(&key) + safe_text::width(&words);
             let reserved = if *action == Action::Help { 0 } else { last };
-            if used + width + reserved > usize::from(row.width) + 3 {
+            if used + width + reserved > usize::from(row.width) {
                 continue;
             }
             used += width;
@@ -199,7 +206,7 @@ impl App {
 
     fn hint(&self, action: Action) -> Option<(String, String)> {
         let key = self.setup.keymap.key_of(self.scopes(), action)?;
-        Some((key.to_string(), format!(" {}   ", hint_word(action))))
+        Some((key.to_string(), format!(" {}{HINT_SPACE}", hint_word(action))))
     }
 
     fn overlay(&self, area: Rect, buffer: &mut Buffer) -> Option<Position> {
@@ -207,7 +214,7 @@ impl App {
         match &self.overlay {
             Overlay::None => None,
             Overlay::Help { scroll } => {
-                help::render(body(area), buffer, theme, &self.setup.keymap, self.scopes(), *scroll);
+                help::render(body(area), buffer, theme, self.help(), *scroll);
                 None
             }
             Overlay::Palette(palette) => Some(self.palette(area, buffer, palette)),
@@ -298,7 +305,15 @@ impl App {
         let room = usize::from(row.right().saturating_sub(label_end + 1));
         let (text, at) = scrolled(prompt.line.text(), prompt.line.cursor(), room);
         buffer.set_string(label_end, row.y, &text, theme.style(Role::Text));
-        if let Some((offset, length, message)) = &prompt.hint.error {
+        // A text that is not finished is no mistake yet while its end can be completed.
+        let unfinished = |offset: usize, length: usize| {
+            !prompt.refused
+                && !prompt.hint.completions.is_empty()
+                && prompt.line.cursor() == prompt.line.text().len()
+                && offset + length >= prompt.line.text().len()
+        };
+        let error = prompt.hint.error.as_ref().filter(|(offset, length, _)| !unfinished(*offset, *length));
+        if let Some((offset, length, message)) = error {
             // Under the mistake: the same column as in the text.
             let offset = floor_boundary(prompt.line.text(), *offset);
             let hidden = safe_text::width(&safe_text::line(prompt.line.text()))
@@ -368,6 +383,17 @@ fn hint_word(action: Action) -> &'static str {
         Action::GoToTime => "time",
         Action::FilterRequest => "by request",
         Action::NextPanel => "panel",
+        Action::Explain => "why",
+        Action::Window => "days",
+        Action::WeeklyReview => "week",
+        Action::Scope => "scope",
+        Action::Export => "export",
+        Action::SourceLogs => "its logs",
+        Action::New => "new",
+        Action::Edit => "edit",
+        Action::Start => "start",
+        Action::Check => "check",
+        Action::Decide => "decide",
         other => other.help(),
     }
 }

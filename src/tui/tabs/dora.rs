@@ -455,13 +455,24 @@ impl Tab for DoraTab {
             banner: self.trouble.clone(),
             hints: vec![
                 Action::Open,
-                Action::Explain,
+                if self.pages.is_empty() { Action::Explain } else { Action::Back },
                 Action::Trace,
                 Action::Window,
                 Action::WeeklyReview,
                 Action::Scope,
                 Action::Export,
             ],
+        }
+    }
+
+    fn is_idle(&self, action: Action) -> bool {
+        match action {
+            Action::Left | Action::Right | Action::NextPanel | Action::PreviousPanel => {
+                !self.pages.is_empty()
+            }
+            Action::HistoryBack => self.pages.is_empty(),
+            Action::HistoryForward => self.ahead.is_empty(),
+            _ => false,
         }
     }
 

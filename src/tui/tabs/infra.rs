@@ -12,9 +12,10 @@ use tokio_util::sync::CancellationToken;
 use super::{Context, Tab, TabEvent, TabStatus};
 use crate::domain::health::{Health, Status};
 use crate::ingest::accounts::{FileAccount, IngestStatus, Unread};
+use crate::query::term_text;
 use crate::service::Stores;
 use crate::tui::action::Action;
-use crate::tui::effect::Effect;
+use crate::tui::effect::{Effect, Notice};
 use crate::tui::keymap::Scope;
 use crate::tui::theme::Role;
 use crate::tui::widgets::{clock, safe_text};
@@ -97,13 +98,14 @@ impl InfraTab {
             Action::Last => self.move_to(|_, count| count.saturating_sub(1)),
             Action::Open => self.details = !self.rows().is_empty(),
             Action::Back | Action::Close => self.details = false,
-            Action::Filter => {
+            Action::SourceLogs => {
                 let rows = self.rows();
                 if let Some(Row::File(FileAccount { source: Some(source), .. })) =
                     rows.get(self.position(&rows)).copied()
                 {
-                    return vec![Effect::OpenLogs { filter: format!("source:{source}"), at: None }];
+                    return vec![Effect::OpenLogs { filter: term_text("source", source), at: None }];
                 }
+                return vec![Effect::Notice(Notice::plain("nothing is read of this file"))];
             }
             _ => {}
         }
@@ -165,11 +167,25 @@ impl Tab for InfraTab {
                 .as_ref()
                 .and_then(|ingest| ingest.paused.as_deref())
                 .map(|reason| format!("nothing is stored now: {}", safe_text::line(reason))),
-            hints: vec![Action::Open, Action::Filter],
+            hints: vec![if self.details { Action::Back } else { Action::Open }, Action::SourceLogs],
         }
     }
 
     fn at_top(&self) -> bool {
         !self.details
+    }
+
+    fn is_idle(&self, action: Action) -> bool {
+        // What is shown arrives by itself, in one panel that fits the width.
+        matches!(
+            action,
+            Action::Left
+                | Action::Right
+                | Action::NextPanel
+                | Action::PreviousPanel
+                | Action::HistoryBack
+                | Action::HistoryForward
+                | Action::Reload
+        )
     }
 }

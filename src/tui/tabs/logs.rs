@@ -38,6 +38,7 @@ use crate::query::{Query, QueryClock};
 use crate::report::incident_note;
 use crate::store::chunks::Order;
 use crate::store::engine::Follower;
+use crate::tui::action::Action;
 use crate::tui::effect::{Answer, Effect, Notice, PromptRequest, Question};
 use crate::tui::keymap::Scope;
 use crate::tui::state::{MAX_BOOKMARKS, MAX_FILTERS, SavedLogs};
@@ -639,6 +640,22 @@ impl Tab for LogsTab {
 
     fn status(&self, context: &Context<'_>) -> TabStatus {
         self.tell(context)
+    }
+
+    fn is_idle(&self, action: Action) -> bool {
+        let list = matches!(self.view, View::List);
+        match action {
+            Action::NextPanel | Action::PreviousPanel => self.details.is_none(),
+            Action::Pause
+            | Action::Follow
+            | Action::Histogram
+            | Action::ZoomIn
+            | Action::ZoomOut
+            | Action::RangeBack
+            | Action::RangeForward => !list,
+            Action::Reload => matches!(self.view, View::Context(_)),
+            _ => false,
+        }
     }
 
     fn at_top(&self) -> bool {

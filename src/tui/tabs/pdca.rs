@@ -357,7 +357,7 @@ impl Tab for PdcaTab {
             live: false,
             banner: self.banner.clone(),
             hints: vec![
-                Action::Open,
+                if self.opened.is_some() { Action::Back } else { Action::Open },
                 Action::New,
                 Action::Edit,
                 Action::Start,
@@ -369,6 +369,20 @@ impl Tab for PdcaTab {
 
     fn at_top(&self) -> bool {
         self.opened.is_none() && self.editor.is_none()
+    }
+
+    fn is_idle(&self, action: Action) -> bool {
+        match action {
+            Action::Left
+            | Action::Right
+            | Action::NextPanel
+            | Action::PreviousPanel
+            | Action::HistoryBack
+            | Action::HistoryForward => true,
+            Action::Open => self.opened.is_some() || self.current().is_none(),
+            Action::Edit | Action::Start | Action::Check | Action::Decide => self.current().is_none(),
+            _ => false,
+        }
     }
 
     fn captures_keys(&self) -> bool {

@@ -4,7 +4,8 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::{frame, safe_text};
-use crate::tui::keymap::{Keymap, Scope};
+use crate::tui::action::Action;
+use crate::tui::keymap::Scope;
 use crate::tui::theme::{Role, Theme};
 
 enum HelpLine {
@@ -13,9 +14,9 @@ enum HelpLine {
     Blank,
 }
 
-fn lines(keymap: &Keymap, scopes: &[Scope]) -> Vec<HelpLine> {
+fn lines(sections: Vec<(Scope, Vec<(String, Action)>)>) -> Vec<HelpLine> {
     let mut lines = Vec::new();
-    for (scope, bindings) in keymap.help(scopes) {
+    for (scope, bindings) in sections {
         if !lines.is_empty() {
             lines.push(HelpLine::Blank);
         }
@@ -30,12 +31,11 @@ pub fn render(
     area: Rect,
     buffer: &mut Buffer,
     theme: &Theme,
-    keymap: &Keymap,
-    scopes: &[Scope],
+    sections: Vec<(Scope, Vec<(String, Action)>)>,
     scroll: usize,
 ) -> usize {
     const COLUMN: usize = 56;
-    let lines = lines(keymap, scopes);
+    let lines = lines(sections);
     let columns = (usize::from(area.width).saturating_sub(4) / COLUMN).clamp(1, 3);
     let rows_needed = lines.len().div_ceil(columns);
     let height = u16::try_from(rows_needed + 2).unwrap_or(u16::MAX).min(area.height);

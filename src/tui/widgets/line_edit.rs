@@ -59,7 +59,10 @@ impl LineEdit {
     }
 
     fn word_start(&self) -> usize {
-        self.text[..self.cursor].rfind([' ', '(', '-']).map_or(0, |at| at + 1)
+        let before = &self.text[..self.cursor];
+        let start = before.rfind([' ', '(']).map_or(0, |at| at + 1);
+        // A dash before a word excludes it; one within it (`req-7`) is part of it.
+        start + before[start..].len() - before[start..].trim_start_matches('-').len()
     }
 
     fn previous(&self) -> usize {
@@ -139,6 +142,9 @@ mod tests {
         assert_eq!(line.text(), "level>=error source:");
         line.key(&control('w'));
         assert_eq!(line.text(), "level>=error ");
+        line.insert("-request_id:req-7");
+        assert_eq!(line.word(), "request_id:req-7");
+        line.key(&control('w'));
         line.key(&control('u'));
         assert_eq!(line.text(), "");
     }

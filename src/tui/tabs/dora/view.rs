@@ -15,6 +15,8 @@ use crate::tui::widgets::{clock, empty, frame, safe_text};
 
 /// Title, value, level, change, target, sparkline, marks.
 const CARD_ROWS: u16 = 7;
+/// Columns from which a card says `missed goal 4 h 00 min`; narrower ones leave out the word, all alike.
+const FULL_GOAL: usize = 22;
 
 pub(super) fn render(tab: &DoraTab, area: Rect, buffer: &mut Buffer, context: &Context<'_>) {
     let Some(report) = tab.report() else {
@@ -71,7 +73,10 @@ fn headline(report: &DoraReport, area: Rect, buffer: &mut Buffer, context: &Cont
         format!("score {} (industry {INDUSTRY_OVERALL:.1})", score(report.overall.quick_check.overall));
     x = put(buffer, area, x + 2, &quick, Role::Text, context);
     let rules = format!("{} · {}", report.rules.profile.name(), report.rules.thresholds.name());
-    put(buffer, area, x + 2, &rules, Role::Muted, context);
+    // Half a name would be a wrong one.
+    if usize::from(area.right().saturating_sub(x + 2)) >= safe_text::width(&rules) {
+        put(buffer, area, x + 2, &rules, Role::Muted, context);
+    }
 }
 
 fn cards(tab: &DoraTab, report: &DoraReport, area: Rect, buffer: &mut Buffer, context: &Context<'_>) {
@@ -158,7 +163,7 @@ fn draw_card(
         put(buffer, third, third.x, &delta(metric.delta.as_ref(), measured.unit), role, context);
     }
     let line = indented(row(&mut rest));
-    let (text, role) = goal(metric, context.unicode);
+    let (text, role) = goal(metric, usize::from(line.width), context.unicode);
     put(buffer, line, line.x, &text, role, context);
     let line = indented(row(&mut rest));
     put(buffer, line, line.x, &bars(metric, context.unicode), Role::Accent, context);
@@ -178,17 +183,24 @@ fn halves(text: &str, columns: usize) -> (&str, &str) {
     }
 }
 
-/// The target with a mark that says whether it is met, short enough for a narrow card.
-fn goal(metric: &MetricReport, unicode: bool) -> (String, Role) {
+/// The target with a mark that says whether it is met; without the word in a narrow card.
+fn goal(metric: &MetricReport, columns: usize, unicode: bool) -> (String, Role) {
     let Some(target) = metric.target else { return ("no goal".to_owned(), Role::Muted) };
     let value = metric.metric.unit().show(target.value);
-    match (target.met, unicode) {
-        (Some(true), true) => (format!("✓ goal {value}"), Role::Good),
-        (Some(true), false) => (format!("ok {value}"), Role::Good),
-        (Some(false), true) => (format!("✗ goal {value}"), Role::Bad),
-        (Some(false), false) => (format!("missed {value}"), Role::Bad),
-        (None, _) => (format!("goal {value}"), Role::Muted),
-    }
+    let (mark, role) = match (target.met, unicode) {
+        (Some(true), true) => ("✓ ", Role::Good),
+        (Some(true), false) => ("ok ", Role::Good),
+        (Some(false), true) => ("✗ ", Role::Bad),
+        (Some(false), false) => ("missed ", Role::Bad),
+        (None, _) => ("", Role::Muted),
+    };
+    let word = match target.met {
+        _ if columns >= FULL_GOAL => "goal ",
+        // Without a mark the bare figure would look like a measured one.
+        None => "to ",
+        Some(_) => "",
+    };
+    (format!("{mark}{word}{value}"), role)
 }
 
 /// The weeks as bars; digits of a tenth where there are no block characters.

@@ -174,7 +174,7 @@ fn the_cursor_stays_on_its_file_when_rows_change() {
 #[test]
 fn f_opens_the_logs_of_the_file() {
     let mut screen = Screen::loaded(80, 21);
-    let effects = screen.send(TabEvent::Action(Action::Filter));
+    let effects = screen.send(TabEvent::Action(Action::SourceLogs));
     assert!(
         matches!(&effects[..], [Effect::OpenLogs { filter, at: None }] if filter == "source:nginx/access")
     );

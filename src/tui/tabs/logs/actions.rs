@@ -338,7 +338,9 @@ impl LogsTab {
     pub(super) fn completions(&self, text: &str, cursor: usize) -> Vec<String> {
         let suggestions = complete(text, cursor);
         let start = |replaced: usize| {
-            text.get(..replaced).map_or(0, |before| before.rfind([' ', '(', '-']).map_or(0, |at| at + 1))
+            let before = text.get(..replaced).unwrap_or_default();
+            let word = before.rfind([' ', '(']).map_or(0, |at| at + 1);
+            word + before[word..].len() - before[word..].trim_start_matches('-').len()
         };
         let mut out: Vec<String> = suggestions
             .into_iter()

@@ -345,7 +345,7 @@ fn row(
     let room = usize::from(line.right().saturating_sub(x));
     let text = match &row.event {
         TraceEvent::Record(record) => safe_text::first_line(&record.entry.message, look.scroll + room),
-        event => safe_text::line(&event.message()),
+        event => safe_text::first_line(&event.message(), look.scroll + room),
     };
     let visible = safe_text::window(&text, look.scroll, room);
     buffer.set_string(x, y, &visible, over(Role::Text));
