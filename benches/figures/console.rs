@@ -23,7 +23,9 @@ const IDLE: Duration = Duration::from_secs(30);
 /// The console in a pseudo-terminal, with what it wrote counted and its beginning kept.
 struct Console {
     child: Box<dyn Child + Send + Sync>,
-    master: Box<dyn MasterPty + Send>,
+    /// Kept to the end: dropping it sends end-of-file.
+    keyboard: Box<dyn Write + Send>,
+    _master: Box<dyn MasterPty + Send>,
     written: Arc<AtomicU64>,
     first_frame: std::sync::mpsc::Receiver<Duration>,
 }
@@ -59,15 +61,13 @@ impl Console {
                 }
             }
         });
-        Self { child, master: pty.master, written, first_frame }
+        let keyboard = pty.master.take_writer().unwrap();
+        Self { child, keyboard, _master: pty.master, written, first_frame }
     }
 
-    fn type_keys(&self, keys: &str) {
-        let mut writer = self.master.take_writer().unwrap();
-        writer.write_all(keys.as_bytes()).unwrap();
-        writer.flush().unwrap();
-        // Dropping a pty writer sends end-of-file; the console must go on.
-        std::mem::forget(writer);
+    fn type_keys(&mut self, keys: &str) {
+        self.keyboard.write_all(keys.as_bytes()).unwrap();
+        self.keyboard.flush().unwrap();
     }
 
     fn pid(&self) -> u32 {
@@ -200,7 +200,7 @@ async fn write_for(engine: &LogEngine, length: Duration, times_a_second: u64, re
 fn frames_under_load(folder: &Path, runtime: &tokio::runtime::Runtime, engine: &LogEngine) {
     let log = folder.join("log");
     let _ = fs::remove_dir_all(&log);
-    let console = Console::start(folder, (200, 60));
+    let mut console = Console::start(folder, (200, 60));
     std::thread::sleep(Duration::from_secs(2));
     console.type_keys("2");
     std::thread::sleep(Duration::from_secs(2));
@@ -229,7 +229,7 @@ fn frames_under_load(folder: &Path, runtime: &tokio::runtime::Runtime, engine: &
 }
 
 fn bytes_of_live_tail(folder: &Path, runtime: &tokio::runtime::Runtime, engine: &LogEngine) {
-    let console = Console::start(folder, (80, 24));
+    let mut console = Console::start(folder, (80, 24));
     std::thread::sleep(Duration::from_secs(2));
     console.type_keys("2");
     std::thread::sleep(Duration::from_secs(2));
@@ -244,7 +244,7 @@ fn bytes_of_live_tail(folder: &Path, runtime: &tokio::runtime::Runtime, engine: 
 }
 
 fn at_rest(folder: &Path) {
-    let console = Console::start(folder, (80, 24));
+    let mut console = Console::start(folder, (80, 24));
     std::thread::sleep(Duration::from_secs(2));
     console.type_keys("2");
     std::thread::sleep(Duration::from_secs(3));

@@ -30,7 +30,8 @@ struct Screen {
 
 pub fn run() -> anyhow::Result<()> {
     tools::require(&[Tool { program: "tmux", package: "tmux", used_for: "the terminal of the pictures" }])?;
-    step("build", cargo().args(["build", "--release", "--quiet"]))?;
+    // A picture shows no speed: the profile that the tests have built already is enough.
+    step("build", cargo().args(["build", "--quiet"]))?;
     let docs = root().join("docs");
     std::fs::create_dir_all(&docs)?;
     for screen in &SCREENS {
@@ -48,7 +49,7 @@ fn capture(screen: &Screen) -> anyhow::Result<String> {
     // A session left over from an interrupted run; it is no error when there is none.
     let _ = tmux(&["kill-session", "-t", SESSION]);
     let (columns, rows) = (screen.size.0.to_string(), screen.size.1.to_string());
-    let program = root().join("target/release/atalaya");
+    let program = root().join("target/debug/atalaya");
     let command = format!("COLORTERM=truecolor TZ=UTC {} demo", quoted(&program));
     tmux(&["new-session", "-d", "-s", SESSION, "-x", &columns, "-y", &rows, &command])?;
     sleep(SETTLE * 2);
