@@ -59,8 +59,9 @@ struct Prompt {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Return {
     tab: TabId,
-    /// For a trace: closing that is the way back. Else it is Esc in the list.
-    by_trace: bool,
+    /// For a trace: how deep the history of the Logs tab was with it. Closing it makes that less,
+    /// whatever was open there before, and is the way back. Else it is Esc in the list.
+    trace_depth: Option<usize>,
 }
 
 /// What only the owner of the terminal can do.
@@ -350,9 +351,17 @@ impl App {
     fn open_logs(&mut self, from: TabId, name: &str, argument: String) {
         if from != TabId::Logs {
             self.go(TabId::Logs);
-            self.return_to = Some(Return { tab: from, by_trace: name == "req" });
+            self.return_to = Some(Return { tab: from, trace_depth: None });
         }
         self.send(TabId::Logs, TabEvent::Command { name: name.into(), argument });
+        self.remember_trace(from, name);
+    }
+
+    fn remember_trace(&mut self, from: TabId, command: &str) {
+        let depth = self.logs.depth();
+        if let Some(origin) = self.return_to.as_mut().filter(|_| from != TabId::Logs && command == "req") {
+            origin.trace_depth = Some(depth);
+        }
     }
 
     fn go(&mut self, id: TabId) {
@@ -458,9 +467,12 @@ impl App {
                     return self.go(origin.tab);
                 }
                 self.send(self.active, TabEvent::Action(Action::Back));
-                if let Some(origin) =
-                    self.return_to.filter(|origin| origin.by_trace && self.logs.shows_list())
-                {
+                let closed = |origin: &Return| {
+                    origin
+                        .trace_depth
+                        .is_some_and(|depth| self.logs.depth() < depth || self.logs.shows_list())
+                };
+                if let Some(origin) = self.return_to.filter(closed) {
                     self.go(origin.tab);
                 }
             }
@@ -607,12 +619,13 @@ impl App {
             #[cfg(debug_assertions)]
             "panic" => panic!("asked for with :panic"),
             _ => {
-                if self.active != TabId::Logs && palette::is_logs_command(name) {
-                    let origin = self.active;
+                let origin = self.active;
+                if origin != TabId::Logs && palette::is_logs_command(name) {
                     self.go(TabId::Logs);
-                    self.return_to = Some(Return { tab: origin, by_trace: name == "req" });
+                    self.return_to = Some(Return { tab: origin, trace_depth: None });
                 }
                 self.send(self.active, TabEvent::Command { name: name.into(), argument });
+                self.remember_trace(origin, name);
             }
         }
     }

@@ -438,6 +438,15 @@ fn a_trace_opened_from_another_tab_leads_back_there() {
     assert_eq!(stage.app.active(), TabId::Logs, "only the details were closed");
     stage.keys("\x1b");
     assert_eq!(stage.app.active(), TabId::Dora);
+    // A trace that was open in the Logs tab before does not come in between.
+    stage.keys(":req req-5\r");
+    stage.keys("21");
+    stage.app.carry_out(Effect::OpenTrace(vec![RequestId::new("req-3")]), TabId::Dora);
+    stage.settle();
+    stage.keys("\x1b");
+    assert_eq!(stage.app.active(), TabId::Dora);
+    stage.keys("2");
+    assert!(stage.screen().contains("Trace req-5"));
 }
 
 #[test]

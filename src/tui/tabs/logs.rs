@@ -203,6 +203,11 @@ impl LogsTab {
         matches!(self.view, View::List) && self.details.is_none()
     }
 
+    /// How many places Esc and `[` can go back to.
+    pub fn depth(&self) -> usize {
+        self.back.len()
+    }
+
     fn ask(&mut self) -> Question {
         self.asked = self.asked.next();
         self.asked
