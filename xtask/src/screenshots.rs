@@ -14,7 +14,7 @@ const SCREENS: [Screen; 6] = [
     Screen { name: "dora", size: (120, 34), keys: &["1"] },
     Screen { name: "logs", size: (120, 34), keys: &["2"] },
     Screen { name: "logs-80x24", size: (80, 24), keys: &["2"] },
-    Screen { name: "trace", size: (120, 34), keys: &["2", "e", "t"] },
+    Screen { name: "trace", size: (120, 34), keys: &["2", ":", "req req-7f3a9c", "Enter"] },
     Screen { name: "infra", size: (120, 34), keys: &["3"] },
     Screen { name: "pdca", size: (120, 34), keys: &["4"] },
 ];
