@@ -5,6 +5,7 @@
 //! missing file or an unknown name; 75 another process ingests with the same data directory.
 
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -17,10 +18,13 @@ use crate::domain::record::Layer;
 use crate::ingest::{
     FileAccount, Ingest, IngestConfig, IngestHandle, IngestInput, IngestStatus, Mode, StreamInput,
 };
-use crate::service;
+use crate::service::{self, Stores};
 use crate::shown::Shown;
 
 use super::{Context, UsageError, output};
+
+/// How often a follower tries a store that could not be opened.
+const STORE_RETRY: Duration = Duration::from_secs(1);
 
 /// Arguments of `atalaya ingest`.
 #[derive(Debug, clap::Args)]
@@ -85,9 +89,11 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let settings = &context.settings;
     let mode = if args.follow { Mode::Follow } else { Mode::Once };
     let host = service::health::host_name();
-    let stores = context.stores().await?;
     let cancel = CancellationToken::new();
     stop_on_signals(&cancel);
+    let Some(stores) = open_stores(context, args.follow, &cancel).await? else {
+        return Ok(ExitCode::SUCCESS);
+    };
     let started = Instant::now();
     let mut total = None;
     let mut handle = if takes_stdin {
@@ -115,6 +121,35 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let troubled = status.files.iter().any(|file| file.state.is_trouble());
     let untouched = status.files.is_empty() && !takes_stdin && !args.follow && !status.unread.is_empty();
     Ok(if troubled || untouched || !finished { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Opens the stores. A follower waits for one that cannot be written yet (a read-only file system, a
+/// full disk) instead of giving up: its files wait too, and nothing is lost. `None`: interrupted.
+async fn open_stores(
+    context: &Context,
+    follow: bool,
+    cancel: &CancellationToken,
+) -> anyhow::Result<Option<Stores>> {
+    let mut told = false;
+    loop {
+        let error = match service::open_stores(&context.settings).await {
+            Ok(stores) => return Ok(Some(stores)),
+            Err(error) => error,
+        };
+        if !follow || !error.is_transient() {
+            return Err(error.into());
+        }
+        if !told {
+            told = true;
+            let mut stderr = std::io::stderr().lock();
+            // Nobody may be reading; the waiting goes on all the same.
+            let _ = writeln!(stderr, "atalaya: waiting for the store: {}", service::describe(&error));
+        }
+        tokio::select! {
+            () = cancel.cancelled() => return Ok(None),
+            () = tokio::time::sleep(STORE_RETRY) => {}
+        }
+    }
 }
 
 fn inputs(args: &Args, context: &Context) -> anyhow::Result<Vec<IngestInput>> {

@@ -1,9 +1,10 @@
 //! A store on a full disk: the ingest waits, says why, goes on by itself, and nothing is lost.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::Duration;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use atalaya::ingest::{Ingest, IngestConfig, IngestInput, IngestStatus, Mode, format};
 use atalaya::store::engine::LogEngine;
@@ -15,17 +16,21 @@ use tokio_util::sync::CancellationToken;
 struct SmallDisk(PathBuf);
 
 impl SmallDisk {
-    fn mount(at: &Path, size: &str) -> Self {
+    fn mount(at: &Path, options: &str) -> Self {
         fs::create_dir_all(at).unwrap();
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"])
-            .arg(at)
-            .status();
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(at).status();
         assert!(
             mounted.as_ref().is_ok_and(std::process::ExitStatus::success),
             "this test mounts a small tmpfs and needs root for it: {mounted:?}"
         );
         Self(at.to_path_buf())
+    }
+}
+
+impl SmallDisk {
+    fn make_writable(&self) {
+        let remounted = Command::new("mount").args(["-o", "remount,rw"]).arg(&self.0).status();
+        assert!(remounted.unwrap().success());
     }
 }
 
@@ -39,7 +44,7 @@ impl Drop for SmallDisk {
 async fn a_full_disk_pauses_the_ingest_and_costs_nothing() {
     const LINES: usize = 100_000;
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let disk = SmallDisk::mount(&dir.path().join("disk"), "24m");
+    let disk = SmallDisk::mount(&dir.path().join("disk"), "size=24m");
     let ballast = disk.0.join("ballast");
     fs::write(&ballast, vec![1; 21 << 20]).unwrap();
     let mut random = StdRng::seed_from_u64(25);
@@ -89,4 +94,47 @@ async fn a_full_disk_pauses_the_ingest_and_costs_nothing() {
     assert_eq!(last.totals.in_flight(), 0);
     assert_eq!(atalaya::store::chunks::ChunkStore::stats(&*store).await.unwrap().records, LINES as u64);
     store.close().await;
+}
+
+#[tokio::test]
+async fn a_read_only_directory_is_waited_for() {
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let disk = SmallDisk::mount(&dir.path().join("disk"), "size=24m,ro");
+    let log = dir.path().join("x.log");
+    fs::write(&log, "one\ntwo\nthree\n").unwrap();
+    let mut follower = Command::new(env!("CARGO_BIN_EXE_atalaya"))
+        .arg("--data-dir")
+        .arg(disk.0.join("data"))
+        .args(["ingest", "--follow", "--format", "plain"])
+        .arg(&log)
+        .env_clear()
+        .env("HOME", dir.path())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // The reason comes before anything else does.
+    let mut reason = String::new();
+    BufReader::new(follower.stderr.take().unwrap()).read_line(&mut reason).unwrap();
+    assert!(reason.contains("waiting for the store") && reason.contains("Read-only"), "{reason}");
+    assert!(follower.try_wait().unwrap().is_none(), "a follower waits instead of ending");
+
+    disk.make_writable();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let database = disk.0.join("data/logs.db");
+    let stored = loop {
+        if database.exists()
+            && let Ok(store) = SqliteChunkStore::open(&database).await
+        {
+            let records = atalaya::store::chunks::ChunkStore::stats(&store).await.unwrap().records;
+            store.close().await;
+            if records == 3 || Instant::now() > deadline {
+                break records;
+            }
+        }
+        assert!(Instant::now() < deadline, "the follower did not go on");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    };
+    assert_eq!(stored, 3);
+    follower.kill().unwrap();
+    follower.wait().unwrap();
 }
