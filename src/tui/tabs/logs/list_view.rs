@@ -1,6 +1,7 @@
 //! The list of records, newest at the bottom: time, level letter, source, message.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -111,8 +112,7 @@ fn row(
         x += 1;
     }
     let room = usize::from(line.right().saturating_sub(x));
-    let more = hidden_lines(record);
-    let tail = if more > 0 { format!(" +{more} lines") } else { String::new() };
+    let tail = tail_of(record);
     let tail = if safe_text::width(&tail) + 10 < room { tail } else { String::new() };
     let room = room - safe_text::width(&tail);
     let text = safe_text::first_line(&entry.message, look.scroll + room);
@@ -132,6 +132,28 @@ fn row(
     if !tail.is_empty() {
         put(buffer, end, line.y, &tail, over(Role::Muted));
     }
+}
+
+/// What an access line is read for and its message does not say, and how much the row hides:
+/// ` 502  5.02 s  +6 lines`.
+fn tail_of(record: &Record) -> String {
+    let entry = &record.entry;
+    let mut tail = String::new();
+    // A status of another shape is not worth the room; the details have it.
+    let status = entry.metadata("status").filter(|status| status.len() <= 3 && status.parse::<u16>().is_ok());
+    if let Some(status) = status {
+        tail.push_str("  ");
+        tail.push_str(status);
+    }
+    if let Some(millis) = entry.duration_ms.filter(|millis| millis.is_finite() && *millis >= 0.0) {
+        tail.push_str("  ");
+        tail.push_str(&clock::precise(Duration::from_secs_f64((millis / 1e3).min(1e9))));
+    }
+    let more = hidden_lines(record);
+    if more > 0 {
+        tail.push_str(&format!("  +{more} lines"));
+    }
+    tail
 }
 
 /// Lines that the row does not show: of the message beyond the first, and of the traceback.
