@@ -255,10 +255,10 @@ impl LogsTab {
             self.left_out |= !outside.is_empty();
             inside
         };
-        self.rows.merge(inside);
         if self.following {
-            self.rows.to_end(self.list_height(context));
+            self.rows.follow(inside, self.list_height(context));
         } else {
+            self.rows.merge(inside);
             self.unseen += arrived;
         }
         if matches!(self.view, View::List) {

@@ -79,6 +79,21 @@ impl Rows {
 
     /// Puts records at their places, each once; returns how many were new.
     pub fn merge(&mut self, records: impl IntoIterator<Item = Record>) -> usize {
+        let added = self.place(records);
+        self.trim();
+        added
+    }
+
+    /// The same with the last row in focus: when more comes at once than the window holds, the
+    /// newest stay.
+    pub fn follow(&mut self, records: impl IntoIterator<Item = Record>, height: usize) -> usize {
+        let added = self.place(records);
+        self.to_end(height);
+        self.trim();
+        added
+    }
+
+    fn place(&mut self, records: impl IntoIterator<Item = Record>) -> usize {
         let mut added = 0;
         for record in records {
             let key = record.sort_key();
@@ -102,7 +117,6 @@ impl Rows {
             self.records.insert(at, record);
             added += 1;
         }
-        self.trim();
         added
     }
 
@@ -244,6 +258,15 @@ pub(super) mod tests {
         rows.merge((6_000..6_100).map(record));
         assert_eq!(rows.focused().unwrap().id(), focused);
         assert!(!rows.older_end);
+    }
+
+    #[test]
+    fn a_follower_keeps_the_newest_of_a_flood() {
+        let mut rows = Rows { older_end: true, newer_end: true, ..Rows::default() };
+        rows.follow((0..6_000).map(record), 10);
+        assert_eq!((rows.len(), rows.focus(), rows.top()), (CAPACITY, CAPACITY - 1, CAPACITY - 10));
+        assert_eq!(rows.focused().unwrap().id(), record(5_999).id());
+        assert!(rows.newer_end && !rows.older_end);
     }
 
     #[test]
