@@ -9,6 +9,7 @@ use std::time::Duration;
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
+use ratatui::style::{Color, Modifier};
 
 use super::{DoraAnswer, DoraEffect, DoraTab, Figures};
 use crate::domain::delivery::{Decision, Deployment, DeploymentKind, Phase, PhaseRecord};
@@ -80,12 +81,16 @@ struct Screen {
 
 impl Screen {
     fn new(columns: u16, rows: u16, loaded: &Loaded) -> Self {
+        Self::with_depth(columns, rows, loaded, ColorDepth::True)
+    }
+
+    fn with_depth(columns: u16, rows: u16, loaded: &Loaded, depth: ColorDepth) -> Self {
         let setup = Setup {
             keymap: Keymap::new(&BTreeMap::new()).unwrap(),
-            theme: Theme::plain(),
+            theme: Theme::load("dark", None, depth).unwrap(),
             configured_theme: "dark".to_owned(),
             themes_dir: None,
-            depth: ColorDepth::True,
+            depth,
             zone: Zone::Utc,
             unicode: true,
             mouse: false,
@@ -131,6 +136,7 @@ fn overview() {
 #[test]
 fn an_empty_store_says_what_to_do() {
     insta::assert_snapshot!("empty_80x24", Screen::new(80, 24, &Loaded::default()).draw());
+    insta::assert_snapshot!("empty_200x60", Screen::new(200, 60, &Loaded::default()).draw());
 }
 
 #[test]
@@ -138,10 +144,24 @@ fn pages() {
     use KeyCode::{Char, Enter, Right};
     let find_bad = [Char('j'), Char('j'), Enter];
     insta::assert_snapshot!("deployment_80x24", Screen::new(80, 24, &facts()).press(&find_bad).draw());
+    insta::assert_snapshot!("deployment_200x60", Screen::new(200, 60, &facts()).press(&find_bad).draw());
     let explain = [Right, Right, Char('x')];
     insta::assert_snapshot!("explanation_80x24", Screen::new(80, 24, &facts()).press(&explain).draw());
     insta::assert_snapshot!("explanation_200x60", Screen::new(200, 60, &facts()).press(&explain).draw());
     insta::assert_snapshot!("review_80x24", Screen::new(80, 24, &facts()).press(&[Char('w')]).draw());
+    insta::assert_snapshot!("review_200x60", Screen::new(200, 60, &facts()).press(&[Char('w')]).draw());
+}
+
+/// `NO_COLOR`: no cell has a colour of its own, and the chosen row still stands out.
+#[test]
+fn without_colour_the_cells_keep_the_terminals_own() {
+    for (columns, rows) in [(80, 24), (200, 60)] {
+        let mut screen = Screen::with_depth(columns, rows, &facts(), ColorDepth::Mono);
+        screen.terminal.draw(|frame| screen.app.render(frame)).unwrap();
+        let buffer = screen.terminal.backend().buffer();
+        assert!(buffer.content().iter().all(|cell| cell.fg == Color::Reset && cell.bg == Color::Reset));
+        assert!(buffer.content().iter().any(|cell| cell.modifier.contains(Modifier::REVERSED)));
+    }
 }
 
 #[test]

@@ -135,7 +135,26 @@ fn list_and_detail() {
     assert!(!small.tab.at_top());
     small.press(Action::Back);
     assert!(small.tab.at_top());
-    insta::assert_snapshot!("both_200x60", Screen::loaded(200, 60).text());
+    let mut large = Screen::loaded(200, 60);
+    insta::assert_snapshot!("both_200x60", large.text());
+    large.press(Action::Open);
+    insta::assert_snapshot!("detail_200x60", large.text());
+}
+
+/// `NO_COLOR`: no cell has a colour of its own, and the chosen row still stands out.
+#[test]
+fn without_colour_the_cells_keep_the_terminals_own() {
+    use ratatui::style::{Color, Modifier};
+    for (width, height) in [(80, 24), (200, 60)] {
+        let mut screen = Screen::loaded(width, height);
+        screen.theme = Theme::load("dark", None, crate::tui::theme::ColorDepth::Mono).unwrap();
+        let mut buffer = Buffer::empty(screen.area);
+        let context =
+            Context { now: day(44), zone: Zone::Utc, area: screen.area, theme: &screen.theme, unicode: true };
+        screen.tab.render(screen.area, &mut buffer, &context);
+        assert!(buffer.content().iter().all(|cell| cell.fg == Color::Reset && cell.bg == Color::Reset));
+        assert!(buffer.content().iter().any(|cell| cell.modifier.contains(Modifier::REVERSED)));
+    }
 }
 
 #[test]
