@@ -227,12 +227,14 @@ async fn check_owner(
     schema: &Schema,
 ) -> Result<(), StoreError> {
     let failed = |error| store_error(error, address);
-    let owner: i32 =
-        sqlx::query_scalar("PRAGMA application_id").fetch_one(&mut *connection).await.map_err(failed)?;
+    // In this order: another process may be creating the file. Its tables and its stamp become
+    // visible together, so tables that are there have their stamp when it is read after them.
     let tables: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_schema")
         .fetch_one(&mut *connection)
         .await
         .map_err(failed)?;
+    let owner: i32 =
+        sqlx::query_scalar("PRAGMA application_id").fetch_one(&mut *connection).await.map_err(failed)?;
     if owner != schema.application_id && (owner != 0 || tables != 0) {
         return Err(refused(format!(
             "{address} is a database of something else than atalaya's {}; name another file in the configuration",
