@@ -1,0 +1,7 @@
+//! The server log store: chunks in Apache Cassandra, through the scylla driver.
+//!
+//! The schema and its reasons are in `cql/`. The log engine above is the one of every store.
+
+pub mod connect;
+
+pub use connect::{CassandraOptions, TlsOptions};

@@ -1,0 +1,93 @@
+//! One session to the ring: where it is, who we are, how long anything may take.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use scylla::authentication::PlainTextAuthenticator;
+use scylla::client::execution_profile::ExecutionProfile;
+use scylla::client::session::Session;
+use scylla::client::session_builder::SessionBuilder;
+use scylla::policies::load_balancing::DefaultPolicy;
+use scylla::policies::retry::FallthroughRetryPolicy;
+use scylla::statement::Consistency;
+use secrecy::{ExposeSecret as _, SecretString};
+
+use crate::store::error::{Backend, StoreError};
+
+/// How to reach a ring. The keyspace is not part of the session: every statement names it.
+#[derive(Clone, Debug)]
+pub struct CassandraOptions {
+    /// `host:port` of some nodes; the others are found through them.
+    pub nodes: Vec<String>,
+    pub keyspace: String,
+    pub user: Option<String>,
+    pub password: Option<SecretString>,
+    /// Nodes of this datacenter are asked; `None` asks all.
+    pub datacenter: Option<String>,
+    pub tls: Option<TlsOptions>,
+    pub consistency: Consistency,
+    /// After this the client gives an attempt up; the server may still do it.
+    pub request_timeout: Duration,
+    pub connect_timeout: Duration,
+}
+
+impl CassandraOptions {
+    /// `LOCAL_QUORUM`, 10 s a request, 5 s a connection, neither password nor TLS.
+    pub fn new(nodes: impl IntoIterator<Item = impl Into<String>>, keyspace: impl Into<String>) -> Self {
+        Self {
+            nodes: nodes.into_iter().map(Into::into).collect(),
+            keyspace: keyspace.into(),
+            user: None,
+            password: None,
+            datacenter: None,
+            tls: None,
+            consistency: Consistency::LocalQuorum,
+            request_timeout: Duration::from_secs(10),
+            connect_timeout: Duration::from_secs(5),
+        }
+    }
+
+    /// For messages: `127.0.0.1:9042/logging`.
+    pub fn address(&self) -> String {
+        format!("{}/{}", self.nodes.join(","), self.keyspace)
+    }
+}
+
+/// Files of the transport encryption, all PEM.
+#[derive(Clone, Debug, Default)]
+pub struct TlsOptions {
+    /// Who may sign a node's certificate; `None` takes the system's own list.
+    pub ca_file: Option<PathBuf>,
+    /// Our own certificate and key, where the ring asks for one.
+    pub client: Option<(PathBuf, PathBuf)>,
+}
+
+/// Opens a session. The driver itself never repeats a request: what may be repeated, and when, is
+/// decided above it (R13, R14).
+pub async fn connect(options: &CassandraOptions) -> Result<Session, StoreError> {
+    let mut balancing = DefaultPolicy::builder().token_aware(true);
+    if let Some(datacenter) = &options.datacenter {
+        balancing = balancing.prefer_datacenter(datacenter.clone()).permit_dc_failover(false);
+    }
+    let profile = ExecutionProfile::builder()
+        .consistency(options.consistency)
+        .request_timeout(Some(options.request_timeout))
+        .retry_policy(Arc::new(FallthroughRetryPolicy::new()))
+        .load_balancing_policy(balancing.build())
+        .build();
+    let mut builder = SessionBuilder::new()
+        .known_nodes(&options.nodes)
+        .connection_timeout(options.connect_timeout)
+        .default_execution_profile_handle(profile.into_handle());
+    if let Some(user) = &options.user {
+        let password = options.password.as_ref().map_or("", |password| password.expose_secret());
+        builder = builder
+            .authenticator_provider(Arc::new(PlainTextAuthenticator::new(user.clone(), password.to_owned())));
+    }
+    builder.build().await.map_err(|error| StoreError::Unavailable {
+        backend: Backend::Cassandra,
+        address: options.address(),
+        source: error.into(),
+    })
+}
