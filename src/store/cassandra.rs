@@ -3,5 +3,7 @@
 //! The schema and its reasons are in `cql/`. The log engine above is the one of every store.
 
 pub mod connect;
+pub mod errors;
+pub mod retry;
 
 pub use connect::{CassandraOptions, TlsOptions};

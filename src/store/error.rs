@@ -40,6 +40,22 @@ pub enum StoreError {
         "the schema at {address} is version {found}, this program knows up to {known}; use a newer atalaya"
     )]
     NewerSchema { address: String, found: i64, known: i64 },
+    #[error(
+        "the schema at {address} is version {found}, this program needs {known}; run `atalaya db migrate`"
+    )]
+    OlderSchema { address: String, found: i64, known: i64 },
+    #[error("{backend} has no tables of this program at {address} ({detail}); run `atalaya db init`")]
+    MissingSchema { backend: Backend, address: String, detail: String },
+    #[error("{backend} did not accept the user and password at {address}: {reason}")]
+    NotAuthenticated { backend: Backend, address: String, reason: String },
+    #[error(
+        "{backend} does not permit this at {address}: {reason}; grant it to the role, or use another one"
+    )]
+    NotAuthorised { backend: Backend, address: String, reason: String },
+    /// The data itself cannot be stored (invalid, too large): repeating it changes nothing, but
+    /// other data can be stored. The caller narrows it down and sets the bad part aside.
+    #[error("{backend} cannot take this {what}: {reason}")]
+    Poison { backend: Backend, what: &'static str, reason: String },
     #[error("{backend} refused the request")]
     Refused { backend: Backend, source: BoxError },
     #[error("cancelled")]
@@ -50,5 +66,10 @@ impl StoreError {
     /// Whether the same call may succeed later without anyone changing it.
     pub const fn is_transient(&self) -> bool {
         matches!(self, Self::Unavailable { .. } | Self::TimedOut { .. } | Self::NotWritable { .. })
+    }
+
+    /// Whether the data was at fault: see [`StoreError::Poison`].
+    pub const fn is_poison(&self) -> bool {
+        matches!(self, Self::Poison { .. })
     }
 }

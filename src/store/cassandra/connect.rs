@@ -13,7 +13,9 @@ use scylla::policies::retry::FallthroughRetryPolicy;
 use scylla::statement::Consistency;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::store::error::{Backend, StoreError};
+use crate::store::error::StoreError;
+
+use super::errors::store_error;
 
 /// How to reach a ring. The keyspace is not part of the session: every statement names it.
 #[derive(Clone, Debug)]
@@ -85,9 +87,5 @@ pub async fn connect(options: &CassandraOptions) -> Result<Session, StoreError> 
         builder = builder
             .authenticator_provider(Arc::new(PlainTextAuthenticator::new(user.clone(), password.to_owned())));
     }
-    builder.build().await.map_err(|error| StoreError::Unavailable {
-        backend: Backend::Cassandra,
-        address: options.address(),
-        source: error.into(),
-    })
+    builder.build().await.map_err(|error| store_error(error, &options.address(), "session"))
 }
