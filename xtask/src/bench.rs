@@ -1,6 +1,6 @@
 //! `cargo xtask bench`: the figures of the specification's section 17, printed, never asserted.
 
-use crate::tools::{cargo, is_installed, step};
+use xtask::tools::{cargo, is_installed, step};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {

@@ -2,7 +2,7 @@
 
 use anyhow::bail;
 
-use crate::tools::{cargo, is_installed, step};
+use xtask::tools::{cargo, is_installed, step};
 
 pub fn run() -> anyhow::Result<()> {
     if !is_installed("cargo-deny") {

@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask test`, `bench`, `screenshots`, `deny`.
+//! The project's own commands: `cargo xtask test`, `services`, `bench`, `screenshots`, `deny`.
 //!
 //! Nothing is installed behind anyone's back: what is missing is named with the command that
 //! installs it. `.ci/run` does install, then calls `cargo xtask test`.
@@ -7,13 +7,14 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use xtask::services;
+
 mod bench;
 mod deny;
 mod screenshots;
 mod test;
-mod tools;
 
-/// Checks, measures and pictures of Atalaya.
+/// Checks, servers, measures and pictures of Atalaya.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask")]
 struct Invocation {
@@ -23,8 +24,10 @@ struct Invocation {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Format, clippy with warnings denied, and every test.
+    /// Format, clippy with warnings denied, and every test, against real servers where it needs them.
     Test(test::Args),
+    /// Real Cassandra and MariaDB for tests and development: up, down, status.
+    Services(services::commands::Args),
     /// Build in release and print the figures: parse, ingest, query, console.
     Bench(bench::Args),
     /// Run the demo in a real terminal and write what it shows to docs/ as SVG.
@@ -36,6 +39,7 @@ enum Command {
 fn main() -> ExitCode {
     let outcome = match Invocation::parse().command {
         Command::Test(args) => test::run(&args),
+        Command::Services(args) => services::commands::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Screenshots => screenshots::run(),
         Command::Deny => deny::run(),

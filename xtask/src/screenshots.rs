@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 
-use crate::tools::{self, Tool, cargo, root, step};
+use xtask::tools::{self, Tool, cargo, root, step};
 
 /// A screen: file name, terminal size, and the keys that lead to it from the start.
 const SCREENS: [Screen; 6] = [

@@ -1,6 +1,6 @@
 //! `cargo xtask test`: everything that has to hold before a change lands.
 
-use crate::tools::{self, Tool, cargo, step};
+use xtask::tools::{self, Tool, cargo, step};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {

@@ -1,0 +1,7 @@
+//! Everything that needs a real Cassandra or MariaDB. Nothing here is skipped: a test without its
+//! server fails and says `cargo xtask services up`. Fault tests start servers of their own.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+#![allow(clippy::print_stdout, reason = "seeds and histories, shown when a test fails")]
+
+mod servers;
