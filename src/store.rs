@@ -7,4 +7,5 @@ pub mod chunks;
 pub mod engine;
 pub mod error;
 pub mod metrics;
+pub mod mysql;
 pub mod sqlite;
