@@ -10,12 +10,16 @@ use directories::ProjectDirs;
 
 mod file;
 mod layers;
+pub mod places;
+pub mod stores;
 
 pub use file::{
     ConsoleConfig, DoraConfig, FileConfig, IngestConfig, IngestFileConfig, PdcaConfig, TargetsConfig,
     UserFormatConfig,
 };
 pub use layers::{Layer, Value};
+pub use places::{LogsPlace, MetricsPlace};
+pub use stores::{SpoolConfig, StoresConfig};
 
 /// What a user wrote that cannot be used; always with the place and the remedy.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +48,10 @@ pub struct Settings {
     pub data_dir: PathBuf,
     /// Where the user's themes are looked for (`<name>.toml`).
     pub themes_dir: Option<PathBuf>,
+    /// `[stores]` as it was written, for `config show`.
+    pub stores: StoresConfig,
+    pub logs_place: LogsPlace,
+    pub metrics_place: MetricsPlace,
     pub console: ConsoleConfig,
     pub ingest: IngestConfig,
     pub dora: DoraConfig,
@@ -55,22 +63,48 @@ pub struct Settings {
 impl Settings {
     pub fn load(request: &Request) -> Result<Self, ConfigError> {
         let project = ProjectDirs::from("", "", "atalaya");
-        let loaded = layers::load(&locations(request, project.as_ref()), std::env::vars())?;
+        // A variable that is not UTF-8 is none of ours.
+        let variables = std::env::vars_os()
+            .filter_map(|(name, text)| Some((name.into_string().ok()?, text.into_string().ok()?)));
+        let loaded = layers::load(&locations(request, project.as_ref()), variables)?;
         let data_dir = match (&request.data_dir, loaded.config.data_dir, &project) {
             (Some(flag), _, _) => flag.clone(),
             (None, Some(configured), _) => configured,
             (None, None, Some(project)) => project.data_dir().to_path_buf(),
             (None, None, None) => return Err(ConfigError::NoHome),
         };
+        let (logs_place, metrics_place) =
+            places::resolve(&loaded.config.stores, &|name| std::env::var(name).ok()).map_err(|mistake| {
+                let key = format!("stores.{}", mistake.key);
+                let place = match loaded.values.iter().find(|value| value.key == key) {
+                    Some(value) => format!("{}: {key}", value.layer),
+                    None => key,
+                };
+                ConfigError::Invalid { place, message: mistake.message }
+            })?;
         Ok(Self {
             data_dir,
             themes_dir: project.as_ref().map(|project| project.config_dir().join("themes")),
+            stores: loaded.config.stores,
+            logs_place,
+            metrics_place,
             console: loaded.config.console,
             ingest: loaded.config.ingest,
             dora: loaded.config.dora,
             pdca: loaded.config.pdca,
             values: loaded.values,
         })
+    }
+
+    /// The same with everything in embedded stores of this directory, whatever is configured.
+    pub fn embedded_in(&self, data_dir: PathBuf) -> Self {
+        Self {
+            data_dir,
+            stores: StoresConfig::default(),
+            logs_place: LogsPlace::Embedded,
+            metrics_place: MetricsPlace::Embedded,
+            ..self.clone()
+        }
     }
 
     pub fn logs_database(&self) -> PathBuf {

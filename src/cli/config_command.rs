@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use crate::config::{self, Request, Settings};
+use crate::config::places::Password;
+use crate::config::{self, LogsPlace, MetricsPlace, Request, Settings};
 use crate::service;
 
 use super::output;
@@ -55,6 +56,7 @@ fn path(request: &Request) -> anyhow::Result<ExitCode> {
 fn show(settings: &Settings) -> anyhow::Result<ExitCode> {
     let in_force = config::FileConfig {
         data_dir: Some(settings.data_dir.clone()),
+        stores: settings.stores.clone(),
         console: settings.console.clone(),
         ingest: settings.ingest.clone(),
         dora: settings.dora.clone(),
@@ -68,8 +70,25 @@ fn show(settings: &Settings) -> anyhow::Result<ExitCode> {
     for value in &settings.values {
         writeln!(text, "# {} from {}", value.key, value.layer)?;
     }
+    for (store, password) in passwords(settings) {
+        writeln!(text, "# password of stores.{store}: *** from {}", password.found_in)?;
+    }
     output::print(&text)?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn passwords(settings: &Settings) -> impl Iterator<Item = (&'static str, &Password)> {
+    let logs = match &settings.logs_place {
+        LogsPlace::Cassandra(place) => place.password.as_ref(),
+        LogsPlace::Embedded => None,
+    };
+    let metrics = match &settings.metrics_place {
+        MetricsPlace::MySql(place) => place.password.as_ref(),
+        MetricsPlace::Embedded => None,
+    };
+    [("logs", logs), ("metrics", metrics)]
+        .into_iter()
+        .filter_map(|(store, password)| password.map(|password| (store, password)))
 }
 
 async fn check(settings: &Settings) -> anyhow::Result<ExitCode> {

@@ -126,7 +126,7 @@ pub async fn run_demo(args: &DemoArgs, settings: &Settings) -> anyhow::Result<Ex
         .prefix("atalaya-demo-")
         .tempdir()
         .context("cannot make a temporary directory for the demo's stores")?;
-    let settings = Settings { data_dir: folder.path().to_path_buf(), ..settings.clone() };
+    let settings = settings.embedded_in(folder.path().to_path_buf());
     let _log = telemetry::start(&settings.data_dir);
     let stores = service::open_stores(&settings).await?;
     let started = Timestamp::now();
@@ -148,7 +148,7 @@ async fn fill(folder: &Path, seed: u64, settings: &Settings) -> anyhow::Result<E
         ))
         .into());
     }
-    let settings = Settings { data_dir: folder.to_path_buf(), ..settings.clone() };
+    let settings = settings.embedded_in(folder.to_path_buf());
     let stores = service::open_stores(&settings).await?;
     let made = demo::fill(&stores, Timestamp::now(), seed).await?;
     super::output::print(&format!(

@@ -5,12 +5,15 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::stores::{SpoolConfig, StoresConfig};
+
 /// A whole file.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct FileConfig {
     /// Where the embedded stores, checkpoints and the console's state are kept.
     pub data_dir: Option<PathBuf>,
+    pub stores: StoresConfig,
     pub console: ConsoleConfig,
     pub ingest: IngestConfig,
     pub dora: DoraConfig,
@@ -44,6 +47,7 @@ pub struct IngestConfig {
     pub discover: bool,
     /// Zone of stamps without one: an IANA name or `UTC`; absent means the host's.
     pub timezone: Option<String>,
+    pub spool: SpoolConfig,
     pub files: Vec<IngestFileConfig>,
     /// Formats of the user's own, by name.
     pub formats: BTreeMap<String, UserFormatConfig>,
@@ -51,7 +55,13 @@ pub struct IngestConfig {
 
 impl Default for IngestConfig {
     fn default() -> Self {
-        Self { discover: true, timezone: None, files: Vec::new(), formats: BTreeMap::new() }
+        Self {
+            discover: true,
+            timezone: None,
+            spool: SpoolConfig::default(),
+            files: Vec::new(),
+            formats: BTreeMap::new(),
+        }
     }
 }
 

@@ -7,12 +7,14 @@ use serde::de::DeserializeOwned;
 use toml::Table;
 
 use super::file::FileConfig;
+use super::places::{CASSANDRA_PASSWORD, MYSQL_PASSWORD, redacted};
 use super::{ConfigError, Location};
 
 /// Prefix of the environment variables; `__` separates tables: `ATALAYA_CONSOLE__THEME=light`.
 const PREFIX: &str = "ATALAYA_";
 /// Variables with the prefix that are not configuration.
-const OTHER_VARIABLES: [&str; 2] = ["ATALAYA_CONFIG", "ATALAYA_REQUEST_ID"];
+const OTHER_VARIABLES: [&str; 4] =
+    ["ATALAYA_CONFIG", "ATALAYA_REQUEST_ID", CASSANDRA_PASSWORD, MYSQL_PASSWORD];
 
 /// Where a value came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,7 +84,7 @@ pub fn load(
 /// Parses TOML; the error names the place, shows the line and suggests a key when one is unknown.
 fn check<T: DeserializeOwned>(text: &str, place: &str) -> Result<T, ConfigError> {
     toml::from_str(text).map_err(|error| {
-        let mut message = error.to_string().trim_end().to_owned();
+        let mut message = described(&error, text);
         if let Some(suggestion) = suggest(error.message()) {
             message.push_str("\ndid you mean `");
             message.push_str(&suggestion);
@@ -92,9 +94,32 @@ fn check<T: DeserializeOwned>(text: &str, place: &str) -> Result<T, ConfigError>
     })
 }
 
+/// With a picture of the line, unless that may show a password. A key that is meant to hold one is
+/// answered with where a password goes.
+fn described(error: &toml::de::Error, text: &str) -> String {
+    let start = error.span().map_or(0, |span| span.start.min(text.len()));
+    let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
+    let line = text[line_start..].lines().next().unwrap_or_default();
+    let key = line.split('=').next().unwrap_or_default().to_ascii_lowercase();
+    let secret_key = ["pass", "pwd", "secret", "token"].iter().any(|word| key.contains(word));
+    if !secret_key && redacted(line) == line {
+        return error.to_string().trim_end().to_owned();
+    }
+    let number = text[..start].matches('\n').count() + 1;
+    // A message may repeat the value too.
+    let what = if error.message().starts_with("unknown field") { error.message() } else { "cannot be read" };
+    let remedy = if key.trim_end().ends_with("_file") {
+        ""
+    } else {
+        "; a password does not stand in the configuration: set ATALAYA_CASSANDRA_PASSWORD or ATALAYA_MYSQL_PASSWORD, or name a file with `password_file`"
+    };
+    format!("line {number} (not shown, it may hold a password): {what}{remedy}")
+}
+
 /// The known key that is nearest to the unknown one in serde's message, when it is near.
 fn suggest(message: &str) -> Option<String> {
-    let mut quoted = message.strip_prefix("unknown field")?.split('`').skip(1).step_by(2);
+    let list = message.strip_prefix("unknown field").or_else(|| message.strip_prefix("unknown variant"))?;
+    let mut quoted = list.split('`').skip(1).step_by(2);
     let unknown = quoted.next()?;
     quoted
         .map(|known| (strsim::jaro_winkler(unknown, known), known))
@@ -205,6 +230,37 @@ mod tests {
         let message = load(&[], variables(&[("ATALAYA_CONSOL__THEME", "x")])).unwrap_err().to_string();
         assert!(message.contains("ATALAYA_CONSOL__THEME"), "{message}");
         assert!(message.contains("did you mean `console`?"), "{message}");
+    }
+
+    #[test]
+    fn a_line_that_may_hold_a_password_is_never_shown() {
+        let dir = tempfile::tempdir().unwrap();
+        let lines = [
+            "[stores.cassandra]\npassword = \"canary-9\"\n",
+            "[stores.mysql]\nsecret = \"canary-9\"\n",
+            "[stores]\nlogs = \"cassandra://me:canary-9@a/logging\n",
+            "[stores]\nlog = \"cassandra://me:canary-9@a/logging\"\n",
+            "[stores.cassandra]\npassword = canary-9\n",
+            "[stores.mysql]\npassword_file = [\"canary-9\"]\n",
+        ];
+        for text in lines {
+            let own = file(&dir, "own.toml", text);
+            let message = load(&[own], variables(&[])).unwrap_err().to_string();
+            assert!(message.contains("own.toml") && message.contains("line 2"), "{message}");
+            assert!(!message.contains("canary"), "{message}");
+        }
+        for name in ["ATALAYA_CASSANDRA_PASSWROD", "ATALAYA_STORES__MYSQL__PASSWORD", "ATALAYA_STORES__LOG"] {
+            let message = load(&[], variables(&[(name, "x://me:canary-9@a/b")])).unwrap_err().to_string();
+            assert!(message.contains(name) && !message.contains("canary"), "{message}");
+        }
+        assert!(load(&[], variables(&[(CASSANDRA_PASSWORD, "x"), (MYSQL_PASSWORD, "y")])).is_ok());
+    }
+
+    #[test]
+    fn a_wrong_word_suggests_the_likely_one() {
+        let message =
+            load(&[], variables(&[("ATALAYA_STORES__CASSANDRA__CONSISTENCY", "local_quorom")])).unwrap_err();
+        assert!(message.to_string().contains("did you mean `local_quorum`?"), "{message}");
     }
 
     #[test]

@@ -1,0 +1,649 @@
+//! What `[stores]` means: addresses taken apart, passwords found, every value within its limits.
+//!
+//! Promises: a password never stands in a configuration file, an address or a message; it comes
+//! from an environment variable or from a file that only its owner can read. What cannot be used
+//! is refused with the key that it stands under and the remedy.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs;
+use std::io::Read as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use percent_encoding::percent_decode_str;
+use secrecy::SecretString;
+
+use super::stores::{CassandraConfig, ConsistencyLevel, ForeignTableConfig, MySqlConfig, StoresConfig};
+
+pub const CASSANDRA_PASSWORD: &str = "ATALAYA_CASSANDRA_PASSWORD";
+pub const MYSQL_PASSWORD: &str = "ATALAYA_MYSQL_PASSWORD";
+
+const CASSANDRA_PORT: u16 = 9042;
+const MYSQL_PORT: u16 = 3306;
+/// Longer files are no password.
+const PASSWORD_BYTES: u64 = 4096;
+const TIMEOUT_SECONDS: std::ops::RangeInclusive<u32> = 1..=600;
+const SHARDS: std::ops::RangeInclusive<u16> = 1..=1_024;
+
+/// Where the logs are.
+#[derive(Clone, Debug)]
+pub enum LogsPlace {
+    /// `logs.db` of the data directory.
+    Embedded,
+    Cassandra(CassandraPlace),
+}
+
+/// Where the metrics are.
+#[derive(Clone, Debug)]
+pub enum MetricsPlace {
+    /// `metrics.db` of the data directory.
+    Embedded,
+    MySql(MySqlPlace),
+}
+
+/// A keyspace of a ring, and how to get there.
+#[derive(Clone, Debug)]
+pub struct CassandraPlace {
+    /// `host:port`.
+    pub nodes: Vec<String>,
+    pub keyspace: String,
+    pub user: Option<String>,
+    pub password: Option<Password>,
+    pub datacenter: Option<String>,
+    pub tls: Option<TlsFiles>,
+    pub consistency: ConsistencyLevel,
+    pub request_timeout_s: u32,
+    pub layout: LayoutWishes,
+    pub foreign: Vec<ForeignTableConfig>,
+}
+
+/// What `db init` is to make; `None` takes the default of the schema.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LayoutWishes {
+    pub replication: Option<Replication>,
+    pub bucket_minutes: Option<u16>,
+    pub shards: Option<u16>,
+    pub window_days: Option<u16>,
+    pub retention_days: Option<u16>,
+}
+
+impl LayoutWishes {
+    /// Refuses what no keyspace could be made with; names are those of the configuration.
+    pub fn check(&self) -> Result<(), Mistake> {
+        if let Some(minutes) = self.bucket_minutes
+            && (minutes == 0 || 1_440 % minutes != 0)
+        {
+            return Err(Mistake::new(
+                "bucket_minutes",
+                format!("{minutes} does not divide a day of 1440 minutes; write 5, 10, 15, 30 or 60"),
+            ));
+        }
+        if let Some(shards) = self.shards
+            && !SHARDS.contains(&shards)
+        {
+            return Err(Mistake::new("shards", format!("{shards} is not between 1 and 1024; write 1")));
+        }
+        if self.window_days == Some(0) {
+            return Err(Mistake::new("window_days", "a compaction window has at least 1 day; write 3"));
+        }
+        Ok(())
+    }
+}
+
+/// How many copies of each row there are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Replication {
+    /// So many anywhere: for one datacenter that never gets a second one.
+    Simple(u16),
+    /// By datacenter.
+    Datacenters(BTreeMap<String, u16>),
+}
+
+impl FromStr for Replication {
+    type Err = String;
+
+    /// `3`, or `dc1=3,dc2=2`.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let wrong = || {
+            format!(
+                "`{text}` is no replication; write the number of copies by datacenter, `dc1=3,dc2=2`, or one number for a single datacenter, `3`"
+            )
+        };
+        let copies = |word: &str| word.trim().parse::<u16>().ok().filter(|copies| (1..=100).contains(copies));
+        if let Some(all) = copies(text) {
+            return Ok(Self::Simple(all));
+        }
+        let mut datacenters = BTreeMap::new();
+        for part in text.split(',') {
+            let (name, number) = part.split_once('=').ok_or_else(wrong)?;
+            let name = name.trim();
+            let plain = !name.is_empty()
+                && name.chars().all(|letter| letter.is_ascii_alphanumeric() || "_-.".contains(letter));
+            let number = copies(number).filter(|_| plain).ok_or_else(wrong)?;
+            if datacenters.insert(name.to_owned(), number).is_some() {
+                return Err(wrong());
+            }
+        }
+        Ok(Self::Datacenters(datacenters))
+    }
+}
+
+impl fmt::Display for Replication {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Simple(copies) => write!(formatter, "{copies}"),
+            Self::Datacenters(all) => {
+                let parts: Vec<String> =
+                    all.iter().map(|(name, copies)| format!("{name}={copies}")).collect();
+                formatter.write_str(&parts.join(","))
+            }
+        }
+    }
+}
+
+/// A database of a server, and how to get there.
+#[derive(Clone, Debug)]
+pub struct MySqlPlace {
+    pub host: String,
+    pub port: u16,
+    pub database: String,
+    pub user: Option<String>,
+    pub password: Option<Password>,
+    pub tls: Option<TlsFiles>,
+}
+
+/// Encryption of the connection, all files PEM.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// `None`: the authorities that this system trusts.
+    pub ca_file: Option<PathBuf>,
+    /// Certificate and key.
+    pub client: Option<(PathBuf, PathBuf)>,
+}
+
+/// A password with where it was found; only the place is ever shown.
+#[derive(Clone, Debug)]
+pub struct Password {
+    pub secret: SecretString,
+    pub found_in: String,
+}
+
+/// What cannot be used, by the key below `[stores]` that it stands under.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Mistake {
+    /// Dotted, without `stores.`: `logs`, `cassandra.shards`.
+    pub key: String,
+    pub message: String,
+}
+
+impl Mistake {
+    fn new(key: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { key: key.into(), message: message.into() }
+    }
+
+    fn below(self, table: &str) -> Self {
+        Self { key: format!("{table}.{}", self.key), ..self }
+    }
+}
+
+/// Both places of a configuration. `variable` reads the environment.
+pub fn resolve(
+    stores: &StoresConfig,
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> Result<(LogsPlace, MetricsPlace), Mistake> {
+    let logs = match stores.logs.as_deref() {
+        None => LogsPlace::Embedded,
+        Some(url) => LogsPlace::Cassandra(cassandra("logs", url, &stores.cassandra, variable)?),
+    };
+    let metrics = match stores.metrics.as_deref() {
+        None => MetricsPlace::Embedded,
+        Some(url) => MetricsPlace::MySql(mysql("metrics", url, &stores.mysql, variable)?),
+    };
+    Ok((logs, metrics))
+}
+
+/// A ring by its address, with everything else from the configuration. `key` is where the address
+/// stands, for messages.
+pub fn cassandra(
+    key: &str,
+    url: &str,
+    config: &CassandraConfig,
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> Result<CassandraPlace, Mistake> {
+    let form = AddressForm {
+        key,
+        scheme: "cassandra",
+        example: "cassandra://user@10.0.0.1:9042,10.0.0.2/logging",
+        password_variable: CASSANDRA_PASSWORD,
+        table: "cassandra",
+        unit: "keyspace",
+        port: CASSANDRA_PORT,
+    };
+    let address = form.parse(url)?;
+    let plain = address.name.len() <= 48
+        && address.name.starts_with(|letter: char| letter.is_ascii_lowercase())
+        && address
+            .name
+            .chars()
+            .all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_');
+    if !plain {
+        return Err(Mistake::new(
+            key,
+            format!(
+                "`{}` cannot be a keyspace here; take up to 48 lower-case letters, digits and `_`, a letter first, as in `logging`",
+                address.name
+            ),
+        ));
+    }
+    let in_table = |mistake: Mistake| mistake.below("cassandra");
+    if !TIMEOUT_SECONDS.contains(&config.request_timeout_s) {
+        return Err(in_table(Mistake::new(
+            "request_timeout_s",
+            format!("{} is not between 1 and 600 seconds; write 10", config.request_timeout_s),
+        )));
+    }
+    let client = match (&config.client_cert, &config.client_key) {
+        (Some(certificate), Some(key)) => Some((certificate.clone(), key.clone())),
+        (None, None) => None,
+        (Some(_), None) => {
+            return Err(in_table(Mistake::new(
+                "client_cert",
+                "needs `client_key` beside it, the PEM file of its key",
+            )));
+        }
+        (None, Some(_)) => {
+            return Err(in_table(Mistake::new(
+                "client_key",
+                "needs `client_cert` beside it, the PEM file of the certificate",
+            )));
+        }
+    };
+    let layout = LayoutWishes {
+        replication: config
+            .replication
+            .as_deref()
+            .map(Replication::from_str)
+            .transpose()
+            .map_err(|message| in_table(Mistake::new("replication", message)))?,
+        bucket_minutes: config.bucket_minutes,
+        shards: config.shards,
+        window_days: config.window_days,
+        retention_days: config.retention_days,
+    };
+    layout.check().map_err(in_table)?;
+    let password =
+        password(CASSANDRA_PASSWORD, config.password_file.as_deref(), variable).map_err(in_table)?;
+    form.check_user(&address, password.as_ref())?;
+    Ok(CassandraPlace {
+        nodes: address.hosts.into_iter().map(|(host, port)| join(&host, port)).collect(),
+        keyspace: address.name,
+        user: address.user,
+        password,
+        datacenter: config.datacenter.clone(),
+        tls: (config.tls || config.ca_file.is_some() || client.is_some())
+            .then(|| TlsFiles { ca_file: config.ca_file.clone(), client }),
+        consistency: config.consistency,
+        request_timeout_s: config.request_timeout_s,
+        layout,
+        foreign: config.foreign.clone(),
+    })
+}
+
+/// A database by its address, with everything else from the configuration.
+pub fn mysql(
+    key: &str,
+    url: &str,
+    config: &MySqlConfig,
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> Result<MySqlPlace, Mistake> {
+    let form = AddressForm {
+        key,
+        scheme: "mysql",
+        example: "mysql://atalaya@db1:3306/atalaya",
+        password_variable: MYSQL_PASSWORD,
+        table: "mysql",
+        unit: "database",
+        port: MYSQL_PORT,
+    };
+    let mut address = form.parse(url)?;
+    let plain = address.name.len() <= 64
+        && address.name.chars().all(|letter| letter.is_ascii_alphanumeric() || "_-$".contains(letter));
+    if !plain {
+        return Err(Mistake::new(
+            key,
+            format!(
+                "`{}` cannot be a database here; take up to 64 letters, digits, `_`, `-` and `$`, as in `atalaya`",
+                address.name
+            ),
+        ));
+    }
+    if address.hosts.len() > 1 {
+        return Err(Mistake::new(
+            key,
+            format!("names several hosts; metrics are kept by one server: `{}`", form.example),
+        ));
+    }
+    let (host, port) = address.hosts.remove(0);
+    let password = password(MYSQL_PASSWORD, config.password_file.as_deref(), variable)
+        .map_err(|mistake| mistake.below("mysql"))?;
+    form.check_user(&address, password.as_ref())?;
+    Ok(MySqlPlace {
+        host,
+        port,
+        database: address.name,
+        user: address.user,
+        password,
+        tls: (config.tls || config.ca_file.is_some())
+            .then(|| TlsFiles { ca_file: config.ca_file.clone(), client: None }),
+    })
+}
+
+/// An IPv6 address needs its brackets again.
+fn join(host: &str, port: u16) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}
+
+/// How an address of one kind of store is written.
+struct AddressForm<'a> {
+    key: &'a str,
+    scheme: &'static str,
+    example: &'static str,
+    password_variable: &'static str,
+    /// Table of its settings below `[stores]`.
+    table: &'static str,
+    /// What the last part names.
+    unit: &'static str,
+    port: u16,
+}
+
+struct Address {
+    user: Option<String>,
+    /// At least one.
+    hosts: Vec<(String, u16)>,
+    name: String,
+}
+
+impl AddressForm<'_> {
+    fn mistake(&self, what: impl fmt::Display) -> Mistake {
+        Mistake::new(self.key, format!("{what}; an address looks like `{}`", self.example))
+    }
+
+    fn parse(&self, url: &str) -> Result<Address, Mistake> {
+        let Some((scheme, rest)) = url.split_once("://") else {
+            return Err(self.mistake(format_args!("`{}` is no address", redacted(url))));
+        };
+        if scheme != self.scheme {
+            return Err(
+                self.mistake(format_args!("`{scheme}://` is not supported here, only `{}://`", self.scheme))
+            );
+        }
+        // The last `@`, because a password may hold one: it must not be taken for a host.
+        let (user, rest) = match rest.rsplit_once('@') {
+            Some((user, rest)) => (Some(user), rest),
+            None => (None, rest),
+        };
+        if user.is_some_and(|user| user.contains(':')) {
+            return Err(Mistake::new(
+                self.key,
+                format!(
+                    "holds a password, which others can read there; take it out (`{}`) and set {} or name a file with `password_file` in [stores.{}]",
+                    self.example, self.password_variable, self.table
+                ),
+            ));
+        }
+        let (hosts, name) = rest.split_once('/').unwrap_or((rest, ""));
+        let name = name.trim_end_matches('/');
+        if name.contains(['?', '#']) {
+            return Err(self.mistake(format_args!(
+                "options do not go into the address but into [stores.{}]",
+                self.table
+            )));
+        }
+        if name.is_empty() {
+            return Err(self.mistake(format_args!("names no {} after the host", self.unit)));
+        }
+        let hosts = hosts.split(',').map(|host| self.host(host.trim())).collect::<Result<Vec<_>, _>>()?;
+        let user = user
+            .filter(|user| !user.is_empty())
+            .map(|user| percent_decode_str(user).decode_utf8().map(std::borrow::Cow::into_owned))
+            .transpose()
+            .map_err(|_| self.mistake("the user is not UTF-8"))?;
+        Ok(Address { user, hosts, name: name.to_owned() })
+    }
+
+    /// `host`, `host:port`, `[::1]` or `[::1]:port`.
+    fn host(&self, text: &str) -> Result<(String, u16), Mistake> {
+        let (host, port) = match text.strip_prefix('[') {
+            Some(bracketed) => {
+                let (host, rest) = bracketed
+                    .split_once(']')
+                    .ok_or_else(|| self.mistake(format_args!("`{text}` has no closing bracket")))?;
+                (host, rest.strip_prefix(':'))
+            }
+            None => match text.split_once(':') {
+                Some((host, port)) => (host, Some(port)),
+                None => (text, None),
+            },
+        };
+        if host.is_empty() {
+            return Err(self.mistake("names no host"));
+        }
+        if host.contains(|letter: char| letter.is_whitespace() || letter.is_control()) {
+            return Err(self.mistake(format_args!("`{host}` is no host")));
+        }
+        let port = match port {
+            None => self.port,
+            Some(port) => port
+                .parse()
+                .ok()
+                .filter(|&port: &u16| port > 0)
+                // Not repeated: it may be a password whose host was forgotten.
+                .ok_or_else(|| self.mistake(format_args!("what follows `{host}:` is no port")))?,
+        };
+        Ok((host.to_owned(), port))
+    }
+
+    fn check_user(&self, address: &Address, password: Option<&Password>) -> Result<(), Mistake> {
+        match password {
+            Some(password) if address.user.is_none() => Err(self.mistake(format_args!(
+                "a password is set ({}), but the address names no user",
+                password.found_in
+            ))),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The password of a store: the variable wins over the file, and an empty variable counts as none.
+fn password(
+    name: &str,
+    file: Option<&Path>,
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> Result<Option<Password>, Mistake> {
+    if let Some(text) = variable(name).filter(|text| !text.is_empty()) {
+        return Ok(Some(Password { secret: text.into(), found_in: name.to_owned() }));
+    }
+    let Some(path) = file else { return Ok(None) };
+    let shown = path.display();
+    let wrong = |message: String| Mistake::new("password_file", message);
+    let unreadable = |error: std::io::Error| wrong(format!("cannot read {shown}: {error}"));
+    let mut file = fs::File::open(path).map_err(unreadable)?;
+    let metadata = file.metadata().map_err(unreadable)?;
+    if !metadata.is_file() {
+        return Err(wrong(format!("{shown} is no regular file; name the file that holds the password")));
+    }
+    let mode = metadata.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(wrong(format!(
+            "others may read {shown} (mode {mode:04o}); it must have mode 0600: `chmod 600 {shown}`"
+        )));
+    }
+    let mut text = String::new();
+    (&mut file).take(PASSWORD_BYTES + 1).read_to_string(&mut text).map_err(unreadable)?;
+    if text.len() as u64 > PASSWORD_BYTES {
+        return Err(wrong(format!(
+            "{shown} is longer than a password; it must hold the password and nothing else"
+        )));
+    }
+    let text = text.trim_end_matches(['\n', '\r']);
+    if text.is_empty() {
+        return Err(wrong(format!("{shown} is empty; it must hold the password and nothing else")));
+    }
+    Ok(Some(Password { secret: text.into(), found_in: shown.to_string() }))
+}
+
+/// A text with what stands between `://` (or its start) and the last `@` replaced, as it may hold a
+/// password.
+pub fn redacted(text: &str) -> String {
+    text.split_inclusive(char::is_whitespace)
+        .map(|word| match word.rsplit_once('@') {
+            Some((before, after)) => {
+                let kept =
+                    before.split_once("://").map_or(String::new(), |(scheme, _)| format!("{scheme}://"));
+                format!("{kept}***@{after}")
+            }
+            None => word.to_owned(),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use secrecy::ExposeSecret as _;
+
+    use super::*;
+
+    fn nothing(_: &str) -> Option<String> {
+        None
+    }
+
+    fn ring(url: &str) -> Result<CassandraPlace, Mistake> {
+        cassandra("logs", url, &CassandraConfig::default(), &nothing)
+    }
+
+    fn server(url: &str) -> Result<MySqlPlace, Mistake> {
+        mysql("metrics", url, &MySqlConfig::default(), &nothing)
+    }
+
+    #[test]
+    fn addresses_are_taken_apart() {
+        let place = ring("cassandra://me%40home@10.0.0.1:9999,node2,[::1],[::2]:7/logging").unwrap();
+        assert_eq!(place.nodes, ["10.0.0.1:9999", "node2:9042", "[::1]:9042", "[::2]:7"]);
+        assert_eq!(place.keyspace, "logging");
+        assert_eq!(place.user.as_deref(), Some("me@home"));
+        let place = server("mysql://atalaya@db1/metrics").unwrap();
+        assert_eq!((place.host.as_str(), place.port, place.database.as_str()), ("db1", 3306, "metrics"));
+        assert!(server("mysql://[::1]:3307/metrics").is_ok_and(|place| place.host == "::1"));
+    }
+
+    #[test]
+    fn what_is_wrong_with_an_address_is_said_with_the_form() {
+        let cases = [
+            ("10.0.0.1/logging", "is no address"),
+            ("mysql://10.0.0.1/logging", "`mysql://` is not supported here"),
+            ("cassandra://10.0.0.1", "names no keyspace"),
+            ("cassandra://10.0.0.1/", "names no keyspace"),
+            ("cassandra:///logging", "names no host"),
+            ("cassandra://a,,b/logging", "names no host"),
+            ("cassandra://a:port/logging", "what follows `a:` is no port"),
+            ("cassandra://a:0/logging", "what follows `a:` is no port"),
+            ("cassandra://[::1/logging", "no closing bracket"),
+            ("cassandra://a b/logging", "is no host"),
+            ("cassandra://a/logging?ssl=1", "[stores.cassandra]"),
+        ];
+        for (url, expected) in cases {
+            let mistake = ring(url).unwrap_err();
+            assert!(mistake.message.contains(expected), "{url}: {mistake}");
+            assert!(mistake.message.contains("cassandra://user@10.0.0.1:9042,10.0.0.2/logging"), "{mistake}");
+            assert_eq!(mistake.key, "logs");
+        }
+        assert!(ring("cassandra://a/Logging").unwrap_err().message.contains("lower-case"));
+        assert!(ring("cassandra://a/x;DROP").unwrap_err().message.contains("cannot be a keyspace"));
+        assert!(server("mysql://a,b/atalaya").unwrap_err().message.contains("several hosts"));
+        assert!(server("mysql://a/at`alaya").unwrap_err().message.contains("cannot be a database"));
+    }
+
+    #[test]
+    fn a_password_in_an_address_is_refused_and_not_repeated() {
+        for url in ["cassandra://me:canary-7@a/logging", "cassandra://me:can@ary-7@a/logging"] {
+            let message = ring(url).unwrap_err().message;
+            assert!(message.contains(CASSANDRA_PASSWORD) && message.contains("password_file"), "{message}");
+            assert!(!message.contains("ary-7"), "{message}");
+        }
+        assert!(!ring("me:canary-7@a/logging").unwrap_err().message.contains("canary"));
+        assert_eq!(redacted("at cassandra://me:p@ss@a/b and x@y"), "at cassandra://***@a/b and ***@y");
+    }
+
+    #[test]
+    fn a_password_comes_from_the_variable_or_from_a_file_of_its_owner() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret");
+        fs::write(&path, "canary-8\n").unwrap();
+        let config = CassandraConfig { password_file: Some(path.clone()), ..CassandraConfig::default() };
+        let place = |variable: &dyn Fn(&str) -> Option<String>| {
+            cassandra("logs", "cassandra://me@a/logging", &config, variable)
+        };
+        for mode in [0o644, 0o640, 0o604, 0o620] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            let mistake = place(&nothing).unwrap_err();
+            assert_eq!(mistake.key, "cassandra.password_file");
+            assert!(mistake.message.contains(&format!("mode {mode:04o}")), "{mistake}");
+            assert!(mistake.message.contains("chmod 600"), "{mistake}");
+        }
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        let found = place(&nothing).unwrap();
+        assert!(!format!("{found:?}").contains("canary"));
+        assert_eq!(found.password.unwrap().secret.expose_secret(), "canary-8");
+        let of_variable = place(&|name| (name == CASSANDRA_PASSWORD).then(|| "other".to_owned())).unwrap();
+        assert_eq!(of_variable.password.unwrap().found_in, CASSANDRA_PASSWORD);
+        // A password without a user would be silently unused.
+        let mistake = cassandra("logs", "cassandra://a/logging", &config, &nothing).unwrap_err();
+        assert!(mistake.message.contains("names no user"), "{mistake}");
+        fs::write(&path, "\n").unwrap();
+        assert!(place(&nothing).unwrap_err().message.contains("is empty"));
+        fs::remove_file(&path).unwrap();
+        assert!(place(&nothing).unwrap_err().message.contains("cannot read"));
+    }
+
+    #[test]
+    fn replication_is_one_number_or_a_list_of_datacenters() {
+        assert_eq!("3".parse(), Ok(Replication::Simple(3)));
+        let two: Replication = "dc1=3, dc2=2".parse().unwrap();
+        assert_eq!(two.to_string(), "dc1=3,dc2=2");
+        for wrong in ["", "0", "dc1", "dc1=", "=3", "dc1=x", "dc1=3,dc1=2", "d'c=3", "dc1=-1", "101"] {
+            assert!(wrong.parse::<Replication>().unwrap_err().contains("dc1=3,dc2=2"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn values_outside_of_their_limits_name_the_key() {
+        let with = |change: fn(&mut CassandraConfig)| {
+            let mut config = CassandraConfig::default();
+            change(&mut config);
+            cassandra("logs", "cassandra://a/logging", &config, &nothing).unwrap_err()
+        };
+        let cases: [(fn(&mut CassandraConfig), &str); 7] = [
+            (|config| config.bucket_minutes = Some(7), "cassandra.bucket_minutes"),
+            (|config| config.bucket_minutes = Some(0), "cassandra.bucket_minutes"),
+            (|config| config.shards = Some(0), "cassandra.shards"),
+            (|config| config.window_days = Some(0), "cassandra.window_days"),
+            (|config| config.request_timeout_s = 0, "cassandra.request_timeout_s"),
+            (|config| config.replication = Some("many".to_owned()), "cassandra.replication"),
+            (|config| config.client_key = Some("key.pem".into()), "cassandra.client_key"),
+        ];
+        for (change, key) in cases {
+            assert_eq!(with(change).key, key);
+        }
+    }
+
+    #[test]
+    fn without_an_address_everything_is_embedded() {
+        let (logs, metrics) = resolve(&StoresConfig::default(), &nothing).unwrap();
+        assert!(matches!(logs, LogsPlace::Embedded) && matches!(metrics, MetricsPlace::Embedded));
+    }
+}
