@@ -2,6 +2,7 @@
 //! [`engine::LogEngine`], and `metrics::MetricsStore`. The rest of the program sees the engine and
 //! the trait, never a driver.
 
+pub mod background;
 pub mod cassandra;
 pub mod chunks;
 pub mod engine;

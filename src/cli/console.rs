@@ -35,7 +35,7 @@ const STOP_LIMIT: Duration = Duration::from_secs(5);
 pub async fn run(context: &Context) -> anyhow::Result<ExitCode> {
     let settings = &context.settings;
     let _log = telemetry::start(&settings.data_dir);
-    let stores = context.stores().await?;
+    let stores = service::attach_stores(settings).await?;
     let host = service::health::host_name();
     let cancel = CancellationToken::new();
 

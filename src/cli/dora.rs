@@ -209,7 +209,7 @@ async fn report(args: &ReportArgs, context: &Context) -> anyhow::Result<ExitCode
     if let Some(environment) = &args.environment {
         request.scope.environment.clone_from(environment);
     }
-    let store = service::open_metrics(&context.settings.metrics_database()).await?;
+    let store = service::open_metrics(&context.settings).await?;
     sync_first(&*store, context).await?;
     let report = dora::report(&*store, &request, Timestamp::now()).await?;
     output::print(&match args.format {
@@ -254,7 +254,7 @@ async fn sync(args: SyncArgs, context: &Context) -> anyhow::Result<ExitCode> {
     if let Some(environment) = args.environment {
         options.environment = environment;
     }
-    let store = service::open_metrics(&context.settings.metrics_database()).await?;
+    let store = service::open_metrics(&context.settings).await?;
     let outcome = sync_with_progress(&*store, &path, options).await?;
     output::print(&if args.json {
         format!(
@@ -338,7 +338,7 @@ async fn import(args: ImportArgs, context: &Context) -> anyhow::Result<ExitCode>
         None => dora::zone(context.settings.ingest.timezone.as_deref()),
     };
     let reading = Reading { zone, service: args.service, team: args.team };
-    let store = service::open_metrics(&context.settings.metrics_database()).await?;
+    let store = service::open_metrics(&context.settings).await?;
     let outcome = gathered(dora::import_file(&*store, &args.file, reading, Timestamp::now()).await)?;
     if args.json {
         output::print(&format!(
@@ -415,7 +415,7 @@ async fn record(args: RecordArgs, context: &Context) -> anyhow::Result<ExitCode>
         recorded_at,
         metadata,
     };
-    let store = service::open_metrics(&context.settings.metrics_database()).await?;
+    let store = service::open_metrics(&context.settings).await?;
     let cycle_id = record.cycle_id.clone();
     let recorded = dora::record(&*store, record, "record").await?;
     output::print(&if args.json {

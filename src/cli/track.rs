@@ -74,9 +74,8 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
         Ok(tracked) => tracked,
         Err(error) => return Ok(refuse(&error)),
     };
-    let database = context.settings.metrics_database();
     let folder = context.settings.data_dir.join("pending-phases");
-    let kept = track::keep(tracked.phase, &folder, service::open_metrics(&database)).await;
+    let kept = track::keep(tracked.phase, &folder, service::open_metrics(&context.settings)).await;
     tell(&kept);
     Ok(ExitCode::from(tracked.exit_code))
 }

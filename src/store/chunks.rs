@@ -101,6 +101,14 @@ pub trait ChunkStore: Send + Sync + 'static {
     /// origin never seen.
     async fn watermark(&self, origin: OriginId) -> Result<Option<u64>, StoreError>;
 
+    /// Watermarks of all origins, in an order of the store's own, at most `limit`: those behind
+    /// `after`, which is the last one of the page before. Empty at the end.
+    async fn watermarks(
+        &self,
+        after: Option<OriginId>,
+        limit: usize,
+    ) -> Result<Vec<(OriginId, u64)>, StoreError>;
+
     /// Buckets of a layer that hold records and overlap `range`, in `order`, at most `limit`. A range
     /// that ends with [`Timestamp::MAX`] includes that instant.
     async fn buckets(

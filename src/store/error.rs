@@ -73,3 +73,11 @@ impl StoreError {
         matches!(self, Self::Poison { .. })
     }
 }
+
+/// An error with its causes on one line.
+pub fn describe(error: &(dyn StdError + 'static)) -> String {
+    std::iter::successors(Some(error), |cause| (*cause).source())
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
+}

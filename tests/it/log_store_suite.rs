@@ -31,6 +31,7 @@ macro_rules! log_store_suite {
             writing_again_changes_nothing,
             the_watermark_only_grows,
             a_frame_without_records_moves_the_watermark,
+            all_watermarks_come_in_pages,
             exactly_the_buckets_of_the_range,
             summaries_come_newest_first_and_whole,
             chunks_come_in_the_order_asked_for,
@@ -200,6 +201,32 @@ pub(crate) async fn the_watermark_only_grows(store: Store) {
         assert_eq!(engine.watermark(one.id).await.unwrap(), Some(expected));
     }
     assert_eq!(engine.watermark(OriginId::from_u128(2)).await.unwrap(), None);
+}
+
+pub(crate) async fn all_watermarks_come_in_pages(store: Store) {
+    assert!(store.watermarks(None, 10).await.unwrap().is_empty());
+    let engine = LogEngine::new(Arc::clone(&store));
+    let ids = [0, 1, 7, u128::from(u64::MAX) + 3, u128::MAX];
+    for (index, id) in ids.into_iter().enumerate() {
+        let frame = frame(&origin(id, Layer::Application), 100 * index as u64, [START]);
+        engine.append(&[frame]).await.unwrap();
+    }
+    for limit in [1, 2, 5, 100] {
+        let mut found = Vec::new();
+        let mut after = None;
+        loop {
+            let page = store.watermarks(after, limit).await.unwrap();
+            assert!(page.len() <= limit);
+            let Some(&(last, _)) = page.last() else { break };
+            after = Some(last);
+            found.extend(page);
+        }
+        found.sort_unstable();
+        let expected = ids.into_iter().enumerate();
+        let expected: Vec<_> =
+            expected.map(|(index, id)| (OriginId::from_u128(id), 100 * index as u64 + 1)).collect();
+        assert_eq!(found, expected, "pages of {limit}");
+    }
 }
 
 pub(crate) async fn a_frame_without_records_moves_the_watermark(store: Store) {

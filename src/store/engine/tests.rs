@@ -49,6 +49,10 @@ impl ChunkStore for Memory {
         Ok(None)
     }
 
+    async fn watermarks(&self, _: Option<OriginId>, _: usize) -> Result<Vec<(OriginId, u64)>, StoreError> {
+        Ok(Vec::new())
+    }
+
     async fn buckets(
         &self,
         layer: Layer,

@@ -153,9 +153,8 @@ impl SqliteChunkStore {
             cached.clear();
         }
         for (reference, id, layer, source, host) in rows {
-            let id: [u8; 16] = id.try_into().map_err(|_| corrupt("origins", "an id is not 16 bytes long"))?;
             let origin = Arc::new(Origin {
-                id: OriginId::from_u128(u128::from_be_bytes(id)),
+                id: origin_of(id)?,
                 layer: layer_of(layer)?,
                 source: source.into(),
                 host: host.into(),
@@ -252,13 +251,26 @@ impl ChunkStore for SqliteChunkStore {
                 .fetch_optional(self.file.readers())
                 .await
                 .map_err(|error| self.file.error(error))?;
-        stored
-            .map(|bytes| {
-                let bytes =
-                    bytes.try_into().map_err(|_| corrupt("watermarks", "a position is not 8 bytes long"))?;
-                Ok(u64::from_be_bytes(bytes))
-            })
-            .transpose()
+        stored.map(position_of).transpose()
+    }
+
+    async fn watermarks(
+        &self,
+        after: Option<OriginId>,
+        limit: usize,
+    ) -> Result<Vec<(OriginId, u64)>, StoreError> {
+        let rows: Vec<(Vec<u8>, Vec<u8>)> = sqlx::query_as(
+            "SELECT origin, stored_to FROM watermarks WHERE origin > ?1 ORDER BY origin LIMIT ?2",
+        )
+        // The empty blob is before all others.
+        .bind(after.map(origin_bytes).unwrap_or_default())
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        .fetch_all(self.file.readers())
+        .await
+        .map_err(|error| self.file.error(error))?;
+        rows.into_iter()
+            .map(|(origin, stored_to)| Ok((origin_of(origin)?, position_of(stored_to)?)))
+            .collect()
     }
 
     async fn buckets(
@@ -671,6 +683,16 @@ fn request_hash(id: &RequestId) -> i64 {
 
 fn origin_bytes(origin: OriginId) -> Vec<u8> {
     origin.as_u128().to_be_bytes().to_vec()
+}
+
+fn origin_of(bytes: Vec<u8>) -> Result<OriginId, StoreError> {
+    let bytes = bytes.try_into().map_err(|_| corrupt("origins", "an id is not 16 bytes long"))?;
+    Ok(OriginId::from_u128(u128::from_be_bytes(bytes)))
+}
+
+fn position_of(bytes: Vec<u8>) -> Result<u64, StoreError> {
+    let bytes = bytes.try_into().map_err(|_| corrupt("watermarks", "a position is not 8 bytes long"))?;
+    Ok(u64::from_be_bytes(bytes))
 }
 
 const fn number_of(layer: Layer) -> i64 {

@@ -1,0 +1,143 @@
+//! Opens the configured stores: at once and with a clear error for a command that needs them now,
+//! or in the background for a console that must open whatever a server does.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use scylla::statement::Consistency;
+
+use crate::config::Settings;
+use crate::config::places::{CassandraPlace, LogsPlace, MetricsPlace, MySqlPlace, TlsFiles};
+use crate::config::stores::ConsistencyLevel;
+use crate::store::background::Background;
+use crate::store::cassandra::{CassandraOptions, TlsOptions};
+use crate::store::chunks::ChunkStore;
+use crate::store::engine::LogEngine;
+use crate::store::error::{Backend, StoreError};
+use crate::store::metrics::MetricsStore;
+use crate::store::sqlite::chunks::SqliteChunkStore;
+use crate::store::sqlite::metrics::SqliteMetricsStore;
+
+use super::{Finding, Stores, describe};
+
+/// Opens the configured stores, creating embedded ones that do not exist yet.
+pub async fn open_stores(settings: &Settings) -> Result<Stores, StoreError> {
+    Ok(Stores { logs: LogEngine::new(open_logs(settings).await?), metrics: open_metrics(settings).await? })
+}
+
+/// As [`open_stores`], but a server that is away is no error: its store says so in every answer and
+/// connects by itself.
+pub async fn attach_stores(settings: &Settings) -> Result<Stores, StoreError> {
+    let logs: Arc<dyn ChunkStore> = match &settings.logs_place {
+        LogsPlace::Embedded => open_logs(settings).await?,
+        LogsPlace::Cassandra(place) => {
+            let options = cassandra_options(place);
+            let address = options.address();
+            let connect = move || -> BoxFuture<'static, _> { Box::pin(connect_cassandra(options.clone())) };
+            Arc::new(Background::<dyn ChunkStore>::start(Backend::Cassandra, address, Box::new(connect)))
+        }
+    };
+    let metrics: Arc<dyn MetricsStore> = match &settings.metrics_place {
+        MetricsPlace::Embedded => open_metrics(settings).await?,
+        MetricsPlace::MySql(place) => {
+            let place = place.clone();
+            let address = mysql_address(&place);
+            let connect = move || -> BoxFuture<'static, _> { Box::pin(connect_mysql(place.clone())) };
+            Arc::new(Background::<dyn MetricsStore>::start(Backend::MySql, address, Box::new(connect)))
+        }
+    };
+    Ok(Stores { logs: LogEngine::new(logs), metrics })
+}
+
+/// Only the log store.
+pub async fn open_logs(settings: &Settings) -> Result<Arc<dyn ChunkStore>, StoreError> {
+    match &settings.logs_place {
+        LogsPlace::Embedded => Ok(Arc::new(SqliteChunkStore::open(&settings.logs_database()).await?)),
+        LogsPlace::Cassandra(place) => connect_cassandra(cassandra_options(place)).await,
+    }
+}
+
+/// Only the metrics store, for commands that need no logs.
+pub async fn open_metrics(settings: &Settings) -> Result<Arc<dyn MetricsStore>, StoreError> {
+    match &settings.metrics_place {
+        MetricsPlace::Embedded => Ok(Arc::new(SqliteMetricsStore::open(&settings.metrics_database()).await?)),
+        MetricsPlace::MySql(place) => connect_mysql(place.clone()).await,
+    }
+}
+
+/// Opens each store on its own, so that one that fails does not hide the other.
+pub async fn check_stores(settings: &Settings) -> Vec<Finding> {
+    let logs = match &settings.logs_place {
+        LogsPlace::Embedded => settings.logs_database().display().to_string(),
+        LogsPlace::Cassandra(place) => {
+            format!("{} at {}", Backend::Cassandra, cassandra_options(place).address())
+        }
+    };
+    let metrics = match &settings.metrics_place {
+        MetricsPlace::Embedded => settings.metrics_database().display().to_string(),
+        MetricsPlace::MySql(place) => format!("{} at {}", Backend::MySql, mysql_address(place)),
+    };
+    let (logs_opened, metrics_opened) = tokio::join!(open_logs(settings), open_metrics(settings));
+    vec![
+        Finding {
+            what: format!("logs store {logs}"),
+            problem: logs_opened.err().map(|error| describe(&error)),
+        },
+        Finding {
+            what: format!("metrics store {metrics}"),
+            problem: metrics_opened.err().map(|error| describe(&error)),
+        },
+    ]
+}
+
+async fn connect_cassandra(options: CassandraOptions) -> Result<Arc<dyn ChunkStore>, StoreError> {
+    crate::store::cassandra::connect::connect(&options).await?;
+    Err(StoreError::Refused {
+        backend: Backend::Cassandra,
+        source: "this build cannot keep logs in Cassandra yet; leave out stores.logs".into(),
+    })
+}
+
+async fn connect_mysql(place: MySqlPlace) -> Result<Arc<dyn MetricsStore>, StoreError> {
+    let _ = place;
+    Err(StoreError::Refused {
+        backend: Backend::MySql,
+        source: "this build cannot keep metrics in MySQL yet; leave out stores.metrics".into(),
+    })
+}
+
+/// For messages: `db1:3306/atalaya`.
+fn mysql_address(place: &MySqlPlace) -> String {
+    format!("{}:{}/{}", place.host, place.port, place.database)
+}
+
+/// The driver's options of a configured ring.
+pub fn cassandra_options(place: &CassandraPlace) -> CassandraOptions {
+    CassandraOptions {
+        user: place.user.clone(),
+        password: place.password.as_ref().map(|password| password.secret.clone()),
+        datacenter: place.datacenter.clone(),
+        tls: place.tls.as_ref().map(tls_options),
+        consistency: consistency(place.consistency),
+        request_timeout: Duration::from_secs(place.request_timeout_s.into()),
+        ..CassandraOptions::new(place.nodes.iter().cloned(), place.keyspace.clone())
+    }
+}
+
+fn tls_options(files: &TlsFiles) -> TlsOptions {
+    TlsOptions { ca_file: files.ca_file.clone(), client: files.client.clone() }
+}
+
+const fn consistency(level: ConsistencyLevel) -> Consistency {
+    match level {
+        ConsistencyLevel::One => Consistency::One,
+        ConsistencyLevel::Two => Consistency::Two,
+        ConsistencyLevel::Three => Consistency::Three,
+        ConsistencyLevel::Quorum => Consistency::Quorum,
+        ConsistencyLevel::All => Consistency::All,
+        ConsistencyLevel::LocalOne => Consistency::LocalOne,
+        ConsistencyLevel::LocalQuorum => Consistency::LocalQuorum,
+        ConsistencyLevel::EachQuorum => Consistency::EachQuorum,
+    }
+}

@@ -1,0 +1,432 @@
+//! A store that may be away while the program already runs: it connects in the background, and
+//! again and again until that worked.
+//!
+//! Promises:
+//! - Opening never waits. The calls of the first moments wait for the first attempt; after that a
+//!   call answers at once, with [`StoreError::Unavailable`] and the reason until there is a store.
+//! - What keeps the store from being opened is taken as passing, a missing schema too: somebody may
+//!   run `atalaya db init` meanwhile.
+//! - Once connected, the driver below keeps its connections alive by itself.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::future::BoxFuture;
+use tokio::sync::watch;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::domain::chunk::{Bucket, Chunk, ChunkKey, ChunkSummary, RequestEntry};
+use crate::domain::delivery::{Cycle, Deployment, Incident, Phase, PhaseRecord};
+use crate::domain::pdca::PdcaEvent;
+use crate::domain::record::{Layer, OriginId, RequestId};
+use crate::domain::time::{TimeRange, Timestamp};
+
+use super::chunks::{
+    ArrivalCursor, ChunkSettings, ChunkStore, ChunkStoreStats, FrameChunks, Order, RecordFilter,
+};
+use super::engine::build::bucket_of;
+use super::error::{Backend, StoreError, describe};
+use super::metrics::{
+    DeliveryFilter, HealthSample, MetricsStore, PhaseDurations, PointsDuration, RequestEvents, SourceRun,
+    Target, TeamDeployments, TestingFailures, Written,
+};
+
+/// Between two attempts: doubled from the first to the second, so that a server that starts is
+/// found soon and one that is gone costs nothing.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// How the attempts went so far.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Connection {
+    /// The first attempt runs.
+    Connecting,
+    /// The last attempt failed; the next one follows by itself.
+    Away {
+        reason: String,
+        since: Timestamp,
+    },
+    Connected,
+}
+
+/// One attempt to open a store.
+pub type Connect<S> = Box<dyn Fn() -> BoxFuture<'static, Result<Arc<S>, StoreError>> + Send + Sync>;
+
+/// A store that is opened in the background: a [`ChunkStore`] or a [`MetricsStore`], as what it
+/// opens is one.
+pub struct Background<S: ?Sized> {
+    backend: Backend,
+    address: String,
+    state: watch::Receiver<State<S>>,
+    _task: AbortOnDropHandle<()>,
+}
+
+enum State<S: ?Sized> {
+    Connecting,
+    Away { reason: String, since: Timestamp },
+    Connected(Arc<S>),
+}
+
+impl<S: ?Sized + Send + Sync + 'static> Background<S> {
+    /// Starts the attempts; they end when one succeeded or the store is dropped.
+    pub fn start(backend: Backend, address: String, connect: Connect<S>) -> Self {
+        let (sender, state) = watch::channel(State::Connecting);
+        let name = address.clone();
+        let task =
+            tokio::spawn(async move { attempt_until_connected(backend, &name, &connect, &sender).await });
+        Self { backend, address, state, _task: AbortOnDropHandle::new(task) }
+    }
+
+    pub fn connection(&self) -> Connection {
+        match &*self.state.borrow() {
+            State::Connecting => Connection::Connecting,
+            State::Away { reason, since } => Connection::Away { reason: reason.clone(), since: *since },
+            State::Connected(_) => Connection::Connected,
+        }
+    }
+
+    /// The store, once there is one.
+    async fn store(&self) -> Result<Arc<S>, StoreError> {
+        let mut state = self.state.clone();
+        let known = state.wait_for(|state| !matches!(state, State::Connecting)).await;
+        let reason = match known.as_deref() {
+            Ok(State::Connected(store)) => return Ok(Arc::clone(store)),
+            Ok(State::Away { reason, .. }) => reason.clone(),
+            // The runtime is shutting down.
+            Ok(State::Connecting) | Err(_) => "the program is ending".to_owned(),
+        };
+        Err(self.away(reason))
+    }
+
+    fn away(&self, reason: String) -> StoreError {
+        StoreError::Unavailable {
+            backend: self.backend,
+            address: self.address.clone(),
+            source: reason.into(),
+        }
+    }
+
+    fn connected(&self) -> Option<Arc<S>> {
+        match &*self.state.borrow() {
+            State::Connected(store) => Some(Arc::clone(store)),
+            State::Connecting | State::Away { .. } => None,
+        }
+    }
+}
+
+async fn attempt_until_connected<S: ?Sized>(
+    backend: Backend,
+    address: &str,
+    connect: &Connect<S>,
+    sender: &watch::Sender<State<S>>,
+) {
+    let mut pause = FIRST_PAUSE;
+    let since = Timestamp::now();
+    loop {
+        let error = match connect().await {
+            Ok(store) => {
+                tracing::info!(%backend, address, "connected");
+                sender.send_replace(State::Connected(store));
+                return;
+            }
+            Err(error) => error,
+        };
+        let reason = reason_of(&error);
+        let told = matches!(&*sender.borrow(), State::Away { reason: before, .. } if *before == reason);
+        if !told {
+            tracing::warn!(%backend, address, reason, "the store is away; trying again until it is there");
+        }
+        sender.send_replace(State::Away { reason, since });
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// The error with its causes; where it is, is said by the error that this becomes the cause of.
+fn reason_of(error: &StoreError) -> String {
+    match error {
+        StoreError::Unavailable { source, .. } => describe(&**source),
+        error => describe(error),
+    }
+}
+
+#[async_trait]
+impl ChunkStore for Background<dyn ChunkStore> {
+    fn backend(&self) -> Backend {
+        self.backend
+    }
+
+    fn address(&self) -> String {
+        self.address.clone()
+    }
+
+    /// The defaults until the store has told its own; [`put`](ChunkStore::put) takes nothing that
+    /// was cut with other ones.
+    fn settings(&self) -> ChunkSettings {
+        self.connected().map_or_else(ChunkSettings::default, |store| store.settings())
+    }
+
+    async fn put(&self, frames: Vec<FrameChunks>) -> Result<(), StoreError> {
+        let store = self.store().await?;
+        let settings = store.settings();
+        let fits = frames.iter().flat_map(|frame| &frame.chunks).all(|chunk| {
+            let summary = &chunk.summary;
+            let bucket = summary.key.bucket;
+            bucket_of(bucket.layer, summary.key.first_at, settings) == bucket
+                && bucket_of(bucket.layer, summary.last_at, settings) == bucket
+        });
+        if !fits {
+            return Err(self.away("it has just become known how wide its partitions are".to_owned()));
+        }
+        store.put(frames).await
+    }
+
+    async fn watermark(&self, origin: OriginId) -> Result<Option<u64>, StoreError> {
+        self.store().await?.watermark(origin).await
+    }
+
+    async fn watermarks(
+        &self,
+        after: Option<OriginId>,
+        limit: usize,
+    ) -> Result<Vec<(OriginId, u64)>, StoreError> {
+        self.store().await?.watermarks(after, limit).await
+    }
+
+    async fn buckets(
+        &self,
+        layer: Layer,
+        range: TimeRange,
+        order: Order,
+        limit: usize,
+    ) -> Result<Vec<Bucket>, StoreError> {
+        self.store().await?.buckets(layer, range, order, limit).await
+    }
+
+    async fn summaries(&self, bucket: Bucket) -> Result<Vec<ChunkSummary>, StoreError> {
+        self.store().await?.summaries(bucket).await
+    }
+
+    async fn chunks(&self, keys: &[ChunkKey]) -> Result<Vec<Chunk>, StoreError> {
+        self.store().await?.chunks(keys).await
+    }
+
+    async fn filtered(
+        &self,
+        keys: &[ChunkKey],
+        filter: Arc<dyn RecordFilter>,
+    ) -> Result<Vec<Chunk>, StoreError> {
+        self.store().await?.filtered(keys, filter).await
+    }
+
+    async fn request(&self, id: &RequestId) -> Result<Vec<RequestEntry>, StoreError> {
+        self.store().await?.request(id).await
+    }
+
+    async fn arrivals_end(&self) -> Result<ArrivalCursor, StoreError> {
+        self.store().await?.arrivals_end().await
+    }
+
+    async fn arrivals(
+        &self,
+        cursor: ArrivalCursor,
+        limit: usize,
+    ) -> Result<(Vec<ChunkSummary>, ArrivalCursor), StoreError> {
+        self.store().await?.arrivals(cursor, limit).await
+    }
+
+    async fn stats(&self) -> Result<ChunkStoreStats, StoreError> {
+        self.store().await?.stats().await
+    }
+}
+
+#[async_trait]
+impl MetricsStore for Background<dyn MetricsStore> {
+    fn backend(&self) -> Backend {
+        self.backend
+    }
+
+    fn address(&self) -> String {
+        self.address.clone()
+    }
+
+    async fn record_phases(&self, phases: &[PhaseRecord]) -> Result<Written, StoreError> {
+        self.store().await?.record_phases(phases).await
+    }
+
+    async fn put_deployments(&self, deployments: &[Deployment]) -> Result<Written, StoreError> {
+        self.store().await?.put_deployments(deployments).await
+    }
+
+    async fn put_incidents(&self, incidents: &[Incident]) -> Result<Written, StoreError> {
+        self.store().await?.put_incidents(incidents).await
+    }
+
+    async fn put_source(&self, run: &SourceRun) -> Result<(), StoreError> {
+        self.store().await?.put_source(run).await
+    }
+
+    async fn sources(&self) -> Result<Vec<SourceRun>, StoreError> {
+        self.store().await?.sources().await
+    }
+
+    async fn deployments(&self, filter: &DeliveryFilter) -> Result<Vec<Deployment>, StoreError> {
+        self.store().await?.deployments(filter).await
+    }
+
+    async fn incidents(&self, filter: &DeliveryFilter) -> Result<Vec<Incident>, StoreError> {
+        self.store().await?.incidents(filter).await
+    }
+
+    async fn phases(&self, filter: &DeliveryFilter) -> Result<Vec<PhaseRecord>, StoreError> {
+        self.store().await?.phases(filter).await
+    }
+
+    async fn cycles(&self, filter: &DeliveryFilter, limit: u32) -> Result<Vec<Cycle>, StoreError> {
+        self.store().await?.cycles(filter, limit).await
+    }
+
+    async fn cycle(&self, cycle_id: &str) -> Result<Option<Cycle>, StoreError> {
+        self.store().await?.cycle(cycle_id).await
+    }
+
+    async fn events_of_request(&self, id: &RequestId) -> Result<RequestEvents, StoreError> {
+        self.store().await?.events_of_request(id).await
+    }
+
+    async fn phase_durations(&self, phase: Phase, range: TimeRange) -> Result<PhaseDurations, StoreError> {
+        self.store().await?.phase_durations(phase, range).await
+    }
+
+    async fn recovery_durations(&self, range: TimeRange) -> Result<PhaseDurations, StoreError> {
+        self.store().await?.recovery_durations(range).await
+    }
+
+    async fn deployments_per_team(&self, range: TimeRange) -> Result<Vec<TeamDeployments>, StoreError> {
+        self.store().await?.deployments_per_team(range).await
+    }
+
+    async fn testing_failures(&self, range: TimeRange) -> Result<TestingFailures, StoreError> {
+        self.store().await?.testing_failures(range).await
+    }
+
+    async fn testing_by_story_points(&self, range: TimeRange) -> Result<Vec<PointsDuration>, StoreError> {
+        self.store().await?.testing_by_story_points(range).await
+    }
+
+    async fn append_pdca_event(&self, event: &PdcaEvent) -> Result<Written, StoreError> {
+        self.store().await?.append_pdca_event(event).await
+    }
+
+    async fn pdca_events(&self, pdca_id: Option<&str>) -> Result<Vec<PdcaEvent>, StoreError> {
+        self.store().await?.pdca_events(pdca_id).await
+    }
+
+    async fn put_target(&self, target: &Target) -> Result<Written, StoreError> {
+        self.store().await?.put_target(target).await
+    }
+
+    async fn targets(&self) -> Result<Vec<Target>, StoreError> {
+        self.store().await?.targets().await
+    }
+
+    async fn put_health_samples(&self, samples: &[HealthSample]) -> Result<Written, StoreError> {
+        self.store().await?.put_health_samples(samples).await
+    }
+
+    async fn health_samples(
+        &self,
+        component: Option<&str>,
+        range: TimeRange,
+        limit: u32,
+    ) -> Result<Vec<HealthSample>, StoreError> {
+        self.store().await?.health_samples(component, range, limit).await
+    }
+
+    async fn prune_health_samples(&self, before: Timestamp) -> Result<u64, StoreError> {
+        self.store().await?.prune_health_samples(before).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::domain::record::{Entry, Frame, Origin};
+    use crate::store::engine::build::build;
+    use crate::store::sqlite::chunks::SqliteChunkStore;
+
+    fn logs(connect: Connect<dyn ChunkStore>) -> Background<dyn ChunkStore> {
+        Background::start(Backend::Cassandra, "10.0.0.1:9042/logging".to_owned(), connect)
+    }
+
+    fn missing() -> StoreError {
+        StoreError::Unavailable {
+            backend: Backend::Cassandra,
+            address: "10.0.0.1:9042/logging".to_owned(),
+            source: "connection refused".into(),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_is_away_with_the_reason_until_an_attempt_succeeds() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("logs.db");
+        let real: Arc<dyn ChunkStore> = Arc::new(SqliteChunkStore::open(&path).await.unwrap());
+        let attempts = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&attempts);
+        let store = logs(Box::new(move || {
+            let real = Arc::clone(&real);
+            let attempt = counted.fetch_add(1, Ordering::SeqCst);
+            Box::pin(async move { if attempt < 3 { Err(missing()) } else { Ok(real) } })
+        }));
+        assert_eq!(store.connection(), Connection::Connecting);
+        let error = store.stats().await.unwrap_err();
+        assert!(error.is_transient());
+        assert_eq!(describe(&error), "Cassandra is unreachable at 10.0.0.1:9042/logging: connection refused");
+        assert!(
+            matches!(store.connection(), Connection::Away { reason, .. } if reason == "connection refused")
+        );
+        // Time passes by itself while everything waits.
+        let mut state = store.state.clone();
+        state.wait_for(|state| matches!(state, State::Connected(_))).await.unwrap();
+        assert_eq!(attempts.load(Ordering::SeqCst), 4);
+        assert_eq!(store.connection(), Connection::Connected);
+        assert_eq!(store.stats().await.unwrap().records, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_cut_before_the_width_was_known_is_not_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        let real: Arc<dyn ChunkStore> =
+            Arc::new(SqliteChunkStore::open(&folder.path().join("logs.db")).await.unwrap());
+        let store = logs(Box::new(move || {
+            let real = Arc::clone(&real);
+            Box::pin(async move { Ok(real) })
+        }));
+        let origin = Arc::new(Origin {
+            id: OriginId::from_u128(1),
+            layer: Layer::Application,
+            source: "app".into(),
+            host: "h".into(),
+        });
+        // Two records in different buckets of 10 minutes.
+        let entries = [0, 11]
+            .map(|minute| Entry {
+                timestamp: Timestamp::from_micros(minute * 60_000_000),
+                position: minute.unsigned_abs(),
+                ..Entry::default()
+            })
+            .to_vec();
+        let frame = Frame { origin, from: 0, until: 20, entries };
+        let error = store.put(vec![build(&frame, ChunkSettings { bucket_minutes: 60 })]).await.unwrap_err();
+        assert!(error.is_transient(), "{error}");
+        assert_eq!(store.stats().await.unwrap().chunks, 0);
+        store.put(vec![build(&frame, store.settings())]).await.unwrap();
+        assert_eq!(store.stats().await.unwrap().chunks, 2);
+    }
+}
