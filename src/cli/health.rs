@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::domain::health::{Health, Status};
 use crate::service;
+use crate::shown::Shown;
 
 use super::{Context, output};
 
@@ -56,16 +57,32 @@ fn to_json(health: &Health) -> serde_json::Value {
             "failed": health.checks.len() - passed,
             "status": health.status().name(),
         },
-        "components": { "host": health.host, "stores": health.stores },
+        "components": {
+            "host": health.host,
+            "stores": health.stores,
+            "ring": health.ring,
+            "metrics_database": health.metrics_database,
+        },
+        "advice": health.advice,
     })
 }
 
 fn to_text(health: &Health) -> String {
-    let width = health.checks.iter().map(|check| check.name.len()).max().unwrap_or(0);
+    let names = health.checks.iter().map(|check| check.name.len());
+    let width = names.chain(health.advice.iter().map(|advice| advice.name.len())).max().unwrap_or(0);
     let mut text = String::new();
     for check in &health.checks {
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "{:<9} {:<width$}  {}", check.status.name(), check.name, check.message);
+        let _ = writeln!(
+            text,
+            "{:<9} {:<width$}  {}",
+            check.status.name(),
+            Shown::line(&check.name).to_string(),
+            Shown::line(&check.message)
+        );
+    }
+    for advice in &health.advice {
+        let _ = writeln!(text, "{:<9} {:<width$}  {}", "advice", advice.name, Shown::line(&advice.message));
     }
     text
 }

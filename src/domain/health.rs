@@ -4,7 +4,13 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use self::database::Database;
+use self::ring::Ring;
 use super::time::Timestamp;
+
+pub mod database;
+pub mod design;
+pub mod ring;
 
 /// The order is the meaning: a whole is as bad as its worst part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -32,6 +38,15 @@ pub struct Check {
     pub name: String,
     pub status: Status,
     /// The measurement in words, with the limit where one was passed.
+    pub message: String,
+}
+
+/// Something that would be better otherwise, and is no fault.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Advice {
+    /// Stable, for scripts: `memtables`, `windows` …
+    pub name: String,
+    /// What to do, and what it gives.
     pub message: String,
 }
 
@@ -102,7 +117,11 @@ pub struct Health {
     /// `None` when the machine could not be measured; a check then says why.
     pub host: Option<Host>,
     pub stores: Vec<StoreHealth>,
+    /// The servers behind the log store; `None` for an embedded one, or when none answered yet.
+    pub ring: Option<Ring>,
+    pub metrics_database: Option<Database>,
     pub checks: Vec<Check>,
+    pub advice: Vec<Advice>,
 }
 
 impl Health {
@@ -114,7 +133,22 @@ impl Health {
             }
         };
         checks.extend(stores.iter().map(store_check));
-        Self { at, host: host.ok(), stores, checks }
+        Self { at, host: host.ok(), stores, ring: None, metrics_database: None, checks, advice: Vec::new() }
+    }
+
+    /// … with what the servers behind the stores say.
+    #[must_use]
+    pub fn with_servers(mut self, ring: Option<Ring>, metrics_database: Option<Database>) -> Self {
+        if let Some(ring) = &ring {
+            self.checks.extend(ring.checks(self.at));
+            self.advice.extend(ring.advice());
+        }
+        if let Some(database) = &metrics_database {
+            self.checks.extend(database.checks());
+        }
+        self.ring = ring;
+        self.metrics_database = metrics_database;
+        self
     }
 
     /// The worst of the checks.

@@ -4,33 +4,57 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use sysinfo::{Disks, System};
+use tokio::time::timeout;
 
 use crate::domain::health::{Disk, Health, Host, StoreHealth};
 use crate::domain::time::Timestamp;
+use crate::store::error::StoreError;
 
 use super::Stores;
 
-/// One measurement. Never fails: what does not answer is in the result, with the reason.
+/// A store or a server that says nothing for this long is told as silent. Longer than the limit of
+/// slowness, so that slow and silent are told apart.
+const PATIENCE: Duration = Duration::from_secs(12);
+
+/// One measurement. Never fails: what does not answer is in the result, with the reason; and never
+/// takes much longer than [`PATIENCE`].
 pub async fn measure(stores: &Stores, data_dir: &Path) -> Health {
     let data_dir: PathBuf = data_dir.to_path_buf();
-    let measured = tokio::task::spawn_blocking(move || measure_host(&data_dir)).await;
+    let measuring = tokio::task::spawn_blocking(move || measure_host(&data_dir));
+    let (measured, logs, metrics, ring, database) = tokio::join!(
+        measuring,
+        ask_logs(stores),
+        ask_metrics(stores),
+        timeout(PATIENCE, stores.logs.store().ring()),
+        timeout(PATIENCE, stores.metrics.vitals()),
+    );
     let host = match measured {
         Ok(Ok(host)) => Ok(host),
         Ok(Err(error)) => Err(error.to_string()),
         Err(lost) => Err(lost.to_string()),
     };
-    let stores = vec![ask_logs(stores).await, ask_metrics(stores).await];
-    Health::new(Timestamp::now(), host, stores)
+    // A database that refuses its vitals is told by the store's own check.
+    let database = database.ok().and_then(Result::ok);
+    Health::new(Timestamp::now(), host, vec![logs, metrics]).with_servers(ring.ok().flatten(), database)
+}
+
+/// The answer, or why there is none, within [`PATIENCE`].
+async fn patiently<T>(question: impl Future<Output = Result<T, StoreError>>) -> Result<T, String> {
+    match timeout(PATIENCE, question).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(error)) => Err(super::describe(&error)),
+        Err(_) => Err(format!("did not answer within {} s", PATIENCE.as_secs())),
+    }
 }
 
 async fn ask_logs(stores: &Stores) -> StoreHealth {
     let store = stores.logs.store();
     let started = Instant::now();
-    let answer = store.stats().await;
+    let answer = patiently(store.stats()).await;
     let latency = started.elapsed();
     let (records, disk_bytes, problem) = match answer {
         Ok(stats) => (Some(stats.records), Some(stats.disk_bytes), None),
-        Err(error) => (None, None, Some(error.to_string())),
+        Err(reason) => (None, None, Some(reason)),
     };
     StoreHealth {
         name: "logs",
@@ -46,7 +70,7 @@ async fn ask_logs(stores: &Stores) -> StoreHealth {
 async fn ask_metrics(stores: &Stores) -> StoreHealth {
     let store = &stores.metrics;
     let started = Instant::now();
-    let answer = store.sources().await;
+    let answer = patiently(store.sources()).await;
     let latency = started.elapsed();
     StoreHealth {
         name: "metrics",
@@ -55,7 +79,7 @@ async fn ask_metrics(stores: &Stores) -> StoreHealth {
         latency,
         records: None,
         disk_bytes: None,
-        problem: answer.err().map(|error| error.to_string()),
+        problem: answer.err(),
     }
 }
 

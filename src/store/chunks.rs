@@ -8,6 +8,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::domain::chunk::{Bucket, Chunk, ChunkKey, ChunkSummary, RequestEntry};
+use crate::domain::health::ring::Ring;
 use crate::domain::record::{Layer, OriginId, Record, RequestId};
 use crate::domain::time::{TimeRange, Timestamp};
 
@@ -161,4 +162,10 @@ pub trait ChunkStore: Send + Sync + 'static {
     ) -> Result<(Vec<ChunkSummary>, ArrivalCursor), StoreError>;
 
     async fn stats(&self) -> Result<ChunkStoreStats, StoreError>;
+
+    /// What the servers behind the store say of themselves; `None` for a store without any. A
+    /// server that does not answer is in the ring with its reason. Bounded in time.
+    async fn ring(&self) -> Option<Ring> {
+        None
+    }
 }

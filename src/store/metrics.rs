@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::delivery::{Cycle, Deployment, Incident, Phase, PhaseRecord};
+use crate::domain::health::database::Database;
 use crate::domain::pdca::PdcaEvent;
 use crate::domain::record::RequestId;
 use crate::domain::time::{TimeRange, Timestamp};
@@ -193,4 +194,10 @@ pub trait MetricsStore: Send + Sync + 'static {
 
     /// Deletes the samples taken before `before`; returns how many.
     async fn prune_health_samples(&self, before: Timestamp) -> Result<u64, StoreError>;
+
+    /// What the database says of its size and its work, for the health view. What it does not
+    /// tell is left out; cheap enough for every few seconds.
+    async fn vitals(&self) -> Result<Database, StoreError> {
+        Ok(Database::default())
+    }
 }

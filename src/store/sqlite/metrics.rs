@@ -10,6 +10,7 @@ mod pdca;
 mod phases;
 mod questions;
 mod rows;
+mod vitals;
 
 use std::path::Path;
 
@@ -18,6 +19,7 @@ use futures::future::BoxFuture;
 use sqlx::SqliteConnection;
 
 use crate::domain::delivery::{Cycle, Deployment, Incident, Phase, PhaseRecord};
+use crate::domain::health::database::Database;
 use crate::domain::pdca::PdcaEvent;
 use crate::domain::record::RequestId;
 use crate::domain::time::{TimeRange, Timestamp};
@@ -298,5 +300,9 @@ impl MetricsStore for SqliteMetricsStore {
             Box::pin(async move { operation::prune_health_samples(connection, before).await })
         })
         .await
+    }
+
+    async fn vitals(&self) -> Result<Database, StoreError> {
+        self.read_vitals().await
     }
 }
