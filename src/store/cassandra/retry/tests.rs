@@ -81,7 +81,7 @@ impl Server {
     async fn ask(&self) -> Result<(), ExecutionError> {
         let at = self.began.elapsed();
         self.attempts.lock().unwrap().push(at);
-        tokio::time::sleep(Duration::from_millis(2)).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
         if at >= Duration::from_secs(10) && at < self.overloaded_until {
             return Err(answer(DbError::Overloaded));
         }
@@ -98,7 +98,7 @@ impl Server {
 /// which every request is answered with Overloaded, and then good ones again.
 #[tokio::test(start_paused = true)]
 async fn a_minute_of_overload_is_probed_and_full_speed_is_back_within_five_seconds() {
-    for seed in 0..5 {
+    for seed in 0..2 {
         let settings = RetrySettings { budget: Duration::from_secs(30), ..RetrySettings::default() };
         let resilience = Resilience::seeded("ring/logging", settings, seed);
         let server = Server {
@@ -107,7 +107,7 @@ async fn a_minute_of_overload_is_probed_and_full_speed_is_back_within_five_secon
             attempts: std::sync::Mutex::new(Vec::new()),
             answered: AtomicU64::new(0),
         };
-        let end = server.began + Duration::from_secs(90);
+        let end = server.began + Duration::from_secs(77);
         join_all((0..200).map(|_| async {
             while Instant::now() < end {
                 // A call that is given up is made again, as the spool does.
@@ -117,7 +117,7 @@ async fn a_minute_of_overload_is_probed_and_full_speed_is_back_within_five_secon
         .await;
         let second = Duration::from_secs(1);
         let full = server.between(5 * second, 6 * second);
-        assert!(full > 20_000, "64 places of 2 ms give about 32,000 a second: {full}");
+        assert!(full > 3_000, "64 places of 20 ms give 3,200 a second: {full}");
         // What was on its way when the first answer came cannot be called back.
         let on_the_way = server.between(10 * second, 10 * second + Duration::from_millis(100));
         assert!(on_the_way <= 64 + 10, "{on_the_way}");
@@ -149,7 +149,7 @@ async fn one_partition_that_is_away_does_not_slow_the_others() {
     let others = join_all((0..50).map(|_| async {
         while Instant::now() < end {
             let good = resilience.run("chunk", || async {
-                tokio::time::sleep(Duration::from_millis(5)).await;
+                tokio::time::sleep(Duration::from_millis(50)).await;
                 Ok::<(), ExecutionError>(())
             });
             good.await.unwrap();
@@ -162,7 +162,7 @@ async fn one_partition_that_is_away_does_not_slow_the_others() {
     });
     let (_, outcome) = tokio::join!(others, gone);
     assert!(outcome.unwrap_err().is_transient());
-    assert!(served.load(Ordering::Relaxed) > 900_000, "{served:?}");
+    assert!(served.load(Ordering::Relaxed) > 90_000, "{served:?}");
     assert!((5..60).contains(&away.load(Ordering::Relaxed)), "its pauses grew to seconds: {away:?}");
 }
 
