@@ -1,6 +1,8 @@
 //! The metrics layer's facts: cycles with their phases, deployments, the commits they carry, and
 //! incidents. Formulas over them are in `dora`; where they come from is in `source`.
 
+pub mod pull_request;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 

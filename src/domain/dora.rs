@@ -22,6 +22,7 @@ pub mod metrics;
 pub mod quick_check;
 pub mod recovery;
 mod samples;
+pub mod stages;
 pub mod trend;
 
 #[cfg(test)]

@@ -12,6 +12,8 @@ use atalaya::domain::dora::{Facts, Metric, Rules, Scope, Sources, Value, lead_ti
 use atalaya::domain::time::{TimeRange, Timestamp};
 use atalaya::source::git::{Carries, Commit, History, Mark, assign};
 
+use crate::golden::{TableRow, csv_table as table, table_time as time};
+
 fn data(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data").join(path)
 }
@@ -21,31 +23,8 @@ fn read(path: &str) -> String {
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// `2023-4-10 6:51:47` or RFC 3339, both UTC.
-fn time(text: &str) -> Timestamp {
-    if let Ok(at) = chrono::DateTime::parse_from_rfc3339(text) {
-        return Timestamp::from(at);
-    }
-    Timestamp::from(chrono::NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S").unwrap().and_utc())
-}
-
-type Table = Vec<HashMap<String, String>>;
-
-/// These tables have no quoted field.
-fn table(path: &str) -> Table {
-    let text = read(path);
-    let mut lines = text.lines();
-    let names: Vec<&str> = lines.next().unwrap().split(',').collect();
-    lines
-        .filter(|line| !line.is_empty())
-        .map(|line| {
-            names.iter().map(|&name| name.to_owned()).zip(line.split(',').map(str::to_owned)).collect()
-        })
-        .collect()
-}
-
 /// One of DevLake's deployment commits: its scope and repository together are our service.
-fn deployment(row: &HashMap<String, String>, finished: &str) -> Deployment {
+pub fn deployment(row: &TableRow, finished: &str) -> Deployment {
     Deployment {
         id: row["id"].clone(),
         service: format!("{} {}", row["cicd_scope_id"], row["repo_url"]),
@@ -69,7 +48,7 @@ fn deployment(row: &HashMap<String, String>, finished: &str) -> Deployment {
 }
 
 /// Id of the previous successful deployment of each, as ours finds it.
-fn previous(deployments: &[Deployment]) -> HashMap<String, String> {
+pub fn previous(deployments: &[Deployment]) -> HashMap<String, String> {
     let mut found = HashMap::new();
     let environments: std::collections::BTreeSet<&str> =
         deployments.iter().map(|deployment| deployment.environment.as_str()).collect();
@@ -85,7 +64,7 @@ fn previous(deployments: &[Deployment]) -> HashMap<String, String> {
     found
 }
 
-const DORA: &str = "devlake/backend/plugins/dora/e2e";
+pub const DORA: &str = "devlake/backend/plugins/dora/e2e";
 
 #[test]
 fn previous_successful_deployments_are_those_of_devlake() {
@@ -111,8 +90,8 @@ fn previous_successful_deployments_are_those_of_devlake() {
     assert!(found.len() >= 5);
 }
 
-#[test]
-fn deploy_times_are_those_of_devlake() {
+/// The deployments of DevLake's table of lead times, each with the merges that are new in it.
+pub fn deployments_with_merges() -> Vec<Deployment> {
     let folder = format!("{DORA}/change_lead_time");
     let diffs = table(&format!("{folder}/commits_diffs.csv"));
     let merged: HashMap<String, Timestamp> = table(&format!("{folder}/pull_requests.csv"))
@@ -149,6 +128,13 @@ fn deploy_times_are_those_of_devlake() {
                 .collect(),
         );
     }
+    deployments
+}
+
+#[test]
+fn deploy_times_are_those_of_devlake() {
+    let folder = format!("{DORA}/change_lead_time");
+    let deployments = deployments_with_merges();
     let facts = Facts { deployments: &deployments, ..Facts::default() };
     let delivered = Delivered::link(&facts, "PRODUCTION", Duration::from_hours(24));
     let mut minutes: HashMap<String, u64> = HashMap::new();

@@ -6,7 +6,7 @@
 
 #![allow(dead_code, reason = "each test module uses its part of this one")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::Read as _;
 use std::path::PathBuf;
 
@@ -294,4 +294,116 @@ pub fn instant(text: &str) -> Option<Timestamp> {
         .iter()
         .find_map(|spelling| chrono::NaiveDateTime::parse_from_str(text, spelling).ok())
         .map(|at| at.and_utc().into())
+}
+
+// Tables.
+
+pub type TableRow = HashMap<String, String>;
+
+/// The rows of a CSV file with a header line. Quoted cells may hold commas, doubled quotes and line
+/// feeds.
+pub fn csv_table(path: &str) -> Vec<TableRow> {
+    let text = String::from_utf8(read(path)).unwrap_or_else(|error| panic!("{path}: {error}"));
+    let mut rows = csv_cells(&text).into_iter();
+    let names = rows.next().unwrap_or_else(|| panic!("{path}: empty"));
+    rows.enumerate()
+        .map(|(index, cells)| {
+            assert_eq!(cells.len(), names.len(), "{path}: row {index}");
+            names.iter().cloned().zip(cells).collect()
+        })
+        .collect()
+}
+
+fn csv_cells(text: &str) -> Vec<Vec<String>> {
+    let mut rows = vec![Vec::new()];
+    let mut cell = String::new();
+    let mut quoted = false;
+    let mut characters = text.trim_start_matches('\u{feff}').chars().peekable();
+    while let Some(character) = characters.next() {
+        match character {
+            '"' if quoted && characters.peek() == Some(&'"') => {
+                characters.next();
+                cell.push('"');
+            }
+            '"' => quoted = !quoted,
+            ',' if !quoted => rows.last_mut().unwrap().push(std::mem::take(&mut cell)),
+            '\r' if !quoted && characters.peek() == Some(&'\n') => {}
+            '\n' if !quoted => {
+                rows.last_mut().unwrap().push(std::mem::take(&mut cell));
+                rows.push(Vec::new());
+            }
+            other => cell.push(other),
+        }
+    }
+    let last = rows.last_mut().unwrap();
+    if !cell.is_empty() || !last.is_empty() {
+        last.push(cell);
+    }
+    rows.retain(|row| !row.is_empty() && row.as_slice() != [""]);
+    rows
+}
+
+/// Where one of ours stands that a column of an expected table names.
+pub enum Column<T> {
+    /// The text that the column must have.
+    Ours(fn(&T) -> String),
+    /// The same, for an instant: however it is spelled there.
+    At(fn(&T) -> Option<Timestamp>),
+    /// Not ours to have; the reason stands beside it.
+    Left(&'static str),
+}
+
+/// Compares the rows of an expected table with values of ours, one to one by the row's key. A column
+/// without a mapping fails, and so does a mapping without a column.
+pub fn compare_table<T>(
+    path: &str,
+    key_of_row: impl Fn(&TableRow) -> String,
+    ours: &BTreeMap<String, T>,
+    columns: &[(&str, Column<T>)],
+) {
+    let rows = csv_table(path);
+    assert_eq!(rows.len(), ours.len(), "{path}: rows");
+    let mut wrong = Vec::new();
+    for row in &rows {
+        let key = key_of_row(row);
+        let Some(value) = ours.get(&key) else {
+            wrong.push(format!("{key}: not among ours"));
+            continue;
+        };
+        let known: BTreeSet<&str> = columns.iter().map(|(name, _)| *name).collect();
+        let present: BTreeSet<&str> = row.keys().map(String::as_str).collect();
+        assert_eq!(present, known, "{path}: the columns that are mapped");
+        for (name, column) in columns {
+            let want = &row[*name];
+            let (got, want) = match column {
+                Column::Left(_) => continue,
+                Column::Ours(make) => (make(value), want.clone()),
+                Column::At(make) => (
+                    make(value).map(Timestamp::to_rfc3339).unwrap_or_default(),
+                    if want.is_empty() { String::new() } else { table_time(want).to_rfc3339() },
+                ),
+            };
+            if got != want {
+                wrong.push(format!("{key}: {name} is {got:?} and not {want:?}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{path}:\n{}", wrong.join("\n"));
+}
+
+/// `2023-4-10 6:51:47`, with or without milliseconds, or RFC 3339; all UTC.
+pub fn table_time(text: &str) -> Timestamp {
+    if let Ok(at) = chrono::DateTime::parse_from_rfc3339(text) {
+        return at.into();
+    }
+    chrono::NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f")
+        .unwrap_or_else(|error| panic!("{text:?}: {error}"))
+        .and_utc()
+        .into()
+}
+
+#[test]
+fn cells_of_a_table_may_be_quoted() {
+    let rows = csv_cells("a,b\r\n\"x, \"\"y\"\"\nz\",\n1,2");
+    assert_eq!(rows, [vec!["a", "b"], vec!["x, \"y\"\nz", ""], vec!["1", "2"]]);
 }

@@ -47,6 +47,12 @@ const DIFFERENT: &[Difference] = &[
         reason: "beats puts the whole line into the message of this one",
     },
     Difference {
+        file: "elasticsearch/server/test/test-json.log",
+        field: "message",
+        record: Some(36),
+        reason: "beats cuts `[controller/25947]` off for an index; it is the program that says it",
+    },
+    Difference {
         file: "elasticsearch/server/test/test.log",
         field: "message",
         record: Some(18),
@@ -108,6 +114,41 @@ fn elasticsearch_text_agrees_with_beats() {
     let traces: Vec<&str> = decoded.entries.iter().filter_map(|entry| entry.traceback.as_deref()).collect();
     assert_eq!(traces.len(), 3);
     assert!(traces.iter().all(|trace| trace.starts_with("org.elasticsearch.")));
+}
+
+const ELASTICSEARCH_JSON: Mapping = &[
+    ("@timestamp", Ours::Time),
+    ("log.level", Ours::Level),
+    ("message", Ours::Message),
+    ("elasticsearch.cluster.name", Ours::Meta("cluster.name")),
+    ("elasticsearch.cluster.uuid", Ours::Meta("cluster.uuid")),
+    ("elasticsearch.component", Ours::Meta("component")),
+    ("elasticsearch.node.id", Ours::Meta("node.id")),
+    ("elasticsearch.node.name", Ours::Meta("node.name")),
+    ("elasticsearch.server.stacktrace", Ours::Made(sorted_trace)),
+    ("host.id", Ours::Left("beats copies node.id")),
+    ("elasticsearch.index.id", OF_THE_CONTROLLER),
+    ("elasticsearch.index.name", OF_THE_CONTROLLER),
+];
+
+const OF_THE_CONTROLLER: Ours =
+    Ours::Left("beats takes `[controller/25947]`, a program and its pid, for an index");
+
+/// beats sorts the lines of a stack trace.
+fn sorted_trace(entry: &Entry) -> Option<String> {
+    let mut lines: Vec<&str> = entry.traceback.as_deref()?.lines().collect();
+    lines.sort_unstable();
+    Some(lines.join(","))
+}
+
+#[test]
+fn elasticsearch_json_agrees_with_beats() {
+    beats(
+        "beats/filebeat/module/elasticsearch/server/test/test-json.log",
+        "json",
+        ELASTICSEARCH_JSON,
+        DIFFERENT,
+    );
 }
 
 // lnav

@@ -255,6 +255,17 @@ fn ids(name: &str, key: &str) -> Option<(Slot, u8)> {
     }
 }
 
+/// A stack trace that is an array of its lines (Elasticsearch), as text; anything else as it is.
+fn frames_to_lines(trace: Cow<'_, str>) -> Cow<'_, str> {
+    if !trace.starts_with('[') {
+        return trace;
+    }
+    match super::json::scan::Scan::new(&trace).texts() {
+        Some(lines) => Cow::Owned(lines.join("\n")),
+        None => trace,
+    }
+}
+
 fn wide_slot_of(name: &str) -> Option<(Slot, u8)> {
     (name.len() < 100 && name.ends_with("request_id")).then_some((Slot::Request, 3))
 }
@@ -475,7 +486,7 @@ impl<'o, 'a> Fields<'o, 'a> {
         self.out.request_id = self.take(Slot::Request);
         self.out.user_id = self.take(Slot::User);
         self.out.session_id = self.take(Slot::Session);
-        self.out.traceback = self.take(Slot::Trace);
+        self.out.traceback = self.take(Slot::Trace).map(frames_to_lines);
     }
 
     /// GELF counts levels as syslog does, and only GELF has a `short_message`.

@@ -37,7 +37,10 @@ impl Format for Json {
 
     fn role_after(&self, pending: &str, line: &str) -> LineRole {
         match role(line) {
-            LineRole::Starts if !line.starts_with('{') && trace::continues_after(pending, line) => {
+            LineRole::Starts
+                if !line.starts_with('{')
+                    && (trace::continues_after(pending, line) || goes_on(pending, line)) =>
+            {
                 LineRole::Continues
             }
             role => role,
@@ -71,6 +74,12 @@ fn role(line: &str) -> LineRole {
         Some(_) => LineRole::Starts,
         None => LineRole::Skip,
     }
+}
+
+/// Whether `line` is the next member or element of an object that `pending` left open: Elasticsearch
+/// breaks the lines of a stack trace, without indenting them.
+fn goes_on(pending: &str, line: &str) -> bool {
+    line.starts_with('"') && pending.trim_ascii_end().ends_with([',', '[', '{'])
 }
 
 /// Reads one record: a JSON object with or without text in front.
@@ -379,6 +388,17 @@ mod tests {
         assert_eq!(role("}"), LineRole::Continues);
         let parsed = parse("{\n  \"msg\": \"m\",\n  \"a\": {\n    \"b\": 1\n  }\n}");
         assert_eq!((parsed.message.as_ref(), meta(&parsed, "a.b")), ("m", Some("1")));
+        // Elasticsearch, whose lines begin at the margin.
+        let open = "{\"message\":\"m\" ,";
+        let frames = [r#""stacktrace": ["java.lang.Exception: {","#, r#""at a.b","#, r#""at c.d"] }"#];
+        let mut text = open.to_owned();
+        for frame in frames {
+            assert_eq!(Json.role_after(&text, frame), LineRole::Continues, "{frame}");
+            text = format!("{text}\n{frame}");
+        }
+        assert_eq!(Json.role_after(&text, r#""a text of its own""#), LineRole::Starts);
+        let parsed = parse(&text);
+        assert_eq!(parsed.traceback.as_deref(), Some("java.lang.Exception: {\nat a.b\nat c.d"));
         let parsed = parse("{\"msg\":\"m\"}\nTraceback (most recent call last):\n  File \"x\", line 1\nE: y");
         assert!(parsed.traceback.unwrap().starts_with("Traceback"));
     }

@@ -204,6 +204,30 @@ impl<'a> Scan<'a> {
         }
     }
 
+    /// The elements of an array of strings that begins here and is all there is; `None` for
+    /// anything else.
+    pub fn texts(&mut self) -> Option<Vec<Cow<'a, str>>> {
+        if self.skip_space() != Some(b'[') {
+            return None;
+        }
+        let mut texts = Vec::new();
+        loop {
+            self.at += 1;
+            match self.skip_space()? {
+                b']' if texts.is_empty() => break,
+                b'"' => texts.push(self.string().ok()?),
+                _ => return None,
+            }
+            match self.skip_space()? {
+                b',' => {}
+                b']' => break,
+                _ => return None,
+            }
+        }
+        self.at += 1;
+        self.skip_space().is_none().then_some(texts)
+    }
+
     /// The text of an array or object, by counting brackets outside of strings.
     fn composite(&mut self) -> Result<&'a str, Wrong> {
         let start = self.at;
@@ -350,6 +374,16 @@ mod tests {
         assert_eq!(found[1].1, Value::Array(r#"[1, {"c": "]"}]"#));
         assert_eq!(found[4].1, Value::Text("x\ty".into()));
         assert_eq!(found[5].1, Value::Number("-0e3"));
+    }
+
+    #[test]
+    fn arrays_of_texts() {
+        let texts = |text| Scan::new(text).texts().map(|texts| texts.join("|"));
+        assert_eq!(texts(r#" [ "a" , "b\n]" ] "#).as_deref(), Some("a|b\n]"));
+        assert_eq!(texts("[]").as_deref(), Some(""));
+        for text in ["", "[", "[1]", r#"["a""#, r#"["a" "b"]"#, r#"["a"] x"#, r#"["a",]"#, r#""a""#] {
+            assert_eq!(texts(text), None, "{text}");
+        }
     }
 
     #[test]
