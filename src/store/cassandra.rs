@@ -5,5 +5,6 @@
 pub mod connect;
 pub mod errors;
 pub mod retry;
+pub mod schema;
 
-pub use connect::{CassandraOptions, TlsOptions};
+pub use connect::{CassandraOptions, TlsOptions, connect};

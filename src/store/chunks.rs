@@ -14,6 +14,10 @@ use crate::domain::time::{TimeRange, Timestamp};
 
 use super::error::{Backend, StoreError};
 
+mod cursor;
+
+pub use cursor::{SeenChunks, WriterCursor, WriterPlace};
+
 /// Settings that all hosts on one store must agree on; kept in the store, set when it is created.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ChunkSettings {
@@ -46,8 +50,13 @@ pub enum Order {
 }
 
 /// How far a follower has read the arrivals of a store. Opaque; only compare for equality.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct ArrivalCursor(pub i64);
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ArrivalCursor {
+    /// Arrivals of a store that numbers them all.
+    Number(i64),
+    /// Arrivals of a store with many writers, each of which numbers its own.
+    ByWriter(WriterCursor),
+}
 
 /// Sizes and counts for the health view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]

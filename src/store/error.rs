@@ -56,6 +56,9 @@ pub enum StoreError {
     /// other data can be stored. The caller narrows it down and sets the bad part aside.
     #[error("{backend} cannot take this {what}: {reason}")]
     Poison { backend: Backend, what: &'static str, reason: String },
+    /// Something in the configuration can never work.
+    #[error("the setting `{name}` cannot be used: {reason}")]
+    BadSetting { name: &'static str, reason: String },
     #[error("{backend} refused the request")]
     Refused { backend: Backend, source: BoxError },
     #[error("cancelled")]

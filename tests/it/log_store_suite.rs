@@ -159,7 +159,7 @@ pub(crate) async fn an_empty_store_is_empty(store: Store) {
     assert_eq!(store.chunks(&[]).await.unwrap(), []);
     assert_eq!(store.request(&RequestId::new("r")).await.unwrap(), []);
     let end = store.arrivals_end().await.unwrap();
-    assert_eq!(store.arrivals(end, 10).await.unwrap(), (Vec::new(), end));
+    assert_eq!(store.arrivals(end.clone(), 10).await.unwrap(), (Vec::new(), end));
     assert_eq!(read_all(&engine, Order::NewestFirst, 10).await, []);
     assert_eq!(engine.extent(&Layer::ALL).await.unwrap(), None);
     assert_eq!(engine.trace(&RequestId::new("r"), 10).await.unwrap().records, []);

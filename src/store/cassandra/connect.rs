@@ -1,9 +1,12 @@
 //! One session to the ring: where it is, who we are, how long anything may take.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore};
 use scylla::authentication::PlainTextAuthenticator;
 use scylla::client::execution_profile::ExecutionProfile;
 use scylla::client::session::Session;
@@ -15,7 +18,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::store::error::StoreError;
 
-use super::errors::store_error;
+use super::errors::{refused, store_error};
 
 /// How to reach a ring. The keyspace is not part of the session: every statement names it.
 #[derive(Clone, Debug)]
@@ -87,5 +90,56 @@ pub async fn connect(options: &CassandraOptions) -> Result<Session, StoreError> 
         builder = builder
             .authenticator_provider(Arc::new(PlainTextAuthenticator::new(user.clone(), password.to_owned())));
     }
+    if let Some(tls) = options.tls.clone() {
+        let config = tokio::task::spawn_blocking(move || tls_config(&tls)).await.map_err(refused)??;
+        builder = builder.tls_context(Some(Arc::new(config)));
+    }
     builder.build().await.map_err(|error| store_error(error, &options.address(), "session"))
+}
+
+/// Nodes must show a certificate that the given authority, or one the system trusts, has signed for
+/// their address. There is no way to switch that off.
+fn tls_config(tls: &TlsOptions) -> Result<ClientConfig, StoreError> {
+    let mut roots = RootCertStore::empty();
+    if let Some(file) = &tls.ca_file {
+        for certificate in certificates("stores.cassandra.ca_file", file)? {
+            roots.add(certificate).map_err(|error| bad_file("stores.cassandra.ca_file", file, &error))?;
+        }
+    } else {
+        // Some systems carry certificates that do not parse; those that do are enough.
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        if roots.is_empty() {
+            return Err(StoreError::BadSetting {
+                name: "stores.cassandra.ca_file",
+                reason: "the system trusts no certificate authority; name a file with the ring's own"
+                    .to_owned(),
+            });
+        }
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(refused)?
+        .with_root_certificates(roots);
+    let Some((certificate, key)) = &tls.client else { return Ok(builder.with_no_client_auth()) };
+    let chain = certificates("stores.cassandra.client_cert", certificate)?;
+    let secret = PrivateKeyDer::from_pem_file(key)
+        .map_err(|error| bad_file("stores.cassandra.client_key", key, &error))?;
+    builder
+        .with_client_auth_cert(chain, secret)
+        .map_err(|error| bad_file("stores.cassandra.client_cert", certificate, &error))
+}
+
+fn certificates(name: &'static str, file: &Path) -> Result<Vec<CertificateDer<'static>>, StoreError> {
+    let found: Vec<_> = CertificateDer::pem_file_iter(file)
+        .and_then(Iterator::collect)
+        .map_err(|error| bad_file(name, file, &error))?;
+    if found.is_empty() {
+        return Err(bad_file(name, file, &"there is no PEM certificate in it"));
+    }
+    Ok(found)
+}
+
+fn bad_file(name: &'static str, file: &Path, reason: &dyn std::fmt::Display) -> StoreError {
+    StoreError::BadSetting { name, reason: format!("{}: {reason}", file.display()) }
 }

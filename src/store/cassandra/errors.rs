@@ -65,6 +65,11 @@ pub fn store_error<E: DriverError>(error: E, address: &str, what: &'static str) 
     }
 }
 
+/// Something of the driver or the runtime that has nothing to do with the servers.
+pub(super) fn refused(error: impl Into<BoxError>) -> StoreError {
+    StoreError::Refused { backend: Backend::Cassandra, source: error.into() }
+}
+
 const OVERLOAD: Fault = Fault::Passing(Strain::Overload);
 const ABSENCE: Fault = Fault::Passing(Strain::Absence);
 

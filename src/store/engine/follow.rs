@@ -22,10 +22,10 @@ pub(super) async fn follow(
     let query = Arc::new(follower.query.clone());
     let range = query.range();
     let filter = Wanted::filter(Arc::clone(&query) as _, range, None);
-    let mut cursor = follower.cursor;
+    let mut cursor = follower.cursor.clone();
     let mut records = Vec::new();
     for _ in 0..BATCHES {
-        let (arrived, next) = store.arrivals(cursor, BATCH).await?;
+        let (arrived, next) = store.arrivals(cursor.clone(), BATCH).await?;
         if next == cursor {
             break;
         }

@@ -92,7 +92,7 @@ impl ChunkStore for Memory {
     }
 
     async fn arrivals_end(&self) -> Result<ArrivalCursor, StoreError> {
-        Ok(ArrivalCursor(0))
+        Ok(ArrivalCursor::Number(0))
     }
 
     async fn arrivals(

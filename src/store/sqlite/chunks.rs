@@ -376,7 +376,7 @@ impl ChunkStore for SqliteChunkStore {
             .fetch_optional(self.file.readers())
             .await
             .map_err(|error| self.file.error(error))?;
-        Ok(ArrivalCursor(end.unwrap_or(0)))
+        Ok(ArrivalCursor::Number(end.unwrap_or(0)))
     }
 
     async fn arrivals(
@@ -384,16 +384,19 @@ impl ChunkStore for SqliteChunkStore {
         cursor: ArrivalCursor,
         limit: usize,
     ) -> Result<(Vec<ChunkSummary>, ArrivalCursor), StoreError> {
+        let ArrivalCursor::Number(after) = cursor else {
+            return Err(corrupt("chunks", "this cursor is of another store"));
+        };
         let rows: Vec<ArrivalRow> = sqlx::query_as(
             "SELECT arrival, layer, bucket, first_at, last_at, id, origin, minutes FROM chunks
              WHERE arrival > ?1 ORDER BY arrival LIMIT ?2",
         )
-        .bind(cursor.0)
+        .bind(after)
         .bind(i64::try_from(limit).unwrap_or(i64::MAX))
         .fetch_all(self.file.readers())
         .await
         .map_err(|error| self.file.error(error))?;
-        let end = rows.last().map_or(cursor, |row| ArrivalCursor(row.arrival));
+        let end = rows.last().map_or(cursor, |row| ArrivalCursor::Number(row.arrival));
         let summaries = self.summaries_of(rows.into_iter().map(|row| row.summary).collect()).await?;
         Ok((summaries, end))
     }

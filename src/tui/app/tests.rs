@@ -141,7 +141,7 @@ impl Stage {
         let broken = || "SQLite is unreachable at logs.db: no such file".to_owned();
         Some(match work {
             LogsEffect::Newest { question, query } => {
-                let follower = Follower { query: query.clone(), cursor: ArrivalCursor(0) };
+                let follower = Follower { query: query.clone(), cursor: ArrivalCursor::Number(0) };
                 let result = if self.broken { Err(broken()) } else { Ok((self.page(&query), follower)) };
                 LogsAnswer::Newest { question, result }
             }
@@ -565,7 +565,7 @@ fn an_update_of_the_live_list_costs_few_bytes() {
             let mut record = stage.records[usize::try_from(update).unwrap()].clone();
             record.entry.timestamp = Timestamp::from_seconds(NOW + update);
             record.entry.position = 1_000_000 + u64::try_from(update).unwrap();
-            let follower = Follower { query: Query::everything(), cursor: ArrivalCursor(0) };
+            let follower = Follower { query: Query::everything(), cursor: ArrivalCursor::Number(0) };
             let answer = LogsAnswer::Arrived { question, follower, result: Ok(vec![record]) };
             stage.app.on_event(AppEvent::Answer(Answer::Logs(answer)), stage.now);
             terminal.draw(|frame| stage.app.render(frame)).unwrap();

@@ -75,7 +75,7 @@ impl Bench {
 }
 
 fn follower() -> Follower {
-    Follower { query: Query::everything(), cursor: ArrivalCursor(0) }
+    Follower { query: Query::everything(), cursor: ArrivalCursor::Number(0) }
 }
 
 fn page(seconds: impl Iterator<Item = i64>, more: bool) -> Page {
