@@ -1,13 +1,18 @@
 //! The servers themselves: shared ones are found, own ones start, die, return and keep their data.
 
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::sync::Arc;
 
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
 use xtask::services::cluster::Cluster;
 use xtask::services::cql::{self, Consistency, Credentials};
 use xtask::services::mariadb_server::MariaDb;
 
 fn run(address: SocketAddr, statement: &str, consistency: Consistency) -> anyhow::Result<()> {
-    cql::execute(address, None, statement, consistency)
+    cql::execute(address, None, statement, consistency).map(|_| ())
 }
 
 #[test]
@@ -68,4 +73,37 @@ fn a_database_of_a_test_dies_and_returns_with_its_data() {
     server.restart().unwrap();
     server.sql("INSERT INTO d.t VALUES (1)").unwrap_err();
     server.sql("INSERT INTO d.t VALUES (2)").unwrap();
+}
+
+#[test]
+fn a_node_with_tls_speaks_it_and_nothing_else() {
+    let ring = Cluster::builder().tls().start().unwrap();
+    let address = ring.addresses()[0];
+    let certificates = ring.certificates().unwrap();
+    assert_eq!(options_over_tls(address, &certificates.authority).unwrap(), 0x06, "SUPPORTED");
+    let refused = options_over_tls(address, &certificates.stranger).unwrap_err();
+    assert!(refused.to_string().contains("UnknownIssuer"), "{refused}");
+    cql::ping(address).unwrap_err();
+}
+
+/// The opcode that a node answers to OPTIONS, through TLS that trusts this authority alone.
+fn options_over_tls(address: SocketAddr, authority: &Path) -> std::io::Result<u8> {
+    let mut roots = rustls::RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(authority).unwrap() {
+        roots.add(certificate.unwrap()).unwrap();
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = ServerName::from(address.ip());
+    let mut client = rustls::ClientConnection::new(Arc::new(config), name).unwrap();
+    let mut socket = TcpStream::connect(address)?;
+    let mut stream = rustls::Stream::new(&mut client, &mut socket);
+    stream.write_all(&[0x04, 0, 0, 0, 0x05, 0, 0, 0, 0])?;
+    let mut header = [0; 9];
+    stream.read_exact(&mut header)?;
+    Ok(header[4])
 }

@@ -382,7 +382,7 @@ impl Node {
         } else {
             ("SELECT cluster_name FROM system.local", Consistency::One)
         };
-        cql::execute(self.address, credentials, statement, consistency)
+        cql::execute(self.address, credentials, statement, consistency).map(|_| ())
     }
 
     /// The end of what the node wrote, for an error message.

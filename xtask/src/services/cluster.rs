@@ -14,9 +14,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
@@ -272,13 +273,34 @@ impl Cluster {
         member.node.wait_ready(process, whole_ring, READY)
     }
 
-    /// Runs one CQL statement as the first role on the first running node (not on a ring with TLS).
+    /// Runs one CQL statement as the first role on the first running node (not on a ring with
+    /// TLS), and waits until all running nodes have the same schema.
     pub fn cql(&self, statement: &str) -> anyhow::Result<()> {
-        let index = (0..self.nodes.len()).find(|index| self.is_running(*index)).context("no node runs")?;
-        let node = &self.member(index)?.node;
-        let credentials = node.authentication.then_some(SUPERUSER);
-        cql::execute(node.address, credentials, statement, Consistency::One)
-            .with_context(|| statement.to_owned())
+        let running: Vec<&Node> = (0..self.nodes.len())
+            .filter(|index| self.is_running(*index))
+            .filter_map(|index| self.member(index).ok().map(|member| &member.node))
+            .collect();
+        let ask = |node: &Node, statement: &str| {
+            let credentials = node.authentication.then_some(SUPERUSER);
+            cql::execute(node.address, credentials, statement, Consistency::One)
+                .with_context(|| statement.to_owned())
+        };
+        let first = running.first().context("no node runs")?;
+        ask(first, statement)?;
+        let deadline = Instant::now() + READY;
+        loop {
+            let versions = running
+                .iter()
+                .map(|node| ask(node, "SELECT schema_version FROM system.local"))
+                .collect::<anyhow::Result<Vec<_>>>()?;
+            if versions.windows(2).all(|pair| pair.first() == pair.last()) {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                bail!("the nodes do not agree on the schema after {READY:?}: {statement}");
+            }
+            sleep(Duration::from_millis(50));
+        }
     }
 
     fn member(&self, index: usize) -> anyhow::Result<&Member> {

@@ -47,13 +47,14 @@ pub fn ping(address: SocketAddr) -> anyhow::Result<()> {
     }
 }
 
-/// Runs one statement on this node and fails with the server's own words.
+/// Runs one statement on this node and fails with the server's own words. Answers with the bytes of
+/// the result, which are good for comparing two answers to one question.
 pub fn execute(
     address: SocketAddr,
     credentials: Option<Credentials<'_>>,
     statement: &str,
     consistency: Consistency,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Vec<u8>> {
     let mut connection = Connection::open(address)?;
     let mut startup = 1_u16.to_be_bytes().to_vec();
     string(&mut startup, "CQL_VERSION");
@@ -75,9 +76,9 @@ pub fn execute(
     query.extend_from_slice(statement.as_bytes());
     query.extend_from_slice(&(consistency as u16).to_be_bytes());
     query.push(0); // no values, no paging
-    match connection.ask(QUERY, &query)?.0 {
-        RESULT => Ok(()),
-        other => bail!("{address} answered a query with opcode {other}"),
+    match connection.ask(QUERY, &query)? {
+        (RESULT, body) => Ok(body),
+        (other, _) => bail!("{address} answered a query with opcode {other}"),
     }
 }
 
