@@ -4,7 +4,9 @@
 
 pub mod connect;
 pub mod errors;
+pub mod health;
 pub mod retry;
 pub mod schema;
 
 pub use connect::{CassandraOptions, TlsOptions, connect};
+pub use health::RingProbe;
