@@ -18,6 +18,8 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::domain::chunk::{Bucket, Chunk, ChunkKey, ChunkSummary, RequestEntry};
 use crate::domain::delivery::{Cycle, Deployment, Incident, Phase, PhaseRecord};
+use crate::domain::health::database::Database;
+use crate::domain::health::ring::Ring;
 use crate::domain::pdca::PdcaEvent;
 use crate::domain::record::{Layer, OriginId, RequestId};
 use crate::domain::time::{TimeRange, Timestamp};
@@ -239,6 +241,10 @@ impl ChunkStore for Background<dyn ChunkStore> {
     async fn stats(&self) -> Result<ChunkStoreStats, StoreError> {
         self.store().await?.stats().await
     }
+
+    async fn ring(&self) -> Option<Ring> {
+        self.connected()?.ring().await
+    }
 }
 
 #[async_trait]
@@ -346,6 +352,10 @@ impl MetricsStore for Background<dyn MetricsStore> {
 
     async fn prune_health_samples(&self, before: Timestamp) -> Result<u64, StoreError> {
         self.store().await?.prune_health_samples(before).await
+    }
+
+    async fn vitals(&self) -> Result<Database, StoreError> {
+        self.store().await?.vitals().await
     }
 }
 
