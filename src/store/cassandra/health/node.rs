@@ -42,9 +42,9 @@ pub struct GossipRow {
     pub failure_detector: Option<String>,
     pub hint_files: u64,
     pub oldest_hint: Option<Timestamp>,
-    generation: Option<u64>,
-    sstables: Option<String>,
-    disk_state: Option<String>,
+    pub generation: Option<u64>,
+    pub sstables: Option<String>,
+    pub disk_state: Option<String>,
 }
 
 impl GossipRow {
