@@ -11,6 +11,8 @@ use crate::domain::time::{TimeRange, Timestamp};
 
 use super::error::{Backend, StoreError};
 
+pub(crate) mod sql;
+
 /// What a write changed. Writing the same rows again gives `{ inserted: 0, updated: 0, unchanged: n }`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Written {

@@ -44,9 +44,7 @@ pub(super) fn store_error(error: sqlx::Error, options: &MySqlOptions) -> StoreEr
             error @ (sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_)) => {
                 StoreError::Corrupt { table: "the database", detail: format!("{address}: {error}") }
             }
-            sqlx::Error::PoolTimedOut => {
-                StoreError::TimedOut { backend, limit: super::QUEUE_LIMIT }
-            }
+            sqlx::Error::PoolTimedOut => StoreError::TimedOut { backend, limit: super::QUEUE_LIMIT },
             error @ (sqlx::Error::Io(_)
             | sqlx::Error::Tls(_)
             | sqlx::Error::Protocol(_)
@@ -71,9 +69,7 @@ pub(super) fn store_error(error: sqlx::Error, options: &MySqlOptions) -> StoreEr
         // No such database, no such table.
         1049 | 1146 => StoreError::MissingSchema { backend, address, detail: reason },
         // Too long, out of range, wrong characters, invalid JSON, a check, too large a packet.
-        1153 | 1264 | 1366 | 1406 | 3140 | 3819 | 4025 => {
-            StoreError::Poison { backend, what: "row", reason }
-        }
+        1153 | 1264 | 1366 | 1406 | 3140 | 3819 | 4025 => StoreError::Poison { backend, what: "row", reason },
         // Started read-only (a replica), or no space.
         1290 | 1836 => StoreError::NotWritable { backend, address, reason },
         1021 | 1026 | 1030 | 1114 => StoreError::NotWritable {
@@ -82,7 +78,19 @@ pub(super) fn store_error(error: sqlx::Error, options: &MySqlOptions) -> StoreEr
             reason: format!("{reason}; check the server's disk and its free space"),
         },
         1205 => StoreError::TimedOut { backend, limit: super::LOCK_LIMIT },
-        1020 | 1040 | 1053 | 1062 | 1077..=1080 | 1152 | 1158..=1161 | 1184 | 1203 | 1213 | 1226 | 1317 | 1927
+        1020
+        | 1040
+        | 1053
+        | 1062
+        | 1077..=1080
+        | 1152
+        | 1158..=1161
+        | 1184
+        | 1203
+        | 1213
+        | 1226
+        | 1317
+        | 1927
         | 4031 => StoreError::Unavailable { backend, address, source: error.into() },
         _ => StoreError::Refused { backend, source: error.into() },
     }

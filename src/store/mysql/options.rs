@@ -117,7 +117,9 @@ impl Purpose {
     pub(super) async fn prepare(self, connection: &mut MySqlConnection) -> Result<(), sqlx::Error> {
         let transactions = match self {
             Self::Read => "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",
-            Self::Server | Self::Write => "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE",
+            Self::Server | Self::Write => {
+                "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE"
+            }
         };
         sqlx::raw_sql(transactions).execute(&mut *connection).await?;
         sqlx::raw_sql(

@@ -175,8 +175,13 @@ async fn lock(connection: &mut MySqlConnection, options: &MySqlOptions) -> Resul
     if taken == Some(1) {
         return Ok(());
     }
-    let reason = format!("another host has been migrating this database for {LOCK_WAIT_SECONDS} s; try again later");
-    Err(StoreError::Unavailable { backend: Backend::MySql, address: options.address(), source: reason.into() })
+    let reason =
+        format!("another host has been migrating this database for {LOCK_WAIT_SECONDS} s; try again later");
+    Err(StoreError::Unavailable {
+        backend: Backend::MySql,
+        address: options.address(),
+        source: reason.into(),
+    })
 }
 
 /// Tables with our names but without our record of migrations belong to something else, and

@@ -1,5 +1,6 @@
 //! Rows as the tables have them, and the way to and from the domain's types.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::domain::delivery::{
@@ -10,8 +11,7 @@ use crate::domain::record::RequestId;
 use crate::domain::time::Timestamp;
 use crate::store::error::StoreError;
 
-/// Equality of two rows is what "unchanged" means: metadata is compared as the text that was
-/// written, because a number may not survive text and back to the last bit.
+/// Equality of two rows is what "unchanged" means; see [`PhaseRow::in_our_words`].
 #[derive(Clone, PartialEq, sqlx::FromRow)]
 pub(super) struct PhaseRow {
     pub cycle_id: String,
@@ -38,6 +38,16 @@ impl PhaseRow {
                 .map_err(|error| corrupt("dora_metrics", &phase.cycle_id, error))?,
             created_at: phase.recorded_at.micros(),
         })
+    }
+
+    /// The row with its metadata spelt as this program spells it: a database with a JSON type of
+    /// its own (MySQL) gives the same value back with other spaces and another order of keys.
+    pub fn in_our_words(self) -> Result<Self, StoreError> {
+        let metadata: BTreeMap<String, serde_json::Value> = serde_json::from_str(&self.metadata)
+            .map_err(|error| corrupt("dora_metrics", &self.cycle_id, error))?;
+        let metadata = serde_json::to_string(&metadata)
+            .map_err(|error| corrupt("dora_metrics", &self.cycle_id, error))?;
+        Ok(Self { metadata, ..self })
     }
 
     pub fn into_record(self) -> Result<PhaseRecord, StoreError> {

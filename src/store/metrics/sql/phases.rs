@@ -1,0 +1,287 @@
+//! Recording phases, and the summary row of their cycle.
+//!
+//! A cycle's row is never edited: it is folded from all of its phases and deployments each time one
+//! of them is written, so the order of writing does not matter and a repetition changes nothing.
+//! Who writes anything of a cycle locks its row first.
+
+use std::collections::BTreeMap;
+
+use crate::domain::delivery::{Cycle, DeploymentResult, Phase, PhaseRecord};
+use crate::domain::record::RequestId;
+use crate::domain::time::{TimeRange, Timestamp};
+use crate::store::error::StoreError;
+use crate::store::metrics::{DeliveryFilter, Written};
+
+use super::connection::{Connection, Failure, locking, of_phases, values};
+use super::rows::{CycleRow, PhaseRow};
+
+/// Phases grouped by attempt key, as one cycle has them.
+type Attempts = BTreeMap<(String, u32), PhaseRow>;
+
+/// What a deployment says about the cycle that it names.
+#[derive(sqlx::FromRow)]
+struct CycleDeployment {
+    started_at: Option<i64>,
+    finished_at: i64,
+    result: String,
+    environment: String,
+    service: String,
+    team: Option<String>,
+}
+
+pub(super) async fn record(
+    connection: &mut Connection<'_>,
+    phases: &[PhaseRecord],
+) -> Result<Written, Failure> {
+    let mut written = Written::default();
+    // In the order of the keys, so that two writers do not wait for each other crosswise.
+    let mut by_cycle: BTreeMap<&str, Vec<&PhaseRecord>> = BTreeMap::new();
+    for phase in phases {
+        by_cycle.entry(&phase.cycle_id).or_default().push(phase);
+    }
+    for (cycle_id, phases) in by_cycle {
+        let Some(first) = phases.first() else { continue };
+        make_cycle(connection, cycle_id, &first.feature_id, first.recorded_at).await?;
+        let mut known = attempts_of(connection, cycle_id).await?;
+        let mut changed = false;
+        for phase in phases {
+            let row = PhaseRow::of(phase)?;
+            let key = (row.phase_name.clone(), phase.attempt);
+            let sql = match known.get(&key) {
+                Some(stored) if *stored == row => {
+                    written.unchanged += 1;
+                    continue;
+                }
+                Some(_) => {
+                    written.updated += 1;
+                    UPDATE_PHASE
+                }
+                None => {
+                    written.inserted += 1;
+                    INSERT_PHASE
+                }
+            };
+            changed = true;
+            put_phase(connection, sql, &row).await?;
+            known.insert(key, row);
+        }
+        if changed {
+            summarise(connection, cycle_id, &known).await?;
+        }
+    }
+    Ok(written)
+}
+
+/// Locks the cycle's row, and makes it when there is none, so that a foreign key can point to it.
+pub(super) async fn make_cycle(
+    connection: &mut Connection<'_>,
+    cycle_id: &str,
+    feature_id: &str,
+    started_at: Timestamp,
+) -> Result<(), Failure> {
+    if !lock_cycle(connection, cycle_id).await? {
+        connection
+            .execute(
+                "INSERT INTO cycles (cycle_id, feature_id, started_at) VALUES (?, ?, ?)",
+                values![cycle_id, feature_id, started_at],
+            )
+            .await?;
+    }
+    Ok(())
+}
+
+/// Whether there is such a cycle.
+async fn lock_cycle(connection: &mut Connection<'_>, cycle_id: &str) -> Result<bool, Failure> {
+    let known: Option<(i64,)> = connection
+        .row(locking!("SELECT started_at FROM cycles WHERE cycle_id = ?"), values![cycle_id])
+        .await?;
+    Ok(known.is_some())
+}
+
+/// Folds the cycle's row anew from everything that belongs to it.
+pub(super) async fn refresh_cycle(connection: &mut Connection<'_>, cycle_id: &str) -> Result<(), Failure> {
+    lock_cycle(connection, cycle_id).await?;
+    let known = attempts_of(connection, cycle_id).await?;
+    summarise(connection, cycle_id, &known).await
+}
+
+async fn attempts_of(connection: &mut Connection<'_>, cycle_id: &str) -> Result<Attempts, Failure> {
+    let rows: Vec<PhaseRow> = connection
+        .rows(
+            of_phases!("SELECT cycle_id, feature_id, phase_name, attempt, decision,
+                            duration_seconds + 0E0 AS duration_seconds, CAST(metadata AS CHAR) AS metadata,
+                            " at " AS created_at
+                        FROM dora_metrics WHERE cycle_id = ?"),
+            values![cycle_id],
+        )
+        .await?;
+    rows.into_iter()
+        .map(|row| Ok(((row.phase_name.clone(), row.attempt), row.in_our_words()?)))
+        .collect::<Result<_, Failure>>()
+}
+
+/// The same values in the same order for both statements.
+const INSERT_PHASE: super::connection::Sql = of_phases!(
+    "INSERT INTO dora_metrics (feature_id, decision, duration_seconds, metadata, " at ",
+         cycle_id, phase_name, attempt) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+);
+const UPDATE_PHASE: super::connection::Sql = of_phases!(
+    "UPDATE dora_metrics SET feature_id = ?, decision = ?, duration_seconds = ?, metadata = ?, " at " = ?
+     WHERE cycle_id = ? AND phase_name = ? AND attempt = ?"
+);
+
+async fn put_phase(
+    connection: &mut Connection<'_>,
+    sql: super::connection::Sql,
+    row: &PhaseRow,
+) -> Result<(), Failure> {
+    let values = values![
+        &row.feature_id,
+        &row.decision,
+        row.duration_seconds,
+        &row.metadata,
+        row.created_at,
+        &row.cycle_id,
+        &row.phase_name,
+        row.attempt,
+    ];
+    connection.execute(sql, values).await?;
+    Ok(())
+}
+
+async fn summarise(connection: &mut Connection<'_>, cycle_id: &str, known: &Attempts) -> Result<(), Failure> {
+    let deployments: Vec<CycleDeployment> = connection
+        .rows(
+            "SELECT started_at, finished_at, result, environment, service, team
+             FROM deployments WHERE cycle_id = ? ORDER BY finished_at, id",
+            values![cycle_id],
+        )
+        .await?;
+    let Some(row) = fold(cycle_id, known, &deployments)? else { return Ok(()) };
+    connection
+        .execute(
+            "UPDATE cycles SET feature_id = ?, team = ?, service = ?, started_at = ?, finished_at = ?
+             WHERE cycle_id = ?",
+            values![&row.feature_id, &row.team, &row.service, row.started_at, row.finished_at, cycle_id],
+        )
+        .await?;
+    Ok(())
+}
+
+/// The cycle as its parts tell it; the earliest part that says something about a field decides.
+/// `None` when nothing belongs to the cycle.
+fn fold(
+    cycle_id: &str,
+    known: &Attempts,
+    deployments: &[CycleDeployment],
+) -> Result<Option<CycleRow>, StoreError> {
+    let phases = in_order(known)?;
+    let phase_starts = phases.iter().map(|phase| phase.recorded_at.saturating_sub(phase.duration));
+    let deployment_starts = deployments
+        .iter()
+        .map(|deployment| Timestamp::from_micros(deployment.started_at.unwrap_or(deployment.finished_at)));
+    let Some(started_at) = phase_starts.chain(deployment_starts).min() else { return Ok(None) };
+
+    let passed_phases = phases
+        .iter()
+        .filter(|phase| phase.phase == Phase::Deployment && phase.decision.passed())
+        .map(|phase| phase.recorded_at);
+    let passed_deployments = deployments
+        .iter()
+        .filter(|deployment| {
+            deployment.environment == PRODUCTION && deployment.result == DeploymentResult::Success.name()
+        })
+        .map(|deployment| Timestamp::from_micros(deployment.finished_at));
+    let finished_at = passed_phases.chain(passed_deployments).min();
+
+    let of_phases = |name: &str| phases.iter().find_map(|phase| phase.text(name));
+    Ok(Some(CycleRow {
+        cycle_id: cycle_id.to_owned(),
+        feature_id: phases.first().map_or(cycle_id, |phase| phase.feature_id.as_str()).to_owned(),
+        team: of_phases("team").or_else(|| deployments.iter().find_map(|deployment| deployment.team.clone())),
+        service: of_phases("service")
+            .or_else(|| deployments.first().map(|deployment| deployment.service.clone())),
+        started_at: started_at.micros(),
+        finished_at: finished_at.map(Timestamp::micros),
+    }))
+}
+
+/// The environment whose deployments end a cycle.
+const PRODUCTION: &str = "production";
+
+/// One cycle with its phases in the order of their time.
+pub(super) async fn cycle(connection: &mut Connection<'_>, cycle_id: &str) -> Result<Option<Cycle>, Failure> {
+    let row: Option<CycleRow> =
+        connection.row("SELECT * FROM cycles WHERE cycle_id = ?", values![cycle_id]).await?;
+    let Some(row) = row else { return Ok(None) };
+    let known = attempts_of(connection, cycle_id).await?;
+    Ok(Some(row.into_cycle(in_order(&known)?)))
+}
+
+pub(super) async fn cycles(
+    connection: &mut Connection<'_>,
+    filter: &DeliveryFilter,
+    limit: u32,
+) -> Result<Vec<Cycle>, Failure> {
+    let range = filter.range.unwrap_or(TimeRange::ALL);
+    let rows: Vec<CycleRow> = connection
+        .rows(
+            "SELECT * FROM cycles
+             WHERE started_at >= ? AND started_at < ? AND (? IS NULL OR service = ?)
+                 AND (? IS NULL OR team = ?)
+             ORDER BY started_at DESC, cycle_id DESC LIMIT ?",
+            values![
+                range.from,
+                range.until,
+                &filter.service,
+                &filter.service,
+                &filter.team,
+                &filter.team,
+                limit
+            ],
+        )
+        .await?;
+    Ok(rows.into_iter().map(|row| row.into_cycle(Vec::new())).collect())
+}
+
+pub(super) async fn phases(
+    connection: &mut Connection<'_>,
+    filter: &DeliveryFilter,
+) -> Result<Vec<PhaseRecord>, Failure> {
+    let range = filter.range.unwrap_or(TimeRange::ALL);
+    let rows: Vec<PhaseRow> = connection
+        .rows(
+            of_phases!("SELECT cycle_id, feature_id, phase_name, attempt, decision,
+                            duration_seconds + 0E0 AS duration_seconds, CAST(metadata AS CHAR) AS metadata,
+                            " at " AS created_at
+                        FROM dora_metrics
+                        WHERE " at " >= ? AND " at " < ? AND (? IS NULL OR service = ?)
+                            AND (? IS NULL OR team = ?)
+                        ORDER BY " at ", id"),
+            values![range.from, range.until, &filter.service, &filter.service, &filter.team, &filter.team],
+        )
+        .await?;
+    Ok(rows.into_iter().map(PhaseRow::into_record).collect::<Result<_, _>>()?)
+}
+
+pub(super) async fn of_request(
+    connection: &mut Connection<'_>,
+    id: &RequestId,
+) -> Result<Vec<PhaseRecord>, Failure> {
+    let rows: Vec<PhaseRow> = connection
+        .rows(
+            of_phases!("SELECT cycle_id, feature_id, phase_name, attempt, decision,
+                            duration_seconds + 0E0 AS duration_seconds, CAST(metadata AS CHAR) AS metadata,
+                            " at " AS created_at
+                        FROM dora_metrics WHERE request_id = ? ORDER BY " at ", id"),
+            values![id.as_str()],
+        )
+        .await?;
+    Ok(rows.into_iter().map(PhaseRow::into_record).collect::<Result<_, _>>()?)
+}
+
+fn in_order(known: &Attempts) -> Result<Vec<PhaseRecord>, StoreError> {
+    let mut phases = known.values().cloned().map(PhaseRow::into_record).collect::<Result<Vec<_>, _>>()?;
+    phases.sort_by_key(|phase| (phase.recorded_at, phase.phase, phase.attempt));
+    Ok(phases)
+}
