@@ -238,6 +238,8 @@ async fn attend(
     data_dir: &Path,
 ) -> io::Result<()> {
     match request {
+        #[cfg(debug_assertions)]
+        Request::Fault(fault) => break_on_purpose(fault)?,
         Request::Mouse(on) => guard.set_mouse(on)?,
         Request::Suspend => resume_after(guard, terminal, app)?,
         Request::Redraw => {
@@ -276,6 +278,21 @@ async fn attend(
             };
             app.notify(notice);
         }
+    }
+    Ok(())
+}
+
+/// What a task, a thread or the terminal may do at any time, asked for by a test.
+#[cfg(debug_assertions)]
+fn break_on_purpose(fault: app::Fault) -> io::Result<()> {
+    match fault {
+        app::Fault::Task => {
+            tokio::spawn(async { panic!("asked for with :panic task") });
+        }
+        app::Fault::Thread => {
+            std::thread::Builder::new().spawn(|| panic!("asked for with :panic thread"))?;
+        }
+        app::Fault::Error => return Err(io::Error::other("asked for with :panic error")),
     }
     Ok(())
 }

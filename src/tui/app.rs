@@ -67,11 +67,32 @@ struct Return {
 /// What only the owner of the terminal can do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
-    Copy { text: String, what: String },
-    WriteFile { path: String, text: String },
+    Copy {
+        text: String,
+        what: String,
+    },
+    WriteFile {
+        path: String,
+        text: String,
+    },
     Mouse(bool),
     Suspend,
     Redraw,
+    /// Breaks something on purpose.
+    #[cfg(debug_assertions)]
+    Fault(Fault),
+}
+
+/// What `:panic WORD` breaks, so that the tests see what it leaves behind; not in a release.
+#[cfg(debug_assertions)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// A task of the runtime panics.
+    Task,
+    /// A thread beside the runtime panics.
+    Thread,
+    /// The run loop gets an error of the terminal.
+    Error,
 }
 
 /// How the console is set up.
@@ -617,7 +638,12 @@ impl App {
             "pdca" => self.go(TabId::Pdca),
             // Lets the tests see what a panic leaves behind; not in a release.
             #[cfg(debug_assertions)]
-            "panic" => panic!("asked for with :panic"),
+            "panic" => match argument.trim() {
+                "task" => self.requests.push(Request::Fault(Fault::Task)),
+                "thread" => self.requests.push(Request::Fault(Fault::Thread)),
+                "error" => self.requests.push(Request::Fault(Fault::Error)),
+                _ => panic!("asked for with :panic"),
+            },
             _ => {
                 let origin = self.active;
                 if origin != TabId::Logs && palette::is_logs_command(name) {

@@ -157,6 +157,18 @@ impl Pty {
         self.output.0.lock().unwrap().bytes.clone()
     }
 
+    /// Waits until `text` was written after the first `from` bytes.
+    #[track_caller]
+    pub fn wait_for_bytes(&self, text: &str, from: usize) {
+        let deadline = Instant::now() + LIMIT;
+        let mut output = self.output.0.lock().unwrap();
+        while memchr::memmem::find(&output.bytes[from..], text.as_bytes()).is_none() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "waited for `{text}` to be written");
+            output = self.output.1.wait_timeout(output, left.min(Duration::from_millis(200))).unwrap().0;
+        }
+    }
+
     pub fn resize(&self, rows: u16, cols: u16) {
         let (rows_wanted, cols_wanted) = (rows.try_into().unwrap(), cols.try_into().unwrap());
         self.output.0.lock().unwrap().parser.screen_mut().set_size(rows_wanted, cols_wanted);
@@ -188,18 +200,29 @@ impl Pty {
         rustix::process::kill_process(pid, signal).unwrap();
     }
 
-    /// State letter and CPU ticks of the process; `Z` before it is waited for.
-    pub fn stat(&self) -> (char, u64) {
+    /// Fields of `/proc/PID/stat` behind the name; a process that ended keeps them until it is waited
+    /// for.
+    fn stat(&self) -> Vec<String> {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap();
-        let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+        stat.rsplit_once(')').unwrap().1.split_whitespace().map(str::to_owned).collect()
+    }
+
+    /// State letter of the process; `Z` before it is waited for.
+    fn state(&self) -> char {
+        self.stat()[0].chars().next().unwrap()
+    }
+
+    /// CPU time of the process and all its threads, user and system, in steps of a tick (10 ms).
+    pub fn cpu(&self) -> Duration {
+        let fields = self.stat();
         let ticks = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
-        (fields[0].chars().next().unwrap(), ticks)
+        Duration::from_millis(ticks * 10) // USER_HZ is 100 wherever Linux shows it
     }
 
     pub fn wait_for_state(&self, wanted: char, limit: Duration) -> Duration {
         let begin = Instant::now();
-        while self.stat().0 != wanted {
-            assert!(begin.elapsed() < limit, "the process is in state {}, not {wanted}", self.stat().0);
+        while self.state() != wanted {
+            assert!(begin.elapsed() < limit, "the process is in state {}, not {wanted}", self.state());
             std::thread::yield_now();
         }
         begin.elapsed()
@@ -213,7 +236,13 @@ impl Pty {
                 && !screen.bracketed_paste()
                 && screen.mouse_protocol_mode() == vt100::MouseProtocolMode::None
         });
-        assert_eq!(termios_of(&**self.master.as_ref().unwrap()), self.termios, "the line settings");
+        // They follow the last byte of the screen, and nothing tells when.
+        let master = self.master.as_ref().unwrap();
+        let begin = Instant::now();
+        while termios_of(&**master) != self.termios && begin.elapsed() < LIMIT {
+            std::thread::yield_now();
+        }
+        assert_eq!(termios_of(&**master), self.termios, "the line settings");
     }
 }
 
