@@ -29,12 +29,14 @@ pub mod format;
 pub mod accounts;
 pub mod checkpoint;
 pub mod content;
+pub mod crash;
 pub mod discover;
 pub mod identity;
 pub mod lines;
 pub mod pipeline;
 pub mod reader;
 pub mod rotation;
+pub mod spool;
 pub mod tail;
 pub mod watch_files;
 

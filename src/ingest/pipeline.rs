@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::accounts::IngestStatus;
 use super::reader::{Acknowledgement, Port, Reader, Step};
+use super::spool::SpoolStatus;
 use super::watch_files::FileWatch;
 use super::{IngestConfig, IngestError, IngestHandle, StreamInput};
 use crate::domain::record::{Frame, OriginId};
@@ -37,14 +38,39 @@ const SWARM: Duration = Duration::from_millis(5);
 #[async_trait]
 pub trait FrameSink: Send + Sync + 'static {
     /// Stores frames, each as a whole or not at all. Repeating it changes nothing.
-    async fn append(&self, frames: &[Frame]) -> Result<u64, StoreError>;
+    async fn append(&self, frames: Arc<[Frame]>) -> Result<u64, StoreError>;
+
+    /// How far an origin is taken; what follows is read next.
     async fn watermark(&self, origin: OriginId) -> Result<Option<u64>, StoreError>;
+
+    /// How often contact to the store was lost (see `ChunkStore::outages`).
+    fn outages(&self) -> u64 {
+        0
+    }
+
+    /// The accounts of the spool, when frames wait on disk for the store.
+    fn spool(&self) -> Option<SpoolStatus> {
+        None
+    }
+
+    /// Comes to an end in a few seconds; appending fails afterwards.
+    async fn close(&self) {}
+}
+
+impl std::fmt::Debug for dyn FrameSink {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("FrameSink")
+    }
 }
 
 #[async_trait]
 impl FrameSink for LogEngine {
-    async fn append(&self, frames: &[Frame]) -> Result<u64, StoreError> {
-        Self::append(self, frames).await
+    async fn append(&self, frames: Arc<[Frame]>) -> Result<u64, StoreError> {
+        Self::append(self, &frames).await
+    }
+
+    fn outages(&self) -> u64 {
+        self.store().outages()
     }
 
     async fn watermark(&self, origin: OriginId) -> Result<Option<u64>, StoreError> {
@@ -314,10 +340,11 @@ async fn append_all(
     while frames.recv_many(&mut batch, APPENDED_FRAMES).await > 0 {
         shared.wake(Wake::Look); // there is room again
         batch.retain(|frame: &Frame| !refused.contains(&frame.origin.id));
-        if append(&*sink, &batch, &shared, &cancel, &mut refused).await.is_err() {
+        let frames: Arc<[Frame]> = std::mem::take(&mut batch).into();
+        if append(&*sink, &frames, &shared, &cancel, &mut refused).await.is_err() {
             break;
         }
-        batch.clear();
+        batch.reserve(APPENDED_FRAMES);
     }
     let _ = ended.send(());
 }
@@ -327,7 +354,7 @@ struct GaveUp;
 
 async fn append(
     sink: &dyn FrameSink,
-    batch: &[Frame],
+    batch: &Arc<[Frame]>,
     shared: &Shared,
     cancel: &CancellationToken,
     refused: &mut HashSet<OriginId>,
@@ -337,14 +364,14 @@ async fn append(
         Err(error) if batch.len() <= 1 => refuse(batch, &error, shared, refused),
         // One of them is refused: find out which, so that the others are stored.
         Err(_) => {
-            for frame in batch {
+            for frame in &**batch {
                 if refused.contains(&frame.origin.id) {
                     continue;
                 }
-                let alone = std::slice::from_ref(frame);
-                match with_retries(sink, alone, shared, cancel).await? {
-                    Ok(()) => acknowledge(alone, shared),
-                    Err(error) => refuse(alone, &error, shared, refused),
+                let alone: Arc<[Frame]> = [frame.clone()].into();
+                match with_retries(sink, &alone, shared, cancel).await? {
+                    Ok(()) => acknowledge(&alone, shared),
+                    Err(error) => refuse(&alone, &error, shared, refused),
                 }
             }
         }
@@ -355,14 +382,14 @@ async fn append(
 /// Repeats while it may help; the inner error is one that will not go away.
 async fn with_retries(
     sink: &dyn FrameSink,
-    frames: &[Frame],
+    frames: &Arc<[Frame]>,
     shared: &Shared,
     cancel: &CancellationToken,
 ) -> Result<Result<(), StoreError>, GaveUp> {
     let mut pause = FIRST_RETRY;
     let mut was_paused = false;
     loop {
-        match sink.append(frames).await {
+        match sink.append(Arc::clone(frames)).await {
             Ok(_) => {
                 if was_paused {
                     shared.set_paused(None);

@@ -245,6 +245,10 @@ impl ChunkStore for Background<dyn ChunkStore> {
     async fn ring(&self) -> Option<Ring> {
         self.connected()?.ring().await
     }
+
+    fn outages(&self) -> u64 {
+        self.connected().map_or(0, |store| store.outages())
+    }
 }
 
 #[async_trait]

@@ -177,4 +177,11 @@ pub trait ChunkStore: Send + Sync + 'static {
     async fn ring(&self) -> Option<Ring> {
         None
     }
+
+    /// How often contact to the store was lost so far. Each time, what it acknowledged in the last
+    /// seconds may be gone (Cassandra syncs its commit log every 10 s), and the spool sends it again.
+    /// A store that loses nothing that it acknowledged stays at 0.
+    fn outages(&self) -> u64 {
+        0
+    }
 }

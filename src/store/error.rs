@@ -12,6 +12,8 @@ pub enum Backend {
     Sqlite,
     Cassandra,
     MySql,
+    /// The durable queue before a store of logs.
+    Spool,
 }
 
 impl fmt::Display for Backend {
@@ -20,6 +22,7 @@ impl fmt::Display for Backend {
             Self::Sqlite => "SQLite",
             Self::Cassandra => "Cassandra",
             Self::MySql => "MySQL",
+            Self::Spool => "the spool",
         })
     }
 }

@@ -1,0 +1,383 @@
+//! Sends the groups on, in order, several at a time, and settles each by the store's answer.
+//!
+//! An answer that passes (the store is away, overloaded, its disk is full) stops the sending; one
+//! group is tried again until it is taken. So does one that a person has to mend (a missing schema,
+//! a revoked right). Only data that the store cannot take ([`StoreError::is_poison`]) is cut in halves
+//! until the bad frames are found; they go to the quarantine and the rest is stored.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::FutureExt;
+use rand::RngExt;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use super::backlog::{Backlog, Read};
+use super::fs::Fs;
+use super::ledger::{Group, Next};
+use super::quarantine::{self, Refused};
+use super::sink::{Away, Shared};
+use crate::domain::record::Frame;
+use crate::domain::time::Timestamp;
+use crate::ingest::crash;
+use crate::ingest::pipeline::FrameSink;
+use crate::store::error::{Backend, StoreError, describe};
+
+const FIRST_RETRY: Duration = Duration::from_millis(100);
+const LAST_RETRY: Duration = Duration::from_secs(3);
+/// Encoded bytes on their way to the store at a time; one group may be larger.
+const FLYING_BYTES: u64 = 16 << 20;
+/// How long a stop waits for what is on its way.
+const STOPPING: Duration = Duration::from_secs(5);
+/// Refusals are logged at most this often; all are counted.
+const WARN_EVERY: Duration = Duration::from_secs(60);
+
+/// What became of one group.
+#[derive(Debug)]
+enum Outcome {
+    /// Stored, but for these frames.
+    Stored(Vec<Refused>),
+    /// Nothing is known of it; it is sent again.
+    Failed(StoreError),
+}
+
+/// The store does not take records.
+#[derive(Debug)]
+struct Pause {
+    next_try: tokio::time::Instant,
+    length: Duration,
+}
+
+/// Bytes are being read from the segments.
+type Fetch = JoinHandle<(Backlog, Read)>;
+
+#[derive(Debug)]
+pub(crate) struct Drainer {
+    shared: Arc<Shared>,
+    sink: Arc<dyn FrameSink>,
+    fs: Arc<dyn Fs>,
+    /// `None` while it is being read.
+    backlog: Option<Backlog>,
+    /// The sequence that follows what was taken up.
+    cursor: u64,
+    /// Taken up from the disk and not sent yet.
+    ready: VecDeque<Group>,
+    /// Sent, and to be sent again.
+    retry: BTreeMap<u64, Group>,
+    flying: BTreeMap<u64, Group>,
+    sending: JoinSet<(u64, Outcome)>,
+    pause: Option<Pause>,
+    /// The store was lost since it last took something.
+    was_lost: bool,
+    outages: u64,
+    /// Groups before this one are being sent once more; 0 for none.
+    replay_until: u64,
+    /// Counts the turns back of the cursor, so that an older read is not taken for a newer one.
+    turn: u64,
+    warned: Option<Instant>,
+}
+
+impl Drainer {
+    pub fn new(shared: Arc<Shared>, sink: Arc<dyn FrameSink>, fs: Arc<dyn Fs>, backlog: Backlog) -> Self {
+        let cursor = shared.ledger.frontier();
+        let outages = sink.outages();
+        Self {
+            shared,
+            sink,
+            fs,
+            backlog: Some(backlog),
+            cursor,
+            ready: VecDeque::new(),
+            retry: BTreeMap::new(),
+            flying: BTreeMap::new(),
+            sending: JoinSet::new(),
+            pause: None,
+            was_lost: false,
+            outages,
+            replay_until: 0,
+            turn: 0,
+            warned: None,
+        }
+    }
+
+    pub async fn run(mut self, cancel: CancellationToken) {
+        let mut fetch: Option<(u64, Fetch)> = None;
+        loop {
+            self.send_what_may_go(&mut fetch);
+            let retry_at = self.pause.as_ref().filter(|_| self.flying.is_empty()).map(|pause| pause.next_try);
+            tokio::select! {
+                biased;
+                () = cancel.cancelled() => break,
+                Some(sent) = self.sending.join_next() => self.settle(sent).await,
+                read = wait_for(&mut fetch) => self.take_up(read),
+                () = sleep_until(retry_at) => {}
+                () = self.shared.appended.notified() => {}
+            }
+        }
+        let rest = async {
+            while let Some(sent) = self.sending.join_next().await {
+                self.settle(sent).await;
+            }
+        };
+        let _ = tokio::time::timeout(STOPPING, rest).await; // what is not answered is sent at the next start
+    }
+
+    fn send_what_may_go(&mut self, fetch: &mut Option<(u64, Fetch)>) {
+        if let Some(pause) = &self.pause {
+            let is_due = tokio::time::Instant::now() >= pause.next_try;
+            if is_due
+                && self.flying.is_empty()
+                && let Some((_, group)) = self.retry.pop_first()
+            {
+                self.send(group);
+            }
+            return;
+        }
+        while self.flying.len() < self.shared.config.in_flight
+            && self.flying.values().map(|group| group.bytes).sum::<u64>() < FLYING_BYTES
+        {
+            let group = self.retry.pop_first().map(|(_, group)| group).or_else(|| self.ready.pop_front());
+            if let Some(group) = group {
+                self.send(group);
+                continue;
+            }
+            match self.shared.ledger.next(self.cursor) {
+                Next::Lane(group) => {
+                    self.cursor = group.seq + 1;
+                    if let Some(backlog) = &mut self.backlog {
+                        backlog.forget();
+                    }
+                    self.send(group);
+                }
+                Next::Disk(index) => {
+                    if let Some(mut backlog) = self.backlog.take() {
+                        let from = self.cursor;
+                        let reading = tokio::task::spawn_blocking(move || {
+                            let read = backlog.read(&index, from);
+                            (backlog, read)
+                        });
+                        *fetch = Some((self.turn, reading));
+                    }
+                    break;
+                }
+                Next::Nothing => break,
+            }
+        }
+    }
+
+    fn send(&mut self, group: Group) {
+        let (sink, frames, seq) = (Arc::clone(&self.sink), Arc::clone(&group.frames), group.seq);
+        self.flying.insert(seq, group);
+        self.sending.spawn(async move {
+            crash::point("drain::before_send");
+            (seq, deliver(&*sink, frames).await)
+        });
+    }
+
+    /// Takes up what was read from the disk.
+    fn take_up(&mut self, (turn, read): (u64, Option<(Backlog, Read)>)) {
+        let Some((backlog, read)) = read else {
+            // The read panicked: start over with the same place.
+            self.backlog = Some(Backlog::new(
+                Arc::clone(&self.fs),
+                self.shared.config.dir.clone(),
+                std::collections::HashSet::new(),
+            ));
+            return;
+        };
+        self.backlog = Some(backlog);
+        let ledger = &self.shared.ledger;
+        if read.damaged_bytes > 0 {
+            ledger.damaged_bytes(read.damaged_bytes);
+            ledger.quarantine_grew(read.damaged_bytes);
+        }
+        for notice in &read.notices {
+            tracing::warn!(target: "atalaya::ingest", "{notice}");
+        }
+        if turn != self.turn {
+            return;
+        }
+        for lost in read.lost {
+            self.cursor = self.cursor.max(lost.end);
+            let groups = ledger.lost(lost, Instant::now());
+            if groups > 0 {
+                tracing::error!(target: "atalaya::ingest", groups, "groups of the spool cannot be read");
+            }
+        }
+        if let Some(last) = read.groups.last() {
+            self.cursor = self.cursor.max(last.seq + 1);
+        }
+        self.ready.extend(read.groups);
+        self.finish_replay();
+    }
+
+    async fn settle(&mut self, sent: Result<(u64, Outcome), tokio::task::JoinError>) {
+        let Ok((seq, outcome)) = sent else { return }; // only ended by the end of the program
+        let Some(group) = self.flying.remove(&seq) else { return };
+        let outcome = match outcome {
+            Outcome::Stored(refused) if !refused.is_empty() => self.quarantine(&group, refused).await,
+            Outcome::Stored(_) => Ok(0),
+            Outcome::Failed(error) => Err(error),
+        };
+        match outcome {
+            Ok(quarantined) => {
+                crash::point("drain::before_ack");
+                self.shared.ledger.acked(&group, quarantined, Instant::now());
+                if self.pause.take().is_some() {
+                    self.shared.set_away(None);
+                    tracing::info!(target: "atalaya::ingest", "the store takes records again");
+                }
+                self.look_for_outages();
+                self.finish_replay();
+            }
+            Err(error) => {
+                self.retry.insert(seq, group);
+                self.hold_on(&error);
+            }
+        }
+    }
+
+    /// Pauses, for longer each time.
+    fn hold_on(&mut self, error: &StoreError) {
+        self.was_lost |= matches!(error, StoreError::Unavailable { .. });
+        let length = match &self.pause {
+            None => {
+                tracing::warn!(target: "atalaya::ingest", %error, "records gather in the spool");
+                FIRST_RETRY
+            }
+            Some(pause) => (pause.length * 2).min(LAST_RETRY),
+        };
+        let why = error.to_string();
+        let since = match self.shared.away() {
+            Some(away) => away.since,
+            None => Timestamp::now(),
+        };
+        self.shared.set_away(Some(Away { since, why }));
+        // Hosts that lost the same store do not come back in the same moment.
+        let jittered = length.mul_f64(rand::rng().random_range(0.5..1.0));
+        self.pause = Some(Pause { next_try: tokio::time::Instant::now() + jittered, length });
+    }
+
+    /// A store that was away may have lost what it had acknowledged just before.
+    fn look_for_outages(&mut self) {
+        let outages = self.sink.outages();
+        let is_new = std::mem::replace(&mut self.outages, outages) != outages;
+        if !std::mem::take(&mut self.was_lost) && !is_new {
+            return;
+        }
+        let from = self.shared.ledger.replay();
+        if from >= self.cursor {
+            return;
+        }
+        tracing::info!(target: "atalaya::ingest", groups = self.cursor - from, "the store was away: sending again what it may have lost");
+        self.replay_until = self.cursor.max(self.replay_until);
+        self.cursor = from;
+        self.ready.clear();
+        self.turn += 1;
+    }
+
+    fn finish_replay(&mut self) {
+        let before = self.replay_until;
+        if before == 0 || self.cursor < before {
+            return;
+        }
+        let waits = self.ready.front().is_some_and(|group| group.seq < before)
+            || self.retry.first_key_value().is_some_and(|(seq, _)| *seq < before)
+            || self.flying.first_key_value().is_some_and(|(seq, _)| *seq < before);
+        if !waits {
+            self.replay_until = 0;
+            self.shared.ledger.replayed(Instant::now());
+        }
+    }
+
+    /// Keeps refused frames aside; returns how many records they hold.
+    async fn quarantine(&mut self, group: &Group, refused: Vec<Refused>) -> Result<u64, StoreError> {
+        let records = refused.iter().map(|refused| refused.frame.entries.len() as u64).sum();
+        let due = self.warned.is_none_or(|last| last.elapsed() >= WARN_EVERY);
+        if due && let Some(first) = refused.first() {
+            self.warned = Some(Instant::now());
+            tracing::error!(
+                target: "atalaya::ingest",
+                records,
+                source = %first.frame.origin.source,
+                "the store refused records, they are kept in the spool's quarantine: {}",
+                first.reason
+            );
+        }
+        let (fs, dir, seq) = (Arc::clone(&self.fs), self.shared.config.dir.clone(), group.seq);
+        let kept = tokio::task::spawn_blocking(move || {
+            let now = Timestamp::now();
+            refused.iter().try_fold(0, |sum, refused| {
+                quarantine::keep_frame(&*fs, &dir, seq, refused, now).map(|bytes| sum + bytes)
+            })
+        })
+        .await
+        .unwrap_or_else(|stopped| Err(std::io::Error::other(stopped)));
+        match kept {
+            Ok(bytes) => {
+                self.shared.ledger.quarantine_grew(bytes);
+                Ok(records)
+            }
+            Err(error) => Err(StoreError::NotWritable {
+                backend: Backend::Spool,
+                address: self.shared.config.dir.join(quarantine::DIR).display().to_string(),
+                reason: error.to_string(),
+            }),
+        }
+    }
+}
+
+async fn wait_for(fetch: &mut Option<(u64, Fetch)>) -> (u64, Option<(Backlog, Read)>) {
+    let Some((turn, reading)) = fetch else { return std::future::pending().await };
+    let turn = *turn;
+    let read = reading.await;
+    *fetch = None;
+    (turn, read.ok())
+}
+
+async fn sleep_until(at: Option<tokio::time::Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn deliver(sink: &dyn FrameSink, frames: Arc<[Frame]>) -> Outcome {
+    let mut refused = Vec::new();
+    let mut parts = vec![0..frames.len()];
+    while let Some(part) = parts.pop() {
+        let sent = if part.len() == frames.len() { Arc::clone(&frames) } else { frames[part.clone()].into() };
+        match append(sink, sent).await {
+            Ok(()) => {}
+            Err(error) if error.is_poison() && part.len() <= 1 => {
+                refused.extend(
+                    frames[part]
+                        .iter()
+                        .map(|frame| Refused { frame: frame.clone(), reason: describe(&error) }),
+                );
+            }
+            Err(error) if error.is_poison() => {
+                let middle = part.start + part.len() / 2;
+                parts.push(middle..part.end);
+                parts.push(part.start..middle);
+            }
+            Err(error) => return Outcome::Failed(error),
+        }
+    }
+    Outcome::Stored(refused)
+}
+
+/// A panic over some frames is a refusal of them: the others must not wait for ever.
+async fn append(sink: &dyn FrameSink, frames: Arc<[Frame]>) -> Result<(), StoreError> {
+    match AssertUnwindSafe(sink.append(frames)).catch_unwind().await {
+        Ok(stored) => stored.map(|_| ()),
+        Err(_) => Err(StoreError::Poison {
+            backend: Backend::Spool,
+            what: "frame",
+            reason: "the program failed over these records (a bug); the log file has the place".to_owned(),
+        }),
+    }
+}
