@@ -55,6 +55,7 @@ pub struct Builder {
     authentication: bool,
     encryption: Encryption,
     settings: Vec<(String, String)>,
+    first_jmx_port: Option<u16>,
 }
 
 impl Builder {
@@ -101,6 +102,13 @@ impl Builder {
         self
     }
 
+    /// Opens JMX on the loopback address, on this port and the next ones: for [`Cluster::nodetool`].
+    #[must_use]
+    pub fn jmx_ports_from(mut self, port: u16) -> Self {
+        self.first_jmx_port = Some(port);
+        self
+    }
+
     /// Starts every node and waits until each answers and sees the others.
     pub fn start(self) -> anyhow::Result<Cluster> {
         let installation = Installation::prepare()?;
@@ -124,7 +132,9 @@ impl Builder {
                     address: SocketAddr::from((*address, NATIVE_PORT)),
                     storage_port: STORAGE_PORT,
                     seed: IpAddr::V4(seed),
-                    jmx_port: None,
+                    jmx_port: self
+                        .first_jmx_port
+                        .and_then(|port| port.checked_add(u16::try_from(index).ok()?)),
                     size: self.size,
                     authentication: self.authentication,
                     tls: match (self.encryption, &certificates) {
@@ -178,6 +188,7 @@ impl Cluster {
             authentication: false,
             encryption: Encryption::Off,
             settings: Vec::new(),
+            first_jmx_port: None,
         }
     }
 
@@ -198,6 +209,26 @@ impl Cluster {
     pub fn is_running(&self, index: usize) -> bool {
         self.member(index)
             .is_ok_and(|member| member.slot().as_ref().is_some_and(|owned| owned.process.is_running()))
+    }
+
+    /// The process of a running node, for what it costs.
+    pub fn process_id(&self, index: usize) -> Option<u32> {
+        let member = self.member(index).ok()?;
+        let slot = member.slot();
+        slot.as_ref().and_then(|owned| u32::try_from(owned.process.pid).ok())
+    }
+
+    /// Runs `nodetool` on a node whose JMX port is open, and gives what it prints.
+    pub fn nodetool(&self, index: usize, arguments: &[&str]) -> anyhow::Result<String> {
+        let port = self.member(index)?.node.jmx_port.context("the node was started without JMX")?;
+        let output = self.installation.nodetool(port).args(arguments).output()?;
+        anyhow::ensure!(
+            output.status.success(),
+            "nodetool {}: {}",
+            arguments.join(" "),
+            String::from_utf8_lossy(&output.stderr)
+        );
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
     /// SIGKILL: nothing is flushed, and the commit log keeps what was synced (each 10 s) or
