@@ -83,7 +83,7 @@ fn a_node_with_tls_speaks_it_and_nothing_else() {
     assert_eq!(options_over_tls(address, &certificates.authority).unwrap(), 0x06, "SUPPORTED");
     let refused = options_over_tls(address, &certificates.stranger).unwrap_err();
     assert!(refused.to_string().contains("UnknownIssuer"), "{refused}");
-    cql::ping(address).unwrap_err();
+    cql::execute(address, None, "SELECT cluster_name FROM system.local", Consistency::One).unwrap_err();
 }
 
 /// The opcode that a node answers to OPTIONS, through TLS that trusts this authority alone.
