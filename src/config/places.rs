@@ -25,7 +25,11 @@ const MYSQL_PORT: u16 = 3306;
 /// Longer files are no password.
 const PASSWORD_BYTES: u64 = 4096;
 const TIMEOUT_SECONDS: std::ops::RangeInclusive<u32> = 1..=600;
-const SHARDS: std::ops::RangeInclusive<u16> = 1..=1_024;
+/// The limits of the schema: see `cql/`.
+const SHARDS: std::ops::RangeInclusive<u16> = 1..=64;
+const WINDOW_DAYS: std::ops::RangeInclusive<u16> = 1..=365;
+/// Cassandra's longest TTL: 20 years.
+const MOST_RETENTION_DAYS: u16 = 20 * 365;
 
 /// Where the logs are.
 #[derive(Clone, Debug)]
@@ -83,10 +87,22 @@ impl LayoutWishes {
         if let Some(shards) = self.shards
             && !SHARDS.contains(&shards)
         {
-            return Err(Mistake::new("shards", format!("{shards} is not between 1 and 1024; write 1")));
+            return Err(Mistake::new("shards", format!("{shards} is not between 1 and 64; write 1")));
         }
-        if self.window_days == Some(0) {
-            return Err(Mistake::new("window_days", "a compaction window has at least 1 day; write 3"));
+        if let Some(days) = self.window_days
+            && !WINDOW_DAYS.contains(&days)
+        {
+            return Err(Mistake::new("window_days", format!("{days} is not between 1 and 365; write 3")));
+        }
+        if let Some(days) = self.retention_days
+            && days > MOST_RETENTION_DAYS
+        {
+            return Err(Mistake::new(
+                "retention_days",
+                format!(
+                    "{days} is above {MOST_RETENTION_DAYS}, Cassandra's longest; 0 keeps everything for ever"
+                ),
+            ));
         }
         Ok(())
     }
@@ -149,9 +165,10 @@ pub struct MySqlPlace {
     pub host: String,
     pub port: u16,
     pub database: String,
-    pub user: Option<String>,
+    pub user: String,
     pub password: Option<Password>,
-    pub tls: Option<TlsFiles>,
+    /// Who may sign the server's certificate.
+    pub ca_file: Option<PathBuf>,
 }
 
 /// Encryption of the connection, all files PEM.
@@ -329,16 +346,8 @@ pub fn mysql(
     let (host, port) = address.hosts.remove(0);
     let password = password(MYSQL_PASSWORD, config.password_file.as_deref(), variable)
         .map_err(|mistake| mistake.below("mysql"))?;
-    form.check_user(&address, password.as_ref())?;
-    Ok(MySqlPlace {
-        host,
-        port,
-        database: address.name,
-        user: address.user,
-        password,
-        tls: (config.tls || config.ca_file.is_some())
-            .then(|| TlsFiles { ca_file: config.ca_file.clone(), client: None }),
-    })
+    let Some(user) = address.user else { return Err(form.mistake("names no user")) };
+    Ok(MySqlPlace { host, port, database: address.name, user, password, ca_file: config.ca_file.clone() })
 }
 
 /// An IPv6 address needs its brackets again.
@@ -537,8 +546,9 @@ mod tests {
         assert_eq!(place.keyspace, "logging");
         assert_eq!(place.user.as_deref(), Some("me@home"));
         let place = server("mysql://atalaya@db1/metrics").unwrap();
+        assert_eq!(place.user, "atalaya");
         assert_eq!((place.host.as_str(), place.port, place.database.as_str()), ("db1", 3306, "metrics"));
-        assert!(server("mysql://[::1]:3307/metrics").is_ok_and(|place| place.host == "::1"));
+        assert!(server("mysql://me@[::1]:3307/metrics").is_ok_and(|place| place.host == "::1"));
     }
 
     #[test]
@@ -564,7 +574,8 @@ mod tests {
         }
         assert!(ring("cassandra://a/Logging").unwrap_err().message.contains("lower-case"));
         assert!(ring("cassandra://a/x;DROP").unwrap_err().message.contains("cannot be a keyspace"));
-        assert!(server("mysql://a,b/atalaya").unwrap_err().message.contains("several hosts"));
+        assert!(server("mysql://me@a,b/atalaya").unwrap_err().message.contains("several hosts"));
+        assert!(server("mysql://a/atalaya").unwrap_err().message.contains("names no user"));
         assert!(server("mysql://a/at`alaya").unwrap_err().message.contains("cannot be a database"));
     }
 
@@ -627,7 +638,8 @@ mod tests {
             change(&mut config);
             cassandra("logs", "cassandra://a/logging", &config, &nothing).unwrap_err()
         };
-        let cases: [(fn(&mut CassandraConfig), &str); 7] = [
+        let cases: [(fn(&mut CassandraConfig), &str); 8] = [
+            (|config| config.retention_days = Some(7_301), "cassandra.retention_days"),
             (|config| config.bucket_minutes = Some(7), "cassandra.bucket_minutes"),
             (|config| config.bucket_minutes = Some(0), "cassandra.bucket_minutes"),
             (|config| config.shards = Some(0), "cassandra.shards"),

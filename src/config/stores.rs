@@ -142,10 +142,9 @@ pub struct ForeignColumnsConfig {
 pub struct MySqlConfig {
     /// Holds the password and nothing else; for its owner only (mode 0600).
     pub password_file: Option<PathBuf>,
-    /// PEM: who may sign the server's certificate. Naming it turns TLS on.
+    /// PEM: who may sign the server's certificate. With it the connection is encrypted and the
+    /// server's name checked, or there is no connection.
     pub ca_file: Option<PathBuf>,
-    /// TLS with the authorities that this system trusts, when no `ca_file` is named.
-    pub tls: bool,
 }
 
 /// `[ingest.spool]`: what was read and is not stored yet, on this host's disk.

@@ -16,6 +16,7 @@ use crate::store::chunks::ChunkStore;
 use crate::store::engine::LogEngine;
 use crate::store::error::{Backend, StoreError};
 use crate::store::metrics::MetricsStore;
+use crate::store::mysql::{MySqlMetricsStore, MySqlOptions};
 use crate::store::sqlite::chunks::SqliteChunkStore;
 use crate::store::sqlite::metrics::SqliteMetricsStore;
 
@@ -41,9 +42,9 @@ pub async fn attach_stores(settings: &Settings) -> Result<Stores, StoreError> {
     let metrics: Arc<dyn MetricsStore> = match &settings.metrics_place {
         MetricsPlace::Embedded => open_metrics(settings).await?,
         MetricsPlace::MySql(place) => {
-            let place = place.clone();
-            let address = mysql_address(&place);
-            let connect = move || -> BoxFuture<'static, _> { Box::pin(connect_mysql(place.clone())) };
+            let options = mysql_options(place);
+            let address = options.address();
+            let connect = move || -> BoxFuture<'static, _> { Box::pin(connect_mysql(options.clone())) };
             Arc::new(Background::<dyn MetricsStore>::start(Backend::MySql, address, Box::new(connect)))
         }
     };
@@ -62,7 +63,7 @@ pub async fn open_logs(settings: &Settings) -> Result<Arc<dyn ChunkStore>, Store
 pub async fn open_metrics(settings: &Settings) -> Result<Arc<dyn MetricsStore>, StoreError> {
     match &settings.metrics_place {
         MetricsPlace::Embedded => Ok(Arc::new(SqliteMetricsStore::open(&settings.metrics_database()).await?)),
-        MetricsPlace::MySql(place) => connect_mysql(place.clone()).await,
+        MetricsPlace::MySql(place) => connect_mysql(mysql_options(place)).await,
     }
 }
 
@@ -76,7 +77,7 @@ pub async fn check_stores(settings: &Settings) -> Vec<Finding> {
     };
     let metrics = match &settings.metrics_place {
         MetricsPlace::Embedded => settings.metrics_database().display().to_string(),
-        MetricsPlace::MySql(place) => format!("{} at {}", Backend::MySql, mysql_address(place)),
+        MetricsPlace::MySql(place) => format!("{} at {}", Backend::MySql, mysql_options(place).address()),
     };
     let (logs_opened, metrics_opened) = tokio::join!(open_logs(settings), open_metrics(settings));
     vec![
@@ -99,17 +100,22 @@ async fn connect_cassandra(options: CassandraOptions) -> Result<Arc<dyn ChunkSto
     })
 }
 
-async fn connect_mysql(place: MySqlPlace) -> Result<Arc<dyn MetricsStore>, StoreError> {
-    let _ = place;
+async fn connect_mysql(options: MySqlOptions) -> Result<Arc<dyn MetricsStore>, StoreError> {
+    MySqlMetricsStore::connect(&options).await?;
     Err(StoreError::Refused {
         backend: Backend::MySql,
         source: "this build cannot keep metrics in MySQL yet; leave out stores.metrics".into(),
     })
 }
 
-/// For messages: `db1:3306/atalaya`.
-fn mysql_address(place: &MySqlPlace) -> String {
-    format!("{}:{}/{}", place.host, place.port, place.database)
+/// The driver's options of a configured server.
+pub fn mysql_options(place: &MySqlPlace) -> MySqlOptions {
+    MySqlOptions {
+        port: place.port,
+        password: place.password.as_ref().map(|password| password.secret.clone()),
+        ca_file: place.ca_file.clone(),
+        ..MySqlOptions::new(place.host.clone(), place.database.clone(), place.user.clone())
+    }
 }
 
 /// The driver's options of a configured ring.

@@ -23,7 +23,7 @@ mod trace;
 mod windows;
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 /// Where a page ended: the next one begins just past this record, in the direction of the order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -17,7 +17,7 @@ use crate::store::error::Backend;
 
 /// A store in memory that also counts the chunks it holds at once for one caller.
 #[derive(Default)]
-struct Memory {
+pub(in crate::store) struct Memory {
     chunks: Mutex<BTreeMap<ChunkKey, Chunk>>,
     requests: Mutex<Vec<RequestEntry>>,
 }
