@@ -1,5 +1,6 @@
 //! Use cases, one file each; the only code that joins the stores.
 
+pub mod copy;
 pub mod demo;
 pub mod dora;
 pub mod health;

@@ -42,6 +42,14 @@ pub fn build(frame: &Frame, settings: ChunkSettings) -> FrameChunks {
     built
 }
 
+/// The index rows of a chunk that is there already.
+pub fn request_rows(chunk: &Chunk) -> Vec<RequestEntry> {
+    let entries: Vec<&Entry> = chunk.entries.iter().collect();
+    let mut rows = Vec::new();
+    index_requests(&chunk.summary, &entries, &mut rows);
+    rows
+}
+
 /// The bucket that a record of this time belongs to.
 pub fn bucket_of(layer: Layer, at: Timestamp, settings: ChunkSettings) -> Bucket {
     Bucket { layer, start: floor(at, width(settings)) }

@@ -1,0 +1,385 @@
+//! Logs from one store to another: bucket by bucket, oldest first, each chunk with its request
+//! rows, and the watermarks at the very end.
+//!
+//! Chunks keep their key where both stores cut time alike; else they are cut anew, always the same
+//! way. Repeating a bucket therefore changes nothing, and how far the copy is need only be known
+//! by bucket. Records that arrive while it runs may or may not be copied; the watermarks are those
+//! from its beginning, so an ingest that moves to the destination reads them again.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::chunk::{Bucket, Chunk, ChunkKey};
+use crate::domain::record::{Entry, Frame, Layer, Origin, OriginId};
+use crate::domain::time::{TimeRange, Timestamp};
+use crate::store::chunks::{ChunkStore, FrameChunks, Order};
+use crate::store::engine::build::{bucket_range, build, request_rows};
+use crate::store::error::StoreError;
+
+use super::progress::{Folder, Saved};
+use super::{CopyError, Progress, Stage, Sum, Watch, short};
+
+/// Chunks read and written at once: about 2 MB of text.
+const PAGE: usize = 32;
+/// Buckets in work at the same time; what is remembered is the oldest that is not finished.
+const IN_FLIGHT: usize = 4;
+const BUCKETS: usize = 64;
+const WATERMARKS: usize = 500;
+/// How often the disk is told how far the copy is. What was done after that is done again.
+const SAVE_EVERY: Duration = Duration::from_millis(500);
+/// Chunks named in a report of what is missing.
+const EXAMPLES: usize = 5;
+
+/// What was copied, and what the comparison of both sides found.
+#[derive(Clone, Debug)]
+pub struct LogsCopied {
+    /// An earlier run had begun it.
+    pub resumed: bool,
+    /// Stored by this run and those before it; more than there is, where some was stored twice.
+    pub chunks: u64,
+    pub records: u64,
+    pub origins: u64,
+    pub compared: LogsCompared,
+}
+
+/// Both sides, read again.
+#[derive(Clone, Debug, Default)]
+pub struct LogsCompared {
+    pub chunks_from: u64,
+    pub chunks_to: u64,
+    pub records_from: Sum,
+    pub records_to: Sum,
+    /// Chunks that should be in the destination and are not.
+    pub missing: u64,
+    /// Some of these.
+    pub missing_examples: Vec<ChunkKey>,
+    /// Request ids that were looked up in the destination's index, one a bucket.
+    pub requests: u64,
+    pub requests_missing: u64,
+    /// Origins whose watermark in the destination is behind.
+    pub origins_behind: u64,
+}
+
+impl LogsCompared {
+    pub fn is_equal(&self) -> bool {
+        self.missing == 0
+            && self.requests_missing == 0
+            && self.origins_behind == 0
+            && self.records_from == self.records_to
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.chunks_from += other.chunks_from;
+        self.chunks_to += other.chunks_to;
+        self.records_from.merge(other.records_from);
+        self.records_to.merge(other.records_to);
+        self.missing += other.missing;
+        self.missing_examples.extend(other.missing_examples);
+        self.missing_examples.truncate(EXAMPLES);
+        self.requests += other.requests;
+        self.requests_missing += other.requests_missing;
+    }
+}
+
+/// Copies everything and compares both sides. `parent` is the folder in which it is kept how far
+/// the copy is.
+pub async fn copy(
+    from: Arc<dyn ChunkStore>,
+    to: Arc<dyn ChunkStore>,
+    parent: &Path,
+    cancel: &CancellationToken,
+    watch: Watch<'_>,
+) -> Result<LogsCopied, CopyError> {
+    let names = [&from, &to].map(|side| format!("{} {}", side.backend(), side.address()));
+    let folder = Folder::of(parent, &names[0], &names[1]);
+    let copy = Copy { from, to, cancel, watch, done: AtomicU64::new(0), total: 0 };
+    let (mut saved, resumed) = match folder.load().await? {
+        Some(saved) => (saved, true),
+        None => (copy.begin(&folder, &names).await?, false),
+    };
+    let total = copy.from.stats().await.map_err(|error| copy.reading(error))?.records;
+    let copy = Copy { done: AtomicU64::new(saved.records), total, ..copy };
+    for layer in Layer::ALL {
+        copy.layer(layer, &folder, &mut saved).await?;
+    }
+    copy.put_watermarks(&folder).await?;
+    copy.done.store(0, Ordering::Relaxed);
+    let mut compared = copy.compare().await?;
+    let origins = copy.compare_watermarks(&folder, &mut compared).await?;
+    // What is missing is copied by the next run, from the beginning.
+    folder.remove().await?;
+    Ok(LogsCopied { resumed, chunks: saved.chunks, records: saved.records, origins, compared })
+}
+
+struct Copy<'a> {
+    from: Arc<dyn ChunkStore>,
+    to: Arc<dyn ChunkStore>,
+    cancel: &'a CancellationToken,
+    watch: Watch<'a>,
+    done: AtomicU64,
+    total: u64,
+}
+
+impl Copy<'_> {
+    fn reading(&self, source: StoreError) -> CopyError {
+        CopyError::Read { address: self.from.address(), source }
+    }
+
+    fn writing(&self, source: StoreError) -> CopyError {
+        CopyError::Write { address: self.to.address(), source }
+    }
+
+    fn tell(&self, stage: Stage, records: u64) {
+        let done = self.done.fetch_add(records, Ordering::Relaxed) + records;
+        (self.watch)(Progress { stage, done, total: self.total });
+    }
+
+    /// Keeps the watermarks of this moment: whatever they cover is visible from now on.
+    async fn begin(&self, folder: &Folder, names: &[String; 2]) -> Result<Saved, CopyError> {
+        let mut snapshot = folder.snapshot().await?;
+        let mut after = None;
+        loop {
+            let page = self.from.watermarks(after, WATERMARKS).await.map_err(|error| self.reading(error))?;
+            let Some(&(last, _)) = page.last() else { break };
+            after = Some(last);
+            for (origin, until) in page {
+                // To memory, and every few hundred to the page cache.
+                snapshot.add(origin, until).map_err(|error| folder.failed(error))?;
+            }
+        }
+        folder.begin(&names[0], &names[1], snapshot).await
+    }
+
+    /// Buckets of a layer from `from` on, oldest first, one page.
+    async fn buckets(&self, layer: Layer, from: Timestamp) -> Result<Vec<Bucket>, CopyError> {
+        self.from
+            .buckets(layer, TimeRange::new(from, Timestamp::MAX), Order::OldestFirst, BUCKETS)
+            .await
+            .map_err(|error| self.reading(error))
+    }
+
+    /// Where the buckets after this one begin; `None` after the last one of time.
+    fn behind(&self, bucket: Bucket) -> Option<Timestamp> {
+        let end = bucket_range(bucket, self.from.settings()).until;
+        (end < Timestamp::MAX).then_some(end)
+    }
+
+    async fn layer(&self, layer: Layer, folder: &Folder, saved: &mut Saved) -> Result<(), CopyError> {
+        let mut last_save = Instant::now();
+        let mut next = match saved.finished.get(&layer) {
+            Some(&start) => self.behind(Bucket { layer, start }),
+            None => Some(Timestamp::MIN),
+        };
+        while let Some(from) = next {
+            let buckets = self.buckets(layer, from).await?;
+            let Some(&last) = buckets.last() else { break };
+            next = self.behind(last);
+            let mut copied = stream::iter(buckets)
+                .map(|bucket| async move { Ok::<_, CopyError>((bucket, self.bucket(bucket).await?)) })
+                .buffered(IN_FLIGHT);
+            while let Some(outcome) = copied.next().await {
+                let stopped = match outcome {
+                    Ok((bucket, (chunks, records))) => {
+                        saved.finished.insert(layer, bucket.start);
+                        saved.chunks += chunks;
+                        saved.records += records;
+                        self.cancel.is_cancelled().then_some(CopyError::Cancelled)
+                    }
+                    Err(error) => Some(error),
+                };
+                if stopped.is_some() || last_save.elapsed() >= SAVE_EVERY {
+                    folder.save(saved).await?;
+                    last_save = Instant::now();
+                }
+                if let Some(error) = stopped {
+                    return Err(error);
+                }
+            }
+        }
+        folder.save(saved).await
+    }
+
+    /// Chunks and records of one bucket that were written.
+    async fn bucket(&self, bucket: Bucket) -> Result<(u64, u64), CopyError> {
+        let summaries = self.from.summaries(bucket).await.map_err(|error| self.reading(error))?;
+        let keys: Vec<ChunkKey> = summaries.into_iter().map(|summary| summary.key).collect();
+        let mut written = (0, 0);
+        for page in keys.chunks(PAGE) {
+            let chunks = self.from.chunks(page).await.map_err(|error| self.reading(error))?;
+            let records = chunks.iter().map(|chunk| chunk.entries.len() as u64).sum();
+            written.0 += chunks.len() as u64;
+            written.1 += records;
+            self.to.put(self.fitted(chunks)).await.map_err(|error| self.writing(error))?;
+            self.tell(Stage::Copying, records);
+        }
+        Ok(written)
+    }
+
+    /// Chunks as the destination cuts them. The watermark is not theirs to move: it is put at the
+    /// end, for each origin as it was at the beginning.
+    fn fitted(&self, chunks: Vec<Chunk>) -> Vec<FrameChunks> {
+        let settings = self.to.settings();
+        let same = settings.bucket_minutes == self.from.settings().bucket_minutes;
+        let mut frames: BTreeMap<OriginId, FrameChunks> = BTreeMap::new();
+        for chunk in chunks {
+            let origin = Arc::clone(&chunk.summary.origin);
+            let frame = frames.entry(origin.id).or_insert_with(|| FrameChunks {
+                origin: origin.id,
+                until: 0,
+                chunks: Vec::new(),
+                requests: Vec::new(),
+            });
+            if same {
+                frame.requests.extend(request_rows(&chunk));
+                frame.chunks.push(chunk);
+            } else {
+                let cut = build(&Frame { origin, from: 0, until: 0, entries: chunk.entries }, settings);
+                frame.requests.extend(cut.requests);
+                frame.chunks.extend(cut.chunks);
+            }
+        }
+        frames.into_values().collect()
+    }
+
+    async fn put_watermarks(&self, folder: &Folder) -> Result<(), CopyError> {
+        let mut list = folder.watermarks()?;
+        loop {
+            let page = list.next(WATERMARKS).map_err(|error| folder.unreadable(error))?;
+            if page.is_empty() {
+                return Ok(());
+            }
+            let frames = page.into_iter().map(|(origin, until)| FrameChunks {
+                origin,
+                until,
+                chunks: Vec::new(),
+                requests: Vec::new(),
+            });
+            self.to.put(frames.collect()).await.map_err(|error| self.writing(error))?;
+        }
+    }
+
+    /// Reads all that the source has, and looks for it in the destination.
+    async fn compare(&self) -> Result<LogsCompared, CopyError> {
+        let mut compared = LogsCompared::default();
+        for layer in Layer::ALL {
+            let mut next = Some(Timestamp::MIN);
+            while let Some(from) = next {
+                let buckets = self.buckets(layer, from).await?;
+                let Some(&last) = buckets.last() else { break };
+                next = self.behind(last);
+                let mut found = stream::iter(buckets)
+                    .map(|bucket| self.compare_bucket(bucket))
+                    .buffer_unordered(IN_FLIGHT);
+                while let Some(bucket) = found.try_next().await? {
+                    compared.merge(bucket);
+                    if self.cancel.is_cancelled() {
+                        return Err(CopyError::Cancelled);
+                    }
+                }
+            }
+        }
+        Ok(compared)
+    }
+
+    async fn compare_bucket(&self, bucket: Bucket) -> Result<LogsCompared, CopyError> {
+        let mut compared = LogsCompared::default();
+        let summaries = self.from.summaries(bucket).await.map_err(|error| self.reading(error))?;
+        let keys: Vec<ChunkKey> = summaries.into_iter().map(|summary| summary.key).collect();
+        for page in keys.chunks(PAGE) {
+            let chunks = self.from.chunks(page).await.map_err(|error| self.reading(error))?;
+            let records = chunks.iter().map(|chunk| chunk.entries.len() as u64).sum();
+            compared.chunks_from += chunks.len() as u64;
+            compared.records_from.merge(sum_of(&chunks));
+            let frames = self.fitted(chunks);
+            let expected: Vec<ChunkKey> =
+                frames.iter().flat_map(|frame| &frame.chunks).map(|chunk| chunk.summary.key).collect();
+            let stored = self.to.chunks(&expected).await.map_err(|error| self.writing(error))?;
+            compared.chunks_to += stored.len() as u64;
+            compared.records_to.merge(sum_of(&stored));
+            let found: HashMap<ChunkKey, ()> = stored.iter().map(|chunk| (chunk.summary.key, ())).collect();
+            let missing: Vec<ChunkKey> =
+                expected.into_iter().filter(|key| !found.contains_key(key)).collect();
+            compared.missing += missing.len() as u64;
+            compared.missing_examples.extend(missing.into_iter().take(EXAMPLES));
+            if compared.requests == 0
+                && let Some(row) = frames.iter().flat_map(|frame| &frame.requests).next()
+            {
+                let rows = self.to.request(&row.request_id).await.map_err(|error| self.writing(error))?;
+                compared.requests += 1;
+                compared.requests_missing += u64::from(!rows.iter().any(|found| found.chunk == row.chunk));
+            }
+            self.tell(Stage::Comparing, records);
+        }
+        Ok(compared)
+    }
+
+    /// Counts the origins, and those that are behind.
+    async fn compare_watermarks(
+        &self,
+        folder: &Folder,
+        compared: &mut LogsCompared,
+    ) -> Result<u64, CopyError> {
+        let mut origins = 0;
+        let mut list = folder.watermarks()?;
+        loop {
+            let page = list.next(WATERMARKS).map_err(|error| folder.unreadable(error))?;
+            if page.is_empty() {
+                return Ok(origins);
+            }
+            origins += page.len() as u64;
+            let behind = stream::iter(page)
+                .map(|(origin, until)| async move {
+                    let stored = self.to.watermark(origin).await?;
+                    Ok(stored.is_none_or(|stored| stored < until))
+                })
+                .buffer_unordered(2 * IN_FLIGHT)
+                .try_fold(0, |behind, is_behind| async move { Ok(behind + u64::from(is_behind)) });
+            compared.origins_behind += behind.await.map_err(|error| self.writing(error))?;
+        }
+    }
+}
+
+fn sum_of(chunks: &[Chunk]) -> Sum {
+    let mut sum = Sum::default();
+    for chunk in chunks {
+        for entry in &chunk.entries {
+            sum.add(hash_of(&chunk.summary.origin, entry));
+        }
+    }
+    sum
+}
+
+/// Over the record's identity and everything that it says. Metadata by name: its order is not
+/// content.
+fn hash_of(origin: &Origin, entry: &Entry) -> u128 {
+    let mut hasher = blake3::Hasher::new();
+    let mut text = |text: Option<&str>| {
+        hasher.update(&text.map_or(u64::MAX, |text| text.len() as u64).to_le_bytes());
+        hasher.update(text.unwrap_or_default().as_bytes());
+    };
+    for field in [&*origin.source, &*origin.host, origin.layer.name(), entry.level.name(), &*entry.message] {
+        text(Some(field));
+    }
+    for field in [&entry.logger, &entry.user_id, &entry.session_id, &entry.traceback] {
+        text(field.as_deref());
+    }
+    text(entry.request_id.as_ref().map(crate::domain::record::RequestId::as_str));
+    let mut metadata: Vec<_> = entry.metadata.iter().collect();
+    metadata.sort_unstable();
+    for (name, value) in metadata {
+        text(Some(name));
+        text(Some(value));
+    }
+    hasher.update(&origin.id.as_u128().to_le_bytes());
+    hasher.update(&entry.position.to_le_bytes());
+    hasher.update(&entry.timestamp.micros().to_le_bytes());
+    hasher.update(&[u8::from(entry.duration_ms.is_some())]);
+    hasher.update(&entry.duration_ms.unwrap_or_default().to_bits().to_le_bytes());
+    short(&hasher)
+}
