@@ -17,6 +17,7 @@ use crate::tui::ConsoleError;
 pub mod completions;
 pub mod config_command;
 pub mod console;
+pub mod db;
 pub mod dora;
 pub mod health;
 pub mod ingest;
@@ -81,6 +82,8 @@ pub enum Command {
     Track(track::Args),
     /// Plan-Do-Check-Act cycles: did the last change help?
     Pdca(pdca::Args),
+    /// Make, migrate and look at the databases of the stores; copy from one to another.
+    Db(db::Args),
     /// Show, check or locate the configuration.
     Config(config_command::Args),
     /// Print a completion script for a shell.
@@ -134,6 +137,7 @@ pub async fn run(invocation: Invocation) -> anyhow::Result<ExitCode> {
         Some(Command::Dora(args)) => dora::run(args, &context).await,
         Some(Command::Track(args)) => track::run(args, &context).await,
         Some(Command::Pdca(args)) => pdca::run(args, &context).await,
+        Some(Command::Db(args)) => db::run(args, &context).await,
         None | Some(Command::Config(_) | Command::Completions(_) | Command::Man(_)) => {
             console::run(&context).await
         }

@@ -1,6 +1,7 @@
 //! Use cases, one file each; the only code that joins the stores.
 
 pub mod copy;
+pub mod database;
 pub mod demo;
 pub mod dora;
 pub mod health;

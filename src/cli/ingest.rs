@@ -201,7 +201,7 @@ fn bytes_of(inputs: &[IngestInput]) -> u64 {
 }
 
 /// The first Ctrl-C or SIGTERM ends the ingest cleanly.
-fn stop_on_signals(cancel: &CancellationToken) {
+pub(super) fn stop_on_signals(cancel: &CancellationToken) {
     let cancel = cancel.clone();
     tokio::spawn(async move {
         let interrupted = async {

@@ -74,6 +74,18 @@ pub struct LayoutWishes {
 }
 
 impl LayoutWishes {
+    /// These, and the others where these say nothing.
+    #[must_use]
+    pub fn or(self, others: &Self) -> Self {
+        Self {
+            replication: self.replication.or_else(|| others.replication.clone()),
+            bucket_minutes: self.bucket_minutes.or(others.bucket_minutes),
+            shards: self.shards.or(others.shards),
+            window_days: self.window_days.or(others.window_days),
+            retention_days: self.retention_days.or(others.retention_days),
+        }
+    }
+
     /// Refuses what no keyspace could be made with; names are those of the configuration.
     pub fn check(&self) -> Result<(), Mistake> {
         if let Some(minutes) = self.bucket_minutes

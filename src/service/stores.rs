@@ -1,6 +1,7 @@
 //! Opens the configured stores: at once and with a clear error for a command that needs them now,
 //! or in the background for a console that must open whatever a server does.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,16 +54,26 @@ pub async fn attach_stores(settings: &Settings) -> Result<Stores, StoreError> {
 
 /// Only the log store.
 pub async fn open_logs(settings: &Settings) -> Result<Arc<dyn ChunkStore>, StoreError> {
-    match &settings.logs_place {
-        LogsPlace::Embedded => Ok(Arc::new(SqliteChunkStore::open(&settings.logs_database()).await?)),
+    open_logs_at(&settings.logs_place, &settings.logs_database()).await
+}
+
+/// The log store of any place; `file` is the embedded one.
+pub async fn open_logs_at(place: &LogsPlace, file: &Path) -> Result<Arc<dyn ChunkStore>, StoreError> {
+    match place {
+        LogsPlace::Embedded => Ok(Arc::new(SqliteChunkStore::open(file).await?)),
         LogsPlace::Cassandra(place) => connect_cassandra(cassandra_options(place)).await,
     }
 }
 
 /// Only the metrics store, for commands that need no logs.
 pub async fn open_metrics(settings: &Settings) -> Result<Arc<dyn MetricsStore>, StoreError> {
-    match &settings.metrics_place {
-        MetricsPlace::Embedded => Ok(Arc::new(SqliteMetricsStore::open(&settings.metrics_database()).await?)),
+    open_metrics_at(&settings.metrics_place, &settings.metrics_database()).await
+}
+
+/// The metrics store of any place; `file` is the embedded one.
+pub async fn open_metrics_at(place: &MetricsPlace, file: &Path) -> Result<Arc<dyn MetricsStore>, StoreError> {
+    match place {
+        MetricsPlace::Embedded => Ok(Arc::new(SqliteMetricsStore::open(file).await?)),
         MetricsPlace::MySql(place) => connect_mysql(mysql_options(place)).await,
     }
 }
@@ -101,11 +112,7 @@ async fn connect_cassandra(options: CassandraOptions) -> Result<Arc<dyn ChunkSto
 }
 
 async fn connect_mysql(options: MySqlOptions) -> Result<Arc<dyn MetricsStore>, StoreError> {
-    MySqlMetricsStore::connect(&options).await?;
-    Err(StoreError::Refused {
-        backend: Backend::MySql,
-        source: "this build cannot keep metrics in MySQL yet; leave out stores.metrics".into(),
-    })
+    Ok(Arc::new(MySqlMetricsStore::connect(&options).await?))
 }
 
 /// The driver's options of a configured server.

@@ -5,6 +5,7 @@
 pub mod connect;
 pub mod errors;
 pub mod health;
+pub mod probe;
 pub mod retry;
 pub mod schema;
 
