@@ -13,16 +13,17 @@
 //!
 //! One thread ([`reader`]) finds files, reads and decodes; one task ([`pipeline`]) appends. Between
 //! them is a bounded channel: when the store is slow or gone, reading waits and the files keep
-//! the lines.
+//! the lines. Before a store on a server stands the [`spool`]: then the lines are durable on this
+//! host first, and reading waits only when it is full.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::record::Layer;
-use crate::store::engine::LogEngine;
 
 pub mod format;
 
@@ -42,7 +43,10 @@ pub mod watch_files;
 
 pub use accounts::{Counts, FileAccount, FileState, IngestStatus, Unread};
 
+pub use pipeline::FrameSink;
+
 use format::SourceZone;
+use spool::SpoolError;
 
 /// One configured input: a path or a glob, and what its lines are.
 #[derive(Clone, Debug, PartialEq)]
@@ -124,6 +128,8 @@ pub struct Limits {
     pub poll: Duration,
     /// How long a checkpoint may lag behind.
     pub checkpoint_age: Duration,
+    /// How long a run that has read everything waits for a store that takes nothing from the spool.
+    pub drain_patience: Duration,
 }
 
 impl Default for Limits {
@@ -137,6 +143,7 @@ impl Default for Limits {
             file_quiet: Duration::from_secs(5),
             poll: Duration::from_secs(1),
             checkpoint_age: Duration::from_secs(1),
+            drain_patience: Duration::from_secs(60),
         }
     }
 }
@@ -154,10 +161,24 @@ pub enum IngestError {
     StateDir { dir: PathBuf, source: std::io::Error },
     #[error("`{pattern}` is not a usable path or glob: {reason}")]
     Pattern { pattern: String, reason: String },
+    #[error("the spool cannot be used")]
+    Spool(#[source] SpoolError),
     #[error("the thread that reads files could not be started")]
     Thread { source: std::io::Error },
     #[error("the thread that reads files ended unexpectedly; what was acknowledged is safe, start again")]
     Died,
+}
+
+impl From<SpoolError> for IngestError {
+    fn from(error: SpoolError) -> Self {
+        match error {
+            SpoolError::Locked { dir } => Self::Locked { dir },
+            SpoolError::Open { dir, source } => {
+                Self::StateDir { dir, source: std::io::Error::new(source.kind(), source) }
+            }
+            other => Self::Spool(other),
+        }
+    }
 }
 
 /// Starts ingests; see [`Ingest::start`].
@@ -169,10 +190,10 @@ impl Ingest {
     /// called within a tokio runtime; returns at once, the work goes on in the background.
     pub fn start(
         config: IngestConfig,
-        engine: LogEngine,
+        sink: Arc<dyn FrameSink>,
         cancel: CancellationToken,
     ) -> Result<IngestHandle, IngestError> {
-        pipeline::start(config, std::sync::Arc::new(engine), cancel, None)
+        pipeline::start(config, sink, cancel, None)
     }
 
     /// The same for one stream that cannot be read twice (standard input), under an identity that
@@ -180,10 +201,10 @@ impl Ingest {
     pub fn start_stream(
         config: IngestConfig,
         stream: StreamInput,
-        engine: LogEngine,
+        sink: Arc<dyn FrameSink>,
         cancel: CancellationToken,
     ) -> Result<IngestHandle, IngestError> {
-        pipeline::start(config, std::sync::Arc::new(engine), cancel, Some(stream))
+        pipeline::start(config, sink, cancel, Some(stream))
     }
 }
 

@@ -3,12 +3,15 @@
 use std::process::ExitCode;
 
 use atalaya::cli;
+use atalaya::ingest::crash;
 
 fn main() -> ExitCode {
     let invocation = match cli::parse() {
         Ok(invocation) => invocation,
         Err(code) => return code,
     };
+    // Of use to the tests that kill the program at a chosen place; nothing in a release build.
+    let _points = crash::choose_points();
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {

@@ -55,7 +55,8 @@ async fn measure(name: &str, log: &Path, data: &Path, lines: u64) {
     let input = IngestInput::detected(log.to_string_lossy());
     let config = IngestConfig::new(vec![input], data.join("state"), "host", Mode::Once);
     let began = Instant::now();
-    let mut handle = Ingest::start(config, LogEngine::new(store.clone()), CancellationToken::new()).unwrap();
+    let engine = Arc::new(LogEngine::new(store.clone()));
+    let mut handle = Ingest::start(config, engine, CancellationToken::new()).unwrap();
     let status = handle.finished().await.unwrap();
     let seconds = began.elapsed().as_secs_f64();
     let stats = store.stats().await.unwrap();

@@ -42,7 +42,11 @@ pub async fn run(context: &Context) -> anyhow::Result<ExitCode> {
     let planning = settings.clone();
     let planned_host = host.clone();
     let plan = tokio::task::spawn_blocking(move || service::ingest::plan(&planning, &planned_host)).await??;
-    let running = match service::ingest::start(plan, stores.logs.clone(), &cancel) {
+    let started = match service::ingest::sink(settings, stores.logs.clone()).await {
+        Ok(sink) => service::ingest::start(plan, sink, &cancel),
+        Err(error) => Err(error),
+    };
+    let running = match started {
         Ok(running) => Some(running),
         // Somebody reads the files already: this console only watches.
         Err(IngestError::Locked { dir }) => {

@@ -15,6 +15,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::record::Layer;
+use crate::ingest::spool::{SpoolState, SpoolStatus};
 use crate::ingest::{
     FileAccount, Ingest, IngestConfig, IngestHandle, IngestInput, IngestStatus, Mode, StreamInput,
 };
@@ -94,6 +95,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let Some(stores) = open_stores(context, args.follow, &cancel).await? else {
         return Ok(ExitCode::SUCCESS);
     };
+    let sink = service::ingest::sink(settings, stores.logs).await?;
     let started = Instant::now();
     let mut total = None;
     let mut handle = if takes_stdin {
@@ -104,11 +106,11 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
             reader: Box::new(std::io::stdin()),
             input: inputs.into_iter().next().unwrap_or_else(|| IngestInput::detected("-")),
         };
-        Ingest::start_stream(config, stream, stores.logs, cancel.clone())?
+        Ingest::start_stream(config, stream, sink, cancel.clone())?
     } else {
         total = (!args.follow).then(|| bytes_of(&inputs));
         let config = IngestConfig::new(inputs, settings.ingest_state_dir(), host, mode);
-        Ingest::start(config, stores.logs, cancel.clone())?
+        Ingest::start(config, sink, cancel.clone())?
     };
     let status = watch(&mut handle, total).await?;
     let finished = status.finished || (args.follow && cancel.is_cancelled());
@@ -118,7 +120,8 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
         summary(&status, started.elapsed(), finished)
     };
     output::print(&text)?;
-    let troubled = status.files.iter().any(|file| file.state.is_trouble());
+    let refused = status.spool.as_ref().is_some_and(|spool| spool.quarantined + spool.damaged > 0);
+    let troubled = refused || status.files.iter().any(|file| file.state.is_trouble());
     let untouched = status.files.is_empty() && !takes_stdin && !args.follow && !status.unread.is_empty();
     Ok(if troubled || untouched || !finished { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
@@ -132,7 +135,13 @@ async fn open_stores(
 ) -> anyhow::Result<Option<Stores>> {
     let mut told = false;
     loop {
-        let error = match service::open_stores(&context.settings).await {
+        // A server that is away is no reason to wait: the spool takes what is read.
+        let opened = if follow {
+            service::attach_stores(&context.settings).await
+        } else {
+            service::open_stores(&context.settings).await
+        };
+        let error = match opened {
             Ok(stores) => return Ok(Some(stores)),
             Err(error) => error,
         };
@@ -227,6 +236,7 @@ async fn watch(handle: &mut IngestHandle, total: Option<u64>) -> anyhow::Result<
     let bar = progress_bar(total);
     let mut status = handle.status();
     let mut told = 0;
+    let mut told_of_the_spool = 0;
     let showing = async {
         while status.changed().await.is_ok() {
             let now = status.borrow_and_update().clone();
@@ -234,10 +244,18 @@ async fn watch(handle: &mut IngestHandle, total: Option<u64>) -> anyhow::Result<
                 bar.suspend(|| output::note(&Shown::line(notice).to_string()));
             }
             told = now.notices.len().max(told);
+            let of_the_spool = now.spool.as_ref().map_or(&[][..], |spool| &spool.notices);
+            for notice in of_the_spool.iter().skip(told_of_the_spool) {
+                bar.suspend(|| output::note(&Shown::line(notice).to_string()));
+            }
+            told_of_the_spool = of_the_spool.len().max(told_of_the_spool);
             bar.set_position(now.totals.bytes_read);
             let mut message = format!("{} records, {:.0}/s", now.totals.written, now.rate);
             if let Some(reason) = &now.paused {
                 let _ = write!(message, ", waiting: {}", Shown::line(reason));
+            }
+            if let Some(sentence) = now.spool.as_ref().and_then(SpoolStatus::sentence) {
+                let _ = write!(message, ", {}", Shown::line(&sentence));
             }
             bar.set_message(message);
         }
@@ -296,11 +314,45 @@ fn summary(status: &IngestStatus, took: Duration, finished: bool) -> String {
         totals.cut,
         totals.written as f64 / seconds,
     );
+    if let Some(spool) = &status.spool {
+        text.push_str(&spool_lines(spool));
+    }
     if let Some(reason) = &status.paused {
         let _ = writeln!(
             text,
             "not everything is stored: {}; run it again and it goes on there",
             Shown::line(reason)
+        );
+    }
+    text
+}
+
+/// The accounts of the spool, and what has to be done about them.
+fn spool_lines(spool: &SpoolStatus) -> String {
+    let mut text = format!("spool: {} written", spool.spooled);
+    if spool.recovered > 0 {
+        let _ = write!(text, " + {} of an earlier run", spool.recovered);
+    }
+    let _ = write!(text, " = {} acknowledged by the store", spool.acked);
+    for (records, what) in [
+        (spool.waiting_records, "waiting"),
+        (spool.quarantined, "refused and kept in its quarantine"),
+        (spool.damaged, "damaged on disk"),
+    ] {
+        if records > 0 {
+            let _ = write!(text, " + {records} {what}");
+        }
+    }
+    text.push('\n');
+    if spool.waiting_records > 0 {
+        let why = match &spool.state {
+            SpoolState::Away { why, .. } => format!(": {}", Shown::line(why)),
+            SpoolState::Passing | SpoolState::Draining => String::new(),
+        };
+        let _ = writeln!(
+            text,
+            "{} records wait in the spool{why}; they are safe, and the next `atalaya ingest` or console sends them",
+            spool.waiting_records
         );
     }
     text
@@ -334,5 +386,6 @@ fn to_json(status: &IngestStatus, took: Duration, finished: bool) -> serde_json:
         "unread": status.unread,
         "notices": status.notices,
         "paused": status.paused,
+        "spool": status.spool,
     })
 }

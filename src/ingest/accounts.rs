@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use super::spool::SpoolStatus;
 use crate::domain::record::{Layer, OriginId};
 use crate::domain::time::Timestamp;
 
@@ -79,7 +80,8 @@ pub struct Counts {
     pub mismatched: u64,
     /// Lines over the limit, kept in part with their length and hash.
     pub cut: u64,
-    /// Records that the store has acknowledged.
+    /// Records that the store has acknowledged; with a spool before it, that the spool has made
+    /// durable ([`IngestStatus::spool`] says what became of them).
     pub written: u64,
 }
 
@@ -161,6 +163,8 @@ pub struct IngestStatus {
     pub rate: f64,
     /// Messages for a person, newest last; bounded (rotation gaps, recovered checkpoints, limits).
     pub notices: Vec<String>,
+    /// What became of the records in the spool, when there is one before the store.
+    pub spool: Option<SpoolStatus>,
     /// Everything was read and stored and nothing is followed: the run is over.
     pub finished: bool,
 }

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::IngestError;
+use super::crash;
 use super::identity::{FileId, Fingerprint};
 use crate::domain::record::OriginId;
 use crate::domain::time::Timestamp;
@@ -127,11 +128,15 @@ impl StateDir {
         text.extend_from_slice(&json);
         let name = SLOTS[(self.sequence % 2) as usize];
         let temporary = self.dir.join(format!("{name}.new"));
+        crash::point("checkpoint::before_write");
         let mut file = File::create(&temporary)?;
         file.write_all(&text)?;
+        crash::point("checkpoint::after_write");
         file.sync_all()?;
+        crash::point("checkpoint::after_sync");
         drop(file);
         fs::rename(&temporary, self.dir.join(name))?;
+        crash::point("checkpoint::after_rename");
         File::open(&self.dir)?.sync_all()
     }
 

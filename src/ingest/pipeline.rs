@@ -30,6 +30,8 @@ const FIRST_RETRY: Duration = Duration::from_millis(200);
 const LAST_RETRY: Duration = Duration::from_secs(5);
 /// How long a stop waits for the store.
 const STOPPING: Duration = Duration::from_secs(8);
+/// How often the spool is looked at when only it has work left.
+const DRAIN_LOOK: Duration = Duration::from_millis(50);
 const STATUS_EVERY: Duration = Duration::from_millis(250);
 /// Events come in swarms; after one, others are waited for this long.
 const SWARM: Duration = Duration::from_millis(5);
@@ -158,14 +160,25 @@ pub fn start(
         sink: Arc::clone(&sink),
         runtime: runtime.clone(),
     };
+    let patience = config.limits.drain_patience;
+    let sink_of_thread = Arc::clone(&sink);
     let reader = Reader::new(config, port)?;
 
     let (ended, appender_ended) = sync_channel(1);
     let appender = tokio::spawn(append_all(sink, waiting, Arc::clone(&shared), cancel.clone(), ended));
     let (status, status_seen) = watch::channel(IngestStatus::default());
     let (done, thread_done) = oneshot::channel();
-    let thread =
-        Thread { reader, woken, shared: Arc::clone(&shared), status, cancel: cancel.clone(), appender_ended };
+    let thread = Thread {
+        reader,
+        woken,
+        shared: Arc::clone(&shared),
+        status,
+        cancel: cancel.clone(),
+        appender_ended,
+        sink: sink_of_thread,
+        runtime,
+        patience,
+    };
     std::thread::Builder::new()
         .name("ingest".into())
         .spawn(move || {
@@ -222,6 +235,9 @@ struct Thread {
     status: watch::Sender<IngestStatus>,
     cancel: CancellationToken,
     appender_ended: Receiver<()>,
+    sink: Arc<dyn FrameSink>,
+    runtime: Handle,
+    patience: Duration,
 }
 
 impl Thread {
@@ -258,7 +274,33 @@ impl Thread {
                 }
             }
         }
+        if finished {
+            finished = self.wait_for_the_spool();
+        }
         self.wind_up(finished);
+    }
+
+    /// Whether everything that was read is in the store. Waits as long as there is progress, and a
+    /// while without any.
+    fn wait_for_the_spool(&mut self) -> bool {
+        let mut settled = None;
+        let mut since = Instant::now();
+        while let Some(spool) = self.sink.spool() {
+            if spool.is_drained() {
+                return true;
+            }
+            let now_settled = Some(spool.acked + spool.quarantined + spool.damaged + spool.replayed);
+            if now_settled != settled {
+                settled = now_settled;
+                since = Instant::now();
+            }
+            if self.cancel.is_cancelled() || since.elapsed() >= self.patience {
+                return false;
+            }
+            self.publish(false);
+            self.sleep(DRAIN_LOOK);
+        }
+        true
     }
 
     /// Standard input waits, like any file, until the store answers.
@@ -309,6 +351,7 @@ impl Thread {
 
     fn publish(&mut self, finished: bool) {
         let mut status = self.reader.status(Instant::now(), Timestamp::now(), self.shared.paused());
+        status.spool = self.sink.spool();
         status.finished = finished;
         self.status.send_replace(status);
     }
@@ -324,6 +367,8 @@ impl Thread {
         self.reader.port().frames = None; // the task ends when the channel is empty
         let _ = self.appender_ended.recv_timeout(until.saturating_duration_since(Instant::now()));
         self.reader.close(Instant::now());
+        // Before the reader gives up the lock of the directory that both are in.
+        self.runtime.block_on(self.sink.close());
         self.publish(finished);
     }
 }

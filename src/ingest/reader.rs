@@ -709,6 +709,7 @@ impl<P: Port> Reader<P> {
             rate: self.rate.update(now, totals.written),
             totals,
             notices: self.notices.iter().cloned().collect(),
+            spool: None,
             finished: false,
         }
     }

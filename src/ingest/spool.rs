@@ -18,9 +18,11 @@
 //! Files in the spool's directory: `NNN.seg` and `NNN.idx` (see `segment.rs`), `positions`
 //! (see `positions.rs`), `spool.lock` and `quarantine/` (see [`quarantine`]).
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+
+use fs::{Fs as _, RealFs};
 
 pub mod format;
 pub mod fs;
@@ -69,6 +71,25 @@ impl SpoolConfig {
         let segment_bytes = (16 << 20).min(max_bytes / 8).max(1);
         Self { dir: dir.into(), max_bytes, segment_bytes, keep: Self::KEEP, in_flight: 4 }
     }
+}
+
+/// Whether a spool in this directory holds records that may not be stored yet.
+pub fn holds_records(dir: &Path) -> bool {
+    RealFs.list(dir).is_ok_and(|names| names.iter().any(|name| segment::number_of(name, "seg").is_some()))
+}
+
+/// Makes a spool without records forget how far the origins were, because they will be read past
+/// it. Fails when another process uses it.
+pub fn forget(dir: &Path) -> Result<(), SpoolError> {
+    let path = dir.join(positions::FILE);
+    if !path.exists() {
+        return Ok(());
+    }
+    let _lock = sink::take_lock(dir)?;
+    RealFs
+        .remove(&path)
+        .and_then(|()| RealFs.sync_dir(dir))
+        .map_err(|source| SpoolError::Open { dir: dir.to_path_buf(), source: Arc::new(source) })
 }
 
 /// Why the spool did not take a group, or could not be opened.

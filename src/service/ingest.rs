@@ -3,19 +3,24 @@
 
 use std::path::Path;
 use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{IngestFileConfig, Settings};
 use crate::domain::record::Layer;
+use crate::ingest::FrameSink;
 use crate::ingest::discover::discover;
 use crate::ingest::format::user_defined::Definition;
 use crate::ingest::format::{self, Format, SourceZone, registry};
+use crate::ingest::spool::{self, SpoolConfig, SpooledSink};
 use crate::ingest::{
     Ingest, IngestConfig, IngestError, IngestHandle, IngestInput, IngestStatus, Mode, Unread,
 };
 use crate::store::engine::LogEngine;
+use crate::store::error::Backend;
 
 /// Where a Unix machine keeps its logs.
 const SYSTEM_LOGS: &str = "/var/log";
@@ -119,9 +124,37 @@ pub struct Running {
     pub status: watch::Receiver<IngestStatus>,
 }
 
+/// Where the frames go: the log store, behind the spool where that is configured. An embedded store
+/// is a file on the same disk, so by default it has none.
+pub async fn sink(settings: &Settings, logs: LogEngine) -> Result<Arc<dyn FrameSink>, IngestError> {
+    let dir = settings.ingest_state_dir().join("spool");
+    let configured = settings.ingest.spool;
+    let is_wanted = configured.enabled.unwrap_or(logs.store().backend() != Backend::Sqlite);
+    let runtime = tokio::runtime::Handle::current();
+    // Opening reads a directory and a segment: nothing for the threads of the runtime.
+    let opened = tokio::task::spawn_blocking(move || {
+        let _runtime = runtime.enter();
+        // What an earlier run left behind goes the way it was meant to go.
+        if !is_wanted && !spool::holds_records(&dir) {
+            spool::forget(&dir)?;
+            return Ok(Arc::new(logs) as Arc<dyn FrameSink>);
+        }
+        let config = SpoolConfig {
+            keep: Duration::from_secs(configured.keep_seconds),
+            ..SpoolConfig::with_size(dir, configured.max_bytes)
+        };
+        Ok(Arc::new(SpooledSink::open(config, Arc::new(logs))?) as Arc<dyn FrameSink>)
+    });
+    opened.await.map_err(|_| IngestError::Died)?
+}
+
 /// Starts following what was planned. The status also names what was found but is not read.
-pub fn start(plan: Plan, logs: LogEngine, cancel: &CancellationToken) -> Result<Running, IngestError> {
-    let handle = Ingest::start(plan.config, logs, cancel.child_token())?;
+pub fn start(
+    plan: Plan,
+    sink: Arc<dyn FrameSink>,
+    cancel: &CancellationToken,
+) -> Result<Running, IngestError> {
+    let handle = Ingest::start(plan.config, sink, cancel.child_token())?;
     let mut own = handle.status();
     let passed_over = plan.passed_over;
     let with_passed_over = move |mut status: IngestStatus| {

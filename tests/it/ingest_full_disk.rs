@@ -68,7 +68,7 @@ async fn a_full_disk_pauses_the_ingest_and_costs_nothing() {
         IngestInput { format: format::by_name("plain"), ..IngestInput::detected(log.to_string_lossy()) };
     let config = IngestConfig::new(vec![input], disk.0.join("state"), "host", Mode::Follow);
     let engine = LogEngine::new(store.clone());
-    let handle = Ingest::start(config, engine, CancellationToken::new()).unwrap();
+    let handle = Ingest::start(config, std::sync::Arc::new(engine), CancellationToken::new()).unwrap();
     let mut status = handle.status();
     let wait = |what: &'static str, mut until: Box<dyn FnMut(&IngestStatus) -> bool>| {
         let mut status = status.clone();

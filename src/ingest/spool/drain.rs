@@ -31,7 +31,7 @@ const LAST_RETRY: Duration = Duration::from_secs(3);
 /// Encoded bytes on their way to the store at a time; one group may be larger.
 const FLYING_BYTES: u64 = 16 << 20;
 /// How long a stop waits for what is on its way.
-const STOPPING: Duration = Duration::from_secs(5);
+const STOPPING: Duration = Duration::from_secs(2);
 /// Refusals are logged at most this often; all are counted.
 const WARN_EVERY: Duration = Duration::from_secs(60);
 

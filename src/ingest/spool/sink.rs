@@ -52,6 +52,7 @@ pub(crate) struct Shared {
     room: Notify,
     away: Mutex<Option<Away>>,
     stuck: Mutex<Option<String>>,
+    notices: Vec<String>,
 }
 
 impl Shared {
@@ -98,6 +99,7 @@ impl Shared {
             replayed: look.totals.replayed,
             syncs: look.totals.syncs,
             groups: look.totals.groups,
+            notices: self.notices.clone(),
         }
     }
 }
@@ -123,7 +125,6 @@ pub struct SpooledSink {
     running: Mutex<Option<Running>>,
     jobs: Mutex<Option<SyncSender<Job>>>,
     cancel: CancellationToken,
-    notices: Vec<String>,
 }
 
 struct Running {
@@ -133,7 +134,7 @@ struct Running {
 
 /// The right to the directory; given back when writer and drainer have both ended.
 #[derive(Debug)]
-struct Lock(File);
+pub(super) struct Lock(File);
 
 impl Drop for Lock {
     fn drop(&mut self) {
@@ -170,6 +171,7 @@ impl SpooledSink {
             room: Notify::new(),
             away: Mutex::default(),
             stuck: Mutex::default(),
+            notices,
         });
         let cancel = CancellationToken::new();
         let (jobs, waiting) = sync_channel(MOST_JOBS);
@@ -200,13 +202,7 @@ impl SpooledSink {
             running: Mutex::new(Some(Running { writer, drainer })),
             jobs: Mutex::new(Some(jobs)),
             cancel,
-            notices,
         })
-    }
-
-    /// What was not as it was left, for a person.
-    pub fn notices(&self) -> &[String] {
-        &self.notices
     }
 
     pub fn status(&self) -> SpoolStatus {
@@ -310,7 +306,7 @@ impl Drop for SpooledSink {
     }
 }
 
-fn take_lock(dir: &Path) -> Result<Lock, SpoolError> {
+pub(super) fn take_lock(dir: &Path) -> Result<Lock, SpoolError> {
     let failed =
         |source: std::io::Error| SpoolError::Open { dir: dir.to_path_buf(), source: Arc::new(source) };
     std::fs::create_dir_all(dir).map_err(failed)?;

@@ -48,6 +48,8 @@ pub struct SpoolStatus {
     pub syncs: u64,
     /// Appends of this run.
     pub groups: u64,
+    /// What was not as it was left when the spool was opened, for a person.
+    pub notices: Vec<String>,
 }
 
 impl SpoolStatus {

@@ -90,6 +90,7 @@ fn ingest() -> IngestStatus {
         totals: Counts { written: 120_357, ..Counts::default() },
         rate: 812.4,
         notices: Vec::new(),
+        spool: None,
         finished: false,
     }
 }
