@@ -37,6 +37,7 @@ pub mod lines;
 pub mod pipeline;
 pub mod reader;
 pub mod rotation;
+pub mod sender;
 pub mod spool;
 pub mod tail;
 pub mod watch_files;

@@ -11,10 +11,16 @@ mod console;
 mod ingest;
 mod parse;
 mod query;
+mod spool;
 
 /// What can be measured, and by what.
-const FIGURES: &[(&str, fn(&[String]))] =
-    &[("console", console::run), ("ingest", ingest::run), ("parse", parse::run), ("query", query::run)];
+const FIGURES: &[(&str, fn(&[String]))] = &[
+    ("console", console::run),
+    ("ingest", ingest::run),
+    ("parse", parse::run),
+    ("query", query::run),
+    ("spool", spool::run),
+];
 
 fn main() {
     // Cargo adds `--bench`.

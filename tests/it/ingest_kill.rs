@@ -15,16 +15,24 @@ use atalaya::store::chunks::{ChunkStore, Order};
 use atalaya::store::sqlite::chunks::SqliteChunkStore;
 use rand::{Rng, RngExt, SeedableRng, rngs::StdRng};
 
-const LINES: u64 = 200_000;
-const KILLS: usize = 20;
+/// How the records come to the store.
+#[derive(Clone, Copy)]
+struct Way {
+    lines: u64,
+    kills: usize,
+    /// Through the spool, as before a store on a server.
+    spool: bool,
+}
 
-fn start(dir: &Path) -> Child {
+fn start(dir: &Path, way: Way) -> Child {
     Command::new(env!("CARGO_BIN_EXE_atalaya"))
         .arg("--data-dir")
         .arg(dir.join("data"))
         .args(["ingest", "--follow", "--format", "plain"])
         .arg(dir.join("logs/x.log"))
         .env("XDG_CONFIG_HOME", dir.join("config"))
+        .env("ATALAYA_INGEST__SPOOL__ENABLED", way.spool.to_string())
+        .env("ATALAYA_INGEST__SPOOL__KEEP_SECONDS", "1")
         .env_remove("ATALAYA_CONFIG")
         .stdout(Stdio::null())
         .stderr(File::options().create(true).append(true).open(dir.join("stderr")).unwrap())
@@ -34,6 +42,15 @@ fn start(dir: &Path) -> Child {
 
 #[test]
 fn killed_at_random_moments_each_line_is_stored_once() {
+    kill_at_random_moments(Way { lines: 200_000, kills: 20, spool: false });
+}
+
+#[test]
+fn killed_at_random_moments_each_line_comes_through_the_spool_once() {
+    kill_at_random_moments(Way { lines: 100_000, kills: 20, spool: true });
+}
+
+fn kill_at_random_moments(way: Way) {
     let seed: u64 = std::env::var("ATALAYA_TEST_SEED")
         .map_or_else(|_| rand::rng().next_u64(), |text| text.parse().unwrap());
     println!("ATALAYA_TEST_SEED={seed}");
@@ -44,26 +61,26 @@ fn killed_at_random_moments_each_line_is_stored_once() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let store = runtime.block_on(SqliteChunkStore::open(&dir.path().join("data/logs.db"))).unwrap();
 
-    let child = Arc::new(Mutex::new(start(dir.path())));
+    let child = Arc::new(Mutex::new(start(dir.path(), way)));
     let done = Arc::new(AtomicBool::new(false));
     let killer = std::thread::spawn({
         let (child, done, dir) = (Arc::clone(&child), Arc::clone(&done), dir.path().to_path_buf());
         let mut random = StdRng::seed_from_u64(seed.wrapping_add(1));
         move || {
             let mut kills = 0;
-            while kills < KILLS || !done.load(Ordering::Relaxed) {
-                if done.load(Ordering::Relaxed) && kills >= KILLS {
+            while kills < way.kills || !done.load(Ordering::Relaxed) {
+                if done.load(Ordering::Relaxed) && kills >= way.kills {
                     break;
                 }
                 // The moment of the kill is what is random here, not what is waited for.
                 std::thread::sleep(Duration::from_millis(random.random_range(20..600)));
-                if kills < KILLS {
+                if kills < way.kills {
                     let mut running = child.lock().unwrap();
                     running.kill().unwrap();
                     running.wait().unwrap();
                     kills += 1;
                     std::thread::sleep(Duration::from_millis(random.random_range(0..60)));
-                    *running = start(&dir);
+                    *running = start(&dir, way);
                 }
             }
             kills
@@ -72,8 +89,8 @@ fn killed_at_random_moments_each_line_is_stored_once() {
 
     let mut writer = Writer { logs: dir.path().join("logs"), written: 0 };
     let mut next_rotation = 8_000;
-    while writer.written < LINES {
-        let count = random.random_range(1..1_500).min(LINES - writer.written);
+    while writer.written < way.lines {
+        let count = random.random_range(1..1_500).min(way.lines - writer.written);
         writer.append(count);
         if writer.written >= next_rotation {
             next_rotation = writer.written + random.random_range(2_000..14_000);
@@ -101,17 +118,17 @@ fn killed_at_random_moments_each_line_is_stored_once() {
         std::thread::sleep(Duration::from_millis(random.random_range(0..40)));
     }
     done.store(true, Ordering::Relaxed);
-    assert_eq!(killer.join().unwrap(), KILLS);
-    wait_for(&runtime, &store, LINES, dir.path());
+    assert_eq!(killer.join().unwrap(), way.kills);
+    wait_for(&runtime, &store, way.lines, dir.path());
     let mut running = child.lock().unwrap();
     running.kill().unwrap();
     running.wait().unwrap();
-    *running = start(dir.path()); // one more start finds nothing left to do
+    *running = start(dir.path(), way); // one more start finds nothing left to do
     std::thread::sleep(Duration::from_millis(1_500));
     running.kill().unwrap();
     running.wait().unwrap();
 
-    let mut times = vec![0_u32; usize::try_from(LINES).unwrap()];
+    let mut times = vec![0_u32; usize::try_from(way.lines).unwrap()];
     for message in runtime.block_on(messages(&store)) {
         let number: usize = message.split(' ').nth(1).unwrap().parse().unwrap();
         assert_eq!(message, line(number as u64), "seed {seed}");
@@ -212,7 +229,7 @@ fn wait_for(runtime: &tokio::runtime::Runtime, store: &SqliteChunkStore, lines: 
     }
 }
 
-async fn messages(store: &SqliteChunkStore) -> Vec<String> {
+pub async fn messages(store: &SqliteChunkStore) -> Vec<String> {
     let mut messages = Vec::new();
     for layer in Layer::ALL {
         for bucket in store.buckets(layer, TimeRange::ALL, Order::OldestFirst, 100_000).await.unwrap() {
