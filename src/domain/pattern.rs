@@ -47,6 +47,29 @@ pub fn fold(message: &str) -> String {
     out
 }
 
+/// A regular expression that the messages of a pattern match, from their first character on. It may
+/// match others too: what a placeholder stood for is only known by its kind.
+pub fn regex_of(pattern: &str) -> String {
+    const PLACEHOLDERS: [(&str, &str); 3] =
+        [("<n>", r"\d+(?:[.:,/T-]\d+)*"), ("<id>", r"[0-9A-Za-z_-]+"), ("<text>", "[\"'`][^\"'`]*[\"'`]")];
+    let mut out = "^".to_owned();
+    let mut rest = pattern;
+    while !rest.is_empty() {
+        let next = PLACEHOLDERS
+            .iter()
+            .filter_map(|(word, class)| Some((rest.find(word)?, *word, *class)))
+            .min_by_key(|(at, _, _)| *at);
+        let Some((at, word, class)) = next else {
+            out.push_str(&regex::escape(rest));
+            break;
+        };
+        out.push_str(&regex::escape(&rest[..at]));
+        out.push_str(class);
+        rest = &rest[at + word.len()..];
+    }
+    out
+}
+
 fn plain(out: &mut String, character: char) -> usize {
     out.push(character);
     character.len_utf8()
@@ -237,6 +260,22 @@ mod tests {
         assert_eq!(seen, [("a <n>", 3), ("b", 1)]);
         assert_eq!((ranked[0].worst, ranked[0].last), (Level::Error, Timestamp::from_seconds(4)));
         assert_eq!(patterns.others(), 1);
+    }
+
+    #[test]
+    fn a_pattern_finds_its_messages_again() {
+        for message in [
+            "connection to 10.0.0.1:5432 refused (5.2 s)",
+            "user \"alice\" of [team] left",
+            "req 835136ae24486dbb4156dcbe21f5d402 done",
+            "id 0af76519-16cd-43dd-8448-eb211c80319c.",
+            "GET /api/users/42?page=3",
+        ] {
+            let pattern = regex_of(&fold(message));
+            let regex = regex::Regex::new(&pattern);
+            assert!(regex.is_ok_and(|regex| regex.is_match(message)), "{message}: {pattern}");
+        }
+        assert_eq!(regex_of("a.b"), r"^a\.b");
     }
 
     proptest! {

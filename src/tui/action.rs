@@ -98,6 +98,11 @@ actions! {
     CopyNote = "copy_note", "copy an incident note (Markdown)";
     GoToTime = "go_to_time", "go to a time";
 
+    Patterns = "patterns", "equal messages folded, with a count";
+    SavedQueries = "saved_queries", "saved queries and earlier filters";
+    SaveQuery = "save_query", "save the filter under a name";
+    RemoveQuery = "remove_query", "remove the saved query";
+
     // DORA.
     Window = "window", "next window (7, 30, 90 days)";
     Explain = "explain", "the rows and the rule behind the number";

@@ -15,6 +15,7 @@ const FILE: &str = "console.json";
 /// More than anyone sets by hand; keeps the file small.
 pub const MAX_BOOKMARKS: usize = 500;
 pub const MAX_FILTERS: usize = 50;
+pub const MAX_QUERIES: usize = 200;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -32,6 +33,8 @@ pub struct SavedLogs {
     pub filter: String,
     /// Earlier filters, newest first.
     pub filters: Vec<String>,
+    /// Name and query, in the order of the names.
+    pub queries: Vec<(String, String)>,
     /// Record ids with the time they are at, in microseconds.
     pub bookmarks: Vec<(String, i64)>,
     pub histogram: Option<String>,

@@ -12,6 +12,7 @@ const COMMANDS: &[(&str, &str, &str)] = &[
     ("goto", "14:32", "go to a time: 14:32, 2026-03-02T10:20, -30m"),
     ("req", "ID", "trace of a request id; several, separated by blanks"),
     ("filter", "QUERY", "filter the logs"),
+    ("save", "NAME", "save the filter of the logs under a name"),
     ("w", "FILE", "write the loaded records to a file"),
     ("theme", "NAME", "change the theme"),
     ("utc", "", "show times in UTC"),
@@ -26,7 +27,7 @@ const COMMANDS: &[(&str, &str, &str)] = &[
 
 /// Commands that the Logs tab carries out, wherever they are typed.
 pub(super) fn is_logs_command(name: &str) -> bool {
-    matches!(name, "goto" | "req" | "filter" | "w")
+    matches!(name, "goto" | "req" | "filter" | "save" | "w")
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,6 +1,8 @@
 //! Whole screens: the app with made-up answers on a test backend, with a fixed clock and theme.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod screens;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,14 +14,18 @@ use ratatui::style::{Color, Modifier};
 
 use super::*;
 use crate::domain::delivery::{Deployment, DeploymentKind, DeploymentResult};
+use crate::domain::pdca::PdcaCycle;
 use crate::domain::record::{Entry, Layer, Level, LevelCounts, Origin, OriginId, Record, RequestId};
 use crate::query::Query;
+use crate::service::dora::{Loaded, compute};
 use crate::service::trace::{Trace, TraceEvent};
 use crate::store::chunks::ArrivalCursor;
 use crate::store::engine::{Follower, Histogram, Page, Scanned};
 use crate::tui::effect::Answer;
 use crate::tui::input::Parser;
+use crate::tui::tabs::dora::{DoraAnswer, DoraEffect, Figures};
 use crate::tui::tabs::logs::{LogsAnswer, LogsEffect};
+use crate::tui::tabs::pdca::{PdcaAnswer, PdcaEffect};
 
 const NOW: i64 = 1_772_446_804;
 
@@ -27,6 +33,8 @@ const NOW: i64 = 1_772_446_804;
 struct Stage {
     app: App,
     records: Vec<Record>,
+    facts: Loaded,
+    cycles: Vec<PdcaCycle>,
     now: Timestamp,
     broken: bool,
 }
@@ -74,7 +82,14 @@ fn company() -> Vec<Record> {
 
 impl Stage {
     fn new(size: (u16, u16), depth: ColorDepth, records: Vec<Record>) -> Self {
-        let now = Timestamp::from_seconds(NOW);
+        let mut stage = Self::at(Timestamp::from_seconds(NOW), size, depth);
+        stage.records = records;
+        stage.settle();
+        stage
+    }
+
+    /// Empty stores, and nothing asked of them yet.
+    fn at(now: Timestamp, size: (u16, u16), depth: ColorDepth) -> Self {
         let setup = Setup {
             keymap: Keymap::new(&BTreeMap::new()).unwrap(),
             theme: Theme::load("dark", None, depth).unwrap(),
@@ -90,9 +105,14 @@ impl Stage {
             now,
             size,
         };
-        let mut stage = Self { app: App::new(setup, &Saved::default()), records, now, broken: false };
-        stage.settle();
-        stage
+        Self {
+            app: App::new(setup, &Saved::default()),
+            records: Vec::new(),
+            facts: Loaded::default(),
+            cycles: Vec::new(),
+            now,
+            broken: false,
+        }
     }
 
     /// Keys as the terminal sends them; every answer is given before the next key.
@@ -117,10 +137,21 @@ impl Stage {
                 return;
             }
             for effect in effects {
-                if let Effect::Logs(work) = effect
-                    && let Some(answer) = self.answer(work)
-                {
-                    self.app.on_event(AppEvent::Answer(Answer::Logs(answer)), self.now);
+                let answer = match effect {
+                    Effect::Logs(work) => self.answer(work).map(Answer::Logs),
+                    Effect::Dora(DoraEffect::Load { question, request, now }) => {
+                        let report = compute(&self.facts, &request, now);
+                        let figures = Arc::new(Figures { loaded: self.facts.clone(), report });
+                        Some(Answer::Dora(DoraAnswer::Loaded { question, result: Ok(figures) }))
+                    }
+                    Effect::Pdca(PdcaEffect::Read { question, now, .. }) => {
+                        let result = Ok((self.cycles.clone(), Vec::new()));
+                        Some(Answer::Pdca(PdcaAnswer::Read { question, at: now, result }))
+                    }
+                    _ => None,
+                };
+                if let Some(answer) = answer {
+                    self.app.on_event(AppEvent::Answer(answer), self.now);
                 }
             }
         }
@@ -257,40 +288,10 @@ fn large() -> Stage {
 }
 
 #[test]
-fn the_list_with_its_histogram() {
-    insta::assert_snapshot!("list_80x24", small().screen());
-    insta::assert_snapshot!("list_200x60", large().screen());
-}
-
-#[test]
-fn details_of_a_record() {
-    let mut stage = small();
-    stage.keys("E\r");
-    insta::assert_snapshot!("details_80x24", stage.screen());
-    let mut stage = large();
-    stage.keys("E\r");
-    insta::assert_snapshot!("details_200x60", stage.screen());
-}
-
-#[test]
-fn the_waterfall_of_a_request() {
-    let mut stage = small();
-    stage.keys("Et");
-    insta::assert_snapshot!("trace_80x24", stage.screen());
-    let mut stage = large();
-    stage.keys("Et");
-    insta::assert_snapshot!("trace_200x60", stage.screen());
-}
-
-#[test]
 fn help_and_palette_come_from_the_key_map() {
-    let mut stage = small();
-    stage.keys("?");
-    insta::assert_snapshot!("help_80x24", stage.screen());
     let mut stage = large();
     stage.keys("?");
     let help = stage.screen();
-    insta::assert_snapshot!("help_200x60", help);
     // The list without details has one panel.
     assert!(!help.contains("next panel"));
     for (keys, action) in stage.app.setup.keymap.actions(stage.app.scopes()) {
@@ -299,20 +300,15 @@ fn help_and_palette_come_from_the_key_map() {
         }
         assert!(help.contains(action.help()), "{keys} {action:?} is missing from the help");
     }
-    let mut stage = small();
-    stage.keys(":theme");
-    insta::assert_snapshot!("palette_80x24", stage.screen());
 }
 
 #[test]
 fn a_mistake_in_the_filter_is_shown_while_it_is_written() {
     let mut stage = small();
-    stage.keys("flevel>=nonsense");
-    insta::assert_snapshot!("filter_error_80x24", stage.screen());
-    stage.keys("\r");
+    stage.keys("flevel>=nonsense\r");
     assert!(stage.screen().contains("filter level>=nonsense"), "a wrong filter is not sent off");
     stage.keys("\x15level>=error\r");
-    insta::assert_snapshot!("filtered_80x24", stage.screen());
+    assert!(stage.screen().contains("· level>=error") && stage.screen().contains("row 6 of 6"));
 }
 
 #[test]
@@ -320,16 +316,9 @@ fn search_hides_nothing_and_counts() {
     let mut stage = small();
     stage.keys("/slow\r");
     let screen = stage.screen();
-    insta::assert_snapshot!("search_80x24", screen);
     assert!(screen.contains("6/6") && screen.contains("checkout"), "{screen}");
     stage.keys("nn");
     assert!(stage.screen().contains("2/6"));
-}
-
-#[test]
-fn an_empty_store_says_what_to_do() {
-    let mut stage = Stage::new((80, 24), ColorDepth::True, Vec::new());
-    insta::assert_snapshot!("empty_80x24", stage.screen());
 }
 
 #[test]
@@ -338,7 +327,6 @@ fn a_lost_store_keeps_the_old_content_under_its_banner() {
     stage.broken = true;
     stage.keys("\x12");
     let screen = stage.screen();
-    insta::assert_snapshot!("banner_80x24", screen);
     assert!(screen.contains("unreachable") && screen.contains("checkout"));
 }
 
@@ -362,7 +350,6 @@ fn without_colours_every_cell_keeps_the_terminals_own_and_the_selection_is_rever
     assert!(buffer.content().iter().all(|cell| cell.fg == Color::Reset && cell.bg == Color::Reset));
     let selected = (0..24).find(|y| buffer[(0, *y)].symbol() == "▸").unwrap();
     assert!(buffer[(0, selected)].modifier.contains(Modifier::REVERSED));
-    insta::assert_snapshot!("mono_80x24", text_of(&buffer));
     // No colour command may be written: in some terminals it takes reverse and bold along.
     let written = String::from_utf8(stage.bytes()).unwrap();
     for sgr in written.split("\x1b[").filter_map(|part| part.split_once('m')).map(|(sgr, _)| sgr) {

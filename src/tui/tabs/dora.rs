@@ -26,7 +26,7 @@ use crate::tui::widgets::safe_text;
 
 mod pages;
 #[cfg(test)]
-mod screens;
+pub(crate) mod screens;
 mod view;
 
 use pages::PageLine;

@@ -23,7 +23,7 @@ use crate::tui::widgets::{clock, safe_text};
 mod view;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 /// This tab asks for no work.
 #[derive(Clone, Debug)]

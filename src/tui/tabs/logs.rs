@@ -13,6 +13,7 @@ pub mod details;
 mod draw;
 pub mod histogram;
 mod list_view;
+mod menu;
 mod note;
 pub mod rows;
 pub mod search;
@@ -27,6 +28,7 @@ use ratatui::layout::Rect;
 
 use self::details::DetailCursor;
 use self::histogram::{Chart, Size};
+use self::menu::Menu;
 use self::rows::Rows;
 use self::search::Search;
 use self::trace::Trace;
@@ -41,7 +43,7 @@ use crate::store::engine::Follower;
 use crate::tui::action::Action;
 use crate::tui::effect::{Answer, Effect, Notice, PromptRequest, Question};
 use crate::tui::keymap::Scope;
-use crate::tui::state::{MAX_BOOKMARKS, MAX_FILTERS, SavedLogs};
+use crate::tui::state::{MAX_BOOKMARKS, MAX_FILTERS, MAX_QUERIES, SavedLogs};
 
 /// Pause between two looks at the arrivals: four updates a second read well and cost few bytes.
 const FOLLOW_PAUSE: Duration = Duration::from_millis(250);
@@ -54,6 +56,8 @@ const PROMPT_FILTER: &str = "filter";
 const PROMPT_SEARCH: &str = "search";
 const PROMPT_TIME: &str = "time";
 const PROMPT_ADD: &str = "add_trace";
+const PROMPT_SAVE: &str = "save_query";
+const REMOVE_QUERY: &str = "remove_query";
 
 /// What fills the tab.
 #[derive(Debug)]
@@ -111,11 +115,15 @@ pub struct LogsTab {
     filter: String,
     query: Query,
     filters: Vec<String>,
+    /// By name.
+    queries: BTreeMap<String, String>,
     /// The saved filter is read at the first entry, when there is a clock.
     started: bool,
     rows: Rows,
     scroll: usize,
     view: View,
+    /// Lies over the list and has its keys.
+    menu: Option<Menu>,
     details: Option<DetailCursor>,
     details_focused: bool,
     search: Option<Search>,
@@ -158,10 +166,12 @@ impl LogsTab {
             filter: saved.filter.clone(),
             query: Query::everything(),
             filters: saved.filters.iter().take(MAX_FILTERS).cloned().collect(),
+            queries: saved.queries.iter().take(MAX_QUERIES).cloned().collect(),
             started: false,
             rows: Rows::default(),
             scroll: 0,
             view: View::List,
+            menu: None,
             details: None,
             details_focused: false,
             search: None,
@@ -193,6 +203,7 @@ impl LogsTab {
         SavedLogs {
             filter: self.filter.clone(),
             filters: self.filters.clone(),
+            queries: self.queries.iter().map(|(name, query)| (name.clone(), query.clone())).collect(),
             bookmarks: self.bookmarks.iter().map(|(id, at)| (id.to_string(), at.micros())).collect(),
             histogram: Some(self.chart.size.name().to_owned()),
         }
@@ -200,7 +211,7 @@ impl LogsTab {
 
     /// Nothing lies over the list (a filter may be set).
     pub fn shows_list(&self) -> bool {
-        matches!(self.view, View::List) && self.details.is_none()
+        matches!(self.view, View::List) && self.details.is_none() && self.menu.is_none()
     }
 
     /// How many places Esc and `[` can go back to.
@@ -338,6 +349,7 @@ impl LogsTab {
         }
         self.filter = text;
         self.query = query;
+        self.menu = None;
         // Rows of the other filter would be wrong under this title.
         self.rows.clear();
         self.read_at = None;
@@ -371,6 +383,7 @@ impl LogsTab {
     }
 
     fn go_to(&mut self, place: Place, context: &Context<'_>) -> Vec<Effect> {
+        self.menu = None;
         let mut effects = Vec::new();
         self.details = None;
         self.details_focused = false;
@@ -410,6 +423,7 @@ impl LogsTab {
 
     /// The cursor begins on the record from which the trace is opened.
     fn show_trace(&mut self, ids: Vec<RequestId>) -> Vec<Effect> {
+        self.menu = None;
         let question = self.ask();
         let from = self.current().map(Record::id);
         self.view = View::Trace(Trace::new(ids.clone(), question, from));
@@ -466,6 +480,7 @@ impl LogsTab {
         if self.chart.is_behind(context.now) && self.chart.size != Size::Hidden {
             effects.extend(self.load_chart(context));
         }
+        self.refresh_patterns();
         // A trace of a request that may still be going on is read again.
         if let View::Trace(trace) = &mut self.view {
             let fresh = trace.end().is_none_or(|end| context.now.since(end) < Duration::from_secs(600));
@@ -501,6 +516,7 @@ impl LogsTab {
                 Vec::new()
             }
             (PROMPT_TIME, Prompted::Accepted(text)) => self.go_to_time(&text, context),
+            (PROMPT_SAVE, Prompted::Accepted(text)) => self.save_query(&text),
             (PROMPT_ADD, Prompted::Accepted(text)) => {
                 let View::Trace(trace) = &self.view else { return Vec::new() };
                 let mut ids = trace.ids.clone();
@@ -515,6 +531,7 @@ impl LogsTab {
         match name {
             "goto" => self.go_to_time(argument, context),
             "filter" => self.set_filter(argument, context),
+            "save" => self.save_query(argument),
             "req" => {
                 let ids: Vec<RequestId> = argument.split_whitespace().map(RequestId::new).collect();
                 if ids.is_empty() {
@@ -558,6 +575,7 @@ impl LogsTab {
             Ok(query) if !word.is_empty() => {
                 self.remember_place();
                 self.view = View::List;
+                self.menu = None;
                 let at = query.range().from;
                 let mut effects = self.load_around(at, None);
                 if self.chart.show(at, context.now) {
@@ -590,6 +608,7 @@ fn lines_of<'a>(records: impl Iterator<Item = &'a Record>) -> String {
 impl Tab for LogsTab {
     fn scopes(&self) -> &'static [Scope] {
         match (&self.view, self.details_focused) {
+            _ if self.menu.is_some() => self.menu.as_ref().map_or(&[], Menu::scopes),
             (View::Trace(_), true) => &[Scope::Details, Scope::Trace, Scope::Logs, Scope::List],
             (_, true) => &[Scope::Details, Scope::Logs, Scope::List],
             (View::Trace(_), false) => &[Scope::Trace, Scope::Logs, Scope::List],
@@ -631,6 +650,7 @@ impl Tab for LogsTab {
             TabEvent::Prompted { kind, step } => self.prompted(kind, step, context),
             TabEvent::Command { name, argument } => self.command(&name, &argument, context),
             TabEvent::Mouse(mouse) => self.pointed(mouse, context),
+            TabEvent::Confirmed { kind: REMOVE_QUERY } => self.remove_query(),
             TabEvent::Answer(_)
             | TabEvent::Health(_)
             | TabEvent::Confirmed { .. }
@@ -650,7 +670,7 @@ impl Tab for LogsTab {
     fn is_idle(&self, action: Action) -> bool {
         let list = matches!(self.view, View::List);
         match action {
-            Action::NextPanel | Action::PreviousPanel => self.details.is_none(),
+            Action::NextPanel | Action::PreviousPanel => self.details.is_none() || self.menu.is_some(),
             Action::Pause
             | Action::Follow
             | Action::Histogram
@@ -658,7 +678,8 @@ impl Tab for LogsTab {
             | Action::ZoomOut
             | Action::RangeBack
             | Action::RangeForward => !list,
-            Action::Reload => matches!(self.view, View::Context(_)),
+            Action::Reload => matches!(self.view, View::Context(_)) || self.menu.is_some(),
+            Action::Left | Action::Right => self.menu.is_some(),
             _ => false,
         }
     }

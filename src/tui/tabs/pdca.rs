@@ -3,7 +3,7 @@
 
 mod editor;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod view;
 
 use std::sync::Arc;
@@ -244,7 +244,10 @@ impl PdcaTab {
             Done::Save => {
                 let Some(editor) = self.editor.as_ref() else { return Vec::new() };
                 let change = match editor.purpose() {
-                    Purpose::Plan => Change::Plan(editor.draft()),
+                    Purpose::Plan => match editor.draft() {
+                        Ok(draft) => Change::Plan(draft),
+                        Err(reason) => return vec![Effect::Notice(Notice::trouble(reason))],
+                    },
                     Purpose::Edit(id) => Change::Edit { id: id.clone(), texts: editor.texts() },
                 };
                 // The editor stays until the store has it: nothing written is lost to an error.

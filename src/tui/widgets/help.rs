@@ -48,6 +48,17 @@ pub fn render(
     let visible = usize::from(inner.height);
     let furthest = rows_needed.saturating_sub(visible);
     let scroll = scroll.min(furthest);
+    if furthest > 0 {
+        // On the lower border: what is not in sight, and which key shows it.
+        let place = match furthest - scroll {
+            0 => format!(" {scroll} lines above: k "),
+            below if scroll == 0 => format!(" {below} lines below: j "),
+            below => format!(" {scroll} above: k, {below} below: j "),
+        };
+        let place = safe_text::cut(&place, usize::from(inner.width));
+        let x = inner.right().saturating_sub(u16::try_from(safe_text::width(&place)).unwrap_or(0) + 1);
+        buffer.set_string(x.max(inner.x), inner.bottom(), place, theme.style(Role::Accent));
+    }
     let column_width = usize::from(inner.width) / columns;
     for column in 0..columns {
         for row in 0..visible {

@@ -29,12 +29,12 @@ use crate::tui::tabs::pdca::PdcaTab;
 use crate::tui::theme::{ColorDepth, Theme};
 
 /// The clock of these screens: a Wednesday.
-fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     hour(30.0 * 24.0 + 12.5)
 }
 
 /// A shop that deploys every other day, had one bad release, rolled it back, and has an open incident.
-fn facts() -> Loaded {
+pub(crate) fn facts() -> Loaded {
     let mut deployments: Vec<Deployment> = Vec::new();
     for day in (-60..30).step_by(2) {
         let at = f64::from(day) * 24.0 + 10.0;
@@ -125,31 +125,6 @@ impl Screen {
         self.terminal.draw(|frame| self.app.render(frame)).unwrap();
         self.terminal.backend().to_string()
     }
-}
-
-#[test]
-fn overview() {
-    insta::assert_snapshot!("overview_80x24", Screen::new(80, 24, &facts()).draw());
-    insta::assert_snapshot!("overview_200x60", Screen::new(200, 60, &facts()).draw());
-}
-
-#[test]
-fn an_empty_store_says_what_to_do() {
-    insta::assert_snapshot!("empty_80x24", Screen::new(80, 24, &Loaded::default()).draw());
-    insta::assert_snapshot!("empty_200x60", Screen::new(200, 60, &Loaded::default()).draw());
-}
-
-#[test]
-fn pages() {
-    use KeyCode::{Char, Enter, Right};
-    let find_bad = [Char('j'), Char('j'), Enter];
-    insta::assert_snapshot!("deployment_80x24", Screen::new(80, 24, &facts()).press(&find_bad).draw());
-    insta::assert_snapshot!("deployment_200x60", Screen::new(200, 60, &facts()).press(&find_bad).draw());
-    let explain = [Right, Right, Char('x')];
-    insta::assert_snapshot!("explanation_80x24", Screen::new(80, 24, &facts()).press(&explain).draw());
-    insta::assert_snapshot!("explanation_200x60", Screen::new(200, 60, &facts()).press(&explain).draw());
-    insta::assert_snapshot!("review_80x24", Screen::new(80, 24, &facts()).press(&[Char('w')]).draw());
-    insta::assert_snapshot!("review_200x60", Screen::new(200, 60, &facts()).press(&[Char('w')]).draw());
 }
 
 /// `NO_COLOR`: no cell has a colour of its own, and the chosen row still stands out.

@@ -13,11 +13,11 @@ use crate::ingest::accounts::{Counts, FileState};
 use crate::query::Zone;
 use crate::tui::theme::{ColorDepth, Theme};
 
-fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     Timestamp::from_seconds(1_790_000_000)
 }
 
-fn health(problem: Option<&str>) -> Health {
+pub(crate) fn health(problem: Option<&str>) -> Health {
     let host = Host {
         name: "web-1".to_owned(),
         uptime: Duration::from_secs(93_784),
@@ -74,7 +74,7 @@ fn file(path: &str, state: FileState, written: u64) -> FileAccount {
     }
 }
 
-fn ingest() -> IngestStatus {
+pub(crate) fn ingest() -> IngestStatus {
     IngestStatus {
         at: now(),
         files: vec![

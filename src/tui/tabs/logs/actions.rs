@@ -5,7 +5,7 @@ use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 use super::details::DetailCursor;
 use super::{
     Context, ContextView, Landing, Loading, LogsEffect, LogsTab, Order, PROMPT_ADD, PROMPT_FILTER,
-    PROMPT_SEARCH, PROMPT_TIME, Rows, Seek, View, details, note,
+    PROMPT_SAVE, PROMPT_SEARCH, PROMPT_TIME, Rows, Seek, View, details, note,
 };
 use crate::domain::record::{Level, Record, RequestId};
 use crate::domain::time::TimeRange;
@@ -31,7 +31,16 @@ fn notice(text: impl Into<String>) -> Vec<Effect> {
 impl LogsTab {
     pub(super) fn act(&mut self, action: Action, context: &Context<'_>) -> Vec<Effect> {
         let page = isize::try_from(self.list_height(context).saturating_sub(1).max(1)).unwrap_or(1);
+        if self.menu.is_some()
+            && let Some(effects) = self.act_in_menu(action, context)
+        {
+            return effects;
+        }
         match action {
+            Action::Patterns => self.open_patterns(),
+            Action::SavedQueries => self.open_queries(),
+            Action::SaveQuery if self.filter.is_empty() => notice("no filter is set; `f` sets one"),
+            Action::SaveQuery => Self::prompt(PROMPT_SAVE, "save the filter as ", String::new()),
             Action::Down => self.move_by(1, context),
             Action::Up => self.move_by(-1, context),
             Action::HalfPageDown => self.move_by((page / 2).max(1), context),
@@ -602,6 +611,9 @@ impl LogsTab {
     }
 
     pub(super) fn pointed(&mut self, mouse: MouseEvent, context: &Context<'_>) -> Vec<Effect> {
+        if self.menu.is_some() {
+            return self.pointed_in_menu(mouse, context);
+        }
         match mouse.kind {
             MouseEventKind::ScrollUp => self.move_by(-3, context),
             MouseEventKind::ScrollDown => self.move_by(3, context),

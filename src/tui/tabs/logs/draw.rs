@@ -4,6 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::list_view::{self, ListLook};
+use super::menu::Menu;
 use super::trace::{self, TraceLook};
 use super::{LogsTab, View, details, histogram};
 use crate::domain::record::Record;
@@ -66,6 +67,11 @@ impl LogsTab {
         let panes = self.panes(area);
         let focus_time = self.rows.focused().filter(|_| !self.following).map(|record| record.entry.timestamp);
         histogram::render(&self.chart, panes.chart, buffer, context, focus_time);
+        if let Some(menu) = &self.menu {
+            frame::rule(panes.rule, buffer, context.theme, &menu.title(), true);
+            menu.render(panes.list, buffer, context);
+            return;
+        }
         frame::rule(panes.rule, buffer, context.theme, &self.list_title(context), !self.details_focused);
         let highlights = self.query.highlights();
         let mut look = ListLook {
@@ -154,6 +160,7 @@ impl LogsTab {
     pub(super) fn tell(&self, context: &Context<'_>) -> TabStatus {
         let mut pieces = Vec::new();
         match &self.view {
+            _ if self.menu.is_some() => pieces.extend(self.menu.as_ref().map(Menu::tell)),
             View::List => self.tell_list(&mut pieces, context),
             View::Context(view) => pieces.push((Role::Text, format!("{} records around", view.rows.len()))),
             View::Trace(trace) => {
@@ -232,6 +239,10 @@ impl LogsTab {
     fn hints(&self) -> Vec<Action> {
         let request = self.current().is_some_and(|record: &Record| record.entry.request_id.is_some());
         let mut hints = Vec::new();
+        if let Some(menu) = &self.menu {
+            hints.extend(menu.hints());
+            return hints;
+        }
         if self.details_focused {
             hints.extend([Action::Filter, Action::NextPanel, Action::Back, Action::Copy, Action::Trace]);
             return hints;
@@ -263,6 +274,8 @@ impl LogsTab {
                     Action::NextError,
                     Action::GoToTime,
                     Action::Histogram,
+                    Action::Patterns,
+                    Action::SavedQueries,
                 ]);
             }
         }

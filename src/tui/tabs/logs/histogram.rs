@@ -378,24 +378,33 @@ fn axis(
         row.x + u16::try_from(offset).unwrap_or(0).min(u16::try_from(used.saturating_sub(1)).unwrap_or(0))
     };
     let pattern = if data.range.length() > Duration::from_secs(DAY) { "%m-%d %H:%M" } else { "%H:%M" };
-    let labels = (used / 22).clamp(1, 8);
-    for index in 0..labels {
-        let at = data.range.from.saturating_add(
-            data.range.length() * u32::try_from(index).unwrap_or(0) / u32::try_from(labels).unwrap_or(1),
-        );
-        buffer.set_string(
-            column(at),
-            row.y,
-            clock::format(at, context.zone, pattern),
-            theme.style(Role::Muted),
-        );
-    }
+    let deployments =
+        || chart.deployments.iter().filter(|deployment| data.range.contains(deployment.finished_at));
+    // A mark never hides a time, nor a time a mark: times give way.
+    let mut taken: Vec<u16> = deployments().map(|deployment| column(deployment.finished_at)).collect();
+    let focus = focus.filter(|at| data.range.contains(*at)).map(column);
+    taken.extend(focus);
+    let mut free_until = row.x + u16::try_from(used).unwrap_or(0);
     let until = clock::format(data.range.until, context.zone, pattern);
-    let end = u16::try_from(used.saturating_sub(until.len())).unwrap_or(0);
-    buffer.set_string(row.x + end, row.y, until, theme.style(Role::Muted));
-    for deployment in
-        chart.deployments.iter().filter(|deployment| data.range.contains(deployment.finished_at))
-    {
+    let width = u16::try_from(until.len()).unwrap_or(0);
+    let is_free = |from: u16| !taken.iter().any(|mark| (from..from + width).contains(mark));
+    let end = free_until.saturating_sub(width).max(row.x);
+    if is_free(end) {
+        buffer.set_string(end, row.y, &until, theme.style(Role::Muted));
+        free_until = end.saturating_sub(1);
+    }
+    let labels = (used / 22).clamp(1, 8);
+    let step = u16::try_from(used / labels).unwrap_or(0);
+    for x in (0..labels).map(|index| row.x + u16::try_from(index * used / labels).unwrap_or(0)) {
+        // Moved aside it says the time of where it stands.
+        let place =
+            (x..x + step.saturating_sub(width)).find(|&place| is_free(place) && place + width <= free_until);
+        let Some(place) = place else { continue };
+        let micros = length * u128::from(place - row.x) / (used.max(1) as u128);
+        let at = data.range.from.saturating_add(Duration::from_micros(u64::try_from(micros).unwrap_or(0)));
+        buffer.set_string(place, row.y, clock::format(at, context.zone, pattern), theme.style(Role::Muted));
+    }
+    for deployment in deployments() {
         let failed = matches!(deployment.result, DeploymentResult::Failed | DeploymentResult::RolledBack);
         let mark = match (failed, context.unicode) {
             (true, true) => "▼",
@@ -406,9 +415,9 @@ fn axis(
         let role = if failed { Role::Bad } else { Role::Mark };
         buffer.set_string(column(deployment.finished_at), row.y, mark, theme.style(role));
     }
-    if let Some(at) = focus.filter(|at| data.range.contains(*at)) {
+    if let Some(x) = focus {
         let mark = if context.unicode { "◆" } else { "o" };
-        buffer.set_string(column(at), row.y, mark, theme.style(Role::Accent));
+        buffer.set_string(x, row.y, mark, theme.style(Role::Accent));
     }
 }
 

@@ -48,7 +48,9 @@ pub struct Editor {
 const TITLE: usize = 0;
 const HYPOTHESIS: usize = 1;
 const CHANGE: usize = 2;
-const SERVICE: usize = 3;
+const EXPECTED: usize = 3;
+const SERVICE: usize = 4;
+const OWNER: usize = 5;
 
 impl Editor {
     pub fn plan(metric: Metric) -> Self {
@@ -56,7 +58,9 @@ impl Editor {
             field("title", "", 1),
             field("hypothesis", "", 3),
             field("change", "", 3),
+            field("expected %", "", 1),
             field("service", "", 1),
+            field("owner", "", 1),
         ];
         Self { purpose: Purpose::Plan, metric, fields, focus: TITLE, touched: false }
     }
@@ -88,18 +92,32 @@ impl Editor {
             .unwrap_or_default()
     }
 
-    pub fn draft(&self) -> Draft {
-        Draft {
+    /// # Errors
+    /// What is wrong with a field, in a sentence.
+    pub fn draft(&self) -> Result<Draft, String> {
+        let expected = self.text(EXPECTED);
+        let expected = expected.trim_end_matches('%').trim_end();
+        let expected_percent = match expected.parse::<f64>() {
+            _ if expected.is_empty() => None,
+            Ok(percent) if percent > 0.0 && percent.is_finite() => Some(percent),
+            _ => {
+                return Err(format!(
+                    "`{}` is not an improvement in percent; write a number above 0, or nothing for the usual one",
+                    safe_text::cut(expected, 20)
+                ));
+            }
+        };
+        Ok(Draft {
             title: self.text(TITLE),
             metric: self.metric,
             service: Some(self.text(SERVICE)).filter(|service| !service.is_empty()),
             team: None,
             hypothesis: self.text(HYPOTHESIS),
             change: self.text(CHANGE),
-            expected_percent: None,
-            owner: String::new(),
+            expected_percent,
+            owner: self.text(OWNER),
             guards: None,
-        }
+        })
     }
 
     pub fn texts(&self) -> Texts {
@@ -110,19 +128,35 @@ impl Editor {
         }
     }
 
+    /// Places that Tab goes round: the fields, and in a plan the metric after them.
+    fn places(&self) -> usize {
+        self.fields.len() + usize::from(self.purpose == Purpose::Plan)
+    }
+
+    fn on_metric(&self) -> bool {
+        self.focus == self.fields.len()
+    }
+
+    fn next_metric(&mut self, steps: usize) {
+        let at = Metric::ALL.iter().position(|metric| *metric == self.metric).unwrap_or(0);
+        self.metric = Metric::ALL[(at + steps) % Metric::ALL.len()];
+        self.touched = true;
+    }
+
     pub fn key(&mut self, key: KeyEvent) -> Done {
         let control = key.modifiers.contains(KeyModifiers::CONTROL);
-        let count = self.fields.len();
+        let count = self.places();
         match key.code {
             KeyCode::Char('s') if control => return Done::Save,
             KeyCode::Esc if self.touched => return Done::AskToDiscard,
             KeyCode::Esc => return Done::Closed,
             KeyCode::Tab => self.focus = (self.focus + 1) % count,
             KeyCode::BackTab => self.focus = (self.focus + count - 1) % count,
-            KeyCode::Char('t') if control && self.purpose == Purpose::Plan => {
-                let at = Metric::ALL.iter().position(|metric| *metric == self.metric).unwrap_or(0);
-                self.metric = Metric::ALL[(at + 1) % Metric::ALL.len()];
-            }
+            KeyCode::Char('t') if control && self.purpose == Purpose::Plan => self.next_metric(1),
+            KeyCode::Right | KeyCode::Down | KeyCode::Char(' ') if self.on_metric() => self.next_metric(1),
+            KeyCode::Left | KeyCode::Up if self.on_metric() => self.next_metric(Metric::ALL.len() - 1),
+            KeyCode::Enter if self.on_metric() => self.focus = TITLE,
+            _ if self.on_metric() => {}
             KeyCode::Enter if self.fields[self.focus].lines == 1 => self.focus = (self.focus + 1) % count,
             _ => self.touched |= self.fields[self.focus].area.input(key),
         }
@@ -131,7 +165,7 @@ impl Editor {
 
     /// Made safe on its way in, so that what is shown is what will be kept.
     pub fn paste(&mut self, text: &str) {
-        let field = &mut self.fields[self.focus];
+        let Some(field) = self.fields.get_mut(self.focus) else { return };
         let safe: Vec<String> = text.lines().map(safe_text::line).collect();
         let joint = if field.lines == 1 { " " } else { "\n" };
         self.touched |= field.area.insert_str(safe.join(joint));
@@ -142,7 +176,9 @@ impl Editor {
             Purpose::Plan => "New cycle".to_owned(),
             Purpose::Edit(id) => format!("Edit {}", safe_text::line(id)),
         };
-        let height: u16 = 5 + self.fields.iter().map(|field| field.lines + 1).sum::<u16>();
+        // One-line fields stand close together; a text has room around it.
+        let rows = |field: &Field| field.lines + u16::from(field.lines > 1 || field.label == "title");
+        let height: u16 = 6 + self.fields.iter().map(rows).sum::<u16>();
         let inside = frame::popup(area, buffer, theme, &title, 76, height);
         if inside.is_empty() {
             return;
@@ -153,11 +189,23 @@ impl Editor {
                 buffer.set_string(inside.x + 1, y, text, theme.style(role));
             }
         };
-        let metric = match self.purpose {
-            Purpose::Plan => format!("metric      {}  (Ctrl-t: next)", self.metric.title()),
-            Purpose::Edit(_) => format!("metric      {}  (fixed by the plan)", self.metric.title()),
+        let (metric, role) = match (&self.purpose, self.on_metric()) {
+            (Purpose::Plan, true) => ("> metric      ", Role::Accent),
+            (Purpose::Plan, false) => ("  metric      ", Role::Muted),
+            (Purpose::Edit(_), _) => ("  metric      ", Role::Muted),
         };
-        put(buffer, inside.y, &metric, Role::Text);
+        put(buffer, inside.y, metric, role);
+        let how = match self.purpose {
+            Purpose::Plan => "(Ctrl-t, or arrows here)",
+            Purpose::Edit(_) => "(fixed by the plan)",
+        };
+        buffer.set_stringn(
+            inside.x + 14,
+            inside.y,
+            format!("{}  {how}", self.metric.title()),
+            usize::from(inside.width.saturating_sub(15)),
+            theme.style(Role::Text),
+        );
         let mut y = inside.y + 2;
         for (index, field) in self.fields.iter().enumerate() {
             let focused = index == self.focus;
@@ -179,12 +227,22 @@ impl Editor {
                 theme.style(Role::Text)
             });
             (&text).render(slot, buffer);
-            y += field.lines + 1;
+            let hint = match (field.label, self.text(index).is_empty()) {
+                ("expected %", true) => "the usual step for the metric",
+                ("service", true) => "all services",
+                ("owner", true) => "you",
+                _ => "",
+            };
+            if !hint.is_empty() && !slot.is_empty() {
+                let room = usize::from(slot.width.saturating_sub(2));
+                buffer.set_stringn(slot.x + 2, slot.y, hint, room, theme.style(Role::Faint));
+            }
+            y += rows(field);
         }
         put(
             buffer,
             inside.bottom().saturating_sub(1),
-            "Ctrl-s saves · Tab next field · Esc closes",
+            "Ctrl-s saves · Tab, Shift-Tab: fields · Esc closes",
             Role::Muted,
         );
     }

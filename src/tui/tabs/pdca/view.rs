@@ -14,8 +14,8 @@ use crate::tui::widgets::{clock, empty, frame, safe_text};
 /// From this width on the cycle under the cursor stands beside the list.
 const WIDE: u16 = 140;
 const LIST_WIDTH: u16 = 76;
-/// Rows that one cycle takes in the list.
-const ROWS: usize = 2;
+/// Rows that one cycle takes in the list: what, from where to where, what was found.
+const ROWS: usize = 3;
 
 pub(super) fn render(tab: &PdcaTab, area: Rect, buffer: &mut Buffer, context: &Context<'_>) {
     match &tab.cycles {
@@ -134,16 +134,16 @@ fn list(tab: &PdcaTab, cycles: &[PdcaCycle], area: Rect, buffer: &mut Buffer, co
         if y + 1 < body.bottom() {
             let (role, now) = now_of(cycle, context);
             let figures = format!(
-                "          {} {} → {}  ",
+                "          {} {} → {}",
                 plan.metric.title(),
                 value_of(cycle, plan.baseline.value),
                 value_of(cycle, plan.target())
             );
-            let figures = safe_text::cut(&figures, width);
-            let used = safe_text::width(&figures);
-            buffer.set_string(body.x, y + 1, &figures, theme.style(Role::Muted));
-            let x = body.x + u16::try_from(used).unwrap_or(0);
-            buffer.set_string(x, y + 1, safe_text::cut(&now, width - used), theme.style(role));
+            buffer.set_string(body.x, y + 1, safe_text::cut(&figures, width), theme.style(Role::Muted));
+            if y + 2 < body.bottom() {
+                let now = safe_text::cut(&format!("          {now}"), width);
+                buffer.set_string(body.x, y + 2, now, theme.style(role));
+            }
         }
     }
 }
