@@ -10,3 +10,4 @@ pub mod error;
 pub mod metrics;
 pub mod mysql;
 pub mod sqlite;
+pub mod union;

@@ -4,6 +4,7 @@
 
 pub mod connect;
 pub mod errors;
+pub mod foreign;
 pub mod health;
 pub mod probe;
 pub mod retry;

@@ -12,6 +12,7 @@ use crate::domain::health::ring::Ring;
 use crate::domain::record::{Layer, OriginId, Record, RequestId};
 use crate::domain::time::{TimeRange, Timestamp};
 
+use super::cassandra::foreign::ForeignCursor;
 use super::error::{Backend, StoreError};
 
 mod cursor;
@@ -56,6 +57,10 @@ pub enum ArrivalCursor {
     Number(i64),
     /// Arrivals of a store with many writers, each of which numbers its own.
     ByWriter(WriterCursor),
+    /// Arrivals in tables of others, which number nothing.
+    Foreign(ForeignCursor),
+    /// Of two stores that are shown as one.
+    Both(Box<(ArrivalCursor, ArrivalCursor)>),
 }
 
 /// Sizes and counts for the health view.

@@ -80,11 +80,9 @@ impl Mapping {
                     ..common
                 },
             ),
-            "infrastructure_logs" => (
-                Layer::Infrastructure,
-                keyspace.to_owned(),
-                Columns { source: named("source"), ..common },
-            ),
+            "infrastructure_logs" => {
+                (Layer::Infrastructure, keyspace.to_owned(), Columns { source: named("source"), ..common })
+            }
             _ => return None,
         };
         Some(Self {
@@ -162,7 +160,8 @@ fn check(mapping: &Mapping, columns: &[Column], indexed: &[String]) -> Result<Sh
     let table = mapping.name();
     let wrong = |reason: String| StoreError::Refused {
         backend: Backend::Cassandra,
-        source: format!("{table} cannot be read in place: {reason}; see `[[stores.cassandra.foreign]]`").into(),
+        source: format!("{table} cannot be read in place: {reason}; see `[[stores.cassandra.foreign]]`")
+            .into(),
     };
     if columns.is_empty() {
         return Err(wrong("there is no such table".to_owned()));
@@ -211,9 +210,10 @@ fn check(mapping: &Mapping, columns: &[Column], indexed: &[String]) -> Result<Sh
             return Err(wrong(format!("it has no column {name}")));
         }
     }
-    let request_indexed = mapping.columns.request_id.as_ref().is_some_and(|name| {
-        indexed.iter().any(|target| target == name || target.trim_matches('"') == name)
-    });
+    let request_indexed =
+        mapping.columns.request_id.as_ref().is_some_and(|name| {
+            indexed.iter().any(|target| target == name || target.trim_matches('"') == name)
+        });
     let rest: Vec<String> = clustering.map(|column| column.name.clone()).collect();
     let named = |name: &String| {
         *name == mapping.day
@@ -257,7 +257,8 @@ mod tests {
     }
 
     fn older() -> Vec<Column> {
-        let regular = ["source", "level", "message", "metadata"].map(|name| column(name, "regular", -1, "text"));
+        let regular =
+            ["source", "level", "message", "metadata"].map(|name| column(name, "regular", -1, "text"));
         let key = [
             column("log_date", "partition_key", 0, "date"),
             column("timestamp", "clustering", 0, "timestamp"),

@@ -7,6 +7,7 @@ use scylla::client::session::Session;
 use scylla::deserialize::row::DeserializeRow;
 use scylla::errors::PrepareError;
 use scylla::response::PagingState;
+use scylla::response::query_result::QueryResult;
 use scylla::serialize::row::SerializeRow;
 use scylla::statement::prepared::PreparedStatement;
 
@@ -38,14 +39,10 @@ where
 {
     let mut place = PagingState::start();
     loop {
-        let (answer, next) = resilience
-            .run("read", || session.execute_single_page(prepared, values, place.clone()))
-            .await?;
-        let answer = answer.into_rows_result().map_err(|error| damaged(error.into()))?;
-        for read in answer.rows::<R>().map_err(|error| damaged(error.into()))? {
-            if !row(read.map_err(|error| damaged(error.into()))?)? {
-                return Ok(());
-            }
+        let (answer, next) =
+            resilience.run("read", || session.execute_single_page(prepared, values, place.clone())).await?;
+        if !each::<R>(answer, &mut row)? {
+            return Ok(());
         }
         match next.into_paging_control_flow() {
             std::ops::ControlFlow::Break(()) => return Ok(()),
@@ -54,6 +51,20 @@ where
         // Building a page of records takes milliseconds: others are let in between.
         tokio::task::yield_now().await;
     }
+}
+
+/// Calls `row` for each row of a page; `false` when it said so.
+pub(super) fn each<R>(answer: QueryResult, mut row: impl FnMut(R) -> Go) -> Go
+where
+    R: for<'frame, 'metadata> DeserializeRow<'frame, 'metadata>,
+{
+    let answer = answer.into_rows_result().map_err(|error| damaged(error.into()))?;
+    for read in answer.rows::<R>().map_err(|error| damaged(error.into()))? {
+        if !row(read.map_err(|error| damaged(error.into()))?)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 fn damaged(error: BoxError) -> StoreError {

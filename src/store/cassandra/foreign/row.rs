@@ -106,7 +106,10 @@ impl Layout {
         let text_at = |index: Option<usize>| index.and_then(|index| text_of(row, index));
         Some(Brief {
             at: time_of(row.columns.first()?.as_ref()?)?,
-            level: self.level.and_then(|index| level_of(row.columns.get(index)?.as_ref()?)).unwrap_or_default(),
+            level: self
+                .level
+                .and_then(|index| level_of(row.columns.get(index)?.as_ref()?))
+                .unwrap_or_default(),
             source: text_at(self.source),
             host: text_at(self.host),
             rest: (!self.rest.is_empty()).then(|| self.rest_of(row)),
@@ -133,7 +136,9 @@ impl Layout {
             match value {
                 CqlValue::Map(pairs) => {
                     metadata.extend(
-                        pairs.into_iter().map(|(name, value)| (into_text(name).into(), into_text(value).into())),
+                        pairs
+                            .into_iter()
+                            .map(|(name, value)| (into_text(name).into(), into_text(value).into())),
                     );
                 }
                 other => metadata.push(("metadata".into(), into_text(other).into())),
@@ -332,7 +337,8 @@ mod tests {
             "user_id" => Some(CqlValue::Int(42)),
             "duration_ms" => Some(CqlValue::Double(1.5)),
             "metadata" => {
-                let pair = |name: &str, value: &str| (CqlValue::Text(name.into()), CqlValue::Text(value.into()));
+                let pair =
+                    |name: &str, value: &str| (CqlValue::Text(name.into()), CqlValue::Text(value.into()));
                 Some(CqlValue::Map(vec![pair("level", "x"), pair("path", "/a")]))
             }
             "pod_name" => some("web-1"),
@@ -345,19 +351,16 @@ mod tests {
         let rest = brief.rest.clone().unwrap();
         assert_eq!((rest.len(), rest.last()), (9, Some(&b'4')));
         let entry = layout.read_entry(&mut row, &brief, 9);
-        assert_eq!((&*entry.message, entry.request_id, entry.user_id.as_deref()), ("hello", None, Some("42")));
+        assert_eq!(
+            (&*entry.message, entry.request_id, entry.user_id.as_deref()),
+            ("hello", None, Some("42"))
+        );
         assert_eq!((entry.duration_ms, entry.timestamp), (Some(1.5), Timestamp::from_seconds(1)));
         let metadata: Vec<(&str, &str)> =
             entry.metadata.iter().map(|(name, value)| (&**name, &**value)).collect();
         assert_eq!(
             metadata,
-            [
-                ("level", "x"),
-                ("path", "/a"),
-                ("level_column", "AUDIT"),
-                ("pod", "web-1"),
-                ("region", "eu")
-            ]
+            [("level", "x"), ("path", "/a"), ("level_column", "AUDIT"), ("pod", "web-1"), ("region", "eu")]
         );
     }
 }
