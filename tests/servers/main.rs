@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 #![allow(clippy::print_stdout, reason = "seeds and histories, shown when a test fails")]
 
+mod foreign;
 #[path = "../it/metrics_store_suite.rs"]
 mod metrics_store_suite;
 mod mysql_store;

@@ -42,10 +42,6 @@ impl Day {
         i64::from(self.0) * DAY_MS
     }
 
-    pub(super) fn start(self) -> Timestamp {
-        Timestamp::from_millis(self.start_ms())
-    }
-
     pub(super) fn to_date(self) -> Option<NaiveDate> {
         let epoch = NaiveDate::from_ymd_opt(1970, 1, 1)?;
         let days = u64::from(self.0.unsigned_abs());
