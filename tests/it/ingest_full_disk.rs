@@ -1,16 +1,21 @@
 //! A store on a full disk: the ingest waits, says why, goes on by itself, and nothing is lost.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use atalaya::ingest::{Ingest, IngestConfig, IngestInput, IngestStatus, Mode, format};
+use atalaya::ingest::spool::{SpoolConfig, SpooledSink};
+use atalaya::ingest::{
+    Ingest, IngestConfig, IngestHandle, IngestInput, IngestStatus, Mode, format, pipeline,
+};
 use atalaya::store::engine::LogEngine;
 use atalaya::store::sqlite::chunks::SqliteChunkStore;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use tokio_util::sync::CancellationToken;
+
+use super::lines::{self, Writer};
 
 /// A small file system of its own.
 struct SmallDisk(PathBuf);
@@ -29,7 +34,12 @@ impl SmallDisk {
 
 impl SmallDisk {
     fn make_writable(&self) {
-        let remounted = Command::new("mount").args(["-o", "remount,rw"]).arg(&self.0).status();
+        self.remount("rw");
+    }
+
+    fn remount(&self, options: &str) {
+        let options = format!("remount,{options}");
+        let remounted = Command::new("mount").args(["-o", &options]).arg(&self.0).status();
         assert!(remounted.unwrap().success());
     }
 }
@@ -137,4 +147,129 @@ async fn a_read_only_directory_is_waited_for() {
     assert_eq!(stored, 3);
     follower.kill().unwrap();
     follower.wait().unwrap();
+}
+
+/// Fills a file system to its last byte.
+fn fill(disk: &SmallDisk) {
+    let mut ballast = fs::File::options().create(true).append(true).open(disk.0.join("ballast")).unwrap();
+    for size in [1 << 16, 1 << 12, 1] {
+        while ballast.write_all(&vec![1; size]).is_ok() {}
+    }
+}
+
+fn free(disk: &SmallDisk) {
+    fs::remove_file(disk.0.join("ballast")).unwrap();
+}
+
+/// An ingest of one folder through a spool into an embedded store.
+struct Spooled {
+    store: std::sync::Arc<SqliteChunkStore>,
+    spool: std::sync::Arc<SpooledSink>,
+    handle: IngestHandle,
+}
+
+impl Spooled {
+    async fn start(dir: &Path, writer: &Writer, spool: &Path, state: &Path) -> Self {
+        let store = std::sync::Arc::new(SqliteChunkStore::open(&dir.join("logs.db")).await.unwrap());
+        let engine = std::sync::Arc::new(LogEngine::new(store.clone()));
+        let spool = SpoolConfig::with_size(spool, 64 << 20);
+        let spool = std::sync::Arc::new(SpooledSink::open(spool, engine).unwrap());
+        let inputs = writer.paths().into_iter().map(|path| IngestInput {
+            format: format::by_name("plain"),
+            ..IngestInput::detected(path.to_string_lossy())
+        });
+        let config = IngestConfig::new(inputs.collect(), state, "host", Mode::Follow);
+        let handle = pipeline::start(config, spool.clone(), CancellationToken::new(), None).unwrap();
+        Self { store, spool, handle }
+    }
+
+    async fn until(&self, what: &str, holds: impl FnMut(&IngestStatus) -> bool) -> IngestStatus {
+        let mut status = self.handle.status();
+        let found = tokio::time::timeout(Duration::from_secs(30), status.wait_for(holds)).await;
+        found
+            .unwrap_or_else(|_| panic!("{what} did not come about: {:?}", self.spool.status()))
+            .unwrap()
+            .clone()
+    }
+
+    async fn end(self) -> std::sync::Arc<SqliteChunkStore> {
+        self.handle.stop().await.unwrap();
+        self.store
+    }
+}
+
+/// Long enough for the pauses between two attempts to have grown to their longest.
+const FULL_FOR: Duration = Duration::from_secs(8);
+const RESUMES: Duration = Duration::from_secs(5);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_disk_under_the_spool_pauses_the_reading_and_costs_nothing() {
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let disk = SmallDisk::mount(&dir.path().join("disk"), "size=2m");
+    let mut writer = Writer::new(&dir.path().join("logs"), 2);
+    let (spool, state) = (disk.0.join("spool"), dir.path().join("state"));
+    let running = Spooled::start(dir.path(), &writer, &spool, &state).await;
+    for _ in 0..50 {
+        writer.append(0, 1_000);
+        writer.append(1, 1_000);
+    }
+    let paused = running.until("a pause", |status| status.paused.is_some()).await.paused.unwrap();
+    assert!(paused.contains("spool") && paused.contains("No space"), "{paused}");
+    tokio::time::sleep(FULL_FOR).await;
+    assert!(running.handle.status().borrow().paused.is_some(), "there is still no space");
+    assert!(!running.spool.status().is_drained() || running.spool.status().stuck.is_some());
+
+    // The file system grows under the running program.
+    disk.remount("size=64m");
+    let since = Instant::now();
+    running.until("the end of the pause", |status| status.paused.is_none()).await;
+    assert!(since.elapsed() <= RESUMES, "{:?}", since.elapsed());
+    lines::wait_for(&*running.store, writer.total(), Duration::from_secs(30), String::new).await;
+    assert_eq!(running.spool.status().damaged_bytes, 0);
+    let store = running.end().await;
+    lines::tally(&*store, &writer.written).await.check("after the pause");
+    drop(store);
+
+    // Nothing is corrupt: another start takes all of it up without a word.
+    writer.append(1, 1);
+    let again = Spooled::start(dir.path(), &writer, &spool, &state).await;
+    assert_eq!(again.spool.status().notices, [""; 0]);
+    lines::wait_for(&*again.store, writer.total(), Duration::from_secs(30), String::new).await;
+    lines::tally(&*again.end().await, &writer.written).await.check("after another start");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_disk_under_the_checkpoint_pauses_the_reading_and_costs_nothing() {
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let disk = SmallDisk::mount(&dir.path().join("disk"), "size=1m");
+    let mut writer = Writer::new(&dir.path().join("logs"), 2);
+    let (spool, state) = (dir.path().join("spool"), disk.0.join("state"));
+    let running = Spooled::start(dir.path(), &writer, &spool, &state).await;
+    writer.append(0, 1_000);
+    lines::wait_for(&*running.store, 1_000, Duration::from_secs(30), String::new).await;
+
+    fill(&disk);
+    // A generation that the checkpoint does not know must not be sent.
+    writer.rotate(0);
+    writer.append(0, 1_000);
+    writer.append(1, 1_000);
+    let paused = running.until("a pause", |status| status.paused.is_some()).await.paused.unwrap();
+    assert!(paused.contains("checkpoint") && paused.contains("No space"), "{paused}");
+    tokio::time::sleep(FULL_FOR).await;
+    assert!(running.handle.status().borrow().paused.is_some(), "there is still no space");
+
+    free(&disk);
+    let since = Instant::now();
+    running.until("the end of the pause", |status| status.paused.is_none()).await;
+    assert!(since.elapsed() <= RESUMES, "{:?}", since.elapsed());
+    lines::wait_for(&*running.store, writer.total(), Duration::from_secs(30), String::new).await;
+    fill(&disk);
+    writer.append(0, 1_000);
+    // Stopped with a full disk: the checkpoint that is there is the last whole one.
+    let store = running.end().await;
+    drop(store);
+    free(&disk);
+    let again = Spooled::start(dir.path(), &writer, &spool, &state).await;
+    lines::wait_for(&*again.store, writer.total(), Duration::from_secs(30), String::new).await;
+    lines::tally(&*again.end().await, &writer.written).await.check("after another start");
 }

@@ -22,6 +22,7 @@ mod ingest_full_disk;
 mod ingest_kill;
 mod ingest_rotation;
 mod layers;
+mod lines;
 mod log_store_suite;
 mod metrics_store_sqlite;
 mod metrics_store_suite;
