@@ -9,5 +9,6 @@ pub mod engine;
 pub mod error;
 pub mod metrics;
 pub mod mysql;
+pub mod quarantine;
 pub mod sqlite;
 pub mod union;

@@ -6,9 +6,19 @@ pub mod connect;
 pub mod errors;
 pub mod foreign;
 pub mod health;
+pub mod log_store;
 pub mod probe;
 pub mod retry;
 pub mod schema;
 
+mod arrivals;
+mod codec;
+mod place;
+mod read;
+mod statements;
+mod stats;
+mod write;
+
 pub use connect::{CassandraOptions, TlsOptions, connect};
 pub use health::RingProbe;
+pub use log_store::CassandraLogStore;

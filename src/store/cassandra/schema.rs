@@ -271,7 +271,6 @@ pub async fn status(session: &Session, options: &CassandraOptions) -> Result<Sch
 }
 
 /// The settings of a schema of exactly this program's version; else an error that says what to do.
-#[expect(dead_code, reason = "for the store, which follows")]
 pub(super) async fn require(
     session: &Session,
     options: &CassandraOptions,
@@ -530,7 +529,7 @@ fn table_id(keyspace: &str, table: &str) -> Uuid {
     Uuid::from_bytes(id)
 }
 
-fn host_name() -> String {
+pub(super) fn host_name() -> String {
     hostname::get().ok().and_then(|name| name.into_string().ok()).unwrap_or_else(|| "unknown".to_owned())
 }
 

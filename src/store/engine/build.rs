@@ -34,9 +34,7 @@ pub fn build(frame: &Frame, settings: ChunkSettings) -> FrameChunks {
         while !rest.is_empty() {
             let (run, after) = rest.split_at(run_length(rest));
             rest = after;
-            let summary = summarise(&frame.origin, bucket, run);
-            index_requests(&summary, run, &mut built.requests);
-            built.chunks.push(Chunk { summary, entries: run.iter().map(|entry| (*entry).clone()).collect() });
+            built.chunks.push(chunk_of(&frame.origin, bucket, run, &mut built.requests));
         }
     }
     built
@@ -48,6 +46,27 @@ pub fn request_rows(chunk: &Chunk) -> Vec<RequestEntry> {
     let mut rows = Vec::new();
     index_requests(&chunk.summary, &entries, &mut rows);
     rows
+}
+
+/// A chunk cut in two, where its store cannot take it as a whole, and the index rows of the halves.
+/// Always at the same place; a chunk of one record cannot be cut.
+pub fn halves(chunk: &Chunk) -> Option<([Chunk; 2], Vec<RequestEntry>)> {
+    if chunk.entries.len() < 2 {
+        return None;
+    }
+    let entries: Vec<&Entry> = chunk.entries.iter().collect();
+    let (first, second) = entries.split_at(entries.len() / 2);
+    let mut requests = Vec::new();
+    let halves = [first, second]
+        .map(|run| chunk_of(&chunk.summary.origin, chunk.summary.key.bucket, run, &mut requests));
+    Some((halves, requests))
+}
+
+/// The chunk of a run of entries; its index rows are added to `requests`.
+fn chunk_of(origin: &Arc<Origin>, bucket: Bucket, run: &[&Entry], requests: &mut Vec<RequestEntry>) -> Chunk {
+    let summary = summarise(origin, bucket, run);
+    index_requests(&summary, run, requests);
+    Chunk { summary, entries: run.iter().map(|entry| (*entry).clone()).collect() }
 }
 
 /// The bucket that a record of this time belongs to.

@@ -1,0 +1,109 @@
+//! Sizes and counts for the health view, without a counter in the write path: by the summaries of
+//! the newest buckets, and what is older by their average.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+
+use scylla::statement::Consistency;
+use scylla::statement::unprepared::Statement;
+
+use crate::domain::record::Layer;
+use crate::domain::time::TimeRange;
+use crate::store::chunks::{ChunkStoreStats, Order};
+use crate::store::error::StoreError;
+
+use super::log_store::CassandraLogStore;
+
+/// Buckets counted exactly: a week of ten minutes in both layers.
+const COUNTED: usize = 2_016;
+/// Buckets counted at once.
+const AT_ONCE: usize = 16;
+/// A count that took less is made anew each time.
+const CHEAP: Duration = Duration::from_millis(50);
+/// One that took longer is kept for so many times that.
+const KEPT: u32 = 50;
+
+/// Tables that grow with the records.
+const TABLES: [&str; 5] = [
+    "application_logs",
+    "infrastructure_logs",
+    "application_summaries",
+    "infrastructure_summaries",
+    "request_index",
+];
+
+/// The last count, its time and what it took.
+#[derive(Debug, Default)]
+pub(super) struct Counted(Mutex<Option<(ChunkStoreStats, Instant, Duration)>>);
+
+impl Counted {
+    fn fresh(&self) -> Option<ChunkStoreStats> {
+        let last = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        last.filter(|(_, at, took)| *took > CHEAP && at.elapsed() < *took * KEPT).map(|(stats, ..)| stats)
+    }
+
+    fn keep(&self, stats: ChunkStoreStats, begun: Instant) {
+        let took = begun.elapsed();
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((stats, Instant::now(), took));
+    }
+}
+
+impl CassandraLogStore {
+    pub(super) async fn read_stats(&self) -> Result<ChunkStoreStats, StoreError> {
+        if let Some(stats) = self.counted.fresh() {
+            return Ok(stats);
+        }
+        let begun = Instant::now();
+        let mut stats = ChunkStoreStats::default();
+        let mut plain_bytes = 0;
+        for layer in Layer::ALL {
+            let buckets = self.read_buckets(layer, TimeRange::ALL, Order::NewestFirst, usize::MAX).await?;
+            let counted = &buckets[..buckets.len().min(COUNTED)];
+            let counts = counted.iter().map(|&bucket| async move {
+                let summaries = self.read_summaries(bucket).await?;
+                let records = summaries.iter().map(|found| u64::from(found.summary.records())).sum::<u64>();
+                let bytes = summaries.iter().map(|found| found.bytes).sum::<u64>();
+                Ok::<_, StoreError>((records, summaries.len() as u64, bytes))
+            });
+            let counts: Vec<(u64, u64, u64)> =
+                stream::iter(counts.collect::<Vec<_>>()).buffer_unordered(AT_ONCE).try_collect().await?;
+            let sum =
+                counts.iter().fold((0, 0, 0), |sum, next| (sum.0 + next.0, sum.1 + next.1, sum.2 + next.2));
+            // With `usize::MAX` asked for, these are all there are.
+            let whole = |part: u64| match counted.len() as u128 {
+                0 => 0,
+                count => u64::try_from(u128::from(part) * buckets.len() as u128 / count).unwrap_or(u64::MAX),
+            };
+            stats.records += whole(sum.0);
+            stats.chunks += whole(sum.1);
+            plain_bytes += whole(sum.2);
+        }
+        stats.disk_bytes = match self.disk_bytes().await {
+            0 => plain_bytes,
+            bytes => bytes,
+        };
+        self.counted.keep(stats, begun);
+        Ok(stats)
+    }
+
+    /// What the node that answers has on its disk, in whole mebibytes; 0 where it cannot be asked
+    /// (before Cassandra 4.0, or without the right to look).
+    async fn disk_bytes(&self) -> u64 {
+        let tables: Vec<String> = TABLES.iter().map(|table| format!("'{table}'")).collect();
+        let query = format!(
+            "SELECT mebibytes FROM system_views.disk_usage WHERE keyspace_name = '{}' AND table_name IN ({})",
+            self.options.keyspace,
+            tables.join(", ")
+        );
+        let read = async {
+            let mut query = Statement::new(query.as_str());
+            query.set_consistency(Consistency::One);
+            let rows = self.session.query_unpaged(query, ()).await.ok()?.into_rows_result().ok()?;
+            let sizes = rows.rows::<(i64,)>().ok()?;
+            Some(sizes.flatten().map(|(mebibytes,)| u64::try_from(mebibytes).unwrap_or(0)).sum::<u64>())
+        };
+        read.await.unwrap_or(0) * 1024 * 1024
+    }
+}
