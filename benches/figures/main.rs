@@ -7,6 +7,7 @@
     reason = "a bench stops at the first surprise, and prints"
 )]
 
+mod cassandra;
 mod console;
 mod ingest;
 mod parse;
@@ -15,6 +16,7 @@ mod spool;
 
 /// What can be measured, and by what.
 const FIGURES: &[(&str, fn(&[String]))] = &[
+    ("cassandra", cassandra::run),
     ("console", console::run),
     ("ingest", ingest::run),
     ("parse", parse::run),

@@ -12,7 +12,7 @@ use crate::config::Settings;
 use crate::config::places::{CassandraPlace, LogsPlace, MetricsPlace, MySqlPlace, TlsFiles};
 use crate::config::stores::ConsistencyLevel;
 use crate::store::background::Background;
-use crate::store::cassandra::{CassandraOptions, TlsOptions};
+use crate::store::cassandra::{CassandraLogStore, CassandraOptions, TlsOptions};
 use crate::store::chunks::ChunkStore;
 use crate::store::engine::LogEngine;
 use crate::store::error::{Backend, StoreError};
@@ -104,11 +104,7 @@ pub async fn check_stores(settings: &Settings) -> Vec<Finding> {
 }
 
 async fn connect_cassandra(options: CassandraOptions) -> Result<Arc<dyn ChunkStore>, StoreError> {
-    crate::store::cassandra::connect::connect(&options).await?;
-    Err(StoreError::Refused {
-        backend: Backend::Cassandra,
-        source: "this build cannot keep logs in Cassandra yet; leave out stores.logs".into(),
-    })
+    Ok(Arc::new(CassandraLogStore::connect(&options).await?))
 }
 
 async fn connect_mysql(options: MySqlOptions) -> Result<Arc<dyn MetricsStore>, StoreError> {

@@ -4,7 +4,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 #![allow(clippy::print_stdout, reason = "seeds and histories, shown when a test fails")]
 
+mod cassandra_schema;
+mod cassandra_store;
 mod foreign;
+mod keyspace;
+#[path = "../it/log_store_suite.rs"]
+mod log_store_suite;
 #[path = "../it/metrics_store_suite.rs"]
 mod metrics_store_suite;
 mod mysql_store;

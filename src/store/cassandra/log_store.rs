@@ -14,6 +14,7 @@ use scylla::statement::bound::BoundStatement;
 use scylla::statement::prepared::PreparedStatement;
 
 use crate::domain::chunk::{Bucket, Chunk, ChunkKey, ChunkSummary, RequestEntry};
+use crate::domain::health::ring::Ring;
 use crate::domain::record::{Layer, OriginId, RequestId};
 use crate::domain::time::TimeRange;
 use crate::store::chunks::{
@@ -26,6 +27,7 @@ use super::arrivals::Announcer;
 use super::codec::Damage;
 use super::connect::{CassandraOptions, connect};
 use super::errors::refused;
+use super::health::RingProbe;
 use super::place::chunk_settings;
 use super::retry::{Load, Resilience, RetrySettings};
 use super::schema::{self, SchemaSettings};
@@ -49,7 +51,9 @@ pub struct CassandraLogStore {
     pub(super) written: Mutex<HashMap<Bucket, i64>>,
     pub(super) quarantine: Option<Arc<dyn Quarantine>>,
     pub(super) expired: AtomicU64,
+    warnings: AtomicU64,
     pub(super) counted: Counted,
+    probe: RingProbe,
 }
 
 impl CassandraLogStore {
@@ -69,6 +73,7 @@ impl CassandraLogStore {
         let statements = Statements::prepare(&session, options).await?;
         let reads = RetrySettings { budget: READ_BUDGET.min(writes.budget), ..writes };
         Ok(Self {
+            probe: RingProbe::new(Arc::clone(&session), options.keyspace.clone()),
             session,
             options: options.clone(),
             settings,
@@ -79,6 +84,7 @@ impl CassandraLogStore {
             written: Mutex::default(),
             quarantine: None,
             expired: AtomicU64::new(0),
+            warnings: AtomicU64::new(0),
             counted: Counted::default(),
         })
     }
@@ -108,6 +114,11 @@ impl CassandraLogStore {
         self.expired.load(Ordering::Relaxed)
     }
 
+    /// How often a node warned about what was sent (a batch that is too large, for one): never.
+    pub fn warnings(&self) -> u64 {
+        self.warnings.load(Ordering::Relaxed)
+    }
+
     /// What the retry layers know: of the writes and of the reads.
     pub fn load(&self) -> (Load, Load) {
         (self.writes.load(), self.reads.load())
@@ -121,7 +132,14 @@ impl CassandraLogStore {
         cells: &[Cell<'_>],
     ) -> Result<QueryResult, StoreError> {
         let bound = bind(statement, cells)?;
-        self.writes.run(what, || self.session.execute_bound_unpaged(&bound)).await
+        let result = self.writes.run(what, || self.session.execute_bound_unpaged(&bound)).await?;
+        for warning in result.warnings() {
+            let before = self.warnings.fetch_add(1, Ordering::Relaxed);
+            if before == 0 {
+                tracing::warn!(what, warning, "the ring warns about what is written");
+            }
+        }
+        Ok(result)
     }
 
     /// Reads all rows of an answer that is known to be small.
@@ -250,5 +268,9 @@ impl ChunkStore for CassandraLogStore {
     /// records before compression stands instead.
     async fn stats(&self) -> Result<ChunkStoreStats, StoreError> {
         self.read_stats().await
+    }
+
+    async fn ring(&self) -> Option<Ring> {
+        Some(self.probe.measure().await)
     }
 }

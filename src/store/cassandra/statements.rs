@@ -251,3 +251,32 @@ async fn prepare(
     prepared.set_use_cached_result_metadata(true);
     Ok(prepared)
 }
+
+#[cfg(test)]
+mod tests {
+    /// What is sent must be safe to repeat, must touch one partition, and must leave no tombstone.
+    #[test]
+    fn the_log_path_has_no_statement_that_it_must_not_have() {
+        let source = include_str!("statements.rs");
+        let source = source.split("#[cfg(test)]").next().unwrap_or_default();
+        let code: Vec<&str> = source.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+        for forbidden in
+            ["ALLOW FILTERING", "IF NOT", " IF ", "UPDATE ", "DELETE ", "TRUNCATE", "COUNTER", "null", "NULL"]
+        {
+            let found: Vec<_> = code.iter().filter(|line| line.contains(forbidden)).collect();
+            assert!(found.is_empty(), "{forbidden}: {found:?}");
+        }
+        let code = code.join(" ");
+        let selects = code.split("\"SELECT ").skip(1).map(|rest| rest.split("\",").next().unwrap_or(rest));
+        let selects: Vec<&str> = selects.collect();
+        assert!(selects.len() > 8, "the texts are found");
+        for select in selects {
+            assert!(select.contains(" WHERE ") || select.contains(" LIMIT ?"), "{select}");
+        }
+        // Every write of records says when and for how long; arrivals live by their table's rule.
+        for insert in code.split("\"INSERT INTO ").skip(1).map(|rest| rest.split("\",").next().unwrap_or(rest)) {
+            let of_the_tail = insert.contains(".arrivals") || insert.contains(".writers");
+            assert!(of_the_tail || insert.contains("USING TIMESTAMP ? AND TTL ?"), "{insert}");
+        }
+    }
+}

@@ -134,13 +134,14 @@ pub async fn ask(session: &Session, known: Arc<DriverNode>, keyspace: &str) -> A
     let wanted: Vec<(&str, &str)> =
         VIEWS.into_iter().chain([CLIENTS, CACHES]).filter(|(view, _)| present.contains(*view)).collect();
     let mut waiting: BTreeSet<&str> = wanted.iter().map(|(view, _)| *view).collect();
-    let mut answers = futures::stream::iter(wanted)
-        .map(|(view, columns)| {
-            let cql = format!("SELECT {columns} FROM system_views.{view}");
-            let policy = &policy;
-            async move { (view, fields::ask(session, Some(policy), cql).await) }
-        })
-        .buffer_unordered(QUESTIONS_AT_ONCE);
+    let questions = wanted.into_iter().map(|(view, columns)| {
+        let cql = format!("SELECT {columns} FROM system_views.{view}");
+        let policy = &policy;
+        async move { (view, fields::ask(session, Some(policy), cql).await) }
+    });
+    // Collected: a stream that maps borrowed names makes a future that is not `Send`.
+    let mut answers =
+        futures::stream::iter(questions.collect::<Vec<_>>()).buffer_unordered(QUESTIONS_AT_ONCE);
     let deadline = tokio::time::Instant::now() + NODE_LIMIT;
     while let Ok(Some((view, answer))) = tokio::time::timeout_at(deadline, answers.next()).await {
         waiting.remove(view);
