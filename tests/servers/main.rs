@@ -13,4 +13,5 @@ mod log_store_suite;
 #[path = "../it/metrics_store_suite.rs"]
 mod metrics_store_suite;
 mod mysql_store;
+mod ring_health;
 mod servers;
