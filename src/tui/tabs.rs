@@ -10,8 +10,9 @@
 //!    number of the question ([`crate::tui::effect::Question`]); `fn slot(&self) -> &'static str` names the slot it runs
 //!    in. A new effect in a slot cancels the older one, so independent reads have different slots.
 //! 3. `enum <Name>Answer`: what comes back, with the question's number. An error travels in it as
-//!    a `String` made by [`reason_of`]; `update` keeps the old data and shows a banner with the
-//!    reason. An answer to an older question is dropped.
+//!    a `String` made by [`reason_of`]; `update` keeps the old data and hands the reason to its
+//!    [`outage::Outages`], which say it in the banner and when to try again. An answer to an older
+//!    question is dropped.
 //! 4. `async fn perform(effect, &Stores, &CancellationToken) -> Option<<Name>Answer>`: calls the
 //!    service layer or the stores. `None` when there is nothing to say.
 //!
@@ -41,6 +42,7 @@
 pub mod dora;
 pub mod infra;
 pub mod logs;
+pub mod outage;
 pub mod pdca;
 
 use std::error::Error;

@@ -11,6 +11,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use tokio_util::sync::CancellationToken;
 
+use super::outage::Outages;
 use super::{Context, PromptHint, Prompted, Tab, TabEvent, TabStatus, reason_of};
 use crate::domain::dora::{DeploymentLine, DoraReport, Metric, Profile, Scope as Whose};
 use crate::domain::record::RequestId;
@@ -31,6 +32,8 @@ mod view;
 
 use pages::PageLine;
 
+/// The one read, for what fails.
+const REPORT: &str = "report";
 /// Figures older than this are read again while the tab is on the screen.
 const FRESH: Duration = Duration::from_secs(60);
 /// Windows that the key goes round.
@@ -107,7 +110,7 @@ pub struct DoraTab {
     entered: bool,
     figures: Option<Arc<Figures>>,
     /// Why the last read failed; the older figures stay.
-    trouble: Option<String>,
+    outages: Outages,
     panel: Panel,
     card: usize,
     row: usize,
@@ -131,7 +134,7 @@ impl DoraTab {
             loading: false,
             entered: false,
             figures: None,
-            trouble: None,
+            outages: Outages::default(),
             panel: Panel::Deployments,
             card: 0,
             row: 0,
@@ -337,7 +340,7 @@ impl DoraTab {
         }
     }
 
-    fn answered(&mut self, answer: DoraAnswer) {
+    fn answered(&mut self, answer: DoraAnswer, context: &Context<'_>) {
         let DoraAnswer::Loaded { question, result } = answer;
         if question != self.asked {
             return; // the answer to an older question
@@ -352,9 +355,9 @@ impl DoraTab {
                     .unwrap_or(self.row)
                     .min(lines.len().saturating_sub(1));
                 self.figures = Some(figures);
-                self.trouble = None;
+                self.outages.passed(REPORT);
             }
-            Err(reason) => self.trouble = Some(reason),
+            Err(reason) => self.outages.failed(REPORT, reason, context.now),
         }
     }
 }
@@ -417,11 +420,15 @@ impl Tab for DoraTab {
                 }
             }
             TabEvent::Left => self.entered = false,
-            TabEvent::Tick if self.entered && !self.loading && self.is_stale(context.now) => {
-                return self.load(context);
+            TabEvent::Tick if self.entered && !self.loading => {
+                // What failed is repeated in its own time, not each second.
+                let again = !self.outages.due(context.now).is_empty();
+                if again || self.outages.is_empty() && self.is_stale(context.now) {
+                    return self.load(context);
+                }
             }
             TabEvent::Action(action) => return self.act(action, context),
-            TabEvent::Answer(Answer::Dora(answer)) => self.answered(answer),
+            TabEvent::Answer(Answer::Dora(answer)) => self.answered(answer, context),
             TabEvent::Prompted { kind, step } => return self.prompted(kind, step, context),
             _ => {}
         }
@@ -432,7 +439,7 @@ impl Tab for DoraTab {
         view::render(self, area, buffer, context);
     }
 
-    fn status(&self, _context: &Context<'_>) -> TabStatus {
+    fn status(&self, context: &Context<'_>) -> TabStatus {
         let mut pieces = Vec::new();
         if let Some(figures) = &self.figures {
             let report = &figures.report;
@@ -452,7 +459,7 @@ impl Tab for DoraTab {
             pieces,
             data_at: self.report().map(|report| report.generated_at),
             live: false,
-            banner: self.trouble.clone(),
+            banner: self.outages.banner(context.now, context.zone),
             hints: vec![
                 Action::Open,
                 if self.pages.is_empty() { Action::Explain } else { Action::Back },
@@ -538,7 +545,8 @@ mod tests {
             panic!("{effects:?}")
         };
         let result = Ok(figures(request));
-        tab.answered(DoraAnswer::Loaded { question: *question, result });
+        let answer = DoraAnswer::Loaded { question: *question, result };
+        with_context(|context| tab.answered(answer, context));
         tab
     }
 
@@ -547,10 +555,15 @@ mod tests {
         let mut tab = loaded();
         let older = tab.asked;
         assert_eq!(act(&mut tab, Action::Reload).len(), 1);
-        tab.answered(DoraAnswer::Loaded { question: older, result: Err("late".to_owned()) });
-        assert!(tab.loading && tab.trouble.is_none());
-        tab.answered(DoraAnswer::Loaded { question: tab.asked, result: Err("gone".to_owned()) });
-        assert_eq!(tab.trouble.as_deref(), Some("gone"));
+        let answer = |tab: &mut DoraTab, question, result| {
+            with_context(|context| tab.answered(DoraAnswer::Loaded { question, result }, context));
+        };
+        answer(&mut tab, older, Err("late".to_owned()));
+        assert!(tab.loading && tab.outages.is_empty());
+        let asked = tab.asked;
+        answer(&mut tab, asked, Err("gone".to_owned()));
+        let banner = with_context(|context| tab.status(context).banner).unwrap();
+        assert!(banner.starts_with("gone, since ") && banner.ends_with("trying again"), "{banner}");
         assert!(tab.figures.is_some());
     }
 

@@ -33,6 +33,7 @@ use self::rows::Rows;
 use self::search::Search;
 use self::trace::Trace;
 pub use self::work::{LogsAnswer, LogsEffect, perform};
+use super::outage::Outages;
 use super::{Context, PromptHint, Prompted, Tab, TabEvent, TabStatus};
 use crate::domain::record::{Record, RecordId, RequestId};
 use crate::domain::time::{TimeRange, Timestamp};
@@ -47,11 +48,19 @@ use crate::tui::state::{MAX_BOOKMARKS, MAX_FILTERS, MAX_QUERIES, SavedLogs};
 
 /// Pause between two looks at the arrivals: four updates a second read well and cost few bytes.
 const FOLLOW_PAUSE: Duration = Duration::from_millis(250);
-/// After an error, before the next try.
-const RETRY: Duration = Duration::from_secs(3);
+/// After an error, before the next look at the arrivals.
+const RETRY: Duration = Duration::from_secs(1);
 /// A page is read when the focus is this near to an end.
 const NEAR_END: usize = 150;
 const MOST_PLACES: usize = 100;
+/// Neighbours read on each side of a record.
+const CONTEXT_LINES: usize = 200;
+/// Names of the reads, for what fails among them.
+const LIST: &str = "list";
+const FOLLOW: &str = "follow";
+const HISTOGRAM: &str = "histogram";
+const TRACE: &str = "trace";
+const CONTEXT: &str = "context";
 const PROMPT_FILTER: &str = "filter";
 const PROMPT_SEARCH: &str = "search";
 const PROMPT_TIME: &str = "time";
@@ -145,8 +154,9 @@ pub struct LogsTab {
     left_out: bool,
     entered: bool,
     read_at: Option<Timestamp>,
-    banner: Option<String>,
-    retry_at: Option<Timestamp>,
+    outages: Outages,
+    /// The last read of the list that was asked for: repeated when it failed.
+    list_read: Option<LogsEffect>,
     scanned: u64,
     back: Vec<Place>,
     ahead: Vec<Place>,
@@ -190,8 +200,8 @@ impl LogsTab {
             left_out: false,
             entered: false,
             read_at: None,
-            banner: None,
-            retry_at: None,
+            outages: Outages::default(),
+            list_read: None,
             scanned: 0,
             back: Vec::new(),
             ahead: Vec::new(),
@@ -237,6 +247,12 @@ impl LogsTab {
         }
     }
 
+    /// Asks for the list, and keeps the question for the case that it must be asked again.
+    fn read_list(&mut self, read: LogsEffect) -> Vec<Effect> {
+        self.list_read = Some(read.clone());
+        vec![Effect::Logs(read)]
+    }
+
     /// Reads the newest page anew and follows from there.
     fn load_newest(&mut self) -> Vec<Effect> {
         let question = self.ask();
@@ -250,7 +266,7 @@ impl LogsTab {
         self.seek = None;
         self.scanned = 0;
         self.loading = Some(Loading { what: "reading the newest records", scanned: 0 });
-        vec![Effect::Logs(LogsEffect::Newest { question, query: self.query.clone() })]
+        self.read_list(LogsEffect::Newest { question, query: self.query.clone() })
     }
 
     fn load_around(&mut self, at: Timestamp, id: Option<RecordId>) -> Vec<Effect> {
@@ -261,7 +277,7 @@ impl LogsTab {
         self.seek = None;
         self.scanned = 0;
         self.loading = Some(Loading { what: "reading", scanned: 0 });
-        vec![Effect::Logs(LogsEffect::Around { question, query: self.query.clone(), at })]
+        self.read_list(LogsEffect::Around { question, query: self.query.clone(), at })
     }
 
     fn load_page(&mut self, order: Order) -> Vec<Effect> {
@@ -279,13 +295,8 @@ impl LogsTab {
             if order == Order::NewestFirst { "reading older records" } else { "reading newer records" };
         let scanned = self.loading.as_ref().map_or(0, |loading| loading.scanned);
         self.loading = Some(Loading { what, scanned });
-        vec![Effect::Logs(LogsEffect::Page {
-            question,
-            query: self.query.clone(),
-            range: TimeRange::ALL,
-            order,
-            after,
-        })]
+        let query = self.query.clone();
+        self.read_list(LogsEffect::Page { question, query, range: TimeRange::ALL, order, after })
     }
 
     /// Reads on when the focus has come near to an end that is not the store's.
@@ -473,9 +484,8 @@ impl LogsTab {
 
     fn tick(&mut self, context: &Context<'_>) -> Vec<Effect> {
         let mut effects = Vec::new();
-        if self.retry_at.is_some_and(|at| context.now >= at) {
-            self.retry_at = None;
-            effects.extend(self.load_newest());
+        for read in self.outages.due(context.now) {
+            effects.extend(self.read_again(read, context));
         }
         if self.chart.is_behind(context.now) && self.chart.size != Size::Hidden {
             effects.extend(self.load_chart(context));
@@ -492,6 +502,32 @@ impl LogsTab {
             }
         }
         effects
+    }
+
+    /// Repeats a read that failed. The arrivals repeat themselves, with the follower as it was.
+    fn read_again(&mut self, read: &str, context: &Context<'_>) -> Vec<Effect> {
+        match (read, &self.view) {
+            (LIST, _) => self.list_read.clone().map(Effect::Logs).into_iter().collect(),
+            (HISTOGRAM, _) => self.load_chart(context),
+            (TRACE, View::Trace(trace)) => {
+                let (question, ids) = (trace.question, trace.ids.clone());
+                vec![Effect::Logs(LogsEffect::Trace { question, ids, pause: Duration::ZERO })]
+            }
+            (CONTEXT, View::Context(view)) => {
+                let (question, record) = (view.question, view.anchor.clone());
+                vec![Effect::Logs(LogsEffect::Context { question, record, lines: CONTEXT_LINES })]
+            }
+            // The view is another by now.
+            (TRACE, _) => {
+                self.outages.passed(TRACE);
+                Vec::new()
+            }
+            (CONTEXT, _) => {
+                self.outages.passed(CONTEXT);
+                Vec::new()
+            }
+            _ => Vec::new(),
+        }
     }
 
     fn prompted(&mut self, kind: &str, step: Prompted, context: &Context<'_>) -> Vec<Effect> {

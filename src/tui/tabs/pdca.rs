@@ -13,6 +13,7 @@ use ratatui::layout::Rect;
 use tokio_util::sync::CancellationToken;
 
 use self::editor::{Done, Editor, Purpose};
+use super::outage::Outages;
 use super::{Context, PromptHint, Prompted, Tab, TabEvent, TabStatus, reason_of};
 use crate::domain::dora::{Metric, Scope as DoraScope};
 use crate::domain::pdca::{Applied, PdcaCycle, Proposal, Texts, Verdict};
@@ -28,6 +29,8 @@ use crate::tui::widgets::safe_text;
 /// Cycles change by people's hands; a read once a minute is enough.
 const READ_AGAIN_SECONDS: u64 = 60;
 
+/// The one read, for what fails.
+const READ: &str = "read";
 const START: &str = "pdca-start";
 const DECIDE: &str = "pdca-decide";
 const DISCARD: &str = "pdca-discard";
@@ -124,7 +127,9 @@ pub struct PdcaTab {
     decision: Option<(String, Verdict, String)>,
     asked: Question,
     writing: bool,
-    banner: Option<String>,
+    /// A read is under way: asking again would cancel it.
+    reading: bool,
+    outages: Outages,
 }
 
 impl PdcaTab {
@@ -154,6 +159,7 @@ impl PdcaTab {
 
     fn read(&mut self, now: Timestamp) -> Vec<Effect> {
         self.asked = self.asked.next();
+        self.reading = true;
         vec![Effect::Pdca(PdcaEffect::Read {
             question: self.asked,
             now,
@@ -258,19 +264,19 @@ impl PdcaTab {
 
     fn answered(&mut self, answer: PdcaAnswer, context: &Context<'_>) -> Vec<Effect> {
         match answer {
-            PdcaAnswer::Read { question, at, result } if question == self.asked => match result {
-                Ok((cycles, proposals)) => {
-                    self.cycles = Some(cycles);
-                    self.proposals = proposals;
-                    self.read_at = Some(at);
-                    self.banner = None;
-                    Vec::new()
+            PdcaAnswer::Read { question, at, result } if question == self.asked => {
+                self.reading = false;
+                match result {
+                    Ok((cycles, proposals)) => {
+                        self.cycles = Some(cycles);
+                        self.proposals = proposals;
+                        self.read_at = Some(at);
+                        self.outages.passed(READ);
+                    }
+                    Err(reason) => self.outages.failed(READ, reason, context.now),
                 }
-                Err(reason) => {
-                    self.banner = Some(reason);
-                    Vec::new()
-                }
-            },
+                Vec::new()
+            }
             PdcaAnswer::Written { question, result } if question == self.asked => {
                 self.writing = false;
                 match result {
@@ -279,7 +285,11 @@ impl PdcaTab {
                         self.chosen = Some(id);
                         self.read(context.now)
                     }
-                    Err(reason) => vec![Effect::Notice(Notice::trouble(reason))],
+                    // The number of the read that was under way meanwhile is an older one.
+                    Err(reason) => {
+                        self.reading = false;
+                        vec![Effect::Notice(Notice::trouble(reason))]
+                    }
                 }
             }
             // The answer to an older question.
@@ -305,9 +315,14 @@ impl Tab for PdcaTab {
         match event {
             TabEvent::Entered | TabEvent::Tick if !self.writing => {
                 let age = self.read_at.map(|at| context.now.since(at).as_secs());
-                let asked_before = self.asked != Question::default();
-                let stale = age.map_or(!asked_before, |age| age >= READ_AGAIN_SECONDS);
-                if stale { self.read(context.now) } else { Vec::new() }
+                let stale = age.is_none_or(|age| age >= READ_AGAIN_SECONDS);
+                // What failed is repeated in its own time, not each second.
+                let again = !self.outages.due(context.now).is_empty();
+                if !self.reading && (again || stale && self.outages.is_empty()) {
+                    self.read(context.now)
+                } else {
+                    Vec::new()
+                }
             }
             TabEvent::Action(action) => self.act(action, context),
             TabEvent::Answer(Answer::Pdca(answer)) => self.answered(answer, context),
@@ -358,7 +373,7 @@ impl Tab for PdcaTab {
             pieces,
             data_at: self.read_at,
             live: false,
-            banner: self.banner.clone(),
+            banner: self.outages.banner(context.now, context.zone),
             hints: vec![
                 if self.opened.is_some() { Action::Back } else { Action::Open },
                 Action::New,

@@ -19,8 +19,6 @@ use crate::tui::widgets::safe_text;
 
 /// Columns of one step to the side.
 const SIDE_STEP: usize = 12;
-/// Neighbours read on each side of a record.
-const CONTEXT_LINES: usize = 200;
 /// Records on each side of one in its incident note.
 const NOTE_NEIGHBOURS: usize = 5;
 
@@ -209,13 +207,7 @@ impl LogsTab {
                     self.loading = Some(Loading { what: "reading the oldest records", scanned: 0 });
                     let query = self.query.clone();
                     let (range, order) = (TimeRange::ALL, Order::OldestFirst);
-                    return vec![Effect::Logs(LogsEffect::Page {
-                        question,
-                        query,
-                        range,
-                        order,
-                        after: None,
-                    })];
+                    return self.read_list(LogsEffect::Page { question, query, range, order, after: None });
                 }
             }
         }
@@ -298,6 +290,7 @@ impl LogsTab {
             return Vec::new();
         }
         self.seek = None;
+        self.outages.passed(super::LIST);
         self.list_question = self.ask();
         let mut effects = vec![Effect::Cancel(Slot { tab: TabId::Logs, name: "list" })];
         effects.extend(notice("stopped reading"));
@@ -483,7 +476,7 @@ impl LogsTab {
                 self.seek = Some(Seek { query: query.clone(), what });
                 self.loading = Some(Loading { what, scanned: 0 });
                 let order = if forward { Order::OldestFirst } else { Order::NewestFirst };
-                vec![Effect::Logs(LogsEffect::Seek { question, query, order, after })]
+                self.read_list(LogsEffect::Seek { question, query, order, after })
             }
             _ => notice(format!("no {what} {} this one", if forward { "after" } else { "before" })),
         }
@@ -582,7 +575,7 @@ impl LogsTab {
             question,
             failed: None,
         });
-        vec![Effect::Logs(LogsEffect::Context { question, record, lines: CONTEXT_LINES })]
+        vec![Effect::Logs(LogsEffect::Context { question, record, lines: super::CONTEXT_LINES })]
     }
 
     fn copy_note(&self) -> Vec<Effect> {

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::{Context, FOLLOW_PAUSE, Landing, Loading, LogsAnswer, LogsEffect, LogsTab, Order, RETRY, View};
+use super::{
+    CONTEXT, Context, FOLLOW, FOLLOW_PAUSE, HISTOGRAM, LIST, Landing, Loading, LogsAnswer, LogsEffect,
+    LogsTab, Order, RETRY, TRACE, View,
+};
 use crate::domain::record::Record;
 use crate::store::engine::Page;
 use crate::tui::effect::{Effect, Notice};
@@ -16,25 +19,20 @@ impl LogsTab {
                     self.follow_running = false;
                     self.newest(page, context)
                 }
-                Err(reason) => {
-                    self.loading = None;
-                    self.retry_at = Some(context.now.saturating_add(RETRY));
-                    self.banner = Some(format!("{reason}; trying again"));
-                    Vec::new()
-                }
+                Err(reason) => self.list_failed(reason, context),
             },
             LogsAnswer::Page { question, order, result } if question == self.list_question => match result {
                 Ok(page) => self.page(page, order, context),
-                Err(reason) => self.list_failed(&reason),
+                Err(reason) => self.list_failed(reason, context),
             },
             LogsAnswer::Around { question, result } if question == self.list_question => match result {
                 Ok((older, newer)) => self.around(older, newer, context),
-                Err(reason) => self.list_failed(&reason),
+                Err(reason) => self.list_failed(reason, context),
             },
             LogsAnswer::Sought { question, order, result } if question == self.list_question => {
                 match result {
                     Ok(page) => self.sought(&page, order),
-                    Err(reason) => self.list_failed(&reason),
+                    Err(reason) => self.list_failed(reason, context),
                 }
             }
             LogsAnswer::Arrived { question, follower, result } if question == self.follow_question => {
@@ -48,8 +46,12 @@ impl LogsTab {
                     Ok(data) => {
                         self.chart.data = Some(data);
                         self.chart.failed = None;
+                        self.outages.passed(HISTOGRAM);
                     }
-                    Err(reason) => self.chart.failed = Some(reason),
+                    Err(reason) => {
+                        self.outages.failed(HISTOGRAM, reason.clone(), context.now);
+                        self.chart.failed = Some(reason);
+                    }
                 }
                 Vec::new()
             }
@@ -71,10 +73,10 @@ impl LogsTab {
                     Ok(data) => {
                         trace.fill(data, context.now);
                         trace.set_focus(trace.focus, height.saturating_sub(1));
-                        self.banner = None;
+                        self.outages.passed(TRACE);
                     }
                     Err(reason) => {
-                        self.banner = Some(reason.clone());
+                        self.outages.failed(TRACE, reason.clone(), context.now);
                         trace.failed = Some(reason);
                     }
                 }
@@ -86,15 +88,15 @@ impl LogsTab {
         }
     }
 
-    fn list_failed(&mut self, reason: &str) -> Vec<Effect> {
-        self.loading = None;
-        self.seek = None;
-        self.banner = Some(format!("{reason}; F5 tries again"));
+    /// The read stays under way until it has worked or was stopped: it is repeated by the clock.
+    fn list_failed(&mut self, reason: String, context: &Context<'_>) -> Vec<Effect> {
+        self.outages.failed(LIST, reason, context.now);
         Vec::new()
     }
 
     fn newest(&mut self, page: Page, context: &Context<'_>) -> Vec<Effect> {
-        self.banner = None;
+        self.outages.passed(LIST);
+        self.outages.passed(FOLLOW);
         self.read_at = Some(context.now);
         self.scanned += page.scanned.records;
         self.rows.clear();
@@ -131,7 +133,7 @@ impl LogsTab {
     }
 
     fn page(&mut self, page: Page, order: Order, context: &Context<'_>) -> Vec<Effect> {
-        self.banner = None;
+        self.outages.passed(LIST);
         self.read_at = Some(context.now);
         self.scanned += page.scanned.records;
         let height = self.list_height(context);
@@ -170,7 +172,7 @@ impl LogsTab {
 
     fn around(&mut self, older: Page, newer: Page, context: &Context<'_>) -> Vec<Effect> {
         let Landing::At(at, id) = self.landing else { return Vec::new() };
-        self.banner = None;
+        self.outages.passed(LIST);
         self.landing = Landing::Extend;
         self.loading = None;
         self.read_at = Some(context.now);
@@ -202,6 +204,7 @@ impl LogsTab {
     }
 
     fn sought(&mut self, page: &Page, order: Order) -> Vec<Effect> {
+        self.outages.passed(LIST);
         self.scanned += page.scanned.records;
         let Some(seek) = self.seek.clone() else { return Vec::new() };
         if let Some(record) = page.records.first() {
@@ -212,12 +215,12 @@ impl LogsTab {
             let question = self.ask();
             self.list_question = question;
             self.loading = Some(Loading { what: seek.what, scanned: self.scanned });
-            return vec![Effect::Logs(LogsEffect::Seek {
+            return self.read_list(LogsEffect::Seek {
                 question,
                 query: seek.query,
                 order,
                 after: end.cursor,
-            })];
+            });
         }
         self.seek = None;
         self.loading = None;
@@ -229,17 +232,17 @@ impl LogsTab {
         let records = match result {
             Ok(records) => records,
             Err(reason) => {
-                self.banner = Some(format!("the live list stands still: {reason}; trying again"));
+                self.outages.failed(FOLLOW, reason, context.now);
                 return self.follow_on(RETRY);
             }
         };
-        let had_banner = self.banner.take().is_some();
+        let had_failed = self.outages.passed(FOLLOW);
         // Told by age only when it was not live: otherwise the header would have to be drawn again.
         let was_old = self.read_at.is_none_or(|at| context.now.since(at) >= Duration::from_secs(10));
         self.read_at = Some(context.now);
         if records.is_empty() {
             let mut effects = self.follow_on(FOLLOW_PAUSE);
-            if !had_banner && !was_old {
+            if !had_failed && !was_old {
                 effects.push(Effect::Unchanged);
             }
             return effects;
@@ -280,6 +283,7 @@ impl LogsTab {
         }
         match result {
             Ok(records) => {
+                self.outages.passed(CONTEXT);
                 view.rows.clear();
                 view.rows.merge(records);
                 let (id, at) = (view.anchor.id(), view.anchor.entry.timestamp);
@@ -289,7 +293,7 @@ impl LogsTab {
             }
             Err(reason) => {
                 view.failed = Some(reason.clone());
-                self.banner = Some(reason);
+                self.outages.failed(CONTEXT, reason, context.now);
             }
         }
         self.refresh_search();

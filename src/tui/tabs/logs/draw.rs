@@ -138,7 +138,7 @@ impl LogsTab {
     }
 
     fn draw_empty(&self, area: Rect, buffer: &mut Buffer, context: &Context<'_>) {
-        let (message, hints) = if self.loading.is_some() {
+        let (message, hints) = if self.loading.is_some() && !self.outages.is_failing(super::LIST) {
             ("reading …".to_owned(), Vec::new())
         } else if self.read_at.is_none() {
             (
@@ -182,7 +182,9 @@ impl LogsTab {
             let needle = safe_text::cut(&safe_text::line(&search.needle), 24);
             pieces.insert(0, (Role::Accent, format!("{} /{needle}", search.counter(focus))));
         }
-        if let Some(loading) = &self.loading {
+        if self.outages.is_failing(super::LIST) {
+            pieces.insert(0, (Role::Accent, "waiting to read again (Ctrl-C stops)".to_owned()));
+        } else if let Some(loading) = &self.loading {
             let scanned = if loading.scanned > 0 {
                 format!(", scanned {}", clock::count(loading.scanned))
             } else {
@@ -200,8 +202,8 @@ impl LogsTab {
         TabStatus {
             pieces,
             data_at,
-            live: matches!(self.view, View::List) && self.follower.is_some() && self.banner.is_none(),
-            banner: self.banner.clone(),
+            live: matches!(self.view, View::List) && self.follower.is_some() && self.outages.is_empty(),
+            banner: self.outages.banner(context.now, context.zone),
             hints: self.hints(),
         }
     }

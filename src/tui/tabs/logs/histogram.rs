@@ -350,8 +350,9 @@ fn title(chart: &Chart, data: &Histogram, row: Rect, buffer: &mut Buffer, contex
     }
     if chart.loading {
         parts.push((theme.style(Role::Muted), "  counting …".into()));
-    } else if let Some(reason) = &chart.failed {
-        parts.push((theme.style(Role::Error), format!("  ! {reason}")));
+    } else if chart.failed.is_some() {
+        // The banner says why.
+        parts.push((theme.style(Role::Error), "  ! as of the last count".to_owned()));
     }
     let mut x = row.x;
     for (style, text) in parts {

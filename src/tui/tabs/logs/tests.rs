@@ -69,6 +69,10 @@ impl Bench {
         })
     }
 
+    fn banner(&self) -> Option<String> {
+        self.tab.outages.banner(self.now, Zone::Utc)
+    }
+
     fn focus(&self) -> i64 {
         self.tab.rows.focused().map_or(-1, |record| record.entry.timestamp.micros() / 1_000_000)
     }
@@ -176,9 +180,10 @@ fn an_error_keeps_what_was_on_the_screen_and_tries_again() {
     let effects = bench.answer(LogsAnswer::Arrived { question, follower: follower(), result });
     assert!(asks(&effects, "follow"));
     assert_eq!(bench.tab.rows.len(), 100);
-    assert!(bench.tab.banner.as_ref().unwrap().contains("unreachable"));
+    assert!(bench.banner().unwrap().starts_with("SQLite is unreachable, since 03:46:40; trying again"));
+    bench.now = bench.now.saturating_add(Duration::from_secs(30));
     bench.arrive(NOW..NOW + 1);
-    assert_eq!(bench.tab.banner, None);
+    assert_eq!(bench.banner(), None);
 }
 
 #[test]
@@ -190,6 +195,62 @@ fn a_failed_first_read_is_repeated_by_the_clock() {
     assert!(!asks(&bench.send(TabEvent::Tick), "list"));
     bench.now = bench.now.saturating_add(RETRY);
     assert!(asks(&bench.send(TabEvent::Tick), "list"));
+}
+
+#[test]
+fn a_page_that_failed_is_asked_for_again_as_it_was() {
+    let mut bench = Bench::with(NOW - 500..NOW, true);
+    for _ in 0..10 {
+        bench.act(Action::PageUp);
+    }
+    let effects = bench.act(Action::First);
+    assert!(asks(&effects, "list"));
+    let question = bench.tab.list_question;
+    let (order, result) = (Order::OldestFirst, Err("Cassandra is unreachable at a:1: no".to_owned()));
+    bench.answer(LogsAnswer::Page { question, order, result });
+    assert_eq!(bench.tab.rows.len(), 500, "what was on the screen stays");
+    assert!(bench.banner().unwrap().contains("since 03:46:40; trying again (no)"));
+    // The arrivals still come: that does not hide that the page is missing.
+    bench.arrive(NOW..NOW + 1);
+    assert!(bench.banner().is_some());
+    bench.now = bench.now.saturating_add(Duration::from_secs(1));
+    let effects = bench.send(TabEvent::Tick);
+    assert!(effects.iter().any(|effect| matches!(
+        effect,
+        Effect::Logs(LogsEffect::Page { question: again, order: Order::OldestFirst, after: None, .. })
+            if *again == question
+    )));
+    let result = Ok(page(0..500, true));
+    bench.answer(LogsAnswer::Page { question, order, result });
+    assert_eq!((bench.banner(), bench.focus()), (None, 0));
+}
+
+#[test]
+fn a_trace_that_failed_is_read_again_by_itself_until_nobody_wants_it() {
+    let mut bench = Bench::with(NOW - 100..NOW, false);
+    bench.send(TabEvent::Command { name: "req".into(), argument: "a".into() });
+    let View::Trace(trace) = &bench.tab.view else { panic!("no trace") };
+    let question = trace.question;
+    bench.answer(LogsAnswer::Trace { question, result: Err("gone".into()) });
+    bench.now = bench.now.saturating_add(Duration::from_secs(1));
+    assert!(asks(&bench.send(TabEvent::Tick), "trace"));
+    bench.answer(LogsAnswer::Trace { question, result: Err("gone".into()) });
+    bench.act(Action::Back);
+    bench.now = bench.now.saturating_add(Duration::from_secs(9));
+    assert!(!asks(&bench.send(TabEvent::Tick), "trace"));
+    assert_eq!(bench.banner(), None);
+}
+
+#[test]
+fn stopping_a_read_that_fails_ends_its_banner() {
+    let mut bench = Bench::new();
+    bench.send(TabEvent::Entered);
+    let question = bench.tab.list_question;
+    bench.answer(LogsAnswer::Newest { question, result: Err("no store".into()) });
+    bench.act(Action::Interrupt);
+    assert_eq!(bench.banner(), None);
+    bench.now = bench.now.saturating_add(Duration::from_secs(9));
+    assert!(!asks(&bench.send(TabEvent::Tick), "list"));
 }
 
 #[test]

@@ -1,0 +1,130 @@
+//! Reads that fail: what the banner says of them, and when they are tried again.
+//!
+//! A failed read is repeated by itself, whatever the reason: a server comes back, and somebody may
+//! run `atalaya db init` meanwhile. What was on the screen stays.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::domain::time::Timestamp;
+use crate::query::Zone;
+use crate::tui::widgets::clock;
+
+/// Before the first repetition; doubled from one to the next, so that a store that only hiccups is
+/// back at once and one that is gone is not asked for ever so often.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(4);
+/// From then on the time alone does not say since when.
+const SAME_DAY: Duration = Duration::from_secs(12 * 3_600);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Outage {
+    /// Of the first failure.
+    since: Timestamp,
+    /// Of the last one; safe to show.
+    reason: String,
+    pause: Duration,
+    /// `None`: a try is under way.
+    next_try: Option<Timestamp>,
+}
+
+/// The reads of one tab that fail at present, by name.
+#[derive(Debug, Default)]
+pub struct Outages(BTreeMap<&'static str, Outage>);
+
+impl Outages {
+    /// `reason` is safe to show.
+    pub fn failed(&mut self, read: &'static str, reason: String, now: Timestamp) {
+        let pause = self.0.get(read).map_or(FIRST_PAUSE, |known| (known.pause * 2).min(LONGEST_PAUSE));
+        let since = self.0.get(read).map_or(now, |known| known.since);
+        let next_try = Some(now.saturating_add(pause));
+        self.0.insert(read, Outage { since, reason, pause, next_try });
+    }
+
+    /// It works (again), or nobody wants it any more; whether it had failed.
+    pub fn passed(&mut self, read: &'static str) -> bool {
+        self.0.remove(read).is_some()
+    }
+
+    /// The reads to repeat now; each is named once until it has failed again.
+    pub fn due(&mut self, now: Timestamp) -> Vec<&'static str> {
+        let mut due = Vec::new();
+        for (read, outage) in &mut self.0 {
+            if outage.next_try.is_some_and(|at| now >= at) {
+                outage.next_try = None;
+                due.push(*read);
+            }
+        }
+        due
+    }
+
+    pub fn is_failing(&self, read: &'static str) -> bool {
+        self.0.contains_key(read)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// What fails longest: what and where, since when, that it is tried again, and the causes at
+    /// the end, where a narrow screen may cut them.
+    pub fn banner(&self, now: Timestamp, zone: Zone) -> Option<String> {
+        let outage = self.0.values().min_by_key(|outage| outage.since)?;
+        let since = if now.since(outage.since) < SAME_DAY {
+            clock::format(outage.since, zone, "%H:%M:%S")
+        } else {
+            clock::format(outage.since, zone, "%Y-%m-%d %H:%M:%S")
+        };
+        let (what, cause) = outage.reason.split_once(": ").unwrap_or((&outage.reason, ""));
+        let cause = if cause.is_empty() { String::new() } else { format!(" ({cause})") };
+        Some(format!("{what}, since {since}; trying again{cause}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_seconds(1_790_000_000 + seconds)
+    }
+
+    const REASON: &str = "Cassandra is unreachable at 10.0.0.1:9042/logging: connection refused";
+
+    #[test]
+    fn the_banner_says_what_where_since_when_and_that_it_goes_on() {
+        let mut outages = Outages::default();
+        outages.failed("list", REASON.to_owned(), at(0));
+        outages.failed("list", REASON.to_owned(), at(5));
+        assert_eq!(
+            outages.banner(at(6), Zone::Utc).unwrap(),
+            "Cassandra is unreachable at 10.0.0.1:9042/logging, since 14:13:20; trying again (connection refused)"
+        );
+        assert!(outages.banner(at(100_000), Zone::Utc).unwrap().contains("since 2026-09-21 14:13:20"));
+    }
+
+    #[test]
+    fn the_oldest_outage_speaks_and_another_reads_success_does_not_end_it() {
+        let mut outages = Outages::default();
+        outages.failed("list", "no list".to_owned(), at(0));
+        outages.failed("follow", "no arrivals".to_owned(), at(1));
+        assert!(outages.passed("follow"));
+        assert!(outages.banner(at(2), Zone::Utc).unwrap().starts_with("no list, since"));
+        assert!(outages.passed("list") && !outages.passed("list"));
+        assert_eq!(outages.banner(at(2), Zone::Utc), None);
+    }
+
+    #[test]
+    fn tries_come_further_apart_and_one_at_a_time() {
+        let mut outages = Outages::default();
+        let mut now = 0;
+        for pause in [1, 2, 4, 4] {
+            outages.failed("list", REASON.to_owned(), at(now));
+            assert!(outages.due(at(now + pause - 1)).is_empty());
+            now += pause;
+            assert_eq!(outages.due(at(now)), ["list"]);
+            assert!(outages.due(at(now + 60)).is_empty(), "that try is under way");
+        }
+    }
+}
