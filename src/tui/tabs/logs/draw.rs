@@ -213,7 +213,10 @@ impl LogsTab {
         if self.rows.is_empty() {
             return;
         }
-        if self.following {
+        if self.following && !self.outages.is_empty() {
+            let mark = if context.unicode { "○" } else { "o" };
+            pieces.push((Role::Warning, format!("{mark} follows when the store answers")));
+        } else if self.following {
             pieces.push((Role::Good, if context.unicode { "● following" } else { "* following" }.to_owned()));
         } else if self.unseen > 0 {
             pieces.push((
