@@ -195,6 +195,7 @@ const TABLE: &[Row] = &[
     (Scope::Dora, "y", Action::Copy),
     (Scope::Dora, "X", Action::Export),
     (Scope::Infra, "f", Action::SourceLogs),
+    (Scope::Infra, "x", Action::Explain),
     (Scope::Pdca, "a", Action::New),
     (Scope::Pdca, "e", Action::Edit),
     (Scope::Pdca, "s", Action::Start),

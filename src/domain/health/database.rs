@@ -113,7 +113,7 @@ impl Database {
     }
 
     fn in_words(&self) -> String {
-        let mut words = vec![format!("{} rows in {} tables", self.rows(), self.tables.len())];
+        let mut words = vec![format!("{} rows", self.rows())];
         words.extend(self.orphans.map(|orphans| format!("{orphans} orphans")));
         words.extend(self.slow_queries.map(|slow| format!("{slow} slow statements")));
         words.join(", ")

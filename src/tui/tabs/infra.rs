@@ -1,7 +1,9 @@
-//! The Infra tab: the host, the stores, and the account of every file that is ingested.
+//! The Infra tab: the host, the stores, the ring behind them, and the account of every file that is
+//! ingested.
 //!
 //! Everything arrives by itself (measurements each few seconds, accounts as they change); the tab
-//! asks no store anything, so it answers when the stores do not.
+//! asks no store anything, so it answers when the stores do not. What a ring said last stays on the
+//! screen, with its time, when it goes away.
 
 use std::sync::Arc;
 
@@ -9,8 +11,11 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use tokio_util::sync::CancellationToken;
 
+use super::outage::Outages;
 use super::{Context, Tab, TabEvent, TabStatus};
+use crate::domain::health::ring::Ring;
 use crate::domain::health::{Health, Status};
+use crate::domain::time::Timestamp;
 use crate::ingest::accounts::{FileAccount, IngestStatus, Unread};
 use crate::query::term_text;
 use crate::service::Stores;
@@ -20,6 +25,8 @@ use crate::tui::keymap::Scope;
 use crate::tui::theme::Role;
 use crate::tui::widgets::{clock, safe_text};
 
+mod checks;
+mod ring;
 mod view;
 
 #[cfg(test)]
@@ -56,13 +63,42 @@ enum Row<'a> {
     Unread(&'a Unread),
 }
 
+/// Which table has the keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Panel {
+    Ring,
+    Files,
+}
+
+/// What lies over the tables, and the first line in sight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Over {
+    what: Subject,
+    top: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Subject {
+    /// Of the file or the node under the cursor.
+    Details,
+    Checks,
+}
+
 #[derive(Debug, Default)]
 pub struct InfraTab {
     health: Option<Arc<Health>>,
+    /// The last measurement that reached the ring: what was on the screen stays when it goes away.
+    ring: Option<Arc<Health>>,
     ingest: Option<Arc<IngestStatus>>,
     /// The path under the cursor: rows come and go, the choice stays.
     chosen: Option<std::path::PathBuf>,
-    details: bool,
+    /// The node under the cursor, by address.
+    chosen_node: Option<String>,
+    /// `None` until somebody chose: then the files, or the ring when there are none.
+    panel: Option<Panel>,
+    over: Option<Over>,
+    /// Stores that do not answer the measurement.
+    outages: Outages,
 }
 
 impl InfraTab {
@@ -78,7 +114,41 @@ impl InfraTab {
         rows.iter().position(|row| Some(path_of(*row)) == self.chosen.as_deref()).unwrap_or(0)
     }
 
-    fn move_to(&mut self, step: impl FnOnce(usize, usize) -> usize) {
+    fn ring(&self) -> Option<&Ring> {
+        self.ring.as_ref()?.ring.as_ref()
+    }
+
+    /// When the ring on the screen was measured, if that is not the last measurement.
+    fn ring_is_older(&self) -> Option<Timestamp> {
+        let (ring, last) = (self.ring.as_ref()?, self.health.as_ref()?);
+        (ring.at < last.at).then_some(ring.at)
+    }
+
+    fn ring_has_keys(&self) -> bool {
+        self.ring().is_some()
+            && match self.panel {
+                Some(panel) => panel == Panel::Ring,
+                None => self.rows().is_empty(),
+            }
+    }
+
+    fn node_position(&self, ring: &Ring) -> usize {
+        let chosen = self.chosen_node.as_deref();
+        ring.nodes.iter().position(|node| Some(node.address.as_str()) == chosen).unwrap_or(0)
+    }
+
+    fn move_to(&mut self, context: &Context<'_>, step: impl FnOnce(usize, usize) -> usize) {
+        if let Some(Over { what, top }) = self.over {
+            let last = view::last_top(self, what, context);
+            self.over = Some(Over { what, top: step(top, last + 1).min(last) });
+            return;
+        }
+        if self.ring_has_keys() {
+            let Some(ring) = self.ring().filter(|ring| !ring.nodes.is_empty()) else { return };
+            let wanted = step(self.node_position(ring), ring.nodes.len()).min(ring.nodes.len() - 1);
+            self.chosen_node = Some(ring.nodes[wanted].address.clone());
+            return;
+        }
         let rows = self.rows();
         if rows.is_empty() {
             return;
@@ -90,18 +160,27 @@ impl InfraTab {
     fn act(&mut self, action: Action, context: &Context<'_>) -> Vec<Effect> {
         let page = usize::from(context.area.height / 2).max(1);
         match action {
-            Action::Down => self.move_to(|at, _| at + 1),
-            Action::Up => self.move_to(|at, _| at.saturating_sub(1)),
-            Action::HalfPageDown | Action::PageDown => self.move_to(|at, _| at + page),
-            Action::HalfPageUp | Action::PageUp => self.move_to(|at, _| at.saturating_sub(page)),
-            Action::First => self.move_to(|_, _| 0),
-            Action::Last => self.move_to(|_, count| count.saturating_sub(1)),
-            Action::Open => self.details = !self.rows().is_empty(),
-            Action::Back | Action::Close => self.details = false,
+            Action::Down => self.move_to(context, |at, _| at + 1),
+            Action::Up => self.move_to(context, |at, _| at.saturating_sub(1)),
+            Action::HalfPageDown | Action::PageDown => self.move_to(context, |at, _| at + page),
+            Action::HalfPageUp | Action::PageUp => self.move_to(context, |at, _| at.saturating_sub(page)),
+            Action::First => self.move_to(context, |_, _| 0),
+            Action::Last => self.move_to(context, |_, count| count.saturating_sub(1)),
+            Action::NextPanel | Action::PreviousPanel if self.over.is_none() => {
+                self.panel = Some(if self.ring_has_keys() { Panel::Files } else { Panel::Ring });
+            }
+            Action::Explain if self.over.is_none_or(|over| over.what != Subject::Checks) => {
+                self.over = self.health.is_some().then_some(Over { what: Subject::Checks, top: 0 });
+            }
+            Action::Open if self.over.is_none() => {
+                let something = self.ring_has_keys() || !self.rows().is_empty();
+                self.over = something.then_some(Over { what: Subject::Details, top: 0 });
+            }
+            Action::Open | Action::Back | Action::Close | Action::Explain => self.over = None,
             Action::SourceLogs => {
                 let rows = self.rows();
                 if let Some(Row::File(FileAccount { source: Some(source), .. })) =
-                    rows.get(self.position(&rows)).copied()
+                    rows.get(self.position(&rows)).copied().filter(|_| !self.ring_has_keys())
                 {
                     return vec![Effect::OpenLogs { filter: term_text("source", source), at: None }];
                 }
@@ -110,6 +189,21 @@ impl InfraTab {
             _ => {}
         }
         Vec::new()
+    }
+
+    fn measured(&mut self, health: Arc<Health>) {
+        for store in &health.stores {
+            match &store.problem {
+                Some(problem) => self.outages.failed(store.name, safe_text::line(problem), health.at),
+                None => {
+                    self.outages.passed(store.name);
+                }
+            }
+        }
+        if health.ring.is_some() {
+            self.ring = Some(Arc::clone(&health));
+        }
+        self.health = Some(health);
     }
 }
 
@@ -127,7 +221,7 @@ impl Tab for InfraTab {
 
     fn update(&mut self, event: TabEvent, context: &Context<'_>) -> Vec<Effect> {
         match event {
-            TabEvent::Health(health) => self.health = Some(health),
+            TabEvent::Health(health) => self.measured(health),
             TabEvent::Ingest(ingest) => self.ingest = Some(ingest),
             TabEvent::Action(action) => return self.act(action, context),
             _ => {}
@@ -139,10 +233,15 @@ impl Tab for InfraTab {
         view::render(self, area, buffer, context);
     }
 
-    fn status(&self, _context: &Context<'_>) -> TabStatus {
+    fn status(&self, context: &Context<'_>) -> TabStatus {
         let mut pieces = Vec::new();
         if let Some(health) = &self.health {
             let troubles = health.checks.iter().filter(|check| check.status != Status::Ok).count();
+            if let Some(ring) = self.ring() {
+                let (up, all) = (ring.up(), ring.nodes.len());
+                let role = if up == all { Role::Good } else { Role::Warning };
+                pieces.push((role, format!("{up} of {all} nodes up")));
+            }
             pieces.push(match troubles {
                 0 => (Role::Good, format!("{} checks ok", health.checks.len())),
                 count => (Role::Warning, format!("{count} of {} checks not ok", health.checks.len())),
@@ -166,26 +265,30 @@ impl Tab for InfraTab {
                 .ingest
                 .as_ref()
                 .and_then(|ingest| ingest.paused.as_deref())
-                .map(|reason| format!("nothing is stored now: {}", safe_text::line(reason))),
-            hints: vec![if self.details { Action::Back } else { Action::Open }, Action::SourceLogs],
+                .map(|reason| format!("nothing is stored now: {}", safe_text::line(reason)))
+                .or_else(|| self.outages.banner(context.now, context.zone)),
+            hints: vec![
+                if self.over.is_some() { Action::Back } else { Action::Open },
+                Action::Explain,
+                Action::NextPanel,
+                Action::SourceLogs,
+            ],
         }
     }
 
     fn at_top(&self) -> bool {
-        !self.details
+        self.over.is_none()
     }
 
     fn is_idle(&self, action: Action) -> bool {
-        // What is shown arrives by itself, in one panel that fits the width.
-        matches!(
-            action,
-            Action::Left
-                | Action::Right
-                | Action::NextPanel
-                | Action::PreviousPanel
-                | Action::HistoryBack
-                | Action::HistoryForward
-                | Action::Reload
-        )
+        match action {
+            // What is shown arrives by itself, in tables that fit the width.
+            Action::Left | Action::Right | Action::HistoryBack | Action::HistoryForward | Action::Reload => {
+                true
+            }
+            Action::NextPanel | Action::PreviousPanel => self.ring().is_none(),
+            Action::SourceLogs => self.ring_has_keys(),
+            _ => false,
+        }
     }
 }

@@ -1,11 +1,16 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use ratatui::style::Color;
 
 use super::*;
+use crate::domain::health::database::Database;
+use crate::domain::health::database::TableSize;
+use crate::domain::health::design::{Design, Replication};
+use crate::domain::health::ring::{ClockDifference, Measures, Node, NodeSettings, Sight, TableFigure};
 use crate::domain::health::{Disk, Host, StoreHealth};
 use crate::domain::record::{Layer, OriginId};
 use crate::domain::time::Timestamp;
@@ -44,6 +49,97 @@ pub(crate) fn health(problem: Option<&str>) -> Health {
     };
     let stores = vec![store("logs", Some(1_234_567), None), store("metrics", None, problem)];
     Health::new(now(), Ok(host), stores)
+}
+
+fn node(last: u8) -> Node {
+    Node {
+        address: format!("10.0.0.{last}:9042"),
+        host_id: Some(format!("0000-{last}")),
+        datacenter: Some("dc1".to_owned()),
+        rack: Some("rack1".to_owned()),
+        state: Some("NORMAL".to_owned()),
+        version: Some("5.0.4".to_owned()),
+        schema_version: Some("d03783d7".to_owned()),
+        tokens: Some(16),
+        load_bytes: Some(97 << 20),
+        started_at: Some(Timestamp::from_seconds(1_789_900_000)),
+        latency_ms: Some(1.25),
+        clock: Some(ClockDifference { ahead_ms: -3.5, uncertainty_ms: 0.6 }),
+        measures: Measures {
+            compactions: Some(1),
+            compactions_queued: Some(3),
+            compaction_ratio: Some(0.42),
+            pending: Some(12),
+            blocked: Some(0),
+            blocked_ever: Some(7),
+            dropped: Some(0),
+            messages: Some(123_456),
+            message_errors: Some(0),
+            hint_files: Some(0),
+            disk_bytes: Some(120 << 20),
+            keyspace_bytes: Some(90 << 20),
+            snapshots: Some(2),
+            snapshot_bytes: Some(5 << 20),
+            largest_partition: Some(TableFigure {
+                table: "application_logs".to_owned(),
+                value: 34.0 * 1_048_576.0,
+            }),
+            tombstones: Some(TableFigure { table: "request_index".to_owned(), value: 4.0 }),
+            read_p99_ms: Some(2.3),
+            write_p99_ms: Some(0.08),
+            clients: Some(9),
+            key_cache_hit_ratio: Some(0.91),
+            ..Measures::default()
+        },
+        settings: NodeSettings {
+            memtable_allocation: Some("heap_buffers".to_owned()),
+            memtable_heap: Some("256MiB".to_owned()),
+            sstable_format: Some("big".to_owned()),
+            commitlog_sync: Some("periodic".to_owned()),
+            ..NodeSettings::default()
+        },
+        ..Node::default()
+    }
+}
+
+/// Three nodes: one well, one with work it does not master, one gone.
+fn ring() -> Ring {
+    let mut busy = node(2);
+    busy.measures.blocked = Some(4);
+    busy.measures.hint_files = Some(2);
+    let mut gone = node(3);
+    gone.problem = Some("connection refused \u{1b}[2J".to_owned());
+    gone.seen_by = vec![Sight {
+        from: "10.0.0.1:9042".to_owned(),
+        state: "DOWN".to_owned(),
+        hint_files: 2,
+        oldest_hint: Some(Timestamp::from_seconds(1_789_999_000)),
+    }];
+    Ring {
+        cluster: "logs".to_owned(),
+        keyspace: "logging".to_owned(),
+        nodes: vec![node(1), busy, gone],
+        design: Some(Design {
+            replication: Some(Replication {
+                class: "NetworkTopologyStrategy".to_owned(),
+                copies: BTreeMap::from([("dc1".to_owned(), 3)]),
+            }),
+            nodes: BTreeMap::from([("dc1".to_owned(), 3)]),
+            ..Design::default()
+        }),
+    }
+}
+
+fn database() -> Database {
+    Database {
+        version: Some("11.8.2-MariaDB".to_owned()),
+        tables: vec![TableSize { table: "dora_metrics".to_owned(), rows: 100_000, bytes: Some(32 << 20) }],
+        orphans: Some(0),
+        slow_queries: Some(3),
+        threads_connected: Some(5),
+        threads_limit: Some(151),
+        ..Database::default()
+    }
 }
 
 fn file(path: &str, state: FileState, written: u64) -> FileAccount {
@@ -113,6 +209,14 @@ impl Screen {
         screen
     }
 
+    /// With servers behind the stores.
+    fn with_ring(width: u16, height: u16) -> Self {
+        let mut screen = Self::loaded(width, height);
+        let measured = health(None).with_servers(Some(ring()), Some(database()));
+        screen.send(TabEvent::Health(Arc::new(measured)));
+        screen
+    }
+
     fn context(&self) -> Context<'_> {
         Context { now: now(), zone: Zone::Utc, area: self.area, theme: &self.theme, unicode: true }
     }
@@ -141,6 +245,65 @@ impl Screen {
 fn both_sizes_show_host_stores_and_files() {
     insta::assert_snapshot!("overview_80x24", Screen::loaded(80, 21).text());
     insta::assert_snapshot!("overview_200x60", Screen::loaded(200, 57).text());
+}
+
+#[test]
+fn both_sizes_show_the_ring_and_the_database() {
+    insta::assert_snapshot!("ring_80x24", Screen::with_ring(80, 21).text());
+    insta::assert_snapshot!("ring_200x60", Screen::with_ring(200, 57).text());
+}
+
+#[test]
+fn a_node_opens_with_all_that_is_known_and_scrolls_to_its_end() {
+    let mut screen = Screen::with_ring(80, 21);
+    screen.send(TabEvent::Action(Action::NextPanel));
+    screen.send(TabEvent::Action(Action::Last));
+    screen.send(TabEvent::Action(Action::Open));
+    insta::assert_snapshot!("node_80x24", screen.text());
+    screen.send(TabEvent::Action(Action::Last));
+    let end = screen.text();
+    assert!(end.contains("commit log"), "{end}");
+    // One step up moves by one, however often somebody pressed down before.
+    screen.send(TabEvent::Action(Action::Down));
+    screen.send(TabEvent::Action(Action::Up));
+    assert_ne!(screen.text(), end);
+    screen.send(TabEvent::Action(Action::Back));
+    assert!(screen.tab.at_top());
+}
+
+#[test]
+fn every_check_and_the_advice_are_one_key_away() {
+    let mut screen = Screen::with_ring(200, 57);
+    screen.send(TabEvent::Action(Action::Explain));
+    insta::assert_snapshot!("checks_200x60", screen.text());
+    screen.send(TabEvent::Action(Action::Explain));
+    assert!(screen.tab.at_top());
+}
+
+#[test]
+fn a_ring_that_goes_away_stays_on_the_screen_with_its_time_under_the_banner() {
+    let mut screen = Screen::with_ring(80, 21);
+    let mut later = health(None);
+    later.at = later.at.saturating_add(Duration::from_secs(10));
+    later.stores[0].problem =
+        Some("Cassandra is unreachable at 10.0.0.1:9042/logging: connection refused".to_owned());
+    screen.send(TabEvent::Health(Arc::new(later)));
+    let banner = screen.tab.status(&screen.context()).banner.unwrap();
+    assert!(banner.starts_with("Cassandra is unreachable at 10.0.0.1:9042/logging, since 14:13:30"));
+    let text = screen.text();
+    assert!(text.contains("10.0.0.2:9042") && text.contains("as of 14:13:20"), "{text}");
+    screen.send(TabEvent::Health(Arc::new(health(None).with_servers(Some(ring()), None))));
+    assert_eq!(screen.tab.status(&screen.context()).banner, None);
+}
+
+#[test]
+fn a_console_that_ingests_nothing_has_its_cursor_on_the_ring() {
+    let mut screen = Screen::new(80, 21);
+    screen.send(TabEvent::Health(Arc::new(health(None).with_servers(Some(ring()), None))));
+    screen.send(TabEvent::Action(Action::Down));
+    assert_eq!(screen.tab.chosen_node.as_deref(), Some("10.0.0.2:9042"));
+    screen.send(TabEvent::Action(Action::Open));
+    assert!(screen.text().contains("4 tasks are blocked"));
 }
 
 #[test]

@@ -1,11 +1,13 @@
-//! How the Infra tab looks: host and stores side by side above the table of files.
+//! How the Infra tab looks: host and stores side by side, below them the ring, the table of files
+//! at the bottom, and over all what somebody opened.
 
 use std::time::Duration;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
 
-use super::{InfraTab, Row};
+use super::{InfraTab, Over, Row, Subject, checks, ring};
+use crate::domain::health::database::Database;
 use crate::domain::health::{Health, Host, Status, StoreHealth};
 use crate::ingest::accounts::{FileAccount, FileState, IngestStatus};
 use crate::tui::tabs::Context;
@@ -22,19 +24,130 @@ pub fn render(tab: &InfraTab, area: Rect, buffer: &mut Buffer, context: &Context
     };
     let wanted = 5 + health.host.as_ref().map_or(0, |host| host.disks.len());
     let top = u16::try_from(wanted.clamp(6, 12)).unwrap_or(12).min(area.height / 2);
-    let [above, files] = Layout::vertical([Constraint::Length(top), Constraint::Min(0)]).areas(area);
+    // The files keep a third of what the host leaves, at least four rows.
+    let left = area.height - top;
+    let most = left.saturating_sub((left / 3).max(4));
+    let nodes = tab.ring().map_or(0, |known| (ring::wanted_height(known) + 1).min(most));
+    let [above, middle, files] =
+        Layout::vertical([Constraint::Length(top), Constraint::Length(nodes), Constraint::Min(0)])
+            .areas(area);
     let [host, stores] =
         Layout::horizontal([Constraint::Percentage(50), Constraint::Percentage(50)]).spacing(2).areas(above);
     render_host(health, host, buffer, context);
     render_stores(health, stores, buffer, context);
+    if let Some(known) = tab.ring() {
+        let table = Rect { height: middle.height.saturating_sub(u16::from(middle.height > 3)), ..middle };
+        ring::render(tab, known, table, buffer, context);
+    }
     render_files(tab, files, buffer, context);
-    if tab.details {
-        render_details(tab, area, buffer, context);
+    if let Some(over) = tab.over {
+        render_over(tab, over, area, buffer, context);
+    }
+}
+
+/// One row of an overlay: label, words, how they are drawn.
+type OverRow = (String, String, Role);
+
+/// What an overlay shows.
+struct Sheet {
+    title: String,
+    rows: Vec<OverRow>,
+    width: u16,
+    /// Column of the words.
+    label: u16,
+}
+
+impl Sheet {
+    /// `None` when what it was about is gone.
+    fn of(tab: &InfraTab, what: Subject, area: Rect, context: &Context<'_>) -> Option<Self> {
+        let (title, lines) = match what {
+            Subject::Checks => {
+                ("What was checked · Esc closes".to_owned(), checks::lines(tab.health.as_ref()?))
+            }
+            Subject::Details if tab.ring_has_keys() => {
+                let known = tab.ring()?;
+                let node = known.nodes.get(tab.node_position(known))?;
+                let title = format!("Node {} · Esc closes", safe_text::line(&node.address));
+                (title, ring::details(node, context))
+            }
+            Subject::Details => {
+                let rows = tab.rows();
+                let lines = detail_lines(*rows.get(tab.position(&rows))?).into_iter();
+                let lines = lines.map(|(label, value)| (label.to_owned(), value, Role::Text)).collect();
+                ("Account of the file · Esc closes".to_owned(), lines)
+            }
+        };
+        let label = lines.iter().map(|(label, _, _)| safe_text::width(label)).max().unwrap_or(0);
+        let label = u16::try_from(label).unwrap_or(0).max(11) + 3;
+        let width = if area.width >= 160 { 140 } else { 96 }.min(area.width);
+        let room = usize::from(width.saturating_sub(label + 4)).max(10);
+        let mut rows = Vec::new();
+        for (name, value, role) in lines {
+            // What is long goes on in the next row: a reason that is cut explains nothing.
+            for (index, piece) in wrapped(&value, room).into_iter().enumerate() {
+                rows.push((if index == 0 { name.clone() } else { String::new() }, piece, role));
+            }
+        }
+        Some(Self { title, rows, width, label })
+    }
+
+    fn last_top(&self, area: Rect) -> usize {
+        // Two rows are the frame's.
+        self.rows.len().saturating_sub(usize::from(area.height.saturating_sub(2)))
+    }
+}
+
+/// Cut between words where that is possible; at least one row. `text` is safe text.
+fn wrapped(text: &str, room: usize) -> Vec<String> {
+    let mut rows = Vec::new();
+    let mut row = String::new();
+    for word in text.split(' ') {
+        if !row.is_empty() && safe_text::width(&row) + 1 + safe_text::width(word) > room {
+            rows.push(std::mem::take(&mut row));
+        }
+        if !row.is_empty() {
+            row.push(' ');
+        }
+        row.push_str(word);
+        // A word that is longer than a row.
+        while safe_text::width(&row) > room {
+            let head = safe_text::window(&row, 0, room);
+            row = safe_text::window(&row, room, usize::from(u16::MAX));
+            rows.push(head);
+        }
+    }
+    rows.push(row);
+    rows
+}
+
+/// The last first line that makes sense: from there the end is in sight.
+pub(super) fn last_top(tab: &InfraTab, what: Subject, context: &Context<'_>) -> usize {
+    Sheet::of(tab, what, context.area, context).map_or(0, |sheet| sheet.last_top(context.area))
+}
+
+fn render_over(tab: &InfraTab, over: Over, area: Rect, buffer: &mut Buffer, context: &Context<'_>) {
+    let Some(sheet) = Sheet::of(tab, over.what, area, context) else { return };
+    let height = u16::try_from(sheet.rows.len() + 2).unwrap_or(u16::MAX);
+    let inner = frame::popup(area, buffer, context.theme, &sheet.title, sheet.width, height);
+    let top = over.top.min(sheet.last_top(area));
+    let visible = usize::from(inner.height);
+    for (index, (name, value, role)) in sheet.rows.iter().enumerate().skip(top).take(visible) {
+        let y = inner.y + u16::try_from(index - top).unwrap_or(0);
+        let label_role = if *role == Role::Text { Role::Muted } else { *role };
+        put(buffer, inner, inner.x + 1, y, name, context.theme, label_role);
+        put(buffer, inner, inner.x + sheet.label, y, value, context.theme, *role);
+    }
+    let below = sheet.rows.len().saturating_sub(top + visible);
+    if below > 0 {
+        let words = format!(" {below} more below ");
+        let x = inner.right().saturating_sub(u16::try_from(words.len()).unwrap_or(0) + 1);
+        // On the frame's lower edge.
+        buffer.set_string(x, inner.bottom(), words, context.theme.style(Role::Accent));
     }
 }
 
 /// Text cut to the room that is left in the row.
-fn put(buffer: &mut Buffer, area: Rect, x: u16, y: u16, text: &str, theme: &Theme, role: Role) {
+pub(super) fn put(buffer: &mut Buffer, area: Rect, x: u16, y: u16, text: &str, theme: &Theme, role: Role) {
     if y < area.bottom() && x < area.right() {
         buffer.set_string(x, y, safe_text::cut(text, usize::from(area.right() - x)), theme.style(role));
     }
@@ -122,7 +235,13 @@ fn render_stores(health: &Health, area: Rect, buffer: &mut Buffer, context: &Con
     frame::rule(Rect { height: 1, ..area }, buffer, context.theme, "Stores", false);
     let mut y = area.y + 1;
     for store in &health.stores {
-        for (text, role) in store_lines(store) {
+        let mut lines: Vec<(String, Role)> = store_lines(store).into();
+        if store.name == "metrics"
+            && let Some(words) = health.metrics_database.as_ref().and_then(database_words)
+        {
+            lines.push((format!("     {words}"), Role::Muted));
+        }
+        for (text, role) in lines {
             put(buffer, area, area.x + 1, y, &text, context.theme, role);
             y += 1;
         }
@@ -146,15 +265,35 @@ fn store_lines(store: &StoreHealth) -> [(String, Role); 2] {
     [head, (format!("     {}", figures.join(" · ")), Role::Muted)]
 }
 
+/// What the metrics' database says of itself; `None` when it says nothing.
+fn database_words(database: &Database) -> Option<String> {
+    let mut words = Vec::new();
+    if !database.tables.is_empty() {
+        let rows = clock::count(database.rows());
+        words.push(format!("{rows} rows"));
+    }
+    words.extend(database.orphans.map(|orphans| format!("{orphans} orphans")));
+    words.extend(database.slow_queries.map(|slow| format!("{slow} slow")));
+    if let (Some(used), Some(limit)) = (database.threads_connected, database.threads_limit) {
+        words.push(format!("{used} of {limit} connections"));
+    }
+    if let Some(ratio) = database.innodb.as_ref().and_then(|innodb| innodb.buffer_hit_ratio) {
+        words.push(format!("buffer {:.1} % hits", ratio * 100.0));
+    }
+    words.extend(database.version.as_deref().map(safe_text::line));
+    (!words.is_empty()).then(|| words.join(" · "))
+}
+
 fn render_files(tab: &InfraTab, area: Rect, buffer: &mut Buffer, context: &Context<'_>) {
     let theme = context.theme;
     let Some(ingest) = &tab.ingest else {
-        frame::rule(Rect { height: 1, ..area }, buffer, theme, "Ingest", true);
+        frame::rule(Rect { height: 1, ..area }, buffer, theme, "Ingest", !tab.ring_has_keys());
         let hint = "files are read by another process, or this is the demo".to_owned();
         empty::render(area, buffer, theme, "This console ingests nothing.", &[hint]);
         return;
     };
-    frame::rule(Rect { height: 1, ..area }, buffer, theme, &files_title(ingest), true);
+    let focused = !tab.ring_has_keys();
+    frame::rule(Rect { height: 1, ..area }, buffer, theme, &files_title(ingest), focused);
     let rows = tab.rows();
     if rows.is_empty() {
         let hint = "name some in [[ingest.files]], or run: atalaya ingest FILE".to_owned();
@@ -169,7 +308,7 @@ fn render_files(tab: &InfraTab, area: Rect, buffer: &mut Buffer, context: &Conte
     for (index, row) in rows.iter().enumerate().skip(first).take(visible) {
         let y = area.y + 2 + u16::try_from(index - first).unwrap_or(0);
         columns.row(*row, Rect { y, height: 1, ..area }, buffer, context);
-        if index == chosen {
+        if focused && index == chosen {
             buffer.set_style(Rect { y, height: 1, ..area }, theme.style(Role::Selection));
         }
     }
@@ -295,19 +434,6 @@ fn tail_cut(text: &str, room: usize) -> String {
     format!("…{}", safe_text::window(text, width - room.saturating_sub(1), room.saturating_sub(1)))
 }
 
-fn render_details(tab: &InfraTab, area: Rect, buffer: &mut Buffer, context: &Context<'_>) {
-    let rows = tab.rows();
-    let Some(row) = rows.get(tab.position(&rows)) else { return };
-    let lines = detail_lines(*row);
-    let height = u16::try_from(lines.len() + 2).unwrap_or(u16::MAX);
-    let inner = frame::popup(area, buffer, context.theme, "Account of the file · Esc closes", 96, height);
-    for (index, (label, value)) in lines.iter().enumerate() {
-        let y = inner.y + u16::try_from(index).unwrap_or(0);
-        put(buffer, inner, inner.x + 1, y, label, context.theme, Role::Muted);
-        put(buffer, inner, inner.x + 17, y, value, context.theme, Role::Text);
-    }
-}
-
 /// Every number of the account, so that the sums can be checked by eye.
 fn detail_lines(row: Row<'_>) -> Vec<(&'static str, String)> {
     let file = match row {
@@ -374,7 +500,7 @@ fn detail_lines(row: Row<'_>) -> Vec<(&'static str, String)> {
 }
 
 /// `1.2 GiB`, `640 KiB`, `0 B`.
-fn bytes(count: u64) -> String {
+pub(super) fn bytes(count: u64) -> String {
     const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
     let mut value = count as f64;
     let mut unit = 0;
