@@ -79,7 +79,9 @@ impl Sheet {
         };
         let label = lines.iter().map(|(label, _, _)| safe_text::width(label)).max().unwrap_or(0);
         let label = u16::try_from(label).unwrap_or(0).max(11) + 3;
-        let width = if area.width >= 160 { 140 } else { 96 }.min(area.width);
+        let longest = lines.iter().map(|(_, value, _)| safe_text::width(value)).max().unwrap_or(0);
+        let width = u16::try_from(longest).unwrap_or(u16::MAX).saturating_add(label + 4);
+        let width = width.clamp(96, 140).min(area.width);
         let room = usize::from(width.saturating_sub(label + 4)).max(10);
         let mut rows = Vec::new();
         for (name, value, role) in lines {
