@@ -10,6 +10,7 @@
 mod cassandra;
 mod console;
 mod ingest;
+mod mysql;
 mod parse;
 mod query;
 mod spool;
@@ -19,6 +20,7 @@ const FIGURES: &[(&str, fn(&[String]))] = &[
     ("cassandra", cassandra::run),
     ("console", console::run),
     ("ingest", ingest::run),
+    ("mysql", mysql::run),
     ("parse", parse::run),
     ("query", query::run),
     ("spool", spool::run),

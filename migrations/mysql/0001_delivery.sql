@@ -1,7 +1,7 @@
 -- The metrics layer: delivery facts. Small, relational, kept for ever. The counterpart of
 -- migrations/sqlite/metrics; the same statements of the program run on both.
 --
--- Written for MariaDB 10.6 and later and MySQL 8.0.21 and later (run on MariaDB 10.11; checked
+-- Written for MariaDB 10.6 and later and MySQL 8.0.17 and later (run on MariaDB 10.11; checked
 -- against MySQL's manual, not run there): no RETURNING, no JSON_TABLE, no functional indexes.
 --
 -- Types:

@@ -42,7 +42,7 @@ CREATE TABLE IF NOT EXISTS job_runs (
     result      TEXT,
     output      LONGTEXT,
     KEY job_runs_job (job, started_at),
-    CONSTRAINT job_runs_job FOREIGN KEY (job) REFERENCES jobs (name)
+    CONSTRAINT job_runs_of_job FOREIGN KEY (job) REFERENCES jobs (name)
 ) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4
   COLLATE /*M! utf8mb4_nopad_bin */ /*!80017 utf8mb4_0900_bin */;
 

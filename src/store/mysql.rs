@@ -25,8 +25,8 @@ pub use schema::{SchemaStatus, init, migrate, status};
 
 /// How long a caller waits for its turn on a connection of this process.
 const QUEUE_LIMIT: Duration = Duration::from_secs(10);
-/// How long a statement waits for a lock of another transaction (`innodb_lock_wait_timeout`).
-const LOCK_LIMIT: Duration = Duration::from_secs(10);
+/// After this a caller who waits for a connection asks whether there is a server at all.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// Connections of each of the two pools.
 const CONNECTIONS: u32 = 4;
 /// An idle connection is closed before the server does it (`wait_timeout` of the session).
@@ -86,7 +86,7 @@ impl SqlDatabase for MySqlMetricsStore {
         let reading = tokio::spawn(async move {
             match store.read_once(view, work).await {
                 Ok(value) => Ok(value),
-                Err(failure) => Err(store.failed(failure).await),
+                Err(failure) => Err(store.failed(failure)),
             }
         });
         finished(reading.await)
@@ -121,7 +121,7 @@ impl MySqlMetricsStore {
                 _ => 0,
             };
             if attempt >= limit {
-                return Err(self.failed(failure).await);
+                return Err(self.failed(failure));
             }
             tokio::time::sleep(pause(attempt)).await;
             attempt += 1;
@@ -130,7 +130,7 @@ impl MySqlMetricsStore {
 
     async fn write_once(&self, write: &Write) -> Result<Written, Failure> {
         let limit = self.options.statement_timeout;
-        let mut connection = self.writers.acquire().await?;
+        let mut connection = self.acquire(&self.writers).await?;
         let outcome = async {
             let mut transaction = within(limit, connection.begin()).await?;
             let mut inside = Connection::MySql { connection: &mut transaction, limit };
@@ -154,7 +154,7 @@ impl MySqlMetricsStore {
         F: for<'c> FnOnce(Connection<'c>) -> BoxFuture<'c, Result<T, Failure>>,
     {
         let limit = self.options.statement_timeout;
-        let mut connection = self.readers.acquire().await?;
+        let mut connection = self.acquire(&self.readers).await?;
         let outcome = match view {
             View::Latest => work(Connection::MySql { connection: &mut connection, limit }).await,
             View::Snapshot => {
@@ -173,22 +173,23 @@ impl MySqlMetricsStore {
         outcome
     }
 
-    async fn failed(&self, failure: Failure) -> StoreError {
+    fn failed(&self, failure: Failure) -> StoreError {
         match failure {
             Failure::Store(error) => error,
             Failure::Silent(limit) => StoreError::TimedOut { backend: Backend::MySql, limit },
-            // The pool keeps to itself why it got no connection: ask without it.
-            Failure::Driver(sqlx::Error::PoolTimedOut) => {
-                match self.options.connect_once(Purpose::Read).await {
-                    Ok(connection) => {
-                        connection.close().await.ok();
-                        StoreError::TimedOut { backend: Backend::MySql, limit: QUEUE_LIMIT }
-                    }
-                    Err(error) => error,
-                }
-            }
             Failure::Driver(error) => errors::store_error(error, &self.options),
         }
+    }
+
+    /// A connection of the pool. The pool goes on trying for its whole limit when nobody listens,
+    /// and then does not say why; so after a moment this asks the server itself.
+    async fn acquire(&self, pool: &MySqlPool) -> Result<PoolConnection<MySql>, Failure> {
+        let mut waiting = std::pin::pin!(pool.acquire());
+        if let Ok(acquired) = tokio::time::timeout(PATIENCE, &mut waiting).await {
+            return Ok(acquired?);
+        }
+        self.options.connect_once(Purpose::Read).await?.close().await.ok();
+        Ok(waiting.await?)
     }
 }
 
@@ -209,10 +210,11 @@ fn pause(attempt: u32) -> Duration {
 }
 
 fn pool(options: &MySqlOptions, purpose: Purpose) -> MySqlPool {
+    let lock_timeout = options.lock_timeout;
     MySqlPoolOptions::new()
         .max_connections(CONNECTIONS)
         .acquire_timeout(QUEUE_LIMIT)
         .idle_timeout(IDLE_LIMIT)
-        .after_connect(move |connection, _| Box::pin(purpose.prepare(connection)))
+        .after_connect(move |connection, _| Box::pin(purpose.prepare(connection, lock_timeout)))
         .connect_lazy_with(options.driver(purpose))
 }

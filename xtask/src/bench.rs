@@ -4,11 +4,11 @@ use xtask::tools::{cargo, is_installed, step};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Which figures: parse, ingest, query, console; all of them when none is named.
+    /// Which figures: parse, ingest, query, console, mysql; all of them when none is named.
     which: Vec<String>,
 }
 
-const ALL: [&str; 4] = ["parse", "ingest", "query", "console"];
+const ALL: [&str; 5] = ["parse", "ingest", "query", "console", "mysql"];
 /// Programs that read the same file in the same run, where they are installed.
 const PEERS: [&str; 2] = ["lnav", "goaccess"];
 

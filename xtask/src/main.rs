@@ -28,7 +28,7 @@ enum Command {
     Test(test::Args),
     /// Real Cassandra and MariaDB for tests and development: up, down, status.
     Services(services::commands::Args),
-    /// Build in release and print the figures: parse, ingest, query, console.
+    /// Build in release and print the figures: parse, ingest, query, console, mysql.
     Bench(bench::Args),
     /// Run the demo in a real terminal and write what it shows to docs/ as SVG.
     Screenshots,

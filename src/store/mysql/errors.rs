@@ -36,11 +36,24 @@ pub(super) fn is_lost(error: &sqlx::Error) -> bool {
     }
 }
 
+/// The server's certificate was looked at and not accepted.
+fn is_certificate(cause: &std::io::Error) -> bool {
+    let inner = cause.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    matches!(inner, Some(rustls::Error::InvalidCertificate(_)))
+}
+
 pub(super) fn store_error(error: sqlx::Error, options: &MySqlOptions) -> StoreError {
     let backend = Backend::MySql;
     let address = options.address();
     let Some(code) = number(&error) else {
         return match error {
+            sqlx::Error::Io(cause) if is_certificate(&cause) => StoreError::Refused {
+                backend,
+                source: format!(
+                    "{address}: {cause}; the ca_file has to name who signed the server's certificate"
+                )
+                .into(),
+            },
             error @ (sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_)) => {
                 StoreError::Corrupt { table: "the database", detail: format!("{address}: {error}") }
             }
@@ -69,7 +82,12 @@ pub(super) fn store_error(error: sqlx::Error, options: &MySqlOptions) -> StoreEr
         // No such database, no such table.
         1049 | 1146 => StoreError::MissingSchema { backend, address, detail: reason },
         // Too long, out of range, wrong characters, invalid JSON, a check, too large a packet.
-        1153 | 1264 | 1366 | 1406 | 3140 | 3819 | 4025 => StoreError::Poison { backend, what: "row", reason },
+        3140 | 3157 | 4025 | 4035..=4041 => StoreError::Poison {
+            backend,
+            what: "row",
+            reason: format!("{reason} (metadata may be 32 levels deep in MariaDB, 100 in MySQL)"),
+        },
+        1153 | 1264 | 1366 | 1406 | 3819 => StoreError::Poison { backend, what: "row", reason },
         // Started read-only (a replica), or no space.
         1290 | 1836 => StoreError::NotWritable { backend, address, reason },
         1021 | 1026 | 1030 | 1114 => StoreError::NotWritable {
@@ -77,7 +95,7 @@ pub(super) fn store_error(error: sqlx::Error, options: &MySqlOptions) -> StoreEr
             address,
             reason: format!("{reason}; check the server's disk and its free space"),
         },
-        1205 => StoreError::TimedOut { backend, limit: super::LOCK_LIMIT },
+        1205 => StoreError::TimedOut { backend, limit: options.lock_timeout },
         1020
         | 1040
         | 1053

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
-use sqlx::ConnectOptions as _;
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlSslMode};
+use sqlx::{AssertSqlSafe, ConnectOptions as _};
 
 use crate::store::error::{Backend, StoreError};
 
@@ -28,10 +28,13 @@ pub struct MySqlOptions {
     pub connect_timeout: Duration,
     /// After this one statement is given up and its connection closed.
     pub statement_timeout: Duration,
+    /// How long a statement waits for a lock of another transaction before its own is tried anew:
+    /// whole seconds, at least one.
+    pub lock_timeout: Duration,
 }
 
 impl MySqlOptions {
-    /// Port 3306, 5 s a connection, 30 s a statement, neither password nor certificate.
+    /// Port 3306, 5 s a connection, 30 s a statement, 5 s a lock, neither password nor certificate.
     pub fn new(host: impl Into<String>, database: impl Into<String>, user: impl Into<String>) -> Self {
         Self {
             host: host.into(),
@@ -42,6 +45,7 @@ impl MySqlOptions {
             ca_file: None,
             connect_timeout: Duration::from_secs(5),
             statement_timeout: Duration::from_secs(30),
+            lock_timeout: Duration::from_secs(5),
         }
     }
 
@@ -82,7 +86,7 @@ impl MySqlOptions {
         }
         let opened = async {
             let mut connection = self.driver(purpose).connect().await?;
-            purpose.prepare(&mut connection).await?;
+            purpose.prepare(&mut connection, self.lock_timeout).await?;
             Ok(connection)
         };
         match tokio::time::timeout(self.connect_timeout, opened).await {
@@ -114,20 +118,23 @@ impl Purpose {
     /// Strict, because a server that is not cuts a text that is too long and says nothing. A host
     /// that vanishes inside a transaction holds its locks no longer than `wait_timeout`; idle
     /// connections of ours are closed before that.
-    pub(super) async fn prepare(self, connection: &mut MySqlConnection) -> Result<(), sqlx::Error> {
+    pub(super) async fn prepare(
+        self,
+        connection: &mut MySqlConnection,
+        lock_timeout: Duration,
+    ) -> Result<(), sqlx::Error> {
         let transactions = match self {
-            Self::Read => "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",
-            Self::Server | Self::Write => {
-                "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE"
-            }
+            Self::Read => "REPEATABLE READ, READ ONLY",
+            Self::Server | Self::Write => "READ COMMITTED, READ WRITE",
         };
-        sqlx::raw_sql(transactions).execute(&mut *connection).await?;
-        sqlx::raw_sql(
-            "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO',
-                 foreign_key_checks = 1, unique_checks = 1, innodb_lock_wait_timeout = 10, wait_timeout = 120",
-        )
-        .execute(connection)
-        .await?;
+        let lock_seconds = lock_timeout.as_secs().max(1);
+        let settings = format!(
+            "SET SESSION TRANSACTION ISOLATION LEVEL {transactions};
+             SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO',
+                 foreign_key_checks = 1, unique_checks = 1, innodb_lock_wait_timeout = {lock_seconds},
+                 wait_timeout = 120"
+        );
+        sqlx::raw_sql(AssertSqlSafe(settings)).execute(connection).await?;
         Ok(())
     }
 }

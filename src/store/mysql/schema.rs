@@ -101,17 +101,44 @@ async fn read(connection: &mut MySqlConnection, options: &MySqlOptions) -> Resul
     let failed = |error| store_error(error, options);
     let server: String =
         sqlx::query_scalar("SELECT VERSION()").fetch_one(&mut *connection).await.map_err(failed)?;
-    let versions: Result<Option<i64>, _> =
-        sqlx::query_scalar("SELECT MAX(version) FROM schema_migrations WHERE finished_at IS NOT NULL")
-            .fetch_one(connection)
+    let versions: Result<Vec<(i64, Option<i64>)>, _> =
+        sqlx::query_as("SELECT version, finished_at FROM schema_migrations ORDER BY version")
+            .fetch_all(connection)
             .await;
     let found = match versions {
-        Ok(newest) => newest.unwrap_or(0),
+        Ok(versions) => newest(&versions),
         Err(error) if number(&error) == Some(1146) => 0,
         Err(error) if number(&error) == Some(1054) => return Err(foreign(options, "schema_migrations")),
         Err(error) => return Err(failed(error)),
     };
     Ok(SchemaStatus { server, found, known: known() })
+}
+
+/// The version of what was applied: up to the first that was begun and not finished, or a newer one
+/// than ours even when it is only being applied.
+fn newest(versions: &[(i64, Option<i64>)]) -> i64 {
+    let newer = versions.iter().map(|(version, _)| *version).filter(|version| *version > known()).max();
+    let whole =
+        (1..).zip(versions).take_while(|(next, (version, finished))| next == version && finished.is_some());
+    newer.unwrap_or_else(|| whole.map(|(next, _)| next).last().unwrap_or(0))
+}
+
+/// First releases with everything that the migrations use: CHECK constraints that are enforced,
+/// and a collation by code point that does not ignore trailing spaces.
+const OLDEST: [(&str, (u32, u32, u32)); 2] = [("MariaDB", (10, 6, 0)), ("MySQL", (8, 0, 17))];
+
+fn refuse_old_server(server: &str) -> Result<(), StoreError> {
+    // Proxies put `5.5.5-` before MariaDB's own number.
+    let version = server.strip_prefix("5.5.5-").unwrap_or(server);
+    let (name, oldest) = OLDEST[usize::from(!server.contains("MariaDB"))];
+    let mut numbers = version.split(|character: char| !character.is_ascii_digit()).map(str::parse::<u32>);
+    let mut next = || numbers.next().and_then(Result::ok).unwrap_or(0);
+    if (next(), next(), next()) >= oldest {
+        return Ok(());
+    }
+    let (major, minor, patch) = oldest;
+    let reason = format!("the server is {server}; atalaya needs {name} {major}.{minor}.{patch} or newer");
+    Err(StoreError::Refused { backend: Backend::MySql, source: reason.into() })
 }
 
 async fn migrate_to(
@@ -128,6 +155,7 @@ async fn migrate_to(
     if status.found == status.known {
         return Ok(status);
     }
+    refuse_old_server(&status.server)?;
     refuse_tables_of_others(connection, options).await?;
     sqlx::raw_sql(
         "CREATE TABLE IF NOT EXISTS schema_migrations (
@@ -141,13 +169,15 @@ async fn migrate_to(
     .await
     .map_err(failed)?;
     for (version, (name, statements)) in (1_i64..).zip(migrations).skip(status.found as usize) {
+        let started_at = Timestamp::now().micros();
         sqlx::query(
             "INSERT INTO schema_migrations (version, name, started_at) VALUES (?, ?, ?)
-             ON DUPLICATE KEY UPDATE started_at = VALUES(started_at)",
+             ON DUPLICATE KEY UPDATE started_at = ?",
         )
         .bind(version)
         .bind(*name)
-        .bind(Timestamp::now().micros())
+        .bind(started_at)
+        .bind(started_at)
         .execute(&mut *connection)
         .await
         .map_err(failed)?;
@@ -217,4 +247,36 @@ fn foreign(options: &MySqlOptions, table: &str) -> StoreError {
 /// SQL made of our own constants and of a quoted name only.
 fn trusted(sql: String) -> SqlStr {
     sqlx::AssertSqlSafe(sql).into_sql_str()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_that_are_too_old_are_refused() {
+        for server in [
+            "10.6.0-MariaDB",
+            "10.11.19-MariaDB-0+deb12u1",
+            "5.5.5-11.8.2-MariaDB",
+            "8.0.17",
+            "8.4.6",
+            "9.1.0",
+        ] {
+            assert!(refuse_old_server(server).is_ok(), "{server}");
+        }
+        for server in ["10.5.29-MariaDB", "5.5.5-10.3.1-MariaDB", "5.7.44-log", "8.0.16", "unknown"] {
+            assert!(refuse_old_server(server).is_err(), "{server}");
+        }
+    }
+
+    #[test]
+    fn an_unfinished_migration_does_not_count_and_a_newer_one_does() {
+        assert_eq!(newest(&[]), 0);
+        assert_eq!(newest(&[(1, Some(5)), (2, Some(6))]), 2);
+        assert_eq!(newest(&[(1, Some(5)), (2, None), (3, Some(7))]), 1);
+        assert_eq!(newest(&[(1, None)]), 0);
+        let newer = known() + 1;
+        assert_eq!(newest(&[(1, Some(5)), (newer, None)]), newer);
+    }
 }
