@@ -136,3 +136,54 @@ fn health_measures_this_machine() {
     };
     assert_eq!(output.status.code(), Some(expected));
 }
+
+#[test]
+fn passwords_are_found_and_never_shown() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let home = tempfile::tempdir().unwrap();
+    let secret = home.path().join("secret");
+    std::fs::write(&secret, "canary-77\n").unwrap();
+    std::fs::write(
+        home.path().join("c.toml"),
+        "[stores]\nlogs = \"cassandra://me@127.0.0.1/logging\"\nmetrics = \"mysql://me@127.0.0.1/atalaya\"\n\
+         [stores.cassandra]\npassword_file = \"secret\"\n",
+    )
+    .unwrap();
+    let show = |variables: &[(&str, &str)]| {
+        atalaya_with(home.path(), &["--config", "c.toml", "config", "show"], variables)
+    };
+    std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let open = show(&[]);
+    assert_eq!(open.status.code(), Some(2));
+    let told = text(&open.stderr);
+    assert!(told.contains("c.toml: stores.cassandra.password_file") && told.contains("chmod 600"), "{told}");
+    std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let shown = text(&show(&[("ATALAYA_MYSQL_PASSWORD", "canary-78")]).stdout);
+    assert!(shown.contains("# password of stores.logs: *** from secret"), "{shown}");
+    assert!(shown.contains("# password of stores.metrics: *** from ATALAYA_MYSQL_PASSWORD"), "{shown}");
+    assert!(!shown.contains("canary"), "{shown}");
+}
+
+#[test]
+fn embedded_stores_need_no_init() {
+    let home = tempfile::tempdir().unwrap();
+    let before = atalaya(home.path(), &["--data-dir", "data", "db", "status"]);
+    assert!(before.status.success());
+    assert_eq!(text(&before.stdout).matches("not there yet").count(), 2);
+    assert!(!home.path().join("data").exists(), "looking changes nothing");
+    assert!(atalaya(home.path(), &["--data-dir", "data", "db", "init"]).status.success());
+    let after = atalaya(home.path(), &["--data-dir", "data", "db", "status", "--json"]);
+    let reports: serde_json::Value = serde_json::from_slice(&after.stdout).unwrap();
+    assert_eq!(reports[0]["state"], "current");
+    assert_eq!(reports[0]["notes"], serde_json::json!([]));
+    for wrong in [
+        &["db", "init", "--bucket-minutes", "7"][..],
+        &["db", "init", "--replication", "dc1"],
+        &["db", "init", "--replication-factor", "0"],
+        &["db", "init", "--replication", "dc1=1", "--replication-factor", "1"],
+        &["db"],
+    ] {
+        assert_eq!(atalaya(home.path(), wrong).status.code(), Some(2), "{wrong:?}");
+    }
+}

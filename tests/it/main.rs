@@ -8,6 +8,8 @@ mod cli_logs;
 mod cli_manners;
 mod console_first_run;
 mod console_terminal;
+mod copied;
+mod db_copy;
 mod demo_company;
 mod devlake;
 mod dora_cli;

@@ -6,7 +6,7 @@
 //! by bucket. Records that arrive while it runs may or may not be copied; the watermarks are those
 //! from its beginning, so an ingest that moves to the destination reads them again.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -25,11 +25,13 @@ use crate::store::error::StoreError;
 use super::progress::{Folder, Saved};
 use super::{CopyError, Progress, Stage, Sum, Watch, short};
 
-/// Chunks read and written at once: about 2 MB of text.
-const PAGE: usize = 32;
-/// Buckets in work at the same time; what is remembered is the oldest that is not finished.
+/// Chunks read and written at once, of one bucket or of several small ones: at most about 4 MB of
+/// text, and few enough calls that a store which syncs each one is not waited for.
+const BATCH: usize = 64;
+/// Batches in work at the same time.
 const IN_FLIGHT: usize = 4;
-const BUCKETS: usize = 64;
+/// Buckets whose keys are held at once.
+const BUCKETS: usize = 256;
 const WATERMARKS: usize = 500;
 /// How often the disk is told how far the copy is. What was done after that is done again.
 const SAVE_EVERY: Duration = Duration::from_millis(500);
@@ -59,7 +61,7 @@ pub struct LogsCompared {
     pub missing: u64,
     /// Some of these.
     pub missing_examples: Vec<ChunkKey>,
-    /// Request ids that were looked up in the destination's index, one a bucket.
+    /// Request ids that were looked up in the destination's index, one of each batch.
     pub requests: u64,
     pub requests_missing: u64,
     /// Origins whose watermark in the destination is behind.
@@ -117,6 +119,13 @@ pub async fn copy(
     Ok(LogsCopied { resumed, chunks: saved.chunks, records: saved.records, origins, compared })
 }
 
+/// Chunks that are copied at once.
+struct Batch {
+    keys: Vec<ChunkKey>,
+    /// The last bucket that is complete with it.
+    through: Option<Bucket>,
+}
+
 struct Copy<'a> {
     from: Arc<dyn ChunkStore>,
     to: Arc<dyn ChunkStore>,
@@ -156,12 +165,35 @@ impl Copy<'_> {
         folder.begin(&names[0], &names[1], snapshot).await
     }
 
-    /// Buckets of a layer from `from` on, oldest first, one page.
-    async fn buckets(&self, layer: Layer, from: Timestamp) -> Result<Vec<Bucket>, CopyError> {
-        self.from
-            .buckets(layer, TimeRange::new(from, Timestamp::MAX), Order::OldestFirst, BUCKETS)
-            .await
-            .map_err(|error| self.reading(error))
+    /// The next keys of a layer from `from` on, oldest bucket first, and where those behind them
+    /// begin. No batches: the layer is at its end.
+    async fn batches(
+        &self,
+        layer: Layer,
+        from: Timestamp,
+    ) -> Result<(Vec<Batch>, Option<Timestamp>), CopyError> {
+        let range = TimeRange::new(from, Timestamp::MAX);
+        let buckets = self.from.buckets(layer, range, Order::OldestFirst, BUCKETS);
+        let buckets = buckets.await.map_err(|error| self.reading(error))?;
+        let next = buckets.last().and_then(|&last| self.behind(last));
+        let mut keys = stream::iter(buckets)
+            .map(|bucket| async move { Ok((bucket, self.from.summaries(bucket).await?)) })
+            .buffered(IN_FLIGHT);
+        let mut batches: Vec<Batch> = Vec::new();
+        while let Some((bucket, summaries)) = keys.try_next().await.map_err(|error| self.reading(error))? {
+            for summary in summaries {
+                match batches.last_mut() {
+                    Some(batch) if batch.keys.len() < BATCH => batch.keys.push(summary.key),
+                    _ => batches.push(Batch { keys: vec![summary.key], through: None }),
+                }
+            }
+            match batches.last_mut() {
+                Some(batch) => batch.through = Some(bucket),
+                // Everything in it expired meanwhile.
+                None => batches.push(Batch { keys: Vec::new(), through: Some(bucket) }),
+            }
+        }
+        Ok((batches, next))
     }
 
     /// Where the buckets after this one begin; `None` after the last one of time.
@@ -177,16 +209,17 @@ impl Copy<'_> {
             None => Some(Timestamp::MIN),
         };
         while let Some(from) = next {
-            let buckets = self.buckets(layer, from).await?;
-            let Some(&last) = buckets.last() else { break };
-            next = self.behind(last);
-            let mut copied = stream::iter(buckets)
-                .map(|bucket| async move { Ok::<_, CopyError>((bucket, self.bucket(bucket).await?)) })
-                .buffered(IN_FLIGHT);
+            let batches;
+            (batches, next) = self.batches(layer, from).await?;
+            if batches.is_empty() {
+                break;
+            }
+            // In order, so that what is remembered holds for all before it.
+            let mut copied = stream::iter(batches).map(|batch| self.copy_batch(batch)).buffered(IN_FLIGHT);
             while let Some(outcome) = copied.next().await {
                 let stopped = match outcome {
-                    Ok((bucket, (chunks, records))) => {
-                        saved.finished.insert(layer, bucket.start);
+                    Ok((through, chunks, records)) => {
+                        saved.finished.extend(through.map(|bucket| (layer, bucket.start)));
                         saved.chunks += chunks;
                         saved.records += records;
                         self.cancel.is_cancelled().then_some(CopyError::Cancelled)
@@ -205,20 +238,14 @@ impl Copy<'_> {
         folder.save(saved).await
     }
 
-    /// Chunks and records of one bucket that were written.
-    async fn bucket(&self, bucket: Bucket) -> Result<(u64, u64), CopyError> {
-        let summaries = self.from.summaries(bucket).await.map_err(|error| self.reading(error))?;
-        let keys: Vec<ChunkKey> = summaries.into_iter().map(|summary| summary.key).collect();
-        let mut written = (0, 0);
-        for page in keys.chunks(PAGE) {
-            let chunks = self.from.chunks(page).await.map_err(|error| self.reading(error))?;
-            let records = chunks.iter().map(|chunk| chunk.entries.len() as u64).sum();
-            written.0 += chunks.len() as u64;
-            written.1 += records;
-            self.to.put(self.fitted(chunks)).await.map_err(|error| self.writing(error))?;
-            self.tell(Stage::Copying, records);
-        }
-        Ok(written)
+    /// The bucket that is complete with it, and chunks and records that were written.
+    async fn copy_batch(&self, batch: Batch) -> Result<(Option<Bucket>, u64, u64), CopyError> {
+        let chunks = self.from.chunks(&batch.keys).await.map_err(|error| self.reading(error))?;
+        let count = chunks.len() as u64;
+        let records = chunks.iter().map(|chunk| chunk.entries.len() as u64).sum();
+        self.to.put(self.fitted(chunks)).await.map_err(|error| self.writing(error))?;
+        self.tell(Stage::Copying, records);
+        Ok((batch.through, count, records))
     }
 
     /// Chunks as the destination cuts them. The watermark is not theirs to move: it is put at the
@@ -270,14 +297,15 @@ impl Copy<'_> {
         for layer in Layer::ALL {
             let mut next = Some(Timestamp::MIN);
             while let Some(from) = next {
-                let buckets = self.buckets(layer, from).await?;
-                let Some(&last) = buckets.last() else { break };
-                next = self.behind(last);
-                let mut found = stream::iter(buckets)
-                    .map(|bucket| self.compare_bucket(bucket))
-                    .buffer_unordered(IN_FLIGHT);
-                while let Some(bucket) = found.try_next().await? {
-                    compared.merge(bucket);
+                let batches;
+                (batches, next) = self.batches(layer, from).await?;
+                if batches.is_empty() {
+                    break;
+                }
+                let mut found =
+                    stream::iter(batches).map(|batch| self.compare_batch(batch)).buffer_unordered(IN_FLIGHT);
+                while let Some(batch) = found.try_next().await? {
+                    compared.merge(batch);
                     if self.cancel.is_cancelled() {
                         return Err(CopyError::Cancelled);
                     }
@@ -287,35 +315,31 @@ impl Copy<'_> {
         Ok(compared)
     }
 
-    async fn compare_bucket(&self, bucket: Bucket) -> Result<LogsCompared, CopyError> {
-        let mut compared = LogsCompared::default();
-        let summaries = self.from.summaries(bucket).await.map_err(|error| self.reading(error))?;
-        let keys: Vec<ChunkKey> = summaries.into_iter().map(|summary| summary.key).collect();
-        for page in keys.chunks(PAGE) {
-            let chunks = self.from.chunks(page).await.map_err(|error| self.reading(error))?;
-            let records = chunks.iter().map(|chunk| chunk.entries.len() as u64).sum();
-            compared.chunks_from += chunks.len() as u64;
-            compared.records_from.merge(sum_of(&chunks));
-            let frames = self.fitted(chunks);
-            let expected: Vec<ChunkKey> =
-                frames.iter().flat_map(|frame| &frame.chunks).map(|chunk| chunk.summary.key).collect();
-            let stored = self.to.chunks(&expected).await.map_err(|error| self.writing(error))?;
-            compared.chunks_to += stored.len() as u64;
-            compared.records_to.merge(sum_of(&stored));
-            let found: HashMap<ChunkKey, ()> = stored.iter().map(|chunk| (chunk.summary.key, ())).collect();
-            let missing: Vec<ChunkKey> =
-                expected.into_iter().filter(|key| !found.contains_key(key)).collect();
-            compared.missing += missing.len() as u64;
-            compared.missing_examples.extend(missing.into_iter().take(EXAMPLES));
-            if compared.requests == 0
-                && let Some(row) = frames.iter().flat_map(|frame| &frame.requests).next()
-            {
-                let rows = self.to.request(&row.request_id).await.map_err(|error| self.writing(error))?;
-                compared.requests += 1;
-                compared.requests_missing += u64::from(!rows.iter().any(|found| found.chunk == row.chunk));
-            }
-            self.tell(Stage::Comparing, records);
+    async fn compare_batch(&self, batch: Batch) -> Result<LogsCompared, CopyError> {
+        let chunks = self.from.chunks(&batch.keys).await.map_err(|error| self.reading(error))?;
+        let records_from = sum_of(&chunks);
+        let chunks_from = chunks.len() as u64;
+        let frames = self.fitted(chunks);
+        let expected: Vec<ChunkKey> =
+            frames.iter().flat_map(|frame| &frame.chunks).map(|chunk| chunk.summary.key).collect();
+        let stored = self.to.chunks(&expected).await.map_err(|error| self.writing(error))?;
+        let found: HashSet<ChunkKey> = stored.iter().map(|chunk| chunk.summary.key).collect();
+        let missing: Vec<ChunkKey> = expected.into_iter().filter(|key| !found.contains(key)).collect();
+        let mut compared = LogsCompared {
+            chunks_from,
+            chunks_to: stored.len() as u64,
+            records_from,
+            records_to: sum_of(&stored),
+            missing: missing.len() as u64,
+            missing_examples: missing.into_iter().take(EXAMPLES).collect(),
+            ..LogsCompared::default()
+        };
+        if let Some(row) = frames.iter().flat_map(|frame| &frame.requests).next() {
+            let rows = self.to.request(&row.request_id).await.map_err(|error| self.writing(error))?;
+            compared.requests = 1;
+            compared.requests_missing = u64::from(!rows.iter().any(|found| found.chunk == row.chunk));
         }
+        self.tell(Stage::Comparing, records_from.count);
         Ok(compared)
     }
 
