@@ -15,7 +15,7 @@ use crate::store::mysql;
 use crate::store::sqlite::chunks::SqliteChunkStore;
 use crate::store::sqlite::metrics::SqliteMetricsStore;
 
-use super::stores::{cassandra_options, mysql_options};
+use super::stores::{advised_logs, advised_metrics, cassandra_options, mysql_options};
 
 /// What is to be done with the schemas.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -172,7 +172,7 @@ async fn cassandra(place: &CassandraPlace, task: &Task) -> SchemaReport {
     let mut report = SchemaReport::new("logs", Backend::Cassandra, address.clone());
     report.needed = Some(schema::VERSION);
     let done = async {
-        let session = connect::connect(&options).await?;
+        let session = connect::connect(&options).await.map_err(advised_logs)?;
         match task {
             Task::Init(wishes) => {
                 let wishes = wishes.clone().or(&place.layout);
@@ -241,7 +241,7 @@ async fn mysql(place: &MySqlPlace, task: &Task) -> SchemaReport {
         },
         Task::Status => mysql::status(&options).await,
     };
-    match done {
+    match done.map_err(advised_metrics) {
         Ok(status) => {
             report.version = (status.found > 0).then_some(status.found);
             report.needed = Some(status.known);

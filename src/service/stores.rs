@@ -9,10 +9,13 @@ use futures::future::BoxFuture;
 use scylla::statement::Consistency;
 
 use crate::config::Settings;
-use crate::config::places::{CassandraPlace, LogsPlace, MetricsPlace, MySqlPlace, TlsFiles};
+use crate::config::places::{
+    CASSANDRA_PASSWORD, CassandraPlace, LogsPlace, MYSQL_PASSWORD, MetricsPlace, MySqlPlace, TlsFiles,
+};
 use crate::config::stores::ConsistencyLevel;
+use crate::domain::time::Timestamp;
 use crate::store::background::Background;
-use crate::store::cassandra::{CassandraLogStore, CassandraOptions, TlsOptions};
+use crate::store::cassandra::{CassandraLogStore, CassandraOptions, TlsOptions, connect, probe};
 use crate::store::chunks::ChunkStore;
 use crate::store::engine::LogEngine;
 use crate::store::error::{Backend, StoreError};
@@ -78,37 +81,79 @@ pub async fn open_metrics_at(place: &MetricsPlace, file: &Path) -> Result<Arc<dy
     }
 }
 
-/// Opens each store on its own, so that one that fails does not hide the other.
+/// Opens each store on its own, so that one that fails does not hide the other, and asks a server
+/// whether this role may write as well.
 pub async fn check_stores(settings: &Settings) -> Vec<Finding> {
-    let logs = match &settings.logs_place {
-        LogsPlace::Embedded => settings.logs_database().display().to_string(),
-        LogsPlace::Cassandra(place) => {
-            format!("{} at {}", Backend::Cassandra, cassandra_options(place).address())
+    let logs = async {
+        match &settings.logs_place {
+            LogsPlace::Embedded => {
+                (settings.logs_database().display().to_string(), open_logs(settings).await.map(drop))
+            }
+            LogsPlace::Cassandra(place) => {
+                let options = cassandra_options(place);
+                (format!("{} at {}", Backend::Cassandra, options.address()), check_cassandra(options).await)
+            }
         }
     };
-    let metrics = match &settings.metrics_place {
-        MetricsPlace::Embedded => settings.metrics_database().display().to_string(),
-        MetricsPlace::MySql(place) => format!("{} at {}", Backend::MySql, mysql_options(place).address()),
+    let metrics = async {
+        let name = match &settings.metrics_place {
+            MetricsPlace::Embedded => settings.metrics_database().display().to_string(),
+            MetricsPlace::MySql(place) => format!("{} at {}", Backend::MySql, mysql_options(place).address()),
+        };
+        (name, check_metrics(settings).await)
     };
-    let (logs_opened, metrics_opened) = tokio::join!(open_logs(settings), open_metrics(settings));
-    vec![
-        Finding {
-            what: format!("logs store {logs}"),
-            problem: logs_opened.err().map(|error| describe(&error)),
-        },
-        Finding {
-            what: format!("metrics store {metrics}"),
-            problem: metrics_opened.err().map(|error| describe(&error)),
-        },
-    ]
+    let (logs, metrics) = tokio::join!(logs, metrics);
+    [("logs", logs), ("metrics", metrics)]
+        .into_iter()
+        .map(|(store, (name, outcome))| Finding {
+            what: format!("{store} store {name}"),
+            problem: outcome.err().map(|error| describe(&error)),
+        })
+        .collect()
+}
+
+async fn check_cassandra(options: CassandraOptions) -> Result<(), StoreError> {
+    connect_cassandra(options.clone()).await?;
+    let session = connect::connect(&options).await.map_err(advised_logs)?;
+    probe::writable(&session, &options).await
+}
+
+async fn check_metrics(settings: &Settings) -> Result<(), StoreError> {
+    // Deletes nothing: no sample is older than the beginning of time.
+    open_metrics(settings).await?.prune_health_samples(Timestamp::MIN).await.map(drop)
 }
 
 async fn connect_cassandra(options: CassandraOptions) -> Result<Arc<dyn ChunkStore>, StoreError> {
-    Ok(Arc::new(CassandraLogStore::connect(&options).await?))
+    Ok(Arc::new(CassandraLogStore::connect(&options).await.map_err(advised_logs)?))
+}
+
+pub(super) fn advised_logs(error: StoreError) -> StoreError {
+    advised(error, "stores.logs", CASSANDRA_PASSWORD)
+}
+
+pub(super) fn advised_metrics(error: StoreError) -> StoreError {
+    advised(error, "stores.metrics", MYSQL_PASSWORD)
+}
+
+/// The error of an attempt to connect, with what to look at.
+fn advised(error: StoreError, key: &str, variable: &str) -> StoreError {
+    match error {
+        StoreError::Unavailable { backend, address, source } => StoreError::Unavailable {
+            backend,
+            address,
+            source: format!("{}; is it running, and is {key} its address?", describe(&*source)).into(),
+        },
+        StoreError::NotAuthenticated { backend, address, reason } => StoreError::NotAuthenticated {
+            backend,
+            address,
+            reason: format!("{reason}; check the user in {key}, and {variable} or password_file"),
+        },
+        error => error,
+    }
 }
 
 async fn connect_mysql(options: MySqlOptions) -> Result<Arc<dyn MetricsStore>, StoreError> {
-    Ok(Arc::new(MySqlMetricsStore::connect(&options).await?))
+    Ok(Arc::new(MySqlMetricsStore::connect(&options).await.map_err(advised_metrics)?))
 }
 
 /// The driver's options of a configured server.

@@ -12,6 +12,7 @@ mod keyspace;
 mod log_store_suite;
 #[path = "../it/metrics_store_suite.rs"]
 mod metrics_store_suite;
+mod errors;
 mod mysql_store;
 mod ring_health;
 mod servers;

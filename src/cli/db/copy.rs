@@ -152,10 +152,23 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     ingest::stop_on_signals(&cancel);
     let mut done = Done::default();
     if wanted.logs {
-        done.logs = copy_logs(&args, context, &cancel, wanted.metrics).await?;
+        done.logs = copy_logs(&args, context, &cancel).await?;
     }
     if wanted.metrics {
-        done.metrics = copy_metrics(&args, context, &cancel, wanted.logs).await?;
+        done.metrics = copy_metrics(&args, context, &cancel).await?;
+    }
+    let same =
+        [("logs", wanted.logs && done.logs.is_none()), ("metrics", wanted.metrics && done.metrics.is_none())];
+    let same: Vec<&str> = same.into_iter().filter(|(_, same)| *same).map(|(layer, _)| layer).collect();
+    if done.logs.is_none() && done.metrics.is_none() {
+        return Err(UsageError(format!(
+            "both places are the same store of {}; name another one with --to",
+            same.join(" and ")
+        ))
+        .into());
+    }
+    for layer in same {
+        output::note(&format!("the {layer} of both places are the same store: nothing to copy"));
     }
     output::print(&if args.json { format!("{}\n", done.json()) } else { done.text()? })?;
     Ok(if done.is_equal() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -184,19 +197,18 @@ impl Wanted {
     }
 }
 
-/// `None` when both sides are the same store, which is fine when there is another layer to copy.
+/// `None` when both sides are the same store.
 async fn copy_logs(
     args: &Args,
     context: &Context,
     cancel: &CancellationToken,
-    beside_metrics: bool,
 ) -> anyhow::Result<Option<LogsCopied>> {
     let (from, from_file) = args.from.logs(context)?;
     let (to, to_file) = args.to.logs(context)?;
     check_there(&from, &from_file, |place| matches!(place, LogsPlace::Embedded))?;
     let from = stores::open_logs_at(&from, &from_file).await?;
     let to = stores::open_logs_at(&to, &to_file).await?;
-    if same("logs", (from.backend(), from.address()), (to.backend(), to.address()), beside_metrics)? {
+    if (from.backend(), from.address()) == (to.backend(), to.address()) {
         return Ok(None);
     }
     let folder = context.settings.data_dir.join("copies");
@@ -210,20 +222,19 @@ async fn copy_metrics(
     args: &Args,
     context: &Context,
     cancel: &CancellationToken,
-    beside_logs: bool,
-) -> anyhow::Result<Vec<TableCopied>> {
+) -> anyhow::Result<Option<Vec<TableCopied>>> {
     let (from, from_file) = args.from.metrics(context)?;
     let (to, to_file) = args.to.metrics(context)?;
     check_there(&from, &from_file, |place| matches!(place, MetricsPlace::Embedded))?;
     let from: Arc<dyn MetricsStore> = stores::open_metrics_at(&from, &from_file).await?;
     let to: Arc<dyn MetricsStore> = stores::open_metrics_at(&to, &to_file).await?;
-    if same("metrics", (from.backend(), from.address()), (to.backend(), to.address()), beside_logs)? {
-        return Ok(Vec::new());
+    if (from.backend(), from.address()) == (to.backend(), to.address()) {
+        return Ok(None);
     }
     let bar = progress_bar("metrics");
     let copied = copy::metrics::copy(&*from, &*to, cancel, &|progress| show(&bar, progress)).await;
     bar.finish_and_clear();
-    Ok(copied?)
+    Ok(Some(copied?))
 }
 
 /// Opening an embedded store makes it; as a source it must be there.
@@ -235,22 +246,6 @@ fn check_there<P>(place: &P, file: &Path, is_embedded: impl Fn(&P) -> bool) -> R
         )));
     }
     Ok(())
-}
-
-fn same<T: PartialEq + std::fmt::Debug>(
-    layer: &str,
-    from: T,
-    to: T,
-    beside: bool,
-) -> Result<bool, UsageError> {
-    if from != to {
-        return Ok(false);
-    }
-    if beside {
-        output::note(&format!("the {layer} of both places are the same store: nothing to copy"));
-        return Ok(true);
-    }
-    Err(UsageError(format!("both places are the same store of {layer}; name another one with --to")))
 }
 
 /// Draws on standard error, and only on a terminal.
@@ -273,13 +268,17 @@ fn show(bar: &ProgressBar, progress: Progress) {
 #[derive(Default)]
 struct Done {
     logs: Option<LogsCopied>,
-    metrics: Vec<TableCopied>,
+    metrics: Option<Vec<TableCopied>>,
 }
 
 impl Done {
+    fn tables(&self) -> impl Iterator<Item = &TableCopied> {
+        self.metrics.iter().flatten()
+    }
+
     fn is_equal(&self) -> bool {
         self.logs.as_ref().is_none_or(|logs| logs.compared.is_equal())
-            && self.metrics.iter().all(TableCopied::is_equal)
+            && self.tables().all(TableCopied::is_equal)
     }
 
     fn text(&self) -> Result<String, std::fmt::Error> {
@@ -315,7 +314,7 @@ impl Done {
                 writeln!(text, "         {} origins are behind", compared.origins_behind)?;
             }
         }
-        for table in &self.metrics {
+        for table in self.tables() {
             writeln!(
                 text,
                 "metrics  {}: {:15} {} of {} rows, sum {} ({} new, {} changed)",
@@ -352,7 +351,7 @@ impl Done {
                 "requests_looked_up": logs.compared.requests,
                 "requests_missing": logs.compared.requests_missing,
             })),
-            "metrics": self.metrics.iter().map(|table| json!({
+            "metrics": self.tables().map(|table| json!({
                 "table": table.name,
                 "from": sum(table.from),
                 "to": sum(table.to),
