@@ -6,13 +6,13 @@
 
 mod cassandra_schema;
 mod cassandra_store;
+mod errors;
 mod foreign;
 mod keyspace;
 #[path = "../it/log_store_suite.rs"]
 mod log_store_suite;
 #[path = "../it/metrics_store_suite.rs"]
 mod metrics_store_suite;
-mod errors;
 mod mysql_store;
 mod ring_health;
 mod servers;
