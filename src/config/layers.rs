@@ -12,6 +12,8 @@ use super::{ConfigError, Location};
 
 /// Prefix of the environment variables; `__` separates tables: `ATALAYA_CONSOLE__THEME=light`.
 const PREFIX: &str = "ATALAYA_";
+/// Variables of the project's own tests, which may run the program in their environment.
+const TEST_PREFIX: &str = "ATALAYA_TEST_";
 /// Variables with the prefix that are not configuration.
 const OTHER_VARIABLES: [&str; 4] =
     ["ATALAYA_CONFIG", "ATALAYA_REQUEST_ID", CASSANDRA_PASSWORD, MYSQL_PASSWORD];
@@ -67,7 +69,8 @@ pub fn load(
         merge(&mut merged, table);
     }
     let mut named: Vec<(String, String)> = variables
-        .filter(|(name, _)| name.starts_with(PREFIX) && !OTHER_VARIABLES.contains(&name.as_str()))
+        .filter(|(name, _)| name.starts_with(PREFIX) && !name.starts_with(TEST_PREFIX))
+        .filter(|(name, _)| !OTHER_VARIABLES.contains(&name.as_str()))
         .collect();
     named.sort();
     for (name, text) in named {
