@@ -32,6 +32,9 @@ const LAST_RETRY: Duration = Duration::from_secs(3);
 const FLYING_BYTES: u64 = 16 << 20;
 /// How long a stop waits for what is on its way.
 const STOPPING: Duration = Duration::from_secs(2);
+/// How often the store is asked whether it was away, also while nothing is sent: what it lost then
+/// must not wait for the next record.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Refusals are logged at most this often; all are counted.
 const WARN_EVERY: Duration = Duration::from_secs(60);
 
@@ -67,8 +70,10 @@ pub(crate) struct Drainer {
     ready: VecDeque<Group>,
     /// Sent, and to be sent again.
     retry: BTreeMap<u64, Group>,
-    flying: BTreeMap<u64, Group>,
-    sending: JoinSet<(u64, Outcome)>,
+    /// With the turn of the cursor in which it was sent: an answer to an earlier sending says nothing
+    /// about a later one.
+    flying: BTreeMap<u64, (u64, Group)>,
+    sending: JoinSet<(u64, u64, Outcome)>,
     pause: Option<Pause>,
     /// The store was lost since it last took something.
     was_lost: bool,
@@ -105,12 +110,15 @@ impl Drainer {
 
     pub async fn run(mut self, cancel: CancellationToken) {
         let mut fetch: Option<(u64, Fetch)> = None;
+        let mut looks = tokio::time::interval(LOOK_EVERY);
+        looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             self.send_what_may_go(&mut fetch);
             let retry_at = self.pause.as_ref().filter(|_| self.flying.is_empty()).map(|pause| pause.next_try);
             tokio::select! {
                 biased;
                 () = cancel.cancelled() => break,
+                _ = looks.tick() => self.look_for_outages(false),
                 Some(sent) = self.sending.join_next() => self.settle(sent).await,
                 read = wait_for(&mut fetch) => self.take_up(read),
                 () = sleep_until(retry_at) => {}
@@ -137,7 +145,7 @@ impl Drainer {
             return;
         }
         while self.flying.len() < self.shared.config.in_flight
-            && self.flying.values().map(|group| group.bytes).sum::<u64>() < FLYING_BYTES
+            && self.flying.values().map(|(_, group)| group.bytes).sum::<u64>() < FLYING_BYTES
         {
             let group = self.retry.pop_first().map(|(_, group)| group).or_else(|| self.ready.pop_front());
             if let Some(group) = group {
@@ -170,10 +178,11 @@ impl Drainer {
 
     fn send(&mut self, group: Group) {
         let (sink, frames, seq) = (Arc::clone(&self.sink), Arc::clone(&group.frames), group.seq);
-        self.flying.insert(seq, group);
+        let turn = self.turn;
+        self.flying.insert(seq, (turn, group));
         self.sending.spawn(async move {
             crash::point("drain::before_send");
-            (seq, deliver(&*sink, frames).await)
+            (seq, turn, deliver(&*sink, frames).await)
         });
     }
 
@@ -214,9 +223,12 @@ impl Drainer {
         self.finish_replay();
     }
 
-    async fn settle(&mut self, sent: Result<(u64, Outcome), tokio::task::JoinError>) {
-        let Ok((seq, outcome)) = sent else { return }; // only ended by the end of the program
-        let Some(group) = self.flying.remove(&seq) else { return };
+    async fn settle(&mut self, sent: Result<(u64, u64, Outcome), tokio::task::JoinError>) {
+        let Ok((seq, turn, outcome)) = sent else { return }; // only ended by the end of the program
+        if self.flying.get(&seq).is_none_or(|(sent_in, _)| *sent_in != turn) {
+            return;
+        }
+        let Some((_, group)) = self.flying.remove(&seq) else { return };
         let outcome = match outcome {
             Outcome::Stored(refused) if !refused.is_empty() => self.quarantine(&group, refused).await,
             Outcome::Stored(_) => Ok(0),
@@ -230,7 +242,7 @@ impl Drainer {
                     self.shared.set_away(None);
                     tracing::info!(target: "atalaya::ingest", "the store takes records again");
                 }
-                self.look_for_outages();
+                self.look_for_outages(true);
                 self.finish_replay();
             }
             Err(error) => {
@@ -262,10 +274,12 @@ impl Drainer {
     }
 
     /// A store that was away may have lost what it had acknowledged just before.
-    fn look_for_outages(&mut self) {
+    /// From here on nothing that is still kept may go before it was sent again.
+    fn look_for_outages(&mut self, store_answers: bool) {
         let outages = self.sink.outages();
         let is_new = std::mem::replace(&mut self.outages, outages) != outages;
-        if !std::mem::take(&mut self.was_lost) && !is_new {
+        let is_back = store_answers && std::mem::take(&mut self.was_lost);
+        if !is_back && !is_new {
             return;
         }
         let from = self.shared.ledger.replay();

@@ -28,6 +28,7 @@ use super::codec::Damage;
 use super::connect::{CassandraOptions, connect};
 use super::errors::refused;
 use super::health::RingProbe;
+use super::outages::Outages;
 use super::place::chunk_settings;
 use super::retry::{Load, Resilience, RetrySettings};
 use super::schema::{self, SchemaSettings};
@@ -54,6 +55,7 @@ pub struct CassandraLogStore {
     warnings: AtomicU64,
     pub(super) counted: Counted,
     probe: RingProbe,
+    outages: Outages,
 }
 
 impl CassandraLogStore {
@@ -74,6 +76,7 @@ impl CassandraLogStore {
         let reads = RetrySettings { budget: READ_BUDGET.min(writes.budget), ..writes };
         Ok(Self {
             probe: RingProbe::new(Arc::clone(&session), options.keyspace.clone()),
+            outages: Outages::watch(&session),
             session,
             options: options.clone(),
             settings,
@@ -272,5 +275,10 @@ impl ChunkStore for CassandraLogStore {
 
     async fn ring(&self) -> Option<Ring> {
         Some(self.probe.measure().await)
+    }
+
+    /// Of any node: with several copies the others have what one has lost, unless they die too.
+    fn outages(&self) -> u64 {
+        self.outages.count()
     }
 }
