@@ -7,12 +7,18 @@
 mod cassandra_schema;
 mod cassandra_store;
 mod errors;
+mod follower;
 mod foreign;
+mod ingest_kill;
 mod keyspace;
+#[path = "../it/lines.rs"]
+mod lines;
 #[path = "../it/log_store_suite.rs"]
 mod log_store_suite;
 #[path = "../it/metrics_store_suite.rs"]
 mod metrics_store_suite;
 mod mysql_store;
+mod node_kill;
+mod own_logs;
 mod ring_health;
 mod servers;
