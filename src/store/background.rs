@@ -169,6 +169,10 @@ impl ChunkStore for Background<dyn ChunkStore> {
         self.connected().map_or_else(ChunkSettings::default, |store| store.settings())
     }
 
+    fn retention(&self) -> Option<Duration> {
+        self.connected()?.retention()
+    }
+
     async fn put(&self, frames: Vec<FrameChunks>) -> Result<(), StoreError> {
         let store = self.store().await?;
         let settings = store.settings();

@@ -4,6 +4,7 @@
 //! A store needs nothing that Cassandra cannot give: every call reads a bounded partition.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -106,6 +107,12 @@ pub trait ChunkStore: Send + Sync + 'static {
     fn address(&self) -> String;
 
     fn settings(&self) -> ChunkSettings;
+
+    /// After how long a record is gone by itself; chunks that are older are not taken. `None`: the
+    /// store keeps what it has.
+    fn retention(&self) -> Option<Duration> {
+        None
+    }
 
     /// Stores frames: chunks, request rows, then each origin's watermark. Repeating a call changes
     /// nothing. When it returns, the records are durable. On an error, none or some of the frames

@@ -138,7 +138,11 @@ fn cassandra_says_what_is_wrong_and_what_to_do() {
     assert_eq!(migrated.code, Some(0), "{}", migrated.text);
     check(&fine);
 
-    ring.cql("INSERT INTO logging.schema_migrations (version, name) VALUES (99, 'x')").unwrap();
+    ring.cql(
+        "INSERT INTO logging.schema_migrations (version, name, applied_at, applied_by)
+              VALUES (99, 'x', toTimestamp(now()), 'elsewhere')",
+    )
+    .unwrap();
     check(&Case {
         name: "newer schema",
         address: &writer,

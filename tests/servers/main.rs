@@ -6,6 +6,9 @@
 
 mod cassandra_schema;
 mod cassandra_store;
+#[path = "../it/copied.rs"]
+mod copied;
+mod copy;
 mod errors;
 mod follower;
 mod foreign;

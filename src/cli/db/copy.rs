@@ -296,6 +296,13 @@ impl Done {
                 sums(compared.records_from, compared.records_to),
                 if logs.resumed { " (went on with an earlier run)" } else { "" },
             )?;
+            if compared.expired > 0 {
+                writeln!(
+                    text,
+                    "         {} records are older than the destination keeps any, and were left out",
+                    compared.expired
+                )?;
+            }
             if compared.missing > 0 {
                 write!(text, "         {} chunks are missing, for example", compared.missing)?;
                 for key in &compared.missing_examples {
@@ -347,6 +354,7 @@ impl Done {
                 "chunks_to": logs.compared.chunks_to,
                 "records_from": sum(logs.compared.records_from),
                 "records_to": sum(logs.compared.records_to),
+                "expired_records": logs.compared.expired,
                 "missing_chunks": logs.compared.missing,
                 "requests_looked_up": logs.compared.requests,
                 "requests_missing": logs.compared.requests_missing,

@@ -57,6 +57,8 @@ pub struct LogsCompared {
     pub chunks_to: u64,
     pub records_from: Sum,
     pub records_to: Sum,
+    /// Records that are too old for the destination, which keeps none so long; not among the others.
+    pub expired: u64,
     /// Chunks that should be in the destination and are not.
     pub missing: u64,
     /// Some of these.
@@ -81,6 +83,7 @@ impl LogsCompared {
         self.chunks_to += other.chunks_to;
         self.records_from.merge(other.records_from);
         self.records_to.merge(other.records_to);
+        self.expired += other.expired;
         self.missing += other.missing;
         self.missing_examples.extend(other.missing_examples);
         self.missing_examples.truncate(EXAMPLES);
@@ -317,30 +320,46 @@ impl Copy<'_> {
 
     async fn compare_batch(&self, batch: Batch) -> Result<LogsCompared, CopyError> {
         let chunks = self.from.chunks(&batch.keys).await.map_err(|error| self.reading(error))?;
-        let records_from = sum_of(&chunks);
-        let chunks_from = chunks.len() as u64;
+        let mut compared = LogsCompared { chunks_from: chunks.len() as u64, ..LogsCompared::default() };
+        let records = chunks.iter().map(|chunk| chunk.entries.len() as u64).sum();
         let frames = self.fitted(chunks);
-        let expected: Vec<ChunkKey> =
-            frames.iter().flat_map(|frame| &frame.chunks).map(|chunk| chunk.summary.key).collect();
-        let stored = self.to.chunks(&expected).await.map_err(|error| self.writing(error))?;
+        let expected = || frames.iter().flat_map(|frame| &frame.chunks);
+        let keys: Vec<ChunkKey> = expected().map(|chunk| chunk.summary.key).collect();
+        let stored = self.to.chunks(&keys).await.map_err(|error| self.writing(error))?;
         let found: HashSet<ChunkKey> = stored.iter().map(|chunk| chunk.summary.key).collect();
-        let missing: Vec<ChunkKey> = expected.into_iter().filter(|key| !found.contains(key)).collect();
-        let mut compared = LogsCompared {
-            chunks_from,
-            chunks_to: stored.len() as u64,
-            records_from,
-            records_to: sum_of(&stored),
-            missing: missing.len() as u64,
-            missing_examples: missing.into_iter().take(EXAMPLES).collect(),
-            ..LogsCompared::default()
-        };
-        if let Some(row) = frames.iter().flat_map(|frame| &frame.requests).next() {
+        compared.chunks_to = stored.len() as u64;
+        compared.records_to = sum_of(&stored);
+        let too_old = self.too_old();
+        for chunk in expected() {
+            if found.contains(&chunk.summary.key) {
+                compared.records_from.merge(sum_of(std::slice::from_ref(chunk)));
+            } else if chunk.summary.last_at < too_old {
+                compared.expired += chunk.entries.len() as u64;
+            } else {
+                compared.records_from.merge(sum_of(std::slice::from_ref(chunk)));
+                compared.missing += 1;
+                if compared.missing_examples.len() < EXAMPLES {
+                    compared.missing_examples.push(chunk.summary.key);
+                }
+            }
+        }
+        let mut rows = frames.iter().flat_map(|frame| &frame.requests);
+        if let Some(row) = rows.find(|row| found.contains(&row.chunk)) {
             let rows = self.to.request(&row.request_id).await.map_err(|error| self.writing(error))?;
             compared.requests = 1;
             compared.requests_missing = u64::from(!rows.iter().any(|found| found.chunk == row.chunk));
         }
-        self.tell(Stage::Comparing, records_from.count);
+        self.tell(Stage::Comparing, records);
         Ok(compared)
+    }
+
+    /// Chunks whose newest record is older than this are not kept by the destination.
+    fn too_old(&self) -> Timestamp {
+        let now = Timestamp::now();
+        self.to.retention().map_or(Timestamp::MIN, |retention| {
+            let micros = i64::try_from(retention.as_micros()).unwrap_or(i64::MAX);
+            Timestamp::from_micros(now.micros().saturating_sub(micros))
+        })
     }
 
     /// Counts the origins, and those that are behind.

@@ -195,6 +195,11 @@ impl ChunkStore for CassandraLogStore {
         chunk_settings(&self.settings)
     }
 
+    fn retention(&self) -> Option<Duration> {
+        let days = u64::from(self.settings.retention_days);
+        (days > 0).then(|| Duration::from_secs(days * 86_400))
+    }
+
     /// Durable by the rules of the keyspace: acknowledged by as many nodes as the consistency
     /// asks for, each of which may take up to ten seconds to sync its commit log. Whoever must not
     /// lose anything to a power cut keeps what was put for that long (the spool does).
