@@ -198,7 +198,8 @@ async fn lines_of_all_sizes_without_a_warning_or_a_tombstone() {
         .await;
     assert!(read.len() > 5, "the node counts: {read:?}");
     for row in read {
-        assert!(matches!(row[1], Some(CqlValue::BigInt(0))), "tombstones in {row:?}");
+        // The node's histogram begins with 1: that stands for none. Reads of many rows were among them.
+        assert!(matches!(row[1], Some(CqlValue::Double(max)) if max <= 1.0), "tombstones in {row:?}");
     }
 }
 

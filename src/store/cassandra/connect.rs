@@ -84,6 +84,8 @@ pub async fn connect(options: &CassandraOptions) -> Result<Session, StoreError> 
     let mut builder = SessionBuilder::new()
         .known_nodes(&options.nodes)
         .connection_timeout(options.connect_timeout)
+        // What the driver reads anew after each change of any schema; of ours it needs the replication.
+        .keyspaces_to_fetch([options.keyspace.as_str()])
         .default_execution_profile_handle(profile.into_handle());
     if let Some(user) = &options.user {
         let password = options.password.as_ref().map_or("", |password| password.expose_secret());
