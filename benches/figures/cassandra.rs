@@ -12,7 +12,6 @@ use atalaya::domain::record::{Entry, Frame, Layer, Level, Origin, OriginId, Requ
 use atalaya::domain::time::Timestamp;
 use atalaya::store::cassandra::schema::{self, SchemaSettings};
 use atalaya::store::cassandra::{CassandraLogStore, CassandraOptions, connect};
-use atalaya::store::chunks::ChunkStore as _;
 use atalaya::store::engine::LogEngine;
 use futures::{StreamExt as _, TryStreamExt as _};
 

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use scylla::client::session::Session;
@@ -48,8 +48,8 @@ pub struct CassandraLogStore {
     pub(super) writes: Resilience,
     pub(super) reads: Resilience,
     pub(super) announcer: Announcer,
-    /// Buckets that this process has written, and the second until which their rows live.
-    pub(super) written: Mutex<HashMap<Bucket, i64>>,
+    /// Buckets whose rows this process has written: until which second they live, and when that was.
+    pub(super) written: Mutex<HashMap<Bucket, (i64, Instant)>>,
     pub(super) quarantine: Option<Arc<dyn Quarantine>>,
     pub(super) expired: AtomicU64,
     warnings: AtomicU64,
@@ -269,11 +269,11 @@ impl ChunkStore for CassandraLogStore {
         Ok((summaries, ArrivalCursor::ByWriter(next)))
     }
 
-    /// Records and chunks are counted exactly, by the summaries, in the newest buckets (as many as
-    /// a few thousand); older ones are taken to hold as many as these on average. The size is what the
-    /// node that answers has on its disk for the keyspace: its own share on a ring of several, and
-    /// nothing of what is in its memory still. Where it has nothing on disk, the size of the
-    /// records before compression stands instead.
+    /// Records and chunks are counted exactly, by the summaries, in the newest buckets (two
+    /// thousand partitions of each layer); older ones are taken to hold as many as these on average.
+    /// The size is what the node that answers has on its disk for the keyspace: its own share on a
+    /// ring of several, and nothing of what is in its memory still. Where it has nothing on disk,
+    /// the size of the records before compression stands instead.
     async fn stats(&self) -> Result<ChunkStoreStats, StoreError> {
         self.read_stats().await
     }

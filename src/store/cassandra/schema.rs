@@ -43,8 +43,8 @@ const LEASE_SECONDS: i32 = 60;
 const LEASE_STEP: Duration = Duration::from_millis(200);
 /// Attempts at one step when a node does not answer in time.
 const ATTEMPTS: usize = 4;
-/// The longest TTL that Cassandra accepts is 20 years.
-const MOST_RETENTION_DAYS: u32 = 20 * 365;
+/// The longest TTL that Cassandra accepts is 20 years, and some rows outlive the records a little.
+const MOST_RETENTION_DAYS: u32 = 19 * 365;
 
 /// On which nodes the rows of the keyspace are kept.
 #[derive(Clone, Debug, PartialEq, Eq)]

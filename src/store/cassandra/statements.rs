@@ -274,7 +274,9 @@ mod tests {
             assert!(select.contains(" WHERE ") || select.contains(" LIMIT ?"), "{select}");
         }
         // Every write of records says when and for how long; arrivals live by their table's rule.
-        for insert in code.split("\"INSERT INTO ").skip(1).map(|rest| rest.split("\",").next().unwrap_or(rest)) {
+        for insert in
+            code.split("\"INSERT INTO ").skip(1).map(|rest| rest.split("\",").next().unwrap_or(rest))
+        {
             let of_the_tail = insert.contains(".arrivals") || insert.contains(".writers");
             assert!(of_the_tail || insert.contains("USING TIMESTAMP ? AND TTL ?"), "{insert}");
         }

@@ -16,7 +16,7 @@ use crate::store::error::StoreError;
 
 use super::log_store::CassandraLogStore;
 
-/// Buckets counted exactly: a week of ten minutes in both layers.
+/// Partitions counted exactly, of each layer: two weeks of ten minutes, where a bucket is one.
 const COUNTED: usize = 2_016;
 /// Buckets counted at once.
 const AT_ONCE: usize = 16;
@@ -60,7 +60,8 @@ impl CassandraLogStore {
         let mut plain_bytes = 0;
         for layer in Layer::ALL {
             let buckets = self.read_buckets(layer, TimeRange::ALL, Order::NewestFirst, usize::MAX).await?;
-            let counted = &buckets[..buckets.len().min(COUNTED)];
+            let most = (COUNTED / usize::from(self.settings.shards.max(1))).max(1);
+            let counted = &buckets[..buckets.len().min(most)];
             let counts = counted.iter().map(|&bucket| async move {
                 let summaries = self.read_summaries(bucket).await?;
                 let records = summaries.iter().map(|found| u64::from(found.summary.records())).sum::<u64>();

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use uuid::Uuid;
@@ -35,6 +36,10 @@ const ROW_BYTES: usize = 64;
 const MOST_CHUNK_BYTES: usize = 15 * 1024 * 1024;
 /// Buckets remembered as written.
 const REMEMBERED_BUCKETS: usize = 100_000;
+/// Then the row of a bucket is written again: a node that lost the last seconds before a power cut
+/// is given everything anew by whoever keeps it (R15), and this row is part of it. Less than a node
+/// needs to come back.
+const BUCKET_TRUSTED: Duration = Duration::from_secs(5);
 /// The row of a bucket of the future is written anew when its end has moved by so much.
 const BUCKET_SLACK_SECONDS: i64 = 86_400;
 /// A watermark outlives the records by so much: a file may stay untouched as long as they live.
@@ -110,7 +115,7 @@ impl CassandraLogStore {
         }
     }
 
-    /// Writes the rows of days and buckets that this process has not written yet.
+    /// Writes the rows of days and buckets that this process has not written lately.
     async fn note_buckets(
         &self,
         buckets: impl Iterator<Item = Bucket>,
@@ -128,7 +133,8 @@ impl CassandraLogStore {
                 let ttl = life.ttl(last).unwrap_or(1);
                 let now = life.now.micros().div_euclid(SECOND);
                 let ends = if ttl == 0 { i64::MAX } else { now + i64::from(ttl) };
-                if written.get(&bucket).is_some_and(|&known| known >= ends) {
+                let known = written.get(&bucket);
+                if known.is_some_and(|&(known, at)| known >= ends && at.elapsed() < BUCKET_TRUSTED) {
                     continue;
                 }
                 let slack = if ttl > 0 && last > life.now { BUCKET_SLACK_SECONDS } else { 0 };
@@ -143,7 +149,8 @@ impl CassandraLogStore {
         if written.len() + missing.len() > REMEMBERED_BUCKETS {
             written.clear();
         }
-        written.extend(missing.into_iter().map(|(bucket, ends, _)| (bucket, ends)));
+        let at = Instant::now();
+        written.extend(missing.into_iter().map(|(bucket, ends, _)| (bucket, (ends, at))));
         Ok(())
     }
 
