@@ -12,22 +12,22 @@ use crate::git_source::{commit, git};
 use crate::pty::{Pty, console};
 
 /// A request that crosses the access log and the log of the application.
-const BROKEN: &str = "7f3a9c0de1b24c5f8a6b7c8d9e0f1a2b";
+pub const BROKEN: &str = "7f3a9c0de1b24c5f8a6b7c8d9e0f1a2b";
 /// One that only the application knows.
-const WHOLE: &str = "1b24c5f87f3a9c0de6b7c8d9e0f1a2b8";
+pub const WHOLE: &str = "1b24c5f87f3a9c0de6b7c8d9e0f1a2b8";
 
 /// Records of the application's log at first, and lines of the access log.
 const APP: usize = 24;
 const ACCESS: usize = 5;
 
 /// A machine on which nothing of the console was run yet.
-struct Machine {
-    home: tempfile::TempDir,
+pub struct Machine {
+    pub home: tempfile::TempDir,
     now: DateTime<Utc>,
 }
 
 impl Machine {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let machine = Self { home: tempfile::tempdir().unwrap(), now: Utc::now() };
         machine.write_logs();
         machine.write_repository();
@@ -45,7 +45,7 @@ impl Machine {
     }
 
     /// So many seconds ago.
-    fn ago(&self, seconds: i64) -> DateTime<Utc> {
+    pub fn ago(&self, seconds: i64) -> DateTime<Utc> {
         self.now - TimeDelta::seconds(seconds)
     }
 
@@ -77,7 +77,7 @@ impl Machine {
     }
 
     /// One line of the application's log.
-    fn line(&self, seconds_ago: i64, level: &str, message: &str, request: &str) -> String {
+    pub fn line(&self, seconds_ago: i64, level: &str, message: &str, request: &str) -> String {
         let mut line = serde_json::json!({
             "timestamp": self.ago(seconds_ago).to_rfc3339(),
             "level": level,
@@ -90,7 +90,7 @@ impl Machine {
         format!("{line}\n")
     }
 
-    fn append(&self, name: &str, text: &str) {
+    pub fn append(&self, name: &str, text: &str) {
         let mut file = OpenOptions::new().append(true).open(self.logs().join(name)).unwrap();
         file.write_all(text.as_bytes()).unwrap();
     }
@@ -102,12 +102,12 @@ impl Machine {
     }
 
     /// As a service that is running does: a record of this moment.
-    fn append_now(&self, message: &str) {
+    pub fn append_now(&self, message: &str) {
         let seconds = (self.now - Utc::now()).num_seconds();
         self.append("shop.json", &self.line(seconds, "INFO", message, ""));
     }
 
-    fn repository(&self) -> PathBuf {
+    pub fn repository(&self) -> PathBuf {
         self.home.path().join("shop")
     }
 
@@ -125,11 +125,11 @@ impl Machine {
         git(&shop, days(4), &["tag", "-a", "v1.1.0", "-m", "second"]);
     }
 
-    fn open(&self, rows: u16, cols: u16) -> Pty {
+    pub fn open(&self, rows: u16, cols: u16) -> Pty {
         self.open_with(rows, cols, |_| {})
     }
 
-    fn open_with(&self, rows: u16, cols: u16, change: impl Fn(&mut portable_pty::CommandBuilder)) -> Pty {
+    pub fn open_with(&self, rows: u16, cols: u16, change: impl Fn(&mut portable_pty::CommandBuilder)) -> Pty {
         let mut command = console(self.home.path());
         command.cwd(self.repository());
         command.env("TZ", "UTC");
@@ -139,32 +139,32 @@ impl Machine {
 }
 
 /// The rows of the screen that hold `text`.
-fn rows_with(screen: &Screen, text: &str) -> Vec<String> {
+pub fn rows_with(screen: &Screen, text: &str) -> Vec<String> {
     screen.contents().lines().filter(|row| row.contains(text)).map(str::to_owned).collect()
 }
 
 /// The row of the list that has the cursor holds `text`.
-fn cursor_on(screen: &Screen, text: &str) -> bool {
+pub fn cursor_on(screen: &Screen, text: &str) -> bool {
     screen.contents().lines().any(|row| row.starts_with(['▸', '◈']) && row.contains(text))
 }
 
 /// Types `keys` and waits until the row under the cursor holds `text`.
 #[track_caller]
-fn moves_to(pty: &mut Pty, keys: &str, text: &str) {
+pub fn moves_to(pty: &mut Pty, keys: &str, text: &str) {
     pty.send(keys);
     pty.wait(&format!("{keys} to lead to `{text}`"), |screen| cursor_on(screen, text));
 }
 
 /// Types `keys` and waits for `text`.
 #[track_caller]
-fn shows(pty: &mut Pty, keys: &str, text: &str) {
+pub fn shows(pty: &mut Pty, keys: &str, text: &str) {
     pty.send(keys);
     pty.wait_for_text(text);
 }
 
 /// The console with every record of both files on its screen, at its newest end.
 #[track_caller]
-fn opened(machine: &Machine) -> Pty {
+pub fn opened(machine: &Machine) -> Pty {
     let pty = machine.open(40, 120);
     let all = format!("row {0} of {0}", APP + ACCESS);
     pty.wait_for_text(&all);
