@@ -530,6 +530,68 @@ mod tests {
         ]
     }
 
+    /// R30 at length: pieces of the known attacks, of every class and of raw bytes, put together anew.
+    /// A hundred thousand texts; `ATALAYA_TEST_LONG=1` makes it a million.
+    #[test]
+    fn nothing_dangerous_is_left_of_very_many_texts() {
+        const PIECES: [&str; 24] = [
+            "\x1b",
+            "\x1b[",
+            "\x1b]52;c;",
+            "\x1bP",
+            "\x07",
+            "\x1b\\",
+            "\u{9b}",
+            "\u{9d}",
+            "\u{9c}",
+            "\u{202e}",
+            "\u{2066}",
+            "\u{61c}",
+            "\u{200b}",
+            "\u{feff}",
+            "\u{e0041}",
+            "\u{2028}",
+            "\u{e000}",
+            "e\u{301}\u{302}\u{303}\u{304}\u{305}",
+            "日本",
+            "👨\u{200d}👩\u{fe0f}",
+            "\t",
+            "\r\n",
+            "plain text ",
+            "\0\x7f\x08",
+        ];
+        let cases = if std::env::var_os("ATALAYA_TEST_LONG").is_some() { 1_000_000 } else { 100_000 };
+        // splitmix64: the same texts in every run.
+        let mut state = 0x0a7a_1a7a_u64;
+        let mut next = move |below: usize| {
+            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mut mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            ((mixed ^ (mixed >> 31)) % below as u64) as usize
+        };
+        let mut bytes = Vec::new();
+        for case in 0..cases {
+            bytes.clear();
+            for _ in 0..=next(5) {
+                match next(4) {
+                    0 => {
+                        let payload = PAYLOADS[next(PAYLOADS.len())].as_bytes();
+                        let from = next(payload.len());
+                        bytes.extend_from_slice(&payload[from..from + next(payload.len() - from + 1)]);
+                    }
+                    1 => bytes.extend((0..next(12)).map(|_| next(256) as u8)),
+                    _ => bytes.extend_from_slice(PIECES[next(PIECES.len())].as_bytes()),
+                }
+            }
+            let raw = String::from_utf8_lossy(&bytes);
+            let shown = Shown::line(&raw);
+            assert!(is_clean(shown.as_str()), "case {case}: {raw:?} → {shown:?}");
+            assert_eq!(shown.width(), width_of(shown.as_str()), "case {case}: {raw:?}");
+            let escaped = Shown::escaped(&raw);
+            assert!(is_clean(escaped.as_str()), "case {case}: {raw:?} → {escaped:?}");
+        }
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(2_000))]
 

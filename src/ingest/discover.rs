@@ -13,6 +13,9 @@ const MOST_DEPTH: usize = 3;
 /// Files offered at most; a machine with more needs a configuration.
 const MOST_FILES: usize = 400;
 
+/// Who was logged in, in the binary records of utmp(5) and faillog(5).
+const LOGIN_ACCOUNTS: [&str; 5] = ["wtmp", "btmp", "utmp", "lastlog", "faillog"];
+
 /// The logs of this machine, and what was passed over.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Discovered {
@@ -55,6 +58,11 @@ fn walk(dir: &Path, depth: usize, found: &mut Discovered) {
         let rotated = RotatedName::of(&name);
         let is_sibling = rotated.rotated && path.with_file_name(&rotated.base).exists();
         if !metadata.is_file() || rotated.packing.is_some() || is_sibling {
+            continue;
+        }
+        // Binary when filled; while empty they look like any text.
+        if LOGIN_ACCOUNTS.contains(&rotated.base.as_str()) {
+            found.passed_over.push((path, "is not text".to_owned()));
             continue;
         }
         let mut first = vec![0; 4096];
@@ -105,6 +113,7 @@ mod tests {
         fs::write(root.join("nginx/a/b/c/deeper.log"), "x\n").unwrap();
         fs::write(root.join("wtmp"), [7, 0, 0, 0, b't', 0, 0, 0].repeat(48)).unwrap();
         fs::write(root.join("lastlog"), [0; 600]).unwrap();
+        fs::write(root.join("btmp"), "").unwrap();
         fs::write(
             root.join("system.journal"),
             b"LPKSHHRH text that follows is long enough to look like text",
@@ -128,6 +137,7 @@ mod tests {
         assert_eq!(
             passed,
             [
+                ("btmp".to_owned(), "is not text"),
                 ("c".to_owned(), "more than 3 directories deep"),
                 ("lastlog".to_owned(), "is not text"),
                 ("system.journal".to_owned(), "is not text"),

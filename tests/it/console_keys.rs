@@ -51,7 +51,7 @@ const DRIVEN: &[(&str, &str, &str)] = &[
     ("Details", "f", "console_keys::the_list_is_looked_into"),
     ("Trace", "s S a / n N y Y", "console_keys::a_trace_is_walked_through"),
     ("DORA", "d x f t w y X", "console_keys::a_figure_is_followed_to_its_records"),
-    ("Infra", "f", "console_keys::a_file_leads_to_its_records"),
+    ("Infra", "f x", "console_keys::a_file_leads_to_its_records"),
     ("PDCA", "a e s c D", "console_keys::a_cycle_is_planned_edited_started_checked_and_decided"),
     ("Everywhere", "1 2 3 4 Tab Shift-Tab Esc q [ ] : ? L", "console_keys::keys_that_hold_everywhere"),
     ("Everywhere", "F5 Ctrl-r", "console_keys::a_figure_is_followed_to_its_records"),
@@ -457,6 +457,10 @@ fn a_file_leads_to_its_records() {
     pty.wait_for_text("shop.json");
     pty.wait_for_text("app/json");
     hides(&mut pty, ESC, "Account of the file");
+    // What was measured explains itself.
+    pty.wait_for_text("SQLite in");
+    shows(&mut pty, "x", "What was checked");
+    hides(&mut pty, ESC, "What was checked");
     shows(&mut pty, "f", "· source:app/json");
     pty.wait_for_text("row 24 of 24");
     pty.wait_until_gone("GET /cart");

@@ -21,6 +21,7 @@ mod golden_app;
 mod golden_inventory;
 mod golden_system;
 mod golden_web;
+mod hostile;
 mod ingest_full_disk;
 mod ingest_kill;
 mod ingest_rotation;
