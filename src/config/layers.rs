@@ -14,6 +14,8 @@ use super::{ConfigError, Location};
 const PREFIX: &str = "ATALAYA_";
 /// Variables of the project's own tests, which may run the program in their environment.
 const TEST_PREFIX: &str = "ATALAYA_TEST_";
+/// What tests are told, which start this program with their own environment.
+const TESTS_PREFIX: &str = "ATALAYA_TEST_";
 /// Variables with the prefix that are not configuration.
 const OTHER_VARIABLES: [&str; 4] =
     ["ATALAYA_CONFIG", "ATALAYA_REQUEST_ID", CASSANDRA_PASSWORD, MYSQL_PASSWORD];
@@ -256,7 +258,13 @@ mod tests {
             let message = load(&[], variables(&[(name, "x://me:canary-9@a/b")])).unwrap_err().to_string();
             assert!(message.contains(name) && !message.contains("canary"), "{message}");
         }
-        assert!(load(&[], variables(&[(CASSANDRA_PASSWORD, "x"), (MYSQL_PASSWORD, "y")])).is_ok());
+        assert!(
+            load(
+                &[],
+                variables(&[(CASSANDRA_PASSWORD, "x"), (MYSQL_PASSWORD, "y"), ("ATALAYA_TEST_SEED", "7")])
+            )
+            .is_ok()
+        );
     }
 
     #[test]
