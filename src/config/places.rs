@@ -60,7 +60,7 @@ pub struct CassandraPlace {
     pub consistency: ConsistencyLevel,
     pub request_timeout_s: u32,
     pub layout: LayoutWishes,
-    pub foreign: Vec<ForeignTableConfig>,
+    pub foreign: Vec<Mapping>,
 }
 
 /// What `db init` is to make; `None` takes the default of the schema.
@@ -317,7 +317,7 @@ pub fn cassandra(
         consistency: config.consistency,
         request_timeout_s: config.request_timeout_s,
         layout,
-        foreign: config.foreign.clone(),
+        foreign: foreign::mappings(&config.foreign)?,
     })
 }
 

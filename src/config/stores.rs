@@ -85,18 +85,21 @@ pub enum ConsistencyLevel {
     EachQuorum,
 }
 
-/// `[[stores.cassandra.foreign]]`
+/// `[[stores.cassandra.foreign]]`. For a table of the older layout, `application_logs` or
+/// `infrastructure_logs`, the keyspace and the table are enough.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ForeignTableConfig {
     pub keyspace: String,
     pub table: String,
     /// `app` or `infra`.
-    pub layer: String,
+    pub layer: Option<String>,
     /// What the records are called when no column says it.
     pub source: Option<String>,
-    pub partition: ForeignPartitionConfig,
-    pub columns: ForeignColumnsConfig,
+    /// How many days back the table is looked at; 90 when absent.
+    pub days: Option<u16>,
+    pub partition: Option<ForeignPartitionConfig>,
+    pub columns: Option<ForeignColumnsConfig>,
 }
 
 /// How the table is cut into partitions.

@@ -8,7 +8,7 @@ use crate::domain::time::Timestamp;
 use crate::store::error::StoreError;
 
 use super::ForeignStore;
-use super::key::{Day, instant_of, origin_id, position_after};
+use super::key::{Day, instant_of, position_after};
 use super::table::Table;
 
 /// A slice is cut at so many rows or bytes, at the end of a millisecond.
@@ -32,10 +32,10 @@ pub struct SliceOfRows {
     pub rows: u64,
     /// Rows whose time is so far from the day of their partition that they have no place.
     pub misplaced: u64,
-    /// From where the next slice begins; `None` when this was the last one.
-    pub next: Option<u64>,
-    /// The time of the last row.
-    pub last: Timestamp,
+    /// From where the next slice begins.
+    pub until: u64,
+    /// There is a next one.
+    pub more: bool,
 }
 
 /// Of the rows of a partition, by window: how many of each level, by origin.
@@ -90,12 +90,6 @@ impl ForeignStore {
 
     pub fn layer(&self) -> Result<Layer, StoreError> {
         Ok(self.only()?.table.mapping.layer)
-    }
-
-    /// The origin of a partition's rows of this source and host.
-    pub fn origin(&self, day: Day, source: &str, host: &str) -> Result<OriginId, StoreError> {
-        let table = &self.only()?.table;
-        Ok(origin_id(&table.name, day, table.mapping.layer, source, host))
     }
 
     /// The rows of a partition from a position on, `None` for its beginning. Cut in the same way
@@ -191,8 +185,8 @@ impl Cut {
             frames: frames.collect(),
             rows: self.rows as u64,
             misplaced: self.misplaced,
-            next: self.more.then_some(until),
-            last: self.last,
+            until,
+            more: self.more,
         }
     }
 }
