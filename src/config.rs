@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use directories::ProjectDirs;
 
 mod file;
+mod foreign;
 mod layers;
 pub mod places;
 pub mod stores;

@@ -1,5 +1,6 @@
 //! Use cases, one file each; the only code that joins the stores.
 
+pub mod adopt;
 pub mod copy;
 pub mod database;
 pub mod demo;

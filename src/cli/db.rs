@@ -1,4 +1,4 @@
-//! `atalaya db init|migrate|status|copy`: the schemas of the configured stores, and their content.
+//! `atalaya db init|migrate|status|copy|adopt`: the schemas of the configured stores, and their content.
 //!
 //! Exit code: 0 everything is as this program needs it; 1 something is missing, older, newer or
 //! away; 2 wrong usage.
@@ -15,6 +15,7 @@ use crate::shown::Shown;
 
 use super::{Context, UsageError, output};
 
+pub mod adopt;
 pub mod copy;
 
 #[derive(Debug, clap::Args)]
@@ -52,6 +53,8 @@ pub enum Action {
     Status(JsonArgs),
     /// Take logs and metrics along from one store to another.
     Copy(copy::Args),
+    /// Copy a table of others, one record a row, into our own.
+    Adopt(adopt::Args),
 }
 
 #[derive(Debug, Clone, Copy, clap::Args)]
@@ -107,6 +110,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
         Action::Migrate(args) => (Task::Migrate, args.json),
         Action::Status(args) => (Task::Status, args.json),
         Action::Copy(args) => return copy::run(args, context).await,
+        Action::Adopt(args) => return adopt::run(args, context).await,
     };
     let reports = database::run(&context.settings, &task).await;
     let current = reports.iter().all(SchemaReport::is_current);

@@ -15,7 +15,10 @@ use std::str::FromStr;
 use percent_encoding::percent_decode_str;
 use secrecy::SecretString;
 
-use super::stores::{CassandraConfig, ConsistencyLevel, ForeignTableConfig, MySqlConfig, StoresConfig};
+use crate::store::cassandra::foreign::Mapping;
+
+use super::foreign;
+use super::stores::{CassandraConfig, ConsistencyLevel, MySqlConfig, StoresConfig};
 
 pub const CASSANDRA_PASSWORD: &str = "ATALAYA_CASSANDRA_PASSWORD";
 pub const MYSQL_PASSWORD: &str = "ATALAYA_MYSQL_PASSWORD";
@@ -209,7 +212,7 @@ pub struct Mistake {
 }
 
 impl Mistake {
-    fn new(key: impl Into<String>, message: impl Into<String>) -> Self {
+    pub(super) fn new(key: impl Into<String>, message: impl Into<String>) -> Self {
         Self { key: key.into(), message: message.into() }
     }
 
@@ -317,7 +320,7 @@ pub fn cassandra(
         consistency: config.consistency,
         request_timeout_s: config.request_timeout_s,
         layout,
-        foreign: foreign::mappings(&config.foreign)?,
+        foreign: foreign::mappings(&config.foreign).map_err(in_table)?,
     })
 }
 

@@ -9,19 +9,24 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use tokio_util::sync::CancellationToken;
 
+use crate::config::places::CassandraPlace;
 use crate::domain::chunk::{Bucket, ChunkSummary};
 use crate::domain::record::{Frame, LevelCounts, OriginId};
 use crate::domain::time::Timestamp;
-use crate::store::cassandra::foreign::{ForeignStore, Partition, PartitionCounts};
+use crate::store::cassandra::CassandraLogStore;
+use crate::store::cassandra::foreign::{ForeignStore, Mapping, Partition, PartitionCounts};
+use crate::store::cassandra::retry::{Resilience, RetrySettings};
 use crate::store::chunks::ChunkStore;
 use crate::store::engine::LogEngine;
 use crate::store::error::StoreError;
 
 use super::copy::CopyError;
+use super::stores::cassandra_options;
 
 /// Partitions in work at the same time.
 const AT_ONCE: usize = 4;
@@ -105,6 +110,55 @@ impl Adopted {
     }
 }
 
+/// A table of a ring, and the store that it goes into.
+pub struct Adoption {
+    from: ForeignStore,
+    to: Arc<dyn ChunkStore>,
+    keep_since: Option<Timestamp>,
+}
+
+/// What the columns of a table mean: from the configuration, or because it is of the older layout.
+pub fn mapping(place: &CassandraPlace, keyspace: &str, table: &str) -> Option<Mapping> {
+    let configured = place.foreign.iter().find(|known| known.keyspace == keyspace && known.table == table);
+    configured.cloned().or_else(|| Mapping::built_in(keyspace, table))
+}
+
+impl Adoption {
+    /// Opens both sides; the store is the one of the place, without the tables of others.
+    pub async fn open(place: &CassandraPlace, mapping: Mapping) -> Result<Self, StoreError> {
+        let options = cassandra_options(place);
+        let store = CassandraLogStore::connect(&options).await?;
+        let retention = store.schema_settings().retention_days;
+        let now = Timestamp::now();
+        let keep_since =
+            (retention > 0).then(|| now.saturating_sub(Duration::from_secs(u64::from(retention) * 86_400)));
+        let from = ForeignStore::open(
+            store.session(),
+            &Arc::new(Resilience::new(options.address(), RetrySettings::default())),
+            vec![mapping],
+            store.settings(),
+            Arc::new(Timestamp::now),
+        )
+        .await?;
+        Ok(Self { from, to: Arc::new(store), keep_since })
+    }
+
+    /// From when on the store keeps records; `None` when it keeps them for ever.
+    pub fn keep_since(&self) -> Option<Timestamp> {
+        self.keep_since
+    }
+
+    /// See [`adopt`].
+    pub async fn run(
+        &self,
+        dry_run: bool,
+        cancel: &CancellationToken,
+        watch: Watch<'_>,
+    ) -> Result<Adopted, CopyError> {
+        adopt(&self.from, &self.to, self.keep_since, dry_run, cancel, watch).await
+    }
+}
+
 /// Counts the table, copies what is not copied yet, and counts both sides. `keep_since` is from when
 /// on the store keeps records. On a dry run nothing is written.
 pub async fn adopt(
@@ -115,7 +169,7 @@ pub async fn adopt(
     cancel: &CancellationToken,
     watch: Watch<'_>,
 ) -> Result<Adopted, CopyError> {
-    let adoption = Adoption {
+    let adoption = Run {
         from,
         engine: LogEngine::new(Arc::clone(to)),
         keep_since: keep_since.unwrap_or(Timestamp::MIN),
@@ -162,7 +216,7 @@ pub async fn adopt(
     Ok(adopted)
 }
 
-struct Adoption<'a> {
+struct Run<'a> {
     from: &'a ForeignStore,
     engine: LogEngine,
     keep_since: Timestamp,
@@ -186,7 +240,7 @@ struct Compared {
 
 type ByOrigin = BTreeMap<OriginId, LevelCounts>;
 
-impl Adoption<'_> {
+impl Run<'_> {
     fn reading(&self, source: StoreError) -> CopyError {
         CopyError::Read { address: self.from.address(), source }
     }
@@ -248,12 +302,8 @@ impl Adoption<'_> {
                 self.tell(Stage::Copying, rows, total);
             }
             // After the rows: a run that ends here stores them again, the very same way.
-            let passed = Frame {
-                origin: Arc::clone(&progress),
-                from: place.unwrap_or(0),
-                until,
-                entries: Vec::new(),
-            };
+            let passed =
+                Frame { origin: Arc::clone(&progress), from: place.unwrap_or(0), until, entries: Vec::new() };
             self.engine.append(&[passed]).await.map_err(|error| self.writing(error))?;
             place = Some(until);
             if !slice.more {
@@ -290,11 +340,7 @@ impl Adoption<'_> {
     }
 
     /// Chunks of a window that are of this partition's origins.
-    async fn stored(
-        &self,
-        start: Timestamp,
-        expected: &ByOrigin,
-    ) -> Result<Vec<ChunkSummary>, CopyError> {
+    async fn stored(&self, start: Timestamp, expected: &ByOrigin) -> Result<Vec<ChunkSummary>, CopyError> {
         let layer = self.from.layer().map_err(|error| self.reading(error))?;
         let summaries = self.engine.store().summaries(Bucket { layer, start }).await;
         let mut summaries = summaries.map_err(|error| self.writing(error))?;

@@ -15,6 +15,8 @@ use crate::config::places::{
 use crate::config::stores::ConsistencyLevel;
 use crate::domain::time::Timestamp;
 use crate::store::background::Background;
+use crate::store::cassandra::foreign::{ForeignStore, Mapping};
+use crate::store::cassandra::retry::{Resilience, RetrySettings};
 use crate::store::cassandra::{CassandraLogStore, CassandraOptions, TlsOptions, connect, probe};
 use crate::store::chunks::ChunkStore;
 use crate::store::engine::LogEngine;
@@ -23,8 +25,12 @@ use crate::store::metrics::MetricsStore;
 use crate::store::mysql::{MySqlMetricsStore, MySqlOptions};
 use crate::store::sqlite::chunks::SqliteChunkStore;
 use crate::store::sqlite::metrics::SqliteMetricsStore;
+use crate::store::union::Union;
 
 use super::{Finding, Stores, describe};
+
+/// A screen waits for a read of a table of others; longer than for our own, which are made for it.
+const FOREIGN_BUDGET: Duration = Duration::from_secs(20);
 
 /// Opens the configured stores, creating embedded ones that do not exist yet.
 pub async fn open_stores(settings: &Settings) -> Result<Stores, StoreError> {
@@ -39,7 +45,10 @@ pub async fn attach_stores(settings: &Settings) -> Result<Stores, StoreError> {
         LogsPlace::Cassandra(place) => {
             let options = cassandra_options(place);
             let address = options.address();
-            let connect = move || -> BoxFuture<'static, _> { Box::pin(connect_cassandra(options.clone())) };
+            let foreign = place.foreign.clone();
+            let connect = move || -> BoxFuture<'static, _> {
+                Box::pin(connect_cassandra(options.clone(), foreign.clone()))
+            };
             Arc::new(Background::<dyn ChunkStore>::start(Backend::Cassandra, address, Box::new(connect)))
         }
     };
@@ -57,14 +66,19 @@ pub async fn attach_stores(settings: &Settings) -> Result<Stores, StoreError> {
 
 /// Only the log store.
 pub async fn open_logs(settings: &Settings) -> Result<Arc<dyn ChunkStore>, StoreError> {
-    open_logs_at(&settings.logs_place, &settings.logs_database()).await
+    match &settings.logs_place {
+        LogsPlace::Embedded => open_logs_at(&settings.logs_place, &settings.logs_database()).await,
+        LogsPlace::Cassandra(place) => {
+            connect_cassandra(cassandra_options(place), place.foreign.clone()).await
+        }
+    }
 }
 
-/// The log store of any place; `file` is the embedded one.
+/// The log store of any place, without the tables of others; `file` is the embedded one.
 pub async fn open_logs_at(place: &LogsPlace, file: &Path) -> Result<Arc<dyn ChunkStore>, StoreError> {
     match place {
         LogsPlace::Embedded => Ok(Arc::new(SqliteChunkStore::open(file).await?)),
-        LogsPlace::Cassandra(place) => connect_cassandra(cassandra_options(place)).await,
+        LogsPlace::Cassandra(place) => connect_cassandra(cassandra_options(place), Vec::new()).await,
     }
 }
 
@@ -91,7 +105,10 @@ pub async fn check_stores(settings: &Settings) -> Vec<Finding> {
             }
             LogsPlace::Cassandra(place) => {
                 let options = cassandra_options(place);
-                (format!("{} at {}", Backend::Cassandra, options.address()), check_cassandra(options).await)
+                (
+                    format!("{} at {}", Backend::Cassandra, options.address()),
+                    check_cassandra(options, place.foreign.clone()).await,
+                )
             }
         }
     };
@@ -112,8 +129,8 @@ pub async fn check_stores(settings: &Settings) -> Vec<Finding> {
         .collect()
 }
 
-async fn check_cassandra(options: CassandraOptions) -> Result<(), StoreError> {
-    connect_cassandra(options.clone()).await?;
+async fn check_cassandra(options: CassandraOptions, foreign: Vec<Mapping>) -> Result<(), StoreError> {
+    connect_cassandra(options.clone(), foreign).await?;
     let session = connect::connect(&options).await.map_err(advised_logs)?;
     probe::writable(&session, &options).await
 }
@@ -123,8 +140,20 @@ async fn check_metrics(settings: &Settings) -> Result<(), StoreError> {
     open_metrics(settings).await?.prune_health_samples(Timestamp::MIN).await.map(drop)
 }
 
-async fn connect_cassandra(options: CassandraOptions) -> Result<Arc<dyn ChunkStore>, StoreError> {
-    Ok(Arc::new(CassandraLogStore::connect(&options).await.map_err(advised_logs)?))
+/// Our own tables, and those of others beside them.
+async fn connect_cassandra(
+    options: CassandraOptions,
+    foreign: Vec<Mapping>,
+) -> Result<Arc<dyn ChunkStore>, StoreError> {
+    let own = CassandraLogStore::connect(&options).await.map_err(advised_logs)?;
+    if foreign.is_empty() {
+        return Ok(Arc::new(own));
+    }
+    let patience = RetrySettings { budget: FOREIGN_BUDGET, ..RetrySettings::default() };
+    let resilience = Arc::new(Resilience::new(options.address(), patience));
+    let clock = Arc::new(Timestamp::now);
+    let part = ForeignStore::open(own.session(), &resilience, foreign, own.settings(), clock).await?;
+    Ok(Arc::new(Union::new(Arc::new(own), Arc::new(part))))
 }
 
 pub(super) fn advised_logs(error: StoreError) -> StoreError {

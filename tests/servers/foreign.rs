@@ -9,10 +9,12 @@ use std::time::Duration;
 use atalaya::domain::record::{Entry, Frame, Layer, Level, Origin, OriginId, Record, RequestId};
 use atalaya::domain::time::{TimeRange, Timestamp};
 use atalaya::query::{Query, QueryClock, Zone};
+use atalaya::service::adopt::{Progress, Stage, adopt};
 use atalaya::store::cassandra::foreign::{Clock, ForeignStore, Mapping};
 use atalaya::store::cassandra::retry::{Resilience, RetrySettings};
+use atalaya::store::cassandra::schema::SchemaSettings;
 use atalaya::store::cassandra::{CassandraOptions, connect};
-use atalaya::store::chunks::{ChunkSettings, Order};
+use atalaya::store::chunks::{ChunkSettings, ChunkStore, Order};
 use atalaya::store::engine::{Cursor, Histogram, LogEngine, PageRequest};
 use atalaya::store::sqlite::chunks::SqliteChunkStore;
 use atalaya::store::union::Union;
@@ -22,6 +24,8 @@ use rand::{RngExt as _, SeedableRng as _};
 use scylla::client::session::Session;
 use scylla::value::{CqlDate, CqlDecimal, CqlTimestamp};
 use tokio_util::sync::CancellationToken;
+
+use crate::keyspace::Keyspace;
 
 const DAY: i64 = 86_400_000;
 /// 2026-03-02, a Monday, in milliseconds.
@@ -221,7 +225,7 @@ impl Row {
         }
         Entry {
             timestamp: Timestamp::from_millis(self.at_ms),
-            position: self.at_ms as u64 ^ (1 << 63),
+            position: (self.at_ms + (1 << 61)) as u64,
             level: level.unwrap_or_default(),
             logger: self.logger.map(Into::into),
             message: self.message.as_str().into(),
@@ -292,10 +296,15 @@ pub(crate) fn row(random: &mut StdRng, at_ms: i64, infra: bool) -> Row {
 /// A week of two tables: a busy Monday morning, quiet days, a day without rows, rows round
 /// midnight, and a writer that named its partition by local time.
 pub(crate) fn week(seed: u64) -> Vec<Row> {
+    week_from(seed, START, BUSY)
+}
+
+/// As [`week`], beginning with this midnight.
+fn week_from(seed: u64, start: i64, busy: usize) -> Vec<Row> {
     let mut random = StdRng::seed_from_u64(seed);
     let mut rows = Vec::new();
-    let mut at = START + 9 * 3_600_000;
-    for number in 0..BUSY {
+    let mut at = start + 9 * 3_600_000;
+    for number in 0..busy {
         // No two rows of a table in one millisecond: the older layout cannot hold them.
         at += random.random_range(1..=857);
         let infra = number % 4 == 3;
@@ -303,16 +312,16 @@ pub(crate) fn week(seed: u64) -> Vec<Row> {
     }
     for day in [1, 3] {
         for _ in 0..40 {
-            let at = START + day * DAY + random.random_range(0..DAY);
+            let at = start + day * DAY + random.random_range(0..DAY);
             let infra = random.random_range(0..4) == 0;
             rows.push(row(&mut random, at, infra));
         }
     }
     for offset in [-1, 0, 1] {
-        rows.push(row(&mut random, START + DAY + offset, false));
+        rows.push(row(&mut random, start + DAY + offset, false));
     }
     // 00:30 UTC is the evening before where this one was written.
-    let mut local = row(&mut random, START + DAY + 1_800_000, false);
+    let mut local = row(&mut random, start + DAY + 1_800_000, false);
     local.day -= 1;
     rows.push(local);
     let mut seen = std::collections::HashSet::new();
@@ -652,5 +661,191 @@ async fn a_table_of_anyone_with_more_in_its_key_is_read_too() {
     .await;
     let told = atalaya::store::error::describe(&told.err().unwrap());
     assert!(told.contains("Events") && told.contains("no column text"), "{told}");
+    older.drop().await;
+}
+
+/// What the store holds, by level, counted in its summaries: a record in two chunks counts twice.
+async fn levels_in(store: &dyn ChunkStore) -> [u64; 5] {
+    let mut levels = [0; 5];
+    for layer in Layer::ALL {
+        for bucket in store.buckets(layer, TimeRange::ALL, Order::OldestFirst, usize::MAX >> 1).await.unwrap()
+        {
+            for summary in store.summaries(bucket).await.unwrap() {
+                for (sum, count) in levels.iter_mut().zip(summary.levels.0) {
+                    *sum += u64::from(count);
+                }
+            }
+        }
+    }
+    levels
+}
+
+fn levels_of(frames: &[Frame]) -> [u64; 5] {
+    let mut levels = [0; 5];
+    for entry in frames.iter().flat_map(|frame| &frame.entries) {
+        levels[entry.level.index()] += 1;
+    }
+    levels
+}
+
+/// What the frames hold, in the order of a page from the oldest.
+fn records_of(frames: &[Frame]) -> Vec<Record> {
+    let mut records: Vec<Record> = frames
+        .iter()
+        .flat_map(|frame| {
+            let record = |entry: &Entry| Record { origin: Arc::clone(&frame.origin), entry: entry.clone() };
+            frame.entries.iter().map(record)
+        })
+        .collect();
+    records.sort_by_key(Record::sort_key);
+    records
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_adoption_that_is_cut_off_again_and_again_copies_each_row_once() {
+    let older = Older::create().await;
+    let rows = week_from(5, START, 9_000);
+    older.write(&rows).await;
+    let folder = tempfile::tempdir().unwrap();
+    for table in ["application_logs", "infrastructure_logs"] {
+        let infra = table == "infrastructure_logs";
+        let rows: Vec<Row> = rows.iter().filter(|row| row.source.is_some() == infra).cloned().collect();
+        let frames = older.frames(&rows);
+        let from = Arc::new(older.open(&[table]).await);
+        let path = folder.path().join(format!("{table}.db"));
+        let to: Arc<dyn ChunkStore> = Arc::new(SqliteChunkStore::open(&path).await.unwrap());
+        let never = CancellationToken::new();
+
+        let planned = adopt(&from, &to, None, true, &never, &|_| {}).await.unwrap();
+        assert_eq!(planned.table.0, levels_of(&frames));
+        assert_eq!((planned.copied, levels_in(&*to).await), (0, [0; 5]), "a dry run writes nothing");
+
+        // Dropped at some await after so many steps, ten times over.
+        let mut random = StdRng::seed_from_u64(6);
+        for _ in 0..10 {
+            let steps = random.random_range(5..14);
+            let taken = Arc::new(AtomicI64::new(0));
+            let stop = CancellationToken::new();
+            let watch = {
+                let (taken, stop) = (Arc::clone(&taken), stop.clone());
+                move |progress: Progress| {
+                    if progress.stage == Stage::Copying && taken.fetch_add(1, Ordering::Relaxed) >= steps {
+                        stop.cancel();
+                    }
+                }
+            };
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => {}
+                ended = adopt(&from, &to, None, false, &never, &watch) => drop(ended.unwrap()),
+            }
+        }
+        // Rows that come late, into what was copied already.
+        let mut late: Vec<Row> =
+            (0..40).map(|number| row(&mut random, START + 9 * 3_600_000 + number * 7_001, infra)).collect();
+        late.retain(|late| !rows.iter().any(|row| row.at_ms == late.at_ms));
+        older.write(&late).await;
+        let all: Vec<Row> = rows.iter().chain(&late).cloned().collect();
+        let frames = older.frames(&all);
+
+        let adopted = adopt(&from, &to, None, false, &never, &|_| {}).await.unwrap();
+        assert!(adopted.is_complete() && adopted.resumed, "{adopted:?}");
+        assert_eq!(adopted.late, late.len() as u64, "{adopted:?}");
+        assert_eq!((adopted.table.0, adopted.store.0), (levels_of(&frames), levels_of(&frames)));
+        assert_eq!(levels_in(&*to).await, levels_of(&frames), "each row in one chunk");
+        let engine = LogEngine::new(Arc::clone(&to));
+        let found = read(&engine, &Query::everything(), Order::OldestFirst, 5_000).await;
+        assert!(found == records_of(&frames), "{} of {}", found.len(), all.len());
+
+        // Once more: nothing to do. From some day on: the older rows are told.
+        let again = adopt(&from, &to, None, false, &never, &|_| {}).await.unwrap();
+        assert_eq!((again.copied, again.missing, again.beyond), (0, 0, 0));
+        let since = Timestamp::from_millis(START + DAY);
+        let told = adopt(&from, &to, Some(since), true, &never, &|_| {}).await.unwrap();
+        let kept = all.iter().filter(|row| row.at_ms >= START + DAY).count() as u64;
+        assert_eq!((told.table.total(), told.older), (kept, all.len() as u64 - kept));
+    }
+    older.drop().await;
+}
+
+/// The command itself, ended by SIGKILL while it copies, into our own tables on the same ring.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_command_is_killed_five_times_and_adopts_each_row_once() {
+    let older = Older::create().await;
+    let today = Timestamp::now().micros().div_euclid(DAY * 1_000) * DAY;
+    let mut rows = week_from(7, today - 10 * DAY, BUSY);
+    rows.retain(|row| row.source.is_none());
+    let kept = rows.len();
+    let mut random = StdRng::seed_from_u64(8);
+    rows.extend((0..25).map(|number| row(&mut random, today - (95 + number) * DAY + number, false)));
+    older.write(&rows).await;
+    let frames = older.frames(&rows[..kept]);
+
+    let own = Keyspace::make(&SchemaSettings::default()).await;
+    let store = own.store().await;
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("config.toml");
+    let logs = format!("cassandra://{}/{}", own.options.nodes.join(","), own.name());
+    std::fs::write(&config, format!("[stores]\nlogs = \"{logs}\"\n")).unwrap();
+    let command = || {
+        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_atalaya"));
+        let from = format!("{}.application_logs", older.keyspace);
+        command.args(["db", "adopt", "--json", "--from", &from]);
+        command.env("ATALAYA_CONFIG", &config).env("HOME", folder.path()).kill_on_drop(true);
+        command
+    };
+    let from = older.open(&["application_logs"]).await;
+    let busy = from.partitions().await.unwrap();
+    let mut progress = Vec::new();
+    for partition in &busy {
+        progress.push(from.progress_origin(partition.day).unwrap().id);
+    }
+    let place = async || {
+        let mut sum = 0;
+        for origin in &progress {
+            sum += u128::from(store.watermark(*origin).await.unwrap().unwrap_or(0));
+        }
+        sum
+    };
+    for _ in 0..5 {
+        let before = place().await;
+        let mut child = command().stdout(std::process::Stdio::null()).spawn().unwrap();
+        let mut moved = 0;
+        let mut last = before;
+        // Killed in the middle of the copy, or after it if that was the rest.
+        while moved < 2 && child.try_wait().unwrap().is_none() {
+            let now = place().await;
+            moved += i32::from(now != last);
+            last = now;
+        }
+        child.kill().await.ok();
+    }
+    let output = command().output().await.unwrap();
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{told} {}", String::from_utf8_lossy(&output.stderr));
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    assert_eq!((&told["complete"], &told["missing"]), (&serde_json::json!(true), &serde_json::json!(0)));
+    assert_eq!(
+        (&told["table"]["rows"], &told["store"]["rows"]),
+        (&serde_json::json!(kept), &serde_json::json!(kept))
+    );
+    assert_eq!(told["older_than_retention"], serde_json::json!(25));
+    assert_eq!(levels_in(&store).await, levels_of(&frames), "each row in one chunk");
+    let engine = LogEngine::new(Arc::new(store));
+    let found = read(&engine, &Query::everything(), Order::OldestFirst, 5_000).await;
+    assert!(found == records_of(&frames), "{} of {kept}", found.len());
+    let id = RequestId::new("req-500");
+    let expected: Vec<Record> =
+        found.into_iter().filter(|record| record.entry.request_id.as_ref() == Some(&id)).collect();
+    assert!(!expected.is_empty());
+    assert_eq!(engine.trace(&id, 1_000).await.unwrap().records, expected, "the index came along");
+
+    // A table that is not known, and one that is not what it is taken for.
+    for (from, needle) in [("nowhere.events", "stores.cassandra.foreign"), ("nothing", "KEYSPACE.TABLE")] {
+        let output = command().args(["--from", from]).output().await.unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        assert!(String::from_utf8_lossy(&output.stderr).contains(needle));
+    }
+    drop(own);
     older.drop().await;
 }

@@ -24,4 +24,5 @@ mod mysql_store;
 mod node_kill;
 mod own_logs;
 mod ring_health;
+mod retry;
 mod servers;

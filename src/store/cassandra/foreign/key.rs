@@ -18,6 +18,8 @@ pub(super) const DAY_MS: i64 = 86_400_000;
 const TAG_BITS: u32 = 54;
 const END_BITS: u32 = 27;
 const SOURCE_BITS: u32 = 38;
+/// Where 1970 stands among the positions of a table with nothing but the time in its key.
+const EPOCH: i64 = 1 << 61;
 /// Positions of a table with more than the time in its key: this many bits are the hash.
 const HASH_BITS: u32 = 30;
 /// And this long before its day a partition's positions begin; they reach as far behind it.
@@ -78,8 +80,8 @@ pub fn origin_id(table: &str, day: Day, layer: Layer, source: &str, host: &str) 
 /// when the time is the whole of it. `None` for a time so far from its day that no position is left.
 pub(super) fn position(day: Day, at_ms: i64, rest: Option<&[u8]>) -> Option<u64> {
     let Some(rest) = rest else {
-        // Exact for every instant: the sign is what is moved.
-        return Some((at_ms as u64) ^ (1 << 63));
+        // Exact, and below the half of what a position can be, beyond which no store is at ease.
+        return at_ms.checked_add(EPOCH).and_then(|position| u64::try_from(position).ok());
     };
     let offset = at_ms.checked_sub(day.start_ms())?.checked_add(POSITION_SLACK_MS)?;
     let offset = u64::try_from(offset).ok().filter(|offset| *offset < 1 << 34)?;
@@ -93,14 +95,14 @@ pub(super) fn instant_of(day: Day, position: u64, has_rest: bool) -> i64 {
     if has_rest {
         (position >> HASH_BITS) as i64 - POSITION_SLACK_MS + day.start_ms()
     } else {
-        (position ^ (1 << 63)) as i64
+        position as i64 - EPOCH
     }
 }
 
 /// The position before all rows after this instant.
 pub(super) fn position_after(day: Day, at_ms: i64, has_rest: bool) -> u64 {
     position(day, at_ms.saturating_add(1), has_rest.then_some(&[][..]))
-        .map_or(u64::MAX, |next| if has_rest { next & !((1 << HASH_BITS) - 1) } else { next })
+        .map_or(i64::MAX as u64, |next| if has_rest { next & !((1 << HASH_BITS) - 1) } else { next })
 }
 
 /// What a chunk's id says.
