@@ -791,7 +791,7 @@ async fn the_command_is_killed_five_times_and_adopts_each_row_once() {
         let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_atalaya"));
         let from = format!("{}.application_logs", older.keyspace);
         command.args(["db", "adopt", "--json", "--from", &from]);
-        command.env("ATALAYA_CONFIG", &config).env("HOME", folder.path()).kill_on_drop(true);
+        command.env_clear().env("HOME", folder.path()).env("ATALAYA_CONFIG", &config).kill_on_drop(true);
         command
     };
     let from = older.open(&["application_logs"]).await;
@@ -807,7 +807,8 @@ async fn the_command_is_killed_five_times_and_adopts_each_row_once() {
         }
         sum
     };
-    for _ in 0..5 {
+    let mut killed = 0;
+    while killed < 5 {
         let before = place().await;
         let mut child = command().stdout(std::process::Stdio::null()).spawn().unwrap();
         let mut moved = 0;
@@ -818,7 +819,9 @@ async fn the_command_is_killed_five_times_and_adopts_each_row_once() {
             moved += i32::from(now != last);
             last = now;
         }
+        assert!(last != before || killed > 0, "it has begun");
         child.kill().await.ok();
+        killed += 1;
     }
     let output = command().output().await.unwrap();
     let told = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -73,10 +73,6 @@ impl Through {
     fn let_through(&mut self) {
         self.proxy.running_nodes[0].change_request_rules(Some(Vec::new()));
     }
-
-    async fn finish(self) {
-        self.proxy.finish().await.ok();
-    }
 }
 
 fn patience() -> RetrySettings {
@@ -236,7 +232,6 @@ async fn errors_that_pass_reach_nobody_and_nothing_is_lost_or_doubled() {
     let found = stored(&through.keyspace).await;
     assert!(found == expected(next), "{} of {}", found.len(), next * RECORDS);
     assert_eq!(counted(&through.keyspace).await, next * RECORDS, "each record in one chunk");
-    through.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -291,7 +286,6 @@ async fn errors_that_stay_are_told_and_the_data_is_put_again() {
     ids.sort_unstable();
     ids.dedup();
     assert_eq!(ids.len(), found.len(), "none twice");
-    through.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -309,6 +303,7 @@ async fn a_ring_that_answers_nothing_but_overloaded_is_left_alone() {
         example_db_errors::overloaded()
     });
     through.forge(1.0, RequestReaction::forge_with_error_lazy(error));
+    let began = std::time::Instant::now();
     let told = stream::iter(1..200)
         .map(async |number| engine.append(&[frame(number)]).await)
         .buffer_unordered(200)
@@ -317,8 +312,9 @@ async fn a_ring_that_answers_nothing_but_overloaded_is_left_alone() {
     assert!(told.iter().all(|told| told.as_ref().is_err_and(StoreError::is_transient)), "{told:?}");
     assert!(store.load().0.closed);
     // What was on its way when the first answer came, and at most five probes a second since.
-    let most = settings.most_in_flight as u64 + budget.as_millis() as u64 / 200 + 1;
+    let most = settings.most_in_flight as u64 + began.elapsed().as_millis() as u64 / 200 + 1;
     let sent = sent.load(Ordering::Relaxed);
+    println!("{sent} statements of 199 writers in {:?}", began.elapsed());
     assert!(sent <= most, "{sent} statements of 199 writers reached the ring");
 
     through.let_through();
@@ -326,5 +322,4 @@ async fn a_ring_that_answers_nothing_but_overloaded_is_left_alone() {
     assert!(errors.is_empty(), "{errors:?}");
     assert!(!store.load().0.closed);
     assert!(stored(&through.keyspace).await == expected(200));
-    through.finish().await;
 }
