@@ -92,10 +92,10 @@ CREATE TABLE IF NOT EXISTS dora_metrics (
         END
     ) STORED,
     UNIQUE KEY dora_metrics_once (cycle_id, phase_name, attempt),
-    -- The questions of the specification's section 3.1 read these alone, without touching the rows.
-    KEY dora_metrics_phase_duration (phase_name, created_us, decision, duration_seconds),
-    KEY dora_metrics_phase_team (phase_name, created_us, team),
-    KEY dora_metrics_phase_points (phase_name, created_us, story_points, duration_seconds),
+    -- The questions of the specification's section 3.1 read this alone, without touching the rows.
+    -- One index for all of them: of several with the same beginning the optimizer takes any, also
+    -- one that does not hold what is asked for (measured: 8 times slower over a whole year).
+    KEY dora_metrics_questions (phase_name, created_us, decision, duration_seconds, team, story_points),
     KEY dora_metrics_created_us (created_us),
     KEY dora_metrics_created_at (created_at),
     KEY dora_metrics_feature_id (feature_id),

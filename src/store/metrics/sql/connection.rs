@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sqlx::mysql::{MySqlArguments, MySqlConnection, MySqlRow};
 use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqliteRow};
-use sqlx::{Arguments as _, FromRow};
+use sqlx::{Arguments as _, AssertSqlSafe, FromRow};
 
 use crate::domain::time::Timestamp;
 use crate::store::error::{Backend, StoreError};
@@ -187,6 +187,9 @@ macro_rules! arguments_of {
     }};
 }
 
+/// Rows of one inserting statement: the largest that fits is taken.
+const INSERT_SIZES: [usize; 3] = [100, 10, 1];
+
 /// Where a statement runs. A transaction round it is made and ended by whoever gives it.
 pub(crate) enum Connection<'c> {
     Sqlite(&'c mut SqliteConnection),
@@ -236,6 +239,36 @@ impl Connection<'_> {
         values: &[Value<'_>],
     ) -> Result<Option<T>, Failure> {
         Ok(self.rows(sql, values).await?.into_iter().next())
+    }
+
+    /// Inserts rows, many with one statement. `head` ends before `VALUES`.
+    ///
+    /// In hundreds, tens and ones, so that three prepared statements serve every number of rows.
+    pub async fn insert(&mut self, head: impl Into<Sql>, rows: &[Vec<Value<'_>>]) -> Result<(), Failure> {
+        let head = head.into();
+        let mut rest = rows;
+        while let Some(first) = rest.first() {
+            let size = INSERT_SIZES.into_iter().find(|size| *size <= rest.len()).unwrap_or(1);
+            let (part, later) = rest.split_at(size);
+            rest = later;
+            let row = format!("({})", vec!["?"; first.len()].join(", "));
+            let tail = format!(" VALUES {}", vec![row.as_str(); size].join(", "));
+            let values = part.concat();
+            // Safe: our own constant and question marks.
+            match self {
+                Self::Sqlite(connection) => {
+                    let arguments = arguments_of!(SqliteArguments, &values);
+                    let sql = AssertSqlSafe(format!("{}{tail}", head.sqlite));
+                    sqlx::query_with(sql, arguments).execute(&mut **connection).await?;
+                }
+                Self::MySql { connection, limit } => {
+                    let arguments = arguments_of!(MySqlArguments, &values);
+                    let sql = AssertSqlSafe(format!("{}{tail}", head.mysql));
+                    within(*limit, sqlx::query_with(sql, arguments).execute(&mut **connection)).await?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Returns how many rows it changed.

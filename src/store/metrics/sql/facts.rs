@@ -39,7 +39,8 @@ pub(super) async fn put_deployments(
         put_deployment(connection, sql, deployment).await?;
         let old_commits = known.and_then(|known| known.commits);
         if old_commits != deployment.commits {
-            put_commits(connection, deployment).await?;
+            let has_old = old_commits.is_some_and(|commits| !commits.is_empty());
+            put_commits(connection, deployment, has_old).await?;
         }
     }
     for cycle_id in changed_cycles {
@@ -103,28 +104,36 @@ async fn put_deployment(
     Ok(())
 }
 
-async fn put_commits(connection: &mut Connection<'_>, deployment: &Deployment) -> Result<(), Failure> {
-    connection
-        .execute("DELETE FROM deployment_commits WHERE deployment_id = ?", values![&deployment.id])
-        .await?;
-    for (position, commit) in (0_i64..).zip(deployment.commits.iter().flatten()) {
+async fn put_commits(
+    connection: &mut Connection<'_>,
+    deployment: &Deployment,
+    has_old: bool,
+) -> Result<(), Failure> {
+    if has_old {
         connection
-            .execute(
-                "INSERT INTO deployment_commits
-                     (deployment_id, position, sha, authored_at, committed_at, title)
-                 VALUES (?, ?, ?, ?, ?, ?)",
-                values![
-                    &deployment.id,
-                    position,
-                    &commit.sha,
-                    commit.authored_at,
-                    commit.committed_at,
-                    &commit.title
-                ],
-            )
+            .execute("DELETE FROM deployment_commits WHERE deployment_id = ?", values![&deployment.id])
             .await?;
     }
-    Ok(())
+    let rows: Vec<_> = (0_i64..)
+        .zip(deployment.commits.iter().flatten())
+        .map(|(position, commit)| {
+            values![
+                &deployment.id,
+                position,
+                &commit.sha,
+                commit.authored_at,
+                commit.committed_at,
+                &commit.title
+            ]
+            .to_vec()
+        })
+        .collect();
+    connection
+        .insert(
+            "INSERT INTO deployment_commits (deployment_id, position, sha, authored_at, committed_at, title)",
+            &rows,
+        )
+        .await
 }
 
 async fn deployment_by_id(connection: &mut Connection<'_>, id: &str) -> Result<Option<Deployment>, Failure> {

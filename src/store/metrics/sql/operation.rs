@@ -1,5 +1,7 @@
 //! Sources, targets and health samples.
 
+use std::collections::BTreeMap;
+
 use crate::domain::time::{TimeRange, Timestamp};
 use crate::store::metrics::{HealthSample, SourceRun, Target, Written};
 
@@ -88,32 +90,49 @@ pub(super) async fn put_health_samples(
     samples: &[HealthSample],
 ) -> Result<Written, Failure> {
     let mut written = Written::default();
+    // Samples are taken in rounds: what is stored of a round is one question.
+    let mut rounds: BTreeMap<Timestamp, Vec<&HealthSample>> = BTreeMap::new();
     for sample in samples {
-        let known: Option<(f64,)> = connection
-            .row(
-                locking!(
-                    "SELECT value FROM health_samples WHERE component = ? AND measure = ? AND taken_at = ?"
-                ),
-                values![&sample.component, &sample.measure, sample.taken_at],
+        rounds.entry(sample.taken_at).or_default().push(sample);
+    }
+    for (taken_at, samples) in rounds {
+        let known: Vec<(String, String, f64)> = connection
+            .rows(
+                locking!("SELECT component, measure, value FROM health_samples WHERE taken_at = ?"),
+                values![taken_at],
             )
             .await?;
-        let sql = match known {
-            Some((value,)) if value.to_bits() == sample.value.to_bits() => {
-                written.unchanged += 1;
-                continue;
+        let known: BTreeMap<(&str, &str), f64> = known
+            .iter()
+            .map(|(component, measure, value)| ((component.as_str(), measure.as_str()), *value))
+            .collect();
+        // Of one key the last one given counts.
+        let mut wanted = known.clone();
+        for sample in samples {
+            let key = (sample.component.as_str(), sample.measure.as_str());
+            match wanted.insert(key, sample.value) {
+                Some(value) if value.to_bits() == sample.value.to_bits() => written.unchanged += 1,
+                Some(_) => written.updated += 1,
+                None => written.inserted += 1,
             }
-            Some(_) => {
-                written.updated += 1;
-                "UPDATE health_samples SET value = ? WHERE component = ? AND measure = ? AND taken_at = ?"
+        }
+        let mut new = Vec::new();
+        for ((component, measure), value) in &wanted {
+            match known.get(&(*component, *measure)) {
+                Some(known) if known.to_bits() == value.to_bits() => {}
+                Some(_) => {
+                    connection
+                        .execute(
+                            "UPDATE health_samples SET value = ?
+                             WHERE component = ? AND measure = ? AND taken_at = ?",
+                            values![*value, *component, *measure, taken_at],
+                        )
+                        .await?;
+                }
+                None => new.push(values![*component, *measure, taken_at, *value].to_vec()),
             }
-            None => {
-                written.inserted += 1;
-                "INSERT INTO health_samples (value, component, measure, taken_at) VALUES (?, ?, ?, ?)"
-            }
-        };
-        connection
-            .execute(sql, values![sample.value, &sample.component, &sample.measure, sample.taken_at])
-            .await?;
+        }
+        connection.insert("INSERT INTO health_samples (component, measure, taken_at, value)", &new).await?;
     }
     Ok(written)
 }

@@ -12,7 +12,7 @@ use crate::domain::time::{TimeRange, Timestamp};
 use crate::store::error::StoreError;
 use crate::store::metrics::{DeliveryFilter, Written};
 
-use super::connection::{Connection, Failure, locking, of_phases, values};
+use super::connection::{Connection, Failure, Value, locking, of_phases, values};
 use super::rows::{CycleRow, PhaseRow};
 
 /// Phases grouped by attempt key, as one cycle has them.
@@ -41,53 +41,56 @@ pub(super) async fn record(
     }
     for (cycle_id, phases) in by_cycle {
         let Some(first) = phases.first() else { continue };
-        make_cycle(connection, cycle_id, &first.feature_id, first.recorded_at).await?;
-        let mut known = attempts_of(connection, cycle_id).await?;
-        let mut changed = false;
+        let made = make_cycle(connection, cycle_id, &first.feature_id, first.recorded_at).await?;
+        // Of a cycle that was not there, nothing else can be: foreign keys hold.
+        let known = if made { Attempts::new() } else { attempts_of(connection, cycle_id).await? };
+        // Of one key the last one given counts.
+        let mut wanted = known.clone();
+        let mut new = Vec::new();
         for phase in phases {
             let row = PhaseRow::of(phase)?;
             let key = (row.phase_name.clone(), phase.attempt);
-            let sql = match known.get(&key) {
-                Some(stored) if *stored == row => {
-                    written.unchanged += 1;
-                    continue;
-                }
-                Some(_) => {
-                    written.updated += 1;
-                    UPDATE_PHASE
-                }
+            match wanted.insert(key.clone(), row.clone()) {
+                Some(stored) if stored == row => written.unchanged += 1,
+                Some(_) => written.updated += 1,
                 None => {
                     written.inserted += 1;
-                    INSERT_PHASE
+                    new.push(key);
                 }
-            };
-            changed = true;
-            put_phase(connection, sql, &row).await?;
-            known.insert(key, row);
+            }
         }
-        if changed {
-            summarise(connection, cycle_id, &known).await?;
+        if wanted == known {
+            continue;
         }
+        let changed: Vec<&PhaseRow> =
+            known.iter().filter_map(|(key, old)| wanted.get(key).filter(|row| *row != old)).collect();
+        update_phases(connection, &changed).await?;
+        let new: Vec<_> = new.iter().filter_map(|key| wanted.get(key)).map(values_of).collect();
+        insert_phases(connection, &new).await?;
+        let deployments = if made { Vec::new() } else { deployments_of(connection, cycle_id).await? };
+        summarise(connection, cycle_id, &wanted, &deployments).await?;
     }
     Ok(written)
 }
 
 /// Locks the cycle's row, and makes it when there is none, so that a foreign key can point to it.
+/// Returns whether it was made.
 pub(super) async fn make_cycle(
     connection: &mut Connection<'_>,
     cycle_id: &str,
     feature_id: &str,
     started_at: Timestamp,
-) -> Result<(), Failure> {
-    if !lock_cycle(connection, cycle_id).await? {
-        connection
-            .execute(
-                "INSERT INTO cycles (cycle_id, feature_id, started_at) VALUES (?, ?, ?)",
-                values![cycle_id, feature_id, started_at],
-            )
-            .await?;
+) -> Result<bool, Failure> {
+    if lock_cycle(connection, cycle_id).await? {
+        return Ok(false);
     }
-    Ok(())
+    connection
+        .execute(
+            "INSERT INTO cycles (cycle_id, feature_id, started_at) VALUES (?, ?, ?)",
+            values![cycle_id, feature_id, started_at],
+        )
+        .await?;
+    Ok(true)
 }
 
 /// Whether there is such a cycle.
@@ -102,7 +105,8 @@ async fn lock_cycle(connection: &mut Connection<'_>, cycle_id: &str) -> Result<b
 pub(super) async fn refresh_cycle(connection: &mut Connection<'_>, cycle_id: &str) -> Result<(), Failure> {
     lock_cycle(connection, cycle_id).await?;
     let known = attempts_of(connection, cycle_id).await?;
-    summarise(connection, cycle_id, &known).await
+    let deployments = deployments_of(connection, cycle_id).await?;
+    summarise(connection, cycle_id, &known, &deployments).await
 }
 
 async fn attempts_of(connection: &mut Connection<'_>, cycle_id: &str) -> Result<Attempts, Failure> {
@@ -120,22 +124,9 @@ async fn attempts_of(connection: &mut Connection<'_>, cycle_id: &str) -> Result<
         .collect::<Result<_, Failure>>()
 }
 
-/// The same values in the same order for both statements.
-const INSERT_PHASE: super::connection::Sql = of_phases!(
-    "INSERT INTO dora_metrics (feature_id, decision, duration_seconds, metadata, " at ",
-         cycle_id, phase_name, attempt) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-);
-const UPDATE_PHASE: super::connection::Sql = of_phases!(
-    "UPDATE dora_metrics SET feature_id = ?, decision = ?, duration_seconds = ?, metadata = ?, " at " = ?
-     WHERE cycle_id = ? AND phase_name = ? AND attempt = ?"
-);
-
-async fn put_phase(
-    connection: &mut Connection<'_>,
-    sql: super::connection::Sql,
-    row: &PhaseRow,
-) -> Result<(), Failure> {
-    let values = values![
+/// In the order that both statements have.
+fn values_of(row: &PhaseRow) -> Vec<Value<'_>> {
+    values![
         &row.feature_id,
         &row.decision,
         row.duration_seconds,
@@ -144,20 +135,51 @@ async fn put_phase(
         &row.cycle_id,
         &row.phase_name,
         row.attempt,
-    ];
-    connection.execute(sql, values).await?;
+    ]
+    .to_vec()
+}
+
+async fn update_phases(connection: &mut Connection<'_>, rows: &[&PhaseRow]) -> Result<(), Failure> {
+    for row in rows {
+        let update = of_phases!(
+            "UPDATE dora_metrics
+             SET feature_id = ?, decision = ?, duration_seconds = ?, metadata = ?, " at " = ?
+             WHERE cycle_id = ? AND phase_name = ? AND attempt = ?"
+        );
+        connection.execute(update, &values_of(row)).await?;
+    }
     Ok(())
 }
 
-async fn summarise(connection: &mut Connection<'_>, cycle_id: &str, known: &Attempts) -> Result<(), Failure> {
-    let deployments: Vec<CycleDeployment> = connection
+/// In the order given: phases of one instant are read in the order in which they were recorded.
+async fn insert_phases(connection: &mut Connection<'_>, rows: &[Vec<Value<'_>>]) -> Result<(), Failure> {
+    let insert = of_phases!(
+        "INSERT INTO dora_metrics (feature_id, decision, duration_seconds, metadata, " at ",
+             cycle_id, phase_name, attempt)"
+    );
+    connection.insert(insert, rows).await
+}
+
+async fn deployments_of(
+    connection: &mut Connection<'_>,
+    cycle_id: &str,
+) -> Result<Vec<CycleDeployment>, Failure> {
+    connection
         .rows(
             "SELECT started_at, finished_at, result, environment, service, team
              FROM deployments WHERE cycle_id = ? ORDER BY finished_at, id",
             values![cycle_id],
         )
-        .await?;
-    let Some(row) = fold(cycle_id, known, &deployments)? else { return Ok(()) };
+        .await
+}
+
+async fn summarise(
+    connection: &mut Connection<'_>,
+    cycle_id: &str,
+    known: &Attempts,
+    deployments: &[CycleDeployment],
+) -> Result<(), Failure> {
+    let Some(row) = fold(cycle_id, known, deployments)? else { return Ok(()) };
     connection
         .execute(
             "UPDATE cycles SET feature_id = ?, team = ?, service = ?, started_at = ?, finished_at = ?
