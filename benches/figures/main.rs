@@ -12,6 +12,7 @@ mod console;
 mod ingest;
 mod mysql;
 mod parse;
+mod puts;
 mod query;
 mod spool;
 
@@ -22,6 +23,7 @@ const FIGURES: &[(&str, fn(&[String]))] = &[
     ("ingest", ingest::run),
     ("mysql", mysql::run),
     ("parse", parse::run),
+    ("puts", puts::run),
     ("query", query::run),
     ("spool", spool::run),
 ];

@@ -4,7 +4,7 @@ use xtask::tools::{cargo, is_installed, step};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Which figures: parse, ingest, query, console, mysql; all of them when none is named.
+    /// Which figures: parse, ingest, query, console, spool, cassandra, puts, mysql; all but puts when none is named.
     which: Vec<String>,
 }
 
