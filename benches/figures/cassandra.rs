@@ -28,7 +28,7 @@ pub fn run(arguments: &[String]) {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("figures-cassandra");
     let _ = fs::remove_dir_all(&folder); // of an earlier run that was interrupted
     fs::create_dir_all(&folder).unwrap();
-    let ring = Cluster::builder().full_size().start().unwrap();
+    let ring = Cluster::builder().full_size().jmx_ports_from(17_299).start().unwrap();
     let server = ring.process_id(0).unwrap();
     let node = ring.addresses()[0];
 
@@ -44,7 +44,7 @@ pub fn run(arguments: &[String]) {
     println!("input: {lines} JSON lines, {:.0} bytes each, 10 records a request; one node, 2 GiB heap", bytes as f64 / lines as f64);
 
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let session = Arc::new(runtime.block_on(connect::connect(&CassandraOptions::new([node.to_string()], "peers"))).unwrap());
+    let session = Arc::new(runtime.block_on(connect(&CassandraOptions::new([node.to_string()], "peers"))).unwrap());
     runtime.block_on(async {
         let keyspace = "CREATE KEYSPACE peers WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}";
         session.query_unpaged(keyspace, ()).await.unwrap();
