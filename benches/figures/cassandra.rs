@@ -41,24 +41,37 @@ pub fn run(arguments: &[String]) {
     let (plain_input, _) = file("plain.log", PLAIN_LINES.min(lines));
     let (warm_input, _) = file("warm.log", PLAIN_LINES.min(lines));
     let (own_input, bytes) = file("atalaya.log", lines);
-    println!("input: {lines} JSON lines, {:.0} bytes each, 10 records a request; one node, 2 GiB heap", bytes as f64 / lines as f64);
+    println!(
+        "input: {lines} JSON lines, {:.0} bytes each, 10 records a request; one node, 2 GiB heap",
+        bytes as f64 / lines as f64
+    );
 
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let session = Arc::new(runtime.block_on(connect(&CassandraOptions::new([node.to_string()], "peers"))).unwrap());
+    let session =
+        Arc::new(runtime.block_on(connect(&CassandraOptions::new([node.to_string()], "peers"))).unwrap());
     runtime.block_on(async {
-        let keyspace = "CREATE KEYSPACE peers WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}";
+        let keyspace =
+            "CREATE KEYSPACE peers WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}";
         session.query_unpaged(keyspace, ()).await.unwrap();
     });
 
     // The server's own compiler has to warm up before anything is counted.
-    runtime.block_on(ours::measure(&node.to_string(), "warm", &warm_input, &folder, lines.min(PLAIN_LINES), server));
+    runtime.block_on(ours::measure(
+        &node.to_string(),
+        "warm",
+        &warm_input,
+        &folder,
+        lines.min(PLAIN_LINES),
+        server,
+    ));
     std::thread::sleep(SETTLE);
 
     let python = python::measure(node, "peers", &python_input, server);
     std::thread::sleep(SETTLE);
     let plain = runtime.block_on(plain::measure(Arc::clone(&session), "peers", &plain_input, server));
     std::thread::sleep(SETTLE);
-    let own = runtime.block_on(ours::measure(&node.to_string(), "atalaya", &own_input, &folder, lines, server));
+    let own =
+        runtime.block_on(ours::measure(&node.to_string(), "atalaya", &own_input, &folder, lines, server));
 
     println!("{:<34} {:>12} {:>16} {:>16}", "way", "records/s", "client CPU s/M", "server CPU s/M");
     for (name, cost) in [
@@ -67,7 +80,9 @@ pub fn run(arguments: &[String]) {
         ("atalaya, index and spool included", Some(&own.cost)),
     ] {
         match cost {
-            Some(cost) => println!("{name:<34} {:>12.0} {:>16.2} {:>16.2}", cost.rate(), cost.client(), cost.server()),
+            Some(cost) => {
+                println!("{name:<34} {:>12.0} {:>16.2} {:>16.2}", cost.rate(), cost.client(), cost.server())
+            }
             None => println!("{name:<34} {:>12}", "not measured"),
         }
     }

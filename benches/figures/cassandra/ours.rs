@@ -33,9 +33,9 @@ struct Timed {
 
 #[async_trait]
 impl FrameSink for Timed {
-    async fn append(&self, frames: &[Frame]) -> Result<u64, StoreError> {
+    async fn append(&self, frames: Arc<[Frame]>) -> Result<u64, StoreError> {
         let began = Instant::now();
-        let records = self.engine.append(frames).await?;
+        let records = self.engine.append(&frames).await?;
         self.writes.lock().unwrap().push((began.elapsed().as_secs_f64() * 1e3, records));
         Ok(records)
     }

@@ -19,8 +19,14 @@ struct Printed {
 /// names the interpreter, of a virtual environment for example.
 pub fn measure(node: SocketAddr, keyspace: &str, input: &Path, server: u32) -> Option<Cost> {
     let python = std::env::var("ATALAYA_BENCH_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    if !Command::new(&python).args(["-c", "import cassandra"]).output().is_ok_and(|output| output.status.success()) {
-        eprintln!("{python} has no cassandra-driver: its row stays empty. Make one with: python3 -m venv V && V/bin/pip install cassandra-driver && ATALAYA_BENCH_PYTHON=V/bin/python …");
+    if !Command::new(&python)
+        .args(["-c", "import cassandra"])
+        .output()
+        .is_ok_and(|output| output.status.success())
+    {
+        eprintln!(
+            "{python} has no cassandra-driver: its row stays empty. Make one with: python3 -m venv V && V/bin/pip install cassandra-driver && ATALAYA_BENCH_PYTHON=V/bin/python …"
+        );
         return None;
     }
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/peers/cassandra_handler.py");
@@ -34,5 +40,9 @@ pub fn measure(node: SocketAddr, keyspace: &str, input: &Path, server: u32) -> O
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let printed: Printed = serde_json::from_slice(&output.stdout).unwrap();
     // Start and end of the interpreter do not count for it.
-    Some(Cost { seconds: printed.seconds, client_seconds: printed.cpu_seconds, ..meter.stop(printed.records) })
+    Some(Cost {
+        seconds: printed.seconds,
+        client_seconds: printed.cpu_seconds,
+        ..meter.stop(printed.records)
+    })
 }
