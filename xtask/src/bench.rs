@@ -8,7 +8,7 @@ pub struct Args {
     which: Vec<String>,
 }
 
-const ALL: [&str; 5] = ["parse", "ingest", "query", "console", "mysql"];
+const ALL: [&str; 7] = ["parse", "ingest", "query", "console", "spool", "cassandra", "mysql"];
 /// Programs that read the same file in the same run, where they are installed.
 const PEERS: [&str; 2] = ["lnav", "goaccess"];
 
