@@ -111,7 +111,9 @@ pub fn print_disk(ring: &Cluster, keyspace: &str, lines: u64, input_bytes: u64) 
     ring.nodetool(0, &["flush", keyspace]).unwrap();
     ring.nodetool(0, &["compact", keyspace]).unwrap();
     let printed = ring.nodetool(0, &["tablestats", "-F", "json", keyspace]).unwrap();
-    let stats: serde_json::Value = serde_json::from_str(&printed).unwrap();
+    // nodetool writes its warnings in front of the object.
+    let object = &printed[printed.find('{').unwrap()..];
+    let stats: serde_json::Value = serde_json::from_str(object).unwrap();
     let mut total = 0.0;
     for (table, values) in stats[keyspace]["tables"].as_object().unwrap() {
         let bytes: f64 = values["space_used_live"].as_str().unwrap().parse().unwrap();
