@@ -22,7 +22,8 @@ pub struct Args {
 }
 
 pub async fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
-    let stores = context.stores().await?;
+    // A store that is away is a finding, not a failure to find out.
+    let stores = service::attach_stores(&context.settings).await?;
     let health = service::health::measure(&stores, &context.settings.data_dir).await;
     output::print(&if args.json { format!("{}\n", to_json(&health)) } else { to_text(&health) })?;
     Ok(ExitCode::from(match health.status() {

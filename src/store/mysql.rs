@@ -11,6 +11,7 @@ use sqlx::mysql::{MySqlPool, MySqlPoolOptions};
 use sqlx::pool::PoolConnection;
 use sqlx::{Connection as _, MySql};
 
+use crate::domain::health::database::Database;
 use crate::store::error::{Backend, StoreError};
 use crate::store::metrics::Written;
 use crate::store::metrics::sql::{Connection, Failure, SqlDatabase, View, Write, within};
@@ -18,6 +19,7 @@ use crate::store::metrics::sql::{Connection, Failure, SqlDatabase, View, Write, 
 mod errors;
 pub mod options;
 pub mod schema;
+mod vitals;
 
 pub use options::MySqlOptions;
 use options::Purpose;
@@ -43,6 +45,7 @@ pub struct MySqlMetricsStore {
     options: Arc<MySqlOptions>,
     writers: MySqlPool,
     readers: MySqlPool,
+    orphans: vitals::OrphanCount,
 }
 
 impl MySqlMetricsStore {
@@ -53,6 +56,7 @@ impl MySqlMetricsStore {
             options: Arc::new(options.clone()),
             writers: pool(options, Purpose::Write),
             readers: pool(options, Purpose::Read),
+            orphans: vitals::OrphanCount::default(),
         })
     }
 
@@ -90,6 +94,10 @@ impl SqlDatabase for MySqlMetricsStore {
             }
         });
         finished(reading.await)
+    }
+
+    async fn vitals(&self) -> Result<Database, StoreError> {
+        self.read_vitals().await
     }
 }
 

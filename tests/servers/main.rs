@@ -6,6 +6,7 @@
 
 mod cassandra_schema;
 mod cassandra_store;
+mod console_ring;
 #[path = "../it/copied.rs"]
 mod copied;
 mod copy;
@@ -16,13 +17,17 @@ mod ingest_kill;
 mod keyspace;
 #[path = "../it/lines.rs"]
 mod lines;
+mod live_tail;
 #[path = "../it/log_store_suite.rs"]
 mod log_store_suite;
 #[path = "../it/metrics_store_suite.rs"]
 mod metrics_store_suite;
 mod mysql_store;
+mod mysql_vitals;
 mod node_kill;
 mod own_logs;
+#[path = "../it/pty.rs"]
+mod pty;
 mod ring_health;
 mod retry;
 mod servers;

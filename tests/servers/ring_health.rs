@@ -4,11 +4,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use atalaya::domain::health::Status;
+use atalaya::domain::health::design::LogSettings;
 use atalaya::domain::health::ring::Ring;
+use atalaya::domain::record::Layer;
 use atalaya::domain::time::Timestamp;
+use atalaya::store::cassandra::schema::SchemaSettings;
 use atalaya::store::cassandra::{CassandraOptions, RingProbe, connect};
+use atalaya::store::chunks::ChunkStore;
+use atalaya::store::engine::LogEngine;
 use scylla::client::session::Session;
 use xtask::services::cluster::Cluster;
+
+use crate::keyspace::Keyspace;
+use crate::log_store_suite::{frame, origin};
 
 async fn session(nodes: impl IntoIterator<Item = impl ToString>, keyspace: &str) -> Arc<Session> {
     let nodes = nodes.into_iter().map(|node| node.to_string());
@@ -82,4 +90,49 @@ async fn a_dead_node_and_a_frozen_one_are_down_with_the_reason_and_the_others_vi
     assert_eq!(status(&lost, "ring"), Status::Failing, "no quorum");
     cluster.thaw(1).unwrap();
     until(&probe, "the frozen node back", |ring| ring.up() == 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_keyspace_is_held_to_its_design_and_a_row_for_ever_is_found() {
+    let keyspace = Keyspace::make(&SchemaSettings::default()).await;
+    let store: Arc<dyn ChunkStore> = Arc::new(keyspace.store().await);
+    let engine = LogEngine::new(Arc::clone(&store));
+    let now = Timestamp::now().micros();
+    let layers = [Layer::Application, Layer::Infrastructure];
+    for (id, layer) in layers.into_iter().enumerate() {
+        let origin = origin(id as u128, layer);
+        // Eighty days of one record a day, and one of now.
+        let times = (0..81).rev().map(|day| now - day * 86_400_000_000);
+        engine.append(&[frame(&origin, 0, times)]).await.unwrap();
+    }
+    let ring = store.ring().await.unwrap();
+    let at = Timestamp::now();
+    let design = ring.design.clone().unwrap();
+    assert_eq!(design.not_told, Vec::<String>::new());
+    assert_eq!(design.settings, Some(LogSettings { retention_days: 90, window_days: 3 }));
+    assert_eq!(design.tables.len(), 5, "{:?}", design.tables);
+    let sample = design.sample.clone().unwrap();
+    assert_eq!((sample.rows, sample.without_ttl, sample.overdue), (8, 0, 0), "four days of each layer");
+    for check in ring.checks(at).iter().filter(|check| check.name.starts_with("log ")) {
+        assert_eq!(check.status, Status::Ok, "{check:?}");
+    }
+    assert!(ring.checks(at).iter().any(|check| check.message.contains("30 windows of 3 days")));
+
+    // Somebody writes a row without a lifetime, into a day that is looked at.
+    let today = Timestamp::now().to_utc().date_naive();
+    let bucket = "SELECT bucket FROM {ks}.log_buckets WHERE layer = 'application' AND log_date = '{day}'"
+        .replace("{ks}", keyspace.name())
+        .replace("{day}", &today.to_string());
+    let rows = keyspace.session.query_unpaged(bucket, ()).await.unwrap().into_rows_result().unwrap();
+    let (bucket,) = rows.first_row::<(i16,)>().unwrap();
+    let insert = format!(
+        "INSERT INTO {}.application_logs (log_date, bucket, shard, first_at, chunk_id, logs) \
+         VALUES ('{today}', {bucket}, 0, toTimestamp(now()), uuid(), []) USING TTL 0",
+        keyspace.name()
+    );
+    keyspace.session.query_unpaged(insert, ()).await.unwrap();
+    // A new probe: the store's own looks again after a minute.
+    let ring = RingProbe::new(Arc::clone(&keyspace.session), keyspace.name()).measure().await;
+    let check = ring.checks(at).into_iter().find(|check| check.name == "log ttl").unwrap();
+    assert_eq!(check.status, Status::Failing, "{check:?}");
 }
