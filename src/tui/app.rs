@@ -128,7 +128,8 @@ pub struct App {
     pdca: PdcaTab,
     overlay: Overlay,
     /// The tab on the screen says why a read failed.
-    banner_shown: bool,
+    /// Rows that it takes.
+    banner_rows: u16,
     notice: Option<(Notice, Timestamp)>,
     /// The name asked for; without colours the theme itself is another.
     chosen_theme: String,
@@ -155,7 +156,7 @@ impl App {
             infra: InfraTab::default(),
             pdca,
             overlay: Overlay::None,
-            banner_shown: false,
+            banner_rows: 0,
             notice: None,
             chosen_theme: match &saved.theme {
                 Some((chosen, over)) if *over == setup.configured_theme => chosen.clone(),
@@ -321,11 +322,13 @@ impl App {
         self.make_room_for_banner();
     }
 
-    /// A banner takes a row of its own: what was read before moves down and stays readable.
+    /// A banner takes rows of its own: what was read before moves down and stays readable.
     fn make_room_for_banner(&mut self) {
-        let shown = self.tab(self.active).status(&self.context()).banner.is_some();
-        if shown != self.banner_shown {
-            self.banner_shown = shown;
+        let banner = self.tab(self.active).status(&self.context()).banner;
+        let rows = banner.map_or(0, |reason| view::banner_lines(&reason, self.setup.size.0).len());
+        let rows = u16::try_from(rows).unwrap_or(0);
+        if rows != self.banner_rows {
+            self.banner_rows = rows;
             self.dirty = true;
             for id in TabId::ALL {
                 self.send(id, TabEvent::Resized);
@@ -336,7 +339,7 @@ impl App {
     /// Where the tab is drawn: between header and status line, under the banner.
     fn content(&self) -> Rect {
         let mut content = view::body(self.area());
-        let banner = u16::from(self.banner_shown).min(content.height);
+        let banner = self.banner_rows.min(content.height);
         content.y += banner;
         content.height -= banner;
         content

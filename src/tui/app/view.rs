@@ -20,6 +20,25 @@ pub(super) fn body(area: Rect) -> Rect {
     Rect { y: area.y + 1.min(area.height), height: area.height.saturating_sub(3), ..area }
 }
 
+/// Most rows of a banner: the second one holds the cause or the remedy where the first is full.
+const BANNER_ROWS: usize = 2;
+
+/// A banner's reason as the rows that it takes, not wider than the screen but for the last.
+pub(super) fn banner_lines(reason: &str, width: u16) -> Vec<String> {
+    let mut rows = safe_text::wrap(reason, usize::from(width).saturating_sub(4)).into_iter();
+    let mut lines: Vec<String> = rows.by_ref().take(BANNER_ROWS).collect();
+    if let Some(last) = lines.last_mut() {
+        for rest in rows {
+            last.push(' ');
+            last.push_str(&rest);
+        }
+    }
+    for (index, line) in lines.iter_mut().enumerate() {
+        line.insert_str(0, if index == 0 { " ! " } else { "   " });
+    }
+    lines
+}
+
 /// Writes pieces from left to right until the row is full; returns the column after the last.
 fn pieces(row: Rect, buffer: &mut Buffer, from: u16, parts: &[(Style, String)]) -> u16 {
     let mut x = from;
@@ -73,8 +92,10 @@ impl App {
         self.header(Rect { height: 1, ..area }, buffer, &status);
         self.tab(self.active).render(content, buffer, &context);
         if let Some(reason) = &status.banner {
-            let text = safe_text::fit(&format!(" ! {reason}"), usize::from(area.width));
-            buffer.set_string(area.x, body(area).y, text, theme.style(Role::BannerError));
+            for (row, line) in (0..).zip(banner_lines(reason, area.width)) {
+                let text = safe_text::fit(&line, usize::from(area.width));
+                buffer.set_string(area.x, body(area).y + row, text, theme.style(Role::BannerError));
+            }
         }
         self.status_line(Rect { y: area.bottom() - 2, height: 1, ..area }, buffer, &status);
         self.hint_line(Rect { y: area.bottom() - 1, height: 1, ..area }, buffer, &status);

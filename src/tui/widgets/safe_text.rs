@@ -71,6 +71,30 @@ pub fn fit(text: &str, columns: usize) -> String {
     out
 }
 
+/// Cut between words where that is possible; at least one row. `text` is safe
+/// text.
+pub fn wrap(text: &str, columns: usize) -> Vec<String> {
+    let mut rows = Vec::new();
+    let mut row = String::new();
+    for word in text.split(' ') {
+        if !row.is_empty() && width(&row) + 1 + width(word) > columns {
+            rows.push(std::mem::take(&mut row));
+        }
+        if !row.is_empty() {
+            row.push(' ');
+        }
+        row.push_str(word);
+        // A word that is longer than a row.
+        while columns > 0 && width(&row) > columns {
+            let head = window(&row, 0, columns);
+            row = window(&row, columns, usize::from(u16::MAX));
+            rows.push(head);
+        }
+    }
+    rows.push(row);
+    rows
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -86,7 +86,7 @@ impl Sheet {
         let mut rows = Vec::new();
         for (name, value, role) in lines {
             // What is long goes on in the next row: a reason that is cut explains nothing.
-            for (index, piece) in wrapped(&value, room).into_iter().enumerate() {
+            for (index, piece) in safe_text::wrap(&value, room).into_iter().enumerate() {
                 rows.push((if index == 0 { name.clone() } else { String::new() }, piece, role));
             }
         }
@@ -97,29 +97,6 @@ impl Sheet {
         // Two rows are the frame's.
         self.rows.len().saturating_sub(usize::from(area.height.saturating_sub(2)))
     }
-}
-
-/// Cut between words where that is possible; at least one row. `text` is safe text.
-fn wrapped(text: &str, room: usize) -> Vec<String> {
-    let mut rows = Vec::new();
-    let mut row = String::new();
-    for word in text.split(' ') {
-        if !row.is_empty() && safe_text::width(&row) + 1 + safe_text::width(word) > room {
-            rows.push(std::mem::take(&mut row));
-        }
-        if !row.is_empty() {
-            row.push(' ');
-        }
-        row.push_str(word);
-        // A word that is longer than a row.
-        while safe_text::width(&row) > room {
-            let head = safe_text::window(&row, 0, room);
-            row = safe_text::window(&row, room, usize::from(u16::MAX));
-            rows.push(head);
-        }
-    }
-    rows.push(row);
-    rows
 }
 
 /// The last first line that makes sense: from there the end is in sight.
