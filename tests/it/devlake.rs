@@ -171,7 +171,7 @@ fn number_of(id: &str) -> String {
     id.rsplit('-').next().unwrap().to_owned()
 }
 
-struct Pull {
+struct Proposed {
     pull: PullRequest,
     raw_row: String,
     /// As GitHub numbers them: the raw answer.
@@ -179,13 +179,13 @@ struct Pull {
     head_repository: String,
 }
 
-fn pulls() -> Vec<Pull> {
+fn pulls() -> Vec<Proposed> {
     answers("pull_requests")
         .into_iter()
         .map(|(raw_row, _, json)| {
             let raw: serde_json::Value = serde_json::from_str(&json).unwrap();
             let repository = |branch: &str| raw[branch]["repo"]["id"].as_u64().unwrap_or(0).to_string();
-            Pull {
+            Proposed {
                 pull: github::pull_request(&json, "asked/for").unwrap(),
                 raw_row,
                 repository: repository("base"),
@@ -195,7 +195,7 @@ fn pulls() -> Vec<Pull> {
         .collect()
 }
 
-const TOOL_PULLS: &[(&str, Column<Pull>)] = &[
+const TOOL_PULLS: &[(&str, Column<Proposed>)] = &[
     ("connection_id", Column::Left(BOOKKEEPING)),
     ("github_id", Column::Ours(|ours| number_of(&ours.pull.id))),
     ("repo_id", Column::Ours(|ours| ours.repository.clone())),
@@ -238,7 +238,7 @@ const TOOL_PULLS: &[(&str, Column<Pull>)] = &[
 ];
 
 /// The same rows in DevLake's own words: GitHub's ids behind a prefix.
-const PULLS: &[(&str, Column<Pull>)] = &[
+const PULLS: &[(&str, Column<Proposed>)] = &[
     ("id", Column::Ours(|ours| format!("github:GithubPullRequest:1:{}", number_of(&ours.pull.id)))),
     ("base_repo_id", Column::Ours(|ours| format!("github:GithubRepo:1:{}", ours.repository))),
     ("head_repo_id", Column::Ours(|ours| format!("github:GithubRepo:1:{}", ours.head_repository))),
@@ -272,7 +272,7 @@ const PULLS: &[(&str, Column<Pull>)] = &[
 
 #[test]
 fn pull_requests_of_github_are_those_of_devlake() {
-    let by_number: BTreeMap<String, Pull> =
+    let by_number: BTreeMap<String, Proposed> =
         pulls().into_iter().map(|pull| (pull.pull.number.to_string(), pull)).collect();
     assert_eq!(by_number.len(), 49);
     let tables = format!("{GITHUB}/snapshot_tables");

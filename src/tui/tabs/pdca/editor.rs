@@ -191,8 +191,7 @@ impl Editor {
         };
         let (metric, role) = match (&self.purpose, self.on_metric()) {
             (Purpose::Plan, true) => ("> metric      ", Role::Accent),
-            (Purpose::Plan, false) => ("  metric      ", Role::Muted),
-            (Purpose::Edit(_), _) => ("  metric      ", Role::Muted),
+            _ => ("  metric      ", Role::Muted),
         };
         put(buffer, inside.y, metric, role);
         let how = match self.purpose {
