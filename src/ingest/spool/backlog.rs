@@ -30,6 +30,8 @@ pub(crate) struct Backlog {
 #[derive(Debug)]
 struct Held {
     number: u64,
+    /// How long the segment was said to be when it was read: the newest one grows.
+    length: u64,
     /// The bytes of the segment from its header on, as far as they were valid then.
     bytes: Vec<u8>,
     /// The first byte that was not given out.
@@ -142,6 +144,7 @@ impl Backlog {
         let is_at_hand = self.held.as_ref().is_some_and(|held| {
             let mut pieces = Pieces::new(&held.bytes[held.at..], index.number);
             held.number == index.number
+                && held.length == index.length
                 && matches!(pieces.next(), Some(Piece::Group { head, .. }) if head.seq <= next)
         });
         if !is_at_hand {
@@ -149,8 +152,69 @@ impl Backlog {
             let path = segment::segment_path(&self.dir, index.number);
             let length = index.length.saturating_sub(HEADER as u64);
             let bytes = self.fs.read(&path, HEADER as u64, length)?;
-            self.held = Some(Held { number: index.number, bytes, at: 0 });
+            self.held = Some(Held { number: index.number, length: index.length, bytes, at: 0 });
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use std::time::Instant;
+
+    use super::super::SpoolConfig;
+    use super::super::fs::RealFs;
+    use super::super::ledger::{Ledger, Next, Recovered};
+    use super::super::writer::Writer;
+    use super::*;
+    use crate::domain::record::{Entry, Frame, Layer, Origin, OriginId};
+    use crate::domain::time::Timestamp;
+
+    #[test]
+    fn groups_that_come_while_their_segment_is_read_are_not_taken_for_lost() {
+        let dir = tempfile::tempdir().unwrap();
+        let ledger = Arc::new(Ledger::new(Recovered::default()));
+        let config = SpoolConfig::new(dir.path());
+        let mut writer = Writer::new(Arc::new(RealFs), config, Arc::clone(&ledger), 1);
+        let mut append = |count: u64| {
+            let groups: Vec<Arc<[Frame]>> = (0..count)
+                .map(|from| {
+                    let entries = vec![Entry::default()];
+                    let origin = Arc::new(Origin {
+                        id: OriginId::from_u128(1),
+                        layer: Layer::Application,
+                        source: "app/test".into(),
+                        host: "host".into(),
+                    });
+                    [Frame { origin, from, until: from + 1, entries }].into()
+                })
+                .collect();
+            let answers = writer.append(&groups, Timestamp::from_micros(0), Instant::now());
+            assert!(answers.iter().all(Result::is_ok));
+        };
+        let on_disk = |from: u64| {
+            let _ = ledger.next(u64::MAX); // nothing stays in memory
+            match ledger.next(from) {
+                Next::Disk(index) => index,
+                other => panic!("{other:?}"),
+            }
+        };
+        let mut backlog = Backlog::new(Arc::new(RealFs), dir.path().to_path_buf(), HashSet::new());
+        append(100);
+        let first = on_disk(0).first_seq;
+        let read = backlog.read(&on_disk(first), first);
+        assert_eq!(read.groups.len(), BATCH_GROUPS, "there is more in the segment that was read");
+        append(100);
+        let mut found = read.groups.len();
+        while found < 200 {
+            let from = first + found as u64;
+            let read = backlog.read(&on_disk(from), from);
+            assert_eq!(read.lost, []);
+            assert!(read.groups.iter().zip(from..).all(|(group, seq)| group.seq == seq));
+            found += read.groups.len();
+        }
+        assert_eq!(found, 200);
     }
 }
