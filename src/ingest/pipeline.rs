@@ -45,6 +45,17 @@ pub trait FrameSink: Send + Sync + 'static {
     /// How far an origin is taken; what follows is read next.
     async fn watermark(&self, origin: OriginId) -> Result<Option<u64>, StoreError>;
 
+    /// The same for content that this host has not seen before and that began at `born`: a sink that
+    /// is sure that it cannot hold it need not ask the store.
+    async fn watermark_of_new(
+        &self,
+        origin: OriginId,
+        born: Option<Timestamp>,
+    ) -> Result<Option<u64>, StoreError> {
+        let _ = born;
+        self.watermark(origin).await
+    }
+
     /// How often contact to the store was lost (see `ChunkStore::outages`).
     fn outages(&self) -> u64 {
         0
@@ -214,6 +225,14 @@ struct ChannelPort {
 impl Port for ChannelPort {
     fn watermark(&mut self, origin: OriginId) -> Result<Option<u64>, StoreError> {
         self.runtime.block_on(self.sink.watermark(origin))
+    }
+
+    fn watermark_of_new(
+        &mut self,
+        origin: OriginId,
+        born: Option<Timestamp>,
+    ) -> Result<Option<u64>, StoreError> {
+        self.runtime.block_on(self.sink.watermark_of_new(origin, born))
     }
 
     fn offer(&mut self, frame: Frame) -> Result<(), Frame> {

@@ -39,6 +39,12 @@ const SHOWN_GONE: Duration = Duration::from_secs(300);
 pub trait Port {
     /// How far this origin is stored.
     fn watermark(&mut self, origin: OriginId) -> Result<Option<u64>, StoreError>;
+    /// How far content is stored that the checkpoint does not know and that began at `born`.
+    fn watermark_of_new(
+        &mut self,
+        origin: OriginId,
+        born: Option<Timestamp>,
+    ) -> Result<Option<u64>, StoreError>;
     /// Hands a frame on; gives it back when there is no room.
     fn offer(&mut self, frame: Frame) -> Result<(), Frame>;
     /// What the store said since the last call.
@@ -627,7 +633,7 @@ impl<P: Port> Reader<P> {
         range: (u64, Option<u64>),
     ) {
         let id = OriginId::derive(&[b"event", &about.as_u128().to_be_bytes(), &at.to_le_bytes()]);
-        if !matches!(self.port.watermark(id), Ok(None)) {
+        if !matches!(self.port.watermark_of_new(id, Some(wall)), Ok(None)) {
             return;
         }
         let origin = std::sync::Arc::new(Origin {

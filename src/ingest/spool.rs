@@ -16,7 +16,7 @@
 //! - A start reads the indexes of the segments, not the segments.
 //!
 //! Files in the spool's directory: `NNN.seg` and `NNN.idx` (see `segment.rs`), `positions`
-//! (see `positions.rs`), `spool.lock` and `quarantine/` (see [`quarantine`]).
+//! (see `positions.rs`), `since` (see `recover.rs`), `spool.lock` and `quarantine/` (see [`quarantine`]).
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -81,13 +81,15 @@ pub fn holds_records(dir: &Path) -> bool {
 /// Makes a spool without records forget how far the origins were, because they will be read past
 /// it. Fails when another process uses it.
 pub fn forget(dir: &Path) -> Result<(), SpoolError> {
-    let path = dir.join(positions::FILE);
-    if !path.exists() {
+    let known = [recover::SINCE, positions::FILE].map(|name| dir.join(name));
+    if !known.iter().any(|path| path.exists()) {
         return Ok(());
     }
     let _lock = sink::take_lock(dir)?;
-    RealFs
-        .remove(&path)
+    known
+        .iter()
+        .filter(|path| path.exists())
+        .try_for_each(|path| RealFs.remove(path))
         .and_then(|()| RealFs.sync_dir(dir))
         .map_err(|source| SpoolError::Open { dir: dir.to_path_buf(), source: Arc::new(source) })
 }

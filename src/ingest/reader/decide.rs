@@ -666,9 +666,10 @@ impl<P: Port> Reader<P> {
         }
         let mut generation = self.generation(seen, truncations, 0, Fingerprint::default(), wall);
         let mut offset = 0;
-        while let Some(stored) = self.port.watermark(generation.origin)? {
+        let born = seen.file.born.map(|nanos| Timestamp::from_micros(nanos / 1_000));
+        while let Some(stored) = self.port.watermark_of_new(generation.origin, born)? {
             let next = seen.file.origin(&self.host, generation.truncations + 1);
-            let is_last = self.port.watermark(next)?.is_none();
+            let is_last = self.port.watermark_of_new(next, born)?.is_none();
             if is_last && may_go_on_at(&content, stored)? {
                 offset = stored;
                 self.notice(format!(

@@ -329,7 +329,8 @@ impl Ledger {
         let mut state = self.lock();
         let oldest = state.segments.iter().find(|segment| !segment.leaving && segment.index.groups > 0);
         let from = oldest.map_or(state.frontier, |segment| segment.index.first_seq).min(state.frontier);
-        if from < state.frontier {
+        // Also one that was acknowledged before an older one counts, and must not leave meanwhile.
+        if from < state.frontier || !state.ahead.is_empty() {
             state.replaying = true;
         }
         from

@@ -10,8 +10,9 @@ use super::fs::Fs;
 use super::ledger::{Recovered, Segment, Trust};
 use super::positions::{self, Positions};
 use super::quarantine;
-use super::segment::{self, HEADER, Header, Index, Piece, Pieces};
+use super::segment::{self, Fields, HEADER, Header, Index, Piece, Pieces, add_sum};
 use super::{format, writer};
+use crate::domain::time::Timestamp;
 
 /// What was found, and the number of the first segment that this run may write.
 #[derive(Debug)]
@@ -22,9 +23,15 @@ pub(crate) struct Start {
     pub notices: Vec<String>,
     /// Damaged places, by segment and offset.
     pub seen: HashSet<(u64, usize)>,
+    /// Since when everything that this host ingests goes through the spool.
+    pub since: Option<Timestamp>,
 }
 
-pub(crate) fn recover(fs: &dyn Fs, dir: &Path) -> io::Result<Start> {
+/// Holds since when the spool is used; goes when it is switched off.
+pub(crate) const SINCE: &str = "since";
+const SINCE_MAGIC: &[u8; 8] = b"ATLSINCE";
+
+pub(crate) fn recover(fs: &dyn Fs, dir: &Path, now: Timestamp) -> io::Result<Start> {
     fs.create_dir(dir)?;
     fs.create_dir(&dir.join(quarantine::DIR))?;
     let names = fs.list(dir)?;
@@ -32,8 +39,13 @@ pub(crate) fn recover(fs: &dyn Fs, dir: &Path) -> io::Result<Start> {
         let _ = fs.remove(&dir.join(name)); // half of a write that did not come to its end
     }
     let numbers: BTreeSet<u64> = names.iter().filter_map(|name| segment::number_of(name, "seg")).collect();
-    let mut start =
-        Start { recovered: Recovered::default(), next_number: 1, notices: Vec::new(), seen: HashSet::new() };
+    let mut start = Start {
+        recovered: Recovered::default(),
+        next_number: 1,
+        notices: Vec::new(),
+        seen: HashSet::new(),
+        since: since(fs, dir, now),
+    };
     let has_positions = read_positions(fs, dir, &names, &numbers, &mut start)?;
     let covers = start.recovered.base.covers;
     for name in &names {
@@ -48,7 +60,9 @@ pub(crate) fn recover(fs: &dyn Fs, dir: &Path) -> io::Result<Start> {
         }
     }
     let mut previous = has_positions.then_some(covers);
-    for &number in &numbers {
+    // From the newest on: a group that was written again after a failed sync counts where it stands last.
+    let mut limit = u64::MAX;
+    for &number in numbers.iter().rev() {
         start.next_number = start.next_number.max(number + 1);
         if number <= covers {
             // Everything in it was acknowledged long enough ago; only its removal was cut short.
@@ -56,22 +70,38 @@ pub(crate) fn recover(fs: &dyn Fs, dir: &Path) -> io::Result<Start> {
             let _ = fs.remove(&segment::index_path(dir, number));
             continue;
         }
+        previous = previous.max(Some(number));
         if let Some(index) = read_index(fs, dir, number) {
-            previous = Some(number);
+            limit = index.first_seq;
             start.recovered.segments.push(Segment::new(index, true));
             continue;
         }
-        previous = Some(number);
-        if let Some(index) = scan(fs, dir, number, &mut start)? {
+        if let Some(index) = scan(fs, dir, number, limit, &mut start)? {
+            limit = index.first_seq;
             if let Err(error) = writer::write_index(fs, dir, &index) {
                 tracing::warn!(target: "atalaya::ingest", %error, "the index of a segment is not written");
             }
             start.recovered.segments.push(Segment::new(index, true));
         }
     }
+    start.recovered.segments.reverse();
     start.next_number = start.next_number.max(covers + 1).max(previous.unwrap_or(0) + 1);
     start.recovered.quarantine_bytes = quarantine::bytes(fs, dir);
     Ok(start)
+}
+
+/// The time in the file, or now, which is then written there; `None` when that fails.
+fn since(fs: &dyn Fs, dir: &Path, now: Timestamp) -> Option<Timestamp> {
+    let path = dir.join(SINCE);
+    let known = fs.read(&path, 0, u64::MAX).ok();
+    if let Some(since) = known.and_then(|bytes| Fields::checked(&bytes, SINCE_MAGIC)?.time()) {
+        return Some(since);
+    }
+    let mut bytes = SINCE_MAGIC.to_vec();
+    bytes.extend_from_slice(&segment::VERSION.to_le_bytes());
+    bytes.extend_from_slice(&now.micros().to_le_bytes());
+    add_sum(&mut bytes);
+    segment::replace(fs, &path, &bytes, "spool::since_written", "spool::since_renamed").ok().map(|()| now)
 }
 
 impl Start {
@@ -122,9 +152,9 @@ fn read_index(fs: &dyn Fs, dir: &Path, number: u64) -> Option<Index> {
     Index::from_bytes(&bytes).filter(|index| index.number == number && index.groups > 0)
 }
 
-/// Reads a segment that has no index. What was not written to its end is cut off; what is damaged
+/// Reads a segment that has no index, up to the sequence `limit`. What was not written to its end is cut off; what is damaged
 /// is kept aside.
-fn scan(fs: &dyn Fs, dir: &Path, number: u64, start: &mut Start) -> io::Result<Option<Index>> {
+fn scan(fs: &dyn Fs, dir: &Path, number: u64, limit: u64, start: &mut Start) -> io::Result<Option<Index>> {
     let path = segment::segment_path(dir, number);
     let bytes = fs.read(&path, 0, u64::MAX)?;
     match segment::check_header(&bytes, number) {
@@ -156,6 +186,7 @@ fn scan(fs: &dyn Fs, dir: &Path, number: u64, start: &mut Start) -> io::Result<O
     let mut end = HEADER as u64;
     for piece in Pieces::new(body, number) {
         match piece {
+            Piece::Group { head, .. } if head.seq >= limit => break,
             Piece::Group { at, head } => {
                 let frames = Pieces::body(body, at, head).and_then(|body| format::decode(body).ok());
                 let index = index.get_or_insert_with(|| Index::new(number, head.seq));

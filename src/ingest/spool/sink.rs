@@ -31,6 +31,8 @@ const MOST_JOBS: usize = 64;
 const ROOM_WAIT: Duration = Duration::from_secs(1);
 /// How often segments are looked at when nothing is written.
 const CARE_EVERY: Duration = Duration::from_millis(250);
+/// File systems keep the birth of a file by a coarser clock.
+const CLOCK_STEP: Duration = Duration::from_secs(1);
 /// How long the store is asked about an origin that the spool knows too.
 const STORE_WAIT: Duration = Duration::from_secs(2);
 
@@ -125,6 +127,7 @@ pub struct SpooledSink {
     running: Mutex<Option<Running>>,
     jobs: Mutex<Option<SyncSender<Job>>>,
     cancel: CancellationToken,
+    since: Option<Timestamp>,
 }
 
 struct Running {
@@ -158,8 +161,8 @@ impl SpooledSink {
         let failed =
             |source: std::io::Error| SpoolError::Open { dir: config.dir.clone(), source: Arc::new(source) };
         let lock = Arc::new(take_lock(&config.dir)?);
-        let Start { recovered, next_number, notices, seen } =
-            recover::recover(&*fs, &config.dir).map_err(failed)?;
+        let Start { recovered, next_number, notices, seen, since } =
+            recover::recover(&*fs, &config.dir, Timestamp::now()).map_err(failed)?;
         for notice in &notices {
             tracing::warn!(target: "atalaya::ingest", "{notice}");
         }
@@ -202,6 +205,7 @@ impl SpooledSink {
             running: Mutex::new(Some(Running { writer, drainer })),
             jobs: Mutex::new(Some(jobs)),
             cancel,
+            since,
         })
     }
 
@@ -277,6 +281,23 @@ impl FrameSink for SpooledSink {
                 Ok(Some(stored.unwrap_or(0).max(until)))
             }
             (known, _) => Ok(self.sink.watermark(origin).await?.max(known)),
+        }
+    }
+
+    /// A file that began after the spool was first used and that the spool does not know was never
+    /// sent: there is no need to ask a store that may be away.
+    async fn watermark_of_new(
+        &self,
+        origin: OriginId,
+        born: Option<Timestamp>,
+    ) -> Result<Option<u64>, StoreError> {
+        let is_younger = match (born, self.since) {
+            (Some(born), Some(since)) => born > since.saturating_add(CLOCK_STEP),
+            _ => false,
+        };
+        match self.shared.ledger.known(origin) {
+            (None, Trust::Full | Trust::Torn) if is_younger => Ok(None),
+            _ => self.watermark(origin).await,
         }
     }
 

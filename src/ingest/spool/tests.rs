@@ -1,5 +1,11 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod damage;
+mod disk;
+mod model;
+mod power;
+mod rig;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -10,6 +16,7 @@ use async_trait::async_trait;
 use super::fs::RealFs;
 use super::{SpoolConfig, SpoolError, SpoolState, SpooledSink, quarantine};
 use crate::domain::record::{Entry, Frame, Layer, Origin, OriginId};
+use crate::domain::time::Timestamp;
 use crate::ingest::pipeline::FrameSink;
 use crate::store::error::{Backend, StoreError};
 
@@ -180,9 +187,18 @@ async fn a_store_that_is_away_gets_everything_when_it_comes_back() {
     let sentence = status.sentence().unwrap();
     assert!(sentence.contains("Cassandra is unreachable at 10.0.0.1:9042; 2 % of 1 GiB"), "{sentence}");
     adds_up(&spool);
-    // The spool answers for what it holds; for anything else there is only the store.
+    // The spool answers for what it holds, and for what began after it: nobody else can have sent
+    // that. For anything else there is only the store.
+    let other = OriginId::from_u128(2);
     assert_eq!(spool.watermark(OriginId::from_u128(1)).await.unwrap(), Some(500));
-    assert!(spool.watermark(OriginId::from_u128(2)).await.is_err());
+    assert!(spool.watermark(other).await.is_err());
+    let now = Timestamp::now();
+    let later = now.saturating_add(Duration::from_secs(5));
+    assert_eq!(spool.watermark_of_new(other, Some(later)).await.unwrap(), None);
+    assert_eq!(spool.watermark_of_new(OriginId::from_u128(1), Some(later)).await.unwrap(), Some(500));
+    let earlier = now.saturating_sub(Duration::from_secs(600));
+    assert!(spool.watermark_of_new(other, Some(earlier)).await.is_err());
+    assert!(spool.watermark_of_new(other, None).await.is_err());
     spool.close().await;
 
     let spool = SpooledSink::open(config(&dir), store.clone()).unwrap();
