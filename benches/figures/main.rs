@@ -14,6 +14,7 @@ mod mysql;
 mod parse;
 mod puts;
 mod query;
+mod sender;
 mod spool;
 
 /// What can be measured, and by what.
@@ -25,6 +26,7 @@ const FIGURES: &[(&str, fn(&[String]))] = &[
     ("parse", parse::run),
     ("puts", puts::run),
     ("query", query::run),
+    ("sender", sender::run),
     ("spool", spool::run),
 ];
 

@@ -224,7 +224,7 @@ pub fn forget_old(generations: &mut BTreeMap<OriginId, Generation>, now: Timesta
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "tests")]
+    #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests; the seed is shown when one fails")]
     use super::*;
     use crate::ingest::identity::Mark;
 
@@ -302,6 +302,57 @@ mod tests {
         let (_state, loaded) = StateDir::open(dir.path()).unwrap();
         assert!(loaded.generations.is_empty());
         assert_eq!(loaded.notices.len(), 3);
+    }
+
+    #[test]
+    fn an_older_copy_is_used_as_it_is() {
+        // Somebody put both files back from a backup: the store still knows how far it got.
+        let dir = tempfile::tempdir().unwrap();
+        saved(dir.path(), 2);
+        let backup = SLOTS.map(|slot| fs::read(dir.path().join(slot)).unwrap());
+        saved(dir.path(), 6);
+        for (slot, bytes) in SLOTS.iter().zip(backup) {
+            fs::write(dir.path().join(slot), bytes).unwrap();
+        }
+        let (mut state, loaded) = StateDir::open(dir.path()).unwrap();
+        assert_eq!(loaded.generations, [generation(2)]);
+        assert!(loaded.notices.is_empty());
+        for round in 3..6 {
+            state.save(&[&generation(round)]).unwrap();
+        }
+        drop(state);
+        assert_eq!(StateDir::open(dir.path()).unwrap().1.generations, [generation(5)]);
+    }
+
+    #[test]
+    fn random_damage_to_either_copy_is_never_fatal() {
+        use rand::{RngExt, SeedableRng, rngs::StdRng};
+        let seed: u64 = rand::random();
+        println!("seed {seed}");
+        let mut random = StdRng::seed_from_u64(seed);
+        let rounds = if std::env::var_os("ATALAYA_TEST_LONG").is_some() { 10_000 } else { 200 };
+        let dir = tempfile::tempdir().unwrap();
+        saved(dir.path(), 3);
+        let whole = SLOTS.map(|slot| fs::read(dir.path().join(slot)).unwrap());
+        for _ in 0..rounds {
+            for (slot, bytes) in SLOTS.iter().zip(&whole) {
+                fs::write(dir.path().join(slot), bytes).unwrap();
+            }
+            let hit = random.random_range(0..2);
+            let mut bytes = whole[hit].clone();
+            let at = random.random_range(0..bytes.len());
+            match random.random_range(0..3) {
+                0 => bytes[at] ^= 1 << random.random_range(0..8),
+                1 => bytes.truncate(at),
+                _ => bytes[at..].fill(0),
+            }
+            fs::write(dir.path().join(SLOTS[hit]), &bytes).unwrap();
+            let (_state, loaded) = StateDir::open(dir.path()).unwrap();
+            // The third save is in slot 1; when it is damaged, the second one is what is left.
+            let newest = if hit == 1 { 2 } else { 3 };
+            assert_eq!(loaded.generations, [generation(newest)], "slot {hit}, byte {at}");
+            assert_eq!(loaded.notices.len(), 1);
+        }
     }
 
     #[test]

@@ -32,6 +32,7 @@ mod metrics_store_sqlite;
 mod metrics_store_suite;
 mod pdca;
 mod pty;
+mod spool_backlog;
 mod spool_kill;
 mod sqlite_store;
 mod track_cli;

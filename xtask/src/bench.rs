@@ -4,11 +4,11 @@ use xtask::tools::{cargo, is_installed, step};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Which figures: parse, ingest, query, console, spool, cassandra, puts, mysql; all but puts when none is named.
+    /// Which figures: parse, ingest, query, console, spool, sender, cassandra, puts, mysql; all but puts when none is named.
     which: Vec<String>,
 }
 
-const ALL: [&str; 7] = ["parse", "ingest", "query", "console", "spool", "cassandra", "mysql"];
+const ALL: [&str; 8] = ["parse", "ingest", "query", "console", "spool", "sender", "cassandra", "mysql"];
 /// Programs that read the same file in the same run, where they are installed.
 const PEERS: [&str; 2] = ["lnav", "goaccess"];
 

@@ -27,6 +27,7 @@ use crate::tui::widgets::{clock, safe_text};
 
 mod checks;
 mod ring;
+mod spool;
 mod view;
 
 #[cfg(test)]

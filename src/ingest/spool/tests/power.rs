@@ -60,7 +60,9 @@ fn run(seed: u64) {
             let mut expected = expected.lock().unwrap();
             expected.checked += 1;
             let seed = seed.wrapping_add(expected.checked);
-            for loss in [Loss::Everything, Loss::Nothing, Loss::Random(seed), Loss::Random(!seed)] {
+            // The two plain ways in turn, and one of the many others each time.
+            let plain = if seed % 2 == 0 { Loss::Everything } else { Loss::Nothing };
+            for loss in [plain, Loss::Random(seed)] {
                 check(state, loss, &expected);
             }
         }
@@ -94,6 +96,8 @@ fn run(seed: u64) {
 
 #[test]
 fn a_power_failure_at_any_moment_loses_nothing_that_was_acknowledged() {
-    run(rand::random());
-    run(1);
+    let runs = if std::env::var_os("ATALAYA_TEST_LONG").is_some() { 20 } else { 1 };
+    for _ in 0..runs {
+        run(rand::random());
+    }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
 
-use super::{InfraTab, Over, Row, Subject, checks, ring};
+use super::{InfraTab, Over, Row, Subject, checks, ring, spool};
 use crate::domain::health::database::Database;
 use crate::domain::health::{Health, Host, Status, StoreHealth};
 use crate::ingest::accounts::{FileAccount, FileState, IngestStatus};
@@ -273,6 +273,7 @@ fn render_files(tab: &InfraTab, area: Rect, buffer: &mut Buffer, context: &Conte
     };
     let focused = !tab.ring_has_keys();
     frame::rule(Rect { height: 1, ..area }, buffer, theme, &files_title(ingest), focused);
+    let area = spool::render(ingest.spool.as_ref(), area, buffer, context);
     let rows = tab.rows();
     if rows.is_empty() {
         let hint = "name some in [[ingest.files]], or run: atalaya ingest FILE".to_owned();
