@@ -196,6 +196,11 @@ impl Ledger {
         self.lock().waiting_groups()
     }
 
+    /// No segment holds a group, also none that is only kept.
+    pub fn is_empty(&self) -> bool {
+        self.lock().segments.iter().all(|segment| segment.index.groups == 0)
+    }
+
     /// How far an origin is known to be spooled, and how far that can be believed.
     pub fn known(&self, origin: OriginId) -> (Option<u64>, Trust) {
         let state = self.lock();

@@ -98,6 +98,7 @@ impl Shared {
             quarantined: look.totals.quarantined,
             damaged: look.totals.damaged,
             damaged_bytes: look.totals.damaged_bytes,
+            replaying: look.replaying,
             replayed: look.totals.replayed,
             syncs: look.totals.syncs,
             groups: look.totals.groups,

@@ -42,6 +42,8 @@ pub struct SpoolStatus {
     /// Records in damaged places of the spool.
     pub damaged: u64,
     pub damaged_bytes: u64,
+    /// Groups that were acknowledged are being sent again, because the store was away.
+    pub replaying: bool,
     /// Records sent again because the store was away after it had acknowledged them.
     pub replayed: u64,
     /// Syncs of this run, each for one or more groups.
@@ -58,9 +60,10 @@ impl SpoolStatus {
         if self.max_bytes == 0 { 0.0 } else { self.bytes as f64 / self.max_bytes as f64 }
     }
 
-    /// Whether every record was acknowledged, or set aside with its reason.
+    /// Whether every record was acknowledged, or set aside with its reason, and nothing is being
+    /// sent again.
     pub fn is_drained(&self) -> bool {
-        self.waiting_groups == 0
+        self.waiting_groups == 0 && !self.replaying
     }
 
     /// One sentence when there is something to say: `spooling since 12:03:10 UTC: Cassandra is

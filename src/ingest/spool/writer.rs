@@ -93,7 +93,8 @@ impl Writer {
         let mut buffer = std::mem::take(&mut self.buffer);
         buffer.clear();
         let mut encoded: Vec<Encoded> = Vec::new();
-        let (used, is_empty) = (self.ledger.bytes(), self.ledger.waiting_groups() == 0);
+        // A group that is larger than the limit goes alone, when there is nothing else at all.
+        let (used, is_empty) = (self.ledger.bytes(), self.ledger.is_empty());
         let mut seq = self.ledger.next_seq();
         let mut count = 0;
         for (place, group) in groups.iter().enumerate() {
