@@ -44,7 +44,10 @@ pub trait Port {
         &mut self,
         origin: OriginId,
         born: Option<Timestamp>,
-    ) -> Result<Option<u64>, StoreError>;
+    ) -> Result<Option<u64>, StoreError> {
+        let _ = born;
+        self.watermark(origin)
+    }
     /// Hands a frame on; gives it back when there is no room.
     fn offer(&mut self, frame: Frame) -> Result<(), Frame>;
     /// What the store said since the last call.
