@@ -229,6 +229,13 @@ impl Tail {
                 Got::Nothing => return Ok(Turn::CaughtUp),
                 Got::End => return Ok(Turn::Ended),
             };
+            // Looked at after the reading, and for each piece: a file that is truncated and grows past
+            // this place in between would be read on in the middle of its new content.
+            if let Content::Plain(file) = &self.content
+                && !holds(file, at, &self.window)?
+            {
+                return Ok(Turn::Changed);
+            }
             let bytes = &buffer[..size];
             if self.decoder.is_none() {
                 if !bytes.contains(&b'\n') && size < LINE_LIMIT && matches!(self.content, Content::Plain(_)) {
@@ -401,12 +408,17 @@ fn still_the_same(
         return Ok(false);
     }
     if *seen != Some(state) {
-        if read_range(file, offset - window.len() as u64, window.len())? != window {
+        if !holds(file, offset, window)? {
             return Ok(false);
         }
         *seen = Some(state);
     }
     Ok(true)
+}
+
+/// Whether these bytes stand in the file just before `offset`.
+fn holds(file: &File, offset: u64, window: &[u8]) -> io::Result<bool> {
+    Ok(read_range(file, offset - window.len() as u64, window.len())? == window)
 }
 
 /// The reference of its stamps is set with each piece that is read.
