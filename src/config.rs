@@ -98,6 +98,7 @@ impl Settings {
     }
 
     /// The same with everything in embedded stores of this directory, whatever is configured.
+    #[must_use]
     pub fn embedded_in(&self, data_dir: PathBuf) -> Self {
         Self {
             data_dir,

@@ -140,9 +140,8 @@ fn text(reports: &[SchemaReport]) -> Result<String, std::fmt::Error> {
     let mut text = String::new();
     for report in reports {
         write!(text, "{:8} {} at {}: ", report.store, report.backend, Shown::line(&report.address))?;
-        match (report.version, report.needed) {
-            (Some(version), Some(needed)) => write!(text, "version {version} of {needed}, ")?,
-            (None, Some(_)) | (_, None) => {}
+        if let (Some(version), Some(needed)) = (report.version, report.needed) {
+            write!(text, "version {version} of {needed}, ")?;
         }
         write!(text, "{}", report.state.name())?;
         if let Some(server) = &report.server {

@@ -14,8 +14,6 @@ use super::{ConfigError, Location};
 const PREFIX: &str = "ATALAYA_";
 /// Variables of the project's own tests, which may run the program in their environment.
 const TEST_PREFIX: &str = "ATALAYA_TEST_";
-/// What tests are told, which start this program with their own environment.
-const TESTS_PREFIX: &str = "ATALAYA_TEST_";
 /// Variables with the prefix that are not configuration.
 const OTHER_VARIABLES: [&str; 4] =
     ["ATALAYA_CONFIG", "ATALAYA_REQUEST_ID", CASSANDRA_PASSWORD, MYSQL_PASSWORD];

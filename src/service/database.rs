@@ -130,7 +130,8 @@ impl SchemaReport {
 
 /// Does it for both stores; the reports are those of afterwards.
 pub async fn run(settings: &Settings, task: &Task) -> Vec<SchemaReport> {
-    let (logs, metrics) = tokio::join!(logs(settings, task), metrics(settings, task));
+    // Boxed, as the drivers' futures are large.
+    let (logs, metrics) = tokio::join!(Box::pin(logs(settings, task)), Box::pin(metrics(settings, task)));
     vec![logs, metrics]
 }
 
@@ -172,7 +173,7 @@ async fn cassandra(place: &CassandraPlace, task: &Task) -> SchemaReport {
     let mut report = SchemaReport::new("logs", Backend::Cassandra, address.clone());
     report.needed = Some(schema::VERSION);
     let done = async {
-        let session = connect::connect(&options).await.map_err(advised_logs)?;
+        let session = Box::pin(connect::connect(&options)).await.map_err(advised_logs)?;
         match task {
             Task::Init(wishes) => {
                 let wishes = wishes.clone().or(&place.layout);

@@ -131,7 +131,7 @@ pub async fn check_stores(settings: &Settings) -> Vec<Finding> {
 
 async fn check_cassandra(options: CassandraOptions, foreign: Vec<Mapping>) -> Result<(), StoreError> {
     connect_cassandra(options.clone(), foreign).await?;
-    let session = connect::connect(&options).await.map_err(advised_logs)?;
+    let session = Box::pin(connect::connect(&options)).await.map_err(advised_logs)?;
     probe::writable(&session, &options).await
 }
 
@@ -145,14 +145,16 @@ async fn connect_cassandra(
     options: CassandraOptions,
     foreign: Vec<Mapping>,
 ) -> Result<Arc<dyn ChunkStore>, StoreError> {
-    let own = CassandraLogStore::connect(&options).await.map_err(advised_logs)?;
+    // Boxed, as a driver's futures are large and every command holds this one.
+    let own = Box::pin(CassandraLogStore::connect(&options)).await.map_err(advised_logs)?;
     if foreign.is_empty() {
         return Ok(Arc::new(own));
     }
     let patience = RetrySettings { budget: FOREIGN_BUDGET, ..RetrySettings::default() };
     let resilience = Arc::new(Resilience::new(options.address(), patience));
     let clock = Arc::new(Timestamp::now);
-    let part = ForeignStore::open(own.session(), &resilience, foreign, own.settings(), clock).await?;
+    let part =
+        Box::pin(ForeignStore::open(own.session(), &resilience, foreign, own.settings(), clock)).await?;
     Ok(Arc::new(Union::new(Arc::new(own), Arc::new(part))))
 }
 
@@ -182,7 +184,7 @@ fn advised(error: StoreError, key: &str, variable: &str) -> StoreError {
 }
 
 async fn connect_mysql(options: MySqlOptions) -> Result<Arc<dyn MetricsStore>, StoreError> {
-    Ok(Arc::new(MySqlMetricsStore::connect(&options).await.map_err(advised_metrics)?))
+    Ok(Arc::new(Box::pin(MySqlMetricsStore::connect(&options)).await.map_err(advised_metrics)?))
 }
 
 /// The driver's options of a configured server.
