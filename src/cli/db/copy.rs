@@ -108,11 +108,12 @@ impl Place {
         !matches!(self, Self::Cassandra(_))
     }
 
-    /// Where the logs of this side are; the embedded ones with their file.
+    /// Where the logs of this side are; the embedded ones with their file. Tables of others, which
+    /// a ring may show beside ours, are no part of it: `db adopt` takes these.
     fn logs(&self, context: &Context) -> Result<(LogsPlace, PathBuf), UsageError> {
         let settings = &context.settings;
         let embedded = settings.logs_database();
-        Ok(match self {
+        let (mut place, file) = match self {
             Self::Embedded | Self::MySql(_) => (LogsPlace::Embedded, embedded),
             Self::Configured => (settings.logs_place.clone(), embedded),
             Self::Sqlite(folder) => (LogsPlace::Embedded, folder.join("logs.db")),
@@ -120,7 +121,11 @@ impl Place {
                 let place = places::cassandra("the place", url, &settings.stores.cassandra, &variable);
                 (LogsPlace::Cassandra(place.map_err(|mistake| in_words(&mistake))?), embedded)
             }
-        })
+        };
+        if let LogsPlace::Cassandra(place) = &mut place {
+            place.foreign.clear();
+        }
+        Ok((place, file))
     }
 
     fn metrics(&self, context: &Context) -> Result<(MetricsPlace, PathBuf), UsageError> {
