@@ -787,13 +787,14 @@ async fn the_command_is_killed_five_times_and_adopts_each_row_once() {
     let config = folder.path().join("config.toml");
     let logs = format!("cassandra://{}/{}", own.options.nodes.join(","), own.name());
     std::fs::write(&config, format!("[stores]\nlogs = \"{logs}\"\n")).unwrap();
-    let command = || {
+    let table = format!("{}.application_logs", older.keyspace);
+    let command_from = |from: &str| {
         let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_atalaya"));
-        let from = format!("{}.application_logs", older.keyspace);
-        command.args(["db", "adopt", "--json", "--from", &from]);
+        command.args(["db", "adopt", "--json", "--from", from]);
         command.env_clear().env("HOME", folder.path()).env("ATALAYA_CONFIG", &config).kill_on_drop(true);
         command
     };
+    let command = || command_from(&table);
     let from = older.open(&["application_logs"]).await;
     let busy = from.partitions().await.unwrap();
     let mut progress = Vec::new();
@@ -845,7 +846,7 @@ async fn the_command_is_killed_five_times_and_adopts_each_row_once() {
 
     // A table that is not known, and one that is not what it is taken for.
     for (from, needle) in [("nowhere.events", "stores.cassandra.foreign"), ("nothing", "KEYSPACE.TABLE")] {
-        let output = command().args(["--from", from]).output().await.unwrap();
+        let output = command_from(from).output().await.unwrap();
         assert_eq!(output.status.code(), Some(2));
         assert!(String::from_utf8_lossy(&output.stderr).contains(needle));
     }
