@@ -64,7 +64,7 @@ async fn cells(keyspace: &Keyspace) -> (Vec<String>, Vec<i64>) {
     let mut ttls = Vec::new();
     for (table, key, columns) in [
         ("application_logs", "log_date, bucket, shard, first_at, chunk_id", &["summary", "logs"][..]),
-        ("application_summaries", "log_date, bucket, shard, first_at, chunk_id", &["summary"]),
+        ("application_summaries", "log_date, bucket, shard, group_id", &["chunks"]),
         ("request_index", "period, shard, request_id, chunk_id", &["chunks"]),
         ("watermarks", "origin", &["stored_to"]),
     ] {
@@ -279,22 +279,33 @@ async fn any_client_reads_the_chunks_and_what_it_writes_is_read() {
     assert_eq!(field(&records[1], "level"), text("CRITICAL"));
 
     // The same values, written by the driver's own code under another id.
-    let copy = Uuid::from_u128(0x1234_5678);
-    for table in ["logs", "summaries"] {
-        let (names, markers) = if table == "logs" { (", logs", ", ?") } else { ("", "") };
-        let insert = format!(
-            "INSERT INTO {}.application_{table} (log_date, bucket, shard, first_at, chunk_id, summary{names}) \
-             VALUES (?, ?, ?, ?, ?, ?{markers})",
-            keyspace.name()
-        );
-        let first_at = CqlValue::Timestamp(CqlTimestamp(START / 1_000));
-        let row = &rows[0];
-        let mut values: Vec<Option<CqlValue>> = vec![row[0].clone(), row[1].clone(), row[2].clone()];
-        values.extend([Some(first_at), Some(CqlValue::Uuid(copy)), Some(summary.clone())]);
-        if table == "logs" {
-            values.push(Some(logs.clone()));
-        }
+    let copy = CqlValue::Uuid(Uuid::from_u128(0x1234_5678));
+    let row = &rows[0];
+    let visible = CqlValue::UserDefinedType {
+        keyspace: keyspace.name().to_owned(),
+        name: "visible_chunk".to_owned(),
+        fields: vec![
+            ("layer".to_owned(), text("application")),
+            ("chunk_id".to_owned(), Some(copy.clone())),
+            ("summary".to_owned(), Some(summary.clone())),
+        ],
+    };
+    let first_at = CqlValue::Timestamp(CqlTimestamp(START / 1_000));
+    for (columns, values) in [
+        (
+            "logs (log_date, bucket, shard, first_at, chunk_id, summary, logs)",
+            vec![first_at, copy.clone(), summary.clone(), logs.clone()],
+        ),
+        (
+            "summaries (log_date, bucket, shard, group_id, chunks)",
+            vec![copy, CqlValue::List(vec![visible])],
+        ),
+    ] {
+        let markers = vec!["?"; values.len() + 3].join(", ");
+        let insert = format!("INSERT INTO {}.application_{columns} VALUES ({markers})", keyspace.name());
         let prepared = keyspace.session.prepare(insert).await.unwrap();
+        let key = row[..3].iter().cloned();
+        let values: Vec<Option<CqlValue>> = key.chain(values.into_iter().map(Some)).collect();
         keyspace.session.execute_unpaged(&prepared, values).await.unwrap();
     }
     let bucket =
@@ -305,7 +316,7 @@ async fn any_client_reads_the_chunks_and_what_it_writes_is_read() {
     assert_eq!(chunks.len(), 2);
     assert_eq!(chunks[0].entries, written.entries);
     assert_eq!(chunks[1].entries, written.entries);
-    assert!(keys.iter().any(|key| key.id == copy));
+    assert!(keys.iter().any(|key| key.id == Uuid::from_u128(0x1234_5678)));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

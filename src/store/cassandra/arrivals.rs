@@ -14,7 +14,7 @@ use crate::store::chunks::{WriterCursor, WriterPlace};
 use crate::store::engine::build::bucket_of;
 use crate::store::error::StoreError;
 
-use super::codec::{self, Origins, Raw};
+use super::codec::{self, Origins, Raw, VISIBLE_BYTES};
 use super::log_store::{CassandraLogStore, corrupt, damaged};
 use super::place::chunk_settings;
 use super::schema::host_name;
@@ -100,7 +100,7 @@ impl Announcer {
         let mut chunks = Vec::new();
         let mut bytes = 0;
         while let Some((_, (_, _, summary))) = queue.chunks.front() {
-            bytes += summary.len() + 48;
+            bytes += summary.len() + VISIBLE_BYTES;
             if bytes > ARRIVAL_BYTES && !chunks.is_empty() {
                 break;
             }
@@ -108,7 +108,13 @@ impl Announcer {
         }
         // A put with chunks left is not announced yet.
         let puts = queue.chunks.front().map_or(queue.latest, |(put, _)| put - 1);
-        Arrival { seq, value: codec::encode_arrivals(&chunks), puts }
+        Arrival {
+            seq,
+            value: codec::encode_visible(
+                chunks.iter().map(|(layer, id, summary): &Arrived| (*layer, *id, summary.as_slice())),
+            ),
+            puts,
+        }
     }
 }
 
@@ -317,7 +323,7 @@ fn each_arrival<'a>(
     let wrong = |error: &dyn std::error::Error| corrupt("arrivals", error.to_string());
     for row in rows.rows::<(i64, Raw<'a>)>().map_err(|error| wrong(&error))? {
         let (seq, value) = row.map_err(|error| wrong(&error))?;
-        if !take(seq, codec::decode_arrivals(value.0).map_err(damaged("arrivals"))?) {
+        if !take(seq, codec::decode_visible(value.0).map_err(damaged("arrivals"))?) {
             break;
         }
     }

@@ -26,6 +26,9 @@ const MINUTE_MS: i64 = MINUTE / 1_000;
 /// Bytes of a record of which every field is null, with its length.
 const EMPTY_RECORD: usize = 4 + 11 * 4;
 
+/// What a visible chunk takes besides its summary, at most.
+pub(super) const VISIBLE_BYTES: usize = 48;
+
 /// A value as it stands in the frame; null is empty.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Raw<'frame>(pub(super) &'frame [u8]);
@@ -116,8 +119,17 @@ fn write_records(entries: &[Entry], out: &mut Vec<u8>) {
     }
 }
 
+/// Whether a summary carries its counts by level, which a reader of this program adds up itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Levels {
+    /// For people who look into the table of records.
+    Named,
+    /// Where a read takes thousands of summaries.
+    Omitted,
+}
+
 /// The `summary` value of a chunk whose `logs` value has so many bytes.
-pub(super) fn encode_summary(summary: &ChunkSummary, bytes: usize) -> Vec<u8> {
+pub(super) fn encode_summary(summary: &ChunkSummary, bytes: usize, levels: Levels) -> Vec<u8> {
     let origin = &summary.origin;
     let mut out =
         Vec::with_capacity(192 + summary.minutes.len() * 56 + origin.host.len() + origin.source.len());
@@ -125,14 +137,11 @@ pub(super) fn encode_summary(summary: &ChunkSummary, bytes: usize) -> Vec<u8> {
     write_bytes(&summary.last_at.micros().to_be_bytes(), &mut out);
     write_bytes(&int(summary.records() as usize), &mut out);
     write_bytes(&int(bytes), &mut out);
-    nested(&mut out, |out| {
-        let present = || Level::ALL.into_iter().filter(|&level| summary.levels.of(level) > 0);
-        write_count(present().count(), out);
-        for level in present() {
-            write_text(Some(level.name()), out);
-            write_bytes(&int(summary.levels.of(level) as usize), out);
-        }
-    });
+    if levels == Levels::Omitted {
+        write_null(&mut out);
+    } else {
+        write_levels(&summary.levels, &mut out);
+    }
     nested(&mut out, |out| {
         write_count(summary.minutes.len(), out);
         for counts in &summary.minutes {
@@ -152,6 +161,17 @@ pub(super) fn encode_summary(summary: &ChunkSummary, bytes: usize) -> Vec<u8> {
     out
 }
 
+fn write_levels(levels: &LevelCounts, out: &mut Vec<u8>) {
+    let present = || Level::ALL.into_iter().filter(|&level| levels.of(level) > 0);
+    nested(out, |out| {
+        write_count(present().count(), out);
+        for level in present() {
+            write_text(Some(level.name()), out);
+            write_bytes(&int(levels.of(level) as usize), out);
+        }
+    });
+}
+
 /// The `chunks` value of a row of the request index.
 pub(super) fn encode_request_chunks(rows: &[&RequestEntry]) -> Vec<u8> {
     let mut out = Vec::with_capacity(4 + rows.len() * 96);
@@ -169,9 +189,12 @@ pub(super) fn encode_request_chunks(rows: &[&RequestEntry]) -> Vec<u8> {
     out
 }
 
-/// The `chunks` value of an arrival: layer, id and the encoded summary of each.
-pub(super) fn encode_arrivals(chunks: &[(Layer, Uuid, Vec<u8>)]) -> Vec<u8> {
-    let size = chunks.iter().map(|(_, _, summary)| summary.len() + 48).sum::<usize>();
+/// The `chunks` value of an arrival or of a group of summaries: layer, id and the encoded summary
+/// of each.
+pub(super) fn encode_visible<'a>(
+    chunks: impl ExactSizeIterator<Item = (Layer, Uuid, &'a [u8])> + Clone,
+) -> Vec<u8> {
+    let size = chunks.clone().map(|(_, _, summary)| summary.len() + VISIBLE_BYTES).sum::<usize>();
     let mut out = Vec::with_capacity(4 + size);
     write_count(chunks.len(), &mut out);
     for (layer, id, summary) in chunks {
@@ -382,8 +405,8 @@ pub(super) fn decode_request_chunks(
     Ok(rows)
 }
 
-/// Reads a `chunks` value of an arrival: layer, id and the still encoded summary of each.
-pub(super) fn decode_arrivals(value: &[u8]) -> Result<Vec<(Layer, Uuid, &[u8])>, Damage> {
+/// Reads what [`encode_visible`] writes; the summaries stay encoded.
+pub(super) fn decode_visible(value: &[u8]) -> Result<Vec<(Layer, Uuid, &[u8])>, Damage> {
     let mut input = Input(value);
     let count = input.count()?;
     let mut chunks = Vec::with_capacity(count);

@@ -35,10 +35,10 @@ const CHUNKS: usize = 16;
 const DAYS: usize = 32;
 /// Periods of the request index asked for at once: all of 90 days.
 const PERIODS: usize = 32;
-/// Rows of a page of summaries: a megabyte.
-const SUMMARY_PAGE: i32 = 4_000;
-/// Fewer rows are decoded where they arrive; more would hold up other tasks.
-const FEW_ROWS: usize = 200;
+/// Groups of summaries in a page: up to eight megabytes, usually much less.
+const SUMMARY_PAGE: i32 = 256;
+/// Fewer bytes are decoded where they arrive; more would hold up other tasks.
+const FEW_BYTES: usize = 64 * 1024;
 
 impl CassandraLogStore {
     pub(super) async fn read_watermark(&self, origin: OriginId) -> Result<Option<u64>, StoreError> {
@@ -151,11 +151,12 @@ impl CassandraLogStore {
         let shards = (0..self.settings.shards).map(|shard| self.read_shard(bucket, shard));
         let mut summaries: Vec<Summarised> =
             stream::iter(shards.collect::<Vec<_>>()).buffered(CHUNKS).try_concat().await?;
-        // Of one millisecond they come by id, and shards one after the other.
         summaries.sort_by(|one, two| {
             let (one, two) = (&one.summary.key, &two.summary.key);
             two.first_at.cmp(&one.first_at).then(one.id.cmp(&two.id))
         });
+        // Put twice in different company.
+        summaries.dedup_by_key(|found| found.summary.key);
         Ok(summaries)
     }
 
@@ -173,7 +174,7 @@ impl CassandraLogStore {
             from = next;
             let settings = self.settings.clone();
             summaries.append(
-                &mut away_if(rows.rows_num() > FEW_ROWS, move || {
+                &mut away_if(rows.rows_bytes_size() > FEW_BYTES, move || {
                     summaries_of(&rows, bucket.layer, &settings)
                 })
                 .await?,
@@ -288,14 +289,16 @@ fn summaries_of(
     let wrong = |error: &dyn std::error::Error| corrupt("summaries", error.to_string());
     let chunks = chunk_settings(settings);
     let mut origins = Origins::default();
-    rows.rows::<(Uuid, Raw<'_>)>()
-        .map_err(|error| wrong(&error))?
-        .map(|row| {
-            let (id, value) = row.map_err(|error| wrong(&error))?;
-            codec::decode_summary(value.0, layer, id, |at| bucket_of(layer, at, chunks), &mut origins)
-                .map_err(|damage| corrupt("summaries", format!("chunk {id}: {damage}")))
-        })
-        .collect()
+    let mut summaries = Vec::new();
+    for row in rows.rows::<(Raw<'_>,)>().map_err(|error| wrong(&error))? {
+        let (value,) = row.map_err(|error| wrong(&error))?;
+        for (_, id, summary) in codec::decode_visible(value.0).map_err(damaged("summaries"))? {
+            let bucket = |at| bucket_of(layer, at, chunks);
+            let found = codec::decode_summary(summary, layer, id, bucket, &mut origins);
+            summaries.push(found.map_err(|damage| corrupt("summaries", format!("chunk {id}: {damage}")))?);
+        }
+    }
+    Ok(summaries)
 }
 
 fn chunk_of(

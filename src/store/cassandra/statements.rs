@@ -106,7 +106,7 @@ impl Batched {
 #[derive(Debug)]
 pub(super) struct LayerStatements {
     pub(super) insert_chunk: PreparedStatement,
-    pub(super) insert_summary: Batched,
+    pub(super) insert_summaries: PreparedStatement,
     pub(super) summaries: PreparedStatement,
     pub(super) chunk: PreparedStatement,
 }
@@ -149,15 +149,20 @@ impl Statements {
                     ),
                 )
                 .await?,
-                insert_summary: Batched::new(text(
-                    "INSERT INTO {ks}.{layer}_summaries (log_date, bucket, shard, first_at, chunk_id, summary) \
-                     VALUES (?, ?, ?, ?, ?, ?) USING TIMESTAMP ? AND TTL ?",
-                )),
+                insert_summaries: prepare(
+                    session,
+                    options,
+                    &text(
+                        "INSERT INTO {ks}.{layer}_summaries (log_date, bucket, shard, group_id, chunks) \
+                         VALUES (?, ?, ?, ?, ?) USING TIMESTAMP ? AND TTL ?",
+                    ),
+                )
+                .await?,
                 summaries: prepare(
                     session,
                     options,
                     &text(
-                        "SELECT chunk_id, summary FROM {ks}.{layer}_summaries \
+                        "SELECT chunks FROM {ks}.{layer}_summaries \
                          WHERE log_date = ? AND bucket = ? AND shard = ?",
                     ),
                 )

@@ -16,7 +16,7 @@ use crate::store::chunks::FrameChunks;
 use crate::store::engine::build::{bucket_range, halves};
 use crate::store::error::{Backend, StoreError};
 
-use super::codec::{Records, encode_request_chunks, encode_summary};
+use super::codec::{self, Levels, Records, VISIBLE_BYTES, encode_request_chunks, encode_summary};
 use super::errors::refused;
 use super::log_store::CassandraLogStore;
 use super::place::{
@@ -29,8 +29,10 @@ use super::statements::{Batched, Cell, MOST_ROWS};
 const PARALLEL: usize = 32;
 /// Most bytes of a batch: Cassandra warns from 5 KiB (R17).
 const BATCH_BYTES: usize = 4 * 1024;
-/// What Cassandra counts for a row besides its values: times, TTL, lengths.
-const ROW_BYTES: usize = 64;
+/// What Cassandra counts for a row besides its values: key, times, TTL, lengths.
+const ROW_BYTES: usize = 80;
+/// Most bytes of a group of summaries.
+const GROUP_BYTES: usize = 32 * 1024;
 /// Largest `logs` value that is sent. A node takes mutations up to half a segment of its commit log,
 /// 16 MiB unless configured otherwise, and closes the connection over a larger frame.
 const MOST_CHUNK_BYTES: usize = 15 * 1024 * 1024;
@@ -49,9 +51,9 @@ const WATERMARK_SLACK_SECONDS: i32 = 30 * 86_400;
 struct Stored {
     layer: Layer,
     id: Uuid,
-    first_at: Timestamp,
     place: Place,
-    summary: Vec<u8>,
+    /// Its summary for those who look for it.
+    visible: Vec<u8>,
     written_at: i64,
     ttl: i32,
 }
@@ -98,7 +100,7 @@ impl CassandraLogStore {
         let index = self.write_index(&requests, &newest, &life);
         let (stored, ()) = futures::try_join!(self.write_chunks(chunks, &life), index)?;
         self.write_summaries(&stored).await?;
-        let arrived = stored.into_iter().map(|chunk| (chunk.layer, chunk.id, chunk.summary)).collect();
+        let arrived = stored.into_iter().map(|chunk| (chunk.layer, chunk.id, chunk.visible)).collect();
         self.announce(arrived).await?;
         self.write_watermarks(watermarks).await
     }
@@ -216,20 +218,20 @@ impl CassandraLogStore {
         let stored = Stored {
             layer: key.bucket.layer,
             id: key.id,
-            first_at: key.first_at,
             place: Place::of(&key, &self.settings),
-            summary: encode_summary(&chunk.summary, bytes),
+            visible: encode_summary(&chunk.summary, bytes, Levels::Omitted),
             written_at: life.written_at(chunk.summary.last_at),
             // A half of a chunk that lives may itself be past its end; it lives another second.
             ttl: life.ttl(chunk.summary.last_at).unwrap_or(1),
         };
+        let summary = encode_summary(&chunk.summary, bytes, Levels::Named);
         let cells = [
             Cell::Date(stored.place.date()),
             Cell::Short(stored.place.bucket),
             Cell::Short(stored.place.shard),
-            Cell::Long(millis_of(stored.first_at)),
+            Cell::Long(millis_of(key.first_at)),
             Cell::Uuid(stored.id),
-            Cell::Bytes(&stored.summary),
+            Cell::Bytes(&summary),
             Cell::Records(&chunk.entries),
             Cell::Long(stored.written_at),
             Cell::Int(stored.ttl),
@@ -254,33 +256,35 @@ impl CassandraLogStore {
         tokio::task::spawn_blocking(move || quarantine.keep(&record, &why)).await.map_err(refused)?
     }
 
-    /// Writes the summaries, by which chunks are found.
+    /// Writes the summaries, by which chunks are found: those of one partition together.
     async fn write_summaries(&self, stored: &[Stored]) -> Result<(), StoreError> {
         let mut order: Vec<&Stored> = stored.iter().collect();
         order.sort_by_key(|chunk| (chunk.layer, chunk.place));
         let runs = order.chunk_by(|one, two| (one.layer, one.place) == (two.layer, two.place));
-        let batches = runs.flat_map(|run| batches(run, |chunk| chunk.summary.len() + 40));
-        let writes = batches.map(|batch| self.write_summary_batch(batch)).collect::<Vec<_>>();
+        let bytes = |chunk: &&Stored| chunk.visible.len() + VISIBLE_BYTES;
+        let groups = runs.flat_map(|run| cut(run, usize::MAX, GROUP_BYTES, bytes));
+        let writes = groups.map(|group| self.write_group(group)).collect::<Vec<_>>();
         stream::iter(writes).buffer_unordered(PARALLEL).try_collect::<()>().await
     }
 
-    async fn write_summary_batch(&self, batch: &[&Stored]) -> Result<(), StoreError> {
-        let Some(first) = batch.first() else { return Ok(()) };
-        let mut cells = Vec::with_capacity(batch.len() * 8);
-        for chunk in batch {
-            cells.extend([
-                Cell::Date(chunk.place.date()),
-                Cell::Short(chunk.place.bucket),
-                Cell::Short(chunk.place.shard),
-                Cell::Long(millis_of(chunk.first_at)),
-                Cell::Uuid(chunk.id),
-                Cell::Bytes(&chunk.summary),
-                Cell::Long(chunk.written_at),
-                Cell::Int(chunk.ttl),
-            ]);
-        }
-        let statement = &self.statements.of(first.layer).insert_summary;
-        self.execute_rows("summaries", statement, batch.len(), &cells).await
+    async fn write_group(&self, group: &[&Stored]) -> Result<(), StoreError> {
+        let Some(first) = group.first() else { return Ok(()) };
+        let visible = codec::encode_visible(
+            group.iter().map(|chunk| (chunk.layer, chunk.id, chunk.visible.as_slice())),
+        );
+        // As long as the newest of them.
+        let ttl = group.iter().map(|chunk| chunk.ttl).max().unwrap_or(first.ttl);
+        let written_at = group.iter().map(|chunk| chunk.written_at).max().unwrap_or(first.written_at);
+        let cells = [
+            Cell::Date(first.place.date()),
+            Cell::Short(first.place.bucket),
+            Cell::Short(first.place.shard),
+            Cell::Uuid(first.id),
+            Cell::Bytes(&visible),
+            Cell::Long(written_at),
+            Cell::Int(ttl),
+        ];
+        self.execute("summaries", &self.statements.of(first.layer).insert_summaries, &cells).await.map(drop)
     }
 
     /// Writes where the requests of the put are, one row for each request and period.
@@ -292,7 +296,8 @@ impl CassandraLogStore {
     ) -> Result<(), StoreError> {
         let rows = self.index_rows(requests, newest, life);
         let runs = rows.chunk_by(|one, two| (one.period, one.shard) == (two.period, two.shard));
-        let batches = runs.flat_map(|run| batches(run, |row| row.chunks.len() + row.request.len() + 16));
+        let bytes = |row: &IndexRow<'_>| row.chunks.len() + row.request.len() + ROW_BYTES;
+        let batches = runs.flat_map(|run| cut(run, MOST_ROWS, BATCH_BYTES, bytes));
         let writes = batches.map(|batch| self.write_index_batch(batch)).collect::<Vec<_>>();
         stream::iter(writes).buffer_unordered(PARALLEL).try_collect::<()>().await
     }
@@ -376,20 +381,25 @@ impl CassandraLogStore {
     }
 }
 
-/// Cuts rows of one partition into batches by number and by bytes.
-fn batches<T>(rows: &[T], bytes: impl Fn(&T) -> usize) -> impl Iterator<Item = &[T]> {
+/// Cuts rows into runs by number and by bytes.
+fn cut<T>(
+    rows: &[T],
+    most_rows: usize,
+    most_bytes: usize,
+    bytes: impl Fn(&T) -> usize,
+) -> impl Iterator<Item = &[T]> {
     let mut rest = rows;
     std::iter::from_fn(move || {
         let mut sum = 0;
-        let fits = rest.iter().take(MOST_ROWS).take_while(|row| {
-            sum += bytes(row) + ROW_BYTES;
-            sum <= BATCH_BYTES
+        let fits = rest.iter().take(most_rows).take_while(|row| {
+            sum += bytes(row);
+            sum <= most_bytes
         });
-        // A row that is too large for any batch goes alone, and is none.
+        // A row that is too large for any run goes alone.
         let count = fits.count().max(1).min(rest.len());
-        let (batch, after) = rest.split_at(count);
+        let (run, after) = rest.split_at(count);
         rest = after;
-        (count > 0).then_some(batch)
+        (count > 0).then_some(run)
     })
 }
 
@@ -398,12 +408,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn batches_stay_below_their_bytes_and_rows() {
+    fn runs_stay_below_their_bytes_and_rows() {
         let rows = [100, 5_000, 1_000, 1_000, 1_000, 1_000, 10, 10];
-        let cut: Vec<&[usize]> = batches(&rows, |&bytes| bytes).collect();
-        assert_eq!(cut, [&rows[..1], &rows[1..2], &rows[2..5], &rows[5..]]);
+        let runs: Vec<&[usize]> = cut(&rows, 16, 3_500, |&bytes| bytes).collect();
+        assert_eq!(runs, [&rows[..1], &rows[1..2], &rows[2..5], &rows[5..]]);
         let many = [1_usize; 40];
-        assert_eq!(batches(&many, |&bytes| bytes).map(<[usize]>::len).collect::<Vec<_>>(), [16, 16, 8]);
-        assert_eq!(batches(&many[..0], |&bytes| bytes).count(), 0);
+        let lengths: Vec<usize> = cut(&many, 16, 3_500, |&bytes| bytes).map(<[usize]>::len).collect();
+        assert_eq!(lengths, [16, 16, 8]);
+        assert_eq!(cut(&many[..0], 16, 3_500, |&bytes| bytes).count(), 0);
     }
 }

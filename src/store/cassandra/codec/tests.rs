@@ -167,7 +167,7 @@ proptest! {
         let at = at.index(value.len());
         value[at] = byte;
         decode(&value).ok();
-        decode_arrivals(&value).ok();
+        decode_visible(&value).ok();
         let bucket = |_| Bucket { layer: Layer::Application, start: Timestamp::default() };
         decode_summary(&value, Layer::Application, Uuid::nil(), bucket, &mut Origins::default()).ok();
         decode_request_chunks(&value, &RequestId::new("r"), |_, at| bucket(at)).ok();
@@ -185,12 +185,14 @@ proptest! {
         let mut arrived = Vec::new();
         for chunk in &built.chunks {
             let key = chunk.summary.key;
-            let value = encode_summary(&chunk.summary, 77);
+            let value = encode_summary(&chunk.summary, 77, Levels::Named);
+            let short = encode_summary(&chunk.summary, 77, Levels::Omitted);
             let back = |value: &[u8]| {
                 let bucket = |at| bucket_of(Layer::Infrastructure, at, settings);
                 decode_summary(value, Layer::Infrastructure, key.id, bucket, &mut Origins::default()).unwrap()
             };
             prop_assert_eq!(&back(&value).summary, &chunk.summary);
+            prop_assert_eq!(&back(&short).summary, &chunk.summary);
             prop_assert_eq!(back(&value).bytes, 77);
             // Through a plain client and back.
             let plain = generic(&value, &summary_type());
@@ -202,8 +204,8 @@ proptest! {
             prop_assert_eq!(&minute[0].1, &Some(CqlValue::Timestamp(CqlTimestamp(first_minute))));
             arrived.push((Layer::Infrastructure, key.id, value));
         }
-        let value = encode_arrivals(&arrived);
-        let back = decode_arrivals(&value).unwrap();
+        let value = encode_visible(arrived.iter().map(|(layer, id, summary)| (*layer, *id, summary.as_slice())));
+        let back = decode_visible(&value).unwrap();
         prop_assert_eq!(back.len(), arrived.len());
         for ((layer, id, summary), found) in arrived.iter().zip(back) {
             prop_assert_eq!((*layer, *id, summary.as_slice()), found);
