@@ -28,6 +28,7 @@ mod node_kill;
 mod own_logs;
 #[path = "../it/pty.rs"]
 mod pty;
+mod ring_faults;
 mod ring_health;
 mod retry;
 mod servers;
