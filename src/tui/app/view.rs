@@ -25,7 +25,7 @@ const BANNER_ROWS: usize = 2;
 
 /// A banner's reason as the rows that it takes, not wider than the screen but for the last.
 pub(super) fn banner_lines(reason: &str, width: u16) -> Vec<String> {
-    let mut rows = safe_text::wrap(reason, usize::from(width).saturating_sub(4)).into_iter();
+    let mut rows = safe_text::wrap(reason, usize::from(width).saturating_sub(3)).into_iter();
     let mut lines: Vec<String> = rows.by_ref().take(BANNER_ROWS).collect();
     if let Some(last) = lines.last_mut() {
         for rest in rows {
