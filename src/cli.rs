@@ -137,7 +137,7 @@ pub async fn run(invocation: Invocation) -> anyhow::Result<ExitCode> {
         Some(Command::Dora(args)) => dora::run(args, &context).await,
         Some(Command::Track(args)) => track::run(args, &context).await,
         Some(Command::Pdca(args)) => pdca::run(args, &context).await,
-        Some(Command::Db(args)) => db::run(args, &context).await,
+        Some(Command::Db(args)) => Box::pin(db::run(args, &context)).await,
         None | Some(Command::Config(_) | Command::Completions(_) | Command::Man(_)) => {
             console::run(&context).await
         }

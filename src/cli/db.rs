@@ -110,7 +110,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
         Action::Migrate(args) => (Task::Migrate, args.json),
         Action::Status(args) => (Task::Status, args.json),
         Action::Copy(args) => return copy::run(args, context).await,
-        Action::Adopt(args) => return adopt::run(args, context).await,
+        Action::Adopt(args) => return Box::pin(adopt::run(args, context)).await,
     };
     let reports = database::run(&context.settings, &task).await;
     let current = reports.iter().all(SchemaReport::is_current);

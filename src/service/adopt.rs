@@ -332,7 +332,9 @@ impl Run<'_> {
             }
             compared.missing += missing(expected, &stored);
             compared.beyond += missing(&stored, expected);
-            stored.values().for_each(|counts| compared.store.add(counts));
+            for counts in stored.values() {
+                compared.store.add(counts);
+            }
             let rows: u32 = expected.values().map(LevelCounts::total).sum();
             self.tell(Stage::Comparing, u64::from(rows), total);
         }

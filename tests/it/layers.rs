@@ -12,7 +12,7 @@ const ALLOWED: [(&str, &[&str]); 12] = [
     ("store", &["domain", "query"]),
     ("source", &["domain", "store"]),
     ("ingest", &["domain", "query", "store"]),
-    ("config", &["domain"]),
+    ("config", &["domain", "store"]),
     ("shown", &[]),
     ("telemetry", &[]),
     ("report", &["domain", "query", "store", "service", "shown"]),

@@ -296,10 +296,7 @@ async fn any_client_reads_the_chunks_and_what_it_writes_is_read() {
             "logs (log_date, bucket, shard, first_at, chunk_id, summary, logs)",
             vec![first_at, copy.clone(), summary.clone(), logs.clone()],
         ),
-        (
-            "summaries (log_date, bucket, shard, group_id, chunks)",
-            vec![copy, CqlValue::List(vec![visible])],
-        ),
+        ("summaries (log_date, bucket, shard, group_id, chunks)", vec![copy, CqlValue::List(vec![visible])]),
     ] {
         let markers = vec!["?"; values.len() + 3].join(", ");
         let insert = format!("INSERT INTO {}.application_{columns} VALUES ({markers})", keyspace.name());

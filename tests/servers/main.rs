@@ -28,7 +28,7 @@ mod node_kill;
 mod own_logs;
 #[path = "../it/pty.rs"]
 mod pty;
+mod retry;
 mod ring_faults;
 mod ring_health;
-mod retry;
 mod servers;

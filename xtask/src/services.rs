@@ -46,7 +46,8 @@ pub fn cassandra() -> anyhow::Result<Vec<SocketAddr>> {
     match addresses.first() {
         None => bail!("no Cassandra for the tests: {REMEDY}"),
         Some(first) => {
-            std::net::TcpStream::connect_timeout(first, std::time::Duration::from_secs(5)).with_context(|| format!("no Cassandra answers at {first}: {REMEDY}"))?;
+            std::net::TcpStream::connect_timeout(first, std::time::Duration::from_secs(5))
+                .with_context(|| format!("no Cassandra answers at {first}: {REMEDY}"))?;
         }
     }
     Ok(addresses)

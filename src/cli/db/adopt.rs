@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::places::LogsPlace;
 use crate::domain::record::Level;
+use crate::domain::time::Timestamp;
 use crate::service::adopt::{self, Adopted, Adoption, Counts, Progress};
 use crate::shown::Shown;
 
@@ -85,7 +86,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let cancel = CancellationToken::new();
     ingest::stop_on_signals(&cancel);
     let bar = progress_bar();
-    let adoption = Adoption::open(place, mapping).await?;
+    let adoption = Box::pin(Adoption::open(place, mapping)).await?;
     let adopted = adoption.run(args.dry_run, &cancel, &|progress| show(&bar, progress)).await;
     bar.finish_and_clear();
     let adopted = adopted?;
@@ -158,7 +159,7 @@ fn text(
         )?;
     }
     if adopted.older > 0 {
-        let since = adoption.keep_since().map(|since| since.to_rfc3339()).unwrap_or_default();
+        let since = adoption.keep_since().map(Timestamp::to_rfc3339).unwrap_or_default();
         writeln!(
             text,
             "  {} rows from before {since} are older than the retention: left out",
@@ -192,7 +193,7 @@ fn json_of(name: &str, adoption: &Adoption, adopted: &Adopted, dry_run: bool) ->
         "missing": adopted.missing,
         "beyond": adopted.beyond,
         "older_than_retention": adopted.older,
-        "retention_since": adoption.keep_since().map(|since| since.to_rfc3339()),
+        "retention_since": adoption.keep_since().map(Timestamp::to_rfc3339),
         "misplaced": adopted.misplaced,
     })
 }

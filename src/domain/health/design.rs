@@ -53,7 +53,7 @@ pub struct TableOptions {
     pub table: String,
     /// Without its package.
     pub compaction: String,
-    /// Of a TimeWindowCompactionStrategy.
+    /// Of a `TimeWindowCompactionStrategy`.
     pub window_seconds: Option<u64>,
     pub compression: Option<String>,
     pub chunk_kib: Option<u64>,

@@ -361,7 +361,8 @@ async fn sleep_until(at: Option<tokio::time::Instant>) {
 
 async fn deliver(sink: &dyn FrameSink, frames: Arc<[Frame]>) -> Outcome {
     let mut refused = Vec::new();
-    let mut parts = vec![0..frames.len()];
+    let whole = 0..frames.len();
+    let mut parts = vec![whole];
     while let Some(part) = parts.pop() {
         let sent = if part.len() == frames.len() { Arc::clone(&frames) } else { frames[part.clone()].into() };
         match append(sink, sent).await {

@@ -452,7 +452,7 @@ impl State {
             let holder = self.segments.iter().find(|segment| segment.index.end_seq() > frontier);
             match holder {
                 Some(segment) if segment.index.first_seq > frontier => {
-                    self.frontier = segment.index.first_seq
+                    self.frontier = segment.index.first_seq;
                 }
                 Some(_) => break,
                 None => {

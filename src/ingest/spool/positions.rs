@@ -70,7 +70,7 @@ impl Positions {
     }
 
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let mut input = Fields::checked(bytes, MAGIC)?;
+        let mut input = Fields::checked(bytes, *MAGIC)?;
         let mut positions = Self { next_seq: input.long()?, covers: input.long()?, ..Self::default() };
         while !input.is_empty() {
             let origin = input.origin()?;

@@ -35,7 +35,7 @@ pub(crate) fn recover(fs: &dyn Fs, dir: &Path, now: Timestamp) -> io::Result<Sta
     fs.create_dir(dir)?;
     fs.create_dir(&dir.join(quarantine::DIR))?;
     let names = fs.list(dir)?;
-    for name in names.iter().filter(|name| name.ends_with(".new")) {
+    for name in names.iter().filter(|name| Path::new(name).extension().is_some_and(|kind| kind == "new")) {
         let _ = fs.remove(&dir.join(name)); // half of a write that did not come to its end
     }
     let numbers: BTreeSet<u64> = names.iter().filter_map(|name| segment::number_of(name, "seg")).collect();
@@ -94,7 +94,7 @@ pub(crate) fn recover(fs: &dyn Fs, dir: &Path, now: Timestamp) -> io::Result<Sta
 fn since(fs: &dyn Fs, dir: &Path, now: Timestamp) -> Option<Timestamp> {
     let path = dir.join(SINCE);
     let known = fs.read(&path, 0, u64::MAX).ok();
-    if let Some(since) = known.and_then(|bytes| Fields::checked(&bytes, SINCE_MAGIC)?.time()) {
+    if let Some(since) = known.and_then(|bytes| Fields::checked(&bytes, *SINCE_MAGIC)?.time()) {
         return Some(since);
     }
     let mut bytes = SINCE_MAGIC.to_vec();

@@ -276,7 +276,7 @@ impl Index {
     }
 
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let mut input = Fields::checked(bytes, INDEX_MAGIC)?;
+        let mut input = Fields::checked(bytes, *INDEX_MAGIC)?;
         let mut index = Self {
             number: input.long()?,
             length: input.long()?,
@@ -299,12 +299,12 @@ impl Index {
 pub(crate) struct Fields<'a>(&'a [u8]);
 
 impl<'a> Fields<'a> {
-    pub fn checked(bytes: &'a [u8], magic: &[u8; 8]) -> Option<Self> {
+    pub fn checked(bytes: &'a [u8], magic: [u8; 8]) -> Option<Self> {
         let (body, sum) = bytes.split_last_chunk::<4>()?;
         if crc32c::crc32c(body).to_le_bytes() != *sum {
             return None;
         }
-        let body = body.strip_prefix(magic)?.strip_prefix(&VERSION.to_le_bytes())?;
+        let body = body.strip_prefix(&magic)?.strip_prefix(&VERSION.to_le_bytes())?;
         Some(Self(body))
     }
 

@@ -159,8 +159,8 @@ impl SpooledSink {
         config: SpoolConfig,
         sink: Arc<dyn FrameSink>,
     ) -> Result<Self, SpoolError> {
-        let failed =
-            |source: std::io::Error| SpoolError::Open { dir: config.dir.clone(), source: Arc::new(source) };
+        let dir = config.dir.clone();
+        let failed = |source: std::io::Error| SpoolError::Open { dir: dir.clone(), source: Arc::new(source) };
         let lock = Arc::new(take_lock(&config.dir)?);
         let Start { recovered, next_number, notices, seen, since } =
             recover::recover(&*fs, &config.dir, Timestamp::now()).map_err(failed)?;
@@ -179,7 +179,7 @@ impl SpooledSink {
         });
         let cancel = CancellationToken::new();
         let (jobs, waiting) = sync_channel(MOST_JOBS);
-        let writer = Writer::new(Arc::clone(&fs), config.clone(), ledger, next_number);
+        let writer = Writer::new(Arc::clone(&fs), config, ledger, next_number);
         let thread = std::thread::Builder::new().name("spool".into());
         let writer = thread
             .spawn({
@@ -190,7 +190,7 @@ impl SpooledSink {
                 }
             })
             .map_err(failed)?;
-        let backlog = Backlog::new(Arc::clone(&fs), config.dir.clone(), seen);
+        let backlog = Backlog::new(Arc::clone(&fs), dir.clone(), seen);
         let drainer = Drainer::new(Arc::clone(&shared), Arc::clone(&sink), fs, backlog);
         let drainer = tokio::spawn({
             let cancel = cancel.clone();

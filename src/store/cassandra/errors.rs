@@ -203,13 +203,13 @@ impl DriverError for ExecutionError {
             Self::BadQuery(error) => Fault::Poison(error.to_string()),
             Self::PrepareError(error) => error.fault(),
             Self::ConnectionPoolError(error) => classify_pool(error),
-            Self::LastAttemptError(error) => classify_attempt(error),
-            Self::RequestTimeout(_) => OVERLOAD,
-            Self::UseKeyspaceError(error) => classify_use(error),
-            Self::SchemaAgreementError(
+            Self::LastAttemptError(error)
+            | Self::SchemaAgreementError(
                 SchemaAgreementError::RequestError(error)
                 | SchemaAgreementError::PrepareError(PrepareError::AllAttemptsFailed { first_attempt: error }),
             ) => classify_attempt(error),
+            Self::RequestTimeout(_) => OVERLOAD,
+            Self::UseKeyspaceError(error) => classify_use(error),
             Self::MetadataError(error) => classify_metadata(error),
             // An empty plan: no node is known to be up. No agreement: some are not there.
             _ => ABSENCE,

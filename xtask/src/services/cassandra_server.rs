@@ -316,7 +316,7 @@ impl Node {
         match &self.tls {
             Tls::Off => {}
             Tls::Required(certificates) => {
-                line("client_encryption_options", &encryption(certificates, false)?)?
+                line("client_encryption_options", &encryption(certificates, false)?)?;
             }
             Tls::Mutual(certificates) => line("client_encryption_options", &encryption(certificates, true)?)?,
         }

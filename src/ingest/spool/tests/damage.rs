@@ -69,7 +69,7 @@ fn whatever_is_damaged_the_rest_is_delivered() {
         let name = path.file_name().unwrap().to_str().unwrap();
         // Only a segment holds groups, and damage to a few bytes costs one of them.
         let may_be_lost = match what {
-            _ if !name.ends_with(".seg") => 0,
+            _ if path.extension().is_none_or(|kind| kind != "seg") => 0,
             0 | 1 => 1,
             _ => before.len(),
         };

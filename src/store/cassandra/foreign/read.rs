@@ -11,7 +11,7 @@ use scylla::response::query_result::QueryResult;
 use scylla::serialize::row::SerializeRow;
 use scylla::statement::prepared::PreparedStatement;
 
-use crate::store::error::{BoxError, StoreError};
+use crate::store::error::StoreError;
 
 use super::super::retry::Resilience;
 
@@ -58,15 +58,15 @@ pub(super) fn each<R>(answer: QueryResult, mut row: impl FnMut(R) -> Go) -> Go
 where
     R: for<'frame, 'metadata> DeserializeRow<'frame, 'metadata>,
 {
-    let answer = answer.into_rows_result().map_err(|error| damaged(error.into()))?;
-    for read in answer.rows::<R>().map_err(|error| damaged(error.into()))? {
-        if !row(read.map_err(|error| damaged(error.into()))?)? {
+    let answer = answer.into_rows_result().map_err(|error| damaged(&error))?;
+    for read in answer.rows::<R>().map_err(|error| damaged(&error))? {
+        if !row(read.map_err(|error| damaged(&error))?)? {
             return Ok(false);
         }
     }
     Ok(true)
 }
 
-fn damaged(error: BoxError) -> StoreError {
+fn damaged(error: &dyn std::error::Error) -> StoreError {
     StoreError::Corrupt { table: "a foreign table", detail: error.to_string() }
 }

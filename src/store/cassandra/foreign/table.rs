@@ -145,10 +145,7 @@ impl Table {
             some: of("some", 1).await?,
             brief: of("brief", BRIEF_PAGE).await?,
             full: of("full", FULL_PAGE).await?,
-            request: match texts.contains_key("request") {
-                true => Some(of("request", FULL_PAGE).await?),
-                false => None,
-            },
+            request: if texts.contains_key("request") { Some(of("request", FULL_PAGE).await?) } else { None },
         };
         Ok(Self {
             name: mapping.name(),
@@ -252,9 +249,9 @@ impl Table {
             row(&placed.source, entry, placed.position.is_some())
         })
         .await?;
-        if rows > 0 {
+        if let Some(measured) = bytes.checked_div(rows) {
             let known = self.bytes_a_row.load(Ordering::Relaxed);
-            self.bytes_a_row.store((known * 3 + bytes / rows) / 4, Ordering::Relaxed);
+            self.bytes_a_row.store((known * 3 + measured) / 4, Ordering::Relaxed);
         }
         Ok(())
     }

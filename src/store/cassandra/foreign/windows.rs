@@ -322,7 +322,9 @@ pub(super) fn summary_of(
     announced: bool,
 ) -> Option<ChunkSummary> {
     let mut open = Open::new(rows.first()?);
-    rows.iter().for_each(|row| open.add(row));
+    for row in rows {
+        open.add(row);
+    }
     Some(open.summary(table, bucket, day, announced))
 }
 

@@ -33,7 +33,7 @@ pub async fn read(session: &Session, keyspace: &str) -> Option<Design> {
         tokio::join!(fields::ask(session, None, tables), fields::ask(session, None, copies));
     let (tables, copies) = (tables.ok()?, copies.ok()?);
     let mut design = Design {
-        replication: copies.first().and_then(|row| replication(row)),
+        replication: copies.first().and_then(replication),
         tables: tables.iter().filter_map(table).collect(),
         ..Design::default()
     };
