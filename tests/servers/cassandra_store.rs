@@ -65,7 +65,7 @@ async fn cells(keyspace: &Keyspace) -> (Vec<String>, Vec<i64>) {
     for (table, key, columns) in [
         ("application_logs", "log_date, bucket, shard, first_at, chunk_id", &["summary", "logs"][..]),
         ("application_summaries", "log_date, bucket, shard, group_id", &["chunks"]),
-        ("request_index", "period, shard, request_id, chunk_id", &["chunks"]),
+        ("request_index", "period, shard, request_id, group_id", &["chunks"]),
         ("watermarks", "origin", &["stored_to"]),
     ] {
         for column in columns {
@@ -114,6 +114,32 @@ async fn a_put_repeated_writes_the_very_same_cells() {
     let near = |days: i64| ttls.iter().any(|ttl| (ttl - days * 86_400).abs() < 120);
     assert!(near(10) && near(89) && near(90), "{ttls:?}");
     assert!(ttls.iter().all(|ttl| (9 * 86_400..=120 * 86_400).contains(ttl)), "{ttls:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_put_repeated_in_parts_hides_nothing() {
+    let (store, _keyspace) = empty().await;
+    let engine = LogEngine::new(store);
+    let id = RequestId::new("req");
+    // All in one bucket, of one request; the first frame is the newest, so that a part which wrote
+    // over the whole would win.
+    let frames: Vec<Frame> = (0..3_u64)
+        .map(|part| {
+            let begin = START - part as i64 * 1_000_000;
+            let mut frame =
+                frame(&origin(1, Layer::Application), part * 10, (0..10).map(|step| begin + step));
+            for entry in &mut frame.entries {
+                entry.request_id = Some(id.clone());
+            }
+            frame
+        })
+        .collect();
+    engine.append(&frames).await.unwrap();
+    for part in [&frames[..1], &frames[1..2], &frames[..2], &frames[1..]] {
+        engine.append(part).await.unwrap();
+        assert_eq!(read_all(&engine, Order::OldestFirst, 100).await.len(), 30);
+        assert_eq!(engine.trace(&id, 100).await.unwrap().records.len(), 30);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

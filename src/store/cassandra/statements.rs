@@ -200,7 +200,7 @@ impl Statements {
             .await?,
             buckets: one("SELECT bucket FROM {ks}.log_buckets WHERE layer = ? AND log_date = ?").await?,
             insert_request: Batched::new(
-                "INSERT INTO {ks}.request_index (period, shard, request_id, chunk_id, chunks) \
+                "INSERT INTO {ks}.request_index (period, shard, request_id, group_id, chunks) \
                  VALUES (?, ?, ?, ?, ?) USING TIMESTAMP ? AND TTL ?"
                     .replace("{ks}", &options.keyspace),
             ),

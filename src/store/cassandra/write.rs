@@ -63,7 +63,7 @@ struct IndexRow<'a> {
     period: i64,
     shard: i16,
     request: std::borrow::Cow<'a, str>,
-    chunk: Uuid,
+    group: Uuid,
     chunks: Vec<u8>,
     written_at: i64,
     ttl: i32,
@@ -279,7 +279,7 @@ impl CassandraLogStore {
             Cell::Date(first.place.date()),
             Cell::Short(first.place.bucket),
             Cell::Short(first.place.shard),
-            Cell::Uuid(first.id),
+            Cell::Uuid(group_id(group.iter().map(|chunk| chunk.id))),
             Cell::Bytes(&visible),
             Cell::Long(written_at),
             Cell::Int(ttl),
@@ -313,12 +313,12 @@ impl CassandraLogStore {
         };
         let mut order: Vec<(i64, &RequestId, &RequestEntry)> =
             requests.iter().map(|row| (period(row), &row.request_id, row)).collect();
-        // Of one request as they came: the first chunk gives the row its name.
+        // Of one request as they came, so that the same put gives the same row.
         order.sort_by(|one, two| (one.0, one.1).cmp(&(two.0, two.1)));
         let groups = order.chunk_by(|one, two| (one.0, one.1) == (two.0, two.1));
         let mut rows: Vec<IndexRow<'a>> = groups
             .filter_map(|group| {
-                let &(period, id, first) = group.first()?;
+                let &(period, id, _) = group.first()?;
                 let latest = group.iter().filter_map(|(.., row)| newest.get(&row.chunk.id)).max()?;
                 let request = index_name(id);
                 let entries: Vec<&RequestEntry> = group.iter().map(|(.., row)| *row).collect();
@@ -326,7 +326,7 @@ impl CassandraLogStore {
                     period,
                     shard: index_shard_of(&request, &self.settings),
                     request,
-                    chunk: first.chunk.id,
+                    group: group_id(entries.iter().map(|row| row.chunk.id)),
                     chunks: encode_request_chunks(&entries),
                     written_at: life.written_at(*latest),
                     ttl: life.ttl(*latest).unwrap_or(1),
@@ -344,7 +344,7 @@ impl CassandraLogStore {
                 Cell::Date(date_of(row.period)),
                 Cell::Short(row.shard),
                 Cell::Text(&row.request),
-                Cell::Uuid(row.chunk),
+                Cell::Uuid(row.group),
                 Cell::Bytes(&row.chunks),
                 Cell::Long(row.written_at),
                 Cell::Int(row.ttl),
@@ -379,6 +379,18 @@ impl CassandraLogStore {
         });
         stream::iter(writes.collect::<Vec<_>>()).buffer_unordered(PARALLEL).try_collect::<()>().await
     }
+}
+
+/// Names a row by all the chunks in it. Were it by the first, a put of some of them alone (a part of
+/// a group that is repeated) would write over the row that names the others.
+fn group_id(chunks: impl Iterator<Item = Uuid>) -> Uuid {
+    let mut hasher = blake3::Hasher::new();
+    for chunk in chunks {
+        hasher.update(chunk.as_bytes());
+    }
+    let mut id = [0_u8; 16];
+    id.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+    Uuid::new_v8(id)
 }
 
 /// Cuts rows into runs by number and by bytes.
