@@ -69,7 +69,7 @@ impl Writer {
             0 => self.folder.join(format!("{file}.log")),
             _ => self.folder.join(format!("{file}.log.{generation}")),
         };
-        let oldest = (0..).find(|generation| !path(*generation).exists()).unwrap();
+        let oldest = (0..usize::MAX).find(|generation| !path(*generation).exists()).unwrap();
         for generation in (0..oldest).rev() {
             fs::rename(path(generation), path(generation + 1)).unwrap();
         }

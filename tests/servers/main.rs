@@ -26,6 +26,7 @@ mod mysql_store;
 mod mysql_vitals;
 mod node_kill;
 mod own_logs;
+#[allow(dead_code, reason = "shared with the tests without servers, which use all of it")]
 #[path = "../it/pty.rs"]
 mod pty;
 mod retry;

@@ -187,7 +187,7 @@ async fn a_role_without_rights_is_told_so() {
     }
 }
 
-/// What 0002_improvement.sql advises instead of triggers.
+/// What `0002_improvement.sql` advises instead of triggers.
 #[tokio::test]
 async fn grants_can_hold_the_history_append_only() {
     let database = OwnDatabase::made().await;
