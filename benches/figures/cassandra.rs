@@ -81,7 +81,7 @@ pub fn run(arguments: &[String]) {
     ] {
         match cost {
             Some(cost) => {
-                println!("{name:<34} {:>12.0} {:>16.2} {:>16.2}", cost.rate(), cost.client(), cost.server())
+                println!("{name:<34} {:>12.0} {:>16.2} {:>16.2}", cost.rate(), cost.client(), cost.server());
             }
             None => println!("{name:<34} {:>12}", "not measured"),
         }

@@ -3,7 +3,6 @@
 mod damage;
 mod disk;
 mod model;
-mod power;
 mod rig;
 
 use std::collections::BTreeMap;

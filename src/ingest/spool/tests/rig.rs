@@ -5,7 +5,7 @@
 //! what it acknowledged by place, and may forget the last ten seconds of it. Each line must come to
 //! be in the store once: no gap, and no place that two groups cover.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -267,14 +267,6 @@ impl Rig {
         }
         let look = self.ledger.look();
         assert_eq!((look.waiting_groups, look.totals.waiting(), look.totals.damaged), (0, 0, 0), "{look:?}");
-    }
-
-    /// What must survive: acknowledged to the reader and not safe in the store.
-    pub fn needed(&self) -> HashSet<(u128, u64)> {
-        let is_safe = |place: &(u128, u64)| {
-            self.stored.get(place).is_some_and(|stored| self.time.saturating_sub(stored.at) >= FORGETS)
-        };
-        self.acked.keys().filter(|place| !is_safe(place)).copied().collect()
     }
 
     pub fn quarantined(&self) -> usize {

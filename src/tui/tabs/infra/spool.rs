@@ -76,7 +76,7 @@ mod tests {
 
     fn shown(spool: &SpoolStatus) -> String {
         let theme = Theme::plain();
-        let area = Rect::new(0, 0, 150, 6);
+        let area = Rect::new(0, 0, 200, 6);
         let context = Context {
             now: Timestamp::from_seconds(43_400),
             zone: Zone::Utc,
