@@ -216,11 +216,22 @@ fn overall(metrics: &[MetricReport], profile: Profile) -> Overall {
     }
 }
 
+/// The slowest first; of equally slow ones the newest deployment first, as a reader of the week would.
 fn slowest(delivered: &Delivered<'_>, indices: &[usize]) -> Vec<SlowChange> {
-    let mut all: Vec<SlowChange> = indices
+    let mut changes: Vec<lead_time::Change<'_>> = indices
         .iter()
         .filter(|&&index| !delivered.deployments[index].kind.unplanned())
         .flat_map(|&index| lead_time::changes(delivered, index).0)
+        .collect();
+    changes.sort_by(|a, b| {
+        b.hours
+            .total_cmp(&a.hours)
+            .then_with(|| b.deployment.finished_at.cmp(&a.deployment.finished_at))
+            .then_with(|| a.commit.sha.cmp(&b.commit.sha))
+    });
+    changes.truncate(SLOWEST);
+    changes
+        .into_iter()
         .map(|change| SlowChange {
             sha: change.commit.sha.clone(),
             title: change.commit.title.clone(),
@@ -228,8 +239,5 @@ fn slowest(delivered: &Delivered<'_>, indices: &[usize]) -> Vec<SlowChange> {
             hours: change.hours,
             request_id: change.deployment.request_id.clone(),
         })
-        .collect();
-    all.sort_by(|a, b| b.hours.total_cmp(&a.hours).then_with(|| a.sha.cmp(&b.sha)));
-    all.truncate(SLOWEST);
-    all
+        .collect()
 }
