@@ -151,7 +151,7 @@ fn fetch(jars: &Path) -> anyhow::Result<()> {
     tools::step(
         &format!("fetch Apache Cassandra {VERSION} from Maven Central"),
         Command::new("mvn")
-            .args(["-q", "-B", "-f"])
+            .args(["-q", "-B", "-Dstyle.color=never", "-f"])
             .arg(&pom)
             .arg("dependency:copy-dependencies")
             .arg(format!("-DoutputDirectory={}", part.display())),
@@ -233,6 +233,9 @@ impl Node {
             "-Dcassandra.skip_wait_for_gossip_to_settle=0",
             "-Dcassandra.superuser_setup_delay_ms=0",
             "-Dcassandra.consistent.rangemovement=false",
+            // Each test makes and drops a keyspace. Its tables' definitions are in the commit log, which
+            // outlives a killed process; flushing them at each statement is most of what making one takes.
+            "-Dcassandra.test.flush_local_schema_changes=false",
         ]);
         for (name, path) in [
             ("java.io.tmpdir", "tmp"),
