@@ -3,9 +3,10 @@
 //!
 //! `cargo bench --bench figures -- cassandra [LINES]`
 
+pub mod disk;
 mod input;
 mod ours;
-mod plain;
+pub mod plain;
 mod python;
 
 use std::fs;
@@ -68,7 +69,7 @@ pub fn run(arguments: &[String]) {
 
     let python = python::measure(node, "peers", &python_input, server);
     std::thread::sleep(SETTLE);
-    let plain = runtime.block_on(plain::measure(Arc::clone(&session), "peers", &plain_input, server));
+    let plain = runtime.block_on(plain::measure(&session, "peers", &plain_input, server));
     std::thread::sleep(SETTLE);
     let own =
         runtime.block_on(ours::measure(&node.to_string(), "atalaya", &own_input, &folder, lines, server));
@@ -93,7 +94,7 @@ pub fn run(arguments: &[String]) {
         println!("{:.1} times the Rust loop", ratio(&plain));
     }
     own.print_latency();
-    ours::print_disk(&ring, "atalaya", lines, bytes);
+    runtime.block_on(disk::print_disk(&ring, &session, "atalaya", lines, bytes));
     fs::remove_dir_all(&folder).unwrap();
 }
 

@@ -26,6 +26,7 @@ const FIGURES: &[(&str, fn(&[String]))] = &[
     ("parse", parse::run),
     ("puts", puts::run),
     ("query", query::run),
+    ("ring-query", query::ring::run),
     ("sender", sender::run),
     ("spool", spool::run),
 ];

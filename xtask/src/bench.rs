@@ -4,7 +4,8 @@ use xtask::tools::{cargo, is_installed, step};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Which figures: parse, ingest, query, console, spool, sender, cassandra, puts, mysql; all but puts when none is named.
+    /// Which figures: parse, ingest, query, console, spool, sender, cassandra, puts, mysql, ring-query;
+    /// all but puts and ring-query (a quarter of an hour) when none is named.
     which: Vec<String>,
 }
 

@@ -15,7 +15,6 @@ use atalaya::store::cassandra::{CassandraLogStore, CassandraOptions, connect};
 use atalaya::store::engine::LogEngine;
 use atalaya::store::error::StoreError;
 use tokio_util::sync::CancellationToken;
-use xtask::services::cluster::Cluster;
 
 use super::{Cost, Meter};
 
@@ -104,28 +103,4 @@ impl Own {
             self.writes.len()
         );
     }
-}
-
-/// What the keyspace takes on the node's disk after a compaction, by table.
-pub fn print_disk(ring: &Cluster, keyspace: &str, lines: u64, input_bytes: u64) {
-    ring.nodetool(0, &["flush", keyspace]).unwrap();
-    ring.nodetool(0, &["compact", keyspace]).unwrap();
-    let printed = ring.nodetool(0, &["tablestats", "-F", "json", keyspace]).unwrap();
-    // nodetool writes its warnings in front of the object.
-    let object = &printed[printed.find('{').unwrap()..];
-    let stats: serde_json::Value = serde_json::from_str(object).unwrap();
-    let mut total = 0.0;
-    for (table, values) in stats[keyspace]["tables"].as_object().unwrap() {
-        let bytes: f64 = values["space_used_live"].as_str().unwrap().parse().unwrap();
-        total += bytes;
-        if bytes > 0.0 {
-            println!("  {table:<28} {:>8.2} bytes/record", bytes / lines as f64);
-        }
-    }
-    println!(
-        "on disk after compaction, Zstd level 3 in blocks of 64 KiB: {:.1} bytes/record for {:.1} of input ({:.0} % saved)",
-        total / lines as f64,
-        input_bytes as f64 / lines as f64,
-        100.0 - total * 100.0 / input_bytes as f64
-    );
 }
