@@ -8,6 +8,7 @@ mod input;
 mod ours;
 pub mod plain;
 mod python;
+pub mod scale;
 
 use std::fs;
 use std::path::PathBuf;
@@ -16,6 +17,8 @@ use std::time::{Duration, Instant};
 
 use atalaya::store::cassandra::{CassandraOptions, connect};
 use xtask::services::cluster::Cluster;
+
+use ours::Place;
 
 const LINES: u64 = 1_000_000;
 /// The peers are slower: a part of the input is enough for their rate.
@@ -30,8 +33,9 @@ pub fn run(arguments: &[String]) {
     let _ = fs::remove_dir_all(&folder); // of an earlier run that was interrupted
     fs::create_dir_all(&folder).unwrap();
     let ring = Cluster::builder().full_size().jmx_ports_from(17_299).start().unwrap();
-    let server = ring.process_id(0).unwrap();
-    let node = ring.addresses()[0];
+    let servers = [ring.process_id(0).unwrap()];
+    let nodes = ring.addresses();
+    let own_place = |keyspace| Place { nodes: &nodes, keyspace, copies: 1, servers: &servers };
 
     let file = |name: &str, lines| {
         let path = folder.join(name);
@@ -48,8 +52,8 @@ pub fn run(arguments: &[String]) {
     );
 
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let session =
-        Arc::new(runtime.block_on(connect(&CassandraOptions::new([node.to_string()], "peers"))).unwrap());
+    let options = CassandraOptions::new([nodes[0].to_string()], "peers");
+    let session = Arc::new(runtime.block_on(connect(&options)).unwrap());
     runtime.block_on(async {
         let keyspace =
             "CREATE KEYSPACE peers WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}";
@@ -57,22 +61,14 @@ pub fn run(arguments: &[String]) {
     });
 
     // The server's own compiler has to warm up before anything is counted.
-    runtime.block_on(ours::measure(
-        &node.to_string(),
-        "warm",
-        &warm_input,
-        &folder,
-        lines.min(PLAIN_LINES),
-        server,
-    ));
+    runtime.block_on(ours::measure(&own_place("warm"), &warm_input, &folder, lines.min(PLAIN_LINES)));
     std::thread::sleep(SETTLE);
 
-    let python = python::measure(node, "peers", &python_input, server);
+    let python = python::measure(nodes[0], "peers", &python_input, &servers);
     std::thread::sleep(SETTLE);
-    let plain = runtime.block_on(plain::measure(&session, "peers", &plain_input, server));
+    let plain = runtime.block_on(plain::measure(&session, "peers", &plain_input, &servers));
     std::thread::sleep(SETTLE);
-    let own =
-        runtime.block_on(ours::measure(&node.to_string(), "atalaya", &own_input, &folder, lines, server));
+    let own = runtime.block_on(ours::measure(&own_place("atalaya"), &own_input, &folder, lines));
 
     println!("{:<34} {:>12} {:>16} {:>16}", "way", "records/s", "client CPU s/M", "server CPU s/M");
     for (name, cost) in [
@@ -104,7 +100,8 @@ pub struct Cost {
     seconds: f64,
     /// Processor seconds of this process, or of the peer's.
     client_seconds: f64,
-    server_seconds: f64,
+    /// Of each server.
+    server_seconds: Vec<f64>,
 }
 
 impl Cost {
@@ -121,22 +118,29 @@ impl Cost {
     }
 
     fn server(&self) -> f64 {
-        self.per_million(self.server_seconds)
+        self.per_million(self.server_seconds.iter().sum())
+    }
+
+    /// Processors busy with all of it on average.
+    fn cores(&self) -> f64 {
+        (self.client_seconds + self.server_seconds.iter().sum::<f64>()) / self.seconds
     }
 }
 
-/// Reads the clocks of this process and of the server.
+/// Reads the clocks of this process and of the servers.
 pub struct Meter {
-    server: u32,
+    servers: Vec<(u32, f64)>,
     began: Instant,
     client_seconds: f64,
-    server_seconds: f64,
 }
 
 impl Meter {
-    pub fn start(server: u32) -> Self {
-        let own = cpu_seconds(std::process::id());
-        Self { server, began: Instant::now(), client_seconds: own, server_seconds: cpu_seconds(server) }
+    pub fn start(servers: &[u32]) -> Self {
+        Self {
+            servers: servers.iter().map(|&server| (server, cpu_seconds(server))).collect(),
+            client_seconds: cpu_seconds(std::process::id()),
+            began: Instant::now(),
+        }
     }
 
     pub fn stop(self, records: u64) -> Cost {
@@ -144,13 +148,17 @@ impl Meter {
             records,
             seconds: self.began.elapsed().as_secs_f64(),
             client_seconds: cpu_seconds(std::process::id()) - self.client_seconds,
-            server_seconds: cpu_seconds(self.server) - self.server_seconds,
+            server_seconds: self
+                .servers
+                .iter()
+                .map(|(server, before)| cpu_seconds(*server) - before)
+                .collect(),
         }
     }
 }
 
 /// Processor time of a process so far, user and system, from `/proc/PID/stat`.
-fn cpu_seconds(process: u32) -> f64 {
+pub fn cpu_seconds(process: u32) -> f64 {
     /// Linux counts in hundredths of a second on every platform that this runs on.
     const TICKS: f64 = 100.0;
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap();

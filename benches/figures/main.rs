@@ -16,6 +16,7 @@ mod puts;
 mod query;
 mod sender;
 mod spool;
+mod tail;
 
 /// What can be measured, and by what.
 const FIGURES: &[(&str, fn(&[String]))] = &[
@@ -27,6 +28,8 @@ const FIGURES: &[(&str, fn(&[String]))] = &[
     ("puts", puts::run),
     ("query", query::run),
     ("ring-query", query::ring::run),
+    ("ring-scale", cassandra::scale::run),
+    ("ring-tail", tail::run),
     ("sender", sender::run),
     ("spool", spool::run),
 ];

@@ -4,12 +4,23 @@ use xtask::tools::{cargo, is_installed, step};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Which figures: parse, ingest, query, console, spool, sender, cassandra, puts, mysql, ring-query;
-    /// all but puts and ring-query (a quarter of an hour) when none is named.
+    /// Which figures: parse, ingest, query, console, spool, sender, cassandra, mysql, ring-scale,
+    /// ring-tail, puts, ring-query; all but puts and ring-query (a quarter of an hour) when none is named.
     which: Vec<String>,
 }
 
-const ALL: [&str; 8] = ["parse", "ingest", "query", "console", "spool", "sender", "cassandra", "mysql"];
+const ALL: [&str; 10] = [
+    "parse",
+    "ingest",
+    "query",
+    "console",
+    "spool",
+    "sender",
+    "cassandra",
+    "mysql",
+    "ring-scale",
+    "ring-tail",
+];
 /// Programs that read the same file in the same run, where they are installed.
 const PEERS: [&str; 2] = ["lnav", "goaccess"];
 

@@ -39,7 +39,7 @@ struct Record {
     metadata: HashMap<String, serde_json::Value>,
 }
 
-pub async fn measure(session: &Arc<Session>, keyspace: &str, input: &Path, server: u32) -> Cost {
+pub async fn measure(session: &Arc<Session>, keyspace: &str, input: &Path, servers: &[u32]) -> Cost {
     session
         .query_unpaged(
             format!(
@@ -60,7 +60,7 @@ pub async fn measure(session: &Arc<Session>, keyspace: &str, input: &Path, serve
         ))
         .await
         .unwrap();
-    let meter = Meter::start(server);
+    let meter = Meter::start(servers);
     let lines = BufReader::new(File::open(input).unwrap()).lines();
     let records = lines.map(|line| serde_json::from_str::<Record>(&line.unwrap()).unwrap()).zip(1..);
     let records = insert_all(session, insert, records, |(record, number)| {

@@ -17,7 +17,7 @@ struct Printed {
 
 /// `None` when there is no Python with the driver; says how to get one. `ATALAYA_BENCH_PYTHON`
 /// names the interpreter, of a virtual environment for example.
-pub fn measure(node: SocketAddr, keyspace: &str, input: &Path, server: u32) -> Option<Cost> {
+pub fn measure(node: SocketAddr, keyspace: &str, input: &Path, servers: &[u32]) -> Option<Cost> {
     let python = std::env::var("ATALAYA_BENCH_PYTHON").unwrap_or_else(|_| "python3".to_owned());
     if !Command::new(&python)
         .args(["-c", "import cassandra"])
@@ -30,7 +30,7 @@ pub fn measure(node: SocketAddr, keyspace: &str, input: &Path, server: u32) -> O
         return None;
     }
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/peers/cassandra_handler.py");
-    let meter = Meter::start(server);
+    let meter = Meter::start(servers);
     let output = Command::new(python)
         .arg(script)
         .args([node.ip().to_string(), node.port().to_string(), keyspace.to_owned()])
