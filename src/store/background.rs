@@ -3,9 +3,9 @@
 //!
 //! Promises:
 //! - Opening never waits. The calls of the first moments wait for the first attempt; after that a
-//!   call answers at once, with [`StoreError::Unavailable`] and the reason until there is a store.
-//! - What keeps the store from being opened is taken as passing, a missing schema too: somebody may
-//!   run `atalaya db init` meanwhile.
+//!   call answers at once, with [`StoreError::NotOpen`] and the reason until there is a store.
+//! - What keeps the store from being opened is said as what it is and taken as passing, a missing
+//!   schema too: somebody may run `atalaya db init` meanwhile.
 //! - Once connected, the driver below keeps its connections alive by itself.
 
 use std::sync::Arc;
@@ -39,19 +39,6 @@ use super::metrics::{
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// How the attempts went so far.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Connection {
-    /// The first attempt runs.
-    Connecting,
-    /// The last attempt failed; the next one follows by itself.
-    Away {
-        reason: String,
-        since: Timestamp,
-    },
-    Connected,
-}
-
 /// One attempt to open a store.
 pub type Connect<S> = Box<dyn Fn() -> BoxFuture<'static, Result<Arc<S>, StoreError>> + Send + Sync>;
 
@@ -65,8 +52,10 @@ pub struct Background<S: ?Sized> {
 }
 
 enum State<S: ?Sized> {
+    /// The first attempt runs.
     Connecting,
-    Away { reason: String, since: Timestamp },
+    /// The last attempt failed; the next one follows by itself.
+    Away(Arc<StoreError>),
     Connected(Arc<S>),
 }
 
@@ -80,28 +69,19 @@ impl<S: ?Sized + Send + Sync + 'static> Background<S> {
         Self { backend, address, state, _task: AbortOnDropHandle::new(task) }
     }
 
-    pub fn connection(&self) -> Connection {
-        match &*self.state.borrow() {
-            State::Connecting => Connection::Connecting,
-            State::Away { reason, since } => Connection::Away { reason: reason.clone(), since: *since },
-            State::Connected(_) => Connection::Connected,
-        }
-    }
-
     /// The store, once there is one.
     async fn store(&self) -> Result<Arc<S>, StoreError> {
         let mut state = self.state.clone();
         let known = state.wait_for(|state| !matches!(state, State::Connecting)).await;
-        let reason = match known.as_deref() {
-            Ok(State::Connected(store)) => return Ok(Arc::clone(store)),
-            Ok(State::Away { reason, .. }) => reason.clone(),
+        match known.as_deref() {
+            Ok(State::Connected(store)) => Ok(Arc::clone(store)),
+            Ok(State::Away(error)) => Err(StoreError::NotOpen(Arc::clone(error))),
             // The runtime is shutting down.
-            Ok(State::Connecting) | Err(_) => "the program is ending".to_owned(),
-        };
-        Err(self.away(reason))
+            Ok(State::Connecting) | Err(_) => Err(self.unavailable("the program is ending")),
+        }
     }
 
-    fn away(&self, reason: String) -> StoreError {
+    fn unavailable(&self, reason: &str) -> StoreError {
         StoreError::Unavailable {
             backend: self.backend,
             address: self.address.clone(),
@@ -112,7 +92,7 @@ impl<S: ?Sized + Send + Sync + 'static> Background<S> {
     fn connected(&self) -> Option<Arc<S>> {
         match &*self.state.borrow() {
             State::Connected(store) => Some(Arc::clone(store)),
-            State::Connecting | State::Away { .. } => None,
+            State::Connecting | State::Away(_) => None,
         }
     }
 }
@@ -124,7 +104,7 @@ async fn attempt_until_connected<S: ?Sized>(
     sender: &watch::Sender<State<S>>,
 ) {
     let mut pause = FIRST_PAUSE;
-    let since = Timestamp::now();
+    let mut told = String::new();
     loop {
         let error = match connect().await {
             Ok(store) => {
@@ -134,22 +114,14 @@ async fn attempt_until_connected<S: ?Sized>(
             }
             Err(error) => error,
         };
-        let reason = reason_of(&error);
-        let told = matches!(&*sender.borrow(), State::Away { reason: before, .. } if *before == reason);
-        if !told {
+        let reason = describe(&error);
+        if reason != told {
             tracing::warn!(%backend, address, reason, "the store is away; trying again until it is there");
+            told = reason;
         }
-        sender.send_replace(State::Away { reason, since });
+        sender.send_replace(State::Away(Arc::new(error)));
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
-    }
-}
-
-/// The error with its causes; where it is, is said by the error that this becomes the cause of.
-fn reason_of(error: &StoreError) -> String {
-    match error {
-        StoreError::Unavailable { source, .. } => describe(&**source),
-        error => describe(error),
     }
 }
 
@@ -183,7 +155,7 @@ impl ChunkStore for Background<dyn ChunkStore> {
                 && bucket_of(bucket.layer, summary.last_at, settings) == bucket
         });
         if !fits {
-            return Err(self.away("it has just become known how wide its partitions are".to_owned()));
+            return Err(self.unavailable("it has just become known how wide its partitions are"));
         }
         store.put(frames).await
     }
@@ -400,19 +372,37 @@ mod tests {
             let attempt = counted.fetch_add(1, Ordering::SeqCst);
             Box::pin(async move { if attempt < 3 { Err(missing()) } else { Ok(real) } })
         }));
-        assert_eq!(store.connection(), Connection::Connecting);
         let error = store.stats().await.unwrap_err();
         assert!(error.is_transient());
         assert_eq!(describe(&error), "Cassandra is unreachable at 10.0.0.1:9042/logging: connection refused");
-        assert!(
-            matches!(store.connection(), Connection::Away { reason, .. } if reason == "connection refused")
-        );
         // Time passes by itself while everything waits.
         let mut state = store.state.clone();
         state.wait_for(|state| matches!(state, State::Connected(_))).await.unwrap();
         assert_eq!(attempts.load(Ordering::SeqCst), 4);
-        assert_eq!(store.connection(), Connection::Connected);
         store.stats().await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_person_has_to_do_is_said_and_waited_for() {
+        let address = "10.0.0.1:9042/logging".to_owned();
+        let backend = Backend::Cassandra;
+        let errors = [
+            StoreError::MissingSchema { backend, address: address.clone(), detail: "no keyspace".to_owned() },
+            StoreError::NotAuthenticated { backend, address: address.clone(), reason: "wrong".to_owned() },
+            StoreError::OlderSchema { address: address.clone(), found: 1, known: 4 },
+            StoreError::NewerSchema { address, found: 5, known: 4 },
+        ];
+        for error in errors {
+            let words = describe(&error);
+            let error = Arc::new(error);
+            let store = logs(Box::new(move || {
+                let error = Arc::clone(&error);
+                Box::pin(async move { Err(StoreError::NotOpen(error)) })
+            }));
+            let told = store.stats().await.unwrap_err();
+            assert_eq!(describe(&told), words);
+            assert!(told.is_transient() && told.is_absence(), "it is no reason to give records up");
+        }
     }
 
     #[tokio::test(start_paused = true)]

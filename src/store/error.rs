@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub type BoxError = Box<dyn StdError + Send + Sync + 'static>;
@@ -64,6 +65,10 @@ pub enum StoreError {
     BadSetting { name: &'static str, reason: String },
     #[error("{backend} refused the request")]
     Refused { backend: Backend, source: BoxError },
+    /// The store could not be opened, for this reason. It is tried again by itself, so that it may
+    /// work later, whatever the reason: somebody may do what it says.
+    #[error(transparent)]
+    NotOpen(Arc<Self>),
     #[error("cancelled")]
     Cancelled,
 }
@@ -71,7 +76,15 @@ pub enum StoreError {
 impl StoreError {
     /// Whether the same call may succeed later without anyone changing it.
     pub const fn is_transient(&self) -> bool {
-        matches!(self, Self::Unavailable { .. } | Self::TimedOut { .. } | Self::NotWritable { .. })
+        matches!(
+            self,
+            Self::Unavailable { .. } | Self::TimedOut { .. } | Self::NotWritable { .. } | Self::NotOpen(_)
+        )
+    }
+
+    /// Whether there was no contact to the store: what it acknowledged just before may be lost.
+    pub const fn is_absence(&self) -> bool {
+        matches!(self, Self::Unavailable { .. } | Self::NotOpen(_))
     }
 
     /// Whether the data was at fault: see [`StoreError::Poison`].

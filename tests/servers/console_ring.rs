@@ -111,3 +111,31 @@ async fn the_console_outlives_its_ring_and_goes_on_where_it_was() {
     terminal.send("q");
     assert!(terminal.ended().success());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_console_that_opens_before_its_ring_finds_it() {
+    let ring = Cluster::builder().start().unwrap();
+    let address = ring.addresses()[0].to_string();
+    let home = tempfile::tempdir().unwrap();
+    configure(home.path(), &format!("cassandra://{address}/logging"));
+    ring.kill(0);
+    let mut terminal = Pty::start(console(home.path()), 24, 80);
+    terminal.wait_for_text("is unreachable at");
+    ring.restart(0).unwrap();
+    // There is a ring and no keyspace: that is said with what to do, and found when it was done.
+    terminal.wait("the remedy", |screen| words(&screen.contents()).contains("atalaya db init"));
+    terminal.send("3");
+    terminal.wait("the remedy on Infra", |screen| words(&screen.contents()).contains("atalaya db init"));
+    let health = atalaya(home.path(), &["health"]);
+    let said = String::from_utf8_lossy(&health.stdout);
+    assert!(said.contains("run `atalaya db init`") && !said.contains("unreachable"), "{said}");
+    assert_eq!(health.status.code(), Some(2), "{said}");
+    terminal.send("2");
+    assert!(atalaya(home.path(), &["db", "init"]).status.success());
+    terminal.wait_for_text("No records yet.");
+    write(&address, 1..=3).await;
+    terminal.wait_for_text("number 003 <");
+    each_once(&terminal.text(), 1..=3);
+    terminal.send("q");
+    assert!(terminal.ended().success());
+}

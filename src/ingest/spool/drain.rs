@@ -254,7 +254,7 @@ impl Drainer {
 
     /// Pauses, for longer each time.
     fn hold_on(&mut self, error: &StoreError) {
-        self.was_lost |= matches!(error, StoreError::Unavailable { .. });
+        self.was_lost |= error.is_absence();
         let length = match &self.pause {
             None => {
                 tracing::warn!(target: "atalaya::ingest", %error, "records gather in the spool");
