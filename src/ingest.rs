@@ -170,6 +170,13 @@ pub enum IngestError {
     Died,
 }
 
+impl IngestError {
+    /// Whether the same start may succeed later: the directory may become writable.
+    pub const fn is_transient(&self) -> bool {
+        matches!(self, Self::StateDir { .. })
+    }
+}
+
 impl From<SpoolError> for IngestError {
     fn from(error: SpoolError) -> Self {
         match error {

@@ -19,7 +19,7 @@ use crate::store::engine::LogEngine;
 use crate::store::metrics::MetricsStore;
 
 pub use crate::store::error::describe;
-pub use stores::{attach_stores, check_stores, open_metrics, open_stores};
+pub use stores::{attach_servers, attach_stores, check_stores, open_metrics, open_stores};
 
 /// The opened stores, as every use case takes them.
 #[derive(Clone)]

@@ -147,6 +147,7 @@ pub async fn run(input: ConsoleInput) -> Result<Ended, ConsoleError> {
     draw(&mut terminal, &mut app)?;
 
     let (sender, mut answers) = mpsc::channel(ANSWERS);
+    let logs = input.stores.logs.clone();
     let mut runner = Runner::new(input.stores, sender);
     let mut ingest = input.ingest;
     let mut health = input.health;
@@ -190,7 +191,10 @@ pub async fn run(input: ConsoleInput) -> Result<Ended, ConsoleError> {
                 runner.stop();
                 return Err(ConsoleError::Panicked);
             },
-            _ = clock.tick() => app.on_event(AppEvent::Tick, Timestamp::now()),
+            _ = clock.tick() => {
+                app.on_event(AppEvent::Troubles(logs.store().troubles()), Timestamp::now());
+                app.on_event(AppEvent::Tick, Timestamp::now());
+            }
             _ = frame_tick.tick(), if app.is_dirty() => draw(&mut terminal, &mut app)?,
         }
     };

@@ -25,6 +25,8 @@ use super::Context;
 const HEALTH_EVERY: Duration = Duration::from_secs(10);
 /// How often the repository is read again (specification, section 9).
 const SYNC_EVERY: Duration = Duration::from_secs(15 * 60);
+/// … and when that did not work: the store may have come meanwhile.
+const SYNC_AGAIN: Duration = Duration::from_secs(60);
 /// How often the demo's company writes.
 const DEMO_EVERY: Duration = Duration::from_secs(1);
 /// How long the end may take to store what was read.
@@ -42,12 +44,8 @@ pub async fn run(context: &Context) -> anyhow::Result<ExitCode> {
     let planning = settings.clone();
     let planned_host = host.clone();
     let plan = tokio::task::spawn_blocking(move || service::ingest::plan(&planning, &planned_host)).await??;
-    let started = match service::ingest::sink(settings, stores.logs.clone()).await {
-        Ok(sink) => service::ingest::start(plan, sink, &cancel),
-        Err(error) => Err(error),
-    };
-    let running = match started {
-        Ok(running) => Some(running),
+    let ingest = match service::ingest::attach(settings, plan, stores.logs.clone(), &cancel).await {
+        Ok(ingest) => Some(ingest),
         // Somebody reads the files already: this console only watches.
         Err(IngestError::Locked { dir }) => {
             tracing::info!(dir = %dir.display(), "another process ingests; this console only watches");
@@ -55,16 +53,14 @@ pub async fn run(context: &Context) -> anyhow::Result<ExitCode> {
         }
         Err(error) => return Err(error.into()),
     };
-    let status = running.as_ref().map(|running| running.status.clone());
+    let status = ingest.as_ref().map(|ingest| ingest.status.clone());
     let input = console_input(settings, stores.clone(), host, status, &cancel, false)?;
     tokio::spawn(sync_git(settings.clone(), stores, cancel.clone()));
     let ended = tui::run(input).await;
     cancel.cancel();
-    if let Some(running) = running {
-        match tokio::time::timeout(STOP_LIMIT, running.handle.stop()).await {
-            Ok(stopped) => {
-                stopped?;
-            }
+    if let Some(ingest) = ingest {
+        match tokio::time::timeout(STOP_LIMIT, ingest.ended()).await {
+            Ok(ended) => ended?,
             // What was not stored is read again at the next start.
             Err(_) => tracing::warn!("the ingest did not stop in time; it resumes from its last checkpoint"),
         }
@@ -101,6 +97,7 @@ async fn sync_git(settings: Settings, stores: Stores, cancel: CancellationToken)
             ),
             Err(error) => {
                 tracing::warn!(error = %service::describe(&error), "the repository could not be read");
+                tick.reset_after(SYNC_AGAIN);
             }
         }
     }

@@ -137,7 +137,7 @@ async fn open_stores(
     loop {
         // A server that is away is no reason to wait: the spool takes what is read.
         let opened = if follow {
-            service::attach_stores(&context.settings).await
+            service::attach_servers(&context.settings).await
         } else {
             service::open_stores(&context.settings).await
         };

@@ -19,6 +19,7 @@ use super::watch_files::FileWatch;
 use super::{IngestConfig, IngestError, IngestHandle, StreamInput};
 use crate::domain::record::{Frame, OriginId};
 use crate::domain::time::Timestamp;
+use crate::store::chunks::Trouble;
 use crate::store::engine::LogEngine;
 use crate::store::error::StoreError;
 
@@ -61,6 +62,12 @@ pub trait FrameSink: Send + Sync + 'static {
         0
     }
 
+    /// What the writes that are under way meet, before any of them has failed for good (see
+    /// `ChunkStore::troubles`).
+    fn trouble(&self) -> Option<Trouble> {
+        None
+    }
+
     /// The accounts of the spool, when frames wait on disk for the store.
     fn spool(&self) -> Option<SpoolStatus> {
         None
@@ -84,6 +91,10 @@ impl FrameSink for LogEngine {
 
     fn outages(&self) -> u64 {
         self.store().outages()
+    }
+
+    fn trouble(&self) -> Option<Trouble> {
+        self.store().troubles().writes
     }
 
     async fn watermark(&self, origin: OriginId) -> Result<Option<u64>, StoreError> {

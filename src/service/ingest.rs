@@ -7,10 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{IngestFileConfig, Settings};
 use crate::domain::record::Layer;
+use crate::domain::time::Timestamp;
 use crate::ingest::FrameSink;
 use crate::ingest::discover::discover;
 use crate::ingest::format::user_defined::Definition;
@@ -20,10 +22,12 @@ use crate::ingest::{
     Ingest, IngestConfig, IngestError, IngestHandle, IngestInput, IngestStatus, Mode, Unread,
 };
 use crate::store::engine::LogEngine;
-use crate::store::error::Backend;
+use crate::store::error::{Backend, describe};
 
 /// Where a Unix machine keeps its logs.
 const SYSTEM_LOGS: &str = "/var/log";
+/// A directory that cannot be written is tried again this often.
+const START_AGAIN: Duration = Duration::from_secs(2);
 
 /// An input that was asked for in words that mean nothing; always with the words that would.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -117,13 +121,6 @@ pub fn parse_zone(text: &str) -> Result<SourceZone, InputError> {
     })
 }
 
-/// A started ingest with the status that the screens show.
-#[derive(Debug)]
-pub struct Running {
-    pub handle: IngestHandle,
-    pub status: watch::Receiver<IngestStatus>,
-}
-
 /// Where the frames go: the log store, behind the spool where that is configured. An embedded store
 /// is a file on the same disk, so by default it has none.
 pub async fn sink(settings: &Settings, logs: LogEngine) -> Result<Arc<dyn FrameSink>, IngestError> {
@@ -148,29 +145,78 @@ pub async fn sink(settings: &Settings, logs: LogEngine) -> Result<Arc<dyn FrameS
     opened.await.map_err(|_| IngestError::Died)?
 }
 
-/// Starts following what was planned. The status also names what was found but is not read.
-pub fn start(
+/// An ingest that runs, or that starts as soon as its directory can be written, with the status that
+/// the screens show.
+#[derive(Debug)]
+pub struct Attached {
+    pub status: watch::Receiver<IngestStatus>,
+    task: JoinHandle<Result<(), IngestError>>,
+}
+
+impl Attached {
+    /// Waits for the end; the token that it was started with must have been cancelled.
+    pub async fn ended(self) -> Result<(), IngestError> {
+        self.task.await.map_err(|_| IngestError::Died)?
+    }
+}
+
+/// Follows what was planned until cancelled. The status also names what was found but is not read,
+/// and says why nothing is read while the directory cannot be written.
+pub async fn attach(
+    settings: &Settings,
     plan: Plan,
-    sink: Arc<dyn FrameSink>,
+    logs: LogEngine,
     cancel: &CancellationToken,
-) -> Result<Running, IngestError> {
-    let handle = Ingest::start(plan.config, sink, cancel.child_token())?;
-    let mut own = handle.status();
-    let passed_over = plan.passed_over;
-    let with_passed_over = move |mut status: IngestStatus| {
-        status.unread.extend(passed_over.iter().cloned());
-        status
+) -> Result<Attached, IngestError> {
+    let first = match start(settings, &plan, &logs, cancel).await {
+        Err(error) if !error.is_transient() => return Err(error),
+        first => first,
     };
-    let (sender, status) = watch::channel(with_passed_over(own.borrow().clone()));
-    tokio::spawn(async move {
-        while own.changed().await.is_ok() {
-            let latest = own.borrow_and_update().clone();
-            if sender.send(with_passed_over(latest)).is_err() {
-                break;
+    let (sender, status) = watch::channel(IngestStatus::default());
+    let (settings, cancel) = (settings.clone(), cancel.clone());
+    let task = tokio::spawn(async move {
+        let with_passed_over = |mut status: IngestStatus| {
+            status.unread.extend(plan.passed_over.iter().cloned());
+            status
+        };
+        let mut started = first;
+        let handle = loop {
+            match started {
+                Ok(handle) => break handle,
+                // Whatever it is by now: the console is open.
+                Err(error) => {
+                    let paused = Some(describe(&error));
+                    let status = IngestStatus { at: Timestamp::now(), paused, ..IngestStatus::default() };
+                    sender.send_replace(with_passed_over(status));
+                }
+            }
+            tokio::select! {
+                () = cancel.cancelled() => return Ok(()),
+                () = tokio::time::sleep(START_AGAIN) => {}
+            }
+            started = start(&settings, &plan, &logs, &cancel).await;
+        };
+        let mut own = handle.status();
+        loop {
+            sender.send_replace(with_passed_over(own.borrow_and_update().clone()));
+            tokio::select! {
+                () = cancel.cancelled() => break,
+                changed = own.changed() => if changed.is_err() { break },
             }
         }
+        handle.stop().await.map(drop)
     });
-    Ok(Running { handle, status })
+    Ok(Attached { status, task })
+}
+
+async fn start(
+    settings: &Settings,
+    plan: &Plan,
+    logs: &LogEngine,
+    cancel: &CancellationToken,
+) -> Result<IngestHandle, IngestError> {
+    let sink = sink(settings, logs.clone()).await?;
+    Ingest::start(plan.config.clone(), sink, cancel.child_token())
 }
 
 #[cfg(test)]

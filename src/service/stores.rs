@@ -29,9 +29,6 @@ use crate::store::union::Union;
 
 use super::{Finding, Stores, describe};
 
-/// A screen waits for a read of a table of others; longer than for our own, which are made for it.
-const FOREIGN_BUDGET: Duration = Duration::from_secs(20);
-
 /// Opens the configured stores, creating embedded ones that do not exist yet.
 pub async fn open_stores(settings: &Settings) -> Result<Stores, StoreError> {
     Ok(Stores { logs: LogEngine::new(open_logs(settings).await?), metrics: open_metrics(settings).await? })
@@ -39,29 +36,59 @@ pub async fn open_stores(settings: &Settings) -> Result<Stores, StoreError> {
 
 /// As [`open_stores`], but a server that is away is no error: its store says so in every answer and
 /// connects by itself.
+pub async fn attach_servers(settings: &Settings) -> Result<Stores, StoreError> {
+    Ok(Stores {
+        logs: LogEngine::new(attach_logs(settings).await?),
+        metrics: attach_metrics(settings).await?,
+    })
+}
+
+/// As [`attach_servers`], and a data directory that cannot be written is none either: an embedded
+/// store is opened when it can be.
 pub async fn attach_stores(settings: &Settings) -> Result<Stores, StoreError> {
-    let logs: Arc<dyn ChunkStore> = match &settings.logs_place {
-        LogsPlace::Embedded => open_logs(settings).await?,
-        LogsPlace::Cassandra(place) => {
-            let options = cassandra_options(place);
-            let address = options.address();
-            let foreign = place.foreign.clone();
+    let logs = match attach_logs(settings).await {
+        Err(error) if error.is_transient() => {
+            let address = settings.logs_database().display().to_string();
+            let settings = settings.clone();
             let connect = move || -> BoxFuture<'static, _> {
-                Box::pin(connect_cassandra(options.clone(), foreign.clone()))
+                let settings = settings.clone();
+                Box::pin(async move { open_logs(&settings).await })
             };
-            Arc::new(Background::<dyn ChunkStore>::start(Backend::Cassandra, address, Box::new(connect)))
+            Arc::new(Background::<dyn ChunkStore>::start(Backend::Sqlite, address, Box::new(connect)))
         }
+        attached => attached?,
     };
-    let metrics: Arc<dyn MetricsStore> = match &settings.metrics_place {
-        MetricsPlace::Embedded => open_metrics(settings).await?,
-        MetricsPlace::MySql(place) => {
-            let options = mysql_options(place);
-            let address = options.address();
-            let connect = move || -> BoxFuture<'static, _> { Box::pin(connect_mysql(options.clone())) };
-            Arc::new(Background::<dyn MetricsStore>::start(Backend::MySql, address, Box::new(connect)))
+    let metrics = match attach_metrics(settings).await {
+        Err(error) if error.is_transient() => {
+            let address = settings.metrics_database().display().to_string();
+            let settings = settings.clone();
+            let connect = move || -> BoxFuture<'static, _> {
+                let settings = settings.clone();
+                Box::pin(async move { open_metrics(&settings).await })
+            };
+            Arc::new(Background::<dyn MetricsStore>::start(Backend::Sqlite, address, Box::new(connect)))
         }
+        attached => attached?,
     };
     Ok(Stores { logs: LogEngine::new(logs), metrics })
+}
+
+async fn attach_logs(settings: &Settings) -> Result<Arc<dyn ChunkStore>, StoreError> {
+    let LogsPlace::Cassandra(place) = &settings.logs_place else { return open_logs(settings).await };
+    let options = cassandra_options(place);
+    let address = options.address();
+    let foreign = place.foreign.clone();
+    let connect =
+        move || -> BoxFuture<'static, _> { Box::pin(connect_cassandra(options.clone(), foreign.clone())) };
+    Ok(Arc::new(Background::<dyn ChunkStore>::start(Backend::Cassandra, address, Box::new(connect))))
+}
+
+async fn attach_metrics(settings: &Settings) -> Result<Arc<dyn MetricsStore>, StoreError> {
+    let MetricsPlace::MySql(place) = &settings.metrics_place else { return open_metrics(settings).await };
+    let options = mysql_options(place);
+    let address = options.address();
+    let connect = move || -> BoxFuture<'static, _> { Box::pin(connect_mysql(options.clone())) };
+    Ok(Arc::new(Background::<dyn MetricsStore>::start(Backend::MySql, address, Box::new(connect))))
 }
 
 /// Only the log store.
@@ -150,8 +177,7 @@ async fn connect_cassandra(
     if foreign.is_empty() {
         return Ok(Arc::new(own));
     }
-    let patience = RetrySettings { budget: FOREIGN_BUDGET, ..RetrySettings::default() };
-    let resilience = Arc::new(Resilience::new(options.address(), patience));
+    let resilience = Arc::new(Resilience::new(options.address(), RetrySettings::reads()));
     let clock = Arc::new(Timestamp::now);
     let part =
         Box::pin(ForeignStore::open(own.session(), &resilience, foreign, own.settings(), clock)).await?;

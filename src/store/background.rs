@@ -25,7 +25,7 @@ use crate::domain::record::{Layer, OriginId, RequestId};
 use crate::domain::time::{TimeRange, Timestamp};
 
 use super::chunks::{
-    ArrivalCursor, ChunkSettings, ChunkStore, ChunkStoreStats, FrameChunks, Order, RecordFilter,
+    ArrivalCursor, ChunkSettings, ChunkStore, ChunkStoreStats, FrameChunks, Order, RecordFilter, Troubles,
 };
 use super::engine::build::bucket_of;
 use super::error::{Backend, StoreError, describe};
@@ -224,6 +224,10 @@ impl ChunkStore for Background<dyn ChunkStore> {
 
     fn outages(&self) -> u64 {
         self.connected().map_or(0, |store| store.outages())
+    }
+
+    fn troubles(&self) -> Troubles {
+        self.connected().map(|store| store.troubles()).unwrap_or_default()
     }
 }
 

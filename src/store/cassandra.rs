@@ -13,6 +13,7 @@ pub mod schema;
 
 mod arrivals;
 mod codec;
+mod encryption;
 mod outages;
 mod place;
 mod read;

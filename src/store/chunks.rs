@@ -99,6 +99,21 @@ pub fn retain(chunk: &mut Chunk, filter: &dyn RecordFilter) {
         .collect();
 }
 
+/// Why nothing comes of what a store is asked, while it is still being asked again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// Of the first fault.
+    pub since: Timestamp,
+    pub reason: String,
+}
+
+/// By what was asked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Troubles {
+    pub reads: Option<Trouble>,
+    pub writes: Option<Trouble>,
+}
+
 #[async_trait]
 pub trait ChunkStore: Send + Sync + 'static {
     fn backend(&self) -> Backend;
@@ -195,5 +210,10 @@ pub trait ChunkStore: Send + Sync + 'static {
     /// A store that loses nothing that it acknowledged stays at 0.
     fn outages(&self) -> u64 {
         0
+    }
+
+    /// What calls that are under way meet. A call that has failed has said it itself.
+    fn troubles(&self) -> Troubles {
+        Troubles::default()
     }
 }

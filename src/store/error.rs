@@ -52,6 +52,8 @@ pub enum StoreError {
     MissingSchema { backend: Backend, address: String, detail: String },
     #[error("{backend} did not accept the user and password at {address}: {reason}")]
     NotAuthenticated { backend: Backend, address: String, reason: String },
+    #[error("{backend} and this program do not agree on encryption at {address}: {reason}")]
+    NotEncrypted { backend: Backend, address: String, reason: String },
     #[error(
         "{backend} does not permit this at {address}: {reason}; grant it to the role, or use another one"
     )]

@@ -1,5 +1,5 @@
 //! Several stores shown as one: our own tables, and those of others beside them. What is written
-//! goes to our own.
+//! goes to our own. What was copied from there into our own is shown once.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::domain::record::{Layer, OriginId, RequestId};
 use crate::domain::time::TimeRange;
 
 use super::chunks::{
-    ArrivalCursor, ChunkSettings, ChunkStore, ChunkStoreStats, FrameChunks, Order, RecordFilter,
+    ArrivalCursor, ChunkSettings, ChunkStore, ChunkStoreStats, FrameChunks, Order, RecordFilter, Troubles,
 };
 use super::error::{Backend, StoreError};
 
@@ -50,6 +50,24 @@ impl Union {
             ours.into_iter().chain(theirs).map(|chunk| (chunk.summary.key, chunk)).collect();
         Ok(keys.iter().filter_map(|key| chunks.remove(key)).collect())
     }
+}
+
+/// What was adopted (`service::adopt`) is on both sides of one bucket, under the same origins. Of each
+/// origin the side stays that holds more: ours, or the table with rows that came since.
+fn keep_the_fuller(own: &mut Vec<ChunkSummary>, theirs: &mut Vec<ChunkSummary>) {
+    let records = |summaries: &[ChunkSummary]| {
+        let mut records: HashMap<OriginId, u64> = HashMap::new();
+        for summary in summaries {
+            *records.entry(summary.origin.id).or_default() += u64::from(summary.levels.total());
+        }
+        records
+    };
+    let (here, there) = (records(own), records(theirs));
+    let of = |side: &HashMap<OriginId, u64>, summary: &ChunkSummary| {
+        side.get(&summary.origin.id).copied().unwrap_or(0)
+    };
+    own.retain(|summary| of(&here, summary) >= of(&there, summary));
+    theirs.retain(|summary| of(&there, summary) > of(&here, summary));
 }
 
 async fn read<S: ChunkStore + ?Sized>(
@@ -118,9 +136,10 @@ impl ChunkStore for Union {
     }
 
     async fn summaries(&self, bucket: Bucket) -> Result<Vec<ChunkSummary>, StoreError> {
-        let (mut summaries, theirs) =
+        let (mut summaries, mut theirs) =
             tokio::try_join!(self.own.summaries(bucket), self.part.summaries(bucket))?;
         if !theirs.is_empty() {
+            keep_the_fuller(&mut summaries, &mut theirs);
             summaries.extend(theirs);
             summaries.sort_by_key(|summary| (std::cmp::Reverse(summary.key.first_at), summary.key.id));
         }
@@ -175,5 +194,52 @@ impl ChunkStore for Union {
 
     async fn ring(&self) -> Option<Ring> {
         self.own.ring().await
+    }
+
+    fn outages(&self) -> u64 {
+        self.own.outages()
+    }
+
+    fn troubles(&self) -> Troubles {
+        let Troubles { reads, writes } = self.own.troubles();
+        Troubles { reads: reads.or_else(|| self.part.troubles().reads), writes }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::record::{Entry, Frame, Origin};
+    use crate::domain::time::Timestamp;
+    use crate::store::engine::build::build;
+
+    fn summaries(origin: u128, records: u64) -> Vec<ChunkSummary> {
+        let origin = Origin {
+            id: OriginId::from_u128(origin),
+            layer: Layer::Application,
+            source: "app".into(),
+            host: "h".into(),
+        };
+        let entries = (0..records)
+            .map(|position| Entry { timestamp: Timestamp::from_seconds(1), position, ..Entry::default() })
+            .collect();
+        let frame = Frame { origin: Arc::new(origin), from: 0, until: records, entries };
+        build(&frame, ChunkSettings::default()).chunks.into_iter().map(|chunk| chunk.summary).collect()
+    }
+
+    #[test]
+    fn what_was_adopted_counts_once_and_what_came_since_is_not_lost() {
+        let of = |sides: &[(u128, u64)]| -> Vec<ChunkSummary> {
+            sides.iter().flat_map(|&(origin, records)| summaries(origin, records)).collect()
+        };
+        // Only ours; adopted; adopted before three more came; rows that the table has lost; only theirs.
+        let mut own = of(&[(1, 5), (2, 600), (3, 4), (4, 9)]);
+        let mut theirs = of(&[(2, 600), (3, 7), (4, 2), (5, 8)]);
+        keep_the_fuller(&mut own, &mut theirs);
+        let told = |summaries: &[ChunkSummary]| -> Vec<(u128, u32)> {
+            summaries.iter().map(|summary| (summary.origin.id.as_u128(), summary.levels.total())).collect()
+        };
+        assert_eq!(told(&own), told(&of(&[(1, 5), (2, 600), (4, 9)])));
+        assert_eq!(told(&theirs), [(3, 7), (5, 8)]);
     }
 }

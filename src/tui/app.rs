@@ -23,8 +23,10 @@ use super::tabs::pdca::PdcaTab;
 use super::tabs::{Context, PromptHint, Prompted, Tab, TabEvent, TabId};
 use super::theme::{ColorDepth, Theme};
 use super::widgets::line_edit::{Edited, LineEdit};
+use super::widgets::safe_text;
 use crate::domain::time::Timestamp;
 use crate::query::Zone;
+use crate::store::chunks::Troubles;
 
 /// Below this a layout would only be a broken one.
 pub const SMALLEST: (u16, u16) = (60, 15);
@@ -131,6 +133,7 @@ pub struct App {
     /// Rows that it takes.
     banner_rows: u16,
     notice: Option<(Notice, Timestamp)>,
+    troubles: Troubles,
     /// The name asked for; without colours the theme itself is another.
     chosen_theme: String,
     interrupted_at: Option<Timestamp>,
@@ -158,6 +161,7 @@ impl App {
             overlay: Overlay::None,
             banner_rows: 0,
             notice: None,
+            troubles: Troubles::default(),
             chosen_theme: match &saved.theme {
                 Some((chosen, over)) if *over == setup.configured_theme => chosen.clone(),
                 _ => setup.configured_theme.clone(),
@@ -278,7 +282,20 @@ impl App {
                     self.send(id, TabEvent::Health(health.clone()));
                 }
             }
+            AppEvent::Troubles(troubles) => self.on_troubles(troubles),
             AppEvent::Tick => self.on_tick(),
+        }
+    }
+
+    fn on_troubles(&mut self, mut troubles: Troubles) {
+        for trouble in [&mut troubles.reads, &mut troubles.writes].into_iter().flatten() {
+            trouble.reason = safe_text::line(&trouble.reason);
+        }
+        if self.troubles != troubles {
+            self.troubles = troubles.clone();
+            for id in TabId::ALL {
+                self.send(id, TabEvent::Troubles(troubles.clone()));
+            }
         }
     }
 

@@ -7,6 +7,7 @@ use crossterm::event::Event;
 use super::effect::Answer;
 use crate::domain::health::Health;
 use crate::ingest::accounts::IngestStatus;
+use crate::store::chunks::Troubles;
 
 #[derive(Debug)]
 pub enum AppEvent {
@@ -17,6 +18,8 @@ pub enum AppEvent {
     Answer(Answer),
     Ingest(Arc<IngestStatus>),
     Health(Arc<Health>),
+    /// What the calls of the log store meet that are under way; about once a second.
+    Troubles(Troubles),
     /// The clock moved on; about once a second.
     Tick,
 }

@@ -60,6 +60,7 @@ use crate::domain::health::Health;
 use crate::domain::time::Timestamp;
 use crate::ingest::accounts::IngestStatus;
 use crate::query::Zone;
+use crate::store::chunks::Troubles;
 
 /// The tabs, in the order of their digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
@@ -114,6 +115,9 @@ pub enum TabEvent {
     Ingest(Arc<IngestStatus>),
     /// A new measurement of host and stores; sent to every tab, shown or not.
     Health(Arc<Health>),
+    /// What the calls of the log store meet that are under way, when that has changed; sent to every
+    /// tab, shown or not. Safe to show.
+    Troubles(Troubles),
     /// The prompt that the tab asked for with [`Effect::Prompt`].
     Prompted {
         kind: &'static str,

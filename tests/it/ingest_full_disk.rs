@@ -18,10 +18,10 @@ use tokio_util::sync::CancellationToken;
 use super::lines::{self, Writer};
 
 /// A small file system of its own.
-struct SmallDisk(PathBuf);
+pub(crate) struct SmallDisk(pub(crate) PathBuf);
 
 impl SmallDisk {
-    fn mount(at: &Path, options: &str) -> Self {
+    pub(crate) fn mount(at: &Path, options: &str) -> Self {
         fs::create_dir_all(at).unwrap();
         let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(at).status();
         assert!(
@@ -33,11 +33,11 @@ impl SmallDisk {
 }
 
 impl SmallDisk {
-    fn make_writable(&self) {
+    pub(crate) fn make_writable(&self) {
         self.remount("rw");
     }
 
-    fn remount(&self, options: &str) {
+    pub(crate) fn remount(&self, options: &str) {
         let options = format!("remount,{options}");
         let remounted = Command::new("mount").args(["-o", &options]).arg(&self.0).status();
         assert!(remounted.unwrap().success());

@@ -1,9 +1,11 @@
 //! The console on a ring that goes away and comes back: what was on the screen stays, the banner
 //! says why and since when, and the list goes on where it was.
 
+use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use atalaya::domain::record::{Entry, Frame, Layer, Origin, OriginId};
 use atalaya::domain::time::Timestamp;
@@ -136,6 +138,59 @@ async fn a_console_that_opens_before_its_ring_finds_it() {
     write(&address, 1..=3).await;
     terminal.wait_for_text("number 003 <");
     each_once(&terminal.text(), 1..=3);
+    terminal.send("q");
+    assert!(terminal.ended().success());
+}
+
+/// Two of three die while the console reads and writes: both say so long before anything that was
+/// asked of the ring is given up.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_quorum_is_said_within_seconds_to_readers_and_by_the_writer() {
+    let ring = Cluster::builder().nodes(3).start().unwrap();
+    let address = ring.addresses()[0].to_string();
+    let home = tempfile::tempdir().unwrap();
+    let log = home.path().join("x.log");
+    std::fs::write(&log, "the first line\n").unwrap();
+    configure(home.path(), &format!("cassandra://{address}/logging"));
+    let config = home.path().join(".config/atalaya/config.toml");
+    let files = format!("\n[[ingest.files]]\npath = '{}'\nformat = 'plain'\n", log.display());
+    let mut text = std::fs::read_to_string(&config).unwrap();
+    text.push_str(&files);
+    std::fs::write(&config, text).unwrap();
+    let made = atalaya(home.path(), &["db", "init", "--replication-factor", "3"]);
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let mut terminal = Pty::start(console(home.path()), 24, 120);
+    terminal.wait_for_text("the first line");
+    terminal.wait_for_text("● following");
+
+    ring.kill(1);
+    ring.kill(2);
+    let killed = Instant::now();
+    let mut file = std::fs::File::options().append(true).open(&log).unwrap();
+    writeln!(file, "a line that waits").unwrap();
+    terminal.wait_for_text("trying again");
+    let readers = killed.elapsed();
+    let banner = terminal.text();
+    terminal.send("3");
+    terminal.wait_for_text("spooling since");
+    let writer = killed.elapsed();
+    println!(
+        "two of three killed: the banner after {readers:?}, the spool's line after {writer:?}\n{banner}"
+    );
+    println!("{}", terminal.text());
+    assert!(banner.contains(&format!("at {address}/logging")), "{banner}");
+    assert!(banner.contains("the first line"), "what was there stays: {banner}");
+    // Three seconds, and what the machine of a test may be late.
+    assert!(readers < Duration::from_secs(6) && writer < Duration::from_secs(8), "{readers:?} {writer:?}");
+
+    ring.restart(1).unwrap();
+    ring.launch(2).unwrap();
+    terminal.send("2");
+    terminal.wait_for_text("a line that waits");
+    terminal.wait_until_gone("trying again");
+    terminal.wait_for_text("● following");
+    terminal.send("3");
+    terminal.wait_until_gone("spooling since");
     terminal.send("q");
     assert!(terminal.ended().success());
 }

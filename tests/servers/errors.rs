@@ -23,14 +23,14 @@ struct Case<'a> {
     codes: [i32; 3],
 }
 
-struct Asked {
-    code: Option<i32>,
-    text: String,
+pub(crate) struct Asked {
+    pub(crate) code: Option<i32>,
+    pub(crate) text: String,
     errors: String,
 }
 
 /// Runs the program on this configuration with nothing else in its environment.
-fn ask(home: &Path, config: &str, password: Option<(&str, &str)>, arguments: &[&str]) -> Asked {
+pub(crate) fn ask(home: &Path, config: &str, password: Option<(&str, &str)>, arguments: &[&str]) -> Asked {
     std::fs::write(home.join("c.toml"), config).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_atalaya"));
     command

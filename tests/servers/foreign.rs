@@ -753,6 +753,12 @@ async fn an_adoption_that_is_cut_off_again_and_again_copies_each_row_once() {
         assert_eq!(adopted.late, late.len() as u64, "{adopted:?}");
         assert_eq!((adopted.table.0, adopted.store.0), (levels_of(&frames), levels_of(&frames)));
         assert_eq!(levels_in(&*to).await, levels_of(&frames), "each row in one chunk");
+        // With the table still beside it nothing is there twice.
+        let both: Arc<dyn ChunkStore> = Arc::new(Union::new(Arc::clone(&to), from.clone()));
+        assert_eq!(levels_in(&*both).await, levels_of(&frames), "each row counts once");
+        let engine = LogEngine::new(both);
+        let found = read(&engine, &Query::everything(), Order::OldestFirst, 5_000).await;
+        assert!(found == records_of(&frames), "{} of {}", found.len(), all.len());
         let engine = LogEngine::new(Arc::clone(&to));
         let found = read(&engine, &Query::everything(), Order::OldestFirst, 5_000).await;
         assert!(found == records_of(&frames), "{} of {}", found.len(), all.len());

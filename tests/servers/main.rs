@@ -33,3 +33,4 @@ mod retry;
 mod ring_faults;
 mod ring_health;
 mod servers;
+mod tls;

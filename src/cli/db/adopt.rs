@@ -26,7 +26,8 @@ in [[stores.cassandra.foreign]], as for reading it in place.
 The table is only read. Running it again goes on where it was ended, and finds rows that came later;
 at the end both sides are counted, and compared window by window. Rows older than the retention of
 the keyspace are counted and left out. Once a table is adopted, take its entry out of the
-configuration: its records are in our own tables now.
+configuration: its records are in our own tables now. While the entry stays nothing is shown twice,
+but every screen goes on reading the table too.
 
 Exit code: 0 everything is there, 1 something is missing or failed, 2 wrong usage.
 

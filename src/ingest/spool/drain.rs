@@ -118,7 +118,10 @@ impl Drainer {
             tokio::select! {
                 biased;
                 () = cancel.cancelled() => break,
-                _ = looks.tick() => self.look_for_outages(false),
+                _ = looks.tick() => {
+                    self.look_for_outages(false);
+                    self.look_for_trouble();
+                }
                 Some(sent) = self.sending.join_next() => self.settle(sent).await,
                 read = wait_for(&mut fetch) => self.take_up(read),
                 () = sleep_until(retry_at) => {}
@@ -257,12 +260,12 @@ impl Drainer {
         self.was_lost |= error.is_absence();
         let length = match &self.pause {
             None => {
-                tracing::warn!(target: "atalaya::ingest", %error, "records gather in the spool");
+                tracing::warn!(target: "atalaya::ingest", error = %describe(error), "records gather in the spool");
                 FIRST_RETRY
             }
             Some(pause) => (pause.length * 2).min(LAST_RETRY),
         };
-        let why = error.to_string();
+        let why = describe(error);
         let since = match self.shared.away() {
             Some(away) => away.since,
             None => Timestamp::now(),
@@ -271,6 +274,14 @@ impl Drainer {
         // Hosts that lost the same store do not come back in the same moment.
         let jittered = length.mul_f64(rand::rng().random_range(0.5..1.0));
         self.pause = Some(Pause { next_try: tokio::time::Instant::now() + jittered, length });
+    }
+
+    /// What is under way may go on for long before it fails: what it meets is said meanwhile.
+    fn look_for_trouble(&self) {
+        if self.pause.is_none() {
+            let trouble = self.sink.trouble().filter(|_| !self.flying.is_empty());
+            self.shared.set_away(trouble.map(|trouble| Away { since: trouble.since, why: trouble.reason }));
+        }
     }
 
     /// A store that was away may have lost what it had acknowledged just before.

@@ -184,7 +184,10 @@ async fn a_store_that_is_away_gets_everything_when_it_comes_back() {
     assert_eq!((status.waiting_records, status.waiting_groups), (500, 50));
     assert!(status.oldest_waiting.is_some());
     let sentence = status.sentence().unwrap();
-    assert!(sentence.contains("Cassandra is unreachable at 10.0.0.1:9042; 2 % of 1 GiB"), "{sentence}");
+    assert!(
+        sentence.contains("Cassandra is unreachable at 10.0.0.1:9042: refused; 2 % of 1 GiB"),
+        "{sentence}"
+    );
     adds_up(&spool);
     // The spool answers for what it holds, and for what began after it: nobody else can have sent
     // that. For anything else there is only the store.

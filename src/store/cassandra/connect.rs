@@ -18,7 +18,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::store::error::StoreError;
 
-use super::errors::{refused, store_error};
+use super::encryption::session_error;
+use super::errors::refused;
 
 /// How to reach a ring. The keyspace is not part of the session: every statement names it.
 #[derive(Clone, Debug)]
@@ -96,7 +97,7 @@ pub async fn connect(options: &CassandraOptions) -> Result<Session, StoreError> 
         let config = tokio::task::spawn_blocking(move || tls_config(&tls)).await.map_err(refused)??;
         builder = builder.tls_context(Some(Arc::new(config)));
     }
-    builder.build().await.map_err(|error| store_error(error, &options.address(), "session"))
+    builder.build().await.map_err(|error| session_error(error, options))
 }
 
 /// Nodes must show a certificate that the given authority, or one the system trusts, has signed for

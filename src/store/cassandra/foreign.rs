@@ -18,7 +18,7 @@ use crate::domain::chunk::{Bucket, Chunk, ChunkKey, ChunkSummary, RequestEntry};
 use crate::domain::record::{Entry, Layer, Level, OriginId, Record, RequestId};
 use crate::domain::time::{TimeRange, Timestamp};
 use crate::store::chunks::{
-    ArrivalCursor, ChunkSettings, ChunkStore, ChunkStoreStats, FrameChunks, Order, RecordFilter,
+    ArrivalCursor, ChunkSettings, ChunkStore, ChunkStoreStats, FrameChunks, Order, RecordFilter, Troubles,
 };
 use crate::store::error::{Backend, StoreError};
 use crate::store::union::Part;
@@ -61,6 +61,7 @@ pub struct ForeignStore {
     tables: Vec<TableWindows>,
     announced: Mutex<tail::Rows>,
     clock: Clock,
+    resilience: Arc<Resilience>,
 }
 
 impl ForeignStore {
@@ -79,7 +80,8 @@ impl ForeignStore {
         for mapping in mappings {
             tables.push(TableWindows::new(Table::open(session, resilience, mapping).await?, settings, count));
         }
-        Ok(Self { address, settings, tables, announced: Mutex::default(), clock })
+        let resilience = Arc::clone(resilience);
+        Ok(Self { address, settings, tables, announced: Mutex::default(), clock, resilience })
     }
 
     fn now(&self) -> Timestamp {
@@ -394,6 +396,10 @@ impl ChunkStore for ForeignStore {
     /// Nothing: counting would read every row.
     async fn stats(&self) -> Result<ChunkStoreStats, StoreError> {
         Ok(ChunkStoreStats::default())
+    }
+
+    fn troubles(&self) -> Troubles {
+        Troubles { reads: self.resilience.trouble(), writes: None }
     }
 }
 

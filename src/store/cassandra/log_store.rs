@@ -18,7 +18,7 @@ use crate::domain::health::ring::Ring;
 use crate::domain::record::{Layer, OriginId, RequestId};
 use crate::domain::time::TimeRange;
 use crate::store::chunks::{
-    ArrivalCursor, ChunkSettings, ChunkStore, ChunkStoreStats, FrameChunks, Order, RecordFilter,
+    ArrivalCursor, ChunkSettings, ChunkStore, ChunkStoreStats, FrameChunks, Order, RecordFilter, Troubles,
 };
 use crate::store::error::{Backend, StoreError};
 use crate::store::quarantine::Quarantine;
@@ -34,9 +34,6 @@ use super::retry::{Load, Resilience, RetrySettings};
 use super::schema::{self, SchemaSettings};
 use super::statements::{Cell, Cells, Statements};
 use super::stats::Counted;
-
-/// A screen waits for a read; it rather says that the ring does not answer.
-const READ_BUDGET: Duration = Duration::from_secs(10);
 
 /// Chunks in Apache Cassandra. Cheap to share; safe to use from many tasks.
 #[derive(Debug)]
@@ -73,7 +70,7 @@ impl CassandraLogStore {
     ) -> Result<Self, StoreError> {
         let settings = schema::require(&session, options).await?;
         let statements = Statements::prepare(&session, options).await?;
-        let reads = RetrySettings { budget: READ_BUDGET.min(writes.budget), ..writes };
+        let reads = RetrySettings { budget: RetrySettings::reads().budget.min(writes.budget), ..writes };
         Ok(Self {
             probe: RingProbe::new(Arc::clone(&session), options.keyspace.clone()),
             outages: Outages::watch(&session),
@@ -285,5 +282,9 @@ impl ChunkStore for CassandraLogStore {
     /// Of any node: with several copies the others have what one has lost, unless they die too.
     fn outages(&self) -> u64 {
         self.outages.count()
+    }
+
+    fn troubles(&self) -> Troubles {
+        Troubles { reads: self.reads.trouble(), writes: self.writes.trouble() }
     }
 }

@@ -21,20 +21,24 @@ use rand::{RngExt as _, SeedableRng as _};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use crate::store::error::{Backend, StoreError};
+use crate::store::chunks::Trouble;
+use crate::store::error::{Backend, StoreError, describe};
 
 use super::errors::{DriverError, Fault, Strain, store_error};
 
 mod gate;
+mod streak;
 
 #[cfg(test)]
 mod tests;
 
 use gate::{Admission, Gate, Ticket};
+use streak::Streak;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RetrySettings {
-    /// How long one call may take before it is given up; an attempt under way then is let finish.
+    /// How long one call is repeated after its first fault, before it is given up; an attempt under
+    /// way then is let finish.
     pub budget: Duration,
     /// The upper end of a statement's first pause; each further one is twice as long.
     pub first_pause: Duration,
@@ -56,6 +60,14 @@ impl Default for RetrySettings {
             longest_probe_pause: Duration::from_secs(2),
             most_in_flight: 64,
         }
+    }
+}
+
+impl RetrySettings {
+    /// A screen waits for a read; it rather says why there is none. What was asked and is not
+    /// answered yet is waited for: that takes as long as it takes.
+    pub fn reads() -> Self {
+        Self { budget: Duration::from_secs(3), ..Self::default() }
     }
 }
 
@@ -90,6 +102,7 @@ struct Inner {
     gate: Gate,
     random: StdRng,
     repeats: u64,
+    streak: Streak,
 }
 
 impl Resilience {
@@ -107,6 +120,7 @@ impl Resilience {
                 gate: Gate::new(settings),
                 random: StdRng::seed_from_u64(seed),
                 repeats: 0,
+                streak: Streak::default(),
             }),
             places: Notify::new(),
             opened: Notify::new(),
@@ -128,6 +142,11 @@ impl Resilience {
         }
     }
 
+    /// What the calls that are being repeated meet, and since when; `None` also when there are none.
+    pub fn trouble(&self) -> Option<Trouble> {
+        self.lock().streak.trouble(&self.address)
+    }
+
     /// Runs `attempt` until it succeeds, meets a fault that stays, or the budget is spent. `what`
     /// names the data in a message (`chunk`, `index row`).
     ///
@@ -142,10 +161,10 @@ impl Resilience {
         E: DriverError,
         F: Future<Output = Result<T, E>>,
     {
-        let deadline = Instant::now() + self.settings.budget;
         let mut faults = 0;
+        let mut repeating: Option<Repeating<'_>> = None;
         let mut last = None;
-        while let Some(place) = self.place(deadline).await {
+        while let Some(place) = self.place(repeating.as_ref().map(|repeating| repeating.until)).await {
             match attempt().await {
                 Ok(answer) => {
                     place.answered();
@@ -155,8 +174,11 @@ impl Resilience {
                     Fault::Passing(strain) => {
                         place.failed(strain);
                         faults += 1;
+                        let error = store_error(error, &self.address, what);
+                        self.lock().streak.failed(cause_of(&error));
                         last = Some(error);
-                        self.pause(faults, deadline).await;
+                        let until = repeating.get_or_insert_with(|| Repeating::of(self)).until;
+                        self.pause(faults, until).await;
                     }
                     Fault::Poison(_) | Fault::Fatal(_) => {
                         place.answered();
@@ -165,33 +187,52 @@ impl Resilience {
                 },
             }
         }
-        Err(match last {
-            Some(error) => store_error(error, &self.address, what),
-            // The gate was closed all the time.
-            None => StoreError::TimedOut { backend: Backend::Cassandra, limit: self.settings.budget },
-        })
+        Err(last.unwrap_or_else(|| {
+            // The gate was closed all the time: others know why.
+            let reason = self.lock().streak.reason().unwrap_or("it is being probed").to_owned();
+            StoreError::Unavailable {
+                backend: Backend::Cassandra,
+                address: self.address.clone(),
+                source: reason.into(),
+            }
+        }))
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for a place; `None` when there was none until the deadline.
-    async fn place(&self, deadline: Instant) -> Option<Place<'_>> {
+    /// Waits for a place; `None` when there was none until the deadline. Without one it waits for as
+    /// long as others are answered, and for the budget while only probes go out.
+    async fn place(&self, mut deadline: Option<Instant>) -> Option<Place<'_>> {
         loop {
             let mut changed = std::pin::pin!(self.places.notified());
             // Registered before the look, so that no change in between is missed.
             changed.as_mut().enable();
             let now = Instant::now();
-            if now >= deadline {
+            if deadline.is_some_and(|deadline| now >= deadline) {
                 return None;
             }
-            let until = match self.lock().gate.admit(now) {
-                Admission::Go(ticket) => return Some(Place { of: self, ticket: Some(ticket) }),
-                Admission::WaitUntil(at) => at.min(deadline),
-                Admission::Wait => deadline,
+            let until = {
+                let mut inner = self.lock();
+                if inner.gate.is_closed() && deadline.is_none() {
+                    deadline = Some(now + self.settings.budget);
+                }
+                match inner.gate.admit(now) {
+                    Admission::Go(ticket) => {
+                        inner.streak.asked();
+                        return Some(Place { of: self, ticket: Some(ticket) });
+                    }
+                    Admission::WaitUntil(at) => Some(deadline.map_or(at, |deadline| at.min(deadline))),
+                    Admission::Wait => deadline,
+                }
             };
-            let _ = timeout_at(until, changed).await;
+            match until {
+                Some(until) => {
+                    let _ = timeout_at(until, changed).await;
+                }
+                None => changed.await,
+            }
         }
     }
 
@@ -217,6 +258,10 @@ impl Resilience {
     fn give_back(&self, ticket: &Ticket, outcome: Outcome) {
         let change = {
             let mut inner = self.lock();
+            inner.streak.ended();
+            if outcome == Outcome::Answered {
+                inner.streak.answered();
+            }
             let chance = inner.random.random_range(0.0..=1.0);
             inner.gate.give_back(ticket, outcome, Instant::now(), chance)
         };
@@ -237,6 +282,34 @@ impl Resilience {
                 self.places.notify_waiters();
             }
         }
+    }
+}
+
+/// A call that has met a fault, until its end.
+struct Repeating<'a> {
+    of: &'a Resilience,
+    /// Then it is given up.
+    until: Instant,
+}
+
+impl<'a> Repeating<'a> {
+    fn of(of: &'a Resilience) -> Self {
+        of.lock().streak.repeats();
+        Self { of, until: Instant::now() + of.settings.budget }
+    }
+}
+
+impl Drop for Repeating<'_> {
+    fn drop(&mut self) {
+        self.of.lock().streak.gives_up();
+    }
+}
+
+/// What lies below "unreachable".
+fn cause_of(error: &StoreError) -> String {
+    match error {
+        StoreError::Unavailable { source, .. } => describe(&**source),
+        error => describe(error),
     }
 }
 

@@ -20,10 +20,11 @@ use super::log_store::CassandraLogStore;
 const COUNTED: usize = 2_016;
 /// Buckets counted at once.
 const AT_ONCE: usize = 16;
-/// A count that took less is made anew each time.
-const CHEAP: Duration = Duration::from_millis(50);
-/// One that took longer is kept for so many times that.
+/// A count of fewer buckets is made anew each time, however busy the ring is: what is new is seen.
+const CHEAP: usize = 64;
+/// One of more is kept for so many times what it took, and not for longer than this.
 const KEPT: u32 = 50;
+const LONGEST_KEPT: Duration = Duration::from_secs(60);
 
 /// Tables that grow with the records.
 const TABLES: [&str; 5] = [
@@ -34,19 +35,20 @@ const TABLES: [&str; 5] = [
     "request_index",
 ];
 
-/// The last count, its time and what it took.
+/// The last count that was dear, and until when it stands.
 #[derive(Debug, Default)]
-pub(super) struct Counted(Mutex<Option<(ChunkStoreStats, Instant, Duration)>>);
+pub(super) struct Counted(Mutex<Option<(ChunkStoreStats, Instant)>>);
 
 impl Counted {
     fn fresh(&self) -> Option<ChunkStoreStats> {
         let last = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        last.filter(|(_, at, took)| *took > CHEAP && at.elapsed() < *took * KEPT).map(|(stats, ..)| stats)
+        last.filter(|(_, until)| Instant::now() < *until).map(|(stats, _)| stats)
     }
 
-    fn keep(&self, stats: ChunkStoreStats, begun: Instant) {
-        let took = begun.elapsed();
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((stats, Instant::now(), took));
+    fn keep(&self, stats: ChunkStoreStats, buckets: usize, begun: Instant) {
+        let until = Instant::now() + (begun.elapsed() * KEPT).min(LONGEST_KEPT);
+        let kept = (buckets >= CHEAP).then_some((stats, until));
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = kept;
     }
 }
 
@@ -58,10 +60,12 @@ impl CassandraLogStore {
         let begun = Instant::now();
         let mut stats = ChunkStoreStats::default();
         let mut plain_bytes = 0;
+        let mut partitions = 0;
         for layer in Layer::ALL {
             let buckets = self.read_buckets(layer, TimeRange::ALL, Order::NewestFirst, usize::MAX).await?;
             let most = (COUNTED / usize::from(self.settings.shards.max(1))).max(1);
             let counted = &buckets[..buckets.len().min(most)];
+            partitions += counted.len();
             let counts = counted.iter().map(|&bucket| async move {
                 let summaries = self.read_summaries(bucket).await?;
                 let records = summaries.iter().map(|found| u64::from(found.summary.records())).sum::<u64>();
@@ -85,7 +89,7 @@ impl CassandraLogStore {
             0 => plain_bytes,
             bytes => bytes,
         };
-        self.counted.keep(stats, begun);
+        self.counted.keep(stats, partitions, begun);
         Ok(stats)
     }
 

@@ -71,7 +71,10 @@ impl SqliteFile {
             tokio::fs::create_dir_all(folder).await.map_err(|error| StoreError::NotWritable {
                 backend: Backend::Sqlite,
                 address: address.clone(),
-                reason: format!("cannot create the folder {}: {error}", folder.display()),
+                reason: format!(
+                    "cannot create the folder {}: {error}; let it be written, or choose another with --data-dir",
+                    folder.display()
+                ),
             })?;
         }
         let options = SqliteConnectOptions::new()

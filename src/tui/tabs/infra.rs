@@ -224,6 +224,7 @@ impl Tab for InfraTab {
         match event {
             TabEvent::Health(health) => self.measured(health),
             TabEvent::Ingest(ingest) => self.ingest = Some(ingest),
+            TabEvent::Troubles(troubles) => self.outages.set_under_way(troubles.reads.or(troubles.writes)),
             TabEvent::Action(action) => return self.act(action, context),
             _ => {}
         }

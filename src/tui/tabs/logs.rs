@@ -683,6 +683,10 @@ impl Tab for LogsTab {
                     status.paused.as_ref().map(|reason| crate::tui::widgets::safe_text::line(reason));
                 Vec::new()
             }
+            TabEvent::Troubles(troubles) => {
+                self.outages.set_under_way(troubles.reads);
+                Vec::new()
+            }
             TabEvent::Prompted { kind, step } => self.prompted(kind, step, context),
             TabEvent::Command { name, argument } => self.command(&name, &argument, context),
             TabEvent::Mouse(mouse) => self.pointed(mouse, context),

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::domain::time::Timestamp;
 use crate::query::Zone;
+use crate::store::chunks::Trouble;
 use crate::tui::widgets::clock;
 
 /// Before the first repetition; doubled from one to the next, so that a store that only hiccups is
@@ -28,28 +29,31 @@ struct Outage {
     next_try: Option<Timestamp>,
 }
 
-/// The reads of one tab that fail at present, by name.
+/// The reads of one tab that fail at present, by name, and what those under way meet.
 #[derive(Debug, Default)]
-pub struct Outages(BTreeMap<&'static str, Outage>);
+pub struct Outages {
+    failed: BTreeMap<&'static str, Outage>,
+    under_way: Option<Trouble>,
+}
 
 impl Outages {
     /// `reason` is safe to show.
     pub fn failed(&mut self, read: &'static str, reason: String, now: Timestamp) {
-        let pause = self.0.get(read).map_or(FIRST_PAUSE, |known| (known.pause * 2).min(LONGEST_PAUSE));
-        let since = self.0.get(read).map_or(now, |known| known.since);
+        let pause = self.failed.get(read).map_or(FIRST_PAUSE, |known| (known.pause * 2).min(LONGEST_PAUSE));
+        let since = self.failed.get(read).map_or(now, |known| known.since);
         let next_try = Some(now.saturating_add(pause));
-        self.0.insert(read, Outage { since, reason, pause, next_try });
+        self.failed.insert(read, Outage { since, reason, pause, next_try });
     }
 
     /// It works (again), or nobody wants it any more; whether it had failed.
     pub fn passed(&mut self, read: &'static str) -> bool {
-        self.0.remove(read).is_some()
+        self.failed.remove(read).is_some()
     }
 
     /// The reads to repeat now; each is named once until it has failed again.
     pub fn due(&mut self, now: Timestamp) -> Vec<&'static str> {
         let mut due = Vec::new();
-        for (read, outage) in &mut self.0 {
+        for (read, outage) in &mut self.failed {
             if outage.next_try.is_some_and(|at| now >= at) {
                 outage.next_try = None;
                 due.push(*read);
@@ -59,23 +63,30 @@ impl Outages {
     }
 
     pub fn is_failing(&self, read: &'static str) -> bool {
-        self.0.contains_key(read)
+        self.failed.contains_key(read)
+    }
+
+    /// What the reads that are under way meet; its reason is safe to show.
+    pub fn set_under_way(&mut self, trouble: Option<Trouble>) {
+        self.under_way = trouble;
     }
 
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.failed.is_empty() && self.under_way.is_none()
     }
 
     /// What fails longest: what and where, since when, that it is tried again, and the causes at
     /// the end, where a narrow screen may cut them.
     pub fn banner(&self, now: Timestamp, zone: Zone) -> Option<String> {
-        let outage = self.0.values().min_by_key(|outage| outage.since)?;
-        let since = if now.since(outage.since) < SAME_DAY {
-            clock::format(outage.since, zone, "%H:%M:%S")
+        let failed = self.failed.values().map(|outage| (outage.since, &outage.reason));
+        let under_way = self.under_way.iter().map(|trouble| (trouble.since, &trouble.reason));
+        let (since, reason) = failed.chain(under_way).min_by_key(|(since, _)| *since)?;
+        let since = if now.since(since) < SAME_DAY {
+            clock::format(since, zone, "%H:%M:%S")
         } else {
-            clock::format(outage.since, zone, "%Y-%m-%d %H:%M:%S")
+            clock::format(since, zone, "%Y-%m-%d %H:%M:%S")
         };
-        let (what, cause) = outage.reason.split_once(": ").unwrap_or((&outage.reason, ""));
+        let (what, cause) = reason.split_once(": ").unwrap_or((reason, ""));
         let cause = if cause.is_empty() { String::new() } else { format!(" ({cause})") };
         Some(format!("{what}, since {since}; trying again{cause}"))
     }
@@ -113,6 +124,18 @@ mod tests {
         assert!(outages.banner(at(2), Zone::Utc).unwrap().starts_with("no list, since"));
         assert!(outages.passed("list") && !outages.passed("list"));
         assert_eq!(outages.banner(at(2), Zone::Utc), None);
+    }
+
+    #[test]
+    fn a_read_that_is_still_under_way_says_what_it_meets() {
+        let mut outages = Outages::default();
+        outages.set_under_way(Some(Trouble { since: at(0), reason: REASON.to_owned() }));
+        assert!(!outages.is_empty());
+        let said = outages.banner(at(1), Zone::Utc).unwrap();
+        outages.set_under_way(None);
+        assert_eq!(outages.banner(at(1), Zone::Utc), None);
+        outages.failed("list", REASON.to_owned(), at(0));
+        assert_eq!(outages.banner(at(1), Zone::Utc).unwrap(), said, "failing in the end changes no word");
     }
 
     #[test]

@@ -226,3 +226,43 @@ proptest! {
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_repeated_calls_meet_is_told_while_they_go_on() {
+    let resilience = Arc::new(resilience(Duration::from_secs(20)));
+    let call = tokio::spawn({
+        let resilience = Arc::clone(&resilience);
+        async move { resilience.run("chunk", || async { Err::<(), _>(answer(DbError::IsBootstrapping)) }).await }
+    });
+    tokio::time::sleep(Duration::from_millis(900)).await;
+    assert_eq!(resilience.trouble(), None, "one that is over soon is nobody's business");
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let told = resilience.trouble().unwrap();
+    assert!(told.reason.starts_with("Cassandra is unreachable at ring/logging: "), "{told:?}");
+    let error = call.await.unwrap().unwrap_err();
+    assert_eq!(crate::store::error::describe(&error), told.reason, "the error says the same");
+    assert_eq!(resilience.trouble(), None, "nobody asks any more: the error was told");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_ends_the_trouble_and_silence_is_one() {
+    let resilience = Arc::new(resilience(Duration::from_secs(3)));
+    let slow = tokio::spawn({
+        let resilience = Arc::clone(&resilience);
+        async move {
+            let answer = || async {
+                tokio::time::sleep(Duration::from_secs(9)).await;
+                Ok::<_, ExecutionError>(7)
+            };
+            resilience.run("read", answer).await
+        }
+    });
+    tokio::time::sleep(Duration::from_millis(1_900)).await;
+    assert_eq!(resilience.trouble(), None);
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert!(resilience.trouble().unwrap().reason.contains("gives no answer at ring/logging"));
+    resilience.run("read", || async { Ok::<(), ExecutionError>(()) }).await.unwrap();
+    assert_eq!(resilience.trouble(), None, "another one was answered");
+    assert_eq!(slow.await.unwrap().unwrap(), 7, "what is slow is not cut, whatever the budget");
+    assert_eq!(resilience.trouble(), None);
+}

@@ -348,11 +348,11 @@ fn title(chart: &Chart, data: &Histogram, row: Rect, buffer: &mut Buffer, contex
         let word = if chart.deployments.len() == 1 { "deployment" } else { "deployments" };
         parts.push((theme.style(Role::Muted), format!(" {} {word}", chart.deployments.len())));
     }
-    if chart.loading {
-        parts.push((theme.style(Role::Muted), "  counting …".into()));
-    } else if chart.failed.is_some() {
-        // The banner says why.
+    if chart.failed.is_some() {
+        // The banner says why, and that it is tried again.
         parts.push((theme.style(Role::Error), "  ! as of the last count".to_owned()));
+    } else if chart.loading {
+        parts.push((theme.style(Role::Muted), "  counting …".into()));
     }
     let mut x = row.x;
     for (style, text) in parts {
