@@ -87,6 +87,8 @@ async fn the_console_outlives_its_ring_and_goes_on_where_it_was() {
 
     ring.kill(0);
     terminal.wait_for_text(&format!("Cassandra is unreachable at {address}/logging, since"));
+    // The last row of a frame: the others are there then.
+    terminal.wait_for_text("follows when the store answers");
     let away = terminal.text();
     // The banner may take two rows.
     assert!(words(&away).contains("; trying again ("), "{away}");
@@ -170,6 +172,7 @@ async fn a_lost_quorum_is_said_within_seconds_to_readers_and_by_the_writer() {
     writeln!(file, "a line that waits").unwrap();
     terminal.wait_for_text("trying again");
     let readers = killed.elapsed();
+    terminal.wait_for_text("follows when the store answers");
     let banner = terminal.text();
     terminal.send("3");
     terminal.wait_for_text("spooling since");
