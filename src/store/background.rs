@@ -219,7 +219,7 @@ impl ChunkStore for Background<dyn ChunkStore> {
     }
 
     async fn ring(&self) -> Option<Ring> {
-        self.connected()?.ring().await
+        self.store().await.ok()?.ring().await
     }
 
     fn outages(&self) -> u64 {

@@ -95,10 +95,41 @@ impl StoreError {
     }
 }
 
-/// An error with its causes on one line.
+/// An error with its causes on one line, each said once: drivers repeat a cause in their own words.
 pub fn describe(error: &(dyn StdError + 'static)) -> String {
-    std::iter::successors(Some(error), |cause| (*cause).source())
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ")
+    let mut text = String::new();
+    for cause in std::iter::successors(Some(error), |cause| (*cause).source()) {
+        let words = cause.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+        if text.is_empty() {
+            text = words;
+        } else if !text.contains(&words) {
+            text.push_str(": ");
+            text.push_str(&words);
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("the pool is broken: {0}")]
+    struct Pool(#[source] Node);
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("no node answered.\n  Try again")]
+    struct Node;
+
+    #[test]
+    fn a_cause_is_said_once_and_on_one_line() {
+        let address = "db".to_owned();
+        let error =
+            StoreError::Unavailable { backend: Backend::Cassandra, address, source: Pool(Node).into() };
+        assert_eq!(
+            describe(&error),
+            "Cassandra is unreachable at db: the pool is broken: no node answered. Try again"
+        );
+    }
 }

@@ -61,6 +61,7 @@ use crate::domain::time::Timestamp;
 use crate::ingest::accounts::IngestStatus;
 use crate::query::Zone;
 use crate::store::chunks::Troubles;
+use crate::store::error::describe;
 
 /// The tabs, in the order of their digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
@@ -206,16 +207,6 @@ pub trait Tab {
 }
 
 /// An error with its causes, on one line, safe to show.
-pub fn reason_of(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        let words = inner.to_string();
-        if !text.contains(&words) {
-            text.push_str(": ");
-            text.push_str(&words);
-        }
-        cause = inner.source();
-    }
-    super::widgets::safe_text::line(&text)
+pub fn reason_of(error: &(dyn Error + 'static)) -> String {
+    super::widgets::safe_text::line(&describe(error))
 }

@@ -107,7 +107,7 @@ fn a_ring_that_asks_for_certificate_and_password_gets_both_or_says_which_is_miss
     check(home, &address, &case);
     let says = ["Cassandra did not accept the user and password", VARIABLE, "the user in stores.logs"];
     check(home, &address, &Case { name: "wrong password", password: Some("wrong"), says: &says, ..case });
-    let says = ["do not agree on encryption", "client_cert and client_key"];
+    let says = ["client_cert and client_key in [stores.cassandra]"];
     check(home, &address, &Case { name: "no certificate", files: &files[..1], says: &says, ..case });
 }
 

@@ -26,12 +26,17 @@ pub(super) fn session_error(error: NewSessionError, options: &CassandraOptions) 
     if let Some(tls) = connection.and_then(io_error).and_then(tls_error) {
         return StoreError::NotEncrypted { backend, address, reason: reason(tls) };
     }
-    // A node that wants encryption hangs up on whoever does not begin with it; so does one that dies.
-    if options.tls.is_none() && connection.is_some_and(|error| broken(error).is_some()) {
-        let source = format!(
-            "{}; if the ring wants encryption, set ca_file or tls in [stores.cassandra]",
-            describe(&error)
-        );
+    // A node hangs up on whoever does not begin with TLS, or shows no certificate; so does one that
+    // dies.
+    let advice = match &options.tls {
+        None => Some("if the ring wants encryption, set ca_file or tls in [stores.cassandra]"),
+        Some(tls) if tls.client.is_none() => {
+            Some("if the ring asks for a certificate, set client_cert and client_key in [stores.cassandra]")
+        }
+        Some(_) => None,
+    };
+    if let Some(advice) = advice.filter(|_| connection.is_some_and(|error| broken(error).is_some())) {
+        let source = format!("{}; {advice}", describe(&error));
         return StoreError::Unavailable { backend, address, source: source.into() };
     }
     store_error(error, &address, "session")

@@ -167,7 +167,8 @@ impl InfraTab {
             Action::HalfPageUp | Action::PageUp => self.move_to(context, |at, _| at.saturating_sub(page)),
             Action::First => self.move_to(context, |_, _| 0),
             Action::Last => self.move_to(context, |_, count| count.saturating_sub(1)),
-            Action::NextPanel | Action::PreviousPanel if self.over.is_none() => {
+            // An empty table takes no keys.
+            Action::NextPanel | Action::PreviousPanel if self.over.is_none() && !self.rows().is_empty() => {
                 self.panel = Some(if self.ring_has_keys() { Panel::Files } else { Panel::Ring });
             }
             Action::Explain if self.over.is_none_or(|over| over.what != Subject::Checks) => {
@@ -288,7 +289,7 @@ impl Tab for InfraTab {
             Action::Left | Action::Right | Action::HistoryBack | Action::HistoryForward | Action::Reload => {
                 true
             }
-            Action::NextPanel | Action::PreviousPanel => self.ring().is_none(),
+            Action::NextPanel | Action::PreviousPanel => self.ring().is_none() || self.rows().is_empty(),
             Action::SourceLogs => self.ring_has_keys(),
             _ => false,
         }
