@@ -11,7 +11,7 @@
 //! - It is bounded: when it is full, appending fails as something that passes, and reading waits.
 //! - A segment is removed when all its groups were acknowledged and some time has passed, because a
 //!   store may lose what it has just acknowledged; after the store was away, everything that is
-//!   still here is sent once more.
+//!   still here is sent once more, and each segment may go when that was acknowledged and kept.
 //! - Damaged bytes and refused frames are kept in the quarantine and counted; the rest goes on.
 //! - A start reads the indexes of the segments, not the segments.
 //!

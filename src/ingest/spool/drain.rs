@@ -223,7 +223,7 @@ impl Drainer {
             self.cursor = self.cursor.max(last.seq + 1);
         }
         self.ready.extend(read.groups);
-        self.finish_replay();
+        self.note_replay();
     }
 
     async fn settle(&mut self, sent: Result<(u64, u64, Outcome), tokio::task::JoinError>) {
@@ -246,7 +246,7 @@ impl Drainer {
                     tracing::info!(target: "atalaya::ingest", "the store takes records again");
                 }
                 self.look_for_outages(true);
-                self.finish_replay();
+                self.note_replay();
             }
             Err(error) => {
                 self.retry.insert(seq, group);
@@ -304,17 +304,21 @@ impl Drainer {
         self.turn += 1;
     }
 
-    fn finish_replay(&mut self) {
-        let before = self.replay_until;
-        if before == 0 || self.cursor < before {
+    /// Says how far a replay is.
+    fn note_replay(&mut self) {
+        if self.replay_until == 0 {
             return;
         }
-        let waits = self.ready.front().is_some_and(|group| group.seq < before)
-            || self.retry.first_key_value().is_some_and(|(seq, _)| *seq < before)
-            || self.flying.first_key_value().is_some_and(|(seq, _)| *seq < before);
-        if !waits {
+        let waiting = [
+            self.ready.front().map(|group| group.seq),
+            self.retry.first_key_value().map(|(seq, _)| *seq),
+            self.flying.first_key_value().map(|(seq, _)| *seq),
+        ];
+        let until = waiting.into_iter().flatten().fold(self.cursor, u64::min);
+        let is_over = until >= self.replay_until;
+        self.shared.ledger.resent(until, is_over, Instant::now());
+        if is_over {
             self.replay_until = 0;
-            self.shared.ledger.replayed(Instant::now());
         }
     }
 

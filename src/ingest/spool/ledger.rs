@@ -35,15 +35,17 @@ pub(crate) struct Segment {
     pub sealed: bool,
     /// Records of its groups that were sent or set aside.
     settled: u64,
-    /// Since when all its groups are acknowledged.
+    /// Since when all its groups are acknowledged, the last time that they were sent.
     acked_at: Option<Instant>,
+    /// Sent once more since the replay under way began.
+    resent: bool,
     /// It is being removed.
     leaving: bool,
 }
 
 impl Segment {
     pub fn new(index: Index, sealed: bool) -> Self {
-        Self { index, sealed, settled: 0, acked_at: None, leaving: false }
+        Self { index, sealed, settled: 0, acked_at: None, resent: false, leaving: false }
     }
 }
 
@@ -337,32 +339,36 @@ impl Ledger {
         // Also one that was acknowledged before an older one counts, and must not leave meanwhile.
         if from < state.frontier || !state.ahead.is_empty() {
             state.replaying = true;
+            for segment in &mut state.segments {
+                segment.resent = false;
+            }
         }
         from
     }
 
-    /// The groups up to here were sent again and acknowledged: from now they are kept as long as new ones.
-    pub fn replayed(&self, now: Instant) {
+    /// The groups before this one were sent again and acknowledged: from now they are kept as long as
+    /// new ones. Segment by segment: a store that comes and goes more often than all can be sent
+    /// again would otherwise keep the spool full.
+    pub fn resent(&self, until: u64, is_over: bool, now: Instant) {
         let mut state = self.lock();
-        state.replaying = false;
-        for segment in &mut state.segments {
-            if segment.acked_at.is_some() {
+        for segment in state.segments.iter_mut().take_while(|segment| segment.index.end_seq() <= until) {
+            if !std::mem::replace(&mut segment.resent, true) && segment.acked_at.is_some() {
                 segment.acked_at = Some(now);
             }
         }
+        state.replaying &= !is_over;
     }
 
     /// Marks segments that may go as leaving, and returns the positions to be written before.
     pub fn leaving(&self, now: Instant, keep: Duration) -> Option<(Vec<u64>, Positions)> {
         let mut state = self.lock();
         let state = &mut *state;
-        if state.replaying {
-            return None;
-        }
+        let replaying = state.replaying;
         let mut numbers = Vec::new();
         let mut base = state.base.clone();
         for segment in &mut state.segments {
             let may_go = segment.sealed
+                && (segment.resent || !replaying)
                 && segment.acked_at.is_some_and(|acked| now.saturating_duration_since(acked) >= keep);
             if !may_go {
                 break;

@@ -3,6 +3,7 @@
 mod damage;
 mod disk;
 mod model;
+mod power;
 mod rig;
 
 use std::collections::BTreeMap;

@@ -150,9 +150,13 @@ impl State {
     }
 }
 
+/// Called after each operation that changes something.
+type Watch = Box<dyn FnMut(&State) + Send>;
+
 #[derive(Clone, Default)]
 pub struct Disk {
     state: Arc<Mutex<State>>,
+    watch: Arc<Mutex<Option<Watch>>>,
 }
 
 impl std::fmt::Debug for Disk {
@@ -162,6 +166,14 @@ impl std::fmt::Debug for Disk {
 }
 
 impl Disk {
+    pub fn of(state: State) -> Self {
+        Self { state: Arc::new(Mutex::new(state)), watch: Arc::default() }
+    }
+
+    pub fn watch(&self, watch: impl FnMut(&State) + Send + 'static) {
+        *self.watch.lock().unwrap() = Some(Box::new(watch));
+    }
+
     pub fn crash(&self, loss: Loss) {
         let mut state = self.state.lock().unwrap();
         *state = state.after(loss);
@@ -188,7 +200,11 @@ impl Disk {
 
     fn change<T>(&self, change: impl FnOnce(&mut State) -> io::Result<T>) -> io::Result<T> {
         let mut state = self.state.lock().unwrap();
-        change(&mut state)
+        let done = change(&mut state);
+        if let Some(watch) = self.watch.lock().unwrap().as_mut() {
+            watch(&state);
+        }
+        done
     }
 }
 

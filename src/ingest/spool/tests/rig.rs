@@ -5,7 +5,7 @@
 //! what it acknowledged by place, and may forget the last ten seconds of it. Each line must come to
 //! be in the store once: no gap, and no place that two groups cover.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -141,9 +141,10 @@ impl Rig {
         }
     }
 
-    /// The drainer takes up at most this many groups, in order.
+    /// The drainer takes up at most this many groups, in order, and no more than may be on their way.
     pub fn take(&mut self, count: usize) {
-        for _ in 0..count {
+        let room = self.config.in_flight.saturating_sub(self.flying.len());
+        for _ in 0..count.min(room) {
             let group = if self.ready.is_empty() { self.next_group() } else { Some(self.ready.remove(0)) };
             let Some(group) = group else { break };
             self.flying.push(group);
@@ -183,19 +184,29 @@ impl Rig {
         }
         let group = self.flying.remove(which % self.flying.len());
         for frame in &*group.frames {
-            self.stored.insert(place(frame), Stored { until: frame.until, at: self.time });
+            // The same again takes nothing back from what is safe by now.
+            let stored = self.stored.entry(place(frame)).or_insert(Stored { until: 0, at: self.time });
+            stored.until = frame.until;
         }
         self.ledger.acked(&group, 0, self.now());
-        let before = self.replay_until;
-        let waits = |groups: &[Group]| groups.iter().any(|group| group.seq < before);
-        if before > 0 && self.cursor >= before && !waits(&self.flying) && !waits(&self.ready) {
-            self.replay_until = 0;
-            self.ledger.replayed(self.now());
+        if self.replay_until > 0 {
+            let waiting = self.flying.iter().chain(&self.ready).map(|group| group.seq);
+            let until = waiting.fold(self.cursor, u64::min);
+            let is_over = until >= self.replay_until;
+            self.ledger.resent(until, is_over, self.now());
+            if is_over {
+                self.replay_until = 0;
+            }
         }
     }
 
     pub fn pass(&mut self, seconds: u64) {
         self.time += Duration::from_secs(seconds);
+        self.maintain();
+    }
+
+    /// Closes and removes segments whose time has come.
+    pub fn maintain(&mut self) {
         self.writer.maintain(self.now());
     }
 
@@ -267,6 +278,14 @@ impl Rig {
         }
         let look = self.ledger.look();
         assert_eq!((look.waiting_groups, look.totals.waiting(), look.totals.damaged), (0, 0, 0), "{look:?}");
+    }
+
+    /// What must survive: acknowledged to the reader and not safe in the store.
+    pub fn needed(&self) -> HashSet<(u128, u64)> {
+        let is_safe = |place: &(u128, u64)| {
+            self.stored.get(place).is_some_and(|stored| self.time.saturating_sub(stored.at) >= FORGETS)
+        };
+        self.acked.keys().filter(|place| !is_safe(place)).copied().collect()
     }
 
     pub fn quarantined(&self) -> usize {
