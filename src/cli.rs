@@ -25,6 +25,7 @@ pub mod logs;
 pub mod man;
 pub mod output;
 pub mod pdca;
+pub mod quarantine;
 pub mod trace;
 pub mod track;
 
@@ -82,6 +83,8 @@ pub enum Command {
     Track(track::Args),
     /// Plan-Do-Check-Act cycles: did the last change help?
     Pdca(pdca::Args),
+    /// Records that a store refused for good: list, show, send again.
+    Quarantine(quarantine::Args),
     /// Make, migrate and look at the databases of the stores; copy from one to another.
     Db(db::Args),
     /// Show, check or locate the configuration.
@@ -137,6 +140,7 @@ pub async fn run(invocation: Invocation) -> anyhow::Result<ExitCode> {
         Some(Command::Dora(args)) => dora::run(args, &context).await,
         Some(Command::Track(args)) => track::run(args, &context).await,
         Some(Command::Pdca(args)) => pdca::run(args, &context).await,
+        Some(Command::Quarantine(args)) => Box::pin(quarantine::run(args, &context)).await,
         Some(Command::Db(args)) => Box::pin(db::run(args, &context)).await,
         None | Some(Command::Config(_) | Command::Completions(_) | Command::Man(_)) => {
             console::run(&context).await

@@ -9,6 +9,7 @@ pub mod health;
 pub mod ingest;
 pub mod logs;
 pub mod pdca;
+pub mod quarantine;
 pub mod stores;
 pub mod trace;
 pub mod track;

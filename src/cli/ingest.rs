@@ -15,7 +15,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::record::Layer;
-use crate::ingest::spool::{SpoolState, SpoolStatus};
+use crate::ingest::spool::{self, SpoolState, SpoolStatus};
 use crate::ingest::{
     FileAccount, Ingest, IngestConfig, IngestHandle, IngestInput, IngestStatus, Mode, StreamInput,
 };
@@ -96,6 +96,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     };
     let sink = service::ingest::sink(settings, stores.logs).await?;
+    let aside_before = set_aside(context).await?;
     let started = Instant::now();
     let mut total = None;
     let mut handle = if takes_stdin {
@@ -120,8 +121,14 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
         summary(&status, started.elapsed(), finished)
     };
     output::print(&text)?;
-    let refused = status.spool.as_ref().is_some_and(|spool| spool.quarantined + spool.damaged > 0);
-    let troubled = refused || status.files.iter().any(|file| file.state.is_trouble());
+    let aside = set_aside(context).await?.saturating_sub(aside_before);
+    if aside > 0 {
+        output::note(&format!(
+            "{aside} records were refused and set aside; `atalaya quarantine list` has the reasons"
+        ));
+    }
+    let damaged = status.spool.as_ref().is_some_and(|spool| spool.damaged > 0);
+    let troubled = aside > 0 || damaged || status.files.iter().any(|file| file.state.is_trouble());
     let untouched = status.files.is_empty() && !takes_stdin && !args.follow && !status.unread.is_empty();
     Ok(if troubled || untouched || !finished { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
@@ -159,6 +166,12 @@ async fn open_stores(
             () = tokio::time::sleep(STORE_RETRY) => {}
         }
     }
+}
+
+/// How many records lie in the quarantine.
+async fn set_aside(context: &Context) -> anyhow::Result<usize> {
+    let folder = service::quarantine::folder(&context.settings.data_dir);
+    Ok(tokio::task::spawn_blocking(move || spool::quarantine::ids(&folder)).await??.len())
 }
 
 fn inputs(args: &Args, context: &Context) -> anyhow::Result<Vec<IngestInput>> {
@@ -336,7 +349,7 @@ fn spool_lines(spool: &SpoolStatus) -> String {
     let _ = write!(text, " = {} acknowledged by the store", spool.acked);
     for (records, what) in [
         (spool.waiting_records, "waiting"),
-        (spool.quarantined, "refused and kept in its quarantine"),
+        (spool.quarantined, "refused and set aside"),
         (spool.damaged, "damaged on disk"),
     ] {
         if records > 0 {

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use crate::domain::delivery::Phase;
 use crate::service;
-use crate::service::track::{self, Kept, TrackError, TrackRequest};
+use crate::service::track::{self, Capture, Kept, TrackError, TrackRequest};
 use crate::source::git;
 
 use super::dora::parse_phase;
@@ -15,7 +15,7 @@ use super::{Context, UsageError};
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "The exit code is the command's own (128 + n when signal n ended it, 127 when it was not found).\nThe command finds its request id in ATALAYA_REQUEST_ID and REQUEST_ID; one that is set already is kept.\n\nExamples:\n  atalaya track --feature FEAT-1 --phase testing -- cargo test\n  atalaya track --feature FEAT-1 --phase deployment --service shop -- ./deploy.sh production"
+    after_help = "The exit code is the command's own (128 + n when signal n ended it, 127 when it was not found).\nThe command finds its request id in ATALAYA_REQUEST_ID and REQUEST_ID; one that is set already is kept.\n\nExamples:\n  atalaya track --feature FEAT-1 --phase testing -- cargo test\n  atalaya track --feature FEAT-1 --phase deployment --service shop -- ./deploy.sh production\n  atalaya track --feature FEAT-1 --phase testing --capture -- cargo test"
 )]
 pub struct Args {
     /// What is being worked on.
@@ -37,6 +37,10 @@ pub struct Args {
     /// Of a deployment [default: the one checked out here].
     #[arg(long)]
     commit: Option<String>,
+    /// Keep what the command says as log records with its request id (source: the service, else the
+    /// program). It then writes to a pipe and not to a terminal: many programs leave out colours.
+    #[arg(long)]
+    capture: bool,
     /// The command with its arguments, after `--`.
     #[arg(last = true, required = true, value_name = "COMMAND")]
     command: Vec<OsString>,
@@ -53,6 +57,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
         None if phase == Phase::Deployment => checked_out().await,
         given => given,
     };
+    let client = args.service.clone().or_else(|| program_name(&args.command)).unwrap_or_default();
     let metadata: BTreeMap<String, serde_json::Value> = [
         ("service", args.service),
         ("team", args.team),
@@ -70,14 +75,42 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
         command: args.command,
     };
     let request_context = track::request_context(|name| std::env::var(name).ok(), rand::random());
-    let tracked = match track::run(request, &request_context).await {
+    let capture = if args.capture { capture(context, &client, &request_context).await } else { None };
+    let tracked = match track::run(request, &request_context, capture.as_ref()).await {
         Ok(tracked) => tracked,
         Err(error) => return Ok(refuse(&error)),
     };
+    if let Some(capture) = capture {
+        let lost = capture.close().await;
+        if lost > 0 {
+            say(&format!("{lost} lines of the command's output could not be kept"));
+        }
+    }
     let folder = context.settings.data_dir.join("pending-phases");
     let kept = track::keep(tracked.phase, &folder, service::open_metrics(&context.settings)).await;
     tell(&kept);
     Ok(ExitCode::from(tracked.exit_code))
+}
+
+/// `None`, said to people, when nothing can be kept: the command runs all the same.
+async fn capture(context: &Context, client: &str, request: &track::RequestContext) -> Option<Capture> {
+    match Capture::start(&context.settings, client, request.id.clone()).await {
+        Ok(capture) => Some(capture),
+        Err(reason) => {
+            say(&format!("the command's output is not kept: {reason}"));
+            None
+        }
+    }
+}
+
+fn program_name(command: &[OsString]) -> Option<String> {
+    let program = std::path::Path::new(command.first()?);
+    Some(program.file_name()?.to_string_lossy().into_owned())
+}
+
+fn say(text: &str) {
+    // Nowhere is left to say that standard error is closed.
+    let _ = writeln!(std::io::stderr(), "atalaya: {text}");
 }
 
 async fn checked_out() -> Option<String> {

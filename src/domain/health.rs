@@ -151,6 +151,20 @@ impl Health {
         self
     }
 
+    /// … with how many records a store refused for good and that lie aside.
+    #[must_use]
+    pub fn with_quarantine(mut self, kept: Result<usize, String>) -> Self {
+        let (status, message) = match kept {
+            Ok(0) => (Status::Ok, "nothing is set aside".to_owned()),
+            Ok(kept) => {
+                (Status::Degraded, format!("{kept} records are set aside, see `atalaya quarantine list`"))
+            }
+            Err(reason) => (Status::Degraded, reason),
+        };
+        self.checks.push(Check { name: "quarantine".to_owned(), status, message });
+        self
+    }
+
     /// The worst of the checks.
     pub fn status(&self) -> Status {
         self.checks.iter().map(|check| check.status).max().unwrap_or(Status::Ok)

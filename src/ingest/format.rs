@@ -64,6 +64,25 @@ pub struct TimeHint {
     pub zone: SourceZone,
 }
 
+/// What the reference is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reference {
+    /// The text comes now.
+    Arrival,
+    /// The text was there before; its file was written to for the last time then.
+    Modified,
+}
+
+impl Reference {
+    /// As [`TIME_SOURCE_FIELD`] says it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Arrival => "arrival",
+            Self::Modified => "modified",
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SourceZone {
     Utc,
@@ -77,8 +96,8 @@ pub enum SourceZone {
 /// `clear` keeps the capacity.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Parsed<'a> {
-    /// `None`: the text has no time of its own; the decoder takes the previous record's or the
-    /// arrival time and says so in the metadata.
+    /// `None`: the text has no time of its own; the decoder takes the stamp before it, or when it
+    /// came, and says so in the metadata.
     pub timestamp: Option<Timestamp>,
     pub level: Level,
     pub logger: Option<Cow<'a, str>>,
@@ -156,8 +175,9 @@ fn says_nothing(value: &str) -> bool {
 pub const TIME_AMBIGUOUS_FIELD: &str = "time_ambiguous";
 /// Metadata name: the stamp has no year, and the nearest one is not the reference's own.
 pub const YEAR_GUESSED_FIELD: &str = "year_guessed";
-/// Metadata name: where the time of a record without a stamp comes from (`previous`, `arrival`),
-/// or `date` when only the day was completed.
+/// Metadata name: where the time of a record without a stamp comes from (`previous`: the stamp before
+/// it; `arrival`; `modified`: when its file was last written), or `date` when only the day was
+/// completed.
 pub const TIME_SOURCE_FIELD: &str = "time_source";
 /// Metadata name: the text held bytes that are not UTF-8; see [`escape`].
 pub const ESCAPED_BYTES_FIELD: &str = "escaped_bytes";

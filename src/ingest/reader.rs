@@ -84,8 +84,8 @@ struct Active {
     current: bool,
     /// Some directory entry that is looked at holds it.
     attached: bool,
-    /// Modification time when last seen: what year-less stamps of old files are nearest to.
-    modified: Timestamp,
+    /// What a turn at it knows about the times of its lines.
+    times: Times,
     /// Its head is in the checkpoint: frames may be sent.
     durable: bool,
     stopped: bool,
@@ -134,6 +134,13 @@ impl Active {
             self.before.lines -= self.before.pending();
         }
     }
+}
+
+/// Bytes that were in a file when it was opened, and when they were last written to.
+#[derive(Clone, Copy, Debug, Default)]
+struct Times {
+    there_until: u64,
+    modified: Timestamp,
 }
 
 /// Records a second, smoothed over some seconds.
@@ -291,7 +298,7 @@ impl<P: Port> Reader<P> {
             state: FileState::Reading,
             current: true,
             attached: true,
-            modified: Timestamp::default(),
+            times: Times::default(),
             durable: false,
             stopped: false,
             given: offset,
@@ -449,7 +456,9 @@ impl<P: Port> Reader<P> {
                 host: &self.host,
                 path: &path,
                 limits: &self.limits,
-                reference: if active.current && self.mode == Mode::Follow { wall } else { active.modified },
+                there_until: active.times.there_until,
+                modified: active.times.modified,
+                wall,
             };
             let mut there = StillThere::Yes;
             let is_over = match tail.turn(&mut buffer, TURN, reading, now, &mut frames) {

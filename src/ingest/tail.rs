@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::accounts::Counts;
 use super::content::{Content, Got, read_range};
-use super::format::{self, Decoder, Format, TimeHint};
+use super::format::{self, Decoder, Format, Reference, TimeHint};
 use super::identity::{Fingerprint, Mark, PROBE};
 use super::lines::{LINE_LIMIT, LineCutter};
 use super::{IngestInput, Limits};
@@ -94,8 +94,22 @@ pub struct Reading<'a> {
     pub host: &'a str,
     pub path: &'a std::path::Path,
     pub limits: &'a Limits,
-    /// To what year-less stamps are nearest: now, or the time the file was last written.
-    pub reference: Timestamp,
+    /// What was in the file before this offset was there when it was opened.
+    pub there_until: u64,
+    /// When that was written for the last time.
+    pub modified: Timestamp,
+    pub wall: Timestamp,
+}
+
+impl Reading<'_> {
+    /// What bytes from this offset on have for a time, if their text has none.
+    fn reference(&self, at: u64) -> (Timestamp, Reference) {
+        if at < self.there_until {
+            (self.modified.min(self.wall), Reference::Modified)
+        } else {
+            (self.wall, Reference::Arrival)
+        }
+    }
 }
 
 impl Tail {
@@ -224,7 +238,10 @@ impl Tail {
         let mut used = 0;
         while used < budget {
             let at = self.cutter.fed();
-            let size = match self.content.read_at(at, buffer)? {
+            // What was there and what came are read apart: they have different times.
+            let there = usize::try_from(reading.there_until.saturating_sub(at)).unwrap_or(buffer.len());
+            let most = if there == 0 { buffer.len() } else { there.min(buffer.len()) };
+            let size = match self.content.read_at(at, &mut buffer[..most])? {
                 Got::Bytes(size) => size,
                 Got::Nothing => return Ok(Turn::CaughtUp),
                 Got::End => return Ok(Turn::Ended),
@@ -259,7 +276,8 @@ impl Tail {
         let Some(decoder) = &mut self.decoder else { return };
         let origin =
             self.record_origin.get_or_insert_with(|| record_origin(self.origin, decoder.format(), reading));
-        decoder.set_reference(reading.reference);
+        let (reference, is) = reading.reference(self.cutter.fed());
+        decoder.set_reference(reference, is);
         self.grown_at = now;
         self.bytes_read += bytes.len() as u64;
         remember(&mut self.head, &mut self.window, &mut self.print, self.cutter.fed(), bytes);
@@ -445,3 +463,6 @@ fn record_origin(id: OriginId, format: &'static dyn Format, reading: Reading<'_>
         host: reading.host.into(),
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,6 +9,7 @@ use tokio::time::timeout;
 use crate::domain::health::{Disk, Health, Host, StoreHealth};
 use crate::domain::record::OriginId;
 use crate::domain::time::Timestamp;
+use crate::ingest::spool::quarantine;
 use crate::store::error::StoreError;
 
 use super::Stores;
@@ -21,7 +22,11 @@ const PATIENCE: Duration = Duration::from_secs(12);
 /// takes much longer than [`PATIENCE`].
 pub async fn measure(stores: &Stores, data_dir: &Path) -> Health {
     let data_dir: PathBuf = data_dir.to_path_buf();
-    let measuring = tokio::task::spawn_blocking(move || measure_host(&data_dir));
+    let aside = super::quarantine::folder(&data_dir);
+    let measuring = tokio::task::spawn_blocking(move || {
+        let kept = quarantine::ids(&aside).map(|ids| ids.len()).map_err(|error| error.to_string());
+        (measure_host(&data_dir), kept)
+    });
     let (measured, logs, metrics, ring, database) = tokio::join!(
         measuring,
         ask_logs(stores),
@@ -29,14 +34,15 @@ pub async fn measure(stores: &Stores, data_dir: &Path) -> Health {
         timeout(PATIENCE, stores.logs.store().ring()),
         timeout(PATIENCE, stores.metrics.vitals()),
     );
-    let host = match measured {
-        Ok(Ok(host)) => Ok(host),
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(lost) => Err(lost.to_string()),
+    let (host, kept) = match measured {
+        Ok((host, kept)) => (host.map_err(|error| error.to_string()), kept),
+        Err(lost) => (Err(lost.to_string()), Err(lost.to_string())),
     };
     // A database that refuses its vitals is told by the store's own check.
     let database = database.ok().and_then(Result::ok);
-    Health::new(Timestamp::now(), host, vec![logs, metrics]).with_servers(ring.ok().flatten(), database)
+    Health::new(Timestamp::now(), host, vec![logs, metrics])
+        .with_quarantine(kept)
+        .with_servers(ring.ok().flatten(), database)
 }
 
 /// The answer, or why there is none, within [`PATIENCE`].

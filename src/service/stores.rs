@@ -23,11 +23,12 @@ use crate::store::engine::LogEngine;
 use crate::store::error::{Backend, StoreError};
 use crate::store::metrics::MetricsStore;
 use crate::store::mysql::{MySqlMetricsStore, MySqlOptions};
+use crate::store::quarantine::Quarantine;
 use crate::store::sqlite::chunks::SqliteChunkStore;
 use crate::store::sqlite::metrics::SqliteMetricsStore;
 use crate::store::union::Union;
 
-use super::{Finding, Stores, describe};
+use super::{Finding, Stores, describe, quarantine};
 
 /// Opens the configured stores, creating embedded ones that do not exist yet.
 pub async fn open_stores(settings: &Settings) -> Result<Stores, StoreError> {
@@ -78,8 +79,10 @@ async fn attach_logs(settings: &Settings) -> Result<Arc<dyn ChunkStore>, StoreEr
     let options = cassandra_options(place);
     let address = options.address();
     let foreign = place.foreign.clone();
-    let connect =
-        move || -> BoxFuture<'static, _> { Box::pin(connect_cassandra(options.clone(), foreign.clone())) };
+    let aside = Some(quarantine::keeper(settings));
+    let connect = move || -> BoxFuture<'static, _> {
+        Box::pin(connect_cassandra(options.clone(), foreign.clone(), aside.clone()))
+    };
     Ok(Arc::new(Background::<dyn ChunkStore>::start(Backend::Cassandra, address, Box::new(connect))))
 }
 
@@ -96,16 +99,18 @@ pub async fn open_logs(settings: &Settings) -> Result<Arc<dyn ChunkStore>, Store
     match &settings.logs_place {
         LogsPlace::Embedded => open_logs_at(&settings.logs_place, &settings.logs_database()).await,
         LogsPlace::Cassandra(place) => {
-            connect_cassandra(cassandra_options(place), place.foreign.clone()).await
+            let aside = Some(quarantine::keeper(settings));
+            connect_cassandra(cassandra_options(place), place.foreign.clone(), aside).await
         }
     }
 }
 
-/// The log store of any place, without the tables of others; `file` is the embedded one.
+/// The log store of any place, without the tables of others and without a quarantine: what it can
+/// never take is an error. `file` is the embedded one.
 pub async fn open_logs_at(place: &LogsPlace, file: &Path) -> Result<Arc<dyn ChunkStore>, StoreError> {
     match place {
         LogsPlace::Embedded => Ok(Arc::new(SqliteChunkStore::open(file).await?)),
-        LogsPlace::Cassandra(place) => connect_cassandra(cassandra_options(place), Vec::new()).await,
+        LogsPlace::Cassandra(place) => connect_cassandra(cassandra_options(place), Vec::new(), None).await,
     }
 }
 
@@ -157,7 +162,7 @@ pub async fn check_stores(settings: &Settings) -> Vec<Finding> {
 }
 
 async fn check_cassandra(options: CassandraOptions, foreign: Vec<Mapping>) -> Result<(), StoreError> {
-    connect_cassandra(options.clone(), foreign).await?;
+    connect_cassandra(options.clone(), foreign, None).await?;
     let session = Box::pin(connect::connect(&options)).await.map_err(advised_logs)?;
     probe::writable(&session, &options).await
 }
@@ -167,13 +172,17 @@ async fn check_metrics(settings: &Settings) -> Result<(), StoreError> {
     open_metrics(settings).await?.prune_health_samples(Timestamp::MIN).await.map(drop)
 }
 
-/// Our own tables, and those of others beside them.
+/// Our own tables, and those of others beside them. What can never be stored goes `aside`.
 async fn connect_cassandra(
     options: CassandraOptions,
     foreign: Vec<Mapping>,
+    aside: Option<Arc<dyn Quarantine>>,
 ) -> Result<Arc<dyn ChunkStore>, StoreError> {
     // Boxed, as a driver's futures are large and every command holds this one.
-    let own = Box::pin(CassandraLogStore::connect(&options)).await.map_err(advised_logs)?;
+    let mut own = Box::pin(CassandraLogStore::connect(&options)).await.map_err(advised_logs)?;
+    if let Some(aside) = aside {
+        own = own.with_quarantine(aside);
+    }
     if foreign.is_empty() {
         return Ok(Arc::new(own));
     }

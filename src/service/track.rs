@@ -1,6 +1,6 @@
 //! Runs a command unchanged and records it as a phase.
 //!
-//! The command has our standard input, output and error, our process group and our environment
+//! The command has our standard input, output and error (with `--capture`, pipes to them), our process group and our environment
 //! plus its request id, and its end is ours: the same exit code, or 128 + n when signal n killed it.
 //! Whatever goes wrong with the recording, the command does not notice: a phase that the metrics
 //! store cannot take waits as a file and is recorded by a later run.
@@ -24,6 +24,10 @@ use crate::store::error::StoreError;
 use crate::store::metrics::MetricsStore;
 
 use super::dora::{RUN_ID, record};
+
+pub use capture::Capture;
+
+mod capture;
 
 /// Variables that carry a request id, the strongest first.
 const REQUEST_VARIABLES: [&str; 3] = ["ATALAYA_REQUEST_ID", "REQUEST_ID", "TRACEPARENT"];
@@ -113,7 +117,13 @@ fn trace_id(traceparent: &str) -> Option<&str> {
 }
 
 /// Runs the command to its end.
-pub async fn run(request: TrackRequest, context: &RequestContext) -> Result<Tracked, TrackError> {
+///
+/// With `capture` its output goes through us, and its lines are kept.
+pub async fn run(
+    request: TrackRequest,
+    context: &RequestContext,
+    capture: Option<&Capture>,
+) -> Result<Tracked, TrackError> {
     let (program, arguments) = request.command.split_first().ok_or(TrackError::NoCommand)?;
     // Before the child exists, so that no signal meant for it ends us first.
     let mut signals = Signals::watch().map_err(TrackError::Signals)?;
@@ -125,15 +135,19 @@ pub async fn run(request: TrackRequest, context: &RequestContext) -> Result<Trac
     if let Some(traceparent) = &context.traceparent {
         command.env("TRACEPARENT", traceparent);
     }
+    if capture.is_some() {
+        Capture::redirect(&mut command);
+    }
+    let not_run = |source| TrackError::NotRun { command: program.to_string_lossy().into_owned(), source };
     let clock = Instant::now();
-    let mut child = command
-        .spawn()
-        .map_err(|source| TrackError::NotRun { command: program.to_string_lossy().into_owned(), source })?;
+    let mut child = command.spawn().map_err(not_run)?;
+    let pumps =
+        capture.map_or_else(|| Ok(Vec::new()), |capture| capture.begin(&mut child)).map_err(not_run)?;
     let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(rustix::process::Pid::from_raw);
     let status = loop {
         tokio::select! {
             status = child.wait() => {
-                break status.map_err(|source| TrackError::NotRun { command: program.to_string_lossy().into_owned(), source })?;
+                break status.map_err(not_run)?;
             }
             number = signals.next() => {
                 if let Some(pid) = pid {
@@ -144,6 +158,9 @@ pub async fn run(request: TrackRequest, context: &RequestContext) -> Result<Trac
         }
     };
     let duration = clock.elapsed();
+    for pump in pumps {
+        pump.finish().await;
+    }
     Ok(Tracked { exit_code: exit_code(status), phase: phase(request, context, status, duration) })
 }
 

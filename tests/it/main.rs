@@ -33,6 +33,7 @@ mod metrics_store_sqlite;
 mod metrics_store_suite;
 mod pdca;
 mod pty;
+mod quarantine_cli;
 mod spool_backlog;
 mod spool_kill;
 mod sqlite_store;

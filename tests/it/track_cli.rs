@@ -180,3 +180,66 @@ fn without_any_place_to_keep_it_the_command_still_runs_and_the_loss_is_said() {
     assert_eq!((output.stdout.as_slice(), output.status.code()), (&b"out\n"[..], Some(5)));
     assert!(String::from_utf8_lossy(&output.stderr).contains("could not be recorded"));
 }
+
+/// The records that carry this request id, as the program prints them.
+fn kept(home: &Path, request: &str) -> Vec<Value> {
+    let output = Command::new(env!("CARGO_BIN_EXE_atalaya"))
+        .args(["--data-dir", "data", "logs", "--json", &format!("request_id:{request}")])
+        .current_dir(home)
+        .env_clear()
+        .env("HOME", home)
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn captured_output_is_passed_on_unchanged_and_kept_line_by_line() {
+    let home = tempfile::tempdir().unwrap();
+    let script = "echo one; printf 'to stderr \\377\\n' >&2; printf 'no newline'; exit 3";
+    let output = track(home.path())
+        .env("ATALAYA_REQUEST_ID", "req-cap")
+        .args(["--phase", "testing", "--capture", "--", "sh", "-c", script])
+        .output()
+        .unwrap();
+    assert_eq!(output.stdout, b"one\nno newline");
+    assert_eq!(output.stderr, b"to stderr \xff\n");
+    assert_eq!(output.status.code(), Some(3));
+    assert_eq!(testing(home.path()), ["FEAT-1 no-go"]);
+    let mut found: Vec<(String, String)> = kept(home.path(), "req-cap")
+        .iter()
+        .map(|record| {
+            assert_eq!(record["source"], "app/shop", "{record}");
+            let text = |value: &Value| value.as_str().unwrap().to_owned();
+            (text(&record["message"]), text(&record["metadata"]["stream"]))
+        })
+        .collect();
+    found.sort_unstable();
+    let of = |message: &str, stream: &str| (message.to_owned(), stream.to_owned());
+    let expected = [of("no newline", "stdout"), of("one", "stdout"), of("to stderr \\xff", "stderr")];
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn capturing_neither_holds_up_nor_outlives_whoever_reads() {
+    let home = tempfile::tempdir().unwrap();
+    // Whoever reads goes away: so does the command, as it would without us.
+    let mut child = track(home.path())
+        .args(["--phase", "testing", "--capture", "--", "yes"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    child.stdout.take().unwrap().read_exact(&mut [0; 10]).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(128 + 13));
+    // A child that keeps the output open is not waited for.
+    let output = track(home.path())
+        .args(["--phase", "testing", "--capture", "--", "sh", "-c", "echo said; sleep 600 & echo $! >&2"])
+        .output();
+    // (Its end of our own pipes is ours: the sleeper has only the command's.)
+    let output = output.unwrap();
+    assert_eq!(output.stdout, b"said\n");
+    let sleeper = String::from_utf8(output.stderr).unwrap();
+    assert!(Command::new("kill").arg(sleeper.trim()).status().unwrap().success(), "it went on");
+}

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use atalaya::domain::record::{Entry, Frame, Layer, Level, Record, RecordId, RequestId};
 use atalaya::domain::time::Timestamp;
+use atalaya::ingest::spool::quarantine::{self, Folder};
 use atalaya::query::Query;
 use atalaya::store::cassandra::schema::SchemaSettings;
 use atalaya::store::chunks::{ChunkStore, Order};
 use atalaya::store::engine::LogEngine;
-use atalaya::store::quarantine::FileQuarantine;
 use rand::{RngExt as _, SeedableRng as _};
 use scylla::value::{CqlTimestamp, CqlValue, Row};
 use uuid::Uuid;
@@ -232,7 +232,7 @@ async fn lines_of_all_sizes_without_a_warning_or_a_tombstone() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_record_that_cannot_be_stored_is_set_aside_alone() {
     let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("quarantine.jsonl");
+    let aside = folder.path().join("quarantine");
     let keyspace = Keyspace::make(&for_ever()).await;
     let strict = LogEngine::new(Arc::new(keyspace.store().await));
     let mut written = frame(&origin(1, Layer::Application), 0, (0..300).map(|step| START + step));
@@ -245,17 +245,16 @@ async fn a_record_that_cannot_be_stored_is_set_aside_alone() {
     let refused = strict.append(std::slice::from_ref(&written)).await.unwrap_err();
     assert!(refused.is_poison() && !refused.is_transient(), "{refused:?}");
 
-    let store = keyspace.store().await.with_quarantine(Arc::new(FileQuarantine::new(&file, 1 << 30)));
+    let store = keyspace.store().await.with_quarantine(Arc::new(Folder::new(&aside, 1 << 30)));
     let engine = LogEngine::new(Arc::new(store));
     for _ in 0..2 {
         engine.append(std::slice::from_ref(&written)).await.unwrap();
     }
-    let text = std::fs::read_to_string(&file).unwrap();
-    assert_eq!(text.lines().count(), 1, "once, also when the put is repeated");
-    let line: serde_json::Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
-    assert_eq!(line["entry"]["position"], 120);
-    assert_eq!(line["entry"]["message"].as_str().unwrap().len(), 20 << 20);
-    assert!(line["reason"].as_str().unwrap().contains("bytes"), "{}", line["reason"]);
+    let ids = quarantine::ids(&aside).unwrap();
+    assert_eq!(ids, [format!("{}-78", written.origin.id)], "once, also when the put is repeated");
+    let kept = quarantine::open(&aside, &ids[0]).unwrap();
+    assert_eq!(kept.frames.unwrap()[0].entries, [written.entries[120].clone()]);
+    assert!(kept.reason.contains("bytes"), "{}", kept.reason);
     let positions: Vec<u64> = read_all(&engine, Order::OldestFirst, 1_000)
         .await
         .iter()

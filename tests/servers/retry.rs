@@ -11,13 +11,13 @@ use std::time::Duration;
 
 use atalaya::domain::record::{Entry, Frame, Layer, Level, Origin, OriginId, Record, RequestId};
 use atalaya::domain::time::{TimeRange, Timestamp};
+use atalaya::ingest::spool::quarantine::{self, Folder};
 use atalaya::query::Query;
 use atalaya::store::cassandra::retry::RetrySettings;
 use atalaya::store::cassandra::{CassandraLogStore, CassandraOptions, connect};
 use atalaya::store::chunks::{ChunkStore as _, Order};
 use atalaya::store::engine::{LogEngine, PageRequest};
 use atalaya::store::error::StoreError;
-use atalaya::store::quarantine::FileQuarantine;
 use futures::{StreamExt as _, stream};
 use scylla_proxy::{
     Condition, Node, Proxy, Reaction as _, RequestOpcode, RequestReaction, RequestRule, RunningProxy,
@@ -238,9 +238,8 @@ async fn errors_that_pass_reach_nobody_and_nothing_is_lost_or_doubled() {
 async fn errors_that_stay_are_told_and_the_data_is_put_again() {
     let mut through = Through::start(Duration::from_secs(5)).await;
     let folder = tempfile::tempdir().unwrap();
-    let aside = folder.path().join("quarantine.jsonl");
-    let store =
-        through.store(patience()).await.with_quarantine(Arc::new(FileQuarantine::new(&aside, 64 << 20)));
+    let aside = folder.path().join("quarantine");
+    let store = through.store(patience()).await.with_quarantine(Arc::new(Folder::new(&aside, 64 << 20)));
     let engine = LogEngine::new(Arc::new(store));
     let forged = RequestReaction::forge;
     let phases: Vec<(&str, RequestReaction, fn(&StoreError) -> bool)> = vec![
@@ -270,14 +269,14 @@ async fn errors_that_stay_are_told_and_the_data_is_put_again() {
     through.let_through();
     // What was refused as data, though it was good, is aside with its reason; the rest is there.
     let found = stored(&through.keyspace).await;
-    let text = std::fs::read_to_string(&aside).unwrap_or_default();
     let mut all = found.clone();
-    for line in text.lines() {
-        let line: serde_json::Value = serde_json::from_str(line).unwrap();
-        assert!(!line["reason"].as_str().unwrap().is_empty());
-        let entry: Entry = serde_json::from_value(line["entry"].clone()).unwrap();
-        let origin: Origin = serde_json::from_value(line["origin"].clone()).unwrap();
-        all.push(Record { origin: Arc::new(origin), entry });
+    for id in quarantine::ids(&aside).unwrap() {
+        let kept = quarantine::open(&aside, &id).unwrap();
+        assert!(!kept.reason.is_empty());
+        for frame in kept.frames.unwrap() {
+            let origin = &frame.origin;
+            all.extend(frame.entries.into_iter().map(|entry| Record { origin: Arc::clone(origin), entry }));
+        }
     }
     all.sort_by_key(Record::sort_key);
     all.dedup_by_key(|record| record.id());

@@ -8,8 +8,8 @@ use crate::domain::record::{Entry, Level, Metadata, PARSE_ERROR_FIELD, RequestId
 use crate::domain::time::Timestamp;
 
 use super::{
-    DecodeCounts, ESCAPED_BYTES_FIELD, Format, LINE_HASH_FIELD, Line, LineCut, LineRole, Parsed, SPLIT_FIELD,
-    TIME_SOURCE_FIELD, TimeHint, escape, level, trace,
+    DecodeCounts, ESCAPED_BYTES_FIELD, Format, LINE_HASH_FIELD, Line, LineCut, LineRole, Parsed, Reference,
+    SPLIT_FIELD, TIME_SOURCE_FIELD, TimeHint, escape, level, trace,
 };
 
 /// A record of more lines is split: text that never ends must not fill the memory.
@@ -25,11 +25,13 @@ pub struct Decoder {
     format: &'static dyn Format,
     single_line: bool,
     hint: TimeHint,
+    reference_is: Reference,
     pending: Pending,
     counts: DecodeCounts,
-    /// Time and level of the record before: for text without a stamp, and for the parts of a
-    /// record that was split.
-    previous: Option<(Timestamp, Level)>,
+    /// The last stamp: the time of text after it that has none.
+    stamp: Option<Timestamp>,
+    /// Level of the record before: for the parts of a record that was split.
+    level: Option<Level>,
     /// Metadata capacity, kept from record to record.
     spare: Parsed<'static>,
 }
@@ -73,16 +75,19 @@ impl Decoder {
             format,
             single_line: format.single_line(),
             hint,
+            reference_is: Reference::Arrival,
             pending: Pending::default(),
             counts: DecodeCounts::default(),
-            previous: None,
+            stamp: None,
+            level: None,
             spare: Parsed::default(),
         }
     }
 
-    /// What year-less stamps are nearest to, from here on: a file that is followed asks for now.
-    pub fn set_reference(&mut self, reference: Timestamp) {
+    /// What year-less stamps are nearest to from here on, and the time of text without any stamp.
+    pub fn set_reference(&mut self, reference: Timestamp, is: Reference) {
         self.hint.reference = reference;
+        self.reference_is = is;
     }
 
     pub fn format(&self) -> &'static dyn Format {
@@ -230,7 +235,7 @@ impl Decoder {
         let mut error = None;
         if marks.split == Some("continues") {
             parsed.message = text.into();
-            parsed.level = self.previous.map_or_else(|| level::guess(text), |(_, level)| level);
+            parsed.level = self.level.unwrap_or_else(|| level::guess(text));
         } else if let Err(mismatch) = self.format.parse(text, &self.hint, &mut parsed) {
             self.counts.mismatched += 1;
             error = Some(mismatch);
@@ -242,7 +247,10 @@ impl Decoder {
             split_trace(&mut parsed);
         }
         let (timestamp, time_source) = self.time_of(&parsed);
-        self.previous = Some((timestamp, parsed.level));
+        if parsed.timestamp.is_some() {
+            self.stamp = Some(timestamp);
+        }
+        self.level = Some(parsed.level);
 
         let escaped = marks.escaped || parsed.carried;
         let text_of =
@@ -297,8 +305,8 @@ impl Decoder {
     fn time_of(&self, parsed: &Parsed<'_>) -> (Timestamp, Option<&'static str>) {
         const HOUR: i64 = 3_600_000_000;
         const DAY: i64 = 24 * HOUR;
-        match (parsed.timestamp, self.previous) {
-            (Some(at), Some((previous, _))) if parsed.day_missing => {
+        match (parsed.timestamp, self.stamp) {
+            (Some(at), Some(previous)) if parsed.day_missing => {
                 // The next instant of this time of day after the record before, which lies at midnight
                 // or later. Up to an hour back is disorder between threads, or a clock put back.
                 let ahead = (at.micros() - previous.micros() + HOUR).rem_euclid(DAY) - HOUR;
@@ -306,8 +314,8 @@ impl Decoder {
             }
             (Some(at), _) if parsed.day_missing => (at, Some("date")),
             (Some(at), _) => (at, None),
-            (None, Some((previous, _))) => (previous, Some("previous")),
-            (None, None) => (self.hint.reference, Some("arrival")),
+            (None, Some(previous)) => (previous, Some("previous")),
+            (None, None) => (self.hint.reference, Some(self.reference_is.name())),
         }
     }
 }

@@ -12,7 +12,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::scan::{Family, Seen, scan};
-use super::{Port, Reader, Slots, push_notice};
+use super::{Port, Reader, Slots, Times, push_notice};
 use crate::domain::record::{Level, OriginId};
 use crate::domain::time::Timestamp;
 use crate::ingest::Mode;
@@ -188,7 +188,6 @@ impl<P: Port> Reader<P> {
             active.path.clone_from(&seen.path);
             active.current = seen.current;
             active.attached = true;
-            active.modified = seen.modified;
         }
     }
 
@@ -376,7 +375,9 @@ impl<P: Port> Reader<P> {
         active.input = seen.input;
         active.current = seen.current;
         active.attached = true;
-        active.modified = seen.modified;
+        let grows = seen.current && self.mode == Mode::Follow && seen.rotated.packing.is_none();
+        active.times =
+            Times { there_until: if grows { seen.size } else { u64::MAX }, modified: seen.modified };
         active.size = seen.size;
         active.state = FileState::Reading;
         active.tail = Some(tail);
@@ -403,8 +404,8 @@ impl<P: Port> Reader<P> {
                 .then(|| "xz is not read; unpack it, or let logrotate use gzip or zstd".to_owned()));
         }
         let age = self.age(seen, now);
-        if let Some(reason) = self.copies_a_file(seen, age)? {
-            return Ok(Some(reason));
+        if let Some((origin, length)) = self.copies_a_file(seen, age)? {
+            return Ok(self.as_copy(seen, origin, length));
         }
         if !seen.current && self.still_reads_a_removed_one(seen) {
             return Ok(Some("waits until the removed file is read to its end".to_owned()));
@@ -447,8 +448,7 @@ impl<P: Port> Reader<P> {
         {
             let is_sure = verified >= PROBE as u64;
             if is_sure || age < COPYING {
-                let of = self.generations.get(&origin).map(|other| other.name.clone()).unwrap_or_default();
-                return Ok(Some(holds_the_same(&of)));
+                return Ok(self.as_copy(seen, origin, compared.length));
             }
         }
         if let Some((origin, verified, whole)) = orphan {
@@ -502,7 +502,8 @@ impl<P: Port> Reader<P> {
     /// Whether the file repeats, from its beginning to its end, what a followed file beside it holds
     /// now, read or not: a copy before the original is truncated, a packed form before the original
     /// is removed.
-    fn copies_a_file(&self, seen: &Seen, age: Duration) -> Result<Option<String>, Obstacle> {
+    /// Gives its generation, and how far it holds the same.
+    fn copies_a_file(&self, seen: &Seen, age: Duration) -> Result<Option<(OriginId, u64)>, Obstacle> {
         if seen.current {
             return Ok(None);
         }
@@ -516,7 +517,10 @@ impl<P: Port> Reader<P> {
         if let Some(packing) = seen.rotated.packing {
             let unpacked = &seen.name[..seen.name.len() - packing.suffix().len()];
             let mut originals = originals;
-            return Ok(originals.any(|other| other.name == unpacked).then(|| holds_the_same(unpacked)));
+            return Ok(originals.find(|other| other.name == unpacked).map(|other| {
+                let original = Path::new(&other.dir).join(&other.name).metadata();
+                (other.origin, original.map_or(u64::MAX, |original| original.len()))
+            }));
         }
         let file = content::open_file(&seen.path)?;
         let print = whole_print(&file, seen.size)?;
@@ -531,10 +535,27 @@ impl<P: Port> Reader<P> {
             if matches!(likeness, Likeness::Same { whole: true, .. })
                 && (seen.size >= PROBE as u64 || age < COPYING)
             {
-                return Ok(Some(holds_the_same(&other.name)));
+                return Ok(Some((other.origin, seen.size)));
             }
         }
         Ok(None)
+    }
+
+    /// Why a copy of what another file holds, up to `length`, is not read; `None` when there is nothing
+    /// to be done about it: a run that reads once was asked for it, and all of it is stored.
+    fn as_copy(&mut self, seen: &Seen, of: OriginId, length: u64) -> Option<String> {
+        let name = self.generations.get(&of).map(|other| other.name.clone()).unwrap_or_default();
+        let is_stored = self.mode == Mode::Once
+            && !self.active.contains_key(&of)
+            && self.resume_of(of).is_ok_and(|stored| stored >= length);
+        if !is_stored {
+            return Some(format!("holds what {name} holds, which is read"));
+        }
+        self.notice(format!(
+            "{} holds what {name} holds, and all of it is stored already",
+            seen.path.display()
+        ));
+        None
     }
 
     /// No file holds its content (any more), as far as one can see.
@@ -703,7 +724,9 @@ impl<P: Port> Reader<P> {
                     host: &self.host,
                     path: &one.path,
                     limits: &self.limits,
-                    reference: wall,
+                    there_until: 0,
+                    modified: wall,
+                    wall,
                 };
                 if let Some(tail) = &mut active.tail {
                     tail.finish(StillThere::No, &mut buffer, reading, now, &mut frames);
@@ -759,10 +782,6 @@ impl<P: Port> Reader<P> {
             self.record_event(Level::Warning, *origin, offset, &message, &path, wall, (offset, None));
         }
     }
-}
-
-fn holds_the_same(name: &str) -> String {
-    format!("holds what {name} holds, which is read")
 }
 
 /// Head and end of a plain file.

@@ -3,7 +3,7 @@
 //! An answer that passes (the store is away, overloaded, its disk is full) stops the sending; one
 //! group is tried again until it is taken. So does one that a person has to mend (a missing schema,
 //! a revoked right). Only data that the store cannot take ([`StoreError::is_poison`]) is cut in halves
-//! until the bad frames are found; they go to the quarantine and the rest is stored.
+//! until the bad records are found; they go to the quarantine and the rest is stored.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::AssertUnwindSafe;
@@ -20,7 +20,7 @@ use super::fs::Fs;
 use super::ledger::{Group, Next};
 use super::quarantine::{self, Refused};
 use super::sink::{Away, Shared};
-use crate::domain::record::Frame;
+use crate::domain::record::{Entry, Frame};
 use crate::domain::time::Timestamp;
 use crate::ingest::crash;
 use crate::ingest::pipeline::FrameSink;
@@ -233,7 +233,7 @@ impl Drainer {
         }
         let Some((_, group)) = self.flying.remove(&seq) else { return };
         let outcome = match outcome {
-            Outcome::Stored(refused) if !refused.is_empty() => self.quarantine(&group, refused).await,
+            Outcome::Stored(refused) if !refused.is_empty() => self.quarantine(refused).await,
             Outcome::Stored(_) => Ok(0),
             Outcome::Failed(error) => Err(error),
         };
@@ -323,7 +323,7 @@ impl Drainer {
     }
 
     /// Keeps refused frames aside; returns how many records they hold.
-    async fn quarantine(&mut self, group: &Group, refused: Vec<Refused>) -> Result<u64, StoreError> {
+    async fn quarantine(&mut self, refused: Vec<Refused>) -> Result<u64, StoreError> {
         let records = refused.iter().map(|refused| refused.frame.entries.len() as u64).sum();
         let due = self.warned.is_none_or(|last| last.elapsed() >= WARN_EVERY);
         if due && let Some(first) = refused.first() {
@@ -332,15 +332,15 @@ impl Drainer {
                 target: "atalaya::ingest",
                 records,
                 source = %first.frame.origin.source,
-                "the store refused records, they are kept in the spool's quarantine: {}",
+                "the store refused records, they are set aside (`atalaya quarantine list`): {}",
                 first.reason
             );
         }
-        let (fs, dir, seq) = (Arc::clone(&self.fs), self.shared.config.dir.clone(), group.seq);
+        let (fs, folder) = (Arc::clone(&self.fs), quarantine::folder(&self.shared.config.dir));
         let kept = tokio::task::spawn_blocking(move || {
             let now = Timestamp::now();
             refused.iter().try_fold(0, |sum, refused| {
-                quarantine::keep_frame(&*fs, &dir, seq, refused, now).map(|bytes| sum + bytes)
+                quarantine::keep_frame(&*fs, &folder, refused, now).map(|bytes| sum + bytes)
             })
         })
         .await
@@ -376,28 +376,40 @@ async fn sleep_until(at: Option<tokio::time::Instant>) {
 
 async fn deliver(sink: &dyn FrameSink, frames: Arc<[Frame]>) -> Outcome {
     let mut refused = Vec::new();
-    let whole = 0..frames.len();
-    let mut parts = vec![whole];
+    let mut parts = vec![frames];
     while let Some(part) = parts.pop() {
-        let sent = if part.len() == frames.len() { Arc::clone(&frames) } else { frames[part.clone()].into() };
-        match append(sink, sent).await {
+        match append(sink, Arc::clone(&part)).await {
             Ok(()) => {}
-            Err(error) if error.is_poison() && part.len() <= 1 => {
-                refused.extend(
-                    frames[part]
-                        .iter()
+            Err(error) if error.is_poison() => match halves(&part) {
+                Some((first, second)) => {
+                    parts.push(second);
+                    parts.push(first);
+                }
+                None => refused.extend(
+                    part.iter()
+                        .filter(|frame| !frame.entries.is_empty())
                         .map(|frame| Refused { frame: frame.clone(), reason: describe(&error) }),
-                );
-            }
-            Err(error) if error.is_poison() => {
-                let middle = part.start + part.len() / 2;
-                parts.push(middle..part.end);
-                parts.push(part.start..middle);
-            }
+                ),
+            },
             Err(error) => return Outcome::Failed(error),
         }
     }
     Outcome::Stored(refused)
+}
+
+/// Cuts refused frames in two, and a single one between two of its records. `None`: this is the bad
+/// record.
+fn halves(frames: &[Frame]) -> Option<(Arc<[Frame]>, Arc<[Frame]>)> {
+    let [frame] = frames else {
+        let (first, second) = frames.split_at_checked(frames.len() / 2)?;
+        return (!first.is_empty()).then(|| (first.into(), second.into()));
+    };
+    let (first, second) = frame.entries.split_at(frame.entries.len() / 2);
+    let cut = second.first().filter(|_| !first.is_empty())?.position;
+    let part = |from, until, entries: &[Entry]| -> Arc<[Frame]> {
+        [Frame { origin: Arc::clone(&frame.origin), from, until, entries: entries.to_vec() }].into()
+    };
+    Some((part(frame.from, cut, first), part(cut, frame.until, second)))
 }
 
 /// A panic over some frames is a refusal of them: the others must not wait for ever.

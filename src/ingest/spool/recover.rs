@@ -86,7 +86,7 @@ pub(crate) fn recover(fs: &dyn Fs, dir: &Path, now: Timestamp) -> io::Result<Sta
     }
     start.recovered.segments.reverse();
     start.next_number = start.next_number.max(covers + 1).max(previous.unwrap_or(0) + 1);
-    start.recovered.quarantine_bytes = quarantine::bytes(fs, dir);
+    start.recovered.quarantine_bytes = quarantine::bytes(fs, &quarantine::folder(dir));
     Ok(start)
 }
 

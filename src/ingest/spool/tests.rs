@@ -13,9 +13,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::fs::RealFs;
 use super::{SpoolConfig, SpoolError, SpoolState, SpooledSink, quarantine};
-use crate::domain::record::{Entry, Frame, Layer, Origin, OriginId};
+use crate::domain::record::{Entry, Frame, Layer, Origin, OriginId, RecordId};
 use crate::domain::time::Timestamp;
 use crate::ingest::pipeline::FrameSink;
 use crate::store::error::{Backend, StoreError};
@@ -250,31 +249,28 @@ async fn refused_frames_are_found_and_kept_and_the_others_stored() {
     let store = Arc::new(Store::default());
     store.set(Mood::Picky);
     let spool = SpooledSink::open(config(&dir), store.clone()).unwrap();
-    let frames: Vec<Frame> = (0..8)
-        .map(|number| frame(1, number * 10, 10, if number == 2 || number == 7 { "poison" } else { "good" }))
-        .collect();
+    let mut frames: Vec<Frame> = (0..8).map(|number| frame(1, number * 10, 10, "good")).collect();
+    frames[2].entries[4].message = "poison".into();
+    frames[7].entries[9].message = "poison".into();
     spool.append(frames.clone().into()).await.unwrap();
     spool.append([frame(1, 80, 10, "good")].into()).await.unwrap();
     until("the drain", || spool.status().is_drained()).await;
     let status = spool.status();
-    assert_eq!((store.records(), status.acked, status.quarantined), (70, 70, 20));
+    assert_eq!((store.records(), status.acked, status.quarantined), (88, 88, 2));
     adds_up(&spool);
     spool.close().await;
 
-    let kept = dir.path().join("spool").join(quarantine::DIR);
-    let mut found = Vec::new();
-    let mut reasons = 0;
-    for entry in std::fs::read_dir(kept).unwrap() {
-        let path = entry.unwrap().path();
-        if path.extension().unwrap() == "group" {
-            found.extend(quarantine::read(&RealFs, &path).unwrap());
-        } else {
-            reasons += usize::from(std::fs::read_to_string(path).unwrap().contains("too bad"));
-        }
+    let folder = quarantine::folder(&dir.path().join("spool"));
+    let mut ids = quarantine::ids(&folder).unwrap();
+    ids.sort_unstable();
+    let kept: Vec<_> = ids.iter().map(|id| quarantine::open(&folder, id).unwrap()).collect();
+    assert_eq!(kept.len(), 2);
+    for (kept, (frame, entry)) in kept.iter().zip([(2, 4), (7, 9)]) {
+        let bad = &frames[frame].entries[entry];
+        assert!(kept.reason.contains("too bad"), "{}", kept.reason);
+        assert_eq!(kept.frames.as_ref().unwrap()[0].entries, [bad.clone()], "only the bad record");
+        assert_eq!(kept.id, RecordId { origin: frames[frame].origin.id, position: bad.position }.to_string());
     }
-    found.sort_by_key(|frame| frame.from);
-    assert_eq!(found, [frames[2].clone(), frames[7].clone()]);
-    assert_eq!(reasons, 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -69,8 +69,8 @@ impl SerializeRow for Cells<'_> {
 }
 
 /// One INSERT, alone and as unlogged batches of several rows of one partition, which a node applies
-/// as one mutation. A batch is one prepared statement and not the protocol's message of many: that
-/// saves the node a tenth of the work.
+/// as one mutation. A batch is one prepared statement and not the protocol's message of many
+/// (measured with 50 rows: 25 to 32 server CPU s per million rows, against 33).
 #[derive(Debug)]
 pub(super) struct Batched {
     insert: String,
