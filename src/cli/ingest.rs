@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
@@ -248,15 +249,12 @@ pub(super) fn stop_on_signals(cancel: &CancellationToken) {
 async fn watch(handle: &mut IngestHandle, total: Option<u64>) -> anyhow::Result<IngestStatus> {
     let bar = progress_bar(total);
     let mut status = handle.status();
-    let mut told = 0;
+    let told = AtomicUsize::new(0);
     let mut told_of_the_spool = 0;
     let showing = async {
         while status.changed().await.is_ok() {
             let now = status.borrow_and_update().clone();
-            for notice in now.notices.iter().skip(told) {
-                bar.suspend(|| output::note(&Shown::line(notice).to_string()));
-            }
-            told = now.notices.len().max(told);
+            tell_new(&now, &told, &bar);
             let of_the_spool = now.spool.as_ref().map_or(&[][..], |spool| &spool.notices);
             for notice in of_the_spool.iter().skip(told_of_the_spool) {
                 bar.suspend(|| output::note(&Shown::line(notice).to_string()));
@@ -277,11 +275,21 @@ async fn watch(handle: &mut IngestHandle, total: Option<u64>) -> anyhow::Result<
         ended = handle_finished(handle) => ended,
         () = showing => Ok(None),
     };
+    let last = match ended? {
+        Some(status) => status,
+        None => handle.finished().await?,
+    };
+    tell_new(&last, &told, &bar); // of the last moment
     bar.finish_and_clear();
-    match ended? {
-        Some(status) => Ok(status),
-        None => Ok(handle.finished().await?),
+    Ok(last)
+}
+
+/// Says the notices that were not told yet.
+fn tell_new(status: &IngestStatus, told: &AtomicUsize, bar: &ProgressBar) {
+    for notice in status.notices.iter().skip(told.load(Ordering::Relaxed)) {
+        bar.suspend(|| output::note(&Shown::line(notice).to_string()));
     }
+    told.fetch_max(status.notices.len(), Ordering::Relaxed);
 }
 
 async fn handle_finished(handle: &mut IngestHandle) -> anyhow::Result<Option<IngestStatus>> {
