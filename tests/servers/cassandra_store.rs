@@ -426,4 +426,11 @@ async fn a_follower_that_begins_late_sees_no_repeats_and_no_past() {
     second.append(&[frame(&origin(1, Layer::Application), 300, [START])]).await.unwrap();
     let arrived = first.follow(&mut follower, 1_000).await.unwrap();
     assert_eq!(arrived.iter().map(|record| record.entry.position).collect::<Vec<_>>(), [300]);
+    // Both announce the same before anybody looks.
+    let same = [frame(&origin(1, Layer::Application), 301, [START])];
+    for engine in [&first, &second] {
+        engine.append(&same).await.unwrap();
+    }
+    let arrived = first.follow(&mut follower, 1_000).await.unwrap();
+    assert_eq!(arrived.iter().map(|record| record.entry.position).collect::<Vec<_>>(), [301]);
 }

@@ -1,16 +1,17 @@
 //! The live tail: each process numbers what it has put, followers read by number. The reasons are
 //! in `cql/0003_arrivals.cql`.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use uuid::Uuid;
 
 use crate::domain::chunk::ChunkSummary;
 use crate::domain::record::Layer;
 use crate::domain::time::Timestamp;
-use crate::store::chunks::{WriterCursor, WriterPlace};
+use crate::store::chunks::{SeenChunks, WriterCursor, WriterPlace};
 use crate::store::engine::build::bucket_of;
 use crate::store::error::StoreError;
 
@@ -29,8 +30,13 @@ const FORGOTTEN_AFTER: Duration = Duration::from_secs(100 * 60);
 const ARRIVAL_BYTES: usize = 1024 * 1024;
 /// Arrivals looked at where a follower begins, for what may be announced again.
 const LAST: i32 = 64;
-/// Arrivals read at once.
+/// Arrivals read at once, and where they are small.
 const NEXT: i32 = 8;
+const NEXT_SMALL: i32 = 64;
+/// Bytes of an answer.
+const SMALL: usize = 64 * 1024;
+/// Writers read at once.
+const WRITERS: usize = 32;
 /// Partitions read in one call of a follower that fell behind.
 const MOST_PARTS: usize = 64;
 
@@ -66,6 +72,12 @@ struct Turn {
     unconfirmed: Option<Arrival>,
     /// Every put up to this number is announced.
     announced: u64,
+}
+
+/// What was read of one writer, and how far.
+struct ReadOn {
+    arrived: Vec<ChunkSummary>,
+    place: WriterPlace,
 }
 
 #[derive(Debug)]
@@ -200,71 +212,75 @@ impl CassandraLogStore {
         for (writer, seq, first_seq) in writers {
             let known = cursor.writers.get(&writer).copied();
             let place = known.unwrap_or(WriterPlace { seq: first_seq, given: 0 });
-            if place.seq <= seq {
-                ahead.push((writer, seq));
+            if place.seq <= seq && ahead.len() < limit {
+                ahead.push((writer, place, seq));
             }
             places.insert(writer, place);
         }
         // Writers that were silent for two hours are gone from the list.
         cursor.writers = places;
+        // An even share for each, so that a busy writer does not hide the others, and all at once:
+        // one after the other they would fall behind where an answer takes its time.
+        let share = limit / ahead.len().max(1);
+        let seen = &cursor.seen;
+        let reads = ahead.into_iter().map(|(writer, place, seq)| async move {
+            let read = self.read_writer(writer, seq, place, seen, share).await?;
+            Ok::<_, StoreError>((writer, read))
+        });
+        let reads: Vec<_> = stream::iter(reads.collect::<Vec<_>>()).buffered(WRITERS).try_collect().await?;
         let mut arrived = Vec::new();
-        let mut new_ids = Vec::new();
-        let writers_ahead = ahead.len();
-        for (index, (writer, seq)) in ahead.into_iter().enumerate() {
-            // An even share of what is left, so that a busy writer does not hide the others.
-            let share = (limit - arrived.len()).div_ceil(writers_ahead - index);
-            if share == 0 {
-                break;
-            }
-            let Some(place) = cursor.writers.get_mut(&writer) else { continue };
-            let most = arrived.len() + share;
-            self.read_writer(writer, seq, place, &cursor.seen, &mut new_ids, &mut arrived, most).await?;
+        let mut new_ids = HashSet::new();
+        for (writer, read) in reads {
+            cursor.writers.insert(writer, read.place);
+            // Of two writers too: one that begins anew announces what the last one did.
+            arrived.extend(read.arrived.into_iter().filter(|summary| new_ids.insert(summary.key.id)));
         }
-        cursor.seen.add(new_ids);
+        cursor.seen.add(new_ids.into_iter().collect());
         Ok((arrived, cursor))
     }
 
-    /// Reads on in one writer's arrivals until `arrived` holds `most` or its end is reached.
-    #[expect(clippy::too_many_arguments, reason = "the parts of a cursor that is being moved")]
+    /// Reads on in one writer's arrivals until there are `most` or its end is reached.
     async fn read_writer(
         &self,
         writer: Uuid,
         last_seq: i64,
-        place: &mut WriterPlace,
-        seen: &crate::store::chunks::SeenChunks,
-        new_ids: &mut Vec<Uuid>,
-        arrived: &mut Vec<ChunkSummary>,
+        mut place: WriterPlace,
+        seen: &SeenChunks,
         most: usize,
-    ) -> Result<(), StoreError> {
+    ) -> Result<ReadOn, StoreError> {
+        let mut arrived: Vec<ChunkSummary> = Vec::new();
         let mut origins = Origins::default();
         let settings = chunk_settings(&self.settings);
+        let mut next = NEXT;
         let mut parts = 0;
         while place.seq <= last_seq && arrived.len() < most && parts < MOST_PARTS {
             let part = place.seq.div_euclid(PART);
-            let cells = [Cell::Uuid(writer), Cell::Long(part), Cell::Long(place.seq), Cell::Int(NEXT)];
+            let cells = [Cell::Uuid(writer), Cell::Long(part), Cell::Long(place.seq), Cell::Int(next)];
             let rows = self.query(&self.statements.arrivals, &cells).await?;
             if rows.rows_num() == 0 {
                 let next_part = (part + 1) * PART;
                 if last_seq < next_part {
                     // Its number is known before the row can be read: look again.
-                    return Ok(());
+                    break;
                 }
                 // Rows of this part have expired before they were read: over an hour behind.
                 tracing::warn!(%writer, from = place.seq, until = next_part, "arrivals expired unread");
-                *place = WriterPlace { seq: next_part, given: 0 };
+                place = WriterPlace { seq: next_part, given: 0 };
                 parts += 1;
                 continue;
             }
+            // Small ones may come in greater number.
+            next = if rows.rows_bytes_size() < SMALL { NEXT_SMALL } else { NEXT };
             let mut damage = None;
             each_arrival(&rows, |seq, chunks| {
                 let given = if seq == place.seq { place.given as usize } else { 0 };
-                *place = WriterPlace { seq, given: u32::try_from(given).unwrap_or(u32::MAX) };
+                place = WriterPlace { seq, given: u32::try_from(given).unwrap_or(u32::MAX) };
                 for (layer, id, value) in chunks.into_iter().skip(given) {
                     if arrived.len() >= most {
                         return false;
                     }
                     place.given += 1;
-                    if seen.contains(&id) || new_ids.contains(&id) {
+                    if seen.contains(&id) {
                         continue;
                     }
                     let summary = codec::decode_summary(
@@ -278,16 +294,15 @@ impl CassandraLogStore {
                         Ok(summarised) => arrived.push(summarised.summary),
                         Err(found) => damage = Some(found),
                     }
-                    new_ids.push(id);
                 }
-                *place = WriterPlace { seq: seq + 1, given: 0 };
+                place = WriterPlace { seq: seq + 1, given: 0 };
                 true
             })?;
             if let Some(damage) = damage {
                 return Err(corrupt("arrivals", damage));
             }
         }
-        Ok(())
+        Ok(ReadOn { arrived, place })
     }
 
     async fn read_writers(&self) -> Result<Vec<(Uuid, i64, i64)>, StoreError> {
