@@ -77,6 +77,18 @@ impl SqliteFile {
                 ),
             })?;
         }
+        // SQLite opens a file that cannot be written all the same, and then never writes to it.
+        let file = path.to_owned();
+        let look = move || rustix::fs::access(&file, rustix::fs::Access::WRITE_OK);
+        if let Ok(Err(error)) = tokio::task::spawn_blocking(look).await
+            && error != rustix::io::Errno::NOENT
+        {
+            return Err(StoreError::NotWritable {
+                backend: Backend::Sqlite,
+                address,
+                reason: format!("{error}; check the owner and mode of the file and its folder"),
+            });
+        }
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)

@@ -192,6 +192,8 @@ pub struct Node {
     /// Users with passwords, and permissions. The first role is [`SUPERUSER`].
     pub authentication: bool,
     pub tls: Tls,
+    /// Its definitions are on disk when a statement has made them.
+    pub may_be_killed: bool,
     /// More lines of `cassandra.yaml`: `("write_request_timeout", "500ms")`.
     pub settings: Vec<(String, String)>,
 }
@@ -233,10 +235,12 @@ impl Node {
             "-Dcassandra.skip_wait_for_gossip_to_settle=0",
             "-Dcassandra.superuser_setup_delay_ms=0",
             "-Dcassandra.consistent.rangemovement=false",
-            // Each test makes and drops a keyspace. Its tables' definitions are in the commit log, which
-            // outlives a killed process; flushing them at each statement is most of what making one takes.
-            "-Dcassandra.test.flush_local_schema_changes=false",
         ]);
+        if !self.may_be_killed {
+            // Each test makes and drops a keyspace; flushing its definitions at each statement is most
+            // of what making one takes. A killed node reads them before its commit log, and has lost them.
+            command.arg("-Dcassandra.test.flush_local_schema_changes=false");
+        }
         for (name, path) in [
             ("java.io.tmpdir", "tmp"),
             ("cassandra.storagedir", "data"),

@@ -143,6 +143,7 @@ impl Builder {
                         _ => Tls::Off,
                     },
                     settings: self.settings.clone(),
+                    may_be_killed: true,
                 },
                 running: Mutex::new(None),
             })

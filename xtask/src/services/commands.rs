@@ -189,6 +189,7 @@ fn node(number: u8, nodes: u8) -> Node {
         authentication: false,
         tls: Tls::Off,
         settings: Vec::new(),
+        may_be_killed: false,
     }
 }
 
