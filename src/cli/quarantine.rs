@@ -8,6 +8,8 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use serde_json::json;
 
+use crate::domain::record::RequestId;
+use crate::domain::time::Timestamp;
 use crate::ingest::spool::quarantine::Kept;
 use crate::service::quarantine;
 use crate::shown::Shown;
@@ -107,7 +109,7 @@ async fn show(context: &Context, id: String, json: bool) -> anyhow::Result<ExitC
                 entry.level.name(),
                 entry.position
             );
-            let request = entry.request_id.as_ref().map(|id| id.as_str());
+            let request = entry.request_id.as_ref().map(RequestId::as_str);
             let fields = [
                 ("logger", entry.logger.as_deref()),
                 ("request_id", request),
@@ -172,7 +174,7 @@ fn unknown(id: &str, error: &std::io::Error) -> UsageError {
 
 /// `<id>  2026-11-22T…Z  app/shop  web1  1 record: <reason>`.
 fn line(kept: &Kept) -> String {
-    let at = kept.at.map_or_else(|| "?".to_owned(), |at| at.to_rfc3339());
+    let at = kept.at.map_or_else(|| "?".to_owned(), Timestamp::to_rfc3339);
     let what = match &kept.frames {
         Ok(frames) => {
             let records: usize = frames.iter().map(|frame| frame.entries.len()).sum();
@@ -196,7 +198,7 @@ fn to_json(kept: &Kept, fields: Fields) -> serde_json::Value {
     let frames = kept.frames.as_deref().unwrap_or_default();
     let mut value = json!({
         "id": kept.id,
-        "set_aside_at": kept.at.map(|at| at.to_rfc3339()),
+        "set_aside_at": kept.at.map(Timestamp::to_rfc3339),
         "reason": kept.reason,
         "bytes": kept.bytes,
         "records": frames.iter().map(|frame| frame.entries.len()).sum::<usize>(),

@@ -68,7 +68,7 @@ pub async fn retry(settings: &Settings, ids: &[String]) -> Result<Vec<Retried>, 
 async fn retry_one(engine: &LogEngine, folder: &Path, id: &str) -> Result<u64, StoreError> {
     let (place, name) = (folder.to_path_buf(), id.to_owned());
     let kept = blocking(move || quarantine::open(&place, &name)).await?;
-    let frames = kept.frames.map_err(|reason| unusable(reason))?;
+    let frames = kept.frames.map_err(unusable)?;
     let records = engine.append(&frames).await?;
     let (place, name) = (folder.to_path_buf(), id.to_owned());
     blocking(move || quarantine::remove(&place, &name)).await?;

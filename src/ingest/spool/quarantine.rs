@@ -124,7 +124,7 @@ pub(crate) fn keep_frame(fs: &dyn Fs, folder: &Path, refused: &Refused, now: Tim
 /// What a store sets records aside in by itself, before its answer: the same folder and files.
 #[derive(Debug)]
 pub struct Folder {
-    folder: PathBuf,
+    path: PathBuf,
     most_bytes: u64,
     state: Mutex<State>,
 }
@@ -143,7 +143,7 @@ impl Folder {
     /// The folder is made when the first record comes. Once it has `most_bytes`, no more is taken and
     /// the store waits: somebody has to look.
     pub fn new(folder: impl Into<PathBuf>, most_bytes: u64) -> Self {
-        Self { folder: folder.into(), most_bytes, state: Mutex::default() }
+        Self { path: folder.into(), most_bytes, state: Mutex::default() }
     }
 
     fn put(&self, state: &mut State, record: &Record, reason: &str) -> io::Result<()> {
@@ -153,7 +153,7 @@ impl Folder {
             until: record.entry.position + 1,
             entries: vec![record.entry.clone()],
         };
-        RealFs.create_dir(&self.folder)?;
+        RealFs.create_dir(&self.path)?;
         // Looked at anew once it is full: somebody may have made room.
         let mut known = state.bytes.filter(|bytes| *bytes < self.most_bytes).unwrap_or_else(|| self.size());
         if known >= self.most_bytes {
@@ -163,18 +163,14 @@ impl Folder {
                 format!("it is full ({} bytes): see `atalaya quarantine list`", self.most_bytes),
             ));
         }
-        known += keep_frame(
-            &RealFs,
-            &self.folder,
-            &Refused { frame, reason: reason.to_owned() },
-            Timestamp::now(),
-        )?;
+        known +=
+            keep_frame(&RealFs, &self.path, &Refused { frame, reason: reason.to_owned() }, Timestamp::now())?;
         state.bytes = Some(known);
         Ok(())
     }
 
     fn size(&self) -> u64 {
-        bytes(&RealFs, &self.folder)
+        bytes(&RealFs, &self.path)
     }
 }
 
@@ -184,7 +180,7 @@ impl Quarantine for Folder {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         self.put(&mut state, record, reason).map_err(|error| StoreError::NotWritable {
             backend: Backend::Spool,
-            address: self.folder.display().to_string(),
+            address: self.path.display().to_string(),
             reason: error.to_string(),
         })?;
         state.since_alert += 1;
