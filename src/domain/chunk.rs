@@ -3,12 +3,13 @@
 //!
 //! Layout and measurements: `cql/` and ARCHITECTURE.md.
 
+use std::ops::{Deref, Range};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::record::{Entry, Layer, Level, LevelCounts, Origin, RequestId};
+use super::record::{Entry, Frame, Layer, Level, LevelCounts, Origin, RequestId};
 use super::time::{TimeRange, Timestamp};
 
 /// A partition of a layer: one window of one UTC day.
@@ -64,7 +65,79 @@ impl ChunkSummary {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Chunk {
     pub summary: ChunkSummary,
-    pub entries: Vec<Entry>,
+    pub entries: Entries,
+}
+
+/// The records of a chunk. On the way into a store they are mostly a run of the frame that the chunk
+/// was cut from, which is shared and not copied: copying is what most of the cutting would cost.
+#[derive(Clone, Debug)]
+pub enum Entries {
+    Own(Vec<Entry>),
+    /// `range` of the entries of `frames[frame]`.
+    Part {
+        frames: Arc<[Frame]>,
+        frame: usize,
+        range: Range<usize>,
+    },
+}
+
+impl Deref for Entries {
+    type Target = [Entry];
+
+    fn deref(&self) -> &[Entry] {
+        match self {
+            Self::Own(entries) => entries,
+            // Made by whoever cut the frame: the range is within it.
+            Self::Part { frames, frame, range } => {
+                frames.get(*frame).and_then(|frame| frame.entries.get(range.clone())).unwrap_or_default()
+            }
+        }
+    }
+}
+
+impl Default for Entries {
+    fn default() -> Self {
+        Self::Own(Vec::new())
+    }
+}
+
+impl PartialEq for Entries {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl From<Entries> for Vec<Entry> {
+    fn from(entries: Entries) -> Self {
+        match entries {
+            Entries::Own(entries) => entries,
+            part @ Entries::Part { .. } => part.to_vec(),
+        }
+    }
+}
+
+impl FromIterator<Entry> for Entries {
+    fn from_iter<I: IntoIterator<Item = Entry>>(entries: I) -> Self {
+        Self::Own(entries.into_iter().collect())
+    }
+}
+
+impl IntoIterator for Entries {
+    type Item = Entry;
+    type IntoIter = std::vec::IntoIter<Entry>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        Vec::from(self).into_iter()
+    }
+}
+
+impl<'a> IntoIterator for &'a Entries {
+    type Item = &'a Entry;
+    type IntoIter = std::slice::Iter<'a, Entry>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
 }
 
 /// One row of the request index: this chunk holds records of this request.

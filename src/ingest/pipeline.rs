@@ -57,6 +57,10 @@ pub trait FrameSink: Send + Sync + 'static {
         self.watermark(origin).await
     }
 
+    /// Waits a moment while what was appended has not been taken up yet. For readers of files, which
+    /// wait by themselves; who cannot wait appends at once.
+    async fn room(&self) {}
+
     /// How often contact to the store was lost (see `ChunkStore::outages`).
     fn outages(&self) -> u64 {
         0
@@ -86,7 +90,7 @@ impl std::fmt::Debug for dyn FrameSink {
 #[async_trait]
 impl FrameSink for LogEngine {
     async fn append(&self, frames: Arc<[Frame]>) -> Result<u64, StoreError> {
-        Self::append(self, &frames).await
+        self.append_shared(&frames).await
     }
 
     fn outages(&self) -> u64 {
@@ -416,6 +420,7 @@ async fn append_all(
         shared.wake(Wake::Look); // there is room again
         batch.retain(|frame: &Frame| !refused.contains(&frame.origin.id));
         let frames: Arc<[Frame]> = std::mem::take(&mut batch).into();
+        sink.room().await;
         if append(&*sink, &frames, &shared, &cancel, &mut refused).await.is_err() {
             break;
         }

@@ -119,11 +119,16 @@ impl LogEngine {
 
     /// Stores frames and returns how many records they held. Repeating it changes nothing.
     pub async fn append(&self, frames: &[Frame]) -> Result<u64, StoreError> {
+        self.append_shared(&frames.into()).await
+    }
+
+    /// As [`append`](Self::append), without a copy of the records.
+    pub async fn append_shared(&self, frames: &Arc<[Frame]>) -> Result<u64, StoreError> {
         let settings = self.store.settings();
         let records = frames.iter().map(|frame| frame.entries.len() as u64).sum();
         let mut built = Vec::with_capacity(frames.len());
-        for frame in frames {
-            built.push(build::build(frame, settings));
+        for index in 0..frames.len() {
+            built.push(build::build_shared(frames, index, settings));
             // About a millisecond for a frame of a thousand records.
             tokio::task::yield_now().await;
         }

@@ -336,8 +336,8 @@ async fn any_client_reads_the_chunks_and_what_it_writes_is_read() {
     let keys: Vec<_> = store.summaries(bucket).await.unwrap().iter().map(|summary| summary.key).collect();
     let chunks = store.chunks(&keys).await.unwrap();
     assert_eq!(chunks.len(), 2);
-    assert_eq!(chunks[0].entries, written.entries);
-    assert_eq!(chunks[1].entries, written.entries);
+    assert_eq!(&*chunks[0].entries, &written.entries[..]);
+    assert_eq!(&*chunks[1].entries, &written.entries[..]);
     assert!(keys.iter().any(|key| key.id == Uuid::from_u128(0x1234_5678)));
 }
 

@@ -51,7 +51,7 @@ struct Timed {
 impl FrameSink for Timed {
     async fn append(&self, frames: Arc<[Frame]>) -> Result<u64, StoreError> {
         let began = Instant::now();
-        let records = self.engine.append(&frames).await?;
+        let records = self.engine.append_shared(&frames).await?;
         self.writes.lock().unwrap().push(Write { began, acknowledged: Instant::now(), records });
         Ok(records)
     }

@@ -158,6 +158,7 @@ impl Drainer {
             match self.shared.ledger.next(self.cursor) {
                 Next::Lane(group) => {
                     self.cursor = group.seq + 1;
+                    self.shared.taken.notify_waiters();
                     if let Some(backlog) = &mut self.backlog {
                         backlog.forget();
                     }

@@ -253,6 +253,11 @@ impl Ledger {
         }
     }
 
+    /// The next group will be handed on in memory.
+    pub fn has_lane_room(&self) -> bool {
+        self.lock().lane_bytes <= LANE_BYTES / 2
+    }
+
     /// The index of a segment, as it is now.
     pub fn index(&self, number: u64) -> Option<Index> {
         self.lock()

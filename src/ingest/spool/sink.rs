@@ -31,6 +31,10 @@ const MOST_JOBS: usize = 64;
 const ROOM_WAIT: Duration = Duration::from_secs(1);
 /// How often segments are looked at when nothing is written.
 const CARE_EVERY: Duration = Duration::from_millis(250);
+/// How long a reader of files waits for the store to take up what is in memory. A store that keeps up
+/// does so in this time, and then nothing has to be read back from the disk; one that does not must
+/// not keep the reader from files that are about to be rotated.
+const TAKEN_WAIT: Duration = Duration::from_millis(250);
 /// File systems keep the birth of a file by a coarser clock.
 const CLOCK_STEP: Duration = Duration::from_secs(1);
 /// How long the store is asked about an origin that the spool knows too.
@@ -52,6 +56,8 @@ pub(crate) struct Shared {
     pub appended: Notify,
     /// There is room again.
     room: Notify,
+    /// The drainer has taken a group that was in memory.
+    pub taken: Notify,
     away: Mutex<Option<Away>>,
     stuck: Mutex<Option<String>>,
     notices: Vec<String>,
@@ -173,6 +179,7 @@ impl SpooledSink {
             config: config.clone(),
             appended: Notify::new(),
             room: Notify::new(),
+            taken: Notify::new(),
             away: Mutex::default(),
             stuck: Mutex::default(),
             notices,
@@ -299,6 +306,21 @@ impl FrameSink for SpooledSink {
         match self.shared.ledger.known(origin) {
             (None, Trust::Full | Trust::Torn) if is_younger => Ok(None),
             _ => self.watermark(origin).await,
+        }
+    }
+
+    async fn room(&self) {
+        let until = tokio::time::Instant::now() + TAKEN_WAIT;
+        loop {
+            let mut taken = std::pin::pin!(self.shared.taken.notified());
+            // Registered before the look, so that no change in between is missed.
+            taken.as_mut().enable();
+            if self.shared.ledger.has_lane_room() || self.shared.away().is_some() {
+                return;
+            }
+            if tokio::time::timeout_at(until, taken).await.is_err() {
+                return;
+            }
         }
     }
 

@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use scylla::client::session::Session;
 
-use crate::domain::chunk::{Bucket, Chunk, ChunkKey, ChunkSummary, RequestEntry};
+use crate::domain::chunk::{Bucket, Chunk, ChunkKey, ChunkSummary, Entries, RequestEntry};
 use crate::domain::record::{Entry, Layer, Level, OriginId, Record, RequestId};
 use crate::domain::time::{TimeRange, Timestamp};
 use crate::store::chunks::{
@@ -214,7 +214,7 @@ async fn read_together(
         summary.origin = Arc::clone(&made.source.origin);
         summary.key = wanted.key;
         made.entries.sort_by_key(|entry| entry.position);
-        Some(Chunk { summary, entries: made.entries })
+        Some(Chunk { summary, entries: Entries::Own(made.entries) })
     });
     Ok(finished.collect())
 }

@@ -11,7 +11,7 @@ use scylla::statement::prepared::PreparedStatement;
 use scylla::value::CqlDate;
 use uuid::Uuid;
 
-use crate::domain::chunk::{Bucket, Chunk, ChunkKey, ChunkSummary, RequestEntry};
+use crate::domain::chunk::{Bucket, Chunk, ChunkKey, ChunkSummary, Entries, RequestEntry};
 use crate::domain::record::{Layer, OriginId, Record, RequestId};
 use crate::domain::time::{TimeRange, Timestamp};
 use crate::store::chunks::{Order, RecordFilter};
@@ -335,7 +335,7 @@ fn decode_records(
         return Ok(Chunk { summary, entries });
     };
     if !filter.may_keep_any(logs) {
-        return Ok(Chunk { summary, entries: Vec::new() });
+        return Ok(Chunk { summary, entries: Entries::default() });
     }
     let mut entries = Vec::new();
     for record in codec::records(logs)? {
@@ -348,5 +348,5 @@ fn decode_records(
             entries.push(record.entry);
         }
     }
-    Ok(Chunk { summary, entries })
+    Ok(Chunk { summary, entries: Entries::Own(entries) })
 }

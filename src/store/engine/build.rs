@@ -3,11 +3,12 @@
 //! change nothing.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use uuid::Uuid;
 
-use crate::domain::chunk::{Bucket, Chunk, ChunkKey, ChunkSummary, MinuteCounts, RequestEntry};
+use crate::domain::chunk::{Bucket, Chunk, ChunkKey, ChunkSummary, Entries, MinuteCounts, RequestEntry};
 use crate::domain::record::{Entry, Frame, Layer, LevelCounts, Origin, RequestId};
 use crate::domain::time::{TimeRange, Timestamp};
 use crate::store::chunks::{ChunkSettings, FrameChunks};
@@ -21,20 +22,37 @@ pub(crate) const MINUTE: i64 = 60_000_000;
 
 /// Cuts a frame into its chunks: by bucket, and within one in the order of positions.
 pub fn build(frame: &Frame, settings: ChunkSettings) -> FrameChunks {
-    let mut positions: Vec<&Entry> = frame.entries.iter().collect();
-    positions.sort_by_key(|entry| entry.position);
-    let mut buckets: BTreeMap<Bucket, Vec<&Entry>> = BTreeMap::new();
-    for entry in positions {
-        buckets.entry(bucket_of(frame.origin.layer, entry.timestamp, settings)).or_default().push(entry);
+    cut(frame, settings, |range| Entries::Own(frame.entries[range].to_vec()))
+}
+
+/// As [`build`], for the frame at `index`: runs of its entries are shared and not copied.
+pub fn build_shared(frames: &Arc<[Frame]>, index: usize, settings: ChunkSettings) -> FrameChunks {
+    let part = |range| Entries::Part { frames: Arc::clone(frames), frame: index, range };
+    cut(&frames[index], settings, part)
+}
+
+/// `part` gives a run of the frame's entries.
+fn cut(frame: &Frame, settings: ChunkSettings, part: impl Fn(Range<usize>) -> Entries) -> FrameChunks {
+    let entries = &frame.entries;
+    let mut order: Vec<usize> = (0..entries.len()).collect();
+    order.sort_by_key(|&index| entries[index].position);
+    let mut buckets: BTreeMap<Bucket, Vec<usize>> = BTreeMap::new();
+    for index in order {
+        let bucket = bucket_of(frame.origin.layer, entries[index].timestamp, settings);
+        buckets.entry(bucket).or_default().push(index);
     }
     let mut built =
         FrameChunks { origin: frame.origin.id, until: frame.until, chunks: Vec::new(), requests: Vec::new() };
-    for (bucket, entries) in buckets {
-        let mut rest = entries.as_slice();
-        while !rest.is_empty() {
-            let (run, after) = rest.split_at(run_length(rest));
+    for (bucket, indices) in buckets {
+        let mut rest = indices.as_slice();
+        while let Some(&first) = rest.first() {
+            let (run, after) = rest.split_at(run_length(entries, rest));
             rest = after;
-            built.chunks.push(chunk_of(&frame.origin, bucket, run, &mut built.requests));
+            let range = first..first + run.len();
+            let is_run = run.iter().copied().eq(range.clone());
+            let run: Vec<&Entry> = run.iter().map(|&index| &entries[index]).collect();
+            let kept = if is_run { part(range) } else { copied(&run) };
+            built.chunks.push(chunk_of(&frame.origin, bucket, &run, kept, &mut built.requests));
         }
     }
     built
@@ -57,16 +75,27 @@ pub fn halves(chunk: &Chunk) -> Option<([Chunk; 2], Vec<RequestEntry>)> {
     let entries: Vec<&Entry> = chunk.entries.iter().collect();
     let (first, second) = entries.split_at(entries.len() / 2);
     let mut requests = Vec::new();
-    let halves = [first, second]
-        .map(|run| chunk_of(&chunk.summary.origin, chunk.summary.key.bucket, run, &mut requests));
+    let halves = [first, second].map(|run| {
+        chunk_of(&chunk.summary.origin, chunk.summary.key.bucket, run, copied(run), &mut requests)
+    });
     Some((halves, requests))
 }
 
-/// The chunk of a run of entries; its index rows are added to `requests`.
-fn chunk_of(origin: &Arc<Origin>, bucket: Bucket, run: &[&Entry], requests: &mut Vec<RequestEntry>) -> Chunk {
+fn copied(run: &[&Entry]) -> Entries {
+    run.iter().map(|entry| (*entry).clone()).collect()
+}
+
+/// The chunk of a run of entries, which `entries` holds; its index rows are added to `requests`.
+fn chunk_of(
+    origin: &Arc<Origin>,
+    bucket: Bucket,
+    run: &[&Entry],
+    entries: Entries,
+    requests: &mut Vec<RequestEntry>,
+) -> Chunk {
     let summary = summarise(origin, bucket, run);
     index_requests(&summary, run, requests);
-    Chunk { summary, entries: run.iter().map(|entry| (*entry).clone()).collect() }
+    Chunk { summary, entries }
 }
 
 /// The bucket that a record of this time belongs to.
@@ -95,15 +124,16 @@ pub(crate) fn ceiling(at: Timestamp, width: i64) -> Timestamp {
     Timestamp::from_micros((at.micros().div_euclid(width) + 1).saturating_mul(width))
 }
 
-fn run_length(entries: &[&Entry]) -> usize {
+/// How many of these entries make the next chunk.
+fn run_length(entries: &[Entry], order: &[usize]) -> usize {
     let mut bytes = 0;
-    for (count, entry) in entries.iter().take(CHUNK_RECORDS).enumerate() {
-        bytes += text_bytes(entry);
+    for (count, &index) in order.iter().take(CHUNK_RECORDS).enumerate() {
+        bytes += text_bytes(&entries[index]);
         if bytes > CHUNK_BYTES && count > 0 {
             return count;
         }
     }
-    entries.len().min(CHUNK_RECORDS)
+    order.len().min(CHUNK_RECORDS)
 }
 
 /// Bytes of an entry's texts, plus a little for its numbers.
@@ -222,6 +252,7 @@ mod tests {
             let settings = ChunkSettings::default();
             let built = build(&frame, settings);
             prop_assert_eq!(&built, &build(&frame, settings));
+            prop_assert_eq!(&built, &build_shared(&[frame.clone()].into(), 0, settings));
             let mut positions: Vec<u64> = Vec::new();
             for chunk in &built.chunks {
                 let summary = &chunk.summary;

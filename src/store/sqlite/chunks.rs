@@ -13,7 +13,7 @@ use sqlx::sqlite::SqliteConnection;
 use sqlx::{QueryBuilder, Sqlite};
 use uuid::Uuid;
 
-use crate::domain::chunk::{Bucket, Chunk, ChunkKey, ChunkSummary, RequestEntry};
+use crate::domain::chunk::{Bucket, Chunk, ChunkKey, ChunkSummary, Entries, RequestEntry};
 use crate::domain::record::{Layer, Level, LevelCounts, Origin, OriginId, Record, RequestId};
 use crate::domain::time::{TimeRange, Timestamp};
 use crate::store::chunks::{
@@ -666,7 +666,7 @@ fn decode_block(
         return Ok(Chunk { summary, entries });
     };
     if !filter.may_keep_any(content) {
-        return Ok(Chunk { summary, entries: Vec::new() });
+        return Ok(Chunk { summary, entries: Entries::default() });
     }
     let columns = Columns::read(content)?;
     let entries = (0..columns.len())
