@@ -269,7 +269,8 @@ impl Copy<'_> {
                 frame.requests.extend(request_rows(&chunk));
                 frame.chunks.push(chunk);
             } else {
-                let cut = build(&Frame { origin, from: 0, until: 0, entries: chunk.entries.into() }, settings);
+                let cut =
+                    build(&Frame { origin, from: 0, until: 0, entries: chunk.entries.into() }, settings);
                 frame.requests.extend(cut.requests);
                 frame.chunks.extend(cut.chunks);
             }
