@@ -25,6 +25,8 @@ enum Mood {
     #[default]
     Takes,
     Unreachable,
+    /// Does not answer until its mood changes.
+    Slow,
     /// Its schema is missing: a person has to do something.
     Unusable,
     /// Refuses frames with an entry whose message is `poison`.
@@ -56,6 +58,9 @@ impl Store {
 impl FrameSink for Store {
     async fn append(&self, frames: Arc<[Frame]>) -> Result<u64, StoreError> {
         tokio::task::yield_now().await;
+        while *self.mood.lock().unwrap() == Mood::Slow {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
         let mood = *self.mood.lock().unwrap();
         match mood {
             Mood::Unreachable => return Err(unreachable_store()),
@@ -74,7 +79,7 @@ impl FrameSink for Store {
                     reason: "too bad".to_owned(),
                 });
             }
-            Mood::Picky | Mood::Takes => {}
+            Mood::Picky | Mood::Takes | Mood::Slow => {}
         }
         for frame in &*frames {
             let mut kept = self.frames.lock().unwrap();
@@ -211,6 +216,32 @@ async fn a_store_that_is_away_gets_everything_when_it_comes_back() {
     assert_eq!(store.records(), 510);
     assert_eq!(spool.status().acked, 510);
     adds_up(&spool);
+    spool.close().await;
+}
+
+/// In virtual time, in which the shorter wait always ends first.
+#[tokio::test(start_paused = true)]
+async fn a_reader_of_files_waits_a_moment_for_a_slow_store_and_not_for_one_that_is_away() {
+    const SHORT: Duration = Duration::from_millis(100);
+    let dir = tempfile::tempdir().unwrap();
+    let store = Arc::new(Store::default());
+    store.set(Mood::Slow);
+    let config = SpoolConfig { in_flight: 1, ..config(&dir) };
+    let spool = SpooledSink::open(config, Arc::clone(&store) as _).unwrap();
+    assert!(tokio::time::timeout(SHORT, spool.room()).await.is_ok(), "nothing waits yet");
+    for number in 0..4 {
+        spool.append([frame(1, number * 100, 100, &"x".repeat(40_000))].into()).await.unwrap();
+    }
+    assert!(tokio::time::timeout(SHORT, spool.room()).await.is_err(), "12 MB wait in memory");
+    // It does not keep a reader for good from a file that is about to be rotated.
+    assert!(tokio::time::timeout(SHORT * 4, spool.room()).await.is_ok());
+    store.set(Mood::Unreachable);
+    until("the outage", || matches!(spool.status().state, SpoolState::Away { .. })).await;
+    assert!(tokio::time::timeout(SHORT, spool.room()).await.is_ok(), "the disk is for outages");
+    store.set(Mood::Takes);
+    until("the end", || spool.status().is_drained()).await;
+    assert!(tokio::time::timeout(SHORT, spool.room()).await.is_ok());
+    assert_eq!(store.records(), 400);
     spool.close().await;
 }
 
