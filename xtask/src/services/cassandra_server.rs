@@ -192,8 +192,6 @@ pub struct Node {
     /// Users with passwords, and permissions. The first role is [`SUPERUSER`].
     pub authentication: bool,
     pub tls: Tls,
-    /// Its definitions are on disk when a statement has made them.
-    pub may_be_killed: bool,
     /// More lines of `cassandra.yaml`: `("write_request_timeout", "500ms")`.
     pub settings: Vec<(String, String)>,
 }
@@ -236,11 +234,6 @@ impl Node {
             "-Dcassandra.superuser_setup_delay_ms=0",
             "-Dcassandra.consistent.rangemovement=false",
         ]);
-        if !self.may_be_killed {
-            // Each test makes and drops a keyspace; flushing its definitions at each statement is most
-            // of what making one takes. A killed node reads them before its commit log, and has lost them.
-            command.arg("-Dcassandra.test.flush_local_schema_changes=false");
-        }
         for (name, path) in [
             ("java.io.tmpdir", "tmp"),
             ("cassandra.storagedir", "data"),

@@ -143,7 +143,6 @@ impl Builder {
                         _ => Tls::Off,
                     },
                     settings: self.settings.clone(),
-                    may_be_killed: true,
                 },
                 running: Mutex::new(None),
             })

@@ -189,7 +189,6 @@ fn node(number: u8, nodes: u8) -> Node {
         authentication: false,
         tls: Tls::Off,
         settings: Vec::new(),
-        may_be_killed: false,
     }
 }
 
