@@ -40,12 +40,15 @@ async fn until(probe: &RingProbe, what: &str, wanted: impl Fn(&Ring) -> bool) ->
 #[tokio::test(flavor = "multi_thread")]
 async fn every_node_of_the_shared_ring_tells_of_itself() {
     let session = session(xtask::services::cassandra().unwrap(), "no_such_keyspace").await;
-    let ring = RingProbe::new(session, "no_such_keyspace").measure().await;
-    assert!(!ring.nodes.is_empty());
+    let probe = RingProbe::new(session, "no_such_keyspace");
+    // A table that a busy node did not give in time is one that was not told; the next look has it.
+    let ring = until(&probe, "a node that tells everything", |ring| {
+        !ring.nodes.is_empty() && ring.nodes.iter().all(|node| node.not_told.is_empty())
+    })
+    .await;
     for node in &ring.nodes {
         assert_eq!(node.problem, None);
         assert_eq!(node.letters(), "UN");
-        assert_eq!(node.not_told, Vec::<String>::new(), "Cassandra 5 tells everything");
         assert!(node.version.as_deref().unwrap().starts_with("5."));
         assert!(node.tokens.unwrap() > 0 && node.load_bytes.unwrap() > 0);
         assert!(node.clock.unwrap().ahead_ms.abs() < 5_000.0, "the same machine: {:?}", node.clock);
