@@ -23,7 +23,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::record::Layer;
+use crate::domain::record::{Layer, Text};
 
 pub mod format;
 
@@ -57,7 +57,7 @@ pub struct IngestInput {
     /// A name of [`format::by_name`]; `None` detects it from the first lines.
     pub format: Option<&'static dyn format::Format>,
     /// `None` takes the format's own.
-    pub source: Option<Box<str>>,
+    pub source: Option<Text>,
     /// `None` takes the format's own.
     pub layer: Option<Layer>,
     /// Zone of stamps that name none.
@@ -93,7 +93,7 @@ pub struct IngestConfig {
     /// Holds the checkpoint and the lock; made if missing.
     pub state_dir: PathBuf,
     /// Part of each record's identity: the same for ever on one machine.
-    pub host: Box<str>,
+    pub host: Text,
     pub mode: Mode,
     pub limits: Limits,
 }
@@ -102,7 +102,7 @@ impl IngestConfig {
     pub fn new(
         inputs: Vec<IngestInput>,
         state_dir: impl Into<PathBuf>,
-        host: impl Into<Box<str>>,
+        host: impl Into<Text>,
         mode: Mode,
     ) -> Self {
         Self { inputs, state_dir: state_dir.into(), host: host.into(), mode, limits: Limits::default() }

@@ -8,6 +8,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
 use super::time::Timestamp;
@@ -135,6 +136,12 @@ impl LevelCounts {
         self.0.iter().sum()
     }
 
+    /// Those of the levels that are chosen, by index; 0 of the others.
+    #[must_use]
+    pub fn only(&self, chosen: [bool; 5]) -> Self {
+        Self(std::array::from_fn(|level| if chosen[level] { self.0[level] } else { 0 }))
+    }
+
     /// The highest level that occurs; `None` when there are no records.
     pub fn worst(&self) -> Option<Level> {
         Level::ALL.into_iter().rev().find(|level| self.of(*level) > 0)
@@ -180,13 +187,18 @@ impl FromStr for Layer {
     }
 }
 
+/// A text of a record. Up to 24 bytes, which most names, ids and numbers are, stand in the value
+/// itself: what costs most in taking a line apart is asking for memory, and giving it back on the
+/// thread that wrote the record.
+pub type Text = CompactString;
+
 /// Opaque text that ties together records of both log layers and metrics events.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct RequestId(Box<str>);
+pub struct RequestId(Text);
 
 impl RequestId {
-    pub fn new(id: impl Into<Box<str>>) -> Self {
+    pub fn new(id: impl Into<Text>) -> Self {
         Self(id.into())
     }
 
@@ -273,13 +285,13 @@ pub struct Origin {
     pub id: OriginId,
     pub layer: Layer,
     /// What produced the records: `nginx/access`, `syslog`, `app/<name>` …
-    pub source: Box<str>,
+    pub source: Text,
     /// The host that the input was read on.
-    pub host: Box<str>,
+    pub host: Text,
 }
 
 /// Names and values that have no field of their own, in the order of the input; names are unique.
-pub type Metadata = Vec<(Box<str>, Box<str>)>;
+pub type Metadata = Vec<(Text, Text)>;
 
 /// Metadata name under which a line's own host stands when it differs from the reading host.
 pub const HOST_FIELD: &str = "host";
@@ -295,13 +307,13 @@ pub struct Entry {
     /// Byte offset in the file generation, or the caller's sequence: identity within the origin.
     pub position: u64,
     pub level: Level,
-    pub logger: Option<Box<str>>,
-    pub message: Box<str>,
+    pub logger: Option<Text>,
+    pub message: Text,
     pub request_id: Option<RequestId>,
-    pub user_id: Option<Box<str>>,
-    pub session_id: Option<Box<str>>,
+    pub user_id: Option<Text>,
+    pub session_id: Option<Text>,
     pub duration_ms: Option<f64>,
-    pub traceback: Option<Box<str>>,
+    pub traceback: Option<Text>,
     pub metadata: Metadata,
 }
 

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::spool::SpoolStatus;
-use crate::domain::record::{Layer, OriginId};
+use crate::domain::record::{Layer, OriginId, Text};
 use crate::domain::time::Timestamp;
 
 /// What the ingest is doing with one file.
@@ -117,7 +117,7 @@ pub struct FileAccount {
     pub origin: OriginId,
     /// `None` until the first line was seen.
     pub format: Option<&'static str>,
-    pub source: Option<Box<str>>,
+    pub source: Option<Text>,
     pub layer: Option<Layer>,
     pub state: FileState,
     pub counts: Counts,

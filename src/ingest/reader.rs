@@ -15,7 +15,7 @@ use super::content::{Content, Stream};
 use super::identity::{FileId, Fingerprint};
 use super::tail::{Reading, Start, StillThere, Tail, Turn};
 use super::{IngestConfig, IngestError, Limits, Mode, StreamInput};
-use crate::domain::record::{Entry, Frame, Layer, Level, Origin, OriginId};
+use crate::domain::record::{Entry, Frame, Layer, Level, Origin, OriginId, Text};
 use crate::domain::time::Timestamp;
 use crate::store::error::StoreError;
 
@@ -174,7 +174,7 @@ impl Rate {
 pub struct Reader<P> {
     port: P,
     inputs: Vec<Watched>,
-    host: Box<str>,
+    host: Text,
     mode: Mode,
     limits: Limits,
     state: StateDir,
@@ -654,7 +654,7 @@ impl<P: Port> Reader<P> {
             source: "atalaya/ingest".into(),
             host: self.host.clone(),
         });
-        let mut metadata: Vec<(Box<str>, Box<str>)> = vec![
+        let mut metadata: Vec<(Text, Text)> = vec![
             ("file".into(), path.to_string_lossy().into()),
             ("from_byte".into(), range.0.to_string().into()),
         ];

@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 
 use super::pipeline::FrameSink;
-use crate::domain::record::{Entry, Frame, Layer, Origin, OriginId};
+use crate::domain::record::{Entry, Frame, Layer, Origin, OriginId, Text};
 use crate::store::error::{StoreError, describe};
 
 /// Records of one frame.
@@ -31,14 +31,14 @@ const LAST_RETRY: Duration = Duration::from_secs(3);
 #[derive(Clone, Debug)]
 pub struct SenderConfig {
     /// Names the application: `shop`.
-    pub client: Box<str>,
+    pub client: Text,
     /// Names this run of it. `None` makes one up; with the same instance the count goes on where
     /// the store has it.
-    pub instance: Option<Box<str>>,
+    pub instance: Option<Text>,
     pub layer: Layer,
     /// What the records are called: `app/shop`.
-    pub source: Box<str>,
-    pub host: Box<str>,
+    pub source: Text,
+    pub host: Text,
     /// Records that may wait.
     pub queue_records: usize,
     /// Bytes of text that may wait.
@@ -48,7 +48,7 @@ pub struct SenderConfig {
 }
 
 impl SenderConfig {
-    pub fn new(client: impl Into<Box<str>>, host: impl Into<Box<str>>) -> Self {
+    pub fn new(client: impl Into<Text>, host: impl Into<Text>) -> Self {
         let client = client.into();
         Self {
             source: format!("app/{client}").into(),
@@ -220,7 +220,7 @@ impl Drop for Handle {
 }
 
 fn text_bytes(entry: &Entry) -> usize {
-    let optional = |text: &Option<Box<str>>| text.as_ref().map_or(0, |text| text.len());
+    let optional = |text: &Option<Text>| text.as_ref().map_or(0, |text| text.len());
     std::mem::size_of::<Entry>()
         + entry.message.len()
         + optional(&entry.logger)

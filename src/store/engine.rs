@@ -18,6 +18,7 @@ pub mod build;
 mod follow;
 mod histogram;
 mod page;
+mod plan;
 mod selection;
 mod trace;
 mod windows;
@@ -56,6 +57,15 @@ pub struct Scanned {
     /// Chunks whose records were read.
     pub chunks_read: u64,
     pub records: u64,
+}
+
+impl Scanned {
+    fn add(&mut self, other: &Self) {
+        self.buckets += other.buckets;
+        self.chunks += other.chunks;
+        self.chunks_read += other.chunks_read;
+        self.records += other.records;
+    }
 }
 
 #[derive(Clone, Debug)]

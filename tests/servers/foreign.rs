@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use atalaya::domain::record::{Entry, Frame, Layer, Level, Origin, OriginId, Record, RequestId};
+use atalaya::domain::record::{Entry, Frame, Layer, Level, Origin, OriginId, Record, RequestId, Text};
 use atalaya::domain::time::{TimeRange, Timestamp};
 use atalaya::query::{Query, QueryClock, Zone};
 use atalaya::service::adopt::{Progress, Stage, adopt};
@@ -216,7 +216,7 @@ pub(crate) struct Row {
 
 impl Row {
     fn entry(&self) -> Entry {
-        let mut metadata: Vec<(Box<str>, Box<str>)> =
+        let mut metadata: Vec<(Text, Text)> =
             self.metadata.iter().map(|(name, value)| ((*name).into(), value.as_str().into())).collect();
         metadata.sort();
         let level = Level::from_word(self.level);

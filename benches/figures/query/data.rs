@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use atalaya::domain::record::{Entry, Frame, Layer, Level, Origin, OriginId, RequestId};
+use atalaya::domain::record::{Entry, Frame, Layer, Level, Origin, OriginId, RequestId, Text};
 use atalaya::domain::time::{TimeRange, Timestamp};
 use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -210,7 +210,7 @@ fn entry(
 
 /// As a JSON line writes it, about.
 pub fn text_bytes(entry: &Entry) -> usize {
-    let optional = |text: &Option<Box<str>>| text.as_ref().map_or(0, |text| text.len());
+    let optional = |text: &Option<Text>| text.as_ref().map_or(0, |text| text.len());
     let metadata: usize = entry.metadata.iter().map(|(name, value)| name.len() + value.len() + 6).sum();
     // With its time stamp, level and duration as a JSON line writes them.
     80 + entry.message.len()

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use atalaya::domain::record::{Entry, Layer, RequestId};
+use atalaya::domain::record::{Entry, Layer, RequestId, Text};
 use atalaya::domain::time::TimeRange;
 use atalaya::store::cassandra::{CassandraOptions, connect};
 use scylla::client::caching_session::CachingSession;
@@ -277,6 +277,6 @@ async fn fill_infrastructure(session: &Arc<Session>, data: Data) {
     insert_all(session, insert, entries, values).await;
 }
 
-fn map(metadata: Vec<(Box<str>, Box<str>)>) -> HashMap<String, String> {
+fn map(metadata: Vec<(Text, Text)>) -> HashMap<String, String> {
     metadata.into_iter().map(|(name, value)| (name.into(), value.into())).collect()
 }

@@ -4,7 +4,9 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use crate::domain::record::{Entry, Level, Metadata, PARSE_ERROR_FIELD, RequestId, TRUNCATED_BYTES_FIELD};
+use crate::domain::record::{
+    Entry, Level, Metadata, PARSE_ERROR_FIELD, RequestId, TRUNCATED_BYTES_FIELD, Text,
+};
 use crate::domain::time::Timestamp;
 
 use super::{
@@ -254,7 +256,7 @@ impl Decoder {
 
         let escaped = marks.escaped || parsed.carried;
         let text_of =
-            |value: &str| -> Box<str> { if escaped { escape::escape(value).into() } else { value.into() } };
+            |value: &str| -> Text { if escaped { escape::escape(value).into() } else { value.into() } };
         let mut metadata: Metadata = Vec::with_capacity(parsed.metadata.len() + 2);
         for (name, value) in &parsed.metadata {
             // Names of one record are few: looking back is cheaper than a set.
@@ -282,7 +284,7 @@ impl Decoder {
         if let Some(split) = marks.split {
             note(SPLIT_FIELD, split);
         }
-        let optional = |value: &Option<Cow<'_, str>>| -> Option<Box<str>> {
+        let optional = |value: &Option<Cow<'_, str>>| -> Option<Text> {
             value.as_deref().filter(|value| !super::says_nothing(value)).map(text_of)
         };
         sink(Entry {

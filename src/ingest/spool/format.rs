@@ -16,7 +16,7 @@
 
 use std::sync::Arc;
 
-use crate::domain::record::{Entry, Frame, Layer, Level, Origin, OriginId, RequestId};
+use crate::domain::record::{Entry, Frame, Layer, Level, Origin, OriginId, RequestId, Text};
 use crate::domain::time::Timestamp;
 
 /// Bytes that are no group.
@@ -150,17 +150,17 @@ impl<'a> Input<'a> {
         if count > self.0.len() / least { Err(Malformed) } else { Ok(count) }
     }
 
-    fn text_of(&mut self, length: u64) -> Result<Box<str>, Malformed> {
+    fn text_of(&mut self, length: u64) -> Result<Text, Malformed> {
         let length = usize::try_from(length).map_err(|_| Malformed)?;
         std::str::from_utf8(self.take(length)?).map(Into::into).map_err(|_| Malformed)
     }
 
-    fn text(&mut self) -> Result<Box<str>, Malformed> {
+    fn text(&mut self) -> Result<Text, Malformed> {
         let length = self.varint()?;
         self.text_of(length)
     }
 
-    fn optional(&mut self) -> Result<Option<Box<str>>, Malformed> {
+    fn optional(&mut self) -> Result<Option<Text>, Malformed> {
         match self.varint()? {
             0 => Ok(None),
             length => self.text_of(length - 1).map(Some),
@@ -222,7 +222,7 @@ pub(crate) mod tests {
 
     use super::*;
 
-    fn text() -> impl Strategy<Value = Box<str>> {
+    fn text() -> impl Strategy<Value = Text> {
         ".{0,40}".prop_map(Into::into)
     }
 

@@ -8,7 +8,7 @@ use rand::RngExt;
 use rand::rngs::StdRng;
 
 use crate::domain::delivery::{Deployment, DeploymentResult};
-use crate::domain::record::{Entry, Frame, Layer, Level, Metadata, Origin, OriginId, RequestId};
+use crate::domain::record::{Entry, Frame, Layer, Level, Metadata, Origin, OriginId, RequestId, Text};
 use crate::domain::time::Timestamp;
 
 use super::delivery::{BAD_DEPLOY_AGO, HOTFIX_AGO, History, INCIDENT_AGO};
@@ -120,7 +120,7 @@ fn request(
     let id = RequestId::new(format!("req-{:06x}", random.random_range(0..0x00ff_ffff)));
     let (path, owner) = PATHS[random.random_range(0..PATHS.len())];
     let service = &SERVICES[owner];
-    let user: Box<str> = random.random_range(1..400).to_string().into();
+    let user: Text = random.random_range(1..400).to_string().into();
     let took = random.random_range(4.0_f64..20.0).powi(2);
     let fails = trouble && owner == 0 && random.random_range(0..3) > 0;
     let odd = random.random_range(0..60);

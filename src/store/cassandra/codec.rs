@@ -15,7 +15,7 @@ use scylla::frame::response::result::ColumnType;
 use uuid::Uuid;
 
 use crate::domain::chunk::{Bucket, ChunkKey, ChunkSummary, MinuteCounts, RequestEntry};
-use crate::domain::record::{Entry, Layer, Level, LevelCounts, Metadata, Origin, OriginId, RequestId};
+use crate::domain::record::{Entry, Layer, Level, LevelCounts, Metadata, Origin, OriginId, RequestId, Text};
 use crate::domain::time::Timestamp;
 use crate::store::engine::build::MINUTE;
 
@@ -68,7 +68,7 @@ impl Records<'_> {
 }
 
 fn record_size(entry: &Entry) -> usize {
-    let text = |text: &Option<Box<str>>| text.as_ref().map_or(0, |text| text.len());
+    let text = |text: &Option<Text>| text.as_ref().map_or(0, |text| text.len());
     let metadata = if entry.metadata.is_empty() {
         0
     } else {
@@ -261,7 +261,7 @@ impl RawRecord<'_> {
             traceback,
             metadata,
         ] = self.fields;
-        let boxed = |field: Option<&[u8]>| -> Result<Option<Box<str>>, Damage> {
+        let boxed = |field: Option<&[u8]>| -> Result<Option<Text>, Damage> {
             Ok(field.map(text).transpose()?.map(Into::into))
         };
         Ok(Entry {

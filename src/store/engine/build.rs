@@ -9,7 +9,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use crate::domain::chunk::{Bucket, Chunk, ChunkKey, ChunkSummary, Entries, MinuteCounts, RequestEntry};
-use crate::domain::record::{Entry, Frame, Layer, LevelCounts, Origin, RequestId};
+use crate::domain::record::{Entry, Frame, Layer, LevelCounts, Origin, RequestId, Text};
 use crate::domain::time::{TimeRange, Timestamp};
 use crate::store::chunks::{ChunkSettings, FrameChunks};
 
@@ -138,7 +138,7 @@ fn run_length(entries: &[Entry], order: &[usize]) -> usize {
 
 /// Bytes of an entry's texts, plus a little for its numbers.
 fn text_bytes(entry: &Entry) -> usize {
-    let optional = |text: &Option<Box<str>>| text.as_ref().map_or(0, |text| text.len());
+    let optional = |text: &Option<Text>| text.as_ref().map_or(0, |text| text.len());
     24 + entry.message.len()
         + optional(&entry.logger)
         + optional(&entry.user_id)

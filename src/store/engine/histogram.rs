@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::chunk::{ChunkKey, ChunkSummary};
 use crate::domain::record::{Layer, LevelCounts};
 use crate::domain::time::{TimeRange, Timestamp};
-use crate::store::chunks::{ChunkStore, Order};
+use crate::store::chunks::{ChunkStore, Order, RecordFilter};
 use crate::store::error::StoreError;
 
 use super::build::{MINUTE, bucket_range, ceiling, floor};
@@ -19,7 +20,9 @@ use super::{Histogram, Scanned};
 const MOST_BINS: usize = 10_000;
 /// A range of less is drawn finer than by minutes, from the records themselves.
 const FEW_MINUTES: usize = 10;
-/// Buckets read at once.
+/// Buckets listed by one call to the store.
+const LISTED: usize = 64;
+/// Buckets whose summaries are asked for at once.
 const BUCKETS: usize = 16;
 /// Chunks decoded at once.
 const CHUNKS: usize = 64;
@@ -58,52 +61,91 @@ pub(super) async fn histogram(
     let width =
         length.max(1).div_euclid(bins as i128) + i128::from(length.max(1).rem_euclid(bins as i128) > 0);
     let inside = range.intersect(&selection.range());
-    let mut counted = Counted { range, inside, width, bins: vec![LevelCounts::default(); bins] };
+    let counted = Counted { range, inside, width, bins: vec![LevelCounts::default(); bins] };
+    let layers = selection.layers().into_iter().map(|layer| {
+        let filter = Wanted::filter(Arc::clone(&selection), inside, None);
+        Counting { store, selection: &*selection, filter, cancel, counted: counted.clone() }.layer(layer)
+    });
+    let mut bins = vec![LevelCounts::default(); bins];
     let mut scanned = Scanned::default();
-    let filter = Wanted::filter(Arc::clone(&selection), inside, None);
-    for layer in selection.layers() {
-        let mut rest = inside;
+    for (of_layer, scanned_there) in futures::future::try_join_all(layers).await? {
+        bins.iter_mut().zip(&of_layer.bins).for_each(|(bin, counts)| bin.merge(counts));
+        scanned.add(&scanned_there);
+    }
+    let bin_width = Duration::from_micros(u64::try_from(width).unwrap_or(u64::MAX));
+    Ok(Histogram { range, bin_width, bins, scanned })
+}
+
+/// What counting one layer takes.
+struct Counting<'a> {
+    store: &'a dyn ChunkStore,
+    selection: &'a dyn Selection,
+    filter: Arc<dyn RecordFilter>,
+    cancel: &'a CancellationToken,
+    counted: Counted,
+}
+
+impl Counting<'_> {
+    async fn layer(mut self, layer: Layer) -> Result<(Counted, Scanned), StoreError> {
+        let mut scanned = Scanned::default();
+        let mut rest = self.counted.inside;
+        let mut undecided: Vec<ChunkKey> = Vec::new();
         while !is_empty(&rest) {
-            let buckets = store.buckets(layer, rest, Order::OldestFirst, BUCKETS);
-            let buckets = unless_cancelled(cancel, buckets).await?;
+            let buckets = self.store.buckets(layer, rest, Order::OldestFirst, LISTED);
+            let buckets = unless_cancelled(self.cancel, buckets).await?;
             let Some(&last) = buckets.last() else { break };
-            rest.from = bucket_range(last, store.settings()).until;
-            let at_the_end = rest.from == Timestamp::MAX;
+            rest.from = bucket_range(last, self.store.settings()).until;
             scanned.buckets += buckets.len() as u64;
-            let reads =
-                futures::future::try_join_all(buckets.into_iter().map(|bucket| store.summaries(bucket)));
-            let mut undecided: Vec<ChunkKey> = Vec::new();
-            for summary in unless_cancelled(cancel, reads).await?.into_iter().flatten() {
-                scanned.chunks += 1;
-                if !overlaps(&inside, &summary) || !selection.may_match(&summary) {
-                    continue;
+            let listed_all = buckets.len() < LISTED || rest.from == Timestamp::MAX;
+            let store = self.store;
+            let mut summaries =
+                stream::iter(buckets.into_iter().map(|bucket| store.summaries(bucket))).buffered(BUCKETS);
+            while let Some(summaries) = unless_cancelled(self.cancel, summaries.try_next()).await? {
+                scanned.chunks += summaries.len() as u64;
+                for summary in summaries {
+                    undecided.extend(self.decide(&summary));
                 }
-                let levels = selection.matching_levels(&summary);
-                if !levels.is_some_and(|levels| counted.add_summary(&summary, levels)) {
-                    undecided.push(summary.key);
-                }
-            }
-            for keys in undecided.chunks(CHUNKS) {
-                let chunks = store.filtered(keys, Arc::clone(&filter));
-                for chunk in unless_cancelled(cancel, chunks).await? {
-                    scanned.chunks_read += 1;
-                    scanned.records += u64::from(chunk.summary.records());
-                    for entry in &chunk.entries {
-                        if let Some(bin) = counted.bin(entry.timestamp) {
-                            counted.bins[bin].add(entry.level);
-                        }
-                    }
+                while undecided.len() >= CHUNKS {
+                    self.records(&undecided.split_off(undecided.len() - CHUNKS), &mut scanned).await?;
                 }
             }
-            if at_the_end {
+            if listed_all {
                 break;
             }
         }
+        self.records(&undecided, &mut scanned).await?;
+        Ok((self.counted, scanned))
     }
-    let bin_width = Duration::from_micros(u64::try_from(width).unwrap_or(u64::MAX));
-    Ok(Histogram { range, bin_width, bins: counted.bins, scanned })
+
+    /// Counts a chunk by its summary, or says that its records are needed.
+    fn decide(&mut self, summary: &ChunkSummary) -> Option<ChunkKey> {
+        if !overlaps(&self.counted.inside, summary) || !self.selection.may_match(summary) {
+            return None;
+        }
+        let levels = self.selection.matching_levels(summary);
+        let counted = levels.is_some_and(|levels| self.counted.add_summary(summary, levels));
+        (!counted).then_some(summary.key)
+    }
+
+    async fn records(&mut self, keys: &[ChunkKey], scanned: &mut Scanned) -> Result<(), StoreError> {
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let chunks = self.store.filtered(keys, Arc::clone(&self.filter));
+        for chunk in unless_cancelled(self.cancel, chunks).await? {
+            scanned.chunks_read += 1;
+            scanned.records += u64::from(chunk.summary.records());
+            for entry in &chunk.entries {
+                if let Some(bin) = self.counted.bin(entry.timestamp) {
+                    self.counted.bins[bin].add(entry.level);
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
+#[derive(Clone)]
 struct Counted {
     range: TimeRange,
     /// The part of the range in which the selection can match.
@@ -142,11 +184,7 @@ impl Counted {
         }
         for (bin, minute) in placed.into_iter().zip(&summary.minutes) {
             if let Some(bin) = bin {
-                let mut counts = minute.levels;
-                for (count, _) in counts.0.iter_mut().zip(levels).filter(|(_, matching)| !matching) {
-                    *count = 0;
-                }
-                self.bins[bin].merge(&counts);
+                self.bins[bin].merge(&minute.levels.only(levels));
             }
         }
         true

@@ -1,6 +1,9 @@
 //! One page in order: a merge that holds back a record while a chunk that was not read yet may
 //! hold one that comes before it.
 //!
+//! How many chunks are read at once is planned by their summaries: a store across a network costs
+//! a round trip for each batch, and each chunk that was not needed costs its decoding.
+//!
 //! Memory is bounded by the page: of what was read, only the best `limit` records are kept, and
 //! chunks are read a batch at a time.
 
@@ -15,15 +18,15 @@ use crate::query::Query;
 use crate::store::chunks::{ChunkStore, Order, RecordFilter};
 use crate::store::error::StoreError;
 
+use super::plan::{Plan, bound};
 use super::selection::{OneSource, Selection, Wanted, unless_cancelled};
-use super::windows::{Candidate, Window, Windows};
+use super::windows::{Candidate, Windows};
 use super::{Cursor, Page, PageEnd, PageRequest, Scanned};
 
-/// Chunks read at once: few for a page without a filter, more the longer a filter finds nothing.
-const FIRST_BATCH: usize = 2;
+/// Chunks read at once, at most.
 const MOST_BATCH: usize = 64;
 
-type Key = (Timestamp, OriginId, u64);
+pub(super) type Key = (Timestamp, OriginId, u64);
 
 const LAST_ID: RecordId = RecordId { origin: OriginId::from_u128(u128::MAX), position: u64::MAX };
 const FIRST_ID: RecordId = RecordId { origin: OriginId::from_u128(0), position: 0 };
@@ -44,27 +47,24 @@ pub(super) async fn page(
         Wanted::filter(Arc::clone(&selection), range, request.after.map(|cursor| (cursor, request.order)));
     let mut scanned = Scanned::default();
     let windows = Windows::open(store, selection, range, request.order, &mut scanned);
-    let mut windows = unless_cancelled(&request.cancel, windows).await?;
-    let mut merge = Merge {
+    let windows = unless_cancelled(&request.cancel, windows).await?;
+    let merge = Merge {
         store,
         filter,
+        windows,
         order: request.order,
         limit: request.limit.max(1),
         scan_limit: request.scan_limit,
         cancel: &request.cancel,
         from: request.after,
+        unread: Vec::new(),
+        seen_to: None,
         ready: BTreeMap::new(),
         records: Vec::new(),
-        batch: FIRST_BATCH,
+        plan: Plan::new(range, request.order),
         scanned,
     };
-    loop {
-        let next = unless_cancelled(&request.cancel, windows.next(&mut merge.scanned)).await?;
-        let Some(window) = next else { return Ok(merge.finish(None)) };
-        if let Some(end) = merge.window(window).await? {
-            return Ok(merge.finish(Some(end)));
-        }
-    }
+    merge.run().await
 }
 
 pub(super) async fn context(
@@ -100,64 +100,102 @@ pub(super) async fn context(
 struct Merge<'a> {
     store: &'a dyn ChunkStore,
     filter: Arc<dyn RecordFilter>,
+    windows: Windows<'a>,
     order: Order,
     limit: usize,
     scan_limit: u64,
     cancel: &'a CancellationToken,
     /// Where the page began, to tell whether a stop at the scan limit is any progress.
     from: Option<Cursor>,
+    /// Chunks of the windows looked at so far, the next one last.
+    unread: Vec<Candidate>,
+    /// Where these windows end, in order: what lies beyond was not looked at. `None` before the
+    /// first window and behind the last instant of time.
+    seen_to: Option<Cursor>,
     /// Read, but a chunk that is not may hold something that comes before.
     ready: BTreeMap<Key, Record>,
     /// The page so far.
     records: Vec<Record>,
-    batch: usize,
+    plan: Plan,
     scanned: Scanned,
 }
 
 impl Merge<'_> {
-    /// Reads one window; where the page ends, if it ends in this window.
-    async fn window(&mut self, window: Window) -> Result<Option<PageEnd>, StoreError> {
-        let mut unread = window.candidates;
-        // The next one last.
-        match self.order {
-            Order::NewestFirst => unread.sort_unstable_by_key(|chunk| chunk.last_at),
-            Order::OldestFirst => unread.sort_unstable_by_key(|chunk| std::cmp::Reverse(chunk.key.first_at)),
-        }
-        if self.from.is_none() {
-            self.from = unread.last().and_then(|chunk| self.cursor_before(self.bound(chunk)));
-        }
+    async fn run(mut self) -> Result<Page, StoreError> {
         loop {
-            self.release(unread.last().map(|chunk| self.bound(chunk)));
+            let batch = self.next_batch().await?;
+            self.release(self.unread.last().map(|chunk| bound(chunk, self.order)));
             if self.records.len() >= self.limit {
-                return Ok(self.records.last().map(|last| PageEnd { cursor: cursor_of(last), full: true }));
+                let end = self.records.last().map(|last| PageEnd { cursor: cursor_of(last), full: true });
+                return Ok(self.finish(end));
             }
-            let spent = self.cost() >= self.scan_limit;
-            let Some(next) = unread.last() else {
-                let stop = match self.order {
-                    Order::NewestFirst => Some(Cursor { timestamp: window.start, id: FIRST_ID }),
-                    // The last window includes the instant that it ends with.
-                    Order::OldestFirst if window.end == Timestamp::MAX => None,
-                    Order::OldestFirst => self.cursor_before(window.end),
-                };
-                let stop = stop.filter(|stop| spent && self.is_progress(stop));
-                return Ok(stop.map(|cursor| PageEnd { cursor, full: false }));
-            };
-            if spent
-                && let Some(cursor) =
-                    self.cursor_before(self.bound(next)).filter(|stop| self.is_progress(stop))
-            {
-                return Ok(Some(PageEnd { cursor, full: false }));
+            if let Some(cursor) = self.stop() {
+                return Ok(self.finish(Some(PageEnd { cursor, full: false })));
             }
-            let batch = unread.split_off(unread.len().saturating_sub(self.batch));
-            self.batch = (self.batch * 2).min(MOST_BATCH);
-            self.read(&batch).await?;
+            if batch > 0 {
+                let batch = self.unread.split_off(self.unread.len().saturating_sub(batch));
+                self.read(&batch).await?;
+            } else if self.windows.at_end() {
+                return Ok(self.finish(None));
+            }
         }
+    }
+
+    /// How many chunks to read now. Looks at further windows until those at hand make a page by
+    /// what their summaries promise, or a whole batch.
+    async fn next_batch(&mut self) -> Result<usize, StoreError> {
+        let mut ahead = 1;
+        loop {
+            let wanted = self.limit - self.records.len();
+            let next = &self.unread[self.unread.len().saturating_sub(MOST_BATCH)..];
+            let planned = self.plan.chunks_for(wanted, next, &self.ready);
+            if let Some(planned) = planned {
+                return Ok(planned);
+            }
+            if next.len() == MOST_BATCH || self.windows.at_end() || self.stop().is_some() {
+                return Ok(next.len());
+            }
+            let looked_at = self.windows.next(ahead, &mut self.scanned);
+            let Some(window) = unless_cancelled(self.cancel, looked_at).await? else { continue };
+            ahead *= 2;
+            self.unread.extend(window.candidates);
+            match self.order {
+                Order::NewestFirst => {
+                    self.unread.sort_unstable_by_key(|chunk| chunk.last_at);
+                    self.seen_to = Some(Cursor { timestamp: window.start, id: FIRST_ID });
+                }
+                Order::OldestFirst => {
+                    self.unread.sort_unstable_by_key(|chunk| std::cmp::Reverse(chunk.key.first_at));
+                    // The last window includes the instant that it ends with.
+                    let last = window.end == Timestamp::MAX;
+                    self.seen_to = if last { None } else { self.cursor_before(window.end) };
+                }
+            }
+            if self.from.is_none() {
+                self.from = self.unread.last().and_then(|chunk| self.cursor_before(bound(chunk, self.order)));
+            }
+        }
+    }
+
+    /// Where to stop because enough was looked at, unless that is where the page began. Nothing is
+    /// left to be looked at before it.
+    fn stop(&self) -> Option<Cursor> {
+        if self.cost() < self.scan_limit {
+            return None;
+        }
+        let stop = match self.unread.last() {
+            Some(next) => self.cursor_before(bound(next, self.order)),
+            None => self.seen_to,
+        };
+        stop.filter(|stop| self.is_progress(stop))
     }
 
     async fn read(&mut self, batch: &[Candidate]) -> Result<(), StoreError> {
         let keys: Vec<_> = batch.iter().rev().map(|chunk| chunk.key).collect();
         let chunks = self.store.filtered(&keys, Arc::clone(&self.filter));
-        for chunk in unless_cancelled(self.cancel, chunks).await? {
+        let chunks = unless_cancelled(self.cancel, chunks).await?;
+        self.plan.learn(batch, chunks.iter().map(|chunk| chunk.entries.len()).sum());
+        for chunk in chunks {
             self.scanned.chunks_read += 1;
             self.scanned.records += u64::from(chunk.summary.records());
             for entry in chunk.entries {
@@ -193,13 +231,6 @@ impl Merge<'_> {
                 return;
             }
             self.records.push(entry.remove());
-        }
-    }
-
-    fn bound(&self, chunk: &Candidate) -> Timestamp {
-        match self.order {
-            Order::NewestFirst => chunk.last_at,
-            Order::OldestFirst => chunk.key.first_at,
         }
     }
 

@@ -6,7 +6,7 @@ use memchr::memmem;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::chunk::ChunkSummary;
-use crate::domain::record::{Layer, Record, RequestId};
+use crate::domain::record::{Layer, Record, RequestId, Text};
 use crate::domain::time::{TimeRange, Timestamp};
 use crate::query::Query;
 use crate::store::chunks::{Order, RecordFilter};
@@ -64,7 +64,7 @@ impl Selection for Query {
 /// All records of one source of a layer.
 pub(super) struct OneSource {
     pub(super) layer: Layer,
-    pub(super) source: Box<str>,
+    pub(super) source: Text,
 }
 
 impl Selection for OneSource {

@@ -15,9 +15,10 @@ use super::Scanned;
 use super::build::bucket_range;
 use super::selection::{Selection, is_empty, overlaps, spans};
 
-/// Buckets listed by one call to the store.
+/// Buckets listed by the first call to the store, which is mostly the only one, and by later ones.
+const FIRST_LISTED: usize = 8;
 const LISTED: usize = 64;
-/// Windows whose summaries are asked for at once, when the ones before gave nothing.
+/// Windows whose summaries are asked for at once.
 const MOST_AHEAD: usize = 8;
 
 /// A chunk that may hold wanted records.
@@ -25,6 +26,8 @@ const MOST_AHEAD: usize = 8;
 pub(super) struct Candidate {
     pub(super) key: ChunkKey,
     pub(super) last_at: Timestamp,
+    /// How many, by its summary: not less than there are, or a guess.
+    pub(super) matching: u32,
 }
 
 #[derive(Debug)]
@@ -39,9 +42,10 @@ pub(super) struct Windows<'a> {
     selection: Arc<dyn Selection>,
     range: TimeRange,
     order: Order,
-    ahead: usize,
+    /// Of a request: found by the index, all at once.
     ready: VecDeque<Window>,
     layers: Vec<LayerBuckets>,
+    at_end: bool,
 }
 
 /// The buckets of one layer that are listed but not read, and what is left to list.
@@ -49,6 +53,31 @@ struct LayerBuckets {
     layer: Layer,
     listed: VecDeque<Bucket>,
     rest: Option<TimeRange>,
+    /// By the next call.
+    limit: usize,
+}
+
+impl LayerBuckets {
+    fn new(layer: Layer, range: TimeRange) -> Self {
+        Self { layer, listed: VecDeque::new(), rest: Some(range), limit: FIRST_LISTED }
+    }
+
+    async fn refill(&mut self, store: &dyn ChunkStore, order: Order) -> Result<(), StoreError> {
+        let Some(rest) = self.rest.take_if(|_| self.listed.is_empty()) else { return Ok(()) };
+        let buckets = store.buckets(self.layer, rest, order, self.limit).await?;
+        if let Some(&last) = buckets.last().filter(|_| buckets.len() >= self.limit) {
+            let window = bucket_range(last, store.settings());
+            let rest = match order {
+                Order::NewestFirst => TimeRange::new(rest.from, window.from),
+                Order::OldestFirst => TimeRange::new(window.until, rest.until),
+            };
+            // The last bucket ends with time itself: nothing is left behind it.
+            self.rest = (!rest.is_empty()).then_some(rest);
+        }
+        self.limit = LISTED;
+        self.listed = buckets.into();
+        Ok(())
+    }
 }
 
 impl<'a> Windows<'a> {
@@ -66,17 +95,15 @@ impl<'a> Windows<'a> {
             selection: Arc::clone(&selection),
             range,
             order,
-            ahead: 1,
             ready: VecDeque::new(),
             layers: Vec::new(),
+            at_end: false,
         };
         if let Some(id) = selection.request_id() {
             windows.ready = windows.of_request(id, scanned).await?;
         } else if !is_empty(&range) {
             let layers = selection.layers().into_iter();
-            windows.layers = layers
-                .map(|layer| LayerBuckets { layer, listed: VecDeque::new(), rest: Some(range) })
-                .collect();
+            windows.layers = layers.map(|layer| LayerBuckets::new(layer, range)).collect();
         }
         Ok(windows)
     }
@@ -99,38 +126,51 @@ impl<'a> Windows<'a> {
                     end: range.until,
                     candidates: Vec::new(),
                 });
-                window.candidates.push(Candidate { key: row.chunk, last_at: row.last_seen });
+                // The index does not count: one, at least.
+                window.candidates.push(Candidate { key: row.chunk, last_at: row.last_seen, matching: 1 });
             }
         }
-        scanned.buckets += windows.len() as u64;
         Ok(match self.order {
             Order::NewestFirst => windows.into_values().rev().collect(),
             Order::OldestFirst => windows.into_values().collect(),
         })
     }
 
-    /// The next window in order, also one without candidates; `None` at the end.
-    pub(super) async fn next(&mut self, scanned: &mut Scanned) -> Result<Option<Window>, StoreError> {
-        if self.ready.is_empty() {
+    /// Whether [`next`](Self::next) found nothing more.
+    pub(super) fn at_end(&self) -> bool {
+        self.at_end
+    }
+
+    /// The next windows in order, as one, also when none of them has a candidate; at most `ahead`.
+    /// `None` at the end.
+    pub(super) async fn next(
+        &mut self,
+        ahead: usize,
+        scanned: &mut Scanned,
+    ) -> Result<Option<Window>, StoreError> {
+        let ahead = ahead.clamp(1, MOST_AHEAD);
+        let mut windows: Vec<Window> = self.ready.drain(..ahead.min(self.ready.len())).collect();
+        if windows.is_empty() {
             let mut starts: Vec<Vec<Bucket>> = Vec::new();
-            while starts.len() < self.ahead {
+            while starts.len() < ahead {
                 let Some(buckets) = self.next_buckets().await? else { break };
                 starts.push(buckets);
             }
             let reads = starts.into_iter().map(|buckets| self.read(buckets));
-            let mut found = false;
-            let mut ready = VecDeque::new();
             for (window, looked_at) in futures::future::try_join_all(reads).await? {
                 scanned.chunks += looked_at;
-                found |= !window.candidates.is_empty();
-                ready.push_back(window);
+                windows.push(window);
             }
-            self.ready = ready;
-            self.ahead = if found { 1 } else { (self.ahead * 2).min(MOST_AHEAD) };
         }
-        let window = self.ready.pop_front();
-        scanned.buckets += u64::from(window.is_some());
-        Ok(window)
+        scanned.buckets += windows.len() as u64;
+        let all = windows.into_iter().reduce(|mut all, window| {
+            all.start = all.start.min(window.start);
+            all.end = all.end.max(window.end);
+            all.candidates.extend(window.candidates);
+            all
+        });
+        self.at_end = all.is_none();
+        Ok(all)
     }
 
     async fn read(&self, buckets: Vec<Bucket>) -> Result<(Window, u64), StoreError> {
@@ -138,12 +178,15 @@ impl<'a> Windows<'a> {
             buckets.first().map_or(TimeRange::ALL, |&bucket| bucket_range(bucket, self.store.settings()));
         let mut window = Window { start: range.from, end: range.until, candidates: Vec::new() };
         let mut looked_at = 0;
-        for bucket in buckets {
-            for summary in self.store.summaries(bucket).await? {
-                looked_at += 1;
-                if overlaps(&self.range, &summary) && self.selection.may_match(&summary) {
-                    window.candidates.push(Candidate { key: summary.key, last_at: summary.last_at });
-                }
+        let reads = buckets.into_iter().map(|bucket| self.store.summaries(bucket));
+        for summary in futures::future::try_join_all(reads).await?.into_iter().flatten() {
+            looked_at += 1;
+            if overlaps(&self.range, &summary) && self.selection.may_match(&summary) {
+                let matching = match self.selection.matching_levels(&summary) {
+                    Some(levels) => summary.levels.only(levels).total(),
+                    None => summary.records(),
+                };
+                window.candidates.push(Candidate { key: summary.key, last_at: summary.last_at, matching });
             }
         }
         Ok((window, looked_at))
@@ -151,23 +194,8 @@ impl<'a> Windows<'a> {
 
     /// The buckets of the next window, one for each layer that has it.
     async fn next_buckets(&mut self) -> Result<Option<Vec<Bucket>>, StoreError> {
-        for layer in &mut self.layers {
-            if layer.listed.is_empty()
-                && let Some(rest) = layer.rest.take()
-            {
-                let buckets = self.store.buckets(layer.layer, rest, self.order, LISTED).await?;
-                if let Some(&last) = buckets.last().filter(|_| buckets.len() >= LISTED) {
-                    let window = bucket_range(last, self.store.settings());
-                    let rest = match self.order {
-                        Order::NewestFirst => TimeRange::new(rest.from, window.from),
-                        Order::OldestFirst => TimeRange::new(window.until, rest.until),
-                    };
-                    // The last bucket ends with time itself: nothing is left behind it.
-                    layer.rest = (!rest.is_empty()).then_some(rest);
-                }
-                layer.listed = buckets.into();
-            }
-        }
+        let (store, order) = (self.store, self.order);
+        futures::future::try_join_all(self.layers.iter_mut().map(|layer| layer.refill(store, order))).await?;
         let fronts = self.layers.iter().filter_map(|layer| layer.listed.front().map(|bucket| bucket.start));
         let next = match self.order {
             Order::NewestFirst => fronts.max(),

@@ -406,8 +406,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::domain::record::Text;
 
-    fn any_text() -> impl Strategy<Value = Box<str>> {
+    fn any_text() -> impl Strategy<Value = Text> {
         prop_oneof![any::<String>(), Just(String::new()), "[a-z\\x00\\x1b]{0,80}"].prop_map(Into::into)
     }
 

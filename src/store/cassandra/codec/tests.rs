@@ -7,7 +7,7 @@ use scylla::serialize::writers::CellWriter;
 use scylla::value::{CqlTimestamp, CqlValue};
 
 use super::*;
-use crate::domain::record::Frame;
+use crate::domain::record::{Frame, Text};
 use crate::store::chunks::ChunkSettings;
 use crate::store::engine::build::{bucket_of, build};
 
@@ -79,7 +79,7 @@ fn written(value: &CqlValue, typ: &ColumnType<'_>) -> Vec<u8> {
     bytes.split_off(4) // its length
 }
 
-fn any_text() -> impl Strategy<Value = Box<str>> {
+fn any_text() -> impl Strategy<Value = Text> {
     prop_oneof![any::<String>(), Just(String::new()), "[a-z\\x00\\x1b]{0,80}"].prop_map(Into::into)
 }
 

@@ -11,7 +11,7 @@ use scylla::response::PagingState;
 use scylla::statement::prepared::PreparedStatement;
 use scylla::value::{CqlDate, CqlTimestamp, CqlValue, Row};
 
-use crate::domain::record::{Entry, Level, Origin, RequestId};
+use crate::domain::record::{Entry, Level, Origin, RequestId, Text};
 use crate::domain::time::Timestamp;
 use crate::store::error::StoreError;
 
@@ -420,7 +420,7 @@ fn is_too_slow(error: &ExecutionError) -> bool {
 }
 
 fn text_bytes(entry: &Entry) -> u64 {
-    let optional = |text: &Option<Box<str>>| text.as_ref().map_or(0, |text| text.len());
+    let optional = |text: &Option<Text>| text.as_ref().map_or(0, |text| text.len());
     let bytes = 64
         + entry.message.len()
         + optional(&entry.traceback)
