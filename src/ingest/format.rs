@@ -115,6 +115,8 @@ pub struct Parsed<'a> {
     pub carried: bool,
     /// Names in the order of the line; unique (the decoder keeps the first of equal names).
     pub metadata: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+    /// Kept from record to record.
+    names: fields::KnownNames,
 }
 
 impl<'a> Parsed<'a> {
@@ -163,7 +165,11 @@ impl<'a> Parsed<'a> {
         let mut metadata = self.metadata;
         metadata.clear();
         // Collecting in place: the standard library reuses the allocation of the emptied vector.
-        Parsed { metadata: metadata.into_iter().map_while(|_| None).collect(), ..Parsed::default() }
+        Parsed {
+            metadata: metadata.into_iter().map_while(|_| None).collect(),
+            names: self.names,
+            ..Parsed::default()
+        }
     }
 }
 

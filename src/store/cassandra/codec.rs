@@ -50,19 +50,26 @@ impl<'frame, 'metadata> DeserializeValue<'frame, 'metadata> for Raw<'frame> {
 
 /// The `logs` value of a chunk.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Records<'a>(pub(super) &'a [Entry]);
+pub(super) struct Records<'a> {
+    entries: &'a [Entry],
+    size: usize,
+}
 
-impl Records<'_> {
+impl<'a> Records<'a> {
+    pub(super) fn new(entries: &'a [Entry]) -> Self {
+        Self { entries, size: 4 + entries.iter().map(record_size).sum::<usize>() }
+    }
+
     /// Bytes of the value.
     pub(super) fn size(&self) -> usize {
-        4 + self.0.iter().map(record_size).sum::<usize>()
+        self.size
     }
 
     /// One copy from here into the row: a row's buffer grows by pieces, which costs as much.
     pub(super) fn encode(&self) -> Vec<u8> {
-        let mut value = Vec::with_capacity(self.size());
-        write_records(self.0, &mut value);
-        debug_assert_eq!(value.len(), self.size());
+        let mut value = Vec::with_capacity(self.size);
+        write_records(self.entries, &mut value);
+        debug_assert_eq!(value.len(), self.size);
         value
     }
 }
@@ -90,33 +97,36 @@ fn record_size(entry: &Entry) -> usize {
 fn write_records(entries: &[Entry], out: &mut Vec<u8>) {
     write_count(entries.len(), out);
     for entry in entries {
-        write_count(record_size(entry) - 4, out);
-        write_bytes(&entry.timestamp.micros().to_be_bytes(), out);
-        write_bytes(&entry.position.to_be_bytes(), out);
-        write_text(Some(entry.level.name()), out);
-        write_text(entry.logger.as_deref(), out);
-        write_text(Some(&entry.message), out);
-        write_text(entry.request_id.as_ref().map(RequestId::as_str), out);
-        write_text(entry.user_id.as_deref(), out);
-        write_text(entry.session_id.as_deref(), out);
-        match entry.duration_ms {
-            Some(duration) => write_bytes(&duration.to_be_bytes(), out),
-            None => write_null(out),
-        }
-        write_text(entry.traceback.as_deref(), out);
-        if entry.metadata.is_empty() {
-            write_null(out);
-            continue;
-        }
-        nested(out, |out| {
-            write_count(entry.metadata.len(), out);
-            for (name, value) in &entry.metadata {
-                write_count(8 + name.len() + value.len(), out);
-                write_text(Some(name), out);
-                write_text(Some(value), out);
-            }
-        });
+        nested(out, |out| write_record(entry, out));
     }
+}
+
+fn write_record(entry: &Entry, out: &mut Vec<u8>) {
+    write_bytes(&entry.timestamp.micros().to_be_bytes(), out);
+    write_bytes(&entry.position.to_be_bytes(), out);
+    write_text(Some(entry.level.name()), out);
+    write_text(entry.logger.as_deref(), out);
+    write_text(Some(&entry.message), out);
+    write_text(entry.request_id.as_ref().map(RequestId::as_str), out);
+    write_text(entry.user_id.as_deref(), out);
+    write_text(entry.session_id.as_deref(), out);
+    match entry.duration_ms {
+        Some(duration) => write_bytes(&duration.to_be_bytes(), out),
+        None => write_null(out),
+    }
+    write_text(entry.traceback.as_deref(), out);
+    if entry.metadata.is_empty() {
+        write_null(out);
+        return;
+    }
+    nested(out, |out| {
+        write_count(entry.metadata.len(), out);
+        for (name, value) in &entry.metadata {
+            write_count(8 + name.len() + value.len(), out);
+            write_text(Some(name), out);
+            write_text(Some(value), out);
+        }
+    });
 }
 
 /// Whether a summary carries its counts by level, which a reader of this program adds up itself.

@@ -11,7 +11,7 @@ use scylla::value::CqlDate;
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
-use crate::domain::record::{Entry, Layer};
+use crate::domain::record::Layer;
 use crate::store::error::StoreError;
 
 use super::CassandraOptions;
@@ -32,7 +32,7 @@ pub(super) enum Cell<'a> {
     Text(&'a str),
     /// Encoded before.
     Bytes(&'a [u8]),
-    Records(&'a [Entry]),
+    Records(Records<'a>),
 }
 
 /// The values of a statement in the order of its markers.
@@ -56,7 +56,7 @@ impl SerializeRow for Cells<'_> {
                 Cell::Uuid(id) => writer.set_value(id.as_bytes()),
                 Cell::Text(text) => writer.set_value(text.as_bytes()),
                 Cell::Bytes(bytes) => writer.set_value(bytes),
-                Cell::Records(entries) => writer.set_value(&Records(entries).encode()),
+                Cell::Records(records) => writer.set_value(&records.encode()),
             }
             .map_err(too_long)?;
         }

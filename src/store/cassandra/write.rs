@@ -206,7 +206,8 @@ impl CassandraLogStore {
     }
 
     async fn insert_chunk(&self, chunk: &Chunk, life: &Life) -> Result<Stored, StoreError> {
-        let bytes = Records(&chunk.entries).size();
+        let records = Records::new(&chunk.entries);
+        let bytes = records.size();
         if bytes > MOST_CHUNK_BYTES {
             return Err(StoreError::Poison {
                 backend: Backend::Cassandra,
@@ -232,7 +233,7 @@ impl CassandraLogStore {
             Cell::Long(millis_of(key.first_at)),
             Cell::Uuid(stored.id),
             Cell::Bytes(&summary),
-            Cell::Records(&chunk.entries),
+            Cell::Records(records),
             Cell::Long(stored.written_at),
             Cell::Int(stored.ttl),
         ];

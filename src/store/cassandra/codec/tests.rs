@@ -147,8 +147,8 @@ proptest! {
     fn a_plain_client_reads_the_same_and_what_it_writes_is_read(
         entries in prop::collection::vec(any_entry(), 0..20),
     ) {
-        let value = Records(&entries).encode();
-        prop_assert_eq!(value.len(), Records(&entries).size());
+        let value = Records::new(&entries).encode();
+        prop_assert_eq!(value.len(), Records::new(&entries).size());
         let plain = CqlValue::List(entries.iter().map(generic_record).collect());
         prop_assert_eq!(&generic(&value, &logs_type()), &plain);
         prop_assert_eq!(&written(&plain, &logs_type()), &value);
@@ -162,7 +162,7 @@ proptest! {
         byte in any::<u8>(),
         cut in any::<prop::sample::Index>(),
     ) {
-        let mut value = Records(&entries).encode();
+        let mut value = Records::new(&entries).encode();
         decode(&value[..cut.index(value.len() + 1)]).ok();
         let at = at.index(value.len());
         value[at] = byte;
