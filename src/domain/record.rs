@@ -321,6 +321,15 @@ impl Entry {
     pub fn metadata(&self, name: &str) -> Option<&str> {
         self.metadata.iter().find(|(known, _)| &**known == name).map(|(_, value)| &**value)
     }
+
+    /// Bytes of its texts, those of the metadata with their names.
+    pub fn text_bytes(&self) -> usize {
+        let texts = [&self.logger, &self.user_id, &self.session_id, &self.traceback];
+        self.message.len()
+            + texts.into_iter().flatten().map(Text::len).sum::<usize>()
+            + self.request_id.as_ref().map_or(0, |id| id.as_str().len())
+            + self.metadata.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>()
+    }
 }
 
 /// One log event with the origin that it came from.

@@ -164,7 +164,7 @@ impl LogSender {
     /// Takes a record, or refuses it; never waits. Its position is the sender's to give.
     pub fn send(&self, mut entry: Entry) -> Result<(), Refused> {
         let shared = &*self.handle.0;
-        let bytes = text_bytes(&entry);
+        let bytes = bytes_of(&entry);
         let mut queue = shared.lock();
         let is_full = queue.entries.len() >= shared.queue_records || queue.bytes + bytes > shared.queue_bytes;
         if queue.closed || is_full {
@@ -219,16 +219,8 @@ impl Drop for Handle {
     }
 }
 
-fn text_bytes(entry: &Entry) -> usize {
-    let optional = |text: &Option<Text>| text.as_ref().map_or(0, |text| text.len());
-    std::mem::size_of::<Entry>()
-        + entry.message.len()
-        + optional(&entry.logger)
-        + optional(&entry.user_id)
-        + optional(&entry.session_id)
-        + optional(&entry.traceback)
-        + entry.request_id.as_ref().map_or(0, |id| id.as_str().len())
-        + entry.metadata.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>()
+fn bytes_of(entry: &Entry) -> usize {
+    std::mem::size_of::<Entry>() + entry.text_bytes()
 }
 
 struct Task {

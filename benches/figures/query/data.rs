@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use atalaya::domain::record::{Entry, Frame, Layer, Level, Origin, OriginId, RequestId, Text};
+use atalaya::domain::record::{Entry, Frame, Layer, Level, Origin, OriginId, RequestId};
 use atalaya::domain::time::{TimeRange, Timestamp};
 use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -208,15 +208,7 @@ fn entry(
     }
 }
 
-/// As a JSON line writes it, about.
+/// As a JSON line writes it, about: with time stamp, level and duration.
 pub fn text_bytes(entry: &Entry) -> usize {
-    let optional = |text: &Option<Text>| text.as_ref().map_or(0, |text| text.len());
-    let metadata: usize = entry.metadata.iter().map(|(name, value)| name.len() + value.len() + 6).sum();
-    // With its time stamp, level and duration as a JSON line writes them.
-    80 + entry.message.len()
-        + optional(&entry.logger)
-        + optional(&entry.user_id)
-        + optional(&entry.session_id)
-        + entry.request_id.as_ref().map_or(0, |id| id.as_str().len())
-        + metadata
+    80 + entry.text_bytes() + 6 * entry.metadata.len()
 }

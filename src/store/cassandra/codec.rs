@@ -75,23 +75,9 @@ impl<'a> Records<'a> {
 }
 
 fn record_size(entry: &Entry) -> usize {
-    let text = |text: &Option<Text>| text.as_ref().map_or(0, |text| text.len());
-    let metadata = if entry.metadata.is_empty() {
-        0
-    } else {
-        4 + entry.metadata.iter().map(|(name, value)| 12 + name.len() + value.len()).sum::<usize>()
-    };
-    EMPTY_RECORD
-        + 16
-        + entry.level.name().len()
-        + entry.message.len()
-        + text(&entry.logger)
-        + text(&entry.user_id)
-        + text(&entry.session_id)
-        + text(&entry.traceback)
-        + entry.request_id.as_ref().map_or(0, |id| id.as_str().len())
-        + entry.duration_ms.map_or(0, |_| 8)
-        + metadata
+    let metadata = if entry.metadata.is_empty() { 0 } else { 4 + 12 * entry.metadata.len() };
+    let duration = if entry.duration_ms.is_some() { 8 } else { 0 };
+    EMPTY_RECORD + 16 + entry.level.name().len() + entry.text_bytes() + duration + metadata
 }
 
 fn write_records(entries: &[Entry], out: &mut Vec<u8>) {

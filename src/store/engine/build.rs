@@ -9,7 +9,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use crate::domain::chunk::{Bucket, Chunk, ChunkKey, ChunkSummary, Entries, MinuteCounts, RequestEntry};
-use crate::domain::record::{Entry, Frame, Layer, LevelCounts, Origin, RequestId, Text};
+use crate::domain::record::{Entry, Frame, Layer, LevelCounts, Origin, RequestId};
 use crate::domain::time::{TimeRange, Timestamp};
 use crate::store::chunks::{ChunkSettings, FrameChunks};
 
@@ -17,6 +17,9 @@ use crate::store::chunks::{ChunkSettings, FrameChunks};
 pub const CHUNK_RECORDS: usize = 500;
 /// Most bytes of text in a chunk; one record larger than this is a chunk of its own.
 pub const CHUNK_BYTES: usize = 64 * 1024;
+
+/// What the numbers of a record are counted for.
+const NUMBERS: usize = 24;
 
 pub(crate) const MINUTE: i64 = 60_000_000;
 
@@ -128,24 +131,12 @@ pub(crate) fn ceiling(at: Timestamp, width: i64) -> Timestamp {
 fn run_length(entries: &[Entry], order: &[usize]) -> usize {
     let mut bytes = 0;
     for (count, &index) in order.iter().take(CHUNK_RECORDS).enumerate() {
-        bytes += text_bytes(&entries[index]);
+        bytes += NUMBERS + entries[index].text_bytes();
         if bytes > CHUNK_BYTES && count > 0 {
             return count;
         }
     }
     order.len().min(CHUNK_RECORDS)
-}
-
-/// Bytes of an entry's texts, plus a little for its numbers.
-fn text_bytes(entry: &Entry) -> usize {
-    let optional = |text: &Option<Text>| text.as_ref().map_or(0, |text| text.len());
-    24 + entry.message.len()
-        + optional(&entry.logger)
-        + optional(&entry.user_id)
-        + optional(&entry.session_id)
-        + optional(&entry.traceback)
-        + entry.request_id.as_ref().map_or(0, |id| id.as_str().len())
-        + entry.metadata.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>()
 }
 
 fn summarise(origin: &Arc<Origin>, bucket: Bucket, run: &[&Entry]) -> ChunkSummary {

@@ -164,7 +164,7 @@ impl Cut {
         self.rows += 1;
         self.last = entry.timestamp;
         if placed {
-            self.bytes += 64 + entry.message.len() + entry.traceback.as_ref().map_or(0, |text| text.len());
+            self.bytes += 64 + entry.text_bytes();
             let (_, entries) =
                 self.origins.entry(origin.id).or_insert_with(|| (Arc::clone(origin), Vec::new()));
             entries.push(entry);

@@ -11,7 +11,7 @@ use scylla::response::PagingState;
 use scylla::statement::prepared::PreparedStatement;
 use scylla::value::{CqlDate, CqlTimestamp, CqlValue, Row};
 
-use crate::domain::record::{Entry, Level, Origin, RequestId, Text};
+use crate::domain::record::{Entry, Level, Origin, RequestId};
 use crate::domain::time::Timestamp;
 use crate::store::error::StoreError;
 
@@ -244,7 +244,7 @@ impl Table {
             let Some(brief) = self.full.read_brief(&read) else { return Ok(true) };
             let placed = self.placed(day, &brief, &mut sources);
             let entry = self.full.read_entry(&mut read, &brief, placed.position.unwrap_or_default());
-            bytes += text_bytes(&entry);
+            bytes += 64 + entry.text_bytes() as u64;
             rows += 1;
             row(&placed.source, entry, placed.position.is_some())
         })
@@ -417,16 +417,6 @@ fn is_too_slow(error: &ExecutionError) -> bool {
                 _
             ))
     )
-}
-
-fn text_bytes(entry: &Entry) -> u64 {
-    let optional = |text: &Option<Text>| text.as_ref().map_or(0, |text| text.len());
-    let bytes = 64
-        + entry.message.len()
-        + optional(&entry.traceback)
-        + optional(&entry.logger)
-        + entry.metadata.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
-    bytes as u64
 }
 
 #[cfg(test)]
