@@ -23,10 +23,10 @@ use crate::store::chunks::Trouble;
 use crate::store::engine::LogEngine;
 use crate::store::error::StoreError;
 
-/// Frames that wait between reader and store.
-const WAITING_FRAMES: usize = 16;
 /// Frames of one append: one transaction of the store.
 const APPENDED_FRAMES: usize = 24;
+/// Frames that wait between reader and store.
+const WAITING_FRAMES: usize = APPENDED_FRAMES;
 const FIRST_RETRY: Duration = Duration::from_millis(200);
 const LAST_RETRY: Duration = Duration::from_secs(5);
 /// How long a stop waits for the store.
@@ -416,11 +416,16 @@ async fn append_all(
 ) {
     let mut refused: HashSet<OriginId> = HashSet::new();
     let mut batch = Vec::with_capacity(APPENDED_FRAMES);
-    while frames.recv_many(&mut batch, APPENDED_FRAMES).await > 0 {
+    loop {
+        // Before the frames are taken and not after: what comes in the meantime goes along, and a
+        // busy store gets few large appends, which cost it less.
+        sink.room().await;
+        if frames.recv_many(&mut batch, APPENDED_FRAMES).await == 0 {
+            break;
+        }
         shared.wake(Wake::Look); // there is room again
         batch.retain(|frame: &Frame| !refused.contains(&frame.origin.id));
         let frames: Arc<[Frame]> = std::mem::take(&mut batch).into();
-        sink.room().await;
         if append(&*sink, &frames, &shared, &cancel, &mut refused).await.is_err() {
             break;
         }

@@ -28,8 +28,9 @@ use crate::store::error::{Backend, StoreError, describe};
 
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 const LAST_RETRY: Duration = Duration::from_secs(3);
-/// Encoded bytes on their way to the store at a time; one group may be larger.
-const FLYING_BYTES: u64 = 16 << 20;
+/// Encoded bytes on their way to the store at a time; one group may be larger. Enough for two large
+/// groups: more of them would only be smaller, and take the store as long.
+const FLYING_BYTES: u64 = 8 << 20;
 /// How long a stop waits for what is on its way.
 const STOPPING: Duration = Duration::from_secs(2);
 /// How often the store is asked whether it was away, also while nothing is sent: what it lost then

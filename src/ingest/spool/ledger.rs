@@ -253,9 +253,9 @@ impl Ledger {
         }
     }
 
-    /// The next group will be handed on in memory.
-    pub fn has_lane_room(&self) -> bool {
-        self.lock().lane_bytes <= LANE_BYTES / 2
+    /// All that is to be sent from memory was taken up.
+    pub fn is_lane_empty(&self) -> bool {
+        self.lock().lane.is_empty()
     }
 
     /// The index of a segment, as it is now.

@@ -32,8 +32,9 @@ const ROOM_WAIT: Duration = Duration::from_secs(1);
 /// How often segments are looked at when nothing is written.
 const CARE_EVERY: Duration = Duration::from_millis(250);
 /// How long a reader of files waits for the store to take up what is in memory. A store that keeps up
-/// does so in this time, and then nothing has to be read back from the disk; one that does not must
-/// not keep the reader from files that are about to be rotated.
+/// does so in this time, and then nothing has to be read back from the disk, and what was read
+/// meanwhile becomes one large group and not many small ones; one that does not keep up must not keep
+/// the reader from files that are about to be rotated.
 const TAKEN_WAIT: Duration = Duration::from_millis(250);
 /// File systems keep the birth of a file by a coarser clock.
 const CLOCK_STEP: Duration = Duration::from_secs(1);
@@ -315,7 +316,7 @@ impl FrameSink for SpooledSink {
             let mut taken = std::pin::pin!(self.shared.taken.notified());
             // Registered before the look, so that no change in between is missed.
             taken.as_mut().enable();
-            if self.shared.ledger.has_lane_room() || self.shared.away().is_some() {
+            if self.shared.ledger.is_lane_empty() || self.shared.away().is_some() {
                 return;
             }
             if tokio::time::timeout_at(until, taken).await.is_err() {
