@@ -70,8 +70,8 @@ impl Older {
         }
         fill_application(&session, data).await;
         fill_infrastructure(&session, data).await;
-        let session = Arc::into_inner(session).unwrap();
-        Self { session: CachingSession::from(session, 64) }
+        // Another one: the last of the tasks that wrote may still hold theirs for a moment.
+        Self { session: CachingSession::from(connect(&options).await.unwrap(), 64) }
     }
 
     pub async fn ask(&self, ask: &Ask, data: &Data) -> Result<Found, Refusal> {
