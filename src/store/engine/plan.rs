@@ -89,3 +89,65 @@ pub(super) fn bound(chunk: &Candidate, order: Order) -> Timestamp {
 fn micros(at: Timestamp) -> f64 {
     at.micros() as f64
 }
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::domain::chunk::{Bucket, ChunkKey};
+    use crate::domain::record::Layer;
+
+    const SECOND: i64 = 1_000_000;
+
+    /// A chunk of so many records from one second to another.
+    fn chunk(from: i64, until: i64, matching: u32) -> Candidate {
+        let at = |second: i64| Timestamp::from_micros(second * SECOND);
+        let bucket = Bucket { layer: Layer::Application, start: at(0) };
+        let key = ChunkKey { bucket, first_at: at(from), id: Uuid::from_u128(u128::from(matching)) };
+        Candidate { key, last_at: at(until), matching }
+    }
+
+    fn newest(wanted: usize, unread: &[Candidate], plan: Plan) -> Option<usize> {
+        plan.chunks_for(wanted, unread, &BTreeMap::new())
+    }
+
+    #[test]
+    fn one_after_the_other_are_read_until_they_are_enough() {
+        let plan = Plan::new(TimeRange::ALL, Order::NewestFirst);
+        let unread: Vec<Candidate> = (0..9).map(|place| chunk(place * 10, place * 10 + 9, 100)).collect();
+        assert_eq!(newest(100, &unread, plan), Some(1));
+        assert_eq!(newest(250, &unread, plan), Some(3));
+        assert_eq!(newest(901, &unread, plan), None);
+        let oldest: Vec<Candidate> = unread.into_iter().rev().collect();
+        let plan = Plan::new(TimeRange::ALL, Order::OldestFirst);
+        assert_eq!(plan.chunks_for(250, &oldest, &BTreeMap::new()), Some(3));
+    }
+
+    #[test]
+    fn chunks_over_the_same_time_are_read_together() {
+        // Eight origins: no record of one is sure to be next while another was not read.
+        let older = (0..8).map(|place| chunk(place, 80 + place, 200));
+        let newer = (0..8).map(|place| chunk(100 + place, 180 + place, 200));
+        let unread: Vec<Candidate> = older.chain(newer).collect();
+        assert_eq!(newest(200, &unread, Plan::new(TimeRange::ALL, Order::NewestFirst)), Some(8));
+    }
+
+    #[test]
+    fn what_lies_beyond_the_range_is_not_counted() {
+        let until = Timestamp::from_micros(185 * SECOND);
+        let plan = Plan::new(TimeRange::new(Timestamp::MIN, until), Order::NewestFirst);
+        let unread = [chunk(160, 169, 100), chunk(170, 179, 100), chunk(180, 190, 100)];
+        assert_eq!(newest(60, &unread, plan), Some(2));
+    }
+
+    #[test]
+    fn a_filter_that_leaves_little_asks_for_more() {
+        let mut plan = Plan::new(TimeRange::ALL, Order::NewestFirst);
+        let unread: Vec<Candidate> = (0..60).map(|place| chunk(place * 10, place * 10 + 9, 100)).collect();
+        plan.learn(&unread[..1], 9);
+        assert_eq!(newest(50, &unread, plan), Some(6), "a tenth is left");
+        plan.learn(&unread[..10], 0);
+        assert_eq!(newest(100, &unread, plan), None);
+    }
+}
