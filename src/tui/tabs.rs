@@ -20,7 +20,8 @@
 //!
 //! - `update` changes the state and returns effects; `render` only reads. Both may use
 //!   [`Context::area`], so that paging knows the height. Nothing is drawn unless `update` ran (the
-//!   app marks itself dirty after each event that reached a tab).
+//!   app marks itself dirty after each event that reached a tab). What comes by itself several times
+//!   a second and changed nothing is answered with [`Effect::Unchanged`].
 //! - First load on [`TabEvent::Entered`] when there is no data yet; until then draw an honest
 //!   "not loaded yet" (see [`crate::tui::widgets::empty`]), never a zero. `Entered` comes each time
 //!   the tab gets the screen, `Left` when it loses it; refresh on `Tick` (once a second) only while

@@ -16,6 +16,7 @@ use super::*;
 use crate::domain::delivery::{Deployment, DeploymentKind, DeploymentResult};
 use crate::domain::pdca::PdcaCycle;
 use crate::domain::record::{Entry, Layer, Level, LevelCounts, Origin, OriginId, Record, RequestId};
+use crate::ingest::IngestStatus;
 use crate::query::Query;
 use crate::service::dora::{Loaded, compute};
 use crate::service::trace::{Trace, TraceEvent};
@@ -447,6 +448,28 @@ fn the_tick_draws_only_when_something_changed() {
     stage.now = stage.now.saturating_add(Duration::from_secs(60));
     stage.app.on_event(AppEvent::Tick, stage.now);
     assert!(stage.app.is_dirty(), "the minute changed");
+}
+
+#[test]
+fn what_says_nothing_new_draws_nothing() {
+    let mut stage = small();
+    let status = IngestStatus { rate: 3.0, ..IngestStatus::default() };
+    for tab in ["1", "2", "3", "4"] {
+        stage.keys(tab);
+        stage.settle();
+        for seconds in 0..3 {
+            let at = stage.now.saturating_add(Duration::from_secs(seconds));
+            stage.app.on_event(AppEvent::Ingest(Arc::new(IngestStatus { at, ..status.clone() })), stage.now);
+            if seconds > 0 {
+                assert!(!stage.app.is_dirty(), "tab {tab}");
+            }
+            stage.screen();
+        }
+        let paused = IngestStatus { paused: Some(format!("disk full {tab}")), ..status.clone() };
+        stage.app.on_event(AppEvent::Ingest(Arc::new(paused)), stage.now);
+        assert_eq!(stage.app.is_dirty(), tab == "2" || tab == "3", "tab {tab}");
+        stage.screen();
+    }
 }
 
 /// What an attacker may send: each must stay inert and leave the layout whole (R30, R32).

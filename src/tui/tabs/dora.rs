@@ -430,6 +430,7 @@ impl Tab for DoraTab {
             TabEvent::Action(action) => return self.act(action, context),
             TabEvent::Answer(Answer::Dora(answer)) => self.answered(answer, context),
             TabEvent::Prompted { kind, step } => return self.prompted(kind, step, context),
+            TabEvent::Ingest(_) | TabEvent::Health(_) => return vec![Effect::Unchanged],
             _ => {}
         }
         Vec::new()

@@ -224,7 +224,12 @@ impl Tab for InfraTab {
     fn update(&mut self, event: TabEvent, context: &Context<'_>) -> Vec<Effect> {
         match event {
             TabEvent::Health(health) => self.measured(health),
-            TabEvent::Ingest(ingest) => self.ingest = Some(ingest),
+            TabEvent::Ingest(ingest) => {
+                let known = self.ingest.replace(Arc::clone(&ingest));
+                if known.is_some_and(|known| known.says_the_same(&ingest)) {
+                    return vec![Effect::Unchanged];
+                }
+            }
             TabEvent::Troubles(troubles) => self.outages.set_under_way(troubles.reads.or(troubles.writes)),
             TabEvent::Action(action) => return self.act(action, context),
             _ => {}

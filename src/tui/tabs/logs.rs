@@ -679,10 +679,15 @@ impl Tab for LogsTab {
             TabEvent::Action(action) => self.act(action, context),
             TabEvent::Answer(Answer::Logs(answer)) => self.answered(answer, context),
             TabEvent::Ingest(status) => {
-                self.ingest_paused =
+                let paused =
                     status.paused.as_ref().map(|reason| crate::tui::widgets::safe_text::line(reason));
+                if self.ingest_paused == paused {
+                    return vec![Effect::Unchanged];
+                }
+                self.ingest_paused = paused;
                 Vec::new()
             }
+            TabEvent::Health(_) => vec![Effect::Unchanged],
             TabEvent::Troubles(troubles) => {
                 self.outages.set_under_way(troubles.reads);
                 Vec::new()
@@ -691,11 +696,9 @@ impl Tab for LogsTab {
             TabEvent::Command { name, argument } => self.command(&name, &argument, context),
             TabEvent::Mouse(mouse) => self.pointed(mouse, context),
             TabEvent::Confirmed { kind: REMOVE_QUERY } => self.remove_query(),
-            TabEvent::Answer(_)
-            | TabEvent::Health(_)
-            | TabEvent::Confirmed { .. }
-            | TabEvent::Key(_)
-            | TabEvent::Paste(_) => Vec::new(),
+            TabEvent::Answer(_) | TabEvent::Confirmed { .. } | TabEvent::Key(_) | TabEvent::Paste(_) => {
+                Vec::new()
+            }
         }
     }
 

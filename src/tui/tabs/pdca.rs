@@ -347,6 +347,7 @@ impl Tab for PdcaTab {
                 }
                 Vec::new()
             }
+            TabEvent::Ingest(_) | TabEvent::Health(_) => vec![Effect::Unchanged],
             _ => Vec::new(),
         }
     }
