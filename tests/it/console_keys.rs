@@ -218,6 +218,8 @@ fn the_list_is_looked_into() {
     pty.wait_until_gone("payment accepted");
     shows(&mut pty, "c", "Context of ");
     pty.wait_for_text("payment accepted");
+    // The whole frame: what is waited for next stands in the one before.
+    pty.wait_until_gone("row 1 of 1");
     shows(&mut pty, ESC, "row 1 of 1");
     shows(&mut pty, "x", "row 29 of 29");
 
