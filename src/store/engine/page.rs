@@ -20,7 +20,7 @@ use crate::store::error::StoreError;
 
 use super::plan::{Plan, bound};
 use super::selection::{OneSource, Selection, Wanted, unless_cancelled};
-use super::windows::{Candidate, Windows};
+use super::windows::{Candidate, MOST_AHEAD, Windows};
 use super::{Cursor, Page, PageEnd, PageRequest, Scanned};
 
 /// Chunks read at once, at most.
@@ -157,7 +157,7 @@ impl Merge<'_> {
             }
             let looked_at = self.windows.next(ahead, &mut self.scanned);
             let Some(window) = unless_cancelled(self.cancel, looked_at).await? else { continue };
-            ahead *= 2;
+            ahead = (ahead * 2).min(MOST_AHEAD);
             self.unread.extend(window.candidates);
             match self.order {
                 Order::NewestFirst => {

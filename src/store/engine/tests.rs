@@ -371,3 +371,43 @@ async fn a_cancelled_read_ends() {
     request.cancel.cancel();
     assert!(matches!(engine.page(&request).await, Err(StoreError::Cancelled)));
 }
+
+/// Three weeks in which nothing matches, in windows of ten minutes, and one record before them.
+#[test]
+fn a_match_far_back_is_found_over_very_many_windows() {
+    const WINDOWS: i64 = 3_000;
+    let entry = |window: i64| Entry {
+        timestamp: Timestamp::from_micros(window * 10 * build::MINUTE),
+        position: window.cast_unsigned(),
+        level: if window == 0 { Level::Error } else { Level::Info },
+        ..Entry::default()
+    };
+    let frame = Frame {
+        origin: Arc::new(Origin {
+            id: OriginId::from_u128(1),
+            layer: Layer::Application,
+            source: "source".into(),
+            host: "host".into(),
+        }),
+        from: 0,
+        until: WINDOWS.cast_unsigned(),
+        entries: (0..WINDOWS).map(entry).collect(),
+    };
+    let request = PageRequest {
+        query: Query::everything(),
+        range: TimeRange::ALL,
+        order: Order::NewestFirst,
+        after: None,
+        limit: 10,
+        scan_limit: u64::MAX,
+        cancel: CancellationToken::new(),
+    };
+    let page = runtime().block_on(async {
+        let engine = stored(&[frame]).await;
+        let selection = Arc::new(AtLeast { level: Level::Error, request: None });
+        page::page(&*engine.store, selection, &request).await.unwrap()
+    });
+    assert_eq!(page.records.len(), 1);
+    assert_eq!((page.scanned.buckets, page.scanned.chunks_read), (WINDOWS.cast_unsigned(), 1));
+    assert!(page.next.is_none());
+}

@@ -19,7 +19,7 @@ use super::selection::{Selection, is_empty, overlaps, spans};
 const FIRST_LISTED: usize = 8;
 const LISTED: usize = 64;
 /// Windows whose summaries are asked for at once.
-const MOST_AHEAD: usize = 8;
+pub(super) const MOST_AHEAD: usize = 8;
 
 /// A chunk that may hold wanted records.
 #[derive(Clone, Copy, Debug)]
