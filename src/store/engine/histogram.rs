@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::{StreamExt as _, TryStreamExt as _, stream};
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::chunk::{ChunkKey, ChunkSummary};
@@ -97,12 +96,13 @@ impl Counting<'_> {
             rest.from = bucket_range(last, self.store.settings()).until;
             scanned.buckets += buckets.len() as u64;
             let listed_all = buckets.len() < LISTED || rest.from == Timestamp::MAX;
-            let store = self.store;
-            let mut summaries =
-                stream::iter(buckets.into_iter().map(|bucket| store.summaries(bucket))).buffered(BUCKETS);
-            while let Some(summaries) = unless_cancelled(self.cancel, summaries.try_next()).await? {
-                scanned.chunks += summaries.len() as u64;
-                for summary in summaries {
+            // Some at a time and to their end: reads that were only begun would keep their connections
+            // while records are waited for.
+            for some in buckets.chunks(BUCKETS) {
+                let reads =
+                    futures::future::try_join_all(some.iter().map(|&bucket| self.store.summaries(bucket)));
+                for summary in unless_cancelled(self.cancel, reads).await?.into_iter().flatten() {
+                    scanned.chunks += 1;
                     undecided.extend(self.decide(&summary));
                 }
                 while undecided.len() >= CHUNKS {
