@@ -185,6 +185,15 @@ impl Query {
         Layer::ALL.into_iter().filter(possible).collect()
     }
 
+    /// Levels of which something can match (indexed by [`Level::index`]).
+    pub fn levels(&self) -> [bool; 5] {
+        Level::ALL.map(|level| {
+            let mut only = LevelCounts::default();
+            only.add(level);
+            eval::share(&self.expr, &Known { levels: Some(&only), ..Known::default() }) != Share::None
+        })
+    }
+
     /// The request id that every match must carry, when the query asks for exactly one: the
     /// engine then reads the request index instead of scanning.
     pub fn request_id(&self) -> Option<&RequestId> {

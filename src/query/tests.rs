@@ -291,6 +291,16 @@ fn summaries_prune() {
     );
     assert_eq!(query("level>=error x").matching_levels(&chunk), None);
     assert_eq!(query("level:debug x").matching_levels(&chunk), Some([false; 5]));
+    for (text, levels) in [
+        ("timeout", [true; 5]),
+        ("level>=error since:5m -x", [false, false, false, true, true]),
+        ("level:info or x", [true; 5]),
+        ("level:info or level:debug x", [true, true, false, false, false]),
+        ("-level:info source:a", [true, false, true, true, true]),
+        ("level:info level:debug", [false; 5]),
+    ] {
+        assert_eq!(query(text).levels(), levels, "{text}");
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 
 use crate::domain::chunk::{Bucket, Chunk, ChunkKey, ChunkSummary, RequestEntry};
 use crate::domain::health::ring::Ring;
-use crate::domain::record::{Layer, OriginId, Record, RequestId};
+use crate::domain::record::{Layer, Level, OriginId, Record, RequestId};
 use crate::domain::time::{TimeRange, Timestamp};
 
 use super::cassandra::foreign::ForeignCursor;
@@ -81,8 +81,8 @@ pub trait RecordFilter: Send + Sync {
         true
     }
 
-    /// Whether records of this time are looked at at all.
-    fn wants(&self, at: Timestamp) -> bool;
+    /// False only when no record of this time and level is kept.
+    fn wants(&self, at: Timestamp, level: Level) -> bool;
 
     fn keeps(&self, record: &Record) -> bool;
 }
@@ -92,7 +92,7 @@ pub fn retain(chunk: &mut Chunk, filter: &dyn RecordFilter) {
     let entries = std::mem::take(&mut chunk.entries);
     chunk.entries = entries
         .into_iter()
-        .filter(|entry| filter.wants(entry.timestamp))
+        .filter(|entry| filter.wants(entry.timestamp, entry.level))
         .map(|entry| Record { origin: Arc::clone(&chunk.summary.origin), entry })
         .filter(|record| filter.keeps(record))
         .map(|record| record.entry)

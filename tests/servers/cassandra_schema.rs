@@ -63,11 +63,23 @@ async fn what_is_missing_older_or_newer_is_said_with_the_remedy() {
         session.query_unpaged(text.replace("{ks}", keyspace.name()), ()).await.unwrap();
     };
     run("DROP TABLE {ks}.watermarks").await;
-    run("DELETE FROM {ks}.schema_migrations WHERE version = 4").await;
+    run("DELETE FROM {ks}.schema_migrations WHERE version IN (4, 5)").await;
     let older = refused(options).await;
     assert!(matches!(older, StoreError::OlderSchema { found: 3, known: schema::VERSION, .. }), "{older:?}");
     assert!(older.to_string().contains("atalaya db migrate"), "{older}");
+    let zstd = "{'class': 'ZstdCompressor', 'chunk_length_in_kb': 64}";
+    run(&format!("ALTER TABLE {{ks}}.application_summaries WITH compression = {zstd}")).await;
     assert_eq!(schema::migrate(session, options).await.unwrap().version, Some(schema::VERSION));
+    let found = session
+        .query_unpaged(
+            "SELECT compression['chunk_length_in_kb'] FROM system_schema.tables \
+             WHERE keyspace_name = ? AND table_name = 'application_summaries'",
+            (keyspace.name(),),
+        )
+        .await
+        .unwrap();
+    let block: (String,) = found.into_rows_result().unwrap().single_row().unwrap();
+    assert_eq!(block.0, "8", "an older table is changed by the migration");
     let store = keyspace.store().await;
     assert_eq!(store.schema_settings(), &settings);
     LogEngine::new(std::sync::Arc::new(store))

@@ -244,10 +244,14 @@ pub(super) struct RawRecord<'a> {
 }
 
 impl RawRecord<'_> {
+    pub(super) fn level(&self) -> Result<Level, Damage> {
+        self.fields[1].map_or(Ok(Level::default()), level_of)
+    }
+
     pub(super) fn entry(&self) -> Result<Entry, Damage> {
         let [
             position,
-            level,
+            _level,
             logger,
             message,
             request_id,
@@ -263,7 +267,7 @@ impl RawRecord<'_> {
         Ok(Entry {
             timestamp: self.timestamp,
             position: number(position)?.cast_unsigned(),
-            level: level.map_or(Ok(Level::default()), level_of)?,
+            level: self.level()?,
             logger: boxed(logger)?,
             message: boxed(message)?.unwrap_or_default(),
             request_id: boxed(request_id)?.map(RequestId::new),

@@ -220,7 +220,7 @@ async fn read_together(
 }
 
 fn keeps(filter: &dyn RecordFilter, source: &SourceOfRow, entry: &Entry) -> bool {
-    filter.wants(entry.timestamp)
+    filter.wants(entry.timestamp, entry.level)
         && filter.keeps(&Record { origin: Arc::clone(&source.origin), entry: entry.clone() })
 }
 

@@ -340,7 +340,7 @@ fn decode_records(
     let mut entries = Vec::new();
     for record in codec::records(logs)? {
         let record = record?;
-        if !filter.wants(record.timestamp) {
+        if !filter.wants(record.timestamp, record.level()?) {
             continue;
         }
         let record = Record { origin: Arc::clone(&summary.origin), entry: record.entry()? };

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::chunk::{ChunkKey, ChunkSummary};
@@ -19,10 +20,11 @@ use super::{Histogram, Scanned};
 const MOST_BINS: usize = 10_000;
 /// A range of less is drawn finer than by minutes, from the records themselves.
 const FEW_MINUTES: usize = 10;
-/// Buckets listed by one call to the store.
-const LISTED: usize = 64;
-/// Buckets whose summaries are asked for at once.
-const BUCKETS: usize = 16;
+/// Buckets listed by one call to the store: more than a day has.
+const LISTED: usize = 256;
+/// Buckets whose summaries are looked at before records are read, and how many are asked for at once.
+const BUCKETS: usize = 64;
+const AT_ONCE: usize = 32;
 /// Chunks decoded at once.
 const CHUNKS: usize = 64;
 
@@ -99,11 +101,12 @@ impl Counting<'_> {
             // Some at a time and to their end: reads that were only begun would keep their connections
             // while records are waited for.
             for some in buckets.chunks(BUCKETS) {
-                let reads =
-                    futures::future::try_join_all(some.iter().map(|&bucket| self.store.summaries(bucket)));
-                for summary in unless_cancelled(self.cancel, reads).await?.into_iter().flatten() {
-                    scanned.chunks += 1;
-                    undecided.extend(self.decide(&summary));
+                let store = self.store;
+                let reads = some.iter().map(|&bucket| store.summaries(bucket)).collect::<Vec<_>>();
+                let mut reads = stream::iter(reads).buffer_unordered(AT_ONCE);
+                while let Some(summaries) = unless_cancelled(self.cancel, reads.try_next()).await? {
+                    scanned.chunks += summaries.len() as u64;
+                    undecided.extend(summaries.iter().filter_map(|summary| self.decide(summary)));
                 }
                 while undecided.len() >= CHUNKS {
                     self.records(&undecided.split_off(undecided.len() - CHUNKS), &mut scanned).await?;

@@ -6,7 +6,7 @@ use memchr::memmem;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::chunk::ChunkSummary;
-use crate::domain::record::{Layer, Record, RequestId, Text};
+use crate::domain::record::{Layer, Level, Record, RequestId, Text};
 use crate::domain::time::{TimeRange, Timestamp};
 use crate::query::Query;
 use crate::store::chunks::{Order, RecordFilter};
@@ -20,6 +20,11 @@ pub(super) trait Selection: Send + Sync + 'static {
     fn may_match(&self, chunk: &ChunkSummary) -> bool;
     fn matching_levels(&self, chunk: &ChunkSummary) -> Option<[bool; 5]>;
     fn matches(&self, record: &Record) -> bool;
+
+    /// Levels of which something can match (indexed by [`Level::index`]).
+    fn levels(&self) -> [bool; 5] {
+        [true; 5]
+    }
 
     fn request_id(&self) -> Option<&RequestId> {
         None
@@ -50,6 +55,10 @@ impl Selection for Query {
 
     fn matches(&self, record: &Record) -> bool {
         self.matches(record)
+    }
+
+    fn levels(&self) -> [bool; 5] {
+        self.levels()
     }
 
     fn request_id(&self) -> Option<&RequestId> {
@@ -93,6 +102,7 @@ impl Selection for OneSource {
 pub(super) struct Wanted {
     selection: Arc<dyn Selection>,
     range: TimeRange,
+    levels: [bool; 5],
     after: Option<(Cursor, Order)>,
     literals: Vec<memmem::Finder<'static>>,
 }
@@ -105,7 +115,8 @@ impl Wanted {
     ) -> Arc<dyn RecordFilter> {
         let literals = selection.required_literals();
         let literals = literals.iter().map(|literal| memmem::Finder::new(literal).into_owned()).collect();
-        Arc::new(Self { selection, range, after, literals })
+        let levels = selection.levels();
+        Arc::new(Self { selection, range, levels, after, literals })
     }
 }
 
@@ -120,8 +131,8 @@ impl RecordFilter for Wanted {
         self.literals.iter().all(|literal| literal.find(&texts).is_some())
     }
 
-    fn wants(&self, at: Timestamp) -> bool {
-        holds(&self.range, at)
+    fn wants(&self, at: Timestamp, level: Level) -> bool {
+        self.levels[level.index()] && holds(&self.range, at)
     }
 
     fn keeps(&self, record: &Record) -> bool {

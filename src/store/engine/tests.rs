@@ -137,6 +137,10 @@ impl Selection for AtLeast {
             && (self.request.is_none() || record.entry.request_id.as_ref() == self.request.as_ref())
     }
 
+    fn levels(&self) -> [bool; 5] {
+        Level::ALL.map(|level| level >= self.level)
+    }
+
     fn request_id(&self) -> Option<&RequestId> {
         self.request.as_ref()
     }

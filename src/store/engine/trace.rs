@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::domain::record::{Record, RequestId};
+use crate::domain::record::{Level, Record, RequestId};
 use crate::domain::time::Timestamp;
 use crate::store::chunks::{ChunkStore, RecordFilter};
 use crate::store::error::StoreError;
@@ -55,7 +55,7 @@ impl RecordFilter for OfRequest {
         memchr::memmem::find(texts, self.0.as_str().as_bytes()).is_some()
     }
 
-    fn wants(&self, _: Timestamp) -> bool {
+    fn wants(&self, _: Timestamp, _: Level) -> bool {
         true
     }
 

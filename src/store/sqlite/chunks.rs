@@ -670,7 +670,7 @@ fn decode_block(
     }
     let columns = Columns::read(content)?;
     let entries = (0..columns.len())
-        .filter(|&index| filter.wants(columns.time(index)))
+        .filter(|&index| filter.wants(columns.time(index), columns.level(index)))
         .map(|index| Record { origin: Arc::clone(&summary.origin), entry: columns.entry(index) })
         .filter(|record| filter.keeps(record))
         .map(|record| record.entry)

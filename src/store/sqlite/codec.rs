@@ -166,13 +166,17 @@ impl<'a> Columns<'a> {
         self.times[index]
     }
 
+    pub(super) fn level(&self, index: usize) -> Level {
+        Level::ALL[usize::from(self.levels[index])]
+    }
+
     /// Builds the record at `index`, which is below `len`.
     pub(super) fn entry(&self, index: usize) -> Entry {
         let pairs = self.metadata[index] as usize..self.metadata[index + 1] as usize;
         Entry {
             timestamp: self.times[index],
             position: self.positions[index],
-            level: Level::ALL[usize::from(self.levels[index])],
+            level: self.level(index),
             logger: self.logger.get(index).map(Into::into),
             message: self.message.get(index).unwrap_or_default().into(),
             request_id: self.request_id.get(index).map(RequestId::new),
