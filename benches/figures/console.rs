@@ -38,6 +38,11 @@ impl Console {
         let mut command = CommandBuilder::new(binary());
         command.args(["--data-dir", &data_dir.display().to_string()]);
         command.cwd(data_dir);
+        // A variable of the benchmark's own is no setting, and the console refuses what it does not know.
+        let inherited = std::env::vars_os().map(|(name, _)| name);
+        for name in inherited.filter(|name| name.to_string_lossy().starts_with("ATALAYA_")) {
+            command.env_remove(name);
+        }
         command.env("TERM", "xterm-256color");
         command.env("ATALAYA_INGEST__DISCOVER", "false");
         command.env("RUST_LOG", "atalaya::frame=trace");

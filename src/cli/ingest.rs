@@ -5,7 +5,7 @@
 //! missing file or an unknown name; 75 another process ingests with the same data directory.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -130,8 +130,10 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     }
     let damaged = status.spool.as_ref().is_some_and(|spool| spool.damaged > 0);
     let troubled = aside > 0 || damaged || status.files.iter().any(|file| file.state.is_trouble());
-    let untouched = status.files.is_empty() && !takes_stdin && !args.follow && !status.unread.is_empty();
-    Ok(if troubled || untouched || !finished { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    let refused = status.unread.iter().any(|unread| unread.refused);
+    let untouched = status.files.is_empty() && !takes_stdin && !status.unread.is_empty();
+    let left_out = !args.follow && (refused || untouched);
+    Ok(if troubled || left_out || !finished { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 /// Opens the stores. A follower waits for one that cannot be written yet (a read-only file system, a
@@ -208,10 +210,18 @@ fn check_readable(path: &Path, follow: bool) -> Result<(), UsageError> {
         Ok(metadata) if !metadata.is_file() => Err(UsageError(format!(
             "{shown} is not a regular file; pipe it in: `atalaya ingest - < {shown}`"
         ))),
-        Ok(_) => Ok(()),
-        Err(error) if follow && error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(UsageError(format!("cannot read {shown}: {error}"))),
+        Ok(_) => std::fs::File::open(path).map(drop).map_err(|error| unreadable(path, &error)),
+        Err(error) if follow && error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(unreadable(path, &error)),
     }
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> UsageError {
+    let remedy = match error.kind() {
+        ErrorKind::PermissionDenied => "; run as a user or group that may read it (`ls -l` names them)",
+        _ => "",
+    };
+    UsageError(format!("cannot read {}: {error}{remedy}", path.display()))
 }
 
 /// Sizes of the named files, for the progress bar; a packed file counts with its packed size.

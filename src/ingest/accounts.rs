@@ -5,7 +5,8 @@
 //! The counts are of this run of the program; the offsets are absolute. They always add up:
 //! `lines = records + joined + skipped + pending` and `records = written + in flight`.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -144,6 +145,38 @@ fn as_text<S: serde::Serializer>(origin: &OriginId, serializer: S) -> Result<S::
 pub struct Unread {
     pub path: PathBuf,
     pub reason: String,
+    /// It was asked for and should have been read: no permission, a fault of the disk. What is passed
+    /// over by choice (a directory, a copy of what is read) is no failure, nor is a rotated file that
+    /// only stands beside.
+    pub refused: bool,
+}
+
+impl Unread {
+    pub fn passed_over(path: impl Into<PathBuf>, reason: impl Into<String>) -> Self {
+        Self { path: path.into(), reason: reason.into(), refused: false }
+    }
+
+    pub fn refused(path: impl Into<PathBuf>, error: &std::io::Error) -> Self {
+        Self { path: path.into(), reason: error.to_string(), refused: true }
+    }
+}
+
+/// What is not read, by path.
+#[derive(Clone, Debug, Default)]
+pub struct AllUnread(BTreeMap<PathBuf, Unread>);
+
+impl AllUnread {
+    pub fn add(&mut self, unread: Unread) {
+        self.0.insert(unread.path.clone(), unread);
+    }
+
+    pub fn has(&self, path: &Path) -> bool {
+        self.0.contains_key(path)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Unread> {
+        self.0.values()
+    }
 }
 
 /// A snapshot of the whole ingest. Published about four times a second while something happens.

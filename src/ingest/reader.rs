@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::accounts::{Counts, FileAccount, FileState, IngestStatus, Unread};
+use super::accounts::{AllUnread, Counts, FileAccount, FileState, IngestStatus};
 use super::checkpoint::{Generation, StateDir, forget_old};
 use super::content::{Content, Stream};
 use super::identity::{FileId, Fingerprint};
@@ -191,7 +191,7 @@ pub struct Reader<P> {
     /// A frame waits for the checkpoint to know its generation.
     must_save: bool,
     forgotten: Option<Timestamp>,
-    unread: BTreeMap<PathBuf, String>,
+    unread: AllUnread,
     notices: VecDeque<String>,
     totals_before: Counts,
     rate: Rate,
@@ -236,7 +236,7 @@ impl<P: Port> Reader<P> {
             dirty_since: None,
             must_save: false,
             forgotten: None,
-            unread: BTreeMap::new(),
+            unread: AllUnread::default(),
             notices: VecDeque::new(),
             totals_before: Counts::default(),
             rate: Rate::default(),
@@ -717,12 +717,7 @@ impl<P: Port> Reader<P> {
         IngestStatus {
             at: wall,
             files,
-            unread: self
-                .unread
-                .iter()
-                .take(MOST_NOTICES)
-                .map(|(path, reason)| Unread { path: path.clone(), reason: reason.clone() })
-                .collect(),
+            unread: self.unread.iter().take(MOST_NOTICES).cloned().collect(),
             paused: waiting,
             rate: self.rate.update(now, totals.written),
             totals,

@@ -51,7 +51,8 @@ pub fn plan(settings: &Settings, host: &str) -> Result<Plan, InputError> {
     if inputs.is_empty() && settings.ingest.discover {
         let found = discover(Path::new(SYSTEM_LOGS));
         inputs = found.inputs.into_iter().map(|input| IngestInput { zone, ..input }).collect();
-        passed_over = found.passed_over.into_iter().map(|(path, reason)| Unread { path, reason }).collect();
+        passed_over =
+            found.passed_over.into_iter().map(|(path, reason)| Unread::passed_over(path, reason)).collect();
     }
     let config = IngestConfig::new(inputs, settings.ingest_state_dir(), host, Mode::Follow);
     Ok(Plan { config, passed_over })

@@ -31,6 +31,7 @@ mod lines;
 mod log_store_suite;
 mod metrics_store_sqlite;
 mod metrics_store_suite;
+mod other_user;
 mod pdca;
 mod pty;
 mod quarantine_cli;

@@ -60,22 +60,22 @@ fn questions(data: &Data) -> Vec<(String, Vec<Ask>)> {
         let name = format!("newest 200 {text}");
         all.push((name.trim_end().to_owned(), vec![newest(text, TimeRange::ALL, PAGE); REPEATS]));
     }
-    let mut each = |name: &str, repeats, ask: &mut dyn FnMut(&mut SmallRng) -> Ask| {
-        all.push((name.to_owned(), (0..repeats).map(|_| ask(&mut random)).collect()));
+    let mut each = |name: &str, ask: &mut dyn FnMut(&mut SmallRng) -> Ask| {
+        all.push((name.to_owned(), (0..REPEATS).map(|_| ask(&mut random)).collect()));
     };
     // Of the newest 5 minutes first, then of others, which no cache has seen.
     let mut last = Some(range_at(data.end - 300_000_000, 300));
-    each("errors of 5 minutes", REPEATS, &mut |random| {
+    each("errors of 5 minutes", &mut |random| {
         newest(ERRORS_ONLY, last.take().unwrap_or_else(|| data.span(random, 300)), ERRORS)
     });
-    each("jump to a minute", REPEATS, &mut |random| newest("", data.span(random, 60), PAGE));
-    each("trace of a request_id, both layers", REPEATS, &mut |random| Ask::Trace(data.request(random)));
-    for (name, text, seconds, repeats) in [
-        ("histogram of an hour", "", 3_600, REPEATS),
-        ("histogram of an hour, level>=error", ERRORS_ONLY, 3_600, REPEATS),
-        ("histogram of a day", "", 86_400, 10),
+    each("jump to a minute", &mut |random| newest("", data.span(random, 60), PAGE));
+    each("trace of a request_id, both layers", &mut |random| Ask::Trace(data.request(random)));
+    for (name, text, seconds) in [
+        ("histogram of an hour", "", 3_600),
+        ("histogram of an hour, level>=error", ERRORS_ONLY, 3_600),
+        ("histogram of a day", "", 86_400),
     ] {
-        each(name, repeats, &mut |random| {
+        each(name, &mut |random| {
             let span = if seconds == 86_400 { data.newest_day() } else { data.span(random, seconds) };
             let (range, bins) = Histogram::aligned(span, BINS);
             Ask::Count { text, range, bins }

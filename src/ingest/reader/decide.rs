@@ -16,7 +16,7 @@ use super::{Port, Reader, Slots, Times, push_notice};
 use crate::domain::record::{Level, OriginId};
 use crate::domain::time::Timestamp;
 use crate::ingest::Mode;
-use crate::ingest::accounts::FileState;
+use crate::ingest::accounts::{AllUnread, FileState, Unread};
 use crate::ingest::checkpoint::Generation;
 use crate::ingest::content::{self, Content};
 use crate::ingest::discover::looks_binary;
@@ -137,16 +137,17 @@ impl<P: Port> Reader<P> {
             match self.consider(&seen, truncations, followed, now, wall, &mut continued) {
                 Ok(None) | Err(Obstacle::Moved) => {}
                 Ok(Some(reason)) => {
-                    unread.insert(path, reason);
+                    unread.add(Unread::passed_over(path, reason));
                 }
                 Err(Obstacle::Io(error)) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(Obstacle::Io(error)) => {
-                    unread.insert(path, error.to_string());
+                    unread.add(Unread { refused: seen.listed, ..Unread::refused(path, &error) });
                 }
                 Err(Obstacle::Store(error)) => self.trouble = Some(error.to_string()),
                 Err(Obstacle::TooMany) => {
                     self.left_over = true;
-                    unread.insert(path, format!("waits: {} files are open already", self.limits.open_files));
+                    let reason = format!("waits: {} files are open already", self.limits.open_files);
+                    unread.add(Unread::passed_over(path, reason));
                 }
             }
         }
@@ -154,10 +155,8 @@ impl<P: Port> Reader<P> {
         if !self.scanned_once {
             self.report_vanished(&vanished, &continued, wall);
         }
-        for (path, reason) in &unread {
-            if !self.unread.contains_key(path) {
-                push_notice(&mut self.notices, format!("{} is not read: {reason}", path.display()));
-            }
+        for Unread { path, reason, .. } in unread.iter().filter(|unread| !self.unread.has(&unread.path)) {
+            push_notice(&mut self.notices, format!("{} is not read: {reason}", path.display()));
         }
         self.unread = unread;
         if self.generations.keys().any(|origin| !origins_before.contains(origin)) {
@@ -219,13 +218,7 @@ impl<P: Port> Reader<P> {
     }
 
     /// Opens a known file where there is something to read, and sees whether it is still the same.
-    fn visit(
-        &mut self,
-        origin: OriginId,
-        seen: &Seen,
-        now: Instant,
-        unread: &mut std::collections::BTreeMap<std::path::PathBuf, String>,
-    ) -> Visit {
+    fn visit(&mut self, origin: OriginId, seen: &Seen, now: Instant, unread: &mut AllUnread) -> Visit {
         let Some(generation) = self.generations.get(&origin) else { return Visit::Later };
         if generation.ignored || (generation.packed && generation.ended) {
             return Visit::Fine;
@@ -267,13 +260,13 @@ impl<P: Port> Reader<P> {
                 if let Some(active) = self.active.get_mut(&origin) {
                     active.state = FileState::Waiting(reason);
                 } else {
-                    unread.insert(seen.path.clone(), format!("waits: {reason}"));
+                    unread.add(Unread::passed_over(&seen.path, format!("waits: {reason}")));
                 }
                 Visit::Later
             }
             Err(Obstacle::Io(error)) => {
                 if error.kind() != io::ErrorKind::NotFound {
-                    unread.insert(seen.path.clone(), error.to_string());
+                    unread.add(Unread { refused: seen.listed, ..Unread::refused(&seen.path, &error) });
                     if let Some(active) = self.active.get_mut(&origin) {
                         active.errors += 1;
                         active.last_error = Some(error.to_string());

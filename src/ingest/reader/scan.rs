@@ -3,11 +3,13 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
+use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use globset::{GlobBuilder, GlobMatcher};
 
 use crate::domain::time::Timestamp;
+use crate::ingest::accounts::{AllUnread, Unread};
 use crate::ingest::identity::FileId;
 use crate::ingest::rotation::RotatedName;
 use crate::ingest::{IngestError, IngestInput};
@@ -110,7 +112,7 @@ pub struct Seen {
 pub struct Scan {
     pub files: Vec<Seen>,
     /// Files that cannot be read, and why.
-    pub unread: BTreeMap<PathBuf, String>,
+    pub unread: AllUnread,
     /// Directories worth watching for changes.
     pub dirs: HashSet<PathBuf>,
     /// Of the files that the inputs name, there or not.
@@ -172,15 +174,15 @@ pub fn scan(inputs: &[Watched], known: &HashSet<Family>) -> Scan {
         }
         let metadata = match fs::metadata(path) {
             Ok(metadata) => metadata,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound && !path.is_symlink() => continue,
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !path.is_symlink() => continue,
             Err(error) => {
-                found.unread.insert(path.clone(), error.to_string());
+                found.unread.add(Unread { refused: own.is_some(), ..Unread::refused(path, &error) });
                 continue;
             }
         };
         if !metadata.is_file() {
             if own.is_some() {
-                found.unread.insert(path.clone(), "not a regular file".to_owned());
+                found.unread.add(Unread::passed_over(path, "not a regular file"));
             }
             continue;
         }
@@ -233,8 +235,8 @@ fn list(
         let reading = match fs::read_dir(dir) {
             Ok(reading) => reading,
             Err(error) => {
-                if error.kind() != std::io::ErrorKind::NotFound {
-                    found.unread.insert(dir.to_path_buf(), error.to_string());
+                if error.kind() != io::ErrorKind::NotFound {
+                    found.unread.add(Unread::refused(dir, &error));
                 }
                 return;
             }
@@ -242,9 +244,8 @@ fn list(
         let mut files = Vec::new();
         for entry in reading.flatten() {
             if *budget == 0 {
-                found
-                    .unread
-                    .insert(dir.to_path_buf(), format!("more than {MOST_ENTRIES} entries; narrow the glob"));
+                let error = io::Error::other(format!("more than {MOST_ENTRIES} entries; narrow the glob"));
+                found.unread.add(Unread::refused(dir, &error));
                 break;
             }
             *budget -= 1;

@@ -178,10 +178,7 @@ pub(crate) fn ingest() -> IngestStatus {
             file("/var/log/app/\u{1b}[2Jevil\u{202e}.log", FileState::Reading, 12),
             file("/var/log/broken.log", FileState::Stopped("the store refused it".to_owned()), 0),
         ],
-        unread: vec![Unread {
-            path: PathBuf::from("/var/log/private"),
-            reason: "permission denied".to_owned(),
-        }],
+        unread: vec![Unread::passed_over("/var/log/private", "permission denied")],
         paused: None,
         totals: Counts { written: 120_357, ..Counts::default() },
         rate: 812.4,
