@@ -186,6 +186,10 @@ impl ChunkStore for Background<dyn ChunkStore> {
         self.store().await?.summaries(bucket).await
     }
 
+    async fn summaries_of(&self, buckets: &[Bucket]) -> Result<Vec<ChunkSummary>, StoreError> {
+        self.store().await?.summaries_of(buckets).await
+    }
+
     async fn chunks(&self, keys: &[ChunkKey]) -> Result<Vec<Chunk>, StoreError> {
         self.store().await?.chunks(keys).await
     }

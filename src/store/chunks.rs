@@ -159,6 +159,16 @@ pub trait ChunkStore: Send + Sync + 'static {
     /// Summaries of one bucket, by descending `first_at`. Never reads records.
     async fn summaries(&self, bucket: Bucket) -> Result<Vec<ChunkSummary>, StoreError>;
 
+    /// Summaries of several buckets in any order, each once. A store across a network may ask for
+    /// them together.
+    async fn summaries_of(&self, buckets: &[Bucket]) -> Result<Vec<ChunkSummary>, StoreError> {
+        let mut all = Vec::new();
+        for &bucket in buckets {
+            all.append(&mut self.summaries(bucket).await?);
+        }
+        Ok(all)
+    }
+
     /// Chunks by key, in the order asked for; a key that is gone (expired) is left out.
     async fn chunks(&self, keys: &[ChunkKey]) -> Result<Vec<Chunk>, StoreError>;
 

@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use atalaya::domain::chunk::{Bucket, Chunk};
+use atalaya::domain::chunk::{Bucket, Chunk, ChunkSummary};
 use atalaya::domain::record::{
     Entry, Frame, Layer, Level, LevelCounts, Origin, OriginId, Record, RecordId, RequestId,
 };
@@ -34,6 +34,7 @@ macro_rules! log_store_suite {
             all_watermarks_come_in_pages,
             exactly_the_buckets_of_the_range,
             summaries_come_newest_first_and_whole,
+            summaries_of_several_buckets_are_those_of_each,
             chunks_come_in_the_order_asked_for,
             records_of_one_microsecond_are_all_kept,
             hostile_text_is_kept_exactly,
@@ -280,6 +281,34 @@ pub(crate) async fn summaries_come_newest_first_and_whole(store: Store) {
     store.put(built).await.unwrap();
     let bucket = bucket_of(Layer::Application, Timestamp::from_micros(START), settings);
     assert_eq!(store.summaries(bucket).await.unwrap(), expected);
+}
+
+/// Of several buckets at once what there is in each of them, whatever their days and layers.
+pub(crate) async fn summaries_of_several_buckets_are_those_of_each(store: Store) {
+    let settings = store.settings();
+    let spread = |step: i64| (0..40).map(move |index| START - DAY + index * step);
+    let frames = [
+        frame(&origin(1, Layer::Application), 0, spread(47 * MINUTE)),
+        frame(&origin(2, Layer::Infrastructure), 0, spread(71 * MINUTE)),
+    ];
+    store.put(frames.iter().map(|frame| build(frame, settings)).collect()).await.unwrap();
+    let mut buckets = Vec::new();
+    for layer in Layer::ALL {
+        buckets.extend(store.buckets(layer, TimeRange::ALL, Order::OldestFirst, 100).await.unwrap());
+    }
+    assert_eq!(buckets.len(), 80, "each record in a bucket of its own");
+    let by_key = |mut summaries: Vec<ChunkSummary>| {
+        summaries.sort_by_key(|summary| summary.key);
+        summaries
+    };
+    for some in [&buckets[..], &buckets[20..50], &buckets[79..], &[]] {
+        let mut expected = Vec::new();
+        for &bucket in some {
+            expected.append(&mut store.summaries(bucket).await.unwrap());
+        }
+        assert_eq!(expected.len(), some.len());
+        assert_eq!(by_key(store.summaries_of(some).await.unwrap()), by_key(expected));
+    }
 }
 
 pub(crate) async fn chunks_come_in_the_order_asked_for(store: Store) {

@@ -39,6 +39,7 @@ mod sharded {
     log_store_suite!(
         empty;
         summaries_come_newest_first_and_whole,
+        summaries_of_several_buckets_are_those_of_each,
         chunks_come_in_the_order_asked_for,
         extreme_times_hide_nothing,
         pages_both_ways_meet_every_record_once,

@@ -203,6 +203,16 @@ pub(super) fn encode_visible<'a>(
     out
 }
 
+/// A list of small numbers, for a statement that names several partitions.
+pub(super) fn encode_shorts(numbers: &[i16]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(4 + 6 * numbers.len());
+    write_count(numbers.len(), &mut out);
+    for number in numbers {
+        write_bytes(&number.to_be_bytes(), &mut out);
+    }
+    out
+}
+
 /// Values above 2 GiB are refused before they come here.
 fn int(number: usize) -> [u8; 4] {
     i32::try_from(number).unwrap_or(i32::MAX).to_be_bytes()

@@ -230,7 +230,11 @@ impl ChunkStore for CassandraLogStore {
     }
 
     async fn summaries(&self, bucket: Bucket) -> Result<Vec<ChunkSummary>, StoreError> {
-        let summaries = self.read_summaries(bucket).await?;
+        self.summaries_of(&[bucket]).await
+    }
+
+    async fn summaries_of(&self, buckets: &[Bucket]) -> Result<Vec<ChunkSummary>, StoreError> {
+        let summaries = self.read_summaries(buckets).await?;
         Ok(summaries.into_iter().map(|summarised| summarised.summary).collect())
     }
 

@@ -15,7 +15,7 @@ use crate::domain::record::Layer;
 use crate::store::error::StoreError;
 
 use super::CassandraOptions;
-use super::codec::Records;
+use super::codec::{self, Records};
 use super::errors::store_error;
 
 /// Most rows of one batch.
@@ -25,6 +25,8 @@ pub(super) const MOST_ROWS: usize = 16;
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Cell<'a> {
     Short(i16),
+    /// A list of them.
+    Shorts(&'a [i16]),
     Int(i32),
     Long(i64),
     Date(CqlDate),
@@ -50,6 +52,7 @@ impl SerializeRow for Cells<'_> {
             let writer = row.make_cell_writer();
             match *cell {
                 Cell::Short(number) => writer.set_value(&number.to_be_bytes()),
+                Cell::Shorts(numbers) => writer.set_value(&codec::encode_shorts(numbers)),
                 Cell::Int(number) => writer.set_value(&number.to_be_bytes()),
                 Cell::Long(number) => writer.set_value(&number.to_be_bytes()),
                 Cell::Date(date) => writer.set_value(&date.0.to_be_bytes()),
@@ -108,6 +111,7 @@ pub(super) struct LayerStatements {
     pub(super) insert_chunk: PreparedStatement,
     pub(super) insert_summaries: PreparedStatement,
     pub(super) summaries: PreparedStatement,
+    pub(super) summaries_of_some: PreparedStatement,
     pub(super) chunk: PreparedStatement,
 }
 
@@ -164,6 +168,15 @@ impl Statements {
                     &text(
                         "SELECT chunks FROM {ks}.{layer}_summaries \
                          WHERE log_date = ? AND bucket = ? AND shard = ?",
+                    ),
+                )
+                .await?,
+                summaries_of_some: prepare(
+                    session,
+                    options,
+                    &text(
+                        "SELECT chunks FROM {ks}.{layer}_summaries \
+                         WHERE log_date = ? AND bucket IN ? AND shard = ?",
                     ),
                 )
                 .await?,

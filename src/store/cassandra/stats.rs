@@ -67,7 +67,7 @@ impl CassandraLogStore {
             let counted = &buckets[..buckets.len().min(most)];
             partitions += counted.len();
             let counts = counted.iter().map(|&bucket| async move {
-                let summaries = self.read_summaries(bucket).await?;
+                let summaries = self.read_summaries(&[bucket]).await?;
                 let records = summaries.iter().map(|found| u64::from(found.summary.records())).sum::<u64>();
                 let bytes = summaries.iter().map(|found| found.bytes).sum::<u64>();
                 Ok::<_, StoreError>((records, summaries.len() as u64, bytes))

@@ -22,9 +22,11 @@ const MOST_BINS: usize = 10_000;
 const FEW_MINUTES: usize = 10;
 /// Buckets listed by one call to the store: more than a day has.
 const LISTED: usize = 256;
-/// Buckets whose summaries are looked at before records are read, and how many are asked for at once.
+/// Buckets whose summaries are looked at before records are read; how many are asked for together, and
+/// how often at once.
 const BUCKETS: usize = 64;
-const AT_ONCE: usize = 32;
+const TOGETHER: usize = 8;
+const AT_ONCE: usize = 4;
 /// Chunks decoded at once.
 const CHUNKS: usize = 64;
 
@@ -102,7 +104,7 @@ impl Counting<'_> {
             // while records are waited for.
             for some in buckets.chunks(BUCKETS) {
                 let store = self.store;
-                let reads = some.iter().map(|&bucket| store.summaries(bucket)).collect::<Vec<_>>();
+                let reads = some.chunks(TOGETHER).map(|few| store.summaries_of(few)).collect::<Vec<_>>();
                 let mut reads = stream::iter(reads).buffer_unordered(AT_ONCE);
                 while let Some(summaries) = unless_cancelled(self.cancel, reads.try_next()).await? {
                     scanned.chunks += summaries.len() as u64;

@@ -113,7 +113,7 @@ impl SqliteChunkStore {
     }
 
     /// Rows as summaries, with their origins looked up.
-    async fn summaries_of(&self, rows: Vec<SummaryRow>) -> Result<Vec<ChunkSummary>, StoreError> {
+    async fn with_origins(&self, rows: Vec<SummaryRow>) -> Result<Vec<ChunkSummary>, StoreError> {
         let origins = self.origins(rows.iter().map(|row| row.origin)).await?;
         rows.into_iter().map(|row| row.summary(&origins)).collect()
     }
@@ -326,7 +326,7 @@ impl ChunkStore for SqliteChunkStore {
         .fetch_all(self.file.readers())
         .await
         .map_err(|error| self.file.error(error))?;
-        self.summaries_of(rows).await
+        self.with_origins(rows).await
     }
 
     async fn chunks(&self, keys: &[ChunkKey]) -> Result<Vec<Chunk>, StoreError> {
@@ -357,7 +357,7 @@ impl ChunkStore for SqliteChunkStore {
         .fetch_all(self.file.readers())
         .await
         .map_err(|error| self.file.error(error))?;
-        let summaries = self.summaries_of(rows).await?;
+        let summaries = self.with_origins(rows).await?;
         Ok(summaries
             .into_iter()
             .map(|summary| RequestEntry {
@@ -397,7 +397,7 @@ impl ChunkStore for SqliteChunkStore {
         .await
         .map_err(|error| self.file.error(error))?;
         let end = rows.last().map_or(cursor, |row| ArrivalCursor::Number(row.arrival));
-        let summaries = self.summaries_of(rows.into_iter().map(|row| row.summary).collect()).await?;
+        let summaries = self.with_origins(rows.into_iter().map(|row| row.summary).collect()).await?;
         Ok((summaries, end))
     }
 
