@@ -35,10 +35,10 @@ const CHUNKS: usize = 16;
 const DAYS: usize = 32;
 /// Periods of the request index asked for at once: all of 90 days.
 const PERIODS: usize = 32;
-/// Partitions of one layer and day whose summaries are asked for in one statement. What costs a node
-/// and the driver is the request more than the partition (measured, 288 partitions of 15 KB: 196 ms of
-/// a node's CPU one by one, 87 in fours, 71 in eights); in a ring of more nodes than copies the node that
-/// is asked passes some on.
+/// Partitions of one layer and day whose summaries are asked for in one statement. The request costs
+/// more than the partition (measured, 288 partitions of 15 KB, 64 in flight, two runs: one by one 35 and
+/// 27 ms and 52 and 35 ms of a node's CPU; in fours 27 and 22, 40 and 28; in eights 27 and 19, 41 and 24).
+/// In a ring of more nodes than copies the node that is asked passes some on.
 const NEIGHBOURS: usize = 8;
 /// Groups of summaries in a page: up to eight megabytes, usually much less.
 const SUMMARY_PAGE: i32 = 256;
