@@ -11,6 +11,7 @@ mod console_ring;
 mod copied;
 mod copy;
 mod errors;
+mod every_question;
 mod follower;
 mod foreign;
 mod ingest_kill;
