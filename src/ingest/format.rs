@@ -28,12 +28,13 @@ pub mod syslog;
 pub mod traefik;
 pub mod uwsgi;
 
+pub mod ids;
+
 mod auth;
 mod web;
 
 pub mod fields;
 
-pub mod container;
 pub mod cri;
 pub mod docker_json;
 pub mod humanlog;
@@ -50,9 +51,9 @@ pub mod python;
 pub mod structlog;
 pub mod user_defined;
 
-pub use decoder::{Decoder, MAX_RECORD_BYTES, MAX_RECORD_LINES};
-pub use detect::{detect, detect_for};
-pub use registry::{all, by_name, define, names};
+pub use decoder::{Choice, Decoder, MAX_RECORD_BYTES, MAX_RECORD_LINES};
+pub use detect::{Detected, detect};
+pub use registry::{Shape, all, by_name, define, names};
 
 /// What a line itself cannot say.
 #[derive(Clone, Debug)]
@@ -110,6 +111,12 @@ pub struct Parsed<'a> {
     /// The stamp gives a time of day and no day: `timestamp` is the latest such instant up to the
     /// reference, and the decoder moves it to the day that follows the record before.
     pub day_missing: bool,
+    /// Nothing in the text says its level: `level` is a guess, or the default.
+    pub ungraded: bool,
+    /// The stamp names its zone, or is an instant by itself.
+    pub zoned: bool,
+    /// The later instant of a stamp that its zone has twice; the order of the file decides.
+    pub second: Option<Timestamp>,
     /// A field carries bytes that are not UTF-8 (see [`escape`]), which the text itself did not
     /// show: JSON may spell them as numbers.
     pub carried: bool,
@@ -185,6 +192,12 @@ pub const YEAR_GUESSED_FIELD: &str = "year_guessed";
 /// it; `arrival`; `modified`: when its file was last written), or `date` when only the day was
 /// completed.
 pub const TIME_SOURCE_FIELD: &str = "time_source";
+/// Metadata name: the other stamp of a record whose own is the one inside its envelope.
+pub const ENVELOPE_TIME_FIELD: &str = "envelope_time";
+/// Metadata name: the other stamp of a record whose own is its envelope's.
+pub const INNER_TIME_FIELD: &str = "inner_time";
+/// Metadata name: header lines of the file that stand before this record.
+pub const HEADER_FIELD: &str = "header";
 /// Metadata name: the text held bytes that are not UTF-8; see [`escape`].
 pub const ESCAPED_BYTES_FIELD: &str = "escaped_bytes";
 /// Metadata name: BLAKE3 (first 16 bytes, hex) of a whole over-long line.
@@ -200,60 +213,201 @@ pub struct FormatMismatch {
     pub reason: &'static str,
 }
 
-/// What a line is to the record before it.
+/// The bytes that the first line of a record can begin with: what the decoder looks at before it
+/// asks a format anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LineRole {
-    /// Begins a record.
-    Starts,
-    /// Belongs to the record before it (a stack frame, a wrapped statement, a DETAIL line).
-    Continues,
-    /// Says nothing (a blank line, a header): counted, in no record.
-    Skip,
+pub struct Begins([u64; 4]);
+
+impl Begins {
+    pub const ANY: Self = Self([u64::MAX; 4]);
+    pub const DIGITS: Self = Self::these(b"0123456789");
+    pub const LETTERS: Self =
+        Self::these(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz");
+
+    pub const fn these(bytes: &[u8]) -> Self {
+        let mut set = [0_u64; 4];
+        let mut at = 0;
+        while at < bytes.len() {
+            set[bytes[at] as usize / 64] |= 1 << (bytes[at] % 64);
+            at += 1;
+        }
+        Self(set)
+    }
+
+    #[must_use]
+    pub const fn or(self, other: Self) -> Self {
+        let ([a, b, c, d], [e, f, g, h]) = (self.0, other.0);
+        Self([a | e, b | f, c | g, d | h])
+    }
+
+    pub const fn has(self, byte: u8) -> bool {
+        self.0[byte as usize / 64] >> (byte % 64) & 1 == 1
+    }
+}
+
+/// Which lines belong to a record beside its first, where the format itself says nothing of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Lines {
+    /// None: each line is a record.
+    #[default]
+    One,
+    /// The lines of a stack trace, once one has begun; other indented lines do not.
+    OnlyTraces,
+    /// Indented lines and those of a stack trace.
+    Trace,
+    /// Every line that has neither a stamp nor a level of its own, when the record has a stamp;
+    /// else as [`Trace`](Self::Trace).
+    Stamped,
+}
+
+/// What is true of a format whatever the line.
+#[derive(Clone, Copy, Debug)]
+pub struct FormatSpec {
+    /// As `--format` takes it: `nginx-access`, `syslog`, `postgresql` …
+    pub name: &'static str,
+    /// The source of records whose file has no configured one: `nginx/access`, `syslog` …
+    pub source: &'static str,
+    /// Application or infrastructure.
+    pub layer: Layer,
+    pub begins: Begins,
+    pub lines: Lines,
+    /// The decoder moves a stack trace in a message of several lines to `traceback`, unless
+    /// `parse` has set one. No where continuing lines are never a trace.
+    pub traces: bool,
+    /// Ids that stand by name in the message are the record's (see [`ids`]). No where strangers
+    /// type what the message holds: a request line, a user name.
+    pub named_ids: bool,
+}
+
+/// What a line is to a format, looked at without the lines before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opens {
+    /// No record of this format begins so.
+    No,
+    /// A record begins here when [`Format::parse`] reads the line: the strict test.
+    Parsed,
+    /// A record begins here for sure that only further lines complete (`{` alone on its line).
+    Unfinished,
+    /// It names the columns of the lines to come, or is a banner: kept with the next record.
+    Header,
+}
+
+/// What a format says of a line behind one of its records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Joins {
+    /// It belongs to the record, whatever it looks like (a quote is open, a `DETAIL:`).
+    Yes,
+    /// It does not.
+    No,
+    /// [`FormatSpec::lines`] decides, once no format reads the line as a record of its own.
+    Unsaid,
 }
 
 /// One log format. Stateless: everything a record needs is in its text and the hint.
+///
+/// A format is chosen line by line, by what it reads *strictly*: a stamp that ends its column, a
+/// severity that is one of its words, quotes that are closed. `parse` is that test, so it must
+/// refuse a first line that merely resembles its own.
 pub trait Format: Send + Sync + std::fmt::Debug {
-    /// As `--format` takes it: `nginx-access`, `syslog`, `postgresql` …
-    fn name(&self) -> &'static str;
+    fn spec(&self) -> &FormatSpec;
 
-    /// The source of records whose file has no configured one: `nginx/access`, `syslog` …
-    fn default_source(&self) -> &'static str;
-
-    /// Application or infrastructure.
-    fn default_layer(&self) -> Layer;
-
-    /// What a physical line is, looked at without the lines before it.
-    fn role(&self, line: &str) -> LineRole;
-
-    /// What a physical line is after `pending`, the text so far of the record before it (its
-    /// lines joined by `\n`). Formats whose pieces join by content decide here (Docker: the `log`
-    /// of the last line has no newline; CRI: its tag is `P`; Python: a traceback waits for its
-    /// last line). Look at the last line of `pending` only, or at bounded parts of it.
-    fn role_after(&self, pending: &str, line: &str) -> LineRole {
-        let _ = pending;
-        self.role(line)
+    /// Whether a record can begin with this line; cheap where it says no.
+    fn opens(&self, line: &str) -> Opens {
+        let _ = line;
+        Opens::Parsed
     }
 
-    /// Every line is a record: the decoder then neither asks for roles nor waits for a next line.
-    /// Blank lines are skipped.
-    fn single_line(&self) -> bool {
-        false
-    }
-
-    /// The decoder moves a stack trace in the message of several lines to `traceback`, unless
-    /// `parse` has set one. Say no where continuing lines are never a trace.
-    fn traces(&self) -> bool {
-        !self.single_line()
+    /// Whether a line belongs to `pending`, the text so far of a record of this format (its lines
+    /// joined by `\n`). Look at the last line of `pending` only, or at bounded parts of it.
+    fn joins(&self, pending: &str, line: &str) -> Joins {
+        let _ = (pending, line);
+        Joins::Unsaid
     }
 
     /// Reads one record: its first line and the continuing ones, joined by `\n`. `out` comes
     /// cleared. After an error the content of `out` does not matter.
     fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch>;
 
+    /// [`parse`](Self::parse), in a file whose last header lines ([`Opens::Header`]) these are.
+    fn parse_under<'a>(
+        &self,
+        header: &str,
+        text: &'a str,
+        hint: &TimeHint,
+        out: &mut Parsed<'a>,
+    ) -> Result<(), FormatMismatch> {
+        let _ = header;
+        self.parse(text, hint, out)
+    }
+
     /// Shorthand for the error of [`parse`](Self::parse).
     fn mismatch(&self, reason: &'static str) -> FormatMismatch {
-        FormatMismatch { format: self.name(), reason }
+        FormatMismatch { format: self.spec().name, reason }
     }
+}
+
+/// What a run-time, a daemon or a cloud put around the line of a program.
+///
+/// It is taken off, its facts are kept, and what is inside is read as if it had been in a file of
+/// its own, by all formats.
+pub trait Envelope: Send + Sync + std::fmt::Debug {
+    /// `lines` says which lines join a record whose inside no format reads; `traces` and
+    /// `named_ids` likewise.
+    fn spec(&self) -> &FormatSpec;
+
+    /// Takes the envelope off one line. `out` comes cleared; it gets the facts (time, level,
+    /// program as logger, metadata) and what is inside as message. An error: it is none of these.
+    fn open<'a>(&self, line: &'a str, hint: &TimeHint, out: &mut Parsed<'a>)
+    -> Result<Inside, FormatMismatch>;
+
+    /// Whether a line without this envelope belongs to the record before it.
+    fn takes_bare_lines(&self) -> bool {
+        false
+    }
+
+    /// Shorthand for the error of [`open`](Self::open).
+    fn mismatch(&self, reason: &'static str) -> FormatMismatch {
+        FormatMismatch { format: self.spec().name, reason }
+    }
+}
+
+/// What an envelope says of the text in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Inside {
+    /// Lines of one stream follow each other; those of two may stand between each other. A hash of
+    /// what names the stream (host, program and process; service; stdout or stderr).
+    pub stream: u64,
+    /// How the text goes on from the last one of its stream.
+    pub piece: Piece,
+    /// The envelope's own level counts (a priority); else it is guessed where the inside has none.
+    pub graded: bool,
+}
+
+/// How the text in an envelope goes on from the last one of its stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Piece {
+    /// A line by itself.
+    #[default]
+    Line,
+    /// The beginning or middle of a line that the next text of the stream goes on with.
+    Open,
+    /// A further line of the record before it, for sure (PostgreSQL's `[7-2]`).
+    Further,
+}
+
+impl Inside {
+    pub const fn line(stream: u64, graded: bool) -> Self {
+        Self { stream, piece: Piece::Line, graded }
+    }
+}
+
+/// The hash of what names a stream: FNV-1a, 64 bit, over the parts with a zero byte behind each.
+pub fn stream_of(parts: &[&str]) -> u64 {
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    for byte in parts.iter().flat_map(|part| part.bytes().chain([0])) {
+        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    }
+    hash
 }
 
 /// One physical line, without its terminator (`\n` or `\r\n`), as the line cutter gives it. A byte

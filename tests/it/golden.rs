@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 use atalaya::domain::record::{Entry, Level};
 use atalaya::domain::time::Timestamp;
-use atalaya::ingest::format::{DecodeCounts, Decoder, Format, Line, SourceZone, TimeHint, by_name};
+use atalaya::ingest::format::{Choice, DecodeCounts, Decoder, Line, Shape, SourceZone, TimeHint, by_name};
 use serde_json::Value;
 
 /// Where a file of the test data is.
@@ -37,8 +37,13 @@ pub fn read_json(path: &str) -> Value {
     serde_json::from_slice(&read(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-pub fn format(name: &str) -> &'static dyn Format {
+pub fn format(name: &str) -> Shape {
     by_name(name).unwrap_or_else(|| panic!("no format is called {name}"))
+}
+
+/// What a file with these first lines is.
+pub fn detect(lines: &[&str]) -> Shape {
+    atalaya::ingest::format::detect::detect(std::path::Path::new("x.log"), lines).shape
 }
 
 /// Stamps without a zone are UTC; those without a year are nearest to the reference.
@@ -84,8 +89,8 @@ pub fn cut_lines(bytes: &[u8]) -> Vec<Line<'_>> {
 
 /// Runs the decoder over all bytes, and checks what holds for every input: the counts add up and
 /// positions grow.
-pub fn decode(format: &'static dyn Format, bytes: &[u8], hint: TimeHint) -> Decoded {
-    let mut decoder = Decoder::new(format, hint);
+pub fn decode(format: Shape, bytes: &[u8], hint: TimeHint) -> Decoded {
+    let mut decoder = Decoder::new(Choice::Only(format), hint);
     let mut entries = Vec::new();
     for line in cut_lines(bytes) {
         decoder.line(line, &mut |entry| entries.push(entry));

@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 
 use atalaya::domain::record::{Entry, Level};
-use atalaya::ingest::format::{Parsed, SourceZone, TimeHint, detect, escape};
+use atalaya::ingest::format::{Parsed, Shape, SourceZone, TimeHint, escape};
 use serde_json::Value;
 
-use super::golden::{
+use super::golden::{detect, 
     Difference, Mapping, Ours, beats, compare, decode, format, hint, instant, read, read_json,
 };
 
@@ -591,7 +591,8 @@ fn every_file_is_detected_as_what_it_is() {
         "example.com:80 10.1.2.3 - - [22/Nov/2026:02:21:09 +0000] \"GET / HTTP/1.1\" 200 5 \"-\" \"curl\"";
     assert_eq!(detect(&[vhost]).name(), "apache-access");
     let mut parsed = Parsed::default();
-    format("apache-access").parse(vhost, &hint("2026-01-01T00:00:00Z"), &mut parsed).unwrap();
+    let Shape::Format(apache) = format("apache-access") else { panic!("a format") };
+    apache.parse(vhost, &hint("2026-01-01T00:00:00Z"), &mut parsed).unwrap();
     assert_eq!(parsed.metadata[0], ("vhost".into(), "example.com:80".into()));
     assert_eq!(parsed.metadata[1], ("client".into(), "10.1.2.3".into()));
 }

@@ -6,30 +6,23 @@
 use crate::domain::record::{Layer, Level};
 
 use super::web::{self, Scan};
-use super::{Format, FormatMismatch, LineRole, Parsed, TimeHint, time};
+use super::{Begins, Format, FormatMismatch, FormatSpec, Lines, Parsed, TimeHint, time};
 
 #[derive(Clone, Copy, Debug)]
 pub struct ApacheAccess;
 
 impl Format for ApacheAccess {
-    fn name(&self) -> &'static str {
-        "apache-access"
-    }
-
-    fn default_source(&self) -> &'static str {
-        "apache/access"
-    }
-
-    fn default_layer(&self) -> Layer {
-        Layer::Infrastructure
-    }
-
-    fn role(&self, _line: &str) -> LineRole {
-        LineRole::Starts
-    }
-
-    fn single_line(&self) -> bool {
-        true
+    fn spec(&self) -> &'static FormatSpec {
+        static SPEC: FormatSpec = FormatSpec {
+            name: "apache-access",
+            source: "apache/access",
+            layer: Layer::Infrastructure,
+            begins: Begins::ANY,
+            lines: Lines::One,
+            traces: false,
+            named_ids: false,
+        };
+        &SPEC
     }
 
     fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {

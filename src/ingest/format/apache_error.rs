@@ -6,36 +6,23 @@
 use crate::domain::record::Layer;
 
 use super::web::Scan;
-use super::{Format, FormatMismatch, LineRole, Parsed, TimeHint, level, time};
+use super::{Begins, Format, FormatMismatch, FormatSpec, Lines, Parsed, TimeHint, level, time};
 
 #[derive(Clone, Copy, Debug)]
 pub struct ApacheError;
 
 impl Format for ApacheError {
-    fn name(&self) -> &'static str {
-        "apache-error"
-    }
-
-    fn default_source(&self) -> &'static str {
-        "apache/error"
-    }
-
-    fn default_layer(&self) -> Layer {
-        Layer::Infrastructure
-    }
-
-    fn role(&self, line: &str) -> LineRole {
-        match line.as_bytes() {
-            // A weekday, or the digits of a configured spelling.
-            [b'[', a, b, _, ..]
-                if a.is_ascii_digit() && b.is_ascii_digit()
-                    || a.is_ascii_uppercase() && b.is_ascii_lowercase() =>
-            {
-                LineRole::Starts
-            }
-            bytes if bytes.trim_ascii().is_empty() => LineRole::Skip,
-            _ => LineRole::Continues,
-        }
+    fn spec(&self) -> &'static FormatSpec {
+        static SPEC: FormatSpec = FormatSpec {
+            name: "apache-error",
+            source: "apache/error",
+            layer: Layer::Infrastructure,
+            begins: Begins::these(b"["),
+            lines: Lines::Stamped,
+            traces: true,
+            named_ids: false,
+        };
+        &SPEC
     }
 
     fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {

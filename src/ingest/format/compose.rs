@@ -3,65 +3,42 @@
 
 use crate::domain::record::Layer;
 
-use super::{Format, FormatMismatch, LineRole, Parsed, TimeHint, level, time, trace};
+use super::{Begins, Envelope, FormatMismatch, FormatSpec, Inside, Lines, Parsed, TimeHint, stream_of, time};
 
 #[derive(Clone, Copy, Debug)]
 pub struct Compose;
 
-impl Format for Compose {
-    fn name(&self) -> &'static str {
-        "docker-compose"
-    }
-
-    fn default_source(&self) -> &'static str {
-        "docker-compose"
-    }
-
-    fn default_layer(&self) -> Layer {
-        Layer::Application
-    }
-
-    fn role(&self, line: &str) -> LineRole {
-        if line.trim_ascii().is_empty() { LineRole::Skip } else { LineRole::Starts }
-    }
-
-    /// A trace goes on in lines of the same service.
-    fn role_after(&self, pending: &str, line: &str) -> LineRole {
-        let role = self.role(line);
-        let first = &pending[..memchr::memchr(b'\n', pending.as_bytes()).unwrap_or(pending.len())];
-        match (split(first), split(line)) {
-            (Some((service, _)), Some((next, text))) if service == next && continues(bare(text)) => {
-                LineRole::Continues
-            }
-            _ => role,
-        }
-    }
-
-    fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
-        let (service, line) = split(text).ok_or_else(|| self.mismatch("no service before a bar"))?;
-        out.logger = Some(service.into());
-        let first_end = memchr::memchr(b'\n', line.as_bytes()).unwrap_or(line.len());
-        let message = match time::iso(line, hint) {
-            Some(cut) => {
-                out.set_time(cut.instant);
-                cut.rest.strip_prefix(' ').unwrap_or(cut.rest)
-            }
-            None => line,
+impl Envelope for Compose {
+    fn spec(&self) -> &'static FormatSpec {
+        static SPEC: FormatSpec = FormatSpec {
+            name: "docker-compose",
+            source: "docker-compose",
+            layer: Layer::Application,
+            begins: Begins::ANY,
+            lines: Lines::Trace,
+            traces: true,
+            named_ids: true,
         };
-        out.level = level::guess(message);
-        if first_end == line.len() {
-            out.message = message.into();
-        } else {
-            // The service and the stamp of every line are the same but for the time.
-            let mut lines = message.split('\n');
-            let mut joined = lines.next().unwrap_or_default().to_owned();
-            for line in lines {
-                joined.push('\n');
-                joined.push_str(split(line).map_or(line, |(_, text)| bare(text)));
+        &SPEC
+    }
+
+    fn open<'a>(
+        &self,
+        line: &'a str,
+        hint: &TimeHint,
+        out: &mut Parsed<'a>,
+    ) -> Result<Inside, FormatMismatch> {
+        let (service, text) = split(line).ok_or_else(|| self.mismatch("no service before a bar"))?;
+        out.logger = Some(service.into());
+        let text = match time::iso(text, hint) {
+            Some(cut) if text.as_bytes().get(10) == Some(&b'T') && cut.rest.starts_with(' ') => {
+                out.set_time(cut.instant);
+                &cut.rest[1..]
             }
-            out.message = joined.into();
-        }
-        Ok(())
+            _ => text,
+        };
+        out.message = text.into();
+        Ok(Inside::line(stream_of(&[service]), false))
     }
 }
 
@@ -81,17 +58,4 @@ fn split(line: &str) -> Option<(&str, &str)> {
         service.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
     let text = line[bar + 1..].strip_prefix("\u{1b}[0m").unwrap_or(&line[bar + 1..]);
     (numbered && plain).then(|| (service, text.strip_prefix(' ').unwrap_or(text)))
-}
-
-/// A single space is an indentation of many programs' ordinary lines.
-fn continues(text: &str) -> bool {
-    let shallow = text.starts_with(' ') && !text.starts_with("  ");
-    !shallow && trace::continues(text)
-}
-
-/// The text after its stamp.
-fn bare(text: &str) -> &str {
-    let end = text.find(' ').unwrap_or(0);
-    let stamped = end >= 20 && text.as_bytes().get(10) == Some(&b'T') && text.as_bytes()[0].is_ascii_digit();
-    if stamped { &text[end + 1..] } else { text }
 }

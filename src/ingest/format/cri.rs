@@ -5,10 +5,7 @@
 //!
 //! Source: <https://github.com/kubernetes/design-proposals-archive/blob/main/node/kubelet-cri-logging.md>.
 
-use std::borrow::Cow;
-
-use super::container;
-use super::{Format, FormatMismatch, LineRole, Parsed, TimeHint, time};
+use super::{Begins, Envelope, FormatMismatch, FormatSpec, Inside, Lines, Parsed, Piece as Goes, TimeHint, stream_of, time};
 use crate::domain::record::Layer;
 
 /// `cri`.
@@ -43,80 +40,35 @@ fn piece(line: &str) -> Option<Piece<'_>> {
     Some(Piece { stamp, stream, partial, text })
 }
 
-impl Format for Cri {
-    fn name(&self) -> &'static str {
-        "cri"
+impl Envelope for Cri {
+    fn spec(&self) -> &'static FormatSpec {
+        static SPEC: FormatSpec = FormatSpec {
+            name: "cri",
+            source: "kubernetes",
+            layer: Layer::Application,
+            begins: Begins::DIGITS,
+            lines: Lines::Trace,
+            traces: true,
+            named_ids: true,
+        };
+        &SPEC
     }
 
-    fn default_source(&self) -> &'static str {
-        "kubernetes"
-    }
-
-    fn default_layer(&self) -> Layer {
-        Layer::Application
-    }
-
-    fn role(&self, line: &str) -> LineRole {
-        if line.trim_ascii().is_empty() {
-            return LineRole::Skip;
-        }
-        match piece(line) {
-            Some(piece) if piece.text.starts_with([' ', '\t']) => LineRole::Continues,
-            _ => LineRole::Starts,
-        }
-    }
-
-    fn role_after(&self, pending: &str, line: &str) -> LineRole {
-        let Some(next) = piece(line) else { return self.role(line) };
-        let Some(last) = piece(pending.rsplit('\n').next().unwrap_or("")) else { return self.role(line) };
-        if last.stream != next.stream {
-            return LineRole::Starts;
-        }
-        if last.partial {
-            return LineRole::Continues;
-        }
-        let head = last.text.starts_with("Traceback")
-            || last.text.starts_with("Caused by")
-            || last.text.starts_with("goroutine ");
-        if !last.text.starts_with([' ', '\t']) && !head {
-            return container::role("", next.text);
-        }
-        let mut before = String::new();
-        let start = memchr::memrchr_iter(b'\n', pending.as_bytes()).nth(100).map_or(0, |at| at + 1);
-        for piece in pending.get(start..).unwrap_or("").split('\n').filter_map(piece) {
-            before.push_str(piece.text);
-            before.push('\n');
-        }
-        container::role(before.trim_end_matches('\n'), next.text)
-    }
-
-    fn traces(&self) -> bool {
-        true
-    }
-
-    fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
-        let mut log: Cow<'a, str> = Cow::Borrowed("");
-        let mut ended = false;
-        for (index, line) in text.split('\n').enumerate() {
-            let Some(piece) = piece(line) else {
-                return Err(self.mismatch("no `time stream tag text`"));
-            };
-            if index == 0 {
-                let cut = time::iso(piece.stamp, hint).ok_or_else(|| self.mismatch("no time"))?;
-                out.set_time(cut.instant);
-                out.put("stream", piece.stream);
-                log = Cow::Borrowed(piece.text);
-            } else {
-                let log = log.to_mut();
-                if ended {
-                    log.push('\n');
-                }
-                log.push_str(piece.text);
-            }
-            ended = !piece.partial;
-        }
-        container::read(log, hint, out);
-        Ok(())
+    fn open<'a>(
+        &self,
+        line: &'a str,
+        hint: &TimeHint,
+        out: &mut Parsed<'a>,
+    ) -> Result<Inside, FormatMismatch> {
+        let piece = piece(line).ok_or_else(|| self.mismatch("no `time stream tag text`"))?;
+        let cut = time::iso(piece.stamp, hint)
+            .filter(|cut| cut.rest.is_empty())
+            .ok_or_else(|| self.mismatch("no time"))?;
+        out.set_time(cut.instant);
+        out.put("stream", piece.stream);
+        out.message = piece.text.into();
+        let how = if piece.partial { Goes::Open } else { Goes::Line };
+        Ok(Inside { stream: stream_of(&[piece.stream]), piece: how, graded: false })
     }
 }
 
@@ -125,30 +77,22 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
 
     use super::*;
-    use crate::domain::record::Level;
     use crate::domain::time::Timestamp;
     use crate::ingest::format::SourceZone;
 
     #[test]
-    fn pieces_join_within_their_stream() {
-        let first = "2016-10-06T00:17:09.669794202Z stdout P log content 1 ";
-        let second = "2016-10-06T00:17:09.669794203Z stdout F log content 2";
-        let other = "2016-10-06T00:17:10.113242941Z stderr F level=error msg=bad req_id=7";
-        assert_eq!(Cri.role_after(first, second), LineRole::Continues);
-        assert_eq!(Cri.role_after(first, other), LineRole::Starts);
-        assert_eq!(Cri.role_after(second, other), LineRole::Starts);
+    fn tags_say_whether_the_line_ends() {
         let hint = TimeHint { reference: Timestamp::from_seconds(1_790_000_000), zone: SourceZone::Utc };
-        let text = format!("{first}\n{second}");
-        let mut out = Parsed::default();
-        Cri.parse(&text, &hint, &mut out).unwrap();
-        assert_eq!(out.message, "log content 1 log content 2");
-        let mut out = Parsed::default();
-        Cri.parse(other, &hint, &mut out).unwrap();
-        assert_eq!(
-            (out.level, out.message.as_ref(), out.request_id.as_deref()),
-            (Level::Error, "bad", Some("7"))
-        );
-        assert_eq!(out.timestamp.unwrap().to_rfc3339(), "2016-10-06T00:17:10.113242Z");
-        assert!(Cri.parse("2016-10-06T00:17:10Z stdnull F x", &hint, &mut Parsed::default()).is_err());
+        let open = |line: &'static str| {
+            let mut out = Parsed::default();
+            Cri.open(line, &hint, &mut out).map(|inside| (inside.piece, out.message.into_owned()))
+        };
+        let first = open("2016-10-06T00:17:09.669794202Z stdout P part one ").unwrap();
+        assert_eq!(first, (Goes::Open, "part one ".to_owned()));
+        let second = open("2016-10-06T00:17:09.669794203+02:00 stderr F part two").unwrap();
+        assert_eq!(second, (Goes::Line, "part two".to_owned()));
+        assert_eq!(open("2016-10-06T00:17:09Z stdout F ").unwrap().1, "");
+        assert!(open("2016-10-06T00:17:10Z stdnull F x").is_err());
+        assert!(open("2016-10-06T00:17:10 and more stdout F x").is_err());
     }
 }

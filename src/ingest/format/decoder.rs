@@ -1,66 +1,539 @@
-//! Joins lines into records and turns these into entries. No line is lost: what its format does
-//! not read becomes a record with its raw text.
+//! Turns the lines of one file generation into entries.
+//!
+//! Each line has its envelopes taken off; what is inside goes to the first format that reads it
+//! strictly, or joins the record before it in its stream, or is plain text. Nothing is decided for
+//! a whole file, so that text of several formats may stand in one, and what follows never changes
+//! what was before. No line is lost: what nobody reads becomes a record with its raw text.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
 
-use crate::domain::record::{
-    Entry, Level, Metadata, PARSE_ERROR_FIELD, RequestId, TRUNCATED_BYTES_FIELD, Text,
-};
+use crate::domain::record::{Entry, Level};
 use crate::domain::time::Timestamp;
 
+use super::registry::{self, Shape};
 use super::{
-    DecodeCounts, ESCAPED_BYTES_FIELD, Format, LINE_HASH_FIELD, Line, LineCut, LineRole, Parsed, Reference,
-    SPLIT_FIELD, TIME_SOURCE_FIELD, TimeHint, escape, level, trace,
+    DecodeCounts, Envelope, Format, Inside, Joins, Line, LineCut, Lines, Opens, Parsed, Piece, Reference,
+    TimeHint, escape, plain, trace,
 };
+
+mod ansi;
+mod entry;
+mod held;
+
+use entry::Facts;
+use held::{Held, Queue};
 
 /// A record of more lines is split: text that never ends must not fill the memory.
 pub const MAX_RECORD_LINES: usize = 500;
 /// A record of more bytes is split.
 pub const MAX_RECORD_BYTES: usize = 256 * 1024;
+/// Envelopes in envelopes in envelopes: no file has more.
+const MAX_ENVELOPES: usize = 4;
+/// Header lines kept for the record that follows them.
+const MAX_HEADER_BYTES: usize = 4 * 1024;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
+/// By what a file is read.
+#[derive(Clone, Copy, Debug)]
+pub enum Choice {
+    /// Every line by what reads it. Where two formats write the same lines, the path may say which
+    /// is to be asked first.
+    Any(Option<&'static dyn Format>),
+    /// All lines by this one; what it does not read is kept with a `parse_error`.
+    Only(Shape),
+}
 
 /// Turns the lines of one file generation into entries.
 #[derive(Debug)]
 pub struct Decoder {
-    format: &'static dyn Format,
-    single_line: bool,
+    choice: Choice,
+    context: Context,
+    queue: Queue,
+    counts: DecodeCounts,
+    tally: Tally,
+}
+
+/// What the records before a line leave for it.
+#[derive(Debug)]
+struct Context {
     hint: TimeHint,
     reference_is: Reference,
-    pending: Pending,
-    counts: DecodeCounts,
     /// The last stamp: the time of text after it that has none.
     stamp: Option<Timestamp>,
-    /// Level of the record before: for the parts of a record that was split.
-    level: Option<Level>,
+    /// The last header lines, for formats whose columns they name.
+    header: String,
+    /// Where header lines stand that no record has taken yet.
+    header_at: Option<u64>,
     /// Metadata capacity, kept from record to record.
     spare: Parsed<'static>,
 }
 
-/// The record whose end has not been seen.
-#[derive(Debug, Default)]
-struct Pending {
-    text: String,
-    position: u64,
-    /// 0: nothing is pending.
-    lines: usize,
-    /// Blank lines after the last line: part of the record only if another line joins.
-    blanks: usize,
-    marks: Marks,
+/// How many records each format or envelope gave, in the order in which they were seen.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally(Vec<(&'static str, u64)>);
+
+impl Tally {
+    fn add(&mut self, name: &'static str) {
+        match self.0.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, count)) => *count += 1,
+            None => self.0.push((name, 1)),
+        }
+    }
+
+    /// Names with the number of their records.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        self.0.iter().copied()
+    }
 }
 
-/// What a record's text went through before it was parsed.
-#[derive(Clone, Debug, Default)]
-struct Marks {
+/// A physical line as it goes through the decoder.
+#[derive(Clone, Copy)]
+struct Physical<'a> {
+    line: &'a Line<'a>,
+    /// The text of the whole line, envelopes included.
+    text: &'a str,
     escaped: bool,
-    truncated_bytes: u64,
-    hashes: String,
-    split: Option<&'static str>,
+    kept: usize,
 }
 
-impl Marks {
+impl Decoder {
+    pub fn new(choice: Choice, hint: TimeHint) -> Self {
+        Self {
+            choice,
+            context: Context {
+                hint,
+                reference_is: Reference::Arrival,
+                stamp: None,
+                header: String::new(),
+                header_at: None,
+                spare: Parsed::default(),
+            },
+            queue: Queue::default(),
+            counts: DecodeCounts::default(),
+            tally: Tally::default(),
+        }
+    }
+
+    /// What year-less stamps are not later than, and the time of text without any stamp.
+    pub fn set_reference(&mut self, reference: Timestamp, is: Reference) {
+        self.context.hint.reference = reference;
+        self.context.reference_is = is;
+    }
+
+    /// Takes one line; gives finished entries to `sink`, in the order in which they begin. A record
+    /// stays held while a further line might continue it.
+    pub fn line(&mut self, line: Line<'_>, sink: &mut dyn FnMut(Entry)) {
+        self.counts.lines += 1;
+        let bytes = match line.position {
+            0 => line.bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line.bytes),
+            _ => line.bytes,
+        };
+        let bytes = if line.cut.is_some() { whole_characters(bytes) } else { bytes };
+        let (text, escaped) = match escape::carry(bytes) {
+            Ok(text) => (Cow::Borrowed(text), false),
+            Err(text) => (Cow::Owned(text), true),
+        };
+        let text = ansi::without_colours(text);
+        let physical = Physical { line: &line, text: &text, escaped, kept: bytes.len() };
+        self.unwrapped(physical, &text, None, 0);
+        self.queue.step();
+        self.release(sink);
+    }
+
+    /// Finishes what is held: the input ended, or was quiet for long enough.
+    pub fn finish(&mut self, sink: &mut dyn FnMut(Entry)) {
+        if let Some(position) = self.context.header_at.take() {
+            let mut held = self.queue.open(0, position, position);
+            held.text.push_str(&self.context.header);
+            held.lines_joined = 1;
+            held.marks.is_header = true;
+            self.queue.push(held);
+        }
+        for index in 0..self.queue.len() {
+            self.close(index);
+        }
+        self.release(sink);
+    }
+
+    /// Everything before this position is in emitted entries (or was skipped), and no line behind
+    /// it is; a frame may end here. `fallback` is returned when nothing is held.
+    pub fn settled(&self, fallback: u64) -> u64 {
+        let held = self.queue.first_position();
+        match (held, self.context.header_at) {
+            (Some(held), Some(header)) => held.min(header),
+            (one, other) => one.or(other).unwrap_or(fallback),
+        }
+    }
+
+    /// Lines that are held back count when their record is finished.
+    pub fn counts(&self) -> DecodeCounts {
+        self.counts
+    }
+
+    /// What read the records so far.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// Takes envelopes off until none is left, and places what is inside.
+    fn unwrapped(&mut self, physical: Physical<'_>, text: &str, facts: Option<&Facts<'_>>, depth: usize) {
+        let envelopes = match self.choice {
+            Choice::Only(Shape::Format(_) | Shape::Plain) => &[],
+            _ if depth >= MAX_ENVELOPES => &[],
+            _ => registry::envelopes(),
+        };
+        let first = text.as_bytes().first().copied().unwrap_or(0);
+        for &envelope in envelopes {
+            if !envelope.spec().begins.has(first) || !self.may_open(envelope, depth) {
+                continue;
+            }
+            let mut outer = Parsed::default();
+            if let Ok(inside) = envelope.open(text, &self.context.hint, &mut outer) {
+                let text = std::mem::take(&mut outer.message);
+                let facts = Facts { parsed: &outer, inside, envelope, parent: facts };
+                return self.unwrapped(physical, &text, Some(&facts), depth + 1);
+            }
+        }
+        self.place(physical, text, facts);
+    }
+
+    fn may_open(&self, envelope: &'static dyn Envelope, depth: usize) -> bool {
+        match self.choice {
+            Choice::Only(Shape::Envelope(only)) if depth == 0 => only.spec().name == envelope.spec().name,
+            _ => true,
+        }
+    }
+
+    /// Gives one text to the record that it belongs to, or begins one.
+    fn place(&mut self, physical: Physical<'_>, text: &str, facts: Option<&Facts<'_>>) {
+        let inside = facts.map_or(Inside::line(0, false), |facts| facts.inside);
+        let stream = facts.map_or(0, Facts::stream);
+        let at = self.queue.find(stream).or_else(|| self.bare_line_of(facts, text));
+        if let Some(index) = at {
+            let held = self.queue.get(index);
+            if held.piece == Piece::Open || inside.piece == Piece::Further {
+                return self.join(index, physical, text, inside.piece);
+            }
+        }
+        if text.trim_ascii().is_empty() && physical.line.cut.is_none() {
+            return self.blank(at, physical, facts.is_some());
+        }
+        if let Some(index) = at
+            && self.joins_at_once(index, text)
+        {
+            return self.join(index, physical, text, inside.piece);
+        }
+        if self.begin(physical, text, facts) {
+            return;
+        }
+        if let Some(index) = at
+            && self.joins_for_want_of_a_reader(index, text, facts.is_none())
+        {
+            return self.join(index, physical, text, inside.piece);
+        }
+        self.start(physical, text, facts, None, false);
+    }
+
+    /// A line without an envelope belongs to the last record where the envelope says so.
+    fn bare_line_of(&self, facts: Option<&Facts<'_>>, text: &str) -> Option<usize> {
+        if facts.is_some() || self.queue.len() == 0 {
+            return None;
+        }
+        let index = self.queue.last_touched()?;
+        let takes = self.queue.get(index).envelope.is_some_and(Envelope::takes_bare_lines);
+        (takes && !text.trim_ascii().is_empty()).then_some(index)
+    }
+
+    /// What belongs to a record for sure: its format says so, or it is a part of a stack trace.
+    fn joins_at_once(&self, index: usize, text: &str) -> bool {
+        let held = self.queue.get(index);
+        if let Some(format) = held.format {
+            match format.joins(&held.text, text) {
+                Joins::Yes => return true,
+                Joins::No => return false,
+                Joins::Unsaid => {}
+            }
+        }
+        if text.starts_with(['{', '[']) && !text.starts_with("[signal SIG") {
+            return false;
+        }
+        match held.lines {
+            Lines::One => false,
+            Lines::OnlyTraces => {
+                trace::is_frame(text)
+                    || (held.has_trace() && trace::continues_after(&held.text, text))
+                    || (trace::is_head(text) && held.format.is_some())
+            }
+            Lines::Trace | Lines::Stamped => {
+                trace::continues_after(&held.text, text) && !plain::begins_own(text.trim_ascii_start())
+            }
+        }
+    }
+
+    /// A line that no format reads.
+    fn joins_for_want_of_a_reader(&self, index: usize, text: &str, bare: bool) -> bool {
+        let held = self.queue.get(index);
+        if held.format.is_some_and(|format| format.joins(&held.text, text) == Joins::No)
+            || plain::begins_own(text)
+        {
+            return false;
+        }
+        let of_envelope = bare && held.envelope.is_some_and(Envelope::takes_bare_lines);
+        of_envelope || (held.lines == Lines::Stamped && held.stamped)
+    }
+
+    /// Begins a record with the first format that reads the line strictly.
+    fn begin(&mut self, physical: Physical<'_>, text: &str, facts: Option<&Facts<'_>>) -> bool {
+        let first = text.as_bytes().first().copied().unwrap_or(0);
+        let (preferred, formats) = match self.choice {
+            Choice::Any(preferred) => (preferred, registry::beginning_with(first)),
+            Choice::Only(Shape::Envelope(_)) if facts.is_some() => (None, registry::beginning_with(first)),
+            Choice::Only(Shape::Format(only)) => (Some(only), &[][..]),
+            Choice::Only(_) => (None, &[][..]),
+        };
+        for format in preferred.into_iter().chain(formats.iter().copied()) {
+            match format.opens(text) {
+                Opens::No => {}
+                Opens::Header => {
+                    self.header(physical, text);
+                    return true;
+                }
+                Opens::Unfinished => {
+                    self.start(physical, text, facts, Some(format), true);
+                    return true;
+                }
+                Opens::Parsed => {
+                    if self.start_parsed(physical, text, facts, format) {
+                        return true;
+                    }
+                }
+            }
+        }
+        false
+    }
+
+    /// Begins a record whose first line can be read by itself, if it can.
+    fn start_parsed(
+        &mut self,
+        physical: Physical<'_>,
+        text: &str,
+        facts: Option<&Facts<'_>>,
+        format: &'static dyn Format,
+    ) -> bool {
+        let mut parsed: Parsed<'_> = std::mem::take(&mut self.context.spare).recycle();
+        let Context { header, hint, .. } = &self.context;
+        let read = if header.is_empty() {
+            format.parse(text, hint, &mut parsed)
+        } else {
+            format.parse_under(header, text, hint, &mut parsed)
+        };
+        if read.is_err() {
+            self.context.spare = parsed.recycle();
+            return false;
+        }
+        let mut held = self.opened(physical, text, facts, Some(format));
+        held.stamped = parsed.timestamp.is_some();
+        let entry = self.context.entry(parsed, facts, format.spec(), &held, None);
+        held.entry = Some(entry);
+        self.settle_in(held);
+        true
+    }
+
+    /// Begins a record that is read when it is complete, or that no format reads.
+    fn start(
+        &mut self,
+        physical: Physical<'_>,
+        text: &str,
+        facts: Option<&Facts<'_>>,
+        format: Option<&'static dyn Format>,
+        unfinished: bool,
+    ) {
+        let mut held = self.opened(physical, text, facts, format);
+        held.stamped = unfinished || plain::begins_own(text);
+        self.settle_in(held);
+    }
+
+    fn opened(
+        &mut self,
+        physical: Physical<'_>,
+        text: &str,
+        facts: Option<&Facts<'_>>,
+        format: Option<&'static dyn Format>,
+    ) -> Held {
+        let stream = facts.map_or(0, Facts::stream);
+        if let Some(before) = self.queue.find(stream) {
+            self.close(before);
+        }
+        let Physical { line, escaped, kept, .. } = physical;
+        let mut held = self.queue.open(stream, line.position, line.next);
+        held.text.push_str(text);
+        held.lines_joined = 1;
+        held.format = format;
+        held.marks.escaped = escaped;
+        held.marks.cut(line.cut, kept);
+        held.lines = match (format, facts) {
+            (Some(format), _) => format.spec().lines,
+            (None, Some(facts)) => facts.envelope.spec().lines,
+            (None, None) => plain::SPEC.lines,
+        };
+        if let Some(facts) = facts {
+            held.raw.push_str(physical.text);
+            held.piece = facts.inside.piece;
+            held.envelope = Some(facts.outermost().envelope);
+        }
+        if let Some(position) = self.context.header_at.take() {
+            held.position = position.min(held.position);
+            held.header.push_str(&self.context.header);
+        }
+        held
+    }
+
+    /// A record of one line is complete at once.
+    fn settle_in(&mut self, held: Held) {
+        let complete = held.lines == Lines::One && held.piece != Piece::Open;
+        self.queue.push(held);
+        if complete {
+            self.close(self.queue.len() - 1);
+        }
+    }
+
+    fn header(&mut self, physical: Physical<'_>, text: &str) {
+        let context = &mut self.context;
+        if context.header_at.is_none() {
+            context.header.clear();
+            context.header_at = Some(physical.line.position);
+        } else if context.header.len() + text.len() < MAX_HEADER_BYTES {
+            context.header.push('\n');
+        }
+        if context.header.len() + text.len() < MAX_HEADER_BYTES {
+            context.header.push_str(text);
+        }
+        self.counts.skipped += 1;
+    }
+
+    fn blank(&mut self, at: Option<usize>, physical: Physical<'_>, wrapped: bool) {
+        match at {
+            // In a container a blank line stands inside a trace as often as behind it.
+            Some(index) if self.queue.get(index).lines != Lines::One => {
+                if self.queue.get(index).lines_joined + self.queue.get(index).blanks >= MAX_RECORD_LINES {
+                    self.counts.skipped += 1;
+                    self.close(index);
+                } else {
+                    self.queue.blank(index, physical.line.next);
+                }
+            }
+            _ => {
+                let _ = wrapped;
+                self.counts.skipped += 1;
+            }
+        }
+    }
+
+    fn join(&mut self, index: usize, physical: Physical<'_>, text: &str, piece: Piece) {
+        let held = self.queue.get(index);
+        let full = held.lines_joined + held.blanks >= MAX_RECORD_LINES
+            || held.text.len() + text.len() > MAX_RECORD_BYTES;
+        if full {
+            return self.split(index, physical, text, piece);
+        }
+        let Physical { line, escaped, kept, .. } = physical;
+        let joined = self.queue.join(index, text, escaped, line.next, piece);
+        self.queue.get_mut(index).marks.cut(line.cut, kept);
+        self.counts.joined += joined;
+    }
+
+    /// Ends a record that grew too large; what follows becomes a record of its own.
+    fn split(&mut self, index: usize, physical: Physical<'_>, text: &str, piece: Piece) {
+        let held = self.queue.get_mut(index);
+        held.marks.split.get_or_insert("begins");
+        let (stream, lines, stamped, envelope) = (held.stream, held.lines, held.stamped, held.envelope);
+        let raw = held.raw.clone();
+        self.close(index);
+        let level = self.queue.get(index).entry.as_ref().map(|entry| entry.level);
+        let Physical { line, escaped, kept, .. } = physical;
+        let mut held = self.queue.open(stream, line.position, line.next);
+        held.text.push_str(text);
+        held.raw = raw;
+        held.lines_joined = 1;
+        held.lines = lines;
+        held.stamped = stamped;
+        held.envelope = envelope;
+        held.piece = piece;
+        held.level = level;
+        held.marks.escaped = escaped;
+        held.marks.split = Some("continues");
+        held.marks.cut(line.cut, kept);
+        self.queue.push(held);
+    }
+
+    /// Makes the entry of a held record, if it has not been made, and ends it.
+    fn close(&mut self, index: usize) {
+        if self.queue.get(index).done {
+            return;
+        }
+        let mut held = self.queue.take(index);
+        self.counts.skipped += held.blanks as u64;
+        held.blanks = 0;
+        self.counts.records += 1;
+        if held.marks.is_header {
+            self.counts.skipped -= 1;
+        }
+        let entry = match held.entry.take() {
+            Some(entry) if held.marks.split.is_none() => entry,
+            _ => self.made(&held),
+        };
+        self.counts.mismatched +=
+            u64::from(entry.metadata(crate::domain::record::PARSE_ERROR_FIELD).is_some());
+        self.tally.add(match (held.envelope, held.format) {
+            (Some(envelope), _) => envelope.spec().name,
+            (None, Some(format)) => format.spec().name,
+            (None, None) => plain::SPEC.name,
+        });
+        held.entry = Some(entry);
+        held.done = true;
+        self.queue.put(index, held);
+    }
+
+    /// Reads a complete record. Its envelopes are opened once more: a record of several lines is rare,
+    /// and keeping what they said would cost every line.
+    fn made(&mut self, held: &Held) -> Entry {
+        if held.raw.is_empty() {
+            return self.context.whole(held, None, self.choice);
+        }
+        self.reopened(held, &held.raw, None, 0)
+    }
+
+    fn reopened(&mut self, held: &Held, text: &str, facts: Option<&Facts<'_>>, depth: usize) -> Entry {
+        let first = text.as_bytes().first().copied().unwrap_or(0);
+        if depth < MAX_ENVELOPES {
+            for &envelope in registry::envelopes() {
+                if !envelope.spec().begins.has(first) || !self.may_open(envelope, depth) {
+                    continue;
+                }
+                let mut outer = Parsed::default();
+                if let Ok(inside) = envelope.open(text, &self.context.hint, &mut outer) {
+                    let text = std::mem::take(&mut outer.message);
+                    let facts = Facts { parsed: &outer, inside, envelope, parent: facts };
+                    return self.reopened(held, &text, Some(&facts), depth + 1);
+                }
+            }
+        }
+        self.context.whole(held, facts, self.choice)
+    }
+
+    /// Gives out the records that nothing held stands before or between.
+    fn release(&mut self, sink: &mut dyn FnMut(Entry)) {
+        while let Some(index) = self.queue.overdue() {
+            self.close(index);
+        }
+        self.queue.release(sink);
+    }
+}
+
+impl held::Marks {
     fn cut(&mut self, cut: Option<LineCut>, kept: usize) {
+        use std::fmt::Write as _;
         let Some(cut) = cut else { return };
         self.truncated_bytes += cut.length.saturating_sub(kept as u64);
         if !self.hashes.is_empty() {
@@ -71,279 +544,16 @@ impl Marks {
     }
 }
 
-impl Decoder {
-    pub fn new(format: &'static dyn Format, hint: TimeHint) -> Self {
-        Self {
-            format,
-            single_line: format.single_line(),
-            hint,
-            reference_is: Reference::Arrival,
-            pending: Pending::default(),
-            counts: DecodeCounts::default(),
-            stamp: None,
-            level: None,
-            spare: Parsed::default(),
-        }
-    }
-
-    /// What year-less stamps are nearest to from here on, and the time of text without any stamp.
-    pub fn set_reference(&mut self, reference: Timestamp, is: Reference) {
-        self.hint.reference = reference;
-        self.reference_is = is;
-    }
-
-    pub fn format(&self) -> &'static dyn Format {
-        self.format
-    }
-
-    /// Takes one line; gives finished entries to `sink`. The last record stays pending while the
-    /// next line might continue it.
-    pub fn line(&mut self, line: Line<'_>, sink: &mut dyn FnMut(Entry)) {
-        self.counts.lines += 1;
-        let bytes = match line.position {
-            0 => line.bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line.bytes),
-            _ => line.bytes,
-        };
-        let bytes = if line.cut.is_some() { whole_characters(bytes) } else { bytes };
-        let carried;
-        let (text, escaped) = match escape::carry(bytes) {
-            Ok(text) => (text, false),
-            Err(text) => {
-                carried = text;
-                (carried.as_str(), true)
-            }
-        };
-        if self.single_line {
-            if text.trim_ascii().is_empty() && line.cut.is_none() {
-                self.counts.skipped += 1;
-                return;
-            }
-            let mut marks = Marks { escaped, ..Marks::default() };
-            marks.cut(line.cut, bytes.len());
-            self.emit(text, line.position, &marks, sink);
-            return;
-        }
-        let role = if self.pending.lines == 0 {
-            self.format.role(text)
-        } else {
-            self.format.role_after(&self.pending.text, text)
-        };
-        match role {
-            LineRole::Skip => self.skip(text, sink),
-            LineRole::Continues if self.pending.lines > 0 => {
-                self.join(text, escaped, &line, bytes.len(), sink);
-            }
-            LineRole::Starts | LineRole::Continues => {
-                self.flush(sink);
-                self.begin(text, escaped, &line, bytes.len(), None);
-            }
-        }
-    }
-
-    /// Finishes the pending record: the input ended, or was quiet for long enough.
-    pub fn finish(&mut self, sink: &mut dyn FnMut(Entry)) {
-        self.flush(sink);
-    }
-
-    /// Everything before this position is in emitted entries (or was skipped); a frame may end
-    /// here. `fallback` is returned when nothing is pending.
-    pub fn settled(&self, fallback: u64) -> u64 {
-        if self.pending.lines == 0 { fallback } else { self.pending.position }
-    }
-
-    /// Lines that are held back count when their record is finished.
-    pub fn counts(&self) -> DecodeCounts {
-        self.counts
-    }
-
-    fn skip(&mut self, text: &str, sink: &mut dyn FnMut(Entry)) {
-        let blank = text.trim_ascii().is_empty();
-        if self.pending.lines == 0 || !blank {
-            self.counts.skipped += 1;
-        } else if self.pending.lines + self.pending.blanks >= MAX_RECORD_LINES {
-            self.counts.skipped += 1;
-            self.flush(sink);
-        } else {
-            self.pending.blanks += 1;
-        }
-    }
-
-    fn begin(
-        &mut self,
-        text: &str,
-        escaped: bool,
-        line: &Line<'_>,
-        kept: usize,
-        split: Option<&'static str>,
-    ) {
-        let pending = &mut self.pending;
-        pending.text.push_str(text);
-        pending.position = line.position;
-        pending.lines = 1;
-        pending.marks = Marks { escaped, split, ..Marks::default() };
-        pending.marks.cut(line.cut, kept);
-    }
-
-    fn join(&mut self, text: &str, escaped: bool, line: &Line<'_>, kept: usize, sink: &mut dyn FnMut(Entry)) {
-        let pending = &mut self.pending;
-        if pending.lines + pending.blanks >= MAX_RECORD_LINES
-            || pending.text.len() + text.len() > MAX_RECORD_BYTES
-        {
-            if pending.marks.split.is_none() {
-                pending.marks.split = Some("begins");
-            }
-            self.flush(sink);
-            self.begin(text, escaped, line, kept, Some("continues"));
-            return;
-        }
-        if escaped && !pending.marks.escaped {
-            // Characters of the carrier block were verbatim until now.
-            if escape::needs_carrying(&pending.text) {
-                pending.text = escape::carry_forced(pending.text.as_bytes());
-            }
-            pending.marks.escaped = true;
-        }
-        for _ in 0..=pending.blanks {
-            pending.text.push('\n');
-        }
-        if pending.marks.escaped && !escaped && escape::needs_carrying(text) {
-            pending.text.push_str(&escape::carry_forced(text.as_bytes()));
-        } else {
-            pending.text.push_str(text);
-        }
-        pending.marks.cut(line.cut, kept);
-        self.counts.joined += 1 + pending.blanks as u64;
-        pending.lines += 1 + pending.blanks;
-        pending.blanks = 0;
-    }
-
-    fn flush(&mut self, sink: &mut dyn FnMut(Entry)) {
-        if self.pending.lines == 0 {
-            return;
-        }
-        self.counts.skipped += self.pending.blanks as u64;
-        self.pending.lines = 0;
-        self.pending.blanks = 0;
-        let mut text = std::mem::take(&mut self.pending.text);
-        let marks = std::mem::take(&mut self.pending.marks);
-        self.emit(&text, self.pending.position, &marks, sink);
-        text.clear();
-        self.pending.text = text;
-    }
-
-    fn emit(&mut self, text: &str, position: u64, marks: &Marks, sink: &mut dyn FnMut(Entry)) {
-        self.counts.records += 1;
-        let mut parsed: Parsed<'_> = std::mem::take(&mut self.spare).recycle();
-        let mut error = None;
-        if marks.split == Some("continues") {
-            parsed.message = text.into();
-            parsed.level = self.level.unwrap_or_else(|| level::guess(text));
-        } else if let Err(mismatch) = self.format.parse(text, &self.hint, &mut parsed) {
-            self.counts.mismatched += 1;
-            error = Some(mismatch);
-            parsed = parsed.recycle();
-            parsed.level = level::guess(text);
-            parsed.message = text.into();
-        }
-        if parsed.traceback.is_none() && self.format.traces() {
-            split_trace(&mut parsed);
-        }
-        let (timestamp, time_source) = self.time_of(&parsed);
-        if parsed.timestamp.is_some() {
-            self.stamp = Some(timestamp);
-        }
-        self.level = Some(parsed.level);
-
-        let escaped = marks.escaped || parsed.carried;
-        let text_of =
-            |value: &str| -> Text { if escaped { escape::escape(value).into() } else { value.into() } };
-        let mut metadata: Metadata = Vec::with_capacity(parsed.metadata.len() + 2);
-        for (name, value) in &parsed.metadata {
-            // Names of one record are few: looking back is cheaper than a set.
-            if !metadata.iter().any(|(known, _)| **known == **name) {
-                metadata.push((text_of(name), text_of(value)));
-            }
-        }
-        let mut note = |name: &str, value: &str| {
-            metadata.retain(|(known, _)| &**known != name);
-            metadata.push((name.into(), value.into()));
-        };
-        if let Some(error) = &error {
-            note(PARSE_ERROR_FIELD, &error.to_string());
-        }
-        if let Some(source) = time_source {
-            note(TIME_SOURCE_FIELD, source);
-        }
-        if escaped {
-            note(ESCAPED_BYTES_FIELD, "true");
-        }
-        if !marks.hashes.is_empty() {
-            note(TRUNCATED_BYTES_FIELD, &marks.truncated_bytes.to_string());
-            note(LINE_HASH_FIELD, &marks.hashes);
-        }
-        if let Some(split) = marks.split {
-            note(SPLIT_FIELD, split);
-        }
-        let optional = |value: &Option<Cow<'_, str>>| -> Option<Text> {
-            value.as_deref().filter(|value| !super::says_nothing(value)).map(text_of)
-        };
-        sink(Entry {
-            timestamp,
-            position,
-            level: parsed.level,
-            logger: optional(&parsed.logger),
-            message: text_of(&parsed.message),
-            request_id: optional(&parsed.request_id).map(RequestId::new),
-            user_id: optional(&parsed.user_id),
-            session_id: optional(&parsed.session_id),
-            duration_ms: parsed.duration_ms,
-            traceback: parsed.traceback.as_deref().filter(|trace| !trace.is_empty()).map(text_of),
-            metadata,
-        });
-        self.spare = parsed.recycle();
-    }
-
-    /// The time of a record, and where it comes from when not from its own stamp alone.
-    fn time_of(&self, parsed: &Parsed<'_>) -> (Timestamp, Option<&'static str>) {
-        const HOUR: i64 = 3_600_000_000;
-        const DAY: i64 = 24 * HOUR;
-        match (parsed.timestamp, self.stamp) {
-            (Some(at), Some(previous)) if parsed.day_missing => {
-                // The next instant of this time of day after the record before, which lies at midnight
-                // or later. Up to an hour back is disorder between threads, or a clock put back.
-                let ahead = (at.micros() - previous.micros() + HOUR).rem_euclid(DAY) - HOUR;
-                (Timestamp::from_micros(previous.micros() + ahead), Some("date"))
-            }
-            (Some(at), _) if parsed.day_missing => (at, Some("date")),
-            (Some(at), _) => (at, None),
-            (None, Some(previous)) => (previous, Some("previous")),
-            (None, None) => (self.hint.reference, Some(self.reference_is.name())),
-        }
-    }
-}
-
-/// Moves a stack trace at the end of the message to `traceback`.
-fn split_trace(parsed: &mut Parsed<'_>) {
-    let Some(at) = trace::begin(&parsed.message) else { return };
-    match &mut parsed.message {
-        Cow::Borrowed(message) => {
-            parsed.traceback = Some(Cow::Borrowed(&message[at..]));
-            *message = &message[..at - 1];
-        }
-        Cow::Owned(message) => {
-            parsed.traceback = Some(Cow::Owned(message.split_off(at)));
-            message.pop();
-        }
-    }
-}
-
 /// A cut line without the character that the cut went through.
 fn whole_characters(bytes: &[u8]) -> &[u8] {
     match std::str::from_utf8(bytes) {
-        Err(error) if error.error_len().is_none() => &bytes[..error.valid_up_to()],
+        Err(error) if error.error_len().is_none() => bytes.get(..error.valid_up_to()).unwrap_or(bytes),
         _ => bytes,
     }
 }
+
+/// The level of the parts of a record that was split.
+type Inherited = Option<Level>;
 
 #[cfg(test)]
 mod tests;

@@ -1,82 +1,56 @@
-//! Which format a file has, from its first lines.
+//! What a file is, from its first lines and its path: the source and the layer of its records.
+//!
+//! Which format reads a line is decided line by line (see [`Decoder`]); this only gives the file
+//! its name.
 
 use std::path::Path;
 
-use super::{Format, LineRole, Parsed, SourceZone, TimeHint, all, by_name};
+use super::decoder::{Choice, Tally};
+use super::{Decoder, Format, Line, Shape, SourceZone, TimeHint, by_name};
 use crate::domain::time::Timestamp;
 
 /// How many lines are looked at.
 pub const DETECT_LINES: usize = 64;
 
-/// The format that reads most of these first lines; plain text when none does.
-pub fn detect(lines: &[&str]) -> &'static dyn Format {
-    let lines = &lines[..lines.len().min(DETECT_LINES)];
-    let mut best: (&'static dyn Format, usize) = (&super::plain::Plain, 0);
-    for &format in all() {
-        if format.name() == super::plain::NAME {
-            continue;
-        }
-        let read = lines_read(format, lines);
-        if read > best.1 {
-            best = (format, read);
-        }
-    }
-    // A format must read at least half of what it could: one line that looks like JSON does not
-    // make a text file JSON.
-    let filled = lines.iter().filter(|line| !line.trim().is_empty()).count();
-    if best.1 * 2 >= filled { best.0 } else { &super::plain::Plain }
+/// What was found.
+#[derive(Clone, Debug)]
+pub struct Detected {
+    /// What read most of the records strictly; plain text when nothing read at least half of them.
+    pub shape: Shape,
+    /// Where two formats write the same lines: the one that the path names.
+    pub preferred: Option<&'static dyn Format>,
+    /// How many records of the sample each format gave.
+    pub tally: Tally,
 }
 
-/// [`detect`], with what the path says where the text leaves it open: nginx and Apache write the
-/// same combined log.
-pub fn detect_for(path: &Path, lines: &[&str]) -> &'static dyn Format {
-    let found = detect(lines);
-    let path = path.to_string_lossy().to_ascii_lowercase();
-    let says_apache = path.contains("apache") || path.contains("httpd");
-    let by_path = match found.name() {
-        "nginx-access" if says_apache => by_name("apache-access"),
-        "apache-access" if path.contains("nginx") => by_name("nginx-access"),
-        _ => None,
-    };
-    by_path.filter(|format| lines_read(*format, lines) >= lines_read(found, lines)).unwrap_or(found)
-}
-
-/// How many of the lines stand in records that the format reads.
-fn lines_read(format: &'static dyn Format, lines: &[&str]) -> usize {
+/// Looks at the first lines of a file.
+pub fn detect(path: &Path, lines: &[&str]) -> Detected {
+    let preferred = preferred(path);
     let hint = TimeHint { reference: Timestamp::from_seconds(1_700_000_000), zone: SourceZone::Utc };
-    let mut read = 0;
-    let mut record = String::new();
-    let mut joined = 0;
-    let mut finish = |record: &mut String, joined: &mut usize| {
-        if *joined > 0 && format.parse(record, &hint, &mut Parsed::default()).is_ok() {
-            read += *joined;
-        }
-        record.clear();
-        *joined = 0;
-    };
-    for &line in lines.iter().take(DETECT_LINES) {
-        if line.trim().is_empty() {
-            continue;
-        }
-        let role = match joined {
-            _ if format.single_line() => LineRole::Starts,
-            0 => format.role(line),
-            _ => format.role_after(&record, line),
-        };
-        match role {
-            LineRole::Skip => {}
-            LineRole::Continues if joined > 0 => {
-                record.push('\n');
-                record.push_str(line);
-                joined += 1;
-            }
-            LineRole::Starts | LineRole::Continues => {
-                finish(&mut record, &mut joined);
-                record.push_str(line);
-                joined = 1;
-            }
-        }
+    let mut decoder = Decoder::new(Choice::Any(preferred), hint);
+    let mut position = 0;
+    for line in lines.iter().take(DETECT_LINES) {
+        let next = position + line.len() as u64 + 1;
+        decoder.line(Line { position, next, bytes: line.as_bytes(), cut: None }, &mut |_| {});
+        position = next;
     }
-    finish(&mut record, &mut joined);
-    read
+    decoder.finish(&mut |_| {});
+    let tally = decoder.tally().clone();
+    let records: u64 = tally.iter().map(|(_, count)| count).sum();
+    let best = tally.iter().filter(|(name, _)| *name != super::plain::SPEC.name).max_by_key(|(_, n)| *n);
+    let shape = best
+        .filter(|(_, count)| count * 2 >= records)
+        .and_then(|(name, _)| by_name(name))
+        .unwrap_or(Shape::Plain);
+    Detected { shape, preferred, tally }
+}
+
+/// nginx and Apache write the same combined log; the path says whose it is.
+fn preferred(path: &Path) -> Option<&'static dyn Format> {
+    let path = path.to_string_lossy().to_ascii_lowercase();
+    let name = if path.contains("apache") || path.contains("httpd") { "apache-access" } else { return None };
+    match by_name(name) {
+        Some(Shape::Format(format)) => Some(format),
+        _ => None,
+    }
 }

@@ -5,10 +5,9 @@
 
 use std::borrow::Cow;
 
-use super::container;
 use super::fields::push_unique;
 use super::json::scan::{Scan, Value, unescape};
-use super::{Format, FormatMismatch, LineRole, Parsed, TimeHint, time};
+use super::{Begins, Envelope, FormatMismatch, FormatSpec, Inside, Lines, Parsed, Piece, TimeHint, stream_of, time};
 use crate::domain::record::Layer;
 
 /// `docker-json`.
@@ -30,84 +29,42 @@ fn raw_log(line: &str) -> Option<(&str, usize)> {
     }
 }
 
-fn ends_open(raw: &str) -> bool {
-    !raw.ends_with("\\n")
-}
-
-impl Format for DockerJson {
-    fn name(&self) -> &'static str {
-        "docker-json"
+impl Envelope for DockerJson {
+    fn spec(&self) -> &'static FormatSpec {
+        static SPEC: FormatSpec = FormatSpec {
+            name: "docker-json",
+            source: "docker",
+            layer: Layer::Application,
+            begins: Begins::these(b"{"),
+            lines: Lines::Trace,
+            traces: true,
+            named_ids: true,
+        };
+        &SPEC
     }
 
-    fn default_source(&self) -> &'static str {
-        "docker"
-    }
-
-    fn default_layer(&self) -> Layer {
-        Layer::Application
-    }
-
-    fn role(&self, line: &str) -> LineRole {
-        if line.trim_ascii().is_empty() {
-            return LineRole::Skip;
-        }
-        match raw_log(line) {
-            Some((raw, _)) if raw.starts_with("\\t") || raw.starts_with(' ') => LineRole::Continues,
-            _ => LineRole::Starts,
-        }
-    }
-
-    fn role_after(&self, pending: &str, line: &str) -> LineRole {
-        let Some((raw, _)) = raw_log(line) else { return self.role(line) };
-        let last = pending.rsplit('\n').next().unwrap_or("");
-        let Some((before, _)) = raw_log(last) else { return self.role(line) };
-        if ends_open(before) || raw.starts_with("\\t") || raw.starts_with(' ') {
-            return LineRole::Continues;
-        }
-        // Whether a line at the margin belongs to a trace needs the text before it; only a
-        // trace's last lines are looked at.
-        let indented = before.starts_with("\\t") || before.starts_with(' ');
-        let head =
-            raw.starts_with("Traceback") || raw.starts_with("Caused by") || raw.starts_with("goroutine ");
-        if !indented && !head {
-            return LineRole::Starts;
-        }
-        let mut text = String::new();
-        for line in tail_lines(pending) {
-            if let Some((raw, _)) = raw_log(line) {
-                text.push_str(&unescape(raw));
+    fn open<'a>(
+        &self,
+        line: &'a str,
+        hint: &TimeHint,
+        out: &mut Parsed<'a>,
+    ) -> Result<Inside, FormatMismatch> {
+        let mut stream = 0;
+        let piece = piece(line, |name, value| {
+            if name == "stream"
+                && let Value::Text(text) = &value
+            {
+                stream = stream_of(&[text]);
             }
+            envelope_field(name, value, hint, out);
+        });
+        let (text, ends) = piece.map_err(|reason| self.mismatch(reason))?;
+        // Programs write objects with a `log` too; Docker's always says the stream or the time.
+        if stream == 0 && out.timestamp.is_none() {
+            return Err(self.mismatch("neither `stream` nor `time` beside `log`"));
         }
-        container::role(text.trim_end_matches('\n'), unescape(raw).trim_end_matches('\n'))
-    }
-
-    fn traces(&self) -> bool {
-        true
-    }
-
-    fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
-        let mut log: Cow<'a, str> = Cow::Borrowed("");
-        let mut ended = false;
-        for (index, line) in text.split('\n').filter(|line| !line.trim_ascii().is_empty()).enumerate() {
-            let piece = piece(line, |name, value| {
-                if index == 0 {
-                    envelope_field(name, value, hint, out);
-                }
-            });
-            let (piece, ends) = piece.map_err(|reason| self.mismatch(reason))?;
-            if index == 0 {
-                log = piece;
-            } else {
-                let log = log.to_mut();
-                if ended {
-                    log.push('\n');
-                }
-                log.push_str(&piece);
-            }
-            ended = ends;
-        }
-        container::read(log, hint, out);
-        Ok(())
+        out.message = text;
+        Ok(Inside { stream, piece: if ends { Piece::Line } else { Piece::Open }, graded: false })
     }
 }
 
@@ -151,58 +108,29 @@ fn envelope_field<'a>(name: Cow<'a, str>, value: Value<'a>, hint: &TimeHint, out
     push_unique(out, name, text);
 }
 
-/// The last lines of a text, enough for the head of a long stack trace.
-fn tail_lines(text: &str) -> impl Iterator<Item = &str> {
-    const LINES: usize = 100;
-    let start = memchr::memrchr_iter(b'\n', text.as_bytes()).nth(LINES).map_or(0, |at| at + 1);
-    text.get(start..).unwrap_or("").split('\n')
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
 
     use super::*;
-    use crate::domain::record::Level;
     use crate::domain::time::Timestamp;
     use crate::ingest::format::SourceZone;
 
-    fn parse(text: &str) -> Parsed<'_> {
+    #[test]
+    fn the_newline_ends_the_line() {
         let hint = TimeHint { reference: Timestamp::from_seconds(1_790_000_000), zone: SourceZone::Utc };
-        let mut out = Parsed::default();
-        DockerJson.parse(text, &hint, &mut out).unwrap();
-        out
-    }
-
-    #[test]
-    fn text_and_json_inside() {
-        let parsed = parse(
-            r#"{"log":"ERROR:app.db:no connection\n","stream":"stderr","time":"2026-01-01T00:00:00.5Z"}"#,
-        );
-        assert_eq!((parsed.level, parsed.message.as_ref()), (Level::Error, "no connection"));
-        assert_eq!(parsed.logger.as_deref(), Some("app.db"));
-        assert_eq!(parsed.timestamp, Some(Timestamp::from_millis(1_767_225_600_500)));
-        assert_eq!(parsed.metadata, [("stream".into(), "stderr".into())]);
-        let parsed = parse(
-            r#"{"log":"{\"msg\":\"hi\",\"level\":\"warn\",\"request_id\":\"r\"}\n","stream":"stdout","attrs":{"tag":"web"},"time":"2026-01-01T00:00:00Z"}"#,
-        );
-        assert_eq!((parsed.level, parsed.message.as_ref()), (Level::Warning, "hi"));
-        assert_eq!(parsed.request_id.as_deref(), Some("r"));
-        assert!(parsed.metadata.contains(&("attrs.tag".into(), "web".into())));
-    }
-
-    #[test]
-    fn pieces_and_traces_join() {
-        let lines = [
-            r#"{"log":"a ","stream":"stdout","time":"2026-01-01T00:00:00Z"}"#,
-            r#"{"log":"b\n","stream":"stdout","time":"2026-01-01T00:00:00Z"}"#,
-            r#"{"log":"\tat x.Y(Y.java:1)\n","stream":"stdout","time":"2026-01-01T00:00:00Z"}"#,
-            r#"{"log":"next\n","stream":"stdout","time":"2026-01-01T00:00:00Z"}"#,
-        ];
-        assert_eq!(DockerJson.role(lines[0]), LineRole::Starts);
-        assert_eq!(DockerJson.role_after(lines[0], lines[1]), LineRole::Continues);
-        assert_eq!(DockerJson.role_after(&lines[..2].join("\n"), lines[2]), LineRole::Continues);
-        assert_eq!(DockerJson.role_after(&lines[..3].join("\n"), lines[3]), LineRole::Starts);
-        assert_eq!(parse(&lines[..3].join("\n")).message, "a b\n\tat x.Y(Y.java:1)");
+        let open = |line: &'static str| {
+            let mut out = Parsed::default();
+            DockerJson.open(line, &hint, &mut out).map(|inside| (inside, out))
+        };
+        let (inside, out) =
+            open(r#"{"log":"a \"b\"\n","stream":"stderr","attrs":{"tag":"web"},"time":"2026-01-01T00:00:00.5Z"}"#)
+                .unwrap();
+        assert_eq!((inside.piece, out.message.as_ref()), (Piece::Line, "a \"b\""));
+        assert_eq!(out.timestamp, Some(Timestamp::from_millis(1_767_225_600_500)));
+        assert!(out.metadata.contains(&("attrs.tag".into(), "web".into())));
+        let (inside, _) = open(r#"{"log":"a ","stream":"stdout","time":"2026-01-01T00:00:00Z"}"#).unwrap();
+        assert_eq!(inside.piece, Piece::Open);
+        assert!(open(r#"{"log":"a logger's own field","level":"info"}"#).is_err());
     }
 }

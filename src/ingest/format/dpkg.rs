@@ -2,30 +2,23 @@
 
 use crate::domain::record::Layer;
 
-use super::{Format, FormatMismatch, LineRole, Parsed, TimeHint, level, time};
+use super::{Begins, Format, FormatMismatch, FormatSpec, Lines, Parsed, TimeHint, level, time};
 
 #[derive(Clone, Copy, Debug)]
 pub struct Dpkg;
 
 impl Format for Dpkg {
-    fn name(&self) -> &'static str {
-        "dpkg"
-    }
-
-    fn default_source(&self) -> &'static str {
-        "dpkg"
-    }
-
-    fn default_layer(&self) -> Layer {
-        Layer::Infrastructure
-    }
-
-    fn role(&self, _line: &str) -> LineRole {
-        LineRole::Starts
-    }
-
-    fn single_line(&self) -> bool {
-        true
+    fn spec(&self) -> &'static FormatSpec {
+        static SPEC: FormatSpec = FormatSpec {
+            name: "dpkg",
+            source: "dpkg",
+            layer: Layer::Infrastructure,
+            begins: Begins::DIGITS.or(Begins::LETTERS),
+            lines: Lines::One,
+            traces: false,
+            named_ids: true,
+        };
+        &SPEC
     }
 
     fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {

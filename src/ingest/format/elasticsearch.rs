@@ -3,32 +3,23 @@
 
 use crate::domain::record::Layer;
 
-use super::{Format, FormatMismatch, LineRole, Parsed, TimeHint, level, time};
+use super::{Begins, Format, FormatMismatch, FormatSpec, Lines, Parsed, TimeHint, level, time};
 
 #[derive(Clone, Copy, Debug)]
 pub struct Elasticsearch;
 
 impl Format for Elasticsearch {
-    fn name(&self) -> &'static str {
-        "elasticsearch"
-    }
-
-    fn default_source(&self) -> &'static str {
-        "elasticsearch"
-    }
-
-    fn default_layer(&self) -> Layer {
-        Layer::Infrastructure
-    }
-
-    fn role(&self, line: &str) -> LineRole {
-        match line.as_bytes() {
-            [b'[', a, b, c, d, b'-', ..] if [a, b, c, d].iter().all(|byte| byte.is_ascii_digit()) => {
-                LineRole::Starts
-            }
-            bytes if bytes.trim_ascii().is_empty() => LineRole::Skip,
-            _ => LineRole::Continues,
-        }
+    fn spec(&self) -> &'static FormatSpec {
+        static SPEC: FormatSpec = FormatSpec {
+            name: "elasticsearch",
+            source: "elasticsearch",
+            layer: Layer::Infrastructure,
+            begins: Begins::these(b"["),
+            lines: Lines::Stamped,
+            traces: true,
+            named_ids: true,
+        };
+        &SPEC
     }
 
     fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {

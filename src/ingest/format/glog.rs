@@ -3,34 +3,23 @@
 
 use crate::domain::record::Layer;
 
-use super::{Format, FormatMismatch, LineRole, Parsed, TimeHint, level, time};
+use super::{Begins, Format, FormatMismatch, FormatSpec, Lines, Parsed, TimeHint, level, time};
 
 #[derive(Clone, Copy, Debug)]
 pub struct Glog;
 
 impl Format for Glog {
-    fn name(&self) -> &'static str {
-        "glog"
-    }
-
-    fn default_source(&self) -> &'static str {
-        "glog"
-    }
-
-    fn default_layer(&self) -> Layer {
-        Layer::Application
-    }
-
-    fn role(&self, line: &str) -> LineRole {
-        match line.as_bytes() {
-            [b'I' | b'W' | b'E' | b'F', a, b, c, d, ..]
-                if [a, b, c, d].iter().all(|byte| byte.is_ascii_digit()) =>
-            {
-                LineRole::Starts
-            }
-            bytes if bytes.trim_ascii().is_empty() => LineRole::Skip,
-            _ => LineRole::Continues,
-        }
+    fn spec(&self) -> &'static FormatSpec {
+        static SPEC: FormatSpec = FormatSpec {
+            name: "glog",
+            source: "glog",
+            layer: Layer::Application,
+            begins: Begins::LETTERS,
+            lines: Lines::Stamped,
+            traces: true,
+            named_ids: true,
+        };
+        &SPEC
     }
 
     fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::fields::{Fields, worded};
 use super::json::scan::Value;
-use super::{Format, FormatMismatch, LineRole, Parsed, TimeHint, time, trace};
+use super::{Begins, Format, FormatMismatch, FormatSpec, Lines, Parsed, TimeHint, time, trace};
 use crate::domain::record::Layer;
 
 /// `humanlog`.
@@ -12,26 +12,17 @@ use crate::domain::record::Layer;
 pub struct Humanlog;
 
 impl Format for Humanlog {
-    fn name(&self) -> &'static str {
-        "humanlog"
-    }
-
-    fn default_source(&self) -> &'static str {
-        "app/humanlog"
-    }
-
-    fn default_layer(&self) -> Layer {
-        Layer::Application
-    }
-
-    fn role(&self, line: &str) -> LineRole {
-        if line.trim_ascii().is_empty() {
-            LineRole::Skip
-        } else if trace::continues(line) {
-            LineRole::Continues
-        } else {
-            LineRole::Starts
-        }
+    fn spec(&self) -> &'static FormatSpec {
+        static SPEC: FormatSpec = FormatSpec {
+            name: "humanlog",
+            source: "app/humanlog",
+            layer: Layer::Application,
+            begins: Begins::ANY,
+            lines: Lines::Stamped,
+            traces: true,
+            named_ids: true,
+        };
+        &SPEC
     }
 
     fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {

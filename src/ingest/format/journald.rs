@@ -12,43 +12,42 @@ use serde::de::{MapAccess, SeqAccess, Visitor};
 use crate::domain::record::{HOST_FIELD, Layer, Level};
 use crate::domain::time::Timestamp;
 
-use super::{Format, FormatMismatch, LineRole, Parsed, TimeHint, escape, time};
+use super::{Begins, Envelope, FormatMismatch, FormatSpec, Inside, Lines, Parsed, TimeHint, escape, stream_of, time};
 
 #[derive(Clone, Copy, Debug)]
 pub struct Journald;
 
-impl Format for Journald {
-    fn name(&self) -> &'static str {
-        "journald"
+impl Envelope for Journald {
+    fn spec(&self) -> &'static FormatSpec {
+        static SPEC: FormatSpec = FormatSpec {
+            name: "journald",
+            source: "journald",
+            layer: Layer::Infrastructure,
+            begins: Begins::these(b"{"),
+            lines: Lines::OnlyTraces,
+            traces: true,
+            named_ids: true,
+        };
+        &SPEC
     }
 
-    fn default_source(&self) -> &'static str {
-        "journald"
-    }
-
-    fn default_layer(&self) -> Layer {
-        Layer::Infrastructure
-    }
-
-    fn role(&self, _line: &str) -> LineRole {
-        LineRole::Starts
-    }
-
-    fn single_line(&self) -> bool {
-        true
-    }
-
-    fn traces(&self) -> bool {
-        true // a message holds its line feeds
-    }
-
-    fn parse<'a>(&self, text: &'a str, _hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
+    fn open<'a>(
+        &self,
+        text: &'a str,
+        _hint: &TimeHint,
+        out: &mut Parsed<'a>,
+    ) -> Result<Inside, FormatMismatch> {
         if !text.trim_ascii_start().starts_with('{') {
             return Err(self.mismatch("no JSON object"));
         }
         let fields: Fields<'a> =
             serde_json::from_str(text).map_err(|_| self.mismatch("not a JSON object"))?;
-        put(fields, out).map_err(|reason| self.mismatch(reason))
+        put(fields, out).map_err(|reason| self.mismatch(reason))?;
+        let fact = |name: &str| {
+            out.metadata.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value.as_ref())
+        };
+        let parts = [fact(HOST_FIELD), out.logger.as_deref().unwrap_or(""), fact("pid")];
+        Ok(Inside::line(stream_of(&parts), fact("priority") != ""))
     }
 }
 

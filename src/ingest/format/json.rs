@@ -7,7 +7,7 @@
 pub mod scan;
 
 use super::fields::{Fields, worded};
-use super::{Format, FormatMismatch, LineRole, Parsed, TimeHint, time, trace};
+use super::{Begins, Format, FormatMismatch, FormatSpec, Joins, Lines, Opens, Parsed, TimeHint, time, trace};
 use crate::domain::record::Layer;
 use scan::Scan;
 
@@ -19,36 +19,33 @@ const DEPTH: usize = 8;
 pub struct Json;
 
 impl Format for Json {
-    fn name(&self) -> &'static str {
-        "json"
+    fn spec(&self) -> &'static FormatSpec {
+        static SPEC: FormatSpec = FormatSpec {
+            name: "json",
+            source: "app/json",
+            layer: Layer::Application,
+            begins: Begins::these(b"{ \t"),
+            lines: Lines::Trace,
+            traces: true,
+            named_ids: true,
+        };
+        &SPEC
     }
 
-    fn default_source(&self) -> &'static str {
-        "app/json"
+    fn opens(&self, line: &str) -> Opens {
+        let bare = line.trim_ascii();
+        // Pretty printed: the bracket stands alone, or the first member goes on below.
+        let opened = line.starts_with('{')
+            && (bare.len() == 1 || bare.ends_with([',', '{', '[']))
+            && bare.get(1..).is_some_and(|rest| rest.is_empty() || rest.trim_start().starts_with('"'));
+        if opened { Opens::Unfinished } else { Opens::Parsed }
     }
 
-    fn default_layer(&self) -> Layer {
-        Layer::Application
-    }
-
-    fn role(&self, line: &str) -> LineRole {
-        role(line)
-    }
-
-    fn role_after(&self, pending: &str, line: &str) -> LineRole {
-        match role(line) {
-            LineRole::Starts
-                if !line.starts_with('{')
-                    && (trace::continues_after(pending, line) || goes_on(pending, line)) =>
-            {
-                LineRole::Continues
-            }
-            role => role,
+    fn joins(&self, pending: &str, line: &str) -> Joins {
+        if is_open(pending) && !(line.starts_with('{') && line.trim_ascii_end().ends_with('}')) {
+            return Joins::Yes;
         }
-    }
-
-    fn traces(&self) -> bool {
-        true
+        Joins::Unsaid
     }
 
     fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
@@ -56,30 +53,48 @@ impl Format for Json {
     }
 }
 
-fn role(line: &str) -> LineRole {
-    match line.as_bytes().first() {
-        Some(b'{') => LineRole::Starts,
-        Some(b' ' | b'\t') => {
-            let bare = line.trim_ascii();
-            if bare.is_empty() {
-                LineRole::Skip
-            } else if bare.starts_with("{\"") && bare.ends_with('}') {
-                LineRole::Starts
-            } else {
-                LineRole::Continues
-            }
-        }
-        Some(b'}' | b']') => LineRole::Continues,
-        Some(_) if trace::continues(line) => LineRole::Continues,
-        Some(_) => LineRole::Starts,
-        None => LineRole::Skip,
+/// Whether an object that stands on several lines has not ended: the bracket that closes it stands at
+/// the left margin, or its last line is left open.
+fn is_open(pending: &str) -> bool {
+    let Some(newline) = memchr::memchr(b'\n', pending.as_bytes()) else {
+        return pending.trim_ascii_end().ends_with(['{', '[', ',']);
+    };
+    let first = pending.get(..newline).unwrap_or("").trim_ascii_end();
+    if !first.ends_with(['{', '[', ',']) {
+        return false;
     }
+    let last = pending.rsplit('\n').next().unwrap_or("");
+    !(last.starts_with('}') || last.trim_ascii_end().ends_with("}}"))
 }
 
-/// Whether `line` is the next member or element of an object that `pending` left open: Elasticsearch
-/// breaks the lines of a stack trace, without indenting them.
-fn goes_on(pending: &str, line: &str) -> bool {
-    line.starts_with('"') && pending.trim_ascii_end().ends_with([',', '[', '{'])
+/// `json-after-text`: words, then an object.
+#[derive(Clone, Copy, Debug)]
+pub struct JsonAfterText;
+
+impl Format for JsonAfterText {
+    fn spec(&self) -> &'static FormatSpec {
+        static SPEC: FormatSpec = FormatSpec {
+            name: "json-after-text",
+            source: "app/json",
+            layer: Layer::Application,
+            begins: Begins::ANY,
+            lines: Lines::Trace,
+            traces: true,
+            named_ids: true,
+        };
+        &SPEC
+    }
+
+    fn opens(&self, line: &str) -> Opens {
+        let found = !line.starts_with('{')
+            && line.trim_ascii_end().ends_with('}')
+            && memchr::memmem::find(line.as_bytes(), b"{\"").is_some();
+        if found { Opens::Parsed } else { Opens::No }
+    }
+
+    fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
+        read(text, hint, out).map_err(|reason| self.mismatch(reason))
+    }
 }
 
 /// Reads one record: a JSON object with or without text in front.
@@ -383,9 +398,9 @@ mod tests {
 
     #[test]
     fn pretty_printed_and_followed_by_a_trace() {
-        assert_eq!(role("{"), LineRole::Starts);
-        assert_eq!(role("  \"a\": 1"), LineRole::Continues);
-        assert_eq!(role("}"), LineRole::Continues);
+        assert_eq!(Json.opens("{"), Opens::Unfinished);
+        assert_eq!(Json.joins("{", "  \"a\": 1"), Joins::Yes);
+        assert_eq!(Json.joins("{\n  \"a\": 1", "}"), Joins::Yes);
         let parsed = parse("{\n  \"msg\": \"m\",\n  \"a\": {\n    \"b\": 1\n  }\n}");
         assert_eq!((parsed.message.as_ref(), meta(&parsed, "a.b")), ("m", Some("1")));
         // Elasticsearch, whose lines begin at the margin.
@@ -393,10 +408,10 @@ mod tests {
         let frames = [r#""stacktrace": ["java.lang.Exception: {","#, r#""at a.b","#, r#""at c.d"] }"#];
         let mut text = open.to_owned();
         for frame in frames {
-            assert_eq!(Json.role_after(&text, frame), LineRole::Continues, "{frame}");
+            assert_eq!(Json.joins(&text, frame), Joins::Yes, "{frame}");
             text = format!("{text}\n{frame}");
         }
-        assert_eq!(Json.role_after(&text, r#""a text of its own""#), LineRole::Starts);
+        assert_eq!(Json.joins(&text, r#""a text of its own""#), Joins::Unsaid);
         let parsed = parse(&text);
         assert_eq!(parsed.traceback.as_deref(), Some("java.lang.Exception: {\nat a.b\nat c.d"));
         let parsed = parse("{\"msg\":\"m\"}\nTraceback (most recent call last):\n  File \"x\", line 1\nE: y");

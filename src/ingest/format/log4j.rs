@@ -10,7 +10,7 @@
 //! - `01-Jan-2026 00:00:00.123 LEVEL [thread] logger message` (Tomcat)
 
 use super::python::{ANY_HINT, capital_level, set_level, upto};
-use super::{Format, FormatMismatch, LineRole, Parsed, TimeHint, time, trace};
+use super::{Begins, Format, FormatMismatch, FormatSpec, Lines, Parsed, TimeHint, time, trace};
 use crate::domain::record::Layer;
 
 /// `log4j`.
@@ -18,28 +18,17 @@ use crate::domain::record::Layer;
 pub struct Log4j;
 
 impl Format for Log4j {
-    fn name(&self) -> &'static str {
-        "log4j"
-    }
-
-    fn default_source(&self) -> &'static str {
-        "app/java"
-    }
-
-    fn default_layer(&self) -> Layer {
-        Layer::Application
-    }
-
-    fn role(&self, line: &str) -> LineRole {
-        if line.trim_ascii().is_empty() {
-            LineRole::Skip
-        } else if trace::continues(line) && !line.starts_with(' ')
-            || read(line, &ANY_HINT, &mut Parsed::default()).is_none()
-        {
-            LineRole::Continues
-        } else {
-            LineRole::Starts
-        }
+    fn spec(&self) -> &'static FormatSpec {
+        static SPEC: FormatSpec = FormatSpec {
+            name: "log4j",
+            source: "app/java",
+            layer: Layer::Application,
+            begins: Begins::ANY,
+            lines: Lines::Stamped,
+            traces: true,
+            named_ids: true,
+        };
+        &SPEC
     }
 
     fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
@@ -326,7 +315,6 @@ mod tests {
             assert_eq!(out.level.name(), level, "{text}");
             assert_eq!(out.logger.as_deref(), Some(logger), "{text}");
             assert_eq!(out.message, message, "{text}");
-            assert_eq!(Log4j.role(text), LineRole::Starts, "{text}");
             assert!(out.timestamp.is_some(), "{text}");
         }
         let mut out = Parsed::default();

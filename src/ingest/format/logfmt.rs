@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use super::fields::Fields;
 use super::json::scan::{Value, unescape};
-use super::{Format, FormatMismatch, LineRole, Parsed, TimeHint, trace};
+use super::{Begins, Format, FormatMismatch, FormatSpec, Lines, Parsed, TimeHint, trace};
 use crate::domain::record::Layer;
 
 /// `logfmt`.
@@ -16,26 +16,17 @@ use crate::domain::record::Layer;
 pub struct Logfmt;
 
 impl Format for Logfmt {
-    fn name(&self) -> &'static str {
-        "logfmt"
-    }
-
-    fn default_source(&self) -> &'static str {
-        "app/logfmt"
-    }
-
-    fn default_layer(&self) -> Layer {
-        Layer::Application
-    }
-
-    fn role(&self, line: &str) -> LineRole {
-        if line.trim_ascii().is_empty() {
-            LineRole::Skip
-        } else if trace::continues(line) {
-            LineRole::Continues
-        } else {
-            LineRole::Starts
-        }
+    fn spec(&self) -> &'static FormatSpec {
+        static SPEC: FormatSpec = FormatSpec {
+            name: "logfmt",
+            source: "app/logfmt",
+            layer: Layer::Application,
+            begins: Begins::ANY,
+            lines: Lines::Trace,
+            traces: true,
+            named_ids: true,
+        };
+        &SPEC
     }
 
     fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {

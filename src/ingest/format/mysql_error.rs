@@ -8,7 +8,7 @@
 
 use super::fields::push_unique;
 use super::python::ANY_HINT;
-use super::{Format, FormatMismatch, LineRole, Parsed, TimeHint, time};
+use super::{Begins, Format, FormatMismatch, FormatSpec, Lines, Parsed, TimeHint, time};
 use crate::domain::record::{Layer, Level};
 
 /// `mysql-error`.
@@ -16,30 +16,17 @@ use crate::domain::record::{Layer, Level};
 pub struct MysqlError;
 
 impl Format for MysqlError {
-    fn name(&self) -> &'static str {
-        "mysql-error"
-    }
-
-    fn default_source(&self) -> &'static str {
-        "mysql/error"
-    }
-
-    fn default_layer(&self) -> Layer {
-        Layer::Infrastructure
-    }
-
-    fn role(&self, line: &str) -> LineRole {
-        if line.trim_ascii().is_empty() {
-            LineRole::Skip
-        } else if stamp(line, &ANY_HINT).is_some() {
-            LineRole::Starts
-        } else {
-            LineRole::Continues
-        }
-    }
-
-    fn traces(&self) -> bool {
-        false
+    fn spec(&self) -> &'static FormatSpec {
+        static SPEC: FormatSpec = FormatSpec {
+            name: "mysql-error",
+            source: "mysql/error",
+            layer: Layer::Infrastructure,
+            begins: Begins::DIGITS,
+            lines: Lines::Stamped,
+            traces: false,
+            named_ids: true,
+        };
+        &SPEC
     }
 
     fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {

@@ -8,7 +8,7 @@
 
 use super::fields::push_unique;
 use super::postgresql::request_in_comment;
-use super::{Format, FormatMismatch, LineRole, Parsed, TimeHint, mysql_error, time};
+use super::{Begins, Format, FormatMismatch, FormatSpec, Joins, Lines, Opens, Parsed, TimeHint, mysql_error, time};
 use crate::domain::record::Layer;
 use crate::domain::time::Timestamp;
 
@@ -17,40 +17,40 @@ use crate::domain::time::Timestamp;
 pub struct MysqlSlow;
 
 impl Format for MysqlSlow {
-    fn name(&self) -> &'static str {
-        "mysql-slow"
+    fn spec(&self) -> &'static FormatSpec {
+        static SPEC: FormatSpec = FormatSpec {
+            name: "mysql-slow",
+            source: "mysql/slow",
+            layer: Layer::Infrastructure,
+            begins: Begins::these(b"#/TACDEFGHIJKLMNOPQRSTUVWXYZ\\"),
+            lines: Lines::Stamped,
+            traces: false,
+            named_ids: true,
+        };
+        &SPEC
     }
 
-    fn default_source(&self) -> &'static str {
-        "mysql/slow"
-    }
-
-    fn default_layer(&self) -> Layer {
-        Layer::Infrastructure
-    }
-
-    fn role(&self, line: &str) -> LineRole {
+    fn opens(&self, line: &str) -> Opens {
         if line.starts_with("# Time: ") || line.starts_with("# User@Host: ") {
-            LineRole::Starts
-        } else if line.trim_ascii().is_empty() || is_banner(line) {
-            LineRole::Skip
+            Opens::Unfinished
+        } else if is_banner(line) {
+            Opens::Header
         } else {
-            LineRole::Continues
+            Opens::No
         }
     }
 
-    fn role_after(&self, pending: &str, line: &str) -> LineRole {
-        if line.starts_with("# User@Host: ")
-            && pending.starts_with("# Time: ")
-            && !pending.contains("# User@Host: ")
-        {
-            return LineRole::Continues;
+    /// A statement may hold any text, on any number of lines, up to its semicolon.
+    fn joins(&self, pending: &str, line: &str) -> Joins {
+        let near = pending.get(..HEAD_BYTES).unwrap_or(pending);
+        let in_head = !near.contains("# User@Host: ");
+        match self.opens(line) {
+            Opens::Header => Joins::No,
+            Opens::Unfinished if line.starts_with("# User@Host: ") && in_head => Joins::Yes,
+            Opens::Unfinished => Joins::No,
+            _ if is_complete(pending) => Joins::Unsaid,
+            _ => Joins::Yes,
         }
-        self.role(line)
-    }
-
-    fn traces(&self) -> bool {
-        false
     }
 
     fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
@@ -58,10 +58,21 @@ impl Format for MysqlSlow {
     }
 }
 
+/// The comment lines above a statement are shorter together.
+const HEAD_BYTES: usize = 512;
+
+/// Whether the statement has ended: its last line ends in a semicolon and is none of the head's.
+fn is_complete(pending: &str) -> bool {
+    let last = pending.rsplit('\n').next().unwrap_or("");
+    let bare = last.trim_ascii_end();
+    (bare.ends_with(';') && !bare.starts_with("SET timestamp=") && !is_use(bare))
+        || bare.starts_with("# administrator command")
+}
+
 /// The lines that the server writes when it opens the file.
 fn is_banner(line: &str) -> bool {
     line.starts_with("Tcp port: ")
-        || (line.starts_with("Time ") && line.contains("Id Command"))
+        || (line.starts_with("Time") && line.contains("Id Command"))
         || (line.ends_with("started with:") && line.contains(", Version: "))
 }
 
@@ -313,7 +324,7 @@ mod tests {
         let parsed = parse("# User@Host: a[a] @ b []\n# Query_time: 1\nuse db;\nSET NAMES utf8;");
         assert_eq!((get(&parsed, "db"), parsed.message.as_ref()), (Some("db"), "SET NAMES utf8;"));
         assert!(MysqlSlow.parse("SELECT 1;", &ANY_HINT, &mut Parsed::default()).is_err());
-        assert_eq!(MysqlSlow.role_after("# Time: x", "# User@Host: y"), LineRole::Continues);
-        assert_eq!(MysqlSlow.role_after("# User@Host: x\nselect 1;", "# User@Host: y"), LineRole::Starts);
+        assert_eq!(MysqlSlow.joins("# Time: x", "# User@Host: y"), Joins::Yes);
+        assert_eq!(MysqlSlow.joins("# User@Host: x\nselect 1;", "# User@Host: y"), Joins::No);
     }
 }

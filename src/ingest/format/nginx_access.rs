@@ -7,30 +7,23 @@
 use crate::domain::record::Layer;
 
 use super::web::{self, Scan};
-use super::{Format, FormatMismatch, LineRole, Parsed, TimeHint};
+use super::{Begins, Format, FormatMismatch, FormatSpec, Lines, Parsed, TimeHint};
 
 #[derive(Clone, Copy, Debug)]
 pub struct NginxAccess;
 
 impl Format for NginxAccess {
-    fn name(&self) -> &'static str {
-        "nginx-access"
-    }
-
-    fn default_source(&self) -> &'static str {
-        "nginx/access"
-    }
-
-    fn default_layer(&self) -> Layer {
-        Layer::Infrastructure
-    }
-
-    fn role(&self, _line: &str) -> LineRole {
-        LineRole::Starts
-    }
-
-    fn single_line(&self) -> bool {
-        true
+    fn spec(&self) -> &'static FormatSpec {
+        static SPEC: FormatSpec = FormatSpec {
+            name: "nginx-access",
+            source: "nginx/access",
+            layer: Layer::Infrastructure,
+            begins: Begins::ANY,
+            lines: Lines::One,
+            traces: false,
+            named_ids: false,
+        };
+        &SPEC
     }
 
     fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {

@@ -4,39 +4,23 @@
 
 use crate::domain::record::Layer;
 
-use super::{Format, FormatMismatch, LineRole, Parsed, TimeHint, time};
+use super::{Begins, Format, FormatMismatch, FormatSpec, Lines, Parsed, TimeHint, time};
 
 #[derive(Clone, Copy, Debug)]
 pub struct NginxError;
 
 impl Format for NginxError {
-    fn name(&self) -> &'static str {
-        "nginx-error"
-    }
-
-    fn default_source(&self) -> &'static str {
-        "nginx/error"
-    }
-
-    fn default_layer(&self) -> Layer {
-        Layer::Infrastructure
-    }
-
-    /// Any line without a stamp continues: what `FastCGI` programs write is logged as it comes.
-    fn role(&self, line: &str) -> LineRole {
-        match line.as_bytes() {
-            [a, b, c, d, b'/', _, _, b'/', _, _, b' ', ..]
-                if [a, b, c, d].iter().all(|byte| byte.is_ascii_digit()) =>
-            {
-                LineRole::Starts
-            }
-            bytes if bytes.trim_ascii().is_empty() => LineRole::Skip,
-            _ => LineRole::Continues,
-        }
-    }
-
-    fn traces(&self) -> bool {
-        false
+    fn spec(&self) -> &'static FormatSpec {
+        static SPEC: FormatSpec = FormatSpec {
+            name: "nginx-error",
+            source: "nginx/error",
+            layer: Layer::Infrastructure,
+            begins: Begins::DIGITS,
+            lines: Lines::Stamped,
+            traces: false,
+            named_ids: false,
+        };
+        &SPEC
     }
 
     fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {

@@ -11,7 +11,7 @@
 use std::borrow::Cow;
 
 use super::fields::push_unique;
-use super::{Format, FormatMismatch, LineRole, Parsed, SourceZone, TimeHint, time};
+use super::{Begins, Format, FormatMismatch, FormatSpec, Joins, Lines, Opens, Parsed, SourceZone, TimeHint, time};
 use crate::domain::record::{Layer, Level};
 
 /// `postgresql`.
@@ -22,38 +22,41 @@ pub struct Postgresql;
 const PREFIX_BYTES: usize = 500;
 
 impl Format for Postgresql {
-    fn name(&self) -> &'static str {
-        "postgresql"
+    fn spec(&self) -> &'static FormatSpec {
+        static SPEC: FormatSpec = FormatSpec {
+            name: "postgresql",
+            source: "postgresql",
+            layer: Layer::Infrastructure,
+            begins: Begins::ANY,
+            lines: Lines::Stamped,
+            traces: false,
+            named_ids: true,
+        };
+        &SPEC
     }
 
-    fn default_source(&self) -> &'static str {
-        "postgresql"
-    }
-
-    fn default_layer(&self) -> Layer {
-        Layer::Infrastructure
-    }
-
-    fn role(&self, line: &str) -> LineRole {
-        match line.as_bytes().first() {
-            None => LineRole::Skip,
-            Some(b'\t' | b' ') if line.trim_ascii().is_empty() => LineRole::Skip,
-            Some(b'\t' | b' ') => LineRole::Continues,
-            Some(_) => {
-                if let Some(plex) = logplex(line) {
-                    return if plex.part == 1 { LineRole::Starts } else { LineRole::Continues };
-                }
-                match head(line) {
-                    Some(head) if is_part(head.severity) => LineRole::Continues,
-                    Some(_) => LineRole::Starts,
-                    None => LineRole::Continues,
-                }
-            }
+    fn opens(&self, line: &str) -> Opens {
+        if line.starts_with(['\t', ' ']) {
+            return Opens::No;
+        }
+        if let Some(plex) = logplex(line) {
+            return if plex.part == 1 { Opens::Parsed } else { Opens::No };
+        }
+        match head(line) {
+            Some(head) if is_severity(head.severity) => Opens::Parsed,
+            _ => Opens::No,
         }
     }
 
-    fn traces(&self) -> bool {
-        false
+    /// `DETAIL:` and the like have the prefix of a record and are none.
+    fn joins(&self, _pending: &str, line: &str) -> Joins {
+        if line.starts_with('\t') || logplex(line).is_some_and(|plex| plex.part > 1) {
+            return Joins::Yes;
+        }
+        match head(line) {
+            Some(head) if is_part(head.severity) => Joins::Yes,
+            _ => Joins::Unsaid,
+        }
     }
 
     fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
@@ -690,7 +693,7 @@ mod tests {
             2025-08-16 13:02:58.095 CEST [8] DETAIL:  Token \"'\" is invalid.\n\tMore.\n\
             2025-08-16 13:02:58.095 CEST [8] STATEMENT:  SELECT 1 /*request_id='r-7'*/";
         for line in text.lines().skip(1) {
-            assert_eq!(Postgresql.role(line), LineRole::Continues, "{line}");
+            assert_ne!(Postgresql.opens(line), Opens::Parsed, "{line}");
         }
         let parsed = parse(text);
         assert_eq!((parsed.level, parsed.message.as_ref()), (Level::Error, "bad at character 61"));
@@ -726,8 +729,8 @@ mod tests {
             "2019-03-14T00:23:00+00:00 app[postgres.4849]: [GREEN] [19-2]  sql_error_code = 40P01 DETAIL:  Process 1",
             "2019-03-14T00:23:00+00:00 app[postgres.4849]: [GREEN] [19-3] \tProcess 2",
         ];
-        assert_eq!(Postgresql.role(lines[0]), LineRole::Starts);
-        assert_eq!(Postgresql.role(lines[2]), LineRole::Continues);
+        assert_eq!(Postgresql.opens(lines[0]), Opens::Parsed);
+        assert_eq!(Postgresql.joins(lines[0], lines[2]), Joins::Yes);
         let text = lines.join("\n");
         let parsed = parse(&text);
         assert_eq!((parsed.level, parsed.message.as_ref()), (Level::Error, "deadlock detected"));

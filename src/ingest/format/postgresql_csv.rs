@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use super::fields::push_unique;
 use super::postgresql::{level_of, read_message, request_in_comment, stamp};
 use super::python::ANY_HINT;
-use super::{Format, FormatMismatch, LineRole, Parsed, TimeHint};
+use super::{Begins, Format, FormatMismatch, FormatSpec, Joins, Lines, Opens, Parsed, TimeHint};
 use crate::domain::record::Layer;
 
 /// `postgresql-csv`.
@@ -46,28 +46,35 @@ const COLUMNS: [&str; 26] = [
 ];
 
 impl Format for PostgresqlCsv {
-    fn name(&self) -> &'static str {
-        "postgresql-csv"
+    fn spec(&self) -> &'static FormatSpec {
+        static SPEC: FormatSpec = FormatSpec {
+            name: "postgresql-csv",
+            source: "postgresql",
+            layer: Layer::Infrastructure,
+            begins: Begins::DIGITS.or(Begins::these(b"\"")),
+            lines: Lines::Stamped,
+            traces: false,
+            named_ids: true,
+        };
+        &SPEC
     }
 
-    fn default_source(&self) -> &'static str {
-        "postgresql"
+    fn opens(&self, line: &str) -> Opens {
+        let start = line.strip_prefix('"').unwrap_or(line);
+        let stamped = stamp(start, &ANY_HINT).is_some_and(|cut| cut.rest.starts_with([',', '"']));
+        match (stamped, count_columns(line)) {
+            (true, Columns::Open(seen)) if seen > MESSAGE => Opens::Unfinished,
+            (true, Columns::Closed(seen)) if seen >= LEAST_COLUMNS => Opens::Parsed,
+            _ => Opens::No,
+        }
     }
 
-    fn default_layer(&self) -> Layer {
-        Layer::Infrastructure
-    }
-
-    fn role(&self, line: &str) -> LineRole {
-        let starts = line.starts_with(|first: char| first.is_ascii_digit())
-            && stamp(line, &ANY_HINT).is_some_and(|cut| {
-                cut.rest.starts_with(',') || cut.rest.starts_with(' ') && cut.rest.contains(',')
-            });
-        if starts { LineRole::Starts } else { LineRole::Continues }
-    }
-
-    fn traces(&self) -> bool {
-        false
+    /// Text goes on while its quote is open: it may look like anything.
+    fn joins(&self, pending: &str, _line: &str) -> Joins {
+        match count_columns(pending) {
+            Columns::Open(_) => Joins::Yes,
+            Columns::Closed(_) => Joins::Unsaid,
+        }
     }
 
     fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
@@ -121,6 +128,31 @@ impl Format for PostgresqlCsv {
     }
 }
 
+/// Index of the message's column: text that goes on over lines stands there or behind it.
+const MESSAGE: usize = 13;
+/// PostgreSQL 9.0 writes 23 columns; fewer are somebody else's table.
+const LEAST_COLUMNS: usize = 22;
+
+/// How many columns a text has begun, and whether the last one's quote is open at its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Columns {
+    Open(usize),
+    Closed(usize),
+}
+
+fn count_columns(text: &str) -> Columns {
+    let mut quoted = false;
+    let mut columns = 1;
+    for at in memchr::memchr2_iter(b'"', b',', text.as_bytes()) {
+        match text.as_bytes().get(at) {
+            Some(b'"') => quoted = !quoted,
+            _ if !quoted => columns += 1,
+            _ => {}
+        }
+    }
+    if quoted { Columns::Open(columns) } else { Columns::Closed(columns) }
+}
+
 /// One field, and the text after its comma; `None` in the latter at the end of the record.
 fn field(text: &str) -> Option<(Cow<'_, str>, Option<&str>)> {
     let Some(quoted) = text.strip_prefix('"') else {
@@ -164,8 +196,8 @@ mod tests {
             |name: &str| out.metadata.iter().find(|(known, _)| known == name).map(|(_, text)| text.as_ref());
         assert_eq!(get("detail"), Some("Role\n\nmatched"));
         assert_eq!((get("remote_host"), get("remote_port")), (Some("172.24.0.1"), Some("42326")));
-        assert_eq!(PostgresqlCsv.role(text), LineRole::Starts);
-        assert_eq!(PostgresqlCsv.role("LIMIT 1000\",,,"), LineRole::Continues);
+        assert_eq!(PostgresqlCsv.opens(text), Opens::Parsed);
+        assert_eq!(PostgresqlCsv.opens("LIMIT 1000\",,,"), Opens::No);
         assert!(
             PostgresqlCsv
                 .parse("2021-01-04 00:05:58.232 UTC,a,b", &ANY_HINT, &mut Parsed::default())

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use super::fields::push_unique;
 use super::json::scan::{Scan, Value};
 use super::postgresql::{level_of, read_message, request_in_comment, stamp};
-use super::{Format, FormatMismatch, LineRole, Parsed, TimeHint};
+use super::{Begins, Format, FormatMismatch, FormatSpec, Lines, Parsed, TimeHint};
 use crate::domain::record::Layer;
 
 /// `postgresql-json`.
@@ -14,24 +14,17 @@ use crate::domain::record::Layer;
 pub struct PostgresqlJson;
 
 impl Format for PostgresqlJson {
-    fn name(&self) -> &'static str {
-        "postgresql-json"
-    }
-
-    fn default_source(&self) -> &'static str {
-        "postgresql"
-    }
-
-    fn default_layer(&self) -> Layer {
-        Layer::Infrastructure
-    }
-
-    fn role(&self, line: &str) -> LineRole {
-        if line.trim_ascii().is_empty() { LineRole::Skip } else { LineRole::Starts }
-    }
-
-    fn single_line(&self) -> bool {
-        true
+    fn spec(&self) -> &'static FormatSpec {
+        static SPEC: FormatSpec = FormatSpec {
+            name: "postgresql-json",
+            source: "postgresql",
+            layer: Layer::Infrastructure,
+            begins: Begins::these(b"{"),
+            lines: Lines::One,
+            traces: false,
+            named_ids: true,
+        };
+        &SPEC
     }
 
     fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {

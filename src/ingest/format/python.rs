@@ -10,7 +10,7 @@
 //! - `LEVEL:     message` (uvicorn)
 
 use super::fields::{keep_severity, worded};
-use super::{Format, FormatMismatch, LineRole, Parsed, SourceZone, TimeHint, time, trace};
+use super::{Begins, Format, FormatMismatch, FormatSpec, Lines, Parsed, SourceZone, TimeHint, time, trace};
 use crate::domain::record::Layer;
 use crate::domain::time::Timestamp;
 
@@ -26,35 +26,17 @@ pub const ANY_HINT: TimeHint =
     TimeHint { reference: Timestamp::from_seconds(1_700_000_000), zone: SourceZone::Utc };
 
 impl Format for Python {
-    fn name(&self) -> &'static str {
-        "python"
-    }
-
-    fn default_source(&self) -> &'static str {
-        "app/python"
-    }
-
-    fn default_layer(&self) -> Layer {
-        Layer::Application
-    }
-
-    fn role(&self, line: &str) -> LineRole {
-        if line.trim_ascii().is_empty() {
-            LineRole::Skip
-        } else if trace::continues(line) || read(line, &ANY_HINT, &mut Parsed::default()).is_none() {
-            LineRole::Continues
-        } else {
-            LineRole::Starts
-        }
-    }
-
-    fn role_after(&self, pending: &str, line: &str) -> LineRole {
-        match self.role(line) {
-            LineRole::Continues if trace::continues_after(pending, line) => LineRole::Continues,
-            // Output without a header after a one-line header style is not part of the record.
-            LineRole::Continues if !starts_with_stamp(pending) => LineRole::Starts,
-            role => role,
-        }
+    fn spec(&self) -> &'static FormatSpec {
+        static SPEC: FormatSpec = FormatSpec {
+            name: "python",
+            source: "app/python",
+            layer: Layer::Application,
+            begins: Begins::ANY,
+            lines: Lines::Stamped,
+            traces: true,
+            named_ids: true,
+        };
+        &SPEC
     }
 
     fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
@@ -301,7 +283,6 @@ mod tests {
             assert_eq!(out.level.name(), level, "{text}");
             assert_eq!(out.logger.as_deref(), logger, "{text}");
             assert_eq!(out.message, message, "{text}");
-            assert_eq!(Python.role(text), LineRole::Starts, "{text}");
         }
         for text in [
             "hello",

@@ -1,32 +1,37 @@
-//! The table of built-in formats, and those that the configuration defines.
+//! The table of built-in formats and envelopes, and the formats that the configuration defines.
 
-use std::sync::OnceLock;
+use std::sync::{LazyLock, OnceLock};
+
+use crate::domain::record::Layer;
 
 use super::{
-    Format, apache_access, apache_error, compose, cri, docker_json, dpkg, elasticsearch, glog, humanlog,
-    journald, json, log4j, logfmt, mysql_error, mysql_slow, nginx_access, nginx_error, plain, postgresql,
-    postgresql_csv, postgresql_json, python, structlog, syslog, traefik,
+    Envelope, Format, FormatSpec, apache_access, apache_error, compose, cri, docker_json, dpkg,
+    elasticsearch, glog, humanlog, journald, json, log4j, logfmt, mysql_error, mysql_slow, nginx_access,
+    nginx_error, postgresql, postgresql_csv, postgresql_json, python, structlog, syslog, traefik, uwsgi,
     user_defined::{Definition, DefinitionError, UserDefined},
-    uwsgi,
 };
 
-/// In the order of detection: strict and particular formats first, text that anything fits last.
-/// Where two formats read the same number of lines, the earlier one is taken.
+/// What is taken off before anything is read. The first that opens a line has it.
+static ENVELOPES: &[&dyn Envelope] = &[
+    &journald::Journald,
+    &docker_json::DockerJson,
+    &cri::Cri,
+    &compose::Compose,
+    &syslog::Syslog,
+];
+
+/// Where several formats read a line strictly the earlier one has it, whatever the rest of the file
+/// holds: those that pin most of a line stand first.
 static FORMATS: &[&dyn Format] = &[
     &nginx_access::NginxAccess,
     &apache_access::ApacheAccess,
     &traefik::Traefik,
     &nginx_error::NginxError,
     &apache_error::ApacheError,
-    &journald::Journald,
     &elasticsearch::Elasticsearch,
     &uwsgi::Uwsgi,
     &glog::Glog,
-    &syslog::Syslog,
     &dpkg::Dpkg,
-    &compose::Compose,
-    &cri::Cri,
-    &docker_json::DockerJson,
     &postgresql_json::PostgresqlJson,
     &json::Json,
     &postgresql_csv::PostgresqlCsv,
@@ -38,39 +43,115 @@ static FORMATS: &[&dyn Format] = &[
     &humanlog::Humanlog,
     &mysql_error::MysqlError,
     &logfmt::Logfmt,
-    // Last: it reads everything.
-    &plain::Plain,
+    &json::JsonAfterText,
 ];
 
-/// The built-in formats behind those of the configuration, once there are some.
-static WITH_DEFINED: OnceLock<Vec<&'static dyn Format>> = OnceLock::new();
-
-/// All formats, in the order in which detection tries them.
-pub fn all() -> &'static [&'static dyn Format] {
-    WITH_DEFINED.get().map_or(FORMATS, Vec::as_slice)
+/// What a file can be read as, when somebody names it.
+#[derive(Clone, Copy, Debug)]
+pub enum Shape {
+    Format(&'static dyn Format),
+    Envelope(&'static dyn Envelope),
+    /// Text in no format: a stamp and a level where there are some.
+    Plain,
 }
 
-/// The format with this name.
-pub fn by_name(name: &str) -> Option<&'static dyn Format> {
-    all().iter().copied().find(|format| format.name() == name)
+impl Shape {
+    pub fn spec(self) -> &'static FormatSpec {
+        match self {
+            Self::Format(format) => format.spec(),
+            Self::Envelope(envelope) => envelope.spec(),
+            Self::Plain => &super::plain::SPEC,
+        }
+    }
+
+    pub fn name(self) -> &'static str {
+        self.spec().name
+    }
+
+    pub fn default_source(self) -> &'static str {
+        self.spec().source
+    }
+
+    pub fn default_layer(self) -> Layer {
+        self.spec().layer
+    }
+}
+
+impl PartialEq for Shape {
+    fn eq(&self, other: &Self) -> bool {
+        self.name() == other.name()
+    }
+}
+
+/// The formats, with an index by the first byte of a line.
+struct Table {
+    formats: Vec<&'static dyn Format>,
+    by_byte: Vec<Vec<&'static dyn Format>>,
+}
+
+impl Table {
+    fn new(formats: Vec<&'static dyn Format>) -> Self {
+        let by_byte = (0..=u8::MAX)
+            .map(|byte| formats.iter().copied().filter(|format| format.spec().begins.has(byte)).collect())
+            .collect();
+        Self { formats, by_byte }
+    }
+}
+
+static BUILT_IN: LazyLock<Table> = LazyLock::new(|| Table::new(FORMATS.to_vec()));
+
+/// The built-in formats behind those of the configuration, once there are some.
+static WITH_DEFINED: OnceLock<Table> = OnceLock::new();
+
+fn table() -> &'static Table {
+    WITH_DEFINED.get().unwrap_or(&BUILT_IN)
+}
+
+/// All formats, in order.
+pub fn formats() -> &'static [&'static dyn Format] {
+    &table().formats
+}
+
+/// The formats of which a record can begin with this byte, in order.
+pub fn beginning_with(byte: u8) -> &'static [&'static dyn Format] {
+    table().by_byte.get(usize::from(byte)).map_or(&[], Vec::as_slice)
+}
+
+/// All envelopes, in order.
+pub fn envelopes() -> &'static [&'static dyn Envelope] {
+    ENVELOPES
+}
+
+/// Everything that a file can be read as, plain text last.
+pub fn all() -> impl Iterator<Item = Shape> {
+    let formats = formats().iter().map(|&format| Shape::Format(format));
+    formats.chain(ENVELOPES.iter().map(|&envelope| Shape::Envelope(envelope))).chain([Shape::Plain])
+}
+
+/// What has this name.
+pub fn by_name(name: &str) -> Option<Shape> {
+    all().find(|shape| shape.name() == name)
 }
 
 /// Names as `--format` takes them, in the order of the table.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    all().iter().map(|format| format.name())
+    all().map(Shape::name)
 }
 
-/// Adds the formats of the configuration, which detection then tries first. Once in the life of
+/// Adds the formats of the configuration, which come before the built-in ones. Once in the life of
 /// the program, before any file is read.
 pub fn define(definitions: Vec<Definition>) -> Result<(), DefinitionError> {
     let mut formats: Vec<&'static dyn Format> = Vec::with_capacity(definitions.len() + FORMATS.len());
     for definition in definitions {
-        let taken = |format: &&'static dyn Format| format.name() == definition.name;
-        if formats.iter().any(taken) || FORMATS.iter().any(taken) {
+        let is_defined = |format: &&'static dyn Format| format.spec().name == definition.name;
+        let is_built_in = ENVELOPES.iter().any(|envelope| envelope.spec().name == definition.name)
+            || FORMATS.iter().any(is_defined)
+            || definition.name == super::plain::SPEC.name;
+        if is_built_in || formats.iter().any(is_defined) {
             return Err(DefinitionError::NameTaken { name: definition.name });
         }
         formats.push(UserDefined::new(definition)?);
     }
     formats.extend(FORMATS);
-    WITH_DEFINED.set(formats).map_err(|_| DefinitionError::DefinedTwice)
+    WITH_DEFINED.set(Table::new(formats)).map_err(|_| DefinitionError::DefinedTwice)
 }

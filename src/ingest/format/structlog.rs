@@ -4,7 +4,7 @@
 use super::fields::{Fields, worded};
 use super::humanlog;
 use super::json::scan::Scan;
-use super::{Format, FormatMismatch, LineRole, Parsed, TimeHint, time, trace};
+use super::{Begins, Format, FormatMismatch, FormatSpec, Lines, Parsed, TimeHint, time, trace};
 use crate::domain::record::Layer;
 
 /// `structlog`.
@@ -12,33 +12,17 @@ use crate::domain::record::Layer;
 pub struct Structlog;
 
 impl Format for Structlog {
-    fn name(&self) -> &'static str {
-        "structlog"
-    }
-
-    fn default_source(&self) -> &'static str {
-        "app/structlog"
-    }
-
-    fn default_layer(&self) -> Layer {
-        Layer::Application
-    }
-
-    fn role(&self, line: &str) -> LineRole {
-        if line.trim_ascii().is_empty() {
-            LineRole::Skip
-        } else if line.starts_with(|first: char| first.is_ascii_digit()) || line.starts_with('[') {
-            LineRole::Starts
-        } else {
-            LineRole::Continues
-        }
-    }
-
-    fn role_after(&self, pending: &str, line: &str) -> LineRole {
-        match self.role(line) {
-            LineRole::Starts if trace::continues_after(pending, line) => LineRole::Continues,
-            role => role,
-        }
+    fn spec(&self) -> &'static FormatSpec {
+        static SPEC: FormatSpec = FormatSpec {
+            name: "structlog",
+            source: "app/structlog",
+            layer: Layer::Application,
+            begins: Begins::DIGITS.or(Begins::these(b"[")),
+            lines: Lines::Stamped,
+            traces: true,
+            named_ids: true,
+        };
+        &SPEC
     }
 
     fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {

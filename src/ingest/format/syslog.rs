@@ -11,44 +11,42 @@ use std::borrow::Cow;
 use crate::domain::record::{HOST_FIELD, Layer, Level};
 
 use super::web::Scan;
-use super::{Format, FormatMismatch, LineRole, Parsed, TimeHint, auth, level, time};
+use super::{Begins, Envelope, FormatMismatch, FormatSpec, Inside, Lines, Parsed, TimeHint, auth, level, stream_of, time};
 
 #[derive(Clone, Copy, Debug)]
 pub struct Syslog;
 
-impl Format for Syslog {
-    fn name(&self) -> &'static str {
-        "syslog"
+impl Envelope for Syslog {
+    fn spec(&self) -> &'static FormatSpec {
+        static SPEC: FormatSpec = FormatSpec {
+            name: "syslog",
+            source: "syslog",
+            layer: Layer::Infrastructure,
+            begins: Begins::ANY,
+            lines: Lines::OnlyTraces,
+            traces: true,
+            named_ids: true,
+        };
+        &SPEC
     }
 
-    fn default_source(&self) -> &'static str {
-        "syslog"
+    fn open<'a>(
+        &self,
+        line: &'a str,
+        hint: &TimeHint,
+        out: &mut Parsed<'a>,
+    ) -> Result<Inside, FormatMismatch> {
+        parse(line, hint, out).map_err(|reason| self.mismatch(reason))?;
+        let fact = |name: &str| {
+            out.metadata.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value.as_ref())
+        };
+        let parts = [fact(HOST_FIELD), out.logger.as_deref().unwrap_or(""), fact("pid")];
+        Ok(Inside::line(stream_of(&parts), line.starts_with('<')))
     }
 
-    fn default_layer(&self) -> Layer {
-        Layer::Infrastructure
-    }
-
-    fn role(&self, line: &str) -> LineRole {
-        match line.as_bytes() {
-            [b'<', digit, ..] if digit.is_ascii_digit() => LineRole::Starts,
-            [a, b, c, d, b'-', _, _, b'-', _, _, b'T', ..]
-                if [a, b, c, d].iter().all(|byte| byte.is_ascii_digit()) =>
-            {
-                LineRole::Starts
-            }
-            [a, b, c, b' ', ..]
-                if a.is_ascii_uppercase() && b.is_ascii_lowercase() && c.is_ascii_lowercase() =>
-            {
-                LineRole::Starts
-            }
-            bytes if bytes.trim_ascii().is_empty() => LineRole::Skip,
-            _ => LineRole::Continues,
-        }
-    }
-
-    fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
-        parse(text, hint, out).map_err(|reason| self.mismatch(reason))
+    /// Programs print several lines at once, and only the first gets the daemon's head.
+    fn takes_bare_lines(&self) -> bool {
+        true
     }
 }
 

@@ -62,6 +62,16 @@ pub fn begin(text: &str) -> Option<usize> {
     }
 }
 
+/// Whether a line begins a stack trace, or a part of one.
+pub fn is_head(line: &str) -> bool {
+    part_head(line)
+}
+
+/// Whether a line is a frame: indented, and `at …` or `File "…", line`.
+pub fn is_frame(line: &str) -> bool {
+    frame(line)
+}
+
 const PYTHON_HEAD: &str = "Traceback (most recent call last):";
 
 fn has_line(text: &str, head: &str) -> bool {

@@ -5,30 +5,23 @@
 
 use crate::domain::record::Layer;
 
-use super::{Format, FormatMismatch, LineRole, Parsed, TimeHint, web};
+use super::{Begins, Format, FormatMismatch, FormatSpec, Lines, Parsed, TimeHint, web};
 
 #[derive(Clone, Copy, Debug)]
 pub struct Traefik;
 
 impl Format for Traefik {
-    fn name(&self) -> &'static str {
-        "traefik-access"
-    }
-
-    fn default_source(&self) -> &'static str {
-        "traefik/access"
-    }
-
-    fn default_layer(&self) -> Layer {
-        Layer::Infrastructure
-    }
-
-    fn role(&self, _line: &str) -> LineRole {
-        LineRole::Starts
-    }
-
-    fn single_line(&self) -> bool {
-        true
+    fn spec(&self) -> &'static FormatSpec {
+        static SPEC: FormatSpec = FormatSpec {
+            name: "traefik-access",
+            source: "traefik/access",
+            layer: Layer::Infrastructure,
+            begins: Begins::ANY,
+            lines: Lines::One,
+            traces: false,
+            named_ids: false,
+        };
+        &SPEC
     }
 
     fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {

@@ -12,7 +12,9 @@ use regex::{CaptureLocations, Regex};
 use crate::domain::record::Layer;
 
 use super::fields::push_unique;
-use super::{Format, FormatMismatch, LineRole, Parsed, TimeHint, level, time, trace};
+use super::{
+    Begins, Format, FormatMismatch, FormatSpec, Joins, Lines, Parsed, TimeHint, level, time, trace,
+};
 
 /// What the configuration says of a format.
 #[derive(Clone, Debug)]
@@ -61,9 +63,7 @@ enum Field {
 /// A format made from its [`Definition`].
 #[derive(Debug)]
 pub struct UserDefined {
-    name: &'static str,
-    source: &'static str,
-    layer: Layer,
+    spec: FormatSpec,
     pattern: Regex,
     groups: Vec<(usize, &'static str, Field)>,
     time_items: Option<Vec<Item<'static>>>,
@@ -94,7 +94,16 @@ impl UserDefined {
         }
         let name = leak(name);
         let source = definition.source.map_or(name, leak);
-        Ok(Box::leak(Box::new(Self { name, source, layer: definition.layer, pattern, groups, time_items })))
+        let spec = FormatSpec {
+            name,
+            source,
+            layer: definition.layer,
+            begins: Begins::ANY,
+            lines: Lines::Stamped,
+            traces: true,
+            named_ids: true,
+        };
+        Ok(Box::leak(Box::new(Self { spec, pattern, groups, time_items })))
     }
 
     fn captures(&self, text: &str) -> Option<CaptureLocations> {
@@ -130,34 +139,13 @@ impl UserDefined {
 }
 
 impl Format for UserDefined {
-    fn name(&self) -> &'static str {
-        self.name
-    }
-
-    fn default_source(&self) -> &'static str {
-        self.source
-    }
-
-    fn default_layer(&self) -> Layer {
-        self.layer
-    }
-
-    fn role(&self, line: &str) -> LineRole {
-        if line.trim_ascii().is_empty() {
-            LineRole::Skip
-        } else if self.captures(line).is_some() {
-            LineRole::Starts
-        } else {
-            LineRole::Continues
-        }
+    fn spec(&self) -> &FormatSpec {
+        &self.spec
     }
 
     /// A pattern that fits anything must not tear traces apart.
-    fn role_after(&self, pending: &str, line: &str) -> LineRole {
-        if trace::continues_after(pending, line) && !line.trim_ascii().is_empty() {
-            return LineRole::Continues;
-        }
-        self.role(line)
+    fn joins(&self, pending: &str, line: &str) -> Joins {
+        if trace::continues_after(pending, line) { Joins::Yes } else { Joins::Unsaid }
     }
 
     fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
@@ -278,9 +266,7 @@ mod tests {
         assert_eq!(out.message, "slow cart\n  at line two");
         assert!(out.metadata.contains(&("shard".into(), "3".into())));
         assert!(out.metadata.contains(&("severity".into(), "WARN".into())));
-        assert_eq!(format.role("2026 no"), LineRole::Continues);
-        assert_eq!(format.role(text), LineRole::Starts);
-        assert_eq!(format.default_source(), "app/mine");
+        assert_eq!(format.spec().source, "app/mine");
     }
 
     #[test]

@@ -3,30 +3,23 @@
 
 use crate::domain::record::{Layer, Level};
 
-use super::{Format, FormatMismatch, LineRole, Parsed, TimeHint, time};
+use super::{Begins, Format, FormatMismatch, FormatSpec, Lines, Parsed, TimeHint, time};
 
 #[derive(Clone, Copy, Debug)]
 pub struct Uwsgi;
 
 impl Format for Uwsgi {
-    fn name(&self) -> &'static str {
-        "uwsgi"
-    }
-
-    fn default_source(&self) -> &'static str {
-        "uwsgi"
-    }
-
-    fn default_layer(&self) -> Layer {
-        Layer::Infrastructure
-    }
-
-    fn role(&self, _line: &str) -> LineRole {
-        LineRole::Starts
-    }
-
-    fn single_line(&self) -> bool {
-        true
+    fn spec(&self) -> &'static FormatSpec {
+        static SPEC: FormatSpec = FormatSpec {
+            name: "uwsgi",
+            source: "uwsgi",
+            layer: Layer::Infrastructure,
+            begins: Begins::these(b"["),
+            lines: Lines::One,
+            traces: false,
+            named_ids: false,
+        };
+        &SPEC
     }
 
     fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {

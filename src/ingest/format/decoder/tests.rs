@@ -4,7 +4,8 @@
 
 use proptest::prelude::*;
 
-use super::super::{LineCut, SourceZone, all, by_name, detect};
+use super::super::{LineCut, SourceZone, all, by_name, detect::detect};
+use crate::domain::record::PARSE_ERROR_FIELD;
 use super::*;
 
 const REFERENCE: Timestamp = Timestamp::from_seconds(1_795_314_069);
@@ -13,8 +14,8 @@ fn hint() -> TimeHint {
     TimeHint { reference: REFERENCE, zone: SourceZone::Utc }
 }
 
-fn decode_lines(format: &'static dyn Format, lines: &[&[u8]]) -> (Vec<Entry>, DecodeCounts) {
-    let mut decoder = Decoder::new(format, hint());
+fn decode_lines(choice: Choice, lines: &[&[u8]]) -> (Vec<Entry>, DecodeCounts) {
+    let mut decoder = Decoder::new(choice, hint());
     let mut entries = Vec::new();
     let mut position = 0;
     for bytes in lines {
@@ -30,7 +31,7 @@ fn decode_lines(format: &'static dyn Format, lines: &[&[u8]]) -> (Vec<Entry>, De
 
 fn decode(name: &str, text: &str) -> Vec<Entry> {
     let lines: Vec<&[u8]> = text.lines().map(str::as_bytes).collect();
-    decode_lines(by_name(name).unwrap(), &lines).0
+    decode_lines(Choice::Only(by_name(name).unwrap()), &lines).0
 }
 
 #[test]
@@ -71,7 +72,7 @@ fn a_trace_goes_to_the_traceback_of_its_record() {
 
 #[test]
 fn blank_lines_count_as_skipped_unless_a_record_goes_on_after_them() {
-    let plain = by_name("plain").unwrap();
+    let plain = Choice::Only(Shape::Plain);
     let (entries, counts) = decode_lines(
         plain,
         &[b"", b"2026-11-22 02:21:09 one", b"", b"  more", b"", b"2026-11-22 02:21:10 two", b""],
@@ -82,7 +83,7 @@ fn blank_lines_count_as_skipped_unless_a_record_goes_on_after_them() {
 
 #[test]
 fn a_record_over_the_bounds_is_split_and_says_so() {
-    let plain = by_name("plain").unwrap();
+    let plain = Choice::Only(Shape::Plain);
     let mut lines: Vec<&[u8]> = vec![b"2026-11-22 02:21:09 ERROR first"];
     lines.extend(std::iter::repeat_n(b"  more".as_slice(), MAX_RECORD_LINES + 10));
     let (entries, counts) = decode_lines(plain, &lines);
@@ -101,7 +102,7 @@ fn a_record_over_the_bounds_is_split_and_says_so() {
 
 #[test]
 fn an_over_long_line_keeps_its_length_and_hash() {
-    let mut decoder = Decoder::new(by_name("plain").unwrap(), hint());
+    let mut decoder = Decoder::new(Choice::Only(Shape::Plain), hint());
     let mut entries = Vec::new();
     // The cut went through the second byte of an `é`.
     let bytes = b"2026-11-22 02:21:09 caf\xc3";
@@ -116,7 +117,7 @@ fn an_over_long_line_keeps_its_length_and_hash() {
 
 #[test]
 fn a_byte_order_mark_is_no_text() {
-    let (entries, _) = decode_lines(by_name("plain").unwrap(), &[b"\xef\xbb\xbf2026-11-22 02:21:09 x"]);
+    let (entries, _) = decode_lines(Choice::Only(Shape::Plain), &[b"\xef\xbb\xbf2026-11-22 02:21:09 x"]);
     assert_eq!((&*entries[0].message, entries[0].metadata("time_source")), ("x", None));
 }
 
@@ -134,7 +135,7 @@ fn names_of_metadata_are_unique() {
 #[test]
 fn a_message_that_does_not_fit_gives_its_exact_bytes_back() {
     let bytes = b"no access line \\x41 \xff\xfe\xc3\x28 end";
-    let (entries, _) = decode_lines(by_name("nginx-access").unwrap(), &[bytes]);
+    let (entries, _) = decode_lines(Choice::Only(by_name("nginx-access").unwrap()), &[bytes]);
     assert_eq!(entries[0].metadata("escaped_bytes"), Some("true"));
     assert_eq!(escape::unescape(&entries[0].message).unwrap(), bytes);
 }
@@ -197,8 +198,8 @@ proptest! {
     #[test]
     fn no_input_crashes_a_format_and_the_counts_add_up(lines in lines()) {
         let slices: Vec<&[u8]> = lines.iter().map(Vec::as_slice).collect();
-        for &format in all() {
-            let (entries, counts) = decode_lines(format, &slices);
+        for format in all() {
+            let (entries, counts) = decode_lines(Choice::Only(format), &slices);
             prop_assert_eq!(counts.lines, slices.len() as u64);
             prop_assert_eq!(counts.lines, counts.records + counts.joined + counts.skipped, "{}", format.name());
             prop_assert_eq!(counts.records, entries.len() as u64);
@@ -214,14 +215,14 @@ proptest! {
         }
         let texts: Vec<String> = lines.iter().map(|line| String::from_utf8_lossy(line).into_owned()).collect();
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-        detect(&texts);
+        detect(std::path::Path::new("x"), &texts);
     }
 
     #[test]
     fn no_byte_of_what_does_not_fit_is_lost(bytes in prop::collection::vec(any::<u8>().prop_filter("no line feed", |byte| *byte != b'\n'), 1..80)) {
         prop_assume!(!bytes.trim_ascii().is_empty());
         prop_assume!(!bytes.starts_with(b"\xef\xbb\xbf"));
-        let (entries, counts) = decode_lines(by_name("uwsgi").unwrap(), &[&bytes]);
+        let (entries, counts) = decode_lines(Choice::Only(by_name("uwsgi").unwrap()), &[&bytes]);
         if counts.skipped == 0 {
             let message = &entries[0].message;
             let exact = match entries[0].metadata("escaped_bytes") {
