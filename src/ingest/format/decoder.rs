@@ -217,7 +217,7 @@ impl Decoder {
             }
         }
         if text.trim_ascii().is_empty() && physical.line.cut.is_none() {
-            return self.blank(at, physical, facts.is_some());
+            return self.blank(at, physical);
         }
         if let Some(index) = at
             && self.joins_at_once(index, text)
@@ -265,6 +265,8 @@ impl Decoder {
                     || (held.has_trace() && trace::continues_after(&held.text, text))
                     || (trace::is_head(text) && held.format.is_some())
             }
+            // So begin ordinary lines of many programs (` * Running on …`).
+            Lines::Trace if is_shallow(text) && !held.has_trace() => false,
             Lines::Trace | Lines::Stamped => {
                 trace::continues_after(&held.text, text) && !plain::begins_own(text.trim_ascii_start())
             }
@@ -383,7 +385,7 @@ impl Decoder {
             held.envelope = Some(facts.outermost().envelope);
         }
         if let Some(position) = self.context.header_at.take() {
-            held.position = position.min(held.position);
+            held.begin = position.min(held.begin);
             held.header.push_str(&self.context.header);
         }
         held
@@ -412,7 +414,7 @@ impl Decoder {
         self.counts.skipped += 1;
     }
 
-    fn blank(&mut self, at: Option<usize>, physical: Physical<'_>, wrapped: bool) {
+    fn blank(&mut self, at: Option<usize>, physical: Physical<'_>) {
         match at {
             // In a container a blank line stands inside a trace as often as behind it.
             Some(index) if self.queue.get(index).lines != Lines::One => {
@@ -423,10 +425,7 @@ impl Decoder {
                     self.queue.blank(index, physical.line.next);
                 }
             }
-            _ => {
-                let _ = wrapped;
-                self.counts.skipped += 1;
-            }
+            _ => self.counts.skipped += 1,
         }
     }
 
@@ -542,6 +541,11 @@ impl held::Marks {
         // Writing to a string cannot fail.
         _ = write!(self.hashes, "{:032x}", cut.hash);
     }
+}
+
+/// Indented by one blank, with a bullet behind it.
+fn is_shallow(text: &str) -> bool {
+    matches!(text.as_bytes(), [b' ', b'*' | b'-' | b'>', b' ', ..])
 }
 
 /// A cut line without the character that the cut went through.

@@ -38,6 +38,12 @@ pub fn detect(path: &Path, lines: &[&str]) -> Detected {
     let tally = decoder.tally().clone();
     let records: u64 = tally.iter().map(|(_, count)| count).sum();
     let best = tally.iter().filter(|(name, _)| *name != super::plain::SPEC.name).max_by_key(|(_, n)| *n);
+    // Apache's log has lines that nginx never writes, and many that both do.
+    let apache = tally.iter().any(|(name, _)| name == "apache-access");
+    let best = best.map(|(name, count)| match name {
+        "nginx-access" if apache => ("apache-access", count),
+        _ => (name, count),
+    });
     let shape = best
         .filter(|(_, count)| count * 2 >= records)
         .and_then(|(name, _)| by_name(name))

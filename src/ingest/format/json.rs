@@ -64,17 +64,19 @@ fn is_open(pending: &str) -> bool {
         return false;
     }
     let last = pending.rsplit('\n').next().unwrap_or("");
-    !(last.starts_with('}') || last.trim_ascii_end().ends_with("}}"))
+    let closers = last.bytes().filter(|&byte| byte == b'}').count();
+    let openers = last.bytes().filter(|&byte| byte == b'{').count();
+    last.starts_with([' ', '\t']) || closers <= openers
 }
 
-/// `json-after-text`: words, then an object.
+/// `json` too: words, then an object.
 #[derive(Clone, Copy, Debug)]
 pub struct JsonAfterText;
 
 impl Format for JsonAfterText {
     fn spec(&self) -> &'static FormatSpec {
         static SPEC: FormatSpec = FormatSpec {
-            name: "json-after-text",
+            name: "json",
             source: "app/json",
             layer: Layer::Application,
             begins: Begins::ANY,

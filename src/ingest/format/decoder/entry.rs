@@ -62,6 +62,15 @@ impl Context {
                 parsed.timestamp = None;
             } else {
                 plain::read(text, &self.hint, &mut parsed);
+                if facts.is_some_and(Facts::has_time) {
+                    // The envelope's stamp leads; one in the text is a part of the text.
+                    parsed.message = text.into();
+                    if !parsed.zoned {
+                        parsed.timestamp = None;
+                        parsed.day_missing = false;
+                        parsed.metadata.clear();
+                    }
+                }
             }
         }
         self.entry(parsed, facts, spec, held, error)
@@ -186,6 +195,10 @@ struct Notes {
 }
 
 impl Facts<'_> {
+    fn has_time(&self) -> bool {
+        self.parsed.timestamp.is_some() || self.parent.is_some_and(Facts::has_time)
+    }
+
     fn carried(&self) -> bool {
         self.parsed.carried || self.parent.is_some_and(Facts::carried)
     }

@@ -31,7 +31,10 @@ pub struct Marks {
 #[derive(Debug, Default)]
 pub struct Held {
     pub stream: u64,
+    /// Where its first line stands: its identity.
     pub position: u64,
+    /// The same, or where the header lines before it stand.
+    pub begin: u64,
     /// Just past its last line.
     pub end: u64,
     /// What is inside the envelopes, lines joined by `\n`.
@@ -110,7 +113,7 @@ impl Queue {
     /// A record to be filled and pushed.
     pub fn open(&mut self, stream: u64, position: u64, end: u64) -> Held {
         let (text, raw) = self.spare.pop().unwrap_or_default();
-        Held { stream, position, end, text, raw, touched: self.now, ..Held::default() }
+        Held { stream, position, begin: position, end, text, raw, touched: self.now, ..Held::default() }
     }
 
     pub fn push(&mut self, held: Held) {
@@ -164,7 +167,7 @@ impl Queue {
     }
 
     pub fn first_position(&self) -> Option<u64> {
-        self.held.front().map(|held| held.position)
+        self.held.front().map(|held| held.begin)
     }
 
     /// A record that is taken as complete: its stream has been silent for long, or too many wait.
@@ -187,7 +190,7 @@ impl Queue {
             let mut end = first.end;
             let mut count = 0;
             for held in &self.held {
-                if count > 0 && held.position >= end {
+                if count > 0 && held.begin >= end {
                     break;
                 }
                 if !held.done {
