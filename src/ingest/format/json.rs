@@ -64,9 +64,23 @@ fn is_open(pending: &str) -> bool {
         return false;
     }
     let last = pending.rsplit('\n').next().unwrap_or("");
-    let closers = last.bytes().filter(|&byte| byte == b'}').count();
-    let openers = last.bytes().filter(|&byte| byte == b'{').count();
-    last.starts_with([' ', '\t']) || closers <= openers
+    last.starts_with([' ', '\t']) || balance(last) >= 0
+}
+
+/// Objects that a line opens less those that it closes, brackets inside of strings left out.
+fn balance(line: &str) -> i32 {
+    let (mut open, mut quoted, mut escaped) = (0, false, false);
+    for byte in line.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = quoted,
+            b'"' => quoted = !quoted,
+            b'{' if !quoted => open += 1,
+            b'}' if !quoted => open -= 1,
+            _ => {}
+        }
+    }
+    open
 }
 
 /// `json` too: words, then an object.
