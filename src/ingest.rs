@@ -54,8 +54,8 @@ use spool::SpoolError;
 pub struct IngestInput {
     /// A path or a glob (`/var/log/nginx/*.log`); a relative one is taken from the working directory.
     pub pattern: String,
-    /// A name of [`format::by_name`]; `None` detects it from the first lines.
-    pub format: Option<&'static dyn format::Format>,
+    /// What every line is to be read by ([`format::by_name`]); `None` decides line by line.
+    pub format: Option<format::Shape>,
     /// `None` takes the format's own.
     pub source: Option<Text>,
     /// `None` takes the format's own.
@@ -68,12 +68,6 @@ impl IngestInput {
     /// Everything detected, zone of this host.
     pub fn detected(pattern: impl Into<String>) -> Self {
         Self { pattern: pattern.into(), format: None, source: None, layer: None, zone: SourceZone::Local }
-    }
-}
-
-impl PartialEq for dyn format::Format {
-    fn eq(&self, other: &Self) -> bool {
-        self.name() == other.name()
     }
 }
 

@@ -25,6 +25,8 @@ use crate::shown::Shown;
 
 use super::{Context, UsageError, output};
 
+mod explain;
+
 /// How often a follower tries a store that could not be opened.
 const STORE_RETRY: Duration = Duration::from_secs(1);
 
@@ -40,6 +42,7 @@ Examples:
   atalaya ingest /var/log/nginx/access.log
   atalaya ingest --follow '/srv/app/log/*.log' --source app/shop
   zcat old.log.gz | atalaya ingest - --format syslog --key old-syslog
+  atalaya ingest --explain odd.log          # stores nothing: says what reads which lines
   atalaya ingest access.log --json | jq .totals")]
 pub struct Args {
     /// Files or globs; `-` is standard input.
@@ -59,7 +62,7 @@ pub struct Args {
     pub layer: Option<Layer>,
 
     /// Zone of stamps that name none: UTC, local, Europe/Madrid, +02:00 [default: as configured, else local].
-    #[arg(long, value_name = "ZONE")]
+    #[arg(long, value_name = "ZONE", allow_hyphen_values = true)]
     pub timezone: Option<String>,
 
     /// Stay and take new lines as they come, through rotations, until Ctrl-C.
@@ -71,6 +74,11 @@ pub struct Args {
     #[arg(long)]
     pub key: Option<String>,
 
+    /// Store nothing; say which formats were considered, what each reads strictly, which won, and
+    /// the first lines that fit nothing.
+    #[arg(long, conflicts_with_all = ["follow", "key", "source", "layer"])]
+    pub explain: bool,
+
     /// The accounts as one JSON object on standard output.
     #[arg(long)]
     pub json: bool,
@@ -78,6 +86,9 @@ pub struct Args {
 
 pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let inputs = inputs(&args, context)?;
+    if args.explain {
+        return explain::run(inputs, args.json).await;
+    }
     let takes_stdin = args.files.iter().any(|file| file == "-");
     if takes_stdin && args.files.len() > 1 {
         return Err(UsageError(

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::format::decoder::Tally;
 use super::spool::SpoolStatus;
 use crate::domain::record::{Layer, OriginId, Text};
 use crate::domain::time::Timestamp;
@@ -118,6 +119,8 @@ pub struct FileAccount {
     pub origin: OriginId,
     /// `None` until the first line was seen.
     pub format: Option<&'static str>,
+    /// How many records each format gave, by what read the lines.
+    pub formats: Tally,
     pub source: Option<Text>,
     pub layer: Option<Layer>,
     pub state: FileState,

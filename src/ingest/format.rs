@@ -8,6 +8,7 @@ use crate::domain::time::Timestamp;
 
 pub mod decoder;
 pub mod detect;
+pub mod explain;
 pub mod registry;
 
 pub mod escape;

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use super::accounts::{AllUnread, Counts, FileAccount, FileState, IngestStatus};
 use super::checkpoint::{Generation, StateDir, forget_old};
 use super::content::{Content, Stream};
+use super::format::decoder::Tally;
 use super::identity::{FileId, Fingerprint};
 use super::tail::{Reading, Start, StillThere, Tail, Turn};
 use super::{IngestConfig, IngestError, Limits, Mode, StreamInput};
@@ -97,6 +98,7 @@ struct Active {
     before: Counts,
     written: u64,
     format: Option<&'static str>,
+    formats: Tally,
     origin: Option<std::sync::Arc<Origin>>,
     errors: u64,
     last_error: Option<String>,
@@ -124,10 +126,11 @@ impl Active {
         if let Some(tail) = self.tail.take() {
             if let Some(generation) = generation {
                 generation.print = tail.print.clone();
-                generation.format = tail.format().map(|format| format.name().to_owned());
+                generation.format = tail.shape().map(|shape| shape.name().to_owned());
             }
             self.given = tail.given();
-            self.format = tail.format().map(super::format::Format::name);
+            self.format = tail.shape().map(super::format::Shape::name);
+            self.formats = tail.tally();
             self.origin = tail.record_origin().cloned();
             self.before.add(&tail.counts());
             // Lines that were read and not given out are read again: they do not count twice.
@@ -272,12 +275,12 @@ impl<P: Port> Reader<P> {
                 return Err((error.into(), again));
             }
         };
-        let (format, zone) = (stream.input.format, stream.input.zone);
+        let format = stream.input.format;
         let tail = Stream::start(stream.reader, wake)
             .and_then(|stream| {
                 let print = Fingerprint::default();
                 let content = Content::Stream(stream);
-                Tail::new(Start { origin, content, offset, print, format, zone }, now)
+                Tail::new(Start { origin, content, offset, print, format }, now)
             })
             .map_err(|error| (error.into(), None))?;
         let input = self.inputs.len();
@@ -307,6 +310,7 @@ impl<P: Port> Reader<P> {
             before: Counts::default(),
             written: 0,
             format: None,
+            formats: Tally::default(),
             origin: None,
             errors: 0,
             last_error: None,
@@ -536,7 +540,7 @@ impl<P: Port> Reader<P> {
         generation.offset = generation.offset.max(active.acknowledged);
         if let Some(tail) = &active.tail {
             generation.print = tail.print.clone();
-            generation.format = tail.format().map(|format| format.name().to_owned());
+            generation.format = tail.shape().map(|shape| shape.name().to_owned());
         }
         if generation.packed && active.tail.is_none() && active.state == FileState::Read {
             generation.ended = active.acknowledged >= active.given;
@@ -687,7 +691,8 @@ impl<P: Port> Reader<P> {
                 active.lag_since.get_or_insert(now);
             }
             if let Some(tail) = &active.tail {
-                active.format = tail.format().map(super::format::Format::name);
+                active.format = tail.shape().map(super::format::Shape::name);
+                active.formats = tail.tally();
                 active.origin = tail.record_origin().cloned();
             }
             let state = match (&active.state, &waiting) {
@@ -700,6 +705,7 @@ impl<P: Port> Reader<P> {
                 path: active.path.clone(),
                 origin: *origin,
                 format: active.format,
+                formats: active.formats.clone(),
                 source: active.origin.as_ref().map(|origin| origin.source.clone()),
                 layer: active.origin.as_ref().map(|origin| origin.layer),
                 state,

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use super::accounts::Counts;
 use super::content::{Content, Got, read_range};
-use super::format::{self, Decoder, Format, Reference, TimeHint};
+use super::format::decoder::Tally;
+use super::format::{self, Choice, Decoder, Reference, Shape, TimeHint};
 use super::identity::{Fingerprint, Mark, PROBE};
 use super::lines::{LINE_LIMIT, LineCutter};
 use super::{IngestInput, Limits};
@@ -57,6 +58,8 @@ pub struct Tail {
     content: Content,
     cutter: LineCutter,
     decoder: Option<Decoder>,
+    /// What the content is taken for as a whole: the source of its records follows from it.
+    shape: Option<Shape>,
     record_origin: Option<Arc<Origin>>,
     building: Building,
     /// The last bytes read, at most [`PROBE`].
@@ -83,8 +86,8 @@ pub struct Start {
     /// Where to read on: a line begins here.
     pub offset: u64,
     pub print: Fingerprint,
-    pub format: Option<&'static dyn Format>,
-    pub zone: format::SourceZone,
+    /// What the content was taken for when it was read before.
+    pub format: Option<Shape>,
 }
 
 /// What a tail needs to know about where its records go.
@@ -115,7 +118,7 @@ impl Reading<'_> {
 impl Tail {
     /// The caller has compared the content with the fingerprint.
     pub fn new(start: Start, now: Instant) -> io::Result<Self> {
-        let Start { origin, content, offset, mut print, format, zone } = start;
+        let Start { origin, content, offset, mut print, format } = start;
         let (mut window, mut head) = (Vec::new(), Vec::new());
         if let Content::Plain(file) = &content
             && offset > 0
@@ -127,11 +130,12 @@ impl Tail {
                 print.head = Some(Mark::new(head.len() as u64, &head));
             }
         }
-        let mut tail = Self {
+        Ok(Self {
             origin,
             content,
             cutter: LineCutter::new(offset),
             decoder: None,
+            shape: format,
             record_origin: None,
             building: Building { from: offset, entries: Vec::new(), lines: 0, bytes: 0 },
             window,
@@ -143,11 +147,7 @@ impl Tail {
             grown_at: now,
             building_since: None,
             record_pending: false,
-        };
-        if let Some(format) = format {
-            tail.decoder = Some(new_decoder(format, zone));
-        }
-        Ok(tail)
+        })
     }
 
     pub fn origin(&self) -> OriginId {
@@ -173,8 +173,14 @@ impl Tail {
         self.record_origin.as_ref()
     }
 
-    pub fn format(&self) -> Option<&'static dyn Format> {
-        self.decoder.as_ref().map(Decoder::format)
+    /// What the content is taken for as a whole.
+    pub fn shape(&self) -> Option<Shape> {
+        self.shape
+    }
+
+    /// How many records each format gave.
+    pub fn tally(&self) -> Tally {
+        self.decoder.as_ref().map(|decoder| decoder.tally().clone()).unwrap_or_default()
     }
 
     /// Everything but `written`, which the store says.
@@ -266,16 +272,24 @@ impl Tail {
         Ok(Turn::More)
     }
 
-    /// Chooses the format from the first bytes.
+    /// Finds out from the first bytes what the content is.
     fn begin(&mut self, sample: &[u8], reading: Reading<'_>) {
-        let format = reading.input.format.unwrap_or_else(|| detected(sample, reading.path));
-        self.decoder = Some(new_decoder(format, reading.input.zone));
+        let choice = match reading.input.format {
+            Some(only) => Choice::Only(only),
+            None => Choice::Any(format::detect::preferred(reading.path)),
+        };
+        let shape = reading.input.format.or(self.shape);
+        self.shape = Some(shape.unwrap_or_else(|| detected(sample, reading.path)));
+        let mut decoder =
+            Decoder::new(choice, TimeHint { reference: Timestamp::default(), zone: reading.input.zone });
+        // Reading on, the mark at the beginning of the file still says its encoding.
+        decoder.set_encoding(if self.head.is_empty() { sample } else { &self.head });
+        self.decoder = Some(decoder);
     }
 
     fn take(&mut self, bytes: &[u8], reading: Reading<'_>, now: Instant, out: &mut Vec<Frame>) {
-        let Some(decoder) = &mut self.decoder else { return };
-        let origin =
-            self.record_origin.get_or_insert_with(|| record_origin(self.origin, decoder.format(), reading));
+        let (Some(decoder), Some(shape)) = (&mut self.decoder, self.shape) else { return };
+        let origin = self.record_origin.get_or_insert_with(|| record_origin(self.origin, shape, reading));
         let (reference, is) = reading.reference(self.cutter.fed());
         decoder.set_reference(reference, is);
         self.grown_at = now;
@@ -439,27 +453,22 @@ fn holds(file: &File, offset: u64, window: &[u8]) -> io::Result<bool> {
     Ok(read_range(file, offset - window.len() as u64, window.len())? == window)
 }
 
-/// The reference of its stamps is set with each piece that is read.
-fn new_decoder(format: &'static dyn Format, zone: format::SourceZone) -> Decoder {
-    Decoder::new(format, TimeHint { reference: Timestamp::default(), zone })
-}
-
-fn detected(sample: &[u8], path: &std::path::Path) -> &'static dyn Format {
+fn detected(sample: &[u8], path: &std::path::Path) -> Shape {
     let sample = &sample[..sample.len().min(LINE_LIMIT)];
     let text = String::from_utf8_lossy(sample);
     let mut lines: Vec<&str> = text.lines().take(format::detect::DETECT_LINES + 1).collect();
     if lines.len() > 1 && !text.ends_with('\n') {
         lines.pop(); // half a line tells nothing
     }
-    format::detect_for(path, &lines)
+    format::detect::detect(path, &lines).shape
 }
 
-fn record_origin(id: OriginId, format: &'static dyn Format, reading: Reading<'_>) -> Arc<Origin> {
+fn record_origin(id: OriginId, shape: Shape, reading: Reading<'_>) -> Arc<Origin> {
     let input = reading.input;
     Arc::new(Origin {
         id,
-        layer: input.layer.unwrap_or_else(|| format.default_layer()),
-        source: input.source.clone().unwrap_or_else(|| format.default_source().into()),
+        layer: input.layer.unwrap_or_else(|| shape.default_layer()),
+        source: input.source.clone().unwrap_or_else(|| shape.source_in(reading.path)),
         host: reading.host.into(),
     })
 }

@@ -1,6 +1,7 @@
 //! From the configuration to a running ingest: formats, zones and globs resolved once, and this
 //! machine's own logs when nothing is configured.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -14,9 +15,12 @@ use crate::config::{IngestFileConfig, Settings};
 use crate::domain::record::Layer;
 use crate::domain::time::Timestamp;
 use crate::ingest::FrameSink;
+use crate::ingest::content::{self, Content, Got};
 use crate::ingest::discover::discover;
+use crate::ingest::format::explain::Explanation;
 use crate::ingest::format::user_defined::Definition;
-use crate::ingest::format::{self, Format, SourceZone, registry};
+use crate::ingest::format::{self, Shape, SourceZone, TimeHint, registry};
+use crate::ingest::rotation::RotatedName;
 use crate::ingest::spool::{self, SpoolConfig, SpooledSink};
 use crate::ingest::{
     Ingest, IngestConfig, IngestError, IngestHandle, IngestInput, IngestStatus, Mode, Unread,
@@ -93,7 +97,7 @@ pub fn define_formats(settings: &Settings) -> Result<(), InputError> {
 }
 
 /// The format with this name, or an error with the likely one and the list.
-pub fn find_format(name: &str) -> Result<&'static dyn Format, InputError> {
+pub fn find_format(name: &str) -> Result<Shape, InputError> {
     format::by_name(name).ok_or_else(|| {
         let likely = format::names()
             .map(|known| (strsim::jaro_winkler(name, known), known))
@@ -104,6 +108,37 @@ pub fn find_format(name: &str) -> Result<&'static dyn Format, InputError> {
         let names: Vec<&str> = format::names().collect();
         InputError(format!("unknown format `{name}`{likely} The formats are: {}", names.join(", ")))
     })
+}
+
+/// How much of a file is looked at to explain how it is read.
+const EXPLAINED_BYTES: usize = 1 << 20;
+
+/// Why the lines of a file are read as they are: looks at its first mebibyte, unpacked. Blocking.
+///
+/// # Errors
+/// The file cannot be opened or unpacked.
+pub fn explain(input: &IngestInput) -> Result<Explanation, InputError> {
+    let path = Path::new(&input.pattern);
+    let refused = |error: std::io::Error| InputError(format!("cannot read {}: {error}", path.display()));
+    let file = content::open_file(path).map_err(refused)?;
+    let modified = file.metadata().map_err(refused)?.mtime();
+    let mut content = Content::of(file, RotatedName::of(&path.to_string_lossy()).packing).map_err(refused)?;
+    let mut bytes = vec![0; EXPLAINED_BYTES];
+    let mut filled = 0;
+    while filled < bytes.len() {
+        match content.read_at(filled as u64, &mut bytes[filled..]).map_err(refused)? {
+            Got::Bytes(size) => filled += size,
+            Got::Nothing | Got::End => break,
+        }
+    }
+    bytes.truncate(filled);
+    let text = String::from_utf8_lossy(&bytes);
+    let mut lines: Vec<&str> = text.lines().collect();
+    if filled == EXPLAINED_BYTES && lines.len() > 1 {
+        lines.pop(); // half a line tells nothing
+    }
+    let hint = TimeHint { reference: Timestamp::from_seconds(modified), zone: input.zone };
+    Ok(format::explain::explain(path, &lines, &hint))
 }
 
 /// `UTC`, `local`, an IANA name (`Europe/Madrid`) or an offset (`+02:00`).

@@ -35,6 +35,7 @@ mod other_user;
 mod pdca;
 mod pty;
 mod quarantine_cli;
+mod readers;
 mod spool_backlog;
 mod spool_kill;
 mod sqlite_store;

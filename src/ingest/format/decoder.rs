@@ -17,9 +17,11 @@ use super::{
 };
 
 mod ansi;
+mod encoding;
 mod entry;
 mod held;
 
+use encoding::Encoding;
 use entry::Facts;
 use held::{Held, Queue};
 
@@ -52,6 +54,7 @@ pub struct Decoder {
     queue: Queue,
     counts: DecodeCounts,
     tally: Tally,
+    encoding: Encoding,
 }
 
 /// What the records before a line leave for it.
@@ -69,21 +72,60 @@ struct Context {
     spare: Parsed<'static>,
 }
 
-/// How many records each format or envelope gave, in the order in which they were seen.
+/// How many records each format gave, and out of which envelope, in the order in which they were
+/// seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tally(Vec<(&'static str, u64)>);
+pub struct Tally(Vec<Share>);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Share {
+    envelope: Option<&'static str>,
+    format: Option<&'static str>,
+    records: u64,
+}
 
 impl Tally {
-    fn add(&mut self, name: &'static str) {
-        match self.0.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, count)) => *count += 1,
-            None => self.0.push((name, 1)),
+    fn add(&mut self, envelope: Option<&'static str>, format: Option<&'static str>) {
+        match self.0.iter_mut().find(|known| known.envelope == envelope && known.format == format) {
+            Some(share) => share.records += 1,
+            None => self.0.push(Share { envelope, format, records: 1 }),
         }
     }
 
-    /// Names with the number of their records.
-    pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
-        self.0.iter().copied()
+    /// Records by what a file would be called after them: the envelope, else the format.
+    pub fn by_shape(&self) -> Vec<(&'static str, u64)> {
+        let mut counts: Vec<(&'static str, u64)> = Vec::new();
+        for share in &self.0 {
+            let name = share.envelope.or(share.format).unwrap_or(plain::SPEC.name);
+            match counts.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, count)) => *count += share.records,
+                None => counts.push((name, share.records)),
+            }
+        }
+        counts
+    }
+
+    /// Records by what read them, as `syslog`, `python` or, in an envelope, `docker-json/python`.
+    pub fn labels(&self) -> impl Iterator<Item = (String, u64)> + '_ {
+        self.0.iter().map(|share| {
+            let label = match (share.envelope, share.format) {
+                (Some(envelope), Some(format)) => format!("{envelope}/{format}"),
+                (one, other) => one.or(other).unwrap_or(plain::SPEC.name).to_owned(),
+            };
+            (label, share.records)
+        })
+    }
+
+    /// Records that this format or envelope had a part in.
+    pub fn of(&self, name: &str) -> u64 {
+        let of = |share: &&Share| share.envelope == Some(name) || share.format == Some(name);
+        self.0.iter().filter(of).map(|share| share.records).sum()
+    }
+}
+
+impl serde::Serialize for Tally {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.labels())
     }
 }
 
@@ -112,7 +154,13 @@ impl Decoder {
             queue: Queue::default(),
             counts: DecodeCounts::default(),
             tally: Tally::default(),
+            encoding: Encoding::Utf8,
         }
+    }
+
+    /// Takes the encoding from the mark at the beginning of the file, whose first bytes these are.
+    pub fn set_encoding(&mut self, head: &[u8]) {
+        self.encoding = Encoding::of(head);
     }
 
     /// What year-less stamps are not later than, and the time of text without any stamp.
@@ -125,9 +173,10 @@ impl Decoder {
     /// stays held while a further line might continue it.
     pub fn line(&mut self, line: Line<'_>, sink: &mut dyn FnMut(Entry)) {
         self.counts.lines += 1;
+        let decoded = self.encoding.decode(line.bytes);
         let bytes = match line.position {
-            0 => line.bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line.bytes),
-            _ => line.bytes,
+            0 => decoded.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&decoded),
+            _ => &decoded,
         };
         let bytes = if line.cut.is_some() { whole_characters(bytes) } else { bytes };
         let (text, escaped) = match escape::carry(bytes) {
@@ -484,11 +533,10 @@ impl Decoder {
         };
         self.counts.mismatched +=
             u64::from(entry.metadata(crate::domain::record::PARSE_ERROR_FIELD).is_some());
-        self.tally.add(match (held.envelope, held.format) {
-            (Some(envelope), _) => envelope.spec().name,
-            (None, Some(format)) => format.spec().name,
-            (None, None) => plain::SPEC.name,
-        });
+        self.tally.add(
+            held.envelope.map(|envelope| envelope.spec().name),
+            held.format.map(|format| format.spec().name),
+        );
         held.entry = Some(entry);
         held.done = true;
         self.queue.put(index, held);

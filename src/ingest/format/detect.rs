@@ -36,10 +36,12 @@ pub fn detect(path: &Path, lines: &[&str]) -> Detected {
     }
     decoder.finish(&mut |_| {});
     let tally = decoder.tally().clone();
-    let records: u64 = tally.iter().map(|(_, count)| count).sum();
-    let best = tally.iter().filter(|(name, _)| *name != super::plain::SPEC.name).max_by_key(|(_, n)| *n);
+    let shares = tally.by_shape();
+    let records: u64 = shares.iter().map(|(_, count)| count).sum();
+    let known = shares.iter().copied().filter(|(name, _)| *name != super::plain::SPEC.name);
+    let best = known.max_by_key(|(_, count)| *count);
     // Apache's log has lines that nginx never writes, and many that both do.
-    let apache = tally.iter().any(|(name, _)| name == "apache-access");
+    let apache = shares.iter().any(|(name, _)| *name == "apache-access");
     let best = best.map(|(name, count)| match name {
         "nginx-access" if apache => ("apache-access", count),
         _ => (name, count),
@@ -52,7 +54,7 @@ pub fn detect(path: &Path, lines: &[&str]) -> Detected {
 }
 
 /// nginx and Apache write the same combined log; the path says whose it is.
-fn preferred(path: &Path) -> Option<&'static dyn Format> {
+pub fn preferred(path: &Path) -> Option<&'static dyn Format> {
     let path = path.to_string_lossy().to_ascii_lowercase();
     let name = if path.contains("apache") || path.contains("httpd") { "apache-access" } else { return None };
     match by_name(name) {

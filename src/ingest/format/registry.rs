@@ -2,7 +2,9 @@
 
 use std::sync::{LazyLock, OnceLock};
 
-use crate::domain::record::Layer;
+use std::path::Path;
+
+use crate::domain::record::{Layer, Text};
 
 use super::{
     Envelope, Format, FormatSpec, apache_access, apache_error, compose, cri, docker_json, dpkg,
@@ -70,6 +72,28 @@ impl Shape {
 
     pub fn default_source(self) -> &'static str {
         self.spec().source
+    }
+
+    /// The source of the records of a file: the format's own, or the file's name where no format
+    /// reads it (`apt/term`, `myapp`).
+    pub fn source_in(self, path: &Path) -> Text {
+        let Self::Plain = self else { return self.default_source().into() };
+        let parts: Vec<&str> = path.iter().filter_map(|part| part.to_str()).collect();
+        let after_log = parts.iter().rposition(|part| matches!(*part, "log" | "logs")).map_or(0, |at| at + 1);
+        let Some((name, folders)) = parts.split_last() else { return self.default_source().into() };
+        // A rotated file has the source of the one that it was: `history.log.2.gz` is `history`.
+        let stem = name.split(".log").next().unwrap_or(name);
+        let stem = stem.split_once('.').map_or(stem, |(stem, _)| stem);
+        if stem.is_empty() || *name == "-" {
+            return self.default_source().into();
+        }
+        let folders = if after_log == 0 { &[][..] } else { folders.get(after_log..).unwrap_or(&[]) };
+        let mut source = folders.join("/");
+        if !source.is_empty() {
+            source.push('/');
+        }
+        source.push_str(stem);
+        source.into()
     }
 
     pub fn default_layer(self) -> Layer {

@@ -351,12 +351,10 @@ impl<P: Port> Reader<P> {
         content: Content,
         offset: u64,
         print: Fingerprint,
-        format: Option<&'static dyn format::Format>,
+        format: Option<format::Shape>,
         now: Instant,
     ) -> Result<(), Obstacle> {
-        let zone = self.inputs[seen.input].input.zone;
-        let format = self.inputs[seen.input].input.format.or(format);
-        let tail = Tail::new(Start { origin, content, offset, print, format, zone }, now)?;
+        let tail = Tail::new(Start { origin, content, offset, print, format }, now)?;
         let active = match self.active.entry(origin) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(place) => {

@@ -18,8 +18,7 @@ use crate::config::Settings;
 use crate::domain::record::{Entry, RequestId};
 use crate::domain::time::Timestamp;
 use crate::ingest::FrameSink;
-use crate::ingest::format::plain::Plain;
-use crate::ingest::format::{Decoder, Reference, SourceZone, TimeHint};
+use crate::ingest::format::{Choice, Decoder, Reference, SourceZone, TimeHint};
 use crate::ingest::lines::LineCutter;
 use crate::ingest::sender::{LogSender, SenderConfig};
 use crate::store::error::describe;
@@ -140,7 +139,7 @@ struct Lines {
 impl Lines {
     fn new(sender: LogSender, request_id: RequestId, name: &'static str) -> Self {
         let hint = TimeHint { reference: Timestamp::now(), zone: SourceZone::Local };
-        Self { sender, request_id, name, cutter: LineCutter::new(0), decoder: Decoder::new(&Plain, hint) }
+        Self { sender, request_id, name, cutter: LineCutter::new(0), decoder: Decoder::new(Choice::Any(None), hint) }
     }
 
     fn take(&mut self, bytes: &[u8]) {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use ratatui::style::Color;
 
 use super::*;
+use crate::ingest::format::decoder::Tally;
 use crate::domain::health::database::Database;
 use crate::domain::health::database::TableSize;
 use crate::domain::health::design::{Design, Replication};
@@ -147,6 +148,7 @@ fn file(path: &str, state: FileState, written: u64) -> FileAccount {
         path: PathBuf::from(path),
         origin: OriginId::from_u128(0xfeed),
         format: Some("nginx-access"),
+        formats: Tally::default(),
         source: Some("nginx/access".into()),
         layer: Some(Layer::Infrastructure),
         state,

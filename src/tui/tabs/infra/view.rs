@@ -434,7 +434,7 @@ fn detail_lines(row: Row<'_>) -> Vec<(&'static str, String)> {
         ("file", safe_text::line(&file.path.to_string_lossy())),
         ("state", state),
         ("origin", file.origin.to_string()),
-        ("format", file.format.unwrap_or("not known before the first line").to_owned()),
+        ("format", formats_of(file)),
         ("source", file.source.as_deref().map_or_else(|| "–".to_owned(), safe_text::line)),
         ("size", format!("{} ({} bytes)", bytes(file.size), clock::count(file.size))),
         ("acknowledged", format!("{} bytes are durable in the store", clock::count(file.acknowledged))),
@@ -493,4 +493,14 @@ pub(super) fn bytes(count: u64) -> String {
     } else {
         format!("{value:.1} {}", UNITS[unit])
     }
+}
+
+/// What the file is taken for, and what read its records where that is more than one format.
+fn formats_of(file: &FileAccount) -> String {
+    let Some(format) = file.format else { return "not known before the first line".to_owned() };
+    if file.formats.labels().all(|(label, _)| label == format) {
+        return format.to_owned();
+    }
+    let counts = file.formats.labels().map(|(label, records)| format!("{label} {}", clock::count(records)));
+    format!("{format} ({})", counts.collect::<Vec<_>>().join(", "))
 }
