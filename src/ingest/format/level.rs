@@ -1,4 +1,7 @@
-//! Level words as inputs spell them, and the guess for text that no format reads.
+//! Level words as inputs spell them, the guess for text that no format reads, and the level word
+//! at the very start of a text.
+//!
+//! Everything here looks at the first bytes only and allocates nothing.
 
 use crate::domain::record::Level;
 
@@ -6,15 +9,17 @@ use crate::domain::record::Level;
 const GUESS_BYTES: usize = 256;
 /// A level word in lower case counts only among the first words; later it is prose.
 const GUESS_WORDS: usize = 6;
+/// The longest level word, in bytes.
+const LONGEST: usize = 13;
 
 /// A level word with what inputs hang on it: `debug2`, `trace8`, `[WARN]`, `INFO:`.
 pub fn from_word(word: &str) -> Option<Level> {
     if let Some(level) = fast(word) {
         return Some(level);
     }
-    let word = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());
+    let word = word.trim_matches(|c: char| c.is_ascii() && !c.is_ascii_alphanumeric());
     let word = word.trim_end_matches(|c: char| c.is_ascii_digit());
-    if word.is_empty() || word.len() > 13 { None } else { Level::from_word(word) }
+    if word.is_empty() || word.len() > LONGEST { None } else { Level::from_word(word) }
 }
 
 /// The spellings that nearly all lines use, without a walk through the table.
@@ -32,30 +37,44 @@ fn fast(word: &str) -> Option<Level> {
 /// no walk through the table.
 fn may_be_level(word: &str) -> bool {
     let Some(&[first, second]) = word.as_bytes().first_chunk() else { return false };
-    matches!(
-        &[first.to_ascii_lowercase(), second.to_ascii_lowercase()],
-        b"de"
-            | b"tr"
-            | b"ve"
-            | b"fi"
-            | b"db"
-            | b"in"
-            | b"no"
-            | b"lo"
-            | b"sy"
-            | b"su"
-            | b"st"
-            | b"co"
-            | b"wa"
-            | b"er"
-            | b"se"
-            | b"cr"
-            | b"fa"
-            | b"pa"
-            | b"al"
-            | b"em"
-            | b"dp"
-    )
+    // Words of Chinese and Japanese.
+    first >= 0xe4
+        || matches!(
+            &[first.to_ascii_lowercase(), second.to_ascii_lowercase()],
+            b"de"
+                | b"tr"
+                | b"ve"
+                | b"vr"
+                | b"fi"
+                | b"db"
+                | b"in"
+                | b"no"
+                | b"lo"
+                | b"sy"
+                | b"su"
+                | b"st"
+                | b"si"
+                | b"co"
+                | b"wa"
+                | b"wr"
+                | b"er"
+                | b"se"
+                | b"sc"
+                | b"cr"
+                | b"fa"
+                | b"fe"
+                | b"fo"
+                | b"ft"
+                | b"pa"
+                | b"al"
+                | b"em"
+                | b"dp"
+                | b"av"
+                | b"ad"
+                | b"gr"
+                | b"hi"
+                | b"kr"
+        )
 }
 
 /// Levels written with one letter: `I`, `W`, `E`, `F` (glog, klog), `D`, `T`, `V`, `N`, `C`.
@@ -70,86 +89,233 @@ pub fn from_letter(letter: u8) -> Option<Level> {
     })
 }
 
+/// Words that are levels in some formats and plain prose in a text: they count only with brackets
+/// or a colon, the first ones also in capitals.
+const PROSE: [&str; 14] = [
+    "log",
+    "system",
+    "fine",
+    "note",
+    "config",
+    "stats",
+    "success",
+    "alert",
+    "emergency",
+    "panic",
+    "fail",
+    "grave",
+    "information",
+    "silly",
+];
+const PROSE_IN_CAPITALS: usize = 7;
+
+fn is_prose(word: &str, case: Case) -> bool {
+    let words = if case == Case::Capitals { PROSE.get(..PROSE_IN_CAPITALS) } else { PROSE.get(..) };
+    words.unwrap_or_default().iter().any(|prose| prose.eq_ignore_ascii_case(word))
+}
+
+/// Whether the value behind a colon says that there is none: `error: null`, `warning: 0`.
+fn says_none(after: &str) -> bool {
+    const NOTHING: [&str; 9] = ["0", "null", "none", "None", "nil", "false", "true", "{}", "[]"];
+    let said = after.trim_start_matches([':', ' ', '"']);
+    NOTHING.iter().any(|word| {
+        said.strip_prefix(word).is_some_and(|rest| {
+            !rest.starts_with(|next: char| next.is_ascii_alphanumeric() || matches!(next, '.' | ':' | '['))
+        })
+    })
+}
+
+/// The level word that stands at the very start of a text, with its trimmings, and the text behind
+/// them: `ERROR `, `WARN:`, `ERR :`, `[error] `, `[E] `, `<3>`, `level=error `, `ERRO[0012] `,
+/// `E/Tag( 12): `.
+///
+/// A word counts in capitals, in brackets or before a colon. `Error: …` in mixed case is the head
+/// of an exception and does not count; nor does `E `, which may be a word.
+pub fn at_start(text: &str) -> Option<(Level, &str)> {
+    let bytes = text.as_bytes();
+    match *bytes.first()? {
+        b'[' | b'<' | b'(' => bracketed(text),
+        b'=' => report(text),
+        byte if byte.is_ascii_alphabetic() || byte >= 0xc3 => {
+            if bytes.get(1) == Some(&b'/') {
+                return android(text);
+            }
+            if let Some(rest) = text.strip_prefix("PHP ") {
+                return php(rest);
+            }
+            unbracketed(text)
+        }
+        _ => None,
+    }
+}
+
+/// `[ERROR] `, `[ warn ]`, `<error>`, `(I) `, and `<3>` as services write it for journald.
+fn bracketed(text: &str) -> Option<(Level, &str)> {
+    let closing = match text.as_bytes().first()? {
+        b'[' => b']',
+        b'<' => b'>',
+        _ => b')',
+    };
+    let inside = text.get(1..)?;
+    let end = inside.bytes().take(LONGEST + 8).position(|byte| byte == closing)?;
+    let word = inside.get(..end)?.trim_ascii();
+    let level = match *word.as_bytes() {
+        [digit @ b'0'..=b'7'] if closing == b'>' => Level::from_syslog_severity(digit - b'0'),
+        [letter] if letter.is_ascii_uppercase() => from_letter(letter)?,
+        [_, _, _, ..] if is_word(word) => from_word(word)?,
+        _ => return None,
+    };
+    Some((level, trimmed(inside.get(end + 1..)?)))
+}
+
+/// `=ERROR REPORT==== 1-May-2024::08:00:00 ===`, as Erlang has it.
+fn report(text: &str) -> Option<(Level, &str)> {
+    let (word, rest) = text.strip_prefix('=')?.split_at_checked(text.find(' ')?.checked_sub(1)?)?;
+    let rest = rest.strip_prefix(" REPORT")?;
+    let level = if matches!(word, "CRASH" | "SUPERVISOR") { Level::Error } else { from_word(word)? };
+    Some((level, rest.trim_start_matches('=').trim_ascii_start()))
+}
+
+/// `E/Tag( 123): text`, as Android's log has it.
+fn android(text: &str) -> Option<(Level, &str)> {
+    let letter = *text.as_bytes().first().filter(|letter| b"VDIWEFA".contains(letter))?;
+    let rest = text.get(2..)?;
+    let open = rest.bytes().take(80).position(|byte| byte == b'(')?;
+    let pid = rest.get(open + 1..)?;
+    let close = pid.bytes().take(12).position(|byte| byte == b')')?;
+    let is_pid = pid.get(..close)?.trim_ascii_start().bytes().all(|byte| byte.is_ascii_digit());
+    let level = if letter == b'A' { Level::Critical } else { from_letter(letter)? };
+    (is_pid && close > 0 && pid.get(close + 1..)?.starts_with(':')).then_some((level, rest))
+}
+
+/// What PHP prints behind its name: `Fatal error: `, `Warning: `, `Notice: `, `Deprecated: `.
+fn php(rest: &str) -> Option<(Level, &str)> {
+    let colon = rest.bytes().take(32).position(|byte| byte == b':')?;
+    let level = match rest.get(..colon)? {
+        "Fatal error" | "Recoverable fatal error" | "Core error" | "Compile error" => Level::Critical,
+        "Parse error" => Level::Error,
+        "Warning" | "Deprecated" | "Core warning" | "Compile warning" => Level::Warning,
+        "Notice" | "Strict Standards" | "Strict standards" => Level::Info,
+        _ => return None,
+    };
+    Some((level, trimmed(rest.get(colon..)?)))
+}
+
+fn unbracketed(text: &str) -> Option<(Level, &str)> {
+    let bytes = text.as_bytes();
+    let end = bytes.iter().take(LONGEST + 1).position(|byte| !is_word_byte(*byte)).unwrap_or(bytes.len());
+    let (word, rest) = text.split_at_checked(end)?;
+    if is_key(word) {
+        return value(rest);
+    }
+    if !(3..=LONGEST).contains(&word.len())
+        || !may_be_level(word)
+        || word.ends_with(|last: char| last.is_ascii_digit())
+    {
+        return None;
+    }
+    let level = from_word(word)?;
+    let bare = rest.trim_ascii_start();
+    let colon = bare.starts_with(':') && !bare.starts_with("::");
+    let glued = colon && rest.starts_with(':');
+    let case = Case::of(word);
+    let counts = match case {
+        Case::Capitals => {
+            colon
+                || (!is_prose(word, case)
+                    && rest
+                        .bytes()
+                        .next()
+                        .is_none_or(|next| matches!(next, b' ' | b'\t' | b'|' | b'[' | b';' | b',' | b'\n')))
+        }
+        // Rust's notes and the keys of YAML stand there too.
+        Case::Lower => {
+            glued && (!is_prose(word, case) || matches!(word, "fail" | "panic")) && !says_none(bare)
+        }
+        Case::Mixed => glued && !is_prose(word, case) && level != Level::Error && !says_none(bare),
+    };
+    // `ERRO[0012]`: seconds since the start, or a stamp, is what logrus has in the brackets.
+    counts.then(|| (level, trimmed(rest)))
+}
+
+/// The value of a level key: `=error `, `="error"`, `: ERROR`.
+fn value(rest: &str) -> Option<(Level, &str)> {
+    let inside = rest.strip_prefix(['=', ':'])?.trim_start_matches(['"', '\'', ' ']);
+    let end = inside.bytes().take(LONGEST + 1).position(|byte| !is_word_byte(byte)).unwrap_or(inside.len());
+    let (word, rest) = inside.split_at_checked(end)?;
+    let level = from_word(word).filter(|_| is_word(word))?;
+    Some((level, trimmed(rest.trim_start_matches(['"', '\'']))))
+}
+
+/// The text behind a level word without what sets it apart.
+fn trimmed(rest: &str) -> &str {
+    let rest = rest.trim_start_matches([' ', '\t']);
+    rest.strip_prefix([':', '|', ';', ',']).unwrap_or(rest).trim_start_matches([' ', '\t'])
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Case {
+    Capitals,
+    Lower,
+    Mixed,
+}
+
+impl Case {
+    fn of(word: &str) -> Self {
+        let lower = word.bytes().any(|byte| byte.is_ascii_lowercase());
+        let upper = word.bytes().any(|byte| byte.is_ascii_uppercase());
+        match (upper, lower) {
+            (false, true) => Self::Lower,
+            (true, true) => Self::Mixed,
+            // Scripts without cases read as capitals.
+            _ => Self::Capitals,
+        }
+    }
+}
+
+fn is_word_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80
+}
+
+fn is_word(word: &str) -> bool {
+    word.bytes().all(|byte| byte.is_ascii_alphabetic() || byte >= 0x80)
+}
+
+/// Keys whose value is a level.
+fn is_key(word: &str) -> bool {
+    const KEYS: [&str; 9] = [
+        "level",
+        "lvl",
+        "severity",
+        "loglevel",
+        "log_level",
+        "levelname",
+        "level_name",
+        "sev",
+        "log_severity",
+    ];
+    matches!(word.as_bytes().first(), Some(b'l' | b'L' | b's' | b'S'))
+        && KEYS.iter().any(|key| key.eq_ignore_ascii_case(word))
+}
+
 /// The level that a text says by its words; INFO when it says none.
 ///
-/// A word in capitals counts anywhere near the start, one in lower case only among the first
-/// words or before a colon, or `no error found` would be one.
+/// What stands where levels stand counts first: at the start, as the value of a level key, in
+/// capitals, in brackets, before a colon. A word in lower case counts only among the first words,
+/// and not in what says the opposite (`no error`, `error rate`). The head of an exception or of a
+/// trace is an error.
 pub fn guess(text: &str) -> Level {
+    if let Some((level, _)) = at_start(text) {
+        return level;
+    }
     let mut end = text.len().min(GUESS_BYTES);
     while !text.is_char_boundary(end) {
         end -= 1;
     }
-    let head = &text[..end];
-    if head.starts_with("Traceback (most recent call last)") || head.starts_with("panic: ") {
-        return Level::Error;
-    }
-    let bytes = head.as_bytes();
-    let mut at = 0;
-    let mut words = 0;
-    while at < bytes.len() {
-        if !bytes[at].is_ascii_alphanumeric() {
-            at += 1;
-            continue;
-        }
-        let start = at;
-        while at < bytes.len() && bytes[at].is_ascii_alphanumeric() {
-            at += 1;
-        }
-        let word = &head[start..at];
-        // Parts of a stamp are no words.
-        words += usize::from(!word.starts_with(|c: char| c.is_ascii_digit()));
-        if !(3..=13).contains(&word.len()) {
-            continue;
-        }
-        let capitals = word.bytes().all(|byte| !byte.is_ascii_lowercase());
-        let before_colon = bytes.get(at) == Some(&b':') || bytes.get(at) == Some(&b']');
-        if !(capitals || before_colon || words <= GUESS_WORDS) {
-            continue;
-        }
-        // Words that are levels in some formats and plain prose in a text.
-        if matches!(word, "log" | "system" | "fine" | "note" | "config" | "stats" | "success" | "LOG") {
-            continue;
-        }
-        if may_be_level(word)
-            && let Some(level) = from_word(word)
-        {
-            return level;
-        }
-    }
-    Level::Info
+    guess::level(text.get(..end).unwrap_or(text))
 }
+
+mod guess;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_with_trimmings_are_read() {
-        for (word, level) in [
-            ("debug2", Some(Level::Debug)),
-            ("trace8", Some(Level::Debug)),
-            ("[WARN]", Some(Level::Warning)),
-            ("INFO:", Some(Level::Info)),
-            ("emerg", Some(Level::Critical)),
-            ("invalid", None),
-            ("", None),
-            ("8", None),
-        ] {
-            assert_eq!(from_word(word), level, "{word}");
-        }
-    }
-
-    #[test]
-    fn a_guess_takes_the_first_level_that_stands_like_one() {
-        for (text, level) in [
-            ("2016-06-30 12:00:07 fatal fatalmessage", Level::Critical),
-            ("ERROR something broke", Level::Error),
-            ("app.py: WARNING: old call", Level::Warning),
-            ("it went well and there was not a single error", Level::Info),
-            ("Traceback (most recent call last):", Level::Error),
-            ("", Level::Info),
-        ] {
-            assert_eq!(guess(text), level, "{text}");
-        }
-    }
-}
+mod tests;

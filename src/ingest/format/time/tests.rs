@@ -9,6 +9,8 @@ use crate::domain::time::Timestamp;
 
 use super::super::{SourceZone, TimeHint};
 use super::*;
+// Named, or it would be the strategy of proptest.
+use super::any;
 
 fn hint(zone: SourceZone) -> TimeHint {
     TimeHint { reference: at("2026-11-22T02:21:09Z"), zone }
@@ -25,6 +27,9 @@ fn berlin() -> TimeHint {
 fn at(text: &str) -> Timestamp {
     chrono::DateTime::parse_from_rfc3339(text).unwrap().into()
 }
+
+mod found;
+mod spellings;
 
 /// A cutter, a text, and the instant and the rest that it gives.
 type Case = (Cutter, &'static str, Option<(&'static str, &'static str)>);
@@ -59,8 +64,10 @@ fn stamps_are_cut_from_the_start() {
         (syslog, "Nov 2 02:21:09 host", Some(("2026-11-02T02:21:09Z", " host"))),
         (syslog, "Nov 22 02:21:09.25 host", Some(("2026-11-22T02:21:09.25Z", " host"))),
         (syslog, "Nov 22 2024 02:21:09 host", Some(("2024-11-22T02:21:09Z", " host"))),
-        (syslog, "Jan  1 00:00:01 host", Some(("2027-01-01T00:00:01Z", " host"))),
-        (syslog, "Feb 29 12:00:00 host", Some(("2028-02-29T12:00:00Z", " host"))),
+        (syslog, "Jan  1 00:00:01 host", Some(("2026-01-01T00:00:01Z", " host"))),
+        (syslog, "Nov 23 02:21:09 host", Some(("2026-11-23T02:21:09Z", " host"))),
+        (syslog, "Nov 23 02:21:10 host", Some(("2025-11-23T02:21:10Z", " host"))),
+        (syslog, "Feb 29 12:00:00 host", Some(("2024-02-29T12:00:00Z", " host"))),
         (syslog, "Feb 30 12:00:00 host", None),
         (ctime, "Fri Nov 22 02:21:09.123456 2024] x", Some(("2024-11-22T02:21:09.123456Z", "] x"))),
         (ctime, "Fri Nov  2 02:21:09 2024", Some(("2024-11-02T02:21:09Z", ""))),
@@ -68,7 +75,7 @@ fn stamps_are_cut_from_the_start() {
         (day_first, "25 Apr 2024 05:32:35.018 * x", Some(("2024-04-25T05:32:35.018Z", " * x"))),
         (day_first, "Thu, 25 Apr 2024 05:32:35 GMT", Some(("2024-04-25T05:32:35Z", ""))),
         (packed, "20210131 14:48:54.411655 1", Some(("2021-01-31T14:48:54.411655Z", " 1"))),
-        (packed, "0131 14:48:54.411655 1", Some(("2027-01-31T14:48:54.411655Z", " 1"))),
+        (packed, "0131 14:48:54.411655 1", Some(("2026-01-31T14:48:54.411655Z", " 1"))),
         (epoch, "1795314069 x", Some(("2026-11-22T02:21:09Z", " x"))),
         (epoch, "1795314069.25 x", Some(("2026-11-22T02:21:09.25Z", " x"))),
         (epoch, "1795314069250", Some(("2026-11-22T02:21:09.25Z", ""))),
@@ -106,19 +113,72 @@ fn an_hour_that_is_missing_or_doubled_is_decided_and_flagged() {
 }
 
 #[test]
-fn a_guessed_year_is_flagged_when_it_is_not_the_references() {
-    assert!(!syslog("Nov 22 02:21:09 h", &utc()).unwrap().instant.year_guessed);
-    assert!(syslog("Jan  1 00:00:01 h", &utc()).unwrap().instant.year_guessed);
-    let new_year = TimeHint { reference: at("2027-01-01T00:00:05Z"), zone: SourceZone::Utc };
-    let eve = syslog("Dec 31 23:59:59 h", &new_year).unwrap().instant;
-    assert_eq!((eve.at, eve.year_guessed), (at("2026-12-31T23:59:59Z"), true));
+fn the_second_of_two_readings_is_kept() {
+    for (text, first, second) in [
+        ("2026-10-25 02:30:00", "2026-10-25T00:30:00Z", Some("2026-10-25T01:30:00Z")),
+        ("Oct 25 02:30:00", "2026-10-25T00:30:00Z", Some("2026-10-25T01:30:00Z")),
+        ("25.10.2026 02:30:00", "2026-10-25T00:30:00Z", Some("2026-10-25T01:30:00Z")),
+        ("2026-10-25 03:30:00", "2026-10-25T02:30:00Z", None),
+        ("2026-03-29 02:30:00", "2026-03-29T01:30:00Z", None),
+        ("2026-10-25 02:30:00 CEST", "2026-10-25T00:30:00Z", None),
+    ] {
+        let instant = any(text, &berlin()).unwrap().instant;
+        assert_eq!((instant.at, instant.second), (at(first), second.map(at)), "{text}");
+    }
 }
 
 #[test]
-fn the_leap_day_of_a_century_without_one_is_found() {
-    let reference = TimeHint { reference: at("2100-02-28T00:00:00Z"), zone: SourceZone::Utc };
-    let cut = syslog("Feb 29 00:00:00 h", &reference).unwrap();
-    assert!([at("2096-02-29T00:00:00Z"), at("2104-02-29T00:00:00Z")].contains(&cut.instant.at));
+fn a_stamp_that_names_its_zone_says_so() {
+    for (text, zoned) in [
+        ("2026-11-22 02:21:09", false),
+        ("2026-11-22T02:21:09Z", true),
+        ("2026-11-22 02:21:09 +0100", true),
+        ("2026-11-22 02:21:09 CET", true),
+        ("2026-11-22T02:21:09[Europe/Berlin]", true),
+        ("Nov 22 02:21:09 host", false),
+        ("Nov 22 02:21:09 CET: x", true),
+        ("Sun Nov 22 02:21:09 CET 2026", true),
+        ("Sun Nov 22 02:21:09 2026", false),
+        ("1795314069", true),
+        ("@4000000037c219bf2ef02e94", true),
+        ("22/Nov/2026:02:21:09 +0000", true),
+        ("22.11.2026 02:21:09", false),
+    ] {
+        assert_eq!(any(text, &berlin()).map(|cut| cut.instant.zoned), Some(zoned), "{text}");
+    }
+    assert!(!time_of_day("02:21:09", &utc()).unwrap().instant.zoned);
+}
+
+#[test]
+fn a_guessed_year_is_flagged_when_it_is_not_the_references() {
+    assert!(!syslog("Nov 22 02:21:09 h", &utc()).unwrap().instant.year_guessed);
+    assert!(syslog("Dec  1 00:00:01 h", &utc()).unwrap().instant.year_guessed);
+    let new_year = TimeHint { reference: at("2027-01-01T00:00:05Z"), zone: SourceZone::Utc };
+    let eve = syslog("Dec 31 23:59:59 h", &new_year).unwrap().instant;
+    assert_eq!((eve.at, eve.year_guessed), (at("2026-12-31T23:59:59Z"), true));
+    // A clock that is an hour ahead of ours writes the new year first.
+    let eve = TimeHint { reference: at("2026-12-31T23:59:50Z"), zone: SourceZone::Utc };
+    let ahead = syslog("Jan  1 00:59:00 h", &eve).unwrap().instant;
+    assert_eq!((ahead.at, ahead.year_guessed), (at("2027-01-01T00:59:00Z"), true));
+    // In Tokyo it is the new year already.
+    let tokyo = TimeHint { zone: SourceZone::Named(chrono_tz::Asia::Tokyo), ..eve };
+    let local = syslog("Jan  1 08:59:00 h", &tokyo).unwrap().instant;
+    assert_eq!((local.at, local.year_guessed), (at("2026-12-31T23:59:00Z"), false));
+}
+
+#[test]
+fn a_leap_day_takes_the_latest_leap_year_that_fits() {
+    for (reference, want) in [
+        ("2100-02-28T00:00:00Z", "2096-02-29T00:00:00Z"),
+        ("2103-06-01T00:00:00Z", "2096-02-29T00:00:00Z"),
+        ("2104-02-28T01:00:00Z", "2104-02-29T00:00:00Z"),
+        ("2104-02-27T01:00:00Z", "2096-02-29T00:00:00Z"),
+        ("2023-12-31T00:00:00Z", "2020-02-29T00:00:00Z"),
+        ("2024-03-01T00:00:00Z", "2024-02-29T00:00:00Z"),
+    ] {
+        let hint = TimeHint { reference: at(reference), zone: SourceZone::Utc };
+        assert_eq!(syslog("Feb 29 00:00:00 h", &hint).unwrap().instant.at, at(want), "{reference}");
+    }
 }
 
 #[test]
@@ -143,9 +203,9 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
     #[test]
-    fn a_year_less_stamp_within_183_days_gets_its_year_back(
+    fn a_year_less_stamp_of_the_year_up_to_tomorrow_gets_its_year_back(
         reference in any_time(),
-        apart in -183_i64 * 86_400 + 43_200..183 * 86_400 - 43_200,
+        apart in -364_i64 * 86_400..=86_400,
     ) {
         let stamp = reference + Duration::seconds(apart);
         let text = format!("{} {:2} {} host", MONTHS[stamp.month0() as usize], stamp.day(), stamp.format("%H:%M:%S"));
@@ -153,6 +213,23 @@ proptest! {
         let cut = syslog(&text, &hint).unwrap();
         prop_assert_eq!(cut.instant.at, Timestamp::from(stamp.and_utc()));
         prop_assert_eq!(cut.instant.year_guessed, stamp.year() != reference.year());
+    }
+
+    #[test]
+    fn any_agrees_with_chrono_in_other_spellings(time in any_time(), millis in 0_i64..1_000) {
+        let local = time + Duration::milliseconds(millis);
+        let want = Timestamp::from(local.and_utc());
+        for format in [
+            "%d.%m.%Y %H:%M:%S,%3f", "%-d.%-m.%Y %-H:%M:%S.%3f", "%Y/%-m/%-d %-H:%M:%S.%3f", "%d-%b-%Y %H:%M:%S.%3f",
+            "%d %B %Y, %H:%M:%S.%3f", "%b %d, %Y %I:%M:%S.%3f %p", "%B %-d, %Y, %-I:%M:%S.%3f %p", "%Y%m%dT%H%M%S.%3f",
+            "%Y%m%d-%H:%M:%S.%3f", "%Y%m%d%H%M%S%3f", "%Y.%m.%d-%H.%M.%S:%3f", "%a, %d %b %Y %H:%M:%S.%3f +0000",
+            "%a %b %d %Y %H:%M:%S.%3f GMT+0000 (Coordinated Universal Time)", "%A, %d. %B %Y %H:%M:%S.%3f",
+            "%a %b %e %H:%M:%S.%3f %Y", "%Y-%m-%dT%H:%M:%S:%3f", "%Y %b %e %H:%M:%S.%3f",
+        ] {
+            let text = local.format(format).to_string();
+            let cut = any(&text, &utc());
+            prop_assert_eq!(cut.map(|cut| (cut.instant.at, cut.rest, cut.instant.order_guessed)), Some((want, "", false)), "{}", text);
+        }
     }
 
     #[test]
@@ -166,7 +243,7 @@ proptest! {
             (local.format("%Y-%m-%d %H:%M:%S,%6f%z").to_string(), want),
             (local.format("%d/%b/%Y:%H:%M:%S %z").to_string(), whole),
         ] {
-            prop_assert_eq!(super::any(&text, &utc()).map(|cut| (cut.instant.at, cut.rest)), Some((want, "")), "{}", text);
+            prop_assert_eq!(any(&text, &utc()).map(|cut| (cut.instant.at, cut.rest)), Some((want, "")), "{}", text);
         }
     }
 
@@ -177,7 +254,7 @@ proptest! {
         let instant = iso(&text, &berlin()).unwrap().instant;
         let known = chrono_tz::Europe::Berlin.from_local_datetime(&time);
         if let Some(single) = known.single() {
-            prop_assert_eq!(instant, Instant::exact(Timestamp::from(single)));
+            prop_assert_eq!(instant, Instant { zoned: false, ..Instant::exact(Timestamp::from(single)) });
         } else {
             prop_assert!(instant.ambiguous);
             if let Some(earliest) = known.earliest() {
@@ -188,7 +265,9 @@ proptest! {
 
     #[test]
     fn no_text_crashes_a_cutter(text in "[0-9A-Za-z:/., +TZ\\[-]{0,40}|.{0,40}") {
-        for cutter in [super::any as Cutter, clf, ctime, day_first, epoch, iso, iso_named, packed, slashed, syslog, time_of_day] {
+        let cutters: [Cutter; 12] =
+            [any, clf, ctime, day_first, epoch, iso, iso_named, packed, slashed, syslog, time_of_day, time_of_half_day];
+        for cutter in cutters {
             if let Some(cut) = cutter(&text, &berlin()) {
                 prop_assert!(text.ends_with(cut.rest));
             }
