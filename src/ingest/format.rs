@@ -32,6 +32,7 @@ mod auth;
 mod web;
 
 pub mod fields;
+pub mod ids;
 
 pub mod container;
 pub mod cri;
