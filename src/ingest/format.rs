@@ -29,12 +29,12 @@ pub mod syslog;
 pub mod traefik;
 pub mod uwsgi;
 
-pub mod ids;
 
 mod auth;
 mod web;
 
 pub mod fields;
+pub mod ids;
 
 pub mod cri;
 pub mod docker_json;
@@ -59,8 +59,8 @@ pub use registry::{Shape, all, by_name, define, names};
 /// What a line itself cannot say.
 #[derive(Clone, Debug)]
 pub struct TimeHint {
-    /// A year-less stamp takes the year that puts it nearest to this: the file's modification
-    /// time when reading back, else now.
+    /// A year-less stamp takes the latest year that does not put it more than a day after this: the
+    /// file's modification time when reading back, else now.
     pub reference: Timestamp,
     /// Zone of stamps without one.
     pub zone: SourceZone,
@@ -147,8 +147,13 @@ impl<'a> Parsed<'a> {
     pub fn set_time(&mut self, instant: time::Instant) {
         self.timestamp = Some(instant.at);
         self.day_missing = instant.day_missing;
+        self.zoned = instant.zoned;
+        self.second = instant.second;
         if instant.ambiguous {
             self.metadata.push((Cow::Borrowed(TIME_AMBIGUOUS_FIELD), Cow::Borrowed("true")));
+        }
+        if instant.order_guessed {
+            self.metadata.push((Cow::Borrowed(ORDER_GUESSED_FIELD), Cow::Borrowed("true")));
         }
         if instant.year_guessed {
             self.metadata.push((Cow::Borrowed(YEAR_GUESSED_FIELD), Cow::Borrowed("true")));
@@ -189,6 +194,8 @@ fn says_nothing(value: &str) -> bool {
 pub const TIME_AMBIGUOUS_FIELD: &str = "time_ambiguous";
 /// Metadata name: the stamp has no year, and the nearest one is not the reference's own.
 pub const YEAR_GUESSED_FIELD: &str = "year_guessed";
+/// Metadata name: day and month of the stamp may be the other way round.
+pub const ORDER_GUESSED_FIELD: &str = "order_guessed";
 /// Metadata name: where the time of a record without a stamp comes from (`previous`: the stamp before
 /// it; `arrival`; `modified`: when its file was last written), or `date` when only the day was
 /// completed.
@@ -328,6 +335,12 @@ pub trait Format: Send + Sync + std::fmt::Debug {
     /// Reads one record: its first line and the continuing ones, joined by `\n`. `out` comes
     /// cleared. After an error the content of `out` does not matter.
     fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch>;
+
+    /// A line that holds several records gives each of them, and true; one that holds one does not.
+    fn several(&self, line: &str, hint: &TimeHint, each: &mut dyn FnMut(Parsed<'_>)) -> bool {
+        let _ = (line, hint, each);
+        false
+    }
 
     /// [`parse`](Self::parse), in a file whose last header lines ([`Opens::Header`]) these are.
     fn parse_under<'a>(

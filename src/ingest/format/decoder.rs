@@ -354,6 +354,7 @@ impl Decoder {
                     self.start(physical, text, facts, Some(format), true);
                     return true;
                 }
+                Opens::Parsed if self.several(physical, text, facts, format) => return true,
                 Opens::Parsed => {
                     if self.start_parsed(physical, text, facts, format) {
                         return true;
@@ -362,6 +363,33 @@ impl Decoder {
             }
         }
         false
+    }
+
+    /// Takes a line that holds several records: their places in the line are counted, since each
+    /// takes more than one byte of it.
+    fn several(
+        &mut self,
+        physical: Physical<'_>,
+        text: &str,
+        facts: Option<&Facts<'_>>,
+        format: &'static dyn Format,
+    ) -> bool {
+        let mut all = Vec::new();
+        let hint = self.context.hint.clone();
+        let found = format.several(text, &hint, &mut |parsed| {
+            let mut held = Held { format: Some(format), ..Held::default() };
+            held.entry = Some(self.context.entry(parsed, facts, format.spec(), &held, None));
+            all.push(held);
+        });
+        for (index, record) in all.into_iter().enumerate() {
+            let mut held = self.opened(physical, text, facts, Some(format));
+            held.position += index as u64;
+            held.begin += index as u64;
+            held.entry = record.entry.map(|entry| Entry { position: held.position, ..entry });
+            held.lines = Lines::One;
+            self.settle_in(held);
+        }
+        found
     }
 
     /// Begins a record whose first line can be read by itself, if it can.
@@ -401,7 +429,7 @@ impl Decoder {
         unfinished: bool,
     ) {
         let mut held = self.opened(physical, text, facts, format);
-        held.stamped = unfinished || plain::begins_own(text);
+        held.stamped = unfinished || plain::has_stamp(text);
         self.settle_in(held);
     }
 

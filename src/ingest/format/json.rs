@@ -4,6 +4,7 @@
 //! front of its object (`INFO {…}`, `web_1 | {…}`); an object may stand on several lines (pretty
 //! printed), and lines that are no object but follow one (a raw stack trace) belong to it.
 
+pub mod otlp;
 pub mod scan;
 
 use super::fields::{Fields, worded};

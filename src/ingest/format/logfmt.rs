@@ -2,11 +2,15 @@
 //!
 //! The names are those of [`super::fields`]. A value is a word or a quoted string; a word without
 //! `=` is a key that is true, except inside brackets that a value has left open
-//! (`err=&{0x20 map[a:b]}`), where it belongs to that value.
+//! (`err=&{0x20 map[a:b]}`), where it belongs to that value. Indented lines may go on with pairs.
+//!
+//! Prose, commands and conditions hold `=` too: a line is logfmt only when it begins with a key, has
+//! two pairs (or one whose key every logger knows, or whose value is quoted), and not more words than
+//! pairs.
 
 use std::borrow::Cow;
 
-use super::fields::Fields;
+use super::fields::{Fields, worded};
 use super::json::scan::{Value, unescape};
 use super::{Begins, Format, FormatMismatch, FormatSpec, Lines, Parsed, TimeHint, trace};
 use crate::domain::record::Layer;
@@ -31,14 +35,13 @@ impl Format for Logfmt {
 
     fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
         let (line, more) = text.split_once('\n').unwrap_or((text, ""));
-        let mut fields = Fields::new(out, hint);
-        let counts = pairs(line, |name, value| fields.value(name, value));
-        if counts.pairs == 0 || !counts.first {
+        if !begins_with_key(line) {
             return Err(self.mismatch("the line does not begin with key=value"));
         }
-        if counts.words > counts.pairs {
-            return Err(self.mismatch("more words than key=value pairs"));
-        }
+        let mut fields = Fields::new(out, hint);
+        let counts = pairs(line, |name, value| fields.value(name, value));
+        counts.verdict().map_err(|reason| self.mismatch(reason))?;
+        let more = further_pairs(more, &mut fields);
         fields.finish(line);
         if !more.is_empty() {
             out.traceback = Some(
@@ -49,14 +52,146 @@ impl Format for Logfmt {
     }
 }
 
+/// Reads the pairs of indented lines that go on with a record, up to the first line that holds none.
+/// Gives the lines from there on.
+fn further_pairs<'a>(more: &'a str, fields: &mut Fields<'_, 'a>) -> &'a str {
+    let mut rest = more;
+    while !rest.is_empty() {
+        let (line, after) = rest.split_once('\n').unwrap_or((rest, ""));
+        let bare = line.trim_ascii();
+        if !bare.is_empty() {
+            if bare.len() == line.trim_ascii_end().len() || !begins_with_key(bare) {
+                break;
+            }
+            let mut found = Vec::new();
+            let counts = pairs(bare, |name, value| found.push((name, value)));
+            // `count=1 if full else 2` is a line of a program in a stack trace.
+            if counts.words > counts.pairs / 2 {
+                break;
+            }
+            for (name, value) in found {
+                fields.value(name, value);
+            }
+        }
+        rest = after;
+    }
+    rest
+}
+
 /// What [`pairs`] saw.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Counts {
     pub pairs: usize,
-    /// Words without `=`.
+    /// Words without `=`, or with something before it that is no key.
     pub words: usize,
     /// The line began with a pair.
     pub first: bool,
+    /// A key that loggers use for time, level or message.
+    named: bool,
+    /// Such a key with a value that suits it.
+    known: bool,
+    /// A value in double quotes.
+    quoted: bool,
+    /// A key with a lower-case letter.
+    lower: bool,
+    /// A word that joins conditions or commands.
+    joint: bool,
+    /// A single quote opened and none closes.
+    unclosed: bool,
+}
+
+impl Counts {
+    fn verdict(self) -> Result<(), &'static str> {
+        if self.pairs == 0 || !self.first {
+            return Err("the line does not begin with key=value");
+        }
+        if self.words > self.pairs {
+            return Err("more words than key=value pairs");
+        }
+        if self.known {
+            return Ok(());
+        }
+        if self.pairs == 1 {
+            let alone = self.words == 0 && (self.named || self.quoted);
+            return if alone { Ok(()) } else { Err("one key=value pair alone") };
+        }
+        // `a=1 and b=2`, `x=1 && y=2`; `LANG=C TZ=UTC make all`, but not a firewall's `IN=eth0 … SYN`.
+        if self.joint || (!self.lower && self.words * 2 >= self.pairs) {
+            return Err("conditions or a command");
+        }
+        Ok(())
+    }
+
+    fn see_key(&mut self, key: &str, value: &Value<'_>) {
+        self.first |= self.pairs + self.words == 0;
+        self.pairs += 1;
+        self.lower = self.lower || key.bytes().any(|byte| byte.is_ascii_lowercase());
+        if is_named(key) {
+            self.named = true;
+            self.known = self.known || suits(key, value);
+        }
+    }
+
+    fn see_word(&mut self, word: &str) {
+        self.words += 1;
+        self.joint = self.joint
+            || matches!(
+                word,
+                "and" | "AND" | "or" | "OR" | "where" | "WHERE" | "&&" | "||" | "|" | "then" | ","
+            );
+    }
+}
+
+/// Names that every logger has.
+fn is_named(key: &str) -> bool {
+    const NAMES: [&str; 12] = [
+        "ts",
+        "at",
+        "msg",
+        "lvl",
+        "time",
+        "level",
+        "event",
+        "message",
+        "severity",
+        "loglevel",
+        "timestamp",
+        "@timestamp",
+    ];
+    (2..=10).contains(&key.len()) && NAMES.iter().any(|name| name.eq_ignore_ascii_case(key))
+}
+
+/// Whether the value is one of its [named](is_named) key, as `time=12ms` is not.
+fn suits(key: &str, value: &Value<'_>) -> bool {
+    let text: &str = match value {
+        Value::Text(text) => text,
+        Value::Number(text) => text,
+        _ => return false,
+    };
+    match key.as_bytes() {
+        [b'm' | b'M', ..] => true,
+        [b'e' | b'E', ..] => false,
+        [b't' | b'T' | b'@', ..] => text.len() >= 8 && text.bytes().filter(u8::is_ascii_digit).count() >= 6,
+        _ => worded(text).is_some() || text.bytes().all(|byte| byte.is_ascii_digit()),
+    }
+}
+
+/// Whether the bytes up to the first `=` are a key.
+fn begins_with_key(line: &str) -> bool {
+    const LONGEST: usize = 100;
+    let head = line.as_bytes().get(..LONGEST.min(line.len())).unwrap_or(&[]);
+    memchr::memchr(b'=', head).is_some_and(|end| line.get(..end).is_some_and(is_key))
+}
+
+/// Letters, digits and `_ . - / @ $`, no digit or stroke first.
+fn is_key(key: &str) -> bool {
+    let Some(&first) = key.as_bytes().first() else { return false };
+    (first.is_ascii_alphabetic() || matches!(first, b'_' | b'@' | b'$') || first >= 0x80)
+        && key.bytes().all(|byte| {
+            byte.is_ascii_alphanumeric()
+                || matches!(byte, b'_' | b'.' | b'-' | b'/' | b'@' | b'$')
+                || byte >= 0x80
+        })
 }
 
 /// Calls `each` with the pairs of a line in order.
@@ -74,22 +209,78 @@ pub fn pairs<'a>(line: &'a str, mut each: impl FnMut(Cow<'a, str>, Value<'a>)) -
             at += 1;
         }
         let key = line.get(start..at).unwrap_or("");
-        if bytes.get(at) != Some(&b'=') || key.is_empty() {
+        if bytes.get(at) != Some(&b'=') || !is_key(key) {
             // A word alone; a stray quote or `=` belongs to it.
             while bytes.get(at).is_some_and(|&byte| byte != b' ' && byte != b'\t') {
                 at += 1;
             }
-            counts.words += 1;
-            each(Cow::Borrowed(line.get(start..at).unwrap_or("")), Value::Bool(true));
+            let word = line.get(start..at).unwrap_or("");
+            counts.see_word(word);
+            each(Cow::Borrowed(word), Value::Bool(true));
             continue;
         }
         at += 1;
-        counts.first |= counts.pairs + counts.words == 0;
-        counts.pairs += 1;
-        let value = if bytes.get(at) == Some(&b'"') { quoted(line, &mut at) } else { bare(line, &mut at) };
+        let value = match bytes.get(at) {
+            Some(b'"') => {
+                counts.quoted = true;
+                quoted(line, &mut at)
+            }
+            Some(b'\'') if !counts.unclosed => {
+                let value = single_quoted(line, &mut at);
+                // Without a closing quote up to the end there is none for the next value either.
+                counts.unclosed = value.is_none();
+                value.unwrap_or_else(|| bare(line, &mut at))
+            }
+            _ => bare(line, &mut at),
+        };
+        counts.see_key(key, &value);
         each(Cow::Borrowed(key), value);
     }
     counts
+}
+
+/// The string in single quotes at `at`, as Python prints it: it ends at a quote before a blank, so
+/// `'it's'` is one. `None` without such a quote.
+fn single_quoted<'a>(line: &'a str, at: &mut usize) -> Option<Value<'a>> {
+    let bytes = line.as_bytes();
+    let start = *at + 1;
+    let mut end = start;
+    let mut escaped = false;
+    while let Some(found) = bytes.get(end..).and_then(|rest| memchr::memchr2(b'\'', b'\\', rest)) {
+        end += found;
+        if bytes.get(end) == Some(&b'\\') {
+            escaped = true;
+            end = (end + 2).min(bytes.len());
+        } else if matches!(bytes.get(end + 1), None | Some(b' ' | b'\t')) {
+            *at = end + 1;
+            let inside = line.get(start..end).unwrap_or("");
+            let text = if escaped { Cow::Owned(unescape_single(inside)) } else { Cow::Borrowed(inside) };
+            return Some(Value::Text(text));
+        } else {
+            end += 1;
+        }
+    }
+    None
+}
+
+/// [`unescape`], with `\'` as a quote.
+fn unescape_single(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    let mut from = 0;
+    while let Some(found) = rest.as_bytes().get(from..).and_then(|tail| memchr::memchr(b'\\', tail)) {
+        let at = from + found;
+        if rest.as_bytes().get(at + 1) == Some(&b'\'') {
+            out.push_str(&unescape(rest.get(..at).unwrap_or("")));
+            out.push('\'');
+            rest = rest.get(at + 2..).unwrap_or("");
+            from = 0;
+        } else {
+            from = at + 2;
+        }
+    }
+    out.push_str(&unescape(rest));
+    out
 }
 
 /// The quoted string at `at`; one that does not end goes to the end of the line.

@@ -21,9 +21,12 @@ pub fn read<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) {
     out.level = level::guess(text);
     out.ungraded = true;
     out.message = text.into();
-    if let Some(cut) = stamp(text, hint) {
-        out.set_time(cut.instant);
-        let message = cut.rest.trim_start_matches([' ', ':', ',', ']', ')', '>', '|', '-', '\t', ';']);
+    let Some(found) = time::find(text, hint) else { return };
+    out.set_time(found.instant);
+    // Text before a stamp stays, and with it the stamp.
+    if found.before.trim_matches(['[', '(', '<', ' ', '\t', '"', '|']).is_empty() {
+        let message =
+            found.rest.trim_start_matches([' ', ':', ',', ']', ')', '>', '|', '-', '\t', ';', '"']);
         if !message.is_empty() {
             out.message = message.into();
         }
@@ -36,11 +39,10 @@ const ANY_HINT: TimeHint =
 
 /// Whether a line has a stamp or a level of its own: it never belongs to the record before it.
 pub fn begins_own(line: &str) -> bool {
-    stamp(line, &ANY_HINT).is_some()
+    has_stamp(line) || level::at_start(line).is_some()
 }
 
-/// A stamp at the start, also in brackets.
-fn stamp<'a>(text: &'a str, hint: &TimeHint) -> Option<time::Cut<'a>> {
-    let bare = text.trim_start_matches(['[', '(', '<', ' ']);
-    time::any(bare, hint).or_else(|| time::time_of_day(bare, hint))
+/// Whether a line has a stamp of its own.
+pub fn has_stamp(line: &str) -> bool {
+    time::find(line, &ANY_HINT).is_some()
 }

@@ -34,6 +34,7 @@ static FORMATS: &[&dyn Format] = &[
     &uwsgi::Uwsgi,
     &glog::Glog,
     &dpkg::Dpkg,
+    &json::otlp::Otlp,
     &postgresql_json::PostgresqlJson,
     &json::Json,
     &postgresql_csv::PostgresqlCsv,

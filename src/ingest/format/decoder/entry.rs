@@ -95,6 +95,9 @@ impl Context {
             add_envelope(&mut parsed, facts, &mut notes);
             next = facts.parent;
         }
+        if parsed.ungraded {
+            parsed.level = parsed.level.max(level::guess(&parsed.message));
+        }
         let named = if spec.named_ids { ids::in_text(&parsed.message) } else { ids::Found::default() };
         let (timestamp, time_source) = self.time_of(&parsed);
         if parsed.timestamp.is_some() {

@@ -56,7 +56,7 @@ pub struct Held {
     pub blanks: usize,
     pub marks: Marks,
     pub level: Inherited,
-    touched: u64,
+    pub touched: u64,
     pub done: bool,
 }
 
