@@ -15,7 +15,7 @@ pub mod places;
 pub mod stores;
 
 pub use file::{
-    ConsoleConfig, DoraConfig, FileConfig, IngestConfig, IngestFileConfig, PdcaConfig, TargetsConfig,
+    ConsoleConfig, DoraConfig, FileConfig, IdNamesConfig, IngestConfig, IngestFileConfig, PdcaConfig, TargetsConfig,
     UserFormatConfig,
 };
 pub use layers::{Layer, Value};

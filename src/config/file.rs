@@ -51,6 +51,7 @@ pub struct IngestConfig {
     pub files: Vec<IngestFileConfig>,
     /// Formats of the user's own, by name.
     pub formats: BTreeMap<String, UserFormatConfig>,
+    pub ids: IdNamesConfig,
 }
 
 impl Default for IngestConfig {
@@ -61,8 +62,19 @@ impl Default for IngestConfig {
             spool: SpoolConfig::default(),
             files: Vec::new(),
             formats: BTreeMap::new(),
+            ids: IdNamesConfig::default(),
         }
     }
+}
+
+/// `[ingest.ids]`: further names under which a text or a structured record gives its ids, beside
+/// `request_id`, `X-Request-ID`, `user_id` and the like; compared without case and separators.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct IdNamesConfig {
+    pub request: Vec<String>,
+    pub user: Vec<String>,
+    pub session: Vec<String>,
 }
 
 /// `[[ingest.files]]`

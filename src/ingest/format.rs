@@ -305,6 +305,8 @@ pub enum Opens {
 pub enum Joins {
     /// It belongs to the record, whatever it looks like (a quote is open, a `DETAIL:`).
     Yes,
+    /// It does, unless it has a stamp or a level of its own (a statement that has not ended).
+    UnlessOwn,
     /// It does not.
     No,
     /// [`FormatSpec::lines`] decides, once no format reads the line as a record of its own.

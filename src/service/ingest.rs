@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{IngestFileConfig, Settings};
+use crate::config::{IdNamesConfig, IngestFileConfig, Settings};
 use crate::domain::record::Layer;
 use crate::domain::time::Timestamp;
 use crate::ingest::FrameSink;
@@ -73,8 +73,13 @@ fn input(file: &IngestFileConfig, default_zone: SourceZone) -> Result<IngestInpu
     })
 }
 
-/// Makes the formats of the configuration known, before any file is read.
+/// Makes the formats of the configuration and its names of ids known, before any file is read.
 pub fn define_formats(settings: &Settings) -> Result<(), InputError> {
+    let ids = &settings.ingest.ids;
+    if *ids != IdNamesConfig::default() {
+        format::ids::configure(&ids.request, &ids.user, &ids.session)
+            .map_err(|error| InputError(format!("[ingest.ids] {error}")))?;
+    }
     if settings.ingest.formats.is_empty() {
         return Ok(());
     }

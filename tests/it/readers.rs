@@ -336,7 +336,7 @@ fn lost(bytes: &[u8], entries: &[Entry], structural: &BTreeSet<&str>) -> Vec<Str
                 continue;
             }
             if !near.iter().any(|text| text.contains(&word)) {
-                lost.push(format!("{word:?} of {text:?}"));
+                lost.push(format!("{word:?} of {text:?}; in {near:?}"));
             }
         }
     }
@@ -448,7 +448,10 @@ fn any_window_of_a_file_says_the_same() {
         }
         let whole = detect::detect(path, &lines[..64]).shape.name();
         for window in lines.chunks_exact(64) {
-            assert_eq!(detect::detect(path, window).shape.name(), whole, "{:?}", window.first());
+            let found = detect::detect(path, window);
+            // Nothing but the inside of one long record says nothing of the file.
+            let says_nothing = found.tally.by_shape().iter().all(|(name, _)| *name == "plain");
+            assert!(found.shape.name() == whole || says_nothing, "{:?}: {}", window.first(), found.shape.name());
         }
     }
 }

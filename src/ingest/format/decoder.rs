@@ -300,6 +300,7 @@ impl Decoder {
         if let Some(format) = held.format {
             match format.joins(&held.text, text) {
                 Joins::Yes => return true,
+                Joins::UnlessOwn => return !self.begins_own(text),
                 Joins::No => return false,
                 Joins::Unsaid => {}
             }
@@ -317,7 +318,7 @@ impl Decoder {
             // So begin ordinary lines of many programs (` * Running on …`).
             Lines::Trace if is_shallow(text) && !held.has_trace() => false,
             Lines::Trace | Lines::Stamped => {
-                trace::continues_after(&held.text, text) && !plain::begins_own(text.trim_ascii_start())
+                trace::continues_after(&held.text, text) && !self.begins_own(text.trim_ascii_start())
             }
         }
     }
@@ -326,12 +327,21 @@ impl Decoder {
     fn joins_for_want_of_a_reader(&self, index: usize, text: &str, bare: bool) -> bool {
         let held = self.queue.get(index);
         if held.format.is_some_and(|format| format.joins(&held.text, text) == Joins::No)
-            || plain::begins_own(text)
+            || self.begins_own(text)
         {
             return false;
         }
         let of_envelope = bare && held.envelope.is_some_and(Envelope::takes_bare_lines);
         of_envelope || (held.lines == Lines::Stamped && held.stamped)
+    }
+
+    /// Whether a line never belongs to the record before it. Of a file that is said to be of one
+    /// format only a stamp says so: its own texts may begin with a level.
+    fn begins_own(&self, text: &str) -> bool {
+        match self.choice {
+            Choice::Only(Shape::Format(_)) => plain::has_stamp(text),
+            _ => plain::begins_own(text),
+        }
     }
 
     /// Begins a record with the first format that reads the line strictly.

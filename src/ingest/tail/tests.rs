@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use super::*;
 use crate::domain::record::{Entry, Layer};
-use crate::ingest::format::{FormatMismatch, LineRole, Parsed, SourceZone, plain::Plain};
+use crate::ingest::format::{
+    Begins, Format, FormatMismatch, FormatSpec, Lines, Parsed, Shape, plain,
+};
 
 const OLD: &str = "old 1\nold 2\nold 3\n";
 
@@ -17,26 +19,24 @@ struct Meddling {
 }
 
 impl Format for Meddling {
-    fn name(&self) -> &'static str {
-        "meddling"
-    }
-    fn default_source(&self) -> &'static str {
-        "app/test"
-    }
-    fn default_layer(&self) -> Layer {
-        Layer::Application
-    }
-    fn role(&self, _: &str) -> LineRole {
-        LineRole::Starts
-    }
-    fn single_line(&self) -> bool {
-        true
+    fn spec(&self) -> &FormatSpec {
+        static SPEC: FormatSpec = FormatSpec {
+            name: "meddling",
+            source: "app/test",
+            layer: Layer::Application,
+            begins: Begins::ANY,
+            lines: Lines::One,
+            traces: false,
+            named_ids: false,
+        };
+        &SPEC
     }
     fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
         if text == "old 3" {
             (self.how)(&self.path);
         }
-        Plain.parse(text, hint, out)
+        plain::read(text, hint, out);
+        Ok(())
     }
 }
 
@@ -48,7 +48,7 @@ fn one_turn(how: fn(&Path)) -> (Turn, u64, Vec<Entry>) {
     // A format lives as long as the program.
     let format: &'static Meddling = Box::leak(Box::new(Meddling { path: path.clone(), how }));
     let input =
-        IngestInput { format: Some(format), ..IngestInput::detected(path.to_string_lossy().into_owned()) };
+        IngestInput { format: Some(Shape::Format(format)), ..IngestInput::detected(path.to_string_lossy().into_owned()) };
     let limits = Limits::default();
     let reading = Reading {
         input: &input,
@@ -65,8 +65,7 @@ fn one_turn(how: fn(&Path)) -> (Turn, u64, Vec<Entry>) {
         content: Content::Plain(File::open(&path).unwrap()),
         offset: 0,
         print: Fingerprint::default(),
-        format: Some(format),
-        zone: SourceZone::Utc,
+        format: None,
     };
     let mut tail = Tail::new(start, now).unwrap();
     let (mut buffer, mut frames) = ([0; 64], Vec::new());
