@@ -409,6 +409,8 @@ pub enum Piece {
     Open,
     /// A further line of the record before it, for sure (PostgreSQL's `[7-2]`).
     Further,
+    /// A record by itself, also when there is no text: the envelope says all that there is.
+    Whole,
 }
 
 impl Inside {

@@ -265,6 +265,9 @@ impl Decoder {
                 return self.join(index, physical, text, inside.piece);
             }
         }
+        if inside.piece == Piece::Whole {
+            return self.start(physical, text, facts, None, false);
+        }
         if text.trim_ascii().is_empty() && physical.line.cut.is_none() {
             return self.blank(at, physical);
         }

@@ -168,6 +168,11 @@ fn head(line: &str) -> Option<Head<'_>> {
     None
 }
 
+/// Whether a line begins a further part of a message: `… DETAIL:  text`.
+pub fn begins_part(line: &str) -> bool {
+    head(line).is_some_and(|head| is_part(head.severity))
+}
+
 fn is_severity(word: &str) -> bool {
     matches!(
         word,

@@ -1,8 +1,10 @@
-//! System logs: BSD syslog (RFC 3164), the same with an ISO time (rsyslog's default on newer
-//! systems) and RFC 5424, each with or without the priority in front.
+//! System logs: BSD syslog (RFC 3164), the same with an ISO time, RFC 5424, what Cisco, VMware and
+//! `journalctl` make of them, each with or without the priority in front.
 //!
-//! RFC 3164 carries neither year nor zone; both come from the hint. Without a priority the level
-//! is guessed from the words. The process is the logger; the host stands in the metadata.
+//! The program is the logger; the host stands in the metadata. RFC 3164 carries neither year nor
+//! zone; both come from the hint. Without a priority nothing says a level: that of the text counts.
+//! With a priority a line is one of these for sure, whatever follows; without one it must have the
+//! shape of one: `stamp host program: text`.
 //!
 //! Source: <https://www.rfc-editor.org/rfc/rfc3164>, <https://www.rfc-editor.org/rfc/rfc5424>.
 
@@ -10,8 +12,19 @@ use std::borrow::Cow;
 
 use crate::domain::record::{HOST_FIELD, Layer, Level};
 
-use super::web::Scan;
-use super::{Begins, Envelope, FormatMismatch, FormatSpec, Inside, Lines, Parsed, TimeHint, auth, level, stream_of, time};
+use super::postgresql;
+use super::{
+    Begins, Envelope, FormatMismatch, FormatSpec, Inside, Lines, Parsed, Piece, TimeHint, auth, stream_of,
+    time,
+};
+
+mod cisco;
+mod head;
+mod priority;
+mod rfc5424;
+mod stamps;
+
+use head::{Head, Tag};
 
 #[derive(Clone, Copy, Debug)]
 pub struct Syslog;
@@ -22,7 +35,8 @@ impl Envelope for Syslog {
             name: "syslog",
             source: "syslog",
             layer: Layer::Infrastructure,
-            begins: Begins::ANY,
+            // A priority, a stamp (digits, months, weekdays) or Cisco's marks before one.
+            begins: Begins::DIGITS.or(Begins::these(b"<*.JFMASONDTW")),
             lines: Lines::OnlyTraces,
             traces: true,
             named_ids: true,
@@ -36,12 +50,32 @@ impl Envelope for Syslog {
         hint: &TimeHint,
         out: &mut Parsed<'a>,
     ) -> Result<Inside, FormatMismatch> {
-        parse(line, hint, out).map_err(|reason| self.mismatch(reason))?;
-        let fact = |name: &str| {
-            out.metadata.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value.as_ref())
+        let found = read(line, hint, out).map_err(|reason| self.mismatch(reason))?;
+        let program = match found.tag {
+            Some(tag) => {
+                out.logger = Some(Cow::Borrowed(tag.program));
+                out.put("pid", tag.pid);
+                tag
+            }
+            None => Tag::default(),
         };
-        let parts = [fact(HOST_FIELD), out.logger.as_deref().unwrap_or(""), fact("pid")];
-        Ok(Inside::line(stream_of(&parts), line.starts_with('<')))
+        let mut graded = found.graded;
+        let mut text = found.text;
+        if let Some(word) = program.level.and_then(Level::from_word)
+            && !graded
+        {
+            out.level = word;
+            graded = true;
+        }
+        if let Some(severity) = cisco::put(&mut text, hint, out)
+            && !graded
+        {
+            out.level = Level::from_syslog_severity(severity);
+            graded = true;
+        }
+        let piece = put_message(program.program, text, out);
+        let parts = [found.host, program.program, program.pid];
+        Ok(Inside { stream: stream_of(&parts), piece, graded })
     }
 
     /// Programs print several lines at once, and only the first gets the daemon's head.
@@ -50,218 +84,151 @@ impl Envelope for Syslog {
     }
 }
 
-fn parse<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), &'static str> {
-    let (priority, rest) = match text.strip_prefix('<') {
-        Some(rest) => priority(rest).ok_or("no priority between < and >")?,
-        None => (None, text),
-    };
-    if let Some(rest) = rest.strip_prefix("1 ")
-        && priority.is_some()
+/// What stands before the text of the program.
+#[derive(Clone, Copy, Debug, Default)]
+struct Found<'a> {
+    /// Empty when there is none.
+    host: &'a str,
+    tag: Option<Tag<'a>>,
+    text: &'a str,
+    graded: bool,
+}
+
+impl<'a> Found<'a> {
+    fn of(head: Head<'a>, graded: bool, out: &mut Parsed<'a>) -> Self {
+        out.put(HOST_FIELD, head.host);
+        Self { host: head.host, tag: head.tag, text: head.text, graded: graded || head.graded(out) }
+    }
+}
+
+type Read<'a> = Result<Found<'a>, &'static str>;
+
+fn read<'a>(line: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Read<'a> {
+    let bytes = line.as_bytes();
+    match bytes.first() {
+        Some(b'<') => with_priority(line, hint, out),
+        Some(b'0'..=b'9') if bytes.get(4) == Some(&b'-') => stamps::iso_line(line, hint, out),
+        Some(b'0'..=b'9') => numbered(line, hint, out),
+        Some(b'*' | b'.') => cisco::line(line, hint, out),
+        Some(b'A'..=b'Z') if bytes.get(3) == Some(&b' ') => match bytes.get(4) {
+            Some(b'A'..=b'Z') => stamps::ctime_line(line, hint, out),
+            Some(b'0'..=b'9') if bytes.get(8) == Some(&b'-') => stamps::weekday_line(line, hint, out),
+            _ => stamps::bsd_line(line, hint, out),
+        },
+        _ => Err("neither a priority nor a time at the start"),
+    }
+}
+
+/// A line that begins with a number: the length that RFC 6587 puts before a message (`83 <34>1 …`),
+/// the version of RFC 5424, a sequence number or a year of Cisco, seconds since 1970.
+fn numbered<'a>(line: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Read<'a> {
+    let digits = line.bytes().take(13).take_while(u8::is_ascii_digit).count();
+    let rest = line.get(digits..).unwrap_or("");
+    match rest.as_bytes() {
+        [b' ', b'<', ..] if digits < 7 => with_priority(rest.get(1..).unwrap_or(""), hint, out),
+        [b' ', b'2', ..] if line.starts_with('1') && digits == 1 => {
+            rfc5424::without_priority(rest.get(1..).unwrap_or(""), hint, out).ok_or("no columns")
+        }
+        [b':', b' ', ..] if digits < 13 => cisco::line(line, hint, out),
+        [b' ', b'A'..=b'Z', ..] if digits == 4 => cisco::line(line, hint, out),
+        [b'.', ..] if digits == 10 => stamps::epoch_line(line, hint, out),
+        _ => Err("neither a priority nor a time at the start"),
+    }
+}
+
+/// `<27>…`: whatever follows, it is a message of syslog.
+fn with_priority<'a>(line: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Read<'a> {
+    let (number, rest) = priority::number(line).ok_or("no priority between < and >")?;
+    let rest = rest.trim_start_matches(' ').trim_start_matches('\u{feff}');
+    if rest.is_empty() {
+        return Err("nothing behind the priority");
+    }
+    priority::put(number, out);
+    if let Some(columns) = rest.strip_prefix("1 ")
+        && let Some(found) = rfc5424::columns(columns, hint, out)
     {
-        put_priority(priority, out);
-        return rfc5424(rest, hint, out);
+        return Ok(found);
     }
-    let iso = rest.as_bytes().first().is_some_and(u8::is_ascii_digit);
-    if iso {
-        let cut = time::iso(rest, hint).ok_or("no time at the start")?;
-        let zone = &rest[19..rest.len() - cut.rest.len()];
-        if rest.as_bytes().get(10) != Some(&b'T') || !zone.contains(['Z', '+', '-']) {
-            return Err("an ISO time without T and zone");
+    let (stamped, rest) = stamps::any(rest, hint, out);
+    let head = if stamped { head::lenient(rest) } else { head::undated(rest) };
+    Ok(Found::of(head, true, out))
+}
+
+/// The text of the program as message, and how it goes on from the last one of its stream.
+fn put_message<'a>(program: &'a str, text: &'a str, out: &mut Parsed<'a>) -> Piece {
+    if text.trim_ascii().is_empty() {
+        // What the head says is all there is. Blank lines of a program that names itself are the
+        // blank lines of its text.
+        return if program.is_empty() { Piece::Whole } else { Piece::Line };
+    }
+    if program.starts_with("postgres")
+        && let Some((sequence, piece, rest)) = piece_number(text)
+    {
+        let rest = unescaped(rest);
+        if piece > 1 {
+            // PostgreSQL marks a further line with a tab on stderr, and by its number here.
+            out.message = if postgresql::begins_part(&rest) { rest } else { format!("\t{rest}").into() };
+            return Piece::Further;
         }
-        out.set_time(cut.instant);
-        put_host_and_tag(cut.rest.strip_prefix(' ').ok_or("nothing after the time")?, true, out)?;
-    } else {
-        let cut = time::syslog(rest, hint).ok_or("no time at the start")?;
-        out.set_time(cut.instant);
-        // Cisco ends the stamp with a colon.
-        let rest = cut.rest.strip_prefix(':').unwrap_or(cut.rest);
-        put_host_and_tag(rest.strip_prefix(' ').ok_or("nothing after the time")?, false, out)?;
+        out.put("sequence", sequence);
+        out.message = rest;
+        return Piece::Line;
     }
-    if priority.is_some() {
-        put_priority(priority, out);
-    } else {
-        out.level = level::guess(&out.message);
-    }
-    if let (Some(Cow::Borrowed(process)), Cow::Borrowed(message)) = (&out.logger, &out.message) {
-        let (process, message) = (*process, *message);
-        auth::put(process, message, out);
-    }
-    Ok(())
+    let text = text.strip_prefix("@cee:").map_or(text, str::trim_ascii_start);
+    let process = program.split('(').next().unwrap_or(program);
+    auth::put(process, not_repeated(text), out);
+    out.message = unescaped(text);
+    Piece::Line
 }
 
-fn priority(rest: &str) -> Option<(Option<u8>, &str)> {
-    let (number, rest) = rest.split_once('>')?;
-    let number: u8 = number.parse().ok()?;
-    (number <= 191).then_some((Some(number), rest))
+/// `message repeated 2 times: [ Failed password …]` (rsyslog): what was repeated.
+fn not_repeated(text: &str) -> &str {
+    text.strip_prefix("message repeated ")
+        .and_then(|rest| rest.split_once(" times: [ "))
+        .map_or(text, |(_, rest)| rest.strip_suffix(']').unwrap_or(rest))
 }
 
-/// Facility and severity by their names in RFC 5424, section 6.2.1.
-fn put_priority(priority: Option<u8>, out: &mut Parsed<'_>) {
-    const FACILITIES: [&str; 24] = [
-        "kern",
-        "user",
-        "mail",
-        "daemon",
-        "auth",
-        "syslog",
-        "lpr",
-        "news",
-        "uucp",
-        "cron",
-        "authpriv",
-        "ftp",
-        "ntp",
-        "security",
-        "console",
-        "solaris-cron",
-        "local0",
-        "local1",
-        "local2",
-        "local3",
-        "local4",
-        "local5",
-        "local6",
-        "local7",
-    ];
-    const SEVERITIES: [&str; 8] = ["emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"];
-    let Some(priority) = priority else { return };
-    out.level = Level::from_syslog_severity(priority % 8);
-    if let Some(facility) = FACILITIES.get(usize::from(priority / 8)) {
-        out.put("facility", facility);
-    }
-    out.put("severity", SEVERITIES[usize::from(priority % 8)]);
-}
-
-/// `host tag[pid]: message`; host or tag may be missing.
-fn put_host_and_tag<'a>(rest: &'a str, strict: bool, out: &mut Parsed<'a>) -> Result<(), &'static str> {
-    let mut after_host = rest;
-    if tag(rest).is_none() {
-        let (host, after) = rest.split_once(' ').unwrap_or(("", rest));
-        if is_host(host) && (!strict || level::from_word(host).is_none()) {
-            out.put(HOST_FIELD, host);
-            after_host = after;
-        } else if strict {
-            return Err("no host after the time");
-        }
-    }
-    match tag(after_host) {
-        Some((process, pid, message)) => {
-            out.logger = Some(process.into());
-            out.put("pid", pid);
-            out.message = message.into();
-        }
-        None if strict => return Err("no process with a colon after the host"),
-        None => out.message = after_host.into(),
-    }
-    Ok(())
-}
-
-fn is_host(word: &str) -> bool {
-    word.bytes().any(|byte| byte.is_ascii_alphanumeric())
-        && word
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':' | b'/'))
-        && !word.ends_with(':')
-}
-
-/// `name:`, `name[pid]:`, `name[pid]` before a space; process, pid and the message after.
-fn tag(text: &str) -> Option<(&str, &str, &str)> {
-    let end = text.find([' ', ':', '['])?;
-    let name = &text[..end];
-    if name.is_empty() || !name.is_ascii() {
-        return None;
-    }
-    let after = &text[end..];
-    if let Some(rest) = after.strip_prefix('[') {
-        let (pid, rest) = rest.split_once(']')?;
-        if pid.contains(' ') {
-            return None;
-        }
-        let rest = rest.strip_prefix(':').or_else(|| rest.starts_with(' ').then_some(rest))?;
-        return Some((name, pid, rest.trim_start_matches(' ')));
-    }
-    let rest = after.strip_prefix(':')?;
-    // `::1` and `a::b` are no tags.
-    (rest.is_empty() || rest.starts_with([' ', '\t'])).then(|| (name, "", rest.trim_start_matches(' ')))
-}
-
-/// `TIMESTAMP HOST APP PROCID MSGID SD MSG` after the version.
-fn rfc5424<'a>(rest: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), &'static str> {
-    const SHORT: &str = "a header of RFC 5424 ends early";
-    let after_time = if let Some(after) = rest.strip_prefix("- ") {
-        after
-    } else {
-        let cut = time::iso(rest, hint).ok_or("no time after the version")?;
-        out.set_time(cut.instant);
-        cut.rest.strip_prefix(' ').ok_or(SHORT)?
+/// `[7-1] text`, or `[7] text` of a server that does not split: sequence, piece, text.
+fn piece_number(text: &str) -> Option<(&str, u32, &str)> {
+    let (numbers, rest) = text.strip_prefix('[')?.split_once(']')?;
+    let rest = if rest.is_empty() { rest } else { rest.strip_prefix(' ')? };
+    let (sequence, piece) = match numbers.split_once('-') {
+        Some((sequence, piece)) => (sequence, piece.parse().ok()?),
+        None => (numbers, 1),
     };
-    let mut scan = Scan(after_time);
-    out.put(HOST_FIELD, scan.token().ok_or(SHORT)?);
-    let app = scan.token().ok_or(SHORT)?;
-    if app != "-" {
-        out.logger = Some(app.into());
-    }
-    out.put("pid", scan.token().ok_or(SHORT)?);
-    out.put("msgid", scan.token().ok_or(SHORT)?);
-    let message = match scan.0.strip_prefix('-') {
-        Some(after) => after,
-        None if scan.0.starts_with('[') => structured_data(scan.0, out)?,
-        None => return Err("no structured data"),
-    };
-    let message = message.strip_prefix(' ').unwrap_or(message);
-    out.message = message.strip_prefix('\u{feff}').unwrap_or(message).into();
-    Ok(())
+    head::all_digits(sequence).then_some((sequence, piece, rest))
 }
 
-/// `[id name="value" …][id …]`: metadata `id.name`; what is left after it.
-fn structured_data<'a>(text: &'a str, out: &mut Parsed<'a>) -> Result<&'a str, &'static str> {
-    const OPEN: &str = "structured data is not closed";
-    let mut rest = text;
-    while let Some(element) = rest.strip_prefix('[') {
-        let end = element.find([' ', ']']).ok_or(OPEN)?;
-        let id = &element[..end];
-        rest = &element[end..];
-        loop {
-            rest = rest.trim_start_matches(' ');
-            if let Some(after) = rest.strip_prefix(']') {
-                rest = after;
-                break;
-            }
-            let (name, after) = rest.split_once('=').ok_or(OPEN)?;
-            let after = after
-                .trim_start_matches(' ')
-                .strip_prefix('"')
-                .ok_or("a value without quotes in structured data")?;
-            let (value, after) = param_value(after).ok_or(OPEN)?;
-            match name {
-                "request_id" | "requestId" | "trace_id" | "traceId" if !value.is_empty() => {
-                    out.request_id = Some(value);
-                }
-                _ => out.put_cow(format!("{id}.{name}"), value),
-            }
-            rest = after;
-        }
-    }
-    Ok(rest)
-}
-
-/// A value up to its closing quote, with `\"`, `\\` and `\]` resolved.
-fn param_value(text: &str) -> Option<(Cow<'_, str>, &str)> {
+/// Tabs and line feeds as rsyslog writes them into a file of lines: `#011`, `#012`.
+fn unescaped(text: &str) -> Cow<'_, str> {
     let bytes = text.as_bytes();
-    let mut at = memchr::memchr2(b'"', b'\\', bytes)?;
-    if bytes[at] == b'"' {
-        return Some((text[..at].into(), &text[at + 1..]));
-    }
-    let mut value = String::new();
-    let mut start = 0;
-    loop {
-        value.push_str(&text[start..at]);
-        if bytes[at] == b'"' {
-            return Some((value.into(), &text[at + 1..]));
+    let Some(first) = memchr::memmem::find(bytes, b"#01") else { return Cow::Borrowed(text) };
+    let mut out = String::new();
+    let mut done = 0;
+    let mut at = Some(first);
+    while let Some(found) = at {
+        let control = match bytes.get(found + 3) {
+            Some(b'1') => '\t',
+            Some(b'2') => '\n',
+            _ => '\0',
+        };
+        // `ticket #0123` is a number: it stands behind a blank, and goes on.
+        let is_number = bytes.get(found + 4).is_some_and(u8::is_ascii_digit)
+            && found.checked_sub(1).is_some_and(|before| bytes.get(before) == Some(&b' '));
+        if control != '\0' && !is_number {
+            out.push_str(text.get(done..found).unwrap_or(""));
+            out.push(control);
+            done = found + 4;
         }
-        // A backslash before anything else stands for itself (RFC 5424, section 6.3.3).
-        start = if matches!(bytes.get(at + 1), Some(b'"' | b'\\' | b']')) { at + 1 } else { at };
-        let from = (at + 1 + usize::from(start == at + 1)).min(bytes.len());
-        at = from + memchr::memchr2(b'"', b'\\', &bytes[from..])?;
+        let from = found + 4;
+        at = bytes.get(from..).and_then(|rest| memchr::memmem::find(rest, b"#01")).map(|next| from + next);
     }
+    if done == 0 {
+        return Cow::Borrowed(text);
+    }
+    out.push_str(text.get(done..).unwrap_or(""));
+    Cow::Owned(out)
 }
+
+#[cfg(test)]
+mod tests;
