@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::domain::record::{Layer, Text};
 
 use super::{
-    Envelope, Format, FormatSpec, apache_access, apache_error, compose, cri, docker_json, dpkg,
+    Envelope, Format, FormatSpec, apache_access, apache_error, app_line, compose, cri, docker_json, dpkg,
     elasticsearch, glog, humanlog, journald, json, log4j, logfmt, mysql_error, mysql_slow, nginx_access,
     nginx_error, postgresql, postgresql_csv, postgresql_json, python, structlog, syslog, traefik, uwsgi,
     user_defined::{Definition, DefinitionError, UserDefined},
@@ -45,6 +45,7 @@ static FORMATS: &[&dyn Format] = &[
     &log4j::Log4j,
     &humanlog::Humanlog,
     &mysql_error::MysqlError,
+    &app_line::AppLine,
     &logfmt::Logfmt,
     &json::JsonAfterText,
 ];
