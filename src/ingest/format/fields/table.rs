@@ -266,62 +266,50 @@ fn id(key: &str) -> Option<Found> {
 
 /// Durations whose name ends in a unit: `duration_ms`, `elapsedSeconds`, `latency_us`.
 fn measured(name: &str, key: &str) -> Option<Found> {
-    const UNITS: [(&str, f64); 16] = [
-        ("milliseconds", 1.0),
-        ("microseconds", 0.001),
-        ("nanoseconds", 0.000_001),
-        ("millis", 1.0),
-        ("micros", 0.001),
-        ("nanos", 0.000_001),
-        ("msec", 1.0),
-        ("usec", 0.001),
-        ("nsec", 0.000_001),
-        ("seconds", 1000.0),
-        ("secs", 1000.0),
-        ("sec", 1000.0),
-        ("ms", 1.0),
-        ("us", 0.001),
-        ("ns", 0.000_001),
-        ("s", 1000.0),
+    const STEMS: [&str; 21] = [
+        "duration",
+        "durationin",
+        "elapsed",
+        "elapsedtime",
+        "elapsedin",
+        "took",
+        "latency",
+        "responsetime",
+        "responselatency",
+        "requesttime",
+        "requestduration",
+        "requestlatency",
+        "responseduration",
+        "httpduration",
+        "queryduration",
+        "querytime",
+        "executiontime",
+        "processingtime",
+        "totaltime",
+        "totalduration",
+        "eventduration",
     ];
     if !matches!(key.as_bytes().last(), Some(b's' | b'c')) {
         return None;
     }
-    let &(unit, milliseconds) = UNITS.iter().find(|(unit, _)| key.ends_with(unit))?;
+    let (unit, milliseconds) = STEMS.iter().find_map(|stem| {
+        let unit = key.strip_prefix(stem)?;
+        let milliseconds = match unit {
+            "ms" | "msec" | "millis" | "milliseconds" => 1.0,
+            "us" | "usec" | "micros" | "microseconds" => 0.001,
+            "ns" | "nsec" | "nanos" | "nanoseconds" => 0.000_001,
+            "s" | "sec" | "secs" | "seconds" => 1000.0,
+            _ => return None,
+        };
+        Some((unit, milliseconds))
+    })?;
     // `durations` is a plural.
-    if unit == "s"
-        && !(name.ends_with("_s") || name.ends_with(".s") || name.ends_with("-s") || name.ends_with('S'))
-    {
+    if unit == "s" && !name.ends_with('S') && !["_s", "-s", ".s"].iter().any(|end| name.ends_with(end)) {
         return None;
     }
-    let stem = key.get(..key.len() - unit.len())?;
-    matches!(
-        stem,
-        "duration"
-            | "durationin"
-            | "elapsed"
-            | "elapsedtime"
-            | "elapsedin"
-            | "took"
-            | "latency"
-            | "responsetime"
-            | "responselatency"
-            | "requesttime"
-            | "requestduration"
-            | "requestlatency"
-            | "responseduration"
-            | "httpduration"
-            | "queryduration"
-            | "querytime"
-            | "executiontime"
-            | "processingtime"
-            | "totaltime"
-            | "timetaken"
-            | "totalduration"
-            | "eventduration"
-    )
-    .then_some((
+    // Milliseconds are preferred: most programs that give two units round the others.
+    Some((
         Slot::Duration(milliseconds),
-        if milliseconds.to_bits() == 1.0_f64.to_bits() { 1 } else { 2 },
+        if unit.starts_with("mil") || unit.starts_with("ms") { 1 } else { 2 },
     ))
 }
