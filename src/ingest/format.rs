@@ -18,6 +18,7 @@ pub mod trace;
 
 pub mod apache_access;
 pub mod apache_error;
+pub mod app_line;
 pub mod compose;
 pub mod dpkg;
 pub mod elasticsearch;

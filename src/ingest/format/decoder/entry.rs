@@ -71,6 +71,21 @@ impl Context {
                         parsed.metadata.clear();
                     }
                 }
+                // A level at the start stands where a file of its own would have it behind a stamp.
+                if facts.is_some()
+                    && parsed.message.len() == text.len()
+                    && let Some((level, rest)) = level::at_start(text)
+                    && !rest.trim_ascii().is_empty()
+                {
+                    let used = text.len() - rest.len();
+                    parsed.level = level;
+                    parsed.ungraded = false;
+                    parsed.message = rest.trim_ascii_start().into();
+                    let word = text.get(..used).unwrap_or("").trim_matches(|c: char| !c.is_alphanumeric());
+                    if word != level.name() {
+                        fields::push_unique(&mut parsed, "severity", word);
+                    }
+                }
             }
         }
         self.entry(parsed, facts, spec, held, error)
