@@ -7,7 +7,7 @@ use crate::domain::time::Timestamp;
 
 use super::super::{
     ENVELOPE_TIME_FIELD, ESCAPED_BYTES_FIELD, Envelope, FormatMismatch, FormatSpec, HEADER_FIELD,
-    INNER_TIME_FIELD, Inside, LINE_HASH_FIELD, Parsed, SPLIT_FIELD, TIME_SOURCE_FIELD, escape, fields, ids,
+    INNER_TIME_FIELD, Inside, LINE_HASH_FIELD, Lines, Parsed, SPLIT_FIELD, TIME_SOURCE_FIELD, escape, fields, ids,
     level, plain, says_nothing, trace,
 };
 use super::held::Held;
@@ -71,20 +71,8 @@ impl Context {
                         parsed.metadata.clear();
                     }
                 }
-                // A level at the start stands where a file of its own would have it behind a stamp.
-                if facts.is_some()
-                    && parsed.message.len() == text.len()
-                    && let Some((level, rest)) = level::at_start(text)
-                    && !rest.trim_ascii().is_empty()
-                {
-                    let used = text.len() - rest.len();
-                    parsed.level = level;
-                    parsed.ungraded = false;
-                    parsed.message = rest.trim_ascii_start().into();
-                    let word = text.get(..used).unwrap_or("").trim_matches(|c: char| !c.is_alphanumeric());
-                    if word != level.name() {
-                        fields::push_unique(&mut parsed, "severity", word);
-                    }
+                if spec.lines == Lines::Trace && parsed.message.len() == text.len() {
+                    take_level(text, &mut parsed);
                 }
             }
         }
@@ -305,6 +293,24 @@ fn unread(
             envelope.open(text, hint, &mut Parsed::default()).err()
         }
         _ => None,
+    }
+}
+
+/// A level at the start of what a container wrote stands where a file has it behind a stamp. (A daemon's
+/// message that begins with such a word is whole: `fatal: no route`.)
+fn take_level<'a>(text: &'a str, parsed: &mut Parsed<'a>) {
+    const PROSE: [&str; 7] = ["log", "note", "system", "config", "success", "stats", "fine"];
+    let Some((level, rest)) = level::at_start(text) else { return };
+    let used = text.len() - rest.len();
+    let word = text.get(..used).unwrap_or("").trim_matches(|c: char| !c.is_alphanumeric());
+    if rest.trim_ascii().is_empty() || PROSE.contains(&word) {
+        return;
+    }
+    parsed.level = level;
+    parsed.ungraded = false;
+    parsed.message = rest.trim_ascii_start().into();
+    if word != level.name() {
+        fields::push_unique(parsed, "severity", word);
     }
 }
 
