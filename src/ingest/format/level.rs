@@ -33,48 +33,36 @@ fn fast(word: &str) -> Option<Level> {
     })
 }
 
-/// Whether any level word begins with the same two letters: most words of a text do not, and need
+/// The first and second letters of all level words and level keys, and their second and third.
+const HEADS: Pairs = Pairs::new(
+    b"ad al av co cr db de dp em er fa fe fi fo ft gr hi in kr le lo lv no pa sc se si st su sy tr \
+      ve vr wa wr",
+);
+const NECKS: Pairs = Pairs::new(
+    b"aa ai an ar at bg bu ch dv eb eh ei ep er ev il in le me nf og on ot ou pa ra rb rc ri rn ro \
+      rr rt ta tl uc ve vi vl vv ys",
+);
+
+/// Their first and last letters.
+const ENDS: Pairs = Pairs::new(
+    b"aa ao at ce cg cl co ct dc dd dg dn du ee eg eo er ey fa fe fl fn fr ft ge hs ie if ii il in \
+      io is kh le lg ll ly ne nt pc pi pk sd se sm ss sv sy tc te vb ve wg wi wn",
+);
+
+/// Whether any level word or key begins and ends like this: most words of a text do not, and need
 /// no walk through the table.
-fn may_be_level(word: &str) -> bool {
-    let Some(&[first, second]) = word.as_bytes().first_chunk() else { return false };
-    // Words of Chinese and Japanese.
-    first >= 0xe4
-        || matches!(
-            &[first.to_ascii_lowercase(), second.to_ascii_lowercase()],
-            b"de"
-                | b"tr"
-                | b"ve"
-                | b"vr"
-                | b"fi"
-                | b"db"
-                | b"in"
-                | b"no"
-                | b"lo"
-                | b"sy"
-                | b"su"
-                | b"st"
-                | b"si"
-                | b"co"
-                | b"wa"
-                | b"wr"
-                | b"er"
-                | b"se"
-                | b"sc"
-                | b"cr"
-                | b"fa"
-                | b"fe"
-                | b"fo"
-                | b"ft"
-                | b"pa"
-                | b"al"
-                | b"em"
-                | b"dp"
-                | b"av"
-                | b"ad"
-                | b"gr"
-                | b"hi"
-                | b"kr"
-        )
+#[inline]
+fn may_be_level(word: &[u8]) -> bool {
+    let (Some(&first), Some(&last)) = (word.first(), word.last()) else { return false };
+    HEADS.may_have(word)
+        && NECKS.may_have(word.get(1..).unwrap_or_default())
+        // `debug5`, `trace8`.
+        && (last.is_ascii_digit() || ENDS.may_have(&[first, last]))
+}
+
+/// [`from_word`] for any word of a text, of which few are levels.
+pub fn of_any_word(word: &str) -> Option<Level> {
+    if (3..=LONGEST).contains(&word.len()) && may_be_level(word.as_bytes()) { from_word(word) } else { None }
 }
 
 /// Levels written with one letter: `I`, `W`, `E`, `F` (glog, klog), `D`, `T`, `V`, `N`, `C`.
@@ -209,33 +197,32 @@ fn unbracketed(text: &str) -> Option<(Level, &str)> {
         return value(rest);
     }
     if !(3..=LONGEST).contains(&word.len())
-        || !may_be_level(word)
+        || !may_be_level(word.as_bytes())
         || word.ends_with(|last: char| last.is_ascii_digit())
     {
         return None;
     }
-    let level = from_word(word)?;
     let bare = rest.trim_ascii_start();
     let colon = bare.starts_with(':') && !bare.starts_with("::");
     let glued = colon && rest.starts_with(':');
     let case = Case::of(word);
+    if case != Case::Capitals && (!glued || says_none(bare)) {
+        return None;
+    }
+    let level = from_word(word)?;
     let counts = match case {
-        Case::Capitals => {
-            colon
-                || (!is_prose(word, case)
-                    && rest
-                        .bytes()
-                        .next()
-                        .is_none_or(|next| matches!(next, b' ' | b'\t' | b'|' | b'[' | b';' | b',' | b'\n')))
-        }
+        Case::Capitals => colon || !is_prose(word, case) && sets_apart(rest),
         // Rust's notes and the keys of YAML stand there too.
-        Case::Lower => {
-            glued && (!is_prose(word, case) || matches!(word, "fail" | "panic")) && !says_none(bare)
-        }
-        Case::Mixed => glued && !is_prose(word, case) && level != Level::Error && !says_none(bare),
+        Case::Lower => !is_prose(word, case) || matches!(word, "fail" | "panic"),
+        Case::Mixed => !is_prose(word, case) && level != Level::Error,
     };
     // `ERRO[0012]`: seconds since the start, or a stamp, is what logrus has in the brackets.
     counts.then(|| (level, trimmed(rest)))
+}
+
+/// Whether a word in capitals ends here as a column does.
+fn sets_apart(rest: &str) -> bool {
+    rest.bytes().next().is_none_or(|next| matches!(next, b' ' | b'\t' | b'|' | b'[' | b';' | b',' | b'\n'))
 }
 
 /// The value of a level key: `=error `, `="error"`, `: ERROR`.
@@ -273,8 +260,21 @@ impl Case {
     }
 }
 
+/// Bytes of words, by table: the guess asks for every byte.
+const WORD_BYTES: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut at = 0;
+    while at < 256 {
+        let byte = at as u8;
+        table[at] = byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80;
+        at += 1;
+    }
+    table
+};
+
+#[inline]
 fn is_word_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80
+    WORD_BYTES[usize::from(byte)]
 }
 
 fn is_word(word: &str) -> bool {
@@ -308,6 +308,20 @@ pub fn guess(text: &str) -> Level {
     if let Some((level, _)) = at_start(text) {
         return level;
     }
+    // glog and klog: the letter is glued to the stamp.
+    if let &[
+        letter @ (b'I' | b'W' | b'E' | b'F'),
+        b'0' | b'1' | b'2',
+        b'0'..=b'9',
+        b'0'..=b'9',
+        b'0'..=b'9',
+        ..,
+    ] = text.as_bytes()
+        && text.bytes().take(16).any(|byte| byte == b':')
+        && let Some(level) = from_letter(letter)
+    {
+        return level;
+    }
     let mut end = text.len().min(GUESS_BYTES);
     while !text.is_char_boundary(end) {
         end -= 1;
@@ -316,6 +330,9 @@ pub fn guess(text: &str) -> Level {
 }
 
 mod guess;
+mod pairs;
+
+pub use pairs::Pairs;
 
 #[cfg(test)]
 mod tests;

@@ -38,7 +38,7 @@ const DENIALS: [&str; 11] = ["no", "not", "without", "zero", "any", "if", "on", 
 /// A word of a text with what stands beside it.
 struct Word<'a> {
     head: &'a str,
-    word: &'a str,
+    text: &'a str,
     start: usize,
     end: usize,
     /// 1 for the first word outside of brackets; numbers do not count.
@@ -50,11 +50,9 @@ struct Word<'a> {
 pub fn level(head: &str) -> Level {
     let bytes = head.as_bytes();
     let mut weak = None;
-    let mut rank = 0;
-    let mut depth = 0_usize;
-    let mut at = 0;
+    let (mut rank, mut depth, mut at) = (0, 0_usize, 0);
     let mut numbers = false;
-    let mut previous = "";
+    let mut previous = 0..0;
     while let Some(&byte) = bytes.get(at) {
         if !is_word_byte(byte) {
             match byte {
@@ -69,22 +67,53 @@ pub fn level(head: &str) -> Level {
         while bytes.get(at).is_some_and(|byte| is_word_byte(*byte)) {
             at += 1;
         }
-        let Some(word) = head.get(start..at) else { continue };
         // Parts of a stamp are no words.
         let number = byte.is_ascii_digit();
+        numbers |= number;
         rank += usize::from(!number && depth == 0);
-        let word = Word { head, word, start, end: at, rank: rank.max(1), previous };
-        if !number {
-            match word.read(numbers) {
+        let kind = if number { Kind::Other } else { Kind::of(&bytes[start..at], rank) };
+        if kind != Kind::Other
+            && let Some(word) = head.get(start..at)
+        {
+            let previous = head.get(previous.clone()).unwrap_or("");
+            let word = Word { head, text: word, start, end: at, rank: rank.max(1), previous };
+            match word.read(kind, numbers) {
                 Some(Find::Sure(level)) => return level,
                 Some(Find::Maybe(level)) => weak = weak.or(Some(level)),
                 None => {}
             }
         }
-        numbers |= number;
-        previous = word.word;
+        previous = start..at;
     }
     weak.unwrap_or_default()
+}
+
+/// What a word may be, from a glance.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Letter,
+    /// A level or a level's key.
+    Level,
+    /// Of the head of an exception.
+    Exception,
+    Other,
+}
+
+impl Kind {
+    #[inline]
+    fn of(word: &[u8], rank: usize) -> Self {
+        match word {
+            [_] => Self::Letter,
+            [_, _] => Self::Other,
+            _ if word.len() <= LONGEST && may_be_level(word) => Self::Level,
+            [.., b'o', b'n' | b'r'] | [.., b'c', b'k'] | [.., b'e', b'd'] | [.., b'h', b't']
+                if rank <= GUESS_WORDS && word.len() >= 6 =>
+            {
+                Self::Exception
+            }
+            _ => Self::Other,
+        }
+    }
 }
 
 enum Find {
@@ -112,31 +141,24 @@ impl Word<'_> {
         self.head.get(self.end..).unwrap_or("").trim_start_matches(' ')
     }
 
-    fn read(&self, numbers: bool) -> Option<Find> {
-        let length = self.word.len();
-        if length == 1 {
-            return self.letter(numbers);
-        }
-        if length < 3 {
-            return None;
-        }
-        if length > LONGEST {
-            return self.exception();
+    fn read(&self, kind: Kind, numbers: bool) -> Option<Find> {
+        match kind {
+            Kind::Letter => return self.letter(numbers),
+            Kind::Exception => return self.exception(),
+            Kind::Level => {}
+            Kind::Other => return None,
         }
         // `log level: debug` is about the log.
-        if is_key(self.word) && !self.previous.eq_ignore_ascii_case("log") {
+        if is_key(self.text) && !self.previous.eq_ignore_ascii_case("log") {
             let rest = self.head.get(self.end..)?.trim_start_matches(['"', '\'']);
             return value(rest.trim_start_matches(' ')).map(|(level, _)| Find::Sure(level));
         }
-        if !may_be_level(self.word) {
-            return self.exception();
-        }
-        if self.word.ends_with(|last: char| last.is_ascii_digit())
-            && !self.word.starts_with(['d', 'D', 't', 'T'])
+        if self.text.ends_with(|last: char| last.is_ascii_digit())
+            && !self.text.starts_with(['d', 'D', 't', 'T'])
         {
             return None;
         }
-        match from_word(self.word) {
+        match from_word(self.text) {
             Some(level) => self.placed(level),
             None => self.exception(),
         }
@@ -144,7 +166,7 @@ impl Word<'_> {
 
     /// One letter: `[E]`, `|E|`, `E/Tag`, and alone behind a stamp.
     fn letter(&self, numbers: bool) -> Option<Find> {
-        let letter = *self.word.as_bytes().first().filter(|letter| b"VDTIWEFC".contains(letter))?;
+        let letter = *self.text.as_bytes().first().filter(|letter| b"VDTIWEFC".contains(letter))?;
         let stands = match (self.before(), self.next()) {
             (b'[', b']') | (b'(', b')') | (b'|', b'|') | (b'<', b'>') => self.rank <= GUESS_WORDS,
             (0 | b' ' | b'\t', b'/') => self.rank == 1 && self.byte(self.end + 1).is_ascii_alphabetic(),
@@ -165,7 +187,7 @@ impl Word<'_> {
         if assigned || hyphen || matches!(before, b'$' | b'@') || self.is_denied() {
             return None;
         }
-        let case = Case::of(self.word);
+        let case = Case::of(self.text);
         if self.in_brackets(before) {
             return Some(Find::Sure(level));
         }
@@ -173,7 +195,7 @@ impl Word<'_> {
         if case == Case::Capitals {
             // A part of a path in capitals is a name.
             let path = before == b'/' && next == b'/';
-            return (!path && (colon || next == b'|' || !is_prose(self.word, case)))
+            return (!path && (colon || next == b'|' || !is_prose(self.text, case)))
                 .then_some(Find::Sure(level));
         }
         if matches!(before, b'/' | b'.' | b'=' | b'\\') && !colon
@@ -206,12 +228,13 @@ impl Word<'_> {
         if says_none(self.after()) {
             return None;
         }
-        if is_prose(self.word, case) {
-            let head = self.rank == 1 && matches!(self.word, "panic" | "fail");
+        if is_prose(self.text, case) {
+            let head = self.rank == 1 && matches!(self.text, "panic" | "fail");
             return head.then_some(Find::Sure(level));
         }
         match level {
-            Level::Debug | Level::Info if self.rank > 2 => None,
+            // `Stack trace: …`, `more info: …`: behind a word it is what the sentence is about.
+            Level::Debug | Level::Info if self.rank > 1 && self.is_behind_word() => None,
             Level::Error if self.previous.eq_ignore_ascii_case("fatal") => Some(Find::Sure(Level::Critical)),
             // `… Error: x` may be the name of what follows a level word.
             Level::Error if case == Case::Mixed => Some(Find::Maybe(level)),
@@ -219,13 +242,18 @@ impl Word<'_> {
         }
     }
 
+    fn is_behind_word(&self) -> bool {
+        let bare = self.head.get(..self.start).unwrap_or("").trim_end_matches(' ');
+        bare.as_bytes().last().is_some_and(|byte| is_word_byte(*byte))
+    }
+
     /// A word among others.
     fn in_prose(&self, level: Level, case: Case) -> Option<Find> {
-        if self.rank > GUESS_WORDS || is_prose(self.word, case) {
+        if self.rank > GUESS_WORDS || is_prose(self.text, case) {
             return None;
         }
-        let lower = |word: &str| self.word.eq_ignore_ascii_case(word);
-        if self.rank == 1 && self.word.starts_with(['e', 'E']) && lower("exception") {
+        let lower = |word: &str| self.text.eq_ignore_ascii_case(word);
+        if self.rank == 1 && self.text.starts_with(['e', 'E']) && lower("exception") {
             return Some(Find::Maybe(Level::Error));
         }
         let follows = self.after().split(|next: char| !next.is_ascii_alphanumeric()).next().unwrap_or("");
@@ -253,7 +281,7 @@ impl Word<'_> {
         if self.rank > GUESS_WORDS {
             return None;
         }
-        let word = self.word;
+        let word = self.text;
         let found = match word.as_bytes().first()? {
             b'u' | b'U'
                 if word.eq_ignore_ascii_case("unhandled") || word.eq_ignore_ascii_case("uncaught") =>
@@ -266,7 +294,7 @@ impl Word<'_> {
             _ => {
                 let named = word.strip_suffix("Exception").or_else(|| word.strip_suffix("Error"));
                 named.is_some_and(|name| name.ends_with(|last: char| last.is_ascii_alphanumeric()))
-                    && matches!(self.next(), b':' | b'\n' | 0)
+                    && matches!(self.next(), b':' | b'[' | b'\n' | 0)
             }
         };
         found.then_some(Find::Maybe(Level::Error))

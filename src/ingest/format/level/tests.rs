@@ -60,6 +60,8 @@ fn a_guess_takes_what_stands_like_a_level() {
         ("Exception in thread \"main\" java.lang.IllegalStateException: x", Level::Error),
         ("11:00:00.1 Uncaught ReferenceError: total is not defined", Level::Error),
         ("java.net.SocketTimeoutException: Read timed out", Level::Error),
+        ("MapException[cannot merge]", Level::Error),
+        ("shop: debug: cart is empty", Level::Debug),
         ("TypeError: Cannot read properties of undefined", Level::Error),
         ("Error: listen EADDRINUSE", Level::Error),
         ("deploy ERROR: could not copy", Level::Error),
@@ -80,6 +82,8 @@ fn a_guess_takes_what_stands_like_a_level() {
         ("--- FAIL: TestTotal (0.00s)", Level::Error),
         ("[Sat Mar 02 11:00:00 2024] [proxy:error] [pid 7] no backend", Level::Error),
         ("error connecting to 10.0.0.7", Level::Error),
+        ("W0302 11:00:00.120000       1 pod.go:191] late", Level::Warning),
+        ("E20240302 11:00:00.120000  77 flush.cc:8] lost", Level::Error),
         ("kernel: I/O error, dev sdb, sector 77", Level::Error),
     ] {
         if guess(text) != level {
@@ -87,6 +91,21 @@ fn a_guess_takes_what_stands_like_a_level() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn the_glance_lets_every_level_word_pass() {
+    let words = "debug trace verbose finest finer fine dbug dbg trc trce vrb verb debu trac silly notset fein info \
+                 information informational notice note log system success stats config inf infos hinweis warning \
+                 warn deprecation wrn warni deprecated warnung avertissement advertencia avvertenza avviso aviso \
+                 advertência waarschuwing error err eror severe erro fail fehler schwerwiegend erreur grave errore \
+                 fout critical crit fatal panic alert emerg emergency dpanic fatl ftl crt fata pani kritisch \
+                 critique crítico critico panik 警告 エラー level lvl severity sev loglevel log_level levelname";
+    for word in words.split_whitespace() {
+        assert!(may_be_level(word.as_bytes()), "{word}");
+        assert!(is_key(word) || from_word(word).is_some(), "{word}");
+        assert!(is_key(word) || of_any_word(word).is_some(), "{word}");
+    }
 }
 
 #[test]
@@ -118,6 +137,7 @@ fn prose_and_names_are_no_level() {
         "log level: debug",
         "stack trace saved",
         "Information about the release",
+        "Stack trace:",
         "additional info: none of it matters",
     ] {
         if guess(text) != Level::Info {

@@ -61,7 +61,7 @@ pub fn year_of_days(days: i64) -> i32 {
     i32::try_from(year_of_era + era * 400 + i64::from(january_or_february)).unwrap_or(i32::MAX)
 }
 
-fn is_leap(year: i32) -> bool {
+pub fn is_leap(year: i32) -> bool {
     year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
 }
 

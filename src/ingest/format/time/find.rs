@@ -185,7 +185,7 @@ impl<'a> Walk<'a, '_> {
         let last = if at == 0 { b' ' } else { self.bytes.get(at - 1).copied().unwrap_or(b' ') };
         match byte {
             b'=' => true,
-            b'\'' => matches!(last, b' ' | b'=' | b':'),
+            b'\'' => self.closing == 0 && matches!(last, b' ' | b'=' | b':'),
             _ => last != b'(',
         }
     }
@@ -193,7 +193,7 @@ impl<'a> Walk<'a, '_> {
     /// Whether a bracket that is glued to a word opens a stamp: `INFO[2024-…`, `audit(1714…`.
     fn opens_stamp(&self, at: usize) -> bool {
         let word = self.token.and_then(|start| self.text.get(start..at)).unwrap_or("");
-        word.ends_with("audit") || level::from_word(word).is_some()
+        word.ends_with("audit") || level::of_any_word(word).is_some()
     }
 
     /// Behind a colon only the widest spellings begin: `INFO:root:2024-05-01 …`,
@@ -284,7 +284,7 @@ const fn closing(open: u8) -> u8 {
 
 /// An ordinary word of a sentence: small letters only, and no level.
 fn is_prose(word: &str) -> bool {
-    word.bytes().all(|byte| byte.is_ascii_lowercase() || byte >= 0x80) && level::from_word(word).is_none()
+    word.bytes().all(|byte| byte.is_ascii_lowercase() || byte >= 0x80) && level::of_any_word(word).is_none()
 }
 
 /// Small words that stand before a time in a sentence, and before no stamp of a record.

@@ -6,7 +6,18 @@
 //! of Java and glibc; without marks too, as terminals and programs drop them. A name that means
 //! different months in two languages is left out.
 
+use super::super::level::Pairs;
 use super::parts;
+
+/// The first and second letters of the names of weekdays, and their second and third.
+const HEADS: Pairs = Pairs::new(
+    b"cz di do fr gi je ju lu ma me mi mo nd ne ni on pi pn po pt qu sa se so st su te th ti to tu \
+      ve vi vr we wo wt za zo",
+);
+const NECKS: Pairs = Pairs::new(
+    b"aa ab am an ar at ed eg en er eu ex hu ie im in io ir is it ns ob oe om on or re ri ro te to \
+      tv ua ue ui un zw",
+);
 
 /// The longest name, in bytes of UTF-8, is shorter than this.
 const LONGEST: usize = 16;
@@ -70,8 +81,7 @@ pub fn month(word: &str) -> Option<Month> {
     let folded = Folded::new(word)?;
     let weak = |number| Month { number, weak: true };
     let number = match folded.as_str() {
-        "gen" => return Some(weak(1)),
-        "led" => return Some(weak(1)),
+        "gen" | "led" => return Some(weak(1)),
         "lut" => return Some(weak(2)),
         "dub" => return Some(weak(4)),
         "mag" => return Some(weak(5)),
@@ -114,15 +124,21 @@ pub fn month(word: &str) -> Option<Month> {
 
 /// Whether a word names a weekday. Which one is not asked: the date says it.
 pub fn is_weekday(word: &str) -> bool {
-    if !(2..LONGEST).contains(&word.len()) {
+    let bytes = word.as_bytes();
+    let glance =
+        HEADS.may_have(bytes) && (bytes.len() == 2 || NECKS.may_have(bytes.get(1..).unwrap_or_default()));
+    if !glance || word.len() >= LONGEST {
         return false;
     }
     let Some(folded) = Folded::new(word) else { return false };
     let folded = folded.as_str();
-    match folded.len() {
-        2 | 3 => matches!(
-            folded,
-            "mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun" // English
+    folded.len() <= 4 && short_weekday(folded) || long_weekday(folded)
+}
+
+fn short_weekday(folded: &str) -> bool {
+    matches!(
+        folded,
+        "mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun" // English
             | "mo" | "di" | "mi" | "do" | "fr" | "sa" | "so" // German
             | "lun" | "mar" | "mer" | "jeu" | "ven" | "sam" | "dim" // French
             | "mié" | "mie" | "jue" | "vie" | "sáb" | "sab" | "dom" | "gio" // Spanish, Italian
@@ -131,9 +147,7 @@ pub fn is_weekday(word: &str) -> bool {
             | "mån" | "man" | "tis" | "tir" | "ons" | "tor" | "fre" | "lör" | "lør" | "sön" | "søn"
             | "pon" | "wto" | "śr" | "śro" | "czw" | "pią" | "sob" | "nie" | "pt" | "cz" | "nd" | "wt" | "pn"
             | "po" | "út" | "st" | "čt" | "pá" | "ne"
-        ),
-        _ => long_weekday(folded),
-    }
+    )
 }
 
 fn long_weekday(folded: &str) -> bool {

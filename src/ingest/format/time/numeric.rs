@@ -20,14 +20,14 @@ pub fn numeric<'a>(text: &'a str, hint: &TimeHint) -> Option<Cut<'a>> {
     match (count, next) {
         (1 | 2, b'/') if bytes.get(count + 1).is_some_and(u8::is_ascii_digit) => slashes(text, hint),
         (2, b'/') => clf(text, hint).or_else(|| worded::day_first(text, hint)),
-        (1, b'/') => worded::day_first(text, hint),
         (1 | 2, b'.') if bytes.get(count + 1).is_some_and(u8::is_ascii_digit) => dots(text, hint),
         (1 | 2, b'-') if bytes.get(count + 1).is_some_and(u8::is_ascii_digit) => dashes(text, hint),
         (2, b' ' | b'-') => day_first(text, hint)
-            .filter(|cut| !cut.rest.starts_with([' ', '+', '-']))
+            .filter(|cut| worded::ends(cut.rest))
             .or_else(|| worded::day_first(text, hint)),
-        (1 | 2, b' ' | b'-' | b'.') => worded::day_first(text, hint),
-        (1 | 2, letter) if letter.is_ascii_alphabetic() => worded::day_first(text, hint),
+        (1 | 2, letter) if matches!(letter, b' ' | b'-' | b'.' | b'/') || letter.is_ascii_alphabetic() => {
+            worded::day_first(text, hint)
+        }
         (4, b'-' | b'/' | b'.' | b':' | b' ') => year_first(text, hint),
         (4, letter) if letter.is_ascii_alphabetic() => worded::year_first(text, hint),
         (6, b' ') => six(text, hint),
@@ -95,8 +95,7 @@ impl<'a> Reading<'a> {
 fn goes_on(bytes: &[u8]) -> bool {
     match bytes {
         [b':', next, ..] => next.is_ascii_digit(),
-        [b'.', ..] => false,
-        [next, ..] => next.is_ascii_alphanumeric() && *next != b'T',
+        [next, ..] => next.is_ascii_alphanumeric(),
         [] => false,
     }
 }
@@ -132,7 +131,7 @@ pub fn gap(bytes: &[u8]) -> Option<usize> {
         }
         _ => {}
     }
-    for word in ["at ", "um ", "à ", "às ", "alle ", "kl. ", "o "] {
+    for word in ["at ", "um ", "à ", "às ", "alle ", "kl. ", "o ", "time="] {
         if at > 0 && bytes.get(at..).is_some_and(|rest| rest.starts_with(word.as_bytes())) {
             at += word.len();
             break;
@@ -261,7 +260,7 @@ fn dashes<'a>(text: &'a str, hint: &TimeHint) -> Option<Cut<'a>> {
     Reading::new(text.get(6..)?)?.cut_yearless(month, day, hint)
 }
 
-/// `240501  8:00:00` (old MySQL), `240501 080000 ` (old Hadoop).
+/// `240501  8:00:00` (old `MySQL`), `240501 080000` (old Hadoop).
 fn six<'a>(text: &'a str, hint: &TimeHint) -> Option<Cut<'a>> {
     let bytes = text.as_bytes();
     let head: &[u8; 6] = bytes.first_chunk()?;

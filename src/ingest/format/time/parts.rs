@@ -144,6 +144,10 @@ pub fn clock_any(bytes: &[u8]) -> Option<Clock> {
             let after = bytes.get(count + 3).copied();
             if after == Some(sep) && bytes.get(count + 4).is_some_and(u8::is_ascii_digit) {
                 let second = two(*bytes.get(count + 4)?, *bytes.get(count + 5)?)?;
+                // `2024-05-01 10.20.30.40` has an address behind the date.
+                if sep == b'.' && bytes.get(count + 6) == Some(&b'.') && digits(bytes, count + 7, 3) <= 3 {
+                    return None;
+                }
                 (hour, minute, second, count + 6, true, sep == b'.')
             } else if sep == b':' && after.is_none_or(|byte| !byte.is_ascii_digit() && byte != b':') {
                 (hour, minute, 0, count + 3, false, false)
@@ -324,6 +328,10 @@ fn named(text: &str) -> Option<(Zone, &str)> {
         .position(|byte| !(byte.is_ascii_alphabetic() || matches!(byte, b'/' | b'_')))
         .unwrap_or(bytes.len().min(ZONE_NAME_BYTES));
     let (name, rest) = text.split_at_checked(end)?;
+    // Abbreviations have up to four letters: most words behind a stamp are none.
+    if name.len() > 4 && !name.contains('/') {
+        return None;
+    }
     if matches!(name, "GMT" | "UTC")
         && let Some((seconds, rest)) = hours_off(rest)
     {

@@ -49,11 +49,14 @@ pub fn worded<'a>(text: &'a str, hint: &TimeHint) -> Option<Cut<'a>> {
     month_first(month, rest.get(at..)?, true, hint)
 }
 
-/// Whether a stamp without a year is complete with this behind it: no year and no zone follow.
-fn ends(rest: &str) -> bool {
+/// Whether a stamp of fixed positions is complete with this behind it: no year, no zone and no half
+/// of the day follow.
+pub fn ends(rest: &str) -> bool {
     match rest.as_bytes() {
         [b' ', next, ..] => {
-            !(next.is_ascii_digit() || next.is_ascii_uppercase() || matches!(next, b'+' | b'-'))
+            !(next.is_ascii_digit()
+                || next.is_ascii_uppercase()
+                || matches!(next, b'+' | b'-' | b'(' | b'a' | b'p'))
         }
         _ => true,
     }

@@ -8,7 +8,7 @@ use chrono::{DateTime, NaiveDateTime, Offset as _, TimeZone};
 use crate::domain::time::Timestamp;
 
 use super::super::{SourceZone, TimeHint};
-use super::calendar::{Civil, year_of_days};
+use super::calendar::{Civil, is_leap, year_of_days};
 use super::parts::Zone;
 
 /// An instant, with the doubts that its stamp leaves.
@@ -107,20 +107,25 @@ pub fn yearless_in(civil: &Civil, stated: Option<Zone>, hint: &TimeHint) -> Opti
     let reference = hint.reference.micros().div_euclid(1_000_000);
     let reference_year = year_of_days(reference.div_euclid(DAY));
     let bound = hint.reference.micros().saturating_add(DAY * 1_000_000);
+    let leap_day = civil.month == 2 && civil.day == 29;
+    if !(Civil { year: 2000, ..*civil }).is_valid() {
+        return None;
+    }
     // A stamp of the next year is within the day after the reference only in its first days.
     let newest = reference_year.saturating_add(i32::from(civil.month == 1 && civil.day <= 3));
     // Around a century without a leap day the latest 29 February is up to eight years away.
-    let reach = if civil.month == 2 && civil.day == 29 { 8 } else { 1 };
+    let reach = if leap_day { 8 } else { 1 };
     for year in (reference_year.saturating_sub(reach)..=newest).rev() {
         let civil = Civil { year, ..*civil };
         // Two days and more after the reference it is too late in any zone; this spares most old
         // stamps a look at the rules of the zone.
-        if !civil.is_valid() || civil.local_seconds() > reference.saturating_add(2 * DAY + DAY / 2) {
+        if leap_day && !is_leap(year) || civil.local_seconds() > reference.saturating_add(2 * DAY + DAY / 2) {
             continue;
         }
         let instant = resolve_in(&civil, stated, hint.zone);
         if instant.at.micros() <= bound {
-            let year_guessed = year != reference_year && year != local_year(hint);
+            let year_guessed =
+                year != reference_year && (hint.zone == SourceZone::Utc || year != local_year(hint));
             return Some(Instant { year_guessed, ..instant });
         }
     }

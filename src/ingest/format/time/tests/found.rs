@@ -43,6 +43,7 @@ fn the_records_stamp_is_found() {
         ("web-1  | ", "2024-05-01 08:00:00", " up", "2024-05-01T08:00:00Z"),
         ("host1;app;", "2024-05-01 08:00:00", ";up", "2024-05-01T08:00:00Z"),
         ("sshd[77]: ", "2024-05-01 08:00:00", " up", "2024-05-01T08:00:00Z"),
+        ("date=", "2024-05-01 time=08:00:00", " devname=\"fw1\"", "2024-05-01T08:00:00Z"),
         ("level=info ts=", "2024-05-01T08:00:00Z", " caller=x", "2024-05-01T08:00:00Z"),
         ("Übung ", "1. März 2024 08:00:00", " läuft", "2024-03-01T08:00:00Z"),
         ("", "Nov 20, 2024 10:00:00\u{202f}AM", " com.x.App main", "2024-11-20T10:00:00Z"),
@@ -94,6 +95,7 @@ fn the_time_of_something_else_is_no_stamp() {
         "Last-Modified: Wed, 01 May 2024 08:00:00 GMT",
         "Modify: 2024-05-01 08:00:00.000000000 +0200",
         "VALUES ('2024-05-01 08:00:00', 7)",
+        "call load(7, '2024-05-01 08:00:00')",
         "date(2024-05-01 08:00:00)",
         "file-2024-05-01 08:00:00.log",
         "v2024-05-01 08:00:00",
@@ -138,6 +140,33 @@ proptest! {
             prop_assert!(text.starts_with(found.before));
             prop_assert!(text.ends_with(found.rest));
             prop_assert!(found.before.len() < 100 && found.before.len() + found.rest.len() < text.len());
+        }
+    }
+
+    #[test]
+    fn no_damaged_stamp_crashes_the_search(
+        stamp in proptest::sample::select(vec![
+            "2024-05-01T08:00:00.123+02:00[Europe/Berlin] x", "7/16/2021 11:46:59 AM-0600 x", "@4000000037c219bf2ef02e94 x",
+            "Nov 20, 2024 10:00:00\u{202f}AM x", "segunda-feira, 1 de março de 2024 08:00:00 x", "I0501 08:00:00.1 7 x",
+            "Wed May 01 2024 08:00:00 GMT+0200 (Central European Summer Time) x", "[1:2:0501/080000.123:E] x",
+            "2021-07-06-08.02.03.000004+060 x", "20240501080000123 x", "24/05/01 08:00:00 INFO x", "01-MAY-24 08.00.00 AM x",
+            "2024-05-01 08:00:00 +0200 CEST m=+0.01", "audit(1714550400.123:456): x", "INFO 9:19:23 p. m. x",
+        ]),
+        at in 0_usize..60,
+        put in "\\PC{0,2}",
+        cut in 0_usize..3,
+    ) {
+        let mut letters: Vec<char> = stamp.chars().collect();
+        let at = at.min(letters.len());
+        letters.splice(at..(at + cut).min(letters.len()), put.chars());
+        let text: String = letters.into_iter().collect();
+        for hint in [utc(), berlin()] {
+            if let Some(found) = find(&text, &hint) {
+                prop_assert!(text.starts_with(found.before) && text.ends_with(found.rest));
+            }
+            if let Some(cut) = super::super::any(&text, &hint) {
+                prop_assert!(text.ends_with(cut.rest));
+            }
         }
     }
 }

@@ -42,6 +42,7 @@ fn dates_of_numbers() {
             ("2021-07-06\t08:02:03\tEDGE", "2021-07-06T08:02:03Z", "\tEDGE"),
             ("2021-07-06_08:02:03 x", "2021-07-06T08:02:03Z", " x"),
             ("2021-07-06-08.02.03.000004+060 E1", "2021-07-06T07:02:03.000004Z", " E1"),
+            ("1.5.2024 8.02.03 x", "2024-05-01T08:02:03Z", " x"),
             ("13-07-2021 08:02:03 x", "2021-07-13T08:02:03Z", " x"),
             ("07-13-2021 08:02:03 x", "2021-07-13T08:02:03Z", " x"),
             ("11-02 08:02:03.250  1 2 E Tag", "2026-11-02T08:02:03.25Z", "  1 2 E Tag"),
@@ -208,6 +209,7 @@ fn what_is_no_stamp_is_left() {
         "32.01.2024 08:00:00",
         "13/13/2024 08:00:00",
         "05-01-2024 08:00:00",
+        "2024-05-01 10.20.30.40 connected",
         "1.2.3 08:00",
         "1.2.24 8:00",
         "10.1.0.9 08:00:00",
@@ -247,4 +249,15 @@ fn a_named_zone_in_the_stamp_has_the_last_word() {
     let twice = any("2024-11-03T01:30:00[America/New_York]", &berlin()).unwrap().instant;
     assert_eq!((twice.at, twice.second), (at("2024-11-03T05:30:00Z"), Some(at("2024-11-03T06:30:00Z"))));
     assert!(twice.ambiguous && twice.zoned);
+}
+
+#[test]
+fn the_glance_lets_every_weekday_pass() {
+    let words = "mon Tue wednesday MO di mi do fr sa so montag samstag lun mar mer jeu ven dim lundi mardi mié jue vie \
+                 sáb domingo gio venerdì seg ter qua qui sex terça ma wo vr za zo woensdag mån tis ons tor fre lör søn \
+                 lørdag torsdag pon wto śr czw pt nd sobota środa po út st čt pá ne pondělí úterý čtvrtek";
+    for word in words.split_whitespace() {
+        let text = format!("{word}, 1 May 2024 08:00:00 x");
+        assert_eq!(any(&text, &utc()).map(|cut| cut.rest), Some(" x"), "{word}");
+    }
 }
