@@ -8,6 +8,7 @@
 //! nothing is lost. Names in the metadata are unique: a second `a` becomes `a_2`.
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::collections::HashSet;
 
 use super::json::scan::{Scan, Value};
@@ -80,14 +81,27 @@ struct Held<'a> {
     kept: bool,
 }
 
+/// Metadata that may help out.
+#[derive(Clone, Copy, Debug)]
+struct Noted {
+    rank: u16,
+    /// Where in the metadata it stands; [`Self::NOWHERE`] when there is none.
+    index: u32,
+}
+
+impl Noted {
+    const NOWHERE: u32 = u32::MAX;
+    const NONE: Self = Self { rank: u16::MAX, index: Self::NOWHERE };
+}
+
 /// Collects the named values of one record.
 #[derive(Debug)]
 pub struct Fields<'o, 'a> {
     out: &'o mut Parsed<'a>,
     hint: &'o TimeHint,
     held: [Option<Held<'a>>; SLOTS],
-    /// Metadata by what it can help out with: rank, and where it stands.
-    noted: [Option<(u16, usize)>; NOTES],
+    /// Metadata by what it can help out with.
+    noted: [Noted; NOTES],
     instant: Option<time::Instant>,
     nanos: i64,
     /// The time came as whole seconds, to which `nanos` belongs.
@@ -103,7 +117,7 @@ impl<'o, 'a> Fields<'o, 'a> {
             out,
             hint,
             held: Default::default(),
-            noted: [None; NOTES],
+            noted: [Noted::NONE; NOTES],
             instant: None,
             nanos: 0,
             halved: false,
@@ -155,6 +169,9 @@ impl<'o, 'a> Fields<'o, 'a> {
             text
         };
         let better = self.held[slot.index()].as_ref().is_none_or(|held| rank < held.rank);
+        if better && shape == shape::Shape::Whole && shape.id(&text).is_some() {
+            return self.hold(slot, rank, name, text);
+        }
         let found = shape.id(&text).map(|id| {
             let start = id.as_ptr() as usize - text.as_ptr() as usize;
             (start, start + id.len())
@@ -214,13 +231,15 @@ impl<'o, 'a> Fields<'o, 'a> {
     /// Remembers the metadata that comes next.
     fn note(&mut self, note: Note, rank: u16) {
         let noted = &mut self.noted[note.index()];
-        if noted.is_none_or(|(known, _)| rank < known) {
-            *noted = Some((rank, self.out.metadata.len()));
+        if rank < noted.rank {
+            // No line has as many members as the last number.
+            *noted = Noted { rank, index: u32::try_from(self.out.metadata.len()).unwrap_or(Noted::NOWHERE) };
         }
     }
 
     fn noted_at(&self, note: Note) -> Option<usize> {
-        self.noted[note.index()].map(|(_, at)| at)
+        let index = self.noted[note.index()].index;
+        if index == Noted::NOWHERE { None } else { Some(index as usize) }
     }
 
     fn noted_text(&self, note: Note) -> Option<&str> {
@@ -229,12 +248,12 @@ impl<'o, 'a> Fields<'o, 'a> {
 
     /// Takes out of the metadata; `index` is one of it.
     fn remove(&mut self, index: usize) -> (Cow<'a, str>, Cow<'a, str>) {
-        for noted in &mut self.noted {
-            *noted = match *noted {
-                Some((_, at)) if at == index => None,
-                Some((rank, at)) if at > index => Some((rank, at - 1)),
-                same => same,
-            };
+        for noted in self.noted.iter_mut().filter(|noted| noted.index != Noted::NOWHERE) {
+            match (noted.index as usize).cmp(&index) {
+                Ordering::Less => {}
+                Ordering::Equal => *noted = Noted::NONE,
+                Ordering::Greater => noted.index -= 1,
+            }
         }
         for held in self.held.iter_mut().flatten() {
             held.index -= usize::from(held.index > index);
@@ -243,8 +262,8 @@ impl<'o, 'a> Fields<'o, 'a> {
     }
 
     fn insert(&mut self, index: usize, name: Cow<'a, str>, text: Cow<'a, str>) {
-        for (_, at) in self.noted.iter_mut().flatten() {
-            *at += usize::from(*at >= index);
+        for noted in self.noted.iter_mut().filter(|noted| noted.index != Noted::NOWHERE) {
+            noted.index += u32::from(noted.index as usize >= index);
         }
         for held in self.held.iter_mut().flatten() {
             held.index += usize::from(held.index > index);
@@ -314,9 +333,15 @@ impl<'o, 'a> Fields<'o, 'a> {
         self.replace(slot, Held { rank, name, text, index, kept: true });
     }
 
+    #[inline]
     fn replace(&mut self, slot: Slot, held: Held<'a>) {
         let index = held.index;
-        if let Some(loser) = self.held[slot.index()].replace(held)
+        let place = &mut self.held[slot.index()];
+        if place.is_none() {
+            *place = Some(held);
+            return;
+        }
+        if let Some(loser) = place.replace(held)
             && !loser.kept
         {
             let name = self.unique(loser.name);
@@ -375,22 +400,20 @@ impl<'o, 'a> Fields<'o, 'a> {
             }
             self.out.set_time(instant);
         }
-        self.grade();
+        let raised = self.grade();
         if self.out.duration_ms.is_none() {
             self.measure();
         }
-        let graded = self.held[Slot::Level(Scale::Usual).index()].take();
-        let graded = graded.map(|held| {
-            let raised = worded(&held.text).is_some_and(|own| own < self.out.level);
+        let held = self.held[Slot::Level(Scale::Usual).index()].take();
+        self.out.ungraded = held.is_none() && self.out.level == Level::default();
+        if let Some(held) = held {
             if raised {
                 // The word is not another name of the level that the status gave.
                 self.extra(held.name, held.text);
             } else {
                 keep_severity(self.out, held.text);
             }
-        });
-        let graded = graded.is_some();
-        self.out.ungraded = !graded && self.out.level == Level::default();
+        }
         let message = match self.take(Slot::Message) {
             Some(text) => text,
             None => self.summary().map_or(Cow::Borrowed(fallback), Cow::Owned),

@@ -76,8 +76,16 @@ pub fn in_text(text: &str) -> Found<'_> {
     let configured = names::has_configured();
     let mut found = Found::default();
     let mut best: [Option<Best<'_>>; 3] = [None; 3];
+    let mut took = None;
     let mut candidates = 0;
-    for at in memchr::memchr2_iter(b'=', b':', bytes) {
+    // `k` is that of `took`, and rarer than its `t`.
+    for at in memchr::memchr3_iter(b'=', b':', b'k', bytes) {
+        if bytes.get(at) == Some(&b'k') {
+            if took.is_none() {
+                took = spans::took(text, at);
+            }
+            continue;
+        }
         let Some(end) = name_end(bytes, at) else { continue };
         // The last letters tell most names off before their start is looked for.
         let floor = end.saturating_sub(LONGEST_NAME);
@@ -103,7 +111,7 @@ pub fn in_text(text: &str) -> Found<'_> {
         found.request_id = spans::sleuth(text);
     }
     if found.duration_ms.is_none() {
-        found.duration_ms = spans::took(text).or_else(|| spans::at_end(text));
+        found.duration_ms = took.or_else(|| spans::at_end(text));
     }
     found
 }
@@ -218,7 +226,7 @@ fn value(after: &str) -> Option<&str> {
     let most = inside.as_bytes().get(..inside.len().min(LONGEST_ID + 1))?;
     let end = match quote {
         Some(quote) => most.iter().position(|&byte| byte == quote || byte == b'\\' || byte == b'\n')?,
-        None => most.iter().position(|&byte| ends_value(byte)).unwrap_or(most.len()),
+        None => most.iter().position(|&byte| ENDS_VALUE[usize::from(byte)]).unwrap_or(most.len()),
     };
     if end > LONGEST_ID {
         return None;
@@ -229,14 +237,33 @@ fn value(after: &str) -> Option<&str> {
     (!value.starts_with(['{', '%', '$']) && !value.is_empty()).then_some(value)
 }
 
-fn ends_value(byte: u8) -> bool {
-    byte.is_ascii_whitespace()
-        || byte.is_ascii_control()
-        || matches!(
-            byte,
-            b',' | b';' | b')' | b']' | b'}' | b'"' | b'\'' | b'`' | b'|' | b'<' | b'>' | b'&' | b'\\'
-        )
-}
+/// Bytes that end a value without quotes.
+static ENDS_VALUE: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0_usize;
+    while byte < 256 {
+        table[byte] = matches!(
+            byte as u8,
+            0..=b' '
+                | 0x7F
+                | b','
+                | b';'
+                | b')'
+                | b']'
+                | b'}'
+                | b'"'
+                | b'\''
+                | b'`'
+                | b'|'
+                | b'<'
+                | b'>'
+                | b'&'
+                | b'\\'
+        );
+        byte += 1;
+    }
+    table
+};
 
 #[cfg(test)]
 mod tests;

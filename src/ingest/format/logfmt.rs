@@ -35,7 +35,7 @@ impl Format for Logfmt {
 
     fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
         let (line, more) = text.split_once('\n').unwrap_or((text, ""));
-        if !begins_with_key(line) {
+        if key_end(line.as_bytes(), 0).is_none() {
             return Err(self.mismatch("the line does not begin with key=value"));
         }
         let mut fields = Fields::new(out, hint);
@@ -60,7 +60,7 @@ fn further_pairs<'a>(more: &'a str, fields: &mut Fields<'_, 'a>) -> &'a str {
         let (line, after) = rest.split_once('\n').unwrap_or((rest, ""));
         let bare = line.trim_ascii();
         if !bare.is_empty() {
-            if bare.len() == line.trim_ascii_end().len() || !begins_with_key(bare) {
+            if bare.len() == line.trim_ascii_end().len() || key_end(bare.as_bytes(), 0).is_none() {
                 break;
             }
             let mut found = Vec::new();
@@ -122,13 +122,14 @@ impl Counts {
         Ok(())
     }
 
+    #[inline]
     fn see_key(&mut self, key: &str, value: &Value<'_>) {
         self.first |= self.pairs + self.words == 0;
         self.pairs += 1;
-        self.lower = self.lower || key.bytes().any(|byte| byte.is_ascii_lowercase());
-        if is_named(key) {
+        // Most lines show it by their first pair.
+        if !self.known && is_named(key) {
             self.named = true;
-            self.known = self.known || suits(key, value);
+            self.known = suits(key, value);
         }
     }
 
@@ -144,21 +145,18 @@ impl Counts {
 
 /// Names that every logger has.
 fn is_named(key: &str) -> bool {
-    const NAMES: [&str; 12] = [
-        "ts",
-        "at",
-        "msg",
-        "lvl",
-        "time",
-        "level",
-        "event",
-        "message",
-        "severity",
-        "loglevel",
-        "timestamp",
-        "@timestamp",
-    ];
-    (2..=10).contains(&key.len()) && NAMES.iter().any(|name| name.eq_ignore_ascii_case(key))
+    let names: &[&str] = match key.len() {
+        2 => &["ts", "at"],
+        3 => &["msg", "lvl"],
+        4 => &["time"],
+        5 => &["level", "event"],
+        7 => &["message"],
+        8 => &["severity", "loglevel"],
+        9 => &["timestamp"],
+        10 => &["@timestamp"],
+        _ => return false,
+    };
+    names.iter().any(|name| name.eq_ignore_ascii_case(key))
 }
 
 /// Whether the value is one of its [named](is_named) key, as `time=12ms` is not.
@@ -171,27 +169,51 @@ fn suits(key: &str, value: &Value<'_>) -> bool {
     match key.as_bytes() {
         [b'm' | b'M', ..] => true,
         [b'e' | b'E', ..] => false,
-        [b't' | b'T' | b'@', ..] => text.len() >= 8 && text.bytes().filter(u8::is_ascii_digit).count() >= 6,
+        [b't' | b'T' | b'@', ..] => {
+            text.len() >= 8 && text.bytes().take(24).filter(u8::is_ascii_digit).count() >= 6
+        }
         _ => worded(text).is_some() || text.bytes().all(|byte| byte.is_ascii_digit()),
     }
 }
 
-/// Whether the bytes up to the first `=` are a key.
-fn begins_with_key(line: &str) -> bool {
-    const LONGEST: usize = 100;
-    let head = line.as_bytes().get(..LONGEST.min(line.len())).unwrap_or(&[]);
-    memchr::memchr(b'=', head).is_some_and(|end| line.get(..end).is_some_and(is_key))
-}
+/// What a byte can be in a key.
+const INSIDE: u8 = 1;
+const FIRST: u8 = 2;
+const LOWER: u8 = 4;
 
 /// Letters, digits and `_ . - / @ $`, no digit or stroke first.
-fn is_key(key: &str) -> bool {
-    let Some(&first) = key.as_bytes().first() else { return false };
-    (first.is_ascii_alphabetic() || matches!(first, b'_' | b'@' | b'$') || first >= 0x80)
-        && key.bytes().all(|byte| {
-            byte.is_ascii_alphanumeric()
-                || matches!(byte, b'_' | b'.' | b'-' | b'/' | b'@' | b'$')
-                || byte >= 0x80
-        })
+static KEY_BYTES: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut byte = 0_usize;
+    while byte < 256 {
+        table[byte] = match byte as u8 {
+            b'a'..=b'z' => INSIDE | FIRST | LOWER,
+            b'A'..=b'Z' | b'_' | b'@' | b'$' | 0x80.. => INSIDE | FIRST,
+            b'0'..=b'9' | b'.' | b'-' | b'/' => INSIDE,
+            _ => 0,
+        };
+        byte += 1;
+    }
+    table
+};
+
+/// Whether a key and `=` begin at `at`: where the key ends, and what its bytes are.
+fn key_end(bytes: &[u8], at: usize) -> Option<(usize, u8)> {
+    let class = |byte: u8| KEY_BYTES[usize::from(byte)];
+    if class(*bytes.get(at)?) & FIRST == 0 {
+        return None;
+    }
+    let mut end = at;
+    let mut seen = 0;
+    while let Some(&byte) = bytes.get(end) {
+        let kind = class(byte);
+        if kind == 0 {
+            return (byte == b'=').then_some((end, seen));
+        }
+        seen |= kind;
+        end += 1;
+    }
+    None
 }
 
 /// Calls `each` with the pairs of a line in order.
@@ -205,11 +227,7 @@ pub fn pairs<'a>(line: &'a str, mut each: impl FnMut(Cow<'a, str>, Value<'a>)) -
             continue;
         }
         let start = at;
-        while bytes.get(at).is_some_and(|&byte| !matches!(byte, b'=' | b' ' | b'\t' | b'"')) {
-            at += 1;
-        }
-        let key = line.get(start..at).unwrap_or("");
-        if bytes.get(at) != Some(&b'=') || !is_key(key) {
+        let Some((end, kinds)) = key_end(bytes, at) else {
             // A word alone; a stray quote or `=` belongs to it.
             while bytes.get(at).is_some_and(|&byte| byte != b' ' && byte != b'\t') {
                 at += 1;
@@ -218,8 +236,10 @@ pub fn pairs<'a>(line: &'a str, mut each: impl FnMut(Cow<'a, str>, Value<'a>)) -
             counts.see_word(word);
             each(Cow::Borrowed(word), Value::Bool(true));
             continue;
-        }
-        at += 1;
+        };
+        let key = line.get(start..end).unwrap_or("");
+        counts.lower |= kinds & LOWER != 0;
+        at = end + 1;
         let value = match bytes.get(at) {
             Some(b'"') => {
                 counts.quoted = true;

@@ -3,12 +3,13 @@
 
 use super::levels::of_outcome;
 use super::names::{Note, Slot};
-use super::{Fields, levels};
+use super::{Fields, levels, table};
 use crate::domain::record::Level;
 
 impl Fields<'_, '_> {
-    /// The level out of what the record says besides.
-    pub(super) fn grade(&mut self) {
+    /// The level out of what the record says besides. True when that is worse than the level that
+    /// the record has.
+    pub(super) fn grade(&mut self) -> bool {
         self.grade_by_number();
         if self.lacks_level() {
             if let Some(level) = self.noted_text(Note::Severity).and_then(levels::worded) {
@@ -19,18 +20,21 @@ impl Fields<'_, '_> {
                 self.out.level = level;
             }
         } else if self.is_access()
-            && let Some(status) = self.status()
+            && let Some(level) = self.status().map(Level::from_http_status)
+            && level > self.out.level
         {
             // Servers log every answer as information, also that they could not give one.
-            self.out.level = self.out.level.max(Level::from_http_status(status));
+            self.out.level = level;
+            return true;
         }
+        false
     }
 
     /// Small numbers that only one kind of program writes so.
     fn grade_by_number(&mut self) {
         if let Some(held) = &self.held[Slot::Level(levels::Scale::Usual).index()] {
             // Pino's numbers are Python's moved by ten: Python's loggers say where they stand.
-            let number = held.text.parse::<u32>().is_ok_and(|number| (10..=50).contains(&number));
+            let number = held.text.len() == 2 && held.text.bytes().all(|byte| byte.is_ascii_digit());
             if number && held.name == "level" && self.has(&["lineno", "funcName", "pathname", "threadName"]) {
                 self.out.level = levels::python(&held.text).unwrap_or(self.out.level);
             }
@@ -71,8 +75,9 @@ impl Fields<'_, '_> {
         text.parse().ok().filter(|status| (100..600).contains(status))
     }
 
+    /// Traefik tells itself by the names of its status.
     fn is_access(&self) -> bool {
-        self.is_caddy() || self.has(&["DownstreamStatus", "OriginStatus"])
+        matches!(self.noted[Note::Status.index()].rank, table::DOWNSTREAM | table::ORIGIN) || self.is_caddy()
     }
 
     fn is_caddy(&self) -> bool {

@@ -5,6 +5,7 @@
 //! as common as `level` only below the names of envelopes, which hold a record or what hangs on
 //! it. What is nested ranks behind what is not.
 
+use std::cell::RefCell;
 use std::sync::OnceLock;
 
 use super::levels::Scale;
@@ -364,24 +365,68 @@ impl PartialEq for KnownNames {
 
 impl KnownNames {
     const MOST: usize = 64;
+    /// Longer names are not copied.
     const LONGEST: usize = 64;
 
+    #[inline]
     pub(super) fn slot_of(&mut self, name: &str) -> Option<Found> {
         let place = self.next;
         self.next += 1;
-        if let Some((known, slot)) = self.known.get(place)
-            && known == name
-        {
-            return *slot;
+        match self.known.get(place) {
+            Some((known, slot)) if known == name => *slot,
+            _ => self.learn(place, name),
         }
-        let slot = slot_of(name);
-        if place < Self::MOST && name.len() <= Self::LONGEST {
-            self.known.truncate(place);
-            // Otherwise a name before this one was too long to be kept.
-            if self.known.len() == place {
-                self.known.push((name.into(), slot));
-            }
+    }
+
+    #[inline(never)]
+    fn learn(&mut self, place: usize, name: &str) -> Option<Found> {
+        if name.len() > Self::LONGEST {
+            return slot_of(name);
+        }
+        let slot = recall(name);
+        if let Some(known) = self.known.get_mut(place) {
+            *known = (name.into(), slot);
+        } else if place < Self::MOST && self.known.len() == place {
+            self.known.push((name.into(), slot));
         }
         slot
     }
+}
+
+/// Names seen before by this thread, at the place that their hash gives them: programs that write
+/// records of many shapes have the same names in other places.
+const RECALLED: usize = 512;
+
+thread_local! {
+    static SEEN: RefCell<Vec<(Text, Option<Found>)>> = const { RefCell::new(Vec::new()) };
+}
+
+fn recall(name: &str) -> Option<Found> {
+    SEEN.with(|seen| {
+        let Ok(mut seen) = seen.try_borrow_mut() else { return slot_of(name) };
+        if seen.is_empty() {
+            seen.resize(RECALLED, (Text::default(), None));
+        }
+        let Some(entry) = seen.get_mut(hash(name) % RECALLED) else { return slot_of(name) };
+        if entry.0 != name {
+            *entry = (name.into(), slot_of(name));
+        }
+        entry.1
+    })
+}
+
+/// Spreads names over a table; nothing but speed depends on it.
+fn hash(name: &str) -> usize {
+    const FACTOR: u64 = 0x9E37_79B9_7F4A_7C15;
+    let (words, rest) = name.as_bytes().as_chunks::<8>();
+    let mut hash = name.len() as u64;
+    for word in words {
+        hash = (hash.rotate_left(5) ^ u64::from_le_bytes(*word)).wrapping_mul(FACTOR);
+    }
+    let mut last = 0;
+    for &byte in rest {
+        last = last << 8 | u64::from(byte);
+    }
+    hash = (hash.rotate_left(5) ^ last).wrapping_mul(FACTOR);
+    (hash >> 32) as usize
 }

@@ -57,13 +57,14 @@ fn is_zero(id: &str) -> bool {
 
 /// Words that stand where an id would, and say that there is none.
 pub(in crate::ingest::format) fn is_nothing(value: &str) -> bool {
-    match value.len() {
-        0 => true,
-        1 => value == "-",
-        2..=9 => ["--", "null", "none", "nil", "undefined", "<nil>", "(null)", "n/a"]
-            .iter()
-            .any(|word| word.eq_ignore_ascii_case(value)),
-        _ => false,
+    const WORDS: [&str; 9] = ["-", "--", "null", "none", "nil", "undefined", "<nil>", "(null)", "n/a"];
+    match value.as_bytes().first() {
+        None => true,
+        // Ids are many, and few begin like one of these.
+        Some(b'-' | b'n' | b'N' | b'u' | b'U' | b'<' | b'(') => {
+            WORDS.iter().any(|word| word.eq_ignore_ascii_case(value))
+        }
+        Some(_) => false,
     }
 }
 

@@ -4,6 +4,10 @@ use super::levels::Scale;
 use super::names::{Found, ID_STEP, LONGEST, Note, Slot, folded};
 use super::shape::Shape;
 
+/// Ranks of the status that Traefik gave, and of the one that it got.
+pub(super) const DOWNSTREAM: u16 = 0;
+pub(super) const ORIGIN: u16 = 5;
+
 /// What an undotted name stands for (or a dotted one that is known as a whole).
 ///
 /// Sources: the documentation of the loggers named, and the samples of the shared test data.
@@ -159,7 +163,7 @@ pub(super) fn direct(name: &str) -> Option<Found> {
             "errorverbose" => (Slot::Trace, 4),
             "eventoutcome" => (Slot::Noted(Note::Status), 11),
             "responsecode" => (Slot::Noted(Note::Status), 1),
-            "originstatus" => (Slot::Noted(Note::Status), 5),
+            "originstatus" => (Slot::Noted(Note::Status), ORIGIN),
             _ => return suffixed(name, key),
         },
         13 => match key {
@@ -187,7 +191,7 @@ pub(super) fn direct(name: &str) -> Option<Found> {
         },
         16 => match key {
             "formattedmessage" => (Slot::Message, 1),
-            "downstreamstatus" => (Slot::Noted(Note::Status), 0),
+            "downstreamstatus" => (Slot::Noted(Note::Status), DOWNSTREAM),
             "latenciesrequest" => (Slot::Duration(1.0), 1),
             _ => return suffixed(name, key),
         },

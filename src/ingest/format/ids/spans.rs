@@ -47,19 +47,15 @@ fn leading(text: &str) -> Option<f64> {
     durations::any(first.trim_end_matches(['.', ':']))
 }
 
-/// `took 12 ms` in any place.
-pub(super) fn took(text: &str) -> Option<f64> {
-    // By its `k`, which is rarer than a `t`.
+/// `took 12 ms`, where `at` is its `k`.
+pub(super) fn took(text: &str, at: usize) -> Option<f64> {
     let bytes = text.as_bytes();
-    memchr::memchr_iter(b'k', bytes).take(super::MOST_CANDIDATES).find_map(|at| {
-        let word = bytes.get(at.checked_sub(3)?..=at)?;
-        let blank = bytes.get(at + 1) == Some(&b' ');
-        let begins = at == 3 || !bytes.get(at - 4)?.is_ascii_alphanumeric();
-        if !blank || !begins || !word.eq_ignore_ascii_case(b"took") {
-            return None;
-        }
-        leading(text.get(at + 2..)?)
-    })
+    let start = at.checked_sub(3)?;
+    let begins = start == 0 || !bytes.get(start - 1)?.is_ascii_alphanumeric();
+    if bytes.get(at + 1) != Some(&b' ') || !begins || !bytes.get(start..=at)?.eq_ignore_ascii_case(b"took") {
+        return None;
+    }
+    leading(text.get(at + 2..)?)
 }
 
 /// `in 12 ms` or `(12.3ms)` at the end, `Completed 200 OK in 12ms (Views: …)`.
