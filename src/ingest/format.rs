@@ -19,16 +19,23 @@ pub mod trace;
 pub mod apache_access;
 pub mod apache_error;
 pub mod app_line;
+pub mod aws;
 pub mod compose;
 pub mod dpkg;
 pub mod elasticsearch;
+pub mod envoy;
 pub mod glog;
+pub mod haproxy;
 pub mod journald;
 pub mod nginx_access;
 pub mod nginx_error;
+pub mod rails;
+pub mod squid;
 pub mod syslog;
 pub mod traefik;
+pub mod uvicorn;
 pub mod uwsgi;
+pub mod w3c;
 
 
 mod auth;

@@ -1,12 +1,19 @@
 //! Apache access log: `common`, `combined`, both with the virtual host in front
-//! (`vhost_combined`), with bytes in and out behind (`combinedio`), and the `ssl_request_log`.
+//! (`vhost_combined`), with bytes in and out behind (`combinedio`), and the `ssl_request_log`. The
+//! access logs of Tomcat, Jetty and Undertow are the same, with times or the thread behind.
 //!
-//! Source: <https://httpd.apache.org/docs/2.4/mod/mod_log_config.html>.
+//! Names: `vhost`, `client`, `client_port`, `addresses`, `identity`, `method`, `path`, `protocol`,
+//! `status`, `bytes`, `referrer`, `user_agent`, `forwarded_for`, `bytes_in`, `bytes_out`,
+//! `response_time` (its unit is the configuration's), `thread`, `tls_protocol`, `tls_cipher`,
+//! `incomplete`; what nothing tells stands in `rest`.
+//!
+//! Source: <https://httpd.apache.org/docs/2.4/mod/mod_log_config.html> and, for Tomcat,
+//! <https://tomcat.apache.org/tomcat-10.1-doc/config/valve.html#Access_Log_Valve>.
 
 use crate::domain::record::{Layer, Level};
 
 use super::web::{self, Scan};
-use super::{Begins, Format, FormatMismatch, FormatSpec, Lines, Parsed, TimeHint, time};
+use super::{Format, FormatMismatch, FormatSpec, Lines, Opens, Parsed, TimeHint, time, traefik};
 
 #[derive(Clone, Copy, Debug)]
 pub struct ApacheAccess;
@@ -17,12 +24,16 @@ impl Format for ApacheAccess {
             name: "apache-access",
             source: "apache/access",
             layer: Layer::Infrastructure,
-            begins: Begins::ANY,
+            begins: web::CLIENT_BEGINS,
             lines: Lines::One,
             traces: false,
             named_ids: false,
         };
         &SPEC
+    }
+
+    fn opens(&self, line: &str) -> Opens {
+        if web::has_stamp(line) { Opens::Parsed } else { Opens::No }
     }
 
     fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
@@ -33,69 +44,76 @@ impl Format for ApacheAccess {
 
 fn access<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), &'static str> {
     let mut common = web::common(text, hint)?;
-    put_head(common.head, out)?;
+    web::put_head(common.head, out)?;
     common.put(out);
-    if !common.rest.is_empty() {
+    if common.rest.0.starts_with('"') || common.rest.0.starts_with("- \"") || common.rest.0 == "- -" {
         web::put_referrer_and_agent(&mut common.rest, out)?;
-        put_extras(common.rest, out)?;
     }
-    Ok(())
+    put_extras(common.rest, out)
 }
 
-/// `[vhost:port] client identity user`.
-fn put_head<'a>(head: &'a str, out: &mut Parsed<'a>) -> Result<(), &'static str> {
-    let Some((before, user)) = head.rsplit_once(' ') else {
-        out.put("client", head);
-        return Ok(());
-    };
-    let (clients, identity) = before.rsplit_once(' ').ok_or("no user before the time")?;
-    match clients.split_once(' ') {
-        Some((vhost, client)) if !clients.contains([',', '"']) => {
-            if client.contains(' ') {
-                return Err("too many names before the user");
-            }
-            out.put("vhost", vhost);
-            out.put("client", client);
-        }
-        _ => web::put_clients(clients, out),
-    }
-    out.put("identity", identity);
-    if user != "-" {
-        out.user_id = Some(user.into());
-    }
-    Ok(())
-}
-
+/// Fields behind the known ones, up to the first that nothing tells.
 fn put_extras<'a>(mut scan: Scan<'a>, out: &mut Parsed<'a>) -> Result<(), &'static str> {
-    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     if let Some((input, output)) = scan.0.split_once(' ')
-        && is_number(input)
-        && is_number(output)
+        && web::is_number(input)
+        && web::is_number(output)
     {
         out.put("bytes_in", input);
         out.put("bytes_out", output);
         return Ok(());
     }
     while !scan.is_empty() {
-        if scan.0.starts_with('"') {
-            out.put("forwarded_for", scan.quoted().ok_or("a quote is not closed")?);
-            continue;
-        }
-        let token = scan.token().ok_or("a field is missing")?;
-        if token.contains('.') && web::seconds_to_ms(token).is_some() {
-            out.duration_ms = web::seconds_to_ms(token);
-        } else if let Some(micros) = token.strip_suffix("us").or_else(|| token.strip_prefix("D=")) {
-            out.duration_ms = micros.parse::<f64>().ok().map(|micros| micros / 1e3);
-        } else if is_number(token) && scan.is_empty() {
-            // %T or %D: seconds or microseconds, and nothing says which.
-            out.put("response_time", token);
-        } else if web::looks_like_id(token) || is_unique_id(token) {
-            out.request_id = Some(token.into());
-        } else if token != "-" {
-            return Err("unknown text after the user agent");
+        let here = scan.0;
+        if !put_extra(&mut scan, out).unwrap_or(false) {
+            if traefik::is_tail(here) {
+                return Err("the count, router, server and duration of Traefik");
+            }
+            out.put("rest", here);
+            return Ok(());
         }
     }
     Ok(())
+}
+
+fn put_extra<'a>(scan: &mut Scan<'a>, out: &mut Parsed<'a>) -> Option<bool> {
+    if scan.0.starts_with('"') {
+        let value = scan.quoted()?;
+        let new = web::is_forwarded(value) && !web::has(out, "forwarded_for");
+        if new {
+            out.put("forwarded_for", value);
+        }
+        return Some(new || value.is_empty() || value == "-");
+    }
+    if let Some((name, value)) = web::named(scan) {
+        return Some(web::put_named(name, value, out));
+    }
+    let token = scan.token()?;
+    if token.contains('.') && out.duration_ms.is_none() && web::seconds_to_ms(token).is_some() {
+        out.duration_ms = web::seconds_to_ms(token);
+    } else if let Some(micros) = token.strip_suffix("us").filter(|micros| web::is_number(micros)) {
+        out.duration_ms = micros.parse::<f64>().ok().map(|micros| micros / 1e3);
+    } else if let Some(millis) = token.strip_suffix("ms").filter(|millis| web::is_number(millis)) {
+        out.duration_ms = millis.parse::<f64>().ok();
+    } else if web::is_number(token) && !scan.0.starts_with(|c: char| c == '"' || c.is_ascii_digit()) {
+        // %T or %D: seconds or microseconds (milliseconds of Tomcat), and nothing says which.
+        if web::has(out, "response_time") {
+            return Some(false);
+        }
+        out.put("response_time", token);
+    } else if (web::looks_like_id(token) || is_unique_id(token)) && out.request_id.is_none() {
+        out.request_id = Some(token.into());
+    } else if is_thread(token) && !web::has(out, "thread") {
+        out.put("thread", token);
+    } else {
+        return Some(token == "-");
+    }
+    Some(true)
+}
+
+/// A thread as Java's servers name them: `http-nio-8080-exec-1`, `XNIO-1`, `qtp12-34`.
+fn is_thread(token: &str) -> bool {
+    let pool = ["http-", "https-", "ajp-", "catalina-", "XNIO-", "qtp", "default", "tomcat-"];
+    pool.iter().any(|pool| token.starts_with(pool)) && token.ends_with(|c: char| c.is_ascii_digit())
 }
 
 /// What `mod_unique_id` makes: 24 or 27 characters of its base 64.
@@ -110,14 +128,16 @@ fn ssl_request<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Resu
     let mut scan = Scan(cut.rest.strip_prefix("] ").ok_or("no time in brackets")?);
     out.set_time(cut.instant);
     out.level = Level::Info;
-    let client = scan.token().ok_or("no client")?;
+    let client = scan.token().filter(|client| !client.starts_with('"')).ok_or("no client")?;
     let protocol = scan.token().ok_or("no protocol")?;
     let cipher = scan.token().ok_or("no cipher")?;
     let request = scan.quoted().ok_or("no request in quotes")?;
-    out.put("client", client);
+    let bytes = scan.token().filter(|bytes| *bytes == "-" || web::is_number(bytes)).ok_or("no size")?;
+    web::put_client(client, out);
     out.put("tls_protocol", protocol);
     out.put("tls_cipher", cipher);
     web::put_request(request, out);
-    out.put("bytes", scan.token().ok_or("no size")?);
+    out.put("bytes", bytes);
+    out.put("rest", scan.0);
     Ok(())
 }

@@ -1,12 +1,16 @@
 //! Apache error log, 2.2 (`[time] [level] [client address] message`) and 2.4
-//! (`[time] [module:level] [pid n:tid n] [client address:port] message`).
+//! (`[time] [module:level] [pid n:tid n] [client address:port] message`), also with the number and
+//! text of an error, or a file and line of Apache's source, before the client.
+//!
+//! Names: `module`, `pid`, `tid`, `client`, `client_port`, `http_host`, `vhost`, `connection`, `code`
+//! (`AH01630`), `file`, `referrer`.
 //!
 //! Source: <https://httpd.apache.org/docs/2.4/mod/core.html#errorlogformat>.
 
 use crate::domain::record::Layer;
 
-use super::web::Scan;
-use super::{Begins, Format, FormatMismatch, FormatSpec, Lines, Parsed, TimeHint, level, time};
+use super::web::{self, Scan};
+use super::{Begins, Format, FormatMismatch, FormatSpec, Lines, Opens, Parsed, TimeHint, level, time};
 
 #[derive(Clone, Copy, Debug)]
 pub struct ApacheError;
@@ -23,6 +27,16 @@ impl Format for ApacheError {
             named_ids: false,
         };
         &SPEC
+    }
+
+    fn opens(&self, line: &str) -> Opens {
+        match line.as_bytes() {
+            // `[Wed May `, `[01/Mar/`, `[2026/11/` or `[2026-11-`
+            [b'[', _, _, _, b' ' | b'/', ..]
+            | [b'[', _, _, _, _, b'-' | b'/', ..]
+            | [b'[', _, _, b'/', ..] => Opens::Parsed,
+            _ => Opens::No,
+        }
     }
 
     fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
@@ -56,15 +70,63 @@ fn parse<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(),
         }
         out.set_level(word);
     }
-    if scan.0.starts_with("[pid ") {
-        put_process(scan.bracketed().unwrap_or_default(), out);
-    }
-    if scan.0.starts_with("[client ") || scan.0.starts_with("[remote ") {
-        put_client(scan.bracketed().unwrap_or_default(), out);
-    }
+    let by_module = out.metadata.iter().any(|(name, _)| name == "module");
+    while put_prefix(&mut scan, by_module, out) {}
     out.message = scan.0.into();
+    put_client_behind_error(scan.0, out);
     put_appended(scan.0, out);
     Ok(())
+}
+
+/// One of the brackets that stand before the message, when it is of a known name and the first of
+/// it: what a program prints may begin with such a bracket too.
+fn put_prefix<'a>(scan: &mut Scan<'a>, with_port: bool, out: &mut Parsed<'a>) -> bool {
+    // An IPv6 address stands in brackets of its own, so the end is a bracket before a space.
+    let Some((inside, after)) = scan.0.strip_prefix('[').and_then(|inside| inside.split_once("] ")) else {
+        return false;
+    };
+    let Some((name, value)) = inside.split_once([' ', ':']) else { return false };
+    let value = value.trim_ascii();
+    match name {
+        "pid" if !web::has(out, "pid") => put_process(inside, out),
+        "client" | "remote" if !web::has(out, "client") => put_client(value, with_port, out),
+        "host" if !web::has(out, "http_host") => out.put("http_host", value),
+        "vhost" if !web::has(out, "vhost") => out.put("vhost", value),
+        "C" if !web::has(out, "connection") => out.put("connection", value),
+        "unique-id" | "unique_id" | "R" if out.request_id.is_none() => {
+            if !(value.is_empty() || value == "-") {
+                out.request_id = Some(value.into());
+            }
+        }
+        _ => return false,
+    }
+    scan.0 = after;
+    true
+}
+
+/// `(70008)Partial results are valid but processing is incomplete: [client …] …`, also behind
+/// `file.c(123): `. The text of an error number is the system's and holds nothing typed.
+fn put_client_behind_error<'a>(message: &'a str, out: &mut Parsed<'a>) {
+    let mut rest = message;
+    if let Some((place, after)) = rest.split_once("): ")
+        && place.split_once(".c(").is_some_and(|(file, line)| !file.contains(' ') && web::is_number(line))
+    {
+        rest = after;
+    }
+    if let Some((number, after)) = rest.strip_prefix('(').and_then(|rest| rest.split_once(')')) {
+        if !web::is_number(number) {
+            return;
+        }
+        let Some(at) = memchr::memmem::find(after.as_bytes(), b": [") else { return };
+        rest = &after[at + 2..];
+    } else if rest.len() == message.len() {
+        return;
+    }
+    let mut scan = Scan(rest);
+    while put_prefix(&mut scan, true, out) {}
+    if !web::has(out, "code") {
+        put_code(scan.0, out);
+    }
 }
 
 /// `pid 35708:tid 4328636416`.
@@ -78,25 +140,21 @@ fn put_process<'a>(process: &'a str, out: &mut Parsed<'a>) {
     }
 }
 
-/// `client address`, `client address:port`, `client [v6]:port`.
-fn put_client<'a>(client: &'a str, out: &mut Parsed<'a>) {
-    let address = client.split_once(' ').map_or(client, |(_, address)| address);
-    match address.rsplit_once(':') {
-        // More than one colon without brackets is an IPv6 address; 2.4 always adds the port.
+/// `address` (2.2), `address:port`, `[v6]:port`, and an IPv6 address with its port behind a colon.
+fn put_client<'a>(address: &'a str, with_port: bool, out: &mut Parsed<'a>) {
+    match web::split_port(address) {
+        // 2.4 always adds the port; 2.2 never does, so there the last group is the address's.
         Some((host, port))
-            if !port.is_empty()
-                && port.bytes().all(|byte| byte.is_ascii_digit())
-                && !(host.contains(':') && host.ends_with(':')) =>
+            if address.starts_with('[') || !host.contains(':') || (with_port && web::is_ip(host)) =>
         {
-            out.put("client", host.trim_matches(['[', ']']));
+            out.put("client", host);
             out.put("client_port", port);
         }
-        _ => out.put("client", address),
+        _ => out.put("client", address.trim_matches(['[', ']'])),
     }
 }
 
-/// `AH00094: …` at the start, `…, referer: …` at the end.
-fn put_appended<'a>(message: &'a str, out: &mut Parsed<'a>) {
+fn put_code<'a>(message: &'a str, out: &mut Parsed<'a>) {
     if let Some((code, _)) = message.split_once(": ")
         && code.len() == 7
         && code.starts_with("AH")
@@ -104,6 +162,11 @@ fn put_appended<'a>(message: &'a str, out: &mut Parsed<'a>) {
     {
         out.put("code", code);
     }
+}
+
+/// `AH00094: …` at the start, `…, referer: …` at the end.
+fn put_appended<'a>(message: &'a str, out: &mut Parsed<'a>) {
+    put_code(message, out);
     let mut rest = message;
     if let Some((before, referrer)) = message.rsplit_once(", referer: ") {
         out.put("referrer", referrer);
@@ -113,3 +176,6 @@ fn put_appended<'a>(message: &'a str, out: &mut Parsed<'a>) {
         out.put("file", path);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,15 @@
 //! nginx access log: `combined`, the packaged `main` (with the forwarded addresses), the two with
-//! request time and request id behind, and the line of the ingress-nginx controller.
+//! request time and request id behind, and the line of the ingress-nginx controller. Hypercorn,
+//! gunicorn, Caddy, Varnish and many others write `combined` too.
+//!
+//! What people put behind `combined` without a name is known by its looks; from where it is not,
+//! the line stands in the metadata as `rest`.
+//!
+//! Names: `client`, `client_port`, `addresses`, `vhost`, `identity`, `method`, `path`, `protocol`,
+//! `status`, `bytes`, `referrer`, `user_agent`, `forwarded_for`, `request_length`, `compression`,
+//! `upstream_response_time`, `rest`, `incomplete`; of the controller also `upstream`,
+//! `upstream_alternative`, `upstream_address`, `upstream_response_length` and `upstream_status`;
+//! and whatever a line names by itself (`ua="…"`).
 //!
 //! Source: <https://nginx.org/en/docs/http/ngx_http_log_module.html> and, for the controller,
 //! <https://kubernetes.github.io/ingress-nginx/user-guide/nginx-configuration/log-format/>.
@@ -7,7 +17,7 @@
 use crate::domain::record::Layer;
 
 use super::web::{self, Scan};
-use super::{Begins, Format, FormatMismatch, FormatSpec, Lines, Parsed, TimeHint};
+use super::{Format, FormatMismatch, FormatSpec, Lines, Opens, Parsed, TimeHint, traefik};
 
 #[derive(Clone, Copy, Debug)]
 pub struct NginxAccess;
@@ -18,7 +28,7 @@ impl Format for NginxAccess {
             name: "nginx-access",
             source: "nginx/access",
             layer: Layer::Infrastructure,
-            begins: Begins::ANY,
+            begins: web::CLIENT_BEGINS,
             lines: Lines::One,
             traces: false,
             named_ids: false,
@@ -26,18 +36,24 @@ impl Format for NginxAccess {
         &SPEC
     }
 
+    fn opens(&self, line: &str) -> Opens {
+        if web::has_stamp(line) { Opens::Parsed } else { Opens::No }
+    }
+
     fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
         parse(text, hint, out).map_err(|reason| self.mismatch(reason))
     }
 }
 
-fn parse<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), &'static str> {
+pub(super) fn parse<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), &'static str> {
     let mut common = web::common(text, hint)?;
-    put_head(common.head, out)?;
-    common.put(out);
-    if common.rest.is_empty() {
+    if !common.rest.0.starts_with(['"', '-']) {
         return Err("no referrer and user agent");
     }
+    if web::put_head(common.head, out)? {
+        return Err("a virtual host before the client");
+    }
+    common.put(out);
     web::put_referrer_and_agent(&mut common.rest, out)?;
     if common.rest.is_empty() {
         return Ok(());
@@ -45,81 +61,82 @@ fn parse<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(),
     if is_ingress(common.rest) { put_ingress(common.rest, out) } else { put_extras(common.rest, out) }
 }
 
-/// `client - user`, where the client may be a list of addresses.
-fn put_head<'a>(head: &'a str, out: &mut Parsed<'a>) -> Result<(), &'static str> {
-    let Some((before, user)) = head.rsplit_once(' ') else {
-        out.put("client", head);
-        return Ok(());
-    };
-    let (clients, identity) = before.rsplit_once(' ').ok_or("no user before the time")?;
-    // Two names and no list: Apache's virtual host before the client.
-    if clients.contains(' ') && !clients.contains([',', '"']) {
-        return Err("two names before the user");
-    }
-    web::put_clients(clients, out);
-    out.put("identity", identity);
-    if user != "-" {
-        out.user_id = Some(user.into());
+/// Fields that people put behind `combined`, up to the first that nothing tells.
+fn put_extras<'a>(mut scan: Scan<'a>, out: &mut Parsed<'a>) -> Result<(), &'static str> {
+    while !scan.is_empty() {
+        let here = scan.0;
+        if !put_extra(&mut scan, out).unwrap_or(false) {
+            if traefik::is_tail(here) {
+                return Err("the count, router, server and duration of Traefik");
+            }
+            if here.split(' ').all(web::is_number) {
+                return Err("numbers after the user agent");
+            }
+            out.put("rest", here);
+            return Ok(());
+        }
     }
     Ok(())
 }
 
-/// Fields that people put behind `combined`, by their looks: nothing in the line names them.
-fn put_extras<'a>(mut scan: Scan<'a>, out: &mut Parsed<'a>) -> Result<(), &'static str> {
-    let mut lengths = 0;
-    while !scan.is_empty() {
-        if scan.0.starts_with('"') {
-            let value = scan.quoted().ok_or("a quote is not closed")?;
-            put_quoted(value, out);
-            continue;
-        }
-        let token = scan.token().ok_or("a field is missing")?;
-        if let Some((name, value)) = token.split_once('=') {
-            put_named(name, value.trim_matches('"'), out);
-        } else if token.contains('.') && web::seconds_to_ms(token).is_some() {
-            put_time(token, out);
-        } else if web::looks_like_id(token) {
-            out.request_id = Some(token.into());
-        } else if !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_digit()) {
-            lengths += 1;
-            if lengths > 1 || scan.0.starts_with('"') {
-                return Err("numbers after the user agent");
-            }
-            out.put("request_length", token);
-        } else if token != "-" {
-            return Err("unknown text after the user agent");
-        }
+/// One field by its looks: nothing in the line names it, unless it does so itself.
+fn put_extra<'a>(scan: &mut Scan<'a>, out: &mut Parsed<'a>) -> Option<bool> {
+    if scan.0.starts_with('"') {
+        return scan.quoted().map(|value| put_quoted(value, out));
     }
-    Ok(())
+    if let Some((name, value)) = web::named(scan) {
+        return Some(web::put_named(name, value, out));
+    }
+    let token = scan.token()?;
+    Some(if token == "-" {
+        true
+    } else if token.contains('.') && web::seconds_to_ms(token).is_some() {
+        put_time(token, out)
+    } else if web::looks_like_id(token) && out.request_id.is_none() {
+        out.request_id = Some(token.into());
+        true
+    } else if web::is_number(token)
+        && !web::has(out, "request_length")
+        && !scan.0.starts_with(|c: char| c == '"' || c.is_ascii_digit() && !scan.0.contains('.'))
+    {
+        out.put("request_length", token);
+        true
+    } else {
+        false
+    })
 }
 
 /// The first time is the request's, the second its upstream's.
-fn put_time<'a>(token: &'a str, out: &mut Parsed<'a>) {
+fn put_time<'a>(token: &'a str, out: &mut Parsed<'a>) -> bool {
     if out.duration_ms.is_none() {
         out.duration_ms = web::seconds_to_ms(token);
+    } else if web::has(out, "upstream_response_time") {
+        return false;
     } else {
         out.put("upstream_response_time", token);
     }
+    true
 }
 
-fn put_quoted<'a>(value: &'a str, out: &mut Parsed<'a>) {
-    if web::looks_like_id(value) && value.len() > 16 {
+fn put_quoted<'a>(value: &'a str, out: &mut Parsed<'a>) -> bool {
+    if value.is_empty() || value == "-" {
+        return true;
+    }
+    let name = if web::looks_like_id(value) && value.len() > 16 && out.request_id.is_none() {
         out.request_id = Some(value.into());
-    } else if value.parse::<f64>().is_ok() {
-        out.put("compression", value);
+        return true;
+    } else if out.duration_ms.is_none() && value.parse::<f64>().is_ok() {
+        "compression"
+    } else if web::is_forwarded(value) {
+        "forwarded_for"
     } else {
-        out.put("forwarded_for", value);
+        return false;
+    };
+    let new = !web::has(out, name);
+    if new {
+        out.put(name, value);
     }
-}
-
-fn put_named<'a>(name: &'a str, value: &'a str, out: &mut Parsed<'a>) {
-    match name {
-        "rt" | "request_time" => out.duration_ms = web::seconds_to_ms(value),
-        "request_id" | "req_id" | "rid" | "trace_id" if value != "-" && !value.is_empty() => {
-            out.request_id = Some(value.into());
-        }
-        _ => out.put(name, value),
-    }
+    new
 }
 
 /// `request_length request_time [` is only the controller's.
@@ -147,6 +164,7 @@ fn put_ingress<'a>(mut scan: Scan<'a>, out: &mut Parsed<'a>) -> Result<(), &'sta
     {
         out.request_id = Some(id.into());
     }
+    out.put("rest", scan.0);
     Ok(())
 }
 
@@ -161,3 +179,6 @@ fn list<'a>(scan: &mut Scan<'a>) -> Option<&'a str> {
     }
     Some(&whole[..length])
 }
+
+#[cfg(test)]
+mod tests;

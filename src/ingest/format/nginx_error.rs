@@ -1,10 +1,18 @@
 //! nginx error log: `2026/11/22 02:21:09 [error] pid#tid: *connection message, client: …`.
 //!
-//! The message stays whole; what nginx appends to it by name is copied to the metadata.
+//! The message stays whole; what nginx appends to it by name is copied to the metadata: `client`,
+//! `server`, `login`, `request`, `subrequest`, `upstream`, `http_host` and `referrer`, in this order;
+//! beside `pid`, `tid` and `connection`.
+//!
+//! Source: <https://nginx.org/en/docs/ngx_core_module.html#error_log>; what is appended is in the
+//! error handlers `ngx_http_log_error_handler`, `ngx_stream_log_error` and `ngx_mail_log_error` of
+//! nginx itself, <https://github.com/nginx/nginx>.
 
 use crate::domain::record::Layer;
 
-use super::{Begins, Format, FormatMismatch, FormatSpec, Lines, Parsed, TimeHint, time};
+use super::{Begins, Format, FormatMismatch, FormatSpec, Lines, Opens, Parsed, TimeHint, time};
+
+mod appended;
 
 #[derive(Clone, Copy, Debug)]
 pub struct NginxError;
@@ -21,6 +29,13 @@ impl Format for NginxError {
             named_ids: false,
         };
         &SPEC
+    }
+
+    fn opens(&self, line: &str) -> Opens {
+        match line.as_bytes() {
+            [_, _, _, _, b'/', _, _, b'/', ..] => Opens::Parsed,
+            _ => Opens::No,
+        }
     }
 
     fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
@@ -50,31 +65,9 @@ fn parse<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(),
         message = after;
     }
     out.message = message.into();
-    put_appended(message, out);
+    appended::put(message, out);
     Ok(())
 }
 
-/// Copies what nginx appends by name. Source: the error handler of the HTTP module in nginx.
-fn put_appended<'a>(message: &'a str, out: &mut Parsed<'a>) {
-    // It stands at the end and begins with the client; the text before may hold anything.
-    let Some(start) = memchr::memmem::find(message.as_bytes(), b", client: ") else { return };
-    let mut rest = &message[start..];
-    while let Some((name, after)) = rest.strip_prefix(", ").and_then(|rest| rest.split_once(": ")) {
-        let value;
-        (value, rest) = match after.strip_prefix('"') {
-            Some(quoted) => quoted.split_once('"').unwrap_or((quoted, "")),
-            None => {
-                let end = memchr::memmem::find(after.as_bytes(), b", ").unwrap_or(after.len());
-                after.split_at(end)
-            }
-        };
-        match name {
-            "client" | "server" | "request" | "subrequest" | "upstream" | "referrer" | "login" => {
-                out.put(name, value);
-            }
-            "host" => out.put("http_host", value),
-            "request_id" => out.request_id = Some(value.into()),
-            _ => return,
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

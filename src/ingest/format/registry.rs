@@ -7,10 +7,12 @@ use std::path::Path;
 use crate::domain::record::{Layer, Text};
 
 use super::{
-    Envelope, Format, FormatSpec, apache_access, apache_error, app_line, compose, cri, docker_json, dpkg,
-    elasticsearch, glog, humanlog, journald, json, log4j, logfmt, mysql_error, mysql_slow, nginx_access,
-    nginx_error, postgresql, postgresql_csv, postgresql_json, python, structlog, syslog, traefik, uwsgi,
+    Envelope, Format, FormatSpec, apache_access, apache_error, app_line, aws, compose, cri, docker_json, dpkg,
+    elasticsearch, envoy, glog, haproxy, humanlog, journald, json, log4j, logfmt, mysql_error, mysql_slow,
+    nginx_access, nginx_error, postgresql, postgresql_csv, postgresql_json, python, rails, squid, structlog,
+    syslog, traefik, uvicorn,
     user_defined::{Definition, DefinitionError, UserDefined},
+    uwsgi, w3c,
 };
 
 /// What is taken off before anything is read. The first that opens a line has it.
@@ -28,8 +30,17 @@ static FORMATS: &[&dyn Format] = &[
     &nginx_access::NginxAccess,
     &apache_access::ApacheAccess,
     &traefik::Traefik,
+    &haproxy::Haproxy,
+    &envoy::Envoy,
+    &aws::Elb,
+    &aws::S3Access,
+    &squid::Squid,
+    &uvicorn::Uvicorn,
+    &uvicorn::Werkzeug,
+    &rails::Rails,
     &nginx_error::NginxError,
     &apache_error::ApacheError,
+    &w3c::W3c,
     &elasticsearch::Elasticsearch,
     &uwsgi::Uwsgi,
     &glog::Glog,

@@ -1,11 +1,14 @@
 //! Access log of Traefik in its common form: the combined line, then the count of requests, the
-//! router (frontend), the server (backend) and the duration in milliseconds.
+//! router (1.x: the frontend), the server (1.x: the backend) and the duration in milliseconds.
+//!
+//! Names: those of [`super::nginx_access`], `request_count`, `router`, `server`.
 //!
 //! Source: <https://doc.traefik.io/traefik/observability/access-logs/#format>.
 
 use crate::domain::record::Layer;
 
-use super::{Begins, Format, FormatMismatch, FormatSpec, Lines, Parsed, TimeHint, web};
+use super::web::{self, Scan};
+use super::{Format, FormatMismatch, FormatSpec, Lines, Opens, Parsed, TimeHint};
 
 #[derive(Clone, Copy, Debug)]
 pub struct Traefik;
@@ -16,12 +19,16 @@ impl Format for Traefik {
             name: "traefik-access",
             source: "traefik/access",
             layer: Layer::Infrastructure,
-            begins: Begins::ANY,
+            begins: web::CLIENT_BEGINS,
             lines: Lines::One,
             traces: false,
             named_ids: false,
         };
         &SPEC
+    }
+
+    fn opens(&self, line: &str) -> Opens {
+        if web::has_stamp(line) { Opens::Parsed } else { Opens::No }
     }
 
     fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
@@ -32,27 +39,51 @@ impl Format for Traefik {
 fn parse<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), &'static str> {
     const SHORT: &str = "no request count, router, server and duration";
     let common = web::common(text, hint)?;
-    let mut fields = common.head.split(' ');
-    let (client, identity, user) = (fields.next(), fields.next(), fields.next());
-    let (Some(client), Some(identity), Some(user), None) = (client, identity, user, fields.next()) else {
-        return Err("the line does not begin with client, identity and user");
-    };
-    out.put("client", client);
-    out.put("identity", identity);
-    if user != "-" {
-        out.user_id = Some(user.into());
+    if web::put_head(common.head, out)? {
+        return Err("a virtual host before the client");
     }
     common.put(out);
-    let mut scan = common.rest;
-    if scan.is_empty() {
+    if common.rest.is_empty() {
         return Ok(());
     }
-    web::put_referrer_and_agent(&mut scan, out)?;
-    let count = scan.token().filter(|count| count.bytes().all(|byte| byte.is_ascii_digit())).ok_or(SHORT)?;
+    // An agent may hold quotes, so the fields of Traefik's own are cut from the end.
+    let (before, router, server, duration) = tail(common.rest.0).ok_or(SHORT)?;
+    let (before, count) = before.rsplit_once(' ').filter(|(_, count)| web::is_number(count)).ok_or(SHORT)?;
+    let mut scan = Scan(before);
+    let referrer = scan.quoted_or_token().ok_or("no referrer")?;
+    out.put("referrer", referrer);
+    out.put(
+        "user_agent",
+        scan.0.strip_prefix('"').and_then(|agent| agent.strip_suffix('"')).unwrap_or(scan.0),
+    );
     out.put("request_count", count);
-    out.put("router", scan.quoted_or_token().ok_or(SHORT)?);
-    out.put("server", scan.quoted_or_token().ok_or(SHORT)?);
-    let duration = scan.token().and_then(|duration| duration.strip_suffix("ms")).ok_or(SHORT)?;
-    out.duration_ms = Some(duration.parse().map_err(|_| SHORT)?);
+    out.put("router", router);
+    out.put("server", server);
+    out.duration_ms = duration.parse().ok();
     Ok(())
+}
+
+/// Whether the text ends as a line of Traefik does: two fields in quotes and milliseconds.
+pub fn is_tail(text: &str) -> bool {
+    tail(text)
+        .is_some_and(|(before, ..)| before.bytes().next_back().is_some_and(|byte| byte.is_ascii_digit()))
+}
+
+/// What stands before the last fields; then the router, the server and the milliseconds.
+fn tail(text: &str) -> Option<(&str, &str, &str, &str)> {
+    let (before, duration) = text.strip_suffix("ms")?.rsplit_once(' ')?;
+    if !web::is_number(duration) {
+        return None;
+    }
+    let (before, server) = last_field(before)?;
+    let (before, router) = last_field(before)?;
+    Some((before, router, server, duration))
+}
+
+/// The last field, in quotes or `-`, and what stands before it and its space.
+fn last_field(text: &str) -> Option<(&str, &str)> {
+    match text.strip_suffix('"') {
+        Some(open) => open.rsplit_once(" \""),
+        None => text.rsplit_once(' ').filter(|(_, field)| *field == "-"),
+    }
 }

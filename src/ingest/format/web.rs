@@ -1,13 +1,27 @@
-//! What access log lines share: cutting fields, the request line, the status.
+//! What access log lines share: cutting fields, who asked, the request line, the status.
+//!
+//! Strangers type the user name, the request, the referrer and the agent. None of them may become
+//! another field, so a line is read from where only the server wrote: the stamp that a quote
+//! follows ends the user name, and the status and size behind a quote end the request.
 
 use std::borrow::Cow;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
-use memchr::{memchr, memchr_iter};
+use memchr::{memchr, memchr_iter, memrchr};
 
 use crate::domain::record::Level;
 
-use super::{Parsed, TimeHint, time};
+use super::{Begins, Parsed, TimeHint, time};
+
+mod head;
+
+pub use head::{put_client, put_clients, put_head};
+
+/// What an access line can begin with: an address, a name, a list in quotes.
+pub const CLIENT_BEGINS: Begins = Begins::DIGITS.or(Begins::LETTERS).or(Begins::these(b"-:\"[_*~"));
+
+/// How far into a line the stamp is looked for: lists of addresses may stand before it.
+const HEAD_BYTES: usize = 512;
 
 /// What is left of a line, cut from the left. Each cut takes the space after it along.
 #[derive(Clone, Copy, Debug)]
@@ -20,11 +34,13 @@ impl<'a> Scan<'a> {
             return None;
         }
         let end = memchr(b' ', self.0.as_bytes()).unwrap_or(self.0.len());
-        Some(self.take(end, end))
+        let text = &self.0[..end];
+        self.0 = self.0.get(end + 1..).unwrap_or("");
+        Some(text)
     }
 
-    /// Text between `"` and the next `"` that no backslash escapes. Text without its closing
-    /// quote is not taken.
+    /// Text between `"` and the next `"` that no backslash escapes and that ends a field: a space
+    /// or nothing follows. Text without its closing quote is not taken.
     pub fn quoted(&mut self) -> Option<&'a str> {
         let bytes = self.0.as_bytes();
         if bytes.first() != Some(&b'"') {
@@ -55,23 +71,41 @@ impl<'a> Scan<'a> {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
-
-    fn take(&mut self, end: usize, used: usize) -> &'a str {
-        let text = &self.0[..end];
-        self.0 = self.0.get(used + 1..).unwrap_or("");
-        text
-    }
 }
 
+/// The quote that ends a field: no backslash escapes it, and a space or nothing follows. Where
+/// there is none such the first that no backslash escapes: some programs glue fields together.
 fn closing_quote(bytes: &[u8], from: usize) -> Option<usize> {
+    let mut glued = None;
     for found in memchr_iter(b'"', &bytes[from..]) {
         let at = from + found;
-        let backslashes = bytes[from..at].iter().rev().take_while(|&&byte| byte == b'\\').count();
-        if backslashes % 2 == 0 {
+        if is_escaped(bytes, at, from) {
+            continue;
+        }
+        if matches!(bytes.get(at + 1), None | Some(b' ')) {
             return Some(at);
         }
+        glued = glued.or(Some(at));
     }
-    None
+    glued
+}
+
+fn is_escaped(bytes: &[u8], at: usize, from: usize) -> bool {
+    bytes[from..at].iter().rev().take_while(|&&byte| byte == b'\\').count() % 2 == 1
+}
+
+pub fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Whether an access line's stamp stands near the start: `[22/Nov/` or `[-] "`.
+pub fn has_stamp(line: &str) -> bool {
+    let bytes = line.as_bytes();
+    let head = &bytes[..bytes.len().min(HEAD_BYTES)];
+    memchr_iter(b'[', head).any(|open| match &bytes[open + 1..] {
+        [_, _, b'/', _, _, _, b'/', ..] => true,
+        inside => inside.starts_with(b"-] \""),
+    })
 }
 
 /// The common part of an access line: everything up to the size of the answer.
@@ -89,44 +123,91 @@ pub struct Common<'a> {
 
 /// `head [time] "request" status bytes rest…`; the reason when it is something else.
 pub fn common<'a>(line: &'a str, hint: &TimeHint) -> Result<Common<'a>, &'static str> {
-    const NO_TIME: &str = "no time in brackets";
-    let bytes = line.as_bytes();
-    let mut found = None;
-    // A user name may hold a bracket; the stamp decides which one is meant.
-    for open in memchr_iter(b'[', bytes).take(4) {
-        if let Some(cut) = time::clf(&line[open + 1..], hint) {
-            found = Some((open, Some(cut.instant), cut.rest.strip_prefix(']').ok_or(NO_TIME)?));
-            break;
-        }
-        if let Some(rest) = line[open + 1..].strip_prefix("-]") {
-            found = Some((open, None, rest));
-            break;
-        }
-    }
-    let (open, instant, rest) = found.ok_or(NO_TIME)?;
-    let mut scan = Scan(rest.strip_prefix(' ').ok_or("nothing after the time")?);
-    let request = scan.quoted().ok_or("no request in quotes")?;
-    let status_text = scan.token().ok_or("no status")?;
-    let status = match status_text {
-        "-" => None,
-        text => Some(status_of(text).ok_or("the status is not a number")?),
-    };
-    let bytes = scan.token().ok_or("no size")?;
-    if bytes != "-" && !bytes.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err("the size is not a number");
-    }
+    common_with(line, |inside| time::clf(inside, hint))
+}
+
+/// [`common`] with another spelling of the stamp.
+pub fn common_with<'a>(
+    line: &'a str,
+    stamp: impl Fn(&'a str) -> Option<time::Cut<'a>>,
+) -> Result<Common<'a>, &'static str> {
+    let (head, instant, rest) = at_stamp(line, stamp).ok_or("no time in brackets")?;
+    let (end, answer) = request_end(rest).ok_or("no request in quotes with status and size behind")?;
     Ok(Common {
-        head: line[..open].trim_end_matches(' '),
+        head: head.trim_end_matches(' '),
         instant,
-        request,
-        status,
-        status_text,
-        bytes,
-        rest: scan,
+        request: &rest[..end],
+        status: status_of(answer.status),
+        status_text: answer.status,
+        bytes: answer.bytes,
+        rest: answer.rest,
     })
 }
 
-fn status_of(text: &str) -> Option<u16> {
+/// What stands before the stamp, the stamp, and what follows the quote behind it. A user name may
+/// hold brackets, and stamps in brackets; the one that a quote follows is the server's.
+fn at_stamp<'a>(
+    line: &'a str,
+    stamp: impl Fn(&'a str) -> Option<time::Cut<'a>>,
+) -> Option<(&'a str, Option<time::Instant>, &'a str)> {
+    memchr_iter(b'[', line.as_bytes()).find_map(|open| {
+        let inside = &line[open + 1..];
+        let (instant, rest) = match stamp(inside) {
+            Some(cut) => (Some(cut.instant), cut.rest),
+            None => (None, inside.strip_prefix('-')?),
+        };
+        Some((&line[..open], instant, rest.strip_prefix("] \"")?))
+    })
+}
+
+/// Status, size and what follows.
+#[derive(Clone, Copy)]
+struct Answer<'a> {
+    status: &'a str,
+    bytes: &'a str,
+    rest: Scan<'a>,
+}
+
+/// Where the request ends, in the text behind its opening quote. A quote within a request that the
+/// server did not escape is told from the closing one by what follows; and of two that a status
+/// follows, the one behind a protocol counts, for a request without any has no further headers.
+fn request_end(text: &str) -> Option<(usize, Answer<'_>)> {
+    let bytes = text.as_bytes();
+    let mut bare = None;
+    let mut escaped = None;
+    for at in memchr_iter(b'"', bytes) {
+        let Some(answer) = answer(&text[at + 1..]) else { continue };
+        if is_escaped(bytes, at, 0) {
+            escaped = escaped.or(Some((at, answer)));
+        } else if ends_with_protocol(&bytes[..at]) {
+            return Some((at, answer));
+        } else {
+            bare = bare.or(Some((at, answer)));
+        }
+    }
+    bare.or(escaped)
+}
+
+fn ends_with_protocol(request: &[u8]) -> bool {
+    let near = &request[request.len().saturating_sub(10)..];
+    let word = near.iter().rposition(|&byte| byte == b' ').map_or(&near[..0], |space| &near[space + 1..]);
+    is_protocol(word)
+}
+
+/// `HTTP/1.1`; hypercorn leaves the name away.
+fn is_protocol(word: &[u8]) -> bool {
+    word.starts_with(b"HTTP/") || matches!(word, b"1.0" | b"1.1" | b"2" | b"2.0" | b"3")
+}
+
+fn answer(text: &str) -> Option<Answer<'_>> {
+    let mut scan = Scan(text.strip_prefix(' ')?);
+    let status = scan.token().filter(|status| *status == "-" || status_of(status).is_some())?;
+    let bytes = scan.token().filter(|bytes| *bytes == "-" || is_number(bytes))?;
+    Some(Answer { status, bytes, rest: scan })
+}
+
+/// A status of three digits.
+pub fn status_of(text: &str) -> Option<u16> {
     let &[a, b, c] = text.as_bytes() else { return None };
     if !(a.is_ascii_digit() && b.is_ascii_digit() && c.is_ascii_digit()) {
         return None;
@@ -153,19 +234,21 @@ pub fn put_request<'a>(request: &'a str, out: &mut Parsed<'a>) {
     let Some(space) = memchr(b' ', request.as_bytes()) else { return };
     let (method, rest) = (&request[..space], &request[space + 1..]);
     // Scanners send anything at all; what is not a request line stays in the message only.
-    if method.is_empty()
-        || !method.bytes().all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'-' | b'_'))
-    {
+    if !is_method(method) {
         return;
     }
     out.put("method", method);
-    match memchr::memrchr(b' ', rest.as_bytes()) {
-        Some(space) if rest[space + 1..].starts_with("HTTP/") => {
+    match memrchr(b' ', rest.as_bytes()) {
+        Some(space) if is_protocol(&rest.as_bytes()[space + 1..]) => {
             out.put("path", &rest[..space]);
             out.put("protocol", &rest[space + 1..]);
         }
         _ => out.put("path", rest),
     }
+}
+
+pub fn is_method(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'-' | b'_'))
 }
 
 /// Referrer and user agent after the common part. An agent that the line ends in the middle of is
@@ -183,28 +266,65 @@ pub fn put_referrer_and_agent<'a>(scan: &mut Scan<'a>, out: &mut Parsed<'a>) -> 
     Ok(())
 }
 
-/// Client and its proxies: `client` is the first address that is not of a private network (else
-/// the first), `addresses` the whole list when there are several.
-pub fn put_clients<'a>(list: &'a str, out: &mut Parsed<'a>) {
-    if !list.contains([' ', '"']) {
-        out.put("client", list);
-        return;
-    }
-    let parts = || list.split([',', ' ', '"']).filter(|part| !part.is_empty());
-    let public = parts().find(|part| part.parse::<IpAddr>().is_ok_and(|address| is_public(&address)));
-    if let Some(client) = public.or_else(|| parts().next()) {
-        out.put("client", client);
-    }
-    out.put_cow("addresses", parts().collect::<Vec<_>>().join(","));
+/// Whether a field of this name is there already. The decoder keeps the first of equal names, so
+/// what would come second belongs in the rest.
+pub fn has(out: &Parsed<'_>, name: &str) -> bool {
+    out.metadata.iter().any(|(known, _)| known == name)
 }
 
-fn is_public(address: &IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => !(v4.is_private() || v4.is_loopback() || v4.is_link_local() || v4.is_unspecified()),
-        IpAddr::V6(v6) => {
-            !(v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local() || v6.is_unspecified())
+/// A field that says its name, as people put it behind the known ones: `rt=0.125`,
+/// `ua="10.0.0.1:80, 10.0.0.2:80"`, `kong_request_id: "…"`. Nothing is taken otherwise.
+pub fn named<'a>(scan: &mut Scan<'a>) -> Option<(&'a str, &'a str)> {
+    let text = scan.0;
+    let end = text
+        .bytes()
+        .position(|byte| !(byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.')))?;
+    let (name, after) = text.split_at(end);
+    let value =
+        after.strip_prefix('=').or_else(|| after.strip_prefix(": ").filter(|v| v.starts_with('"')))?;
+    if !name.starts_with(|c: char| c.is_ascii_alphabetic()) {
+        return None;
+    }
+    let mut rest = Scan(value);
+    let value = if value.starts_with('"') { rest.quoted()? } else { rest.token().unwrap_or("") };
+    *scan = rest;
+    Some((name, value))
+}
+
+/// Takes a named field of the tail; no when there is one of that name.
+pub fn put_named<'a>(name: &'a str, value: &'a str, out: &mut Parsed<'a>) -> bool {
+    let says_nothing = value.is_empty() || value == "-";
+    match name {
+        "rt" | "request_time" if out.duration_ms.is_none() && !says_nothing => {
+            out.duration_ms = seconds_to_ms(value);
+            out.duration_ms.is_some()
+        }
+        // Apache's manual: `D=%D`, in microseconds.
+        "D" if out.duration_ms.is_none() && is_number(value) => {
+            out.duration_ms = value.parse().ok().map(|micros: f64| micros / 1e3);
+            true
+        }
+        "request_id" | "req_id" | "rid" | "trace_id" | "kong_request_id"
+            if out.request_id.is_none() && !says_nothing =>
+        {
+            out.request_id = Some(value.into());
+            true
+        }
+        _ if has(out, name) => false,
+        _ => {
+            out.put(name, value);
+            true
         }
     }
+}
+
+/// Whether these are addresses, with `, ` between them: what proxies pass on.
+pub fn is_forwarded(list: &str) -> bool {
+    !list.is_empty()
+        && list
+            .split(',')
+            .map(str::trim_ascii)
+            .all(|part| part == "unknown" || part.parse::<IpAddr>().is_ok())
 }
 
 /// `0.125` seconds as milliseconds.
@@ -214,9 +334,41 @@ pub fn seconds_to_ms(text: &str) -> Option<f64> {
     (seconds.is_finite() && seconds >= 0.0).then(|| (seconds * 1e6).round() / 1e3)
 }
 
+/// `address:port`, with the address in brackets or not: IPv6 addresses stand bare in many logs.
+pub fn split_port(text: &str) -> Option<(&str, &str)> {
+    let (address, port) = text.rsplit_once(':')?;
+    if !is_number(port) || port.len() > 5 || address.is_empty() {
+        return None;
+    }
+    let bare = address.strip_prefix('[').and_then(|address| address.strip_suffix(']')).unwrap_or(address);
+    Some((bare, port))
+}
+
+/// Whether a token is an IP address, also with a port, in brackets or as `unix:`.
+pub fn is_address(token: &str) -> bool {
+    let bytes = token.as_bytes();
+    match bytes.first() {
+        Some(b'u') => token.starts_with("unix:"),
+        Some(b'[') => token.parse::<SocketAddr>().is_ok() || token[1..].strip_suffix(']').is_some_and(is_ip),
+        Some(byte) if byte.is_ascii_hexdigit() || *byte == b':' => {
+            bytes.len() > 1 && (is_ip(token) || token.parse::<SocketAddr>().is_ok())
+        }
+        _ => false,
+    }
+}
+
+pub fn is_ip(text: &str) -> bool {
+    text.parse::<IpAddr>().is_ok()
+}
+
 /// 32 hex digits, or a UUID: what request ids look like.
 pub fn looks_like_id(text: &str) -> bool {
     matches!(text.len(), 16 | 32 | 36)
         && text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
         && text.bytes().any(|byte| byte.is_ascii_hexdigit())
 }
+
+#[cfg(test)]
+pub mod testing;
+#[cfg(test)]
+mod tests;

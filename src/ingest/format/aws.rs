@@ -1,0 +1,8 @@
+//! Access logs that Amazon's services write as text: load balancers and S3. CloudFront's are W3C
+//! extended logs, see [`super::w3c`].
+
+mod elb;
+mod s3;
+
+pub use elb::Elb;
+pub use s3::S3Access;
