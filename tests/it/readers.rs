@@ -314,7 +314,7 @@ fn structural() -> BTreeSet<&'static str> {
      statement execute parse bind textpayload severity fields record process body value \
      stringvalue intvalue attributes resource scope scopelogs logrecords resourcelogs timeunixnano \
      severitynumber severitytext error tags labels start_time payload context extra exception client \
-     version status seconds prefix epoch instant level_name channel levelname asctime database name \
+     version status seconds awsrequestid prefix epoch instant level_name channel levelname asctime database name \
      latencies latency started took elapsedms session sessionid userid users status_code code headers \
      facility service millis priority thread short full line lines login code time_taken bytes"
         .split_ascii_whitespace()
@@ -436,10 +436,12 @@ fn reading_on_gives_the_same_records() {
     }
 }
 
-/// Any window of a file of one format says that it is of that format.
+/// No window of a file is taken for another format than the file is; one that holds mostly the inside
+/// of long records says nothing, and such windows are few.
 #[test]
 fn any_window_of_a_file_says_the_same() {
     let path = Path::new("x.log");
+    let (mut windows, mut silent) = (0, 0);
     for file in corpus() {
         let text = String::from_utf8(file).unwrap();
         let lines: Vec<&str> = text.lines().collect();
@@ -448,10 +450,11 @@ fn any_window_of_a_file_says_the_same() {
         }
         let whole = detect::detect(path, &lines[..64]).shape.name();
         for window in lines.chunks_exact(64) {
-            let found = detect::detect(path, window);
-            // Nothing but the inside of one long record says nothing of the file.
-            let says_nothing = found.tally.by_shape().iter().all(|(name, _)| *name == "plain");
-            assert!(found.shape.name() == whole || says_nothing, "{:?}: {}", window.first(), found.shape.name());
+            let found = detect::detect(path, window).shape.name();
+            assert!(found == whole || found == "plain", "{:?}: {found} in {whole}", window.first());
+            windows += 1;
+            silent += usize::from(found != whole);
         }
     }
+    assert!(silent * 10 <= windows, "{silent} of {windows} windows say nothing");
 }

@@ -253,6 +253,7 @@ fn add_envelope<'a>(parsed: &mut Parsed<'a>, facts: &'a Facts<'_>, notes: &mut N
 /// when the envelope confirms its zone and is only the coarser of the two. The other is kept.
 fn add_time(parsed: &mut Parsed<'_>, outer: &Parsed<'_>, notes: &mut Notes) {
     const COARSE: i64 = 1_000_000;
+    const MILLISECOND: i64 = 1_000;
     let Some(envelope) = outer.timestamp else { return };
     let Some(inner) = parsed.timestamp else {
         parsed.timestamp = Some(envelope);
@@ -260,13 +261,15 @@ fn add_time(parsed: &mut Parsed<'_>, outer: &Parsed<'_>, notes: &mut Notes) {
         return;
     };
     let confirmed = (0..COARSE).contains(&(inner.micros() - envelope.micros()));
-    if !parsed.day_missing && (parsed.zoned || !outer.zoned || confirmed) {
+    // The same instant, which the envelope tells to the microsecond.
+    let finer = (0..MILLISECOND).contains(&(envelope.micros() - inner.micros()));
+    if !parsed.day_missing && !finer && (parsed.zoned || !outer.zoned || confirmed) {
         if inner != envelope {
             notes.other_time = Some((ENVELOPE_TIME_FIELD, envelope));
         }
         return;
     }
-    if inner != envelope && !parsed.day_missing {
+    if inner != envelope && !parsed.day_missing && !finer {
         notes.other_time = Some((INNER_TIME_FIELD, inner));
     }
     parsed.timestamp = Some(envelope);
