@@ -44,21 +44,41 @@ mod web;
 pub mod fields;
 pub mod ids;
 
+pub mod crash;
 pub mod cri;
 pub mod docker_json;
+pub mod dotnet;
+pub mod erlang;
+pub mod go_log;
+pub mod hclog;
 pub mod humanlog;
 pub mod json;
+pub mod jul;
+pub mod lambda;
 pub mod log4j;
+pub mod logcat;
 pub mod logfmt;
+pub mod logrus;
+pub mod mongodb;
+pub mod monolog;
+pub mod mssql;
 pub mod mysql_error;
 pub mod mysql_slow;
+pub mod node;
+pub mod php;
 pub mod plain;
 pub mod postgresql;
 pub mod postgresql_csv;
 pub mod postgresql_json;
 pub mod python;
+pub mod redis;
+pub mod ruby;
+pub mod rust_tracing;
 pub mod structlog;
 pub mod user_defined;
+pub mod windows_setup;
+pub mod zap;
+pub mod zerolog;
 
 pub use decoder::{Choice, Decoder, MAX_RECORD_BYTES, MAX_RECORD_LINES};
 pub use detect::{Detected, detect};
@@ -237,8 +257,7 @@ pub struct Begins([u64; 4]);
 impl Begins {
     pub const ANY: Self = Self([u64::MAX; 4]);
     pub const DIGITS: Self = Self::these(b"0123456789");
-    pub const LETTERS: Self =
-        Self::these(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz");
+    pub const LETTERS: Self = Self::these(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz");
 
     pub const fn these(bytes: &[u8]) -> Self {
         let mut set = [0_u64; 4];
@@ -381,8 +400,12 @@ pub trait Envelope: Send + Sync + std::fmt::Debug {
 
     /// Takes the envelope off one line. `out` comes cleared; it gets the facts (time, level,
     /// program as logger, metadata) and what is inside as message. An error: it is none of these.
-    fn open<'a>(&self, line: &'a str, hint: &TimeHint, out: &mut Parsed<'a>)
-    -> Result<Inside, FormatMismatch>;
+    fn open<'a>(
+        &self,
+        line: &'a str,
+        hint: &TimeHint,
+        out: &mut Parsed<'a>,
+    ) -> Result<Inside, FormatMismatch>;
 
     /// Whether a line without this envelope belongs to the record before it.
     fn takes_bare_lines(&self) -> bool {

@@ -7,22 +7,18 @@ use std::path::Path;
 use crate::domain::record::{Layer, Text};
 
 use super::{
-    Envelope, Format, FormatSpec, apache_access, apache_error, app_line, aws, compose, cri, docker_json, dpkg,
-    elasticsearch, envoy, glog, haproxy, humanlog, journald, json, log4j, logfmt, mysql_error, mysql_slow,
-    nginx_access, nginx_error, postgresql, postgresql_csv, postgresql_json, python, rails, squid, structlog,
-    syslog, traefik, uvicorn,
+    Envelope, Format, FormatSpec, apache_access, apache_error, app_line, aws, compose, crash, cri,
+    docker_json, dotnet, dpkg, elasticsearch, envoy, erlang, glog, go_log, haproxy, hclog, humanlog,
+    journald, json, jul, lambda, log4j, logcat, logfmt, logrus, mongodb, monolog, mssql, mysql_error,
+    mysql_slow, nginx_access, nginx_error, node, php, postgresql, postgresql_csv, postgresql_json, python,
+    rails, redis, ruby, rust_tracing, squid, structlog, syslog, traefik,
     user_defined::{Definition, DefinitionError, UserDefined},
-    uwsgi, w3c,
+    uvicorn, uwsgi, w3c, windows_setup, zap, zerolog,
 };
 
 /// What is taken off before anything is read. The first that opens a line has it.
-static ENVELOPES: &[&dyn Envelope] = &[
-    &journald::Journald,
-    &docker_json::DockerJson,
-    &cri::Cri,
-    &compose::Compose,
-    &syslog::Syslog,
-];
+static ENVELOPES: &[&dyn Envelope] =
+    &[&journald::Journald, &docker_json::DockerJson, &cri::Cri, &compose::Compose, &syslog::Syslog];
 
 /// Where several formats read a line strictly the earlier one has it, whatever the rest of the file
 /// holds: those that pin most of a line stand first.
@@ -45,17 +41,38 @@ static FORMATS: &[&dyn Format] = &[
     &uwsgi::Uwsgi,
     &glog::Glog,
     &dpkg::Dpkg,
+    &redis::Redis,
+    &logcat::Logcat,
+    &jul::Jul,
+    &dotnet::DotnetConsole,
+    &php::Php,
+    &monolog::Monolog,
+    &ruby::Ruby,
+    &ruby::RailsTagged,
+    &erlang::Erlang,
+    &lambda::Lambda,
+    &zap::Zap,
+    &mongodb::Mongodb,
+    &mssql::Mssql,
+    &windows_setup::WindowsSetup,
+    &logrus::Logrus,
+    &node::Node,
     &json::otlp::Otlp,
     &postgresql_json::PostgresqlJson,
     &json::Json,
     &postgresql_csv::PostgresqlCsv,
     &mysql_slow::MysqlSlow,
     &postgresql::Postgresql,
+    &mysql_error::MysqlError,
     &structlog::Structlog,
+    &zerolog::Zerolog,
+    &hclog::Hclog,
+    &rust_tracing::RustTracing,
+    &go_log::GoLog,
     &python::Python,
     &log4j::Log4j,
     &humanlog::Humanlog,
-    &mysql_error::MysqlError,
+    &crash::Crash,
     &app_line::AppLine,
     &logfmt::Logfmt,
     &json::JsonAfterText,

@@ -1,5 +1,15 @@
-//! Stack traces of Python, Java, Go and Rust in plain lines: which lines belong to one, and where
-//! it begins in the text of a record.
+//! Stack traces in plain lines, as the run-times of Python, Java, .NET, Go, Rust, Node, PHP, Ruby and
+//! Elixir print them: which lines belong to one, and where it begins in the text of a record.
+//!
+//! Nothing here looks at more than the end of a record: a trace may have thousands of lines.
+
+/// How much of a record's end is looked at for each further line.
+const END_BYTES: usize = 4 * 1024;
+const END_LINES: usize = 24;
+/// An exception's text may have lines of its own before the first frame.
+const MOST_TEXT_LINES: usize = 20;
+
+const PYTHON_HEAD: &str = "Traceback (most recent call last):";
 
 /// A line that continues the one before it whatever the format: indented, or the words with which
 /// the run-times begin the parts of a trace.
@@ -10,54 +20,92 @@ pub fn continues(line: &str) -> bool {
         b'T' => line.starts_with(PYTHON_HEAD) || line.starts_with("The above exception was the direct cause"),
         b'D' => line.starts_with("During handling of the above exception"),
         b'C' => line.starts_with("Caused by: "),
-        b'S' => line.starts_with("Suppressed: "),
-        b'.' => line.starts_with("... ") && line.ends_with(" more"),
+        b'S' => line.starts_with("Suppressed: ") || line == "Stack trace:",
+        b'W' => line.starts_with("Wrapped by: "),
+        b'.' => omitted(line),
         b'g' => goroutine(line),
         b's' => line == "stack backtrace:",
         b'n' => {
             line.starts_with("note: run with `RUST_BACKTRACE")
                 || line.starts_with("note: Some details are omitted")
         }
-        b'[' => line.starts_with("[signal SIG"),
+        b'[' => {
+            line.starts_with("[signal SIG")
+                || line == "[stacktrace]"
+                || line.starts_with("[previous exception]")
+        }
+        b'a' => margin_frame(line),
+        b'-' => line.starts_with("--- End of ") || line.starts_with("---> "),
+        b'#' => numbered_frame(line),
+        b'*' => line.starts_with("** ("),
+        b'r' => line == "runtime stack:",
         _ => false,
     }
 }
 
-/// [`continues`], with a look at the record so far: the last line of a Python traceback, the
-/// function lines of a Go one and the message line of a Rust panic stand at the left margin.
+/// [`continues`], with a look at the end of the record so far: what stands at the left margin without a
+/// sign of its own belongs to a trace by what is above it.
 pub fn continues_after(pending: &str, line: &str) -> bool {
     if continues(line) {
         return true;
     }
-    let last = pending.rsplit('\n').find(|line| !line.is_empty()).unwrap_or("");
+    if line.is_empty() || is_level(line) {
+        return false;
+    }
+    let last = last_line(pending);
     let indented = last.starts_with([' ', '\t']);
-    if indented && exception_head(line) && has_line(pending, PYTHON_HEAD) {
+    // The last line of a Python traceback.
+    if indented && (raised(line) || exception_head(line)) && end_has(pending, is_python_frame) {
         return true;
     }
-    if last.starts_with("thread '") && last.contains("' panicked at ") && last.ends_with(':') {
+    if rust_panic(last) && last.ends_with(':') {
         return true;
     }
-    (goroutine(last) || indented) && go_call(line) && pending.contains("goroutine ")
+    if goroutine(last) || last == "runtime stack:" || go_place(last) {
+        return go_call(line) || line.starts_with("exit status ") || register(line);
+    }
+    if register(last) {
+        return register(line) || line.starts_with("exit status ");
+    }
+    // Node closes the fields of an error at the margin, and says its version below.
+    if (indented && matches!(line, "}" | "})" | "]") || line.starts_with("Node.js v"))
+        && end_has(pending, at_frame)
+    {
+        return true;
+    }
+    if line.starts_with("Next ") && numbered_frame(last) {
+        return true;
+    }
+    // Ruby, in the order of older releases and in Rails' log.
+    (ruby_frame(line) && (ruby_frame(last) || exception_head(last) || last.ends_with("):")))
+        || (indented && last.contains(" from ") && line.contains(".rb:"))
 }
 
 /// Where the stack trace begins in the text of a record: the byte after the `\n` that ends the
 /// message. `None` when there is no trace, or the text is nothing else.
 pub fn begin(text: &str) -> Option<usize> {
     let mut start = memchr::memchr(b'\n', text.as_bytes())? + 1;
-    let mut previous = None;
+    // The line above, and the last one that is an exception's for sure, with the lines since.
+    let mut above: Option<(usize, &str)> = None;
+    let mut head: Option<(usize, usize)> = None;
     loop {
-        let end = memchr::memchr(b'\n', &text.as_bytes()[start..]).map(|found| start + found);
-        let line = &text[start..end.unwrap_or(text.len())];
-        if part_head(line) {
-            return Some(start);
+        let end = memchr::memchr(b'\n', text.as_bytes().get(start..)?).map(|found| start + found);
+        let line = text.get(start..end.unwrap_or(text.len()))?;
+        if part_head(line) || frame(line) {
+            if let Some((at, _)) = head {
+                return Some(at);
+            }
+            let is_head = |line: &str| {
+                exception_head(line) || (go_place_of(text, start) && (go_call(line) || go_function(line)))
+            };
+            return Some(above.filter(|(_, line)| is_head(line)).map_or(start, |(at, _)| at));
         }
-        if frame(line) {
-            // The exception's own line stands above the first frame.
-            return Some(
-                previous.filter(|&(at, end)| exception_head(&text[at..end])).map_or(start, |(at, _)| at),
-            );
-        }
-        previous = Some((start, end.unwrap_or(text.len())));
+        head = match head {
+            _ if surely_exception(line) && head.is_none() => Some((start, 0)),
+            Some((at, lines)) if lines < MOST_TEXT_LINES => Some((at, lines + 1)),
+            _ => None,
+        };
+        above = Some((start, line));
         start = end? + 1;
     }
 }
@@ -67,35 +115,121 @@ pub fn is_head(line: &str) -> bool {
     part_head(line)
 }
 
-/// Whether a line is a frame: indented, and `at …` or `File "…", line`.
+/// Whether a line is a frame, whatever stands around it.
 pub fn is_frame(line: &str) -> bool {
     frame(line)
 }
 
-const PYTHON_HEAD: &str = "Traceback (most recent call last):";
+/// The last line of a record that is not blank.
+fn last_line(pending: &str) -> &str {
+    lines_back(pending).find(|line| !line.trim_ascii().is_empty()).unwrap_or("")
+}
 
-fn has_line(text: &str, head: &str) -> bool {
-    memchr::memmem::find(text.as_bytes(), head.as_bytes()).is_some()
+fn end_has(pending: &str, test: fn(&str) -> bool) -> bool {
+    lines_back(pending).any(test)
+}
+
+/// The last lines of a text, the last first.
+fn lines_back(pending: &str) -> impl Iterator<Item = &str> {
+    let mut from = pending.len().saturating_sub(END_BYTES);
+    while !pending.is_char_boundary(from) {
+        from += 1;
+    }
+    pending.get(from..).unwrap_or("").rsplit('\n').take(END_LINES)
 }
 
 /// Lines that begin a trace by themselves.
 fn part_head(line: &str) -> bool {
     let line = line.trim_start();
-    line.starts_with(PYTHON_HEAD)
-        || line.starts_with("Caused by: ")
-        || line == "stack backtrace:"
-        || line.starts_with("panic: ")
-        || goroutine(line)
+    let line = line.strip_prefix("+ ").unwrap_or(line);
+    match line.as_bytes().first() {
+        Some(b'T') => line.starts_with(PYTHON_HEAD),
+        Some(b'E') => line.starts_with("Exception Group Traceback"),
+        Some(b'C') => line.starts_with("Caused by: "),
+        Some(b's') => line == "stack backtrace:",
+        Some(b'S') => line == "Stack trace:",
+        Some(b'p') => line.starts_with("panic: "),
+        Some(b'g') => goroutine(line),
+        Some(b't') => rust_panic(line),
+        Some(b'[') => line == "[stacktrace]",
+        Some(b'*') => line.starts_with("** ("),
+        _ => false,
+    }
 }
 
-/// A frame of Java or Node (`at x.y(…)`), or of Python without its head (`File "…", line 7`).
+/// A frame of any of the run-times.
 fn frame(line: &str) -> bool {
+    at_frame(line)
+        || is_python_frame(line)
+        || go_place(line)
+        || margin_frame(line)
+        || numbered_frame(line)
+        || ruby_frame(line)
+        || elixir_frame(line)
+}
+
+/// A frame of Java, .NET or Node: indented, `at x.y(…)`, `at X.Y() in …:line 7`, `at file:///x.js:1:2`.
+fn at_frame(line: &str) -> bool {
     let bare = line.trim_start();
-    if bare.len() == line.len() {
-        return false;
-    }
-    (bare.starts_with("at ") && bare.contains(['(', ':']))
-        || (bare.starts_with("File \"") && bare.contains(", line "))
+    bare.len() < line.len()
+        && bare.strip_prefix("at ").is_some_and(|place| place.contains(['(', ':']) || place == "<anonymous>")
+}
+
+/// A frame of Java that a collector has taken the indent from.
+fn margin_frame(line: &str) -> bool {
+    line.strip_prefix("at ").is_some_and(|place| {
+        place.ends_with(')')
+            && [".java:", ".kt:", ".scala:", "(Native Method)", "(Unknown Source)"]
+                .iter()
+                .any(|mark| place.contains(mark))
+    })
+}
+
+/// `  File "a.py", line 7, in f`, also in the frames of an exception group.
+fn is_python_frame(line: &str) -> bool {
+    let bare = line.trim_start_matches([' ', '\t', '|', '+']);
+    bare.len() < line.len() && bare.starts_with("File \"") && bare.contains(", line ")
+}
+
+/// `#0 /srv/a.php(12): f()`, `#1 {main}`, `#2 main (a.dart:1:2)`.
+fn numbered_frame(line: &str) -> bool {
+    let Some(rest) = line.trim_start().strip_prefix('#') else { return false };
+    let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+    let Some(place) = rest.get(digits..).and_then(|rest| rest.strip_prefix(' ')) else { return false };
+    (1..=4).contains(&digits)
+        && (place.contains('(') || place.starts_with("{main}") || place.contains(" in "))
+}
+
+/// `a.rb:12:in 'f'` and `\tfrom a.rb:12:in 'f'`.
+fn ruby_frame(line: &str) -> bool {
+    let bare = line.trim_start();
+    let Some(at) = memchr::memmem::find(bare.as_bytes(), b":in ") else { return false };
+    let (place, method) = bare.split_at(at);
+    let numbered = place
+        .rsplit_once(':')
+        .is_some_and(|(_, line)| !line.is_empty() && line.bytes().all(|byte| byte.is_ascii_digit()));
+    // Behind the method the first line of a report has the message.
+    let ends = method.get(4..).is_some_and(|name| name.starts_with(['\'', '`']) && name.ends_with('\''));
+    let place = place.rsplit_once(' ').map_or(place, |(_, path)| path);
+    numbered && ends && !place.is_empty()
+}
+
+/// `    (depot 1.0.0) lib/pay.ex:12: Depot.Pay.charge/2`.
+fn elixir_frame(line: &str) -> bool {
+    line.starts_with("    ")
+        && [".ex:", ".exs:", ".erl:"].iter().any(|mark| {
+            memchr::memmem::find(line.as_bytes(), mark.as_bytes())
+                .and_then(|at| line.as_bytes().get(at + mark.len()))
+                .is_some_and(u8::is_ascii_digit)
+        })
+}
+
+/// `... 12 more`, `... 40 common frames omitted`.
+fn omitted(line: &str) -> bool {
+    line.strip_prefix("... ").is_some_and(|rest| {
+        rest.starts_with(|first: char| first.is_ascii_digit())
+            && (rest.ends_with(" more") || rest.ends_with(" omitted"))
+    }) || (line.starts_with("...") && line.ends_with(" frames elided..."))
 }
 
 fn goroutine(line: &str) -> bool {
@@ -103,64 +237,93 @@ fn goroutine(line: &str) -> bool {
         .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()) && rest.contains('['))
 }
 
-/// `package.Function(…)`, or `created by package.Function`.
-fn go_call(line: &str) -> bool {
-    (line.ends_with(')') && line.contains('.') && line.contains('(') && !line.contains(' '))
-        || line.starts_with("created by ")
-        || line.starts_with("exit status ")
+/// `\t/src/app/main.go:21 +0x1d`.
+fn go_place(line: &str) -> bool {
+    line.starts_with('\t')
+        && memchr::memmem::find(line.as_bytes(), b".go:")
+            .and_then(|at| line.as_bytes().get(at + 4))
+            .is_some_and(u8::is_ascii_digit)
 }
 
-/// `ValueError`, `pkg.mod.Error: text`, `java.lang.Exception: text`: a dotted name, then nothing
-/// or a colon.
-fn exception_head(line: &str) -> bool {
-    let name = line
-        .find(|c: char| !(c.is_alphanumeric() || matches!(c, '.' | '_' | '$')))
-        .map_or(line, |end| &line[..end]);
-    let after = &line[name.len()..];
+fn go_place_of(text: &str, start: usize) -> bool {
+    text.get(start..).and_then(|rest| rest.lines().next()).is_some_and(go_place)
+}
+
+/// `package.Function(…)`, `main.(*pool).wait({0x1, 0x2})`, `panic({…})`, `created by main.run in …`.
+fn go_call(line: &str) -> bool {
+    if line.starts_with("created by ") {
+        return true;
+    }
+    let Some((name, _)) = line.split_once('(') else { return line.starts_with("...") };
+    line.ends_with(')') && (name.contains('.') || name == "panic") && !name.contains(' ')
+}
+
+/// A function without its arguments, as zap prints stacks.
+fn go_function(line: &str) -> bool {
+    line.contains('.') && !line.contains([' ', '\t']) && !line.ends_with('.')
+}
+
+/// `rax    0xca`: what Go prints of the processor after a signal.
+fn register(line: &str) -> bool {
+    let mut parts = line.split_ascii_whitespace();
+    matches!(
+        (parts.next(), parts.next(), parts.next()),
+        (Some(name), Some(value), None) if name.len() <= 6 && value.starts_with("0x")
+    )
+}
+
+/// `thread 'main' panicked at src/main.rs:2:5:`.
+pub fn rust_panic(line: &str) -> bool {
+    line.starts_with("thread '") && line.contains(" panicked at ")
+}
+
+/// The name at the start of a line, and what follows it.
+fn dotted_name(line: &str) -> (&str, &str) {
+    let end =
+        line.find(|c: char| !(c.is_alphanumeric() || matches!(c, '.' | '_' | '$'))).unwrap_or(line.len());
+    line.split_at(end)
+}
+
+/// `ValueError`, `pkg.mod.Error: text`, `java.lang.Exception: text`, `Error [ERR_X]: text`,
+/// `ParsingException[text]`: a dotted name of a class, then nothing or a sign.
+pub fn exception_head(line: &str) -> bool {
+    let line = line.strip_prefix("Uncaught ").unwrap_or(line);
+    let (name, after) = dotted_name(line);
     let last = name.rsplit('.').next().unwrap_or(name);
-    last.starts_with(|c: char| c.is_uppercase()) && (after.is_empty() || after.starts_with(':'))
+    let is_class = last.starts_with(|c: char| c.is_uppercase()) && last.contains(|c: char| c.is_lowercase());
+    is_class
+        && (after.is_empty()
+            || after.starts_with(':')
+            || (after.starts_with(" [") && after.contains("]: "))
+            || (after.starts_with('[') && named_like_one(last)))
+}
+
+fn named_like_one(class: &str) -> bool {
+    ["Error", "Exception", "Throwable", "Failure", "Panic"].iter().any(|end| class.ends_with(end))
+}
+
+/// An exception by its name, and not by its place.
+fn surely_exception(line: &str) -> bool {
+    exception_head(line) && {
+        let (name, after) = dotted_name(line.strip_prefix("Uncaught ").unwrap_or(line));
+        named_like_one(name.rsplit('.').next().unwrap_or(name)) && !after.is_empty()
+    }
+}
+
+/// What a Python traceback ends with may be named in any way: `socket.gaierror: …`.
+fn raised(line: &str) -> bool {
+    let (name, after) = dotted_name(line);
+    name.starts_with(|c: char| c.is_alphabetic() || c == '_') && (after.is_empty() || after.starts_with(": "))
+}
+
+/// A level word at the start: a line of a logger.
+fn is_level(line: &str) -> bool {
+    let end = line.bytes().take(12).take_while(u8::is_ascii_uppercase).count();
+    matches!(
+        line.get(..end),
+        Some("DEBUG" | "INFO" | "WARN" | "WARNING" | "ERROR" | "CRITICAL" | "FATAL" | "TRACE")
+    ) && !line.as_bytes().get(end).is_some_and(u8::is_ascii_alphanumeric)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Joins lines as a decoder does, and gives the records.
-    fn records(text: &str) -> Vec<String> {
-        let mut out: Vec<String> = Vec::new();
-        for line in text.lines() {
-            match out.last_mut() {
-                Some(last) if continues_after(last, line) => {
-                    last.push('\n');
-                    last.push_str(line);
-                }
-                _ => out.push(line.to_owned()),
-            }
-        }
-        out
-    }
-
-    #[test]
-    fn traces_of_four_languages_are_one_record_each() {
-        let texts = [
-            "ERROR failed\nTraceback (most recent call last):\n  File \"a.py\", line 1, in <module>\n    f()\nValueError: bad\nnext line",
-            "ERROR failed\njava.lang.IllegalStateException: x\n\tat a.B.c(B.java:1)\n\t... 12 more\nCaused by: java.io.IOException: y\n\tat d.E.f(E.java:2)\nnext line",
-            "panic: boom\ngoroutine 1 [running]:\nmain.main()\n\t/x/main.go:8 +0x1d\nnext line",
-            "thread 'main' panicked at src/main.rs:2:5:\nindex out of bounds\nstack backtrace:\n   0: main\n             at ./main.rs:2:5\nnext line",
-        ];
-        let counts: Vec<usize> = texts.iter().map(|text| records(text).len()).collect();
-        // Java's exception line stands at the margin without a sign: only a format with a header
-        // joins it.
-        assert_eq!(counts, [2, 3, 2, 2]);
-    }
-
-    #[test]
-    fn a_trace_begins_at_the_exception_line_or_its_head() {
-        let begin_of = |text: &str| begin(text).map(|at| text[at..].lines().next().unwrap_or("").to_owned());
-        assert_eq!(begin_of("m\njava.lang.Boom: x\n\tat a.B.c(B.java:1)"), Some("java.lang.Boom: x".into()));
-        assert_eq!(begin_of("m\nmore text\n\tat a.B.c(B.java:1)"), Some("\tat a.B.c(B.java:1)".into()));
-        assert_eq!(begin_of("m\nTraceback (most recent call last):\n  File"), Some(PYTHON_HEAD.into()));
-        assert_eq!(begin_of("m\n\tticketStore=<x\n\t>"), None);
-        assert_eq!(begin_of("one line"), None);
-    }
-}
+mod tests;

@@ -5,6 +5,7 @@ use super::super::json::scan::{Scan, Value};
 use super::super::{Parsed, TimeHint};
 use super::gap::{self, Gap};
 use super::stamp::stamp;
+use super::tail::beside_header;
 use super::words::{
     capital_level, file_and_line, is_dotted, is_id, is_ids, is_name, is_number, is_process, is_prose,
     is_thread, level_of, placed_level,
@@ -27,7 +28,9 @@ pub struct Head<'a> {
     file: Option<(&'a str, &'a str)>,
     function: Option<&'a str>,
     line: Option<&'a str>,
-    request_id: Option<&'a str>,
+    pub request_id: Option<&'a str>,
+    pub user_id: Option<&'a str>,
+    pub project: Option<&'a str>,
     /// Names whose meaning depends on what follows.
     names: [Option<(&'a str, bool)>; 4],
     /// Texts that hold pairs.
@@ -231,6 +234,15 @@ impl<'a> Head<'a> {
             } else if !is_name(bare) {
                 return None;
             }
+            // Sidekiq before version 6: `4711 TID-x1 Worker JID-y2 INFO: text`.
+            if let Some(thread) = bare.strip_prefix("TID-") {
+                self.set_thread(thread);
+                continue;
+            }
+            if bare.starts_with("JID-") {
+                self.add_context(bare);
+                continue;
+            }
             words += 1;
             if words > 2 || is_prose(bare) {
                 return None;
@@ -421,7 +433,9 @@ impl<'a> Head<'a> {
             }
             let text = match object {
                 Some((text, object)) => {
-                    let read = Scan::new(object).object("", 8, &mut |name, value| fields.value(name, value));
+                    let read = Scan::new(object).object("", 8, &mut |name, value| {
+                        beside_header(&mut fields, name, value);
+                    });
                     read.ok()?;
                     text
                 }
@@ -436,13 +450,16 @@ impl<'a> Head<'a> {
             out.level = level;
             keep_severity(out, word.into());
         }
-        if self.logger.is_some() {
-            out.logger = self.logger.map(Into::into);
+        if let Some(logger) = self.logger {
+            out.logger = Some(logger.into());
         }
         if out.request_id.is_none() {
             out.request_id = self.request_id.map(Into::into);
         } else if let Some(id) = self.request_id {
             push_unique(out, "trace_id", id);
+        }
+        if out.user_id.is_none() {
+            out.user_id = self.user_id.map(Into::into);
         }
         let mut keep = |name: &'static str, value: Option<&'a str>| {
             if let Some(value) = value.filter(|value| *value != "-") {
@@ -454,6 +471,7 @@ impl<'a> Head<'a> {
         keep("file", self.file.map(|(file, _)| file));
         keep("line", self.line.or(self.file.map(|(_, line)| line)));
         keep("function", self.function);
+        keep("project", self.project);
         for context in self.context {
             keep("context", context);
         }
@@ -462,11 +480,18 @@ impl<'a> Head<'a> {
 
     /// Which of the names is the logger, and which the thread.
     fn decide_names(&mut self) {
-        for (name, bracketed) in self.names.into_iter().flatten() {
-            let is_class = is_dotted(name);
-            if self.thread.is_none() && is_thread(name) && !is_class {
+        for slot in &mut self.names {
+            if let Some((name, _)) = *slot
+                && self.thread.is_none()
+                && is_thread(name)
+                && !is_dotted(name)
+            {
                 self.thread = Some(name);
-            } else if self.logger.is_none() && (is_name(name) || is_class) {
+                *slot = None;
+            }
+        }
+        for (name, bracketed) in self.names.into_iter().flatten() {
+            if self.logger.is_none() && is_name(name) {
                 self.logger = Some(name);
             } else if self.thread.is_none() && bracketed {
                 self.thread = Some(name);
@@ -516,7 +541,7 @@ fn each_pair<'a>(text: &'a str, fields: &mut Fields<'_, 'a>) {
     for pair in text.split([',', ' ', ';']) {
         match pair.split_once('=') {
             Some((name, value)) if !name.is_empty() && !value.is_empty() => {
-                fields.value(name.into(), Value::Text(value.trim_matches('"').into()));
+                beside_header(fields, name.into(), Value::Text(value.trim_matches('"').into()));
             }
             Some(_) => {}
             None if pair.is_empty() => {}

@@ -234,6 +234,11 @@ impl<'a> Head<'a> {
         }
         if let Some((inside, behind)) = between(after) {
             let (next, gap) = gap::skip_one(behind);
+            if is_oslo(inside) && is_name(first) {
+                self.oslo(inside);
+                self.logger_or_context(first);
+                return Some((next, true));
+            }
             if matches!(gap, Gap::Dash | Gap::Colon) && is_dotted(first) {
                 self.logger_or_place(first, place);
                 if let Some((file, line)) = inside.split_once(':').filter(|(file, _)| is_name(file)) {
@@ -278,6 +283,30 @@ impl<'a> Head<'a> {
         Some((next, true))
     }
 
+    /// `req-… user project - - -`: the context of a request of `OpenStack`, which may have the id of a
+    /// request over several services in front.
+    fn oslo(&mut self, text: &'a str) {
+        let mut parts = text.split(' ').filter(|part| !part.is_empty());
+        let mut id = None;
+        let mut rest = None;
+        for part in parts.by_ref() {
+            if part.starts_with("req-") {
+                if let Some(global) = id.replace(part) {
+                    self.add_context(global);
+                }
+            } else if part != "None" {
+                rest = Some(part);
+                break;
+            }
+        }
+        self.request_id = self.request_id.or(id);
+        self.user_id = rest.filter(|user| *user != "-");
+        self.project = parts.next().filter(|project| *project != "-");
+        for part in parts.filter(|part| *part != "-") {
+            self.add_context(part);
+        }
+    }
+
     fn logger_or_place(&mut self, name: &'a str, place: Option<(&'a str, &'a str)>) {
         match place {
             Some((file, line)) if !self.has_file() => self.set_file(file, line),
@@ -303,6 +332,11 @@ fn between(text: &str) -> Option<(&str, &str)> {
     }
     let (inside, after) = bracket(bare)?;
     Some((inside.trim_ascii(), after))
+}
+
+/// The context of a request as `oslo.log` prints it.
+fn is_oslo(text: &str) -> bool {
+    text.starts_with("req-") || text.starts_with("None req-") || text == "-"
 }
 
 /// Pairs and nothing else: `a=b, c=d`.

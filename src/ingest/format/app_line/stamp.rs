@@ -33,6 +33,33 @@ pub fn may_be_stamp(bytes: &[u8]) -> bool {
     }
 }
 
+/// What follows an ISO stamp with seconds, fraction and zone, found without reading its numbers: for a
+/// quick no of formats whose lines begin with one.
+pub fn behind_iso(line: &str) -> Option<&str> {
+    let bytes = line.as_bytes();
+    let head: &[u8; 19] = bytes.first_chunk()?;
+    if head[4] != b'-' || head[13] != b':' || head[16] != b':' || !head[0].is_ascii_digit() {
+        return None;
+    }
+    let digits =
+        |from: usize| bytes.iter().skip(from).take(10).take_while(|byte| byte.is_ascii_digit()).count();
+    let mut at = 19;
+    if matches!(bytes.get(at), Some(b'.' | b',')) && bytes.get(at + 1).is_some_and(u8::is_ascii_digit) {
+        at += 1 + digits(at + 1);
+    }
+    match bytes.get(at) {
+        Some(b'Z') => at += 1,
+        Some(b'+' | b'-') => {
+            at += 1 + digits(at + 1);
+            if bytes.get(at) == Some(&b':') {
+                at += 1 + digits(at + 1);
+            }
+        }
+        _ => {}
+    }
+    line.get(at..)
+}
+
 fn two(bytes: &[u8], at: usize) -> Option<u8> {
     let (tens, ones) = (bytes.get(at)?.wrapping_sub(b'0'), bytes.get(at + 1)?.wrapping_sub(b'0'));
     (tens < 10 && ones < 10).then(|| tens * 10 + ones)
@@ -153,6 +180,22 @@ fn half_day<'a>(text: &'a str, hint: &TimeHint) -> Option<Cut<'a>> {
     civil
         .is_valid()
         .then(|| Cut { instant: resolve(&civil, None, hint.zone), rest: half.get(2..).unwrap_or("") })
+}
+
+/// `10:00AM`, `3:04PM`: the clock of Go's kitchen, with no day and no seconds.
+pub fn half_day_clock<'a>(text: &'a str, hint: &TimeHint) -> Option<Cut<'a>> {
+    let (hour, rest) = text.split_once(':')?;
+    let hour: u8 = hour.parse().ok().filter(|hour| (1..=12).contains(hour))?;
+    let minute = two(rest.as_bytes(), 0)?;
+    let afternoon = match rest.get(2..4)? {
+        "AM" => false,
+        "PM" => true,
+        _ => return None,
+    };
+    let hour = hour % 12 + if afternoon { 12 } else { 0 };
+    let clock = format!("{hour:02}:{minute:02}:00");
+    let instant = time::time_of_day(&clock, hint)?.instant;
+    Some(Cut { instant, rest: rest.get(4..)? })
 }
 
 #[cfg(test)]

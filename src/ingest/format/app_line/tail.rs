@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::super::fields::Fields;
 use super::super::json::scan::{Value, unescape};
+use super::super::{Parsed, TimeHint};
 
 /// Further on a line is no longer looked at: what is longer keeps its pairs in the message.
 const MOST_BYTES: usize = 16 * 1024;
@@ -48,12 +49,28 @@ pub fn read<'a>(text: &'a str, fields: &mut Fields<'_, 'a>) {
                 while let Some(Token::Word { end: more }) = token(text, end) {
                     end = more;
                 }
-                fields.value(Cow::Borrowed(key), value_of(text.get(value..end).unwrap_or("")));
+                beside_header(fields, Cow::Borrowed(key), value_of(text.get(value..end).unwrap_or("")));
                 at = end;
             }
             Token::Word { end } => at = end,
         }
     }
+}
+
+/// Takes the pairs off the message of a record whose header has been read.
+pub fn take_off(hint: &TimeHint, out: &mut Parsed<'_>) -> bool {
+    let Cow::Borrowed(message) = out.message else { return false };
+    let Some(at) = start(message) else { return false };
+    let kept = (out.level, out.logger.take(), out.request_id.take());
+    let mut fields = Fields::new(out, hint);
+    read(message.get(at..).unwrap_or(""), &mut fields);
+    // An empty message would be taken for none.
+    fields.default_message(message);
+    fields.finish(message);
+    (out.level, out.logger) = (kept.0, kept.1.or(out.logger.take()));
+    out.request_id = kept.2.or(out.request_id.take());
+    out.message = message.get(..at).unwrap_or("").trim_ascii_end().into();
+    true
 }
 
 /// Splits a message before its pairs, and gives those to the fields.
@@ -64,6 +81,37 @@ pub fn split<'a>(text: &'a str, fields: &mut Fields<'_, 'a>) -> &'a str {
             text.get(..at).unwrap_or("").trim_ascii_end()
         }
         None => text,
+    }
+}
+
+/// Gives a value to its field, where it stands beside a header that has said level, time and message
+/// already: names of those stay in the metadata.
+pub fn beside_header<'a>(fields: &mut Fields<'_, 'a>, name: Cow<'a, str>, value: Value<'a>) {
+    const SAID: [&str; 17] = [
+        "message",
+        "msg",
+        "event",
+        "text",
+        "body",
+        "level",
+        "lvl",
+        "severity",
+        "log_level",
+        "time",
+        "ts",
+        "timestamp",
+        "@timestamp",
+        "date",
+        "datetime",
+        "logger",
+        "name",
+    ];
+    if SAID.iter().any(|said| said.eq_ignore_ascii_case(&name)) {
+        if let Some(text) = value.into_text() {
+            fields.extra(name, text);
+        }
+    } else {
+        fields.value(name, value);
     }
 }
 
