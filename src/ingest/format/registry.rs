@@ -6,7 +6,7 @@ use crate::domain::record::Layer;
 
 use super::{
     Envelope, Format, FormatSpec, apache_access, apache_error, aws, compose, cri, docker_json, dpkg,
-    elasticsearch, envoy, glog, haproxy, humanlog, journald, json, log4j, logfmt, mysql_error, mysql_slow,
+    elasticsearch, envoy, gin, glog, haproxy, humanlog, journald, json, log4j, logfmt, mysql_error, mysql_slow,
     nginx_access, nginx_error, postgresql, postgresql_csv, postgresql_json, python, rails, squid, structlog,
     syslog, traefik, uvicorn,
     user_defined::{Definition, DefinitionError, UserDefined},
@@ -36,6 +36,7 @@ static FORMATS: &[&dyn Format] = &[
     &uvicorn::Uvicorn,
     &uvicorn::Werkzeug,
     &rails::Rails,
+    &gin::Gin,
     &nginx_error::NginxError,
     &apache_error::ApacheError,
     &w3c::W3c,
