@@ -24,6 +24,7 @@ pub mod compose;
 pub mod dpkg;
 pub mod elasticsearch;
 pub mod envoy;
+pub mod gin;
 pub mod glog;
 pub mod haproxy;
 pub mod journald;

@@ -46,9 +46,7 @@ fn access<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<()
     let mut common = web::common(text, hint)?;
     web::put_head(common.head, out)?;
     common.put(out);
-    if common.rest.0.starts_with('"') || common.rest.0.starts_with("- \"") || common.rest.0 == "- -" {
-        web::put_referrer_and_agent(&mut common.rest, out)?;
-    }
+    web::put_referrer_and_agent(&mut common.rest, out);
     put_extras(common.rest, out)
 }
 

@@ -82,9 +82,13 @@ fn parse<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(),
 /// it: what a program prints may begin with such a bracket too.
 fn put_prefix<'a>(scan: &mut Scan<'a>, with_port: bool, out: &mut Parsed<'a>) -> bool {
     // An IPv6 address stands in brackets of its own, so the end is a bracket before a space.
-    let Some((inside, after)) = scan.0.strip_prefix('[').and_then(|inside| inside.split_once("] ")) else {
+    let Some(rest) = scan.0.strip_prefix('[') else { return false };
+    let Some(end) =
+        memchr::memchr_iter(b']', rest.as_bytes()).find(|end| rest.as_bytes().get(end + 1) == Some(&b' '))
+    else {
         return false;
     };
+    let (inside, after) = (&rest[..end], &rest[end + 2..]);
     let Some((name, value)) = inside.split_once([' ', ':']) else { return false };
     let value = value.trim_ascii();
     match name {
@@ -108,8 +112,10 @@ fn put_prefix<'a>(scan: &mut Scan<'a>, with_port: bool, out: &mut Parsed<'a>) ->
 /// `file.c(123): `. The text of an error number is the system's and holds nothing typed.
 fn put_client_behind_error<'a>(message: &'a str, out: &mut Parsed<'a>) {
     let mut rest = message;
-    if let Some((place, after)) = rest.split_once("): ")
-        && place.split_once(".c(").is_some_and(|(file, line)| !file.contains(' ') && web::is_number(line))
+    if let Some((place, after)) = rest.split_once(' ')
+        && let Some((file, line)) = place.strip_suffix("):").and_then(|place| place.split_once(".c("))
+        && !file.is_empty()
+        && web::is_number(line)
     {
         rest = after;
     }
@@ -117,7 +123,12 @@ fn put_client_behind_error<'a>(message: &'a str, out: &mut Parsed<'a>) {
         if !web::is_number(number) {
             return;
         }
-        let Some(at) = memchr::memmem::find(after.as_bytes(), b": [") else { return };
+        let Some(at) = memchr::memmem::find(after.as_bytes(), b": [") else {
+            if let Some(at) = memchr::memmem::find(after.as_bytes(), b": AH") {
+                put_code(&after[at + 2..], out);
+            }
+            return;
+        };
         rest = &after[at + 2..];
     } else if rest.len() == message.len() {
         return;
@@ -155,10 +166,9 @@ fn put_client<'a>(address: &'a str, with_port: bool, out: &mut Parsed<'a>) {
 }
 
 fn put_code<'a>(message: &'a str, out: &mut Parsed<'a>) {
-    if let Some((code, _)) = message.split_once(": ")
-        && code.len() == 7
-        && code.starts_with("AH")
-        && code.bytes().skip(2).all(|byte| byte.is_ascii_digit())
+    if let Some(code) = message.get(..7)
+        && code.strip_prefix("AH").is_some_and(web::is_number)
+        && message[7..].starts_with(": ")
     {
         out.put("code", code);
     }
@@ -171,6 +181,13 @@ fn put_appended<'a>(message: &'a str, out: &mut Parsed<'a>) {
     if let Some((before, referrer)) = message.rsplit_once(", referer: ") {
         out.put("referrer", referrer);
         rest = before;
+    }
+    // What `ModSecurity` adds; the address of the request stands before it.
+    if out.request_id.is_none()
+        && let Some(before) = rest.strip_suffix("\"]")
+        && let Some((_, id)) = before.rsplit_once("[unique_id \"")
+    {
+        out.request_id = Some(id.into());
     }
     if let Some((_, path)) = rest.rsplit_once("File does not exist: ") {
         out.put("file", path);

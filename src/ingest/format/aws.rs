@@ -1,5 +1,5 @@
-//! Access logs that Amazon's services write as text: load balancers and S3. CloudFront's are W3C
-//! extended logs, see [`super::w3c`].
+//! Access logs that Amazon's services write as text: load balancers and S3. Those of `CloudFront` are
+//! W3C extended logs, see [`super::w3c`].
 
 mod elb;
 mod s3;

@@ -169,7 +169,7 @@ fn put_tail<'a>(mut scan: Scan<'a>, out: &mut Parsed<'a>) -> Result<(), &'static
 }
 
 /// The agent, and what follows: three fields in quotes and no further quote before bare words.
-fn agent<'a>(scan: Scan<'a>) -> Option<(&'a str, Scan<'a>)> {
+fn agent(scan: Scan<'_>) -> Option<(&str, Scan<'_>)> {
     let open = scan.0.strip_prefix('"')?;
     let ends = memchr::memmem::find_iter(open.as_bytes(), b"\" \"");
     let mut last: [Option<usize>; 3] = [None; 3];

@@ -1,8 +1,8 @@
-//! HAProxy, as it writes to syslog (whose head is taken off) or to a file: the HTTP log of
+//! `HAProxy`, as it writes to syslog (whose head is taken off) or to a file: the HTTP log of
 //! `option httplog`, the one with TLS behind of `option httpslog`, the TCP log of `option tcplog`,
 //! and the line of a connection that failed early. 1.3 to 3.x.
 //!
-//! HAProxy replaces quotes and control characters of what it captures (`#22`), so the request ends
+//! `HAProxy` replaces quotes and control characters of what it captures (`#22`), so the request ends
 //! at the next quote. A status of -1 is none: nothing was sent.
 //!
 //! Names: `client`, `client_port`, `frontend`, `backend`, `server`, `request_ms` (Tq or TR),

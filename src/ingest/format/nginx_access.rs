@@ -54,7 +54,9 @@ pub(super) fn parse<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) ->
         return Err("a virtual host before the client");
     }
     common.put(out);
-    web::put_referrer_and_agent(&mut common.rest, out)?;
+    if !web::put_referrer_and_agent(&mut common.rest, out) {
+        return Err("no referrer and user agent");
+    }
     if common.rest.is_empty() {
         return Ok(());
     }

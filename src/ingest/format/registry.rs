@@ -7,11 +7,7 @@ use std::path::Path;
 use crate::domain::record::{Layer, Text};
 
 use super::{
-    Envelope, Format, FormatSpec, apache_access, apache_error, app_line, aws, compose, crash, cri,
-    docker_json, dotnet, dpkg, elasticsearch, envoy, erlang, glog, go_log, haproxy, hclog, humanlog,
-    journald, json, jul, lambda, log4j, logcat, logfmt, logrus, mongodb, monolog, mssql, mysql_error,
-    mysql_slow, nginx_access, nginx_error, node, php, postgresql, postgresql_csv, postgresql_json, python,
-    rails, redis, ruby, rust_tracing, squid, structlog, syslog, traefik,
+    Envelope, Format, FormatSpec, apache_access, apache_error, app_line, aws, compose, crash, cri, docker_json, dotnet, dpkg, elasticsearch, envoy, erlang, gin, glog, go_log, haproxy, hclog, humanlog, journald, json, jul, lambda, log4j, logcat, logfmt, logrus, mongodb, monolog, mssql, mysql_error, mysql_slow, nginx_access, nginx_error, node, php, postgresql, postgresql_csv, postgresql_json, python, rails, redis, ruby, rust_tracing, squid, structlog, syslog, traefik, uvicorn,
     user_defined::{Definition, DefinitionError, UserDefined},
     uvicorn, uwsgi, w3c, windows_setup, zap, zerolog,
 };
@@ -34,6 +30,7 @@ static FORMATS: &[&dyn Format] = &[
     &uvicorn::Uvicorn,
     &uvicorn::Werkzeug,
     &rails::Rails,
+    &gin::Gin,
     &nginx_error::NginxError,
     &apache_error::ApacheError,
     &w3c::W3c,

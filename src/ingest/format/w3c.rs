@@ -1,5 +1,5 @@
-//! W3C extended log files: IIS, CloudFront (tab-separated), the Windows firewall, proxies. `#Fields:`
-//! names the columns; a file that begins behind it is read by the columns that IIS and CloudFront
+//! W3C extended log files: IIS, `CloudFront` (tab-separated), the Windows firewall, proxies. `#Fields:`
+//! names the columns; a file that begins behind it is read by the columns that IIS and `CloudFront`
 //! write by default.
 //!
 //! Times are in UTC, unless `#Time Format: Local` says otherwise; `time-taken` is in milliseconds,

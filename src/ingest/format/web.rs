@@ -10,8 +10,9 @@ use std::net::{IpAddr, SocketAddr};
 use memchr::{memchr, memchr_iter, memrchr};
 
 use crate::domain::record::Level;
+use crate::domain::time::Timestamp;
 
-use super::{Begins, Parsed, TimeHint, time};
+use super::{Begins, Parsed, SourceZone, TimeHint, time};
 
 mod head;
 
@@ -55,6 +56,16 @@ impl<'a> Scan<'a> {
     /// Quoted text, or a token that stands for it bare (`-`).
     pub fn quoted_or_token(&mut self) -> Option<&'a str> {
         if self.0.starts_with('"') { self.quoted() } else { self.token() }
+    }
+
+    /// Quoted text, or `-` bare.
+    fn quoted_or_dash(&mut self) -> Option<&'a str> {
+        if self.0.starts_with('"') {
+            return self.quoted();
+        }
+        let rest = self.0.strip_prefix('-').filter(|rest| rest.is_empty() || rest.starts_with(' '))?;
+        self.0 = rest.strip_prefix(' ').unwrap_or(rest);
+        Some("-")
     }
 
     /// Text between `[` and `]`.
@@ -123,7 +134,20 @@ pub struct Common<'a> {
 
 /// `head [time] "request" status bytes rest…`; the reason when it is something else.
 pub fn common<'a>(line: &'a str, hint: &TimeHint) -> Result<Common<'a>, &'static str> {
-    common_with(line, |inside| time::clf(inside, hint))
+    common_with(line, |inside| {
+        let cut = time::clf(inside, hint)?;
+        if cut.rest.starts_with(']') { Some(cut) } else { with_zone_name(inside, hint).or(Some(cut)) }
+    })
+}
+
+/// `22/Nov/2026:02:21:09 CET`, as `WEBrick` has it.
+fn with_zone_name<'a>(text: &'a str, hint: &TimeHint) -> Option<time::Cut<'a>> {
+    let utc = TimeHint { reference: hint.reference, zone: SourceZone::Utc };
+    let cut = time::clf(text, &utc)?;
+    let (name, _) = cut.rest.strip_prefix(' ')?.split_once(']')?;
+    let micros = i64::from(time::zone_seconds(name)?) * 1_000_000;
+    let at = Timestamp::from_micros(cut.instant.at.micros() - micros);
+    Some(time::Cut { instant: time::Instant::exact(at), rest: &cut.rest[1 + name.len()..] })
 }
 
 /// [`common`] with another spelling of the stamp.
@@ -137,7 +161,7 @@ pub fn common_with<'a>(
         head: head.trim_end_matches(' '),
         instant,
         request: &rest[..end],
-        status: status_of(answer.status),
+        status: answer.number,
         status_text: answer.status,
         bytes: answer.bytes,
         rest: answer.rest,
@@ -163,6 +187,7 @@ fn at_stamp<'a>(
 /// Status, size and what follows.
 #[derive(Clone, Copy)]
 struct Answer<'a> {
+    number: Option<u16>,
     status: &'a str,
     bytes: &'a str,
     rest: Scan<'a>,
@@ -189,6 +214,9 @@ fn request_end(text: &str) -> Option<(usize, Answer<'_>)> {
 }
 
 fn ends_with_protocol(request: &[u8]) -> bool {
+    if let [.., b' ', b'H', b'T', b'T', b'P', b'/', _, b'.', _] = request {
+        return true;
+    }
     let near = &request[request.len().saturating_sub(10)..];
     let word = near.iter().rposition(|&byte| byte == b' ').map_or(&near[..0], |space| &near[space + 1..]);
     is_protocol(word)
@@ -200,10 +228,23 @@ fn is_protocol(word: &[u8]) -> bool {
 }
 
 fn answer(text: &str) -> Option<Answer<'_>> {
-    let mut scan = Scan(text.strip_prefix(' ')?);
-    let status = scan.token().filter(|status| *status == "-" || status_of(status).is_some())?;
-    let bytes = scan.token().filter(|bytes| *bytes == "-" || is_number(bytes))?;
-    Some(Answer { status, bytes, rest: scan })
+    let bytes = text.as_bytes();
+    let (number, start) = match bytes {
+        [b' ', a @ b'0'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', b' ', ..] => (Some(three(*a, *b, *c)), 5),
+        [b' ', b'-', b' ', ..] => (None, 3),
+        _ => return None,
+    };
+    let digits = bytes[start..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let end = start + if digits == 0 && bytes.get(start) == Some(&b'-') { 1 } else { digits };
+    if end == start || !matches!(bytes.get(end), None | Some(b' ')) {
+        return None;
+    }
+    let rest = Scan(text.get(end + 1..).unwrap_or(""));
+    Some(Answer { number, status: &text[1..start - 1], bytes: &text[start..end], rest })
+}
+
+fn three(a: u8, b: u8, c: u8) -> u16 {
+    u16::from(a - b'0') * 100 + u16::from(b - b'0') * 10 + u16::from(c - b'0')
 }
 
 /// A status of three digits.
@@ -212,7 +253,7 @@ pub fn status_of(text: &str) -> Option<u16> {
     if !(a.is_ascii_digit() && b.is_ascii_digit() && c.is_ascii_digit()) {
         return None;
     }
-    Some(u16::from(a - b'0') * 100 + u16::from(b - b'0') * 10 + u16::from(c - b'0'))
+    Some(three(a, b, c))
 }
 
 impl<'a> Common<'a> {
@@ -251,19 +292,27 @@ pub fn is_method(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'-' | b'_'))
 }
 
-/// Referrer and user agent after the common part. An agent that the line ends in the middle of is
-/// taken as far as it goes.
-pub fn put_referrer_and_agent<'a>(scan: &mut Scan<'a>, out: &mut Parsed<'a>) -> Result<(), &'static str> {
-    let referrer = scan.quoted_or_token().ok_or("no referrer")?;
+/// Referrer and user agent after the common part, each in quotes or `-`; no, and nothing taken,
+/// where something else stands there. An agent that the line ends in the middle of is taken as far
+/// as it goes.
+pub fn put_referrer_and_agent<'a>(scan: &mut Scan<'a>, out: &mut Parsed<'a>) -> bool {
+    let mut rest = *scan;
+    let Some(referrer) = rest.quoted_or_dash() else { return false };
+    let mut incomplete = "";
+    let agent = match (rest.quoted_or_dash(), rest.0.strip_prefix('"')) {
+        (Some(agent), _) => agent,
+        (None, Some(open)) => {
+            rest.0 = "";
+            incomplete = "true";
+            open
+        }
+        (None, None) => return false,
+    };
+    *scan = rest;
     out.put("referrer", referrer);
-    if scan.0.starts_with('"') && closing_quote(scan.0.as_bytes(), 1).is_none() {
-        out.put("user_agent", &scan.0[1..]);
-        out.put("incomplete", "true");
-        scan.0 = "";
-        return Ok(());
-    }
-    out.put("user_agent", scan.quoted_or_token().ok_or("no user agent")?);
-    Ok(())
+    out.put("user_agent", agent);
+    out.put("incomplete", incomplete);
+    true
 }
 
 /// Whether a field of this name is there already. The decoder keeps the first of equal names, so
@@ -359,6 +408,30 @@ pub fn is_address(token: &str) -> bool {
 
 pub fn is_ip(text: &str) -> bool {
     text.parse::<IpAddr>().is_ok()
+}
+
+/// `1m2.5s`, `112.3µs`: a duration as Go prints it, in milliseconds.
+pub fn go_duration_ms(text: &str) -> Option<f64> {
+    let mut rest = text;
+    let mut total = 0.0;
+    while !rest.is_empty() {
+        let number = rest.bytes().take_while(|byte| byte.is_ascii_digit() || *byte == b'.').count();
+        let unit =
+            rest[number..].bytes().take_while(|byte| !(byte.is_ascii_digit() || *byte == b'.')).count();
+        let factor = match &rest[number..number + unit] {
+            "ns" => 1e-6,
+            "us" | "µs" | "μs" => 1e-3,
+            "ms" => 1.0,
+            "s" => 1e3,
+            "m" => 6e4,
+            "h" => 3.6e6,
+            _ => return None,
+        };
+        total += rest[..number].parse::<f64>().ok()? * factor;
+        rest = &rest[number + unit..];
+    }
+    // Through whole nanoseconds, or the factors would show.
+    (!text.is_empty()).then(|| (total * 1e6).round() / 1e6)
 }
 
 /// 32 hex digits, or a UUID: what request ids look like.

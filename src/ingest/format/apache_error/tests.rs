@@ -77,4 +77,14 @@ fn older_and_other_brackets() {
             ("@message", "AH00128: gone"),
         ],
     );
+    check(
+        "[Wed May 01 22:11:44.1 2024] [security2:error] [pid 1:tid 2] [client 192.0.2.5:9] [client 192.0.2.5] ModSecurity: Warning. [uri \"/x\"] [unique_id \"Zx@7\"], referer: http://r/",
+        "apache-error",
+        &[("@id", "Zx@7"), ("client", "192.0.2.5"), ("referrer", "http://r/")],
+    );
+    check(
+        "[Wed May 01 22:11:44.1 2024] [proxy:error] [pid 1:tid 2] (111)Connection refused: AH00957: HTTP: attempt failed",
+        "apache-error",
+        &[("code", "AH00957")],
+    );
 }

@@ -63,14 +63,14 @@ fn tomcat_jetty_and_undertow() {
         (" 15 http-nio-8080-exec-3", &[("response_time", "15"), ("thread", "http-nio-8080-exec-3")]),
         (r#" "-" "curl/8" 15 20"#, &[("bytes_in", "15"), ("bytes_out", "20")]),
         (r#" "-" "curl/8" D=1500"#, &[("@ms", "1.5")]),
+        (r#" "curl/8""#, &[("rest", r#""curl/8""#), ("status", "404")]),
+        (r#" "-" 0.015"#, &[("@ms", "15"), ("user_agent", "")]),
+        (r#" "http://cut"#, &[("rest", r#""http://cut"#), ("client", "192.0.2.1")]),
         (" what else", &[("rest", "what else"), ("client", "192.0.2.1")]),
         (r#" - "curl/8""#, &[("user_agent", "curl/8")]),
     ] {
-        let format = if tail.contains(['D', '-']) && tail.contains("curl") && !tail.ends_with("20") {
-            "nginx-access"
-        } else {
-            "apache-access"
-        };
+        let combined = tail.matches('"').count() >= 4 || tail.starts_with(" - ");
+        let format = if combined && !tail.ends_with("20") { "nginx-access" } else { "apache-access" };
         check(&format!("{common}{tail}"), format, fields);
     }
 }
@@ -109,5 +109,33 @@ fn traefik_of_all_versions() {
             ("@level", "ERROR"),
         ];
         check(&line, "traefik-access", &fields);
+    }
+}
+
+#[test]
+fn ruby_and_others() {
+    for (line, format, fields) in [
+        (
+            r#"192.0.2.1 - - [01/May/2024:11:05:07 CEST] "GET /a HTTP/1.1" 404 571"#,
+            "apache-access",
+            &[("@time", "2024-05-01T09:05:07.000000Z")][..],
+        ),
+        (
+            r#"192.0.2.1 - - [01/May/2024:11:05:07 +0000] "GET /a HTTP/1.1" 404 571 0.0050"#,
+            "apache-access",
+            &[("@ms", "5")],
+        ),
+        (
+            r#"192.0.2.1:55 - - [01/May/2024:11:05:07] "GET /a" 404 571"#,
+            "apache-access",
+            &[("client_port", "55")],
+        ),
+        (
+            r#"192.0.2.1 [01/May/2024:11:05:07 +0000] "GET /a HTTP/1.1" 404 571 "-" "curl""#,
+            "nginx-access",
+            &[("client", "192.0.2.1")],
+        ),
+    ] {
+        check(line, format, fields);
     }
 }

@@ -72,12 +72,11 @@ pub fn put<'a>(message: &'a str, out: &mut Parsed<'a>) {
 /// that does. The last counts, unless a message of nginx ends before the first, and none before it.
 fn whole<'a>(message: &'a str, first: usize, steps: &mut u32) -> Option<Values<'a>> {
     let bytes = message.as_bytes();
-    let from_left = memmem::find_iter(bytes, CLIENT.as_bytes()).take(PLACES);
-    let (start, found) =
-        from_left.filter_map(|at| Some((at, read(message, at, steps)?))).next().or_else(|| {
-            let from_right = memmem::rfind_iter(bytes, CLIENT.as_bytes()).take(PLACES);
-            from_right.filter_map(|at| Some((at, read(message, at, steps)?))).next()
-        })?;
+    let (start, found) = read(message, first, steps).map(|found| (first, found)).or_else(|| {
+        let from_left = memmem::find_iter(bytes, CLIENT.as_bytes()).skip(1).take(PLACES);
+        let from_right = memmem::rfind_iter(bytes, CLIENT.as_bytes()).take(PLACES);
+        from_left.chain(from_right).find_map(|at| Some((at, read(message, at, steps)?)))
+    })?;
     // A message without quotes holds nothing that a stranger typed.
     if !message[..first].contains('"') {
         return Some(found);
@@ -86,8 +85,7 @@ fn whole<'a>(message: &'a str, first: usize, steps: &mut u32) -> Option<Values<'
     let from_right = memmem::rfind_iter(bytes, CLIENT.as_bytes()).take(PLACES).take_while(|&at| at > start);
     let last = from_right
         .filter(|&at| !complete || ends_a_message(&message[..at]))
-        .filter_map(|at| read(message, at, steps))
-        .next();
+        .find_map(|at| read(message, at, steps));
     last.or(Some(found))
 }
 
@@ -103,7 +101,7 @@ fn line_at(message: &str, at: usize) -> &str {
 
 /// Whether nginx's messages that hold quotes end like this: `… failed (2: No such file …)`,
 /// `…: password mismatch`, `… was not found in "/etc/…"`, `… is forbidden`, `… by zone "one"`,
-/// `… while reading …`; ModSecurity's end with a bracket.
+/// `… while reading …`; `ModSecurity`'s end with a bracket.
 fn ends_a_message(text: &str) -> bool {
     if [")", "\": password mismatch", "\" is forbidden", "\"]"].iter().any(|end| text.ends_with(end)) {
         return true;
@@ -138,8 +136,9 @@ fn fields<'a>(text: &'a str, from: usize, values: &mut Values<'a>, steps: &mut u
         if looks == Looks::Any || value.contains([' ', '"']) {
             return false;
         }
-        values[index] = Some(value);
-        return fields(&rest[end..], index + 1, values, steps);
+        let read = fields(&rest[end..], index + 1, values, steps);
+        values[index] = read.then_some(value);
+        return read;
     };
     if looks == Looks::Bare {
         return false;
@@ -153,12 +152,10 @@ fn fields<'a>(text: &'a str, from: usize, values: &mut Values<'a>, steps: &mut u
         if looks == Looks::Word && value.contains(' ') {
             return false;
         }
-        let kept = *values;
-        values[index] = Some(value);
         if (after.is_empty() || after.starts_with(", ")) && fields(after, index + 1, values, steps) {
+            values[index] = Some(value);
             return true;
         }
-        *values = kept;
     }
     false
 }

@@ -23,7 +23,7 @@ pub enum Is {
     Unknown,
 }
 
-/// Names of columns, in the W3C draft and of IIS, CloudFront and proxies.
+/// Names of columns, in the W3C draft and of IIS, `CloudFront` and proxies.
 pub fn known(name: &str) -> Is {
     match name {
         "date" | "date-local" => Is::Date,
@@ -54,6 +54,19 @@ pub fn known(name: &str) -> Is {
         "cs-bytes" => Is::Named("bytes_in"),
         "ssl-protocol" => Is::Named("tls_protocol"),
         "ssl-cipher" => Is::Named("tls_cipher"),
+        "x-edge-location" => Is::Named("x-edge-location"),
+        "x-edge-result-type" => Is::Named("x-edge-result-type"),
+        "x-edge-response-result-type" => Is::Named("x-edge-response-result-type"),
+        "x-edge-detailed-result-type" => Is::Named("x-edge-detailed-result-type"),
+        "x-host-header" => Is::Named("x-host-header"),
+        "cs-protocol" => Is::Named("cs-protocol"),
+        "time-to-first-byte" => Is::Named("time-to-first-byte"),
+        "sc-content-type" => Is::Named("sc-content-type"),
+        "sc-content-len" => Is::Named("sc-content-len"),
+        "sc-range-start" => Is::Named("sc-range-start"),
+        "sc-range-end" => Is::Named("sc-range-end"),
+        "fle-status" => Is::Named("fle-status"),
+        "fle-encrypted-fields" => Is::Named("fle-encrypted-fields"),
         _ => Is::Unknown,
     }
 }

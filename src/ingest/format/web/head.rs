@@ -14,6 +14,14 @@ use super::{Scan, is_address, is_number, split_port};
 pub fn put_head<'a>(head: &'a str, out: &mut Parsed<'a>) -> Result<bool, &'static str> {
     let mut scan = Scan(head);
     let first = list(&mut scan).ok_or("nothing before the time")?;
+    // Nearly all lines begin so.
+    if let Some(user) = scan.0.strip_prefix("- ")
+        && is_plain_v4(first)
+    {
+        out.put("client", first);
+        put_user(user, out);
+        return Ok(false);
+    }
     if !is_client(first) {
         return Err("no address before the time");
     }
@@ -43,10 +51,18 @@ pub fn put_head<'a>(head: &'a str, out: &mut Parsed<'a>) -> Result<bool, &'stati
         return Err("text before the time");
     }
     out.put("identity", identity);
+    put_user(user, out);
+    Ok(!vhost.is_empty() && !is_list(clients))
+}
+
+fn put_user<'a>(user: &'a str, out: &mut Parsed<'a>) {
     if !user.is_empty() && user != "-" {
         out.user_id = Some(user.into());
     }
-    Ok(!vhost.is_empty() && !is_list(clients))
+}
+
+fn is_plain_v4(text: &str) -> bool {
+    text.len() >= 7 && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
 }
 
 /// `vhost client.name - user`: a name where the identity would be, and the identity behind it.
