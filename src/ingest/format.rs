@@ -17,6 +17,7 @@ pub mod trace;
 
 pub mod apache_access;
 pub mod apache_error;
+pub mod apt_history;
 pub mod compose;
 pub mod dpkg;
 pub mod elasticsearch;
@@ -35,12 +36,15 @@ mod web;
 
 pub mod fields;
 
+pub mod cloud_json;
 pub mod cri;
 pub mod docker_json;
 pub mod humanlog;
 pub mod json;
 pub mod log4j;
+pub mod log_stream;
 pub mod logfmt;
+pub mod logplex;
 pub mod mysql_error;
 pub mod mysql_slow;
 pub mod plain;
@@ -48,6 +52,7 @@ pub mod postgresql;
 pub mod postgresql_csv;
 pub mod postgresql_json;
 pub mod python;
+pub mod stern;
 pub mod structlog;
 pub mod user_defined;
 

@@ -5,9 +5,9 @@ use std::sync::{LazyLock, OnceLock};
 use crate::domain::record::Layer;
 
 use super::{
-    Envelope, Format, FormatSpec, apache_access, apache_error, compose, cri, docker_json, dpkg,
-    elasticsearch, glog, humanlog, journald, json, log4j, logfmt, mysql_error, mysql_slow, nginx_access,
-    nginx_error, postgresql, postgresql_csv, postgresql_json, python, structlog, syslog, traefik, uwsgi,
+    Envelope, Format, FormatSpec, apache_access, apache_error, apt_history, cloud_json, compose, cri, docker_json, dpkg,
+    elasticsearch, glog, humanlog, journald, json, log_stream, log4j, logfmt, logplex, mysql_error, mysql_slow, nginx_access,
+    nginx_error, postgresql, postgresql_csv, postgresql_json, python, stern, structlog, syslog, traefik, uwsgi,
     user_defined::{Definition, DefinitionError, UserDefined},
 };
 
@@ -15,9 +15,14 @@ use super::{
 static ENVELOPES: &[&dyn Envelope] = &[
     &journald::Journald,
     &docker_json::DockerJson,
+    &cloud_json::CloudJson,
     &cri::Cri,
+    &logplex::Logplex,
     &compose::Compose,
+    &stern::PodPrefix,
+    &syslog::Vmware,
     &syslog::Syslog,
+    &log_stream::LogStream,
 ];
 
 /// Where several formats read a line strictly the earlier one has it, whatever the rest of the file
@@ -32,6 +37,7 @@ static FORMATS: &[&dyn Format] = &[
     &uwsgi::Uwsgi,
     &glog::Glog,
     &dpkg::Dpkg,
+    &apt_history::AptHistory,
     &postgresql_json::PostgresqlJson,
     &json::Json,
     &postgresql_csv::PostgresqlCsv,
