@@ -5,7 +5,10 @@
 //!
 //! Source: <https://github.com/kubernetes/design-proposals-archive/blob/main/node/kubelet-cri-logging.md>.
 
-use super::{Begins, Envelope, FormatMismatch, FormatSpec, Inside, Lines, Parsed, Piece as Goes, TimeHint, stream_of, time};
+use super::{
+    Begins, Envelope, FormatMismatch, FormatSpec, Inside, Lines, Parsed, Piece as Goes, TimeHint, stream_of,
+    time,
+};
 use crate::domain::record::Layer;
 
 /// `cri`.
@@ -22,6 +25,9 @@ struct Piece<'a> {
 }
 
 fn piece(line: &str) -> Option<Piece<'_>> {
+    if line.as_bytes().get(10) != Some(&b'T') {
+        return None;
+    }
     let (stamp, rest) = line.split_once(' ')?;
     let (stream, rest) = rest.split_once(' ')?;
     if !matches!(stream, "stdout" | "stderr")
@@ -65,6 +71,7 @@ impl Envelope for Cri {
             .filter(|cut| cut.rest.is_empty())
             .ok_or_else(|| self.mismatch("no time"))?;
         out.set_time(cut.instant);
+        out.zoned |= piece.stamp.get(19..).is_some_and(|tail| tail.contains(['Z', '+', '-']));
         out.put("stream", piece.stream);
         out.message = piece.text.into();
         let how = if piece.partial { Goes::Open } else { Goes::Line };

@@ -7,7 +7,9 @@ use std::borrow::Cow;
 
 use super::fields::push_unique;
 use super::json::scan::{Scan, Value, unescape};
-use super::{Begins, Envelope, FormatMismatch, FormatSpec, Inside, Lines, Parsed, Piece, TimeHint, stream_of, time};
+use super::{
+    Begins, Envelope, FormatMismatch, FormatSpec, Inside, Lines, Parsed, Piece, TimeHint, stream_of, time,
+};
 use crate::domain::record::Layer;
 
 /// `docker-json`.
@@ -49,22 +51,62 @@ impl Envelope for DockerJson {
         hint: &TimeHint,
         out: &mut Parsed<'a>,
     ) -> Result<Inside, FormatMismatch> {
-        let mut stream = 0;
-        let piece = piece(line, |name, value| {
-            if name == "stream"
-                && let Value::Text(text) = &value
-            {
-                stream = stream_of(&[text]);
-            }
-            envelope_field(name, value, hint, out);
-        });
-        let (text, ends) = piece.map_err(|reason| self.mismatch(reason))?;
-        // Programs write objects with a `log` too; Docker's always says the stream or the time.
-        if stream == 0 && out.timestamp.is_none() {
-            return Err(self.mismatch("neither `stream` nor `time` beside `log`"));
+        // Every line of JSON passes here: most are not looked at further.
+        if memchr::memmem::find(line.as_bytes(), b"\"log\"").is_none() {
+            return Err(self.mismatch("no `log`"));
         }
+        let mut seen = Seen::default();
+        let piece = piece(line, |name, value| seen.field(name, value, hint, out));
+        let (text, ends) = piece.map_err(|reason| self.mismatch(reason))?;
+        seen.check(out.timestamp.is_some()).map_err(|reason| self.mismatch(reason))?;
         out.message = text;
-        Ok(Inside { stream, piece: if ends { Piece::Line } else { Piece::Open }, graded: false })
+        // What ships the lines on may drop the newline, and then says in a tag whether the line ends.
+        let ends = seen.ends.unwrap_or(ends || seen.foreign);
+        Ok(Inside { stream: seen.stream, piece: if ends { Piece::Line } else { Piece::Open }, graded: false })
+    }
+}
+
+/// What stands beside the text.
+#[derive(Debug, Default)]
+struct Seen {
+    /// Hash of the stream's name; 0 without one.
+    stream: u64,
+    /// Names that Docker does not write.
+    foreign: bool,
+    /// Names of a program's own record.
+    own: bool,
+    /// What a tag of the container run-time says: the line ends with this piece.
+    ends: Option<bool>,
+}
+
+impl Seen {
+    fn field<'a>(&mut self, name: Cow<'a, str>, value: Value<'a>, hint: &TimeHint, out: &mut Parsed<'a>) {
+        let Some(text) = value.into_text() else { return };
+        match name.as_ref() {
+            "stream" => self.stream = stream_of(&[&text]),
+            "time" => {
+                if let Some(cut) = time::iso(&text, hint) {
+                    out.set_time(cut.instant);
+                    out.zoned |= text.get(19..).is_some_and(|tail| tail.contains(['Z', '+', '-']));
+                    return;
+                }
+            }
+            // Of fluentd and Fluent Bit.
+            "logtag" | "_p" => self.ends = Some(text != "P"),
+            "message" | "msg" | "level" | "severity" | "MESSAGE" => self.own = true,
+            name => self.foreign |= !name.starts_with("attrs."),
+        }
+        push_unique(out, name, text);
+    }
+
+    /// Programs write objects with a `log` too; Docker's always says the stream or the time, or
+    /// nothing beside the text where somebody took them off.
+    fn check(&self, stamped: bool) -> Result<(), &'static str> {
+        match (self.own, self.foreign, self.stream != 0, stamped) {
+            (true, ..) => Err("a record of a program, with `log` among its fields"),
+            (_, true, false, _) => Err("no `stream` beside `log`"),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -97,17 +139,6 @@ fn piece<'a>(
     Ok((if ends { Cow::Owned(text.trim_end_matches('\n').to_owned()) } else { text }, ends))
 }
 
-fn envelope_field<'a>(name: Cow<'a, str>, value: Value<'a>, hint: &TimeHint, out: &mut Parsed<'a>) {
-    let Some(text) = value.into_text() else { return };
-    if name == "time"
-        && let Some(cut) = time::iso(&text, hint)
-    {
-        out.set_time(cut.instant);
-        return;
-    }
-    push_unique(out, name, text);
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
@@ -123,14 +154,31 @@ mod tests {
             let mut out = Parsed::default();
             DockerJson.open(line, &hint, &mut out).map(|inside| (inside, out))
         };
-        let (inside, out) =
-            open(r#"{"log":"a \"b\"\n","stream":"stderr","attrs":{"tag":"web"},"time":"2026-01-01T00:00:00.5Z"}"#)
-                .unwrap();
+        let (inside, out) = open(
+            r#"{"log":"a \"b\"\n","stream":"stderr","attrs":{"tag":"web"},"time":"2026-01-01T00:00:00.5Z"}"#,
+        )
+        .unwrap();
         assert_eq!((inside.piece, out.message.as_ref()), (Piece::Line, "a \"b\""));
         assert_eq!(out.timestamp, Some(Timestamp::from_millis(1_767_225_600_500)));
         assert!(out.metadata.contains(&("attrs.tag".into(), "web".into())));
         let (inside, _) = open(r#"{"log":"a ","stream":"stdout","time":"2026-01-01T00:00:00Z"}"#).unwrap();
         assert_eq!(inside.piece, Piece::Open);
         assert!(open(r#"{"log":"a logger's own field","level":"info"}"#).is_err());
+        assert!(open(r#"{"log":"main","msg":"x","time":"2026-01-01T00:00:00Z"}"#).is_err());
+        assert!(open(r#"{"log":"main","text":"x","time":"2026-01-01T00:00:00Z"}"#).is_err());
+        assert!(open(r#"{"log":{"level":"info"},"stream":"stdout"}"#).is_err());
+
+        let (inside, out) = open(r#"{"stream":"stdout","time":"2026-01-01T00:00:00Z","log":"x\n"}"#).unwrap();
+        assert_eq!((inside.piece, out.message.as_ref(), out.zoned), (Piece::Line, "x", true));
+        let (inside, _) = open(r#"{"log":"x\n"}"#).unwrap();
+        assert_eq!(inside.piece, Piece::Line);
+        let (inside, _) = open(r#"{"log":"x"}"#).unwrap();
+        assert_eq!(inside.piece, Piece::Open);
+        let shipped =
+            r#"{"log":"x","stream":"stdout","time":"2026-01-01T00:00:00Z","kubernetes":{"pod_name":"p"}}"#;
+        assert_eq!(open(shipped).unwrap().0.piece, Piece::Line);
+        let (inside, _) =
+            open(r#"{"log":"x","stream":"stdout","logtag":"P","time":"2026-01-01T00:00:00Z"}"#).unwrap();
+        assert_eq!(inside.piece, Piece::Open);
     }
 }

@@ -13,7 +13,7 @@ impl Format for Dpkg {
             name: "dpkg",
             source: "dpkg",
             layer: Layer::Infrastructure,
-            begins: Begins::DIGITS.or(Begins::LETTERS),
+            begins: Begins::DIGITS.or(Begins::these(b"u")),
             lines: Lines::One,
             traces: false,
             named_ids: true,
@@ -49,6 +49,10 @@ fn parse<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(),
         out.message = cut.rest.strip_prefix(": ").ok_or("no colon after the time")?.into();
         out.level = level::guess(&out.message);
         return Ok(());
+    }
+    // Its stamps have neither fraction nor zone.
+    if text.as_bytes().get(19) != Some(&b' ') {
+        return Err("no time at the start");
     }
     let cut = time::iso(text, hint).ok_or("no time at the start")?;
     let rest = cut.rest.strip_prefix(' ').ok_or("nothing after the time")?;

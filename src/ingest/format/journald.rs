@@ -1,5 +1,8 @@
 //! `journalctl -o json`: one object a line. `__REALTIME_TIMESTAMP` is in microseconds, a field
-//! that is not text is an array of bytes, one that occurs twice an array of texts.
+//! that is not text is an array of bytes, one that occurs twice an array of texts. Fields over
+//! 4096 bytes are printed as `null` unless `--all` is given.
+//!
+//! Its other outputs (`-o short…`, `-o with-unit`) are lines as of [`super::syslog`].
 //!
 //! Source: <https://systemd.io/JOURNAL_EXPORT_FORMATS/#journal-json-format>.
 
@@ -12,7 +15,10 @@ use serde::de::{MapAccess, SeqAccess, Visitor};
 use crate::domain::record::{HOST_FIELD, Layer, Level};
 use crate::domain::time::Timestamp;
 
-use super::{Begins, Envelope, FormatMismatch, FormatSpec, Inside, Lines, Parsed, TimeHint, escape, stream_of, time};
+use super::{
+    Begins, Envelope, FormatMismatch, FormatSpec, Inside, Lines, Parsed, Piece, TimeHint, escape, stream_of,
+    time,
+};
 
 #[derive(Clone, Copy, Debug)]
 pub struct Journald;
@@ -37,24 +43,29 @@ impl Envelope for Journald {
         _hint: &TimeHint,
         out: &mut Parsed<'a>,
     ) -> Result<Inside, FormatMismatch> {
-        if !text.trim_ascii_start().starts_with('{') {
-            return Err(self.mismatch("no JSON object"));
+        // Every line of JSON passes here: most are not looked at further.
+        if memchr::memmem::find(text.as_bytes(), b"\"__REALTIME_TIMESTAMP\"").is_none() {
+            return Err(self.mismatch("no __REALTIME_TIMESTAMP"));
         }
         let fields: Fields<'a> =
             serde_json::from_str(text).map_err(|_| self.mismatch("not a JSON object"))?;
-        put(fields, out).map_err(|reason| self.mismatch(reason))?;
+        let piece = put(fields, out).map_err(|reason| self.mismatch(reason))?;
         let fact = |name: &str| {
             out.metadata.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value.as_ref())
         };
         let parts = [fact(HOST_FIELD), out.logger.as_deref().unwrap_or(""), fact("pid")];
-        Ok(Inside::line(stream_of(&parts), fact("priority") != ""))
+        Ok(Inside { stream: stream_of(&parts), piece, graded: fact("priority") != "" })
     }
 }
 
-fn put<'a>(fields: Fields<'a>, out: &mut Parsed<'a>) -> Result<(), &'static str> {
+/// Metadata name: the text was too long for `journalctl` to print, which then says `null`.
+const MESSAGE_OMITTED_FIELD: &str = "message_omitted";
+
+fn put<'a>(fields: Fields<'a>, out: &mut Parsed<'a>) -> Result<Piece, &'static str> {
     let mut identifier = None;
     let mut command = None;
     let mut has_message = false;
+    let mut piece = Piece::Line;
     for (name, value) in fields.0 {
         let value = match value {
             Value::Text(text) => text,
@@ -65,12 +76,20 @@ fn put<'a>(fields: Fields<'a>, out: &mut Parsed<'a>) -> Result<(), &'static str>
                     escape::carry_forced(error.as_bytes()).into()
                 }
             },
-            Value::Nothing => continue,
+            Value::Nothing => {
+                if name == "MESSAGE" {
+                    has_message = true;
+                    piece = Piece::Whole;
+                    out.put(MESSAGE_OMITTED_FIELD, "true");
+                }
+                continue;
+            }
         };
         match &*name {
             "__REALTIME_TIMESTAMP" => {
                 let micros = value.parse().map_err(|_| "__REALTIME_TIMESTAMP is not a number")?;
                 out.set_time(time::Instant::exact(Timestamp::from_micros(micros)));
+                out.zoned = true;
             }
             "MESSAGE" => {
                 has_message = true;
@@ -102,7 +121,7 @@ fn put<'a>(fields: Fields<'a>, out: &mut Parsed<'a>) -> Result<(), &'static str>
         out.put_cow("command", command.clone());
     }
     out.logger = identifier.or(command);
-    Ok(())
+    Ok(piece)
 }
 
 /// The object as pairs in the order of the line.
@@ -222,5 +241,53 @@ impl<'de: 'a, 'a> Deserialize<'de> for Value<'a> {
             }
         }
         deserializer.deserialize_any(Any)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::super::python::ANY_HINT;
+    use super::super::{Choice, Decoder, Line};
+    use super::*;
+    use crate::domain::record::Entry;
+
+    fn decode(text: &str) -> Vec<Entry> {
+        let mut decoder = Decoder::new(Choice::Any(None), ANY_HINT);
+        let mut entries = Vec::new();
+        let mut position = 0;
+        for line in text.lines() {
+            let next = position + line.len() as u64 + 1;
+            decoder.line(Line { position, next, bytes: line.as_bytes(), cut: None }, &mut |entry| {
+                entries.push(entry)
+            });
+            position = next;
+        }
+        decoder.finish(&mut |entry| entries.push(entry));
+        entries
+    }
+
+    #[test]
+    fn an_entry_without_its_text_is_kept() {
+        let line = |message: &str| {
+            format!(
+                "{{\"__REALTIME_TIMESTAMP\":\"1714557600000000\",\"PRIORITY\":\"3\",\"_HOSTNAME\":\"n7\",\"_PID\":\"5\",\"SYSLOG_IDENTIFIER\":\"pay\",\"MESSAGE\":{message}}}"
+            )
+        };
+        let glog = line("\"E0501 10:00:00.000001    5 a.go:3] bad\"");
+        let entries = decode(&[glog.as_str(), &line("null"), &line("[111,107]"), &line("\"\"")].join("\n"));
+        let messages: Vec<&str> = entries.iter().map(|entry| &*entry.message).collect();
+        assert_eq!(messages, ["bad", "", "ok"]);
+        assert_eq!(entries[1].metadata("message_omitted"), Some("true"));
+        assert_eq!((entries[1].level, entries[1].metadata("host")), (Level::Error, Some("n7")));
+        assert_eq!(entries[0].metadata("file"), Some("a.go"));
+    }
+
+    #[test]
+    fn other_objects_are_not_entries() {
+        for line in ["{\"MESSAGE\":\"x\"}", "{\"__REALTIME_TIMESTAMP\":\"x\",\"MESSAGE\":\"x\"}", "{", "{}"] {
+            assert!(Journald.open(line, &ANY_HINT, &mut Parsed::default()).is_err(), "{line}");
+        }
     }
 }

@@ -3,12 +3,15 @@
 //! - `2019-03-24T13:44:25.484123Z 0 [System] [MY-013169] [Server] message`
 //! - `2024-01-01  1:02:03 42 [Note] message` (5.6, MariaDB)
 //! - `161209 14:18:50 [Warning] message`, `161209 14:18:50  InnoDB: message` (5.5)
+//! - `2024-01-01T01:02:03.000000Z mysqld_safe message`, of the script that starts the server
+//! - `01:02:03 UTC - mysqld got signal 11 ;`, which a crash begins with
 //!
-//! Lines without a stamp belong to the record before them.
+//! Lines without a stamp belong to the record before them, but for those of the script's shell.
+//! Other logs have such dates too: behind one of four digits the words must be MySQL's own.
 
 use super::fields::push_unique;
 use super::python::ANY_HINT;
-use super::{Begins, Format, FormatMismatch, FormatSpec, Lines, Parsed, TimeHint, time};
+use super::{Begins, Format, FormatMismatch, FormatSpec, Joins, Lines, Parsed, SourceZone, TimeHint, plain, time};
 use crate::domain::record::{Layer, Level};
 
 /// `mysql-error`.
@@ -29,50 +32,117 @@ impl Format for MysqlError {
         &SPEC
     }
 
-    fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
-        let cut = stamp(text, hint).ok_or_else(|| self.mismatch("no time"))?;
-        out.set_time(cut.instant);
-        let old = !text.get(..10).is_some_and(|date| date.contains('-'));
-        let mut rest = cut.rest.trim_start_matches(' ');
-        if let Some((thread, after)) = rest.split_once(' ')
-            && is_thread(thread)
-        {
-            push_unique(out, "thread_id", thread);
-            rest = after.trim_start_matches(' ');
+    /// The shell prints what it likes between the lines of the script; a crash and a monitor print
+    /// pages that look like many things.
+    fn joins(&self, pending: &str, line: &str) -> Joins {
+        let first = pending.get(..HEAD_BYTES).unwrap_or(pending).split('\n').next().unwrap_or("");
+        let pages = first.contains(" got signal ") || first.contains("INNODB MONITOR OUTPUT");
+        if first.contains(" mysqld_safe ") {
+            Joins::No
+        } else if pages && !line.starts_with('{') && !plain::begins_own(line) && stamp(line, &ANY_HINT).is_none() {
+            Joins::Yes
+        } else {
+            Joins::Unsaid
         }
-        let graded = bracket(rest).and_then(|(word, after)| Some((word, level_of(word)?, after)));
-        if let Some((word, level, after)) = graded {
-            out.level = level;
-            if !word.eq_ignore_ascii_case(level.name()) {
-                push_unique(out, "severity", word);
-            }
+    }
+
+    fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
+        parse(text, hint, out).map_err(|reason| self.mismatch(reason))
+    }
+}
+
+/// The stamp and the name of the script stand within these, and what says that pages follow.
+const HEAD_BYTES: usize = 96;
+
+fn parse<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), &'static str> {
+    if let Some(rest) = crash(text, hint, out) {
+        out.level = Level::Critical;
+        out.message = rest.trim_ascii().into();
+        return Ok(());
+    }
+    let cut = stamp(text, hint).ok_or("no time")?;
+    out.set_time(cut.instant);
+    let old = text.as_bytes().get(4) != Some(&b'-');
+    out.zoned |= text.as_bytes().get(10) == Some(&b'T');
+    let mut rest = cut.rest.trim_start_matches(' ');
+    if rest.starts_with("mysqld_safe ") {
+        out.logger = Some("mysqld_safe".into());
+        out.message = rest.trim_ascii().into();
+        out.ungraded = true;
+        return Ok(());
+    }
+    let mut has_thread = false;
+    if let Some((thread, after)) = rest.split_once(' ')
+        && is_thread(thread)
+    {
+        push_unique(out, "thread_id", thread);
+        rest = after.trim_start_matches(' ');
+        has_thread = true;
+    }
+    if let Some((word, level, after)) =
+        bracket(rest).and_then(|(word, after)| Some((word, level_of(word)?, after)))
+    {
+        let code = bracket(after).filter(|(code, _)| code.starts_with("MY-"));
+        if !old && !has_thread && code.is_none() {
+            return Err("neither a thread nor a code beside [Level]");
+        }
+        out.level = level;
+        if !word.eq_ignore_ascii_case(level.name()) {
+            push_unique(out, "severity", word);
+        }
+        rest = after;
+        if let Some((code, after)) = code {
+            push_unique(out, "code", code);
             rest = after;
-            if let Some((code, after)) = bracket(rest)
-                && code.starts_with("MY-")
-            {
-                push_unique(out, "code", code);
+            if let Some((subsystem, after)) = bracket(rest) {
+                out.logger = Some(subsystem.into());
                 rest = after;
-                if let Some((subsystem, after)) = bracket(rest) {
-                    out.logger = Some(subsystem.into());
-                    rest = after;
-                }
             }
-        } else if !old
-            && !rest.starts_with("InnoDB")
-            && !rest.starts_with("mysqld")
-            && !rest.starts_with("mariadbd")
-        {
-            // With a full date every line has its level in brackets; other logs have such dates too.
-            return Err(self.mismatch("no [Level] behind the time"));
-        } else if ["InnoDB: Error", "InnoDB: Fatal", "InnoDB: Assertion failure"]
+        }
+    } else {
+        out.ungraded = true;
+        let own = ["InnoDB", "INNODB MONITOR OUTPUT"].iter().any(|head| rest.starts_with(head));
+        let of_server = ["mysqld", "mariadbd", "Plugin ", "Event ", "Slave ", "Server ", "Version: "]
+            .iter()
+            .any(|head| rest.starts_with(head));
+        // With a full date every line has its level in brackets, but for those of InnoDB's threads.
+        if !(own && (old || has_thread)) && !(of_server && (old || rest.contains("got signal"))) {
+            return Err("no [Level] behind the time");
+        }
+        if ["InnoDB: Error", "InnoDB: Fatal", "InnoDB: Assertion failure"]
             .iter()
             .any(|head| rest.starts_with(head))
         {
             out.level = Level::Error;
+            out.ungraded = false;
         }
-        out.message = rest.trim_ascii().into();
-        Ok(())
     }
+    if rest.contains(" got signal ") {
+        out.level = Level::Critical;
+        out.ungraded = false;
+    }
+    out.message = rest.trim_ascii().into();
+    Ok(())
+}
+
+/// `01:02:03 UTC - mysqld got signal 11 ;`, with a date before it since 8.0.28; what follows the
+/// dash.
+fn crash<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<&'a str> {
+    let near = text.as_bytes().get(..64.min(text.len()))?;
+    let at = memchr::memmem::find(near, b" UTC - m")?;
+    let rest = text.get(at + " UTC - ".len()..)?;
+    if !rest.starts_with("mysqld got ") && !rest.starts_with("mariadbd got ") {
+        return None;
+    }
+    let utc = TimeHint { zone: SourceZone::Utc, reference: hint.reference };
+    let instant = if text.as_bytes().get(4) == Some(&b'-') {
+        time::iso(text, &utc)?.instant
+    } else {
+        time::time_of_day(text, &utc)?.instant
+    };
+    out.set_time(instant);
+    out.zoned = true;
+    Some(rest)
 }
 
 fn is_thread(word: &str) -> bool {
@@ -91,9 +161,9 @@ fn bracket(text: &str) -> Option<(&str, &str)> {
 
 fn level_of(word: &str) -> Option<Level> {
     Some(match word {
-        "Note" | "NOTE" | "System" | "Information" | "Info" => Level::Info,
-        "Warning" | "WARNING" | "Warn" => Level::Warning,
-        "ERROR" | "Error" => Level::Error,
+        "Note" | "System" => Level::Info,
+        "Warning" => Level::Warning,
+        "ERROR" => Level::Error,
         _ => return None,
     })
 }
@@ -189,6 +259,37 @@ mod tests {
                 "old\nmore",
             ),
             (
+                "2024-01-01T01:02:03.000004Z mysqld_safe Starting mysqld daemon",
+                "2024-01-01T01:02:03.000004Z",
+                Level::Info,
+                "mysqld_safe Starting mysqld daemon",
+            ),
+            (
+                "240101  1:02:03 mysqld_safe mysqld ended",
+                "2024-01-01T01:02:03.000000Z",
+                Level::Info,
+                "mysqld_safe mysqld ended",
+            ),
+            (
+                "2024-01-01T01:02:03Z UTC - mysqld got signal 11 ;\nMost likely",
+                "2024-01-01T01:02:03.000000Z",
+                Level::Critical,
+                "mysqld got signal 11 ;\nMost likely",
+            ),
+            (
+                "240101 01:02:03 [ERROR] mysqld got signal 6 ;",
+                "2024-01-01T01:02:03.000000Z",
+                Level::Critical,
+                "mysqld got signal 6 ;",
+            ),
+            (
+                "2024-01-01 01:02:03 0x7f InnoDB: Assertion failure in x",
+                "2024-01-01T01:02:03.000000Z",
+                Level::Error,
+                "InnoDB: Assertion failure in x",
+            ),
+            ("2024-01-01 1:02:03 0 [Note] x", "2024-01-01T01:02:03.000000Z", Level::Info, "x"),
+            (
                 "161209  4:18:50  InnoDB: Error: bad",
                 "2016-12-09T04:18:50.000000Z",
                 Level::Error,
@@ -200,8 +301,41 @@ mod tests {
             assert_eq!(out.timestamp.unwrap().to_rfc3339(), at, "{text}");
             assert_eq!((out.level, out.message.as_ref()), (level, message), "{text}");
         }
-        for text in ["InnoDB: x", "2024-01-01 01:02:03 hello", "991340 00:00:00 x", ""] {
+        for text in [
+            "InnoDB: x",
+            "2024-01-01 01:02:03 hello",
+            "2024-01-01 01:02:03 [ERROR] x",
+            "2024-01-01 01:02:03 [Note] x",
+            "2024-01-01 01:02:03 7 [INFO] x",
+            "2024-01-01 01:02:03 7 [WARNING] x",
+            "2024-01-01 01:02:03 7 [error] x",
+            "2024-01-01 01:02:03 InnoDB: x",
+            "2024-01-01T01:02:03Z mysqld x",
+            "240101 01:02:03 INFO x",
+            "240101 01:02:03 [INFO] x",
+            "01:02:03 UTC - x",
+            "991340 00:00:00 x",
+            "",
+        ] {
             assert!(MysqlError.parse(text, &ANY_HINT, &mut Parsed::default()).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_crash_has_no_day() {
+        let mut out = Parsed::default();
+        MysqlError.parse("01:02:03 UTC - mysqld got signal 11 ;", &ANY_HINT, &mut out).unwrap();
+        assert_eq!((out.day_missing, out.level), (true, Level::Critical));
+        assert_eq!(out.message, "mysqld got signal 11 ;");
+    }
+
+    #[test]
+    fn lines_of_the_shell_are_not_the_script_s() {
+        let script = "240101 01:02:03 mysqld_safe Logging to '/x'";
+        assert_eq!(MysqlError.joins(script, "nohup: ignoring input"), Joins::No);
+        assert_eq!(MysqlError.joins("240101 01:02:03 [Note] x", "Version: '8'"), Joins::Unsaid);
+        let crash = "01:02:03 UTC - mysqld got signal 11 ;";
+        assert_eq!(MysqlError.joins(crash, "key_buffer_size=8388608"), Joins::Yes);
+        assert_eq!(MysqlError.joins(crash, "240101 01:02:04 mysqld_safe Restarting"), Joins::Unsaid);
     }
 }

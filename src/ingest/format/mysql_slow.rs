@@ -8,9 +8,14 @@
 
 use super::fields::push_unique;
 use super::postgresql::request_in_comment;
-use super::{Begins, Format, FormatMismatch, FormatSpec, Joins, Lines, Opens, Parsed, TimeHint, mysql_error, time};
+use super::python::ANY_HINT;
+use super::{
+    Begins, Format, FormatMismatch, FormatSpec, Joins, Lines, Opens, Parsed, TimeHint, mysql_error, time,
+};
 use crate::domain::record::Layer;
 use crate::domain::time::Timestamp;
+
+mod statement;
 
 /// `mysql-slow`.
 #[derive(Clone, Copy, Debug)]
@@ -22,7 +27,8 @@ impl Format for MysqlSlow {
             name: "mysql-slow",
             source: "mysql/slow",
             layer: Layer::Infrastructure,
-            begins: Begins::these(b"#/TACDEFGHIJKLMNOPQRSTUVWXYZ\\"),
+            // `#`, and what the path of the server's program in the banner begins with.
+            begins: Begins::these(b"#/mTABCDEFGHIJKLMNOPQRSUVWXYZ\\"),
             lines: Lines::Stamped,
             traces: false,
             named_ids: true,
@@ -31,24 +37,27 @@ impl Format for MysqlSlow {
     }
 
     fn opens(&self, line: &str) -> Opens {
-        if line.starts_with("# Time: ") || line.starts_with("# User@Host: ") {
-            Opens::Unfinished
-        } else if is_banner(line) {
-            Opens::Header
-        } else {
-            Opens::No
+        if line.starts_with('#') {
+            return if is_time(line) || is_user(line) { Opens::Unfinished } else { Opens::No };
         }
+        if is_banner(line) { Opens::Header } else { Opens::No }
     }
 
-    /// A statement may hold any text, on any number of lines, up to its semicolon.
+    /// A statement may hold any text, on any number of lines, up to its semicolon; in a string it may
+    /// hold the first lines of an event too.
     fn joins(&self, pending: &str, line: &str) -> Joins {
         let near = pending.get(..HEAD_BYTES).unwrap_or(pending);
         let in_head = !near.contains("# User@Host: ");
         match self.opens(line) {
-            Opens::Header => Joins::No,
-            Opens::Unfinished if line.starts_with("# User@Host: ") && in_head => Joins::Yes,
-            Opens::Unfinished => Joins::No,
-            _ if is_complete(pending) => Joins::Unsaid,
+            Opens::Unfinished if in_head && is_user(line) => Joins::Yes,
+            Opens::Header | Opens::Unfinished if statement::is_open(pending) => Joins::Yes,
+            Opens::Header | Opens::Unfinished => Joins::No,
+            // Behind a semicolon more of the statement may follow, or another log.
+            _ if is_complete(pending)
+                && (line.starts_with(['{', '[', '<']) || super::plain::begins_own(line)) =>
+            {
+                Joins::Unsaid
+            }
             _ => Joins::Yes,
         }
     }
@@ -56,6 +65,21 @@ impl Format for MysqlSlow {
     fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
         read(text, hint, out).ok_or_else(|| self.mismatch("no `# User@Host` or `# Query_time`"))
     }
+}
+
+/// `# Time: 240501 10:00:00`, `# Time: 2024-05-01T10:00:00.123456Z`.
+fn is_time(line: &str) -> bool {
+    line.strip_prefix("# Time: ").is_some_and(|stamp| {
+        let stamp = stamp.trim_ascii_start();
+        mysql_error::yymmdd(stamp, &ANY_HINT).or_else(|| time::iso(stamp, &ANY_HINT)).is_some()
+    })
+}
+
+/// `# User@Host: root[root] @ localhost [127.0.0.1]`.
+fn is_user(line: &str) -> bool {
+    line.strip_prefix("# User@Host: ").is_some_and(|user| {
+        user.split_once("] @ ").is_some_and(|(account, host)| account.contains('[') && host.contains('['))
+    })
 }
 
 /// The comment lines above a statement are shorter together.
@@ -122,6 +146,9 @@ fn read<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<()> 
             }
             if let Some(plan) = comment.strip_prefix("explain: ") {
                 explain(plan, out);
+            } else if !comment.is_empty() && !comment.contains(':') {
+                // `No InnoDB statistics available for this query`
+                push_unique(out, "comment", comment);
             } else {
                 found |= read_values(comment, &mut schema, out);
             }
@@ -269,7 +296,6 @@ fn explain<'a>(line: &'a str, out: &mut Parsed<'a>) {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
 
-    use super::super::python::ANY_HINT;
     use super::*;
 
     fn parse(text: &str) -> Parsed<'_> {
@@ -324,7 +350,46 @@ mod tests {
         let parsed = parse("# User@Host: a[a] @ b []\n# Query_time: 1\nuse db;\nSET NAMES utf8;");
         assert_eq!((get(&parsed, "db"), parsed.message.as_ref()), (Some("db"), "SET NAMES utf8;"));
         assert!(MysqlSlow.parse("SELECT 1;", &ANY_HINT, &mut Parsed::default()).is_err());
-        assert_eq!(MysqlSlow.joins("# Time: x", "# User@Host: y"), Joins::Yes);
-        assert_eq!(MysqlSlow.joins("# User@Host: x\nselect 1;", "# User@Host: y"), Joins::No);
+        let user = "# User@Host: a[a] @ b []";
+        assert_eq!(MysqlSlow.joins("# Time: 240501  9:00:00", user), Joins::Yes);
+        assert_eq!(MysqlSlow.joins(&format!("{user}\nselect 1;"), user), Joins::No);
+    }
+
+    #[test]
+    fn statements_hold_any_text() {
+        let head = "# User@Host: a[a] @ b []\n# Query_time: 1\nSET timestamp=1714557600;\n";
+        let time = "# Time: 240501 10:00:00";
+        for (statement, line, joins) in [
+            ("INSERT INTO t VALUES ('a", time, Joins::Yes),
+            ("INSERT INTO t VALUES ('a;", time, Joins::Yes),
+            ("INSERT INTO t VALUES ('a\\'", time, Joins::Yes),
+            ("INSERT INTO t VALUES ('a''b');", time, Joins::No),
+            ("SELECT 1 -- don't\n;", time, Joins::No),
+            ("SELECT 1 # don't\n;", time, Joins::No),
+            ("SELECT /* don't */ 1;", time, Joins::No),
+            ("SELECT /* not closed", time, Joins::Yes),
+            ("SELECT `it's`;", time, Joins::No),
+            ("SELECT 1", time, Joins::No),
+            ("SELECT 1,", "# Time: not a stamp", Joins::Yes),
+            ("SELECT 1,", "# User@Host: nobody", Joins::Yes),
+            ("BEGIN\nSET a=1;", "SET b=2;", Joins::Yes),
+            ("SELECT 1;", "2024-05-01T10:00:00.123456Z 7 [Note] [MY-1] [Server] x", Joins::Unsaid),
+        ] {
+            assert_eq!(MysqlSlow.joins(&format!("{head}{statement}"), line), joins, "{statement} {line}");
+        }
+        assert_eq!(MysqlSlow.opens("# Time: 240501  9:00:00"), Opens::Unfinished);
+        assert_eq!(MysqlSlow.opens("# Time: flies"), Opens::No);
+        assert_eq!(MysqlSlow.opens("# User@Host: x"), Opens::No);
+    }
+
+    #[test]
+    fn lines_of_percona_are_kept() {
+        let parsed = parse(
+            "# Time: 240501  9:00:00\n# User@Host: a[a] @ b []  Id: 7\n# Schema: shop  Last_errno: 0  Killed: 0\n\
+             # Query_time: 0.5  Lock_time: 0.1\n# No InnoDB statistics available for this query\nSELECT 1;",
+        );
+        assert_eq!(get(&parsed, "comment"), Some("No InnoDB statistics available for this query"));
+        assert_eq!((get(&parsed, "db"), get(&parsed, "killed")), (Some("shop"), Some("0")));
+        assert_eq!(parsed.timestamp.unwrap().to_rfc3339(), "2024-05-01T09:00:00.000000Z");
     }
 }

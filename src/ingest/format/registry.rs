@@ -7,7 +7,12 @@ use std::path::Path;
 use crate::domain::record::{Layer, Text};
 
 use super::{
-    Envelope, Format, FormatSpec, apache_access, apache_error, app_line, aws, compose, crash, cri, docker_json, dotnet, dpkg, elasticsearch, envoy, erlang, gin, glog, go_log, haproxy, hclog, humanlog, journald, json, jul, lambda, log4j, logcat, logfmt, logrus, mongodb, monolog, mssql, mysql_error, mysql_slow, nginx_access, nginx_error, node, php, postgresql, postgresql_csv, postgresql_json, python, rails, redis, ruby, rust_tracing, squid, structlog, syslog, traefik, uvicorn,
+    Envelope, Format, FormatSpec, apache_access, apache_error, app_line, apt_history, aws, cloud_json,
+    compose, crash, cri, docker_json, dotnet, dpkg, elasticsearch, envoy, erlang, gin, glog, go_log, haproxy,
+    hclog, humanlog, journald, json, jul, lambda, log_stream, log4j, logcat, logfmt, logplex, logrus,
+    mongodb, monolog, mssql, mysql_error, mysql_slow, nginx_access, nginx_error, node, php, postgresql,
+    postgresql_csv, postgresql_json, python, rails, redis, ruby, rust_tracing, squid, stern, structlog,
+    syslog, traefik,
     user_defined::{Definition, DefinitionError, UserDefined},
     uvicorn, uwsgi, w3c, windows_setup, zap, zerolog,
 };
@@ -15,6 +20,18 @@ use super::{
 /// What is taken off before anything is read. The first that opens a line has it.
 static ENVELOPES: &[&dyn Envelope] =
     &[&journald::Journald, &docker_json::DockerJson, &cri::Cri, &compose::Compose, &syslog::Syslog];
+static ENVELOPES: &[&dyn Envelope] = &[
+    &journald::Journald,
+    &docker_json::DockerJson,
+    &cloud_json::CloudJson,
+    &cri::Cri,
+    &logplex::Logplex,
+    &compose::Compose,
+    &stern::PodPrefix,
+    &syslog::Vmware,
+    &syslog::Syslog,
+    &log_stream::LogStream,
+];
 
 /// Where several formats read a line strictly the earlier one has it, whatever the rest of the file
 /// holds: those that pin most of a line stand first.
@@ -55,6 +72,7 @@ static FORMATS: &[&dyn Format] = &[
     &logrus::Logrus,
     &node::Node,
     &json::otlp::Otlp,
+    &apt_history::AptHistory,
     &postgresql_json::PostgresqlJson,
     &json::Json,
     &postgresql_csv::PostgresqlCsv,

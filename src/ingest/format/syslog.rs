@@ -1,4 +1,4 @@
-//! System logs: BSD syslog (RFC 3164), the same with an ISO time, RFC 5424, what Cisco, VMware and
+//! System logs: BSD syslog (RFC 3164), the same with an ISO time, RFC 5424, what Cisco's devices and
 //! `journalctl` make of them, each with or without the priority in front.
 //!
 //! The program is the logger; the host stands in the metadata. RFC 3164 carries neither year nor
@@ -23,8 +23,11 @@ mod head;
 mod priority;
 mod rfc5424;
 mod stamps;
+mod vmware;
 
 use head::{Head, Tag};
+
+pub use vmware::Vmware;
 
 #[derive(Clone, Copy, Debug)]
 pub struct Syslog;

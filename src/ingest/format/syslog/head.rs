@@ -283,7 +283,8 @@ fn behind_pid<'a>(program: &'a str, pid: &'a str, rest: &'a str) -> Option<Tag<'
 fn unparted<'a>(program: &str, rest: &'a str) -> &'a str {
     const PADDING: usize = 3;
     let bare = rest.trim_start_matches(' ');
-    if rest.len() - bare.len() <= PADDING || program == "sudo" {
+    let of_trace = bare.starts_with("File \"") || bare.starts_with("at ");
+    if (rest.len() - bare.len() <= PADDING && !of_trace) || program == "sudo" {
         return bare;
     }
     rest.strip_prefix(' ').unwrap_or(rest)

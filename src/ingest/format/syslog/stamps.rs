@@ -3,9 +3,8 @@
 use chrono::FixedOffset;
 
 use super::super::{Parsed, SourceZone, TimeHint, time};
-use super::head::{self, Stamp, Tag, all_digits};
+use super::head::{self, Stamp, all_digits};
 use super::{Found, Read, cisco, rfc5424};
-use crate::domain::record::Level;
 
 /// `May  1 12:34:56 host program[pid]: text`. Host and program may be missing.
 pub fn bsd_line<'a>(line: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Read<'a> {
@@ -107,8 +106,7 @@ fn iso_shape(line: &str) -> Option<Iso<'_>> {
     Some(Iso { stamp, rest: line.get(at + zone..)?.strip_prefix(' ')? })
 }
 
-/// `2024-05-01T10:40:20.912134+02:00 host program[pid]: text`, RFC 5424 without its priority, and
-/// the lines of VMware's services.
+/// `2024-05-01T10:40:20.912134+02:00 host program[pid]: text`, and RFC 5424 without its priority.
 pub fn iso_line<'a>(line: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Read<'a> {
     const NO_TIME: &str = "no time at the start";
     let iso = iso_shape(line).ok_or("no time and text of a daemon")?;
@@ -116,14 +114,10 @@ pub fn iso_line<'a>(line: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Rea
         set_iso(line, hint, out).ok_or(NO_TIME)?;
         return Ok(Found::of(head, false, out));
     }
-    if iso.stamp != Stamp::Local {
-        if let Some(service) = service(iso.rest) {
-            set_iso(line, hint, out).ok_or(NO_TIME)?;
-            return Ok(service.put(out));
-        }
-        if let Some(found) = rfc5424::without_priority(line, hint, out) {
-            return Ok(found);
-        }
+    if iso.stamp != Stamp::Local
+        && let Some(found) = rfc5424::without_priority(line, hint, out)
+    {
+        return Ok(found);
     }
     Err("no host and program behind the time")
 }
@@ -134,49 +128,6 @@ fn set_iso<'a>(line: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<&
     out.set_time(cut.instant);
     out.zoned |= used.contains(['Z', '+', '-']);
     Some(cut.rest)
-}
-
-/// `warning hostd[33781B70] [Originator@6876 sub=…] text`, `In(166) Hostd[2099]: text`.
-struct Service<'a> {
-    level: Level,
-    word: &'a str,
-    tag: Tag<'a>,
-}
-
-impl<'a> Service<'a> {
-    fn put(self, out: &mut Parsed<'a>) -> Found<'a> {
-        out.level = self.level;
-        if self.word != self.level.name() {
-            out.put("severity", self.word);
-        }
-        let mut text = self.tag.text;
-        if text.starts_with("[Originator@") {
-            text = rfc5424::data_and_text(text, out);
-        }
-        Found { host: "", tag: Some(self.tag), text, graded: true }
-    }
-}
-
-fn service(rest: &str) -> Option<Service<'_>> {
-    let (word, after) = rest.split_once(' ')?;
-    let tag = head::tag(after)?;
-    // ESXi 8 writes the priority behind two letters of its severity.
-    if let Some((letters, number)) = word.split_once('(') {
-        let number: u8 = number.strip_suffix(')')?.parse().ok()?;
-        let known = ["Em", "Al", "Cr", "Er", "Wa", "No", "In", "Db"].contains(&letters) && number <= 191;
-        let level = Level::from_syslog_severity(number % 8);
-        return (known && tag.closed).then_some(Service { level, word, tag });
-    }
-    let level = match word {
-        "verbose" | "trivia" | "debug" => Level::Debug,
-        "info" | "notice" => Level::Info,
-        "warning" => Level::Warning,
-        "error" => Level::Error,
-        "panic" | "critical" | "alert" | "emergency" => Level::Critical,
-        _ => return None,
-    };
-    let is_id = !tag.pid.is_empty() && tag.pid.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    (is_id && (tag.closed || tag.text.starts_with('['))).then_some(Service { level, word, tag })
 }
 
 /// Takes any stamp at the start of what follows a priority; false when there is none.
