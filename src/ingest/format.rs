@@ -66,7 +66,6 @@ pub mod mongodb;
 pub mod monolog;
 pub mod mssql;
 pub mod log_stream;
-pub mod logfmt;
 pub mod logplex;
 pub mod mysql_error;
 pub mod mysql_slow;

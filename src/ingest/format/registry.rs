@@ -1,8 +1,7 @@
 //! The table of built-in formats and envelopes, and the formats that the configuration defines.
 
-use std::sync::{LazyLock, OnceLock};
-
 use std::path::Path;
+use std::sync::{LazyLock, OnceLock};
 
 use crate::domain::record::{Layer, Text};
 
@@ -18,8 +17,6 @@ use super::{
 };
 
 /// What is taken off before anything is read. The first that opens a line has it.
-static ENVELOPES: &[&dyn Envelope] =
-    &[&journald::Journald, &docker_json::DockerJson, &cri::Cri, &compose::Compose, &syslog::Syslog];
 static ENVELOPES: &[&dyn Envelope] = &[
     &journald::Journald,
     &docker_json::DockerJson,

@@ -19,7 +19,7 @@ pub fn read(text: &str) -> (&'static str, Vec<Entry>) {
         position = next;
     }
     decoder.finish(&mut |entry| entries.push(entry));
-    (decoder.tally().iter().next().map_or("", |(name, _)| name), entries)
+    (decoder.tally().by_shape().first().map_or("", |(name, _)| *name), entries)
 }
 
 /// A field by its name in the metadata, or `@time`, `@level`, `@message`, `@user`, `@id`, `@ms`,
