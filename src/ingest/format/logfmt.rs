@@ -131,12 +131,9 @@ impl Counts {
         Ok(())
     }
 
-    #[inline]
+    #[cold]
     fn see_key(&mut self, key: &str, value: &Value<'_>) {
-        self.first |= self.pairs + self.words == 0;
-        self.pairs += 1;
-        // Most lines show it by their first pair.
-        if !self.known && is_named(key) {
+        if is_named(key) {
             self.named = true;
             self.known = suits(key, value);
         }
@@ -178,9 +175,7 @@ fn suits(key: &str, value: &Value<'_>) -> bool {
     match key.as_bytes() {
         [b'm' | b'M', ..] => true,
         [b'e' | b'E', ..] => false,
-        [b't' | b'T' | b'@', ..] => {
-            text.len() >= 8 && text.bytes().take(24).filter(u8::is_ascii_digit).count() >= 6
-        }
+        [b't' | b'T' | b'@', ..] => text.len() >= 8 && text.bytes().any(|byte| byte.is_ascii_digit()),
         _ => worded(text).is_some() || text.bytes().all(|byte| byte.is_ascii_digit()),
     }
 }
@@ -262,7 +257,12 @@ pub fn pairs<'a>(line: &'a str, mut each: impl FnMut(Cow<'a, str>, Value<'a>)) -
             }
             _ => bare(line, &mut at),
         };
-        counts.see_key(key, &value);
+        counts.first |= counts.pairs + counts.words == 0;
+        counts.pairs += 1;
+        // Most lines show it by their first pair.
+        if !counts.known {
+            counts.see_key(key, &value);
+        }
         each(Cow::Borrowed(key), value);
     }
     counts
