@@ -12,7 +12,7 @@ use std::cmp::Ordering;
 use std::collections::HashSet;
 
 use super::json::scan::{Scan, Value};
-use super::{Parsed, TimeHint, postgresql, time};
+use super::{Parsed, TimeHint, ids, postgresql, time};
 use crate::domain::record::Level;
 use crate::domain::time::Timestamp;
 
@@ -37,7 +37,7 @@ use names::{Note, Slot};
 use stamps::whole_stamp;
 
 const SLOTS: usize = 9;
-const NOTES: usize = 6;
+const NOTES: usize = 7;
 
 impl Slot {
     const fn index(self) -> usize {
@@ -65,6 +65,7 @@ impl Note {
             Self::Stamp => 3,
             Self::Length => 4,
             Self::Severity => 5,
+            Self::Spans => 6,
         }
     }
 }
@@ -144,9 +145,8 @@ impl<'o, 'a> Fields<'o, 'a> {
             _ if self.fits(slot, rank, kind, &text) => self.hold(slot, rank, name, text),
             _ => {
                 match slot {
-                    Slot::Time => self.note(Note::Stamp, 0),
                     Slot::Duration(_) if kind == Kind::Number => self.note(Note::Length, rank),
-                    Slot::Duration(_) => self.note(Note::Stamp, 0),
+                    Slot::Time | Slot::Duration(_) => self.note(Note::Stamp, 0),
                     _ => {}
                 }
                 self.extra(name, text);
@@ -187,6 +187,26 @@ impl<'o, 'a> Fields<'o, 'a> {
                 self.hold_part(slot, rank, name, part);
             }
             _ => self.extra(name, text),
+        }
+    }
+
+    /// Ids that only the spans around the record have; they stay in the metadata too.
+    fn ids_of_spans(&mut self, at: usize) {
+        // Deeper than any name.
+        const RANK: u16 = u16::MAX;
+        let Some((name, Cow::Borrowed(spans))) = self.out.metadata.get(at).cloned() else { return };
+        let found = ids::in_text(spans);
+        let ids = [
+            (Slot::Request(shape::Shape::Whole), found.request_id),
+            (Slot::User, found.user_id),
+            (Slot::Session, found.session_id),
+        ];
+        for (slot, id) in ids {
+            if let Some(id) = id
+                && self.held[slot.index()].is_none()
+            {
+                self.hold_part(slot, RANK, name.clone(), Cow::Borrowed(id));
+            }
         }
     }
 
@@ -399,6 +419,9 @@ impl<'o, 'a> Fields<'o, 'a> {
                 instant.at = Timestamp::from_micros(instant.at.micros() + self.nanos / 1000);
             }
             self.out.set_time(instant);
+        }
+        if let Some(at) = self.noted_at(Note::Spans) {
+            self.ids_of_spans(at);
         }
         let raised = self.grade();
         if self.out.duration_ms.is_none() {

@@ -122,12 +122,9 @@ impl Counts {
         Ok(())
     }
 
-    #[inline]
+    #[cold]
     fn see_key(&mut self, key: &str, value: &Value<'_>) {
-        self.first |= self.pairs + self.words == 0;
-        self.pairs += 1;
-        // Most lines show it by their first pair.
-        if !self.known && is_named(key) {
+        if is_named(key) {
             self.named = true;
             self.known = suits(key, value);
         }
@@ -169,9 +166,7 @@ fn suits(key: &str, value: &Value<'_>) -> bool {
     match key.as_bytes() {
         [b'm' | b'M', ..] => true,
         [b'e' | b'E', ..] => false,
-        [b't' | b'T' | b'@', ..] => {
-            text.len() >= 8 && text.bytes().take(24).filter(u8::is_ascii_digit).count() >= 6
-        }
+        [b't' | b'T' | b'@', ..] => text.len() >= 8 && text.bytes().any(|byte| byte.is_ascii_digit()),
         _ => worded(text).is_some() || text.bytes().all(|byte| byte.is_ascii_digit()),
     }
 }
@@ -253,7 +248,12 @@ pub fn pairs<'a>(line: &'a str, mut each: impl FnMut(Cow<'a, str>, Value<'a>)) -
             }
             _ => bare(line, &mut at),
         };
-        counts.see_key(key, &value);
+        counts.first |= counts.pairs + counts.words == 0;
+        counts.pairs += 1;
+        // Most lines show it by their first pair.
+        if !counts.known {
+            counts.see_key(key, &value);
+        }
         each(Cow::Borrowed(key), value);
     }
     counts
@@ -399,11 +399,88 @@ mod tests {
         assert_eq!(parsed.level, Level::Error);
     }
 
+    fn meta<'p>(parsed: &'p Parsed<'_>, name: &str) -> Option<&'p str> {
+        parsed.metadata.iter().find(|(known, _)| known == name).map(|(_, text)| text.as_ref())
+    }
+
     #[test]
-    fn prose_is_no_logfmt() {
-        for text in ["I am not a valid line.", "the value x=1 is in the text", "", "=a", "a b c d=1"] {
+    fn other_lines_are_no_logfmt() {
+        for text in [
+            "I am not a valid line.",
+            "the value x=1 is in the text",
+            "",
+            "=a",
+            "a b c d=1",
+            "PATH=/opt/x make all",
+            "LANG=C TZ=UTC make -j4",
+            "a=1 and b=2",
+            "id=4 OR name=5 limit=1",
+            "x=1",
+            "q=1&b=2",
+            "https://h/x?a=1&b=2 c=3",
+            "[a=1 b=2]",
+            "{a=1 b=2}",
+            "1=a 2=b",
+            "-a=1 b=2",
+            "a(b)=1 c=2",
+            "time=12ms in the queue",
+            "level=5 was reached",
+        ] {
             assert!(parse(text).is_err(), "{text}");
         }
-        assert!(parse("msg=\"unfinished").is_ok());
+        for text in [
+            "msg=\"unfinished",
+            "level=warn",
+            "level=warn retrying",
+            "ts=2026-01-01T00:00:00Z started",
+            "a=1 b=2",
+            "@timestamp=1 $x=2",
+            "k8s.io/name=x app-id=7 _n=2",
+            "IN=eth0 OUT= SRC=10.0.0.1 DST=10.0.0.2 LEN=60 DF PROTO=TCP SPT=1 DPT=2 SYN",
+            "größe=1 b=2",
+        ] {
+            assert!(parse(text).is_ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn quotes_and_backslashes() {
+        let parsed = parse(
+            r#"level=warn event='charge failed' label='it\'s' who='it's me' raw=a\b path="C:\\logs" say="a \"b\"" open='x y=1 flag z=''"#,
+        )
+        .unwrap();
+        assert_eq!(parsed.message, "charge failed");
+        for (name, text) in [
+            ("label", "it's"),
+            ("who", "it's me"),
+            ("raw", r"a\b"),
+            ("path", r"C:\logs"),
+            ("say", r#"a "b""#),
+            ("open", "x y=1 flag z='"),
+        ] {
+            assert_eq!(meta(&parsed, name), Some(text), "{name}");
+        }
+        let parsed = parse("a='b c=2 d='e f=3 bare").unwrap();
+        for (name, text) in [("a", "'b"), ("c", "2"), ("d", "'e"), ("f", "3"), ("bare", "true")] {
+            assert_eq!(meta(&parsed, name), Some(text), "{name}");
+        }
+        // No square of the length.
+        let long = "a='b ".repeat(50_000);
+        assert!(parse(&long).is_ok());
+    }
+
+    #[test]
+    fn indented_lines_go_on_with_pairs() {
+        let parsed = parse("level=info msg=begun id=1\n  class=a.B tries=2\n\tuser_id=7\n").unwrap();
+        assert_eq!((meta(&parsed, "class"), meta(&parsed, "tries")), (Some("a.B"), Some("2")));
+        assert_eq!((parsed.user_id.as_deref(), parsed.traceback), (Some("7"), None));
+        let parsed = parse("level=error msg=x\n  job=9\n\tat a.B.c(B.java:1)\n  late=1").unwrap();
+        assert_eq!(meta(&parsed, "job"), Some("9"));
+        assert_eq!(parsed.traceback.as_deref(), Some("\tat a.B.c(B.java:1)\n  late=1"));
+        let parsed = parse(
+            "level=error msg=x\nTraceback (most recent call last):\n  File \"a\", line 1\n    x=1\nE: y",
+        )
+        .unwrap();
+        assert!(parsed.traceback.unwrap().ends_with("E: y"));
     }
 }

@@ -118,6 +118,8 @@ impl Fields<'_, '_> {
 
     /// A line for a record without message: the request that it is about, or its error.
     pub(super) fn summary(&self) -> Option<String> {
+        const ERRORS: [&str; 6] =
+            ["error", "err", "error.message", "err.message", "exception.message", "error_message"];
         if let Some(path) = self.noted_text(Note::Path) {
             let status = self.noted_text(Note::Status).filter(|status| status.len() <= 16);
             let method = self.noted_text(Note::Method).filter(|method| is_method(method));
@@ -129,8 +131,6 @@ impl Fields<'_, '_> {
                 return Some(status.map_or_else(|| line.clone(), |status| format!("{line} {status}")));
             }
         }
-        const ERRORS: [&str; 6] =
-            ["error", "err", "error.message", "err.message", "exception.message", "error_message"];
         ERRORS.iter().find_map(|name| {
             self.out.metadata.iter().find(|(known, _)| known == name).map(|(_, text)| text.to_string())
         })

@@ -49,6 +49,9 @@ pub(in crate::ingest::format) enum Note {
     Length,
     /// The severity of a record inside of an operator's envelope.
     Severity,
+    /// An array of objects that the record stands in: the spans of Rust's tracing, the scopes of
+    /// .NET's console.
+    Spans,
 }
 
 /// What a name stands for, and how it is preferred to other names of the same (0 is best).
@@ -194,6 +197,7 @@ fn is_envelope(part: &str) -> bool {
             | "source"
             | "custom"
             | "scope"
+            | "syslog"
             | "json"
             | "result"
     )
@@ -236,6 +240,8 @@ fn nests(key: &str) -> bool {
             | "leveltext"
             | "severity"
             | "severitytext"
+            | "severityname"
+            | "severitycode"
             | "severitynumber"
             | "syslogseverity"
             | "levelvalue"
@@ -257,9 +263,6 @@ fn nests(key: &str) -> bool {
 
 /// Whether the name has to do with a moment, and no other than that of the record.
 pub(super) fn is_timely(key: &str) -> bool {
-    if !key.as_bytes().windows(4).any(|window| matches!(window, b"time" | b"date" | b"stam")) {
-        return false;
-    }
     const OTHER: [&str; 15] = [
         "uptime",
         "timeout",
@@ -277,6 +280,9 @@ pub(super) fn is_timely(key: &str) -> bool {
         "updat",
         "candidate",
     ];
+    if !key.as_bytes().windows(4).any(|window| matches!(window, b"time" | b"date" | b"stam")) {
+        return false;
+    }
     !OTHER.iter().any(|other| key.contains(other))
 }
 

@@ -1,4 +1,4 @@
-//! The record of a server inside of the record of its operator: CloudNativePG writes PostgreSQL's
+//! The record of a server inside of the record of its operator: `CloudNativePG` writes PostgreSQL's
 //! as `{"level":"info","logger":"postgres","msg":"record","record":{"error_severity":…}}`.
 //!
 //! Source: <https://cloudnative-pg.io/documentation/current/logging/>.
@@ -15,7 +15,7 @@ use crate::ingest::format::postgresql::level_of;
 const RENAMED: [(&str, &str); 3] =
     [("process_id", "pid"), ("user_name", "user"), ("database_name", "dbname")];
 
-impl<'a> Fields<'_, 'a> {
+impl Fields<'_, '_> {
     /// Puts the inner record into the fields; what the operator said stays in the metadata.
     pub(super) fn unwrap_operator(&mut self) {
         let Some(severity) = self.noted_at(Note::Severity) else { return };

@@ -12,6 +12,7 @@ pub(super) const ORIGIN: u16 = 5;
 ///
 /// Sources: the documentation of the loggers named, and the samples of the shared test data.
 #[rustfmt::skip]
+#[expect(clippy::match_same_arms, reason = "a line for each kind of name is found sooner")]
 pub(super) fn direct(name: &str) -> Option<Found> {
     let mut buffer = [0; LONGEST];
     let key = folded(name, &mut buffer)?;
@@ -34,7 +35,7 @@ pub(super) fn direct(name: &str) -> Option<Found> {
             "msg" => (Slot::Message, 1),
             "lvl" => (Slot::Level(Scale::Usual), 2),
             "sev" => (Slot::Level(Scale::Severity), 5),
-            "rid" => (Slot::Request(Shape::Whole), 5 * ID_STEP),
+            "rid" => (Slot::Request(Shape::Whole), 3 * ID_STEP + 8),
             "uri" | "url" => (Slot::Noted(Note::Path), 1),
             _ => return None,
         },
@@ -43,6 +44,8 @@ pub(super) fn direct(name: &str) -> Option<Found> {
             "date" => (Slot::Time, 6),
             "name" => (Slot::Logger, 3),
             "text" | "body" => (Slot::Message, 7),
+            // Nginx's seconds with milliseconds, and others' epochs.
+            "msec" | "tsms" | "tsns" => (Slot::Time, 6),
             "took" => (Slot::Duration(0.0), 3),
             "path" => (Slot::Noted(Note::Path), 2),
             _ => return None,
@@ -50,6 +53,8 @@ pub(super) fn direct(name: &str) -> Option<Found> {
         5 => match key {
             "level" => (Slot::Level(Scale::Usual), 1),
             "event" => (Slot::Message, 2),
+            "epoch" => (Slot::Time, 6),
+            "spans" => (Slot::Noted(Note::Spans), 0),
             "reqid" => (Slot::Request(Shape::Whole), ID_STEP),
             "stack" => (Slot::Trace, 3),
             "tdate" if name == "t.$date" => (Slot::Time, 4),
@@ -66,6 +71,7 @@ pub(super) fn direct(name: &str) -> Option<Found> {
             "millis" => (Slot::Duration(1.0), 2),
             "method" => (Slot::Noted(Note::Method), 1),
             "status" => (Slot::Noted(Note::Status), 2),
+            "scopes" => (Slot::Noted(Note::Spans), 1),
             "result" => (Slot::Noted(Note::Status), 12),
             "requrl" => (Slot::Noted(Note::Path), 1),
             _ => return None,
@@ -155,7 +161,8 @@ pub(super) fn direct(name: &str) -> Option<Found> {
         },
         12 => match key {
             "shortmessage" => (Slot::Message, 3),
-            "severitytext" => (Slot::Level(Scale::Usual), 4),
+            "severitycode" => (Slot::Level(Scale::Severity), 6),
+            "severitytext" | "severityname" => (Slot::Level(Scale::Usual), 4),
             "timeunixnano" => (Slot::Time, 1),
             // Pino's and Kibana's camel case is documented as milliseconds; other spellings are not.
             "responsetime" if name == "responseTime" => (Slot::Duration(1.0), 2),

@@ -97,6 +97,12 @@ fn ids_under_many_names() {
     }
     let parsed = read(r#"{"Extra":{"user":{"id":7}},"attributes":{"session.id":"s"}}"#);
     assert_eq!((parsed.user_id.as_deref(), parsed.session_id.as_deref()), (Some("7"), Some("s")));
+    let parsed = read(
+        r#"{"fields":{"message":"m"},"span":{"name":"db"},"spans":[{"name":"request","request_id":"i"},{"name":"db"}]}"#,
+    );
+    assert_eq!((parsed.request_id.as_deref(), meta(&parsed, "spans").is_some()), (Some("i"), true));
+    let parsed = read(r#"{"Message":"m","Scopes":[{"Message":"..","RequestId":"i:1","UserId":"7"}]}"#);
+    assert_eq!((parsed.request_id.as_deref(), parsed.user_id.as_deref()), (Some("i:1"), Some("7")));
     // The rest of a header is kept.
     let parsed = read(r#"{"traceparent":"00-5af7651916cd43dd8448eb211c803111-b7ad6b7169203331-01"}"#);
     assert_eq!(meta(&parsed, "traceparent"), Some("00-5af7651916cd43dd8448eb211c803111-b7ad6b7169203331-01"));
@@ -120,6 +126,7 @@ fn numbers_as_levels() {
         (r#"{"syslog_severity":2,"msg":"m"}"#, Level::Critical),
         (r#"{"severity":4,"msg":"syslog"}"#, Level::Warning),
         (r#"{"severity":"7","msg":"syslog"}"#, Level::Debug),
+        (r#"{"log":{"syslog":{"severity":{"code":3,"name":"Error"}}},"message":"ecs"}"#, Level::Error),
         (r#"{"severity":500,"msg":"google"}"#, Level::Error),
         (r#"{"reqId":"q","level":0,"message":"nextcloud"}"#, Level::Debug),
         (r#"{"reqId":"q","level":2,"message":"nextcloud"}"#, Level::Warning),
@@ -220,6 +227,7 @@ fn where_the_time_stands() {
             r#"{"StartUTC":"2023-05-10T11:37:47.5Z","time":"2023-05-10T11:37:48Z"}"#,
             "2023-05-10T11:37:48.000000Z",
         ),
+        (r#"{"msec":"1683718667.250","status":"200"}"#, "2023-05-10T11:37:47.250000Z"),
         (r#"{"eventTime":"2023-05-10T11:37:47Z"}"#, "2023-05-10T11:37:47.000000Z"),
         (
             r#"{"record":{"time":"2023-05-10T11:37:47Z"},"ts":"2023-05-10T11:37:49Z"}"#,

@@ -60,6 +60,8 @@ pub(super) fn took(text: &str, at: usize) -> Option<f64> {
 
 /// `in 12 ms` or `(12.3ms)` at the end, `Completed 200 OK in 12ms (Views: …)`.
 pub(super) fn at_end(text: &str) -> Option<f64> {
+    // The number begins a few words before the end at most.
+    const NEAR: usize = 24;
     let text = text.trim_ascii_end();
     if let Some(rest) = text.strip_prefix("Completed ") {
         let found = memchr::memmem::find(rest.as_bytes(), b" in ")?;
@@ -73,8 +75,6 @@ pub(super) fn at_end(text: &str) -> Option<f64> {
     if !matches!(bare.as_bytes().last()?, b's' | b'c' | b'm' | b'h') {
         return None;
     }
-    // The number begins a few words before the end at most.
-    const NEAR: usize = 24;
     let near = bare.len().saturating_sub(NEAR);
     let tail = bare.as_bytes().get(near..)?;
     if bracket && let Some(open) = memchr::memrchr2(b'(', b'[', tail) {
@@ -83,7 +83,34 @@ pub(super) fn at_end(text: &str) -> Option<f64> {
         return durations::with_unit(inside.trim_ascii());
     }
     let found = memchr::memmem::rfind(tail, b" in ")?;
-    durations::with_unit(bare.get(near + found + 4..)?)
+    let milliseconds = durations::with_unit(bare.get(near + found + 4..)?)?;
+    (!is_ahead(bare.as_bytes().get(..near + found)?)).then_some(milliseconds)
+}
+
+/// Whether the words say what will be in that time: `retrying connection in 5s`.
+fn is_ahead(before: &[u8]) -> bool {
+    const NEAR: usize = 64;
+    const WORDS: [&[u8]; 17] = [
+        b"retr",
+        b"reconnect",
+        b"again",
+        b"expir",
+        b"next",
+        b"restart",
+        b"will",
+        b"wait",
+        b"sleep",
+        b"backoff",
+        b"backing off",
+        b"schedul",
+        b"attempt",
+        b"due",
+        b"timeout",
+        b"shutdown",
+        b"shutting",
+    ];
+    let near = before.get(before.len().saturating_sub(NEAR)..).unwrap_or(before).to_ascii_lowercase();
+    WORDS.iter().any(|word| memchr::memmem::find(&near, word).is_some())
 }
 
 /// The trace id in the first bracket of a line, as Spring Cloud Sleuth and Micrometer write it:

@@ -67,6 +67,7 @@ fn the_kind_of_an_id_counts_before_its_place() {
     let found = in_text("trace_id=t correlation_id=c request_id=r x-request-id=r2");
     assert_eq!(found.request_id, Some("r"));
     assert_eq!(found.others, [("trace_id", "t"), ("correlation_id", "c"), ("x-request-id", "r2")]);
+    assert_eq!(in_text("traceId=t rid=r").request_id, Some("r"));
     let found = in_text("trace_id=t traceId=u");
     assert_eq!((found.request_id, found.others), (Some("t"), vec![("traceId", "u")]));
     assert_eq!(in_text("request_id=r requestId=r").others, []);
@@ -112,6 +113,10 @@ fn durations() {
         ("duration_ms=fast", None),
         ("took a walk in 12 ms or so", None),
         ("retry in 12 days", None),
+        ("Retrying connection in 5s", None),
+        ("token expires in 30 minutes", None),
+        ("next run in 10s", None),
+        ("REPORT RequestId: 1f Duration: 12.34 ms Billed Duration: 13 ms", Some(12.34)),
         ("it took us in", None),
         ("mistook 12 ms", None),
         ("waiting up to 30s", None),
