@@ -6,11 +6,11 @@ use crate::domain::record::Layer;
 
 use super::{
     Envelope, Format, FormatSpec, apache_access, apache_error, aws, compose, cri, docker_json, dpkg,
-    elasticsearch, envoy, gin, glog, haproxy, humanlog, journald, json, log4j, logfmt, mysql_error, mysql_slow,
-    nginx_access, nginx_error, postgresql, postgresql_csv, postgresql_json, python, rails, squid, structlog,
-    syslog, traefik, uvicorn,
+    elasticsearch, envoy, gin, glog, haproxy, humanlog, journald, json, log4j, logfmt, mysql_error,
+    mysql_slow, nginx_access, nginx_error, postgresql, postgresql_csv, postgresql_json, python, rails, squid,
+    structlog, syslog, traefik,
     user_defined::{Definition, DefinitionError, UserDefined},
-    uwsgi, w3c,
+    uvicorn, uwsgi, w3c,
 };
 
 /// What is taken off before anything is read. The first that opens a line has it.

@@ -204,15 +204,21 @@ fn network<'a>(text: &'a str, mut scan: Scan<'a>, hint: &TimeHint, out: &mut Par
     let connected = scan.token()?;
     out.duration_ms = connected.parse().ok();
     out.put("connection_ms", connected);
-    for name in ["handshake_ms", "bytes_in", "bytes", "tls_alert", "certificate"] {
+    const NAMES: [&str; 10] = [
+        "handshake_ms",
+        "bytes_in",
+        "bytes",
+        "tls_alert",
+        "certificate",
+        "certificate_serial",
+        "tls_cipher",
+        "tls_protocol",
+        "tls_group",
+        "sni",
+    ];
+    for name in NAMES {
         out.put(name, scan.token()?);
     }
-    scan.token()?; // the serial of the certificate, which is always `-`
-    for name in ["tls_cipher", "tls_protocol"] {
-        out.put(name, scan.token()?);
-    }
-    scan.token()?; // the named group, which is always `-`
-    out.put("sni", scan.token()?);
     out.put("rest", scan.0);
     out.message = text.into();
     out.level = if web::has(out, "tls_alert") { Level::Warning } else { Level::Info };
