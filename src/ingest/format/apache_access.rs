@@ -66,7 +66,7 @@ fn put_extras<'a>(mut scan: Scan<'a>, out: &mut Parsed<'a>) -> Result<(), &'stat
             if traefik::is_tail(here) {
                 return Err("the count, router, server and duration of Traefik");
             }
-            out.put("rest", here);
+            web::put_rest(here, out);
             return Ok(());
         }
     }

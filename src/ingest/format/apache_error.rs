@@ -123,12 +123,8 @@ fn put_client_behind_error<'a>(message: &'a str, out: &mut Parsed<'a>) {
         if !web::is_number(number) {
             return;
         }
-        let Some(at) = memchr::memmem::find(after.as_bytes(), b": [") else {
-            if let Some(at) = memchr::memmem::find(after.as_bytes(), b": AH") {
-                put_code(&after[at + 2..], out);
-            }
-            return;
-        };
+        // Behind the first colon, or a path in the message could bring a client.
+        let Some(at) = memchr::memmem::find(after.as_bytes(), b": ") else { return };
         rest = &after[at + 2..];
     } else if rest.len() == message.len() {
         return;

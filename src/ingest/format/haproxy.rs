@@ -41,9 +41,10 @@ impl Format for Haproxy {
         let bytes = line.as_bytes();
         let head = &bytes[..bytes.len().min(160)];
         // The stamp stands behind at most three words: program, id, client.
-        let found = memchr::memmem::find(head, b" [").is_some_and(|at| {
-            matches!(&bytes[at + 2..], [_, _, b'/', _, _, _, b'/', _, _, _, _, b':', ..])
-                && memchr::memchr_iter(b' ', &head[..at]).count() < 3
+        let found = memchr::memchr_iter(b'[', head).take(2).any(|at| {
+            matches!(&bytes[at + 1..], [_, _, b'/', _, _, _, b'/', _, _, _, _, b':', ..])
+                && head[..at].ends_with(b" ")
+                && memchr::memchr_iter(b' ', &head[..at]).count() <= 3
                 && memchr::memchr(b':', &head[..at]).is_some()
         });
         if found { Opens::Parsed } else { Opens::No }

@@ -74,7 +74,7 @@ fn put_extras<'a>(mut scan: Scan<'a>, out: &mut Parsed<'a>) -> Result<(), &'stat
             if here.split(' ').all(web::is_number) {
                 return Err("numbers after the user agent");
             }
-            out.put("rest", here);
+            web::put_rest(here, out);
             return Ok(());
         }
     }

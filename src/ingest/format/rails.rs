@@ -33,10 +33,16 @@ impl Format for Rails {
         let opens = match line.as_bytes() {
             [b'S', ..] => line.starts_with("Started "),
             [b'C', ..] => line.starts_with("Completed "),
-            _ => line
-                .get(..96)
-                .or(Some(line))
-                .is_some_and(|head| head.contains("] Started ") || head.contains("] Completed ")),
+            bytes => {
+                let end = memchr::memchr(b']', &bytes[..bytes.len().min(64)]);
+                end.and_then(|end| Some((line.get(1..end)?, line.get(end + 1..)?))).is_some_and(
+                    |(tag, rest)| {
+                        web::looks_like_id(tag)
+                            || rest.starts_with(" Started ")
+                            || rest.starts_with(" Completed ")
+                    },
+                )
+            }
         };
         if opens { Opens::Parsed } else { Opens::No }
     }

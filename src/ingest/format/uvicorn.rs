@@ -41,7 +41,13 @@ impl Format for Uvicorn {
         let opens = match bytes.first() {
             // `[2024-05-01 08:00:00 +0000] [7] [INFO] …`
             Some(b'[') => {
-                bytes.get(5) == Some(&b'-') && line.get(20..).is_some_and(|rest| rest.contains("] ["))
+                let end = bytes
+                    .get(5..40)
+                    .filter(|near| near[0] == b'-')
+                    .and_then(|near| memchr::memchr(b']', near));
+                end.is_some_and(|end| {
+                    matches!(bytes.get(end + 5..), Some([b']', b' ', b'[', b'0'..=b'9', ..]))
+                })
             }
             _ => {
                 let head = &bytes[..bytes.len().min(80)];

@@ -1,6 +1,6 @@
-//! W3C extended log files: IIS, `CloudFront` (tab-separated), the Windows firewall, proxies. `#Fields:`
-//! names the columns; a file that begins behind it is read by the columns that IIS and `CloudFront`
-//! write by default.
+//! W3C extended log files: IIS, `CloudFront` (tabs), Exchange (commas), the Windows firewall,
+//! proxies. `#Fields:` names the columns; a file that begins behind it is read by the columns that
+//! IIS and `CloudFront` write by default.
 //!
 //! Times are in UTC, unless `#Time Format: Local` says otherwise; `time-taken` is in milliseconds,
 //! or in seconds where it has decimals. The message is the request line, made of its columns; the
@@ -37,7 +37,7 @@ impl Format for W3c {
     }
 
     fn opens(&self, line: &str) -> Opens {
-        const DIRECTIVES: [&str; 8] = [
+        const DIRECTIVES: [&str; 10] = [
             "#Fields:",
             "#Version:",
             "#Software:",
@@ -46,6 +46,8 @@ impl Format for W3c {
             "#End-Date:",
             "#Remark:",
             "#Time Format:",
+            "#Log-type:",
+            "#Log-Type:",
         ];
         match line.as_bytes() {
             [b'#', b'A'..=b'Z', ..] if DIRECTIVES.iter().any(|name| line.starts_with(name)) => Opens::Header,
@@ -54,6 +56,10 @@ impl Format for W3c {
             | [_, _, b':', _, _, b':', _, _, rest @ ..]
                 if matches!(rest.first(), Some(b' ' | b'\t')) =>
             {
+                Opens::Parsed
+            }
+            // Exchange: one stamp, and commas.
+            [_, _, _, _, b'-', _, _, b'-', _, _, b'T', ..] if line.as_bytes().get(23..25) == Some(b"Z,") => {
                 Opens::Parsed
             }
             _ => Opens::No,
@@ -82,11 +88,14 @@ impl Format for W3c {
 
 /// Reads one line by the names of its columns; nothing when they do not fit.
 fn record<'a>(names: &str, header: &str, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<()> {
-    let mut values = Columns::new(text);
+    let commas = names.contains(',');
+    let mut values = if commas { Columns::at(b',', text) } else { Columns::new(text) };
     let mut record = Record { in_seconds: names.contains("x-edge-"), ..Record::default() };
-    for name in names.split_ascii_whitespace() {
-        let value = values.next()?;
-        record.column(name, value, out)?;
+    for name in names.split(|c: char| c.is_ascii_whitespace() || (commas && c == ',')) {
+        if !name.is_empty() {
+            let value = values.next()?;
+            record.column(name, value, out)?;
+        }
     }
     if values.next().is_some() {
         return None;
@@ -115,6 +124,7 @@ impl<'a> Record<'a> {
         match columns::known(name) {
             Is::Date => self.date = value,
             Is::Time => self.time = value,
+            Is::Stamp => (self.date, self.time) = value.split_once('T')?,
             Is::Method => {
                 self.method = bare;
                 out.put("method", value);

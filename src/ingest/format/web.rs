@@ -367,6 +367,19 @@ pub fn put_named<'a>(name: &'a str, value: &'a str, out: &mut Parsed<'a>) -> boo
     }
 }
 
+/// Keeps what nothing tells as `rest`; fields in it that say their names are copied.
+pub fn put_rest<'a>(rest: &'a str, out: &mut Parsed<'a>) {
+    let mut scan = Scan(rest);
+    while !scan.is_empty() {
+        if let Some((name, value)) = named(&mut scan) {
+            put_named(name, value, out);
+        } else if scan.quoted_or_token().is_none() {
+            break;
+        }
+    }
+    out.put("rest", rest);
+}
+
 /// Whether these are addresses, with `, ` between them: what proxies pass on.
 pub fn is_forwarded(list: &str) -> bool {
     !list.is_empty()

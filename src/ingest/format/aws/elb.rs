@@ -141,7 +141,7 @@ fn request<'a>(scan: &mut Scan<'a>) -> Option<&'a str> {
     Some(&open[..end])
 }
 
-/// The agent may hold quotes; the two words behind it have none.
+/// The agent may hold quotes, and what follows it; the last place counts where two bare words do.
 fn quoted_before_bare<'a>(scan: &mut Scan<'a>) -> Option<&'a str> {
     let open = scan.0.strip_prefix('"')?;
     let bare = |text: &str| {
@@ -149,7 +149,7 @@ fn quoted_before_bare<'a>(scan: &mut Scan<'a>) -> Option<&'a str> {
         (0..2).all(|_| rest.token().is_some_and(|word| !word.contains('"')))
             && (rest.is_empty() || rest.0.starts_with("- ") || rest.0.starts_with("arn:"))
     };
-    let end = memchr::memmem::find_iter(open.as_bytes(), b"\" ").find(|&at| bare(&open[at + 2..]))?;
+    let end = memchr::memmem::rfind_iter(open.as_bytes(), b"\" ").find(|&at| bare(&open[at + 2..]))?;
     scan.0 = &open[end + 2..];
     Some(&open[..end])
 }
@@ -189,6 +189,20 @@ fn put_target<'a>(mut scan: Scan<'a>, out: &mut Parsed<'a>) -> Option<()> {
     Some(())
 }
 
+/// What follows the time that the connection took.
+const TLS_NAMES: [&str; 10] = [
+    "handshake_ms",
+    "bytes_in",
+    "bytes",
+    "tls_alert",
+    "certificate",
+    "certificate_serial",
+    "tls_cipher",
+    "tls_protocol",
+    "tls_group",
+    "sni",
+];
+
 /// `2.0 time elb listener client:port target:port connection handshake received sent alert …`.
 fn network<'a>(text: &'a str, mut scan: Scan<'a>, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<()> {
     let version = scan.token().filter(|version| version.starts_with(|c: char| c.is_ascii_digit()))?;
@@ -204,15 +218,9 @@ fn network<'a>(text: &'a str, mut scan: Scan<'a>, hint: &TimeHint, out: &mut Par
     let connected = scan.token()?;
     out.duration_ms = connected.parse().ok();
     out.put("connection_ms", connected);
-    for name in ["handshake_ms", "bytes_in", "bytes", "tls_alert", "certificate"] {
+    for name in TLS_NAMES {
         out.put(name, scan.token()?);
     }
-    scan.token()?; // the serial of the certificate, which is always `-`
-    for name in ["tls_cipher", "tls_protocol"] {
-        out.put(name, scan.token()?);
-    }
-    scan.token()?; // the named group, which is always `-`
-    out.put("sni", scan.token()?);
     out.put("rest", scan.0);
     out.message = text.into();
     out.level = if web::has(out, "tls_alert") { Level::Warning } else { Level::Info };

@@ -34,9 +34,10 @@ impl Format for S3Access {
     fn opens(&self, line: &str) -> Opens {
         let bytes = line.as_bytes();
         let head = &bytes[..bytes.len().min(160)];
-        let stamped = memchr::memmem::find(head, b" [").is_some_and(|at| {
-            matches!(&bytes[at + 2..], [_, _, b'/', _, _, _, b'/', ..])
-                && memchr::memchr_iter(b' ', &head[..at]).count() == 1
+        let stamped = memchr::memchr(b'[', head).is_some_and(|at| {
+            matches!(&bytes[at + 1..], [_, _, b'/', _, _, _, b'/', ..])
+                && head[..at].ends_with(b" ")
+                && memchr::memchr_iter(b' ', &head[..at]).count() == 2
         });
         if stamped { Opens::Parsed } else { Opens::No }
     }

@@ -54,6 +54,21 @@ fn an_unknown_tail_is_kept_whole() {
 }
 
 #[test]
+fn named_fields_are_found_behind_unknown_ones() {
+    check(
+        &format!(r#"{LINE} "-" "shop.example" sn="_" rt=0.125 ua="10.0.0.1:80" request_id=x-7 status=200"#),
+        "nginx-access",
+        &[
+            ("@ms", "125"),
+            ("@id", "x-7"),
+            ("ua", "10.0.0.1:80"),
+            ("status", "502"),
+            ("rest", r#""shop.example" sn="_" rt=0.125 ua="10.0.0.1:80" request_id=x-7 status=200"#),
+        ],
+    );
+}
+
+#[test]
 fn tomcat_jetty_and_undertow() {
     let common = r#"192.0.2.1 - - [01/May/2024:11:05:07 +0100] "GET /a HTTP/1.1" 404 571"#;
     for (tail, fields) in [

@@ -7,6 +7,8 @@ use super::web;
 pub enum Is {
     Date,
     Time,
+    /// Both, with `T` between them.
+    Stamp,
     Method,
     Stem,
     Query,
@@ -28,6 +30,7 @@ pub fn known(name: &str) -> Is {
     match name {
         "date" | "date-local" => Is::Date,
         "time" | "time-local" => Is::Time,
+        "date-time" | "datetime" => Is::Stamp,
         "cs-method" => Is::Method,
         "cs-uri-stem" | "cs-uri" | "cs-uri-path" => Is::Stem,
         "cs-uri-query" => Is::Query,
@@ -37,9 +40,9 @@ pub fn known(name: &str) -> Is {
         "cs-username" | "cs-user" => Is::User,
         "x-edge-request-id" | "x-request-id" | "cs(X-Request-ID)" | "cs(X-Request-Id)" => Is::RequestId,
         "time-taken" => Is::Taken,
-        "c-ip" | "src-ip" => Is::Named("client"),
+        "c-ip" | "src-ip" | "client-ip" => Is::Named("client"),
         "c-port" | "src-port" => Is::Named("client_port"),
-        "s-ip" | "dst-ip" => Is::Named("server_address"),
+        "s-ip" | "dst-ip" | "server-ip" => Is::Named("server_address"),
         "s-port" | "dst-port" => Is::Named("server_port"),
         "s-computername" => Is::Named("server"),
         "s-sitename" => Is::Named("site"),
@@ -79,6 +82,11 @@ pub struct Columns<'a> {
 }
 
 impl<'a> Columns<'a> {
+    /// Between these bytes.
+    pub fn at(separator: u8, text: &'a str) -> Self {
+        Self { rest: Some(text.trim_end_matches('\r')), separator }
+    }
+
     pub fn new(text: &'a str) -> Self {
         let separator = if memchr::memchr(b'\t', text.as_bytes()).is_some() { b'\t' } else { b' ' };
         let text = text.trim_end_matches([' ', '\r']);

@@ -69,6 +69,22 @@ fn cloudfront_firewall_and_others() {
 }
 
 #[test]
+fn exchange() {
+    let line = "2024-05-01T08:00:00.052Z,192.0.2.7,mx1,\"a, b\",RECEIVE";
+    let text = format!(
+        "#Software: Microsoft Exchange Server\n#Version: 15.0.0.0\n#Log-type: Message Tracking Log\n#Date: 2024-05-01T00:00:00.000Z\n#Fields: date-time,client-ip,server-hostname,source-context,event-id\n{line}"
+    );
+    let fields = [
+        ("@time", "2024-05-01T08:00:00.052000Z"),
+        ("client", "192.0.2.7"),
+        ("source-context", "a, b"),
+        ("event-id", "RECEIVE"),
+        ("@message", line),
+    ];
+    check(&text, "w3c", &fields);
+}
+
+#[test]
 fn other_text_is_not_taken() {
     for text in [
         "2024-05-01 08:00:01 INFO GET /a.aspx - 443 - 192.0.2.7 Mozilla - 503 0 64 1500",

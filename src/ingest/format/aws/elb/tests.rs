@@ -6,7 +6,7 @@ use super::super::super::web::testing::{check, read};
 fn application() {
     let head = "https 2024-05-12T06:41:30.135052Z app/shop-lb/a32a5528b8fdaa6b 192.0.2.7:50599 10.0.0.5:80";
     let line = format!(
-        r#"{head} 0.001 0.052 0.000 502 200 589 2084 "POST https://shop.example:443/api/pay?x=1 HTTP/1.1" "curl/7 "x" y" ECDHE-RSA TLSv1.2 arn:aws:x "Self=1-2-3;Root=1-605112f0-31f3" "shop.example" "arn:aws:acm:x" 0 2024-05-12T06:41:30.081000Z "waf,forward" "-" "-" "10.0.0.5:80" "200" "-" "-" TID_7 "new" "field""#
+        r#"{head} 0.001 0.052 0.000 502 200 589 2084 "POST https://shop.example:443/api/pay?x=1 HTTP/1.1" "curl/7 "x" - - - y" ECDHE-RSA TLSv1.2 arn:aws:x "Self=1-2-3;Root=1-605112f0-31f3" "shop.example" "arn:aws:acm:x" 0 2024-05-12T06:41:30.081000Z "waf,forward" "-" "-" "10.0.0.5:80" "200" "-" "-" TID_7 "new" "field""#
     );
     let fields = [
         ("@time", "2024-05-12T06:41:30.135052Z"),
@@ -21,7 +21,7 @@ fn application() {
         ("upstream_status", "200"),
         ("bytes_in", "589"),
         ("bytes", "2084"),
-        ("user_agent", r#"curl/7 "x" y"#),
+        ("user_agent", r#"curl/7 "x" - - - y"#),
         ("tls_protocol", "TLSv1.2"),
         ("sni", "shop.example"),
         ("actions", "waf,forward"),
