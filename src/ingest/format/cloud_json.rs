@@ -179,13 +179,12 @@ impl<'a> Seen<'a> {
                 continue;
             }
             if is_stamp(by, &name)
+                && out.timestamp.is_none()
                 && let Some(at) = instant(by, &value, hint)
             {
-                if out.timestamp.is_none() {
-                    out.timestamp = Some(at);
-                    out.zoned = true;
-                    continue;
-                }
+                out.timestamp = Some(at);
+                out.zoned = true;
+                continue;
             }
             let Some(text) = value.into_text() else { continue };
             match name.as_ref() {

@@ -54,7 +54,7 @@ impl Envelope for Journald {
             out.metadata.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value.as_ref())
         };
         let parts = [fact(HOST_FIELD), out.logger.as_deref().unwrap_or(""), fact("pid")];
-        Ok(Inside { stream: stream_of(&parts), piece, graded: fact("priority") != "" })
+        Ok(Inside { stream: stream_of(&parts), piece, graded: !fact("priority").is_empty() })
     }
 }
 

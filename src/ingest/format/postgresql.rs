@@ -98,16 +98,13 @@ fn parse<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(),
     };
     for line in lines {
         let (next, body) = head_of(line);
-        match next {
-            Some(Head { meaning: Meaning::Part(name), rest, .. }) => {
-                keep(meaning, std::mem::replace(&mut current, Cow::Borrowed(rest)));
-                meaning = Meaning::Part(name);
-            }
-            _ => {
-                let current = current.to_mut();
-                current.push('\n');
-                current.push_str(body.strip_prefix('\t').unwrap_or(body));
-            }
+        if let Some(Head { meaning: Meaning::Part(name), rest, .. }) = next {
+            keep(meaning, std::mem::replace(&mut current, Cow::Borrowed(rest)));
+            meaning = Meaning::Part(name);
+        } else {
+            let current = current.to_mut();
+            current.push('\n');
+            current.push_str(body.strip_prefix('\t').unwrap_or(body));
         }
     }
     keep(meaning, current);
@@ -209,7 +206,9 @@ fn head(line: &str) -> Option<Head<'_>> {
 
 /// Whether a line begins a further part of a message: `… DETAIL:  text`.
 pub fn begins_part(line: &str) -> bool {
-    head(line).is_some_and(|head| matches!(head.meaning, Meaning::Part(_)))
+    head(line).is_some_and(|head| {
+        matches!(head.meaning, Meaning::Part(_)) && (head.blanks == 2 || !head.prefix.is_empty())
+    })
 }
 
 /// PostgreSQL's severities as levels; INFO for a word that is none.

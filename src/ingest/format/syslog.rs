@@ -38,8 +38,9 @@ impl Envelope for Syslog {
             name: "syslog",
             source: "syslog",
             layer: Layer::Infrastructure,
-            // A priority, a stamp (digits, months, weekdays) or Cisco's marks before one.
-            begins: Begins::DIGITS.or(Begins::these(b"<*.JFMASONDTW")),
+            // A priority, a stamp (digits, months, weekdays), Cisco's marks before one, or the
+            // journal's own lines.
+            begins: Begins::DIGITS.or(Begins::these(b"<*.-JFMASONDTW")),
             lines: Lines::OnlyTraces,
             traces: true,
             named_ids: true,
@@ -75,6 +76,14 @@ impl Envelope for Syslog {
         {
             out.level = Level::from_syslog_severity(severity);
             graded = true;
+        }
+        if let Some((id, words, rest)) = head::numbered(text) {
+            out.put("msgid", id);
+            if !graded {
+                priority::put_named(words, out);
+                graded = true;
+            }
+            text = rest;
         }
         let piece = put_message(program.program, text, out);
         let parts = [found.host, program.program, program.pid];
@@ -118,8 +127,19 @@ fn read<'a>(line: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Read<'a> {
             Some(b'0'..=b'9') if bytes.get(8) == Some(&b'-') => stamps::weekday_line(line, hint, out),
             _ => stamps::bsd_line(line, hint, out),
         },
+        Some(b'-') if is_of_journal(line) => Ok(Found { text: line, ..Found::default() }),
         _ => Err("neither a priority nor a time at the start"),
     }
+}
+
+/// `-- Boot 5b8e… --` and the like, which `journalctl` puts between the entries.
+fn is_of_journal(line: &str) -> bool {
+    line.strip_prefix("-- ").is_some_and(|rest| {
+        rest.ends_with(" --")
+            && ["Boot ", "Reboot ", "Logs begin ", "Journal begins ", "No entries "]
+                .iter()
+                .any(|head| rest.starts_with(head))
+    })
 }
 
 /// A line that begins with a number: the length that RFC 6587 puts before a message (`83 <34>1 …`),

@@ -28,8 +28,8 @@ fn ends_open(sql: &[u8]) -> bool {
         let rest = sql.get(at + 1..).unwrap_or(&[]);
         let used = match byte {
             b'\'' | b'"' | b'`' => closing(rest, byte),
-            b'#' => line_end(rest),
-            b'-' if rest.starts_with(b"- ") || rest.starts_with(b"-\t") => line_end(rest),
+            b'#' => Some(line_end(rest)),
+            b'-' if rest.starts_with(b"- ") || rest.starts_with(b"-\t") => Some(line_end(rest)),
             b'/' if rest.starts_with(b"*") => {
                 memchr::memmem::find(rest.get(1..).unwrap_or(&[]), b"*/").map(|end| end + 3)
             }
@@ -44,8 +44,8 @@ fn ends_open(sql: &[u8]) -> bool {
 }
 
 /// Bytes up to the end of the line; a comment at the end of the text is not open.
-fn line_end(rest: &[u8]) -> Option<usize> {
-    Some(memchr::memchr(b'\n', rest).unwrap_or(rest.len()))
+fn line_end(rest: &[u8]) -> usize {
+    memchr::memchr(b'\n', rest).unwrap_or(rest.len())
 }
 
 /// Bytes up to and with the closing quote; a doubled one begins the next string, which is the same.

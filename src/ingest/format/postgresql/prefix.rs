@@ -94,8 +94,8 @@ pub fn read_prefix<'a>(prefix: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -
         let (word, after) = rest.split_at(end);
         rest = after;
         if !read_word(word, out) {
-            if count < words.len() {
-                words[count] = word;
+            if let Some(known) = words.get_mut(count) {
+                *known = word;
             }
             count += 1;
             unknown += usize::from(!word.is_empty());

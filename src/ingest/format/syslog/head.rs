@@ -54,8 +54,15 @@ pub fn is_level(word: &str) -> bool {
         return false;
     }
     match word {
-        "log" | "system" | "note" | "config" | "stats" | "success" | "fine" | "panic" => false,
         "INF" | "WRN" | "DBG" | "FTL" | "TRC" => true,
+        // Written otherwise these are names: of programs, and of hosts.
+        _ if word.bytes().any(|byte| byte.is_ascii_lowercase())
+            && ["log", "system", "note", "config", "stats", "success", "fine", "panic"]
+                .iter()
+                .any(|name| name.eq_ignore_ascii_case(word)) =>
+        {
+            false
+        }
         _ => Level::from_word(word).is_some(),
     }
 }
@@ -160,7 +167,14 @@ fn angled(text: &str) -> (Option<Words>, &str) {
     found.map_or((None, text), |(words, rest)| (Some(words), rest))
 }
 
-/// `daemon.info ` at the start.
+/// `[ID 800047 auth.info] ` before the text, as Solaris writes it: id, priority, what follows.
+pub fn numbered(text: &str) -> Option<(&str, Words, &str)> {
+    let (inside, rest) = text.strip_prefix("[ID ")?.split_once(']')?;
+    let (id, words) = inside.split_once(' ')?;
+    Some((id, priority::words(words).filter(|_| all_digits(id))?, rest.strip_prefix(' ').unwrap_or(rest)))
+}
+
+/// `daemon.info ` or `auth|security:info ` (AIX) at the start.
 fn worded(text: &str) -> (Option<Words>, &str) {
     let found = text.split_once(' ').and_then(|(words, rest)| {
         (words.len() < 24 && !words.starts_with(|first: char| first.is_ascii_digit()))

@@ -61,9 +61,11 @@ fn put_words(facility: Option<&'static str>, severity: usize, out: &mut Parsed<'
 /// `auth.info`, or `4.6` as numbers: facility and severity.
 pub type Words = (&'static str, usize);
 
-/// Reads `facility.severity`, both in words or both as numbers.
+/// Reads `facility.severity`, both in words or both as numbers; AIX parts them with a colon.
 pub fn words(text: &str) -> Option<Words> {
-    let (facility, severity) = text.split_once('.')?;
+    let (facility, severity) = text.split_once(['.', ':'])?;
+    // AIX has two names for one facility.
+    let facility = facility.strip_suffix("|security").unwrap_or(facility);
     if let (Ok(facility), Ok(severity)) = (facility.parse::<usize>(), severity.parse::<usize>()) {
         return (severity < SEVERITIES.len()).then_some((*FACILITIES.get(facility)?, severity));
     }

@@ -180,7 +180,7 @@ fn structured_data(text: &str) -> Option<(Vec<Datum<'_>>, &str)> {
     (rest.is_empty() || rest.starts_with(' ')).then_some((data, rest))
 }
 
-/// A value without quotes, as VMware writes it: up to a blank or the bracket. It may hold brackets
+/// A value without quotes, as `ESXi` writes it: up to a blank or the bracket. It may hold brackets
 /// in pairs.
 fn bare_value(text: &str) -> Option<(Cow<'_, str>, &str)> {
     let mut open = 0_usize;

@@ -21,7 +21,7 @@ pub fn bsd_line<'a>(line: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Rea
     Ok(Found::of(head, false, out))
 }
 
-/// `Wed May  1 16:55:01 2024 daemon.info dnsmasq[1]: text`, as OpenWrt prints its log.
+/// `Wed May  1 16:55:01 2024 daemon.info dnsmasq[1]: text`, as `OpenWrt` prints its log.
 pub fn ctime_line<'a>(line: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Read<'a> {
     let cut = time::ctime(line, hint).ok_or("no time at the start")?;
     let head = head::lenient(cut.rest.strip_prefix(' ').ok_or("nothing after the time")?);
@@ -64,6 +64,15 @@ pub fn epoch_line<'a>(line: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> R
     out.set_time(cut.instant);
     out.zoned = true;
     Ok(Found::of(head, false, out))
+}
+
+/// Seconds since 1970, with decimals where they have them; gives what follows.
+fn seconds<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<&'a str> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let cut = time::epoch(text, hint).filter(|cut| digits == 10 && cut.rest.starts_with(' '))?;
+    out.set_time(cut.instant);
+    out.zoned = true;
+    Some(cut.rest)
 }
 
 /// An ISO stamp as text: what it says of its zone, and what follows it.
@@ -139,7 +148,9 @@ pub fn any<'a>(rest: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> (bool, &
             out.set_time(cut.instant);
             Some(cut.rest)
         }),
-        Some(b'0'..=b'9' | b'*' | b'.' | b':') => cisco::stamp(rest, hint, out),
+        Some(b'0'..=b'9' | b'*' | b'.' | b':') => {
+            cisco::stamp(rest, hint, out).or_else(|| seconds(rest, hint, out))
+        }
         _ => None,
     };
     match found {

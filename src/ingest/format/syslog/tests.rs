@@ -117,6 +117,12 @@ fn lines_with_a_priority() {
         ("<30>Apr  9 07:08:09 cart3 up again", "04-09T07:08:09|cart3|-|-|up again"),
         ("<30>Apr  9 07:08:09 cart3 [notice] up", "04-09T07:08:09|cart3|-|-|[notice] up"),
         ("<30>Apr  9 07:08:09 cart3 ERROR: bad", "04-09T07:08:09|cart3|-|-|ERROR: bad"),
+        ("<30>1712646489 cart3 pay[9]: ok", "04-09T07:08:09|cart3|pay|9|ok"),
+        ("<30>2024 Apr  9 07:08:09 cart3 pay[9]: ok", "04-09T07:08:09|cart3|pay|9|ok"),
+        ("<30>Tue Apr  9 07:08:09 2024 cart3 pay[9]: ok", "04-09T07:08:09|cart3|pay|9|ok"),
+        ("<30>Apr  9 07:08:09 cart3 CEF:0|a|b", "04-09T07:08:09|cart3|-|-|CEF:0|a|b"),
+        ("<30>Apr  9 07:08:09 cart3 System: ok", "04-09T07:08:09|cart3|System|-|ok"),
+        ("<6>[   12.250001] usb up", "-|-|-|-|[   12.250001] usb up"),
         ("<30>pay[9]: ok", "-|-|pay|9|ok"),
         ("<30>cart3 pay[9]: ok", "-|cart3|pay|9|ok"),
         ("<3>no program, no date", "-|-|-|-|no program, no date"),
@@ -146,6 +152,10 @@ fn lines_with_a_priority() {
         ("<27>Apr  9 07:08:09 cart3 pay: ok", Level::Error, "daemon"),
         ("<12>a: INFO x", Level::Warning, "user"),
         ("<191>Apr  9 07:08:09 cart3 pay: ok", Level::Debug, "local7"),
+        ("Apr  9 07:08:09 sol3 pay[1]: [ID 800047 auth.error] no", Level::Error, "auth"),
+        ("<38>Apr  9 07:08:09 sol3 pay[1]: [ID 800047 auth.error] no", Level::Info, "auth"),
+        ("Apr  9 07:08:09 aix3 auth|security:crit su: no", Level::Critical, "auth"),
+        ("Apr  9 07:08:09 aix3 local1:warn pay[1]: no", Level::Warning, "local1"),
         ("Apr  9 07:08:09 <auth.crit> cart3 pay: ok", Level::Critical, "auth"),
         ("Apr  9 07:08:09 cart3 daemon.err pay: ok", Level::Error, "daemon"),
     ] {
@@ -299,6 +309,15 @@ fn what_programs_write_is_read_by_all_formats() {
     let entry =
         one("Apr  9 07:08:09 c3 sshd(pam_unix)[4]: authentication failure; rhost=10.1.2.3  user=root");
     assert_eq!(entry.logger.as_deref(), Some("sshd(pam_unix)"));
+}
+
+#[test]
+fn lines_of_the_journal_itself_are_records() {
+    let entries = decode(
+        "Apr 09 07:08:09 mini pay[4]: one\n-- Boot 5b8e0f --\nApr 09 07:08:10 mini pay[4]: two\n-- other\n-- Reboot --",
+    );
+    let messages: Vec<&str> = entries.iter().map(|entry| &*entry.message).collect();
+    assert_eq!(messages, ["one", "-- Boot 5b8e0f --", "two\n-- other", "-- Reboot --"]);
 }
 
 #[test]

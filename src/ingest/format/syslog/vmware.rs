@@ -1,7 +1,7 @@
-//! The services of VMware's hosts and of vCenter write a level where syslog has the host:
+//! The services of `ESXi` and of `vCenter` write a level where syslog has the host:
 //!
 //! - `2024-05-01T08:00:00.347Z warning hostd[33781B70] [Originator@6876 sub=Vimsvc] text`
-//! - `2024-05-01T08:00:00.347Z In(166) Hostd[2099]: [Originator@6876 sub=Vimsvc] text` (ESXi 8)
+//! - `2024-05-01T08:00:00.347Z In(166) Hostd[2099]: [Originator@6876 sub=Vimsvc] text` (`ESXi` 8)
 //!
 //! An envelope by itself because lines without a stamp stand between these by accident, while
 //! they belong to a record of syslog.
@@ -51,11 +51,8 @@ impl Envelope for Vmware {
         let Tag { program, pid, text, .. } = service.tag;
         out.logger = Some(program.into());
         out.put("pid", pid);
-        out.message = match text.starts_with("[Originator@") {
-            true => rfc5424::data_and_text(text, out),
-            false => text,
-        }
-        .into();
+        let text = if text.starts_with("[Originator@") { rfc5424::data_and_text(text, out) } else { text };
+        out.message = text.into();
         Ok(Inside::line(stream_of(&[program, pid]), true))
     }
 }
