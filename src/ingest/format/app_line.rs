@@ -76,6 +76,8 @@ fn may_open(line: &str) -> bool {
                 || byte.is_ascii_uppercase()
                 || matches!(byte, b' ' | b'[' | b'i' | b'w' | b'e' | b'd')
         }),
+        // `240501 10:00:00` is `MySQL`'s.
+        Some(b'0'..=b'9') if bytes.iter().position(|byte| !byte.is_ascii_digit()) == Some(6) => false,
         _ if stamp::may_be_stamp(bytes) => true,
         Some(b'A'..=b'Z') => {
             let end = bytes.iter().take(14).position(|byte| !byte.is_ascii_uppercase());

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::fields::{Fields, worded};
 use super::json::scan::Value;
-use super::{Begins, Format, FormatMismatch, FormatSpec, Lines, Parsed, TimeHint, time, trace};
+use super::{Begins, Format, FormatMismatch, FormatSpec, Lines, Opens, Parsed, TimeHint, time};
 use crate::domain::record::Layer;
 
 /// `humanlog`.
@@ -17,12 +17,18 @@ impl Format for Humanlog {
             name: "humanlog",
             source: "app/humanlog",
             layer: Layer::Application,
-            begins: Begins::ANY,
+            begins: Begins::DIGITS.or(Begins::LETTERS).or(Begins::these(b"<")),
             lines: Lines::Stamped,
             traces: true,
             named_ids: true,
         };
         &SPEC
+    }
+
+    fn opens(&self, line: &str) -> Opens {
+        const NEAR: usize = 48;
+        let near = line.as_bytes().get(..NEAR.min(line.len())).unwrap_or(&[]);
+        if memchr::memmem::find(near, b" |").is_some() { Opens::Parsed } else { Opens::No }
     }
 
     fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {

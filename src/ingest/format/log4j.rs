@@ -4,14 +4,21 @@
 //! - `2026-01-01 00:00:00,123 LEVEL [thread] logger - message`
 //! - `2026-01-01T00:00:00.000Z  INFO 1 --- [app] [thread] logger : message` (Spring Boot)
 //! - `[2026-01-01T00:00:00,123][LEVEL][logger] [node] message` (Elasticsearch)
-//! - `2026-01-01 00:00:00,123 LEVEL [logger] (thread) message` (`WildFly`)
+//! - `2026-01-01 00:00:00,123 LEVEL [logger] (thread) message` (`WildFly`, Quarkus)
 //! - `LEVEL  [thread] 2026-01-01 00:00:00,123 Class.java:1 - message` (Cassandra)
 //! - `[2026-01-01 00:00:00,123] LEVEL message (logger)` (Kafka)
 //! - `01-Jan-2026 00:00:00.123 LEVEL [thread] logger message` (Tomcat)
+//! - `2026-01-01 00:00:00,123 | LEVEL | message | logger | thread` (`ActiveMQ`), and Karaf's order
+//!
+//! Other patterns are read by [`super::app_line`].
 
-use super::python::{ANY_HINT, capital_level, set_level, upto};
-use super::{Begins, Format, FormatMismatch, FormatSpec, Lines, Parsed, TimeHint, time, trace};
+use super::app_line::stamp::{may_be_stamp, stamp};
+use super::app_line::words::is_dotted;
+use super::python::{capital_level, set_level, upto};
+use super::{Begins, Format, FormatMismatch, FormatSpec, Lines, Opens, Parsed, TimeHint};
 use crate::domain::record::Layer;
+
+mod spring;
 
 /// `log4j`.
 #[derive(Clone, Copy, Debug)]
@@ -23,7 +30,7 @@ impl Format for Log4j {
             name: "log4j",
             source: "app/java",
             layer: Layer::Application,
-            begins: Begins::ANY,
+            begins: Begins::DIGITS.or(Begins::these(b"[ ABCDEFGHIJKLMNOPQRSTUVWXYZ")),
             lines: Lines::Stamped,
             traces: true,
             named_ids: true,
@@ -31,16 +38,24 @@ impl Format for Log4j {
         &SPEC
     }
 
+    fn opens(&self, line: &str) -> Opens {
+        let bytes = line.as_bytes();
+        let opens = match bytes.first() {
+            Some(b'0'..=b'9') => may_be_stamp(bytes),
+            Some(b'[') => bytes.get(1).is_some_and(u8::is_ascii_digit),
+            // Cassandra, or a month of Elasticsearch and others.
+            _ => {
+                let bare = line.trim_start_matches(' ');
+                let word = bare.bytes().take(9).take_while(u8::is_ascii_uppercase).count();
+                let blank = bare.get(word..).is_some_and(|rest| rest.starts_with(' '));
+                word >= 4 && blank && bare.get(word..).is_some_and(|rest| rest.trim_start_matches(' ').starts_with('['))
+            }
+        };
+        if opens { Opens::Parsed } else { Opens::No }
+    }
+
     fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
         read(text, hint, out).ok_or_else(|| self.mismatch("no header of Log4j or Logback"))
-    }
-}
-
-fn stamp<'a>(text: &'a str, hint: &TimeHint) -> Option<time::Cut<'a>> {
-    match text.as_bytes() {
-        [_, _, b':', ..] => time::time_of_day(text, hint),
-        [_, _, b'-', ..] => time::day_first(text, hint),
-        _ => time::iso(text, hint),
     }
 }
 
@@ -87,12 +102,23 @@ fn is_logger(name: &str) -> bool {
 /// `logger - message` and its kin; the separator decides.
 fn logger_and_message<'a>(rest: &'a str, out: &mut Parsed<'a>) -> Option<()> {
     let rest = rest.trim_ascii_start();
-    let rest = rest.strip_prefix("- ").unwrap_or(rest);
     for separator in [" - ", " : ", ": "] {
-        if let Some((name, message)) = upto(rest, separator)
-            && is_logger(name.trim_ascii_end())
+        let Some((name, message)) = upto(rest, separator) else { continue };
+        let mut name = name.trim_ascii_end();
+        // Nexus: the user stands before the logger.
+        if let Some((user, class)) = name.split_once(' ').filter(|(_, class)| is_dotted(class))
+            && separator == " - "
+            && user.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'*' | b'_' | b'.' | b'-'))
         {
-            out.logger = Some(name.trim_ascii_end().into());
+            name = class;
+            if user.starts_with('*') {
+                out.put("user", user);
+            } else {
+                out.user_id = Some(user.into());
+            }
+        }
+        if is_logger(name) && !name.starts_with('-') {
+            out.logger = Some(name.into());
             out.message = message.trim_ascii_end().into();
             return Some(());
         }
@@ -119,7 +145,7 @@ fn read<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<()> 
             let cut = stamp(rest.trim_ascii_start(), hint)?;
             set_level(out, word);
             out.set_time(cut.instant);
-            out.put("thread", thread);
+            out.put("thread", thread.trim_ascii());
             logger_and_message(cut.rest, out)
         }
         _ => None,
@@ -128,51 +154,23 @@ fn read<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<()> 
 
 fn stamped<'a>(rest: &'a str, out: &mut Parsed<'a>) -> Option<()> {
     let rest = rest.strip_prefix(' ')?.trim_ascii_start();
-    let rest = rest.strip_prefix("- ").unwrap_or(rest);
+    if let Some(columns) = rest.strip_prefix("| ") {
+        return piped(columns, out);
+    }
     let Some((word, rest)) = level(rest) else {
         // `[thread] LEVEL logger - message`
         let (thread, rest) = bracket(rest)?;
         let rest = rest.trim_ascii_start();
         let rest = rest.strip_prefix("- ").unwrap_or(rest);
         let (word, rest) = level(rest)?;
-        out.put("thread", thread);
+        out.put("thread", thread.trim_ascii());
         set_level(out, word);
-        return logger_and_message(rest, out).or_else(|| {
-            out.message = rest.trim_ascii().into();
-            Some(())
-        });
+        return logger_and_message(rest, out);
     };
     set_level(out, word);
     let rest = rest.trim_ascii_start();
-    if let Some((pid, rest)) = upto(rest, " --- ") {
-        // Spring Boot; a trace id may stand in the last bracket or before the process.
-        let (correlation, pid) = pid.rsplit_once(' ').unwrap_or(("", pid));
-        if !pid.bytes().all(|byte| byte.is_ascii_digit()) {
-            return None;
-        }
-        out.put("pid", pid);
-        correlate(correlation.trim_matches(['[', ']', ' ']), out);
-        let mut rest = rest.trim_ascii_start();
-        let mut brackets = Vec::new();
-        while let Some((inside, after)) = bracket(rest) {
-            brackets.push(inside.trim_ascii());
-            rest = after.trim_ascii_start();
-        }
-        match *brackets.as_slice() {
-            [] => {}
-            [thread] => out.put("thread", thread),
-            [application, thread, ref more @ ..] => {
-                out.put("application", application);
-                out.put("thread", thread);
-                for inside in more {
-                    correlate(inside, out);
-                }
-            }
-        }
-        let (name, message) = upto(rest, " : ").or_else(|| upto(rest, ": "))?;
-        out.logger = Some(name.trim_ascii().into());
-        out.message = message.trim_ascii_end().into();
-        return Some(());
+    if let Some((before, after)) = upto(rest, "--- [") {
+        return spring::read(before, rest.get(rest.len() - after.len() - 1..)?, out);
     }
     let (inside, rest) = bracket(rest)?;
     let after = rest.trim_ascii_start();
@@ -180,43 +178,61 @@ fn stamped<'a>(rest: &'a str, out: &mut Parsed<'a>) -> Option<()> {
         && let Some((thread, message)) = upto(after, ") ")
     {
         // WildFly.
-        out.logger = Some(inside.into());
+        out.logger = Some(inside.trim_ascii().into());
         out.put("thread", thread.trim_start_matches('('));
         out.message = message.trim_ascii_end().into();
         return Some(());
     }
-    out.put("thread", inside);
+    out.put("thread", inside.trim_ascii());
     if logger_and_message(rest, out).is_some() {
         return Some(());
     }
     // Tomcat puts nothing between logger and message.
-    if let Some((name, message)) =
-        after.split_once(' ').filter(|(name, _)| name.contains('.') && is_logger(name))
-    {
-        out.logger = Some(name.into());
-        out.message = message.trim_ascii_end().into();
-    } else {
-        out.message = after.trim_ascii_end().into();
-    }
+    let (name, message) = after.split_once(' ').filter(|(name, _)| name.contains('.') && is_logger(name))?;
+    out.logger = Some(name.into());
+    out.message = message.trim_ascii_end().into();
     Some(())
 }
 
-/// Spring's `trace-span` pair, or Sleuth's `application,trace,span`.
-fn correlate<'a>(text: &'a str, out: &mut Parsed<'a>) {
-    let text = text.trim_ascii();
-    if text.is_empty() {
-        return;
+/// `LEVEL | message | logger | thread` (`ActiveMQ`), `LEVEL | thread | logger | bundle | message` (Karaf).
+fn piped<'a>(columns: &'a str, out: &mut Parsed<'a>) -> Option<()> {
+    let (word, rest) = upto(columns, " | ")?;
+    if !capital_level(word.trim_ascii()) {
+        return None;
     }
-    let parts: Vec<&str> = text.split([',', '-']).map(str::trim_ascii).collect();
-    let is_id = |part: &&str| part.len() >= 16 && part.bytes().all(|byte| byte.is_ascii_hexdigit());
-    match parts.iter().copied().find(is_id) {
-        Some(trace) => {
-            out.request_id = Some(trace.into());
-            if let Some(span) = parts.iter().copied().filter(is_id).nth(1) {
-                out.put("span_id", span);
-            }
-        }
-        None => out.put("correlation", text),
+    let line = rest.lines().next()?;
+    let mut parts = line.splitn(4, " | ");
+    if let (Some(thread), Some(logger), Some(bundle), Some(_)) = (parts.next(), parts.next(), parts.next(), parts.next())
+        && bundle.trim_ascii().split(" - ").count() == 3
+        && is_logger(logger.trim_ascii())
+    {
+        let used = thread.len() + logger.len() + bundle.len() + 9;
+        out.message = rest.get(used..)?.trim_ascii_end().into();
+        out.put("thread", thread.trim_ascii());
+        out.logger = Some(logger.trim_ascii().into());
+        out.put("bundle", bundle.trim_ascii());
+        set_level(out, word.trim_ascii());
+        return Some(());
+    }
+    let mut parts = line.rsplitn(3, " | ");
+    let (thread, logger, message) = (parts.next()?, parts.next()?, parts.next()?);
+    if !is_dotted(logger.trim_ascii()) {
+        return None;
+    }
+    set_level(out, word.trim_ascii());
+    out.logger = Some(logger.trim_ascii().into());
+    out.put("thread", thread.trim_ascii());
+    let more = rest.get(line.len()..).unwrap_or("");
+    out.message = joined(message, more);
+    Some(())
+}
+
+/// A message whose header stands behind it, with the lines that follow.
+fn joined<'a>(message: &'a str, more: &'a str) -> std::borrow::Cow<'a, str> {
+    if more.trim_ascii().is_empty() {
+        message.trim_ascii().into()
+    } else {
+        format!("{}{more}", message.trim_ascii()).into()
     }
 }
 
@@ -242,17 +258,13 @@ fn bracketed<'a>(rest: &'a str, out: &mut Parsed<'a>) -> Option<()> {
         return None;
     }
     out.logger = Some(name.into());
-    let more = after.get(line.len()..).unwrap_or("");
-    out.message = if more.trim_ascii().is_empty() {
-        message.trim_ascii().into()
-    } else {
-        format!("{}{more}", message.trim_ascii()).into()
-    };
+    out.message = joined(message, after.get(line.len()..).unwrap_or(""));
     Some(())
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::app_line::ANY_HINT;
     use super::*;
 
     #[test]
@@ -266,18 +278,6 @@ mod tests {
             ),
             ("00:00:00.123 [http-nio-1] WARN c.e.App - slow - very", "WARNING", "c.e.App", "slow - very"),
             ("2026-01-01 00:00:00,123 ERROR [main] c.e.App: broke", "ERROR", "c.e.App", "broke"),
-            (
-                "2026-01-01T00:00:00.000Z  INFO 1 --- [main] c.e.App                  : up",
-                "INFO",
-                "c.e.App",
-                "up",
-            ),
-            (
-                "2026-01-01T00:00:00.000+01:00 ERROR 7 --- [shop] [nio-8080-exec-1] [65f1c2d3e4f5061728394a5b6c7d8e9f-0011223344556677] c.e.App : bad",
-                "ERROR",
-                "c.e.App",
-                "bad",
-            ),
             (
                 "[2015-12-06 01:44:16,735][INFO ][node                     ] [Zach] initialized",
                 "INFO",
@@ -308,20 +308,41 @@ mod tests {
                 "org.apache.catalina.Core.start",
                 "Failed",
             ),
+            (
+                "2026-01-01 00:00:00,123 | WARN  | slow | disk | org.apache.activemq.Broker | main",
+                "WARNING",
+                "org.apache.activemq.Broker",
+                "slow | disk",
+            ),
+            (
+                "2026-01-01T00:00:00,123 | INFO  | main | o.a.k.Main | 12 - o.a.k.main - 4.4.1 | up",
+                "INFO",
+                "o.a.k.Main",
+                "up",
+            ),
+            (
+                "2026-01-01 00:00:00,123 INFO  [qtp-12] *SYSTEM org.sonatype.X - up",
+                "INFO",
+                "org.sonatype.X",
+                "up",
+            ),
         ];
         for (text, level, logger, message) in cases {
             let mut out = Parsed::default();
+            assert_eq!(Log4j.opens(text), Opens::Parsed, "{text}");
             assert!(Log4j.parse(text, &ANY_HINT, &mut out).is_ok(), "{text}");
             assert_eq!(out.level.name(), level, "{text}");
             assert_eq!(out.logger.as_deref(), Some(logger), "{text}");
             assert_eq!(out.message, message, "{text}");
             assert!(out.timestamp.is_some(), "{text}");
         }
-        let mut out = Parsed::default();
-        assert!(Log4j.parse(cases[4].0, &ANY_HINT, &mut out).is_ok());
-        assert_eq!(out.request_id.as_deref(), Some("65f1c2d3e4f5061728394a5b6c7d8e9f"));
-        for text in ["hello", "2026-01-01 00:00:00,123 - a - INFO - b", "\tat a.B.c(D.java:1)", "INFO words"]
-        {
+        for text in [
+            "hello",
+            "2026-01-01 00:00:00,123 - a - INFO - b",
+            "\tat a.B.c(D.java:1)",
+            "INFO words",
+            "2026-01-01 00:00:00,123 [main] INFO - no logger",
+        ] {
             assert!(Log4j.parse(text, &ANY_HINT, &mut Parsed::default()).is_err(), "{text}");
         }
     }

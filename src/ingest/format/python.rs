@@ -7,12 +7,20 @@
 //! - `[2026-01-01 00:00:00 +0000] [42] [LEVEL] message` (gunicorn)
 //! - `[2026-01-01 00:00:00,123: LEVEL/MainProcess] message` (Celery)
 //! - `2026-01-01 00:00:00.123 | LEVEL    | module:function:line - message` (loguru)
+//! - `[L 260101 00:00:00 module:line] message` (Tornado), `[L 2026-01-01 00:00:00.123 App] message`
+//!   (Jupyter)
 //! - `LEVEL:     message` (uvicorn)
+//!
+//! Other patterns are read by [`super::app_line`].
 
-use super::fields::{keep_severity, worded};
-use super::{Begins, Format, FormatMismatch, FormatSpec, Lines, Parsed, SourceZone, TimeHint, time, trace};
+pub use super::app_line::ANY_HINT;
+use super::app_line::stamp::{may_be_stamp, stamp};
+use super::app_line::words::{
+    self, file_and_line, is_dotted, is_no_logger, is_number, is_thread, level_of, placed_level,
+};
+use super::fields::keep_severity;
+use super::{Begins, Format, FormatMismatch, FormatSpec, Lines, Opens, Parsed, TimeHint, time};
 use crate::domain::record::Layer;
-use crate::domain::time::Timestamp;
 
 /// `python`.
 #[derive(Clone, Copy, Debug)]
@@ -21,17 +29,13 @@ pub struct Python;
 /// A header is short; what is searched for in it must stand near.
 const NEAR: usize = 200;
 
-/// Whether a line has a header does not depend on the hint.
-pub const ANY_HINT: TimeHint =
-    TimeHint { reference: Timestamp::from_seconds(1_700_000_000), zone: SourceZone::Utc };
-
 impl Format for Python {
     fn spec(&self) -> &'static FormatSpec {
         static SPEC: FormatSpec = FormatSpec {
             name: "python",
             source: "app/python",
             layer: Layer::Application,
-            begins: Begins::ANY,
+            begins: Begins::DIGITS.or(Begins::these(b"[DIWECT")),
             lines: Lines::Stamped,
             traces: true,
             named_ids: true,
@@ -39,14 +43,28 @@ impl Format for Python {
         &SPEC
     }
 
+    fn opens(&self, line: &str) -> Opens {
+        let bytes = line.as_bytes();
+        let opens = match bytes.first() {
+            Some(b'[') => {
+                bytes.get(1).is_some_and(u8::is_ascii_digit)
+                    || bytes.get(2) == Some(&b' ') && bytes.get(3).is_some_and(u8::is_ascii_digit)
+            }
+            Some(b'0'..=b'9') => may_be_stamp(bytes),
+            _ => LEVELS.iter().any(|level| {
+                line.strip_prefix(level).is_some_and(|rest| rest.starts_with(':'))
+            }),
+        };
+        if opens { Opens::Parsed } else { Opens::No }
+    }
+
     fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
         read(text, hint, out).ok_or_else(|| self.mismatch("no header of Python's logging"))
     }
 }
 
-fn starts_with_stamp(text: &str) -> bool {
-    text.trim_start_matches('[').starts_with(|first: char| first.is_ascii_digit())
-}
+/// The levels of `logging`, and uvicorn's own.
+const LEVELS: [&str; 6] = ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL", "TRACE"];
 
 /// The text up to a separator that stands near and on the same line, and what follows it.
 pub fn upto<'a>(text: &'a str, separator: &str) -> Option<(&'a str, &'a str)> {
@@ -58,15 +76,12 @@ pub fn upto<'a>(text: &'a str, separator: &str) -> Option<(&'a str, &'a str)> {
 
 /// A level in capitals, as headers have it.
 pub fn capital_level(word: &str) -> bool {
-    word.len() >= 3
-        && word.len() <= 13
-        && word.bytes().all(|byte| byte.is_ascii_uppercase())
-        && worded(word).is_some()
+    words::capital_level(word).is_some()
 }
 
 /// Puts a level word in its place.
 pub fn set_level<'a>(out: &mut Parsed<'a>, word: &'a str) {
-    if let Some(level) = worded(word) {
+    if let Some(level) = level_of(word) {
         out.level = level;
         keep_severity(out, word.into());
     }
@@ -85,6 +100,7 @@ fn read<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<()> 
             out.set_time(cut.instant);
             stamped(cut.rest, out)
         }
+        b'[' if text.as_bytes().get(2) == Some(&b' ') => tornado(text, hint, out),
         b'[' => {
             let cut = time::iso(text.get(1..)?, hint)?;
             out.set_time(cut.instant);
@@ -95,78 +111,109 @@ fn read<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<()> 
     }
 }
 
+/// A part of a header without the brackets that people put round it.
+fn bare(part: &str) -> &str {
+    let part = part.trim_ascii();
+    part.strip_prefix('[').and_then(|inside| inside.strip_suffix(']')).unwrap_or(part).trim_ascii()
+}
+
 fn stamped<'a>(rest: &'a str, out: &mut Parsed<'a>) -> Option<()> {
     if let Some(rest) = rest.strip_prefix(" - ") {
-        let (first, rest) = upto(rest, " - ")?;
-        if capital_level(first.trim_ascii()) {
-            let level = first.trim_ascii();
-            // `LEVEL - name - message` only when the name looks like one.
-            let named =
-                upto(rest, " - ").filter(|(name, _)| !name.contains(' ') && name.contains(['.', '_']));
-            match named {
-                Some((name, message)) => set(out, level, Some(name), message),
-                None => set(out, level, None, rest),
-            }
-            return Some(());
-        }
-        let (second, message) = upto(rest, " - ")?;
-        let level = second.trim_ascii();
-        if capital_level(level) {
-            set(out, level, Some(first), message);
-            return Some(());
-        }
-        // `name - pid - LEVEL - message` and the like.
-        let (third, message) = upto(message, " - ")?;
-        let level = third.trim_ascii();
-        if !capital_level(level) {
-            return None;
-        }
-        out.put("context", second);
-        set(out, level, Some(first), message);
-        return Some(());
+        return dashed(rest, out);
     }
     if let Some(rest) = rest.strip_prefix(" | ") {
-        let (level, rest) = upto(rest, " | ")?;
-        if !capital_level(level.trim_ascii()) {
-            return None;
-        }
-        let (place, message) = upto(rest, " - ").unwrap_or(("", rest));
-        set(out, level.trim_ascii(), None, message);
-        let mut parts = place.rsplitn(3, ':');
-        if let (Some(line), Some(function), Some(module)) = (parts.next(), parts.next(), parts.next()) {
-            out.logger = Some(module.into());
-            out.put("function", function);
-            out.put("line", line);
-        }
-        return Some(());
+        return loguru(rest, out);
     }
     let rest = rest.strip_prefix(' ')?.trim_ascii_start();
     let (word, after) = upto(rest, " ")?;
-    let bare = word.trim_matches(['[', ']', ':']);
-    if !capital_level(bare) {
+    let level = word.trim_matches(['[', ']', ':']);
+    if !capital_level(level) {
         return None;
     }
-    // A thread in brackets behind the level is Java's habit.
-    let after = after.trim_ascii_start();
-    if after.starts_with('[')
-        || after.starts_with("--- [")
-        || after.contains(" --- [") && !word.starts_with('[')
-    {
+    let (name, message) = upto(after.trim_ascii_start(), ": ").filter(|(name, _)| is_name(name))?;
+    if is_no_logger(name) || file_and_line(name).is_some() || name.contains(':') {
         return None;
     }
-    let named = upto(after, ": ").filter(|(name, _)| is_name(name));
-    match named {
-        Some((name, message)) => set(out, bare, Some(name), message),
-        None => match upto(after, " - ").filter(|(name, _)| is_name(name)) {
-            Some((name, message)) => set(out, bare, Some(name), message),
-            None => match upto(after, " ")
-                .filter(|(name, _)| name.contains('.') && is_name(name) && !name.ends_with('.'))
-            {
-                Some((name, message)) => set(out, bare, Some(name), message),
-                None => set(out, bare, None, after),
-            },
-        },
+    set(out, level, Some(name), message);
+    Some(())
+}
+
+/// `name - LEVEL - message`, `LEVEL - message` and what people put between.
+fn dashed<'a>(rest: &'a str, out: &mut Parsed<'a>) -> Option<()> {
+    let (first, rest) = upto(rest, " - ")?;
+    if placed_level(bare(first)).is_some() {
+        let level = bare(first);
+        // `LEVEL - name - message` only when the name looks like one.
+        let named = upto(rest, " - ");
+        match named.map(|(name, message)| (bare(name), message)) {
+            Some((place, message)) if file_and_line(place).is_some() => {
+                set(out, level, None, message);
+                let (file, line) = file_and_line(place)?;
+                out.put("file", file);
+                out.put("line", line);
+            }
+            Some((name, message)) if !name.contains(' ') && name.contains(['.', '_']) && is_name(name) => {
+                set(out, level, Some(name), message);
+            }
+            _ => set(out, level, None, rest),
+        }
+        return Some(());
     }
+    let name = bare(first);
+    if name.len() > 80 || name.split(' ').count() > 3 {
+        return None;
+    }
+    let (mut next, mut message) = upto(rest, " - ")?;
+    let mut between: [Option<&'a str>; 3] = [None; 3];
+    for slot in &mut between {
+        if placed_level(bare(next)).is_some() {
+            break;
+        }
+        *slot = Some(bare(next));
+        (next, message) = upto(message, " - ")?;
+    }
+    let level = bare(next);
+    placed_level(level)?;
+    // `depot[4711]`
+    let (name, pid) = match name.strip_suffix(']').and_then(|name| name.rsplit_once('[')) {
+        Some((name, pid)) if is_number(pid) => (name, Some(pid)),
+        _ => (name, None),
+    };
+    let (name, thread) = if is_thread(name) && !is_dotted(name) && between[0].is_some() {
+        (between[0].take()?, Some(name))
+    } else {
+        (name, None)
+    };
+    set(out, level, Some(name), message);
+    out.put("pid", pid.unwrap_or(""));
+    out.put("thread", thread.unwrap_or(""));
+    for part in between.into_iter().flatten() {
+        let known = |name: &str| out.metadata.iter().any(|(known, _)| known == name);
+        if is_number(part) && !known("pid") {
+            out.put("pid", part);
+        } else if let Some((file, line)) = file_and_line(part) {
+            out.put("file", file);
+            out.put("line", line);
+        } else if is_thread(part) && !known("thread") {
+            out.put("thread", part);
+        } else {
+            super::fields::push_unique(out, "context", part);
+        }
+    }
+    Some(())
+}
+
+fn loguru<'a>(rest: &'a str, out: &mut Parsed<'a>) -> Option<()> {
+    let (level, rest) = upto(rest, " | ")?;
+    let (place, message) = upto(rest, " - ")?;
+    let mut parts = place.rsplitn(3, ':');
+    let (line, function, module) = (parts.next()?, parts.next()?, parts.next()?);
+    if !capital_level(level.trim_ascii()) || !is_number(line) || place.contains(' ') {
+        return None;
+    }
+    set(out, level.trim_ascii(), Some(module), message);
+    out.put("function", function);
+    out.put("line", line);
     Some(())
 }
 
@@ -180,30 +227,14 @@ fn is_name(name: &str) -> bool {
 
 fn bracketed<'a>(rest: &'a str, out: &mut Parsed<'a>) -> Option<()> {
     if let Some(rest) = rest.strip_prefix(": ") {
-        // Celery.
-        let (head, message) = upto(rest, "] ")?;
-        let (level, process) = head.split_once('/')?;
-        if !capital_level(level) {
-            return None;
-        }
-        set(out, level, None, message);
-        out.put("process", process);
-        if let Some((task, message)) = upto(message, ": ")
-            && let Some((name, id)) = task.strip_suffix(']').and_then(|task| task.split_once('['))
-            && is_name(name)
-        {
-            out.logger = Some(name.into());
-            out.put("task_id", id);
-            out.message = message.trim_ascii_end().into();
-        }
-        return Some(());
+        return celery(rest, out);
     }
     let rest = rest.strip_prefix("] ")?;
     if let Some(inner) = rest.strip_prefix('[') {
         // gunicorn.
         let (pid, rest) = inner.split_once("] [")?;
         let (level, message) = upto(rest, "] ")?;
-        if !pid.bytes().all(|byte| byte.is_ascii_digit()) || !capital_level(level) {
+        if !is_number(pid) || !capital_level(level) {
             return None;
         }
         set(out, level, None, message);
@@ -220,9 +251,58 @@ fn bracketed<'a>(rest: &'a str, out: &mut Parsed<'a>) -> Option<()> {
     Some(())
 }
 
+/// `LEVEL/MainProcess] message`, of which a task's own lines begin with its name and id.
+fn celery<'a>(rest: &'a str, out: &mut Parsed<'a>) -> Option<()> {
+    let (head, message) = upto(rest, "] ")?;
+    let (level, process) = head.split_once('/')?;
+    if !capital_level(level) {
+        return None;
+    }
+    set(out, level, None, message);
+    out.put("process", process);
+    if let Some((task, message)) = upto(message, ": ")
+        && let Some((name, id)) = task.strip_suffix(']').and_then(|task| task.split_once('['))
+        && is_name(name)
+    {
+        out.logger = Some(name.into());
+        out.put("task_id", id);
+        out.message = message.trim_ascii_end().into();
+    } else if let Some((name, after)) = message.strip_prefix("Task ").and_then(|rest| rest.split_once('['))
+        && let Some((id, _)) = after.split_once(']')
+        && is_name(name)
+        && words::is_id(id)
+    {
+        // The worker tells of a task: received, succeeded, raised.
+        out.put("task", name);
+        out.put("task_id", id);
+    }
+    Some(())
+}
+
+/// `[I 260101 00:00:00 web:1946] message`.
+fn tornado<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<()> {
+    let letter = text.get(1..2)?;
+    let level = letter.bytes().next().filter(|byte| matches!(byte, b'D' | b'I' | b'W' | b'E' | b'C'))?;
+    let cut = stamp(text.get(3..)?, hint)?;
+    let (place, message) = upto(cut.rest, "] ").or_else(|| upto(cut.rest, "]"))?;
+    out.level = super::level::from_letter(level)?;
+    out.set_time(cut.instant);
+    let place = place.trim_ascii();
+    match place.rsplit_once(':') {
+        Some((module, line)) if is_number(line) => {
+            out.logger = Some(module.into());
+            out.put("line", line);
+        }
+        _ if !place.is_empty() => out.logger = Some(place.into()),
+        _ => {}
+    }
+    out.message = message.trim_ascii_end().into();
+    Some(())
+}
+
 fn unstamped<'a>(text: &'a str, out: &mut Parsed<'a>) -> Option<()> {
     let (level, rest) = upto(text, ":")?;
-    if !capital_level(level) {
+    if !LEVELS.contains(&level) {
         return None;
     }
     if rest.starts_with("  ") {
@@ -255,7 +335,14 @@ mod tests {
             ("WARNING:root:low disk", "WARNING", Some("root"), "low disk"),
             ("2026-01-01 00:00:00,123 DEBUG app.db: query", "DEBUG", Some("app.db"), "query"),
             ("2026-01-01 00:00:00,123 [CRITICAL] app: down", "CRITICAL", Some("app"), "down"),
-            ("2026-01-01 00:00:00,123 INFO some words here", "INFO", None, "some words here"),
+            ("2026-01-01 00:00:00,123 - [ERROR] - app - broke", "ERROR", None, "app - broke"),
+            ("2026-01-01 00:00:00,123 - [app.db] - ERROR - broke", "ERROR", Some("app.db"), "broke"),
+            ("2026-01-01 00:00:00,123 - app[42] - ERROR - broke", "ERROR", Some("app"), "broke"),
+            ("2026-01-01 00:00:00,123 - MainThread - app - ERROR - broke", "ERROR", Some("app"), "broke"),
+            ("2026-01-01 00:00:00,123 - app - 42 - main.py:7 - ERROR - broke", "ERROR", Some("app"), "broke"),
+            ("2026-01-01 00:00:00,123 - ERROR - [main.py:7] - broke", "ERROR", None, "broke"),
+            ("[I 260101 00:00:00 web:1946] 200 GET /", "INFO", Some("web"), "200 GET /"),
+            ("[W 2026-01-01 00:00:00.123 ServerApp] No TLS", "WARNING", Some("ServerApp"), "No TLS"),
             (
                 "[2026-01-01 00:00:00,123] ERROR in app: Exception on /x [GET]",
                 "ERROR",
@@ -289,6 +376,10 @@ mod tests {
             "2026-01-01 00:00:00,123 [main] INFO a.B - c",
             "2026-01-01 00:00:00 hello there",
             "HTTP:a:b",
+            "NOTE:  this",
+            "2026-01-01 00:00:00,123 INFO some words here",
+            "2026-01-01 00:00:00,123 ERROR ValueError: bad",
+            "[1/3] x",
         ] {
             assert!(Python.parse(text, &ANY_HINT, &mut Parsed::default()).is_err(), "{text}");
         }

@@ -69,7 +69,6 @@ static FORMATS: &[&dyn Format] = &[
     &postgresql_csv::PostgresqlCsv,
     &mysql_slow::MysqlSlow,
     &postgresql::Postgresql,
-    &mysql_error::MysqlError,
     &structlog::Structlog,
     &zerolog::Zerolog,
     &hclog::Hclog,
@@ -80,6 +79,7 @@ static FORMATS: &[&dyn Format] = &[
     &humanlog::Humanlog,
     &crash::Crash,
     &app_line::AppLine,
+    &mysql_error::MysqlError,
     &logfmt::Logfmt,
     &json::JsonAfterText,
 ];
@@ -215,3 +215,6 @@ pub fn define(definitions: Vec<Definition>) -> Result<(), DefinitionError> {
     formats.extend(FORMATS);
     WITH_DEFINED.set(Table::new(formats)).map_err(|_| DefinitionError::DefinedTwice)
 }
+
+#[cfg(test)]
+mod tests;

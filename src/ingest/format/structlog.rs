@@ -4,7 +4,7 @@
 use super::fields::{Fields, worded};
 use super::humanlog;
 use super::json::scan::Scan;
-use super::{Begins, Format, FormatMismatch, FormatSpec, Lines, Parsed, TimeHint, time, trace};
+use super::{Begins, Format, FormatMismatch, FormatSpec, Lines, Opens, Parsed, TimeHint, time};
 use crate::domain::record::Layer;
 
 /// `structlog`.
@@ -25,6 +25,26 @@ impl Format for Structlog {
         &SPEC
     }
 
+    fn opens(&self, line: &str) -> Opens {
+        const NEAR: usize = 40;
+        let bytes = line.as_bytes();
+        let near = bytes.get(..NEAR.min(bytes.len())).unwrap_or(bytes);
+        let open = if bytes.first() == Some(&b'[') {
+            Some(0)
+        } else {
+            memchr::memmem::find(near, b" [").map(|at| at + 1)
+        };
+        // The renderer fills the word up to eight or nine characters.
+        let padded = |word: &[u8]| {
+            word.first().is_some_and(u8::is_ascii_lowercase)
+                && word.iter().all(|byte| byte.is_ascii_lowercase() || *byte == b' ')
+        };
+        match open.and_then(|open| bytes.get(open + 1..open + 9)) {
+            Some(word) if padded(word) => Opens::Parsed,
+            _ => Opens::No,
+        }
+    }
+
     fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
         let (line, more) = text.split_once('\n').unwrap_or((text, ""));
         let rest = match time::any(line, hint) {
@@ -38,7 +58,6 @@ impl Format for Structlog {
             .strip_prefix('[')
             .and_then(|rest| rest.split_once(']'))
             .ok_or_else(|| self.mismatch("no [level]"))?;
-        // The renderer fills the word up to eight or nine characters.
         if word.len() < 8 || worded(word).is_none() {
             return Err(self.mismatch("no [level    ]"));
         }

@@ -284,8 +284,8 @@ fn dotted_name(line: &str) -> (&str, &str) {
     line.split_at(end)
 }
 
-/// `ValueError`, `pkg.mod.Error: text`, `java.lang.Exception: text`, `Error [ERR_X]: text`,
-/// `ParsingException[text]`: a dotted name of a class, then nothing or a sign.
+/// `ValueError`, `pkg.mod.Error: text`, `java.lang.Exception: text`, `Error [ERR_X]: text`: a dotted
+/// name of a class, then nothing or a sign.
 pub fn exception_head(line: &str) -> bool {
     let line = line.strip_prefix("Uncaught ").unwrap_or(line);
     let (name, after) = dotted_name(line);
@@ -294,8 +294,7 @@ pub fn exception_head(line: &str) -> bool {
     is_class
         && (after.is_empty()
             || after.starts_with(':')
-            || (after.starts_with(" [") && after.contains("]: "))
-            || (after.starts_with('[') && named_like_one(last)))
+            || (after.starts_with(" [") && after.contains("]: ")))
 }
 
 fn named_like_one(class: &str) -> bool {

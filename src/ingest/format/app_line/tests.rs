@@ -231,6 +231,8 @@ fn what_only_resembles_a_header_is_left() {
         "10.1.0.1 - - [01/May/2024:08:00:00 +0000] \"GET / HTTP/1.1\" 200 5",
         "2024-05-01 10:00:00 POST /x INFO",
         "            2024-05-01 10:00:00 ERROR deep",
+        "240501 10:00:00 [Note] ready",
+        "2024-05-01 10:00:00 12 [Warning] IP address",
         "2024-05-01 10:00:00 UTC [71] ana@depot LOG:  text",
     ] {
         assert!(parse(text).is_none(), "{text}");

@@ -114,10 +114,6 @@ fn a_trace_behind_a_header_begins_at_its_first_line() {
     assert_eq!(begin_of("m\nmore text\n\tat a.B.c(B.java:1)"), Some("\tat a.B.c(B.java:1)"));
     assert_eq!(begin_of("m\nNote: it is\nmore text\n\tat a.B.c(B.java:1)"), Some("\tat a.B.c(B.java:1)"));
     assert_eq!(begin_of("m\ndepot.(*Pay).charge\n\t/src/pay.go:7"), Some("depot.(*Pay).charge"));
-    assert_eq!(
-        begin_of("m\nParsingException[no field]\n\tat a.B.c(B.java:1)"),
-        Some("ParsingException[no field]")
-    );
     assert_eq!(begin_of("m\n\tticketStore=<x\n\t>"), None);
     assert_eq!(begin_of("one line"), None);
 }
