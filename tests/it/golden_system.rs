@@ -297,19 +297,25 @@ fn docker_compose_agrees_with_lnav() {
         "lnav/test/expected/test_demux.sh_f8cbb968fccbc0442a831c0f69c6dbdfe5413339.out",
     ))
     .unwrap();
-    // A level at the start of a line is the record's level and no longer a part of its text.
-    let mut expected: Vec<String> =
-        text.lines().map(|line| without_colours(line).replacen(" WARNING: ", " ", 1)).collect();
+    // A level at the start of a line is the record's level and no longer a part of its text; Redis's own
+    // head (`1:C 25 Apr 2024 05:32:35.018 # `) is read as in a file of its own.
+    let expect = |line: &str| {
+        let line = without_colours(line).replacen(" WARNING: ", " ", 1);
+        let has_head = line.starts_with("1:C ") || line.starts_with("1:M ");
+        if has_head { line[31..].to_owned() } else { line }
+    };
+    let mut expected: Vec<String> = text.lines().map(expect).collect();
     let mut ours: Vec<String> = decoded
         .entries
         .iter()
         .map(|entry| {
             let message = without_colours(&entry.message);
-            if entry.logger.as_deref() == Some("redis-1") {
+            let service = entry.metadata("program").or(entry.logger.as_deref());
+            if service == Some("redis-1") {
                 // lnav shows an epoch in the text as a date.
                 return message.replace("(1714024483)", "(25 Apr 2024 05:54:43.000)");
             }
-            assert_eq!(entry.logger.as_deref(), Some("web-1"));
+            assert_eq!(service, Some("web-1"));
             format!("{} {message}", entry.timestamp.to_rfc3339().replace('Z', "+0000"))
         })
         .collect();
@@ -580,8 +586,8 @@ fn every_file_is_detected_as_what_it_is() {
         ("lnav/test/logfile_docker_compose_with_ts.0".into(), "docker-compose"),
         ("lnav/test/logfile_uwsgi.0".into(), "uwsgi"),
         ("lnav/test/logfile_leveltest.0".into(), "plain"),
-        ("lnav/test/logfile_rollover.0".into(), "plain"),
-        ("lnav/test/logfile_multiline.0".into(), "plain"),
+        ("lnav/test/logfile_rollover.0".into(), "app-line"),
+        ("lnav/test/logfile_multiline.0".into(), "app-line"),
         ("elastic-examples/apache_logs/apache_logs".into(), "nginx-access"),
     ] {
         let bytes = read(&path);

@@ -406,7 +406,8 @@ impl<'o, 'a> Fields<'o, 'a> {
     }
 
     /// Puts everything in its place. `fallback` is the message when none of the names gave one.
-    pub fn finish(mut self, fallback: &'a str) {
+    /// False when nothing said a level.
+    pub fn finish(mut self, fallback: &'a str) -> bool {
         let operated = self.noted_at(Note::Severity).is_some();
         if operated {
             self.unwrap_operator();
@@ -428,7 +429,7 @@ impl<'o, 'a> Fields<'o, 'a> {
             self.measure();
         }
         let held = self.held[Slot::Level(Scale::Usual).index()].take();
-        self.out.ungraded = held.is_none() && self.out.level == Level::default();
+        let graded = held.is_some() || self.out.level != Level::default();
         if let Some(held) = held {
             if raised {
                 // The word is not another name of the level that the status gave.
@@ -455,6 +456,7 @@ impl<'o, 'a> Fields<'o, 'a> {
         } else {
             self.out.message = message;
         }
+        graded
     }
 }
 

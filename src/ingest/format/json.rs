@@ -129,7 +129,8 @@ pub fn read<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<
     if !prefix.is_empty() {
         read_prefix(prefix, hint, &mut fields);
     }
-    fields.finish(text);
+    let graded = fields.finish(text);
+    out.ungraded = !graded;
     if !tail.is_empty() && tail != "," {
         if out.traceback.is_none() && (trace::continues(tail) || trace::begin(text).is_some()) {
             out.traceback = Some(tail.into());

@@ -42,7 +42,8 @@ impl Format for Logfmt {
         let counts = pairs(line, |name, value| fields.value(name, value));
         counts.verdict().map_err(|reason| self.mismatch(reason))?;
         let more = further_pairs(more, &mut fields);
-        fields.finish(line);
+        let graded = fields.finish(line);
+        out.ungraded = !graded;
         if !more.is_empty() {
             out.traceback = Some(
                 out.traceback.take().map_or(Cow::Borrowed(more), |first| format!("{first}\n{more}").into()),
