@@ -282,8 +282,8 @@ impl Tail {
         self.shape = Some(shape.unwrap_or_else(|| detected(sample, reading.path)));
         let mut decoder =
             Decoder::new(choice, TimeHint { reference: Timestamp::default(), zone: reading.input.zone });
-        // Reading on, the mark at the beginning of the file still says its encoding.
-        decoder.set_encoding(if self.head.is_empty() { sample } else { &self.head });
+        let reads_on = !self.head.is_empty();
+        decoder.set_head(if reads_on { &self.head } else { sample }, reads_on);
         self.decoder = Some(decoder);
     }
 

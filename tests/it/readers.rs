@@ -28,7 +28,7 @@ fn read(bytes: &[u8], zone: SourceZone, modified: &str) -> Vec<Entry> {
 /// Reads from a byte on, at which a line begins.
 fn decode_from(bytes: &[u8], from: usize, zone: SourceZone, reference: Timestamp) -> Vec<Entry> {
     let mut decoder = Decoder::new(Choice::Any(None), TimeHint { reference, zone });
-    decoder.set_encoding(bytes);
+    decoder.set_head(bytes, from > 0);
     let mut entries = Vec::new();
     for line in cut_lines(&bytes[from..]) {
         let line = Line { position: line.position + from as u64, next: line.next + from as u64, ..line };
@@ -315,7 +315,7 @@ fn structural() -> BTreeSet<&'static str> {
      statement execute parse bind textpayload severity fields record process body value \
      stringvalue intvalue attributes resource scope scopelogs logrecords resourcelogs timeunixnano \
      severitynumber severitytext error tags labels start_time payload context extra exception client \
-     version http insert correlationid micros oteltraceid reqid responsetime status seconds awsrequestid prefix epoch instant level_name channel levelname asctime database name \
+     version target http insert correlationid micros oteltraceid reqid responsetime status seconds awsrequestid prefix epoch instant level_name channel levelname asctime database name \
      latencies latency started took elapsedms session sessionid userid users status_code code headers \
      facility service millis priority thread short full line lines login code time_taken bytes"
         .split_ascii_whitespace()
@@ -335,9 +335,9 @@ fn lost(bytes: &[u8], entries: &[Entry], structural: &BTreeSet<&str>) -> Vec<Str
     for line in cut_lines(bytes) {
         let text = String::from_utf8_lossy(line.bytes);
         let text = IN_NO_RECORD.replace_all(&text, " ").into_owned();
-        // A record before the line holds it, or one beside it in another stream.
+        // A record before the line holds it, maybe of a stream that has been silent for a while.
         let covering = entries.partition_point(|entry| entry.position <= line.position);
-        let near = &texts[covering.saturating_sub(8)..(covering + 2).min(texts.len())];
+        let near = &texts[covering.saturating_sub(80)..(covering + 2).min(texts.len())];
         for word in text.split(|letter: char| !letter.is_ascii_alphabetic()) {
             let word = word.to_ascii_lowercase();
             if word.len() < 4 || structural.contains(word.as_str()) || is_of_a_stamp(&word) {
@@ -424,6 +424,10 @@ fn reading_on_gives_the_same_records() {
     let mut numbers = Numbers(99);
     for _ in 0..mixtures() {
         let bytes = mixed(&files, &mut numbers);
+        // Columns are named at the beginning of a file; a mixture names them in its middle.
+        if bytes.windows(8).any(|window| window == b"#Fields:") {
+            continue;
+        }
         let hint = TimeHint { reference: instant(NOW).unwrap(), zone: SourceZone::Utc };
         let mut decoder = Decoder::new(Choice::Any(None), hint);
         let mut whole = Vec::new();
@@ -436,7 +440,14 @@ fn reading_on_gives_the_same_records() {
         let from = ends[numbers.below(ends.len())];
         let rest = decode_from(&bytes, from, SourceZone::Utc, instant(NOW).unwrap());
         let expected: Vec<&Entry> = whole.iter().filter(|entry| entry.position >= from as u64).collect();
-        assert_eq!(rest.len(), expected.len(), "from {from}: {}", String::from_utf8_lossy(&bytes));
+        assert_eq!(
+            rest.len(),
+            expected.len(),
+            "from {from}: {}\n{:?}\n{:?}",
+            String::from_utf8_lossy(&bytes),
+            rest.iter().map(|entry| entry.position).collect::<Vec<_>>(),
+            expected.iter().map(|entry| entry.position).collect::<Vec<_>>(),
+        );
         for (one, other) in rest.iter().zip(expected) {
             assert_eq!((one.position, one.level, &one.message), (other.position, other.level, &other.message));
             assert_eq!((&one.request_id, &one.traceback), (&other.request_id, &other.traceback));

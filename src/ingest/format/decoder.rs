@@ -158,9 +158,25 @@ impl Decoder {
         }
     }
 
-    /// Takes the encoding from the mark at the beginning of the file, whose first bytes these are.
-    pub fn set_encoding(&mut self, head: &[u8]) {
+    /// Takes from the first bytes of the file what all its lines depend on: the encoding by its mark
+    /// and, when reading on behind them, the header lines that name the columns.
+    pub fn set_head(&mut self, head: &[u8], reads_on: bool) {
         self.encoding = Encoding::of(head);
+        if !reads_on {
+            return;
+        }
+        for line in head.split_inclusive(|&byte| byte == b'\n').filter(|line| line.ends_with(b"\n")) {
+            let Ok(text) = std::str::from_utf8(line.trim_ascii_end()) else { return };
+            let first = text.as_bytes().first().copied().unwrap_or(0);
+            let opens = |format: &&dyn Format| format.opens(text) == Opens::Header;
+            if !registry::beginning_with(first).iter().any(|format| opens(format)) {
+                return;
+            }
+            if !self.context.header.is_empty() {
+                self.context.header.push('\n');
+            }
+            self.context.header.push_str(text);
+        }
     }
 
     /// What year-less stamps are not later than, and the time of text without any stamp.
@@ -258,7 +274,7 @@ impl Decoder {
     fn place(&mut self, physical: Physical<'_>, text: &str, facts: Option<&Facts<'_>>) {
         let inside = facts.map_or(Inside::line(0, false), |facts| facts.inside);
         let stream = facts.map_or(0, Facts::stream);
-        let at = self.queue.find(stream).or_else(|| self.bare_line_of(facts, text));
+        let at = self.bare_line_of(facts, text).or_else(|| self.queue.find(stream));
         if let Some(index) = at {
             let held = self.queue.get(index);
             if held.piece == Piece::Open || inside.piece == Piece::Further {

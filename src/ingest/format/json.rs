@@ -161,7 +161,7 @@ fn read_prefix<'a>(prefix: &'a str, hint: &TimeHint, fields: &mut Fields<'_, 'a>
     }
     let (first, after) = rest.split_once([' ', '\t']).unwrap_or((rest, ""));
     let word = first.trim_matches(['[', ']', ':', '|', '<', '>', '(', ')']);
-    if word.len() >= 3 && worded(word).is_some() {
+    if word.len() >= 3 && worded(word).is_some() && fields.lacks_level() {
         fields.default_level(word);
         rest = after;
     }

@@ -19,7 +19,7 @@ fn decode(text: &str) -> (Vec<Entry>, String) {
         position = next;
     }
     decoder.finish(&mut |entry| entries.push(entry));
-    let read: Vec<&str> = decoder.tally().iter().map(|(name, _)| name).collect();
+    let read: Vec<&str> = decoder.tally().by_shape().into_iter().map(|(name, _)| name).collect();
     (entries, read.join("+"))
 }
 
@@ -82,7 +82,7 @@ const LINES: &[(&str, &str)] = &[
     ("app-line", "2024-05-01 08:00:00.123 4711 ERROR nova.compute [req-1 u p - - -] broke"),
     ("app-line", "INFO 2024-05-01 08:00:00,123 pay.py:265 - paid"),
     ("logfmt", "time=2024-05-01T08:00:00Z level=info msg=paid order=7"),
-    ("json-after-text", "INFO paid {\"order\": 7}"),
+    ("json", "INFO paid {\"order\": 7}"),
     ("plain", "2024-05-01 08:00:00 hello there"),
     ("plain", "hello there"),
     ("plain", "2024-05-01,c1,c2,INFO,c4"),
