@@ -62,10 +62,8 @@ fn read<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<()> 
     let mut fields = Fields::new(out, hint);
     tail::read(after.get(at..)?, &mut fields);
     let message = after.get(..at)?.trim_ascii_end();
-    fields.default_message(message);
-    fields.finish(message);
+    tail::finish(message, fields);
     out.set_time(cut.instant);
-    out.message = message.into();
     out.level = level;
     keep_severity(out, first.into());
     if !more.is_empty() {

@@ -62,9 +62,7 @@ fn read<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<()> 
     let rest = rest.strip_prefix(' ').unwrap_or(rest);
     let mut fields = Fields::new(out, hint);
     let message = tail::split(rest, &mut fields);
-    fields.default_message(message);
-    fields.finish(message);
-    out.message = message.trim_ascii_end().into();
+    tail::finish(message, fields);
     out.level = level;
     keep_severity(out, word.into());
     match instant {

@@ -90,9 +90,10 @@ fn read<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<()> 
             let mut scan = Scan::new(object);
             scan.object("", DEPTH, &mut |name, value| beside_header(&mut fields, name, value)).ok()?;
         }
-        fields.default_message(before);
-        fields.finish(before);
-        message = before;
+        // A record that is nothing but its context says that.
+        message = if before.is_empty() { message } else { before };
+        fields.default_message(message);
+        fields.finish(message);
     } else {
         for _ in 0..2 {
             message = message.strip_suffix(" []").unwrap_or(message).trim_ascii_end();

@@ -9,7 +9,9 @@
 //! - `2026-01-01 00:00:00.123 | LEVEL    | module:function:line - message` (loguru)
 //! - `[L 260101 00:00:00 module:line] message` (Tornado), `[L 2026-01-01 00:00:00.123 App] message`
 //!   (Jupyter)
-//! - `LEVEL:     message` (uvicorn)
+//!
+//! uvicorn's own lines (`LEVEL:     message`) are a format of their own, because they must be known before
+//! those of a database that has levels with a colon too.
 //!
 //! Other patterns are read by [`super::app_line`].
 
@@ -184,6 +186,13 @@ fn dashed<'a>(rest: &'a str, out: &mut Parsed<'a>) -> Option<()> {
     } else {
         (name, None)
     };
+    // A place in the source may stand behind the level too.
+    let behind = upto(message, " - ").and_then(|(place, message)| Some((file_and_line(bare(place))?, message)));
+    if let Some(((file, line), after)) = behind {
+        out.put("file", file);
+        out.put("line", line);
+        message = after;
+    }
     set(out, level, Some(name), message);
     out.put("pid", pid.unwrap_or(""));
     out.put("thread", thread.unwrap_or(""));
@@ -305,17 +314,52 @@ fn unstamped<'a>(text: &'a str, out: &mut Parsed<'a>) -> Option<()> {
     if !LEVELS.contains(&level) {
         return None;
     }
-    if rest.starts_with("  ") {
-        // uvicorn.
-        set(out, level, None, rest.trim_ascii_start());
-        return Some(());
-    }
     let (name, message) = upto(rest, ":")?;
     if !is_name(name) {
         return None;
     }
     set(out, level, Some(name), message);
     Some(())
+}
+
+/// `uvicorn`: the level is filled up to ten letters, its colon among them.
+///
+/// Source: <https://github.com/encode/uvicorn/blob/master/uvicorn/logging.py>.
+#[derive(Clone, Copy, Debug)]
+pub struct Uvicorn;
+
+impl Format for Uvicorn {
+    fn spec(&self) -> &'static FormatSpec {
+        static SPEC: FormatSpec = FormatSpec {
+            name: "uvicorn",
+            source: "app/python",
+            layer: Layer::Application,
+            begins: Begins::these(b"DIWECT"),
+            lines: Lines::Stamped,
+            traces: true,
+            named_ids: true,
+        };
+        &SPEC
+    }
+
+    fn opens(&self, line: &str) -> Opens {
+        if uvicorn(line).is_some() { Opens::Parsed } else { Opens::No }
+    }
+
+    fn parse<'a>(&self, text: &'a str, _: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
+        let (level, message) = uvicorn(text).ok_or_else(|| self.mismatch("no level of ten letters"))?;
+        set(out, level, None, message);
+        Ok(())
+    }
+}
+
+fn uvicorn(text: &str) -> Option<(&str, &str)> {
+    const WIDTH: usize = 10;
+    // A level of nine letters with its colon is followed by one blank, which says nothing.
+    let level = LEVELS.iter().find(|level| text.starts_with(**level)).filter(|level| level.len() < 8)?;
+    let message = text.get(level.len()..)?.strip_prefix(':')?;
+    let blanks = message.len() - message.trim_start_matches(' ').len();
+    (level.len() + 1 + blanks == WIDTH && message.len() > blanks).then(|| (*level, message.trim_start_matches(' ')))
 }
 
 #[cfg(test)]
@@ -340,6 +384,7 @@ mod tests {
             ("2026-01-01 00:00:00,123 - app[42] - ERROR - broke", "ERROR", Some("app"), "broke"),
             ("2026-01-01 00:00:00,123 - MainThread - app - ERROR - broke", "ERROR", Some("app"), "broke"),
             ("2026-01-01 00:00:00,123 - app - 42 - main.py:7 - ERROR - broke", "ERROR", Some("app"), "broke"),
+            ("2026-01-01 00:00:00,123 - app - ERROR - [main.py:7] - broke", "ERROR", Some("app"), "broke"),
             ("2026-01-01 00:00:00,123 - ERROR - [main.py:7] - broke", "ERROR", None, "broke"),
             ("[I 260101 00:00:00 web:1946] 200 GET /", "INFO", Some("web"), "200 GET /"),
             ("[W 2026-01-01 00:00:00.123 ServerApp] No TLS", "WARNING", Some("ServerApp"), "No TLS"),
@@ -357,12 +402,6 @@ mod tests {
                 "slow",
             ),
             ("2026-01-01 00:00:00.123 | SUCCESS  | app.main:run:12 - done", "INFO", Some("app.main"), "done"),
-            (
-                "INFO:     127.0.0.1:1 - \"GET / HTTP/1.1\" 200 OK",
-                "INFO",
-                None,
-                "127.0.0.1:1 - \"GET / HTTP/1.1\" 200 OK",
-            ),
         ];
         for (text, level, logger, message) in cases {
             let mut out = Parsed::default();
@@ -382,6 +421,22 @@ mod tests {
             "[1/3] x",
         ] {
             assert!(Python.parse(text, &ANY_HINT, &mut Parsed::default()).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn levels_of_ten_letters() {
+        for (text, level, message) in [
+            ("INFO:     Application startup complete.", "INFO", "Application startup complete."),
+            ("WARNING:  changes found", "WARNING", "changes found"),
+            ("ERROR:    Exception in ASGI application", "ERROR", "Exception in ASGI application"),
+        ] {
+            let mut out = Parsed::default();
+            assert!(Uvicorn.parse(text, &ANY_HINT, &mut out).is_ok(), "{text}");
+            assert_eq!((out.level.name(), out.message.as_ref()), (level, message));
+        }
+        for text in ["ERROR:  relation does not exist", "INFO: one blank", "INFO:root:x", "WARNING:  "] {
+            assert_eq!(Uvicorn.opens(text), Opens::No, "{text}");
         }
     }
 }

@@ -36,6 +36,7 @@ impl Format for Redis {
         let end = from + digits;
         let opens = match (from, bytes.get(end), bytes.get(end + 1), bytes.get(end + 2)) {
             (0, Some(b':'), Some(b'X' | b'C' | b'S' | b'M'), Some(b' ')) => true,
+            (0, Some(b':'), Some(b's'), _) => line.get(end + 1..).is_some_and(|rest| rest.starts_with(SIGNAL)),
             (1, Some(b']'), Some(b' '), Some(b'0'..=b'3')) => true,
             _ => false,
         };
@@ -47,7 +48,24 @@ impl Format for Redis {
     }
 }
 
+/// What the handler of signals writes has no stamp and sign, but a time in parentheses.
+const SIGNAL: &str = "signal-handler (";
+
+fn signal<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<()> {
+    let (pid, rest) = text.split_once(':')?;
+    let (time, message) = rest.strip_prefix(SIGNAL)?.split_once(") ")?;
+    out.set_time(stamp(time, hint).filter(|cut| cut.rest.is_empty())?.instant);
+    out.put("pid", pid);
+    out.put("role", "signal-handler");
+    out.level = Level::Warning;
+    out.message = message.into();
+    Some(())
+}
+
 fn read<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<()> {
+    if text.contains(SIGNAL) && signal(text, hint, out).is_some() {
+        return Some(());
+    }
     let (process, rest) = text.split_once(' ')?;
     let (pid, role) = match process.strip_prefix('[') {
         Some(pid) => (pid.strip_suffix(']')?, None),
@@ -106,6 +124,7 @@ mod tests {
                 "+sdown master shop 10.0.0.1 6379",
                 Some("sentinel"),
             ),
+            ("1:signal-handler (1714550400) Received SIGTERM", "WARNING", "Received SIGTERM", Some("signal-handler")),
             ("[4711] 01 Nov 08:00:00.946 . 0 clients", "DEBUG", "0 clients", None),
         ] {
             let mut out = Parsed::default();

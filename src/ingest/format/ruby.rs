@@ -4,6 +4,7 @@
 //! Sources: <https://docs.ruby-lang.org/en/master/Logger.html>,
 //! <https://guides.rubyonrails.org/debugging_rails_applications.html#tagged-logging>.
 
+use super::app_line::{self, stamp::behind_iso};
 use super::app_line::words::{is_id, is_number, level_of};
 use super::fields::keep_severity;
 use super::{Begins, Format, FormatMismatch, FormatSpec, Lines, Opens, Parsed, TimeHint, level, time};
@@ -60,7 +61,7 @@ fn read<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<()> 
     }
     let message = take_tags(message, out);
     out.duration_ms = completed(message);
-    out.message = message.into();
+    out.message = message.trim_ascii_end().into();
     Some(())
 }
 
@@ -94,6 +95,43 @@ fn take_tags<'a>(message: &'a str, out: &mut Parsed<'a>) -> &'a str {
         }
     }
     rest
+}
+
+/// `sidekiq`: `2024-05-01T10:00:00.123Z pid=1 tid=x class=Pay jid=y INFO: text`, and before version 6
+/// `2024-05-01T10:00:00.123Z 1 TID-x Pay JID-y INFO: text`.
+///
+/// Source: `Sidekiq::Logger::Formatters` in <https://github.com/sidekiq/sidekiq>.
+#[derive(Clone, Copy, Debug)]
+pub struct Sidekiq;
+
+impl Format for Sidekiq {
+    fn spec(&self) -> &'static FormatSpec {
+        static SPEC: FormatSpec = FormatSpec {
+            name: "sidekiq",
+            source: "app/sidekiq",
+            layer: Layer::Application,
+            begins: Begins::DIGITS,
+            lines: Lines::Stamped,
+            traces: true,
+            named_ids: true,
+        };
+        &SPEC
+    }
+
+    fn opens(&self, line: &str) -> Opens {
+        let is_iso = line.as_bytes().get(10) == Some(&b'T');
+        let opens = is_iso
+            && behind_iso(line).and_then(|rest| rest.strip_prefix(' ')).is_some_and(|rest| {
+                let pid = rest.split(' ').next().unwrap_or("");
+                rest.starts_with("pid=")
+                    || is_number(pid) && rest.get(pid.len()..).is_some_and(|rest| rest.starts_with(" TID-"))
+            });
+        if opens { Opens::Parsed } else { Opens::No }
+    }
+
+    fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
+        app_line::read(text, hint, out).ok_or_else(|| self.mismatch("no level behind the process"))
+    }
 }
 
 /// `rails-tagged`: tags and a message, without a stamp.

@@ -84,9 +84,7 @@ fn read<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<()> 
         tail::read(values, &mut fields);
     }
     let message = tail::split(rest, &mut fields);
-    fields.default_message(message);
-    fields.finish(message);
-    out.message = message.into();
+    tail::finish(message, fields);
     out.set_time(cut.instant);
     if let Some(level) = level_of(word) {
         out.level = level;

@@ -96,10 +96,8 @@ fn read<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<()> 
     }
     let mut fields = Fields::new(out, hint);
     let text = tail::split(message, &mut fields);
-    fields.default_message(text);
-    fields.finish(text);
+    tail::finish(text, fields);
     (out.timestamp, out.day_missing) = instant;
-    out.message = text.into();
     if let Some(level) = level_of(word) {
         out.level = level;
     }

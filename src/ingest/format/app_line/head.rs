@@ -219,7 +219,7 @@ impl<'a> Head<'a> {
                 bare = bare.split(':').next().unwrap_or(bare);
             }
             rest = at.get(bare.len()..)?;
-            if self.is_level(bare, part, gap, rest) {
+            if self.is_level(bare, part, words, gap, rest) {
                 self.level = Some(bare);
                 return Some(gap::skip_one(rest));
             }
@@ -262,39 +262,23 @@ impl<'a> Head<'a> {
             && matches!(self.level, Some("Note" | "Warning" | "ERROR" | "System" | "Error" | "NOTE"))
     }
 
-    /// Whether a word is the level by the way it stands.
-    fn is_level(&self, word: &str, part: usize, before: Gap, rest: &str) -> bool {
+    /// Whether a word is the level by the way it stands: behind `part` parts, of which `words` are bare.
+    fn is_level(&self, word: &str, part: usize, words: usize, before: Gap, rest: &str) -> bool {
+        const NAMES: [&str; 19] = [
+            "debug", "info", "information", "warn", "warning", "error", "err", "fatal", "critical", "crit", "trace",
+            "notice", "verbose", "severe", "panic", "alert", "emerg", "fail", "dbug",
+        ];
         if capital_level(word).is_some() {
             return true;
         }
         let after = gap::skip(rest).1;
-        let named = matches!(
-            word.to_ascii_lowercase().as_str(),
-            "debug"
-                | "info"
-                | "information"
-                | "warn"
-                | "warning"
-                | "error"
-                | "err"
-                | "fatal"
-                | "critical"
-                | "crit"
-                | "trace"
-                | "notice"
-                | "verbose"
-                | "severe"
-                | "panic"
-                | "alert"
-                | "emerg"
-                | "fail"
-                | "dbug"
-        );
-        named
-            && (part == 0 && matches!(after, Gap::Colon)
-                || before.is_column() && (after.is_column() || after == Gap::Wide || after == Gap::Colon)
-                || part == 0 && before != Gap::None && after == Gap::Wide)
-            || word.len() == 1 && placed_level(word).is_some() && after == Gap::Pipe
+        if word.len() == 1 {
+            return after == Gap::Pipe && placed_level(word).is_some();
+        }
+        let placed = words == 0 && after == Gap::Colon
+            || before.is_column() && (after.is_column() || after == Gap::Wide || after == Gap::Colon)
+            || part == 0 && before != Gap::None && after == Gap::Wide;
+        placed && NAMES.iter().any(|name| name.eq_ignore_ascii_case(word))
     }
 
     /// A level in brackets, alone or with a name: `[ERROR]`, `[main/ERROR]`, `[ERROR main]`.
@@ -341,7 +325,7 @@ impl<'a> Head<'a> {
                 *slot = Some(part);
                 return;
             }
-        } else if let Some(pid) = part.strip_prefix('#').filter(|pid| is_number(pid)) {
+        } else if let Some(pid) = part.strip_prefix(['#', 'p']).filter(|pid| is_number(pid)) {
             self.pid.get_or_insert(pid);
             return;
         } else if let Some((file, line)) = file_and_line(part) {
@@ -353,6 +337,8 @@ impl<'a> Head<'a> {
             let slot = if name.starts_with(['p', 'P']) { &mut self.pid } else { &mut self.thread };
             slot.get_or_insert(value);
             return;
+        } else if is_labelled(part) {
+            // `myid:1` is no name with a line.
         } else if self.place(part) {
             return;
         } else if is_ids(part) {
@@ -519,6 +505,14 @@ fn numbered(part: &str) -> Option<(&str, &str)> {
     let known =
         ["pid", "process", "p", "tid", "thread", "t"].iter().any(|known| known.eq_ignore_ascii_case(name));
     (known && is_process(value)).then_some((name, value))
+}
+
+/// `myid:1`, `shard:7`: a number that says what it counts.
+fn is_labelled(part: &str) -> bool {
+    part.split_once(':').is_some_and(|(name, value)| {
+        is_number(value)
+            && matches!(name, "myid" | "id" | "node" | "shard" | "partition" | "rank" | "job" | "req" | "request")
+    })
 }
 
 /// The column at the start of a text, when it ends soon with the separator before it.

@@ -55,7 +55,10 @@ impl<'a> Head<'a> {
             || one_word && (is_name(bare) || is_thread(bare))
             || is_thread(bare) && bare.len() <= 40 && bare.split(' ').count() <= 3
             || is_pairs(bare)
-            || is_ids(bare);
+            || is_ids(bare)
+            || is_marked(bare)
+            // Hive: `[7a1b main([])]: c.e.Pay`.
+            || after.strip_prefix(": ").is_some_and(|rest| is_dotted(word(rest).0.trim_end_matches(':')));
         if !is_header {
             return None;
         }
@@ -85,6 +88,7 @@ impl<'a> Head<'a> {
         let is_header = is_process(bare)
             || file_and_line(bare).is_some()
             || is_id(bare)
+            || is_dotted(bare)
             || is_thread(bare) && bare.split(' ').count() <= 3
             || after.starts_with(':') && is_name(bare);
         is_header.then(|| {
@@ -210,6 +214,21 @@ impl<'a> Head<'a> {
             return None;
         }
         let (next, gap) = gap::skip_one(after);
+        if let Some(message) = next.strip_prefix("> ").filter(|_| gap >= Gap::Space) {
+            self.logger_or_place(first, place);
+            return Some((message, true));
+        }
+        if first == "from"
+            && let Some((rest, message)) = next.split_once(" - ")
+            && let Some((logger, thread)) = rest.split_once(" in ")
+            && is_name(logger)
+            && thread.len() <= 80
+        {
+            // Play.
+            self.logger_or_context(logger);
+            self.set_thread(thread);
+            return Some((message, true));
+        }
         let same_column = before.byte().is_some_and(|_| gap == before);
         if same_column {
             // Behind a logger a column is header only when it can be nothing else.
@@ -332,6 +351,12 @@ fn between(text: &str) -> Option<(&str, &str)> {
     }
     let (inside, after) = bracket(bare)?;
     Some((inside.trim_ascii(), after))
+}
+
+/// Solr: `c:orders s:shard1 r:core_node1`.
+fn is_marked(text: &str) -> bool {
+    text.contains(' ')
+        && text.split(' ').all(|part| part.split_once(':').is_some_and(|(name, value)| name.len() == 1 && !value.is_empty()))
 }
 
 /// The context of a request as `oslo.log` prints it.

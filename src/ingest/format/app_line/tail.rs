@@ -19,16 +19,21 @@ pub fn start(text: &str) -> Option<usize> {
     }
     let mut first = None;
     let mut is_text = false;
+    let mut is_number = false;
     let mut at = 0;
     while let Some(next) = token(text, at) {
         match next {
             Token::Pair { start, value, end } => {
                 first.get_or_insert(start);
                 is_text = is_text_of(text.get(start..value).unwrap_or(""));
+                is_number = text.get(value..end).is_some_and(|value| value.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.'));
                 at = end;
             }
             Token::Word { end } => {
-                if !is_text {
+                // `latency=12 ms`
+                let is_unit = is_number && matches!(text.get(at..end).map(str::trim_ascii), Some("ns" | "us" | "µs" | "μs" | "ms" | "s"));
+                is_number = false;
+                if !is_text && !is_unit {
                     first = None;
                 }
                 at = end;
@@ -64,13 +69,19 @@ pub fn take_off(hint: &TimeHint, out: &mut Parsed<'_>) -> bool {
     let kept = (out.level, out.logger.take(), out.request_id.take());
     let mut fields = Fields::new(out, hint);
     read(message.get(at..).unwrap_or(""), &mut fields);
-    // An empty message would be taken for none.
-    fields.default_message(message);
-    fields.finish(message);
+    finish(message.get(..at).unwrap_or(""), fields);
     (out.level, out.logger) = (kept.0, kept.1.or(out.logger.take()));
     out.request_id = kept.2.or(out.request_id.take());
-    out.message = message.get(..at).unwrap_or("").trim_ascii_end().into();
     true
+}
+
+/// Finishes the fields of a record whose message is this, or, when there is none, what its fields say.
+pub fn finish<'a>(message: &'a str, mut fields: Fields<'_, 'a>) {
+    let message = message.trim_ascii_end();
+    if !message.is_empty() {
+        fields.default_message(message);
+    }
+    fields.finish(message);
 }
 
 /// Splits a message before its pairs, and gives those to the fields.
@@ -236,6 +247,7 @@ mod tests {
             ("charge failed error=connection refused attempt=3", "charge failed"),
             ("charge failed error=\"no account\" p=le", "charge failed"),
             ("retry with n=3 attempts left", "retry with n=3 attempts left"),
+            ("finished latency=12 ms status=200", "finished"),
             ("a=1 b=2", ""),
             ("stored order=Order { id: 7, lines: [1, 2] } ok=true", "stored"),
             ("opened map=(unclosed x", "opened map=(unclosed x"),

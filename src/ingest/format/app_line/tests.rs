@@ -54,6 +54,7 @@ fn the_level_behind_the_stamp() {
         ("[2024-05-01 10:00:00,123] ERROR: it broke", want!("ERROR", None, "it broke")),
         ("[2024-05-01 10:00:00] [warning] slow", want!("WARNING", None, "slow")),
         ("2024-05-01 10:00:00 error: it broke", want!("ERROR", None, "it broke")),
+        ("2024-05-01T10:00:00.000Z [depot] warn: slow", want!("WARNING", Some("depot"), "slow")),
         ("2024-05-01 10:00:00 | WARN | low disk", want!("WARNING", None, "low disk")),
         ("2024-05-01 10:00:00.123 +02:00 [ERR] it broke", want!("ERROR", None, "it broke")),
         ("16:07:12.773 - ERR : No value", want!("ERROR", None, "No value")),
@@ -75,6 +76,22 @@ fn the_level_behind_the_stamp() {
         (
             "2024-05-01 10:00:00,123 INFO pay.py:12 - paid",
             want!("INFO", None, "paid", "file" = "pay.py", "line" = "12"),
+        ),
+        (
+            "2024-05-01 10:00:00,123 INFO     [depot.pay:42] paid",
+            want!("INFO", Some("depot.pay"), "paid", "line" = "42"),
+        ),
+        (
+            "2024-05-01 10:00:00 INFO  (qtp1-12) [c:x s:shard1 r:n1] o.a.s.Request done",
+            want!("INFO", Some("o.a.s.Request"), "done", "thread" = "qtp1-12", "context" = "c:x s:shard1 r:n1"),
+        ),
+        (
+            "2024-05-01 10:00:00,123 [INFO] from play.api.Play in main - up",
+            want!("INFO", Some("play.api.Play"), "up", "thread" = "main"),
+        ),
+        (
+            "2024-05-01T10:00:00,123 INFO  [7a1b main([])]: metastore.Store (Store.java:init(285)) - up",
+            want!("INFO", Some("metastore.Store"), "up", "thread" = "7a1b main([])"),
         ),
         (
             "2024-05-01 10:00:00.123+00:00 [error] <0.123.0> closing",
@@ -127,6 +144,14 @@ fn names_and_numbers_before_the_level() {
         (
             "2024-05-01 10:00:00.123 o.a.s.d.worker main [INFO] up",
             want!("INFO", Some("o.a.s.d.worker"), "up", "thread" = "main"),
+        ),
+        (
+            "2024-05-01 10:00:00,123 [myid:1] - INFO  [main:Quorum@136] - up",
+            want!("INFO", Some("Quorum"), "up", "thread" = "main", "line" = "136", "context" = "myid:1"),
+        ),
+        (
+            "[2024-05-01 10:00:00,123] p4711 {pay.py:42} INFO - paid",
+            want!("INFO", None, "paid", "pid" = "4711", "file" = "pay.py"),
         ),
         (
             "[10:00:00] [Server thread/WARN]: Can't keep up!",

@@ -186,14 +186,16 @@ fn is_hex(text: &str) -> bool {
 
 /// `pay.py:12`, `Pay.java:12`, `pay/charge.go:84`: a file with a line in it.
 pub fn file_and_line(word: &str) -> Option<(&str, &str)> {
+    const SOURCES: [&str; 34] = [
+        "py", "pyx", "java", "kt", "scala", "groovy", "go", "rs", "js", "ts", "mjs", "cjs", "jsx", "tsx", "rb",
+        "php", "c", "cc", "cpp", "cxx", "h", "hh", "hpp", "cs", "vb", "fs", "swift", "m", "mm", "ex", "erl", "pl",
+        "lua", "clj",
+    ];
     let (file, line) = word.rsplit_once(':')?;
     let line = line.trim_ascii();
     let file = file.trim_ascii_end();
     let (stem, extension) = file.rsplit_once('.')?;
-    let is_file = !stem.is_empty()
-        && (1..=5).contains(&extension.len())
-        && extension.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'+')
-        && !file.contains(' ');
+    let is_file = !stem.is_empty() && !file.contains(' ') && SOURCES.contains(&extension);
     (is_file && is_number(line) && line.len() <= 7).then_some((file, line))
 }
 
@@ -312,6 +314,7 @@ mod tests {
         assert!(is_id("b497765b27218d428f9a6fd04a4951bf") && !is_id("1234567812345678") && !is_id("orders"));
         assert_eq!(file_and_line("Controller.py:265"), Some(("Controller.py", "265")));
         assert_eq!(file_and_line("depot.Pay:12"), None);
+        assert_eq!(file_and_line("depot.pay:12"), None);
         assert!(
             is_no_logger("spawned")
                 && is_no_logger("java.lang.IllegalStateException")

@@ -26,7 +26,10 @@ fn decode(text: &str) -> (Vec<Entry>, String) {
 const LINES: &[(&str, &str)] = &[
     ("nginx-access", "10.1.0.1 - - [01/May/2024:08:00:00 +0000] \"GET /a HTTP/1.1\" 200 12 \"-\" \"curl/8\""),
     ("nginx-error", "2024/05/01 08:00:00 [error] 30708#0: *3 open() failed, client: 192.0.2.2, server: a"),
-    ("apache-error", "[Wed May 01 08:00:00.123456 2024] [core:error] [pid 7:tid 8] [client 10.1.0.1:5] AH1: x"),
+    (
+        "apache-error",
+        "[Wed May 01 08:00:00.123456 2024] [core:error] [pid 7:tid 8] [client 10.1.0.1:5] AH1: x",
+    ),
     ("elasticsearch", "[2024-05-01T08:00:00,123][INFO ][o.e.n.Node] [node-a] started"),
     ("glog", "I0501 08:00:00.411655       1 pods.go:84] \"Pod updated\" pod=\"shop/api\""),
     ("glog", "E20240501 08:00:00.411655 15520 main.cc:9] no"),
@@ -39,6 +42,8 @@ const LINES: &[(&str, &str)] = &[
     ("monolog", "[2024-05-01 08:00:00] local.ERROR: no total {\"userId\":7}"),
     ("ruby", "E, [2024-05-01T08:00:00.123456 #4711] ERROR -- depot: broke"),
     ("rails-tagged", "[6ad1e5c4-0817-4d5c-9f37-7ed2755a72e1] Processing by CartController#show as HTML"),
+    ("sidekiq", "2024-05-01T08:00:00.123Z pid=1 tid=x class=Pay jid=y INFO: start"),
+    ("sidekiq", "2024-05-01T08:00:00.123Z 1 TID-x Pay JID-y INFO: start"),
     ("lambda", "START RequestId: 0879de55-0817-4d5c-9f37-7ed2755a72e1 Version: $LATEST"),
     ("lambda", "2024-05-01T08:00:00.341Z\t0879de55-0817-4d5c-9f37-7ed2755a72e1\tINFO\tpaid"),
     ("zap", "2024-05-01T08:00:00.000Z\tERROR\tpay/charge.go:17\tfailed\t{\"request_id\": \"r-5\"}"),
@@ -68,6 +73,9 @@ const LINES: &[(&str, &str)] = &[
     ("python", "ERROR:root:broke"),
     ("python", "[2024-05-01 08:00:00 +0000] [42] [INFO] Booting worker"),
     ("python", "2024-05-01 08:00:00.123 | ERROR    | depot.pay:run:12 - broke"),
+    ("uvicorn", "INFO:     Application startup complete."),
+    ("uvicorn", "WARNING:  changes found"),
+    ("redis", "1:signal-handler (1714550400) Received SIGTERM scheduling shutdown..."),
     ("log4j", "2024-05-01 08:00:00,123 ERROR [main] c.e.Pay - broke"),
     ("log4j", "2024-05-01T08:00:00.123Z  INFO 1 --- [shop] [main] c.e.Pay : up"),
     ("log4j", "[2024-05-01 08:00:00,123] INFO up (kafka.server.KafkaServer)"),
@@ -104,13 +112,18 @@ fn each_line_is_read_by_its_own_format() {
 
 #[test]
 fn no_line_changes_how_its_neighbours_are_read() {
-    let single: Vec<&(&str, &str)> = LINES.iter().filter(|(name, text)| !text.contains('\n') && *name != "plain").collect();
+    let single: Vec<&(&str, &str)> =
+        LINES.iter().filter(|(name, text)| !text.contains('\n') && *name != "plain").collect();
     for (_, before) in &single {
         for (_, line) in &single {
             let (alone, _) = decode(line);
             let (both, _) = decode(&format!("{before}\n{line}"));
             assert_eq!(both.len(), 2, "{before}\n{line}");
-            assert_eq!((&both[1].message, both[1].level), (&alone[0].message, alone[0].level), "{before}\n{line}");
+            assert_eq!(
+                (&both[1].message, both[1].level),
+                (&alone[0].message, alone[0].level),
+                "{before}\n{line}"
+            );
         }
     }
 }
