@@ -77,6 +77,7 @@ static FORMATS: &[&dyn Format] = &[
     &postgresql_csv::PostgresqlCsv,
     &mysql_slow::MysqlSlow,
     &postgresql::Postgresql,
+    &mysql_error::MysqlError,
     &structlog::Structlog,
     &zerolog::Zerolog,
     &hclog::Hclog,
@@ -87,7 +88,6 @@ static FORMATS: &[&dyn Format] = &[
     &humanlog::Humanlog,
     &crash::Crash,
     &app_line::AppLine,
-    &mysql_error::MysqlError,
     &logfmt::Logfmt,
     &json::JsonAfterText,
 ];
