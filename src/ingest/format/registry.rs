@@ -5,10 +5,12 @@ use std::sync::{LazyLock, OnceLock};
 use crate::domain::record::Layer;
 
 use super::{
-    Envelope, Format, FormatSpec, apache_access, apache_error, apt_history, cloud_json, compose, cri, docker_json, dpkg,
-    elasticsearch, glog, humanlog, journald, json, log_stream, log4j, logfmt, logplex, mysql_error, mysql_slow, nginx_access,
-    nginx_error, postgresql, postgresql_csv, postgresql_json, python, stern, structlog, syslog, traefik, uwsgi,
+    Envelope, Format, FormatSpec, apache_access, apache_error, apt_history, cloud_json, compose, cri,
+    docker_json, dpkg, elasticsearch, glog, humanlog, journald, json, log_stream, log4j, logfmt, logplex,
+    mysql_error, mysql_slow, nginx_access, nginx_error, postgresql, postgresql_csv, postgresql_json, python,
+    stern, structlog, syslog, traefik,
     user_defined::{Definition, DefinitionError, UserDefined},
+    uwsgi,
 };
 
 /// What is taken off before anything is read. The first that opens a line has it.
