@@ -168,8 +168,8 @@ impl Decoder {
         for line in head.split_inclusive(|&byte| byte == b'\n').filter(|line| line.ends_with(b"\n")) {
             let Ok(text) = std::str::from_utf8(line.trim_ascii_end()) else { return };
             let first = text.as_bytes().first().copied().unwrap_or(0);
-            let opens = |format: &&dyn Format| format.opens(text) == Opens::Header;
-            if !registry::beginning_with(first).iter().any(|format| opens(format)) {
+            let mut formats = registry::beginning_with(first).iter();
+            if !formats.any(|format| format.opens(text) == Opens::Header) {
                 return;
             }
             if !self.context.header.is_empty() {
@@ -255,7 +255,7 @@ impl Decoder {
             }
             let mut outer = Parsed::default();
             if let Ok(inside) = envelope.open(text, &self.context.hint, &mut outer) {
-                let text = std::mem::take(&mut outer.message);
+                let text = ansi::without_colours(std::mem::take(&mut outer.message));
                 let facts = Facts { parsed: &outer, inside, envelope, parent: facts };
                 return self.unwrapped(physical, &text, Some(&facts), depth + 1);
             }
@@ -617,7 +617,7 @@ impl Decoder {
                 }
                 let mut outer = Parsed::default();
                 if let Ok(inside) = envelope.open(text, &self.context.hint, &mut outer) {
-                    let text = std::mem::take(&mut outer.message);
+                    let text = ansi::without_colours(std::mem::take(&mut outer.message));
                     let facts = Facts { parsed: &outer, inside, envelope, parent: facts };
                     return self.reopened(held, &text, Some(&facts), depth + 1);
                 }

@@ -11,7 +11,9 @@
 
 use super::fields::push_unique;
 use super::python::ANY_HINT;
-use super::{Begins, Format, FormatMismatch, FormatSpec, Joins, Lines, Parsed, SourceZone, TimeHint, plain, time};
+use super::{
+    Begins, Format, FormatMismatch, FormatSpec, Joins, Lines, Parsed, SourceZone, TimeHint, plain, time,
+};
 use crate::domain::record::{Layer, Level};
 
 /// `mysql-error`.
@@ -39,7 +41,11 @@ impl Format for MysqlError {
         let pages = first.contains(" got signal ") || first.contains("INNODB MONITOR OUTPUT");
         if first.contains(" mysqld_safe ") {
             Joins::No
-        } else if pages && !line.starts_with('{') && !plain::begins_own(line) && stamp(line, &ANY_HINT).is_none() {
+        } else if pages
+            && !line.starts_with('{')
+            && !plain::begins_own(line)
+            && stamp(line, &ANY_HINT).is_none()
+        {
             Joins::Yes
         } else {
             Joins::Unsaid

@@ -12,6 +12,7 @@
 //! Source: <https://www.postgresql.org/docs/current/runtime-config-logging.html>.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
 use super::fields::push_unique;
 use super::{Begins, Format, FormatMismatch, FormatSpec, Joins, Lines, Opens, Parsed, TimeHint, time};
@@ -234,12 +235,16 @@ struct Logplex<'a> {
     body: &'a str,
 }
 
+/// Built once: the search costs less than its preparation.
+static PLEX: LazyLock<memchr::memmem::Finder<'static>> =
+    LazyLock::new(|| memchr::memmem::Finder::new(b"app[postgres."));
+
 fn logplex(line: &str) -> Option<Logplex<'_>> {
     if line.as_bytes().get(10) != Some(&b'T') {
         return None;
     }
     let near = line.as_bytes().get(..PREFIX_BYTES.min(line.len()))?;
-    let at = memchr::memmem::find(near, b"app[postgres.")?;
+    let at = PLEX.find(near)?;
     let (pid, rest) = line.get(at + "app[postgres.".len()..)?.split_once(']')?;
     let rest = rest.strip_prefix(':').unwrap_or(rest).trim_ascii_start();
     let (color, rest) = rest.strip_prefix('[')?.split_once("] [")?;

@@ -62,9 +62,12 @@ fn stamp<'a>(text: &'a str, hint: &TimeHint) -> Option<time::Cut<'a>> {
     if nine { time::iso(text, hint) } else { None }
 }
 
+/// Names of pods are not longer.
+const LONGEST: usize = 253;
+
 fn is_name(word: &str) -> bool {
     !word.is_empty()
-        && word.len() <= 253
+        && word.len() <= LONGEST
         && word
             .bytes()
             .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'.'))
@@ -95,6 +98,8 @@ fn bracketed(rest: &str) -> Option<(&str, &str, &str)> {
 
 /// `web-7d9f › app │ text`.
 fn barred(line: &str) -> Option<(&str, &str, &str)> {
+    // Both signs begin with this byte, which nearly no line has near its start.
+    memchr::memchr(0xe2, line.as_bytes().get(..line.len().min(LONGEST))?)?;
     let (head, text) = line.split_once(" │")?;
     let (pod, container) = head.split_once(" › ")?;
     let container = container.trim_ascii();

@@ -225,26 +225,22 @@ fn piece_number(text: &str) -> Option<(&str, u32, &str)> {
 /// Tabs and line feeds as rsyslog writes them into a file of lines: `#011`, `#012`.
 fn unescaped(text: &str) -> Cow<'_, str> {
     let bytes = text.as_bytes();
-    let Some(first) = memchr::memmem::find(bytes, b"#01") else { return Cow::Borrowed(text) };
     let mut out = String::new();
     let mut done = 0;
-    let mut at = Some(first);
-    while let Some(found) = at {
-        let control = match bytes.get(found + 3) {
-            Some(b'1') => '\t',
-            Some(b'2') => '\n',
-            _ => '\0',
+    for found in memchr::memchr_iter(b'#', bytes) {
+        let control = match bytes.get(found + 1..found + 4) {
+            Some(b"011") => '\t',
+            Some(b"012") => '\n',
+            _ => continue,
         };
         // `ticket #0123` is a number: it stands behind a blank, and goes on.
         let is_number = bytes.get(found + 4).is_some_and(u8::is_ascii_digit)
             && found.checked_sub(1).is_some_and(|before| bytes.get(before) == Some(&b' '));
-        if control != '\0' && !is_number {
+        if !is_number {
             out.push_str(text.get(done..found).unwrap_or(""));
             out.push(control);
             done = found + 4;
         }
-        let from = found + 4;
-        at = bytes.get(from..).and_then(|rest| memchr::memmem::find(rest, b"#01")).map(|next| from + next);
     }
     if done == 0 {
         return Cow::Borrowed(text);

@@ -131,7 +131,10 @@ pub enum Stamp {
 /// Host, program and text of a line without a priority: all of them must be there.
 pub fn strict(rest: &str, stamp: Stamp) -> Option<Head<'_>> {
     let (host, after) = rest.split_once(' ')?;
-    if !is_host(host) || is_level(host) {
+    if is_level(host) {
+        return None;
+    }
+    if !is_host(host) {
         let tag = tag(rest).filter(|tag| tag.closed && all_digits(tag.pid) && stamp != Stamp::Local)?;
         return Some(Head { tag: Some(tag), text: tag.text, ..Head::default() });
     }
@@ -176,12 +179,14 @@ pub fn numbered(text: &str) -> Option<(&str, Words, &str)> {
 
 /// `daemon.info ` or `auth|security:info ` (AIX) at the start.
 fn worded(text: &str) -> (Option<Words>, &str) {
-    let found = text.split_once(' ').and_then(|(words, rest)| {
-        (words.len() < 24 && !words.starts_with(|first: char| first.is_ascii_digit()))
-            .then(|| priority::words(words))
-            .flatten()
-            .map(|words| (words, rest))
-    });
+    // Nearly no line has one: look for what parts the two near the start.
+    let near = text.as_bytes().get(..text.len().min(24)).unwrap_or(&[]);
+    let end = near.iter().position(|byte| matches!(byte, b' ' | b'.' | b':' | b'['));
+    let parted = end.and_then(|end| near.get(end)).is_some_and(|byte| matches!(byte, b'.' | b':'));
+    if !parted || near.first().is_some_and(u8::is_ascii_digit) {
+        return (None, text);
+    }
+    let found = text.split_once(' ').and_then(|(words, rest)| Some((priority::words(words)?, rest)));
     found.map_or((None, text), |(words, rest)| (Some(words), rest))
 }
 

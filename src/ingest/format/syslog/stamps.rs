@@ -123,7 +123,9 @@ pub fn iso_line<'a>(line: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Rea
         set_iso(line, hint, out).ok_or(NO_TIME)?;
         return Ok(Found::of(head, false, out));
     }
+    let first = iso.rest.split(' ').next().unwrap_or("");
     if iso.stamp != Stamp::Local
+        && !head::is_level(first)
         && let Some(found) = rfc5424::without_priority(line, hint, out)
     {
         return Ok(found);

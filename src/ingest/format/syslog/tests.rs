@@ -328,3 +328,90 @@ fn bare_lines_belong_to_the_line_before() {
     assert_eq!(entries.len(), 2);
     assert_eq!(&*entries[0].message, "state = {\n\t  speed = 12.250001;\n\t  1712646489123\n\t}");
 }
+
+mod never {
+    use proptest::prelude::*;
+
+    use super::super::super::{all, registry};
+    use super::*;
+
+    fn pieces() -> impl Strategy<Value = String> {
+        let pieces = prop::sample::select(vec![
+            "<30>",
+            "<191>1 ",
+            "61 ",
+            " ",
+            "  ",
+            ":",
+            ": ",
+            "Apr  9 07:08:09",
+            "Apr  9 2024 07:08:09.5 CEST: ",
+            "2024 Apr  9 07:08:09",
+            "Tue Apr  9 07:08:09 2024 ",
+            "Tue 2024-04-09 07:08:09 CEST ",
+            "2024-04-09T07:08:09.123456+00:00 ",
+            "2024-04-09 07:08:09 ",
+            "2024-04-09T07:08:09Z ",
+            "240409  7:08:09 ",
+            "1712646489.5 ",
+            "cart3 ",
+            "a@b/c ",
+            "pay[12]: ",
+            "Image Tool[7]",
+            "klogd 1.5.0#6: ",
+            "app[web.1]: ",
+            "%LINK-3-UPDOWN: ",
+            "44: ",
+            "*",
+            "[a@1 b=\"c\\\"",
+            " d=e[f]",
+            "]",
+            "[ID 7 auth.info] ",
+            "daemon.info ",
+            "#011#012#01",
+            "[7-2] ",
+            "postgres[7]: ",
+            "DETAIL:  ",
+            "FEHLER:  ",
+            "UTC:10.1.1.1(7):a@b:[7]:LOG:  ",
+            "mysqld got signal 11 ;",
+            "[Note] [MY-1] [Server] ",
+            "# Time: ",
+            "# User@Host: a[a] @ b []",
+            "'\\\\",
+            "\"",
+            ",",
+            "Start-Date: 2024-04-09  07:08:09",
+            "Log started: 2024-04-09  07:08:09",
+            "[pod/a/b] ",
+            "a › b │ ",
+            "web  | ",
+            "{\"textPayload\":\"x\\n\",\"severity\":\"INFO\"}",
+            "{\"log\":\"x\",\"date\":1712646489.5,\"a\":",
+            "\u{feff}é\u{10fe41}",
+        ]);
+        prop::collection::vec(prop_oneof![5 => pieces.prop_map(str::to_owned), 1 => ".{0,6}"], 0..9)
+            .prop_map(|parts| parts.concat())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(600))]
+
+        #[test]
+        fn no_text_crashes_a_reader(texts in prop::collection::vec(pieces(), 1..4)) {
+            let text = texts.join("\n");
+            let line = texts.first().map_or("", String::as_str);
+            for envelope in registry::envelopes() {
+                _ = envelope.open(line, &hint(), &mut Parsed::default());
+            }
+            for format in registry::formats() {
+                _ = format.opens(line);
+                _ = format.joins(&text, line);
+                _ = format.parse(&text, &hint(), &mut Parsed::default());
+            }
+            prop_assert!(all().count() > 20);
+            let entries = decode(&text);
+            prop_assert!(entries.len() <= text.lines().count());
+        }
+    }
+}

@@ -39,8 +39,7 @@ impl Envelope for Vmware {
         hint: &TimeHint,
         out: &mut Parsed<'a>,
     ) -> Result<Inside, FormatMismatch> {
-        let service =
-            service(line).ok_or_else(|| self.mismatch("no `time level program[process]`"))?;
+        let service = service(line).ok_or_else(|| self.mismatch("no `time level program[process]`"))?;
         let cut = time::iso(line, hint).ok_or_else(|| self.mismatch("no time"))?;
         out.set_time(cut.instant);
         out.zoned = true;
@@ -67,7 +66,14 @@ fn service(line: &str) -> Option<Service<'_>> {
     if line.as_bytes().get(10) != Some(&b'T') {
         return None;
     }
-    let (stamp, rest) = line.split_once(' ')?;
+    let blank = line.as_bytes().get(19..40.min(line.len()))?.iter().position(|byte| *byte == b' ')?;
+    let (stamp, rest) = line.split_at_checked(19 + blank)?;
+    let rest = rest.get(1..)?;
+    // Levels in capitals are other programs'.
+    match rest.as_bytes() {
+        [b'a'..=b'z', ..] | [_, _, b'(', ..] => {}
+        _ => return None,
+    }
     let (word, after) = rest.split_once(' ')?;
     // ESXi 8 writes the priority behind two letters of its severity.
     let (level, numbered) = match word.strip_suffix(')').and_then(|word| word.split_once('(')) {
