@@ -277,8 +277,8 @@ impl Begins {
 
     #[must_use]
     pub const fn or(self, other: Self) -> Self {
-        let ([a, b, c, d], [e, f, g, h]) = (self.0, other.0);
-        Self([a | e, b | f, c | g, d | h])
+        let (ours, theirs) = (self.0, other.0);
+        Self([ours[0] | theirs[0], ours[1] | theirs[1], ours[2] | theirs[2], ours[3] | theirs[3]])
     }
 
     pub const fn has(self, byte: u8) -> bool {

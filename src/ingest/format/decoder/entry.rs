@@ -76,7 +76,7 @@ impl Context {
                 }
             }
         }
-        self.entry(parsed, facts, spec, held, error)
+        self.entry(parsed, facts, spec, held, error.as_ref())
     }
 
     /// Makes an entry of what was read and what the envelopes say.
@@ -86,7 +86,7 @@ impl Context {
         facts: Option<&'a Facts<'a>>,
         spec: &FormatSpec,
         held: &Held,
-        error: Option<FormatMismatch>,
+        error: Option<&FormatMismatch>,
     ) -> Entry {
         let marks = &held.marks;
         if spec.traces && parsed.traceback.is_none() {
@@ -125,7 +125,7 @@ impl Context {
             metadata.retain(|(known, _)| &**known != name);
             metadata.push((name.into(), value.into()));
         };
-        if let Some(error) = &error {
+        if let Some(error) = error {
             note(PARSE_ERROR_FIELD, &error.to_string());
         }
         if let Some(source) = time_source {
