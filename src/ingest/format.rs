@@ -206,6 +206,14 @@ impl<'a> Parsed<'a> {
         }
     }
 
+    /// As it came, for the next format to try.
+    pub fn reset(&mut self) {
+        let mut metadata = std::mem::take(&mut self.metadata);
+        let names = std::mem::take(&mut self.names);
+        metadata.clear();
+        *self = Self { metadata, names, ..Self::default() };
+    }
+
     /// Ready for the next record, with the capacity of the vector kept across lifetimes.
     #[must_use]
     pub fn recycle<'b>(self) -> Parsed<'b> {

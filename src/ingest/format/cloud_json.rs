@@ -16,7 +16,7 @@
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
-use aho_corasick::AhoCorasick;
+use aho_corasick::packed::Searcher;
 
 use super::fields::push_unique;
 use super::json::scan::{Scan, Value};
@@ -35,8 +35,8 @@ pub struct CloudJson;
 const DEPTH: usize = 6;
 
 /// One of these stands in every such object: most lines of JSON are not looked at further.
-static SIGNS: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
-    AhoCorasick::new([
+static SIGNS: LazyLock<Option<Searcher>> = LazyLock::new(|| {
+    Searcher::new([
         "\"textPayload\"",
         "\"log\"",
         "\"ingestionTime\"",
@@ -45,7 +45,6 @@ static SIGNS: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
         "\"line\"",
         "\"category\"",
     ])
-    .ok()
 });
 
 impl Envelope for CloudJson {
@@ -68,7 +67,7 @@ impl Envelope for CloudJson {
         hint: &TimeHint,
         out: &mut Parsed<'a>,
     ) -> Result<Inside, FormatMismatch> {
-        if !SIGNS.as_ref().is_some_and(|signs| signs.is_match(line)) {
+        if !SIGNS.as_ref().is_some_and(|signs| signs.find(line).is_some()) {
             return Err(self.mismatch("no line of a program within"));
         }
         let mut seen = Seen::default();

@@ -20,10 +20,12 @@ mod ansi;
 mod encoding;
 mod entry;
 mod held;
+mod memo;
 
 use encoding::Encoding;
 use entry::Facts;
 use held::{Held, Queue};
+use memo::{Memo, Taken};
 
 /// A record of more lines is split: text that never ends must not fill the memory.
 pub const MAX_RECORD_LINES: usize = 500;
@@ -55,6 +57,7 @@ pub struct Decoder {
     counts: DecodeCounts,
     tally: Tally,
     encoding: Encoding,
+    memo: Memo,
 }
 
 /// What the records before a line leave for it.
@@ -129,6 +132,13 @@ impl serde::Serialize for Tally {
     }
 }
 
+/// What is likely to read a text, by how it begins.
+#[derive(Clone, Copy)]
+struct Likely {
+    key: Option<u64>,
+    format: Option<&'static dyn Format>,
+}
+
 /// A physical line as it goes through the decoder.
 #[derive(Clone, Copy)]
 struct Physical<'a> {
@@ -155,6 +165,7 @@ impl Decoder {
             counts: DecodeCounts::default(),
             tally: Tally::default(),
             encoding: Encoding::Utf8,
+            memo: Memo::default(),
         }
     }
 
@@ -248,19 +259,31 @@ impl Decoder {
             _ if depth >= MAX_ENVELOPES => &[],
             _ => registry::envelopes(),
         };
+        let key = memo::key(text, depth);
+        let known = key.and_then(|key| self.memo.find(key));
         let first = text.as_bytes().first().copied().unwrap_or(0);
-        for &envelope in envelopes {
+        let all = match known {
+            Some(Taken { envelope: None, .. }) => &[],
+            _ => envelopes,
+        };
+        let likely = known.and_then(|taken| taken.envelope).filter(|index| *index < envelopes.len());
+        for index in likely.into_iter().chain(0..all.len()) {
+            let Some(&envelope) = envelopes.get(index) else { continue };
             if !envelope.spec().begins.has(first) || !self.may_open(envelope, depth) {
                 continue;
             }
             let mut outer = Parsed::default();
             if let Ok(inside) = envelope.open(text, &self.context.hint, &mut outer) {
+                if let Some(key) = key.filter(|_| likely != Some(index)) {
+                    self.memo.note(key, Taken { envelope: Some(index), format: None });
+                }
                 let text = ansi::without_colours(std::mem::take(&mut outer.message));
                 let facts = Facts { parsed: &outer, inside, envelope, parent: facts };
                 return self.unwrapped(physical, &text, Some(&facts), depth + 1);
             }
         }
-        self.place(physical, text, facts);
+        let likely = known.and_then(|taken| taken.format);
+        self.place(physical, text, facts, Likely { key, format: likely });
     }
 
     fn may_open(&self, envelope: &'static dyn Envelope, depth: usize) -> bool {
@@ -271,7 +294,7 @@ impl Decoder {
     }
 
     /// Gives one text to the record that it belongs to, or begins one.
-    fn place(&mut self, physical: Physical<'_>, text: &str, facts: Option<&Facts<'_>>) {
+    fn place(&mut self, physical: Physical<'_>, text: &str, facts: Option<&Facts<'_>>, likely: Likely) {
         let inside = facts.map_or(Inside::line(0, false), |facts| facts.inside);
         let stream = facts.map_or(0, Facts::stream);
         let at = self.bare_line_of(facts, text).or_else(|| self.queue.find(stream));
@@ -292,7 +315,7 @@ impl Decoder {
         {
             return self.join(index, physical, text, inside.piece);
         }
-        if self.begin(physical, text, facts) {
+        if self.begin(physical, text, facts, likely) {
             return;
         }
         if let Some(index) = at
@@ -364,14 +387,23 @@ impl Decoder {
     }
 
     /// Begins a record with the first format that reads the line strictly.
-    fn begin(&mut self, physical: Physical<'_>, text: &str, facts: Option<&Facts<'_>>) -> bool {
+    fn begin(
+        &mut self,
+        physical: Physical<'_>,
+        text: &str,
+        facts: Option<&Facts<'_>>,
+        likely: Likely,
+    ) -> bool {
         let first = text.as_bytes().first().copied().unwrap_or(0);
         let (preferred, formats) = match self.choice {
-            Choice::Any(preferred) => (preferred, registry::beginning_with(first)),
-            Choice::Only(Shape::Envelope(_)) if facts.is_some() => (None, registry::beginning_with(first)),
+            Choice::Any(preferred) => (likely.format.or(preferred), registry::beginning_with(first)),
+            Choice::Only(Shape::Envelope(_)) if facts.is_some() => {
+                (likely.format, registry::beginning_with(first))
+            }
             Choice::Only(Shape::Format(only)) => (Some(only), &[][..]),
             Choice::Only(_) => (None, &[][..]),
         };
+        let mut parsed: Parsed<'_> = std::mem::take(&mut self.context.spare).recycle();
         for format in preferred.into_iter().chain(formats.iter().copied()) {
             match format.opens(text) {
                 Opens::No => {}
@@ -385,13 +417,30 @@ impl Decoder {
                 }
                 Opens::Parsed if self.several(physical, text, facts, format) => return true,
                 Opens::Parsed => {
-                    if self.start_parsed(physical, text, facts, format) {
-                        return true;
+                    if !self.reads(format, text, &mut parsed) {
+                        parsed.reset();
+                        continue;
                     }
+                    let is_new = likely.format.is_none();
+                    if let Some(key) = likely.key.filter(|_| is_new && format.spec().lines != Lines::One) {
+                        self.memo.note(key, Taken { envelope: None, format: Some(format) });
+                    }
+                    self.start_parsed(physical, text, facts, format, parsed);
+                    return true;
                 }
             }
         }
+        self.context.spare = parsed.recycle();
         false
+    }
+
+    fn reads<'a>(&self, format: &'static dyn Format, text: &'a str, parsed: &mut Parsed<'a>) -> bool {
+        let Context { header, hint, .. } = &self.context;
+        if header.is_empty() {
+            format.parse(text, hint, parsed).is_ok()
+        } else {
+            format.parse_under(header, text, hint, parsed).is_ok()
+        }
     }
 
     /// Takes a line that holds several records: their places in the line are counted, since each
@@ -421,31 +470,20 @@ impl Decoder {
         found
     }
 
-    /// Begins a record whose first line can be read by itself, if it can.
-    fn start_parsed(
+    /// Begins a record whose first line was read by itself.
+    fn start_parsed<'a>(
         &mut self,
         physical: Physical<'_>,
         text: &str,
-        facts: Option<&Facts<'_>>,
+        facts: Option<&'a Facts<'a>>,
         format: &'static dyn Format,
-    ) -> bool {
-        let mut parsed: Parsed<'_> = std::mem::take(&mut self.context.spare).recycle();
-        let Context { header, hint, .. } = &self.context;
-        let read = if header.is_empty() {
-            format.parse(text, hint, &mut parsed)
-        } else {
-            format.parse_under(header, text, hint, &mut parsed)
-        };
-        if read.is_err() {
-            self.context.spare = parsed.recycle();
-            return false;
-        }
+        parsed: Parsed<'a>,
+    ) {
         let mut held = self.opened(physical, text, facts, Some(format));
         held.stamped = parsed.timestamp.is_some();
         let entry = self.context.entry(parsed, facts, format.spec(), &held, None);
         held.entry = Some(entry);
         self.settle_in(held);
-        true
     }
 
     /// Begins a record that is read when it is complete, or that no format reads.

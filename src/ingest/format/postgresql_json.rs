@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use super::fields::push_unique;
 use super::json::scan::{Scan, Value};
 use super::postgresql::{level_of, read_message, request_in_comment, stamp};
-use super::{Begins, Format, FormatMismatch, FormatSpec, Lines, Parsed, TimeHint};
+use super::{Begins, Format, FormatMismatch, FormatSpec, Lines, Opens, Parsed, TimeHint};
 use crate::domain::record::Layer;
 
 /// `postgresql-json`.
@@ -25,6 +25,12 @@ impl Format for PostgresqlJson {
             named_ids: true,
         };
         &SPEC
+    }
+
+    fn opens(&self, line: &str) -> Opens {
+        // Every line of JSON passes here: most are not looked at further.
+        let severe = memchr::memmem::find(line.as_bytes(), b"\"error_severity\"").is_some();
+        if severe { Opens::Parsed } else { Opens::No }
     }
 
     fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
