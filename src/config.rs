@@ -15,8 +15,8 @@ pub mod places;
 pub mod stores;
 
 pub use file::{
-    ConsoleConfig, DoraConfig, FileConfig, IdNamesConfig, IngestConfig, IngestFileConfig, PdcaConfig, TargetsConfig,
-    UserFormatConfig,
+    ConsoleConfig, DoraConfig, FileConfig, IdNamesConfig, IngestConfig, IngestFileConfig, PdcaConfig,
+    TargetsConfig, UserFormatConfig,
 };
 pub use layers::{Layer, Value};
 pub use places::{LogsPlace, MetricsPlace};

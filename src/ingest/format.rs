@@ -19,8 +19,8 @@ pub mod trace;
 pub mod apache_access;
 pub mod apache_error;
 pub mod app_line;
-pub mod aws;
 pub mod apt_history;
+pub mod aws;
 pub mod compose;
 pub mod dpkg;
 pub mod elasticsearch;
@@ -39,15 +39,14 @@ pub mod uvicorn;
 pub mod uwsgi;
 pub mod w3c;
 
-
 mod auth;
 mod web;
 
 pub mod fields;
 pub mod ids;
 
-pub mod crash;
 pub mod cloud_json;
+pub mod crash;
 pub mod cri;
 pub mod docker_json;
 pub mod dotnet;
@@ -59,14 +58,14 @@ pub mod json;
 pub mod jul;
 pub mod lambda;
 pub mod log4j;
+pub mod log_stream;
 pub mod logcat;
 pub mod logfmt;
+pub mod logplex;
 pub mod logrus;
 pub mod mongodb;
 pub mod monolog;
 pub mod mssql;
-pub mod log_stream;
-pub mod logplex;
 pub mod mysql_error;
 pub mod mysql_slow;
 pub mod node;

@@ -6,9 +6,9 @@ use atalaya::domain::record::{Entry, Level};
 use atalaya::domain::time::Timestamp;
 use serde_json::Value;
 
-use super::golden::{detect, 
+use super::golden::{
     Decoded, Difference, Mapping, Ours, beats, beats_hint, compare, csv_table, cut_lines, data_path, decode,
-    format, hint, instant, read, read_json,
+    detect, format, hint, instant, read, read_json,
 };
 
 type Row = BTreeMap<String, Value>;

@@ -7,8 +7,8 @@ use atalaya::domain::record::{Entry, Level};
 use atalaya::ingest::format::{Parsed, Shape, SourceZone, TimeHint, escape};
 use serde_json::Value;
 
-use super::golden::{detect, 
-    Difference, Mapping, Ours, beats, compare, decode, format, hint, instant, read, read_json,
+use super::golden::{
+    Difference, Mapping, Ours, beats, compare, decode, detect, format, hint, instant, read, read_json,
 };
 
 const IN_MESSAGE: Ours = Ours::Left("stands in the message");

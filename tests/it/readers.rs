@@ -325,7 +325,8 @@ fn structural() -> BTreeSet<&'static str> {
 /// What a record leaves out on purpose: terminal sequences, members that are null or empty, and the cursor of a
 /// journal, which names a place that the record has anyway.
 static IN_NO_RECORD: LazyLock<regex::Regex> = LazyLock::new(|| {
-    regex::Regex::new(r#"\x1b\[[0-9;?]*[A-Za-z]|"\w+"\s*:\s*null|\b\w+=(?:\s|$)|"__CURSOR"\s*:\s*"[^"]*""#).unwrap()
+    regex::Regex::new(r#"\x1b\[[0-9;?]*[A-Za-z]|"\w+"\s*:\s*null|\b\w+=(?:\s|$)|"__CURSOR"\s*:\s*"[^"]*""#)
+        .unwrap()
 });
 
 /// Words of a line that stand in none of the records near it.
@@ -353,9 +354,30 @@ fn lost(bytes: &[u8], entries: &[Entry], structural: &BTreeSet<&str>) -> Vec<Str
 
 fn is_of_a_stamp(word: &str) -> bool {
     const NAMES: [&str; 24] = [
-        "january", "february", "march", "april", "june", "july", "august", "september", "october", "november",
-        "december", "sept", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday", "cest",
-        "eest", "europe", "madrid", "berlin",
+        "january",
+        "february",
+        "march",
+        "april",
+        "june",
+        "july",
+        "august",
+        "september",
+        "october",
+        "november",
+        "december",
+        "sept",
+        "monday",
+        "tuesday",
+        "wednesday",
+        "thursday",
+        "friday",
+        "saturday",
+        "sunday",
+        "cest",
+        "eest",
+        "europe",
+        "madrid",
+        "berlin",
     ];
     NAMES.contains(&word)
 }
@@ -449,7 +471,10 @@ fn reading_on_gives_the_same_records() {
             expected.iter().map(|entry| entry.position).collect::<Vec<_>>(),
         );
         for (one, other) in rest.iter().zip(expected) {
-            assert_eq!((one.position, one.level, &one.message), (other.position, other.level, &other.message));
+            assert_eq!(
+                (one.position, one.level, &one.message),
+                (other.position, other.level, &other.message)
+            );
             assert_eq!((&one.request_id, &one.traceback), (&other.request_id, &other.traceback));
         }
     }

@@ -42,7 +42,7 @@ static SIGNS: LazyLock<Option<Searcher>> = LazyLock::new(|| {
         "\"ingestionTime\"",
         "\"logStream",
         "\"@ptr\"",
-        "\"line\"",
+        "\"labels\"",
         "\"category\"",
     ])
 });

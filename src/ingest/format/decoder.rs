@@ -71,6 +71,8 @@ struct Context {
     header: String,
     /// Where header lines stand that no record has taken yet.
     header_at: Option<u64>,
+    /// Whether the text of the last record that was made had a stamp of its own.
+    had_stamp: bool,
     /// Metadata capacity, kept from record to record.
     spare: Parsed<'static>,
 }
@@ -159,6 +161,7 @@ impl Decoder {
                 stamp: None,
                 header: String::new(),
                 header_at: None,
+                had_stamp: false,
                 spare: Parsed::default(),
             },
             queue: Queue::default(),
@@ -368,13 +371,11 @@ impl Decoder {
     /// A line that no format reads.
     fn joins_for_want_of_a_reader(&self, index: usize, text: &str, bare: bool) -> bool {
         let held = self.queue.get(index);
-        if held.format.is_some_and(|format| format.joins(&held.text, text) == Joins::No)
-            || self.begins_own(text)
-        {
-            return false;
-        }
         let of_envelope = bare && held.envelope.is_some_and(Envelope::takes_bare_lines);
-        of_envelope || (held.lines == Lines::Stamped && held.stamped)
+        let may_join = of_envelope || (held.lines == Lines::Stamped && held.stamped);
+        may_join
+            && held.format.is_none_or(|format| format.joins(&held.text, text) != Joins::No)
+            && !self.begins_own(text)
     }
 
     /// Whether a line never belongs to the record before it. Of a file that is said to be of one
@@ -496,7 +497,12 @@ impl Decoder {
         unfinished: bool,
     ) {
         let mut held = self.opened(physical, text, facts, format);
-        held.stamped = unfinished || plain::has_stamp(text);
+        held.stamped = unfinished;
+        if !unfinished {
+            // Made at once: most records have one line, and their envelopes are open now.
+            held.entry = Some(self.context.whole(&held, facts, self.choice));
+            held.stamped = self.context.had_stamp;
+        }
         self.settle_in(held);
     }
 

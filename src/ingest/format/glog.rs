@@ -100,8 +100,20 @@ mod tests {
     fn plain_and_structured() {
         for (text, level, message, name, value) in [
             ("I20240131 14:48:54.411655 15520 main.cc:9] up: yes", "INFO", "up: yes", "file", "main.cc"),
-            ("W0131 14:48:54.411655       1 pods.go:84] \"Pod \\\"a\\\" slow\" pod=\"shop/api\" n=3", "WARNING", "Pod \"a\" slow", "pod", "shop/api"),
-            ("E0131 14:48:54.411655       1 pods.go:84] \"quoted\" and more", "ERROR", "\"quoted\" and more", "line", "84"),
+            (
+                "W0131 14:48:54.411655       1 pods.go:84] \"Pod \\\"a\\\" slow\" pod=\"shop/api\" n=3",
+                "WARNING",
+                "Pod \"a\" slow",
+                "pod",
+                "shop/api",
+            ),
+            (
+                "E0131 14:48:54.411655       1 pods.go:84] \"quoted\" and more",
+                "ERROR",
+                "\"quoted\" and more",
+                "line",
+                "84",
+            ),
             ("F0131 14:48:54.411655 140123 main.py:12] died", "CRITICAL", "died", "thread", "140123"),
         ] {
             let mut out = Parsed::default();

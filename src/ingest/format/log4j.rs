@@ -48,7 +48,9 @@ impl Format for Log4j {
                 let bare = line.trim_start_matches(' ');
                 let word = bare.bytes().take(9).take_while(u8::is_ascii_uppercase).count();
                 let blank = bare.get(word..).is_some_and(|rest| rest.starts_with(' '));
-                word >= 4 && blank && bare.get(word..).is_some_and(|rest| rest.trim_start_matches(' ').starts_with('['))
+                word >= 4
+                    && blank
+                    && bare.get(word..).is_some_and(|rest| rest.trim_start_matches(' ').starts_with('['))
             }
         };
         if opens { Opens::Parsed } else { Opens::No }
@@ -108,7 +110,9 @@ fn logger_and_message<'a>(rest: &'a str, out: &mut Parsed<'a>) -> Option<()> {
         // Nexus: the user stands before the logger.
         if let Some((user, class)) = name.split_once(' ').filter(|(_, class)| is_dotted(class))
             && separator == " - "
-            && user.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'*' | b'_' | b'.' | b'-'))
+            && user
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'*' | b'_' | b'.' | b'-'))
         {
             name = class;
             if user.starts_with('*') {
@@ -202,7 +206,8 @@ fn piped<'a>(columns: &'a str, out: &mut Parsed<'a>) -> Option<()> {
     }
     let line = rest.lines().next()?;
     let mut parts = line.splitn(4, " | ");
-    if let (Some(thread), Some(logger), Some(bundle), Some(_)) = (parts.next(), parts.next(), parts.next(), parts.next())
+    if let (Some(thread), Some(logger), Some(bundle), Some(_)) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
         && bundle.trim_ascii().split(" - ").count() == 3
         && is_logger(logger.trim_ascii())
     {

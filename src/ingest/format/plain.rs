@@ -25,8 +25,7 @@ pub fn read<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) {
     out.set_time(found.instant);
     // Text before a stamp stays, and with it the stamp.
     if found.before.trim_matches(['[', '(', '<', ' ', '\t', '"', '|']).is_empty() {
-        let message =
-            found.rest.trim_start_matches([' ', ':', ',', ']', ')', '>', '|', '-', '\t', ';', '"']);
+        let message = found.rest.trim_start_matches([' ', ':', ',', ']', ')', '>', '|', '-', '\t', ';', '"']);
         if !message.is_empty() {
             out.message = message.into();
         }

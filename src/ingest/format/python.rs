@@ -53,9 +53,9 @@ impl Format for Python {
                     || bytes.get(2) == Some(&b' ') && bytes.get(3).is_some_and(u8::is_ascii_digit)
             }
             Some(b'0'..=b'9') => may_be_stamp(bytes),
-            _ => LEVELS.iter().any(|level| {
-                line.strip_prefix(level).is_some_and(|rest| rest.starts_with(':'))
-            }),
+            _ => {
+                LEVELS.iter().any(|level| line.strip_prefix(level).is_some_and(|rest| rest.starts_with(':')))
+            }
         };
         if opens { Opens::Parsed } else { Opens::No }
     }
@@ -187,7 +187,8 @@ fn dashed<'a>(rest: &'a str, out: &mut Parsed<'a>) -> Option<()> {
         (name, None)
     };
     // A place in the source may stand behind the level too.
-    let behind = upto(message, " - ").and_then(|(place, message)| Some((file_and_line(bare(place))?, message)));
+    let behind =
+        upto(message, " - ").and_then(|(place, message)| Some((file_and_line(bare(place))?, message)));
     if let Some(((file, line), after)) = behind {
         out.put("file", file);
         out.put("line", line);
@@ -359,7 +360,8 @@ fn uvicorn(text: &str) -> Option<(&str, &str)> {
     let level = LEVELS.iter().find(|level| text.starts_with(**level)).filter(|level| level.len() < 8)?;
     let message = text.get(level.len()..)?.strip_prefix(':')?;
     let blanks = message.len() - message.trim_start_matches(' ').len();
-    (level.len() + 1 + blanks == WIDTH && message.len() > blanks).then(|| (*level, message.trim_start_matches(' ')))
+    (level.len() + 1 + blanks == WIDTH && message.len() > blanks)
+        .then(|| (*level, message.trim_start_matches(' ')))
 }
 
 #[cfg(test)]

@@ -36,7 +36,9 @@ impl Format for Redis {
         let end = from + digits;
         let opens = match (from, bytes.get(end), bytes.get(end + 1), bytes.get(end + 2)) {
             (0, Some(b':'), Some(b'X' | b'C' | b'S' | b'M'), Some(b' ')) => true,
-            (0, Some(b':'), Some(b's'), _) => line.get(end + 1..).is_some_and(|rest| rest.starts_with(SIGNAL)),
+            (0, Some(b':'), Some(b's'), _) => {
+                line.get(end + 1..).is_some_and(|rest| rest.starts_with(SIGNAL))
+            }
             (1, Some(b']'), Some(b' '), Some(b'0'..=b'3')) => true,
             _ => false,
         };
@@ -124,7 +126,12 @@ mod tests {
                 "+sdown master shop 10.0.0.1 6379",
                 Some("sentinel"),
             ),
-            ("1:signal-handler (1714550400) Received SIGTERM", "WARNING", "Received SIGTERM", Some("signal-handler")),
+            (
+                "1:signal-handler (1714550400) Received SIGTERM",
+                "WARNING",
+                "Received SIGTERM",
+                Some("signal-handler"),
+            ),
             ("[4711] 01 Nov 08:00:00.946 . 0 clients", "DEBUG", "0 clients", None),
         ] {
             let mut out = Parsed::default();

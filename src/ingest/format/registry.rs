@@ -6,8 +6,14 @@ use std::sync::{LazyLock, OnceLock};
 use crate::domain::record::{Layer, Text};
 
 use super::{
-    Envelope, Format, FormatSpec, apache_access, apache_error, app_line, apt_history, aws, cloud_json, compose, crash, cri, docker_json, dotnet, dpkg, elasticsearch, envoy, erlang, gin, glog, go_log, haproxy, hclog, humanlog, journald, json, jul, lambda, log4j, log_stream, logcat, logfmt, logplex, logrus, mongodb, monolog, mssql, mysql_error, mysql_slow, nginx_access, nginx_error, node, php, postgresql, postgresql_csv, postgresql_json, python, rails, redis, ruby, rust_tracing, squid, stern, structlog, syslog, traefik, uvicorn, uwsgi, w3c, windows_setup, zap, zerolog,
+    Envelope, Format, FormatSpec, apache_access, apache_error, app_line, apt_history, aws, cloud_json,
+    compose, crash, cri, docker_json, dotnet, dpkg, elasticsearch, envoy, erlang, gin, glog, go_log, haproxy,
+    hclog, humanlog, journald, json, jul, lambda, log_stream, log4j, logcat, logfmt, logplex, logrus,
+    mongodb, monolog, mssql, mysql_error, mysql_slow, nginx_access, nginx_error, node, php, postgresql,
+    postgresql_csv, postgresql_json, python, rails, redis, ruby, rust_tracing, squid, stern, structlog,
+    syslog, traefik,
     user_defined::{Definition, DefinitionError, UserDefined},
+    uvicorn, uwsgi, w3c, windows_setup, zap, zerolog,
 };
 
 /// What is taken off before anything is read. The first that opens a line has it.

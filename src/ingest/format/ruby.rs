@@ -4,8 +4,8 @@
 //! Sources: <https://docs.ruby-lang.org/en/master/Logger.html>,
 //! <https://guides.rubyonrails.org/debugging_rails_applications.html#tagged-logging>.
 
-use super::app_line::{self, stamp::behind_iso};
 use super::app_line::words::{is_id, is_number, level_of};
+use super::app_line::{self, stamp::behind_iso};
 use super::fields::keep_severity;
 use super::{Begins, Format, FormatMismatch, FormatSpec, Lines, Opens, Parsed, TimeHint, level, time};
 use crate::domain::record::{Layer, Level};

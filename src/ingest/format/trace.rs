@@ -292,9 +292,7 @@ pub fn exception_head(line: &str) -> bool {
     let last = name.rsplit('.').next().unwrap_or(name);
     let is_class = last.starts_with(|c: char| c.is_uppercase()) && last.contains(|c: char| c.is_lowercase());
     is_class
-        && (after.is_empty()
-            || after.starts_with(':')
-            || (after.starts_with(" [") && after.contains("]: ")))
+        && (after.is_empty() || after.starts_with(':') || (after.starts_with(" [") && after.contains("]: ")))
 }
 
 fn named_like_one(class: &str) -> bool {

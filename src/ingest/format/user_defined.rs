@@ -12,9 +12,7 @@ use regex::{CaptureLocations, Regex};
 use crate::domain::record::Layer;
 
 use super::fields::push_unique;
-use super::{
-    Begins, Format, FormatMismatch, FormatSpec, Joins, Lines, Parsed, TimeHint, level, time, trace,
-};
+use super::{Begins, Format, FormatMismatch, FormatSpec, Joins, Lines, Parsed, TimeHint, level, time, trace};
 
 /// What the configuration says of a format.
 #[derive(Clone, Debug)]

@@ -5,9 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::*;
 use crate::domain::record::{Entry, Layer};
-use crate::ingest::format::{
-    Begins, Format, FormatMismatch, FormatSpec, Lines, Parsed, Shape, plain,
-};
+use crate::ingest::format::{Begins, Format, FormatMismatch, FormatSpec, Lines, Parsed, Shape, plain};
 
 const OLD: &str = "old 1\nold 2\nold 3\n";
 
@@ -47,8 +45,10 @@ fn one_turn(how: fn(&Path)) -> (Turn, u64, Vec<Entry>) {
     fs::write(&path, OLD).unwrap();
     // A format lives as long as the program.
     let format: &'static Meddling = Box::leak(Box::new(Meddling { path: path.clone(), how }));
-    let input =
-        IngestInput { format: Some(Shape::Format(format)), ..IngestInput::detected(path.to_string_lossy().into_owned()) };
+    let input = IngestInput {
+        format: Some(Shape::Format(format)),
+        ..IngestInput::detected(path.to_string_lossy().into_owned())
+    };
     let limits = Limits::default();
     let reading = Reading {
         input: &input,

@@ -139,7 +139,13 @@ struct Lines {
 impl Lines {
     fn new(sender: LogSender, request_id: RequestId, name: &'static str) -> Self {
         let hint = TimeHint { reference: Timestamp::now(), zone: SourceZone::Local };
-        Self { sender, request_id, name, cutter: LineCutter::new(0), decoder: Decoder::new(Choice::Any(None), hint) }
+        Self {
+            sender,
+            request_id,
+            name,
+            cutter: LineCutter::new(0),
+            decoder: Decoder::new(Choice::Any(None), hint),
+        }
     }
 
     fn take(&mut self, bytes: &[u8]) {

@@ -265,8 +265,25 @@ impl<'a> Head<'a> {
     /// Whether a word is the level by the way it stands: behind `part` parts, of which `words` are bare.
     fn is_level(&self, word: &str, part: usize, words: usize, before: Gap, rest: &str) -> bool {
         const NAMES: [&str; 19] = [
-            "debug", "info", "information", "warn", "warning", "error", "err", "fatal", "critical", "crit", "trace",
-            "notice", "verbose", "severe", "panic", "alert", "emerg", "fail", "dbug",
+            "debug",
+            "info",
+            "information",
+            "warn",
+            "warning",
+            "error",
+            "err",
+            "fatal",
+            "critical",
+            "crit",
+            "trace",
+            "notice",
+            "verbose",
+            "severe",
+            "panic",
+            "alert",
+            "emerg",
+            "fail",
+            "dbug",
         ];
         if capital_level(word).is_some() {
             return true;
@@ -511,7 +528,10 @@ fn numbered(part: &str) -> Option<(&str, &str)> {
 fn is_labelled(part: &str) -> bool {
     part.split_once(':').is_some_and(|(name, value)| {
         is_number(value)
-            && matches!(name, "myid" | "id" | "node" | "shard" | "partition" | "rank" | "job" | "req" | "request")
+            && matches!(
+                name,
+                "myid" | "id" | "node" | "shard" | "partition" | "rank" | "job" | "req" | "request"
+            )
     })
 }
 

@@ -356,7 +356,9 @@ fn between(text: &str) -> Option<(&str, &str)> {
 /// Solr: `c:orders s:shard1 r:core_node1`.
 fn is_marked(text: &str) -> bool {
     text.contains(' ')
-        && text.split(' ').all(|part| part.split_once(':').is_some_and(|(name, value)| name.len() == 1 && !value.is_empty()))
+        && text.split(' ').all(|part| {
+            part.split_once(':').is_some_and(|(name, value)| name.len() == 1 && !value.is_empty())
+        })
 }
 
 /// The context of a request as `oslo.log` prints it.

@@ -26,12 +26,18 @@ pub fn start(text: &str) -> Option<usize> {
             Token::Pair { start, value, end } => {
                 first.get_or_insert(start);
                 is_text = is_text_of(text.get(start..value).unwrap_or(""));
-                is_number = text.get(value..end).is_some_and(|value| value.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.'));
+                is_number = text
+                    .get(value..end)
+                    .is_some_and(|value| value.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.'));
                 at = end;
             }
             Token::Word { end } => {
                 // `latency=12 ms`
-                let is_unit = is_number && matches!(text.get(at..end).map(str::trim_ascii), Some("ns" | "us" | "µs" | "μs" | "ms" | "s"));
+                let is_unit = is_number
+                    && matches!(
+                        text.get(at..end).map(str::trim_ascii),
+                        Some("ns" | "us" | "µs" | "μs" | "ms" | "s")
+                    );
                 is_number = false;
                 if !is_text && !is_unit {
                     first = None;

@@ -83,7 +83,13 @@ fn the_level_behind_the_stamp() {
         ),
         (
             "2024-05-01 10:00:00 INFO  (qtp1-12) [c:x s:shard1 r:n1] o.a.s.Request done",
-            want!("INFO", Some("o.a.s.Request"), "done", "thread" = "qtp1-12", "context" = "c:x s:shard1 r:n1"),
+            want!(
+                "INFO",
+                Some("o.a.s.Request"),
+                "done",
+                "thread" = "qtp1-12",
+                "context" = "c:x s:shard1 r:n1"
+            ),
         ),
         (
             "2024-05-01 10:00:00,123 [INFO] from play.api.Play in main - up",

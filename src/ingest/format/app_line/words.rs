@@ -187,9 +187,9 @@ fn is_hex(text: &str) -> bool {
 /// `pay.py:12`, `Pay.java:12`, `pay/charge.go:84`: a file with a line in it.
 pub fn file_and_line(word: &str) -> Option<(&str, &str)> {
     const SOURCES: [&str; 34] = [
-        "py", "pyx", "java", "kt", "scala", "groovy", "go", "rs", "js", "ts", "mjs", "cjs", "jsx", "tsx", "rb",
-        "php", "c", "cc", "cpp", "cxx", "h", "hh", "hpp", "cs", "vb", "fs", "swift", "m", "mm", "ex", "erl", "pl",
-        "lua", "clj",
+        "py", "pyx", "java", "kt", "scala", "groovy", "go", "rs", "js", "ts", "mjs", "cjs", "jsx", "tsx",
+        "rb", "php", "c", "cc", "cpp", "cxx", "h", "hh", "hpp", "cs", "vb", "fs", "swift", "m", "mm", "ex",
+        "erl", "pl", "lua", "clj",
     ];
     let (file, line) = word.rsplit_once(':')?;
     let line = line.trim_ascii();

@@ -72,7 +72,10 @@ mod tests {
                 .iter()
                 .map(|line| String::from_utf8_lossy(&encoding.decode(line)).into_owned())
                 .collect();
-            assert_eq!(lines.get(..4), Some(&["Zeile eins", "zwei – €", "", "drei 😀"].map(String::from)[..]));
+            assert_eq!(
+                lines.get(..4),
+                Some(&["Zeile eins", "zwei – €", "", "drei 😀"].map(String::from)[..])
+            );
         }
     }
 

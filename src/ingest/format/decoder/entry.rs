@@ -7,8 +7,8 @@ use crate::domain::time::Timestamp;
 
 use super::super::{
     ENVELOPE_TIME_FIELD, ESCAPED_BYTES_FIELD, Envelope, FormatMismatch, FormatSpec, HEADER_FIELD,
-    INNER_TIME_FIELD, Inside, LINE_HASH_FIELD, Lines, Parsed, SPLIT_FIELD, TIME_SOURCE_FIELD, escape, fields, ids,
-    level, plain, says_nothing, trace,
+    INNER_TIME_FIELD, Inside, LINE_HASH_FIELD, Lines, Parsed, SPLIT_FIELD, TIME_SOURCE_FIELD, escape, fields,
+    ids, level, plain, says_nothing, trace,
 };
 use super::held::Held;
 use super::{Choice, Context, Shape};
@@ -37,6 +37,7 @@ impl Context {
     /// Reads a complete record of one or more lines.
     pub(super) fn whole(&mut self, held: &Held, facts: Option<&Facts<'_>>, choice: Choice) -> Entry {
         let text = held.text.as_str();
+        self.had_stamp = false;
         let mut parsed: Parsed<'_> = std::mem::take(&mut self.spare).recycle();
         let mut error = None;
         let mut spec = &plain::SPEC;
@@ -62,6 +63,7 @@ impl Context {
                 parsed.timestamp = None;
             } else {
                 plain::read(text, &self.hint, &mut parsed);
+                self.had_stamp = parsed.timestamp.is_some();
                 if facts.is_some_and(Facts::has_time) {
                     // The envelope's stamp leads; one in the text is a part of the text.
                     parsed.message = text.into();
@@ -147,9 +149,8 @@ impl Context {
         if !held.header.is_empty() {
             note(HEADER_FIELD, &held.header);
         }
-        let optional = |value: Option<&str>| -> Option<Text> {
-            value.filter(|value| !says_nothing(value)).map(text_of)
-        };
+        let optional =
+            |value: Option<&str>| -> Option<Text> { value.filter(|value| !says_nothing(value)).map(text_of) };
         let entry = Entry {
             timestamp,
             position: held.position,
@@ -216,11 +217,8 @@ fn add_envelope<'a>(parsed: &mut Parsed<'a>, facts: &'a Facts<'_>, notes: &mut N
     add_time(parsed, outer, notes);
     if parsed.ungraded && facts.inside.graded {
         parsed.level = parsed.level.max(outer.level);
-        parsed.level = if outer.level > crate::domain::record::Level::Info {
-            parsed.level
-        } else {
-            outer.level
-        };
+        parsed.level =
+            if outer.level > crate::domain::record::Level::Info { parsed.level } else { outer.level };
         parsed.ungraded = false;
     }
     let own = |value: &'a Option<Cow<'_, str>>| value.as_deref().map(Cow::Borrowed);
@@ -278,12 +276,7 @@ fn add_time(parsed: &mut Parsed<'_>, outer: &Parsed<'_>, notes: &mut Notes) {
 }
 
 /// Why the one format that a file is to be read by does not read a line.
-fn unread(
-    choice: Choice,
-    wrapped: bool,
-    text: &str,
-    hint: &super::TimeHint,
-) -> Option<FormatMismatch> {
+fn unread(choice: Choice, wrapped: bool, text: &str, hint: &super::TimeHint) -> Option<FormatMismatch> {
     match choice {
         Choice::Only(Shape::Format(format)) => {
             let mut scratch = Parsed::default();

@@ -76,7 +76,9 @@ mod tests {
     fn lines_that_begin_alike_have_one_key() {
         let one = key("2026-11-22 10:00:00,123 - shop.orders - INFO - order 5", 0);
         assert_eq!(one, key("2027-01-01 23:59:59,999 - shop.orders - INFO - a user", 0));
-        for other in ["2026-11-22 10:00:00.123 - shop.orders - INFO - order 5", "2026-11-22 10:00:00,123 - x", ""] {
+        for other in
+            ["2026-11-22 10:00:00.123 - shop.orders - INFO - order 5", "2026-11-22 10:00:00,123 - x", ""]
+        {
             assert_ne!(one, key(other, 0), "{other}");
         }
         assert_ne!(one, key("2026-11-22 10:00:00,123 - shop.orders - INFO - order 5", 1));

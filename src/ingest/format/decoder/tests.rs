@@ -5,8 +5,8 @@
 use proptest::prelude::*;
 
 use super::super::{LineCut, SourceZone, all, by_name, detect::detect};
-use crate::domain::record::PARSE_ERROR_FIELD;
 use super::*;
+use crate::domain::record::PARSE_ERROR_FIELD;
 
 const REFERENCE: Timestamp = Timestamp::from_seconds(1_795_314_069);
 

@@ -12,9 +12,7 @@ use serde_json::{Map, Value};
 use super::super::fields::levels::otel;
 use super::super::fields::push_unique;
 use super::super::fields::shape::is_nothing;
-use super::super::{
-    Begins, Format, FormatMismatch, FormatSpec, Lines, Opens, Parsed, TimeHint, level, time,
-};
+use super::super::{Begins, Format, FormatMismatch, FormatSpec, Lines, Opens, Parsed, TimeHint, level, time};
 use crate::domain::record::{Layer, Level};
 
 /// One log record with what its resource and scope say about it.

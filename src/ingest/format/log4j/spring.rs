@@ -113,8 +113,8 @@ fn set<'a>(out: &mut Parsed<'a>, trace: &'a str, span: &'a str) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::app_line::ANY_HINT;
     use super::super::super::Format as _;
+    use super::super::super::app_line::ANY_HINT;
     use super::super::Log4j;
     use super::*;
 
@@ -170,7 +170,8 @@ mod tests {
             assert_eq!((out.logger.as_deref(), out.message.as_ref()), (Some("c.e.App"), message), "{text}");
             assert_eq!(out.request_id.as_deref(), request, "{text}");
             for (name, value) in metadata {
-                let found = out.metadata.iter().find(|(known, _)| known == name).map(|(_, text)| text.as_ref());
+                let found =
+                    out.metadata.iter().find(|(known, _)| known == name).map(|(_, text)| text.as_ref());
                 assert_eq!(found, Some(*value), "{name} of {text}");
             }
         }

@@ -7,7 +7,6 @@ use std::time::Duration;
 use ratatui::style::Color;
 
 use super::*;
-use crate::ingest::format::decoder::Tally;
 use crate::domain::health::database::Database;
 use crate::domain::health::database::TableSize;
 use crate::domain::health::design::{Design, Replication};
@@ -16,6 +15,7 @@ use crate::domain::health::{Disk, Host, StoreHealth};
 use crate::domain::record::{Layer, OriginId};
 use crate::domain::time::Timestamp;
 use crate::ingest::accounts::{Counts, FileState};
+use crate::ingest::format::decoder::Tally;
 use crate::query::Zone;
 use crate::tui::theme::{ColorDepth, Theme};
 
