@@ -78,6 +78,7 @@ fn may_open(line: &str) -> bool {
         }),
         // `240501 10:00:00` is `MySQL`'s.
         Some(b'0'..=b'9') if bytes.iter().position(|byte| !byte.is_ascii_digit()) == Some(6) => false,
+        Some(b'0'..=b'9') => stamp::may_be_stamp(bytes) && may_have_level(bytes) && !is_mysql(bare),
         _ if stamp::may_be_stamp(bytes) => true,
         Some(b'A'..=b'Z') => {
             let end = bytes.iter().take(14).position(|byte| !byte.is_ascii_uppercase());
@@ -88,6 +89,39 @@ fn may_open(line: &str) -> bool {
         }
         _ => false,
     }
+}
+
+/// Whether anything stands behind the stamp that a level could be, or be marked by: three capitals, a
+/// bracket, a column, a colon. Most text has none near its start.
+fn may_have_level(bytes: &[u8]) -> bool {
+    const NEAR: usize = 160;
+    let mut capitals = 0;
+    let near = bytes.get(..NEAR.min(bytes.len())).unwrap_or(bytes);
+    near.iter().enumerate().skip(7).any(|(at, byte)| match byte {
+        b'A'..=b'Z' => {
+            capitals += 1;
+            capitals == 3
+        }
+        b'[' | b'|' | b'\t' | b';' | b'<' | b'(' | b'{' => true,
+        b':' => matches!(near.get(at + 1), Some(b' ')),
+        b' ' => {
+            capitals = 0;
+            matches!(near.get(at + 1), Some(b' '))
+        }
+        _ => {
+            capitals = 0;
+            false
+        }
+    })
+}
+
+/// `2024-05-01 10:00:00 12 [Warning] …` is `MySQL`'s.
+fn is_mysql(line: &str) -> bool {
+    let Some(rest) = stamp::behind_iso(line).and_then(|rest| rest.strip_prefix(' ')) else { return false };
+    let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+    let Some(rest) = rest.get(digits..).and_then(|rest| rest.strip_prefix(" [")) else { return false };
+    digits > 0
+        && ["Note]", "Warning]", "ERROR]", "System]", "Error]", "NOTE]"].iter().any(|word| rest.starts_with(word))
 }
 
 /// Reads one record, lines after the first included.

@@ -146,6 +146,9 @@ impl Kind {
 
 /// `/srv/pay.js:10`, `node:internal/process/promises:288`, `file:///srv/pay.mjs:3`.
 fn is_node_place(line: &str) -> bool {
+    if !line.ends_with(|last: char| last.is_ascii_digit()) {
+        return false;
+    }
     let Some((path, number)) = line.rsplit_once(':') else { return false };
     let is_script =
         [".js", ".mjs", ".cjs", ".ts"].iter().any(|end| path.ends_with(end)) || path.starts_with("node:");
@@ -155,6 +158,9 @@ fn is_node_place(line: &str) -> bool {
 /// `pay.rb:3:in 'charge': no route (RuntimeError)`.
 fn is_ruby_head(line: &str) -> bool {
     const NEAR: usize = 200;
+    if !line.ends_with(')') {
+        return false;
+    }
     let near = line.as_bytes().get(..NEAR.min(line.len())).unwrap_or(&[]);
     let Some(at) = memchr::memmem::find(near, b".rb:") else { return false };
     let Some((number, rest)) = line.get(at + 4..).and_then(|rest| rest.split_once(":in ")) else {
@@ -165,7 +171,6 @@ fn is_ruby_head(line: &str) -> bool {
         && number.bytes().all(|byte| byte.is_ascii_digit())
         && rest.starts_with(['\'', '`'])
         && rest.contains("': ")
-        && rest.ends_with(')')
 }
 
 #[cfg(test)]

@@ -44,7 +44,10 @@ impl Format for DotnetConsole {
             if bytes.get(4) != Some(&b':') {
                 return Opens::No;
             }
-        } else if !(bytes.first() == Some(&b'[') || may_be_stamp(bytes)) || !has_word(bytes) {
+        } else if !(bytes.first() == Some(&b'[') || may_be_stamp(bytes))
+            || memchr::memchr(b']', bytes).is_none()
+            || !has_word(bytes)
+        {
             return Opens::No;
         }
         match header(line, &ANY_HINT) {

@@ -28,7 +28,8 @@ impl Format for Humanlog {
     fn opens(&self, line: &str) -> Opens {
         const NEAR: usize = 48;
         let near = line.as_bytes().get(..NEAR.min(line.len())).unwrap_or(&[]);
-        if memchr::memmem::find(near, b" |").is_some() { Opens::Parsed } else { Opens::No }
+        let bar = memchr::memchr(b'|', near).filter(|at| *at > 0 && near.get(at - 1) == Some(&b' '));
+        if bar.is_some() { Opens::Parsed } else { Opens::No }
     }
 
     fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {

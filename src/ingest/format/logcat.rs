@@ -33,7 +33,12 @@ impl Format for Logcat {
             [_, _, b'-', _, _, b' ', ..] => true,
             // With a year; processes stand behind the stamp.
             [_, _, _, _, b'-', _, _, b'-', ..] => {
-                behind_iso(line).is_some_and(|rest| rest.starts_with(' ') && processes(rest).is_some())
+                behind_iso(line).is_some_and(|rest| {
+                    let bare = rest.trim_start_matches(' ');
+                    bare.len() < rest.len()
+                        && bare.bytes().next().is_some_and(|byte| byte.is_ascii_digit())
+                        && processes(rest).is_some()
+                })
             }
             _ => false,
         };

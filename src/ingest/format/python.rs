@@ -71,9 +71,18 @@ const LEVELS: [&str; 6] = ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL", "TRA
 /// The text up to a separator that stands near and on the same line, and what follows it.
 pub fn upto<'a>(text: &'a str, separator: &str) -> Option<(&'a str, &'a str)> {
     let near = text.as_bytes().get(..NEAR.min(text.len()))?;
-    let at = memchr::memmem::find(near, separator.as_bytes())?;
-    let head = text.get(..at)?;
-    (!head.contains('\n')).then(|| (head, text.get(at + separator.len()..).unwrap_or("")))
+    // Looking for its one byte that is no blank is cheaper than for the separator.
+    let mark = separator.bytes().position(|byte| byte != b' ').unwrap_or(0);
+    let byte = *separator.as_bytes().get(mark)?;
+    for found in memchr::memchr_iter(byte, near) {
+        let Some(at) = found.checked_sub(mark) else { continue };
+        if near.get(at..at + separator.len()) == Some(separator.as_bytes()) {
+            let head = text.get(..at)?;
+            let one_line = memchr::memchr(b'\n', head.as_bytes()).is_none();
+            return one_line.then(|| (head, text.get(at + separator.len()..).unwrap_or("")));
+        }
+    }
+    None
 }
 
 /// A level in capitals, as headers have it.
@@ -127,12 +136,13 @@ fn stamped<'a>(rest: &'a str, out: &mut Parsed<'a>) -> Option<()> {
         return loguru(rest, out);
     }
     let rest = rest.strip_prefix(' ')?.trim_ascii_start();
-    let (word, after) = upto(rest, " ")?;
+    let end = memchr::memchr(b' ', rest.as_bytes().get(..20.min(rest.len()))?)?;
+    let (word, after) = (rest.get(..end)?, rest.get(end..)?.trim_ascii_start());
     let level = word.trim_matches(['[', ']', ':']);
-    if !capital_level(level) {
+    if !(capital_level(level) && after.as_bytes().first().is_some_and(|byte| byte.is_ascii_alphabetic() || *byte == b'_')) {
         return None;
     }
-    let (name, message) = upto(after.trim_ascii_start(), ": ").filter(|(name, _)| is_name(name))?;
+    let (name, message) = upto(after, ": ").filter(|(name, _)| is_name(name))?;
     if is_no_logger(name) || file_and_line(name).is_some() || name.contains(':') {
         return None;
     }
@@ -162,10 +172,17 @@ fn dashed<'a>(rest: &'a str, out: &mut Parsed<'a>) -> Option<()> {
         return Some(());
     }
     let name = bare(first);
-    if name.len() > 80 || name.split(' ').count() > 3 {
+    let (mut next, mut message) = upto(rest, " - ")?;
+    if capital_level(next) && is_name(name) {
+        // By far the most frequent.
+        if !message.starts_with('[') {
+            set(out, next, Some(name), message);
+            return Some(());
+        }
+    }
+    if name.len() > 80 || name.bytes().filter(|byte| *byte == b' ').count() > 2 {
         return None;
     }
-    let (mut next, mut message) = upto(rest, " - ")?;
     let mut between: [Option<&'a str>; 3] = [None; 3];
     for slot in &mut between {
         if placed_level(bare(next)).is_some() {
@@ -181,7 +198,7 @@ fn dashed<'a>(rest: &'a str, out: &mut Parsed<'a>) -> Option<()> {
         Some((name, pid)) if is_number(pid) => (name, Some(pid)),
         _ => (name, None),
     };
-    let (name, thread) = if is_thread(name) && !is_dotted(name) && between[0].is_some() {
+    let (name, thread) = if between[0].is_some() && is_thread(name) && !is_dotted(name) {
         (between[0].take()?, Some(name))
     } else {
         (name, None)

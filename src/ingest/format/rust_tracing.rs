@@ -38,7 +38,8 @@ impl Format for RustTracing {
 
     fn opens(&self, line: &str) -> Opens {
         let is_iso = line.as_bytes().get(10) == Some(&b'T');
-        if is_iso && behind_iso(line).is_some_and(|rest| level(rest).is_some()) {
+        let named = |rest: &str| rest.trim_start_matches(' ').starts_with(|c: char| c.is_alphabetic() || c == '_');
+        if is_iso && behind_iso(line).and_then(level).is_some_and(|(_, rest)| named(rest)) {
             Opens::Parsed
         } else {
             Opens::No
@@ -51,11 +52,12 @@ impl Format for RustTracing {
 }
 
 /// The level, filled up to five letters from the left.
-fn level(rest: &str) -> Option<(&str, &str)> {
+fn level(rest: &str) -> Option<(&'static str, &str)> {
     let bare = rest.trim_start_matches(' ');
-    let (word, after) = bare.split_once(' ')?;
     let blanks = rest.len() - bare.len();
-    (LEVELS.contains(&word) && (1..=6).contains(&blanks)).then_some((word, after))
+    let word = LEVELS.iter().find(|level| bare.starts_with(**level))?;
+    let after = bare.get(word.len()..)?.strip_prefix(' ')?;
+    (1..=6).contains(&blanks).then_some((word, after))
 }
 
 /// What stands before the message.

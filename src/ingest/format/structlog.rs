@@ -32,7 +32,7 @@ impl Format for Structlog {
         let open = if bytes.first() == Some(&b'[') {
             Some(0)
         } else {
-            memchr::memmem::find(near, b" [").map(|at| at + 1)
+            memchr::memchr(b'[', near).filter(|at| *at > 0 && near.get(at - 1) == Some(&b' '))
         };
         // The renderer fills the word up to eight or nine characters.
         let padded = |word: &[u8]| {

@@ -49,36 +49,54 @@ pub fn continues_after(pending: &str, line: &str) -> bool {
     if continues(line) {
         return true;
     }
-    if line.is_empty() || is_level(line) {
+    let Some(&first) = line.as_bytes().first() else { return false };
+    let last = last_line(pending);
+    let from = last.as_bytes().first().copied().unwrap_or(0);
+    if from == b't' && rust_panic(last) && last.ends_with(':') && !is_level(line) {
+        return true;
+    }
+    // Nearly all lines of a log begin with a stamp or a bracket; the rest of a trace does not.
+    if first.is_ascii_digit() || matches!(first, b'[' | b'{' | b'<') || is_level(line) {
         return false;
     }
-    let last = last_line(pending);
-    let indented = last.starts_with([' ', '\t']);
-    // The last line of a Python traceback.
-    if indented && (raised(line) || exception_head(line)) && end_has(pending, is_python_frame) {
-        return true;
+    match from {
+        b' ' | b'\t' => {
+            // The last line of a Python traceback.
+            if (raised(line) || exception_head(line)) && end_has(pending, is_python_frame) {
+                return true;
+            }
+            if go_place(last) && below_go(line) {
+                return true;
+            }
+            // Node closes the fields of an error at the margin.
+            if matches!(line, "}" | "})" | "]") && end_has(pending, at_frame) {
+                return true;
+            }
+            if last.contains(" from ") && line.contains(".rb:") {
+                return true;
+            }
+        }
+        b'g' if goroutine(last) => return below_go(line),
+        b'r' if last == "runtime stack:" => return below_go(line),
+        b'#' if first == b'N' => return line.starts_with("Next ") && numbered_frame(last),
+        _ => {}
     }
-    if rust_panic(last) && last.ends_with(':') {
-        return true;
+    match first {
+        b'N' => line.starts_with("Node.js v") && end_has(pending, at_frame),
+        b'r' | b'e' if register(last) => register(line) || line.starts_with("exit status "),
+        b'c' | b'f' | b'g' | b's' if register(last) => register(line),
+        // Ruby, in Rails' log.
+        _ => {
+            line.ends_with('\'')
+                && ruby_frame(line)
+                && (ruby_frame(last) || exception_head(last) || last.ends_with("):"))
+        }
     }
-    if goroutine(last) || last == "runtime stack:" || go_place(last) {
-        return go_call(line) || line.starts_with("exit status ") || register(line);
-    }
-    if register(last) {
-        return register(line) || line.starts_with("exit status ");
-    }
-    // Node closes the fields of an error at the margin, and says its version below.
-    if (indented && matches!(line, "}" | "})" | "]") || line.starts_with("Node.js v"))
-        && end_has(pending, at_frame)
-    {
-        return true;
-    }
-    if line.starts_with("Next ") && numbered_frame(last) {
-        return true;
-    }
-    // Ruby, in the order of older releases and in Rails' log.
-    (ruby_frame(line) && (ruby_frame(last) || exception_head(last) || last.ends_with("):")))
-        || (indented && last.contains(" from ") && line.contains(".rb:"))
+}
+
+/// What stands below a goroutine's head or a place in its source.
+fn below_go(line: &str) -> bool {
+    go_call(line) || line.starts_with("exit status ") || register(line)
 }
 
 /// Where the stack trace begins in the text of a record: the byte after the `\n` that ends the
@@ -122,7 +140,14 @@ pub fn is_frame(line: &str) -> bool {
 
 /// The last line of a record that is not blank.
 fn last_line(pending: &str) -> &str {
-    lines_back(pending).find(|line| !line.trim_ascii().is_empty()).unwrap_or("")
+    let bytes = pending.as_bytes();
+    match memchr::memrchr(b'\n', bytes) {
+        None => pending,
+        Some(at) if bytes.get(at + 1..).is_some_and(|line| !line.trim_ascii().is_empty()) => {
+            pending.get(at + 1..).unwrap_or("")
+        }
+        Some(_) => lines_back(pending).find(|line| !line.trim_ascii().is_empty()).unwrap_or(""),
+    }
 }
 
 fn end_has(pending: &str, test: fn(&str) -> bool) -> bool {

@@ -194,9 +194,6 @@ impl<'a> Head<'a> {
                 let (inside, after) = bracket(at)?;
                 rest = after;
                 if self.bracketed_level(inside) {
-                    if self.is_mysql(part) {
-                        return None;
-                    }
                     return Some(gap::skip_one(after));
                 }
                 self.note(inside, true);
@@ -253,13 +250,6 @@ impl<'a> Head<'a> {
             self.note(bare, false);
         }
         None
-    }
-
-    /// `2024-05-01 10:00:00 12 [Warning] …` is `MySQL`'s.
-    fn is_mysql(&self, part: usize) -> bool {
-        part == 1
-            && self.pid.is_some()
-            && matches!(self.level, Some("Note" | "Warning" | "ERROR" | "System" | "Error" | "NOTE"))
     }
 
     /// Whether a word is the level by the way it stands: behind `part` parts, of which `words` are bare.

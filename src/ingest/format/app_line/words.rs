@@ -79,7 +79,7 @@ pub fn placed_level(word: &str) -> Option<Level> {
         [] => None,
         [letter] if letter.is_ascii_uppercase() => level_of(word),
         [_] | [_, _] => None,
-        _ if word.len() > 20 || word.starts_with(|first: char| first.is_ascii_digit()) => None,
+        _ if word.len() > 20 || !word.bytes().all(|byte| byte.is_ascii_alphabetic() || byte >= 0x80) => None,
         _ => level_of(word),
     }
 }
@@ -98,60 +98,76 @@ pub fn is_process(word: &str) -> bool {
 
 /// What may be the name of a logger, a module, a class, a host or a program.
 pub fn is_name(word: &str) -> bool {
-    word.len() <= 120
-        && word
-            .bytes()
-            .next()
-            .is_some_and(|first| first.is_ascii_alphabetic() || first == b'_' || first >= 0x80)
-        && word.bytes().all(|byte| {
+    let bytes = word.as_bytes();
+    let starts = bytes.first().is_some_and(|first| first.is_ascii_alphabetic() || *first == b'_' || *first >= 0x80);
+    starts
+        && bytes.len() <= 120
+        && bytes.iter().all(|byte| {
             byte.is_ascii_alphanumeric()
                 || matches!(byte, b'.' | b'_' | b'-' | b'$' | b'/' | b':' | b'@' | b'#' | b'<' | b'>')
-                || byte >= 0x80
+                || *byte >= 0x80
         })
-        && !word.contains("://")
+        && !(memchr::memchr(b':', bytes).is_some() && word.contains("://"))
 }
 
 /// A name of several parts, as classes and modules have them: `c.e.Pay`, `depot.pay`, `depot::pay`.
 pub fn is_dotted(word: &str) -> bool {
-    let separator = if word.contains("::") { "::" } else { "." };
-    if !word.contains(separator) || !is_name(word) || word.contains('@') {
-        return false;
-    }
     // Hosts, files and sentences are no classes.
-    let last = word.rsplit(separator).next().unwrap_or("");
-    !matches!(
-        last,
-        "" | "com" | "org" | "net" | "io" | "de" | "eu" | "log" | "txt" | "json" | "html" | "yml" | "yaml"
-    ) && word
-        .split(separator)
-        .all(|part| part.starts_with(|c: char| c.is_alphabetic() || c == '_' || c == '$'))
+    const NO_CLASS: [&str; 13] =
+        ["com", "org", "net", "io", "de", "eu", "log", "txt", "json", "html", "yml", "yaml", "csv"];
+    let bytes = word.as_bytes();
+    let starts = |at: usize| {
+        bytes.get(at).is_some_and(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'$') || *byte >= 0x80)
+    };
+    let (mut at, mut last) = (0, 0);
+    while let Some(&byte) = bytes.get(at) {
+        at += 1;
+        match byte {
+            b'.' => last = at,
+            b':' if bytes.get(at) == Some(&b':') => {
+                at += 1;
+                last = at;
+            }
+            b':' => return false,
+            _ => continue,
+        }
+        if !starts(last) {
+            return false;
+        }
+    }
+    last > 0
+        && is_name(word)
+        && memchr::memchr(b'@', bytes).is_none()
+        && !word.get(last..).is_some_and(|last| NO_CLASS.contains(&last))
         && !word.starts_with("www.")
 }
 
 /// The kinds of names that run-times and servers give their threads.
 pub fn is_thread(word: &str) -> bool {
-    const PARTS: [&str; 14] = [
-        "hread",
-        "pool",
-        "Pool",
-        "exec-",
-        "executor",
-        "worker",
-        "scheduler",
-        "qtp",
-        "nio-",
-        "Timer-",
-        "dispatcher",
-        "event-loop",
-        "eventLoop",
-        "MainProcess",
-    ];
-    let main = matches!(word, "main" | "Main" | "MAIN");
-    main || PARTS.iter().any(|part| word.contains(part))
-        || word
-            .rsplit(['-', '#', '_', ' '])
-            .next()
-            .is_some_and(|last| is_number(last) && last.len() < word.len())
+    let bytes = word.as_bytes();
+    // A number at the end counts threads of a kind.
+    let digits = bytes.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+    let before = bytes.len().checked_sub(digits + 1).and_then(|at| bytes.get(at));
+    if digits > 0 && matches!(before, Some(b'-' | b'#' | b'_' | b' ')) || matches!(word, "main" | "Main" | "MAIN") {
+        return true;
+    }
+    (0..bytes.len()).any(|at| {
+        let part: &[&str] = match bytes[at] {
+            b'h' => &["hread"],
+            b'p' => &["pool"],
+            b'P' => &["Pool"],
+            b'e' => &["exec-", "executor", "event-loop", "eventLoop"],
+            b'w' => &["worker"],
+            b's' => &["scheduler"],
+            b'q' => &["qtp"],
+            b'n' => &["nio-"],
+            b'T' => &["Timer-"],
+            b'd' => &["dispatcher"],
+            b'M' => &["MainProcess"],
+            _ => return false,
+        };
+        part.iter().any(|part| bytes.get(at..at + part.len()) == Some(part.as_bytes()))
+    })
 }
 
 /// A UUID, 16 or 32 hexadecimal digits, or `req-` and a UUID: an id, whatever stands around it.
