@@ -47,7 +47,7 @@ fn as_json(entry: &Entry) -> Value {
         "level": entry.level.name(),
         "message": &*entry.message,
         "logger": entry.logger.as_deref(),
-        "request_id": entry.request_id.as_ref().map(|id| id.as_str()),
+        "request_id": entry.request_id.as_ref().map(atalaya::domain::record::RequestId::as_str),
         "user_id": entry.user_id.as_deref(),
         "session_id": entry.session_id.as_deref(),
         "traceback": entry.traceback.as_deref(),

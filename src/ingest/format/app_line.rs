@@ -121,7 +121,9 @@ fn is_mysql(line: &str) -> bool {
     let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
     let Some(rest) = rest.get(digits..).and_then(|rest| rest.strip_prefix(" [")) else { return false };
     digits > 0
-        && ["Note]", "Warning]", "ERROR]", "System]", "Error]", "NOTE]"].iter().any(|word| rest.starts_with(word))
+        && ["Note]", "Warning]", "ERROR]", "System]", "Error]", "NOTE]"]
+            .iter()
+            .any(|word| rest.starts_with(word))
 }
 
 /// Reads one record, lines after the first included.
@@ -130,7 +132,7 @@ pub fn read<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<
     let line = text.get(..end)?;
     let mut head = Head::default();
     let rest = head.front(line.trim_start_matches(' '), hint, out)?;
-    let (rest, gap) = if head.level.is_some() { gap::skip(rest) } else { head.to_level(rest)? };
+    let (rest, gap) = if head.level.is_some() { gap::skip(rest) } else { head.read_to_level(rest)? };
     let rest = head.names(rest, gap);
     let message = text.get(line.len() - rest.len()..)?;
     head.finish(message, hint, out)
@@ -142,7 +144,7 @@ pub fn read_behind_stamp<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a
     let end = memchr::memchr(b'\n', text.as_bytes()).unwrap_or(text.len());
     let line = text.get(..end)?;
     let mut head = Head::default();
-    let (rest, gap): (&str, Gap) = head.to_level(line)?;
+    let (rest, gap): (&str, Gap) = head.read_to_level(line)?;
     let rest = head.names(rest, gap);
     let message = text.get(line.len() - rest.len()..)?;
     head.finish(message, hint, out)

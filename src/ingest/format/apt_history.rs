@@ -163,7 +163,7 @@ fn term<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<()> 
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
+    #![allow(clippy::unwrap_used, reason = "tests")]
 
     use super::super::python::ANY_HINT;
     use super::super::{Choice, Decoder, Line};
@@ -177,7 +177,7 @@ mod tests {
         for line in text.lines() {
             let next = position + line.len() as u64 + 1;
             decoder.line(Line { position, next, bytes: line.as_bytes(), cut: None }, &mut |entry| {
-                entries.push(entry)
+                entries.push(entry);
             });
             position = next;
         }

@@ -67,7 +67,7 @@ impl Envelope for CloudJson {
         hint: &TimeHint,
         out: &mut Parsed<'a>,
     ) -> Result<Inside, FormatMismatch> {
-        if !SIGNS.as_ref().is_some_and(|signs| signs.find(line).is_some()) {
+        if SIGNS.as_ref().is_none_or(|signs| signs.find(line).is_none()) {
             return Err(self.mismatch("no line of a program within"));
         }
         let mut seen = Seen::default();
@@ -282,7 +282,7 @@ mod tests {
         for line in text.lines() {
             let next = position + line.len() as u64 + 1;
             decoder.line(Line { position, next, bytes: line.as_bytes(), cut: None }, &mut |entry| {
-                entries.push(entry)
+                entries.push(entry);
             });
             position = next;
         }

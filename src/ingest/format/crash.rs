@@ -126,10 +126,7 @@ impl Kind {
             }
             // The last line at the margin says what it was.
             Self::Python => {
-                let last = text
-                    .lines()
-                    .filter(|line| !line.is_empty() && !line.starts_with([' ', '\t']))
-                    .next_back();
+                let last = text.lines().rfind(|line| !line.is_empty() && !line.starts_with([' ', '\t']));
                 match last {
                     Some(last) if !after_first.is_empty() && !last.starts_with("Traceback ") => (last, text),
                     _ => (text, ""),

@@ -101,7 +101,10 @@ mod tests {
         let text = format!("{first}\nclosing connection <0.1.0>\n{{a,b}}");
         assert!(Erlang.parse(&text, &ANY_HINT, &mut out).is_ok());
         assert_eq!((out.level.name(), out.message.as_ref()), ("ERROR", "closing connection <0.1.0>\n{a,b}"));
-        assert_eq!(out.timestamp.map(|at| at.to_rfc3339()).as_deref(), Some("2024-05-01T10:00:00.000000Z"));
+        assert_eq!(
+            out.timestamp.map(crate::domain::time::Timestamp::to_rfc3339).as_deref(),
+            Some("2024-05-01T10:00:00.000000Z")
+        );
         for text in ["=ERROR=", "====", "= REPORT==== now ==="] {
             assert!(
                 Erlang.opens(text) == Opens::No

@@ -3,6 +3,8 @@
 //!
 //! Sources: <https://pkg.go.dev/log#pkg-constants>, <https://pkg.go.dev/log/slog>.
 
+use std::path::Path;
+
 use super::app_line::tail;
 use super::app_line::words::{capital_level, file_and_line};
 use super::fields::{Fields, keep_severity, push_unique};
@@ -46,8 +48,10 @@ fn read<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<()> 
     let cut = time::slashed(line, hint)?;
     let rest = cut.rest.strip_prefix(' ')?;
     let (first, after) = rest.split_once(' ')?;
-    if let Some(place) =
-        first.strip_suffix(':').and_then(file_and_line).filter(|(file, _)| file.ends_with(".go"))
+    if let Some(place) = first
+        .strip_suffix(':')
+        .and_then(file_and_line)
+        .filter(|(file, _)| Path::new(file).extension().is_some_and(|kind| kind == "go"))
     {
         out.set_time(cut.instant);
         out.put("file", place.0);

@@ -246,7 +246,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Value<'a> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
+    #![allow(clippy::unwrap_used, reason = "tests")]
 
     use super::super::python::ANY_HINT;
     use super::super::{Choice, Decoder, Line};
@@ -260,7 +260,7 @@ mod tests {
         for line in text.lines() {
             let next = position + line.len() as u64 + 1;
             decoder.line(Line { position, next, bytes: line.as_bytes(), cut: None }, &mut |entry| {
-                entries.push(entry)
+                entries.push(entry);
             });
             position = next;
         }

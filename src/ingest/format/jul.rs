@@ -129,7 +129,10 @@ mod tests {
         assert!(Jul.parse(&text, &ANY_HINT, &mut out).is_ok());
         assert_eq!((out.level.name(), out.logger.as_deref()), ("ERROR", Some("com.example.App")));
         assert_eq!(out.message, "it broke\njava.lang.Boom: x\n\tat a.B.c(B.java:1)");
-        assert_eq!(out.timestamp.map(|at| at.to_rfc3339()).as_deref(), Some("2024-11-20T22:00:01.000000Z"));
+        assert_eq!(
+            out.timestamp.map(crate::domain::time::Timestamp::to_rfc3339).as_deref(),
+            Some("2024-11-20T22:00:01.000000Z")
+        );
         assert_eq!(Jul.opens("Nov 20, 2024, 10:00:01\u{202f}PM c.e.App lambda$main$0"), Opens::Unfinished);
         for text in [
             "Nov 20, 2024 10:00:01 PM we went home",

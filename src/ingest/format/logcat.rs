@@ -32,14 +32,12 @@ impl Format for Logcat {
             [_, b'/', ..] => !bytes[0].is_ascii_digit() && bytes.get(2).is_some_and(|byte| *byte != b' '),
             [_, _, b'-', _, _, b' ', ..] => true,
             // With a year; processes stand behind the stamp.
-            [_, _, _, _, b'-', _, _, b'-', ..] => {
-                behind_iso(line).is_some_and(|rest| {
-                    let bare = rest.trim_start_matches(' ');
-                    bare.len() < rest.len()
-                        && bare.bytes().next().is_some_and(|byte| byte.is_ascii_digit())
-                        && processes(rest).is_some()
-                })
-            }
+            [_, _, _, _, b'-', _, _, b'-', ..] => behind_iso(line).is_some_and(|rest| {
+                let bare = rest.trim_start_matches(' ');
+                bare.len() < rest.len()
+                    && bare.bytes().next().is_some_and(|byte| byte.is_ascii_digit())
+                    && processes(rest).is_some()
+            }),
             _ => false,
         };
         if opens { Opens::Parsed } else { Opens::No }

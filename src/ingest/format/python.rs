@@ -139,7 +139,9 @@ fn stamped<'a>(rest: &'a str, out: &mut Parsed<'a>) -> Option<()> {
     let end = memchr::memchr(b' ', rest.as_bytes().get(..20.min(rest.len()))?)?;
     let (word, after) = (rest.get(..end)?, rest.get(end..)?.trim_ascii_start());
     let level = word.trim_matches(['[', ']', ':']);
-    if !(capital_level(level) && after.as_bytes().first().is_some_and(|byte| byte.is_ascii_alphabetic() || *byte == b'_')) {
+    if !(capital_level(level)
+        && after.as_bytes().first().is_some_and(|byte| byte.is_ascii_alphabetic() || *byte == b'_'))
+    {
         return None;
     }
     let (name, message) = upto(after, ": ").filter(|(name, _)| is_name(name))?;

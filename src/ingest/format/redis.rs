@@ -35,11 +35,11 @@ impl Format for Redis {
         let digits = bytes.iter().skip(from).take(9).take_while(|byte| byte.is_ascii_digit()).count();
         let end = from + digits;
         let opens = match (from, bytes.get(end), bytes.get(end + 1), bytes.get(end + 2)) {
-            (0, Some(b':'), Some(b'X' | b'C' | b'S' | b'M'), Some(b' ')) => true,
+            (0, Some(b':'), Some(b'X' | b'C' | b'S' | b'M'), Some(b' '))
+            | (1, Some(b']'), Some(b' '), Some(b'0'..=b'3')) => true,
             (0, Some(b':'), Some(b's'), _) => {
                 line.get(end + 1..).is_some_and(|rest| rest.starts_with(SIGNAL))
             }
-            (1, Some(b']'), Some(b' '), Some(b'0'..=b'3')) => true,
             _ => false,
         };
         if opens && digits > 0 { Opens::Parsed } else { Opens::No }

@@ -38,7 +38,8 @@ impl Format for RustTracing {
 
     fn opens(&self, line: &str) -> Opens {
         let is_iso = line.as_bytes().get(10) == Some(&b'T');
-        let named = |rest: &str| rest.trim_start_matches(' ').starts_with(|c: char| c.is_alphabetic() || c == '_');
+        let named =
+            |rest: &str| rest.trim_start_matches(' ').starts_with(|c: char| c.is_alphabetic() || c == '_');
         if is_iso && behind_iso(line).and_then(level).is_some_and(|(_, rest)| named(rest)) {
             Opens::Parsed
         } else {

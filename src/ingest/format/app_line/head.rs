@@ -179,7 +179,7 @@ impl<'a> Head<'a> {
     }
 
     /// Reads on to the level; gives what follows it, and what separates that.
-    pub fn to_level(&mut self, text: &'a str) -> Option<(&'a str, Gap)> {
+    pub fn read_to_level(&mut self, text: &'a str) -> Option<(&'a str, Gap)> {
         let mut rest = text;
         let mut words = 0;
         for part in 0..MOST_PARTS {
@@ -216,7 +216,7 @@ impl<'a> Head<'a> {
                 bare = bare.split(':').next().unwrap_or(bare);
             }
             rest = at.get(bare.len()..)?;
-            if self.is_level(bare, part, words, gap, rest) {
+            if Self::is_level(bare, part, words, gap, rest) {
                 self.level = Some(bare);
                 return Some(gap::skip_one(rest));
             }
@@ -253,7 +253,7 @@ impl<'a> Head<'a> {
     }
 
     /// Whether a word is the level by the way it stands: behind `part` parts, of which `words` are bare.
-    fn is_level(&self, word: &str, part: usize, words: usize, before: Gap, rest: &str) -> bool {
+    fn is_level(word: &str, part: usize, words: usize, before: Gap, rest: &str) -> bool {
         const NAMES: [&str; 19] = [
             "debug",
             "info",

@@ -85,7 +85,7 @@ fn clock_at(bytes: &[u8], at: usize) -> Option<(u8, u8, u8, u32, usize)> {
     Some((hour, minute, second, micros, end))
 }
 
-fn cut_of<'a>(instant: Instant, text: &'a str, end: usize) -> Option<Cut<'a>> {
+fn cut_of(instant: Instant, text: &str, end: usize) -> Option<Cut<'_>> {
     Some(Cut { instant, rest: text.get(end..)? })
 }
 

@@ -174,10 +174,7 @@ fn is_key(byte: u8) -> bool {
 
 /// Where a value ends: a quoted string with its quote, brackets with what is in them, else a word.
 fn value_end(bytes: &[u8], start: usize) -> usize {
-    let quote = match bytes.get(start) {
-        Some(&quote @ (b'"' | b'\'' | b'`')) => quote,
-        _ => return word_end(bytes, start),
-    };
+    let Some(&quote @ (b'"' | b'\'' | b'`')) = bytes.get(start) else { return word_end(bytes, start) };
     let mut at = start + 1;
     while let Some(&byte) = bytes.get(at) {
         match byte {

@@ -76,9 +76,8 @@ pub fn capital_level(word: &str) -> Option<Level> {
 pub fn placed_level(word: &str) -> Option<Level> {
     let word = word.trim_ascii();
     match *word.as_bytes() {
-        [] => None,
         [letter] if letter.is_ascii_uppercase() => level_of(word),
-        [_] | [_, _] => None,
+        [] | [_] | [_, _] => None,
         _ if word.len() > 20 || !word.bytes().all(|byte| byte.is_ascii_alphabetic() || byte >= 0x80) => None,
         _ => level_of(word),
     }
@@ -99,7 +98,8 @@ pub fn is_process(word: &str) -> bool {
 /// What may be the name of a logger, a module, a class, a host or a program.
 pub fn is_name(word: &str) -> bool {
     let bytes = word.as_bytes();
-    let starts = bytes.first().is_some_and(|first| first.is_ascii_alphabetic() || *first == b'_' || *first >= 0x80);
+    let starts =
+        bytes.first().is_some_and(|first| first.is_ascii_alphabetic() || *first == b'_' || *first >= 0x80);
     starts
         && bytes.len() <= 120
         && bytes.iter().all(|byte| {
@@ -117,7 +117,9 @@ pub fn is_dotted(word: &str) -> bool {
         ["com", "org", "net", "io", "de", "eu", "log", "txt", "json", "html", "yml", "yaml", "csv"];
     let bytes = word.as_bytes();
     let starts = |at: usize| {
-        bytes.get(at).is_some_and(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'$') || *byte >= 0x80)
+        bytes
+            .get(at)
+            .is_some_and(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'$') || *byte >= 0x80)
     };
     let (mut at, mut last) = (0, 0);
     while let Some(&byte) = bytes.get(at) {
@@ -148,7 +150,9 @@ pub fn is_thread(word: &str) -> bool {
     // A number at the end counts threads of a kind.
     let digits = bytes.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
     let before = bytes.len().checked_sub(digits + 1).and_then(|at| bytes.get(at));
-    if digits > 0 && matches!(before, Some(b'-' | b'#' | b'_' | b' ')) || matches!(word, "main" | "Main" | "MAIN") {
+    if digits > 0 && matches!(before, Some(b'-' | b'#' | b'_' | b' '))
+        || matches!(word, "main" | "Main" | "MAIN")
+    {
         return true;
     }
     (0..bytes.len()).any(|at| {

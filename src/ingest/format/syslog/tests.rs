@@ -20,7 +20,7 @@ fn decode(text: &str) -> Vec<Entry> {
     for line in text.lines() {
         let next = position + line.len() as u64 + 1;
         decoder.line(Line { position, next, bytes: line.as_bytes(), cut: None }, &mut |entry| {
-            entries.push(entry)
+            entries.push(entry);
         });
         position = next;
     }
