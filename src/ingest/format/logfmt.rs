@@ -12,7 +12,7 @@ use std::borrow::Cow;
 
 use super::fields::{Fields, worded};
 use super::json::scan::{Value, unescape};
-use super::{Begins, Format, FormatMismatch, FormatSpec, Lines, Parsed, TimeHint, trace};
+use super::{Begins, Format, FormatMismatch, FormatSpec, Lines, Parsed, TimeHint};
 use crate::domain::record::Layer;
 
 /// `logfmt`.

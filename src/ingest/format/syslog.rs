@@ -15,7 +15,6 @@ use crate::domain::record::{HOST_FIELD, Layer, Level};
 use super::postgresql;
 use super::{
     Begins, Envelope, FormatMismatch, FormatSpec, Inside, Lines, Parsed, Piece, TimeHint, auth, stream_of,
-    time,
 };
 
 mod cisco;

@@ -16,7 +16,7 @@ use super::{Begins, Parsed, SourceZone, TimeHint, time};
 
 mod head;
 
-pub use head::{put_client, put_clients, put_head};
+pub use head::{put_client, put_head};
 
 /// What an access line can begin with: an address, a name, a list in quotes.
 pub const CLIENT_BEGINS: Begins = Begins::DIGITS.or(Begins::LETTERS).or(Begins::these(b"-:\"[_*~"));

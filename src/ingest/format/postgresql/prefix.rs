@@ -1,7 +1,5 @@
 //! What `log_line_prefix` put before the severity: deduced from the forms of its words.
 
-use std::borrow::Cow;
-
 use super::super::fields::push_unique;
 use super::super::{Parsed, SourceZone, TimeHint, time};
 

@@ -3,7 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use super::super::{Choice, Decoder, Line, SourceZone, TimeHint};
-use super::*;
 use crate::domain::record::Entry;
 use crate::domain::time::Timestamp;
 
