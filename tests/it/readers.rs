@@ -277,7 +277,7 @@ fn corpus() -> Vec<Vec<u8>> {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             if path.is_dir() && !matches!(name.as_str(), "cases" | "devlake" | "octokit-webhooks") {
                 folders.push(path);
-            } else if name.ends_with(".log") || name.starts_with("logfile_") {
+            } else if path.extension().is_some_and(|kind| kind == "log") || name.starts_with("logfile_") {
                 let bytes = std::fs::read(&path).unwrap();
                 let end = cut_lines(&bytes).get(300).map_or(bytes.len(), |line| line.position as usize);
                 files.push(bytes[..end].to_vec());
