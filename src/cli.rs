@@ -9,10 +9,10 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::config::{self, ConfigError, Settings};
-use crate::ingest::IngestError;
 use crate::service::ingest::InputError;
 use crate::service::{self, Stores};
 use crate::tui::ConsoleError;
+use atalaya_ingest::IngestError;
 
 pub mod completions;
 pub mod config_command;

@@ -42,13 +42,13 @@ use self::tabs::dora::DoraTab;
 use self::tabs::pdca::PdcaTab;
 use self::terminal::{Canvas, Output, TerminalGuard};
 use self::theme::{ColorDepth, Theme, ThemeError};
-use crate::domain::health::Health;
-use crate::domain::time::Timestamp;
-use crate::ingest::accounts::IngestStatus;
-use crate::query::Zone;
 use crate::service::Stores;
 use crate::service::dora::ReportRequest;
 use crate::service::pdca::PdcaSettings;
+use atalaya_domain::health::Health;
+use atalaya_domain::time::Timestamp;
+use atalaya_ingest::accounts::IngestStatus;
+use atalaya_query::Zone;
 
 /// At most 20 frames a second: more than a person can read over ssh only costs bytes.
 const FRAME: Duration = Duration::from_millis(50);

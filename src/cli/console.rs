@@ -10,14 +10,14 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Settings;
-use crate::domain::health::Health;
-use crate::domain::time::Timestamp;
-use crate::ingest::{IngestError, IngestStatus};
-use crate::query::Zone;
 use crate::service::{self, Stores, demo};
 use crate::source::git;
 use crate::telemetry;
 use crate::tui::{self, ConsoleInput, Ended};
+use atalaya_domain::health::Health;
+use atalaya_domain::time::Timestamp;
+use atalaya_ingest::{IngestError, IngestStatus};
+use atalaya_query::Zone;
 
 use super::Context;
 

@@ -11,14 +11,14 @@ use clap::{Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
-use crate::domain::delivery::{Decision, Phase, PhaseRecord};
-use crate::domain::time::Timestamp;
 use crate::report::{dora_json, dora_markdown, dora_text};
 use crate::service;
 use crate::service::dora::{self, GatherError, ReportRequest, SyncOutcome, UnknownWord};
 use crate::source::git;
 use crate::source::sdlc_file::{Reading, parse_time};
-use crate::store::metrics::{MetricsStore, Written};
+use atalaya_domain::delivery::{Decision, Phase, PhaseRecord};
+use atalaya_domain::time::Timestamp;
+use atalaya_store::metrics::{MetricsStore, Written};
 
 use super::{Context, UsageError, output};
 

@@ -5,9 +5,9 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use crate::domain::health::{Health, Status};
 use crate::service;
 use crate::shown::Shown;
+use atalaya_domain::health::{Health, Status};
 
 use super::{Context, output};
 

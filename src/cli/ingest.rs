@@ -15,13 +15,13 @@ use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::record::Layer;
-use crate::ingest::spool::{self, SpoolState, SpoolStatus};
-use crate::ingest::{
-    FileAccount, Ingest, IngestConfig, IngestHandle, IngestInput, IngestStatus, Mode, StreamInput,
-};
 use crate::service::{self, Stores};
 use crate::shown::Shown;
+use atalaya_domain::record::Layer;
+use atalaya_ingest::spool::{self, SpoolState, SpoolStatus};
+use atalaya_ingest::{
+    FileAccount, Ingest, IngestConfig, IngestHandle, IngestInput, IngestStatus, Mode, StreamInput,
+};
 
 use super::{Context, UsageError, output};
 

@@ -5,15 +5,15 @@ use std::ops::ControlFlow;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use crate::domain::record::Record;
-use crate::domain::time::Timestamp;
-use crate::query::{Query, QueryClock, QueryError, Zone};
 use crate::report::record_json::RecordJson;
 use crate::report::record_text::{self, TextStyle};
 use crate::service::Stores;
 use crate::service::logs::{Outcome, Search, Tail, search};
 use crate::shown::Shown;
-use crate::store::chunks::Order;
+use atalaya_domain::record::Record;
+use atalaya_domain::time::Timestamp;
+use atalaya_query::{Query, QueryClock, QueryError, Zone};
+use atalaya_store::chunks::Order;
 
 use super::{Context, UsageError, output};
 

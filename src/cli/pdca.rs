@@ -4,11 +4,11 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use crate::domain::dora::{Metric, Scope};
-use crate::domain::pdca::{Applied, PdcaCycle, Texts, Verdict};
-use crate::domain::time::Timestamp;
 use crate::service::pdca::{self, Draft, PdcaError, PdcaSettings};
-use crate::store::metrics::MetricsStore;
+use atalaya_domain::dora::{Metric, Scope};
+use atalaya_domain::pdca::{Applied, PdcaCycle, Texts, Verdict};
+use atalaya_domain::time::Timestamp;
+use atalaya_store::metrics::MetricsStore;
 
 use super::{Context, UsageError, output};
 

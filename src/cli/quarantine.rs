@@ -8,11 +8,11 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use serde_json::json;
 
-use crate::domain::record::RequestId;
-use crate::domain::time::Timestamp;
-use crate::ingest::spool::quarantine::Kept;
 use crate::service::quarantine;
 use crate::shown::Shown;
+use atalaya_domain::record::RequestId;
+use atalaya_domain::time::Timestamp;
+use atalaya_ingest::spool::quarantine::Kept;
 
 use super::{Context, UsageError, output};
 

@@ -3,11 +3,11 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use crate::domain::record::RequestId;
-use crate::query::Zone;
 use crate::report::{record_json, record_text};
 use crate::service::trace::{self, TraceOptions};
 use crate::shown::Shown;
+use atalaya_domain::record::RequestId;
+use atalaya_query::Zone;
 
 use super::{Context, logs, output};
 

@@ -5,10 +5,10 @@ use std::ffi::OsString;
 use std::io::{IsTerminal, Write as _};
 use std::process::ExitCode;
 
-use crate::domain::delivery::Phase;
 use crate::service;
 use crate::service::track::{self, Capture, Kept, TrackError, TrackRequest};
 use crate::source::git;
+use atalaya_domain::delivery::Phase;
 
 use super::dora::parse_phase;
 use super::{Context, UsageError};

@@ -1,6 +1,6 @@
 //! From `[[stores.cassandra.foreign]]` to the mapping of a table.
 
-use crate::store::cassandra::foreign::{Columns, Mapping};
+use atalaya_store::cassandra::foreign::{Columns, Mapping};
 
 use super::places::Mistake;
 use super::stores::{ForeignPartitionKind, ForeignTableConfig};

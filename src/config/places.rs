@@ -15,10 +15,11 @@ use std::str::FromStr;
 use percent_encoding::percent_decode_str;
 use secrecy::SecretString;
 
-use crate::store::cassandra::foreign::Mapping;
+use atalaya_store::cassandra::ConsistencyLevel;
+use atalaya_store::cassandra::foreign::Mapping;
 
 use super::foreign;
-use super::stores::{CassandraConfig, ConsistencyLevel, MySqlConfig, StoresConfig};
+use super::stores::{CassandraConfig, MySqlConfig, StoresConfig};
 
 pub const CASSANDRA_PASSWORD: &str = "ATALAYA_CASSANDRA_PASSWORD";
 pub const MYSQL_PASSWORD: &str = "ATALAYA_MYSQL_PASSWORD";

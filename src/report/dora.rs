@@ -2,9 +2,9 @@
 
 use chrono_tz::Tz;
 
-use crate::domain::dora::{Delta, Direction, DoraReport, MetricReport, Unit, Value, WeekPoint};
-use crate::domain::time::Timestamp;
 use crate::shown::Shown;
+use atalaya_domain::dora::{Delta, Direction, DoraReport, MetricReport, Unit, Value, WeekPoint};
+use atalaya_domain::time::Timestamp;
 
 /// `2026-11-22 14:05` in a zone.
 pub fn minute(at: Timestamp, zone: Tz) -> String {
@@ -53,7 +53,7 @@ pub fn target(metric: &MetricReport) -> String {
 }
 
 pub fn level(metric: &MetricReport) -> &'static str {
-    metric.level.map_or("-", crate::domain::dora::PerformanceLevel::name)
+    metric.level.map_or("-", atalaya_domain::dora::PerformanceLevel::name)
 }
 
 pub fn score(score: Option<f64>) -> String {

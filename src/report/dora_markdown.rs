@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use super::dora::{delta, level, minute, overall, plain, samples, scope, score, sparkline, target};
-use crate::domain::dora::quick_check::{INDUSTRY_OVERALL, industry};
-use crate::domain::dora::{DoraReport, show_hours};
+use atalaya_domain::dora::quick_check::{INDUSTRY_OVERALL, industry};
+use atalaya_domain::dora::{DoraReport, show_hours};
 
 /// How many left-out rows of one metric are named before they are only counted.
 const LEFT_OUT: usize = 20;

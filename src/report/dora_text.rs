@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use super::dora::{delta, level, minute, overall, plain, samples, scope, score, sparkline, target};
-use crate::domain::dora::quick_check::INDUSTRY_OVERALL;
-use crate::domain::dora::{DoraReport, show_hours};
+use atalaya_domain::dora::quick_check::INDUSTRY_OVERALL;
+use atalaya_domain::dora::{DoraReport, show_hours};
 
 /// The whole report; `explain` adds the rows, the rule and what was left out of each metric.
 pub fn text(report: &DoraReport, explain: bool) -> String {
@@ -111,7 +111,7 @@ fn write(out: &mut String, report: &DoraReport, explain: bool) -> std::fmt::Resu
 fn explanation(
     out: &mut String,
     report: &DoraReport,
-    metric: &crate::domain::dora::MetricReport,
+    metric: &atalaya_domain::dora::MetricReport,
 ) -> std::fmt::Result {
     let zone = report.rules.zone;
     let told = &metric.measured.explanation;

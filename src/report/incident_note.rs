@@ -8,10 +8,10 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use crate::domain::delivery::Deployment;
-use crate::domain::record::{Level, Record, RequestId};
 use crate::service::trace::{Trace, TraceEvent, TraceRow};
 use crate::shown::Shown;
+use atalaya_domain::delivery::Deployment;
+use atalaya_domain::record::{Level, Record, RequestId};
 
 use super::record_text::duration;
 
@@ -272,8 +272,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::domain::record::{Entry, Layer, Origin, OriginId};
-    use crate::domain::time::Timestamp;
+    use atalaya_domain::record::{Entry, Layer, Origin, OriginId};
+    use atalaya_domain::time::Timestamp;
 
     #[test]
     fn secrets_are_masked() {

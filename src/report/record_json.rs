@@ -7,8 +7,8 @@
 use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
 
-use crate::domain::record::{Metadata, Record, RequestId};
 use crate::service::trace::{TraceEvent, TraceRow};
+use atalaya_domain::record::{Metadata, Record, RequestId};
 
 #[derive(Clone, Debug, Serialize)]
 pub struct RecordJson<'a> {
@@ -167,8 +167,8 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::domain::record::{Entry, Layer, Level, Origin, OriginId};
-    use crate::domain::time::Timestamp;
+    use atalaya_domain::record::{Entry, Layer, Level, Origin, OriginId};
+    use atalaya_domain::time::Timestamp;
 
     fn record(entry: Entry) -> Record {
         let origin = Origin {

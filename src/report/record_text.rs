@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use chrono::Local;
 
-use crate::domain::record::{Level, Record};
-use crate::domain::time::Timestamp;
-use crate::query::Zone;
 use crate::service::trace::{Trace, TraceEvent, TraceRow};
 use crate::shown::Shown;
+use atalaya_domain::record::{Level, Record};
+use atalaya_domain::time::Timestamp;
+use atalaya_query::Zone;
 
 /// Columns of the source.
 const SOURCE_WIDTH: usize = 16;
@@ -181,7 +181,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::domain::record::{Entry, Layer, Origin, OriginId, RequestId};
+    use atalaya_domain::record::{Entry, Layer, Origin, OriginId, RequestId};
 
     const PLAIN: TextStyle = TextStyle { zone: Zone::Utc, colour: false };
 

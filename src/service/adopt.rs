@@ -15,15 +15,15 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::places::CassandraPlace;
-use crate::domain::chunk::{Bucket, ChunkSummary};
-use crate::domain::record::{Frame, LevelCounts, OriginId};
-use crate::domain::time::Timestamp;
-use crate::store::cassandra::CassandraLogStore;
-use crate::store::cassandra::foreign::{ForeignStore, Mapping, Partition, PartitionCounts};
-use crate::store::cassandra::retry::{Resilience, RetrySettings};
-use crate::store::chunks::ChunkStore;
-use crate::store::engine::LogEngine;
-use crate::store::error::StoreError;
+use atalaya_domain::chunk::{Bucket, ChunkSummary};
+use atalaya_domain::record::{Frame, LevelCounts, OriginId};
+use atalaya_domain::time::Timestamp;
+use atalaya_store::cassandra::CassandraLogStore;
+use atalaya_store::cassandra::foreign::{ForeignStore, Mapping, Partition, PartitionCounts};
+use atalaya_store::cassandra::retry::{Resilience, RetrySettings};
+use atalaya_store::chunks::ChunkStore;
+use atalaya_store::engine::LogEngine;
+use atalaya_store::error::StoreError;
 
 use super::copy::CopyError;
 use super::stores::cassandra_options;

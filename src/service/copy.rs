@@ -7,7 +7,7 @@
 
 use std::path::PathBuf;
 
-use crate::store::error::StoreError;
+use atalaya_store::error::StoreError;
 
 pub mod logs;
 pub mod metrics;

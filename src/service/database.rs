@@ -9,11 +9,11 @@ use serde::Serialize;
 
 use crate::config::Settings;
 use crate::config::places::{CassandraPlace, LayoutWishes, LogsPlace, MetricsPlace, MySqlPlace, Replication};
-use crate::store::cassandra::{connect, schema};
-use crate::store::error::{Backend, StoreError, describe};
-use crate::store::mysql;
-use crate::store::sqlite::chunks::SqliteChunkStore;
-use crate::store::sqlite::metrics::SqliteMetricsStore;
+use atalaya_store::cassandra::{connect, schema};
+use atalaya_store::error::{Backend, StoreError, describe};
+use atalaya_store::mysql;
+use atalaya_store::sqlite::chunks::SqliteChunkStore;
+use atalaya_store::sqlite::metrics::SqliteMetricsStore;
 
 use super::stores::{advised_logs, advised_metrics, cassandra_options, mysql_options};
 

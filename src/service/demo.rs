@@ -9,9 +9,9 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use crate::domain::time::Timestamp;
-use crate::store::error::StoreError;
-use crate::store::metrics::SourceRun;
+use atalaya_domain::time::Timestamp;
+use atalaya_store::error::StoreError;
+use atalaya_store::metrics::SourceRun;
 
 use super::Stores;
 use super::dora::UnknownWord;

@@ -11,12 +11,12 @@ use std::time::Duration;
 use chrono_tz::Tz;
 
 use crate::config::DoraConfig;
-use crate::domain::delivery::{Deployment, Incident, PhaseRecord};
-use crate::domain::dora::trend::whole_weeks;
-use crate::domain::dora::{self, DoraReport, Facts, Profile, Rules, Scope, Sources, Targets, ThresholdSet};
-use crate::domain::time::{TimeRange, Timestamp};
-use crate::store::error::StoreError;
-use crate::store::metrics::{DeliveryFilter, MetricsStore, SourceRun};
+use atalaya_domain::delivery::{Deployment, Incident, PhaseRecord};
+use atalaya_domain::dora::trend::whole_weeks;
+use atalaya_domain::dora::{self, DoraReport, Facts, Profile, Rules, Scope, Sources, Targets, ThresholdSet};
+use atalaya_domain::time::{TimeRange, Timestamp};
+use atalaya_store::error::StoreError;
+use atalaya_store::metrics::{DeliveryFilter, MetricsStore, SourceRun};
 
 pub use gather::{
     GatherError, ImportOutcome, RUN_ID, Recorded, SyncOutcome, import_file, record, sync_due, sync_git,

@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 use sysinfo::{Disks, System};
 use tokio::time::timeout;
 
-use crate::domain::health::{Disk, Health, Host, StoreHealth};
-use crate::domain::record::OriginId;
-use crate::domain::time::Timestamp;
-use crate::ingest::spool::quarantine;
-use crate::store::error::StoreError;
+use atalaya_domain::health::{Disk, Health, Host, StoreHealth};
+use atalaya_domain::record::OriginId;
+use atalaya_domain::time::Timestamp;
+use atalaya_ingest::spool::quarantine;
+use atalaya_store::error::StoreError;
 
 use super::Stores;
 

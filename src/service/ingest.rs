@@ -12,21 +12,21 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{IdNamesConfig, IngestFileConfig, Settings};
-use crate::domain::record::Layer;
-use crate::domain::time::Timestamp;
-use crate::ingest::FrameSink;
-use crate::ingest::content::{self, Content, Got};
-use crate::ingest::discover::discover;
-use crate::ingest::format::explain::Explanation;
-use crate::ingest::format::user_defined::Definition;
-use crate::ingest::format::{self, Shape, SourceZone, TimeHint, registry};
-use crate::ingest::rotation::RotatedName;
-use crate::ingest::spool::{self, SpoolConfig, SpooledSink};
-use crate::ingest::{
+use atalaya_domain::record::Layer;
+use atalaya_domain::time::Timestamp;
+use atalaya_format::explain::Explanation;
+use atalaya_format::user_defined::Definition;
+use atalaya_format::{Shape, SourceZone, TimeHint, registry};
+use atalaya_ingest::FrameSink;
+use atalaya_ingest::content::{self, Content, Got};
+use atalaya_ingest::discover::discover;
+use atalaya_ingest::rotation::RotatedName;
+use atalaya_ingest::spool::{self, SpoolConfig, SpooledSink};
+use atalaya_ingest::{
     Ingest, IngestConfig, IngestError, IngestHandle, IngestInput, IngestStatus, Mode, Unread,
 };
-use crate::store::engine::LogEngine;
-use crate::store::error::{Backend, describe};
+use atalaya_store::engine::LogEngine;
+use atalaya_store::error::{Backend, describe};
 
 /// Where a Unix machine keeps its logs.
 const SYSTEM_LOGS: &str = "/var/log";
@@ -77,7 +77,7 @@ fn input(file: &IngestFileConfig, default_zone: SourceZone) -> Result<IngestInpu
 pub fn define_formats(settings: &Settings) -> Result<(), InputError> {
     let ids = &settings.ingest.ids;
     if *ids != IdNamesConfig::default() {
-        format::ids::configure(&ids.request, &ids.user, &ids.session)
+        atalaya_format::ids::configure(&ids.request, &ids.user, &ids.session)
             .map_err(|error| InputError(format!("[ingest.ids] {error}")))?;
     }
     if settings.ingest.formats.is_empty() {
@@ -103,14 +103,14 @@ pub fn define_formats(settings: &Settings) -> Result<(), InputError> {
 
 /// The format with this name, or an error with the likely one and the list.
 pub fn find_format(name: &str) -> Result<Shape, InputError> {
-    format::by_name(name).ok_or_else(|| {
-        let likely = format::names()
+    atalaya_format::by_name(name).ok_or_else(|| {
+        let likely = atalaya_format::names()
             .map(|known| (strsim::jaro_winkler(name, known), known))
             .filter(|(likeness, _)| *likeness > 0.75)
             .max_by(|left, right| left.0.total_cmp(&right.0))
             .map(|(_, known)| format!("; did you mean `{known}`?"))
             .unwrap_or_default();
-        let names: Vec<&str> = format::names().collect();
+        let names: Vec<&str> = atalaya_format::names().collect();
         InputError(format!("unknown format `{name}`{likely} The formats are: {}", names.join(", ")))
     })
 }
@@ -143,7 +143,7 @@ pub fn explain(input: &IngestInput) -> Result<Explanation, InputError> {
         lines.pop(); // half a line tells nothing
     }
     let hint = TimeHint { reference: Timestamp::from_seconds(modified), zone: input.zone };
-    Ok(format::explain::explain(path, &lines, &hint))
+    Ok(atalaya_format::explain::explain(path, &lines, &hint))
 }
 
 /// `UTC`, `local`, an IANA name (`Europe/Madrid`) or an offset (`+02:00`).

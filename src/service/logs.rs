@@ -10,12 +10,12 @@ use std::ops::ControlFlow;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::record::{Record, RecordId};
-use crate::domain::time::TimeRange;
-use crate::query::Query;
-use crate::store::chunks::Order;
-use crate::store::engine::{Follower, LogEngine, PageRequest, Scanned};
-use crate::store::error::StoreError;
+use atalaya_domain::record::{Record, RecordId};
+use atalaya_domain::time::TimeRange;
+use atalaya_query::Query;
+use atalaya_store::chunks::Order;
+use atalaya_store::engine::{Follower, LogEngine, PageRequest, Scanned};
+use atalaya_store::error::StoreError;
 
 /// Most records in one page.
 const PAGE: usize = 500;

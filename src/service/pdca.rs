@@ -6,16 +6,16 @@ use std::time::Duration;
 use chrono::SecondsFormat;
 
 use crate::config::{DoraConfig, PdcaConfig};
-use crate::domain::dora::{self, DoraReport, Metric, Profile, Rules, Scope};
-use crate::domain::pdca::propose::{baseline, expected_percent};
-use crate::domain::pdca::rules::{BeforeAfter, evaluate};
-use crate::domain::pdca::{
+use atalaya_domain::dora::{self, DoraReport, Metric, Profile, Rules, Scope};
+use atalaya_domain::pdca::propose::{baseline, expected_percent};
+use atalaya_domain::pdca::rules::{BeforeAfter, evaluate};
+use atalaya_domain::pdca::{
     Act, Applied, Happening, MetricSamples, PdcaCycle, PdcaEvent, PdcaRules, Plan, PlannedLook, Proposal,
     Refusal, Texts, Verdict, propose,
 };
-use crate::domain::time::{TimeRange, Timestamp};
-use crate::store::error::StoreError;
-use crate::store::metrics::{DeliveryFilter, MetricsStore};
+use atalaya_domain::time::{TimeRange, Timestamp};
+use atalaya_store::error::StoreError;
+use atalaya_store::metrics::{DeliveryFilter, MetricsStore};
 
 use super::dora::{Loaded, UnknownWord};
 
@@ -306,7 +306,7 @@ async fn look(
     applied_at: Timestamp,
     settings: &PdcaSettings,
     now: Timestamp,
-) -> Result<crate::domain::pdca::Look, PdcaError> {
+) -> Result<atalaya_domain::pdca::Look, PdcaError> {
     let scope = scope_of(plan);
     let loaded = load(store, &scope, plan.baseline.window.from, now).await?;
     let of = |range: TimeRange| dora::report(&loaded.facts(), &scope, range, &settings.dora, now);

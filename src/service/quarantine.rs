@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::config::Settings;
-use crate::ingest::spool::quarantine::{self, Folder, Kept};
-use crate::store::engine::LogEngine;
-use crate::store::error::{StoreError, describe};
-use crate::store::quarantine::Quarantine;
+use atalaya_ingest::spool::quarantine::{self, Folder, Kept};
+use atalaya_store::engine::LogEngine;
+use atalaya_store::error::{StoreError, describe};
+use atalaya_store::quarantine::Quarantine;
 
 use super::stores::open_logs_at;
 

@@ -6,27 +6,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use scylla::statement::Consistency;
 
 use crate::config::Settings;
 use crate::config::places::{
     CASSANDRA_PASSWORD, CassandraPlace, LogsPlace, MYSQL_PASSWORD, MetricsPlace, MySqlPlace, TlsFiles,
 };
-use crate::config::stores::ConsistencyLevel;
-use crate::domain::time::Timestamp;
-use crate::store::background::Background;
-use crate::store::cassandra::foreign::{ForeignStore, Mapping};
-use crate::store::cassandra::retry::{Resilience, RetrySettings};
-use crate::store::cassandra::{CassandraLogStore, CassandraOptions, TlsOptions, connect, probe};
-use crate::store::chunks::ChunkStore;
-use crate::store::engine::LogEngine;
-use crate::store::error::{Backend, StoreError};
-use crate::store::metrics::MetricsStore;
-use crate::store::mysql::{MySqlMetricsStore, MySqlOptions};
-use crate::store::quarantine::Quarantine;
-use crate::store::sqlite::chunks::SqliteChunkStore;
-use crate::store::sqlite::metrics::SqliteMetricsStore;
-use crate::store::union::Union;
+use atalaya_domain::time::Timestamp;
+use atalaya_store::background::Background;
+use atalaya_store::cassandra::foreign::{ForeignStore, Mapping};
+use atalaya_store::cassandra::retry::{Resilience, RetrySettings};
+use atalaya_store::cassandra::{CassandraLogStore, CassandraOptions, TlsOptions, connect, probe};
+use atalaya_store::chunks::ChunkStore;
+use atalaya_store::engine::LogEngine;
+use atalaya_store::error::{Backend, StoreError};
+use atalaya_store::metrics::MetricsStore;
+use atalaya_store::mysql::{MySqlMetricsStore, MySqlOptions};
+use atalaya_store::quarantine::Quarantine;
+use atalaya_store::sqlite::chunks::SqliteChunkStore;
+use atalaya_store::sqlite::metrics::SqliteMetricsStore;
+use atalaya_store::union::Union;
 
 use super::{Finding, Stores, describe, quarantine};
 
@@ -239,7 +237,7 @@ pub fn cassandra_options(place: &CassandraPlace) -> CassandraOptions {
         password: place.password.as_ref().map(|password| password.secret.clone()),
         datacenter: place.datacenter.clone(),
         tls: place.tls.as_ref().map(tls_options),
-        consistency: consistency(place.consistency),
+        consistency: place.consistency,
         request_timeout: Duration::from_secs(place.request_timeout_s.into()),
         ..CassandraOptions::new(place.nodes.iter().cloned(), place.keyspace.clone())
     }
@@ -247,17 +245,4 @@ pub fn cassandra_options(place: &CassandraPlace) -> CassandraOptions {
 
 fn tls_options(files: &TlsFiles) -> TlsOptions {
     TlsOptions { ca_file: files.ca_file.clone(), client: files.client.clone() }
-}
-
-const fn consistency(level: ConsistencyLevel) -> Consistency {
-    match level {
-        ConsistencyLevel::One => Consistency::One,
-        ConsistencyLevel::Two => Consistency::Two,
-        ConsistencyLevel::Three => Consistency::Three,
-        ConsistencyLevel::Quorum => Consistency::Quorum,
-        ConsistencyLevel::All => Consistency::All,
-        ConsistencyLevel::LocalOne => Consistency::LocalOne,
-        ConsistencyLevel::LocalQuorum => Consistency::LocalQuorum,
-        ConsistencyLevel::EachQuorum => Consistency::EachQuorum,
-    }
 }

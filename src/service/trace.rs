@@ -4,12 +4,12 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use crate::domain::delivery::{Deployment, DeploymentResult, Incident, PhaseRecord};
-use crate::domain::record::{Level, Record, RequestId};
-use crate::domain::time::{TimeRange, Timestamp};
-use crate::store::engine::Scanned;
-use crate::store::error::StoreError;
-use crate::store::metrics::RequestEvents;
+use atalaya_domain::delivery::{Deployment, DeploymentResult, Incident, PhaseRecord};
+use atalaya_domain::record::{Level, Record, RequestId};
+use atalaya_domain::time::{TimeRange, Timestamp};
+use atalaya_store::engine::Scanned;
+use atalaya_store::error::StoreError;
+use atalaya_store::metrics::RequestEvents;
 
 use super::Stores;
 
@@ -250,7 +250,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::domain::record::{Entry, Layer, Origin, OriginId};
+    use atalaya_domain::record::{Entry, Layer, Origin, OriginId};
 
     fn record(source: &str, millis: i64, level: Level) -> (Timestamp, RequestId, TraceEvent) {
         let at = Timestamp::from_millis(millis);

@@ -17,11 +17,11 @@ use serde::{Deserialize, Serialize};
 use tokio::process::Command;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::domain::delivery::{Decision, Phase, PhaseRecord};
-use crate::domain::record::RequestId;
-use crate::domain::time::Timestamp;
-use crate::store::error::StoreError;
-use crate::store::metrics::MetricsStore;
+use atalaya_domain::delivery::{Decision, Phase, PhaseRecord};
+use atalaya_domain::record::RequestId;
+use atalaya_domain::time::Timestamp;
+use atalaya_store::error::StoreError;
+use atalaya_store::metrics::MetricsStore;
 
 use super::dora::{RUN_ID, record};
 

@@ -20,8 +20,8 @@ mod tags;
 
 use std::path::{Path, PathBuf};
 
-use crate::domain::delivery::Deployment;
-use crate::domain::dora::PRODUCTION;
+use atalaya_domain::delivery::Deployment;
+use atalaya_domain::dora::PRODUCTION;
 
 pub use deployments::{Carries, Mark, assign};
 pub use history::{Commit, History};

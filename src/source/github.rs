@@ -14,7 +14,7 @@ pub use self::pull_requests::{pull_request, review};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::domain::time::Timestamp;
+use atalaya_domain::time::Timestamp;
 
 /// Why an answer could not be read.
 #[derive(Debug, thiserror::Error)]

@@ -6,11 +6,11 @@
 
 use std::time::Duration;
 
-use crate::domain::delivery::{
+use atalaya_domain::delivery::{
     Decision, Deployment, DeploymentKind, DeploymentResult, Incident, Phase, PhaseRecord,
 };
-use crate::domain::dora::PRODUCTION;
-use crate::domain::dora::iact::PHASE_WORD;
+use atalaya_domain::dora::PRODUCTION;
+use atalaya_domain::dora::iact::PHASE_WORD;
 
 /// Service of a phase that names none.
 pub const UNNAMED_SERVICE: &str = "default";

@@ -17,9 +17,9 @@ use chrono_tz::Tz;
 use serde_json::Value;
 
 use super::phases::{deployment_of, incident_of};
-use crate::domain::delivery::{Decision, Deployment, DeploymentResult, Incident, Phase, PhaseRecord};
-use crate::domain::dora::iact::PHASE_WORD;
-use crate::domain::time::Timestamp;
+use atalaya_domain::delivery::{Decision, Deployment, DeploymentResult, Incident, Phase, PhaseRecord};
+use atalaya_domain::dora::iact::PHASE_WORD;
+use atalaya_domain::time::Timestamp;
 
 /// Origin of everything from such a file.
 pub const ORIGIN: &str = "sdlc-file";

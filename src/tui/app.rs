@@ -24,9 +24,9 @@ use super::tabs::{Context, PromptHint, Prompted, Tab, TabEvent, TabId};
 use super::theme::{ColorDepth, Theme};
 use super::widgets::line_edit::{Edited, LineEdit};
 use super::widgets::safe_text;
-use crate::domain::time::Timestamp;
-use crate::query::Zone;
-use crate::store::chunks::Troubles;
+use atalaya_domain::time::Timestamp;
+use atalaya_query::Zone;
+use atalaya_store::chunks::Troubles;
 
 /// Below this a layout would only be a broken one.
 pub const SMALLEST: (u16, u16) = (60, 15);
@@ -368,7 +368,7 @@ impl App {
             Effect::Notice(notice) => self.notify(notice),
             Effect::OpenTrace(ids) => {
                 let argument =
-                    ids.iter().map(crate::domain::record::RequestId::as_str).collect::<Vec<_>>().join("\n");
+                    ids.iter().map(atalaya_domain::record::RequestId::as_str).collect::<Vec<_>>().join("\n");
                 self.open_logs(from, "req", argument);
             }
             Effect::OpenLogs { filter, at } => {

@@ -10,9 +10,9 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::tabs::{TabId, dora, infra, logs, pdca};
-use crate::domain::record::RequestId;
-use crate::domain::time::Timestamp;
 use crate::service::Stores;
+use atalaya_domain::record::RequestId;
+use atalaya_domain::time::Timestamp;
 
 /// What an `update` may return.
 #[derive(Clone, Debug)]

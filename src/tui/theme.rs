@@ -68,8 +68,8 @@ roles! {
 }
 
 impl Role {
-    pub const fn of_level(level: crate::domain::record::Level) -> Self {
-        use crate::domain::record::Level;
+    pub const fn of_level(level: atalaya_domain::record::Level) -> Self {
+        use atalaya_domain::record::Level;
         match level {
             Level::Debug => Self::Debug,
             Level::Info => Self::Info,

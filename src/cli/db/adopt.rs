@@ -10,10 +10,10 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::places::LogsPlace;
-use crate::domain::record::Level;
-use crate::domain::time::Timestamp;
 use crate::service::adopt::{self, Adopted, Adoption, Counts, Progress};
 use crate::shown::Shown;
+use atalaya_domain::record::Level;
+use atalaya_domain::time::Timestamp;
 
 use super::super::{Context, UsageError, ingest, output};
 

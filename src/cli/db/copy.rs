@@ -17,7 +17,7 @@ use crate::service::copy::metrics::TableCopied;
 use crate::service::copy::{self, Progress, Sum};
 use crate::service::stores;
 use crate::shown::Shown;
-use crate::store::metrics::MetricsStore;
+use atalaya_store::metrics::MetricsStore;
 
 use super::super::{Context, UsageError, ingest, output};
 

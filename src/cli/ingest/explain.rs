@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
-use crate::ingest::IngestInput;
-use crate::ingest::format::explain::Explanation;
 use crate::service;
 use crate::shown::Shown;
+use atalaya_format::explain::Explanation;
+use atalaya_ingest::IngestInput;
 
 use super::super::{UsageError, output};
 

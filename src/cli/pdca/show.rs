@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::domain::pdca::effect::show_p;
-use crate::domain::pdca::propose::Proposal;
-use crate::domain::pdca::{Effect, Look, PdcaCycle, PdcaEvent};
-use crate::domain::time::Timestamp;
 use crate::shown::Shown;
+use atalaya_domain::pdca::effect::show_p;
+use atalaya_domain::pdca::propose::Proposal;
+use atalaya_domain::pdca::{Effect, Look, PdcaCycle, PdcaEvent};
+use atalaya_domain::time::Timestamp;
 
 // Writing to a string cannot fail; the results are dropped for that reason throughout.
 

@@ -15,12 +15,12 @@ use std::time::{Duration, Instant};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::chunk::{Bucket, Chunk, ChunkKey};
-use crate::domain::record::{Entry, Frame, Layer, Origin, OriginId};
-use crate::domain::time::{TimeRange, Timestamp};
-use crate::store::chunks::{ChunkStore, FrameChunks, Order};
-use crate::store::engine::build::{bucket_range, build, request_rows};
-use crate::store::error::StoreError;
+use atalaya_domain::chunk::{Bucket, Chunk, ChunkKey};
+use atalaya_domain::record::{Entry, Frame, Layer, Origin, OriginId};
+use atalaya_domain::time::{TimeRange, Timestamp};
+use atalaya_store::chunks::{ChunkStore, FrameChunks, Order};
+use atalaya_store::engine::build::{bucket_range, build, request_rows};
+use atalaya_store::error::StoreError;
 
 use super::progress::{Folder, Saved};
 use super::{CopyError, Progress, Stage, Sum, Watch, short};
@@ -413,7 +413,7 @@ fn hash_of(origin: &Origin, entry: &Entry) -> u128 {
     for field in [&entry.logger, &entry.user_id, &entry.session_id, &entry.traceback] {
         text(field.as_deref());
     }
-    text(entry.request_id.as_ref().map(crate::domain::record::RequestId::as_str));
+    text(entry.request_id.as_ref().map(atalaya_domain::record::RequestId::as_str));
     let mut metadata: Vec<_> = entry.metadata.iter().collect();
     metadata.sort_unstable();
     for (name, value) in metadata {

@@ -9,9 +9,9 @@ use std::collections::HashSet;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::time::{TimeRange, Timestamp};
-use crate::store::error::StoreError;
-use crate::store::metrics::{DeliveryFilter, HealthSample, MetricsStore, Written};
+use atalaya_domain::time::{TimeRange, Timestamp};
+use atalaya_store::error::StoreError;
+use atalaya_store::metrics::{DeliveryFilter, HealthSample, MetricsStore, Written};
 
 use super::{CopyError, Progress, Stage, Sum, Watch, short};
 
@@ -214,7 +214,7 @@ impl Copy<'_> {
         let targets = self.to.targets().await.map_err(writing)?;
         let expected: Vec<_> = self.from.targets().await.map_err(reading)?;
         // When it was set is kept of the first to say so.
-        let as_known = |target: &crate::store::metrics::Target| {
+        let as_known = |target: &atalaya_store::metrics::Target| {
             (target.metric.clone(), target.service.clone(), target.team.clone(), target.value)
         };
         tables.targets.compare(

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::record::{Layer, OriginId};
-use crate::domain::time::Timestamp;
+use atalaya_domain::record::{Layer, OriginId};
+use atalaya_domain::time::Timestamp;
 
 use super::CopyError;
 

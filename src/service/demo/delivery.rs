@@ -7,11 +7,11 @@ use rand::RngExt;
 use rand::rngs::StdRng;
 use serde_json::json;
 
-use crate::domain::delivery::{
+use atalaya_domain::delivery::{
     Decision, DeployedCommit, Deployment, DeploymentKind, DeploymentResult, Incident, Phase, PhaseRecord,
 };
-use crate::domain::record::RequestId;
-use crate::domain::time::Timestamp;
+use atalaya_domain::record::RequestId;
+use atalaya_domain::time::Timestamp;
 
 use super::{DAY, HOUR, SERVICES, Service, WEEKS, about};
 

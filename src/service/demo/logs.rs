@@ -7,9 +7,9 @@ use std::time::Duration;
 use rand::RngExt;
 use rand::rngs::StdRng;
 
-use crate::domain::delivery::{Deployment, DeploymentResult};
-use crate::domain::record::{Entry, Frame, Layer, Level, Metadata, Origin, OriginId, RequestId, Text};
-use crate::domain::time::Timestamp;
+use atalaya_domain::delivery::{Deployment, DeploymentResult};
+use atalaya_domain::record::{Entry, Frame, Layer, Level, Metadata, Origin, OriginId, RequestId, Text};
+use atalaya_domain::time::Timestamp;
 
 use super::delivery::{BAD_DEPLOY_AGO, HOTFIX_AGO, History, INCIDENT_AGO};
 use super::{DAY, FAILING_REQUEST, HOUR, SERVICES, Service};

@@ -3,11 +3,11 @@
 use chrono_tz::Tz;
 
 use crate::config::{DoraConfig, PdcaConfig};
-use crate::domain::dora::Metric;
-use crate::domain::pdca::{Applied, Verdict};
-use crate::domain::time::Timestamp;
 use crate::service::pdca::{self, Draft, PdcaSettings};
-use crate::store::metrics::MetricsStore;
+use atalaya_domain::dora::Metric;
+use atalaya_domain::pdca::{Applied, Verdict};
+use atalaya_domain::time::Timestamp;
+use atalaya_store::metrics::MetricsStore;
 
 use super::{DAY, DemoError, HOUR, Stores};
 

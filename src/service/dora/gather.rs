@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::config::DoraConfig;
-use crate::domain::delivery::{Deployment, DeploymentResult, PhaseRecord};
-use crate::domain::time::{TimeRange, Timestamp};
 use crate::source::git::{self, GitError, Options, Outcome, Which};
 use crate::source::phases::{deployment_of, incident_of};
 use crate::source::sdlc_file::{self, Flag, Reading, SdlcFileError};
-use crate::store::error::StoreError;
-use crate::store::metrics::{DeliveryFilter, MetricsStore, SourceRun, Written};
+use atalaya_domain::delivery::{Deployment, DeploymentResult, PhaseRecord};
+use atalaya_domain::time::{TimeRange, Timestamp};
+use atalaya_store::error::StoreError;
+use atalaya_store::metrics::{DeliveryFilter, MetricsStore, SourceRun, Written};
 
 /// Rows in one transaction: long enough to be quick, short enough to let others write between.
 const BATCH: usize = 500;

@@ -7,8 +7,8 @@ use regex::Regex;
 
 use super::Options;
 use super::history::{Commit, History};
-use crate::domain::delivery::{DeployedCommit, Deployment, DeploymentKind, DeploymentResult};
-use crate::domain::time::Timestamp;
+use atalaya_domain::delivery::{DeployedCommit, Deployment, DeploymentKind, DeploymentResult};
+use atalaya_domain::time::Timestamp;
 
 /// Commits kept of one deployment.
 pub const MAX_COMMITS: usize = 5_000;

@@ -10,7 +10,7 @@ use regex::Regex;
 use smallvec::SmallVec;
 
 use super::GitError;
-use crate::domain::time::Timestamp;
+use atalaya_domain::time::Timestamp;
 
 /// Longest subject kept, in characters.
 const TITLE_CHARS: usize = 200;

@@ -9,8 +9,8 @@ use regex::Regex;
 use super::deployments::{Carries, Mark, is_hotfix};
 use super::history::{History, Reader};
 use super::{GitError, Options};
-use crate::domain::dora::PRODUCTION;
-use crate::domain::time::Timestamp;
+use atalaya_domain::dora::PRODUCTION;
+use atalaya_domain::time::Timestamp;
 
 /// Where pre-releases go.
 pub const STAGING: &str = "staging";

@@ -5,8 +5,8 @@ use regex::Regex;
 use serde::Deserialize;
 
 use super::{GithubError, Instant, read};
-use crate::domain::delivery::{Deployment, DeploymentKind, DeploymentResult};
-use crate::domain::time::Timestamp;
+use atalaya_domain::delivery::{Deployment, DeploymentKind, DeploymentResult};
+use atalaya_domain::time::Timestamp;
 
 #[derive(Deserialize)]
 struct Answer {

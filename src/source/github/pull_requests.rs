@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::{GithubError, Instant, User, read};
-use crate::domain::delivery::pull_request::{Comment, PullRequest, Verdict};
+use atalaya_domain::delivery::pull_request::{Comment, PullRequest, Verdict};
 
 #[derive(Deserialize)]
 struct Pull {

@@ -13,20 +13,20 @@ use ratatui::buffer::Buffer;
 use ratatui::style::{Color, Modifier};
 
 use super::*;
-use crate::domain::delivery::{Deployment, DeploymentKind, DeploymentResult};
-use crate::domain::pdca::PdcaCycle;
-use crate::domain::record::{Entry, Layer, Level, LevelCounts, Origin, OriginId, Record, RequestId};
-use crate::ingest::IngestStatus;
-use crate::query::Query;
 use crate::service::dora::{Loaded, compute};
 use crate::service::trace::{Trace, TraceEvent};
-use crate::store::chunks::ArrivalCursor;
-use crate::store::engine::{Follower, Histogram, Page, Scanned};
 use crate::tui::effect::Answer;
 use crate::tui::input::Parser;
 use crate::tui::tabs::dora::{DoraAnswer, DoraEffect, Figures};
 use crate::tui::tabs::logs::{LogsAnswer, LogsEffect};
 use crate::tui::tabs::pdca::{PdcaAnswer, PdcaEffect};
+use atalaya_domain::delivery::{Deployment, DeploymentKind, DeploymentResult};
+use atalaya_domain::pdca::PdcaCycle;
+use atalaya_domain::record::{Entry, Layer, Level, LevelCounts, Origin, OriginId, Record, RequestId};
+use atalaya_ingest::IngestStatus;
+use atalaya_query::Query;
+use atalaya_store::chunks::ArrivalCursor;
+use atalaya_store::engine::{Follower, Histogram, Page, Scanned};
 
 const NOW: i64 = 1_772_446_804;
 
@@ -173,7 +173,7 @@ impl Stage {
         let broken = || "SQLite is unreachable at logs.db: no such file".to_owned();
         Some(match work {
             LogsEffect::Newest { question, query } => {
-                let follower = Follower { query: query.clone(), cursor: ArrivalCursor::Number(0) };
+                let follower = Follower::from_cursor(query.clone(), ArrivalCursor::new(0_i64));
                 let result = if self.broken { Err(broken()) } else { Ok((self.page(&query), follower)) };
                 LogsAnswer::Newest { question, result }
             }
@@ -575,7 +575,7 @@ fn an_update_of_the_live_list_costs_few_bytes() {
             let mut record = stage.records[usize::try_from(update).unwrap()].clone();
             record.entry.timestamp = Timestamp::from_seconds(NOW + update);
             record.entry.position = 1_000_000 + u64::try_from(update).unwrap();
-            let follower = Follower { query: Query::everything(), cursor: ArrivalCursor::Number(0) };
+            let follower = Follower::from_cursor(Query::everything(), ArrivalCursor::new(0_i64));
             let answer = LogsAnswer::Arrived { question, follower, result: Ok(vec![record]) };
             stage.app.on_event(AppEvent::Answer(Answer::Logs(answer)), stage.now);
             terminal.draw(|frame| stage.app.render(frame)).unwrap();

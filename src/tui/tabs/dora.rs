@@ -13,9 +13,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::outage::Outages;
 use super::{Context, PromptHint, Prompted, Tab, TabEvent, TabStatus, reason_of};
-use crate::domain::dora::{DeploymentLine, DoraReport, Metric, Profile, Scope as Whose};
-use crate::domain::record::RequestId;
-use crate::domain::time::Timestamp;
 use crate::report::dora_markdown;
 use crate::service::Stores;
 use crate::service::dora::{self, Loaded, ReportRequest};
@@ -24,6 +21,9 @@ use crate::tui::effect::{Answer, Effect, Notice, PromptRequest, Question};
 use crate::tui::keymap::Scope;
 use crate::tui::theme::Role;
 use crate::tui::widgets::safe_text;
+use atalaya_domain::dora::{DeploymentLine, DoraReport, Metric, Profile, Scope as Whose};
+use atalaya_domain::record::RequestId;
+use atalaya_domain::time::Timestamp;
 
 mod pages;
 #[cfg(test)]
@@ -507,9 +507,9 @@ impl Tab for DoraTab {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
     use super::*;
-    use crate::domain::dora::fixtures::{carrying, hour, incident};
-    use crate::query::Zone;
     use crate::tui::theme::Theme;
+    use atalaya_domain::dora::fixtures::{carrying, hour, incident};
+    use atalaya_query::Zone;
 
     fn with_context<T>(work: impl FnOnce(&Context<'_>) -> T) -> T {
         let theme = Theme::plain();

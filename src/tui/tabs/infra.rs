@@ -13,17 +13,17 @@ use tokio_util::sync::CancellationToken;
 
 use super::outage::Outages;
 use super::{Context, Tab, TabEvent, TabStatus};
-use crate::domain::health::ring::Ring;
-use crate::domain::health::{Health, Status};
-use crate::domain::time::Timestamp;
-use crate::ingest::accounts::{FileAccount, IngestStatus, Unread};
-use crate::query::term_text;
 use crate::service::Stores;
 use crate::tui::action::Action;
 use crate::tui::effect::{Effect, Notice};
 use crate::tui::keymap::Scope;
 use crate::tui::theme::Role;
 use crate::tui::widgets::{clock, safe_text};
+use atalaya_domain::health::ring::Ring;
+use atalaya_domain::health::{Health, Status};
+use atalaya_domain::time::Timestamp;
+use atalaya_ingest::accounts::{FileAccount, IngestStatus, Unread};
+use atalaya_query::term_text;
 
 mod checks;
 mod ring;

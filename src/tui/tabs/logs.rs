@@ -35,16 +35,16 @@ use self::trace::Trace;
 pub use self::work::{LogsAnswer, LogsEffect, perform};
 use super::outage::Outages;
 use super::{Context, PromptHint, Prompted, Tab, TabEvent, TabStatus};
-use crate::domain::record::{Record, RecordId, RequestId};
-use crate::domain::time::{TimeRange, Timestamp};
-use crate::query::{Query, QueryClock};
 use crate::report::incident_note;
-use crate::store::chunks::Order;
-use crate::store::engine::Follower;
 use crate::tui::action::Action;
 use crate::tui::effect::{Answer, Effect, Notice, PromptRequest, Question};
 use crate::tui::keymap::Scope;
 use crate::tui::state::{MAX_BOOKMARKS, MAX_FILTERS, MAX_QUERIES, SavedLogs};
+use atalaya_domain::record::{Record, RecordId, RequestId};
+use atalaya_domain::time::{TimeRange, Timestamp};
+use atalaya_query::{Query, QueryClock};
+use atalaya_store::chunks::Order;
+use atalaya_store::engine::Follower;
 
 /// Pause between two looks at the arrivals: four updates a second read well and cost few bytes.
 const FOLLOW_PAUSE: Duration = Duration::from_millis(250);

@@ -6,10 +6,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::domain::time::Timestamp;
-use crate::query::Zone;
-use crate::store::chunks::Trouble;
 use crate::tui::widgets::clock;
+use atalaya_domain::time::Timestamp;
+use atalaya_query::Zone;
+use atalaya_store::chunks::Trouble;
 
 /// Before the first repetition; doubled from one to the next, so that a store that only hiccups is
 /// back at once and one that is gone is not asked for ever so often.

@@ -15,9 +15,6 @@ use tokio_util::sync::CancellationToken;
 use self::editor::{Done, Editor, Purpose};
 use super::outage::Outages;
 use super::{Context, PromptHint, Prompted, Tab, TabEvent, TabStatus, reason_of};
-use crate::domain::dora::{Metric, Scope as DoraScope};
-use crate::domain::pdca::{Applied, PdcaCycle, Proposal, Texts, Verdict};
-use crate::domain::time::Timestamp;
 use crate::service::Stores;
 use crate::service::pdca::{self, Draft, PdcaError, PdcaSettings, login_name};
 use crate::tui::action::Action;
@@ -25,6 +22,9 @@ use crate::tui::effect::{Answer, Effect, Notice, PromptRequest, Question};
 use crate::tui::keymap::Scope;
 use crate::tui::theme::Role;
 use crate::tui::widgets::safe_text;
+use atalaya_domain::dora::{Metric, Scope as DoraScope};
+use atalaya_domain::pdca::{Applied, PdcaCycle, Proposal, Texts, Verdict};
+use atalaya_domain::time::Timestamp;
 
 /// Cycles change by people's hands; a read once a minute is enough.
 const READ_AGAIN_SECONDS: u64 = 60;

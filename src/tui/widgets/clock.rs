@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, Local, NaiveDateTime, Utc};
 
-use crate::domain::time::Timestamp;
-use crate::query::Zone;
+use atalaya_domain::time::Timestamp;
+use atalaya_query::Zone;
 
 fn naive(at: Timestamp, zone: Zone) -> NaiveDateTime {
     let utc: DateTime<Utc> = at.to_utc();

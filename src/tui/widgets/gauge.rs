@@ -2,8 +2,8 @@
 
 use ratatui::buffer::Buffer;
 
-use crate::domain::health::Status;
 use crate::tui::theme::{Role, Theme};
+use atalaya_domain::health::Status;
 
 /// How a verdict is written: a role for its colour and a letter for everyone else.
 pub const fn verdict(status: Status) -> (Role, &'static str) {

@@ -1,12 +1,12 @@
 //! What stands on the pages: lines of safe text, each with what it leads to.
 
-use crate::domain::dora::{DeploymentLine, Metric, MetricReport, Row, RowKind, show_hours};
-use crate::domain::record::RequestId;
-use crate::query::Zone;
 use crate::report::dora::{delta, level, samples, score, target};
 use crate::report::dora_text;
 use crate::tui::theme::Role;
 use crate::tui::widgets::{clock, safe_text};
+use atalaya_domain::dora::{DeploymentLine, Metric, MetricReport, Row, RowKind, show_hours};
+use atalaya_domain::record::RequestId;
+use atalaya_query::Zone;
 
 use super::{Figures, Subject};
 

@@ -12,13 +12,7 @@ use ratatui::backend::TestBackend;
 use ratatui::style::{Color, Modifier};
 
 use super::{DoraAnswer, DoraEffect, DoraTab, Figures};
-use crate::domain::delivery::{Decision, Deployment, DeploymentKind, Phase, PhaseRecord};
-use crate::domain::dora::fixtures::{carrying, commit, deployment, hour, incident, phase};
-use crate::domain::record::RequestId;
-use crate::domain::time::Timestamp;
-use crate::query::Zone;
 use crate::service::dora::{Loaded, ReportRequest, compute};
-use crate::store::metrics::SourceRun;
 use crate::tui::app::{App, Setup};
 use crate::tui::effect::{Answer, Effect};
 use crate::tui::event::AppEvent;
@@ -27,6 +21,12 @@ use crate::tui::state::Saved;
 use crate::tui::tabs::TabId;
 use crate::tui::tabs::pdca::PdcaTab;
 use crate::tui::theme::{ColorDepth, Theme};
+use atalaya_domain::delivery::{Decision, Deployment, DeploymentKind, Phase, PhaseRecord};
+use atalaya_domain::dora::fixtures::{carrying, commit, deployment, hour, incident, phase};
+use atalaya_domain::record::RequestId;
+use atalaya_domain::time::Timestamp;
+use atalaya_query::Zone;
+use atalaya_store::metrics::SourceRun;
 
 /// The clock of these screens: a Wednesday.
 pub(crate) fn now() -> Timestamp {

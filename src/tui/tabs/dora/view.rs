@@ -4,14 +4,14 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::{DoraTab, Panel, pages};
-use crate::domain::dora::quick_check::INDUSTRY_OVERALL;
-use crate::domain::dora::{
-    DeploymentLine, Direction, DoraReport, Metric, MetricReport, PerformanceLevel, Value, show_hours,
-};
 use crate::report::dora::{delta, scope, score};
 use crate::tui::tabs::Context;
 use crate::tui::theme::Role;
 use crate::tui::widgets::{clock, empty, frame, safe_text};
+use atalaya_domain::dora::quick_check::INDUSTRY_OVERALL;
+use atalaya_domain::dora::{
+    DeploymentLine, Direction, DoraReport, Metric, MetricReport, PerformanceLevel, Value, show_hours,
+};
 
 /// Title, value, level, change, target, sparkline, marks.
 const CARD_ROWS: u16 = 7;

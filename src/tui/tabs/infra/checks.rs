@@ -1,8 +1,8 @@
 //! Every check with its limit, what is not well first, and the advice below.
 
-use crate::domain::health::{Health, Status};
 use crate::tui::theme::Role;
 use crate::tui::widgets::{gauge, safe_text};
+use atalaya_domain::health::{Health, Status};
 
 /// Label, words, and how they are drawn.
 pub fn lines(health: &Health) -> Vec<(String, String, Role)> {

@@ -7,12 +7,12 @@ use ratatui::layout::Rect;
 
 use super::InfraTab;
 use super::view::{bytes, put};
-use crate::domain::health::Status;
-use crate::domain::health::ring::{Node, Ring};
-use crate::domain::time::Timestamp;
 use crate::tui::tabs::Context;
 use crate::tui::theme::Role;
 use crate::tui::widgets::{clock, frame, safe_text};
+use atalaya_domain::health::Status;
+use atalaya_domain::health::ring::{Node, Ring};
+use atalaya_domain::time::Timestamp;
 
 /// What is not told.
 const NOTHING: &str = "–";

@@ -3,11 +3,11 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use crate::ingest::spool::status::size;
-use crate::ingest::spool::{SpoolState, SpoolStatus};
 use crate::tui::tabs::Context;
 use crate::tui::theme::Role;
 use crate::tui::widgets::{clock, gauge, safe_text};
+use atalaya_ingest::spool::status::size;
+use atalaya_ingest::spool::{SpoolState, SpoolStatus};
 
 const LABEL: u16 = 8;
 
@@ -70,9 +70,9 @@ fn line(spool: &SpoolStatus, context: &Context<'_>) -> (String, Role) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::time::Timestamp;
-    use crate::query::Zone;
     use crate::tui::theme::Theme;
+    use atalaya_domain::time::Timestamp;
+    use atalaya_query::Zone;
 
     fn shown(spool: &SpoolStatus) -> String {
         let theme = Theme::plain();

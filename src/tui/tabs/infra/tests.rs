@@ -7,17 +7,17 @@ use std::time::Duration;
 use ratatui::style::Color;
 
 use super::*;
-use crate::domain::health::database::Database;
-use crate::domain::health::database::TableSize;
-use crate::domain::health::design::{Design, Replication};
-use crate::domain::health::ring::{ClockDifference, Measures, Node, NodeSettings, Sight, TableFigure};
-use crate::domain::health::{Disk, Host, StoreHealth};
-use crate::domain::record::{Layer, OriginId};
-use crate::domain::time::Timestamp;
-use crate::ingest::accounts::{Counts, FileState};
-use crate::ingest::format::decoder::Tally;
-use crate::query::Zone;
 use crate::tui::theme::{ColorDepth, Theme};
+use atalaya_domain::health::database::Database;
+use atalaya_domain::health::database::TableSize;
+use atalaya_domain::health::design::{Design, Replication};
+use atalaya_domain::health::ring::{ClockDifference, Measures, Node, NodeSettings, Sight, TableFigure};
+use atalaya_domain::health::{Disk, Host, StoreHealth};
+use atalaya_domain::record::{Layer, OriginId};
+use atalaya_domain::time::Timestamp;
+use atalaya_format::decoder::Tally;
+use atalaya_ingest::accounts::{Counts, FileState};
+use atalaya_query::Zone;
 
 pub(crate) fn now() -> Timestamp {
     Timestamp::from_seconds(1_790_000_000)

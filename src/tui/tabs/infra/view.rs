@@ -7,12 +7,12 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
 
 use super::{InfraTab, Over, Row, Subject, checks, ring, spool};
-use crate::domain::health::database::Database;
-use crate::domain::health::{Health, Host, Status, StoreHealth};
-use crate::ingest::accounts::{FileAccount, FileState, IngestStatus};
 use crate::tui::tabs::Context;
 use crate::tui::theme::{Role, Theme};
 use crate::tui::widgets::{clock, empty, frame, gauge, safe_text};
+use atalaya_domain::health::database::Database;
+use atalaya_domain::health::{Health, Host, Status, StoreHealth};
+use atalaya_ingest::accounts::{FileAccount, FileState, IngestStatus};
 
 /// Width of a host line's label.
 const LABEL: u16 = 10;

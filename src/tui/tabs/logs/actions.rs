@@ -7,15 +7,15 @@ use super::{
     Context, ContextView, Landing, Loading, LogsEffect, LogsTab, Order, PROMPT_ADD, PROMPT_FILTER,
     PROMPT_SAVE, PROMPT_SEARCH, PROMPT_TIME, Rows, Seek, View, details, note,
 };
-use crate::domain::record::{Level, Record, RequestId};
-use crate::domain::time::TimeRange;
-use crate::query::{Query, complete, term_text};
 use crate::report::incident_note;
 use crate::tui::action::Action;
 use crate::tui::effect::{Effect, Notice, Slot};
 use crate::tui::state::MAX_BOOKMARKS;
 use crate::tui::tabs::TabId;
 use crate::tui::widgets::safe_text;
+use atalaya_domain::record::{Level, Record, RequestId};
+use atalaya_domain::time::TimeRange;
+use atalaya_query::{Query, complete, term_text};
 
 /// Columns of one step to the side.
 const SIDE_STEP: usize = 12;
@@ -545,7 +545,7 @@ impl LogsTab {
             None => marks.last(),
         };
         let Some((at, origin, position)) = next.copied() else { return Vec::new() };
-        let id = crate::domain::record::RecordId { origin, position };
+        let id = atalaya_domain::record::RecordId { origin, position };
         self.view = View::List;
         match self.rows.position(id, at) {
             Some(index) => {

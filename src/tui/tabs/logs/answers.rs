@@ -6,9 +6,9 @@ use super::{
     CONTEXT, Context, FOLLOW, FOLLOW_PAUSE, HISTOGRAM, LIST, Landing, Loading, LogsAnswer, LogsEffect,
     LogsTab, Order, RETRY, TRACE, View,
 };
-use crate::domain::record::Record;
-use crate::store::engine::Page;
 use crate::tui::effect::{Effect, Notice};
+use atalaya_domain::record::Record;
+use atalaya_store::engine::Page;
 
 impl LogsTab {
     pub(super) fn answered(&mut self, answer: LogsAnswer, context: &Context<'_>) -> Vec<Effect> {

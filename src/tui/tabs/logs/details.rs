@@ -5,11 +5,11 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use crate::domain::record::Record;
-use crate::query::{Zone, term_text};
 use crate::tui::tabs::Context;
 use crate::tui::theme::Role;
 use crate::tui::widgets::{clock, safe_text};
+use atalaya_domain::record::Record;
+use atalaya_query::{Zone, term_text};
 
 /// Lines of a traceback or message that are laid out; what is beyond is said.
 const MOST_LINES: usize = 2_000;
@@ -62,7 +62,7 @@ pub fn lines(record: &Record, zone: Zone, width: usize) -> Vec<DetailLine> {
         ("logger", entry.logger.as_deref(), "logger", Role::Text),
         (
             "request_id",
-            entry.request_id.as_ref().map(crate::domain::record::RequestId::as_str),
+            entry.request_id.as_ref().map(atalaya_domain::record::RequestId::as_str),
             "request_id",
             Role::Link,
         ),

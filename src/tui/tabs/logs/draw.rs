@@ -7,11 +7,11 @@ use super::list_view::{self, ListLook};
 use super::menu::Menu;
 use super::trace::{self, TraceLook};
 use super::{LogsTab, View, details, histogram};
-use crate::domain::record::Record;
 use crate::tui::action::Action;
 use crate::tui::tabs::{Context, TabStatus};
 use crate::tui::theme::Role;
 use crate::tui::widgets::{clock, empty, frame, safe_text};
+use atalaya_domain::record::Record;
 
 /// Where everything is; a pane that is not there is empty.
 #[derive(Clone, Copy, Debug, Default)]

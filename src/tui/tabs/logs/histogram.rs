@@ -7,14 +7,14 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use crate::domain::delivery::{Deployment, DeploymentResult};
-use crate::domain::record::{Level, LevelCounts, Record};
-use crate::domain::time::{TimeRange, Timestamp};
-use crate::store::engine::Histogram;
 use crate::tui::effect::Question;
 use crate::tui::tabs::Context;
 use crate::tui::theme::Role;
 use crate::tui::widgets::{clock, safe_text};
+use atalaya_domain::delivery::{Deployment, DeploymentResult};
+use atalaya_domain::record::{Level, LevelCounts, Record};
+use atalaya_domain::time::{TimeRange, Timestamp};
+use atalaya_store::engine::Histogram;
 
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
@@ -482,7 +482,7 @@ mod tests {
                 range: TimeRange::new(seconds(0), seconds(120)),
                 bin_width: Duration::from_secs(60),
                 bins: vec![LevelCounts::default(); 2],
-                scanned: crate::store::engine::Scanned::default(),
+                scanned: atalaya_store::engine::Scanned::default(),
             }),
             ..Chart::default()
         };

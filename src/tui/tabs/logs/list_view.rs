@@ -9,11 +9,11 @@ use ratatui::style::Style;
 
 use super::rows::Rows;
 use super::search::Search;
-use crate::domain::record::{Level, Record, RecordId};
-use crate::domain::time::Timestamp;
 use crate::tui::tabs::Context;
 use crate::tui::theme::Role;
 use crate::tui::widgets::{clock, safe_text};
+use atalaya_domain::record::{Level, Record, RecordId};
+use atalaya_domain::time::Timestamp;
 
 /// What the list needs beside its rows.
 #[derive(Clone, Copy, Debug)]

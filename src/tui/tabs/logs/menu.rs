@@ -6,8 +6,6 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use super::{LogsTab, REMOVE_QUERY, Rows, View};
-use crate::domain::pattern::{Pattern, Patterns, regex_of};
-use crate::domain::record::RecordId;
 use crate::tui::action::Action;
 use crate::tui::effect::{Effect, Notice};
 use crate::tui::keymap::Scope;
@@ -15,6 +13,8 @@ use crate::tui::state::MAX_QUERIES;
 use crate::tui::tabs::Context;
 use crate::tui::theme::Role;
 use crate::tui::widgets::{clock, empty, safe_text};
+use atalaya_domain::pattern::{Pattern, Patterns, regex_of};
+use atalaya_domain::record::RecordId;
 
 /// Patterns told apart; more than a person reads, little enough to be counted at once.
 const MAX_PATTERNS: usize = 1_000;
@@ -51,7 +51,7 @@ fn count(rows: &Rows) -> Content {
         ranked: patterns.ranked().into_iter().cloned().collect(),
         others: patterns.others(),
         counted: rows.len(),
-        newest: rows.iter().next_back().map(crate::domain::record::Record::id),
+        newest: rows.iter().next_back().map(atalaya_domain::record::Record::id),
     }
 }
 
@@ -203,7 +203,7 @@ impl LogsTab {
     pub(super) fn refresh_patterns(&mut self) {
         let Some(menu) = &mut self.menu else { return };
         let Content::Patterns { ranked, counted, newest, .. } = &menu.content else { return };
-        let now_newest = self.rows.iter().next_back().map(crate::domain::record::Record::id);
+        let now_newest = self.rows.iter().next_back().map(atalaya_domain::record::Record::id);
         if *counted == self.rows.len() && *newest == now_newest {
             return;
         }

@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use crate::domain::record::Record;
 use crate::tui::widgets::safe_text;
+use atalaya_domain::record::Record;
 
 /// One record with all its fields, safe to paste.
 pub fn record_text(record: &Record) -> String {

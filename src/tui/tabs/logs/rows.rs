@@ -5,9 +5,9 @@
 
 use std::collections::VecDeque;
 
-use crate::domain::record::{Record, RecordId};
-use crate::domain::time::Timestamp;
-use crate::store::engine::Cursor;
+use atalaya_domain::record::{Record, RecordId};
+use atalaya_domain::time::Timestamp;
+use atalaya_store::engine::Cursor;
 
 /// Most records held. Beyond it those farthest from the focus go; scrolling there reads them again.
 pub const CAPACITY: usize = 5_000;
@@ -200,7 +200,7 @@ pub(super) mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::domain::record::{Entry, Layer, Origin, OriginId};
+    use atalaya_domain::record::{Entry, Layer, Origin, OriginId};
 
     pub fn record(seconds: i64) -> Record {
         Record {

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use regex::{Regex, RegexBuilder};
 
-use crate::domain::record::Record;
+use atalaya_domain::record::Record;
 
 #[derive(Clone, Debug)]
 pub struct Search {

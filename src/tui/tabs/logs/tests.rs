@@ -5,11 +5,11 @@ use ratatui::layout::Rect;
 
 use super::rows::tests::record;
 use super::*;
-use crate::query::Zone;
-use crate::store::chunks::ArrivalCursor;
-use crate::store::engine::{Page, PageEnd, Scanned};
 use crate::tui::action::Action;
 use crate::tui::theme::Theme;
+use atalaya_query::Zone;
+use atalaya_store::chunks::ArrivalCursor;
+use atalaya_store::engine::{Page, PageEnd, Scanned};
 
 const NOW: i64 = 100_000;
 
@@ -79,7 +79,7 @@ impl Bench {
 }
 
 fn follower() -> Follower {
-    Follower { query: Query::everything(), cursor: ArrivalCursor::Number(0) }
+    Follower::from_cursor(Query::everything(), ArrivalCursor::new(0_i64))
 }
 
 fn page(seconds: impl Iterator<Item = i64>, more: bool) -> Page {

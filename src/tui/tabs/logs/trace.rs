@@ -12,13 +12,13 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use super::search::Search;
-use crate::domain::record::{Level, Record, RecordId, RequestId};
-use crate::domain::time::Timestamp;
 use crate::service::trace::{self as service, TraceEvent};
 use crate::tui::effect::Question;
 use crate::tui::tabs::Context;
 use crate::tui::theme::Role;
 use crate::tui::widgets::{clock, empty, safe_text};
+use atalaya_domain::record::{Level, Record, RecordId, RequestId};
+use atalaya_domain::time::Timestamp;
 
 /// A gap is marked when it is at least this share of the time between the first and last record.
 const GAP_SHARE: u32 = 10;
@@ -425,7 +425,7 @@ impl Axis {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::delivery::Incident;
+    use atalaya_domain::delivery::Incident;
 
     fn id() -> RequestId {
         RequestId::new("req-7")

@@ -4,18 +4,18 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::delivery::Deployment;
-use crate::domain::record::{Record, RequestId};
-use crate::domain::time::{TimeRange, Timestamp};
-use crate::query::Query;
 use crate::service::Stores;
 use crate::service::trace::{Trace, TraceOptions, trace};
-use crate::store::chunks::Order;
-use crate::store::engine::{Cursor, Follower, Histogram, Page, PageRequest};
-use crate::store::error::StoreError;
-use crate::store::metrics::DeliveryFilter;
 use crate::tui::effect::Question;
 use crate::tui::tabs::reason_of;
+use atalaya_domain::delivery::Deployment;
+use atalaya_domain::record::{Record, RequestId};
+use atalaya_domain::time::{TimeRange, Timestamp};
+use atalaya_query::Query;
+use atalaya_store::chunks::Order;
+use atalaya_store::engine::{Cursor, Follower, Histogram, Page, PageRequest};
+use atalaya_store::error::StoreError;
+use atalaya_store::metrics::DeliveryFilter;
 
 /// Records of one page: a few screens, a few milliseconds.
 pub const PAGE: usize = 500;

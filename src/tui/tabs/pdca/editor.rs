@@ -7,11 +7,11 @@ use ratatui::style::Style;
 use ratatui::widgets::Widget;
 use tui_textarea::{TextArea, WrapMode};
 
-use crate::domain::dora::Metric;
-use crate::domain::pdca::{PdcaCycle, Texts};
 use crate::service::pdca::Draft;
 use crate::tui::theme::{Role, Theme};
 use crate::tui::widgets::{frame, safe_text};
+use atalaya_domain::dora::Metric;
+use atalaya_domain::pdca::{PdcaCycle, Texts};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Purpose {

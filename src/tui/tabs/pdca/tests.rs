@@ -3,12 +3,12 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::*;
-use crate::domain::pdca::looks::LOOKS;
-use crate::domain::pdca::rules::{BeforeAfter, evaluate};
-use crate::domain::pdca::tests::plan;
-use crate::domain::pdca::{Act, Happening, MetricSamples, PdcaEvent, PdcaRules, Samples};
-use crate::query::Zone;
 use crate::tui::theme::Theme;
+use atalaya_domain::pdca::fixtures::plan;
+use atalaya_domain::pdca::looks::LOOKS;
+use atalaya_domain::pdca::rules::{BeforeAfter, evaluate};
+use atalaya_domain::pdca::{Act, Happening, MetricSamples, PdcaEvent, PdcaRules, Samples};
+use atalaya_query::Zone;
 
 const DAY: i64 = 86_400;
 

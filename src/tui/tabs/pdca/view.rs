@@ -4,12 +4,12 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::PdcaTab;
-use crate::domain::pdca::effect::show_p;
-use crate::domain::pdca::{Effect, Evidence, Look, PdcaCycle, State, Verdict};
-use crate::domain::time::Timestamp;
 use crate::tui::tabs::Context;
 use crate::tui::theme::Role;
 use crate::tui::widgets::{clock, empty, frame, safe_text};
+use atalaya_domain::pdca::effect::show_p;
+use atalaya_domain::pdca::{Effect, Evidence, Look, PdcaCycle, State, Verdict};
+use atalaya_domain::time::Timestamp;
 
 /// From this width on the cycle under the cursor stands beside the list.
 const WIDE: u16 = 140;
