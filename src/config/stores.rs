@@ -151,6 +151,10 @@ pub struct SpoolConfig {
 
 impl Default for SpoolConfig {
     fn default() -> Self {
-        Self { enabled: None, max_bytes: 1 << 30, keep_seconds: 60 }
+        Self {
+            enabled: None,
+            max_bytes: 1 << 30,
+            keep_seconds: 60,
+        }
     }
 }

@@ -15,7 +15,11 @@ use atalaya_domain::time::TimeRange;
 
 /// The whole report as one object.
 pub fn json(report: &DoraReport) -> Json {
-    let number = |metric: Metric| report.metric(metric).and_then(|found| found.measured.value.number());
+    let number = |metric: Metric| {
+        report
+            .metric(metric)
+            .and_then(|found| found.measured.value.number())
+    };
     let percent = |metric: Metric| number(metric).map(|ratio| ratio * 100.0);
     let quick = report.overall.quick_check;
     json!({

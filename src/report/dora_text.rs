@@ -59,7 +59,13 @@ fn write(out: &mut String, report: &DoraReport, explain: bool) -> std::fmt::Resu
             .iter()
             .filter(|detail| detail.value.number().is_some_and(|value| value != 0.0))
         {
-            writeln!(out, "    {}: {} (n {})", detail.title, detail.value.show(detail.unit), detail.samples)?;
+            writeln!(
+                out,
+                "    {}: {} (n {})",
+                detail.title,
+                detail.value.show(detail.unit),
+                detail.samples
+            )?;
         }
         writeln!(out, "    {}", metric.level_rule)?;
         if explain {
@@ -83,7 +89,9 @@ fn write(out: &mut String, report: &DoraReport, explain: bool) -> std::fmt::Resu
         writeln!(out, "\nFailed deployments")?;
         for line in report.failed() {
             let recovery = match line.recovery {
-                Some(recovery) if recovery.open => format!("open for {}", show_hours(recovery.hours())),
+                Some(recovery) if recovery.open => {
+                    format!("open for {}", show_hours(recovery.hours()))
+                }
                 Some(recovery) => format!("recovered in {}", show_hours(recovery.hours())),
                 None => "recovery unknown".to_owned(),
             };

@@ -60,7 +60,10 @@ pub async fn retry(settings: &Settings, ids: &[String]) -> Result<Vec<Retried>, 
             Err(error) if error.is_transient() => return Err(error),
             Err(error) => Err(describe(&error)),
         };
-        retried.push(Retried { id: id.clone(), outcome });
+        retried.push(Retried {
+            id: id.clone(),
+            outcome,
+        });
     }
     Ok(retried)
 }
@@ -78,11 +81,15 @@ async fn retry_one(engine: &LogEngine, folder: &Path, id: &str) -> Result<u64, S
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
 ) -> Result<T, StoreError> {
-    let done =
-        tokio::task::spawn_blocking(work).await.unwrap_or_else(|lost| Err(std::io::Error::other(lost)));
+    let done = tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|lost| Err(std::io::Error::other(lost)));
     done.map_err(|error| unusable(error.to_string()))
 }
 
 fn unusable(detail: String) -> StoreError {
-    StoreError::Corrupt { table: "the quarantine", detail }
+    StoreError::Corrupt {
+        table: "the quarantine",
+        detail,
+    }
 }

@@ -65,7 +65,9 @@ use atalaya_store::chunks::Troubles;
 use atalaya_store::error::describe;
 
 /// The tabs, in the order of their digits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum TabId {
     Dora,
@@ -201,7 +203,13 @@ pub trait Tab {
     }
 
     /// Asked after each change of a prompt's text; `cursor` is a byte offset.
-    fn prompt_hint(&self, kind: &str, text: &str, cursor: usize, context: &Context<'_>) -> PromptHint {
+    fn prompt_hint(
+        &self,
+        kind: &str,
+        text: &str,
+        cursor: usize,
+        context: &Context<'_>,
+    ) -> PromptHint {
         let _ = (kind, text, cursor, context);
         PromptHint::default()
     }

@@ -12,12 +12,16 @@ use std::path::PathBuf;
 
 use atalaya::domain::record::{Entry, Level};
 use atalaya::domain::time::Timestamp;
-use atalaya::ingest::format::{Choice, DecodeCounts, Decoder, Line, Shape, SourceZone, TimeHint, by_name};
+use atalaya::ingest::format::{
+    Choice, DecodeCounts, Decoder, Line, Shape, SourceZone, TimeHint, by_name,
+};
 use serde_json::Value;
 
 /// Where a file of the test data is.
 pub fn data_path(path: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/data").join(path)
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("../shared/data")
+        .join(path)
 }
 
 /// The bytes of a file of the test data, decompressed when it is `.gz` or `.bz2`.
@@ -26,8 +30,16 @@ pub fn read(path: &str) -> Vec<u8> {
     let raw = std::fs::read(&full).unwrap_or_else(|error| panic!("{}: {error}", full.display()));
     let mut bytes = Vec::new();
     match full.extension().and_then(|extension| extension.to_str()) {
-        Some("gz") => _ = flate2::read::MultiGzDecoder::new(raw.as_slice()).read_to_end(&mut bytes).unwrap(),
-        Some("bz2") => _ = bzip2::read::MultiBzDecoder::new(raw.as_slice()).read_to_end(&mut bytes).unwrap(),
+        Some("gz") => {
+            _ = flate2::read::MultiGzDecoder::new(raw.as_slice())
+                .read_to_end(&mut bytes)
+                .unwrap()
+        }
+        Some("bz2") => {
+            _ = bzip2::read::MultiBzDecoder::new(raw.as_slice())
+                .read_to_end(&mut bytes)
+                .unwrap()
+        }
         _ => bytes = raw,
     }
     bytes
@@ -48,7 +60,10 @@ pub fn detect(lines: &[&str]) -> Shape {
 
 /// Stamps without a zone are UTC; those without a year are nearest to the reference.
 pub fn hint(reference: &str) -> TimeHint {
-    TimeHint { reference: instant(reference).unwrap(), zone: SourceZone::Utc }
+    TimeHint {
+        reference: instant(reference).unwrap(),
+        zone: SourceZone::Utc,
+    }
 }
 
 /// The zone that the beats expectations assume.
@@ -69,7 +84,10 @@ pub struct Decoded {
 impl Decoded {
     /// Entries that carry no parse error.
     pub fn read(&self) -> usize {
-        self.entries.iter().filter(|entry| entry.metadata("parse_error").is_none()).count()
+        self.entries
+            .iter()
+            .filter(|entry| entry.metadata("parse_error").is_none())
+            .count()
     }
 }
 
@@ -79,8 +97,15 @@ pub fn cut_lines(bytes: &[u8]) -> Vec<Line<'_>> {
         .split_inclusive(|&byte| byte == b'\n')
         .map(|line| {
             let next = position + line.len() as u64;
-            let bare = line.strip_suffix(b"\n").map_or(line, |line| line.strip_suffix(b"\r").unwrap_or(line));
-            let cut = Line { position, next, bytes: bare, cut: None };
+            let bare = line
+                .strip_suffix(b"\n")
+                .map_or(line, |line| line.strip_suffix(b"\r").unwrap_or(line));
+            let cut = Line {
+                position,
+                next,
+                bytes: bare,
+                cut: None,
+            };
             position = next;
             cut
         })
@@ -97,7 +122,11 @@ pub fn decode(format: Shape, bytes: &[u8], hint: TimeHint) -> Decoded {
     }
     decoder.finish(&mut |entry| entries.push(entry));
     let counts = decoder.counts();
-    assert_eq!(counts.lines, counts.records + counts.joined + counts.skipped, "{counts:?}");
+    assert_eq!(
+        counts.lines,
+        counts.records + counts.joined + counts.skipped,
+        "{counts:?}"
+    );
     assert_eq!(counts.records, entries.len() as u64);
     assert!(entries.is_sorted_by(|a, b| a.position < b.position));
     Decoded { entries, counts }
@@ -165,9 +194,18 @@ pub fn beats(path: &str, format_name: &str, mapping: Mapping, differences: &[Dif
     let expected = expected.as_array().unwrap();
     // The harness upstream keeps the first 100 events only.
     if expected.len() < 100 {
-        assert_eq!(decoded.entries.len(), expected.len(), "{path}: records; ours: {:#?}", decoded.entries);
+        assert_eq!(
+            decoded.entries.len(),
+            expected.len(),
+            "{path}: records; ours: {:#?}",
+            decoded.entries
+        );
     } else {
-        assert!(decoded.entries.len() >= expected.len(), "{path}: {} records", decoded.entries.len());
+        assert!(
+            decoded.entries.len() >= expected.len(),
+            "{path}: {} records",
+            decoded.entries.len()
+        );
     }
     let rows: Vec<BTreeMap<String, Value>> = expected
         .iter()
@@ -180,7 +218,8 @@ pub fn beats(path: &str, format_name: &str, mapping: Mapping, differences: &[Dif
                         || name.contains(".as.")
                         || name.starts_with("related.")
                         || name.as_str() == "log.flags"
-                        || (name.starts_with("user_agent.") && name.as_str() != "user_agent.original"))
+                        || (name.starts_with("user_agent.")
+                            && name.as_str() != "user_agent.original"))
                 })
                 .map(|(name, value)| (name.clone(), value.clone()))
                 .collect()
@@ -203,7 +242,10 @@ pub fn compare(
         for (name, want) in row {
             if name == "log.offset" {
                 if want.as_u64() != Some(entry.position) {
-                    wrong.push(format!("record {index}: begins at {}, expected {want}", entry.position));
+                    wrong.push(format!(
+                        "record {index}: begins at {}, expected {want}",
+                        entry.position
+                    ));
                 }
                 continue;
             }
@@ -211,7 +253,9 @@ pub fn compare(
                 wrong.push(format!("record {index}: no mapping for {name} = {want}"));
                 continue;
             };
-            let Err(difference) = agrees(entry, *ours, want) else { continue };
+            let Err(difference) = agrees(entry, *ours, want) else {
+                continue;
+            };
             let listed = differences.iter().position(|listed| {
                 path.ends_with(listed.file)
                     && listed.field == name
@@ -219,13 +263,18 @@ pub fn compare(
             });
             match listed {
                 Some(listed) => used[listed] = true,
-                None => wrong.push(format!("record {index}: {name}: {difference}\n   in {entry:?}")),
+                None => wrong.push(format!(
+                    "record {index}: {name}: {difference}\n   in {entry:?}"
+                )),
             }
         }
     }
     for (difference, used) in differences.iter().zip(used) {
         if path.ends_with(difference.file) && !used {
-            wrong.push(format!("{} does not differ ({})", difference.field, difference.reason));
+            wrong.push(format!(
+                "{} does not differ ({})",
+                difference.field, difference.reason
+            ));
         }
     }
     assert!(wrong.is_empty(), "{path}:\n{}", wrong.join("\n"));
@@ -235,8 +284,12 @@ fn agrees(entry: &Entry, ours: Ours, want: &Value) -> Result<(), String> {
     let got: Option<String> = match ours {
         Ours::Left(_) => return Ok(()),
         Ours::Time => {
-            let want = want.as_str().and_then(instant).ok_or_else(|| format!("no instant: {want}"))?;
-            return if entry.timestamp.micros().div_euclid(1_000) == want.micros().div_euclid(1_000) {
+            let want = want
+                .as_str()
+                .and_then(instant)
+                .ok_or_else(|| format!("no instant: {want}"))?;
+            return if entry.timestamp.micros().div_euclid(1_000) == want.micros().div_euclid(1_000)
+            {
                 Ok(())
             } else {
                 Err(format!("{} instead of {want}", entry.timestamp))
@@ -273,7 +326,10 @@ fn agrees(entry: &Entry, ours: Ours, want: &Value) -> Result<(), String> {
         Value::Array(items) => Some(
             items
                 .iter()
-                .map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_owned))
+                .map(|item| {
+                    item.as_str()
+                        .map_or_else(|| item.to_string(), str::to_owned)
+                })
                 .collect::<Vec<_>>()
                 .join(","),
         ),
@@ -287,7 +343,11 @@ fn agrees(entry: &Entry, ours: Ours, want: &Value) -> Result<(), String> {
         (None, None) => true,
         _ => false,
     };
-    if same { Ok(()) } else { Err(format!("{got:?} instead of {want:?}")) }
+    if same {
+        Ok(())
+    } else {
+        Err(format!("{got:?} instead of {want:?}"))
+    }
 }
 
 /// An instant in the spellings of the expectations.
@@ -385,7 +445,11 @@ pub fn compare_table<T>(
                 Column::Ours(make) => (make(value), want.clone()),
                 Column::At(make) => (
                     make(value).map(Timestamp::to_rfc3339).unwrap_or_default(),
-                    if want.is_empty() { String::new() } else { table_time(want).to_rfc3339() },
+                    if want.is_empty() {
+                        String::new()
+                    } else {
+                        table_time(want).to_rfc3339()
+                    },
                 ),
             };
             if got != want {
@@ -410,5 +474,8 @@ pub fn table_time(text: &str) -> Timestamp {
 #[test]
 fn cells_of_a_table_may_be_quoted() {
     let rows = csv_cells("a,b\r\n\"x, \"\"y\"\"\nz\",\n1,2");
-    assert_eq!(rows, [vec!["a", "b"], vec!["x, \"y\"\nz", ""], vec!["1", "2"]]);
+    assert_eq!(
+        rows,
+        [vec!["a", "b"], vec!["x, \"y\"\nz", ""], vec!["1", "2"]]
+    );
 }

@@ -12,8 +12,14 @@ use crate::golden::data_path;
 
 /// Expected results: files, and the test (`module::name`) that compares them.
 const EXPECTED: &[(&str, &str)] = &[
-    ("beats/filebeat/module/nginx/access/test/*-expected.json", "golden_web::nginx_access_agrees_with_beats"),
-    ("beats/filebeat/module/nginx/error/test/*-expected.json", "golden_web::nginx_error_agrees_with_beats"),
+    (
+        "beats/filebeat/module/nginx/access/test/*-expected.json",
+        "golden_web::nginx_access_agrees_with_beats",
+    ),
+    (
+        "beats/filebeat/module/nginx/error/test/*-expected.json",
+        "golden_web::nginx_error_agrees_with_beats",
+    ),
     (
         "beats/filebeat/module/nginx/ingress_controller/test/*-expected.json",
         "golden_web::nginx_ingress_agrees_with_beats",
@@ -22,12 +28,18 @@ const EXPECTED: &[(&str, &str)] = &[
         "beats/filebeat/module/apache/access/test/*-expected.json",
         "golden_web::apache_access_agrees_with_beats",
     ),
-    ("beats/filebeat/module/apache/error/test/*-expected.json", "golden_web::apache_error_agrees_with_beats"),
+    (
+        "beats/filebeat/module/apache/error/test/*-expected.json",
+        "golden_web::apache_error_agrees_with_beats",
+    ),
     (
         "beats/filebeat/module/traefik/access/test/*-expected.json",
         "golden_web::traefik_access_agrees_with_beats",
     ),
-    ("beats/filebeat/module/system/*/test/*-expected.json", "golden_system::syslog_agrees_with_beats"),
+    (
+        "beats/filebeat/module/system/*/test/*-expected.json",
+        "golden_system::syslog_agrees_with_beats",
+    ),
     (
         "beats/filebeat/module/elasticsearch/server/test/test.log-expected.json",
         "golden_system::elasticsearch_text_agrees_with_beats",
@@ -36,38 +48,131 @@ const EXPECTED: &[(&str, &str)] = &[
         "beats/filebeat/module/elasticsearch/server/test/test-json.log-expected.json",
         "golden_system::elasticsearch_json_agrees_with_beats",
     ),
-    ("beats/filebeat/module/kibana/log/test/*-expected.json", "golden_app::beats_kibana_and_logstash"),
-    ("beats/filebeat/module/logstash/log/test/*-expected.json", "golden_app::beats_kibana_and_logstash"),
-    ("beats/filebeat/module/postgresql/log/test/*-expected.json", "golden_app::beats_postgresql"),
-    ("beats/filebeat/module/mysql/error/test/*-expected.json", "golden_app::beats_mysql_error"),
-    ("beats/filebeat/module/mysql/slowlog/test/*-expected.json", "golden_app::beats_mysql_slow"),
-    ("go-mysql/expected-events/*.json", "golden_app::go_mysql_events"),
-    ("go-mysql/event/testdata/*.golden", "golden_app::go_mysql_totals"),
-    ("pgbadger/t/exp/stmt_type.out", "golden_app::pgbadger_totals"),
-    ("lnav/test/expected/test_sql.sh_ffbc3dbf*.out", "golden_system::access_and_syslog_agree_with_lnav"),
-    ("lnav/test/expected/test_cmds.sh_eb22c3e9*.out", "golden_system::access_and_syslog_agree_with_lnav"),
-    ("lnav/test/expected/test_sql.sh_2ed3f3b1*.out", "golden_system::access_and_syslog_agree_with_lnav"),
-    ("lnav/test/expected/test_format_loader.sh_15e861d2*.out", "golden_system::levels_agree_with_lnav"),
-    ("lnav/test/expected/test_json_format.sh_84a71e94*.out", "golden_system::journald_agrees_with_lnav"),
-    ("lnav/test/expected/test_demux.sh_f8cbb968*.out", "golden_system::docker_compose_agrees_with_lnav"),
-    ("lnav/test/expected/test_json_format.sh_40223ac4*.out", "golden_app::lnav_json"),
-    ("lnav/test/expected/test_json_format.sh_85d03b1b*.out", "golden_app::lnav_json"),
-    ("lnav/test/expected/test_json_format.sh_6fbe20fa*.out", "golden_app::lnav_json"),
-    ("lnav/test/expected/test_json_format.sh_f6db9850*.out", "golden_app::lnav_logfmt_and_ecs"),
-    ("lnav/test/expected/test_sql.sh_4563a807*.out", "golden_app::lnav_logfmt_and_ecs"),
-    ("lnav/test/expected/test_logfile.sh_9bea6601*.out", "golden_app::lnav_logfmt_and_ecs"),
-    ("lnav/test/expected/test_logfile.sh_74590bc7*.out", "golden_app::lnav_line_times"),
-    ("lnav/test/expected/test_logfile.sh_1fdc7973*.out", "golden_app::lnav_line_times"),
-    ("lnav/test/expected/test_logfile.sh_bc6cce54*.out", "golden_app::lnav_line_times"),
-    ("fluent-bit/tests/runtime/data/tail/out/dockermode*.out", "golden_app::fluent_bit_docker"),
-    ("fluent-bit/tests/runtime/data/tail/out/multiline_001.out", "golden_app::fluent_bit_docker"),
-    ("fluent-bit/tests/runtime/data/tail/out/generic_enc_*.out", "golden_app::fluent_bit_encodings"),
-    ("fluent-bit/tests/runtime/data/tail/out/3943.out", "golden_app::fluent_bit_encodings"),
-    ("fluent-bit/tests/runtime/data/kubernetes/out/*/*.out", "golden_app::fluent_bit_kubernetes"),
+    (
+        "beats/filebeat/module/kibana/log/test/*-expected.json",
+        "golden_app::beats_kibana_and_logstash",
+    ),
+    (
+        "beats/filebeat/module/logstash/log/test/*-expected.json",
+        "golden_app::beats_kibana_and_logstash",
+    ),
+    (
+        "beats/filebeat/module/postgresql/log/test/*-expected.json",
+        "golden_app::beats_postgresql",
+    ),
+    (
+        "beats/filebeat/module/mysql/error/test/*-expected.json",
+        "golden_app::beats_mysql_error",
+    ),
+    (
+        "beats/filebeat/module/mysql/slowlog/test/*-expected.json",
+        "golden_app::beats_mysql_slow",
+    ),
+    (
+        "go-mysql/expected-events/*.json",
+        "golden_app::go_mysql_events",
+    ),
+    (
+        "go-mysql/event/testdata/*.golden",
+        "golden_app::go_mysql_totals",
+    ),
+    (
+        "pgbadger/t/exp/stmt_type.out",
+        "golden_app::pgbadger_totals",
+    ),
+    (
+        "lnav/test/expected/test_sql.sh_ffbc3dbf*.out",
+        "golden_system::access_and_syslog_agree_with_lnav",
+    ),
+    (
+        "lnav/test/expected/test_cmds.sh_eb22c3e9*.out",
+        "golden_system::access_and_syslog_agree_with_lnav",
+    ),
+    (
+        "lnav/test/expected/test_sql.sh_2ed3f3b1*.out",
+        "golden_system::access_and_syslog_agree_with_lnav",
+    ),
+    (
+        "lnav/test/expected/test_format_loader.sh_15e861d2*.out",
+        "golden_system::levels_agree_with_lnav",
+    ),
+    (
+        "lnav/test/expected/test_json_format.sh_84a71e94*.out",
+        "golden_system::journald_agrees_with_lnav",
+    ),
+    (
+        "lnav/test/expected/test_demux.sh_f8cbb968*.out",
+        "golden_system::docker_compose_agrees_with_lnav",
+    ),
+    (
+        "lnav/test/expected/test_json_format.sh_40223ac4*.out",
+        "golden_app::lnav_json",
+    ),
+    (
+        "lnav/test/expected/test_json_format.sh_85d03b1b*.out",
+        "golden_app::lnav_json",
+    ),
+    (
+        "lnav/test/expected/test_json_format.sh_6fbe20fa*.out",
+        "golden_app::lnav_json",
+    ),
+    (
+        "lnav/test/expected/test_json_format.sh_f6db9850*.out",
+        "golden_app::lnav_logfmt_and_ecs",
+    ),
+    (
+        "lnav/test/expected/test_sql.sh_4563a807*.out",
+        "golden_app::lnav_logfmt_and_ecs",
+    ),
+    (
+        "lnav/test/expected/test_logfile.sh_9bea6601*.out",
+        "golden_app::lnav_logfmt_and_ecs",
+    ),
+    (
+        "lnav/test/expected/test_logfile.sh_74590bc7*.out",
+        "golden_app::lnav_line_times",
+    ),
+    (
+        "lnav/test/expected/test_logfile.sh_1fdc7973*.out",
+        "golden_app::lnav_line_times",
+    ),
+    (
+        "lnav/test/expected/test_logfile.sh_bc6cce54*.out",
+        "golden_app::lnav_line_times",
+    ),
+    (
+        "fluent-bit/tests/runtime/data/tail/out/dockermode*.out",
+        "golden_app::fluent_bit_docker",
+    ),
+    (
+        "fluent-bit/tests/runtime/data/tail/out/multiline_001.out",
+        "golden_app::fluent_bit_docker",
+    ),
+    (
+        "fluent-bit/tests/runtime/data/tail/out/generic_enc_*.out",
+        "golden_app::fluent_bit_encodings",
+    ),
+    (
+        "fluent-bit/tests/runtime/data/tail/out/3943.out",
+        "golden_app::fluent_bit_encodings",
+    ),
+    (
+        "fluent-bit/tests/runtime/data/kubernetes/out/*/*.out",
+        "golden_app::fluent_bit_kubernetes",
+    ),
     ("humanlog/test/cases/*/want", "golden_app::humanlog_cases"),
-    ("vrl/cases/parse_key_value.json", "golden_app::vrl_key_value"),
-    ("vrl/cases/parse_{apache_log,common_log,glog,nginx_log,syslog}.json", "golden_system::vrl_cases_agree"),
-    ("angle-grinder/git-history-expected.json", "dora_golden::lead_times_of_a_real_project"),
+    (
+        "vrl/cases/parse_key_value.json",
+        "golden_app::vrl_key_value",
+    ),
+    (
+        "vrl/cases/parse_{apache_log,common_log,glog,nginx_log,syslog}.json",
+        "golden_system::vrl_cases_agree",
+    ),
+    (
+        "angle-grinder/git-history-expected.json",
+        "dora_golden::lead_times_of_a_real_project",
+    ),
     (
         "devlake/backend/plugins/dora/e2e/prev_success_deployment_commit/cicd_deployment_commits_after.csv",
         "dora_golden::previous_successful_deployments_are_those_of_devlake",
@@ -96,15 +201,30 @@ const EXPECTED: &[(&str, &str)] = &[
 
 /// Inputs whose expected result stands in the data's README, not in a file.
 const TOLD: &[(&str, &str)] = &[
-    ("pgbadger/t/fixtures/{light.postgres.log.bz2,begin_end.log}", "golden_app::pgbadger_totals"),
-    ("pgbadger/t/fixtures/{pg-timezones.log,logplex.gz,multiline_param.log}", "golden_app::pgbadger_totals"),
+    (
+        "pgbadger/t/fixtures/{light.postgres.log.bz2,begin_end.log}",
+        "golden_app::pgbadger_totals",
+    ),
+    (
+        "pgbadger/t/fixtures/{pg-timezones.log,logplex.gz,multiline_param.log}",
+        "golden_app::pgbadger_totals",
+    ),
     (
         "pgbadger/t/fixtures/{tempfile_only.log.gz,queryid.log.gz,weeknumber.log}",
         "golden_app::pgbadger_totals",
     ),
-    ("pgbadger/t/fixtures/pg_vacuums.json.gz", "golden_app::pgbadger_jsonlog"),
-    ("lnav/test/logfile_rollover.0", "golden_system::times_without_a_date_roll_over_midnight"),
-    ("elastic-examples/apache_logs/apache_logs", "golden_system::the_agent_that_a_line_ends_in_is_kept"),
+    (
+        "pgbadger/t/fixtures/pg_vacuums.json.gz",
+        "golden_app::pgbadger_jsonlog",
+    ),
+    (
+        "lnav/test/logfile_rollover.0",
+        "golden_system::times_without_a_date_roll_over_midnight",
+    ),
+    (
+        "elastic-examples/apache_logs/apache_logs",
+        "golden_system::the_agent_that_a_line_ends_in_is_kept",
+    ),
 ];
 
 /// Whatever else is there: inputs of the above, and samples that nobody says anything of.
@@ -131,15 +251,29 @@ const INPUTS: &[&str] = &[
 ];
 
 fn files(folder: &Path, root: &Path, found: &mut BTreeSet<String>) {
-    for entry in std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display())) {
+    for entry in
+        std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
+    {
         let path = entry.unwrap().path();
         if path.is_dir() {
             files(&path, root, found);
             continue;
         }
-        let name = path.file_name().unwrap().to_string_lossy().to_ascii_uppercase();
-        if !["LICENSE", "NOTICE", "APACHE-LICENSE", "README"].iter().any(|word| name.starts_with(word)) {
-            found.insert(path.strip_prefix(root).unwrap().to_string_lossy().into_owned());
+        let name = path
+            .file_name()
+            .unwrap()
+            .to_string_lossy()
+            .to_ascii_uppercase();
+        if !["LICENSE", "NOTICE", "APACHE-LICENSE", "README"]
+            .iter()
+            .any(|word| name.starts_with(word))
+        {
+            found.insert(
+                path.strip_prefix(root)
+                    .unwrap()
+                    .to_string_lossy()
+                    .into_owned(),
+            );
         }
     }
 }
@@ -161,7 +295,11 @@ fn every_file_with_an_expected_result_has_a_test() {
     let root = data_path("");
     let mut all = BTreeSet::new();
     files(&root, &root, &mut all);
-    assert!(all.len() > 200, "the test data was not found: {} files", all.len());
+    assert!(
+        all.len() > 200,
+        "the test data was not found: {} files",
+        all.len()
+    );
     let mut wrong = Vec::new();
     let mut seen = BTreeSet::new();
     for (pattern, test) in EXPECTED.iter().chain(TOLD) {
@@ -181,9 +319,15 @@ fn every_file_with_an_expected_result_has_a_test() {
     }
     let inputs: Vec<GlobMatcher> = INPUTS.iter().map(|pattern| glob(pattern)).collect();
     for file in all.difference(&seen.into_iter().cloned().collect()) {
-        let looks_expected = ["expected", ".golden", ".out", "/want", "snapshot_tables/_tool"]
-            .iter()
-            .any(|sign| file.contains(sign));
+        let looks_expected = [
+            "expected",
+            ".golden",
+            ".out",
+            "/want",
+            "snapshot_tables/_tool",
+        ]
+        .iter()
+        .any(|sign| file.contains(sign));
         if looks_expected || !inputs.iter().any(|matcher| matcher.is_match(file)) {
             wrong.push(format!("{file}: no test compares it"));
         }

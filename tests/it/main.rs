@@ -1,8 +1,14 @@
 //! Everything that needs more than one module, a real terminal, real files or a real server.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
-#![allow(clippy::print_stdout, reason = "seeds and histories, shown when a test fails")]
-#![allow(clippy::unnecessary_wraps, reason = "the golden mappings take functions that may answer nothing")]
+#![allow(
+    clippy::print_stdout,
+    reason = "seeds and histories, shown when a test fails"
+)]
+#![allow(
+    clippy::unnecessary_wraps,
+    reason = "the golden mappings take functions that may answer nothing"
+)]
 
 mod cli_logs;
 mod cli_manners;

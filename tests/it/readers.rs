@@ -17,7 +17,9 @@ use super::golden::{cut_lines, instant};
 const NOW: &str = "2026-11-30T12:00:00Z";
 
 fn data(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(path)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/data")
+        .join(path)
 }
 
 /// The records of a whole file, as `atalaya ingest` reads it.
@@ -31,7 +33,11 @@ fn decode_from(bytes: &[u8], from: usize, zone: SourceZone, reference: Timestamp
     decoder.set_head(bytes, from > 0);
     let mut entries = Vec::new();
     for line in cut_lines(&bytes[from..]) {
-        let line = Line { position: line.position + from as u64, next: line.next + from as u64, ..line };
+        let line = Line {
+            position: line.position + from as u64,
+            next: line.next + from as u64,
+            ..line
+        };
         decoder.line(line, &mut |entry| entries.push(entry));
     }
     decoder.finish(&mut |entry| entries.push(entry));
@@ -40,8 +46,11 @@ fn decode_from(bytes: &[u8], from: usize, zone: SourceZone, reference: Timestamp
 
 /// A record as `atalaya logs --json` prints it, without its origin.
 fn as_json(entry: &Entry) -> Value {
-    let metadata: serde_json::Map<String, Value> =
-        entry.metadata.iter().map(|(name, value)| (name.to_string(), value.to_string().into())).collect();
+    let metadata: serde_json::Map<String, Value> = entry
+        .metadata
+        .iter()
+        .map(|(name, value)| (name.to_string(), value.to_string().into()))
+        .collect();
     json!({
         "timestamp": entry.timestamp.to_rfc3339(),
         "level": entry.level.name(),
@@ -67,8 +76,11 @@ fn small_files_give_their_records() {
             Some(name) => SourceZone::Named(name.parse().unwrap()),
             None => SourceZone::Utc,
         };
-        let entries =
-            read(case["input"].as_str().unwrap().as_bytes(), zone, case["modified"].as_str().unwrap_or(NOW));
+        let entries = read(
+            case["input"].as_str().unwrap().as_bytes(),
+            zone,
+            case["modified"].as_str().unwrap_or(NOW),
+        );
         for difference in differences(&case, &entries) {
             wrong.push(format!("{}: {difference}", case["name"]));
         }
@@ -79,9 +91,19 @@ fn small_files_give_their_records() {
 fn differences(case: &Value, entries: &[Entry]) -> Vec<String> {
     let mut wrong = Vec::new();
     if case["records"].as_u64() != Some(entries.len() as u64) {
-        wrong.push(format!("{} records instead of {}", entries.len(), case["records"]));
+        wrong.push(format!(
+            "{} records instead of {}",
+            entries.len(),
+            case["records"]
+        ));
     }
-    for (index, (want, entry)) in case["expect"].as_array().unwrap().iter().zip(entries).enumerate() {
+    for (index, (want, entry)) in case["expect"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .zip(entries)
+        .enumerate()
+    {
         let got = as_json(entry);
         for (name, want) in want.as_object().unwrap() {
             let pairs: Vec<(String, &Value, &Value)> = match want {
@@ -116,18 +138,24 @@ fn inputs_of_bug_reports_are_read_as_their_users_wished() {
     for folder in std::fs::read_dir(data("cases/reports")).unwrap() {
         let folder = folder.unwrap().path();
         let expect: Value =
-            serde_json::from_str(&std::fs::read_to_string(folder.join("expect.json")).unwrap()).unwrap();
+            serde_json::from_str(&std::fs::read_to_string(folder.join("expect.json")).unwrap())
+                .unwrap();
         let number = folder.file_name().unwrap().to_string_lossy().into_owned();
-        let mut records: Vec<(Timestamp, u64, Value)> =
-            read(&std::fs::read(folder.join("input.log")).unwrap(), SourceZone::Utc, NOW)
-                .iter()
-                .map(|entry| (entry.timestamp, entry.position, as_json(entry)))
-                .collect();
+        let mut records: Vec<(Timestamp, u64, Value)> = read(
+            &std::fs::read(folder.join("input.log")).unwrap(),
+            SourceZone::Utc,
+            NOW,
+        )
+        .iter()
+        .map(|entry| (entry.timestamp, entry.position, as_json(entry)))
+        .collect();
         records.sort_by_key(|(at, position, _)| (*at, *position));
         let records: Vec<Value> = records.into_iter().map(|(_, _, record)| record).collect();
         count += 1;
         for wish in unmet(&expect, &records) {
-            let listed = OTHERWISE.iter().any(|(of, field, _)| *of == number && wish.contains(field));
+            let listed = OTHERWISE
+                .iter()
+                .any(|(of, field, _)| *of == number && wish.contains(field));
             if !listed {
                 wrong.push(format!("{number}: {wish}"));
             }
@@ -148,12 +176,18 @@ fn unmet(expect: &Value, records: &[Value]) -> Vec<String> {
     if let Some([least, most]) = expect["count_should"].as_array().map(Vec::as_slice) {
         let within = least.as_u64()..=most.as_u64();
         if !within.contains(&Some(records.len() as u64)) {
-            unmet.push(format!("{} records instead of {least} to {most}", records.len()));
+            unmet.push(format!(
+                "{} records instead of {least} to {most}",
+                records.len()
+            ));
         }
     }
     for check in expect["checks"].as_array().into_iter().flatten() {
         let find = check["find"].as_str().unwrap();
-        let found: Vec<&Value> = records.iter().filter(|record| holds(&record.to_string(), find)).collect();
+        let found: Vec<&Value> = records
+            .iter()
+            .filter(|record| holds(&record.to_string(), find))
+            .collect();
         let [record] = found.as_slice() else {
             unmet.push(format!("{find:?} stands in {} records", found.len()));
             continue;
@@ -161,20 +195,30 @@ fn unmet(expect: &Value, records: &[Value]) -> Vec<String> {
         for kind in ["must", "should"] {
             for (name, want) in check[kind].as_object().into_iter().flatten() {
                 if !wished(record, name, want) {
-                    unmet.push(format!("{find:?}: {name} is not as wished: {want}; {record}"));
+                    unmet.push(format!(
+                        "{find:?}: {name} is not as wished: {want}; {record}"
+                    ));
                 }
             }
         }
     }
     for (name, want) in expect["first"].as_object().into_iter().flatten() {
-        if records.first().is_none_or(|record| !wished(record, name, want)) {
-            unmet.push(format!("the first record's {name} is not as wished: {want}"));
+        if records
+            .first()
+            .is_none_or(|record| !wished(record, name, want))
+        {
+            unmet.push(format!(
+                "the first record's {name} is not as wished: {want}"
+            ));
         }
     }
     let mut from = 0;
     for text in expect["order"].as_array().into_iter().flatten() {
         let text = text.as_str().unwrap();
-        match records[from..].iter().position(|record| holds(&record.to_string(), text)) {
+        match records[from..]
+            .iter()
+            .position(|record| holds(&record.to_string(), text))
+        {
             Some(at) => from += at + 1,
             None => unmet.push(format!("{text:?} does not follow in order")),
         }
@@ -234,14 +278,21 @@ fn fits(got: &Value, want: &Value) -> bool {
 
 /// The crate has no look-ahead; the cases use one form of it.
 fn lookahead_free(pattern: &str, text: &str) -> bool {
-    match pattern.strip_prefix("^(?!").and_then(|rest| rest.strip_suffix(')')) {
+    match pattern
+        .strip_prefix("^(?!")
+        .and_then(|rest| rest.strip_suffix(')'))
+    {
         Some(not) => !text.starts_with(not),
         None => regex::Regex::new(pattern).unwrap().is_match(text),
     }
 }
 
 fn holds(text: &str, part: &str) -> bool {
-    text.contains(part) || text.replace("\\\"", "\"").replace("\\\\", "\\").contains(part)
+    text.contains(part)
+        || text
+            .replace("\\\"", "\"")
+            .replace("\\\\", "\\")
+            .contains(part)
 }
 
 // Properties.
@@ -263,36 +314,68 @@ fn corpus() -> Vec<Vec<u8>> {
     let text = std::fs::read_to_string(data("cases/logs.jsonl")).unwrap();
     let mut files: Vec<Vec<u8>> = text
         .lines()
-        .map(|line| serde_json::from_str::<Value>(line).unwrap()["input"].as_str().unwrap().into())
+        .map(|line| {
+            serde_json::from_str::<Value>(line).unwrap()["input"]
+                .as_str()
+                .unwrap()
+                .into()
+        })
         .collect();
     for folder in std::fs::read_dir(data("cases/reports")).unwrap() {
         files.push(std::fs::read(folder.unwrap().path().join("input.log")).unwrap());
     }
     let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data")];
     while let Some(folder) = folders.pop() {
-        let Ok(entries) = std::fs::read_dir(&folder) else { continue };
-        let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+        let Ok(entries) = std::fs::read_dir(&folder) else {
+            continue;
+        };
+        let mut paths: Vec<PathBuf> = entries
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .collect();
         paths.sort();
         for path in paths {
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let name = path
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
             if path.is_dir() && !matches!(name.as_str(), "cases" | "devlake" | "octokit-webhooks") {
                 folders.push(path);
-            } else if path.extension().is_some_and(|kind| kind == "log") || name.starts_with("logfile_") {
+            } else if path.extension().is_some_and(|kind| kind == "log")
+                || name.starts_with("logfile_")
+            {
                 let bytes = std::fs::read(&path).unwrap();
-                let end = cut_lines(&bytes).get(300).map_or(bytes.len(), |line| line.position as usize);
+                let end = cut_lines(&bytes)
+                    .get(300)
+                    .map_or(bytes.len(), |line| line.position as usize);
                 files.push(bytes[..end].to_vec());
             }
         }
     }
     // UTF-16 and unterminated last lines have tests of their own.
-    files.retain(|file| file.ends_with(b"\n") && !file.starts_with(&[0xff, 0xfe]) && file.is_ascii());
+    files.retain(|file| {
+        file.ends_with(b"\n") && !file.starts_with(&[0xff, 0xfe]) && file.is_ascii()
+    });
     files
 }
 
 /// Everything that a record says, in lower case.
 fn said(entry: &Entry) -> String {
-    let mut text = format!("{} {} {}", entry.message, entry.level.name(), entry.timestamp.to_rfc3339());
-    for field in [&entry.logger, &entry.user_id, &entry.session_id, &entry.traceback].into_iter().flatten() {
+    let mut text = format!(
+        "{} {} {}",
+        entry.message,
+        entry.level.name(),
+        entry.timestamp.to_rfc3339()
+    );
+    for field in [
+        &entry.logger,
+        &entry.user_id,
+        &entry.session_id,
+        &entry.traceback,
+    ]
+    .into_iter()
+    .flatten()
+    {
         text.push(' ');
         text.push_str(field);
     }
@@ -325,8 +408,10 @@ fn structural() -> BTreeSet<&'static str> {
 /// What a record leaves out on purpose: terminal sequences, members that are null or empty, and the cursor of a
 /// journal, which names a place that the record has anyway.
 static IN_NO_RECORD: LazyLock<regex::Regex> = LazyLock::new(|| {
-    regex::Regex::new(r#"\x1b\[[0-9;?]*[A-Za-z]|"\w+"\s*:\s*null|\b\w+=(?:\s|$)|"__CURSOR"\s*:\s*"[^"]*""#)
-        .unwrap()
+    regex::Regex::new(
+        r#"\x1b\[[0-9;?]*[A-Za-z]|"\w+"\s*:\s*null|\b\w+=(?:\s|$)|"__CURSOR"\s*:\s*"[^"]*""#,
+    )
+    .unwrap()
 });
 
 /// Words of a line that stand in none of the records near it.
@@ -384,7 +469,11 @@ fn is_of_a_stamp(word: &str) -> bool {
 
 /// How many random mixtures.
 fn mixtures() -> usize {
-    if std::env::var_os("ATALAYA_TEST_LONG").is_some() { 10_000 } else { 400 }
+    if std::env::var_os("ATALAYA_TEST_LONG").is_some() {
+        10_000
+    } else {
+        400
+    }
 }
 
 /// A mixture: runs of lines of some files after each other.
@@ -395,7 +484,9 @@ fn mixed(files: &[Vec<u8>], numbers: &mut Numbers) -> Vec<u8> {
         let lines = cut_lines(file);
         let from = numbers.below(lines.len());
         let until = (from + 1 + numbers.below(30)).min(lines.len());
-        bytes.extend_from_slice(&file[lines[from].position as usize..lines[until - 1].next as usize]);
+        bytes.extend_from_slice(
+            &file[lines[from].position as usize..lines[until - 1].next as usize],
+        );
     }
     bytes
 }
@@ -413,7 +504,12 @@ fn no_word_of_any_mixture_is_lost() {
     }
     wrong.sort();
     wrong.dedup();
-    assert!(wrong.is_empty(), "{} words: {}", wrong.len(), wrong[..wrong.len().min(40)].join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} words: {}",
+        wrong.len(),
+        wrong[..wrong.len().min(40)].join("\n")
+    );
 }
 
 /// What comes after a file never changes its records, but for those that it continues.
@@ -424,7 +520,10 @@ fn what_follows_changes_nothing_before_it() {
     for _ in 0..mixtures() {
         let first = mixed(&files, &mut numbers);
         let second = mixed(&files, &mut numbers);
-        let hint = TimeHint { reference: instant(NOW).unwrap(), zone: SourceZone::Utc };
+        let hint = TimeHint {
+            reference: instant(NOW).unwrap(),
+            zone: SourceZone::Utc,
+        };
         let mut decoder = Decoder::new(Choice::Any(None), hint);
         let mut settled = Vec::new();
         for line in cut_lines(&first) {
@@ -450,7 +549,10 @@ fn reading_on_gives_the_same_records() {
         if bytes.windows(8).any(|window| window == b"#Fields:") {
             continue;
         }
-        let hint = TimeHint { reference: instant(NOW).unwrap(), zone: SourceZone::Utc };
+        let hint = TimeHint {
+            reference: instant(NOW).unwrap(),
+            zone: SourceZone::Utc,
+        };
         let mut decoder = Decoder::new(Choice::Any(None), hint);
         let mut whole = Vec::new();
         let mut ends = vec![0];
@@ -461,21 +563,30 @@ fn reading_on_gives_the_same_records() {
         decoder.finish(&mut |entry| whole.push(entry));
         let from = ends[numbers.below(ends.len())];
         let rest = decode_from(&bytes, from, SourceZone::Utc, instant(NOW).unwrap());
-        let expected: Vec<&Entry> = whole.iter().filter(|entry| entry.position >= from as u64).collect();
+        let expected: Vec<&Entry> = whole
+            .iter()
+            .filter(|entry| entry.position >= from as u64)
+            .collect();
         assert_eq!(
             rest.len(),
             expected.len(),
             "from {from}: {}\n{:?}\n{:?}",
             String::from_utf8_lossy(&bytes),
             rest.iter().map(|entry| entry.position).collect::<Vec<_>>(),
-            expected.iter().map(|entry| entry.position).collect::<Vec<_>>(),
+            expected
+                .iter()
+                .map(|entry| entry.position)
+                .collect::<Vec<_>>(),
         );
         for (one, other) in rest.iter().zip(expected) {
             assert_eq!(
                 (one.position, one.level, &one.message),
                 (other.position, other.level, &other.message)
             );
-            assert_eq!((&one.request_id, &one.traceback), (&other.request_id, &other.traceback));
+            assert_eq!(
+                (&one.request_id, &one.traceback),
+                (&other.request_id, &other.traceback)
+            );
         }
     }
 }
@@ -495,14 +606,26 @@ fn any_window_of_a_file_says_the_same() {
         let whole = detect::detect(path, &lines[..64]).shape.name();
         for window in lines.chunks_exact(64) {
             let detected = detect::detect(path, window);
-            if detected.tally.by_shape().iter().all(|(name, _)| *name == "plain") {
+            if detected
+                .tally
+                .by_shape()
+                .iter()
+                .all(|(name, _)| *name == "plain")
+            {
                 continue; // the inside of one long record
             }
             let found = detected.shape.name();
-            assert!(found == whole || found == "plain", "{:?}: {found} in {whole}", window.first());
+            assert!(
+                found == whole || found == "plain",
+                "{:?}: {found} in {whole}",
+                window.first()
+            );
             windows += 1;
             silent += usize::from(found != whole);
         }
     }
-    assert!(silent * 10 <= windows, "{silent} of {windows} windows say nothing");
+    assert!(
+        silent * 10 <= windows,
+        "{silent} of {windows} windows say nothing"
+    );
 }

@@ -20,8 +20,16 @@ const NEEDED: [Tool; 3] = [
         package: "git",
         used_for: "makes the repositories that the git source is tested on",
     },
-    Tool { program: "mount", package: "mount", used_for: "small file systems for the full-disk tests" },
-    Tool { program: "mariadbd", package: "mariadb-server", used_for: "the metrics database" },
+    Tool {
+        program: "mount",
+        package: "mount",
+        used_for: "small file systems for the full-disk tests",
+    },
+    Tool {
+        program: "mariadbd",
+        package: "mariadb-server",
+        used_for: "the metrics database",
+    },
 ];
 const SERVER_TESTS: [&str; 4] = ["test", "--package", "atalaya", "--test=servers"];
 
@@ -30,18 +38,35 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     step("format", cargo().args(["fmt", "--all", "--check"]))?;
     step(
         "clippy",
-        cargo().args(["clippy", "--workspace", "--all-targets", "--quiet", "--", "--deny", "warnings"]),
+        cargo().args([
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--quiet",
+            "--",
+            "--deny",
+            "warnings",
+        ]),
     )?;
     step(
         "tests without servers",
-        cargo().args(["test", "--workspace", "--lib", "--bins", "--test=it"]).arg("--").args(&args.rest),
+        cargo()
+            .args(["test", "--workspace", "--lib", "--bins", "--test=it"])
+            .arg("--")
+            .args(&args.rest),
     )?;
     step(
         "examples in the documentation",
-        cargo().args(["test", "--workspace", "--doc", "--quiet"]).arg("--").args(&args.rest),
+        cargo()
+            .args(["test", "--workspace", "--doc", "--quiet"])
+            .arg("--")
+            .args(&args.rest),
     )?;
     // Built first, so that the servers do not compete with the compiler.
-    step("build the tests with servers", cargo().args(SERVER_TESTS).arg("--no-run"))?;
+    step(
+        "build the tests with servers",
+        cargo().args(SERVER_TESTS).arg("--no-run"),
+    )?;
     with_servers(|| {
         let mut tests = cargo();
         tests.args(SERVER_TESTS).arg("--").args(&args.rest);

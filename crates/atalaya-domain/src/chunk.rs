@@ -57,7 +57,10 @@ impl ChunkSummary {
 
     /// From the earliest record to just after the latest one.
     pub fn range(&self) -> TimeRange {
-        TimeRange::new(self.key.first_at, Timestamp::from_micros(self.last_at.micros().saturating_add(1)))
+        TimeRange::new(
+            self.key.first_at,
+            Timestamp::from_micros(self.last_at.micros().saturating_add(1)),
+        )
     }
 }
 
@@ -88,9 +91,14 @@ impl Deref for Entries {
         match self {
             Self::Own(entries) => entries,
             // Made by whoever cut the frame: the range is within it.
-            Self::Part { frames, frame, range } => {
-                frames.get(*frame).and_then(|frame| frame.entries.get(range.clone())).unwrap_or_default()
-            }
+            Self::Part {
+                frames,
+                frame,
+                range,
+            } => frames
+                .get(*frame)
+                .and_then(|frame| frame.entries.get(range.clone()))
+                .unwrap_or_default(),
         }
     }
 }

@@ -111,7 +111,9 @@ impl Decision {
             "rejected" | "nogo" => Some(Self::NoGo),
             "rollback" => Some(Self::RolledBack),
             "fixed" => Some(Self::Resolved),
-            other => Self::ALL.into_iter().find(|decision| decision.name().replace('_', "-") == other),
+            other => Self::ALL
+                .into_iter()
+                .find(|decision| decision.name().replace('_', "-") == other),
         }
     }
 
@@ -225,7 +227,9 @@ impl DeploymentKind {
     }
 
     pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Normal, Self::Hotfix, Self::Rollback].into_iter().find(|kind| kind.name() == word)
+        [Self::Normal, Self::Hotfix, Self::Rollback]
+            .into_iter()
+            .find(|kind| kind.name() == word)
     }
 
     /// Hotfixes and rollbacks are what the rework rate counts.

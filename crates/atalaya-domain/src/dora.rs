@@ -404,14 +404,23 @@ pub struct Scope {
 
 impl Default for Scope {
     fn default() -> Self {
-        Self { service: None, team: None, environment: PRODUCTION.to_owned() }
+        Self {
+            service: None,
+            team: None,
+            environment: PRODUCTION.to_owned(),
+        }
     }
 }
 
 impl Scope {
     pub(crate) fn admits(&self, deployment: &Deployment) -> bool {
-        self.service.as_ref().is_none_or(|service| *service == deployment.service)
-            && self.team.as_ref().is_none_or(|team| deployment.team.as_ref() == Some(team))
+        self.service
+            .as_ref()
+            .is_none_or(|service| *service == deployment.service)
+            && self
+                .team
+                .as_ref()
+                .is_none_or(|team| deployment.team.as_ref() == Some(team))
     }
 }
 

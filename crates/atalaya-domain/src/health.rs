@@ -129,11 +129,23 @@ impl Health {
         let mut checks = match &host {
             Ok(host) => host_checks(host),
             Err(reason) => {
-                vec![Check { name: "host".to_owned(), status: Status::Failing, message: reason.clone() }]
+                vec![Check {
+                    name: "host".to_owned(),
+                    status: Status::Failing,
+                    message: reason.clone(),
+                }]
             }
         };
         checks.extend(stores.iter().map(store_check));
-        Self { at, host: host.ok(), stores, ring: None, metrics_database: None, checks, advice: Vec::new() }
+        Self {
+            at,
+            host: host.ok(),
+            stores,
+            ring: None,
+            metrics_database: None,
+            checks,
+            advice: Vec::new(),
+        }
     }
 
     /// … with what the servers behind the stores say.
@@ -156,18 +168,27 @@ impl Health {
     pub fn with_quarantine(mut self, kept: Result<usize, String>) -> Self {
         let (status, message) = match kept {
             Ok(0) => (Status::Ok, "nothing is set aside".to_owned()),
-            Ok(kept) => {
-                (Status::Degraded, format!("{kept} records are set aside, see `atalaya quarantine list`"))
-            }
+            Ok(kept) => (
+                Status::Degraded,
+                format!("{kept} records are set aside, see `atalaya quarantine list`"),
+            ),
             Err(reason) => (Status::Degraded, reason),
         };
-        self.checks.push(Check { name: "quarantine".to_owned(), status, message });
+        self.checks.push(Check {
+            name: "quarantine".to_owned(),
+            status,
+            message,
+        });
         self
     }
 
     /// The worst of the checks.
     pub fn status(&self) -> Status {
-        self.checks.iter().map(|check| check.status).max().unwrap_or(Status::Ok)
+        self.checks
+            .iter()
+            .map(|check| check.status)
+            .max()
+            .unwrap_or(Status::Ok)
     }
 }
 
@@ -198,14 +219,22 @@ fn host_checks(host: &Host) -> Vec<Check> {
         checks.push(Check {
             name: format!("disk {}", disk.mount),
             status: judge(ratio, DISK_LIMITS),
-            message: format!("{:.0} % used, limit {:.0} %", ratio * 100.0, DISK_LIMITS.0 * 100.0),
+            message: format!(
+                "{:.0} % used, limit {:.0} %",
+                ratio * 100.0,
+                DISK_LIMITS.0 * 100.0
+            ),
         });
     }
     let ratio = host.memory_used_ratio();
     checks.push(Check {
         name: "memory".to_owned(),
         status: judge(ratio, MEMORY_LIMITS),
-        message: format!("{:.0} % used, limit {:.0} %", ratio * 100.0, MEMORY_LIMITS.0 * 100.0),
+        message: format!(
+            "{:.0} % used, limit {:.0} %",
+            ratio * 100.0,
+            MEMORY_LIMITS.0 * 100.0
+        ),
     });
     let per_core = host.load[1] / host.cores.max(1) as f64;
     checks.push(Check {
@@ -219,12 +248,23 @@ fn host_checks(host: &Host) -> Vec<Check> {
 fn store_check(store: &StoreHealth) -> Check {
     let (status, message) = match &store.problem {
         Some(problem) => (Status::Failing, problem.clone()),
-        None if store.latency > STORE_LATENCY_LIMIT => {
-            (Status::Degraded, format!("answered only after {:.1} s", store.latency.as_secs_f64()))
-        }
-        None => (Status::Ok, format!("answered in {:.1} ms", store.latency.as_secs_f64() * 1_000.0)),
+        None if store.latency > STORE_LATENCY_LIMIT => (
+            Status::Degraded,
+            format!("answered only after {:.1} s", store.latency.as_secs_f64()),
+        ),
+        None => (
+            Status::Ok,
+            format!(
+                "answered in {:.1} ms",
+                store.latency.as_secs_f64() * 1_000.0
+            ),
+        ),
     };
-    Check { name: format!("{} store", store.name), status, message }
+    Check {
+        name: format!("{} store", store.name),
+        status,
+        message,
+    }
 }
 
 #[cfg(test)]
@@ -241,7 +281,11 @@ mod tests {
             memory_available_bytes: 60,
             swap_total_bytes: 0,
             swap_used_bytes: 0,
-            disks: vec![Disk { mount: "/".to_owned(), total_bytes: 100, available_bytes: 40 }],
+            disks: vec![Disk {
+                mount: "/".to_owned(),
+                total_bytes: 100,
+                available_bytes: 40,
+            }],
             data_mount: Some("/".to_owned()),
         }
     }
@@ -255,16 +299,27 @@ mod tests {
 
     #[test]
     fn limits_are_inclusive_and_the_worst_part_decides() {
-        for (available, expected) in [(21, Status::Ok), (20, Status::Degraded), (10, Status::Failing)] {
+        for (available, expected) in [
+            (21, Status::Ok),
+            (20, Status::Degraded),
+            (10, Status::Failing),
+        ] {
             let mut host = host();
             host.disks[0].available_bytes = available;
-            assert_eq!(Health::new(Timestamp::from_seconds(0), Ok(host), Vec::new()).status(), expected);
+            assert_eq!(
+                Health::new(Timestamp::from_seconds(0), Ok(host), Vec::new()).status(),
+                expected
+            );
         }
     }
 
     #[test]
     fn a_disk_without_size_is_not_full() {
-        let disk = Disk { mount: "/proc".to_owned(), total_bytes: 0, available_bytes: 0 };
+        let disk = Disk {
+            mount: "/proc".to_owned(),
+            total_bytes: 0,
+            available_bytes: 0,
+        };
         assert!(disk.used_ratio().abs() < f64::EPSILON);
     }
 
@@ -281,6 +336,11 @@ mod tests {
         };
         let health = Health::new(Timestamp::from_seconds(0), Ok(host()), vec![store]);
         assert_eq!(health.status(), Status::Failing);
-        assert!(health.checks.iter().any(|check| check.message == "disk full"));
+        assert!(
+            health
+                .checks
+                .iter()
+                .any(|check| check.message == "disk full")
+        );
     }
 }

@@ -18,19 +18,24 @@ const UUID_LENGTH: usize = 36;
 /// Numbers that only single signs part (`10.0.0.1:80`, `12:30:15.5`) are one.
 pub fn fold(message: &str) -> String {
     let line = message.lines().next().unwrap_or_default();
-    let end = (0..=line.len().min(LONGEST_MESSAGE)).rev().find(|&at| line.is_char_boundary(at)).unwrap_or(0);
+    let end = (0..=line.len().min(LONGEST_MESSAGE))
+        .rev()
+        .find(|&at| line.is_char_boundary(at))
+        .unwrap_or(0);
     let line = &line[..end];
     let mut out = String::with_capacity(line.len());
     let mut rest = line;
     while let Some(first) = rest.chars().next() {
         let width = match first {
-            '"' | '\'' | '`' if !out.ends_with(char::is_alphanumeric) => match quoted(rest, first) {
-                Some(width) => {
-                    out.push_str("<text>");
-                    width
+            '"' | '\'' | '`' if !out.ends_with(char::is_alphanumeric) => {
+                match quoted(rest, first) {
+                    Some(width) => {
+                        out.push_str("<text>");
+                        width
+                    }
+                    None => plain(&mut out, first),
                 }
-                None => plain(&mut out, first),
-            },
+            }
             word if is_word(word) && is_uuid(rest) => {
                 out.push_str("<id>");
                 UUID_LENGTH
@@ -50,8 +55,11 @@ pub fn fold(message: &str) -> String {
 /// A regular expression that the messages of a pattern match, from their first character on. It may
 /// match others too: what a placeholder stood for is only known by its kind.
 pub fn regex_of(pattern: &str) -> String {
-    const PLACEHOLDERS: [(&str, &str); 3] =
-        [("<n>", r"\d+(?:[.:,/T-]\d+)*"), ("<id>", r"[0-9A-Za-z_-]+"), ("<text>", "[\"'`][^\"'`]*[\"'`]")];
+    const PLACEHOLDERS: [(&str, &str); 3] = [
+        ("<n>", r"\d+(?:[.:,/T-]\d+)*"),
+        ("<id>", r"[0-9A-Za-z_-]+"),
+        ("<text>", "[\"'`][^\"'`]*[\"'`]"),
+    ];
     let mut out = "^".to_owned();
     let mut rest = pattern;
     while !rest.is_empty() {
@@ -118,8 +126,9 @@ fn fold_word(word: &str, out: &mut String) {
 
 /// Appends `<n>`, or lets the number before it stand for both when one sign parts them.
 fn number(out: &mut String) {
-    let parted =
-        out.strip_suffix(['.', ':', ',', '/', '-', 'T']).is_some_and(|before| before.ends_with("<n>"));
+    let parted = out
+        .strip_suffix(['.', ':', ',', '/', '-', 'T'])
+        .is_some_and(|before| before.ends_with("<n>"));
     if parted {
         out.pop();
     } else {
@@ -130,7 +139,9 @@ fn number(out: &mut String) {
 /// Whether the text begins with `xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx` in hexadecimal digits.
 fn is_uuid(text: &str) -> bool {
     let bytes = text.as_bytes();
-    bytes.get(UUID_LENGTH).is_none_or(|next| !next.is_ascii_alphanumeric())
+    bytes
+        .get(UUID_LENGTH)
+        .is_none_or(|next| !next.is_ascii_alphanumeric())
         && bytes.get(..UUID_LENGTH).is_some_and(|uuid| {
             uuid.iter().enumerate().all(|(index, byte)| match index {
                 8 | 13 | 18 | 23 => *byte == b'-',
@@ -161,7 +172,11 @@ pub struct Patterns {
 
 impl Patterns {
     pub fn new(limit: usize) -> Self {
-        Self { by_text: HashMap::new(), limit, others: 0 }
+        Self {
+            by_text: HashMap::new(),
+            limit,
+            others: 0,
+        }
     }
 
     pub fn add(&mut self, record: &Record) {
@@ -191,7 +206,10 @@ impl Patterns {
     pub fn ranked(&self) -> Vec<&Pattern> {
         let mut ranked: Vec<&Pattern> = self.by_text.values().collect();
         ranked.sort_unstable_by(|left, right| {
-            right.count.cmp(&left.count).then_with(|| left.text.cmp(&right.text))
+            right
+                .count
+                .cmp(&left.count)
+                .then_with(|| left.text.cmp(&right.text))
         });
         ranked
     }
@@ -214,9 +232,15 @@ mod tests {
     #[test]
     fn what_varies_is_masked() {
         for (message, pattern) in [
-            ("connection to 10.0.0.1:5432 refused", "connection to <n> refused"),
+            (
+                "connection to 10.0.0.1:5432 refused",
+                "connection to <n> refused",
+            ),
             ("took 15ms, 1.5 s", "took <n>ms, <n> s"),
-            ("user \"alice\" on 'db 1' can't", "user <text> on <text> can't"),
+            (
+                "user \"alice\" on 'db 1' can't",
+                "user <text> on <text> can't",
+            ),
             ("req 835136ae24486dbb4156dcbe21f5d402 done", "req <id> done"),
             ("id 0af76519-16cd-43dd-8448-eb211c80319c.", "id <id>."),
             ("id 12345678-1234-43dd-8448-123456789012", "id <id>"),
@@ -245,20 +269,33 @@ mod tests {
             message: message.into(),
             ..Entry::default()
         };
-        Record { origin: Arc::new(origin), entry }
+        Record {
+            origin: Arc::new(origin),
+            entry,
+        }
     }
 
     #[test]
     fn equal_messages_are_counted_together_in_bounded_memory() {
         let mut patterns = Patterns::new(2);
         for (index, message) in ["a 1", "b", "a 2", "c", "a 3"].into_iter().enumerate() {
-            let level = if index == 2 { Level::Error } else { Level::Info };
+            let level = if index == 2 {
+                Level::Error
+            } else {
+                Level::Info
+            };
             patterns.add(&record(message, level, i64::try_from(index).unwrap_or(0)));
         }
         let ranked = patterns.ranked();
-        let seen: Vec<_> = ranked.iter().map(|pattern| (pattern.text.as_str(), pattern.count)).collect();
+        let seen: Vec<_> = ranked
+            .iter()
+            .map(|pattern| (pattern.text.as_str(), pattern.count))
+            .collect();
         assert_eq!(seen, [("a <n>", 3), ("b", 1)]);
-        assert_eq!((ranked[0].worst, ranked[0].last), (Level::Error, Timestamp::from_seconds(4)));
+        assert_eq!(
+            (ranked[0].worst, ranked[0].last),
+            (Level::Error, Timestamp::from_seconds(4))
+        );
         assert_eq!(patterns.others(), 1);
     }
 
@@ -273,7 +310,10 @@ mod tests {
         ] {
             let pattern = regex_of(&fold(message));
             let regex = regex::Regex::new(&pattern);
-            assert!(regex.is_ok_and(|regex| regex.is_match(message)), "{message}: {pattern}");
+            assert!(
+                regex.is_ok_and(|regex| regex.is_match(message)),
+                "{message}: {pattern}"
+            );
         }
         assert_eq!(regex_of("a.b"), r"^a\.b");
     }

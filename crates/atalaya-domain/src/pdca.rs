@@ -69,8 +69,14 @@ impl Plan {
     /// The baseline's value after the expected improvement, in the metric's unit.
     pub fn target(&self) -> Option<f64> {
         let factor = self.expected_percent / 100.0;
-        let sign = if self.metric.more_is_better() { 1.0 } else { -1.0 };
-        self.baseline.value.map(|value| (value * (1.0 + sign * factor)).max(0.0))
+        let sign = if self.metric.more_is_better() {
+            1.0
+        } else {
+            -1.0
+        };
+        self.baseline
+            .value
+            .map(|value| (value * (1.0 + sign * factor)).max(0.0))
     }
 }
 
@@ -262,7 +268,9 @@ pub enum Refusal {
     NotStarted(String),
     #[error("look {1} of PDCA cycle `{0}` was taken already")]
     LookTaken(String, u32),
-    #[error("PDCA cycle `{0}` has no look yet that a decision could stand on; take one with `check`")]
+    #[error(
+        "PDCA cycle `{0}` has no look yet that a decision could stand on; take one with `check`"
+    )]
     NothingChecked(String),
     #[error("the history of PDCA cycle `{0}` does not hold together: {1}")]
     Broken(String, String),
@@ -272,7 +280,9 @@ impl PdcaCycle {
     /// The cycle that these events make; `events` are of one cycle, in order.
     pub fn fold(events: &[PdcaEvent]) -> Result<Self, Refusal> {
         let broken = |id: &str, why: &str| Refusal::Broken(id.to_owned(), why.to_owned());
-        let first = events.first().ok_or_else(|| broken("", "there are no events"))?;
+        let first = events
+            .first()
+            .ok_or_else(|| broken("", "there are no events"))?;
         let Happening::Planned(plan) = &first.happening else {
             return Err(broken(&first.pdca_id, "it does not begin with a plan"));
         };
@@ -298,17 +308,33 @@ impl PdcaCycle {
     pub fn fold_all(events: Vec<PdcaEvent>) -> Result<Vec<Self>, Refusal> {
         let mut by_cycle: BTreeMap<String, Vec<PdcaEvent>> = BTreeMap::new();
         for event in events {
-            by_cycle.entry(event.pdca_id.clone()).or_default().push(event);
+            by_cycle
+                .entry(event.pdca_id.clone())
+                .or_default()
+                .push(event);
         }
-        let mut cycles = by_cycle.values().map(|events| Self::fold(events)).collect::<Result<Vec<_>, _>>()?;
+        let mut cycles = by_cycle
+            .values()
+            .map(|events| Self::fold(events))
+            .collect::<Result<Vec<_>, _>>()?;
         cycles.sort_by(|one, other| (other.created_at, &other.id).cmp(&(one.created_at, &one.id)));
         Ok(cycles)
     }
 
     /// The next event of this cycle, checked against its state; nothing is changed yet.
-    pub fn next_event(&self, at: Timestamp, by: &str, happening: Happening) -> Result<PdcaEvent, Refusal> {
-        let event =
-            PdcaEvent { pdca_id: self.id.clone(), seq: self.events + 1, at, by: by.to_owned(), happening };
+    pub fn next_event(
+        &self,
+        at: Timestamp,
+        by: &str,
+        happening: Happening,
+    ) -> Result<PdcaEvent, Refusal> {
+        let event = PdcaEvent {
+            pdca_id: self.id.clone(),
+            seq: self.events + 1,
+            at,
+            by: by.to_owned(),
+            happening,
+        };
         self.clone().apply(&event)?;
         Ok(event)
     }
@@ -317,16 +343,25 @@ impl PdcaCycle {
     pub fn apply(&mut self, event: &PdcaEvent) -> Result<(), Refusal> {
         let id = || self.id.clone();
         if event.pdca_id != self.id || event.seq != self.events + 1 {
-            return Err(Refusal::Broken(id(), format!("event {} follows event {}", event.seq, self.events)));
+            return Err(Refusal::Broken(
+                id(),
+                format!("event {} follows event {}", event.seq, self.events),
+            ));
         }
         if self.state.is_closed() && !matches!(event.happening, Happening::Noted(_)) {
             return Err(Refusal::Closed(id(), self.state));
         }
         match &event.happening {
-            Happening::Planned(_) => return Err(Refusal::Broken(id(), "it is planned twice".to_owned())),
+            Happening::Planned(_) => {
+                return Err(Refusal::Broken(id(), "it is planned twice".to_owned()));
+            }
             Happening::Edited(texts) => self.edit(texts),
             Happening::Noted(text) => {
-                self.notes.push(Note { at: event.at, by: event.by.clone(), text: text.clone() });
+                self.notes.push(Note {
+                    at: event.at,
+                    by: event.by.clone(),
+                    text: text.clone(),
+                });
             }
             Happening::Started(applied) => {
                 if self.applied.is_some() {
@@ -339,11 +374,22 @@ impl PdcaCycle {
                 if self.applied.is_none() {
                     return Err(Refusal::NotStarted(id()));
                 }
-                if self.looks.last().is_some_and(|last| last.look.number >= look.number) {
+                if self
+                    .looks
+                    .last()
+                    .is_some_and(|last| last.look.number >= look.number)
+                {
                     return Err(Refusal::LookTaken(id(), look.number));
                 }
-                self.state = if look.proposed == Verdict::Continue { State::Check } else { State::Act };
-                self.looks.push(Checked { at: event.at, look: (**look).clone() });
+                self.state = if look.proposed == Verdict::Continue {
+                    State::Check
+                } else {
+                    State::Act
+                };
+                self.looks.push(Checked {
+                    at: event.at,
+                    look: (**look).clone(),
+                });
             }
             Happening::Decided(act) => {
                 if self.applied.is_none() {
@@ -359,7 +405,11 @@ impl PdcaCycle {
                     Verdict::Continue => State::Check,
                     Verdict::Escalate => State::Act,
                 };
-                self.decisions.push(Decided { at: event.at, by: event.by.clone(), act: act.clone() });
+                self.decisions.push(Decided {
+                    at: event.at,
+                    by: event.by.clone(),
+                    act: act.clone(),
+                });
             }
         }
         self.events = event.seq;
@@ -368,9 +418,14 @@ impl PdcaCycle {
     }
 
     fn edit(&mut self, texts: &Texts) {
-        let Texts { title, hypothesis, change } = texts.clone();
+        let Texts {
+            title,
+            hypothesis,
+            change,
+        } = texts.clone();
         self.plan.title = title.unwrap_or_else(|| std::mem::take(&mut self.plan.title));
-        self.plan.hypothesis = hypothesis.unwrap_or_else(|| std::mem::take(&mut self.plan.hypothesis));
+        self.plan.hypothesis =
+            hypothesis.unwrap_or_else(|| std::mem::take(&mut self.plan.hypothesis));
         self.plan.change = change.unwrap_or_else(|| std::mem::take(&mut self.plan.change));
     }
 
@@ -388,7 +443,9 @@ impl PdcaCycle {
     pub fn due_look(&self, now: Timestamp) -> Option<PlannedLook> {
         let applied = self.applied.as_ref().filter(|_| !self.state.is_closed())?;
         let taken = self.last_look().map_or(0, |look| look.number);
-        LOOKS.into_iter().rfind(|look| look.number > taken && look.due_at(applied.applied_at) <= now)
+        LOOKS
+            .into_iter()
+            .rfind(|look| look.number > taken && look.due_at(applied.applied_at) <= now)
     }
 
     /// When the next look that was not taken is due; `None` before the start, at the end, and after
@@ -396,7 +453,10 @@ impl PdcaCycle {
     pub fn next_look_at(&self) -> Option<(PlannedLook, Timestamp)> {
         let applied = self.applied.as_ref().filter(|_| !self.state.is_closed())?;
         let taken = self.last_look().map_or(0, |look| look.number);
-        LOOKS.into_iter().find(|look| look.number > taken).map(|look| (look, look.due_at(applied.applied_at)))
+        LOOKS
+            .into_iter()
+            .find(|look| look.number > taken)
+            .map(|look| (look, look.due_at(applied.applied_at)))
     }
 }
 

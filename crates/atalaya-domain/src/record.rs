@@ -14,7 +14,9 @@ use serde::{Deserialize, Serialize};
 use super::time::Timestamp;
 
 /// Severity. The order is the meaning: `level>=warning` compares with it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Level {
     Debug,
@@ -26,7 +28,13 @@ pub enum Level {
 }
 
 impl Level {
-    pub const ALL: [Self; 5] = [Self::Debug, Self::Info, Self::Warning, Self::Error, Self::Critical];
+    pub const ALL: [Self; 5] = [
+        Self::Debug,
+        Self::Info,
+        Self::Warning,
+        Self::Error,
+        Self::Critical,
+    ];
 
     /// `DEBUG`, `INFO`, `WARNING`, `ERROR` or `CRITICAL`.
     pub const fn name(self) -> &'static str {
@@ -145,7 +153,10 @@ impl Level {
             ("critico", Level::Critical),
             ("panik", Level::Critical),
         ];
-        WORDS.iter().find(|(known, _)| known.eq_ignore_ascii_case(word)).map(|&(_, level)| level)
+        WORDS
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(word))
+            .map(|&(_, level)| level)
     }
 
     /// 5xx is an error, 4xx a warning, everything else information.
@@ -201,12 +212,17 @@ impl LevelCounts {
     /// Those of the levels that are chosen, by index; 0 of the others.
     #[must_use]
     pub fn only(&self, chosen: [bool; 5]) -> Self {
-        Self(std::array::from_fn(|level| if chosen[level] { self.0[level] } else { 0 }))
+        Self(std::array::from_fn(|level| {
+            if chosen[level] { self.0[level] } else { 0 }
+        }))
     }
 
     /// The highest level that occurs; `None` when there are no records.
     pub fn worst(&self) -> Option<Level> {
-        Level::ALL.into_iter().rev().find(|level| self.of(*level) > 0)
+        Level::ALL
+            .into_iter()
+            .rev()
+            .find(|level| self.of(*level) > 0)
     }
 }
 
@@ -244,7 +260,9 @@ impl FromStr for Layer {
         match word {
             "app" | "application" => Ok(Self::Application),
             "infra" | "infrastructure" => Ok(Self::Infrastructure),
-            _ => Err(format!("unknown layer `{word}`; the layers are `app` and `infra`")),
+            _ => Err(format!(
+                "unknown layer `{word}`; the layers are `app` and `infra`"
+            )),
         }
     }
 }
@@ -332,7 +350,8 @@ impl FromStr for RecordId {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let wrong = || format!("`{text}` is not a record id; one looks like `<32 hex digits>-<hex>`");
+        let wrong =
+            || format!("`{text}` is not a record id; one looks like `<32 hex digits>-<hex>`");
         let (origin, position) = text.split_once('-').ok_or_else(wrong)?;
         Ok(Self {
             origin: OriginId(u128::from_str_radix(origin, 16).map_err(|_| wrong())?),
@@ -381,16 +400,28 @@ pub struct Entry {
 
 impl Entry {
     pub fn metadata(&self, name: &str) -> Option<&str> {
-        self.metadata.iter().find(|(known, _)| &**known == name).map(|(_, value)| &**value)
+        self.metadata
+            .iter()
+            .find(|(known, _)| &**known == name)
+            .map(|(_, value)| &**value)
     }
 
     /// Bytes of its texts, those of the metadata with their names.
     pub fn text_bytes(&self) -> usize {
-        let texts = [&self.logger, &self.user_id, &self.session_id, &self.traceback];
+        let texts = [
+            &self.logger,
+            &self.user_id,
+            &self.session_id,
+            &self.traceback,
+        ];
         self.message.len()
             + texts.into_iter().flatten().map(Text::len).sum::<usize>()
             + self.request_id.as_ref().map_or(0, |id| id.as_str().len())
-            + self.metadata.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>()
+            + self
+                .metadata
+                .iter()
+                .map(|(name, value)| name.len() + value.len())
+                .sum::<usize>()
     }
 }
 
@@ -403,7 +434,10 @@ pub struct Record {
 
 impl Record {
     pub fn id(&self) -> RecordId {
-        RecordId { origin: self.origin.id, position: self.entry.position }
+        RecordId {
+            origin: self.origin.id,
+            position: self.entry.position,
+        }
     }
 
     /// The order of every list: time, then origin, then position. Total, so pages cut cleanly.

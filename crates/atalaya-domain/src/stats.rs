@@ -65,5 +65,8 @@ fn sorted(samples: &[f64]) -> Vec<f64> {
 
 #[cfg(test)]
 pub(crate) fn assert_close(found: f64, expected: f64, tolerance: f64) {
-    assert!((found - expected).abs() <= tolerance, "found {found}, expected {expected} ± {tolerance}");
+    assert!(
+        (found - expected).abs() <= tolerance,
+        "found {found}, expected {expected} ± {tolerance}"
+    );
 }

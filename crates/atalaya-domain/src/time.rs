@@ -38,11 +38,13 @@ impl Timestamp {
 
     /// The same instant for calendar arithmetic; instants beyond chrono's range are clamped.
     pub fn to_utc(self) -> DateTime<Utc> {
-        Utc.timestamp_micros(self.0).single().unwrap_or(if self.0 < 0 {
-            DateTime::<Utc>::MIN_UTC
-        } else {
-            DateTime::<Utc>::MAX_UTC
-        })
+        Utc.timestamp_micros(self.0)
+            .single()
+            .unwrap_or(if self.0 < 0 {
+                DateTime::<Utc>::MIN_UTC
+            } else {
+                DateTime::<Utc>::MAX_UTC
+            })
     }
 
     /// RFC 3339, UTC, always six decimals: `2026-03-02T10:20:04.118000Z`.
@@ -96,7 +98,10 @@ pub struct TimeRange {
 }
 
 impl TimeRange {
-    pub const ALL: Self = Self { from: Timestamp::MIN, until: Timestamp::MAX };
+    pub const ALL: Self = Self {
+        from: Timestamp::MIN,
+        until: Timestamp::MAX,
+    };
 
     pub const fn new(from: Timestamp, until: Timestamp) -> Self {
         Self { from, until }
@@ -104,7 +109,10 @@ impl TimeRange {
 
     /// The `length` that ends at `until`.
     pub fn ending(until: Timestamp, length: Duration) -> Self {
-        Self { from: until.saturating_sub(length), until }
+        Self {
+            from: until.saturating_sub(length),
+            until,
+        }
     }
 
     pub fn contains(&self, at: Timestamp) -> bool {
@@ -117,7 +125,10 @@ impl TimeRange {
 
     #[must_use]
     pub fn intersect(&self, other: &Self) -> Self {
-        Self { from: self.from.max(other.from), until: self.until.min(other.until) }
+        Self {
+            from: self.from.max(other.from),
+            until: self.until.min(other.until),
+        }
     }
 
     pub fn length(&self) -> Duration {
@@ -127,6 +138,9 @@ impl TimeRange {
     /// The range of the same length that ends where this one begins.
     #[must_use]
     pub fn previous(&self) -> Self {
-        Self { from: self.from.saturating_sub(self.length()), until: self.from }
+        Self {
+            from: self.from.saturating_sub(self.length()),
+            until: self.from,
+        }
     }
 }

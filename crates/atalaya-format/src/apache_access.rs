@@ -33,11 +33,24 @@ impl Format for ApacheAccess {
     }
 
     fn opens(&self, line: &str) -> Opens {
-        if web::has_stamp(line) { Opens::Parsed } else { Opens::No }
+        if web::has_stamp(line) {
+            Opens::Parsed
+        } else {
+            Opens::No
+        }
     }
 
-    fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
-        let read = if text.starts_with('[') { ssl_request(text, hint, out) } else { access(text, hint, out) };
+    fn parse<'a>(
+        &self,
+        text: &'a str,
+        hint: &TimeHint,
+        out: &mut Parsed<'a>,
+    ) -> Result<(), FormatMismatch> {
+        let read = if text.starts_with('[') {
+            ssl_request(text, hint, out)
+        } else {
+            access(text, hint, out)
+        };
         read.map_err(|reason| self.mismatch(reason))
     }
 }
@@ -88,11 +101,18 @@ fn put_extra<'a>(scan: &mut Scan<'a>, out: &mut Parsed<'a>) -> Option<bool> {
     let token = scan.token()?;
     if token.contains('.') && out.duration_ms.is_none() && web::seconds_to_ms(token).is_some() {
         out.duration_ms = web::seconds_to_ms(token);
-    } else if let Some(micros) = token.strip_suffix("us").filter(|micros| web::is_number(micros)) {
+    } else if let Some(micros) = token
+        .strip_suffix("us")
+        .filter(|micros| web::is_number(micros))
+    {
         out.duration_ms = micros.parse::<f64>().ok().map(|micros| micros / 1e3);
-    } else if let Some(millis) = token.strip_suffix("ms").filter(|millis| web::is_number(millis)) {
+    } else if let Some(millis) = token
+        .strip_suffix("ms")
+        .filter(|millis| web::is_number(millis))
+    {
         out.duration_ms = millis.parse::<f64>().ok();
-    } else if web::is_number(token) && !scan.0.starts_with(|c: char| c == '"' || c.is_ascii_digit()) {
+    } else if web::is_number(token) && !scan.0.starts_with(|c: char| c == '"' || c.is_ascii_digit())
+    {
         // %T or %D: seconds or microseconds (milliseconds of Tomcat), and nothing says which.
         if web::has(out, "response_time") {
             return Some(false);
@@ -110,27 +130,48 @@ fn put_extra<'a>(scan: &mut Scan<'a>, out: &mut Parsed<'a>) -> Option<bool> {
 
 /// A thread as Java's servers name them: `http-nio-8080-exec-1`, `XNIO-1`, `qtp12-34`.
 fn is_thread(token: &str) -> bool {
-    let pool = ["http-", "https-", "ajp-", "catalina-", "XNIO-", "qtp", "default", "tomcat-"];
+    let pool = [
+        "http-",
+        "https-",
+        "ajp-",
+        "catalina-",
+        "XNIO-",
+        "qtp",
+        "default",
+        "tomcat-",
+    ];
     pool.iter().any(|pool| token.starts_with(pool)) && token.ends_with(|c: char| c.is_ascii_digit())
 }
 
 /// What `mod_unique_id` makes: 24 or 27 characters of its base 64.
 fn is_unique_id(text: &str) -> bool {
     matches!(text.len(), 24 | 27)
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'@' | b'-' | b'_'))
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'@' | b'-' | b'_'))
 }
 
 /// `[time] client protocol cipher "request" bytes`.
-fn ssl_request<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), &'static str> {
+fn ssl_request<'a>(
+    text: &'a str,
+    hint: &TimeHint,
+    out: &mut Parsed<'a>,
+) -> Result<(), &'static str> {
     let cut = time::clf(&text[1..], hint).ok_or("no time in brackets")?;
     let mut scan = Scan(cut.rest.strip_prefix("] ").ok_or("no time in brackets")?);
     out.set_time(cut.instant);
     out.level = Level::Info;
-    let client = scan.token().filter(|client| !client.starts_with('"')).ok_or("no client")?;
+    let client = scan
+        .token()
+        .filter(|client| !client.starts_with('"'))
+        .ok_or("no client")?;
     let protocol = scan.token().ok_or("no protocol")?;
     let cipher = scan.token().ok_or("no cipher")?;
     let request = scan.quoted().ok_or("no request in quotes")?;
-    let bytes = scan.token().filter(|bytes| *bytes == "-" || web::is_number(bytes)).ok_or("no size")?;
+    let bytes = scan
+        .token()
+        .filter(|bytes| *bytes == "-" || web::is_number(bytes))
+        .ok_or("no size")?;
     web::put_client(client, out);
     out.put("tls_protocol", protocol);
     out.put("tls_cipher", cipher);

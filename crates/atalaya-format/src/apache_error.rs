@@ -10,7 +10,9 @@
 use atalaya_domain::record::Layer;
 
 use super::web::{self, Scan};
-use super::{Begins, Format, FormatMismatch, FormatSpec, Lines, Opens, Parsed, TimeHint, level, time};
+use super::{
+    Begins, Format, FormatMismatch, FormatSpec, Lines, Opens, Parsed, TimeHint, level, time,
+};
 
 #[derive(Clone, Copy, Debug)]
 pub struct ApacheError;
@@ -39,7 +41,12 @@ impl Format for ApacheError {
         }
     }
 
-    fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
+    fn parse<'a>(
+        &self,
+        text: &'a str,
+        hint: &TimeHint,
+        out: &mut Parsed<'a>,
+    ) -> Result<(), FormatMismatch> {
         parse(text, hint, out).map_err(|reason| self.mismatch(reason))
     }
 }
@@ -82,14 +89,18 @@ fn parse<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(),
 /// it: what a program prints may begin with such a bracket too.
 fn put_prefix<'a>(scan: &mut Scan<'a>, with_port: bool, out: &mut Parsed<'a>) -> bool {
     // An IPv6 address stands in brackets of its own, so the end is a bracket before a space.
-    let Some(rest) = scan.0.strip_prefix('[') else { return false };
-    let Some(end) =
-        memchr::memchr_iter(b']', rest.as_bytes()).find(|end| rest.as_bytes().get(end + 1) == Some(&b' '))
+    let Some(rest) = scan.0.strip_prefix('[') else {
+        return false;
+    };
+    let Some(end) = memchr::memchr_iter(b']', rest.as_bytes())
+        .find(|end| rest.as_bytes().get(end + 1) == Some(&b' '))
     else {
         return false;
     };
     let (inside, after) = (&rest[..end], &rest[end + 2..]);
-    let Some((name, value)) = inside.split_once([' ', ':']) else { return false };
+    let Some((name, value)) = inside.split_once([' ', ':']) else {
+        return false;
+    };
     let value = value.trim_ascii();
     match name {
         "pid" if !web::has(out, "pid") => put_process(inside, out),
@@ -113,7 +124,9 @@ fn put_prefix<'a>(scan: &mut Scan<'a>, with_port: bool, out: &mut Parsed<'a>) ->
 fn put_client_behind_error<'a>(message: &'a str, out: &mut Parsed<'a>) {
     let mut rest = message;
     if let Some((place, after)) = rest.split_once(' ')
-        && let Some((file, line)) = place.strip_suffix("):").and_then(|place| place.split_once(".c("))
+        && let Some((file, line)) = place
+            .strip_suffix("):")
+            .and_then(|place| place.split_once(".c("))
         && !file.is_empty()
         && web::is_number(line)
     {
@@ -124,7 +137,9 @@ fn put_client_behind_error<'a>(message: &'a str, out: &mut Parsed<'a>) {
             return;
         }
         // Behind the first colon, or a path in the message could bring a client.
-        let Some(at) = memchr::memmem::find(after.as_bytes(), b": ") else { return };
+        let Some(at) = memchr::memmem::find(after.as_bytes(), b": ") else {
+            return;
+        };
         rest = &after[at + 2..];
     } else if rest.len() == message.len() {
         return;
@@ -152,7 +167,9 @@ fn put_client<'a>(address: &'a str, with_port: bool, out: &mut Parsed<'a>) {
     match web::split_port(address) {
         // 2.4 always adds the port; 2.2 never does, so there the last group is the address's.
         Some((host, port))
-            if address.starts_with('[') || !host.contains(':') || (with_port && web::is_ip(host)) =>
+            if address.starts_with('[')
+                || !host.contains(':')
+                || (with_port && web::is_ip(host)) =>
         {
             out.put("client", host);
             out.put("client_port", port);

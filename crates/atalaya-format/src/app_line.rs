@@ -13,7 +13,9 @@
 //! Sources: the pattern languages of the loggers (Python's `logging`, Logback, Log4j, `NLog`, Serilog,
 //! `spdlog`) and the default patterns of the servers that use them.
 
-use super::{Begins, Format, FormatMismatch, FormatSpec, Lines, Opens, Parsed, SourceZone, TimeHint};
+use super::{
+    Begins, Format, FormatMismatch, FormatSpec, Lines, Opens, Parsed, SourceZone, TimeHint,
+};
 use atalaya_domain::record::Layer;
 use atalaya_domain::time::Timestamp;
 
@@ -32,8 +34,10 @@ use head::Head;
 pub struct AppLine;
 
 /// Whether a line has a header does not depend on the hint.
-pub const ANY_HINT: TimeHint =
-    TimeHint { reference: Timestamp::from_seconds(1_700_000_000), zone: SourceZone::Utc };
+pub const ANY_HINT: TimeHint = TimeHint {
+    reference: Timestamp::from_seconds(1_700_000_000),
+    zone: SourceZone::Utc,
+};
 
 /// Lines may be indented a little by a collector; further in, a stamp is part of something.
 const MOST_INDENT: usize = 8;
@@ -55,10 +59,19 @@ impl Format for AppLine {
     }
 
     fn opens(&self, line: &str) -> Opens {
-        if may_open(line) { Opens::Parsed } else { Opens::No }
+        if may_open(line) {
+            Opens::Parsed
+        } else {
+            Opens::No
+        }
     }
 
-    fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
+    fn parse<'a>(
+        &self,
+        text: &'a str,
+        hint: &TimeHint,
+        out: &mut Parsed<'a>,
+    ) -> Result<(), FormatMismatch> {
         read(text, hint, out).ok_or_else(|| self.mismatch("no stamp and level"))
     }
 }
@@ -77,14 +90,22 @@ fn may_open(line: &str) -> bool {
                 || matches!(byte, b' ' | b'[' | b'i' | b'w' | b'e' | b'd')
         }),
         // `240501 10:00:00` is `MySQL`'s.
-        Some(b'0'..=b'9') if bytes.iter().position(|byte| !byte.is_ascii_digit()) == Some(6) => false,
+        Some(b'0'..=b'9') if bytes.iter().position(|byte| !byte.is_ascii_digit()) == Some(6) => {
+            false
+        }
         Some(b'0'..=b'9') => stamp::may_be_stamp(bytes) && may_have_level(bytes) && !is_mysql(bare),
         _ if stamp::may_be_stamp(bytes) => true,
         Some(b'A'..=b'Z') => {
-            let end = bytes.iter().take(14).position(|byte| !byte.is_ascii_uppercase());
+            let end = bytes
+                .iter()
+                .take(14)
+                .position(|byte| !byte.is_ascii_uppercase());
             end.is_some_and(|end| {
                 (3..=13).contains(&end)
-                    && matches!(bytes.get(end), Some(b' ' | b':' | b'|' | b'\t' | b'[' | b',' | b';'))
+                    && matches!(
+                        bytes.get(end),
+                        Some(b' ' | b':' | b'|' | b'\t' | b'[' | b',' | b';')
+                    )
             })
         }
         _ => false,
@@ -97,29 +118,36 @@ fn may_have_level(bytes: &[u8]) -> bool {
     const NEAR: usize = 160;
     let mut capitals = 0;
     let near = bytes.get(..NEAR.min(bytes.len())).unwrap_or(bytes);
-    near.iter().enumerate().skip(7).any(|(at, byte)| match byte {
-        b'A'..=b'Z' => {
-            capitals += 1;
-            capitals == 3
-        }
-        b'[' | b'|' | b'\t' | b';' | b'<' | b'(' | b'{' => true,
-        b':' => matches!(near.get(at + 1), Some(b' ')),
-        b' ' => {
-            capitals = 0;
-            matches!(near.get(at + 1), Some(b' '))
-        }
-        _ => {
-            capitals = 0;
-            false
-        }
-    })
+    near.iter()
+        .enumerate()
+        .skip(7)
+        .any(|(at, byte)| match byte {
+            b'A'..=b'Z' => {
+                capitals += 1;
+                capitals == 3
+            }
+            b'[' | b'|' | b'\t' | b';' | b'<' | b'(' | b'{' => true,
+            b':' => matches!(near.get(at + 1), Some(b' ')),
+            b' ' => {
+                capitals = 0;
+                matches!(near.get(at + 1), Some(b' '))
+            }
+            _ => {
+                capitals = 0;
+                false
+            }
+        })
 }
 
 /// `2024-05-01 10:00:00 12 [Warning] …` is `MySQL`'s.
 fn is_mysql(line: &str) -> bool {
-    let Some(rest) = stamp::behind_iso(line).and_then(|rest| rest.strip_prefix(' ')) else { return false };
+    let Some(rest) = stamp::behind_iso(line).and_then(|rest| rest.strip_prefix(' ')) else {
+        return false;
+    };
     let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-    let Some(rest) = rest.get(digits..).and_then(|rest| rest.strip_prefix(" [")) else { return false };
+    let Some(rest) = rest.get(digits..).and_then(|rest| rest.strip_prefix(" [")) else {
+        return false;
+    };
     digits > 0
         && ["Note]", "Warning]", "ERROR]", "System]", "Error]", "NOTE]"]
             .iter()
@@ -132,7 +160,11 @@ pub fn read<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<
     let line = text.get(..end)?;
     let mut head = Head::default();
     let rest = head.front(line.trim_start_matches(' '), hint, out)?;
-    let (rest, gap) = if head.level.is_some() { gap::skip(rest) } else { head.read_to_level(rest)? };
+    let (rest, gap) = if head.level.is_some() {
+        gap::skip(rest)
+    } else {
+        head.read_to_level(rest)?
+    };
     let rest = head.names(rest, gap);
     let message = text.get(line.len() - rest.len()..)?;
     head.finish(message, hint, out)

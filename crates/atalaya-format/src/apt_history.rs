@@ -49,8 +49,11 @@ impl Format for AptHistory {
     }
 
     fn opens(&self, line: &str) -> Opens {
-        let stamp = line.strip_prefix(START).or_else(|| line.strip_prefix(TERM_START));
-        let opens = stamp.is_some_and(|stamp| stamp.starts_with(|first: char| first.is_ascii_digit()));
+        let stamp = line
+            .strip_prefix(START)
+            .or_else(|| line.strip_prefix(TERM_START));
+        let opens =
+            stamp.is_some_and(|stamp| stamp.starts_with(|first: char| first.is_ascii_digit()));
         if opens { Opens::Parsed } else { Opens::No }
     }
 
@@ -61,17 +64,32 @@ impl Format for AptHistory {
         }
         if pending.starts_with(TERM_START) {
             // What dpkg printed: any text but the next run.
-            return if self.opens(line) == Opens::Parsed { Joins::No } else { Joins::Yes };
+            return if self.opens(line) == Opens::Parsed {
+                Joins::No
+            } else {
+                Joins::Yes
+            };
         }
         let known = line.split_once(": ").is_some_and(|(name, _)| {
-            matches!(name, "End-Date" | "Commandline" | "Requested-By" | "Comment")
-                || ACTIONS.iter().any(|(known, _)| *known == name)
+            matches!(
+                name,
+                "End-Date" | "Commandline" | "Requested-By" | "Comment"
+            ) || ACTIONS.iter().any(|(known, _)| *known == name)
         });
         if known { Joins::Yes } else { Joins::Unsaid }
     }
 
-    fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
-        let read = if text.starts_with(TERM_START) { term(text, hint, out) } else { stanza(text, hint, out) };
+    fn parse<'a>(
+        &self,
+        text: &'a str,
+        hint: &TimeHint,
+        out: &mut Parsed<'a>,
+    ) -> Result<(), FormatMismatch> {
+        let read = if text.starts_with(TERM_START) {
+            term(text, hint, out)
+        } else {
+            stanza(text, hint, out)
+        };
         read.ok_or_else(|| self.mismatch("no time behind `Start-Date`"))
     }
 }
@@ -80,7 +98,9 @@ impl Format for AptHistory {
 fn instant(stamp: &str, hint: &TimeHint) -> Option<time::Instant> {
     let (date, clock) = stamp.trim_ascii().split_once(' ')?;
     let whole = format!("{date} {}", clock.trim_ascii_start());
-    time::iso(&whole, hint).filter(|cut| cut.rest.is_empty()).map(|cut| cut.instant)
+    time::iso(&whole, hint)
+        .filter(|cut| cut.rest.is_empty())
+        .map(|cut| cut.instant)
 }
 
 fn set_times(start: &str, end: &str, hint: &TimeHint, out: &mut Parsed<'_>) -> Option<()> {
@@ -104,7 +124,10 @@ fn stanza<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<()
             "End-Date" => end = value,
             "Commandline" => command = value,
             // `ana (1000)`
-            "Requested-By" => match value.strip_suffix(')').and_then(|value| value.rsplit_once(" (")) {
+            "Requested-By" => match value
+                .strip_suffix(')')
+                .and_then(|value| value.rsplit_once(" ("))
+            {
                 Some((user, uid)) => {
                     out.user_id = Some(user.into());
                     out.put("uid", uid);
@@ -154,7 +177,9 @@ fn term<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<()> 
         None => (rest, ""),
     };
     set_times(start, end, hint, out)?;
-    let failed = printed.lines().any(|line| line.starts_with("dpkg: error") || line.starts_with("E: "));
+    let failed = printed
+        .lines()
+        .any(|line| line.starts_with("dpkg: error") || line.starts_with("E: "));
     out.level = if failed { Level::Error } else { Level::Info };
     out.ungraded = !failed;
     out.message = if printed.is_empty() { first } else { printed }.into();
@@ -176,9 +201,17 @@ mod tests {
         let mut position = 0;
         for line in text.lines() {
             let next = position + line.len() as u64 + 1;
-            decoder.line(Line { position, next, bytes: line.as_bytes(), cut: None }, &mut |entry| {
-                entries.push(entry);
-            });
+            decoder.line(
+                Line {
+                    position,
+                    next,
+                    bytes: line.as_bytes(),
+                    cut: None,
+                },
+                &mut |entry| {
+                    entries.push(entry);
+                },
+            );
             position = next;
         }
         decoder.finish(&mut |entry| entries.push(entry));
@@ -191,12 +224,28 @@ mod tests {
             "\nStart-Date: 2024-05-01  10:00:00\nCommandline: apt-get install jq\nRequested-By: ana (1000)\nInstall: libjq1:amd64 (1.7-1, automatic), jq:amd64 (1.7-1)\nEnd-Date: 2024-05-01  10:00:04\n\nStart-Date: 2024-05-02  06:00:00\nUpgrade: vim:amd64 (9.0, 9.1)\nRemove: nano:amd64 (7.2)\nError: Sub-process /usr/bin/dpkg returned an error code (1)\nEnd-Date: 2024-05-02  06:00:00\n",
         );
         assert_eq!(entries.len(), 2);
-        assert_eq!((&*entries[0].message, entries[0].level), ("apt-get install jq", Level::Info));
-        assert_eq!(entries[0].timestamp.to_rfc3339(), "2024-05-01T10:00:00.000000Z");
-        assert_eq!((entries[0].duration_ms, entries[0].user_id.as_deref()), (Some(4000.0), Some("ana")));
-        assert_eq!(entries[0].metadata("install"), Some("libjq1:amd64 (1.7-1, automatic), jq:amd64 (1.7-1)"));
+        assert_eq!(
+            (&*entries[0].message, entries[0].level),
+            ("apt-get install jq", Level::Info)
+        );
+        assert_eq!(
+            entries[0].timestamp.to_rfc3339(),
+            "2024-05-01T10:00:00.000000Z"
+        );
+        assert_eq!(
+            (entries[0].duration_ms, entries[0].user_id.as_deref()),
+            (Some(4000.0), Some("ana"))
+        );
+        assert_eq!(
+            entries[0].metadata("install"),
+            Some("libjq1:amd64 (1.7-1, automatic), jq:amd64 (1.7-1)")
+        );
         assert_eq!(entries[1].level, Level::Error);
-        assert!(entries[1].message.starts_with("Upgrade: vim:amd64 (9.0, 9.1)\nRemove: "));
+        assert!(
+            entries[1]
+                .message
+                .starts_with("Upgrade: vim:amd64 (9.0, 9.1)\nRemove: ")
+        );
     }
 
     #[test]
@@ -209,12 +258,19 @@ mod tests {
             &*entries[0].message,
             "Selecting previously unselected package jq.\nUnpacking jq (1.7-1) ..."
         );
-        assert_eq!((entries[0].duration_ms, entries[0].level), (Some(2000.0), Level::Info));
+        assert_eq!(
+            (entries[0].duration_ms, entries[0].level),
+            (Some(2000.0), Level::Info)
+        );
         assert_eq!(
             (&*entries[1].message, entries[1].level),
             ("dpkg: error processing package x", Level::Error)
         );
         assert_eq!(AptHistory.opens("Start-Date: soon"), Opens::No);
-        assert!(AptHistory.parse("Start-Date: 2024-05-01", &ANY_HINT, &mut Parsed::default()).is_err());
+        assert!(
+            AptHistory
+                .parse("Start-Date: 2024-05-01", &ANY_HINT, &mut Parsed::default())
+                .is_err()
+        );
     }
 }

@@ -29,7 +29,10 @@ fn put_ssh<'a>(message: &'a str, out: &mut Parsed<'a>) {
         return;
     }
     let bare = message.strip_suffix(" [preauth]").unwrap_or(message);
-    let bare = bare.strip_prefix("error: ").or_else(|| bare.strip_prefix("fatal: ")).unwrap_or(bare);
+    let bare = bare
+        .strip_prefix("error: ")
+        .or_else(|| bare.strip_prefix("fatal: "))
+        .unwrap_or(bare);
     if put_login(bare, out) || put_peer_first(bare, out) {
         return;
     }
@@ -38,10 +41,14 @@ fn put_ssh<'a>(message: &'a str, out: &mut Parsed<'a>) {
 
 /// Who tried to log in, and how.
 fn put_login<'a>(message: &'a str, out: &mut Parsed<'a>) -> bool {
-    let Some((event, rest)) = message.split_once(' ') else { return false };
+    let Some((event, rest)) = message.split_once(' ') else {
+        return false;
+    };
     let rest = match event {
         "Accepted" | "Failed" | "Postponed" => {
-            let Some((method, rest)) = rest.split_once(" for ") else { return false };
+            let Some((method, rest)) = rest.split_once(" for ") else {
+                return false;
+            };
             if method.contains(' ') {
                 return false;
             }
@@ -50,12 +57,16 @@ fn put_login<'a>(message: &'a str, out: &mut Parsed<'a>) -> bool {
             without_invalid(rest)
         }
         "Invalid" => {
-            let Some(rest) = rest.strip_prefix("user ") else { return false };
+            let Some(rest) = rest.strip_prefix("user ") else {
+                return false;
+            };
             out.put("ssh_event", event);
             rest
         }
         "maximum" => {
-            let Some(rest) = rest.strip_prefix("authentication attempts exceeded for ") else { return false };
+            let Some(rest) = rest.strip_prefix("authentication attempts exceeded for ") else {
+                return false;
+            };
             without_invalid(rest)
         }
         _ => return false,
@@ -75,12 +86,17 @@ fn put_login<'a>(message: &'a str, out: &mut Parsed<'a>) -> bool {
 }
 
 fn without_invalid(rest: &str) -> &str {
-    rest.strip_prefix("invalid user ").or_else(|| rest.strip_prefix("illegal user ")).unwrap_or(rest)
+    rest.strip_prefix("invalid user ")
+        .or_else(|| rest.strip_prefix("illegal user "))
+        .unwrap_or(rest)
 }
 
 /// What stands behind the port of a login: nothing, or the protocol and the key.
 fn ends_a_login(rest: &str) -> bool {
-    let Some(key) = rest.strip_prefix(" ssh2").or_else(|| rest.strip_prefix(" ssh1")) else {
+    let Some(key) = rest
+        .strip_prefix(" ssh2")
+        .or_else(|| rest.strip_prefix(" ssh1"))
+    else {
         return rest.is_empty();
     };
     key.is_empty() || key.starts_with(": ")
@@ -131,7 +147,9 @@ fn put_peer_first<'a>(message: &'a str, out: &mut Parsed<'a>) -> bool {
         "Bad packet length from ",
         "Connection reset by peer ",
     ];
-    let Some(rest) = HEADS.iter().find_map(|head| message.strip_prefix(head)) else { return false };
+    let Some(rest) = HEADS.iter().find_map(|head| message.strip_prefix(head)) else {
+        return false;
+    };
     let is_user = |text: &str| {
         text.starts_with("user ")
             || text.starts_with("invalid user ")
@@ -178,7 +196,14 @@ fn put_peer_last<'a>(message: &'a str, out: &mut Parsed<'a>) {
         if let Some(user) = KINDS.iter().find_map(|kind| rest.strip_prefix(kind)) {
             if let Some((user, client, _)) = peer(user, " ", ends) {
                 let at_end = message.starts_with("Close session: ");
-                put_user(if at_end { user.strip_suffix(" from").unwrap_or(user) } else { user }, out);
+                put_user(
+                    if at_end {
+                        user.strip_suffix(" from").unwrap_or(user)
+                    } else {
+                        user
+                    },
+                    out,
+                );
                 put_client(client, out);
             }
         } else if let Some((user, client, _)) = peer(rest, " from ", ends) {
@@ -201,7 +226,9 @@ fn put_peer_last<'a>(message: &'a str, out: &mut Parsed<'a>) {
         out.put("client", client);
         return;
     }
-    if let Some((_, rest)) = message.strip_prefix("PAM: ").and_then(|rest| rest.split_once(" for "))
+    if let Some((_, rest)) = message
+        .strip_prefix("PAM: ")
+        .and_then(|rest| rest.split_once(" for "))
         && let Some((user, client)) = without_invalid(rest).rsplit_once(" from ")
     {
         put_user(user, out);
@@ -241,7 +268,10 @@ fn put_pam<'a>(message: &'a str, out: &mut Parsed<'a>) {
         return;
     }
     let user = match message.split_once(" by user \"") {
-        Some((_, user)) => user.strip_suffix('"').or_else(|| Some(user.rsplit_once('"')?.0)).unwrap_or(user),
+        Some((_, user)) => user
+            .strip_suffix('"')
+            .or_else(|| Some(user.rsplit_once('"')?.0))
+            .unwrap_or(user),
         None => message.rsplit_once(" user=").map_or("", |(_, user)| user),
     };
     put_user(user, out);
@@ -249,7 +279,9 @@ fn put_pam<'a>(message: &'a str, out: &mut Parsed<'a>) {
 
 /// `vagrant : [error ; ]TTY=pts/0 ; PWD=/home/vagrant ; USER=root ; COMMAND=/bin/ls`.
 fn put_sudo<'a>(message: &'a str, out: &mut Parsed<'a>) {
-    let Some((user, rest)) = message.split_once(" : ") else { return };
+    let Some((user, rest)) = message.split_once(" : ") else {
+        return;
+    };
     // The command comes last and may hold anything.
     let Some((fields, command)) = rest
         .strip_prefix("COMMAND=")
@@ -260,7 +292,10 @@ fn put_sudo<'a>(message: &'a str, out: &mut Parsed<'a>) {
         return;
     };
     out.user_id = Some(user.trim().into());
-    for field in fields.split(" ; ").map(|field| field.trim_matches([' ', ';'])) {
+    for field in fields
+        .split(" ; ")
+        .map(|field| field.trim_matches([' ', ';']))
+    {
         match field.split_once('=') {
             Some(("TTY", value)) => out.put("sudo_tty", value),
             Some(("PWD", value)) => out.put("sudo_pwd", value),
@@ -275,7 +310,9 @@ fn put_sudo<'a>(message: &'a str, out: &mut Parsed<'a>) {
 
 /// `new user: name=apache, UID=48, GID=48, home=/usr/share/httpd, shell=/sbin/nologin`.
 fn put_account<'a>(message: &'a str, head: &str, out: &mut Parsed<'a>) {
-    let Some(rest) = message.strip_prefix(head) else { return };
+    let Some(rest) = message.strip_prefix(head) else {
+        return;
+    };
     let of_group = head == "new group: ";
     for field in rest.split(", ") {
         match field.split_once('=') {

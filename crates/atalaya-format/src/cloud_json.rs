@@ -21,8 +21,8 @@ use aho_corasick::packed::Searcher;
 use super::fields::push_unique;
 use super::json::scan::{Scan, Value};
 use super::{
-    Begins, Envelope, FormatMismatch, FormatSpec, Inside, Lines, Parsed, Piece, TimeHint, level, stream_of,
-    time,
+    Begins, Envelope, FormatMismatch, FormatSpec, Inside, Lines, Parsed, Piece, TimeHint, level,
+    stream_of, time,
 };
 use atalaya_domain::record::{Layer, Level};
 use atalaya_domain::time::Timestamp;
@@ -67,7 +67,10 @@ impl Envelope for CloudJson {
         hint: &TimeHint,
         out: &mut Parsed<'a>,
     ) -> Result<Inside, FormatMismatch> {
-        if SIGNS.as_ref().is_none_or(|signs| signs.find(line).is_none()) {
+        if SIGNS
+            .as_ref()
+            .is_none_or(|signs| signs.find(line).is_none())
+        {
             return Err(self.mismatch("no line of a program within"));
         }
         let mut seen = Seen::default();
@@ -77,7 +80,8 @@ impl Envelope for CloudJson {
         if !scan.rest().trim_ascii().is_empty() {
             return Err(self.mismatch("text follows the object"));
         }
-        seen.take(hint, out).ok_or_else(|| self.mismatch("no line of a program within"))
+        seen.take(hint, out)
+            .ok_or_else(|| self.mismatch("no line of a program within"))
     }
 }
 
@@ -107,7 +111,9 @@ impl<'a> Seen<'a> {
     }
 
     fn has_within(&self, prefix: &str) -> bool {
-        self.members.iter().any(|(known, _)| known.starts_with(prefix))
+        self.members
+            .iter()
+            .any(|(known, _)| known.starts_with(prefix))
     }
 
     fn text(&self, name: &str) -> Option<&str> {
@@ -118,15 +124,26 @@ impl<'a> Seen<'a> {
     }
 
     fn is_number(&self, name: &str) -> bool {
-        self.members.iter().any(|(known, value)| known == name && matches!(value, Value::Number(_)))
+        self.members
+            .iter()
+            .any(|(known, value)| known == name && matches!(value, Value::Number(_)))
     }
 
     /// Whose object it is, and under which name the line stands. Only where the names leave no doubt:
     /// programs write objects with a `message` or a `log` of their own.
     fn kind(&self) -> Option<(By, &'static str)> {
         if self.text("textPayload").is_some() {
-            let own = ["timestamp", "severity", "logName", "insertId", "receiveTimestamp"];
-            return own.iter().any(|name| self.has(name)).then_some((By::Google, "textPayload"));
+            let own = [
+                "timestamp",
+                "severity",
+                "logName",
+                "insertId",
+                "receiveTimestamp",
+            ];
+            return own
+                .iter()
+                .any(|name| self.has(name))
+                .then_some((By::Google, "textPayload"));
         }
         if self.text("category").is_some() && self.has("time") {
             return ["properties.log", "properties.message"]
@@ -134,7 +151,11 @@ impl<'a> Seen<'a> {
                 .find(|name| self.text(name).is_some())
                 .map(|name| (By::Azure, name));
         }
-        if self.text("log").is_some() && !["message", "msg", "level"].iter().any(|name| self.has(name)) {
+        if self.text("log").is_some()
+            && !["message", "msg", "level"]
+                .iter()
+                .any(|name| self.has(name))
+        {
             let shipped = self.has_within("kubernetes.")
                 || self.is_number("date")
                 || self.has("container_id")
@@ -146,17 +167,30 @@ impl<'a> Seen<'a> {
         }
         if self.text("message").is_some() && self.is_number("timestamp") {
             let own = ["ingestionTime", "logStreamName", "logStream", "logGroup"];
-            return own.iter().any(|name| self.has(name)).then_some((By::CloudWatch, "message"));
+            return own
+                .iter()
+                .any(|name| self.has(name))
+                .then_some((By::CloudWatch, "message"));
         }
-        let of_loki = self.text("line").is_some() && self.has_within("labels") && self.has("timestamp");
+        let of_loki =
+            self.text("line").is_some() && self.has_within("labels") && self.has("timestamp");
         of_loki.then_some((By::Loki, "line"))
     }
 
     fn take(self, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<Inside> {
         let (by, line) = self.kind()?;
         let stream = stream_of(&[
-            self.any(&["resource.labels.pod_name", "kubernetes.pod_name", "properties.pod", "container_id"]),
-            self.any(&["resource.labels.container_name", "kubernetes.container_name", "container_name"]),
+            self.any(&[
+                "resource.labels.pod_name",
+                "kubernetes.pod_name",
+                "properties.pod",
+                "container_id",
+            ]),
+            self.any(&[
+                "resource.labels.container_name",
+                "kubernetes.container_name",
+                "container_name",
+            ]),
             self.any(&[
                 "logName",
                 "stream",
@@ -167,7 +201,11 @@ impl<'a> Seen<'a> {
                 "@logStream",
             ]),
         ]);
-        let container = ["kubernetes.container_name", "resource.labels.container_name", "container_name"];
+        let container = [
+            "kubernetes.container_name",
+            "resource.labels.container_name",
+            "container_name",
+        ];
         let mut inside = Inside::line(stream, false);
         let mut partial = (false, false);
         for (name, value) in self.members {
@@ -185,7 +223,9 @@ impl<'a> Seen<'a> {
                 out.zoned = true;
                 continue;
             }
-            let Some(text) = value.into_text() else { continue };
+            let Some(text) = value.into_text() else {
+                continue;
+            };
             match name.as_ref() {
                 "severity" | "level" | "properties.errorLevel" => {
                     inside.graded |= put_level(by, &text, out);
@@ -242,13 +282,18 @@ fn instant(by: By, value: &Value<'_>, hint: &TimeHint) -> Option<Timestamp> {
     match value {
         Value::Text(text) => {
             // CloudWatch Insights writes `2024-05-01 08:00:00.000`, in UTC.
-            let utc = TimeHint { zone: super::SourceZone::Utc, reference: hint.reference };
+            let utc = TimeHint {
+                zone: super::SourceZone::Utc,
+                reference: hint.reference,
+            };
             let hint = if by == By::CloudWatch { &utc } else { hint };
-            time::iso(text, hint).filter(|cut| cut.rest.is_empty()).map(|cut| cut.instant.at)
+            time::iso(text, hint)
+                .filter(|cut| cut.rest.is_empty())
+                .map(|cut| cut.instant.at)
         }
-        Value::Number(number) => {
-            time::epoch(number, hint).filter(|cut| cut.rest.is_empty()).map(|cut| cut.instant.at)
-        }
+        Value::Number(number) => time::epoch(number, hint)
+            .filter(|cut| cut.rest.is_empty())
+            .map(|cut| cut.instant.at),
         _ => None,
     }
 }
@@ -281,9 +326,17 @@ mod tests {
         let mut position = 0;
         for line in text.lines() {
             let next = position + line.len() as u64 + 1;
-            decoder.line(Line { position, next, bytes: line.as_bytes(), cut: None }, &mut |entry| {
-                entries.push(entry);
-            });
+            decoder.line(
+                Line {
+                    position,
+                    next,
+                    bytes: line.as_bytes(),
+                    cut: None,
+                },
+                &mut |entry| {
+                    entries.push(entry);
+                },
+            );
             position = next;
         }
         decoder.finish(&mut |entry| entries.push(entry));
@@ -318,7 +371,12 @@ mod tests {
                 "kubernetes.pod_name",
                 "p-1",
             ),
-            (format!(r#"{{"date":1714550400.6,"log":"{klog}"}}"#), None, "file", "a.go"),
+            (
+                format!(r#"{{"date":1714550400.6,"log":"{klog}"}}"#),
+                None,
+                "file",
+                "a.go",
+            ),
             (
                 format!(
                     r#"{{"container_id":"c0","container_name":"/pay","source":"stderr","log":"{klog}","time":"2024-05-01T08:00:00.6Z"}}"#
@@ -355,7 +413,11 @@ mod tests {
             let entries = decode(&line);
             assert_eq!(entries.len(), 1, "{line}");
             let entry = entries.first().unwrap();
-            assert_eq!((entry.level, &*entry.message), (Level::Error, "bad"), "{line}: {entry:?}");
+            assert_eq!(
+                (entry.level, &*entry.message),
+                (Level::Error, "bad"),
+                "{line}: {entry:?}"
+            );
             assert_eq!(
                 (entry.logger.as_deref(), entry.metadata(name)),
                 (logger, Some(value)),
@@ -390,7 +452,10 @@ mod tests {
              {\"log\":\"part two\",\"logtag\":\"F\",\"stream\":\"stdout\",\"kubernetes\":{\"pod_name\":\"p\"},\"date\":1714550400.2}",
         );
         assert_eq!(entries.len(), 1);
-        assert_eq!(entries.first().map(|entry| &*entry.message), Some("part one, part two"));
+        assert_eq!(
+            entries.first().map(|entry| &*entry.message),
+            Some("part one, part two")
+        );
         let entries = decode(
             "{\"textPayload\":\"Traceback (most recent call last):\",\"timestamp\":\"2024-05-01T08:00:00Z\"}\n\
              {\"textPayload\":\"  File \\\"a.py\\\", line 1, in f\",\"timestamp\":\"2024-05-01T08:00:00Z\"}",
@@ -411,7 +476,12 @@ mod tests {
             r#"{"textPayload":"x","severity":"INFO"} tail"#,
             "{\"log\"",
         ] {
-            assert!(CloudJson.open(line, &ANY_HINT, &mut Parsed::default()).is_err(), "{line}");
+            assert!(
+                CloudJson
+                    .open(line, &ANY_HINT, &mut Parsed::default())
+                    .is_err(),
+                "{line}"
+            );
         }
     }
 }

@@ -4,7 +4,8 @@
 use atalaya_domain::record::Layer;
 
 use super::{
-    Begins, Envelope, FormatMismatch, FormatSpec, Inside, Lines, Parsed, TimeHint, level, stream_of, time,
+    Begins, Envelope, FormatMismatch, FormatSpec, Inside, Lines, Parsed, TimeHint, level,
+    stream_of, time,
 };
 
 #[derive(Clone, Copy, Debug)]
@@ -30,7 +31,8 @@ impl Envelope for Compose {
         hint: &TimeHint,
         out: &mut Parsed<'a>,
     ) -> Result<Inside, FormatMismatch> {
-        let (service, text) = split(line).ok_or_else(|| self.mismatch("no service before a bar"))?;
+        let (service, text) =
+            split(line).ok_or_else(|| self.mismatch("no service before a bar"))?;
         out.logger = Some(service.into());
         let text = match time::iso(text, hint) {
             Some(cut) if is_stamp(text) && cut.rest.starts_with(' ') => {
@@ -60,11 +62,16 @@ fn split(line: &str) -> Option<(&str, &str)> {
     let text = line.get(bar + 1..)?;
     let ends = text.is_empty() || text.starts_with(' ');
     let text = text.strip_prefix(' ').unwrap_or(text);
-    let numbered = service.rsplit_once(['-', '_']).is_some_and(|(name, number)| {
-        !name.is_empty() && !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
-    });
-    let named =
-        service.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
+    let numbered = service
+        .rsplit_once(['-', '_'])
+        .is_some_and(|(name, number)| {
+            !name.is_empty()
+                && !number.is_empty()
+                && number.bytes().all(|byte| byte.is_ascii_digit())
+        });
+    let named = service
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
     let sure = numbered || (ends && is_alone(service) && (blanks >= 2 || is_stamp(text)));
     (named && blanks > 0 && sure).then_some((service, text))
 }
@@ -100,11 +107,19 @@ mod tests {
             ("web-1  | a | b", "web-1", "a | b"),
             ("shop.db    | ready", "shop.db", "ready"),
             ("cache  |   indented", "cache", "  indented"),
-            ("cache | 2024-05-01T10:00:00.123456789Z ready", "cache", "ready"),
+            (
+                "cache | 2024-05-01T10:00:00.123456789Z ready",
+                "cache",
+                "ready",
+            ),
         ] {
             let mut out = Parsed::default();
             Compose.open(line, &ANY_HINT, &mut out).unwrap();
-            assert_eq!((out.logger.as_deref(), out.message.as_ref()), (Some(service), text), "{line}");
+            assert_eq!(
+                (out.logger.as_deref(), out.message.as_ref()),
+                (Some(service), text),
+                "{line}"
+            );
         }
         for line in [
             "name | value",
@@ -120,7 +135,12 @@ mod tests {
             "cache  |text",
             "",
         ] {
-            assert!(Compose.open(line, &ANY_HINT, &mut Parsed::default()).is_err(), "{line}");
+            assert!(
+                Compose
+                    .open(line, &ANY_HINT, &mut Parsed::default())
+                    .is_err(),
+                "{line}"
+            );
         }
     }
 }

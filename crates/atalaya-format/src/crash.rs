@@ -5,7 +5,9 @@
 //! logger belongs to that line (see [`super::trace`]), so only those that stand for themselves come
 //! here.
 
-use super::{Begins, Format, FormatMismatch, FormatSpec, Joins, Lines, Opens, Parsed, TimeHint, trace};
+use super::{
+    Begins, Format, FormatMismatch, FormatSpec, Joins, Lines, Opens, Parsed, TimeHint, trace,
+};
 use atalaya_domain::record::{Layer, Level};
 
 /// `crash`.
@@ -27,12 +29,20 @@ impl Format for Crash {
     }
 
     fn opens(&self, line: &str) -> Opens {
-        if Kind::of(line).is_some() { Opens::Parsed } else { Opens::No }
+        if Kind::of(line).is_some() {
+            Opens::Parsed
+        } else {
+            Opens::No
+        }
     }
 
     fn joins(&self, pending: &str, line: &str) -> Joins {
         // Node shows the line of the source, a caret below it, and then says what it is about.
-        let last = pending.trim_end_matches('\n').rsplit('\n').next().unwrap_or("");
+        let last = pending
+            .trim_end_matches('\n')
+            .rsplit('\n')
+            .next()
+            .unwrap_or("");
         let caret = last.starts_with(' ')
             && last.trim_ascii().bytes().all(|byte| byte == b'^')
             && !last.trim_ascii().is_empty();
@@ -45,7 +55,12 @@ impl Format for Crash {
         Joins::Unsaid
     }
 
-    fn parse<'a>(&self, text: &'a str, _: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
+    fn parse<'a>(
+        &self,
+        text: &'a str,
+        _: &TimeHint,
+        out: &mut Parsed<'a>,
+    ) -> Result<(), FormatMismatch> {
         let line = text.lines().next().unwrap_or("");
         let kind = Kind::of(line).ok_or_else(|| self.mismatch("no first line of a crash"))?;
         out.level = kind.level();
@@ -78,13 +93,19 @@ impl Kind {
         let kind = match line.as_bytes().first()? {
             b'p' if starts("panic: ") => Self::Go,
             b'f' if starts("fatal error: ") || starts("file:///") && is_node_place(line) => {
-                if starts("fatal") { Self::Go } else { Self::Node }
+                if starts("fatal") {
+                    Self::Go
+                } else {
+                    Self::Node
+                }
             }
             b't' if trace::rust_panic(line) => Self::Rust,
             b't' if starts("terminate called ") => Self::Native,
             b'T' if line == "Traceback (most recent call last):" => Self::Python,
             b'E' if starts("Exception in thread \"") => Self::Java,
-            b'U' if starts("Unhandled exception. ") || starts("Unhandled Exception: ") => Self::Dotnet,
+            b'U' if starts("Unhandled exception. ") || starts("Unhandled Exception: ") => {
+                Self::Dotnet
+            }
             b'*' if starts("** (") => Self::Elixir,
             b'=' if starts("==") && line.contains("==ERROR: ") && line.contains("Sanitizer: ") => {
                 Self::Native
@@ -117,22 +138,40 @@ impl Kind {
                     .take_while(|line| !line.starts_with("goroutine "))
                     .map(|line| line.len() + 1);
                 let at: usize = at.sum();
-                (text.get(..at.min(text.len())).unwrap_or(text), text.get(at..).unwrap_or(""))
+                (
+                    text.get(..at.min(text.len())).unwrap_or(text),
+                    text.get(at..).unwrap_or(""),
+                )
             }
-            Self::Rust if text.get(..first_end).is_some_and(|line| line.ends_with(':')) => {
+            Self::Rust
+                if text
+                    .get(..first_end)
+                    .is_some_and(|line| line.ends_with(':')) =>
+            {
                 let end = memchr::memchr(b'\n', after_first.as_bytes())
                     .map_or(text.len(), |end| first_end + 1 + end);
-                (text.get(..end).unwrap_or(text), text.get(end + 1..).unwrap_or(""))
+                (
+                    text.get(..end).unwrap_or(text),
+                    text.get(end + 1..).unwrap_or(""),
+                )
             }
             // The last line at the margin says what it was.
             Self::Python => {
-                let last = text.lines().rfind(|line| !line.is_empty() && !line.starts_with([' ', '\t']));
+                let last = text
+                    .lines()
+                    .rfind(|line| !line.is_empty() && !line.starts_with([' ', '\t']));
                 match last {
-                    Some(last) if !after_first.is_empty() && !last.starts_with("Traceback ") => (last, text),
+                    Some(last) if !after_first.is_empty() && !last.starts_with("Traceback ") => {
+                        (last, text)
+                    }
                     _ => (text, ""),
                 }
             }
-            Self::Node => match text.lines().take(12).find(|line| trace::exception_head(line)) {
+            Self::Node => match text
+                .lines()
+                .take(12)
+                .find(|line| trace::exception_head(line))
+            {
                 Some(line) => (line, text),
                 None => (text, ""),
             },
@@ -146,10 +185,17 @@ fn is_node_place(line: &str) -> bool {
     if !line.ends_with(|last: char| last.is_ascii_digit()) {
         return false;
     }
-    let Some((path, number)) = line.rsplit_once(':') else { return false };
-    let is_script =
-        [".js", ".mjs", ".cjs", ".ts"].iter().any(|end| path.ends_with(end)) || path.starts_with("node:");
-    is_script && !path.contains(' ') && !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
+    let Some((path, number)) = line.rsplit_once(':') else {
+        return false;
+    };
+    let is_script = [".js", ".mjs", ".cjs", ".ts"]
+        .iter()
+        .any(|end| path.ends_with(end))
+        || path.starts_with("node:");
+    is_script
+        && !path.contains(' ')
+        && !number.is_empty()
+        && number.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// `pay.rb:3:in 'charge': no route (RuntimeError)`.
@@ -159,7 +205,9 @@ fn is_ruby_head(line: &str) -> bool {
         return false;
     }
     let near = line.as_bytes().get(..NEAR.min(line.len())).unwrap_or(&[]);
-    let Some(at) = memchr::memmem::find(near, b".rb:") else { return false };
+    let Some(at) = memchr::memmem::find(near, b".rb:") else {
+        return false;
+    };
     let Some((number, rest)) = line.get(at + 4..).and_then(|rest| rest.split_once(":in ")) else {
         return false;
     };
@@ -223,17 +271,37 @@ mod tests {
                 "ERROR",
                 "pay.rb:3:in 'charge': no route (RuntimeError)",
             ),
-            ("** (RuntimeError) no route\n    lib/a.ex:1: A.f/1", "ERROR", "** (RuntimeError) no route"),
+            (
+                "** (RuntimeError) no route\n    lib/a.ex:1: A.f/1",
+                "ERROR",
+                "** (RuntimeError) no route",
+            ),
         ] {
             let mut out = Parsed::default();
-            assert_eq!(Crash.opens(text.lines().next().unwrap_or("")), Opens::Parsed, "{text}");
+            assert_eq!(
+                Crash.opens(text.lines().next().unwrap_or("")),
+                Opens::Parsed,
+                "{text}"
+            );
             assert!(Crash.parse(text, &ANY_HINT, &mut out).is_ok(), "{text}");
-            assert_eq!((out.level.name(), out.message.as_ref()), (level, message), "{text}");
+            assert_eq!(
+                (out.level.name(), out.message.as_ref()),
+                (level, message),
+                "{text}"
+            );
         }
-        assert_eq!(Crash.joins("/srv/a.js:1\nx()\n    ^\n", "Error: x"), Joins::Yes);
-        for text in
-            ["panicking", "/srv/a.js", "a.rb:3 is here", "node: 7", "Traceback of it", "see /srv/a.js:10"]
-        {
+        assert_eq!(
+            Crash.joins("/srv/a.js:1\nx()\n    ^\n", "Error: x"),
+            Joins::Yes
+        );
+        for text in [
+            "panicking",
+            "/srv/a.js",
+            "a.rb:3 is here",
+            "node: 7",
+            "Traceback of it",
+            "see /srv/a.js:10",
+        ] {
             assert_eq!(Crash.opens(text), Opens::No, "{text}");
         }
     }

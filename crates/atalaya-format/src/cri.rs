@@ -6,8 +6,8 @@
 //! Source: <https://github.com/kubernetes/design-proposals-archive/blob/main/node/kubelet-cri-logging.md>.
 
 use super::{
-    Begins, Envelope, FormatMismatch, FormatSpec, Inside, Lines, Parsed, Piece as Goes, TimeHint, stream_of,
-    time,
+    Begins, Envelope, FormatMismatch, FormatSpec, Inside, Lines, Parsed, Piece as Goes, TimeHint,
+    stream_of, time,
 };
 use atalaya_domain::record::Layer;
 
@@ -43,7 +43,12 @@ fn piece(line: &str) -> Option<Piece<'_>> {
         "F" => false,
         _ => return None,
     };
-    Some(Piece { stamp, stream, partial, text })
+    Some(Piece {
+        stamp,
+        stream,
+        partial,
+        text,
+    })
 }
 
 impl Envelope for Cri {
@@ -71,11 +76,22 @@ impl Envelope for Cri {
             .filter(|cut| cut.rest.is_empty())
             .ok_or_else(|| self.mismatch("no time"))?;
         out.set_time(cut.instant);
-        out.zoned |= piece.stamp.get(19..).is_some_and(|tail| tail.contains(['Z', '+', '-']));
+        out.zoned |= piece
+            .stamp
+            .get(19..)
+            .is_some_and(|tail| tail.contains(['Z', '+', '-']));
         out.put("stream", piece.stream);
         out.message = piece.text.into();
-        let how = if piece.partial { Goes::Open } else { Goes::Line };
-        Ok(Inside { stream: stream_of(&[piece.stream]), piece: how, graded: false })
+        let how = if piece.partial {
+            Goes::Open
+        } else {
+            Goes::Line
+        };
+        Ok(Inside {
+            stream: stream_of(&[piece.stream]),
+            piece: how,
+            graded: false,
+        })
     }
 }
 
@@ -89,10 +105,14 @@ mod tests {
 
     #[test]
     fn tags_say_whether_the_line_ends() {
-        let hint = TimeHint { reference: Timestamp::from_seconds(1_790_000_000), zone: SourceZone::Utc };
+        let hint = TimeHint {
+            reference: Timestamp::from_seconds(1_790_000_000),
+            zone: SourceZone::Utc,
+        };
         let open = |line: &'static str| {
             let mut out = Parsed::default();
-            Cri.open(line, &hint, &mut out).map(|inside| (inside.piece, out.message.into_owned()))
+            Cri.open(line, &hint, &mut out)
+                .map(|inside| (inside.piece, out.message.into_owned()))
         };
         let first = open("2016-10-06T00:17:09.669794202Z stdout P part one ").unwrap();
         assert_eq!(first, (Goes::Open, "part one ".to_owned()));

@@ -12,8 +12,8 @@ use atalaya_domain::time::Timestamp;
 
 use super::registry::{self, Shape};
 use super::{
-    DecodeCounts, Envelope, Format, Inside, Joins, Line, LineCut, Lines, Opens, Parsed, Piece, Reference,
-    TimeHint, escape, plain, trace,
+    DecodeCounts, Envelope, Format, Inside, Joins, Line, LineCut, Lines, Opens, Parsed, Piece,
+    Reference, TimeHint, escape, plain, trace,
 };
 
 mod ansi;
@@ -91,9 +91,17 @@ struct Share {
 
 impl Tally {
     fn add(&mut self, envelope: Option<&'static str>, format: Option<&'static str>) {
-        match self.0.iter_mut().find(|known| known.envelope == envelope && known.format == format) {
+        match self
+            .0
+            .iter_mut()
+            .find(|known| known.envelope == envelope && known.format == format)
+        {
             Some(share) => share.records += 1,
-            None => self.0.push(Share { envelope, format, records: 1 }),
+            None => self.0.push(Share {
+                envelope,
+                format,
+                records: 1,
+            }),
         }
     }
 
@@ -179,8 +187,13 @@ impl Decoder {
         if !reads_on {
             return;
         }
-        for line in head.split_inclusive(|&byte| byte == b'\n').filter(|line| line.ends_with(b"\n")) {
-            let Ok(text) = std::str::from_utf8(line.trim_ascii_end()) else { return };
+        for line in head
+            .split_inclusive(|&byte| byte == b'\n')
+            .filter(|line| line.ends_with(b"\n"))
+        {
+            let Ok(text) = std::str::from_utf8(line.trim_ascii_end()) else {
+                return;
+            };
             let first = text.as_bytes().first().copied().unwrap_or(0);
             let mut formats = registry::beginning_with(first).iter();
             if !formats.any(|format| format.opens(text) == Opens::Header) {
@@ -208,13 +221,22 @@ impl Decoder {
             0 => decoded.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&decoded),
             _ => &decoded,
         };
-        let bytes = if line.cut.is_some() { whole_characters(bytes) } else { bytes };
+        let bytes = if line.cut.is_some() {
+            whole_characters(bytes)
+        } else {
+            bytes
+        };
         let (text, escaped) = match escape::carry(bytes) {
             Ok(text) => (Cow::Borrowed(text), false),
             Err(text) => (Cow::Owned(text), true),
         };
         let text = ansi::without_colours(text);
-        let physical = Physical { line: &line, text: &text, escaped, kept: bytes.len() };
+        let physical = Physical {
+            line: &line,
+            text: &text,
+            escaped,
+            kept: bytes.len(),
+        };
         self.unwrapped(physical, &text, None, 0);
         self.queue.step();
         self.release(sink);
@@ -256,7 +278,13 @@ impl Decoder {
     }
 
     /// Takes envelopes off until none is left, and places what is inside.
-    fn unwrapped(&mut self, physical: Physical<'_>, text: &str, facts: Option<&Facts<'_>>, depth: usize) {
+    fn unwrapped(
+        &mut self,
+        physical: Physical<'_>,
+        text: &str,
+        facts: Option<&Facts<'_>>,
+        depth: usize,
+    ) {
         let envelopes = match self.choice {
             Choice::Only(Shape::Format(_) | Shape::Plain) => &[],
             _ if depth >= MAX_ENVELOPES => &[],
@@ -269,38 +297,71 @@ impl Decoder {
             Some(Taken { envelope: None, .. }) => &[],
             _ => envelopes,
         };
-        let likely = known.and_then(|taken| taken.envelope).filter(|index| *index < envelopes.len());
+        let likely = known
+            .and_then(|taken| taken.envelope)
+            .filter(|index| *index < envelopes.len());
         for index in likely.into_iter().chain(0..all.len()) {
-            let Some(&envelope) = envelopes.get(index) else { continue };
+            let Some(&envelope) = envelopes.get(index) else {
+                continue;
+            };
             if !envelope.spec().begins.has(first) || !self.may_open(envelope, depth) {
                 continue;
             }
             let mut outer = Parsed::default();
             if let Ok(inside) = envelope.open(text, &self.context.hint, &mut outer) {
                 if let Some(key) = key.filter(|_| likely != Some(index)) {
-                    self.memo.note(key, Taken { envelope: Some(index), format: None });
+                    self.memo.note(
+                        key,
+                        Taken {
+                            envelope: Some(index),
+                            format: None,
+                        },
+                    );
                 }
                 let text = ansi::without_colours(std::mem::take(&mut outer.message));
-                let facts = Facts { parsed: &outer, inside, envelope, parent: facts };
+                let facts = Facts {
+                    parsed: &outer,
+                    inside,
+                    envelope,
+                    parent: facts,
+                };
                 return self.unwrapped(physical, &text, Some(&facts), depth + 1);
             }
         }
         let likely = known.and_then(|taken| taken.format);
-        self.place(physical, text, facts, Likely { key, format: likely });
+        self.place(
+            physical,
+            text,
+            facts,
+            Likely {
+                key,
+                format: likely,
+            },
+        );
     }
 
     fn may_open(&self, envelope: &'static dyn Envelope, depth: usize) -> bool {
         match self.choice {
-            Choice::Only(Shape::Envelope(only)) if depth == 0 => only.spec().name == envelope.spec().name,
+            Choice::Only(Shape::Envelope(only)) if depth == 0 => {
+                only.spec().name == envelope.spec().name
+            }
             _ => true,
         }
     }
 
     /// Gives one text to the record that it belongs to, or begins one.
-    fn place(&mut self, physical: Physical<'_>, text: &str, facts: Option<&Facts<'_>>, likely: Likely) {
+    fn place(
+        &mut self,
+        physical: Physical<'_>,
+        text: &str,
+        facts: Option<&Facts<'_>>,
+        likely: Likely,
+    ) {
         let inside = facts.map_or(Inside::line(0, false), |facts| facts.inside);
         let stream = facts.map_or(0, Facts::stream);
-        let at = self.bare_line_of(facts, text).or_else(|| self.queue.find(stream));
+        let at = self
+            .bare_line_of(facts, text)
+            .or_else(|| self.queue.find(stream));
         if let Some(index) = at {
             let held = self.queue.get(index);
             if held.piece == Piece::Open || inside.piece == Piece::Further {
@@ -335,7 +396,11 @@ impl Decoder {
             return None;
         }
         let index = self.queue.last_touched()?;
-        let takes = self.queue.get(index).envelope.is_some_and(Envelope::takes_bare_lines);
+        let takes = self
+            .queue
+            .get(index)
+            .envelope
+            .is_some_and(Envelope::takes_bare_lines);
         (takes && !text.trim_ascii().is_empty()).then_some(index)
     }
 
@@ -363,7 +428,8 @@ impl Decoder {
             // So begin ordinary lines of many programs (` * Running on …`).
             Lines::Trace if is_shallow(text) && !held.has_trace() => false,
             Lines::Trace | Lines::Stamped => {
-                trace::continues_after(&held.text, text) && !self.begins_own(text.trim_ascii_start())
+                trace::continues_after(&held.text, text)
+                    && !self.begins_own(text.trim_ascii_start())
             }
         }
     }
@@ -374,7 +440,9 @@ impl Decoder {
         let of_envelope = bare && held.envelope.is_some_and(Envelope::takes_bare_lines);
         let may_join = of_envelope || (held.lines == Lines::Stamped && held.stamped);
         may_join
-            && held.format.is_none_or(|format| format.joins(&held.text, text) != Joins::No)
+            && held
+                .format
+                .is_none_or(|format| format.joins(&held.text, text) != Joins::No)
             && !self.begins_own(text)
     }
 
@@ -397,7 +465,9 @@ impl Decoder {
     ) -> bool {
         let first = text.as_bytes().first().copied().unwrap_or(0);
         let (preferred, formats) = match self.choice {
-            Choice::Any(preferred) => (likely.format.or(preferred), registry::beginning_with(first)),
+            Choice::Any(preferred) => {
+                (likely.format.or(preferred), registry::beginning_with(first))
+            }
             Choice::Only(Shape::Envelope(_)) if facts.is_some() => {
                 (likely.format, registry::beginning_with(first))
             }
@@ -423,8 +493,17 @@ impl Decoder {
                         continue;
                     }
                     let is_new = likely.format.is_none();
-                    if let Some(key) = likely.key.filter(|_| is_new && format.spec().lines != Lines::One) {
-                        self.memo.note(key, Taken { envelope: None, format: Some(format) });
+                    if let Some(key) = likely
+                        .key
+                        .filter(|_| is_new && format.spec().lines != Lines::One)
+                    {
+                        self.memo.note(
+                            key,
+                            Taken {
+                                envelope: None,
+                                format: Some(format),
+                            },
+                        );
                     }
                     self.start_parsed(physical, text, facts, format, parsed);
                     return true;
@@ -435,7 +514,12 @@ impl Decoder {
         false
     }
 
-    fn reads<'a>(&self, format: &'static dyn Format, text: &'a str, parsed: &mut Parsed<'a>) -> bool {
+    fn reads<'a>(
+        &self,
+        format: &'static dyn Format,
+        text: &'a str,
+        parsed: &mut Parsed<'a>,
+    ) -> bool {
         let Context { header, hint, .. } = &self.context;
         if header.is_empty() {
             format.parse(text, hint, parsed).is_ok()
@@ -456,15 +540,24 @@ impl Decoder {
         let mut all = Vec::new();
         let hint = self.context.hint.clone();
         let found = format.several(text, &hint, &mut |parsed| {
-            let mut held = Held { format: Some(format), ..Held::default() };
-            held.entry = Some(self.context.entry(parsed, facts, format.spec(), &held, None));
+            let mut held = Held {
+                format: Some(format),
+                ..Held::default()
+            };
+            held.entry = Some(
+                self.context
+                    .entry(parsed, facts, format.spec(), &held, None),
+            );
             all.push(held);
         });
         for (index, record) in all.into_iter().enumerate() {
             let mut held = self.opened(physical, text, facts, Some(format));
             held.position += index as u64;
             held.begin += index as u64;
-            held.entry = record.entry.map(|entry| Entry { position: held.position, ..entry });
+            held.entry = record.entry.map(|entry| Entry {
+                position: held.position,
+                ..entry
+            });
             held.lines = Lines::One;
             self.settle_in(held);
         }
@@ -482,7 +575,9 @@ impl Decoder {
     ) {
         let mut held = self.opened(physical, text, facts, Some(format));
         held.stamped = parsed.timestamp.is_some();
-        let entry = self.context.entry(parsed, facts, format.spec(), &held, None);
+        let entry = self
+            .context
+            .entry(parsed, facts, format.spec(), &held, None);
         held.entry = Some(entry);
         self.settle_in(held);
     }
@@ -517,7 +612,12 @@ impl Decoder {
         if let Some(before) = self.queue.find(stream) {
             self.close(before);
         }
-        let Physical { line, escaped, kept, .. } = physical;
+        let Physical {
+            line,
+            escaped,
+            kept,
+            ..
+        } = physical;
         let mut held = self.queue.open(stream, line.position, line.next);
         held.text.push_str(text);
         held.lines_joined = 1;
@@ -568,7 +668,9 @@ impl Decoder {
         match at {
             // In a container a blank line stands inside a trace as often as behind it.
             Some(index) if self.queue.get(index).lines != Lines::One => {
-                if self.queue.get(index).lines_joined + self.queue.get(index).blanks >= MAX_RECORD_LINES {
+                if self.queue.get(index).lines_joined + self.queue.get(index).blanks
+                    >= MAX_RECORD_LINES
+                {
                     self.counts.skipped += 1;
                     self.close(index);
                 } else {
@@ -586,7 +688,12 @@ impl Decoder {
         if full {
             return self.split(index, physical, text, piece);
         }
-        let Physical { line, escaped, kept, .. } = physical;
+        let Physical {
+            line,
+            escaped,
+            kept,
+            ..
+        } = physical;
         let joined = self.queue.join(index, text, escaped, line.next, piece);
         self.queue.get_mut(index).marks.cut(line.cut, kept);
         self.counts.joined += joined;
@@ -596,11 +703,22 @@ impl Decoder {
     fn split(&mut self, index: usize, physical: Physical<'_>, text: &str, piece: Piece) {
         let held = self.queue.get_mut(index);
         held.marks.split.get_or_insert("begins");
-        let (stream, lines, stamped, envelope) = (held.stream, held.lines, held.stamped, held.envelope);
+        let (stream, lines, stamped, envelope) =
+            (held.stream, held.lines, held.stamped, held.envelope);
         let raw = held.raw.clone();
         self.close(index);
-        let level = self.queue.get(index).entry.as_ref().map(|entry| entry.level);
-        let Physical { line, escaped, kept, .. } = physical;
+        let level = self
+            .queue
+            .get(index)
+            .entry
+            .as_ref()
+            .map(|entry| entry.level);
+        let Physical {
+            line,
+            escaped,
+            kept,
+            ..
+        } = physical;
         let mut held = self.queue.open(stream, line.position, line.next);
         held.text.push_str(text);
         held.raw = raw;
@@ -632,8 +750,11 @@ impl Decoder {
             Some(entry) if held.marks.split.is_none() => entry,
             _ => self.made(&held),
         };
-        self.counts.mismatched +=
-            u64::from(entry.metadata(atalaya_domain::record::PARSE_ERROR_FIELD).is_some());
+        self.counts.mismatched += u64::from(
+            entry
+                .metadata(atalaya_domain::record::PARSE_ERROR_FIELD)
+                .is_some(),
+        );
         self.tally.add(
             held.envelope.map(|envelope| envelope.spec().name),
             held.format.map(|format| format.spec().name),
@@ -652,7 +773,13 @@ impl Decoder {
         self.reopened(held, &held.raw, None, 0)
     }
 
-    fn reopened(&mut self, held: &Held, text: &str, facts: Option<&Facts<'_>>, depth: usize) -> Entry {
+    fn reopened(
+        &mut self,
+        held: &Held,
+        text: &str,
+        facts: Option<&Facts<'_>>,
+        depth: usize,
+    ) -> Entry {
         let first = text.as_bytes().first().copied().unwrap_or(0);
         if depth < MAX_ENVELOPES {
             for &envelope in registry::envelopes() {
@@ -662,7 +789,12 @@ impl Decoder {
                 let mut outer = Parsed::default();
                 if let Ok(inside) = envelope.open(text, &self.context.hint, &mut outer) {
                     let text = ansi::without_colours(std::mem::take(&mut outer.message));
-                    let facts = Facts { parsed: &outer, inside, envelope, parent: facts };
+                    let facts = Facts {
+                        parsed: &outer,
+                        inside,
+                        envelope,
+                        parent: facts,
+                    };
                     return self.reopened(held, &text, Some(&facts), depth + 1);
                 }
             }
@@ -700,7 +832,9 @@ fn is_shallow(text: &str) -> bool {
 /// A cut line without the character that the cut went through.
 fn whole_characters(bytes: &[u8]) -> &[u8] {
     match std::str::from_utf8(bytes) {
-        Err(error) if error.error_len().is_none() => bytes.get(..error.valid_up_to()).unwrap_or(bytes),
+        Err(error) if error.error_len().is_none() => {
+            bytes.get(..error.valid_up_to()).unwrap_or(bytes)
+        }
         _ => bytes,
     }
 }

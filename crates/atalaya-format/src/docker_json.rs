@@ -8,7 +8,8 @@ use std::borrow::Cow;
 use super::fields::push_unique;
 use super::json::scan::{Scan, Value, unescape};
 use super::{
-    Begins, Envelope, FormatMismatch, FormatSpec, Inside, Lines, Parsed, Piece, TimeHint, stream_of, time,
+    Begins, Envelope, FormatMismatch, FormatSpec, Inside, Lines, Parsed, Piece, TimeHint,
+    stream_of, time,
 };
 use atalaya_domain::record::Layer;
 
@@ -58,11 +59,16 @@ impl Envelope for DockerJson {
         let mut seen = Seen::default();
         let piece = piece(line, |name, value| seen.field(name, value, hint, out));
         let (text, ends) = piece.map_err(|reason| self.mismatch(reason))?;
-        seen.check(out.timestamp.is_some()).map_err(|reason| self.mismatch(reason))?;
+        seen.check(out.timestamp.is_some())
+            .map_err(|reason| self.mismatch(reason))?;
         out.message = text;
         // What ships the lines on may drop the newline, and then says in a tag whether the line ends.
         let ends = seen.ends.unwrap_or(ends || seen.foreign);
-        Ok(Inside { stream: seen.stream, piece: if ends { Piece::Line } else { Piece::Open }, graded: false })
+        Ok(Inside {
+            stream: seen.stream,
+            piece: if ends { Piece::Line } else { Piece::Open },
+            graded: false,
+        })
     }
 }
 
@@ -80,14 +86,24 @@ struct Seen {
 }
 
 impl Seen {
-    fn field<'a>(&mut self, name: Cow<'a, str>, value: Value<'a>, hint: &TimeHint, out: &mut Parsed<'a>) {
-        let Some(text) = value.into_text() else { return };
+    fn field<'a>(
+        &mut self,
+        name: Cow<'a, str>,
+        value: Value<'a>,
+        hint: &TimeHint,
+        out: &mut Parsed<'a>,
+    ) {
+        let Some(text) = value.into_text() else {
+            return;
+        };
         match name.as_ref() {
             "stream" => self.stream = stream_of(&[&text]),
             "time" => {
                 if let Some(cut) = time::iso(&text, hint) {
                     out.set_time(cut.instant);
-                    out.zoned |= text.get(19..).is_some_and(|tail| tail.contains(['Z', '+', '-']));
+                    out.zoned |= text
+                        .get(19..)
+                        .is_some_and(|tail| tail.contains(['Z', '+', '-']));
                     return;
                 }
             }
@@ -121,7 +137,8 @@ fn piece<'a>(
         let bare = raw.strip_suffix("\\n");
         let ends = bare.is_some();
         let bare = bare.unwrap_or(raw);
-        Scan::new(line.get(end..).unwrap_or("")).object_rest(4, &mut |name, value| other(name, value))?;
+        Scan::new(line.get(end..).unwrap_or(""))
+            .object_rest(4, &mut |name, value| other(name, value))?;
         let text = if memchr::memchr(b'\\', bare.as_bytes()).is_some() {
             Cow::Owned(unescape(bare))
         } else {
@@ -136,7 +153,14 @@ fn piece<'a>(
     })?;
     let text = log.ok_or("no `log`")?;
     let ends = text.ends_with('\n');
-    Ok((if ends { Cow::Owned(text.trim_end_matches('\n').to_owned()) } else { text }, ends))
+    Ok((
+        if ends {
+            Cow::Owned(text.trim_end_matches('\n').to_owned())
+        } else {
+            text
+        },
+        ends,
+    ))
 }
 
 #[cfg(test)]
@@ -149,36 +173,52 @@ mod tests {
 
     #[test]
     fn the_newline_ends_the_line() {
-        let hint = TimeHint { reference: Timestamp::from_seconds(1_790_000_000), zone: SourceZone::Utc };
+        let hint = TimeHint {
+            reference: Timestamp::from_seconds(1_790_000_000),
+            zone: SourceZone::Utc,
+        };
         let open = |line: &'static str| {
             let mut out = Parsed::default();
-            DockerJson.open(line, &hint, &mut out).map(|inside| (inside, out))
+            DockerJson
+                .open(line, &hint, &mut out)
+                .map(|inside| (inside, out))
         };
         let (inside, out) = open(
             r#"{"log":"a \"b\"\n","stream":"stderr","attrs":{"tag":"web"},"time":"2026-01-01T00:00:00.5Z"}"#,
         )
         .unwrap();
-        assert_eq!((inside.piece, out.message.as_ref()), (Piece::Line, "a \"b\""));
-        assert_eq!(out.timestamp, Some(Timestamp::from_millis(1_767_225_600_500)));
+        assert_eq!(
+            (inside.piece, out.message.as_ref()),
+            (Piece::Line, "a \"b\"")
+        );
+        assert_eq!(
+            out.timestamp,
+            Some(Timestamp::from_millis(1_767_225_600_500))
+        );
         assert!(out.metadata.contains(&("attrs.tag".into(), "web".into())));
-        let (inside, _) = open(r#"{"log":"a ","stream":"stdout","time":"2026-01-01T00:00:00Z"}"#).unwrap();
+        let (inside, _) =
+            open(r#"{"log":"a ","stream":"stdout","time":"2026-01-01T00:00:00Z"}"#).unwrap();
         assert_eq!(inside.piece, Piece::Open);
         assert!(open(r#"{"log":"a logger's own field","level":"info"}"#).is_err());
         assert!(open(r#"{"log":"main","msg":"x","time":"2026-01-01T00:00:00Z"}"#).is_err());
         assert!(open(r#"{"log":"main","text":"x","time":"2026-01-01T00:00:00Z"}"#).is_err());
         assert!(open(r#"{"log":{"level":"info"},"stream":"stdout"}"#).is_err());
 
-        let (inside, out) = open(r#"{"stream":"stdout","time":"2026-01-01T00:00:00Z","log":"x\n"}"#).unwrap();
-        assert_eq!((inside.piece, out.message.as_ref(), out.zoned), (Piece::Line, "x", true));
+        let (inside, out) =
+            open(r#"{"stream":"stdout","time":"2026-01-01T00:00:00Z","log":"x\n"}"#).unwrap();
+        assert_eq!(
+            (inside.piece, out.message.as_ref(), out.zoned),
+            (Piece::Line, "x", true)
+        );
         let (inside, _) = open(r#"{"log":"x\n"}"#).unwrap();
         assert_eq!(inside.piece, Piece::Line);
         let (inside, _) = open(r#"{"log":"x"}"#).unwrap();
         assert_eq!(inside.piece, Piece::Open);
-        let shipped =
-            r#"{"log":"x","stream":"stdout","time":"2026-01-01T00:00:00Z","kubernetes":{"pod_name":"p"}}"#;
+        let shipped = r#"{"log":"x","stream":"stdout","time":"2026-01-01T00:00:00Z","kubernetes":{"pod_name":"p"}}"#;
         assert_eq!(open(shipped).unwrap().0.piece, Piece::Line);
         let (inside, _) =
-            open(r#"{"log":"x","stream":"stdout","logtag":"P","time":"2026-01-01T00:00:00Z"}"#).unwrap();
+            open(r#"{"log":"x","stream":"stdout","logtag":"P","time":"2026-01-01T00:00:00Z"}"#)
+                .unwrap();
         assert_eq!(inside.piece, Piece::Open);
     }
 }

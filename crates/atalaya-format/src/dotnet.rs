@@ -58,11 +58,21 @@ impl Format for DotnetConsole {
     }
 
     fn joins(&self, _: &str, line: &str) -> Joins {
-        if line.starts_with(INDENT) { Joins::Yes } else { Joins::Unsaid }
+        if line.starts_with(INDENT) {
+            Joins::Yes
+        } else {
+            Joins::Unsaid
+        }
     }
 
-    fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
-        read(text, hint, out).ok_or_else(|| self.mismatch("no level of four letters and category[number]"))
+    fn parse<'a>(
+        &self,
+        text: &'a str,
+        hint: &TimeHint,
+        out: &mut Parsed<'a>,
+    ) -> Result<(), FormatMismatch> {
+        read(text, hint, out)
+            .ok_or_else(|| self.mismatch("no level of four letters and category[number]"))
     }
 }
 
@@ -71,7 +81,9 @@ fn has_word(bytes: &[u8]) -> bool {
     let near = bytes.get(..48.min(bytes.len())).unwrap_or(bytes);
     memchr::memchr_iter(b':', near).any(|at| {
         at >= 5
-            && bytes.get(at - 5..at).is_some_and(|word| word[0] == b' ' || word[0] == b']')
+            && bytes
+                .get(at - 5..at)
+                .is_some_and(|word| word[0] == b' ' || word[0] == b']')
             && bytes
                 .get(at - 4..at)
                 .and_then(|word| std::str::from_utf8(word).ok())
@@ -90,24 +102,37 @@ fn level(word: &str) -> Option<Level> {
     })
 }
 
-type Header<'a> = (Option<super::time::Instant>, &'a str, &'a str, &'a str, &'a str);
+type Header<'a> = (
+    Option<super::time::Instant>,
+    &'a str,
+    &'a str,
+    &'a str,
+    &'a str,
+);
 
 /// Stamp, level word, category, event and what follows on the first line.
 fn header<'a>(line: &'a str, hint: &TimeHint) -> Option<Header<'a>> {
-    let (instant, rest) =
-        if line.as_bytes().get(4) == Some(&b':') && line.starts_with(|c: char| c.is_ascii_lowercase()) {
-            (None, line)
-        } else {
-            let inner = line.strip_prefix('[').unwrap_or(line);
-            let cut = stamp(inner, hint)?;
-            (Some(cut.instant), cut.rest.trim_start_matches([' ', ']']))
-        };
+    let (instant, rest) = if line.as_bytes().get(4) == Some(&b':')
+        && line.starts_with(|c: char| c.is_ascii_lowercase())
+    {
+        (None, line)
+    } else {
+        let inner = line.strip_prefix('[').unwrap_or(line);
+        let cut = stamp(inner, hint)?;
+        (Some(cut.instant), cut.rest.trim_start_matches([' ', ']']))
+    };
     let word = rest.get(..4)?;
     level(word)?;
     let (category, after) = rest.get(4..)?.strip_prefix(": ")?.split_once('[')?;
     let (event, after) = after.split_once(']')?;
     let is_event = is_number(event.strip_prefix('-').unwrap_or(event));
-    (is_name(category) && is_event).then_some((instant, word, category, event, after.trim_start_matches(' ')))
+    (is_name(category) && is_event).then_some((
+        instant,
+        word,
+        category,
+        event,
+        after.trim_start_matches(' '),
+    ))
 }
 
 fn read<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<()> {
@@ -115,7 +140,10 @@ fn read<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<()> 
     let (instant, word, category, event, behind) = header(first, hint)?;
     let mut lines = more.lines().peekable();
     let mut scopes = None;
-    if let Some(scope) = lines.peek().and_then(|line| line.trim_start().strip_prefix("=> ")) {
+    if let Some(scope) = lines
+        .peek()
+        .and_then(|line| line.trim_start().strip_prefix("=> "))
+    {
         scopes = Some(scope);
         lines.next();
     }
@@ -141,7 +169,11 @@ fn read<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<()> 
         }
         message.push_str(line.strip_prefix(INDENT).unwrap_or(line));
     }
-    out.message = if more.is_empty() { behind.into() } else { message.into() };
+    out.message = if more.is_empty() {
+        behind.into()
+    } else {
+        message.into()
+    };
     if let Some(instant) = instant {
         out.set_time(instant);
     }
@@ -162,13 +194,19 @@ mod tests {
     fn categories_and_indented_messages() {
         let first = "fail: Depot.Pay[7]";
         assert_eq!(DotnetConsole.opens(first), Opens::Unfinished);
-        assert_eq!(DotnetConsole.joins(first, "      charge failed"), Joins::Yes);
+        assert_eq!(
+            DotnetConsole.joins(first, "      charge failed"),
+            Joins::Yes
+        );
         let text = format!(
             "{first}\n      => TraceId:5b8e, RequestId:0HM7:1\n      charge failed\n      System.Boom: x\n         at A.B()"
         );
         let mut out = Parsed::default();
         assert!(DotnetConsole.parse(&text, &ANY_HINT, &mut out).is_ok());
-        assert_eq!((out.level.name(), out.logger.as_deref()), ("ERROR", Some("Depot.Pay")));
+        assert_eq!(
+            (out.level.name(), out.logger.as_deref()),
+            ("ERROR", Some("Depot.Pay"))
+        );
         assert_eq!(out.message, "charge failed\nSystem.Boom: x\n   at A.B()");
         assert_eq!(out.request_id.as_deref(), Some("0HM7:1"));
         for (text, opens) in [

@@ -21,7 +21,12 @@ impl Format for Dpkg {
         &SPEC
     }
 
-    fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
+    fn parse<'a>(
+        &self,
+        text: &'a str,
+        hint: &TimeHint,
+        out: &mut Parsed<'a>,
+    ) -> Result<(), FormatMismatch> {
         parse(text, hint, out).map_err(|reason| self.mismatch(reason))
     }
 }
@@ -46,7 +51,11 @@ fn parse<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(),
         let cut = time::iso(rest, hint).ok_or("no time after update-alternatives")?;
         out.set_time(cut.instant);
         out.logger = Some("update-alternatives".into());
-        out.message = cut.rest.strip_prefix(": ").ok_or("no colon after the time")?.into();
+        out.message = cut
+            .rest
+            .strip_prefix(": ")
+            .ok_or("no colon after the time")?
+            .into();
         out.level = level::guess(&out.message);
         return Ok(());
     }
@@ -58,8 +67,10 @@ fn parse<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(),
     let rest = cut.rest.strip_prefix(' ').ok_or("nothing after the time")?;
     let mut words = rest.split(' ');
     let action = words.next().unwrap_or_default();
-    let (_, names) =
-        ACTIONS.iter().find(|(known, _)| *known == action).ok_or("the word after the time is no action")?;
+    let (_, names) = ACTIONS
+        .iter()
+        .find(|(known, _)| *known == action)
+        .ok_or("the word after the time is no action")?;
     out.set_time(cut.instant);
     out.message = rest.into();
     out.put("action", action);

@@ -23,7 +23,12 @@ impl Format for Elasticsearch {
         &SPEC
     }
 
-    fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
+    fn parse<'a>(
+        &self,
+        text: &'a str,
+        hint: &TimeHint,
+        out: &mut Parsed<'a>,
+    ) -> Result<(), FormatMismatch> {
         parse(text, hint, out).map_err(|reason| self.mismatch(reason))
     }
 }
@@ -31,7 +36,10 @@ impl Format for Elasticsearch {
 fn parse<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), &'static str> {
     const NO_TIME: &str = "no time in brackets";
     let cut = time::iso(text.strip_prefix('[').ok_or(NO_TIME)?, hint).ok_or(NO_TIME)?;
-    let after = cut.rest.strip_prefix(']').ok_or("no level after the time")?;
+    let after = cut
+        .rest
+        .strip_prefix(']')
+        .ok_or("no level after the time")?;
     let (word, rest) = bracket(after).ok_or("no level after the time")?;
     level::from_word(word).ok_or("the word after the time is no level")?;
     let (component, rest) = bracket(rest).ok_or("no component after the level")?;
@@ -47,7 +55,10 @@ fn parse<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(),
     let mut rest = rest.strip_prefix(' ').unwrap_or(rest);
     // Without a node the message follows; it may begin with a bracket itself, but not like this.
     if let Some((node, after)) = leading(rest) {
-        out.put(if of_pipeline { "pipeline" } else { "node" }, node.trim_end());
+        out.put(
+            if of_pipeline { "pipeline" } else { "node" },
+            node.trim_end(),
+        );
         rest = after;
         if let Some(after) = rest.strip_prefix("[gc]") {
             if let Some(end) = after.find("] ") {
@@ -71,7 +82,10 @@ fn parse<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(),
 
 /// `[word]` at the start, also behind a blank.
 fn bracket(text: &str) -> Option<(&str, &str)> {
-    text.strip_prefix(' ').unwrap_or(text).strip_prefix('[')?.split_once(']')
+    text.strip_prefix(' ')
+        .unwrap_or(text)
+        .strip_prefix('[')?
+        .split_once(']')
 }
 
 /// `[word] ` at the start, without brackets inside.
@@ -92,9 +106,24 @@ mod tests {
     #[test]
     fn padding_and_blanks() {
         for (text, logger, name, value) in [
-            ("[2024-05-01T08:00:00,177][WARN ][o.e.c.Node          ] [n-1] m", "o.e.c.Node", "node", "n-1"),
-            ("[2024-05-01T08:00:00,177] [WARN ] [o.e.c.Node          ] [n-1] m", "o.e.c.Node", "node", "n-1"),
-            ("[2024-05-01T08:00:00,177][WARN ][o.e.c.Node] [n-1 ] m", "o.e.c.Node", "node", "n-1"),
+            (
+                "[2024-05-01T08:00:00,177][WARN ][o.e.c.Node          ] [n-1] m",
+                "o.e.c.Node",
+                "node",
+                "n-1",
+            ),
+            (
+                "[2024-05-01T08:00:00,177] [WARN ] [o.e.c.Node          ] [n-1] m",
+                "o.e.c.Node",
+                "node",
+                "n-1",
+            ),
+            (
+                "[2024-05-01T08:00:00,177][WARN ][o.e.c.Node] [n-1 ] m",
+                "o.e.c.Node",
+                "node",
+                "n-1",
+            ),
             (
                 "[2024-05-01T08:00:00,177][WARN ][logstash.runner          ][main] m",
                 "logstash.runner",
@@ -104,12 +133,27 @@ mod tests {
         ] {
             let mut out = Parsed::default();
             Elasticsearch.parse(text, &ANY_HINT, &mut out).unwrap();
-            assert_eq!((out.level, out.message.as_ref()), (Level::Warning, "m"), "{text}");
+            assert_eq!(
+                (out.level, out.message.as_ref()),
+                (Level::Warning, "m"),
+                "{text}"
+            );
             assert_eq!(out.logger.as_deref(), Some(logger), "{text}");
-            assert!(out.metadata.contains(&(name.into(), value.into())), "{text}: {out:?}");
+            assert!(
+                out.metadata.contains(&(name.into(), value.into())),
+                "{text}: {out:?}"
+            );
         }
-        for text in ["[2024-05-01 08:00:00] [INFO] [main] m", "[2024-05-01T08:00:00,177][x][y] m"] {
-            assert!(Elasticsearch.parse(text, &ANY_HINT, &mut Parsed::default()).is_err(), "{text}");
+        for text in [
+            "[2024-05-01 08:00:00] [INFO] [main] m",
+            "[2024-05-01T08:00:00,177][x][y] m",
+        ] {
+            assert!(
+                Elasticsearch
+                    .parse(text, &ANY_HINT, &mut Parsed::default())
+                    .is_err(),
+                "{text}"
+            );
         }
     }
 }

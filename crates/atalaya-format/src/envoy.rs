@@ -39,7 +39,12 @@ impl Format for Envoy {
         }
     }
 
-    fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
+    fn parse<'a>(
+        &self,
+        text: &'a str,
+        hint: &TimeHint,
+        out: &mut Parsed<'a>,
+    ) -> Result<(), FormatMismatch> {
         parse(text, hint, out).map_err(|reason| self.mismatch(reason))
     }
 }
@@ -63,14 +68,19 @@ struct Details<'a> {
 fn parse<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), &'static str> {
     let inside = text.strip_prefix('[').ok_or("no time in brackets")?;
     let cut = time::iso(inside, hint).ok_or("no time in brackets")?;
-    let rest = cut.rest.strip_prefix("] \"").ok_or("no request behind the time")?;
+    let rest = cut
+        .rest
+        .strip_prefix("] \"")
+        .ok_or("no request behind the time")?;
     // The request may hold quotes: what follows the closing one is status and flags.
     let (request, answer) = memchr::memchr_iter(b'"', rest.as_bytes())
         .find_map(|at| Some((&rest[..at], answer(&rest[at + 1..])?)))
         .ok_or("no status, flags and sizes behind the request")?;
     out.set_time(cut.instant);
-    out.zoned =
-        text.as_bytes().get(..cut_length(inside, cut.rest)).is_some_and(|stamp| stamp.ends_with(b"Z"));
+    out.zoned = text
+        .as_bytes()
+        .get(..cut_length(inside, cut.rest))
+        .is_some_and(|stamp| stamp.ends_with(b"Z"));
     web::put_request(request, out);
     out.level = level(answer.status, answer.flags);
     out.put("status", answer.status);
@@ -93,7 +103,9 @@ fn cut_length(inside: &str, rest: &str) -> usize {
 
 fn answer(text: &str) -> Option<Answer<'_>> {
     let mut scan = Scan(text.strip_prefix(' ')?);
-    let status = scan.token().filter(|status| *status == "0" || web::status_of(status).is_some())?;
+    let status = scan
+        .token()
+        .filter(|status| *status == "0" || web::status_of(status).is_some())?;
     let flags = scan.token().filter(|flags| is_flags(flags))?;
     let mut details = Details::default();
     if !is_four_numbers(scan) {
@@ -109,20 +121,34 @@ fn answer(text: &str) -> Option<Answer<'_>> {
         details.failure = scan.quoted()?;
     }
     let numbers = [scan.token()?, scan.token()?, scan.token()?, scan.token()?];
-    if !numbers.iter().all(|number| *number == "-" || web::is_number(number)) || !scan.0.starts_with('"') {
+    if !numbers
+        .iter()
+        .all(|number| *number == "-" || web::is_number(number))
+        || !scan.0.starts_with('"')
+    {
         return None;
     }
-    Some(Answer { status, flags, details, numbers, rest: scan })
+    Some(Answer {
+        status,
+        flags,
+        details,
+        numbers,
+        rest: scan,
+    })
 }
 
 fn is_flags(text: &str) -> bool {
     !text.is_empty()
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b',' | b'_'))
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b',' | b'_'))
 }
 
 fn is_four_numbers(mut scan: Scan<'_>) -> bool {
-    (0..4).all(|_| scan.token().is_some_and(|token| token == "-" || web::is_number(token)))
-        && scan.0.starts_with('"')
+    (0..4).all(|_| {
+        scan.token()
+            .is_some_and(|token| token == "-" || web::is_number(token))
+    }) && scan.0.starts_with('"')
 }
 
 /// The details of a termination may have several words.
@@ -156,7 +182,14 @@ fn put_tail<'a>(mut scan: Scan<'a>, out: &mut Parsed<'a>) -> Result<(), &'static
     }
     out.put("http_host", scan.quoted().ok_or(SHORT)?);
     out.put("upstream", scan.quoted().ok_or(SHORT)?);
-    for name in ["upstream_cluster", "upstream_local_address", "local_address", "client", "sni", "route"] {
+    for name in [
+        "upstream_cluster",
+        "upstream_local_address",
+        "local_address",
+        "client",
+        "sni",
+        "route",
+    ] {
         let token = scan.token().unwrap_or("");
         if name == "client" {
             web::put_client(token, out);

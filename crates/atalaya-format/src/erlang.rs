@@ -11,7 +11,9 @@
 use super::app_line::words::level_of;
 use super::fields::keep_severity;
 use super::time::{Civil, resolve};
-use super::{Begins, Format, FormatMismatch, FormatSpec, Joins, Lines, Opens, Parsed, TimeHint, time};
+use super::{
+    Begins, Format, FormatMismatch, FormatSpec, Joins, Lines, Opens, Parsed, TimeHint, time,
+};
 use atalaya_domain::record::{Layer, Level};
 
 /// `erlang`.
@@ -33,14 +35,27 @@ impl Format for Erlang {
     }
 
     fn opens(&self, line: &str) -> Opens {
-        if head(line).is_some() { Opens::Unfinished } else { Opens::No }
+        if head(line).is_some() {
+            Opens::Unfinished
+        } else {
+            Opens::No
+        }
     }
 
     fn joins(&self, pending: &str, line: &str) -> Joins {
-        if !pending.contains('\n') && head(line).is_none() { Joins::Yes } else { Joins::Unsaid }
+        if !pending.contains('\n') && head(line).is_none() {
+            Joins::Yes
+        } else {
+            Joins::Unsaid
+        }
     }
 
-    fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
+    fn parse<'a>(
+        &self,
+        text: &'a str,
+        hint: &TimeHint,
+        out: &mut Parsed<'a>,
+    ) -> Result<(), FormatMismatch> {
         read(text, hint, out).ok_or_else(|| self.mismatch("no ==== and stamp"))
     }
 }
@@ -49,7 +64,8 @@ impl Format for Erlang {
 fn head(line: &str) -> Option<(&str, &str)> {
     let (word, rest) = line.strip_prefix('=')?.split_once(" REPORT==== ")?;
     let stamp = rest.trim_ascii_end().strip_suffix(" ===")?;
-    (word.len() <= 20 && word.bytes().all(|byte| byte.is_ascii_uppercase())).then_some((word, stamp))
+    (word.len() <= 20 && word.bytes().all(|byte| byte.is_ascii_uppercase()))
+        .then_some((word, stamp))
 }
 
 /// `1-May-2024::10:00:00`, with a fraction or without.
@@ -59,7 +75,9 @@ fn instant(stamp: &str, hint: &TimeHint) -> Option<time::Instant> {
     let (month, year) = rest.split_once('-')?;
     let clock = clock.split([' ', '.']).next()?;
     let mut parts = clock.split(':').map(|part| part.parse::<u8>().ok());
-    let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let months = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ];
     let civil = Civil {
         year: year.parse().ok()?,
         month: months.iter().position(|known| *known == month)? as u8 + 1,
@@ -83,7 +101,11 @@ fn read<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<()> 
         _ => level_of(word)?,
     };
     keep_severity(out, word.into());
-    out.message = if message.is_empty() { first.into() } else { message.trim_ascii_end().into() };
+    out.message = if message.is_empty() {
+        first.into()
+    } else {
+        message.trim_ascii_end().into()
+    };
     Some(())
 }
 
@@ -100,15 +122,22 @@ mod tests {
         let mut out = Parsed::default();
         let text = format!("{first}\nclosing connection <0.1.0>\n{{a,b}}");
         assert!(Erlang.parse(&text, &ANY_HINT, &mut out).is_ok());
-        assert_eq!((out.level.name(), out.message.as_ref()), ("ERROR", "closing connection <0.1.0>\n{a,b}"));
         assert_eq!(
-            out.timestamp.map(atalaya_domain::time::Timestamp::to_rfc3339).as_deref(),
+            (out.level.name(), out.message.as_ref()),
+            ("ERROR", "closing connection <0.1.0>\n{a,b}")
+        );
+        assert_eq!(
+            out.timestamp
+                .map(atalaya_domain::time::Timestamp::to_rfc3339)
+                .as_deref(),
             Some("2024-05-01T10:00:00.000000Z")
         );
         for text in ["=ERROR=", "====", "= REPORT==== now ==="] {
             assert!(
                 Erlang.opens(text) == Opens::No
-                    || Erlang.parse(text, &ANY_HINT, &mut Parsed::default()).is_err()
+                    || Erlang
+                        .parse(text, &ANY_HINT, &mut Parsed::default())
+                        .is_err()
             );
         }
     }

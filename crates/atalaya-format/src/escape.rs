@@ -46,7 +46,9 @@ pub fn carry_forced(bytes: &[u8]) -> String {
 /// Whether a UTF-8 text holds a character of the carrier block.
 pub fn needs_carrying(text: &str) -> bool {
     memchr::memchr(CARRIER_LEAD, text.as_bytes()).is_some()
-        && text.chars().any(|character| carried_byte(character).is_some())
+        && text
+            .chars()
+            .any(|character| carried_byte(character).is_some())
 }
 
 /// The final form of one field of a marked record.

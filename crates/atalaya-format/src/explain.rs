@@ -70,7 +70,15 @@ pub fn explain(path: &Path, lines: &[&str], hint: &TimeHint) -> Explanation {
     };
     for line in lines {
         let next = position + line.len() as u64 + 1;
-        decoder.line(Line { position, next, bytes: line.as_bytes(), cut: None }, &mut sink);
+        decoder.line(
+            Line {
+                position,
+                next,
+                bytes: line.as_bytes(),
+                cut: None,
+            },
+            &mut sink,
+        );
         places.push(position);
         position = next;
     }
@@ -107,12 +115,20 @@ pub fn explain(path: &Path, lines: &[&str], hint: &TimeHint) -> Explanation {
         match considered.iter_mut().find(|known| known.name == name) {
             Some(known) => known.strict = known.strict.max(strict),
             None if strict == 0 => read_nothing.push(name),
-            None => considered.push(Considered { name, is_envelope, strict, won: won(name) }),
+            None => considered.push(Considered {
+                name,
+                is_envelope,
+                strict,
+                won: won(name),
+            }),
         }
     }
     considered.sort_by_key(|one| (std::cmp::Reverse(one.won), std::cmp::Reverse(one.strict)));
     Explanation {
-        lines: lines.iter().filter(|line| !line.trim_ascii().is_empty()).count() as u64,
+        lines: lines
+            .iter()
+            .filter(|line| !line.trim_ascii().is_empty())
+            .count() as u64,
         records,
         format: shape.name(),
         source: shape.source_in(path),

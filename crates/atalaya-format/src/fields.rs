@@ -92,7 +92,10 @@ struct Noted {
 
 impl Noted {
     const NOWHERE: u32 = u32::MAX;
-    const NONE: Self = Self { rank: u16::MAX, index: Self::NOWHERE };
+    const NONE: Self = Self {
+        rank: u16::MAX,
+        index: Self::NOWHERE,
+    };
 }
 
 /// Collects the named values of one record.
@@ -135,7 +138,9 @@ impl<'o, 'a> Fields<'o, 'a> {
             return;
         };
         let kind = Kind::of(&value);
-        let Some(text) = value.into_text() else { return };
+        let Some(text) = value.into_text() else {
+            return;
+        };
         match slot {
             Slot::Noted(note) => {
                 self.note(note, rank);
@@ -156,7 +161,11 @@ impl<'o, 'a> Fields<'o, 'a> {
 
     /// An id, out of the notation that its name has; the whole value is kept where it says more.
     fn id(&mut self, slot: Slot, rank: u16, kind: Kind, name: Cow<'a, str>, text: Cow<'a, str>) {
-        let shape = if let Slot::Request(shape) = slot { shape } else { shape::Shape::Whole };
+        let shape = if let Slot::Request(shape) = slot {
+            shape
+        } else {
+            shape::Shape::Whole
+        };
         // A header is an array of its values, mostly of one.
         let text = if kind == Kind::Other && text.starts_with('[') {
             match Scan::new(&text).texts().as_deref() {
@@ -168,7 +177,9 @@ impl<'o, 'a> Fields<'o, 'a> {
         } else {
             text
         };
-        let better = self.held[slot.index()].as_ref().is_none_or(|held| rank < held.rank);
+        let better = self.held[slot.index()]
+            .as_ref()
+            .is_none_or(|held| rank < held.rank);
         if better && shape == shape::Shape::Whole && shape.id(&text).is_some() {
             return self.hold(slot, rank, name, text);
         }
@@ -177,7 +188,9 @@ impl<'o, 'a> Fields<'o, 'a> {
             (start, start + id.len())
         });
         match found {
-            Some((start, end)) if better && end - start == text.len() => self.hold(slot, rank, name, text),
+            Some((start, end)) if better && end - start == text.len() => {
+                self.hold(slot, rank, name, text)
+            }
             Some((start, end)) if better => {
                 let part = match &text {
                     Cow::Borrowed(text) => Cow::Borrowed(text.get(start..end).unwrap_or("")),
@@ -194,7 +207,9 @@ impl<'o, 'a> Fields<'o, 'a> {
     fn ids_of_spans(&mut self, at: usize) {
         // Deeper than any name.
         const RANK: u16 = u16::MAX;
-        let Some((name, Cow::Borrowed(spans))) = self.out.metadata.get(at).cloned() else { return };
+        let Some((name, Cow::Borrowed(spans))) = self.out.metadata.get(at).cloned() else {
+            return;
+        };
         let found = ids::in_text(spans);
         let ids = [
             (Slot::Request(shape::Shape::Whole), found.request_id),
@@ -225,8 +240,12 @@ impl<'o, 'a> Fields<'o, 'a> {
             return self.out.metadata.iter().any(|(known, _)| known == name);
         }
         let metadata = &self.out.metadata;
-        let names =
-            self.names.get_or_insert_with(|| metadata.iter().map(|(known, _)| Box::from(&**known)).collect());
+        let names = self.names.get_or_insert_with(|| {
+            metadata
+                .iter()
+                .map(|(known, _)| Box::from(&**known))
+                .collect()
+        });
         names.contains(name)
     }
 
@@ -253,22 +272,36 @@ impl<'o, 'a> Fields<'o, 'a> {
         let noted = &mut self.noted[note.index()];
         if rank < noted.rank {
             // No line has as many members as the last number.
-            *noted = Noted { rank, index: u32::try_from(self.out.metadata.len()).unwrap_or(Noted::NOWHERE) };
+            *noted = Noted {
+                rank,
+                index: u32::try_from(self.out.metadata.len()).unwrap_or(Noted::NOWHERE),
+            };
         }
     }
 
     fn noted_at(&self, note: Note) -> Option<usize> {
         let index = self.noted[note.index()].index;
-        if index == Noted::NOWHERE { None } else { Some(index as usize) }
+        if index == Noted::NOWHERE {
+            None
+        } else {
+            Some(index as usize)
+        }
     }
 
     fn noted_text(&self, note: Note) -> Option<&str> {
-        self.out.metadata.get(self.noted_at(note)?).map(|(_, text)| text.as_ref())
+        self.out
+            .metadata
+            .get(self.noted_at(note)?)
+            .map(|(_, text)| text.as_ref())
     }
 
     /// Takes out of the metadata; `index` is one of it.
     fn remove(&mut self, index: usize) -> (Cow<'a, str>, Cow<'a, str>) {
-        for noted in self.noted.iter_mut().filter(|noted| noted.index != Noted::NOWHERE) {
+        for noted in self
+            .noted
+            .iter_mut()
+            .filter(|noted| noted.index != Noted::NOWHERE)
+        {
             match (noted.index as usize).cmp(&index) {
                 Ordering::Less => {}
                 Ordering::Equal => *noted = Noted::NONE,
@@ -282,7 +315,11 @@ impl<'o, 'a> Fields<'o, 'a> {
     }
 
     fn insert(&mut self, index: usize, name: Cow<'a, str>, text: Cow<'a, str>) {
-        for noted in self.noted.iter_mut().filter(|noted| noted.index != Noted::NOWHERE) {
+        for noted in self
+            .noted
+            .iter_mut()
+            .filter(|noted| noted.index != Noted::NOWHERE)
+        {
             noted.index += u32::from(noted.index as usize >= index);
         }
         for held in self.held.iter_mut().flatten() {
@@ -293,13 +330,17 @@ impl<'o, 'a> Fields<'o, 'a> {
 
     /// Whether the value can be the field's; sets the fields that are not text.
     fn fits(&mut self, slot: Slot, rank: u16, kind: Kind, text: &str) -> bool {
-        let better = self.held[slot.index()].as_ref().is_none_or(|held| rank < held.rank);
+        let better = self.held[slot.index()]
+            .as_ref()
+            .is_none_or(|held| rank < held.rank);
         match slot {
             Slot::Time | Slot::EpochSecond => {
                 if kind == Kind::Other {
                     return false;
                 }
-                let Some(instant) = whole_stamp(text, self.hint) else { return false };
+                let Some(instant) = whole_stamp(text, self.hint) else {
+                    return false;
+                };
                 if better {
                     self.instant = Some(instant);
                     self.halved = slot == Slot::EpochSecond;
@@ -307,7 +348,9 @@ impl<'o, 'a> Fields<'o, 'a> {
                 better
             }
             Slot::NanoOfSecond => {
-                let Ok(nanos) = text.parse::<i64>() else { return false };
+                let Ok(nanos) = text.parse::<i64>() else {
+                    return false;
+                };
                 if !(0..1_000_000_000).contains(&nanos) {
                     return false;
                 }
@@ -327,7 +370,9 @@ impl<'o, 'a> Fields<'o, 'a> {
                 better
             }
             Slot::Duration(unit) => {
-                let Some(milliseconds) = duration(unit, kind, text) else { return false };
+                let Some(milliseconds) = duration(unit, kind, text) else {
+                    return false;
+                };
                 if better {
                     self.out.duration_ms = Some(milliseconds);
                 }
@@ -345,12 +390,30 @@ impl<'o, 'a> Fields<'o, 'a> {
 
     fn hold(&mut self, slot: Slot, rank: u16, name: Cow<'a, str>, text: Cow<'a, str>) {
         let index = self.out.metadata.len();
-        self.replace(slot, Held { rank, name, text, index, kept: false });
+        self.replace(
+            slot,
+            Held {
+                rank,
+                name,
+                text,
+                index,
+                kept: false,
+            },
+        );
     }
 
     fn hold_part(&mut self, slot: Slot, rank: u16, name: Cow<'a, str>, text: Cow<'a, str>) {
         let index = self.out.metadata.len();
-        self.replace(slot, Held { rank, name, text, index, kept: true });
+        self.replace(
+            slot,
+            Held {
+                rank,
+                name,
+                text,
+                index,
+                kept: true,
+            },
+        );
     }
 
     #[inline]
@@ -396,13 +459,23 @@ impl<'o, 'a> Fields<'o, 'a> {
             && let Some(level) = worded(word)
         {
             self.out.level = level;
-            self.hold(Slot::Level(Scale::Usual), 9, Cow::Borrowed("level"), Cow::Borrowed(word));
+            self.hold(
+                Slot::Level(Scale::Usual),
+                9,
+                Cow::Borrowed("level"),
+                Cow::Borrowed(word),
+            );
         }
     }
 
     /// Takes a message from outside of the named values.
     pub fn default_message(&mut self, text: &'a str) {
-        self.hold(Slot::Message, 9, Cow::Borrowed("message"), Cow::Borrowed(text));
+        self.hold(
+            Slot::Message,
+            9,
+            Cow::Borrowed("message"),
+            Cow::Borrowed(text),
+        );
     }
 
     /// Puts everything in its place. `fallback` is the message when none of the names gave one.
@@ -412,7 +485,10 @@ impl<'o, 'a> Fields<'o, 'a> {
         if operated {
             self.unwrap_operator();
         }
-        if self.instant.is_none() && self.out.timestamp.is_none() && self.noted_at(Note::Stamp).is_some() {
+        if self.instant.is_none()
+            && self.out.timestamp.is_none()
+            && self.noted_at(Note::Stamp).is_some()
+        {
             self.find_time();
         }
         if let Some(mut instant) = self.instant {
@@ -464,9 +540,11 @@ impl<'o, 'a> Fields<'o, 'a> {
 fn duration(unit: f64, kind: Kind, text: &str) -> Option<f64> {
     let milliseconds = match kind {
         Kind::Number if unit > 0.0 => text.parse::<f64>().ok()? * unit,
-        Kind::Text if unit > 0.0 => {
-            text.parse::<f64>().ok().map(|value| value * unit).or_else(|| durations::any(text))?
-        }
+        Kind::Text if unit > 0.0 => text
+            .parse::<f64>()
+            .ok()
+            .map(|value| value * unit)
+            .or_else(|| durations::any(text))?,
         Kind::Text => durations::any(text)?,
         _ => return None,
     };
@@ -486,7 +564,11 @@ fn frames_to_lines(trace: Cow<'_, str>) -> Cow<'_, str> {
 }
 
 /// Adds to the metadata of a record with few names.
-pub fn push_unique<'a>(out: &mut Parsed<'a>, name: impl Into<Cow<'a, str>>, text: impl Into<Cow<'a, str>>) {
+pub fn push_unique<'a>(
+    out: &mut Parsed<'a>,
+    name: impl Into<Cow<'a, str>>,
+    text: impl Into<Cow<'a, str>>,
+) {
     let (mut name, text) = (name.into(), text.into());
     if text.is_empty() {
         return;
@@ -503,7 +585,11 @@ pub fn push_unique<'a>(out: &mut Parsed<'a>, name: impl Into<Cow<'a, str>>, text
 /// The number to try after one that is taken: after a few, one that is free almost surely, or a
 /// line of one name a thousand times over would cost its square.
 fn next_number(number: usize, names: usize) -> usize {
-    if number == 8 { names.max(9) } else { number + 1 }
+    if number == 8 {
+        names.max(9)
+    } else {
+        number + 1
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -40,7 +40,12 @@ impl Format for Gin {
         if opens { Opens::Parsed } else { Opens::No }
     }
 
-    fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
+    fn parse<'a>(
+        &self,
+        text: &'a str,
+        hint: &TimeHint,
+        out: &mut Parsed<'a>,
+    ) -> Result<(), FormatMismatch> {
         gin(text, hint, out)
             .or_else(|| chi(text, hint, out))
             .or_else(|| morgan(text, out))
@@ -48,7 +53,9 @@ impl Format for Gin {
     }
 }
 
-const METHODS: [&str; 7] = ["GET ", "POST ", "PUT ", "PATCH ", "DELETE ", "HEAD ", "OPTIONS "];
+const METHODS: [&str; 7] = [
+    "GET ", "POST ", "PUT ", "PATCH ", "DELETE ", "HEAD ", "OPTIONS ",
+];
 
 fn begins_with_method(text: &str) -> bool {
     METHODS.iter().any(|method| text.starts_with(method))
@@ -62,8 +69,17 @@ fn gin<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<()> {
     stamp[..10].copy_from_slice(rest.as_bytes().get(..10)?);
     stamp[11..].copy_from_slice(rest.as_bytes().get(13..21)?);
     let cut = time::slashed(std::str::from_utf8(&stamp).ok()?, hint)?;
-    let mut fields = rest.get(21..)?.strip_prefix(" |")?.splitn(4, '|').map(str::trim_ascii);
-    let (status, taken, client, request) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
+    let mut fields = rest
+        .get(21..)?
+        .strip_prefix(" |")?
+        .splitn(4, '|')
+        .map(str::trim_ascii);
+    let (status, taken, client, request) = (
+        fields.next()?,
+        fields.next()?,
+        fields.next()?,
+        fields.next()?,
+    );
     let number = web::status_of(status)?;
     let (method, path) = request.split_once(' ')?;
     out.duration_ms = Some(web::go_duration_ms(taken)?);
@@ -73,7 +89,12 @@ fn gin<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<()> {
     out.put("client", client);
     out.put("method", method);
     let path = path.trim_ascii_start();
-    out.put("path", path.strip_prefix('"').and_then(|path| path.strip_suffix('"')).unwrap_or(path));
+    out.put(
+        "path",
+        path.strip_prefix('"')
+            .and_then(|path| path.strip_suffix('"'))
+            .unwrap_or(path),
+    );
     out.put("status", status);
     Some(())
 }
@@ -86,7 +107,10 @@ fn chi<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<()> {
     let mut scan = Scan(rest);
     let status = scan.token()?;
     let number = web::status_of(status)?;
-    let bytes = scan.token()?.strip_suffix('B').filter(|bytes| web::is_number(bytes))?;
+    let bytes = scan
+        .token()?
+        .strip_suffix('B')
+        .filter(|bytes| web::is_number(bytes))?;
     out.duration_ms = Some(web::go_duration_ms(scan.0.strip_prefix("in ")?)?);
     out.set_time(cut.instant);
     out.level = Level::from_http_status(number);
@@ -124,7 +148,10 @@ fn morgan<'a>(text: &'a str, out: &mut Parsed<'a>) -> Option<()> {
     };
     let (request, status) = before.rsplit_once(' ')?;
     let number = web::status_of(status)?;
-    let taken = taken.parse::<f64>().ok().filter(|taken| taken.is_finite() && *taken >= 0.0)?;
+    let taken = taken
+        .parse::<f64>()
+        .ok()
+        .filter(|taken| taken.is_finite() && *taken >= 0.0)?;
     if !(bytes == "-" || web::is_number(bytes)) {
         return None;
     }

@@ -8,7 +8,9 @@ use std::path::Path;
 use super::app_line::tail;
 use super::app_line::words::{capital_level, file_and_line};
 use super::fields::{Fields, keep_severity, push_unique};
-use super::{Begins, Format, FormatMismatch, FormatSpec, Lines, Opens, Parsed, TimeHint, level, time};
+use super::{
+    Begins, Format, FormatMismatch, FormatSpec, Lines, Opens, Parsed, TimeHint, level, time,
+};
 use atalaya_domain::record::Layer;
 
 /// `go-log`.
@@ -38,8 +40,14 @@ impl Format for GoLog {
         if opens { Opens::Parsed } else { Opens::No }
     }
 
-    fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
-        read(text, hint, out).ok_or_else(|| self.mismatch("neither a file nor a level behind the stamp"))
+    fn parse<'a>(
+        &self,
+        text: &'a str,
+        hint: &TimeHint,
+        out: &mut Parsed<'a>,
+    ) -> Result<(), FormatMismatch> {
+        read(text, hint, out)
+            .ok_or_else(|| self.mismatch("neither a file nor a level behind the stamp"))
     }
 }
 
@@ -61,7 +69,8 @@ fn read<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<()> 
         out.ungraded = true;
         return Some(());
     }
-    let level = capital_level(first).filter(|_| matches!(first, "DEBUG" | "INFO" | "WARN" | "ERROR"))?;
+    let level =
+        capital_level(first).filter(|_| matches!(first, "DEBUG" | "INFO" | "WARN" | "ERROR"))?;
     let at = tail::start(after)?;
     let mut fields = Fields::new(out, hint);
     tail::read(after.get(at..)?, &mut fields);
@@ -91,14 +100,27 @@ mod tests {
             (out.message.as_ref(), out.level.name(), out.ungraded),
             ("error: no route", "ERROR", true)
         );
-        assert_eq!(out.metadata, [("file".into(), "pay.go".into()), ("line".into(), "12".into())]);
+        assert_eq!(
+            out.metadata,
+            [
+                ("file".into(), "pay.go".into()),
+                ("line".into(), "12".into())
+            ]
+        );
         let mut out = Parsed::default();
         assert!(
             GoLog
-                .parse("2024/05/01 10:00:00 WARN slow query request_id=r-7 ms=12", &ANY_HINT, &mut out)
+                .parse(
+                    "2024/05/01 10:00:00 WARN slow query request_id=r-7 ms=12",
+                    &ANY_HINT,
+                    &mut out
+                )
                 .is_ok()
         );
-        assert_eq!((out.message.as_ref(), out.level.name()), ("slow query", "WARNING"));
+        assert_eq!(
+            (out.message.as_ref(), out.level.name()),
+            ("slow query", "WARNING")
+        );
         assert_eq!(out.request_id.as_deref(), Some("r-7"));
         for text in [
             "2024/05/01 10:00:00 listening",
@@ -106,7 +128,12 @@ mod tests {
             "2024/05/01 10:00:00 INFO no pairs",
             "2024/05/01 10:00:00 note: x",
         ] {
-            assert!(GoLog.parse(text, &ANY_HINT, &mut Parsed::default()).is_err(), "{text}");
+            assert!(
+                GoLog
+                    .parse(text, &ANY_HINT, &mut Parsed::default())
+                    .is_err(),
+                "{text}"
+            );
         }
     }
 }

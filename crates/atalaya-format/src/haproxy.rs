@@ -42,15 +42,22 @@ impl Format for Haproxy {
         let head = &bytes[..bytes.len().min(160)];
         // The stamp stands behind at most three words: program, id, client.
         let found = memchr::memchr_iter(b'[', head).take(2).any(|at| {
-            matches!(&bytes[at + 1..], [_, _, b'/', _, _, _, b'/', _, _, _, _, b':', ..])
-                && head[..at].ends_with(b" ")
+            matches!(
+                &bytes[at + 1..],
+                [_, _, b'/', _, _, _, b'/', _, _, _, _, b':', ..]
+            ) && head[..at].ends_with(b" ")
                 && memchr::memchr_iter(b' ', &head[..at]).count() <= 3
                 && memchr::memchr(b':', &head[..at]).is_some()
         });
         if found { Opens::Parsed } else { Opens::No }
     }
 
-    fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
+    fn parse<'a>(
+        &self,
+        text: &'a str,
+        hint: &TimeHint,
+        out: &mut Parsed<'a>,
+    ) -> Result<(), FormatMismatch> {
         parse(text, hint, out).map_err(|reason| self.mismatch(reason))
     }
 }
@@ -69,7 +76,9 @@ fn parse<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(),
     let mut scan = Scan(rest);
     out.put("frontend", scan.token().ok_or("no frontend")?);
     let backend = scan.token().ok_or("no backend")?;
-    let (backend, server) = backend.split_once('/').ok_or("no server behind the backend")?;
+    let (backend, server) = backend
+        .split_once('/')
+        .ok_or("no server behind the backend")?;
     out.put("backend", backend);
     out.put("server", server);
     let timers = scan.token().ok_or("no times")?;
@@ -85,7 +94,10 @@ fn put_head<'a>(head: &'a str, out: &mut Parsed<'a>) -> Result<(), &'static str>
     let mut scan = Scan(head);
     if let Some(tag) = head.split(' ').next().filter(|tag| tag.ends_with("]:")) {
         scan.token();
-        let (program, pid) = tag.trim_end_matches("]:").split_once('[').unwrap_or((tag, ""));
+        let (program, pid) = tag
+            .trim_end_matches("]:")
+            .split_once('[')
+            .unwrap_or((tag, ""));
         out.logger = Some(program.into());
         out.put("pid", pid);
     }
@@ -110,7 +122,9 @@ fn put_head<'a>(head: &'a str, out: &mut Parsed<'a>) -> Result<(), &'static str>
 fn is_id(text: &str) -> bool {
     text.len() >= 16
         && text.len() <= 128
-        && text.bytes().all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'_' | b'-' | b'.'))
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'_' | b'-' | b'.'))
         && text.bytes().any(|byte| byte.is_ascii_digit())
         && !web::is_address(text)
 }
@@ -127,11 +141,18 @@ fn failed_early<'a>(rest: &'a str, out: &mut Parsed<'a>) -> Option<&'a str> {
     Some(failure)
 }
 
-fn put_times<'a>(names: &[&'static str], timers: &'a str, out: &mut Parsed<'a>) -> Result<(), &'static str> {
+fn put_times<'a>(
+    names: &[&'static str],
+    timers: &'a str,
+    out: &mut Parsed<'a>,
+) -> Result<(), &'static str> {
     const WRONG: &str = "a time is not a number";
     let mut timers = timers.split('/');
     for name in names {
-        let timer = timers.next().filter(|timer| is_signed(timer)).ok_or(WRONG)?;
+        let timer = timers
+            .next()
+            .filter(|timer| is_signed(timer))
+            .ok_or(WRONG)?;
         out.put(name, timer);
     }
     let total = timers.next().ok_or(WRONG)?;
@@ -151,8 +172,16 @@ fn is_signed(text: &str) -> bool {
 }
 
 /// `TR/Tw/Tc/Tr/Ta status bytes cookie cookie state connections queues {…} {…} "request" …`.
-fn put_http<'a>(timers: &'a str, mut scan: Scan<'a>, out: &mut Parsed<'a>) -> Result<(), &'static str> {
-    put_times(&["request_ms", "queue_ms", "connect_ms", "response_ms"], timers, out)?;
+fn put_http<'a>(
+    timers: &'a str,
+    mut scan: Scan<'a>,
+    out: &mut Parsed<'a>,
+) -> Result<(), &'static str> {
+    put_times(
+        &["request_ms", "queue_ms", "connect_ms", "response_ms"],
+        timers,
+        out,
+    )?;
     let status = scan.token().ok_or("no status")?;
     let number = web::status_of(status);
     if number.is_none() && status != "-1" && status != "-" {
@@ -166,7 +195,10 @@ fn put_http<'a>(timers: &'a str, mut scan: Scan<'a>, out: &mut Parsed<'a>) -> Re
     put_state(&mut scan, 4, out)?;
     for name in ["request_headers", "response_headers"] {
         if scan.0.starts_with('{') {
-            out.put(name, braced(&mut scan).ok_or("captured headers are not closed")?);
+            out.put(
+                name,
+                braced(&mut scan).ok_or("captured headers are not closed")?,
+            );
         }
     }
     if let Some((id, after)) = scan.0.split_once(' ')
@@ -202,23 +234,37 @@ fn put_tcp<'a>(
     let state = scan.0.as_bytes().first().copied().unwrap_or(b'-');
     put_state(&mut scan, 2, out)?;
     // The server or the proxy itself ended it: nobody answered, or nothing was allowed to.
-    out.level =
-        if matches!(state, b'S' | b's' | b'P' | b'R' | b'I' | b'D') { Level::Warning } else { Level::Info };
+    out.level = if matches!(state, b'S' | b's' | b'P' | b'R' | b'I' | b'D') {
+        Level::Warning
+    } else {
+        Level::Info
+    };
     out.message = text.into();
     put_tail(scan.0, out);
     Ok(())
 }
 
 fn put_bytes<'a>(scan: &mut Scan<'a>, out: &mut Parsed<'a>) -> Result<(), &'static str> {
-    let bytes = scan.token().filter(|bytes| is_signed(bytes)).ok_or("no size")?;
+    let bytes = scan
+        .token()
+        .filter(|bytes| is_signed(bytes))
+        .ok_or("no size")?;
     out.put("bytes", bytes.trim_start_matches('+'));
     Ok(())
 }
 
 /// `SC-- 1/1/0/0/0 0/0`.
-fn put_state<'a>(scan: &mut Scan<'a>, length: usize, out: &mut Parsed<'a>) -> Result<(), &'static str> {
+fn put_state<'a>(
+    scan: &mut Scan<'a>,
+    length: usize,
+    out: &mut Parsed<'a>,
+) -> Result<(), &'static str> {
     let state = scan.token().ok_or("no termination state")?;
-    if state.len() != length || !state.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'-') {
+    if state.len() != length
+        || !state
+            .bytes()
+            .all(|byte| byte.is_ascii_alphabetic() || byte == b'-')
+    {
         return Err("no termination state");
     }
     out.put("termination_state", state);

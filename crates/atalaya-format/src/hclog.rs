@@ -31,17 +31,26 @@ impl Format for Hclog {
         // With `T`: the same with a blank is Python's, whose messages keep their pairs.
         let is_iso = line.as_bytes().get(10) == Some(&b'T');
         let opens = is_iso
-            && behind_iso(line).and_then(|rest| rest.strip_prefix(" [")).is_some_and(|rest| {
-                ["TRACE]", "DEBUG]", "INFO] ", "INFO]", "WARN] ", "WARN]", "ERROR]"]
+            && behind_iso(line)
+                .and_then(|rest| rest.strip_prefix(" ["))
+                .is_some_and(|rest| {
+                    [
+                        "TRACE]", "DEBUG]", "INFO] ", "INFO]", "WARN] ", "WARN]", "ERROR]",
+                    ]
                     .iter()
                     .any(|word| rest.starts_with(word))
-                    && rest.contains(": ")
-                    && rest.contains('=')
-            });
+                        && rest.contains(": ")
+                        && rest.contains('=')
+                });
         if opens { Opens::Parsed } else { Opens::No }
     }
 
-    fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
+    fn parse<'a>(
+        &self,
+        text: &'a str,
+        hint: &TimeHint,
+        out: &mut Parsed<'a>,
+    ) -> Result<(), FormatMismatch> {
         let (line, more) = text.split_once('\n').unwrap_or((text, ""));
         app_line::read(line, hint, out).ok_or_else(|| self.mismatch("no stamp and [LEVEL]"))?;
         if out.logger.is_none() || !tail::take_off(hint, out) {
@@ -72,8 +81,14 @@ mod tests {
         let mut out = Parsed::default();
         assert_eq!(Hclog.opens(text), Opens::Parsed);
         assert!(Hclog.parse(text, &ANY_HINT, &mut out).is_ok());
-        assert_eq!((out.level.name(), out.logger.as_deref()), ("WARNING", Some("core.raft")));
-        assert_eq!((out.message.as_ref(), out.request_id.as_deref()), ("cannot reach peer", Some("r-7")));
+        assert_eq!(
+            (out.level.name(), out.logger.as_deref()),
+            ("WARNING", Some("core.raft"))
+        );
+        assert_eq!(
+            (out.message.as_ref(), out.request_id.as_deref()),
+            ("cannot reach peer", Some("r-7"))
+        );
         assert!(out.timestamp.is_some());
         for text in [
             "2024-05-01T10:00:00.000Z [INFO] ready",

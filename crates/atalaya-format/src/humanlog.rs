@@ -28,14 +28,28 @@ impl Format for Humanlog {
     fn opens(&self, line: &str) -> Opens {
         const NEAR: usize = 48;
         let near = line.as_bytes().get(..NEAR.min(line.len())).unwrap_or(&[]);
-        let bar = memchr::memchr(b'|', near).filter(|at| *at > 0 && near.get(at - 1) == Some(&b' '));
-        if bar.is_some() { Opens::Parsed } else { Opens::No }
+        let bar =
+            memchr::memchr(b'|', near).filter(|at| *at > 0 && near.get(at - 1) == Some(&b' '));
+        if bar.is_some() {
+            Opens::Parsed
+        } else {
+            Opens::No
+        }
     }
 
-    fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
+    fn parse<'a>(
+        &self,
+        text: &'a str,
+        hint: &TimeHint,
+        out: &mut Parsed<'a>,
+    ) -> Result<(), FormatMismatch> {
         let (line, more) = text.split_once('\n').unwrap_or((text, ""));
-        let (stamp, rest) = line.split_once(" |").ok_or_else(|| self.mismatch("no |LEVEL|"))?;
-        let (word, rest) = rest.split_once("| ").ok_or_else(|| self.mismatch("no |LEVEL|"))?;
+        let (stamp, rest) = line
+            .split_once(" |")
+            .ok_or_else(|| self.mismatch("no |LEVEL|"))?;
+        let (word, rest) = rest
+            .split_once("| ")
+            .ok_or_else(|| self.mismatch("no |LEVEL|"))?;
         if stamp == "<no time>" {
         } else if let Some(cut) = time::any(stamp, hint) {
             out.set_time(cut.instant);
@@ -66,19 +80,30 @@ impl Format for Humanlog {
 /// Reads the `key=value` pairs at the end of a text, unquoted values with spaces included, and
 /// gives the text before them.
 pub fn tail<'a>(text: &'a str, fields: &mut Fields<'_, 'a>) -> &'a str {
-    let Some(first) = next_key(text, 0) else { return text.trim_ascii_end() };
+    let Some(first) = next_key(text, 0) else {
+        return text.trim_ascii_end();
+    };
     let mut start = first;
     loop {
         let pair = text.get(start..).unwrap_or("");
-        let Some((key, _)) = pair.split_once('=') else { break };
+        let Some((key, _)) = pair.split_once('=') else {
+            break;
+        };
         let value_at = start + key.len() + 1;
-        let quote = text.as_bytes().get(value_at).copied().filter(|byte| matches!(byte, b'"' | b'\''));
+        let quote = text
+            .as_bytes()
+            .get(value_at)
+            .copied()
+            .filter(|byte| matches!(byte, b'"' | b'\''));
         let closing = quote.and_then(|quote| {
             let inside = text.as_bytes().get(value_at + 1..)?;
             memchr::memchr(quote, inside).map(|found| value_at + 1 + found)
         });
         let next = next_key(text, closing.unwrap_or(value_at));
-        let value = text.get(value_at..next.unwrap_or(text.len())).unwrap_or("").trim_ascii();
+        let value = text
+            .get(value_at..next.unwrap_or(text.len()))
+            .unwrap_or("")
+            .trim_ascii();
         let value = match quote {
             Some(quote) if value.len() >= 2 && value.ends_with(char::from(quote)) => {
                 value.get(1..value.len() - 1).unwrap_or("")
@@ -109,7 +134,12 @@ fn next_key(text: &str, from: usize) -> Option<usize> {
             start -= 1;
         }
         let begins = start < found && bytes.get(start).is_some_and(u8::is_ascii_alphabetic);
-        if begins && (start == 0 || bytes.get(start - 1).is_some_and(|&byte| byte == b' ' || byte == b'\t')) {
+        if begins
+            && (start == 0
+                || bytes
+                    .get(start - 1)
+                    .is_some_and(|&byte| byte == b' ' || byte == b'\t'))
+        {
             return Some(start);
         }
         at = found + 1;

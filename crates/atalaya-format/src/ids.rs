@@ -40,7 +40,11 @@ impl Found<'_> {
 /// Names that the configuration adds, e.g. `order_id` as another request id: behind the plain
 /// request ids and before correlation ids. They count in structured records too. Once in the life
 /// of the program, before any file is read.
-pub fn configure(request: &[String], user: &[String], session: &[String]) -> Result<(), NamesError> {
+pub fn configure(
+    request: &[String],
+    user: &[String],
+    session: &[String],
+) -> Result<(), NamesError> {
     names::configure(request, user, session)
 }
 
@@ -48,7 +52,9 @@ pub fn configure(request: &[String], user: &[String], session: &[String]) -> Res
 fn may_be_name(name: &[u8]) -> bool {
     let ends = |end: &[u8]| {
         name.len() >= end.len()
-            && name.get(name.len() - end.len()..).is_some_and(|tail| tail.eq_ignore_ascii_case(end))
+            && name
+                .get(name.len() - end.len()..)
+                .is_some_and(|tail| tail.eq_ignore_ascii_case(end))
     };
     match name.last().map(|byte| byte | 0x20) {
         Some(b'd') => ends(b"id") || ends(b"elapsed"),
@@ -86,7 +92,9 @@ pub fn in_text(text: &str) -> Found<'_> {
             }
             continue;
         }
-        let Some(end) = name_end(bytes, at) else { continue };
+        let Some(end) = name_end(bytes, at) else {
+            continue;
+        };
         // The last letters tell most names off before their start is looked for.
         let floor = end.saturating_sub(LONGEST_NAME);
         if !configured && !bytes.get(floor..end).is_some_and(may_be_name) {
@@ -100,7 +108,9 @@ pub fn in_text(text: &str) -> Found<'_> {
         if candidates > MOST_CANDIDATES {
             break;
         }
-        let Some(name) = text.get(start..end) else { continue };
+        let Some(name) = text.get(start..end) else {
+            continue;
+        };
         take(text, name, at, &mut best, &mut found);
     }
     let [request, user, session] = best;
@@ -128,9 +138,10 @@ fn take<'t>(
     // `sid` and `rid` are too short to be trusted before a colon.
     let (slot, rank) = match names::slot_of(name) {
         Some((Slot::Request(_), _)) if !equals && name.len() == 3 => return,
-        Some((slot @ (Slot::Request(_) | Slot::User | Slot::Session | Slot::Duration(_)), rank)) => {
-            (slot, rank)
-        }
+        Some((
+            slot @ (Slot::Request(_) | Slot::User | Slot::Session | Slot::Duration(_)),
+            rank,
+        )) => (slot, rank),
         _ if equals && name.eq_ignore_ascii_case("sid") => (Slot::Session, 64),
         _ => return,
     };
@@ -141,8 +152,15 @@ fn take<'t>(
         }
         return;
     }
-    let shape = if let Slot::Request(shape) = slot { shape } else { Shape::Whole };
-    let Some(id) = value(after).and_then(|value| shape.id(value)).filter(|id| !is_nothing(id)) else {
+    let shape = if let Slot::Request(shape) = slot {
+        shape
+    } else {
+        Shape::Whole
+    };
+    let Some(id) = value(after)
+        .and_then(|value| shape.id(value))
+        .filter(|id| !is_nothing(id))
+    else {
         return;
     };
     let place = match slot {
@@ -150,8 +168,14 @@ fn take<'t>(
         Slot::User => 1,
         _ => 2,
     };
-    let new = Best { rank: kind(slot, rank), name, value: id };
-    let Some(held) = best.get_mut(place) else { return };
+    let new = Best {
+        rank: kind(slot, rank),
+        name,
+        value: id,
+    };
+    let Some(held) = best.get_mut(place) else {
+        return;
+    };
     let loser = match held {
         None => {
             *held = Some(new);
@@ -160,7 +184,8 @@ fn take<'t>(
         Some(old) if new.rank < old.rank => std::mem::replace(old, new),
         Some(_) => new,
     };
-    if held.is_none_or(|held| held.value != loser.value) && !found.others.contains(&(loser.name, loser.value))
+    if held.is_none_or(|held| held.value != loser.value)
+        && !found.others.contains(&(loser.name, loser.value))
     {
         found.others.push((loser.name, loser.value));
     }
@@ -225,14 +250,23 @@ fn value(after: &str) -> Option<&str> {
     };
     let most = inside.as_bytes().get(..inside.len().min(LONGEST_ID + 1))?;
     let end = match quote {
-        Some(quote) => most.iter().position(|&byte| byte == quote || byte == b'\\' || byte == b'\n')?,
-        None => most.iter().position(|&byte| ENDS_VALUE[usize::from(byte)]).unwrap_or(most.len()),
+        Some(quote) => most
+            .iter()
+            .position(|&byte| byte == quote || byte == b'\\' || byte == b'\n')?,
+        None => most
+            .iter()
+            .position(|&byte| ENDS_VALUE[usize::from(byte)])
+            .unwrap_or(most.len()),
     };
     if end > LONGEST_ID {
         return None;
     }
     let value = inside.get(..end)?;
-    let value = if quote.is_some() { value.trim_ascii() } else { value.trim_end_matches(['.', ':']) };
+    let value = if quote.is_some() {
+        value.trim_ascii()
+    } else {
+        value.trim_end_matches(['.', ':'])
+    };
     // A placeholder that nobody filled: `{requestId}`, `%X`, `$request_id`.
     (!value.starts_with(['{', '%', '$']) && !value.is_empty()).then_some(value)
 }

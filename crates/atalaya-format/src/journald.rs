@@ -16,8 +16,8 @@ use atalaya_domain::record::{HOST_FIELD, Layer, Level};
 use atalaya_domain::time::Timestamp;
 
 use super::{
-    Begins, Envelope, FormatMismatch, FormatSpec, Inside, Lines, Parsed, Piece, TimeHint, escape, stream_of,
-    time,
+    Begins, Envelope, FormatMismatch, FormatSpec, Inside, Lines, Parsed, Piece, TimeHint, escape,
+    stream_of, time,
 };
 
 #[derive(Clone, Copy, Debug)]
@@ -51,10 +51,21 @@ impl Envelope for Journald {
             serde_json::from_str(text).map_err(|_| self.mismatch("not a JSON object"))?;
         let piece = put(fields, out).map_err(|reason| self.mismatch(reason))?;
         let fact = |name: &str| {
-            out.metadata.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value.as_ref())
+            out.metadata
+                .iter()
+                .find(|(known, _)| known == name)
+                .map_or("", |(_, value)| value.as_ref())
         };
-        let parts = [fact(HOST_FIELD), out.logger.as_deref().unwrap_or(""), fact("pid")];
-        Ok(Inside { stream: stream_of(&parts), piece, graded: !fact("priority").is_empty() })
+        let parts = [
+            fact(HOST_FIELD),
+            out.logger.as_deref().unwrap_or(""),
+            fact("pid"),
+        ];
+        Ok(Inside {
+            stream: stream_of(&parts),
+            piece,
+            graded: !fact("priority").is_empty(),
+        })
     }
 }
 
@@ -87,7 +98,9 @@ fn put<'a>(fields: Fields<'a>, out: &mut Parsed<'a>) -> Result<Piece, &'static s
         };
         match &*name {
             "__REALTIME_TIMESTAMP" => {
-                let micros = value.parse().map_err(|_| "__REALTIME_TIMESTAMP is not a number")?;
+                let micros = value
+                    .parse()
+                    .map_err(|_| "__REALTIME_TIMESTAMP is not a number")?;
                 out.set_time(time::Instant::exact(Timestamp::from_micros(micros)));
                 out.zoned = true;
             }
@@ -96,7 +109,9 @@ fn put<'a>(fields: Fields<'a>, out: &mut Parsed<'a>) -> Result<Piece, &'static s
                 out.message = value;
             }
             "PRIORITY" => {
-                out.level = value.parse().map_or(Level::Info, Level::from_syslog_severity);
+                out.level = value
+                    .parse()
+                    .map_or(Level::Info, Level::from_syslog_severity);
                 out.put_cow("priority", value);
             }
             "_HOSTNAME" => out.put_cow(HOST_FIELD, value),
@@ -259,9 +274,17 @@ mod tests {
         let mut position = 0;
         for line in text.lines() {
             let next = position + line.len() as u64 + 1;
-            decoder.line(Line { position, next, bytes: line.as_bytes(), cut: None }, &mut |entry| {
-                entries.push(entry);
-            });
+            decoder.line(
+                Line {
+                    position,
+                    next,
+                    bytes: line.as_bytes(),
+                    cut: None,
+                },
+                &mut |entry| {
+                    entries.push(entry);
+                },
+            );
             position = next;
         }
         decoder.finish(&mut |entry| entries.push(entry));
@@ -276,18 +299,39 @@ mod tests {
             )
         };
         let glog = line("\"E0501 10:00:00.000001    5 a.go:3] bad\"");
-        let entries = decode(&[glog.as_str(), &line("null"), &line("[111,107]"), &line("\"\"")].join("\n"));
+        let entries = decode(
+            &[
+                glog.as_str(),
+                &line("null"),
+                &line("[111,107]"),
+                &line("\"\""),
+            ]
+            .join("\n"),
+        );
         let messages: Vec<&str> = entries.iter().map(|entry| &*entry.message).collect();
         assert_eq!(messages, ["bad", "", "ok"]);
         assert_eq!(entries[1].metadata("message_omitted"), Some("true"));
-        assert_eq!((entries[1].level, entries[1].metadata("host")), (Level::Error, Some("n7")));
+        assert_eq!(
+            (entries[1].level, entries[1].metadata("host")),
+            (Level::Error, Some("n7"))
+        );
         assert_eq!(entries[0].metadata("file"), Some("a.go"));
     }
 
     #[test]
     fn other_objects_are_not_entries() {
-        for line in ["{\"MESSAGE\":\"x\"}", "{\"__REALTIME_TIMESTAMP\":\"x\",\"MESSAGE\":\"x\"}", "{", "{}"] {
-            assert!(Journald.open(line, &ANY_HINT, &mut Parsed::default()).is_err(), "{line}");
+        for line in [
+            "{\"MESSAGE\":\"x\"}",
+            "{\"__REALTIME_TIMESTAMP\":\"x\",\"MESSAGE\":\"x\"}",
+            "{",
+            "{}",
+        ] {
+            assert!(
+                Journald
+                    .open(line, &ANY_HINT, &mut Parsed::default())
+                    .is_err(),
+                "{line}"
+            );
         }
     }
 }

@@ -8,7 +8,9 @@ pub mod otlp;
 pub mod scan;
 
 use super::fields::{Fields, worded};
-use super::{Begins, Format, FormatMismatch, FormatSpec, Joins, Lines, Opens, Parsed, TimeHint, time, trace};
+use super::{
+    Begins, Format, FormatMismatch, FormatSpec, Joins, Lines, Opens, Parsed, TimeHint, time, trace,
+};
 use atalaya_domain::record::Layer;
 use scan::Scan;
 
@@ -38,8 +40,14 @@ impl Format for Json {
         // Pretty printed: the bracket stands alone, or the first member goes on below.
         let opened = line.starts_with('{')
             && (bare.len() == 1 || bare.ends_with([',', '{', '[']))
-            && bare.get(1..).is_some_and(|rest| rest.is_empty() || rest.trim_start().starts_with('"'));
-        if opened { Opens::Unfinished } else { Opens::Parsed }
+            && bare
+                .get(1..)
+                .is_some_and(|rest| rest.is_empty() || rest.trim_start().starts_with('"'));
+        if opened {
+            Opens::Unfinished
+        } else {
+            Opens::Parsed
+        }
     }
 
     fn joins(&self, pending: &str, line: &str) -> Joins {
@@ -49,7 +57,12 @@ impl Format for Json {
         Joins::Unsaid
     }
 
-    fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
+    fn parse<'a>(
+        &self,
+        text: &'a str,
+        hint: &TimeHint,
+        out: &mut Parsed<'a>,
+    ) -> Result<(), FormatMismatch> {
         read(text, hint, out).map_err(|reason| self.mismatch(reason))
     }
 }
@@ -109,14 +122,23 @@ impl Format for JsonAfterText {
         if found { Opens::Parsed } else { Opens::No }
     }
 
-    fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
+    fn parse<'a>(
+        &self,
+        text: &'a str,
+        hint: &TimeHint,
+        out: &mut Parsed<'a>,
+    ) -> Result<(), FormatMismatch> {
         read(text, hint, out).map_err(|reason| self.mismatch(reason))
     }
 }
 
 /// Reads one record: a JSON object with or without text in front.
 pub fn read<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), &'static str> {
-    let start = if text.starts_with('{') { 0 } else { object_at(text).ok_or("no JSON object")? };
+    let start = if text.starts_with('{') {
+        0
+    } else {
+        object_at(text).ok_or("no JSON object")?
+    };
     let prefix = text.get(..start).unwrap_or("");
     let body = text.get(start..).unwrap_or("");
     let mut scan = Scan::new(body);
@@ -186,7 +208,10 @@ mod tests {
     use atalaya_domain::time::Timestamp;
 
     fn hint() -> TimeHint {
-        TimeHint { reference: Timestamp::from_seconds(1_790_000_000), zone: SourceZone::Utc }
+        TimeHint {
+            reference: Timestamp::from_seconds(1_790_000_000),
+            zone: SourceZone::Utc,
+        }
     }
 
     fn parse(text: &str) -> Parsed<'_> {
@@ -196,11 +221,18 @@ mod tests {
     }
 
     fn meta<'p>(parsed: &'p Parsed<'_>, name: &str) -> Option<&'p str> {
-        parsed.metadata.iter().find(|(known, _)| known == name).map(|(_, text)| text.as_ref())
+        parsed
+            .metadata
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, text)| text.as_ref())
     }
 
     fn at(parsed: &Parsed<'_>) -> String {
-        parsed.timestamp.map(Timestamp::to_rfc3339).unwrap_or_default()
+        parsed
+            .timestamp
+            .map(Timestamp::to_rfc3339)
+            .unwrap_or_default()
     }
 
     #[test]
@@ -216,14 +248,24 @@ mod tests {
         assert_eq!(parsed.user_id.as_deref(), Some("7"));
         assert_eq!(parsed.session_id.as_deref(), Some("s"));
         assert_eq!(parsed.traceback.as_deref(), Some("Traceback…"));
-        let names: Vec<&str> = parsed.metadata.iter().map(|(name, _)| name.as_ref()).collect();
+        let names: Vec<&str> = parsed
+            .metadata
+            .iter()
+            .map(|(name, _)| name.as_ref())
+            .collect();
         assert_eq!(names, ["module", "function", "line", "status_code"]);
     }
 
     #[test]
     fn loggers_of_many_languages() {
-        type Case =
-            (&'static str, &'static str, Level, Option<&'static str>, &'static str, Option<&'static str>);
+        type Case = (
+            &'static str,
+            &'static str,
+            Level,
+            Option<&'static str>,
+            &'static str,
+            Option<&'static str>,
+        );
         let cases: [Case; 12] = [
             // zap
             (
@@ -374,7 +416,13 @@ mod tests {
         ] {
             let parsed = parse(text);
             let near = |ours: f64, want: f64| (ours - want).abs() < 1e-9;
-            assert!(near(parsed.duration_ms.unwrap_or(-1.0), expected.unwrap_or(-1.0_f64)), "{text}");
+            assert!(
+                near(
+                    parsed.duration_ms.unwrap_or(-1.0),
+                    expected.unwrap_or(-1.0_f64)
+                ),
+                "{text}"
+            );
             assert_eq!(parsed.metadata.is_empty(), expected.is_some(), "{text}");
         }
     }
@@ -402,14 +450,23 @@ mod tests {
     #[test]
     fn text_before_the_object() {
         let parsed = parse(r#"WARN {"level": null, "n": 1}"#);
-        assert_eq!((parsed.level, meta(&parsed, "n")), (Level::Warning, Some("1")));
+        assert_eq!(
+            (parsed.level, meta(&parsed, "n")),
+            (Level::Warning, Some("1"))
+        );
         let parsed = parse(r#"INFO {"level": "error", "message": "x"}"#);
         assert_eq!((parsed.level, parsed.message.as_ref()), (Level::Error, "x"));
         let parsed = parse(r#"2026-01-01T00:00:00Z [info] user came {"user_id": 3}"#);
-        assert_eq!((parsed.message.as_ref(), parsed.user_id.as_deref()), ("user came", Some("3")));
+        assert_eq!(
+            (parsed.message.as_ref(), parsed.user_id.as_deref()),
+            ("user came", Some("3"))
+        );
         assert_eq!(at(&parsed), "2026-01-01T00:00:00.000000Z");
         let mut out = Parsed::default();
-        assert!(Json.parse("with prefix | {\"level", &hint(), &mut out).is_err());
+        assert!(
+            Json.parse("with prefix | {\"level", &hint(), &mut out)
+                .is_err()
+        );
         assert!(Json.parse("test", &hint(), &mut out).is_err());
         assert!(Json.parse(r#"{"a":1}{"b":2}"#, &hint(), &mut out).is_err());
     }
@@ -420,10 +477,17 @@ mod tests {
         assert_eq!(Json.joins("{", "  \"a\": 1"), Joins::Yes);
         assert_eq!(Json.joins("{\n  \"a\": 1", "}"), Joins::Yes);
         let parsed = parse("{\n  \"msg\": \"m\",\n  \"a\": {\n    \"b\": 1\n  }\n}");
-        assert_eq!((parsed.message.as_ref(), meta(&parsed, "a.b")), ("m", Some("1")));
+        assert_eq!(
+            (parsed.message.as_ref(), meta(&parsed, "a.b")),
+            ("m", Some("1"))
+        );
         // Elasticsearch, whose lines begin at the margin.
         let open = "{\"message\":\"m\" ,";
-        let frames = [r#""stacktrace": ["java.lang.Exception: {","#, r#""at a.b","#, r#""at c.d"] }"#];
+        let frames = [
+            r#""stacktrace": ["java.lang.Exception: {","#,
+            r#""at a.b","#,
+            r#""at c.d"] }"#,
+        ];
         let mut text = open.to_owned();
         for frame in frames {
             assert_eq!(Json.joins(&text, frame), Joins::Yes, "{frame}");
@@ -431,8 +495,13 @@ mod tests {
         }
         assert_eq!(Json.joins(&text, r#""a text of its own""#), Joins::Unsaid);
         let parsed = parse(&text);
-        assert_eq!(parsed.traceback.as_deref(), Some("java.lang.Exception: {\nat a.b\nat c.d"));
-        let parsed = parse("{\"msg\":\"m\"}\nTraceback (most recent call last):\n  File \"x\", line 1\nE: y");
+        assert_eq!(
+            parsed.traceback.as_deref(),
+            Some("java.lang.Exception: {\nat a.b\nat c.d")
+        );
+        let parsed = parse(
+            "{\"msg\":\"m\"}\nTraceback (most recent call last):\n  File \"x\", line 1\nE: y",
+        );
         assert!(parsed.traceback.unwrap().starts_with("Traceback"));
     }
 }

@@ -59,17 +59,29 @@ impl Format for Jul {
             return Joins::Unsaid;
         }
         // Without its second line the first is a text of its own.
-        if second_line(line).is_some() { Joins::Yes } else { Joins::No }
+        if second_line(line).is_some() {
+            Joins::Yes
+        } else {
+            Joins::No
+        }
     }
 
-    fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
+    fn parse<'a>(
+        &self,
+        text: &'a str,
+        hint: &TimeHint,
+        out: &mut Parsed<'a>,
+    ) -> Result<(), FormatMismatch> {
         read(text, hint, out)
             .ok_or_else(|| self.mismatch("no class and method, or no level on the second line"))
     }
 }
 
 /// The class and the method behind the stamp.
-fn first_line<'a>(line: &'a str, hint: &TimeHint) -> Option<(super::time::Instant, &'a str, &'a str)> {
+fn first_line<'a>(
+    line: &'a str,
+    hint: &TimeHint,
+) -> Option<(super::time::Instant, &'a str, &'a str)> {
     // The end is cheaper to look at than a stamp.
     let (head, method) = line.trim_ascii_end().rsplit_once(' ')?;
     let (_, class) = head.rsplit_once(' ')?;
@@ -77,7 +89,9 @@ fn first_line<'a>(line: &'a str, hint: &TimeHint) -> Option<(super::time::Instan
         && method
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$' | b'<' | b'>'))
-        && method.starts_with(|first: char| first.is_ascii_alphabetic() || matches!(first, '_' | '$' | '<'));
+        && method.starts_with(|first: char| {
+            first.is_ascii_alphabetic() || matches!(first, '_' | '$' | '<')
+        });
     if !is_method || !(is_dotted(class) || class.contains('$') && is_name(class)) {
         return None;
     }
@@ -97,7 +111,11 @@ fn second_line(line: &str) -> Option<(&str, Level, &str)> {
     if word.len() > 24 || word.chars().any(char::is_lowercase) {
         return None;
     }
-    Some((word, level_of(word)?, message.strip_prefix(' ').unwrap_or(message)))
+    Some((
+        word,
+        level_of(word)?,
+        message.strip_prefix(' ').unwrap_or(message),
+    ))
 }
 
 fn read<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<()> {
@@ -127,13 +145,24 @@ mod tests {
         let text = format!("{first}\nSEVERE: it broke\njava.lang.Boom: x\n\tat a.B.c(B.java:1)");
         let mut out = Parsed::default();
         assert!(Jul.parse(&text, &ANY_HINT, &mut out).is_ok());
-        assert_eq!((out.level.name(), out.logger.as_deref()), ("ERROR", Some("com.example.App")));
-        assert_eq!(out.message, "it broke\njava.lang.Boom: x\n\tat a.B.c(B.java:1)");
         assert_eq!(
-            out.timestamp.map(atalaya_domain::time::Timestamp::to_rfc3339).as_deref(),
+            (out.level.name(), out.logger.as_deref()),
+            ("ERROR", Some("com.example.App"))
+        );
+        assert_eq!(
+            out.message,
+            "it broke\njava.lang.Boom: x\n\tat a.B.c(B.java:1)"
+        );
+        assert_eq!(
+            out.timestamp
+                .map(atalaya_domain::time::Timestamp::to_rfc3339)
+                .as_deref(),
             Some("2024-11-20T22:00:01.000000Z")
         );
-        assert_eq!(Jul.opens("Nov 20, 2024, 10:00:01\u{202f}PM c.e.App lambda$main$0"), Opens::Unfinished);
+        assert_eq!(
+            Jul.opens("Nov 20, 2024, 10:00:01\u{202f}PM c.e.App lambda$main$0"),
+            Opens::Unfinished
+        );
         for text in [
             "Nov 20, 2024 10:00:01 PM we went home",
             "Nov 20 10:00:01 web1 sshd[1]: x",

@@ -5,14 +5,21 @@
 
 use super::app_line::words::{is_id, placed_level};
 use super::fields::{keep_severity, push_unique};
-use super::{Begins, Format, FormatMismatch, FormatSpec, Lines, Opens, Parsed, TimeHint, level, time};
+use super::{
+    Begins, Format, FormatMismatch, FormatSpec, Lines, Opens, Parsed, TimeHint, level, time,
+};
 use atalaya_domain::record::{Layer, Level};
 
 /// `lambda`.
 #[derive(Clone, Copy, Debug)]
 pub struct Lambda;
 
-const PLATFORM: [&str; 4] = ["START RequestId: ", "END RequestId: ", "REPORT RequestId: ", "RequestId: "];
+const PLATFORM: [&str; 4] = [
+    "START RequestId: ",
+    "END RequestId: ",
+    "REPORT RequestId: ",
+    "RequestId: ",
+];
 
 impl Format for Lambda {
     fn spec(&self) -> &'static FormatSpec {
@@ -46,13 +53,20 @@ impl Format for Lambda {
         if opens { Opens::Parsed } else { Opens::No }
     }
 
-    fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
+    fn parse<'a>(
+        &self,
+        text: &'a str,
+        hint: &TimeHint,
+        out: &mut Parsed<'a>,
+    ) -> Result<(), FormatMismatch> {
         let read = match text.as_bytes().first() {
             Some(b'S' | b'E' | b'R') => platform(text, out),
             Some(b'[') => python(text, hint, out),
             _ => node(text, hint, out),
         };
-        read.ok_or_else(|| self.mismatch("no line of the platform, and no id between stamp and level"))
+        read.ok_or_else(|| {
+            self.mismatch("no line of the platform, and no id between stamp and level")
+        })
     }
 }
 
@@ -71,19 +85,31 @@ fn platform<'a>(text: &'a str, out: &mut Parsed<'a>) -> Option<()> {
         out.level = Level::Error;
     }
     if text.starts_with("START") {
-        out.put("version", line.split_once("Version: ").map_or("", |(_, version)| version.trim_ascii()));
+        out.put(
+            "version",
+            line.split_once("Version: ")
+                .map_or("", |(_, version)| version.trim_ascii()),
+        );
         return Some(());
     }
     for part in line.split('\t') {
-        let Some((name, value)) = part.trim_ascii().split_once(": ") else { continue };
+        let Some((name, value)) = part.trim_ascii().split_once(": ") else {
+            continue;
+        };
         match name {
-            "Duration" => out.duration_ms = value.strip_suffix(" ms").and_then(|number| number.parse().ok()),
+            "Duration" => {
+                out.duration_ms = value
+                    .strip_suffix(" ms")
+                    .and_then(|number| number.parse().ok())
+            }
             "Billed Duration" => put_number(out, "billed_duration_ms", value, " ms"),
             "Init Duration" => put_number(out, "init_duration_ms", value, " ms"),
             "Memory Size" => put_number(out, "memory_size_mb", value, " MB"),
             "Max Memory Used" => put_number(out, "max_memory_used_mb", value, " MB"),
             "XRAY TraceId" => push_unique(out, "trace_id", value),
-            "Status" if matches!(value, "error" | "timeout" | "failure") => out.level = Level::Error,
+            "Status" if matches!(value, "error" | "timeout" | "failure") => {
+                out.level = Level::Error
+            }
             _ => {}
         }
     }
@@ -152,7 +178,12 @@ mod tests {
     fn the_platform_and_its_run_times() {
         const ID: &str = "0879de55-0817-4d5c-9f37-7ed2755a72e1";
         for (text, level, message, duration) in [
-            (format!("START RequestId: {ID} Version: $LATEST"), "INFO", None, None),
+            (
+                format!("START RequestId: {ID} Version: $LATEST"),
+                "INFO",
+                None,
+                None,
+            ),
             (
                 format!(
                     "REPORT RequestId: {ID}\tDuration: 12.34 ms\tBilled Duration: 13 ms\tMemory Size: 128 MB\tMax Memory Used: 70 MB\t"
@@ -173,19 +204,40 @@ mod tests {
                 Some("Task timed out after 3.00 seconds"),
                 None,
             ),
-            (format!("[WARNING]\t2020-03-13T21:21:56.341Z\t{ID}\tslow"), "WARNING", Some("slow"), None),
-            (format!("RequestId: {ID} Error: Runtime exited with error: exit status 1"), "ERROR", None, None),
+            (
+                format!("[WARNING]\t2020-03-13T21:21:56.341Z\t{ID}\tslow"),
+                "WARNING",
+                Some("slow"),
+                None,
+            ),
+            (
+                format!("RequestId: {ID} Error: Runtime exited with error: exit status 1"),
+                "ERROR",
+                None,
+                None,
+            ),
         ] {
             let mut out = Parsed::default();
             assert_eq!(Lambda.opens(&text), Opens::Parsed, "{text}");
             assert!(Lambda.parse(&text, &ANY_HINT, &mut out).is_ok(), "{text}");
-            assert_eq!((out.level.name(), out.request_id.as_deref()), (level, Some(ID)), "{text}");
-            assert_eq!(out.message, message.unwrap_or(text.trim_ascii_end()), "{text}");
+            assert_eq!(
+                (out.level.name(), out.request_id.as_deref()),
+                (level, Some(ID)),
+                "{text}"
+            );
+            assert_eq!(
+                out.message,
+                message.unwrap_or(text.trim_ascii_end()),
+                "{text}"
+            );
             assert_eq!(out.duration_ms, duration, "{text}");
         }
-        for text in
-            ["START of it", "REPORT RequestId: 7", "2020-03-13T21:21:56.341Z\tINFO\tx.go:1\ty", "[INFO] x"]
-        {
+        for text in [
+            "START of it",
+            "REPORT RequestId: 7",
+            "2020-03-13T21:21:56.341Z\tINFO\tx.go:1\ty",
+            "[INFO] x",
+        ] {
             let mut out = Parsed::default();
             assert!(
                 Lambda.opens(text) == Opens::No || Lambda.parse(text, &ANY_HINT, &mut out).is_err(),

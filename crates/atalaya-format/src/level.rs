@@ -19,7 +19,11 @@ pub fn from_word(word: &str) -> Option<Level> {
     }
     let word = word.trim_matches(|c: char| c.is_ascii() && !c.is_ascii_alphanumeric());
     let word = word.trim_end_matches(|c: char| c.is_ascii_digit());
-    if word.is_empty() || word.len() > LONGEST { None } else { Level::from_word(word) }
+    if word.is_empty() || word.len() > LONGEST {
+        None
+    } else {
+        Level::from_word(word)
+    }
 }
 
 /// The spellings that nearly all lines use, without a walk through the table.
@@ -53,7 +57,9 @@ const ENDS: Pairs = Pairs::new(
 /// no walk through the table.
 #[inline]
 fn may_be_level(word: &[u8]) -> bool {
-    let (Some(&first), Some(&last)) = (word.first(), word.last()) else { return false };
+    let (Some(&first), Some(&last)) = (word.first(), word.last()) else {
+        return false;
+    };
     HEADS.may_have(word)
         && NECKS.may_have(word.get(1..).unwrap_or_default())
         // `debug5`, `trace8`.
@@ -62,7 +68,11 @@ fn may_be_level(word: &[u8]) -> bool {
 
 /// [`from_word`] for any word of a text, of which few are levels.
 pub fn of_any_word(word: &str) -> Option<Level> {
-    if (3..=LONGEST).contains(&word.len()) && may_be_level(word.as_bytes()) { from_word(word) } else { None }
+    if (3..=LONGEST).contains(&word.len()) && may_be_level(word.as_bytes()) {
+        from_word(word)
+    } else {
+        None
+    }
 }
 
 /// Levels written with one letter: `I`, `W`, `E`, `F` (glog, klog), `D`, `T`, `V`, `N`, `C`.
@@ -98,17 +108,28 @@ const PROSE: [&str; 14] = [
 const PROSE_IN_CAPITALS: usize = 7;
 
 fn is_prose(word: &str, case: Case) -> bool {
-    let words = if case == Case::Capitals { PROSE.get(..PROSE_IN_CAPITALS) } else { PROSE.get(..) };
-    words.unwrap_or_default().iter().any(|prose| prose.eq_ignore_ascii_case(word))
+    let words = if case == Case::Capitals {
+        PROSE.get(..PROSE_IN_CAPITALS)
+    } else {
+        PROSE.get(..)
+    };
+    words
+        .unwrap_or_default()
+        .iter()
+        .any(|prose| prose.eq_ignore_ascii_case(word))
 }
 
 /// Whether the value behind a colon says that there is none: `error: null`, `warning: 0`.
 fn says_none(after: &str) -> bool {
-    const NOTHING: [&str; 9] = ["0", "null", "none", "None", "nil", "false", "true", "{}", "[]"];
+    const NOTHING: [&str; 9] = [
+        "0", "null", "none", "None", "nil", "false", "true", "{}", "[]",
+    ];
     let said = after.trim_start_matches([':', ' ', '"']);
     NOTHING.iter().any(|word| {
         said.strip_prefix(word).is_some_and(|rest| {
-            !rest.starts_with(|next: char| next.is_ascii_alphanumeric() || matches!(next, '.' | ':' | '['))
+            !rest.starts_with(|next: char| {
+                next.is_ascii_alphanumeric() || matches!(next, '.' | ':' | '[')
+            })
         })
     })
 }
@@ -145,7 +166,10 @@ fn bracketed(text: &str) -> Option<(Level, &str)> {
         _ => b')',
     };
     let inside = text.get(1..)?;
-    let end = inside.bytes().take(LONGEST + 8).position(|byte| byte == closing)?;
+    let end = inside
+        .bytes()
+        .take(LONGEST + 8)
+        .position(|byte| byte == closing)?;
     let word = inside.get(..end)?.trim_ascii();
     let level = match *word.as_bytes() {
         [digit @ b'0'..=b'7'] if closing == b'>' => Level::from_syslog_severity(digit - b'0'),
@@ -158,21 +182,38 @@ fn bracketed(text: &str) -> Option<(Level, &str)> {
 
 /// `=ERROR REPORT==== 1-May-2024::08:00:00 ===`, as Erlang has it.
 fn report(text: &str) -> Option<(Level, &str)> {
-    let (word, rest) = text.strip_prefix('=')?.split_at_checked(text.find(' ')?.checked_sub(1)?)?;
+    let (word, rest) = text
+        .strip_prefix('=')?
+        .split_at_checked(text.find(' ')?.checked_sub(1)?)?;
     let rest = rest.strip_prefix(" REPORT")?;
-    let level = if matches!(word, "CRASH" | "SUPERVISOR") { Level::Error } else { from_word(word)? };
+    let level = if matches!(word, "CRASH" | "SUPERVISOR") {
+        Level::Error
+    } else {
+        from_word(word)?
+    };
     Some((level, rest.trim_start_matches('=').trim_ascii_start()))
 }
 
 /// `E/Tag( 123): text`, as Android's log has it.
 fn android(text: &str) -> Option<(Level, &str)> {
-    let letter = *text.as_bytes().first().filter(|letter| b"VDIWEFA".contains(letter))?;
+    let letter = *text
+        .as_bytes()
+        .first()
+        .filter(|letter| b"VDIWEFA".contains(letter))?;
     let rest = text.get(2..)?;
     let open = rest.bytes().take(80).position(|byte| byte == b'(')?;
     let pid = rest.get(open + 1..)?;
     let close = pid.bytes().take(12).position(|byte| byte == b')')?;
-    let is_pid = pid.get(..close)?.trim_ascii_start().bytes().all(|byte| byte.is_ascii_digit());
-    let level = if letter == b'A' { Level::Critical } else { from_letter(letter)? };
+    let is_pid = pid
+        .get(..close)?
+        .trim_ascii_start()
+        .bytes()
+        .all(|byte| byte.is_ascii_digit());
+    let level = if letter == b'A' {
+        Level::Critical
+    } else {
+        from_letter(letter)?
+    };
     (is_pid && close > 0 && pid.get(close + 1..)?.starts_with(':')).then_some((level, rest))
 }
 
@@ -180,7 +221,9 @@ fn android(text: &str) -> Option<(Level, &str)> {
 fn php(rest: &str) -> Option<(Level, &str)> {
     let colon = rest.bytes().take(32).position(|byte| byte == b':')?;
     let level = match rest.get(..colon)? {
-        "Fatal error" | "Recoverable fatal error" | "Core error" | "Compile error" => Level::Critical,
+        "Fatal error" | "Recoverable fatal error" | "Core error" | "Compile error" => {
+            Level::Critical
+        }
         "Parse error" => Level::Error,
         "Warning" | "Deprecated" | "Core warning" | "Compile warning" => Level::Warning,
         "Notice" | "Strict Standards" | "Strict standards" => Level::Info,
@@ -191,7 +234,11 @@ fn php(rest: &str) -> Option<(Level, &str)> {
 
 fn unbracketed(text: &str) -> Option<(Level, &str)> {
     let bytes = text.as_bytes();
-    let end = bytes.iter().take(LONGEST + 1).position(|byte| !is_word_byte(*byte)).unwrap_or(bytes.len());
+    let end = bytes
+        .iter()
+        .take(LONGEST + 1)
+        .position(|byte| !is_word_byte(*byte))
+        .unwrap_or(bytes.len());
     let (word, rest) = text.split_at_checked(end)?;
     if is_key(word) {
         return value(rest);
@@ -222,13 +269,21 @@ fn unbracketed(text: &str) -> Option<(Level, &str)> {
 
 /// Whether a word in capitals ends here as a column does.
 fn sets_apart(rest: &str) -> bool {
-    rest.bytes().next().is_none_or(|next| matches!(next, b' ' | b'\t' | b'|' | b'[' | b';' | b',' | b'\n'))
+    rest.bytes()
+        .next()
+        .is_none_or(|next| matches!(next, b' ' | b'\t' | b'|' | b'[' | b';' | b',' | b'\n'))
 }
 
 /// The value of a level key: `=error `, `="error"`, `: ERROR`.
 fn value(rest: &str) -> Option<(Level, &str)> {
-    let inside = rest.strip_prefix(['=', ':'])?.trim_start_matches(['"', '\'', ' ']);
-    let end = inside.bytes().take(LONGEST + 1).position(|byte| !is_word_byte(byte)).unwrap_or(inside.len());
+    let inside = rest
+        .strip_prefix(['=', ':'])?
+        .trim_start_matches(['"', '\'', ' ']);
+    let end = inside
+        .bytes()
+        .take(LONGEST + 1)
+        .position(|byte| !is_word_byte(byte))
+        .unwrap_or(inside.len());
     let (word, rest) = inside.split_at_checked(end)?;
     let level = from_word(word).filter(|_| is_word(word))?;
     Some((level, trimmed(rest.trim_start_matches(['"', '\'']))))
@@ -237,7 +292,9 @@ fn value(rest: &str) -> Option<(Level, &str)> {
 /// The text behind a level word without what sets it apart.
 fn trimmed(rest: &str) -> &str {
     let rest = rest.trim_start_matches([' ', '\t']);
-    rest.strip_prefix([':', '|', ';', ',']).unwrap_or(rest).trim_start_matches([' ', '\t'])
+    rest.strip_prefix([':', '|', ';', ','])
+        .unwrap_or(rest)
+        .trim_start_matches([' ', '\t'])
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -278,7 +335,8 @@ fn is_word_byte(byte: u8) -> bool {
 }
 
 fn is_word(word: &str) -> bool {
-    word.bytes().all(|byte| byte.is_ascii_alphabetic() || byte >= 0x80)
+    word.bytes()
+        .all(|byte| byte.is_ascii_alphabetic() || byte >= 0x80)
 }
 
 /// Keys whose value is a level.

@@ -164,7 +164,8 @@ impl<'a> Parsed<'a> {
     /// Adds a metadata pair, unless its value says nothing (`-` or empty).
     pub fn put(&mut self, name: &'a str, value: &'a str) {
         if !says_nothing(value) {
-            self.metadata.push((Cow::Borrowed(name), Cow::Borrowed(value)));
+            self.metadata
+                .push((Cow::Borrowed(name), Cow::Borrowed(value)));
         }
     }
 
@@ -183,13 +184,16 @@ impl<'a> Parsed<'a> {
         self.zoned = instant.zoned;
         self.second = instant.second;
         if instant.ambiguous {
-            self.metadata.push((Cow::Borrowed(TIME_AMBIGUOUS_FIELD), Cow::Borrowed("true")));
+            self.metadata
+                .push((Cow::Borrowed(TIME_AMBIGUOUS_FIELD), Cow::Borrowed("true")));
         }
         if instant.order_guessed {
-            self.metadata.push((Cow::Borrowed(ORDER_GUESSED_FIELD), Cow::Borrowed("true")));
+            self.metadata
+                .push((Cow::Borrowed(ORDER_GUESSED_FIELD), Cow::Borrowed("true")));
         }
         if instant.year_guessed {
-            self.metadata.push((Cow::Borrowed(YEAR_GUESSED_FIELD), Cow::Borrowed("true")));
+            self.metadata
+                .push((Cow::Borrowed(YEAR_GUESSED_FIELD), Cow::Borrowed("true")));
         }
     }
 
@@ -210,7 +214,11 @@ impl<'a> Parsed<'a> {
         let mut metadata = std::mem::take(&mut self.metadata);
         let names = std::mem::take(&mut self.names);
         metadata.clear();
-        *self = Self { metadata, names, ..Self::default() };
+        *self = Self {
+            metadata,
+            names,
+            ..Self::default()
+        };
     }
 
     /// Ready for the next record, with the capacity of the vector kept across lifetimes.
@@ -285,7 +293,12 @@ impl Begins {
     #[must_use]
     pub const fn or(self, other: Self) -> Self {
         let (ours, theirs) = (self.0, other.0);
-        Self([ours[0] | theirs[0], ours[1] | theirs[1], ours[2] | theirs[2], ours[3] | theirs[3]])
+        Self([
+            ours[0] | theirs[0],
+            ours[1] | theirs[1],
+            ours[2] | theirs[2],
+            ours[3] | theirs[3],
+        ])
     }
 
     pub const fn has(self, byte: u8) -> bool {
@@ -376,7 +389,12 @@ pub trait Format: Send + Sync + std::fmt::Debug {
 
     /// Reads one record: its first line and the continuing ones, joined by `\n`. `out` comes
     /// cleared. After an error the content of `out` does not matter.
-    fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch>;
+    fn parse<'a>(
+        &self,
+        text: &'a str,
+        hint: &TimeHint,
+        out: &mut Parsed<'a>,
+    ) -> Result<(), FormatMismatch>;
 
     /// A line that holds several records gives each of them, and true; one that holds one does not.
     fn several(&self, line: &str, hint: &TimeHint, each: &mut dyn FnMut(Parsed<'_>)) -> bool {
@@ -398,7 +416,10 @@ pub trait Format: Send + Sync + std::fmt::Debug {
 
     /// Shorthand for the error of [`parse`](Self::parse).
     fn mismatch(&self, reason: &'static str) -> FormatMismatch {
-        FormatMismatch { format: self.spec().name, reason }
+        FormatMismatch {
+            format: self.spec().name,
+            reason,
+        }
     }
 }
 
@@ -427,7 +448,10 @@ pub trait Envelope: Send + Sync + std::fmt::Debug {
 
     /// Shorthand for the error of [`open`](Self::open).
     fn mismatch(&self, reason: &'static str) -> FormatMismatch {
-        FormatMismatch { format: self.spec().name, reason }
+        FormatMismatch {
+            format: self.spec().name,
+            reason,
+        }
     }
 }
 
@@ -459,7 +483,11 @@ pub enum Piece {
 
 impl Inside {
     pub const fn line(stream: u64, graded: bool) -> Self {
-        Self { stream, piece: Piece::Line, graded }
+        Self {
+            stream,
+            piece: Piece::Line,
+            graded,
+        }
     }
 }
 

@@ -46,17 +46,28 @@ impl Format for Log4j {
             // Cassandra, or a month of Elasticsearch and others.
             _ => {
                 let bare = line.trim_start_matches(' ');
-                let word = bare.bytes().take(9).take_while(u8::is_ascii_uppercase).count();
+                let word = bare
+                    .bytes()
+                    .take(9)
+                    .take_while(u8::is_ascii_uppercase)
+                    .count();
                 let blank = bare.get(word..).is_some_and(|rest| rest.starts_with(' '));
                 word >= 4
                     && blank
-                    && bare.get(word..).is_some_and(|rest| rest.trim_start_matches(' ').starts_with('['))
+                    && bare
+                        .get(word..)
+                        .is_some_and(|rest| rest.trim_start_matches(' ').starts_with('['))
             }
         };
         if opens { Opens::Parsed } else { Opens::No }
     }
 
-    fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
+    fn parse<'a>(
+        &self,
+        text: &'a str,
+        hint: &TimeHint,
+        out: &mut Parsed<'a>,
+    ) -> Result<(), FormatMismatch> {
         read(text, hint, out).ok_or_else(|| self.mismatch("no header of Log4j or Logback"))
     }
 }
@@ -105,14 +116,16 @@ fn is_logger(name: &str) -> bool {
 fn logger_and_message<'a>(rest: &'a str, out: &mut Parsed<'a>) -> Option<()> {
     let rest = rest.trim_ascii_start();
     for separator in [" - ", " : ", ": "] {
-        let Some((name, message)) = upto(rest, separator) else { continue };
+        let Some((name, message)) = upto(rest, separator) else {
+            continue;
+        };
         let mut name = name.trim_ascii_end();
         // Nexus: the user stands before the logger.
         if let Some((user, class)) = name.split_once(' ').filter(|(_, class)| is_dotted(class))
             && separator == " - "
-            && user
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'*' | b'_' | b'.' | b'-'))
+            && user.bytes().all(|byte| {
+                byte.is_ascii_alphanumeric() || matches!(byte, b'*' | b'_' | b'.' | b'-')
+            })
         {
             name = class;
             if user.starts_with('*') {
@@ -192,7 +205,9 @@ fn stamped<'a>(rest: &'a str, out: &mut Parsed<'a>) -> Option<()> {
         return Some(());
     }
     // Tomcat puts nothing between logger and message.
-    let (name, message) = after.split_once(' ').filter(|(name, _)| name.contains('.') && is_logger(name))?;
+    let (name, message) = after
+        .split_once(' ')
+        .filter(|(name, _)| name.contains('.') && is_logger(name))?;
     out.logger = Some(name.into());
     out.message = message.trim_ascii_end().into();
     Some(())
@@ -281,8 +296,18 @@ mod tests {
                 "com.example.App",
                 "started",
             ),
-            ("00:00:00.123 [http-nio-1] WARN c.e.App - slow - very", "WARNING", "c.e.App", "slow - very"),
-            ("2026-01-01 00:00:00,123 ERROR [main] c.e.App: broke", "ERROR", "c.e.App", "broke"),
+            (
+                "00:00:00.123 [http-nio-1] WARN c.e.App - slow - very",
+                "WARNING",
+                "c.e.App",
+                "slow - very",
+            ),
+            (
+                "2026-01-01 00:00:00,123 ERROR [main] c.e.App: broke",
+                "ERROR",
+                "c.e.App",
+                "broke",
+            ),
             (
                 "[2015-12-06 01:44:16,735][INFO ][node                     ] [Zach] initialized",
                 "INFO",
@@ -348,7 +373,12 @@ mod tests {
             "INFO words",
             "2026-01-01 00:00:00,123 [main] INFO - no logger",
         ] {
-            assert!(Log4j.parse(text, &ANY_HINT, &mut Parsed::default()).is_err(), "{text}");
+            assert!(
+                Log4j
+                    .parse(text, &ANY_HINT, &mut Parsed::default())
+                    .is_err(),
+                "{text}"
+            );
         }
     }
 }

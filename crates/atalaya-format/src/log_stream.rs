@@ -5,7 +5,9 @@
 //!
 //! Source: <https://docs.aws.amazon.com/cli/latest/reference/logs/tail.html>.
 
-use super::{Begins, Envelope, FormatMismatch, FormatSpec, Inside, Lines, Parsed, TimeHint, stream_of, time};
+use super::{
+    Begins, Envelope, FormatMismatch, FormatSpec, Inside, Lines, Parsed, TimeHint, stream_of, time,
+};
 use atalaya_domain::record::Layer;
 
 /// `log-stream`.
@@ -32,7 +34,8 @@ impl Envelope for LogStream {
         hint: &TimeHint,
         out: &mut Parsed<'a>,
     ) -> Result<Inside, FormatMismatch> {
-        let (stamp, stream, text) = split(line).ok_or_else(|| self.mismatch("no `time stream text`"))?;
+        let (stamp, stream, text) =
+            split(line).ok_or_else(|| self.mismatch("no `time stream text`"))?;
         let cut = time::iso(stamp, hint)
             .filter(|cut| cut.rest.is_empty())
             .ok_or_else(|| self.mismatch("no time"))?;
@@ -56,14 +59,19 @@ fn split(line: &str) -> Option<(&str, &str, &str)> {
         return None;
     }
     let stamp = line.get(..STAMP)?;
-    if stamp.as_bytes().get(19) != Some(&b'.') || !matches!(stamp.as_bytes().get(26), Some(b'+' | b'-')) {
+    if stamp.as_bytes().get(19) != Some(&b'.')
+        || !matches!(stamp.as_bytes().get(26), Some(b'+' | b'-'))
+    {
         return None;
     }
     let (stream, text) = line.get(STAMP + 1..)?.split_once(' ')?;
     let named = !stream.is_empty()
         && stream.bytes().all(|byte| {
             byte.is_ascii_alphanumeric()
-                || matches!(byte, b'.' | b'-' | b'_' | b'/' | b'#' | b'[' | b']' | b'$' | b':')
+                || matches!(
+                    byte,
+                    b'.' | b'-' | b'_' | b'/' | b'#' | b'[' | b']' | b'$' | b':'
+                )
         });
     let sure = text.starts_with("{\"") || (stream.contains('/') && !stream.ends_with(':'));
     (named && sure).then_some((stamp, stream, text))
@@ -79,8 +87,16 @@ mod tests {
     #[test]
     fn stream_and_text() {
         for (line, stream, text) in [
-            ("2024-05-01T08:00:00.123000+00:00 api-7d {\"a\":1}", "api-7d", "{\"a\":1}"),
-            ("2024-05-01T08:00:00.123000+00:00 shop/api/7d ERROR no", "shop/api/7d", "ERROR no"),
+            (
+                "2024-05-01T08:00:00.123000+00:00 api-7d {\"a\":1}",
+                "api-7d",
+                "{\"a\":1}",
+            ),
+            (
+                "2024-05-01T08:00:00.123000+00:00 shop/api/7d ERROR no",
+                "shop/api/7d",
+                "ERROR no",
+            ),
             (
                 "2024-05-01T08:00:00.123000+00:00 2024/05/01/[$LATEST]0a START",
                 "2024/05/01/[$LATEST]0a",
@@ -98,7 +114,12 @@ mod tests {
             "2024-05-01T08:00:00.123000+00:00 ERROR x",
             "2024-05-01T08:00:00.123000+00:00 a/b",
         ] {
-            assert!(LogStream.open(line, &ANY_HINT, &mut Parsed::default()).is_err(), "{line}");
+            assert!(
+                LogStream
+                    .open(line, &ANY_HINT, &mut Parsed::default())
+                    .is_err(),
+                "{line}"
+            );
         }
     }
 }

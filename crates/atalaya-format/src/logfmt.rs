@@ -33,7 +33,12 @@ impl Format for Logfmt {
         &SPEC
     }
 
-    fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
+    fn parse<'a>(
+        &self,
+        text: &'a str,
+        hint: &TimeHint,
+        out: &mut Parsed<'a>,
+    ) -> Result<(), FormatMismatch> {
         let (line, more) = text.split_once('\n').unwrap_or((text, ""));
         if key_end(line.as_bytes(), 0).is_none() {
             return Err(self.mismatch("the line does not begin with key=value"));
@@ -45,9 +50,9 @@ impl Format for Logfmt {
         let graded = fields.finish(line);
         out.ungraded = !graded;
         if !more.is_empty() {
-            out.traceback = Some(
-                out.traceback.take().map_or(Cow::Borrowed(more), |first| format!("{first}\n{more}").into()),
-            );
+            out.traceback = Some(out.traceback.take().map_or(Cow::Borrowed(more), |first| {
+                format!("{first}\n{more}").into()
+            }));
         }
         Ok(())
     }
@@ -114,7 +119,11 @@ impl Counts {
         }
         if self.pairs == 1 {
             let alone = self.words == 0 && (self.named || self.quoted);
-            return if alone { Ok(()) } else { Err("one key=value pair alone") };
+            return if alone {
+                Ok(())
+            } else {
+                Err("one key=value pair alone")
+            };
         }
         // `a=1 and b=2`, `x=1 && y=2`; `LANG=C TZ=UTC make all`, but not a firewall's `IN=eth0 … SYN`.
         if self.joint || (!self.lower && self.words * 2 >= self.pairs) {
@@ -167,7 +176,9 @@ fn suits(key: &str, value: &Value<'_>) -> bool {
     match key.as_bytes() {
         [b'm' | b'M', ..] => true,
         [b'e' | b'E', ..] => false,
-        [b't' | b'T' | b'@', ..] => text.len() >= 8 && text.bytes().any(|byte| byte.is_ascii_digit()),
+        [b't' | b'T' | b'@', ..] => {
+            text.len() >= 8 && text.bytes().any(|byte| byte.is_ascii_digit())
+        }
         _ => worded(text).is_some() || text.bytes().all(|byte| byte.is_ascii_digit()),
     }
 }
@@ -225,7 +236,10 @@ pub fn pairs<'a>(line: &'a str, mut each: impl FnMut(Cow<'a, str>, Value<'a>)) -
         let start = at;
         let Some((end, kinds)) = key_end(bytes, at) else {
             // A word alone; a stray quote or `=` belongs to it.
-            while bytes.get(at).is_some_and(|&byte| byte != b' ' && byte != b'\t') {
+            while bytes
+                .get(at)
+                .is_some_and(|&byte| byte != b' ' && byte != b'\t')
+            {
                 at += 1;
             }
             let word = line.get(start..at).unwrap_or("");
@@ -267,7 +281,10 @@ fn single_quoted<'a>(line: &'a str, at: &mut usize) -> Option<Value<'a>> {
     let start = *at + 1;
     let mut end = start;
     let mut escaped = false;
-    while let Some(found) = bytes.get(end..).and_then(|rest| memchr::memchr2(b'\'', b'\\', rest)) {
+    while let Some(found) = bytes
+        .get(end..)
+        .and_then(|rest| memchr::memchr2(b'\'', b'\\', rest))
+    {
         end += found;
         if bytes.get(end) == Some(&b'\\') {
             escaped = true;
@@ -275,7 +292,11 @@ fn single_quoted<'a>(line: &'a str, at: &mut usize) -> Option<Value<'a>> {
         } else if matches!(bytes.get(end + 1), None | Some(b' ' | b'\t')) {
             *at = end + 1;
             let inside = line.get(start..end).unwrap_or("");
-            let text = if escaped { Cow::Owned(unescape_single(inside)) } else { Cow::Borrowed(inside) };
+            let text = if escaped {
+                Cow::Owned(unescape_single(inside))
+            } else {
+                Cow::Borrowed(inside)
+            };
             return Some(Value::Text(text));
         } else {
             end += 1;
@@ -289,7 +310,11 @@ fn unescape_single(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     let mut from = 0;
-    while let Some(found) = rest.as_bytes().get(from..).and_then(|tail| memchr::memchr(b'\\', tail)) {
+    while let Some(found) = rest
+        .as_bytes()
+        .get(from..)
+        .and_then(|tail| memchr::memchr(b'\\', tail))
+    {
         let at = from + found;
         if rest.as_bytes().get(at + 1) == Some(&b'\'') {
             out.push_str(&unescape(rest.get(..at).unwrap_or("")));
@@ -310,12 +335,19 @@ fn quoted<'a>(line: &'a str, at: &mut usize) -> Value<'a> {
     let start = *at + 1;
     let mut end = start;
     let mut escaped = false;
-    while let Some(found) = bytes.get(end..).and_then(|rest| memchr::memchr2(b'"', b'\\', rest)) {
+    while let Some(found) = bytes
+        .get(end..)
+        .and_then(|rest| memchr::memchr2(b'"', b'\\', rest))
+    {
         end += found;
         if bytes.get(end) == Some(&b'"') {
             *at = end + 1;
             let inside = line.get(start..end).unwrap_or("");
-            return Value::Text(if escaped { Cow::Owned(unescape(inside)) } else { Cow::Borrowed(inside) });
+            return Value::Text(if escaped {
+                Cow::Owned(unescape(inside))
+            } else {
+                Cow::Borrowed(inside)
+            });
         }
         escaped = true;
         end = (end + 2).min(bytes.len());
@@ -344,9 +376,15 @@ fn bare<'a>(line: &'a str, at: &mut usize) -> Value<'a> {
     *at = end;
     let text = line.get(start..end).unwrap_or("");
     let is_number = !text.is_empty()
-        && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || byte == b'.')
         && text.as_bytes().first() != Some(&b'.');
-    if is_number { Value::Number(text) } else { Value::Text(Cow::Borrowed(text)) }
+    if is_number {
+        Value::Number(text)
+    } else {
+        Value::Text(Cow::Borrowed(text))
+    }
 }
 
 /// Whether a bracket closes before the next `=`, and soon.
@@ -368,7 +406,10 @@ mod tests {
     use atalaya_domain::time::Timestamp;
 
     fn parse(text: &str) -> Result<Parsed<'_>, FormatMismatch> {
-        let hint = TimeHint { reference: Timestamp::from_seconds(1_790_000_000), zone: SourceZone::Utc };
+        let hint = TimeHint {
+            reference: Timestamp::from_seconds(1_790_000_000),
+            zone: SourceZone::Utc,
+        };
         let mut out = Parsed::default();
         Logfmt.parse(text, &hint, &mut out).map(|()| out)
     }
@@ -379,12 +420,18 @@ mod tests {
         assert_eq!(parsed.level, Level::Critical);
         assert_eq!(parsed.message, "The name \"Adam\"");
         assert_eq!(parsed.request_id.as_deref(), Some("r1"));
-        let metadata: Vec<(&str, &str)> =
-            parsed.metadata.iter().map(|(name, text)| (name.as_ref(), text.as_ref())).collect();
+        let metadata: Vec<(&str, &str)> = parsed
+            .metadata
+            .iter()
+            .map(|(name, text)| (name.as_ref(), text.as_ref()))
+            .collect();
         assert_eq!(
             metadata,
             [
-                ("err", "&{0x20 map[animal:orca size:9009] 2015-03-26 It's over!}"),
+                (
+                    "err",
+                    "&{0x20 map[animal:orca size:9009] 2015-03-26 It's over!}"
+                ),
                 ("omg", "true"),
                 ("number", "100"),
                 ("severity", "fatal")
@@ -401,7 +448,11 @@ mod tests {
     }
 
     fn meta<'p>(parsed: &'p Parsed<'_>, name: &str) -> Option<&'p str> {
-        parsed.metadata.iter().find(|(known, _)| known == name).map(|(_, text)| text.as_ref())
+        parsed
+            .metadata
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, text)| text.as_ref())
     }
 
     #[test]
@@ -462,7 +513,13 @@ mod tests {
             assert_eq!(meta(&parsed, name), Some(text), "{name}");
         }
         let parsed = parse("a='b c=2 d='e f=3 bare").unwrap();
-        for (name, text) in [("a", "'b"), ("c", "2"), ("d", "'e"), ("f", "3"), ("bare", "true")] {
+        for (name, text) in [
+            ("a", "'b"),
+            ("c", "2"),
+            ("d", "'e"),
+            ("f", "3"),
+            ("bare", "true"),
+        ] {
             assert_eq!(meta(&parsed, name), Some(text), "{name}");
         }
         // No square of the length.
@@ -472,12 +529,22 @@ mod tests {
 
     #[test]
     fn indented_lines_go_on_with_pairs() {
-        let parsed = parse("level=info msg=begun id=1\n  class=a.B tries=2\n\tuser_id=7\n").unwrap();
-        assert_eq!((meta(&parsed, "class"), meta(&parsed, "tries")), (Some("a.B"), Some("2")));
-        assert_eq!((parsed.user_id.as_deref(), parsed.traceback), (Some("7"), None));
+        let parsed =
+            parse("level=info msg=begun id=1\n  class=a.B tries=2\n\tuser_id=7\n").unwrap();
+        assert_eq!(
+            (meta(&parsed, "class"), meta(&parsed, "tries")),
+            (Some("a.B"), Some("2"))
+        );
+        assert_eq!(
+            (parsed.user_id.as_deref(), parsed.traceback),
+            (Some("7"), None)
+        );
         let parsed = parse("level=error msg=x\n  job=9\n\tat a.B.c(B.java:1)\n  late=1").unwrap();
         assert_eq!(meta(&parsed, "job"), Some("9"));
-        assert_eq!(parsed.traceback.as_deref(), Some("\tat a.B.c(B.java:1)\n  late=1"));
+        assert_eq!(
+            parsed.traceback.as_deref(),
+            Some("\tat a.B.c(B.java:1)\n  late=1")
+        );
         let parsed = parse(
             "level=error msg=x\nTraceback (most recent call last):\n  File \"a\", line 1\n    x=1\nE: y",
         )

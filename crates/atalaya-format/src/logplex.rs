@@ -5,7 +5,9 @@
 //!
 //! Source: <https://devcenter.heroku.com/articles/logging#log-format>.
 
-use super::{Begins, Envelope, FormatMismatch, FormatSpec, Inside, Lines, Parsed, TimeHint, stream_of, time};
+use super::{
+    Begins, Envelope, FormatMismatch, FormatSpec, Inside, Lines, Parsed, TimeHint, stream_of, time,
+};
 use atalaya_domain::record::Layer;
 
 /// `logplex`.
@@ -58,7 +60,9 @@ fn split(line: &str) -> Option<(&str, &str, &str, &str)> {
     };
     let (dyno, text) = rest.split_once("]:")?;
     let named = !dyno.is_empty()
-        && dyno.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'));
+        && dyno
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'));
     let zoned = stamp.ends_with('Z') || stamp.get(19..)?.contains(['+', '-']);
     (named && zoned && !dyno.starts_with("postgres."))
         .then(|| (stamp, source, dyno, text.strip_prefix(' ').unwrap_or(text)))
@@ -74,13 +78,32 @@ mod tests {
     #[test]
     fn source_and_dyno() {
         for (line, source, dyno, text) in [
-            ("2024-05-01T08:00:00.123456+00:00 app[web.1]: GET /", "app", "web.1", "GET /"),
-            ("2024-05-01T08:00:00+00:00 heroku[router]: at=info", "heroku", "router", "at=info"),
-            ("2024-05-01T08:00:00Z app[api]:   indented", "app", "api", "  indented"),
+            (
+                "2024-05-01T08:00:00.123456+00:00 app[web.1]: GET /",
+                "app",
+                "web.1",
+                "GET /",
+            ),
+            (
+                "2024-05-01T08:00:00+00:00 heroku[router]: at=info",
+                "heroku",
+                "router",
+                "at=info",
+            ),
+            (
+                "2024-05-01T08:00:00Z app[api]:   indented",
+                "app",
+                "api",
+                "  indented",
+            ),
         ] {
             let mut out = Parsed::default();
             Logplex.open(line, &ANY_HINT, &mut out).unwrap();
-            assert_eq!((out.logger.as_deref(), out.message.as_ref()), (Some(source), text), "{line}");
+            assert_eq!(
+                (out.logger.as_deref(), out.message.as_ref()),
+                (Some(source), text),
+                "{line}"
+            );
             assert_eq!(out.metadata, [("dyno".into(), dyno.into())]);
         }
         for line in [
@@ -89,7 +112,12 @@ mod tests {
             "2024-05-01T08:00:00Z web[1]: x",
             "2024-05-01T08:00:00Z app[web 1]: x",
         ] {
-            assert!(Logplex.open(line, &ANY_HINT, &mut Parsed::default()).is_err(), "{line}");
+            assert!(
+                Logplex
+                    .open(line, &ANY_HINT, &mut Parsed::default())
+                    .is_err(),
+                "{line}"
+            );
         }
     }
 }

@@ -37,7 +37,12 @@ impl Format for Logrus {
         if opens { Opens::Parsed } else { Opens::No }
     }
 
-    fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
+    fn parse<'a>(
+        &self,
+        text: &'a str,
+        hint: &TimeHint,
+        out: &mut Parsed<'a>,
+    ) -> Result<(), FormatMismatch> {
         read(text, hint, out).ok_or_else(|| self.mismatch("no LEVEL[time]"))
     }
 }
@@ -93,15 +98,33 @@ mod tests {
                 "listening on :8080",
                 Some("r-1"),
             ),
-            ("ERRO[2024-05-01T10:00:00Z] it broke", "ERROR", "it broke", None),
-            ("FATA[0000] no store                        error=\"no route\"", "CRITICAL", "no store", None),
+            (
+                "ERRO[2024-05-01T10:00:00Z] it broke",
+                "ERROR",
+                "it broke",
+                None,
+            ),
+            (
+                "FATA[0000] no store                        error=\"no route\"",
+                "CRITICAL",
+                "no store",
+                None,
+            ),
         ] {
             let mut out = Parsed::default();
             assert_eq!(Logrus.opens(text), Opens::Parsed, "{text}");
             assert!(Logrus.parse(text, &ANY_HINT, &mut out).is_ok(), "{text}");
-            assert_eq!((out.level.name(), out.message.as_ref()), (level, message), "{text}");
+            assert_eq!(
+                (out.level.name(), out.message.as_ref()),
+                (level, message),
+                "{text}"
+            );
             assert_eq!(out.request_id.as_deref(), request, "{text}");
-            assert_eq!(out.timestamp.is_some(), text.contains('T') && text.contains('Z'), "{text}");
+            assert_eq!(
+                out.timestamp.is_some(),
+                text.contains('T') && text.contains('Z'),
+                "{text}"
+            );
         }
         for text in ["INFO[x] y", "INFO 0012", "DATA[0012] x"] {
             assert_eq!(Logrus.opens(text), Opens::No, "{text}");

@@ -6,7 +6,9 @@
 //! Source: <https://www.mongodb.com/docs/v4.2/reference/log-messages/>.
 
 use super::app_line::stamp::behind_iso;
-use super::{Begins, Format, FormatMismatch, FormatSpec, Lines, Opens, Parsed, TimeHint, level, time};
+use super::{
+    Begins, Format, FormatMismatch, FormatSpec, Lines, Opens, Parsed, TimeHint, level, time,
+};
 use atalaya_domain::record::Layer;
 
 /// `mongodb`.
@@ -33,13 +35,19 @@ impl Format for Mongodb {
             && behind_iso(line).is_some_and(|rest| {
                 matches!(
                     rest.as_bytes(),
-                    [b' ', b'I' | b'W' | b'E' | b'F' | b'D', b' ', ..] | [b' ', b'D', b'1'..=b'5', b' ', ..]
+                    [b' ', b'I' | b'W' | b'E' | b'F' | b'D', b' ', ..]
+                        | [b' ', b'D', b'1'..=b'5', b' ', ..]
                 )
             });
         if opens { Opens::Parsed } else { Opens::No }
     }
 
-    fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
+    fn parse<'a>(
+        &self,
+        text: &'a str,
+        hint: &TimeHint,
+        out: &mut Parsed<'a>,
+    ) -> Result<(), FormatMismatch> {
         read(text, hint, out).ok_or_else(|| self.mismatch("no severity, component and context"))
     }
 }
@@ -49,9 +57,14 @@ fn read<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<()> 
     let (severity, rest) = cut.rest.strip_prefix(' ')?.split_once(' ')?;
     let level = level::from_letter(*severity.as_bytes().first()?)?;
     let (component, rest) = rest.split_once(' ')?;
-    let is_component =
-        component == "-" || component.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
-    let (context, message) = rest.trim_start_matches(' ').strip_prefix('[')?.split_once("] ")?;
+    let is_component = component == "-"
+        || component
+            .bytes()
+            .all(|byte| byte.is_ascii_uppercase() || byte == b'_');
+    let (context, message) = rest
+        .trim_start_matches(' ')
+        .strip_prefix('[')?
+        .split_once("] ")?;
     if !is_component || component.is_empty() || context.contains('\n') {
         return None;
     }
@@ -89,7 +102,13 @@ mod tests {
                 "end connection 10.0.0.1:5",
                 None,
             ),
-            ("2024-05-01T10:00:00.000+0000 W -        [main] slow disk", "WARNING", None, "slow disk", None),
+            (
+                "2024-05-01T10:00:00.000+0000 W -        [main] slow disk",
+                "WARNING",
+                None,
+                "slow disk",
+                None,
+            ),
             (
                 "2024-05-01T10:00:00.000+0000 D2 COMMAND  [conn7] command depot.orders find 123ms",
                 "DEBUG",
@@ -101,12 +120,26 @@ mod tests {
             let mut out = Parsed::default();
             assert_eq!(Mongodb.opens(text), Opens::Parsed, "{text}");
             assert!(Mongodb.parse(text, &ANY_HINT, &mut out).is_ok(), "{text}");
-            assert_eq!((out.level.name(), out.logger.as_deref()), (level, logger), "{text}");
-            assert_eq!((out.message.as_ref(), out.duration_ms), (message, duration), "{text}");
+            assert_eq!(
+                (out.level.name(), out.logger.as_deref()),
+                (level, logger),
+                "{text}"
+            );
+            assert_eq!(
+                (out.message.as_ref(), out.duration_ms),
+                (message, duration),
+                "{text}"
+            );
         }
-        for text in ["2024-05-01T10:00:00.000+0000 [conn1] text", "2024-05-01T10:00:00Z I am here [x] y"] {
+        for text in [
+            "2024-05-01T10:00:00.000+0000 [conn1] text",
+            "2024-05-01T10:00:00Z I am here [x] y",
+        ] {
             let mut out = Parsed::default();
-            assert!(Mongodb.opens(text) == Opens::No || Mongodb.parse(text, &ANY_HINT, &mut out).is_err());
+            assert!(
+                Mongodb.opens(text) == Opens::No
+                    || Mongodb.parse(text, &ANY_HINT, &mut out).is_err()
+            );
         }
     }
 }

@@ -6,7 +6,9 @@
 //! Source: <https://learn.microsoft.com/en-us/sql/relational-databases/errors-events/database-engine-error-severities>.
 
 use super::app_line::words::is_number;
-use super::{Begins, Format, FormatMismatch, FormatSpec, Lines, Opens, Parsed, TimeHint, level, time};
+use super::{
+    Begins, Format, FormatMismatch, FormatSpec, Lines, Opens, Parsed, TimeHint, level, time,
+};
 use atalaya_domain::record::{Layer, Level};
 
 /// `mssql`.
@@ -41,7 +43,12 @@ impl Format for Mssql {
         if opens { Opens::Parsed } else { Opens::No }
     }
 
-    fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
+    fn parse<'a>(
+        &self,
+        text: &'a str,
+        hint: &TimeHint,
+        out: &mut Parsed<'a>,
+    ) -> Result<(), FormatMismatch> {
         read(text, hint, out).ok_or_else(|| self.mismatch("no source in its column"))
     }
 }
@@ -51,7 +58,9 @@ fn read<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<()> 
     let rest = text.get(SOURCE_AT..)?;
     let (source, after) = rest.split_once(' ')?;
     let message = after.trim_start_matches(' ');
-    if rest.len() - message.len() < SOURCE_WIDTH || !source.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+    if rest.len() - message.len() < SOURCE_WIDTH
+        || !source.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    {
         return None;
     }
     out.set_time(cut.instant);
@@ -78,7 +87,9 @@ fn read<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<()> 
 
 /// `Error: 18456, Severity: 14, State: 8.`
 fn severity(message: &str) -> Option<u8> {
-    let (_, rest) = message.strip_prefix("Error: ")?.split_once(", Severity: ")?;
+    let (_, rest) = message
+        .strip_prefix("Error: ")?
+        .split_once(", Severity: ")?;
     rest.split_once(',')?.0.parse().ok()
 }
 
@@ -90,7 +101,11 @@ mod tests {
     #[test]
     fn sources_and_severities() {
         for (text, level, message) in [
-            ("2021-03-01 10:49:16.86 Server      SQL Server 2019", "INFO", "SQL Server 2019"),
+            (
+                "2021-03-01 10:49:16.86 Server      SQL Server 2019",
+                "INFO",
+                "SQL Server 2019",
+            ),
             (
                 "2021-03-01 10:49:17.10 spid51      Error: 18456, Severity: 14, State: 8.",
                 "ERROR",
@@ -105,9 +120,16 @@ mod tests {
             let mut out = Parsed::default();
             assert_eq!(Mssql.opens(text), Opens::Parsed, "{text}");
             assert!(Mssql.parse(text, &ANY_HINT, &mut out).is_ok(), "{text}");
-            assert_eq!((out.level.name(), out.message.as_ref()), (level, message), "{text}");
+            assert_eq!(
+                (out.level.name(), out.message.as_ref()),
+                (level, message),
+                "{text}"
+            );
         }
-        for text in ["2021-03-01 10:49:16.86 a text", "2021-03-01 10:49:16.865 Server      x"] {
+        for text in [
+            "2021-03-01 10:49:16.86 a text",
+            "2021-03-01 10:49:16.865 Server      x",
+        ] {
             let mut out = Parsed::default();
             assert!(
                 Mssql.opens(text) == Opens::No || Mssql.parse(text, &ANY_HINT, &mut out).is_err(),

@@ -12,7 +12,8 @@
 use super::fields::push_unique;
 use super::python::ANY_HINT;
 use super::{
-    Begins, Format, FormatMismatch, FormatSpec, Joins, Lines, Parsed, SourceZone, TimeHint, plain, time,
+    Begins, Format, FormatMismatch, FormatSpec, Joins, Lines, Parsed, SourceZone, TimeHint, plain,
+    time,
 };
 use atalaya_domain::record::{Layer, Level};
 
@@ -37,7 +38,12 @@ impl Format for MysqlError {
     /// The shell prints what it likes between the lines of the script; a crash and a monitor print
     /// pages that look like many things.
     fn joins(&self, pending: &str, line: &str) -> Joins {
-        let first = pending.get(..HEAD_BYTES).unwrap_or(pending).split('\n').next().unwrap_or("");
+        let first = pending
+            .get(..HEAD_BYTES)
+            .unwrap_or(pending)
+            .split('\n')
+            .next()
+            .unwrap_or("");
         let pages = first.contains(" got signal ") || first.contains("INNODB MONITOR OUTPUT");
         if first.contains(" mysqld_safe ") {
             Joins::No
@@ -52,7 +58,12 @@ impl Format for MysqlError {
         }
     }
 
-    fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
+    fn parse<'a>(
+        &self,
+        text: &'a str,
+        hint: &TimeHint,
+        out: &mut Parsed<'a>,
+    ) -> Result<(), FormatMismatch> {
         parse(text, hint, out).map_err(|reason| self.mismatch(reason))
     }
 }
@@ -107,17 +118,31 @@ fn parse<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(),
         }
     } else {
         out.ungraded = true;
-        let own = ["InnoDB", "INNODB MONITOR OUTPUT"].iter().any(|head| rest.starts_with(head));
-        let of_server = ["mysqld", "mariadbd", "Plugin ", "Event ", "Slave ", "Server ", "Version: "]
+        let own = ["InnoDB", "INNODB MONITOR OUTPUT"]
             .iter()
             .any(|head| rest.starts_with(head));
+        let of_server = [
+            "mysqld",
+            "mariadbd",
+            "Plugin ",
+            "Event ",
+            "Slave ",
+            "Server ",
+            "Version: ",
+        ]
+        .iter()
+        .any(|head| rest.starts_with(head));
         // With a full date every line has its level in brackets, but for those of InnoDB's threads.
         if !(own && (old || has_thread)) && !(of_server && (old || rest.contains("got signal"))) {
             return Err("no [Level] behind the time");
         }
-        if ["InnoDB: Error", "InnoDB: Fatal", "InnoDB: Assertion failure"]
-            .iter()
-            .any(|head| rest.starts_with(head))
+        if [
+            "InnoDB: Error",
+            "InnoDB: Fatal",
+            "InnoDB: Assertion failure",
+        ]
+        .iter()
+        .any(|head| rest.starts_with(head))
         {
             out.level = Level::Error;
             out.ungraded = false;
@@ -140,7 +165,10 @@ fn crash<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<&'a
     if !rest.starts_with("mysqld got ") && !rest.starts_with("mariadbd got ") {
         return None;
     }
-    let utc = TimeHint { zone: SourceZone::Utc, reference: hint.reference };
+    let utc = TimeHint {
+        zone: SourceZone::Utc,
+        reference: hint.reference,
+    };
     let instant = if text.as_bytes().get(4) == Some(&b'-') {
         time::iso(text, &utc)?.instant
     } else {
@@ -155,7 +183,11 @@ fn is_thread(word: &str) -> bool {
     let digits = word.strip_prefix("0x").unwrap_or(word);
     !digits.is_empty()
         && digits.bytes().all(|byte| {
-            if digits.len() < word.len() { byte.is_ascii_hexdigit() } else { byte.is_ascii_digit() }
+            if digits.len() < word.len() {
+                byte.is_ascii_hexdigit()
+            } else {
+                byte.is_ascii_digit()
+            }
         })
 }
 
@@ -203,10 +235,22 @@ pub fn yymmdd<'a>(text: &'a str, hint: &TimeHint) -> Option<time::Cut<'a>> {
     }
     let year: i32 = date.get(..2)?.parse().ok()?;
     let year = if year < 70 { 2000 + year } else { 1900 + year };
-    clock(year, date.get(2..4)?.parse().ok()?, date.get(4..6)?.parse().ok()?, text.get(6..)?, hint)
+    clock(
+        year,
+        date.get(2..4)?.parse().ok()?,
+        date.get(4..6)?.parse().ok()?,
+        text.get(6..)?,
+        hint,
+    )
 }
 
-fn clock<'a>(year: i32, month: u8, day: u8, text: &'a str, hint: &TimeHint) -> Option<time::Cut<'a>> {
+fn clock<'a>(
+    year: i32,
+    month: u8,
+    day: u8,
+    text: &'a str,
+    hint: &TimeHint,
+) -> Option<time::Cut<'a>> {
     let rest = text.strip_prefix(' ')?;
     let padded = rest.strip_prefix(' ').unwrap_or(rest);
     let (hour, rest) = padded.split_once(':')?;
@@ -219,7 +263,11 @@ fn clock<'a>(year: i32, month: u8, day: u8, text: &'a str, hint: &TimeHint) -> O
         return None;
     }
     let two = |digits: &str| {
-        if digits.bytes().all(|byte| byte.is_ascii_digit()) { digits.parse::<u8>().ok() } else { None }
+        if digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            digits.parse::<u8>().ok()
+        } else {
+            None
+        }
     };
     let civil = time::Civil {
         year,
@@ -257,7 +305,12 @@ mod tests {
                 Level::Error,
                 "mariadbd: no",
             ),
-            ("2013-12-09 14:18:50 0x7f33 InnoDB: x", "2013-12-09T14:18:50.000000Z", Level::Info, "InnoDB: x"),
+            (
+                "2013-12-09 14:18:50 0x7f33 InnoDB: x",
+                "2013-12-09T14:18:50.000000Z",
+                Level::Info,
+                "InnoDB: x",
+            ),
             (
                 "161209 14:18:50 [Warning] old\nmore\n",
                 "2016-12-09T14:18:50.000000Z",
@@ -294,7 +347,12 @@ mod tests {
                 Level::Error,
                 "InnoDB: Assertion failure in x",
             ),
-            ("2024-01-01 1:02:03 0 [Note] x", "2024-01-01T01:02:03.000000Z", Level::Info, "x"),
+            (
+                "2024-01-01 1:02:03 0 [Note] x",
+                "2024-01-01T01:02:03.000000Z",
+                Level::Info,
+                "x",
+            ),
             (
                 "161209  4:18:50  InnoDB: Error: bad",
                 "2016-12-09T04:18:50.000000Z",
@@ -305,7 +363,11 @@ mod tests {
             let mut out = Parsed::default();
             MysqlError.parse(text, &ANY_HINT, &mut out).unwrap();
             assert_eq!(out.timestamp.unwrap().to_rfc3339(), at, "{text}");
-            assert_eq!((out.level, out.message.as_ref()), (level, message), "{text}");
+            assert_eq!(
+                (out.level, out.message.as_ref()),
+                (level, message),
+                "{text}"
+            );
         }
         for text in [
             "InnoDB: x",
@@ -323,14 +385,21 @@ mod tests {
             "991340 00:00:00 x",
             "",
         ] {
-            assert!(MysqlError.parse(text, &ANY_HINT, &mut Parsed::default()).is_err(), "{text}");
+            assert!(
+                MysqlError
+                    .parse(text, &ANY_HINT, &mut Parsed::default())
+                    .is_err(),
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn a_crash_has_no_day() {
         let mut out = Parsed::default();
-        MysqlError.parse("01:02:03 UTC - mysqld got signal 11 ;", &ANY_HINT, &mut out).unwrap();
+        MysqlError
+            .parse("01:02:03 UTC - mysqld got signal 11 ;", &ANY_HINT, &mut out)
+            .unwrap();
         assert_eq!((out.day_missing, out.level), (true, Level::Critical));
         assert_eq!(out.message, "mysqld got signal 11 ;");
     }
@@ -339,9 +408,18 @@ mod tests {
     fn lines_of_the_shell_are_not_the_script_s() {
         let script = "240101 01:02:03 mysqld_safe Logging to '/x'";
         assert_eq!(MysqlError.joins(script, "nohup: ignoring input"), Joins::No);
-        assert_eq!(MysqlError.joins("240101 01:02:03 [Note] x", "Version: '8'"), Joins::Unsaid);
+        assert_eq!(
+            MysqlError.joins("240101 01:02:03 [Note] x", "Version: '8'"),
+            Joins::Unsaid
+        );
         let crash = "01:02:03 UTC - mysqld got signal 11 ;";
-        assert_eq!(MysqlError.joins(crash, "key_buffer_size=8388608"), Joins::Yes);
-        assert_eq!(MysqlError.joins(crash, "240101 01:02:04 mysqld_safe Restarting"), Joins::Unsaid);
+        assert_eq!(
+            MysqlError.joins(crash, "key_buffer_size=8388608"),
+            Joins::Yes
+        );
+        assert_eq!(
+            MysqlError.joins(crash, "240101 01:02:04 mysqld_safe Restarting"),
+            Joins::Unsaid
+        );
     }
 }

@@ -10,7 +10,8 @@ use super::fields::push_unique;
 use super::postgresql::request_in_comment;
 use super::python::ANY_HINT;
 use super::{
-    Begins, Format, FormatMismatch, FormatSpec, Joins, Lines, Opens, Parsed, TimeHint, mysql_error, time,
+    Begins, Format, FormatMismatch, FormatSpec, Joins, Lines, Opens, Parsed, TimeHint, mysql_error,
+    time,
 };
 use atalaya_domain::record::Layer;
 use atalaya_domain::time::Timestamp;
@@ -38,9 +39,17 @@ impl Format for MysqlSlow {
 
     fn opens(&self, line: &str) -> Opens {
         if line.starts_with('#') {
-            return if is_time(line) || is_user(line) { Opens::Unfinished } else { Opens::No };
+            return if is_time(line) || is_user(line) {
+                Opens::Unfinished
+            } else {
+                Opens::No
+            };
         }
-        if is_banner(line) { Opens::Header } else { Opens::No }
+        if is_banner(line) {
+            Opens::Header
+        } else {
+            Opens::No
+        }
     }
 
     /// A statement may hold any text, on any number of lines, up to its semicolon; in a string it may
@@ -62,7 +71,12 @@ impl Format for MysqlSlow {
         }
     }
 
-    fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
+    fn parse<'a>(
+        &self,
+        text: &'a str,
+        hint: &TimeHint,
+        out: &mut Parsed<'a>,
+    ) -> Result<(), FormatMismatch> {
         read(text, hint, out).ok_or_else(|| self.mismatch("no `# User@Host` or `# Query_time`"))
     }
 }
@@ -71,14 +85,17 @@ impl Format for MysqlSlow {
 fn is_time(line: &str) -> bool {
     line.strip_prefix("# Time: ").is_some_and(|stamp| {
         let stamp = stamp.trim_ascii_start();
-        mysql_error::yymmdd(stamp, &ANY_HINT).or_else(|| time::iso(stamp, &ANY_HINT)).is_some()
+        mysql_error::yymmdd(stamp, &ANY_HINT)
+            .or_else(|| time::iso(stamp, &ANY_HINT))
+            .is_some()
     })
 }
 
 /// `# User@Host: root[root] @ localhost [127.0.0.1]`.
 fn is_user(line: &str) -> bool {
     line.strip_prefix("# User@Host: ").is_some_and(|user| {
-        user.split_once("] @ ").is_some_and(|(account, host)| account.contains('[') && host.contains('['))
+        user.split_once("] @ ")
+            .is_some_and(|(account, host)| account.contains('[') && host.contains('['))
     })
 }
 
@@ -123,14 +140,17 @@ fn read<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<()> 
             }
             if let Some(stamp) = comment.strip_prefix("Time: ") {
                 let stamp = stamp.trim_ascii_start();
-                let cut = mysql_error::yymmdd(stamp, hint).map(|cut| (cut, false)).or_else(|| {
-                    let cut = time::iso(stamp, hint)?;
-                    let used = stamp.get(..stamp.len() - cut.rest.len())?;
-                    Some((
-                        cut,
-                        used.len() > 19 && (used.ends_with('Z') || used.get(19..)?.contains(['+', '-'])),
-                    ))
-                });
+                let cut = mysql_error::yymmdd(stamp, hint)
+                    .map(|cut| (cut, false))
+                    .or_else(|| {
+                        let cut = time::iso(stamp, hint)?;
+                        let used = stamp.get(..stamp.len() - cut.rest.len())?;
+                        Some((
+                            cut,
+                            used.len() > 19
+                                && (used.ends_with('Z') || used.get(19..)?.contains(['+', '-'])),
+                        ))
+                    });
                 if let Some((cut, zoned)) = cut {
                     if zoned {
                         stated = Some(cut.instant);
@@ -154,7 +174,11 @@ fn read<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<()> 
             }
         } else if used_line.is_empty() && set_is_open(rest) && is_use(line) {
             used_line = line;
-            used = line.get(4..)?.trim_ascii().trim_end_matches(';').trim_matches('`');
+            used = line
+                .get(4..)?
+                .trim_ascii()
+                .trim_end_matches(';')
+                .trim_matches('`');
         } else if let Some(at) = set_timestamp(line) {
             set = Some(time::Instant::exact(at));
             rest = after;
@@ -175,7 +199,11 @@ fn read<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<()> 
     if used_line.is_empty() {
         let (line, after) = statement.split_once('\n').unwrap_or((statement, ""));
         if is_use(line) {
-            used = line.get(4..)?.trim_ascii().trim_end_matches(';').trim_matches('`');
+            used = line
+                .get(4..)?
+                .trim_ascii()
+                .trim_end_matches(';')
+                .trim_matches('`');
             if !after.trim_ascii().is_empty() {
                 statement = after.trim_ascii();
             }
@@ -183,8 +211,9 @@ fn read<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<()> 
     } else if statement.is_empty() {
         statement = used_line;
     }
-    if let Some(command) =
-        statement.strip_prefix("# ").filter(|command| command.starts_with("administrator command: "))
+    if let Some(command) = statement
+        .strip_prefix("# ")
+        .filter(|command| command.starts_with("administrator command: "))
     {
         push_unique(out, "admin", "true");
         statement = command;
@@ -210,13 +239,17 @@ fn set_is_open(rest: &str) -> bool {
 }
 
 fn is_use(line: &str) -> bool {
-    line.get(..4).is_some_and(|word| word.eq_ignore_ascii_case("use "))
+    line.get(..4)
+        .is_some_and(|word| word.eq_ignore_ascii_case("use "))
         && line.trim_ascii_end().ends_with(';')
 }
 
 /// `SET timestamp=1528898676;`, also with `insert_id` and `last_insert_id`.
 fn set_timestamp(line: &str) -> Option<Timestamp> {
-    let body = line.strip_prefix("SET ")?.trim_ascii_end().strip_suffix(';')?;
+    let body = line
+        .strip_prefix("SET ")?
+        .trim_ascii_end()
+        .strip_suffix(';')?;
     let mut at = None;
     for assignment in body.split(',') {
         match assignment.trim_ascii().split_once('=')? {
@@ -224,7 +257,8 @@ fn set_timestamp(line: &str) -> Option<Timestamp> {
                 let (seconds, fraction) = number.split_once('.').unwrap_or((number, ""));
                 let mut micros = seconds.parse::<i64>().ok()?.checked_mul(1_000_000)?;
                 for (digit, scale) in fraction.bytes().zip([100_000, 10_000, 1_000, 100, 10, 1]) {
-                    micros += i64::from(digit.checked_sub(b'0').filter(|digit| *digit < 10)?) * scale;
+                    micros +=
+                        i64::from(digit.checked_sub(b'0').filter(|digit| *digit < 10)?) * scale;
                 }
                 at = Some(Timestamp::from_micros(micros));
             }
@@ -257,8 +291,12 @@ fn read_values<'a>(comment: &'a str, schema: &mut &'a str, out: &mut Parsed<'a>)
     let mut found = false;
     let mut words = comment.split_ascii_whitespace().peekable();
     while let Some(word) = words.next() {
-        let Some(name) = word.strip_suffix(':') else { continue };
-        let Some(value) = words.next_if(|next| !next.ends_with(':')) else { continue };
+        let Some(name) = word.strip_suffix(':') else {
+            continue;
+        };
+        let Some(value) = words.next_if(|next| !next.ends_with(':')) else {
+            continue;
+        };
         match name {
             "Query_time" => {
                 out.duration_ms = value
@@ -305,7 +343,11 @@ mod tests {
     }
 
     fn get<'p>(parsed: &'p Parsed<'_>, name: &str) -> Option<&'p str> {
-        parsed.metadata.iter().find(|(known, _)| known == name).map(|(_, text)| text.as_ref())
+        parsed
+            .metadata
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, text)| text.as_ref())
     }
 
     #[test]
@@ -315,7 +357,10 @@ mod tests {
              # Query_time: 2.475469  Lock_time: 0.000287 Rows_sent: 10  Rows_examined: 3145718\nuse employees;\n\
              SET timestamp=1553436105;\nSELECT 1\nFROM t /* request_id:q9 */;",
         );
-        assert_eq!(parsed.timestamp.unwrap().to_rfc3339(), "2019-03-24T14:01:47.811234Z");
+        assert_eq!(
+            parsed.timestamp.unwrap().to_rfc3339(),
+            "2019-03-24T14:01:47.811234Z"
+        );
         assert_eq!(parsed.message, "SELECT 1\nFROM t /* request_id:q9 */;");
         assert_eq!(parsed.request_id.as_deref(), Some("q9"));
         assert!((parsed.duration_ms.unwrap() - 2475.469).abs() < 1e-6);
@@ -336,10 +381,20 @@ mod tests {
         let parsed = parse(
             "# Time: 071218 11:48:27 # User@Host: [SQL_SLAVE] @  []\n# Thread_id: 10\n# Query_time: 0.000012  Lock_time: 0\nBEGIN;",
         );
-        assert_eq!((get(&parsed, "user"), parsed.message.as_ref()), (Some("[SQL_SLAVE]"), "BEGIN;"));
-        assert_eq!(parsed.timestamp.unwrap().to_rfc3339(), "2007-12-18T11:48:27.000000Z");
-        let parsed = parse("# User@Host: a[a] @ b []\n# Query_time: 1\nSET timestamp=1415210700;\nuse `x`;");
-        assert_eq!((get(&parsed, "db"), parsed.message.as_ref()), (Some("x"), "use `x`;"));
+        assert_eq!(
+            (get(&parsed, "user"), parsed.message.as_ref()),
+            (Some("[SQL_SLAVE]"), "BEGIN;")
+        );
+        assert_eq!(
+            parsed.timestamp.unwrap().to_rfc3339(),
+            "2007-12-18T11:48:27.000000Z"
+        );
+        let parsed =
+            parse("# User@Host: a[a] @ b []\n# Query_time: 1\nSET timestamp=1415210700;\nuse `x`;");
+        assert_eq!(
+            (get(&parsed, "db"), parsed.message.as_ref()),
+            (Some("x"), "use `x`;")
+        );
         let parsed = parse(
             "# User@Host: a[a] @ b []\n# Query_time: 1\nSET timestamp=1415210700;\n# administrator command: Quit;",
         );
@@ -348,11 +403,21 @@ mod tests {
             (Some("true"), "administrator command: Quit;")
         );
         let parsed = parse("# User@Host: a[a] @ b []\n# Query_time: 1\nuse db;\nSET NAMES utf8;");
-        assert_eq!((get(&parsed, "db"), parsed.message.as_ref()), (Some("db"), "SET NAMES utf8;"));
-        assert!(MysqlSlow.parse("SELECT 1;", &ANY_HINT, &mut Parsed::default()).is_err());
+        assert_eq!(
+            (get(&parsed, "db"), parsed.message.as_ref()),
+            (Some("db"), "SET NAMES utf8;")
+        );
+        assert!(
+            MysqlSlow
+                .parse("SELECT 1;", &ANY_HINT, &mut Parsed::default())
+                .is_err()
+        );
         let user = "# User@Host: a[a] @ b []";
         assert_eq!(MysqlSlow.joins("# Time: 240501  9:00:00", user), Joins::Yes);
-        assert_eq!(MysqlSlow.joins(&format!("{user}\nselect 1;"), user), Joins::No);
+        assert_eq!(
+            MysqlSlow.joins(&format!("{user}\nselect 1;"), user),
+            Joins::No
+        );
     }
 
     #[test]
@@ -373,11 +438,22 @@ mod tests {
             ("SELECT 1,", "# Time: not a stamp", Joins::Yes),
             ("SELECT 1,", "# User@Host: nobody", Joins::Yes),
             ("BEGIN\nSET a=1;", "SET b=2;", Joins::Yes),
-            ("SELECT 1;", "2024-05-01T10:00:00.123456Z 7 [Note] [MY-1] [Server] x", Joins::Unsaid),
+            (
+                "SELECT 1;",
+                "2024-05-01T10:00:00.123456Z 7 [Note] [MY-1] [Server] x",
+                Joins::Unsaid,
+            ),
         ] {
-            assert_eq!(MysqlSlow.joins(&format!("{head}{statement}"), line), joins, "{statement} {line}");
+            assert_eq!(
+                MysqlSlow.joins(&format!("{head}{statement}"), line),
+                joins,
+                "{statement} {line}"
+            );
         }
-        assert_eq!(MysqlSlow.opens("# Time: 240501  9:00:00"), Opens::Unfinished);
+        assert_eq!(
+            MysqlSlow.opens("# Time: 240501  9:00:00"),
+            Opens::Unfinished
+        );
         assert_eq!(MysqlSlow.opens("# Time: flies"), Opens::No);
         assert_eq!(MysqlSlow.opens("# User@Host: x"), Opens::No);
     }
@@ -388,8 +464,17 @@ mod tests {
             "# Time: 240501  9:00:00\n# User@Host: a[a] @ b []  Id: 7\n# Schema: shop  Last_errno: 0  Killed: 0\n\
              # Query_time: 0.5  Lock_time: 0.1\n# No InnoDB statistics available for this query\nSELECT 1;",
         );
-        assert_eq!(get(&parsed, "comment"), Some("No InnoDB statistics available for this query"));
-        assert_eq!((get(&parsed, "db"), get(&parsed, "killed")), (Some("shop"), Some("0")));
-        assert_eq!(parsed.timestamp.unwrap().to_rfc3339(), "2024-05-01T09:00:00.000000Z");
+        assert_eq!(
+            get(&parsed, "comment"),
+            Some("No InnoDB statistics available for this query")
+        );
+        assert_eq!(
+            (get(&parsed, "db"), get(&parsed, "killed")),
+            (Some("shop"), Some("0"))
+        );
+        assert_eq!(
+            parsed.timestamp.unwrap().to_rfc3339(),
+            "2024-05-01T09:00:00.000000Z"
+        );
     }
 }

@@ -37,15 +37,28 @@ impl Format for NginxAccess {
     }
 
     fn opens(&self, line: &str) -> Opens {
-        if web::has_stamp(line) { Opens::Parsed } else { Opens::No }
+        if web::has_stamp(line) {
+            Opens::Parsed
+        } else {
+            Opens::No
+        }
     }
 
-    fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
+    fn parse<'a>(
+        &self,
+        text: &'a str,
+        hint: &TimeHint,
+        out: &mut Parsed<'a>,
+    ) -> Result<(), FormatMismatch> {
         parse(text, hint, out).map_err(|reason| self.mismatch(reason))
     }
 }
 
-pub(super) fn parse<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), &'static str> {
+pub(super) fn parse<'a>(
+    text: &'a str,
+    hint: &TimeHint,
+    out: &mut Parsed<'a>,
+) -> Result<(), &'static str> {
     let mut common = web::common(text, hint)?;
     if !common.rest.0.starts_with(['"', '-']) {
         return Err("no referrer and user agent");
@@ -60,7 +73,11 @@ pub(super) fn parse<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) ->
     if common.rest.is_empty() {
         return Ok(());
     }
-    if is_ingress(common.rest) { put_ingress(common.rest, out) } else { put_extras(common.rest, out) }
+    if is_ingress(common.rest) {
+        put_ingress(common.rest, out)
+    } else {
+        put_extras(common.rest, out)
+    }
 }
 
 /// Fields that people put behind `combined`, up to the first that nothing tells.
@@ -99,7 +116,9 @@ fn put_extra<'a>(scan: &mut Scan<'a>, out: &mut Parsed<'a>) -> Option<bool> {
         true
     } else if web::is_number(token)
         && !web::has(out, "request_length")
-        && !scan.0.starts_with(|c: char| c == '"' || c.is_ascii_digit() && !scan.0.contains('.'))
+        && !scan
+            .0
+            .starts_with(|c: char| c == '"' || c.is_ascii_digit() && !scan.0.contains('.'))
     {
         out.put("request_length", token);
         true
@@ -144,8 +163,9 @@ fn put_quoted<'a>(value: &'a str, out: &mut Parsed<'a>) -> bool {
 /// `request_length request_time [` is only the controller's.
 fn is_ingress(scan: Scan<'_>) -> bool {
     let mut scan = scan;
-    let number =
-        |text: Option<&str>| text.is_some_and(|text| text.as_bytes().first().is_some_and(u8::is_ascii_digit));
+    let number = |text: Option<&str>| {
+        text.is_some_and(|text| text.as_bytes().first().is_some_and(u8::is_ascii_digit))
+    };
     number(scan.token()) && number(scan.token()) && scan.0.starts_with('[')
 }
 
@@ -157,8 +177,12 @@ fn put_ingress<'a>(mut scan: Scan<'a>, out: &mut Parsed<'a>) -> Result<(), &'sta
     if scan.0.starts_with('[') {
         out.put("upstream_alternative", scan.bracketed().ok_or(SHORT)?);
     }
-    for name in ["upstream_address", "upstream_response_length", "upstream_response_time", "upstream_status"]
-    {
+    for name in [
+        "upstream_address",
+        "upstream_response_length",
+        "upstream_response_time",
+        "upstream_status",
+    ] {
         out.put(name, list(&mut scan).ok_or(SHORT)?);
     }
     if let Some(id) = scan.token()

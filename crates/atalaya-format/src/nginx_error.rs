@@ -38,7 +38,12 @@ impl Format for NginxError {
         }
     }
 
-    fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
+    fn parse<'a>(
+        &self,
+        text: &'a str,
+        hint: &TimeHint,
+        out: &mut Parsed<'a>,
+    ) -> Result<(), FormatMismatch> {
         parse(text, hint, out).map_err(|reason| self.mismatch(reason))
     }
 }
@@ -49,7 +54,11 @@ fn parse<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(),
     let (level, rest) = rest.split_once("] ").ok_or("no level in brackets")?;
     let (process, rest) = rest.split_once(": ").ok_or("no process and thread")?;
     let (pid, tid) = process.split_once('#').ok_or("no process and thread")?;
-    if !pid.bytes().chain(tid.bytes()).all(|byte| byte.is_ascii_digit()) {
+    if !pid
+        .bytes()
+        .chain(tid.bytes())
+        .all(|byte| byte.is_ascii_digit())
+    {
         return Err("no process and thread");
     }
     out.set_time(cut.instant);

@@ -34,7 +34,12 @@ impl Format for Node {
         if opens { Opens::Parsed } else { Opens::No }
     }
 
-    fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
+    fn parse<'a>(
+        &self,
+        text: &'a str,
+        hint: &TimeHint,
+        out: &mut Parsed<'a>,
+    ) -> Result<(), FormatMismatch> {
         let read = match text.strip_prefix("npm ") {
             Some(rest) => npm(rest, out),
             None => nest(text, hint, out),
@@ -92,7 +97,11 @@ fn nest<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<()> 
         None => time::any(rest, hint).map(|cut| (cut.instant, cut.rest))?,
     };
     let (word, rest) = rest.trim_start_matches([' ', '\t']).split_once(' ')?;
-    let level = if word == "LOG" { Level::Info } else { capital_level(word)? };
+    let level = if word == "LOG" {
+        Level::Info
+    } else {
+        capital_level(word)?
+    };
     if !is_number(pid) {
         return None;
     }
@@ -101,7 +110,9 @@ fn nest<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<()> 
     keep_severity(out, word.into());
     out.put("pid", pid);
     let mut message = rest.trim_start_matches(' ');
-    if let Some((context, after)) = message.strip_prefix('[').and_then(|inside| inside.split_once("] "))
+    if let Some((context, after)) = message
+        .strip_prefix('[')
+        .and_then(|inside| inside.split_once("] "))
         && !context.contains('\n')
     {
         out.logger = Some(context.into());
@@ -139,18 +150,30 @@ mod tests {
                 "Starting...",
             ),
             ("npm ERR! code E404", "ERROR", "npm", "code E404"),
-            ("npm warn deprecated a@1: old", "WARNING", "npm", "deprecated a@1: old"),
+            (
+                "npm warn deprecated a@1: old",
+                "WARNING",
+                "npm",
+                "deprecated a@1: old",
+            ),
         ] {
             let mut out = Parsed::default();
             assert_eq!(Node.opens(text), Opens::Parsed, "{text}");
             assert!(Node.parse(text, &ANY_HINT, &mut out).is_ok(), "{text}");
             assert_eq!(
-                (out.level.name(), out.logger.as_deref(), out.message.as_ref()),
+                (
+                    out.level.name(),
+                    out.logger.as_deref(),
+                    out.message.as_ref()
+                ),
                 (level, Some(logger), message)
             );
         }
         for text in ["npm install failed", "[Nest] built", "[Nest] x - y LOG z"] {
-            assert!(Node.parse(text, &ANY_HINT, &mut Parsed::default()).is_err(), "{text}");
+            assert!(
+                Node.parse(text, &ANY_HINT, &mut Parsed::default()).is_err(),
+                "{text}"
+            );
         }
     }
 }

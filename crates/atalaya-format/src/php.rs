@@ -36,7 +36,12 @@ impl Format for Php {
         if opens { Opens::Parsed } else { Opens::No }
     }
 
-    fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
+    fn parse<'a>(
+        &self,
+        text: &'a str,
+        hint: &TimeHint,
+        out: &mut Parsed<'a>,
+    ) -> Result<(), FormatMismatch> {
         read(text, hint, out).ok_or_else(|| self.mismatch("no level of PHP"))
     }
 }
@@ -85,7 +90,9 @@ fn read<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<()> 
     out.set_level(word);
     out.level = level_of(word)?;
     let mut message = rest;
-    if let Some((pool, after)) = rest.strip_prefix("[pool ").and_then(|inside| inside.split_once("] "))
+    if let Some((pool, after)) = rest
+        .strip_prefix("[pool ")
+        .and_then(|inside| inside.split_once("] "))
         && !pool.contains(' ')
     {
         out.put("pool", pool);
@@ -98,8 +105,12 @@ fn read<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<()> 
 /// ` in /srv/cart.php on line 4` or ` in /srv/cart.php:4` at the end of the first line, which stays in
 /// the message.
 fn place<'a>(line: &'a str, out: &mut Parsed<'a>) {
-    let Some((_, place)) = line.trim_ascii_end().rsplit_once(" in ") else { return };
-    let found = place.split_once(" on line ").or_else(|| place.rsplit_once(':'));
+    let Some((_, place)) = line.trim_ascii_end().rsplit_once(" in ") else {
+        return;
+    };
+    let found = place
+        .split_once(" on line ")
+        .or_else(|| place.rsplit_once(':'));
     if let Some((file, number)) = found
         && !file.contains(' ')
         && number.bytes().all(|byte| byte.is_ascii_digit())
@@ -156,8 +167,16 @@ mod tests {
             let mut out = Parsed::default();
             assert_eq!(Php.opens(text), Opens::Parsed, "{text}");
             assert!(Php.parse(text, &ANY_HINT, &mut out).is_ok(), "{text}");
-            assert_eq!((out.level.name(), out.message.as_ref()), (level, message), "{text}");
-            let found = out.metadata.iter().find(|(known, _)| known == name).map(|(_, text)| text.as_ref());
+            assert_eq!(
+                (out.level.name(), out.message.as_ref()),
+                (level, message),
+                "{text}"
+            );
+            let found = out
+                .metadata
+                .iter()
+                .find(|(known, _)| known == name)
+                .map(|(_, text)| text.as_ref());
             assert_eq!(found, Some(value), "{text}");
         }
         for text in [
@@ -166,7 +185,10 @@ mod tests {
             "[01/May/2024 10:00:00] x",
         ] {
             let mut out = Parsed::default();
-            assert!(Php.opens(text) == Opens::No || Php.parse(text, &ANY_HINT, &mut out).is_err(), "{text}");
+            assert!(
+                Php.opens(text) == Opens::No || Php.parse(text, &ANY_HINT, &mut out).is_err(),
+                "{text}"
+            );
         }
     }
 }

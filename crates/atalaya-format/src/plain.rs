@@ -21,11 +21,19 @@ pub fn read<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) {
     out.level = level::guess(text);
     out.ungraded = true;
     out.message = text.into();
-    let Some(found) = time::find(text, hint) else { return };
+    let Some(found) = time::find(text, hint) else {
+        return;
+    };
     out.set_time(found.instant);
     // Text before a stamp stays, and with it the stamp.
-    if found.before.trim_matches(['[', '(', '<', ' ', '\t', '"', '|']).is_empty() {
-        let message = found.rest.trim_start_matches([' ', ':', ',', ']', ')', '>', '|', '-', '\t', ';', '"']);
+    if found
+        .before
+        .trim_matches(['[', '(', '<', ' ', '\t', '"', '|'])
+        .is_empty()
+    {
+        let message = found
+            .rest
+            .trim_start_matches([' ', ':', ',', ']', ')', '>', '|', '-', '\t', ';', '"']);
         if !message.is_empty() {
             out.message = message.into();
         }
@@ -33,8 +41,10 @@ pub fn read<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) {
 }
 
 /// Whether a line has a stamp does not depend on the hint.
-const ANY_HINT: TimeHint =
-    TimeHint { reference: Timestamp::from_seconds(1_700_000_000), zone: SourceZone::Utc };
+const ANY_HINT: TimeHint = TimeHint {
+    reference: Timestamp::from_seconds(1_700_000_000),
+    zone: SourceZone::Utc,
+};
 
 /// Whether a line has a stamp or a level of its own: it never belongs to the record before it.
 pub fn begins_own(line: &str) -> bool {

@@ -15,7 +15,9 @@ use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use super::fields::push_unique;
-use super::{Begins, Format, FormatMismatch, FormatSpec, Joins, Lines, Opens, Parsed, TimeHint, time};
+use super::{
+    Begins, Format, FormatMismatch, FormatSpec, Joins, Lines, Opens, Parsed, TimeHint, time,
+};
 use atalaya_domain::record::{Layer, Level};
 
 mod message;
@@ -55,9 +57,17 @@ impl Format for Postgresql {
             return Opens::No;
         }
         if let Some(plex) = logplex(line) {
-            return if plex.part == 1 { Opens::Parsed } else { Opens::No };
+            return if plex.part == 1 {
+                Opens::Parsed
+            } else {
+                Opens::No
+            };
         }
-        if head(line).is_some() { Opens::Parsed } else { Opens::No }
+        if head(line).is_some() {
+            Opens::Parsed
+        } else {
+            Opens::No
+        }
     }
 
     /// `DETAIL:` and the like have the prefix of a record and are none, unless it is missing.
@@ -65,10 +75,19 @@ impl Format for Postgresql {
         if line.starts_with('\t') || logplex(line).is_some_and(|plex| plex.part > 1) {
             return Joins::Yes;
         }
-        if begins_part(line) { Joins::Yes } else { Joins::Unsaid }
+        if begins_part(line) {
+            Joins::Yes
+        } else {
+            Joins::Unsaid
+        }
     }
 
-    fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
+    fn parse<'a>(
+        &self,
+        text: &'a str,
+        hint: &TimeHint,
+        out: &mut Parsed<'a>,
+    ) -> Result<(), FormatMismatch> {
         parse(text, hint, out).map_err(|reason| self.mismatch(reason))
     }
 }
@@ -99,8 +118,16 @@ fn parse<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(),
     };
     for line in lines {
         let (next, body) = head_of(line);
-        if let Some(Head { meaning: Meaning::Part(name), rest, .. }) = next {
-            keep(meaning, std::mem::replace(&mut current, Cow::Borrowed(rest)));
+        if let Some(Head {
+            meaning: Meaning::Part(name),
+            rest,
+            ..
+        }) = next
+        {
+            keep(
+                meaning,
+                std::mem::replace(&mut current, Cow::Borrowed(rest)),
+            );
             meaning = Meaning::Part(name);
         } else {
             let current = current.to_mut();
@@ -177,26 +204,48 @@ fn head(line: &str) -> Option<Head<'_>> {
     let of_word = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || !byte.is_ascii();
     let mut other = None;
     for colon in memchr::memchr_iter(b':', near) {
-        let length = near.get(..colon)?.iter().rev().take_while(|byte| of_word(**byte)).count();
+        let length = near
+            .get(..colon)?
+            .iter()
+            .rev()
+            .take_while(|byte| of_word(**byte))
+            .count();
         let start = colon - length;
         if !(3..=24).contains(&length) {
             continue;
         }
         let before = start.checked_sub(1).and_then(|before| near.get(before));
-        if !before.is_none_or(|byte| matches!(byte, b' ' | b':' | b']' | b'-' | b',' | b')' | b'>' | b'|')) {
+        if !before.is_none_or(|byte| {
+            matches!(byte, b' ' | b':' | b']' | b'-' | b',' | b')' | b'>' | b'|')
+        }) {
             continue;
         }
-        let (Some(word), Some(prefix), Some(rest)) =
-            (line.get(start..colon), line.get(..start), line.get(colon + 1..))
-        else {
+        let (Some(word), Some(prefix), Some(rest)) = (
+            line.get(start..colon),
+            line.get(..start),
+            line.get(colon + 1..),
+        ) else {
             continue;
         };
-        let Some((meaning, english)) = meaning(word) else { continue };
-        let blanks = rest.bytes().take(2).take_while(|byte| *byte == b' ').count();
+        let Some((meaning, english)) = meaning(word) else {
+            continue;
+        };
+        let blanks = rest
+            .bytes()
+            .take(2)
+            .take_while(|byte| *byte == b' ')
+            .count();
         if blanks == 0 && !rest.is_empty() {
             continue;
         }
-        let found = Head { prefix, word, meaning, english, blanks, rest: rest.get(blanks..).unwrap_or("") };
+        let found = Head {
+            prefix,
+            word,
+            meaning,
+            english,
+            blanks,
+            rest: rest.get(blanks..).unwrap_or(""),
+        };
         if blanks == 2 {
             return Some(found);
         }
@@ -250,7 +299,13 @@ fn logplex(line: &str) -> Option<Logplex<'_>> {
     let (color, rest) = rest.strip_prefix('[')?.split_once("] [")?;
     let (number, body) = rest.split_once("] ")?;
     let (_, part) = number.split_once('-')?;
-    Some(Logplex { stamp: line.split(' ').next()?, pid, color, part: part.parse().ok()?, body })
+    Some(Logplex {
+        stamp: line.split(' ').next()?,
+        pid,
+        color,
+        part: part.parse().ok()?,
+        body,
+    })
 }
 
 #[cfg(test)]

@@ -81,7 +81,12 @@ impl Format for PostgresqlCsv {
         }
     }
 
-    fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
+    fn parse<'a>(
+        &self,
+        text: &'a str,
+        hint: &TimeHint,
+        out: &mut Parsed<'a>,
+    ) -> Result<(), FormatMismatch> {
         parse(text, hint, out).map_err(|reason| self.mismatch(reason))
     }
 }
@@ -112,7 +117,8 @@ fn parse<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(),
             _ => match COLUMNS.get(columns) {
                 Some(name) => {
                     if *name == "statement" && out.request_id.is_none() {
-                        out.request_id = request_in_comment(&value).map(|id| Cow::Owned(id.to_owned()));
+                        out.request_id =
+                            request_in_comment(&value).map(|id| Cow::Owned(id.to_owned()));
                     }
                     push_unique(out, *name, value);
                 }
@@ -137,7 +143,9 @@ fn parse<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(),
 }
 
 fn put_client<'a>(value: Cow<'a, str>, out: &mut Parsed<'a>) {
-    let port = value.rsplit_once(':').filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
+    let port = value
+        .rsplit_once(':')
+        .filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
     if let Some((host, port)) = port {
         push_unique(out, "remote_host", host.to_owned());
         push_unique(out, "remote_port", port.to_owned());
@@ -179,7 +187,8 @@ fn is_column(index: usize, value: &str) -> bool {
         0 => stamp(value, &ANY_HINT).is_some_and(|cut| {
             let zone = value.get(19..value.len() - cut.rest.len()).unwrap_or("");
             let named = |text: &str| {
-                text.bytes().any(|byte| byte.is_ascii_alphabetic() || byte == b'+' || byte == b'-')
+                text.bytes()
+                    .any(|byte| byte.is_ascii_alphabetic() || byte == b'+' || byte == b'-')
             };
             // A zone that nobody knows is left behind the time.
             (cut.rest.is_empty() && named(zone)) || (cut.rest.starts_with(' ') && named(cut.rest))
@@ -193,7 +202,10 @@ fn is_column(index: usize, value: &str) -> bool {
         }),
         11 => is_severity(value),
         12 => {
-            value.len() == 5 && value.bytes().all(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase())
+            value.len() == 5
+                && value
+                    .bytes()
+                    .all(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase())
         }
         _ => true,
     }
@@ -216,7 +228,11 @@ fn count_columns(text: &str) -> Columns {
             _ => {}
         }
     }
-    if quoted { Columns::Open(columns) } else { Columns::Closed(columns) }
+    if quoted {
+        Columns::Open(columns)
+    } else {
+        Columns::Closed(columns)
+    }
 }
 
 /// One field of a record.
@@ -231,8 +247,16 @@ struct Field<'a> {
 fn field(text: &str) -> Field<'_> {
     let Some(quoted) = text.strip_prefix('"') else {
         return match text.split_once(',') {
-            Some((value, rest)) => Field { value: Cow::Borrowed(value), rest: Some(rest), cut: false },
-            None => Field { value: Cow::Borrowed(text), rest: None, cut: false },
+            Some((value, rest)) => Field {
+                value: Cow::Borrowed(value),
+                rest: Some(rest),
+                cut: false,
+            },
+            None => Field {
+                value: Cow::Borrowed(text),
+                rest: None,
+                cut: false,
+            },
         };
     };
     let bytes = quoted.as_bytes();
@@ -248,16 +272,28 @@ fn field(text: &str) -> Field<'_> {
             // What follows a quote is a comma or the end; anything else is a part of the text.
             Some(b',') | None => {
                 let value = undoubled(quoted.get(..at).unwrap_or(""), doubled);
-                return Field { value, rest: quoted.get(at + 2..), cut: false };
+                return Field {
+                    value,
+                    rest: quoted.get(at + 2..),
+                    cut: false,
+                };
             }
             Some(_) => at += 1,
         }
     }
-    Field { value: undoubled(quoted, doubled), rest: None, cut: true }
+    Field {
+        value: undoubled(quoted, doubled),
+        rest: None,
+        cut: true,
+    }
 }
 
 fn undoubled(text: &str, doubled: bool) -> Cow<'_, str> {
-    if doubled { Cow::Owned(text.replace("\"\"", "\"")) } else { Cow::Borrowed(text) }
+    if doubled {
+        Cow::Owned(text.replace("\"\"", "\""))
+    } else {
+        Cow::Borrowed(text)
+    }
 }
 
 #[cfg(test)]
@@ -272,17 +308,31 @@ mod tests {
         let text = "2021-01-04 00:05:58.232 UTC,\"azlev\",\"azlev\",36,\"172.24.0.1:42326\",5ff25be6.24,2,\"authentication\",2021-01-04 00:05:58 UTC,3/9,0,FATAL,28P01,\"password failed for \"\"azlev\"\"\",\"Role\n\nmatched\",,,,,,,,\"\"";
         let mut out = Parsed::default();
         PostgresqlCsv.parse(text, &ANY_HINT, &mut out).unwrap();
-        assert_eq!((out.level, out.message.as_ref()), (Level::Critical, "password failed for \"azlev\""));
+        assert_eq!(
+            (out.level, out.message.as_ref()),
+            (Level::Critical, "password failed for \"azlev\"")
+        );
         assert_eq!(out.session_id.as_deref(), Some("5ff25be6.24"));
-        let get =
-            |name: &str| out.metadata.iter().find(|(known, _)| known == name).map(|(_, text)| text.as_ref());
+        let get = |name: &str| {
+            out.metadata
+                .iter()
+                .find(|(known, _)| known == name)
+                .map(|(_, text)| text.as_ref())
+        };
         assert_eq!(get("detail"), Some("Role\n\nmatched"));
-        assert_eq!((get("remote_host"), get("remote_port")), (Some("172.24.0.1"), Some("42326")));
+        assert_eq!(
+            (get("remote_host"), get("remote_port")),
+            (Some("172.24.0.1"), Some("42326"))
+        );
         assert_eq!(PostgresqlCsv.opens(text), Opens::Parsed);
         assert_eq!(PostgresqlCsv.opens("LIMIT 1000\",,,"), Opens::No);
         assert!(
             PostgresqlCsv
-                .parse("2021-01-04 00:05:58.232 UTC,a,b", &ANY_HINT, &mut Parsed::default())
+                .parse(
+                    "2021-01-04 00:05:58.232 UTC,a,b",
+                    &ANY_HINT,
+                    &mut Parsed::default()
+                )
                 .is_err()
         );
     }
@@ -294,22 +344,52 @@ mod tests {
                 "{stamp},\"a\",\"b\",{pid},\"[local]\",{session},1,\"idle\",2024-05-01 10:00:00 UTC,3/4,0,{severity},{state},\"m\",,,,,,,,,\"psql\""
             )
         };
-        let good = columns("2024-05-01 10:00:00.123 UTC", "7", "66a1.1f", "LOG", "00000");
+        let good = columns(
+            "2024-05-01 10:00:00.123 UTC",
+            "7",
+            "66a1.1f",
+            "LOG",
+            "00000",
+        );
         assert_eq!(PostgresqlCsv.opens(&good), Opens::Parsed);
-        let zoned = columns("2024-05-01 10:00:00.123 +0545", "7", "66a1.1f", "FATAL", "3D000");
+        let zoned = columns(
+            "2024-05-01 10:00:00.123 +0545",
+            "7",
+            "66a1.1f",
+            "FATAL",
+            "3D000",
+        );
         assert_eq!(PostgresqlCsv.opens(&zoned), Opens::Parsed);
         for bad in [
             columns("2024-05-01 10:00:00.123", "7", "66a1.1f", "LOG", "00000"),
             columns("2024-05-01T10:00:00.123Z", "7", "66a1.1f", "LOG", "00000"),
-            columns("2024-05-01 10:00:00.123 UTC", "x", "66a1.1f", "LOG", "00000"),
+            columns(
+                "2024-05-01 10:00:00.123 UTC",
+                "x",
+                "66a1.1f",
+                "LOG",
+                "00000",
+            ),
             columns("2024-05-01 10:00:00.123 UTC", "7", "66a1", "LOG", "00000"),
-            columns("2024-05-01 10:00:00.123 UTC", "7", "66a1.1f", "HINT", "00000"),
+            columns(
+                "2024-05-01 10:00:00.123 UTC",
+                "7",
+                "66a1.1f",
+                "HINT",
+                "00000",
+            ),
             columns("2024-05-01 10:00:00.123 UTC", "7", "66a1.1f", "LOG", "0"),
             columns("1714557600.123", "7", "66a1.1f", "LOG", "00000"),
-            "2024-05-01 10:00:00 UTC,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23".to_owned(),
+            "2024-05-01 10:00:00 UTC,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23"
+                .to_owned(),
         ] {
             assert_eq!(PostgresqlCsv.opens(&bad), Opens::No, "{bad}");
-            assert!(PostgresqlCsv.parse(&bad, &ANY_HINT, &mut Parsed::default()).is_err(), "{bad}");
+            assert!(
+                PostgresqlCsv
+                    .parse(&bad, &ANY_HINT, &mut Parsed::default())
+                    .is_err(),
+                "{bad}"
+            );
         }
     }
 
@@ -319,17 +399,26 @@ mod tests {
         let text = format!("{head}\"m\",,,,,,,,,\"psql\",\"client backend\",,0,\"new\",more");
         let mut out = Parsed::default();
         PostgresqlCsv.parse(&text, &ANY_HINT, &mut out).unwrap();
-        assert!(out.metadata.contains(&("column_27".into(), "new".into())), "{out:?}");
+        assert!(
+            out.metadata.contains(&("column_27".into(), "new".into())),
+            "{out:?}"
+        );
         assert!(out.metadata.contains(&("column_28".into(), "more".into())));
 
         let text = format!("{head}\"SELECT \"\"a\"\"\n2024-05-01 10:00:01 UTC,x");
-        assert_eq!(PostgresqlCsv.opens(text.lines().next().unwrap()), Opens::Unfinished);
+        assert_eq!(
+            PostgresqlCsv.opens(text.lines().next().unwrap()),
+            Opens::Unfinished
+        );
         assert_eq!(
             PostgresqlCsv.joins(text.lines().next().unwrap(), "2024-05-01 10:00:01 UTC,x"),
             Joins::Yes
         );
         let whole = format!("{head}\"m\",,,,,,,,,\"psql\"");
-        assert_eq!(PostgresqlCsv.joins(text.lines().next().unwrap(), &whole), Joins::No);
+        assert_eq!(
+            PostgresqlCsv.joins(text.lines().next().unwrap(), &whole),
+            Joins::No
+        );
         let mut out = Parsed::default();
         PostgresqlCsv.parse(&text, &ANY_HINT, &mut out).unwrap();
         assert_eq!(out.message, "SELECT \"a\"\n2024-05-01 10:00:01 UTC,x");

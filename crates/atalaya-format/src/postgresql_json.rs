@@ -33,7 +33,12 @@ impl Format for PostgresqlJson {
         if severe { Opens::Parsed } else { Opens::No }
     }
 
-    fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
+    fn parse<'a>(
+        &self,
+        text: &'a str,
+        hint: &TimeHint,
+        out: &mut Parsed<'a>,
+    ) -> Result<(), FormatMismatch> {
         let mut severity: Option<Cow<'a, str>> = None;
         let mut message: Option<Cow<'a, str>> = None;
         let mut has_time = false;
@@ -63,8 +68,9 @@ impl Format for PostgresqlJson {
         read_message(message.unwrap_or_default(), out);
         if out.request_id.is_none() {
             let statement = out.metadata.iter().find(|(name, _)| name == "statement");
-            out.request_id =
-                statement.and_then(|(_, text)| request_in_comment(text)).map(|id| Cow::Owned(id.to_owned()));
+            out.request_id = statement
+                .and_then(|(_, text)| request_in_comment(text))
+                .map(|id| Cow::Owned(id.to_owned()));
         }
         out.level = level_of(&severity);
         if severity != out.level.name() {

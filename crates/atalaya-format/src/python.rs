@@ -53,14 +53,20 @@ impl Format for Python {
                     || bytes.get(2) == Some(&b' ') && bytes.get(3).is_some_and(u8::is_ascii_digit)
             }
             Some(b'0'..=b'9') => may_be_stamp(bytes),
-            _ => {
-                LEVELS.iter().any(|level| line.strip_prefix(level).is_some_and(|rest| rest.starts_with(':')))
-            }
+            _ => LEVELS.iter().any(|level| {
+                line.strip_prefix(level)
+                    .is_some_and(|rest| rest.starts_with(':'))
+            }),
         };
         if opens { Opens::Parsed } else { Opens::No }
     }
 
-    fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
+    fn parse<'a>(
+        &self,
+        text: &'a str,
+        hint: &TimeHint,
+        out: &mut Parsed<'a>,
+    ) -> Result<(), FormatMismatch> {
         read(text, hint, out).ok_or_else(|| self.mismatch("no header of Python's logging"))
     }
 }
@@ -75,7 +81,9 @@ pub fn upto<'a>(text: &'a str, separator: &str) -> Option<(&'a str, &'a str)> {
     let mark = separator.bytes().position(|byte| byte != b' ').unwrap_or(0);
     let byte = *separator.as_bytes().get(mark)?;
     for found in memchr::memchr_iter(byte, near) {
-        let Some(at) = found.checked_sub(mark) else { continue };
+        let Some(at) = found.checked_sub(mark) else {
+            continue;
+        };
         if near.get(at..at + separator.len()) == Some(separator.as_bytes()) {
             let head = text.get(..at)?;
             let one_line = memchr::memchr(b'\n', head.as_bytes()).is_none();
@@ -100,7 +108,10 @@ pub fn set_level<'a>(out: &mut Parsed<'a>, word: &'a str) {
 
 fn set<'a>(out: &mut Parsed<'a>, level: &'a str, logger: Option<&'a str>, message: &'a str) {
     set_level(out, level);
-    out.logger = logger.map(str::trim_ascii).filter(|name| !name.is_empty()).map(Into::into);
+    out.logger = logger
+        .map(str::trim_ascii)
+        .filter(|name| !name.is_empty())
+        .map(Into::into);
     out.message = message.trim_ascii_end().into();
 }
 
@@ -125,7 +136,10 @@ fn read<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<()> 
 /// A part of a header without the brackets that people put round it.
 fn bare(part: &str) -> &str {
     let part = part.trim_ascii();
-    part.strip_prefix('[').and_then(|inside| inside.strip_suffix(']')).unwrap_or(part).trim_ascii()
+    part.strip_prefix('[')
+        .and_then(|inside| inside.strip_suffix(']'))
+        .unwrap_or(part)
+        .trim_ascii()
 }
 
 fn stamped<'a>(rest: &'a str, out: &mut Parsed<'a>) -> Option<()> {
@@ -140,7 +154,10 @@ fn stamped<'a>(rest: &'a str, out: &mut Parsed<'a>) -> Option<()> {
     let (word, after) = (rest.get(..end)?, rest.get(end..)?.trim_ascii_start());
     let level = word.trim_matches(['[', ']', ':']);
     if !(capital_level(level)
-        && after.as_bytes().first().is_some_and(|byte| byte.is_ascii_alphabetic() || *byte == b'_'))
+        && after
+            .as_bytes()
+            .first()
+            .is_some_and(|byte| byte.is_ascii_alphabetic() || *byte == b'_'))
     {
         return None;
     }
@@ -166,7 +183,9 @@ fn dashed<'a>(rest: &'a str, out: &mut Parsed<'a>) -> Option<()> {
                 out.put("file", file);
                 out.put("line", line);
             }
-            Some((name, message)) if !name.contains(' ') && name.contains(['.', '_']) && is_name(name) => {
+            Some((name, message))
+                if !name.contains(' ') && name.contains(['.', '_']) && is_name(name) =>
+            {
                 set(out, level, Some(name), message);
             }
             _ => set(out, level, None, rest),
@@ -196,7 +215,10 @@ fn dashed<'a>(rest: &'a str, out: &mut Parsed<'a>) -> Option<()> {
     let level = bare(next);
     placed_level(level)?;
     // `depot[4711]`
-    let (name, pid) = match name.strip_suffix(']').and_then(|name| name.rsplit_once('[')) {
+    let (name, pid) = match name
+        .strip_suffix(']')
+        .and_then(|name| name.rsplit_once('['))
+    {
         Some((name, pid)) if is_number(pid) => (name, Some(pid)),
         _ => (name, None),
     };
@@ -206,8 +228,8 @@ fn dashed<'a>(rest: &'a str, out: &mut Parsed<'a>) -> Option<()> {
         (name, None)
     };
     // A place in the source may stand behind the level too.
-    let behind =
-        upto(message, " - ").and_then(|(place, message)| Some((file_and_line(bare(place))?, message)));
+    let behind = upto(message, " - ")
+        .and_then(|(place, message)| Some((file_and_line(bare(place))?, message)));
     if let Some(((file, line), after)) = behind {
         out.put("file", file);
         out.put("line", line);
@@ -248,9 +270,9 @@ fn loguru<'a>(rest: &'a str, out: &mut Parsed<'a>) -> Option<()> {
 
 fn is_name(name: &str) -> bool {
     !name.is_empty()
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b'/' | b':'))
+        && name.bytes().all(|byte| {
+            byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b'/' | b':')
+        })
         && !name.starts_with(|first: char| first.is_ascii_digit())
 }
 
@@ -296,7 +318,9 @@ fn celery<'a>(rest: &'a str, out: &mut Parsed<'a>) -> Option<()> {
         out.logger = Some(name.into());
         out.put("task_id", id);
         out.message = message.trim_ascii_end().into();
-    } else if let Some((name, after)) = message.strip_prefix("Task ").and_then(|rest| rest.split_once('['))
+    } else if let Some((name, after)) = message
+        .strip_prefix("Task ")
+        .and_then(|rest| rest.split_once('['))
         && let Some((id, _)) = after.split_once(']')
         && is_name(name)
         && words::is_id(id)
@@ -311,7 +335,10 @@ fn celery<'a>(rest: &'a str, out: &mut Parsed<'a>) -> Option<()> {
 /// `[I 260101 00:00:00 web:1946] message`.
 fn tornado<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<()> {
     let letter = text.get(1..2)?;
-    let level = letter.bytes().next().filter(|byte| matches!(byte, b'D' | b'I' | b'W' | b'E' | b'C'))?;
+    let level = letter
+        .bytes()
+        .next()
+        .filter(|byte| matches!(byte, b'D' | b'I' | b'W' | b'E' | b'C'))?;
     let cut = stamp(text.get(3..)?, hint)?;
     let (place, message) = upto(cut.rest, "] ").or_else(|| upto(cut.rest, "]"))?;
     out.level = super::level::from_letter(level)?;
@@ -363,11 +390,21 @@ impl Format for Uvicorn {
     }
 
     fn opens(&self, line: &str) -> Opens {
-        if uvicorn(line).is_some() { Opens::Parsed } else { Opens::No }
+        if uvicorn(line).is_some() {
+            Opens::Parsed
+        } else {
+            Opens::No
+        }
     }
 
-    fn parse<'a>(&self, text: &'a str, _: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
-        let (level, message) = uvicorn(text).ok_or_else(|| self.mismatch("no level of ten letters"))?;
+    fn parse<'a>(
+        &self,
+        text: &'a str,
+        _: &TimeHint,
+        out: &mut Parsed<'a>,
+    ) -> Result<(), FormatMismatch> {
+        let (level, message) =
+            uvicorn(text).ok_or_else(|| self.mismatch("no level of ten letters"))?;
         set(out, level, None, message);
         Ok(())
     }
@@ -376,7 +413,10 @@ impl Format for Uvicorn {
 fn uvicorn(text: &str) -> Option<(&str, &str)> {
     const WIDTH: usize = 10;
     // A level of nine letters with its colon is followed by one blank, which says nothing.
-    let level = LEVELS.iter().find(|level| text.starts_with(**level)).filter(|level| level.len() < 8)?;
+    let level = LEVELS
+        .iter()
+        .find(|level| text.starts_with(**level))
+        .filter(|level| level.len() < 8)?;
     let message = text.get(level.len()..)?.strip_prefix(':')?;
     let blanks = message.len() - message.trim_start_matches(' ').len();
     (level.len() + 1 + blanks == WIDTH && message.len() > blanks)
@@ -396,33 +436,103 @@ mod tests {
                 Some("app.views"),
                 "it - broke",
             ),
-            ("2026-01-01 00:00:00,123 - INFO - started", "INFO", None, "started"),
+            (
+                "2026-01-01 00:00:00,123 - INFO - started",
+                "INFO",
+                None,
+                "started",
+            ),
             ("WARNING:root:low disk", "WARNING", Some("root"), "low disk"),
-            ("2026-01-01 00:00:00,123 DEBUG app.db: query", "DEBUG", Some("app.db"), "query"),
-            ("2026-01-01 00:00:00,123 [CRITICAL] app: down", "CRITICAL", Some("app"), "down"),
-            ("2026-01-01 00:00:00,123 - [ERROR] - app - broke", "ERROR", None, "app - broke"),
-            ("2026-01-01 00:00:00,123 - [app.db] - ERROR - broke", "ERROR", Some("app.db"), "broke"),
-            ("2026-01-01 00:00:00,123 - app[42] - ERROR - broke", "ERROR", Some("app"), "broke"),
-            ("2026-01-01 00:00:00,123 - MainThread - app - ERROR - broke", "ERROR", Some("app"), "broke"),
-            ("2026-01-01 00:00:00,123 - app - 42 - main.py:7 - ERROR - broke", "ERROR", Some("app"), "broke"),
-            ("2026-01-01 00:00:00,123 - app - ERROR - [main.py:7] - broke", "ERROR", Some("app"), "broke"),
-            ("2026-01-01 00:00:00,123 - ERROR - [main.py:7] - broke", "ERROR", None, "broke"),
-            ("[I 260101 00:00:00 web:1946] 200 GET /", "INFO", Some("web"), "200 GET /"),
-            ("[W 2026-01-01 00:00:00.123 ServerApp] No TLS", "WARNING", Some("ServerApp"), "No TLS"),
+            (
+                "2026-01-01 00:00:00,123 DEBUG app.db: query",
+                "DEBUG",
+                Some("app.db"),
+                "query",
+            ),
+            (
+                "2026-01-01 00:00:00,123 [CRITICAL] app: down",
+                "CRITICAL",
+                Some("app"),
+                "down",
+            ),
+            (
+                "2026-01-01 00:00:00,123 - [ERROR] - app - broke",
+                "ERROR",
+                None,
+                "app - broke",
+            ),
+            (
+                "2026-01-01 00:00:00,123 - [app.db] - ERROR - broke",
+                "ERROR",
+                Some("app.db"),
+                "broke",
+            ),
+            (
+                "2026-01-01 00:00:00,123 - app[42] - ERROR - broke",
+                "ERROR",
+                Some("app"),
+                "broke",
+            ),
+            (
+                "2026-01-01 00:00:00,123 - MainThread - app - ERROR - broke",
+                "ERROR",
+                Some("app"),
+                "broke",
+            ),
+            (
+                "2026-01-01 00:00:00,123 - app - 42 - main.py:7 - ERROR - broke",
+                "ERROR",
+                Some("app"),
+                "broke",
+            ),
+            (
+                "2026-01-01 00:00:00,123 - app - ERROR - [main.py:7] - broke",
+                "ERROR",
+                Some("app"),
+                "broke",
+            ),
+            (
+                "2026-01-01 00:00:00,123 - ERROR - [main.py:7] - broke",
+                "ERROR",
+                None,
+                "broke",
+            ),
+            (
+                "[I 260101 00:00:00 web:1946] 200 GET /",
+                "INFO",
+                Some("web"),
+                "200 GET /",
+            ),
+            (
+                "[W 2026-01-01 00:00:00.123 ServerApp] No TLS",
+                "WARNING",
+                Some("ServerApp"),
+                "No TLS",
+            ),
             (
                 "[2026-01-01 00:00:00,123] ERROR in app: Exception on /x [GET]",
                 "ERROR",
                 Some("app"),
                 "Exception on /x [GET]",
             ),
-            ("[2026-01-01 00:00:00 +0000] [42] [INFO] Booting worker", "INFO", None, "Booting worker"),
+            (
+                "[2026-01-01 00:00:00 +0000] [42] [INFO] Booting worker",
+                "INFO",
+                None,
+                "Booting worker",
+            ),
             (
                 "[2026-01-01 00:00:00,123: WARNING/ForkPoolWorker-1] app.tasks.add[a-1]: slow",
                 "WARNING",
                 Some("app.tasks.add"),
                 "slow",
             ),
-            ("2026-01-01 00:00:00.123 | SUCCESS  | app.main:run:12 - done", "INFO", Some("app.main"), "done"),
+            (
+                "2026-01-01 00:00:00.123 | SUCCESS  | app.main:run:12 - done",
+                "INFO",
+                Some("app.main"),
+                "done",
+            ),
         ];
         for (text, level, logger, message) in cases {
             let mut out = Parsed::default();
@@ -441,22 +551,40 @@ mod tests {
             "2026-01-01 00:00:00,123 ERROR ValueError: bad",
             "[1/3] x",
         ] {
-            assert!(Python.parse(text, &ANY_HINT, &mut Parsed::default()).is_err(), "{text}");
+            assert!(
+                Python
+                    .parse(text, &ANY_HINT, &mut Parsed::default())
+                    .is_err(),
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn levels_of_ten_letters() {
         for (text, level, message) in [
-            ("INFO:     Application startup complete.", "INFO", "Application startup complete."),
+            (
+                "INFO:     Application startup complete.",
+                "INFO",
+                "Application startup complete.",
+            ),
             ("WARNING:  changes found", "WARNING", "changes found"),
-            ("ERROR:    Exception in ASGI application", "ERROR", "Exception in ASGI application"),
+            (
+                "ERROR:    Exception in ASGI application",
+                "ERROR",
+                "Exception in ASGI application",
+            ),
         ] {
             let mut out = Parsed::default();
             assert!(Uvicorn.parse(text, &ANY_HINT, &mut out).is_ok(), "{text}");
             assert_eq!((out.level.name(), out.message.as_ref()), (level, message));
         }
-        for text in ["ERROR:  relation does not exist", "INFO: one blank", "INFO:root:x", "WARNING:  "] {
+        for text in [
+            "ERROR:  relation does not exist",
+            "INFO: one blank",
+            "INFO:root:x",
+            "WARNING:  ",
+        ] {
             assert_eq!(Uvicorn.opens(text), Opens::No, "{text}");
         }
     }

@@ -35,21 +35,28 @@ impl Format for Rails {
             [b'C', ..] => line.starts_with("Completed "),
             bytes => {
                 let end = memchr::memchr(b']', &bytes[..bytes.len().min(64)]);
-                end.and_then(|end| Some((line.get(1..end)?, line.get(end + 1..)?))).is_some_and(
-                    |(tag, rest)| {
+                end.and_then(|end| Some((line.get(1..end)?, line.get(end + 1..)?)))
+                    .is_some_and(|(tag, rest)| {
                         web::looks_like_id(tag)
                             || rest.starts_with(" Started ")
                             || rest.starts_with(" Completed ")
-                    },
-                )
+                    })
             }
         };
         if opens { Opens::Parsed } else { Opens::No }
     }
 
-    fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
+    fn parse<'a>(
+        &self,
+        text: &'a str,
+        hint: &TimeHint,
+        out: &mut Parsed<'a>,
+    ) -> Result<(), FormatMismatch> {
         let mut message = text;
-        while let Some((tag, rest)) = message.strip_prefix('[').and_then(|inside| inside.split_once("] ")) {
+        while let Some((tag, rest)) = message
+            .strip_prefix('[')
+            .and_then(|inside| inside.split_once("] "))
+        {
             if web::looks_like_id(tag) && out.request_id.is_none() {
                 out.request_id = Some(tag.into());
             } else if !web::has(out, "tag") {
@@ -91,7 +98,12 @@ fn completed<'a>(text: &'a str, out: &mut Parsed<'a>) -> Option<()> {
     let number = web::status_of(status)?;
     let (reason, rest) = scan.0.split_once("in ")?;
     let (millis, _) = rest.split_once("ms")?;
-    out.duration_ms = Some(millis.parse().ok().filter(|millis: &f64| millis.is_finite() && *millis >= 0.0)?);
+    out.duration_ms = Some(
+        millis
+            .parse()
+            .ok()
+            .filter(|millis: &f64| millis.is_finite() && *millis >= 0.0)?,
+    );
     out.level = Level::from_http_status(number);
     out.put("status", status);
     out.put("reason", reason.trim_end());

@@ -32,20 +32,34 @@ impl Format for Redis {
     fn opens(&self, line: &str) -> Opens {
         let bytes = line.as_bytes();
         let from = usize::from(bytes.first() == Some(&b'['));
-        let digits = bytes.iter().skip(from).take(9).take_while(|byte| byte.is_ascii_digit()).count();
+        let digits = bytes
+            .iter()
+            .skip(from)
+            .take(9)
+            .take_while(|byte| byte.is_ascii_digit())
+            .count();
         let end = from + digits;
         let opens = match (from, bytes.get(end), bytes.get(end + 1), bytes.get(end + 2)) {
             (0, Some(b':'), Some(b'X' | b'C' | b'S' | b'M'), Some(b' '))
             | (1, Some(b']'), Some(b' '), Some(b'0'..=b'3')) => true,
-            (0, Some(b':'), Some(b's'), _) => {
-                line.get(end + 1..).is_some_and(|rest| rest.starts_with(SIGNAL))
-            }
+            (0, Some(b':'), Some(b's'), _) => line
+                .get(end + 1..)
+                .is_some_and(|rest| rest.starts_with(SIGNAL)),
             _ => false,
         };
-        if opens && digits > 0 { Opens::Parsed } else { Opens::No }
+        if opens && digits > 0 {
+            Opens::Parsed
+        } else {
+            Opens::No
+        }
     }
 
-    fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
+    fn parse<'a>(
+        &self,
+        text: &'a str,
+        hint: &TimeHint,
+        out: &mut Parsed<'a>,
+    ) -> Result<(), FormatMismatch> {
         read(text, hint, out).ok_or_else(|| self.mismatch("no process, role, time and sign"))
     }
 }
@@ -71,7 +85,9 @@ fn read<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<()> 
     let (process, rest) = text.split_once(' ')?;
     let (pid, role) = match process.strip_prefix('[') {
         Some(pid) => (pid.strip_suffix(']')?, None),
-        None => process.split_once(':').map(|(pid, role)| (pid, Some(role)))?,
+        None => process
+            .split_once(':')
+            .map(|(pid, role)| (pid, Some(role)))?,
     };
     if !is_number(pid) {
         return None;
@@ -112,8 +128,18 @@ mod tests {
     #[test]
     fn releases_of_redis() {
         for (text, level, message, role) in [
-            ("7:M 01 May 2024 08:00:00.946 # Can't save", "WARNING", "Can't save", Some("master")),
-            ("7:C 01 May 2024 08:00:00.946 * DB saved", "INFO", "DB saved", Some("child")),
+            (
+                "7:M 01 May 2024 08:00:00.946 # Can't save",
+                "WARNING",
+                "Can't save",
+                Some("master"),
+            ),
+            (
+                "7:C 01 May 2024 08:00:00.946 * DB saved",
+                "INFO",
+                "DB saved",
+                Some("child"),
+            ),
             (
                 "534:S 28 Oct 11:30:29.988 - Accepted 10.0.0.1:5",
                 "DEBUG",
@@ -132,17 +158,35 @@ mod tests {
                 "Received SIGTERM",
                 Some("signal-handler"),
             ),
-            ("[4711] 01 Nov 08:00:00.946 . 0 clients", "DEBUG", "0 clients", None),
+            (
+                "[4711] 01 Nov 08:00:00.946 . 0 clients",
+                "DEBUG",
+                "0 clients",
+                None,
+            ),
         ] {
             let mut out = Parsed::default();
             assert_eq!(Redis.opens(text), Opens::Parsed, "{text}");
             assert!(Redis.parse(text, &ANY_HINT, &mut out).is_ok(), "{text}");
-            assert_eq!((out.level.name(), out.message.as_ref()), (level, message), "{text}");
+            assert_eq!(
+                (out.level.name(), out.message.as_ref()),
+                (level, message),
+                "{text}"
+            );
             assert!(out.timestamp.is_some(), "{text}");
-            let found = out.metadata.iter().find(|(name, _)| name == "role").map(|(_, text)| text.as_ref());
+            let found = out
+                .metadata
+                .iter()
+                .find(|(name, _)| name == "role")
+                .map(|(_, text)| text.as_ref());
             assert_eq!(found, role, "{text}");
         }
-        for text in ["7:M text", "12:30 lunch", "7:M 01 May 2024 08:00:00.946 ! x", "[4711] 01 x"] {
+        for text in [
+            "7:M text",
+            "12:30 lunch",
+            "7:M 01 May 2024 08:00:00.946 ! x",
+            "[4711] 01 x",
+        ] {
             let mut out = Parsed::default();
             assert!(
                 Redis.opens(text) == Opens::No || Redis.parse(text, &ANY_HINT, &mut out).is_err(),

@@ -6,12 +6,12 @@ use std::sync::{LazyLock, OnceLock};
 use atalaya_domain::record::{Layer, Text};
 
 use super::{
-    Envelope, Format, FormatSpec, apache_access, apache_error, app_line, apt_history, aws, cloud_json,
-    compose, crash, cri, docker_json, dotnet, dpkg, elasticsearch, envoy, erlang, gin, glog, go_log, haproxy,
-    hclog, humanlog, journald, json, jul, lambda, log_stream, log4j, logcat, logfmt, logplex, logrus,
-    mongodb, monolog, mssql, mysql_error, mysql_slow, nginx_access, nginx_error, node, php, postgresql,
-    postgresql_csv, postgresql_json, python, rails, redis, ruby, rust_tracing, squid, stern, structlog,
-    syslog, traefik,
+    Envelope, Format, FormatSpec, apache_access, apache_error, app_line, apt_history, aws,
+    cloud_json, compose, crash, cri, docker_json, dotnet, dpkg, elasticsearch, envoy, erlang, gin,
+    glog, go_log, haproxy, hclog, humanlog, journald, json, jul, lambda, log_stream, log4j, logcat,
+    logfmt, logplex, logrus, mongodb, monolog, mssql, mysql_error, mysql_slow, nginx_access,
+    nginx_error, node, php, postgresql, postgresql_csv, postgresql_json, python, rails, redis,
+    ruby, rust_tracing, squid, stern, structlog, syslog, traefik,
     user_defined::{Definition, DefinitionError, UserDefined},
     uvicorn, uwsgi, w3c, windows_setup, zap, zerolog,
 };
@@ -121,17 +121,28 @@ impl Shape {
     /// The source of the records of a file: the format's own, or the file's name where no format
     /// reads it (`apt/term`, `myapp`).
     pub fn source_in(self, path: &Path) -> Text {
-        let Self::Plain = self else { return self.default_source().into() };
+        let Self::Plain = self else {
+            return self.default_source().into();
+        };
         let parts: Vec<&str> = path.iter().filter_map(|part| part.to_str()).collect();
-        let after_log = parts.iter().rposition(|part| matches!(*part, "log" | "logs")).map_or(0, |at| at + 1);
-        let Some((name, folders)) = parts.split_last() else { return self.default_source().into() };
+        let after_log = parts
+            .iter()
+            .rposition(|part| matches!(*part, "log" | "logs"))
+            .map_or(0, |at| at + 1);
+        let Some((name, folders)) = parts.split_last() else {
+            return self.default_source().into();
+        };
         // A rotated file has the source of the one that it was: `history.log.2.gz` is `history`.
         let stem = name.split(".log").next().unwrap_or(name);
         let stem = stem.split_once('.').map_or(stem, |(stem, _)| stem);
         if stem.is_empty() || *name == "-" {
             return self.default_source().into();
         }
-        let folders = if after_log == 0 { &[][..] } else { folders.get(after_log..).unwrap_or(&[]) };
+        let folders = if after_log == 0 {
+            &[][..]
+        } else {
+            folders.get(after_log..).unwrap_or(&[])
+        };
         let mut source = folders.join("/");
         if !source.is_empty() {
             source.push('/');
@@ -160,7 +171,13 @@ struct Table {
 impl Table {
     fn new(formats: Vec<&'static dyn Format>) -> Self {
         let by_byte = (0..=u8::MAX)
-            .map(|byte| formats.iter().copied().filter(|format| format.spec().begins.has(byte)).collect())
+            .map(|byte| {
+                formats
+                    .iter()
+                    .copied()
+                    .filter(|format| format.spec().begins.has(byte))
+                    .collect()
+            })
             .collect();
         Self { formats, by_byte }
     }
@@ -182,7 +199,10 @@ pub fn formats() -> &'static [&'static dyn Format] {
 
 /// The formats of which a record can begin with this byte, in order.
 pub fn beginning_with(byte: u8) -> &'static [&'static dyn Format] {
-    table().by_byte.get(usize::from(byte)).map_or(&[], Vec::as_slice)
+    table()
+        .by_byte
+        .get(usize::from(byte))
+        .map_or(&[], Vec::as_slice)
 }
 
 /// All envelopes, in order.
@@ -193,7 +213,9 @@ pub fn envelopes() -> &'static [&'static dyn Envelope] {
 /// Everything that a file can be read as, plain text last.
 pub fn all() -> impl Iterator<Item = Shape> {
     let formats = formats().iter().map(|&format| Shape::Format(format));
-    formats.chain(ENVELOPES.iter().map(|&envelope| Shape::Envelope(envelope))).chain([Shape::Plain])
+    formats
+        .chain(ENVELOPES.iter().map(|&envelope| Shape::Envelope(envelope)))
+        .chain([Shape::Plain])
 }
 
 /// What has this name.
@@ -209,19 +231,26 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 /// Adds the formats of the configuration, which come before the built-in ones. Once in the life of
 /// the program, before any file is read.
 pub fn define(definitions: Vec<Definition>) -> Result<(), DefinitionError> {
-    let mut formats: Vec<&'static dyn Format> = Vec::with_capacity(definitions.len() + FORMATS.len());
+    let mut formats: Vec<&'static dyn Format> =
+        Vec::with_capacity(definitions.len() + FORMATS.len());
     for definition in definitions {
         let is_defined = |format: &&'static dyn Format| format.spec().name == definition.name;
-        let is_built_in = ENVELOPES.iter().any(|envelope| envelope.spec().name == definition.name)
+        let is_built_in = ENVELOPES
+            .iter()
+            .any(|envelope| envelope.spec().name == definition.name)
             || FORMATS.iter().any(is_defined)
             || definition.name == super::plain::SPEC.name;
         if is_built_in || formats.iter().any(is_defined) {
-            return Err(DefinitionError::NameTaken { name: definition.name });
+            return Err(DefinitionError::NameTaken {
+                name: definition.name,
+            });
         }
         formats.push(UserDefined::new(definition)?);
     }
     formats.extend(FORMATS);
-    WITH_DEFINED.set(Table::new(formats)).map_err(|_| DefinitionError::DefinedTwice)
+    WITH_DEFINED
+        .set(Table::new(formats))
+        .map_err(|_| DefinitionError::DefinedTwice)
 }
 
 #[cfg(test)]

@@ -7,7 +7,9 @@
 use super::app_line::words::{is_id, is_number, level_of};
 use super::app_line::{self, stamp::behind_iso};
 use super::fields::keep_severity;
-use super::{Begins, Format, FormatMismatch, FormatSpec, Lines, Opens, Parsed, TimeHint, level, time};
+use super::{
+    Begins, Format, FormatMismatch, FormatSpec, Lines, Opens, Parsed, TimeHint, level, time,
+};
 use atalaya_domain::record::{Layer, Level};
 
 /// `ruby`.
@@ -29,10 +31,19 @@ impl Format for Ruby {
     }
 
     fn opens(&self, line: &str) -> Opens {
-        if line.get(1..4) == Some(", [") { Opens::Parsed } else { Opens::No }
+        if line.get(1..4) == Some(", [") {
+            Opens::Parsed
+        } else {
+            Opens::No
+        }
     }
 
-    fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
+    fn parse<'a>(
+        &self,
+        text: &'a str,
+        hint: &TimeHint,
+        out: &mut Parsed<'a>,
+    ) -> Result<(), FormatMismatch> {
         read(text, hint, out).ok_or_else(|| self.mismatch("no header of Ruby's Logger"))
     }
 }
@@ -47,7 +58,9 @@ fn read<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<()> 
     // Without a program the colon follows at once.
     let (program, message) = match rest.strip_prefix(": ") {
         Some(message) => ("", message),
-        None => rest.split_once(": ").or_else(|| rest.strip_suffix(':').map(|name| (name, "")))?,
+        None => rest
+            .split_once(": ")
+            .or_else(|| rest.strip_suffix(':').map(|name| (name, "")))?,
     };
     if program.contains('\n') {
         return None;
@@ -76,7 +89,10 @@ fn take_tags<'a>(message: &'a str, out: &mut Parsed<'a>) -> &'a str {
     let mut rest = message;
     let mut tags: [Option<&str>; 6] = [None; 6];
     for slot in &mut tags {
-        match rest.strip_prefix('[').and_then(|inside| inside.split_once("] ")) {
+        match rest
+            .strip_prefix('[')
+            .and_then(|inside| inside.split_once("] "))
+        {
             Some((tag, after)) if tag.len() <= 100 && !tag.contains(['[', '\n']) => {
                 *slot = Some(tag);
                 rest = after;
@@ -121,15 +137,25 @@ impl Format for Sidekiq {
     fn opens(&self, line: &str) -> Opens {
         let is_iso = line.as_bytes().get(10) == Some(&b'T');
         let opens = is_iso
-            && behind_iso(line).and_then(|rest| rest.strip_prefix(' ')).is_some_and(|rest| {
-                let pid = rest.split(' ').next().unwrap_or("");
-                rest.starts_with("pid=")
-                    || is_number(pid) && rest.get(pid.len()..).is_some_and(|rest| rest.starts_with(" TID-"))
-            });
+            && behind_iso(line)
+                .and_then(|rest| rest.strip_prefix(' '))
+                .is_some_and(|rest| {
+                    let pid = rest.split(' ').next().unwrap_or("");
+                    rest.starts_with("pid=")
+                        || is_number(pid)
+                            && rest
+                                .get(pid.len()..)
+                                .is_some_and(|rest| rest.starts_with(" TID-"))
+                });
         if opens { Opens::Parsed } else { Opens::No }
     }
 
-    fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
+    fn parse<'a>(
+        &self,
+        text: &'a str,
+        hint: &TimeHint,
+        out: &mut Parsed<'a>,
+    ) -> Result<(), FormatMismatch> {
         app_line::read(text, hint, out).ok_or_else(|| self.mismatch("no level behind the process"))
     }
 }
@@ -153,12 +179,22 @@ impl Format for RailsTagged {
     }
 
     fn opens(&self, line: &str) -> Opens {
-        let end = line.as_bytes().get(..40.min(line.len())).and_then(|near| memchr::memchr(b']', near));
-        let opens = end.and_then(|end| line.get(1..end)).is_some_and(|tag| tag.len() >= 32 && is_id(tag));
+        let end = line
+            .as_bytes()
+            .get(..40.min(line.len()))
+            .and_then(|near| memchr::memchr(b']', near));
+        let opens = end
+            .and_then(|end| line.get(1..end))
+            .is_some_and(|tag| tag.len() >= 32 && is_id(tag));
         if opens { Opens::Parsed } else { Opens::No }
     }
 
-    fn parse<'a>(&self, text: &'a str, _: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
+    fn parse<'a>(
+        &self,
+        text: &'a str,
+        _: &TimeHint,
+        out: &mut Parsed<'a>,
+    ) -> Result<(), FormatMismatch> {
         let message = take_tags(text, out);
         if out.request_id.is_none() {
             return Err(self.mismatch("no id in brackets"));
@@ -175,7 +211,9 @@ impl Format for RailsTagged {
 fn failed(message: &str) -> Option<Level> {
     let (class, _) = message.split_once(" (")?;
     let is_class = class.starts_with(|first: char| first.is_ascii_uppercase())
-        && class.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b':')
+        && class
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b':')
         && (class.contains("::") || class.ends_with("Error"));
     let first = message.lines().next().unwrap_or("");
     (is_class && first.trim_ascii_end().ends_with(':')).then_some(Level::Error)
@@ -194,20 +232,36 @@ mod tests {
         assert_eq!(Ruby.opens(text), Opens::Parsed);
         assert!(Ruby.parse(text, &ANY_HINT, &mut out).is_ok());
         assert_eq!(
-            (out.level.name(), out.logger.as_deref(), out.message.as_ref()),
+            (
+                out.level.name(),
+                out.logger.as_deref(),
+                out.message.as_ref()
+            ),
             ("ERROR", Some("depot"), "it broke")
         );
         assert_eq!(out.metadata, [("pid".into(), "4711".into())]);
         let mut out = Parsed::default();
-        let text =
-            format!("I, [2024-05-01T10:00:00.123456 #4711]  INFO -- : [{id}] Completed 200 OK in 12ms (x)");
+        let text = format!(
+            "I, [2024-05-01T10:00:00.123456 #4711]  INFO -- : [{id}] Completed 200 OK in 12ms (x)"
+        );
         assert!(Ruby.parse(&text, &ANY_HINT, &mut out).is_ok());
-        assert_eq!((out.request_id.as_deref(), out.duration_ms), (Some(id), Some(12.0)));
-        assert_eq!((out.logger.as_deref(), out.message.as_ref()), (None, "Completed 200 OK in 12ms (x)"));
-        for text in
-            ["E, it broke", "E, [2024-05-01T10:00:00.123456 #4711] INFO -- x: y", "I, [now #1] INFO -- : x"]
-        {
-            assert!(Ruby.parse(text, &ANY_HINT, &mut Parsed::default()).is_err(), "{text}");
+        assert_eq!(
+            (out.request_id.as_deref(), out.duration_ms),
+            (Some(id), Some(12.0))
+        );
+        assert_eq!(
+            (out.logger.as_deref(), out.message.as_ref()),
+            (None, "Completed 200 OK in 12ms (x)")
+        );
+        for text in [
+            "E, it broke",
+            "E, [2024-05-01T10:00:00.123456 #4711] INFO -- x: y",
+            "I, [now #1] INFO -- : x",
+        ] {
+            assert!(
+                Ruby.parse(text, &ANY_HINT, &mut Parsed::default()).is_err(),
+                "{text}"
+            );
         }
     }
 
@@ -228,9 +282,16 @@ mod tests {
         ] {
             let mut out = Parsed::default();
             assert_eq!(RailsTagged.opens(&text), Opens::Parsed, "{text}");
-            assert!(RailsTagged.parse(&text, &ANY_HINT, &mut out).is_ok(), "{text}");
+            assert!(
+                RailsTagged.parse(&text, &ANY_HINT, &mut out).is_ok(),
+                "{text}"
+            );
             assert_eq!(
-                (out.request_id.as_deref(), out.level.name(), out.message.as_ref()),
+                (
+                    out.request_id.as_deref(),
+                    out.level.name(),
+                    out.message.as_ref()
+                ),
                 (Some(id), level, message)
             );
         }

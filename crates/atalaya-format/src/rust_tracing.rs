@@ -38,16 +38,27 @@ impl Format for RustTracing {
 
     fn opens(&self, line: &str) -> Opens {
         let is_iso = line.as_bytes().get(10) == Some(&b'T');
-        let named =
-            |rest: &str| rest.trim_start_matches(' ').starts_with(|c: char| c.is_alphabetic() || c == '_');
-        if is_iso && behind_iso(line).and_then(level).is_some_and(|(_, rest)| named(rest)) {
+        let named = |rest: &str| {
+            rest.trim_start_matches(' ')
+                .starts_with(|c: char| c.is_alphabetic() || c == '_')
+        };
+        if is_iso
+            && behind_iso(line)
+                .and_then(level)
+                .is_some_and(|(_, rest)| named(rest))
+        {
             Opens::Parsed
         } else {
             Opens::No
         }
     }
 
-    fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
+    fn parse<'a>(
+        &self,
+        text: &'a str,
+        hint: &TimeHint,
+        out: &mut Parsed<'a>,
+    ) -> Result<(), FormatMismatch> {
         read(text, hint, out).ok_or_else(|| self.mismatch("no level, spans and target"))
     }
 }
@@ -120,12 +131,16 @@ impl<'a> Place<'a> {
             rest = after;
         }
         rest = self.spans(rest);
-        if let Some((word, after)) = rest.split_once(": ").or_else(|| Some((rest.strip_suffix(':')?, "")))
+        if let Some((word, after)) = rest
+            .split_once(": ")
+            .or_else(|| Some((rest.strip_suffix(':')?, "")))
             && is_target(word)
         {
             // A single span without fields looks like a target; the real one is a path.
             match after.split_once(": ") {
-                Some((next, behind)) if is_target(next) && next.contains("::") && !word.contains("::") => {
+                Some((next, behind))
+                    if is_target(next) && next.contains("::") && !word.contains("::") =>
+                {
                     self.add_span(word, "");
                     (self.target, rest) = (Some(next), behind);
                 }
@@ -161,7 +176,10 @@ impl<'a> Place<'a> {
         let mut found: [Option<(&str, &str)>; 8] = [None; 8];
         let mut braces = false;
         for slot in &mut found {
-            let end = rest.bytes().position(|byte| !is_span_byte(byte)).unwrap_or(rest.len());
+            let end = rest
+                .bytes()
+                .position(|byte| !is_span_byte(byte))
+                .unwrap_or(rest.len());
             let (name, after) = rest.split_at(end);
             if name.is_empty() {
                 return text;
@@ -170,14 +188,19 @@ impl<'a> Place<'a> {
                 Some(inside) => match closing(inside) {
                     Some(end) => {
                         braces = true;
-                        (inside.get(..end).unwrap_or(""), inside.get(end + 1..).unwrap_or(""))
+                        (
+                            inside.get(..end).unwrap_or(""),
+                            inside.get(end + 1..).unwrap_or(""),
+                        )
                     }
                     None => return text,
                 },
                 None => ("", after),
             };
             *slot = Some((name, fields));
-            let Some(after) = after.strip_prefix(':') else { return text };
+            let Some(after) = after.strip_prefix(':') else {
+                return text;
+            };
             if after.is_empty() || after.starts_with(' ') {
                 if !braces {
                     return text;
@@ -218,8 +241,12 @@ fn thread(text: &str) -> Option<(&str, &str)> {
     let end = at + text.get(at..)?.find(')')? + 1;
     let name = text.get(..at)?;
     let is_name = !name.contains([':', '{', '=']);
-    (is_name && text.get(end..)?.starts_with(' '))
-        .then(|| (text.get(..end).unwrap_or(""), text.get(end + 1..).unwrap_or("")))
+    (is_name && text.get(end..)?.starts_with(' ')).then(|| {
+        (
+            text.get(..end).unwrap_or(""),
+            text.get(end + 1..).unwrap_or(""),
+        )
+    })
 }
 
 fn is_span_byte(byte: u8) -> bool {
@@ -229,7 +256,9 @@ fn is_span_byte(byte: u8) -> bool {
 fn is_target(word: &str) -> bool {
     !word.is_empty()
         && word.len() <= 120
-        && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b':' | b'-' | b'.'))
+        && word
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b':' | b'-' | b'.'))
         && word.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
         && !super::app_line::words::is_no_logger(word)
         && !word.starts_with("http:")
@@ -286,10 +315,25 @@ mod tests {
         ] {
             let mut out = Parsed::default();
             assert_eq!(RustTracing.opens(text), Opens::Parsed, "{text}");
-            assert!(RustTracing.parse(text, &ANY_HINT, &mut out).is_ok(), "{text}");
-            assert_eq!((out.level.name(), out.logger.as_deref()), (level, target), "{text}");
-            assert_eq!((out.message.as_ref(), out.request_id.as_deref()), (message, request), "{text}");
-            let found = out.metadata.iter().find(|(name, _)| name == "span").map(|(_, text)| text.as_ref());
+            assert!(
+                RustTracing.parse(text, &ANY_HINT, &mut out).is_ok(),
+                "{text}"
+            );
+            assert_eq!(
+                (out.level.name(), out.logger.as_deref()),
+                (level, target),
+                "{text}"
+            );
+            assert_eq!(
+                (out.message.as_ref(), out.request_id.as_deref()),
+                (message, request),
+                "{text}"
+            );
+            let found = out
+                .metadata
+                .iter()
+                .find(|(name, _)| name == "span")
+                .map(|(_, text)| text.as_ref());
             assert_eq!(found, span, "{text}");
         }
         for text in [
@@ -300,7 +344,8 @@ mod tests {
         ] {
             let mut out = Parsed::default();
             assert!(
-                RustTracing.opens(text) == Opens::No || RustTracing.parse(text, &ANY_HINT, &mut out).is_err(),
+                RustTracing.opens(text) == Opens::No
+                    || RustTracing.parse(text, &ANY_HINT, &mut out).is_err(),
                 "{text}"
             );
         }

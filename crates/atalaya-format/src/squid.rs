@@ -35,7 +35,12 @@ impl Format for Squid {
         }
     }
 
-    fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
+    fn parse<'a>(
+        &self,
+        text: &'a str,
+        hint: &TimeHint,
+        out: &mut Parsed<'a>,
+    ) -> Result<(), FormatMismatch> {
         parse(text, hint, out).ok_or_else(|| self.mismatch("not the native line of Squid"))
     }
 }
@@ -47,7 +52,9 @@ fn parse<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<()>
     let client = scan.token().filter(|client| !client.is_empty())?;
     let (result, status) = scan.token()?.split_once('/')?;
     let number = web::status_of(status)?;
-    let is_result = result.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
+    let is_result = result
+        .bytes()
+        .all(|byte| byte.is_ascii_uppercase() || byte == b'_');
     let bytes = scan.token().filter(|bytes| web::is_number(bytes))?;
     let requested = scan.0;
     let method = scan.token().filter(|method| web::is_method(method))?;
@@ -90,7 +97,9 @@ fn tail<'a>(scan: &mut Scan<'a>) -> Option<(&'a str, &'a str, (&'a str, &'a str)
         end += word.len();
         if let Some((hierarchy, peer)) = peer.split_once('/')
             && !hierarchy.is_empty()
-            && hierarchy.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_')
+            && hierarchy
+                .bytes()
+                .all(|byte| byte.is_ascii_uppercase() || byte == b'_')
         {
             let kind = next.token().unwrap_or("");
             *scan = next;

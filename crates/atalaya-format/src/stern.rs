@@ -6,7 +6,9 @@
 //! Source: <https://kubernetes.io/docs/reference/kubectl/generated/kubectl_logs/>,
 //! <https://github.com/stern/stern>, <https://github.com/johanhaleby/kubetail>.
 
-use super::{Begins, Envelope, FormatMismatch, FormatSpec, Inside, Lines, Parsed, TimeHint, stream_of, time};
+use super::{
+    Begins, Envelope, FormatMismatch, FormatSpec, Inside, Lines, Parsed, TimeHint, stream_of, time,
+};
 use atalaya_domain::record::Layer;
 
 /// `pod-prefix`.
@@ -68,9 +70,9 @@ const LONGEST: usize = 253;
 fn is_name(word: &str) -> bool {
     !word.is_empty()
         && word.len() <= LONGEST
-        && word
-            .bytes()
-            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'.'))
+        && word.bytes().all(|byte| {
+            byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'.')
+        })
 }
 
 /// The name of a pod that a deployment made: `web-6f9c7d5b8-x2x9z`.
@@ -80,14 +82,25 @@ fn is_pod(word: &str) -> bool {
         return false;
     };
     // The letters that Kubernetes makes names of: no vowels, nothing that looks like another.
-    let of_names = |text: &str| text.bytes().all(|byte| b"bcdfghjklmnpqrstvwxz2456789".contains(&byte));
-    is_name(name) && random.len() == 5 && of_names(random) && (6..=10).contains(&hash.len()) && is_name(hash)
+    let of_names = |text: &str| {
+        text.bytes()
+            .all(|byte| b"bcdfghjklmnpqrstvwxz2456789".contains(&byte))
+    };
+    is_name(name)
+        && random.len() == 5
+        && of_names(random)
+        && (6..=10).contains(&hash.len())
+        && is_name(hash)
 }
 
 /// `pod/web-7d9f/app] text`, `web-6f9c7d5b8-x2x9z app] text`: pod, container, text.
 fn bracketed(rest: &str) -> Option<(&str, &str, &str)> {
     let (inside, text) = rest.split_once(']')?;
-    let text = if text.is_empty() { text } else { text.strip_prefix(' ')? };
+    let text = if text.is_empty() {
+        text
+    } else {
+        text.strip_prefix(' ')?
+    };
     if let Some(names) = inside.strip_prefix("pod/") {
         let (pod, container) = names.split_once('/')?;
         return (is_name(pod) && is_name(container)).then_some((pod, container, text));
@@ -118,15 +131,30 @@ mod tests {
     fn pods_and_containers() {
         for (line, pod, container, text) in [
             ("[pod/web-7d9f/app] GET /", "web-7d9f", "app", "GET /"),
-            ("[pod/web-7d9f/app] 2024-05-01T08:00:00.123456789Z GET /", "web-7d9f", "app", "GET /"),
+            (
+                "[pod/web-7d9f/app] 2024-05-01T08:00:00.123456789Z GET /",
+                "web-7d9f",
+                "app",
+                "GET /",
+            ),
             (
                 "[pod/web-7d9f/app] 2024-05-01T08:00:00Z GET /",
                 "web-7d9f",
                 "app",
                 "2024-05-01T08:00:00Z GET /",
             ),
-            ("[web-6f9c7d5b8-x2x9z] GET /", "web-6f9c7d5b8-x2x9z", "", "GET /"),
-            ("[web-6f9c7d5b8-x2x9z app] GET /", "web-6f9c7d5b8-x2x9z", "app", "GET /"),
+            (
+                "[web-6f9c7d5b8-x2x9z] GET /",
+                "web-6f9c7d5b8-x2x9z",
+                "",
+                "GET /",
+            ),
+            (
+                "[web-6f9c7d5b8-x2x9z app] GET /",
+                "web-6f9c7d5b8-x2x9z",
+                "app",
+                "GET /",
+            ),
             ("web-0 › app │ GET /", "web-0", "app", "GET /"),
         ] {
             let mut out = Parsed::default();
@@ -149,7 +177,12 @@ mod tests {
             "a │ b",
             "[",
         ] {
-            assert!(PodPrefix.open(line, &ANY_HINT, &mut Parsed::default()).is_err(), "{line}");
+            assert!(
+                PodPrefix
+                    .open(line, &ANY_HINT, &mut Parsed::default())
+                    .is_err(),
+                "{line}"
+            );
         }
     }
 }

@@ -37,7 +37,9 @@ impl Format for Structlog {
         // The renderer fills the word up to eight or nine characters.
         let padded = |word: &[u8]| {
             word.first().is_some_and(u8::is_ascii_lowercase)
-                && word.iter().all(|byte| byte.is_ascii_lowercase() || *byte == b' ')
+                && word
+                    .iter()
+                    .all(|byte| byte.is_ascii_lowercase() || *byte == b' ')
         };
         match open.and_then(|open| bytes.get(open + 1..open + 9)) {
             Some(word) if padded(word) => Opens::Parsed,
@@ -45,7 +47,12 @@ impl Format for Structlog {
         }
     }
 
-    fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
+    fn parse<'a>(
+        &self,
+        text: &'a str,
+        hint: &TimeHint,
+        out: &mut Parsed<'a>,
+    ) -> Result<(), FormatMismatch> {
         let (line, more) = text.split_once('\n').unwrap_or((text, ""));
         let rest = match time::any(line, hint) {
             Some(cut) => {
@@ -74,7 +81,10 @@ impl Format for Structlog {
             }
             _ => humanlog::tail(rest, &mut fields),
         };
-        let (message, logger) = match message.strip_suffix(']').and_then(|head| head.rsplit_once('[')) {
+        let (message, logger) = match message
+            .strip_suffix(']')
+            .and_then(|head| head.rsplit_once('['))
+        {
             Some((head, logger)) if !logger.contains(' ') && head.ends_with(' ') => {
                 (head.trim_ascii_end(), Some(logger))
             }

@@ -14,7 +14,8 @@ use atalaya_domain::record::{HOST_FIELD, Layer, Level};
 
 use super::postgresql;
 use super::{
-    Begins, Envelope, FormatMismatch, FormatSpec, Inside, Lines, Parsed, Piece, TimeHint, auth, stream_of,
+    Begins, Envelope, FormatMismatch, FormatSpec, Inside, Lines, Parsed, Piece, TimeHint, auth,
+    stream_of,
 };
 
 mod cisco;
@@ -86,7 +87,11 @@ impl Envelope for Syslog {
         }
         let piece = put_message(program.program, text, out);
         let parts = [found.host, program.program, program.pid];
-        Ok(Inside { stream: stream_of(&parts), piece, graded })
+        Ok(Inside {
+            stream: stream_of(&parts),
+            piece,
+            graded,
+        })
     }
 
     /// Programs print several lines at once, and only the first gets the daemon's head.
@@ -108,7 +113,12 @@ struct Found<'a> {
 impl<'a> Found<'a> {
     fn of(head: Head<'a>, graded: bool, out: &mut Parsed<'a>) -> Self {
         out.put(HOST_FIELD, head.host);
-        Self { host: head.host, tag: head.tag, text: head.text, graded: graded || head.graded(out) }
+        Self {
+            host: head.host,
+            tag: head.tag,
+            text: head.text,
+            graded: graded || head.graded(out),
+        }
     }
 }
 
@@ -123,10 +133,15 @@ fn read<'a>(line: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Read<'a> {
         Some(b'*' | b'.') => cisco::line(line, hint, out),
         Some(b'A'..=b'Z') if bytes.get(3) == Some(&b' ') => match bytes.get(4) {
             Some(b'A'..=b'Z') => stamps::ctime_line(line, hint, out),
-            Some(b'0'..=b'9') if bytes.get(8) == Some(&b'-') => stamps::weekday_line(line, hint, out),
+            Some(b'0'..=b'9') if bytes.get(8) == Some(&b'-') => {
+                stamps::weekday_line(line, hint, out)
+            }
             _ => stamps::bsd_line(line, hint, out),
         },
-        Some(b'-') if is_of_journal(line) => Ok(Found { text: line, ..Found::default() }),
+        Some(b'-') if is_of_journal(line) => Ok(Found {
+            text: line,
+            ..Found::default()
+        }),
         _ => Err("neither a priority nor a time at the start"),
     }
 }
@@ -135,9 +150,15 @@ fn read<'a>(line: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Read<'a> {
 fn is_of_journal(line: &str) -> bool {
     line.strip_prefix("-- ").is_some_and(|rest| {
         rest.ends_with(" --")
-            && ["Boot ", "Reboot ", "Logs begin ", "Journal begins ", "No entries "]
-                .iter()
-                .any(|head| rest.starts_with(head))
+            && [
+                "Boot ",
+                "Reboot ",
+                "Logs begin ",
+                "Journal begins ",
+                "No entries ",
+            ]
+            .iter()
+            .any(|head| rest.starts_with(head))
     })
 }
 
@@ -172,7 +193,11 @@ fn with_priority<'a>(line: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Re
         return Ok(found);
     }
     let (stamped, rest) = stamps::any(rest, hint, out);
-    let head = if stamped { head::lenient(rest) } else { head::undated(rest) };
+    let head = if stamped {
+        head::lenient(rest)
+    } else {
+        head::undated(rest)
+    };
     Ok(Found::of(head, true, out))
 }
 
@@ -181,7 +206,11 @@ fn put_message<'a>(program: &'a str, text: &'a str, out: &mut Parsed<'a>) -> Pie
     if text.trim_ascii().is_empty() {
         // What the head says is all there is. Blank lines of a program that names itself are the
         // blank lines of its text.
-        return if program.is_empty() { Piece::Whole } else { Piece::Line };
+        return if program.is_empty() {
+            Piece::Whole
+        } else {
+            Piece::Line
+        };
     }
     if program.starts_with("postgres")
         && let Some((sequence, piece, rest)) = piece_number(text)
@@ -189,14 +218,20 @@ fn put_message<'a>(program: &'a str, text: &'a str, out: &mut Parsed<'a>) -> Pie
         let rest = unescaped(rest);
         if piece > 1 {
             // PostgreSQL marks a further line with a tab on stderr, and by its number here.
-            out.message = if postgresql::begins_part(&rest) { rest } else { format!("\t{rest}").into() };
+            out.message = if postgresql::begins_part(&rest) {
+                rest
+            } else {
+                format!("\t{rest}").into()
+            };
             return Piece::Further;
         }
         out.put("sequence", sequence);
         out.message = rest;
         return Piece::Line;
     }
-    let text = text.strip_prefix("@cee:").map_or(text, str::trim_ascii_start);
+    let text = text
+        .strip_prefix("@cee:")
+        .map_or(text, str::trim_ascii_start);
     let process = program.split('(').next().unwrap_or(program);
     auth::put(process, not_repeated(text), out);
     out.message = unescaped(text);
@@ -213,7 +248,11 @@ fn not_repeated(text: &str) -> &str {
 /// `[7-1] text`, or `[7] text` of a server that does not split: sequence, piece, text.
 fn piece_number(text: &str) -> Option<(&str, u32, &str)> {
     let (numbers, rest) = text.strip_prefix('[')?.split_once(']')?;
-    let rest = if rest.is_empty() { rest } else { rest.strip_prefix(' ')? };
+    let rest = if rest.is_empty() {
+        rest
+    } else {
+        rest.strip_prefix(' ')?
+    };
     let (sequence, piece) = match numbers.split_once('-') {
         Some((sequence, piece)) => (sequence, piece.parse().ok()?),
         None => (numbers, 1),
@@ -234,7 +273,9 @@ fn unescaped(text: &str) -> Cow<'_, str> {
         };
         // `ticket #0123` is a number: it stands behind a blank, and goes on.
         let is_number = bytes.get(found + 4).is_some_and(u8::is_ascii_digit)
-            && found.checked_sub(1).is_some_and(|before| bytes.get(before) == Some(&b' '));
+            && found
+                .checked_sub(1)
+                .is_some_and(|before| bytes.get(before) == Some(&b' '));
         if !is_number {
             out.push_str(text.get(done..found).unwrap_or(""));
             out.push(control);

@@ -14,10 +14,15 @@ const PYTHON_HEAD: &str = "Traceback (most recent call last):";
 /// A line that continues the one before it whatever the format: indented, or the words with which
 /// the run-times begin the parts of a trace.
 pub fn continues(line: &str) -> bool {
-    let Some(&first) = line.as_bytes().first() else { return false };
+    let Some(&first) = line.as_bytes().first() else {
+        return false;
+    };
     match first {
         b' ' | b'\t' => true,
-        b'T' => line.starts_with(PYTHON_HEAD) || line.starts_with("The above exception was the direct cause"),
+        b'T' => {
+            line.starts_with(PYTHON_HEAD)
+                || line.starts_with("The above exception was the direct cause")
+        }
         b'D' => line.starts_with("During handling of the above exception"),
         b'C' => line.starts_with("Caused by: "),
         b'S' => line.starts_with("Suppressed: ") || line == "Stack trace:",
@@ -49,7 +54,9 @@ pub fn continues_after(pending: &str, line: &str) -> bool {
     if continues(line) {
         return true;
     }
-    let Some(&first) = line.as_bytes().first() else { return false };
+    let Some(&first) = line.as_bytes().first() else {
+        return false;
+    };
     let last = last_line(pending);
     let from = last.as_bytes().first().copied().unwrap_or(0);
     if from == b't' && rust_panic(last) && last.ends_with(':') && !is_level(line) {
@@ -114,9 +121,14 @@ pub fn begin(text: &str) -> Option<usize> {
                 return Some(at);
             }
             let is_head = |line: &str| {
-                exception_head(line) || (go_place_of(text, start) && (go_call(line) || go_function(line)))
+                exception_head(line)
+                    || (go_place_of(text, start) && (go_call(line) || go_function(line)))
             };
-            return Some(above.filter(|(_, line)| is_head(line)).map_or(start, |(at, _)| at));
+            return Some(
+                above
+                    .filter(|(_, line)| is_head(line))
+                    .map_or(start, |(at, _)| at),
+            );
         }
         head = match head {
             _ if surely_exception(line) && head.is_none() => Some((start, 0)),
@@ -143,10 +155,16 @@ fn last_line(pending: &str) -> &str {
     let bytes = pending.as_bytes();
     match memchr::memrchr(b'\n', bytes) {
         None => pending,
-        Some(at) if bytes.get(at + 1..).is_some_and(|line| !line.trim_ascii().is_empty()) => {
+        Some(at)
+            if bytes
+                .get(at + 1..)
+                .is_some_and(|line| !line.trim_ascii().is_empty()) =>
+        {
             pending.get(at + 1..).unwrap_or("")
         }
-        Some(_) => lines_back(pending).find(|line| !line.trim_ascii().is_empty()).unwrap_or(""),
+        Some(_) => lines_back(pending)
+            .find(|line| !line.trim_ascii().is_empty())
+            .unwrap_or(""),
     }
 }
 
@@ -160,7 +178,11 @@ fn lines_back(pending: &str) -> impl Iterator<Item = &str> {
     while !pending.is_char_boundary(from) {
         from += 1;
     }
-    pending.get(from..).unwrap_or("").rsplit('\n').take(END_LINES)
+    pending
+        .get(from..)
+        .unwrap_or("")
+        .rsplit('\n')
+        .take(END_LINES)
 }
 
 /// Lines that begin a trace by themselves.
@@ -197,16 +219,24 @@ fn frame(line: &str) -> bool {
 fn at_frame(line: &str) -> bool {
     let bare = line.trim_start();
     bare.len() < line.len()
-        && bare.strip_prefix("at ").is_some_and(|place| place.contains(['(', ':']) || place == "<anonymous>")
+        && bare
+            .strip_prefix("at ")
+            .is_some_and(|place| place.contains(['(', ':']) || place == "<anonymous>")
 }
 
 /// A frame of Java that a collector has taken the indent from.
 fn margin_frame(line: &str) -> bool {
     line.strip_prefix("at ").is_some_and(|place| {
         place.ends_with(')')
-            && [".java:", ".kt:", ".scala:", "(Native Method)", "(Unknown Source)"]
-                .iter()
-                .any(|mark| place.contains(mark))
+            && [
+                ".java:",
+                ".kt:",
+                ".scala:",
+                "(Native Method)",
+                "(Unknown Source)",
+            ]
+            .iter()
+            .any(|mark| place.contains(mark))
     })
 }
 
@@ -218,9 +248,13 @@ fn is_python_frame(line: &str) -> bool {
 
 /// `#0 /srv/a.php(12): f()`, `#1 {main}`, `#2 main (a.dart:1:2)`.
 fn numbered_frame(line: &str) -> bool {
-    let Some(rest) = line.trim_start().strip_prefix('#') else { return false };
+    let Some(rest) = line.trim_start().strip_prefix('#') else {
+        return false;
+    };
     let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-    let Some(place) = rest.get(digits..).and_then(|rest| rest.strip_prefix(' ')) else { return false };
+    let Some(place) = rest.get(digits..).and_then(|rest| rest.strip_prefix(' ')) else {
+        return false;
+    };
     (1..=4).contains(&digits)
         && (place.contains('(') || place.starts_with("{main}") || place.contains(" in "))
 }
@@ -228,13 +262,17 @@ fn numbered_frame(line: &str) -> bool {
 /// `a.rb:12:in 'f'` and `\tfrom a.rb:12:in 'f'`.
 fn ruby_frame(line: &str) -> bool {
     let bare = line.trim_start();
-    let Some(at) = memchr::memmem::find(bare.as_bytes(), b":in ") else { return false };
+    let Some(at) = memchr::memmem::find(bare.as_bytes(), b":in ") else {
+        return false;
+    };
     let (place, method) = bare.split_at(at);
-    let numbered = place
-        .rsplit_once(':')
-        .is_some_and(|(_, line)| !line.is_empty() && line.bytes().all(|byte| byte.is_ascii_digit()));
+    let numbered = place.rsplit_once(':').is_some_and(|(_, line)| {
+        !line.is_empty() && line.bytes().all(|byte| byte.is_ascii_digit())
+    });
     // Behind the method the first line of a report has the message.
-    let ends = method.get(4..).is_some_and(|name| name.starts_with(['\'', '`']) && name.ends_with('\''));
+    let ends = method
+        .get(4..)
+        .is_some_and(|name| name.starts_with(['\'', '`']) && name.ends_with('\''));
     let place = place.rsplit_once(' ').map_or(place, |(_, path)| path);
     numbered && ends && !place.is_empty()
 }
@@ -271,7 +309,9 @@ fn go_place(line: &str) -> bool {
 }
 
 fn go_place_of(text: &str, start: usize) -> bool {
-    text.get(start..).and_then(|rest| rest.lines().next()).is_some_and(go_place)
+    text.get(start..)
+        .and_then(|rest| rest.lines().next())
+        .is_some_and(go_place)
 }
 
 /// `package.Function(…)`, `main.(*pool).wait({0x1, 0x2})`, `panic({…})`, `created by main.run in …`.
@@ -279,7 +319,9 @@ fn go_call(line: &str) -> bool {
     if line.starts_with("created by ") {
         return true;
     }
-    let Some((name, _)) = line.split_once('(') else { return line.starts_with("...") };
+    let Some((name, _)) = line.split_once('(') else {
+        return line.starts_with("...");
+    };
     line.ends_with(')') && (name.contains('.') || name == "panic") && !name.contains(' ')
 }
 
@@ -304,8 +346,9 @@ pub fn rust_panic(line: &str) -> bool {
 
 /// The name at the start of a line, and what follows it.
 fn dotted_name(line: &str) -> (&str, &str) {
-    let end =
-        line.find(|c: char| !(c.is_alphanumeric() || matches!(c, '.' | '_' | '$'))).unwrap_or(line.len());
+    let end = line
+        .find(|c: char| !(c.is_alphanumeric() || matches!(c, '.' | '_' | '$')))
+        .unwrap_or(line.len());
     line.split_at(end)
 }
 
@@ -315,13 +358,18 @@ pub fn exception_head(line: &str) -> bool {
     let line = line.strip_prefix("Uncaught ").unwrap_or(line);
     let (name, after) = dotted_name(line);
     let last = name.rsplit('.').next().unwrap_or(name);
-    let is_class = last.starts_with(|c: char| c.is_uppercase()) && last.contains(|c: char| c.is_lowercase());
+    let is_class =
+        last.starts_with(|c: char| c.is_uppercase()) && last.contains(|c: char| c.is_lowercase());
     is_class
-        && (after.is_empty() || after.starts_with(':') || (after.starts_with(" [") && after.contains("]: ")))
+        && (after.is_empty()
+            || after.starts_with(':')
+            || (after.starts_with(" [") && after.contains("]: ")))
 }
 
 fn named_like_one(class: &str) -> bool {
-    ["Error", "Exception", "Throwable", "Failure", "Panic"].iter().any(|end| class.ends_with(end))
+    ["Error", "Exception", "Throwable", "Failure", "Panic"]
+        .iter()
+        .any(|end| class.ends_with(end))
 }
 
 /// An exception by its name, and not by its place.
@@ -335,16 +383,24 @@ fn surely_exception(line: &str) -> bool {
 /// What a Python traceback ends with may be named in any way: `socket.gaierror: …`.
 fn raised(line: &str) -> bool {
     let (name, after) = dotted_name(line);
-    name.starts_with(|c: char| c.is_alphabetic() || c == '_') && (after.is_empty() || after.starts_with(": "))
+    name.starts_with(|c: char| c.is_alphabetic() || c == '_')
+        && (after.is_empty() || after.starts_with(": "))
 }
 
 /// A level word at the start: a line of a logger.
 fn is_level(line: &str) -> bool {
-    let end = line.bytes().take(12).take_while(u8::is_ascii_uppercase).count();
+    let end = line
+        .bytes()
+        .take(12)
+        .take_while(u8::is_ascii_uppercase)
+        .count();
     matches!(
         line.get(..end),
         Some("DEBUG" | "INFO" | "WARN" | "WARNING" | "ERROR" | "CRITICAL" | "FATAL" | "TRACE")
-    ) && !line.as_bytes().get(end).is_some_and(u8::is_ascii_alphanumeric)
+    ) && !line
+        .as_bytes()
+        .get(end)
+        .is_some_and(u8::is_ascii_alphanumeric)
 }
 
 #[cfg(test)]

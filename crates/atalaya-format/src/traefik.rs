@@ -28,10 +28,19 @@ impl Format for Traefik {
     }
 
     fn opens(&self, line: &str) -> Opens {
-        if web::has_stamp(line) { Opens::Parsed } else { Opens::No }
+        if web::has_stamp(line) {
+            Opens::Parsed
+        } else {
+            Opens::No
+        }
     }
 
-    fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
+    fn parse<'a>(
+        &self,
+        text: &'a str,
+        hint: &TimeHint,
+        out: &mut Parsed<'a>,
+    ) -> Result<(), FormatMismatch> {
         parse(text, hint, out).map_err(|reason| self.mismatch(reason))
     }
 }
@@ -48,13 +57,19 @@ fn parse<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(),
     }
     // An agent may hold quotes, so the fields of Traefik's own are cut from the end.
     let (before, router, server, duration) = tail(common.rest.0).ok_or(SHORT)?;
-    let (before, count) = before.rsplit_once(' ').filter(|(_, count)| web::is_number(count)).ok_or(SHORT)?;
+    let (before, count) = before
+        .rsplit_once(' ')
+        .filter(|(_, count)| web::is_number(count))
+        .ok_or(SHORT)?;
     let mut scan = Scan(before);
     let referrer = scan.quoted_or_token().ok_or("no referrer")?;
     out.put("referrer", referrer);
     out.put(
         "user_agent",
-        scan.0.strip_prefix('"').and_then(|agent| agent.strip_suffix('"')).unwrap_or(scan.0),
+        scan.0
+            .strip_prefix('"')
+            .and_then(|agent| agent.strip_suffix('"'))
+            .unwrap_or(scan.0),
     );
     out.put("request_count", count);
     out.put("router", router);
@@ -65,8 +80,12 @@ fn parse<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(),
 
 /// Whether the text ends as a line of Traefik does: two fields in quotes and milliseconds.
 pub fn is_tail(text: &str) -> bool {
-    tail(text)
-        .is_some_and(|(before, ..)| before.bytes().next_back().is_some_and(|byte| byte.is_ascii_digit()))
+    tail(text).is_some_and(|(before, ..)| {
+        before
+            .bytes()
+            .next_back()
+            .is_some_and(|byte| byte.is_ascii_digit())
+    })
 }
 
 /// What stands before the last fields; then the router, the server and the milliseconds.

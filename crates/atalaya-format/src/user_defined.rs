@@ -12,7 +12,9 @@ use regex::{CaptureLocations, Regex};
 use atalaya_domain::record::Layer;
 
 use super::fields::push_unique;
-use super::{Begins, Format, FormatMismatch, FormatSpec, Joins, Lines, Parsed, TimeHint, level, time, trace};
+use super::{
+    Begins, Format, FormatMismatch, FormatSpec, Joins, Lines, Parsed, TimeHint, level, time, trace,
+};
 
 /// What the configuration says of a format.
 #[derive(Clone, Debug)]
@@ -36,9 +38,13 @@ pub enum DefinitionError {
     Pattern { name: String, reason: String },
     #[error("format `{name}`: the pattern has no group named `message`; add `(?P<message>.*)`")]
     NoMessage { name: String },
-    #[error("format `{name}`: `{spelling}` is not a time format; an example is `%Y-%m-%d %H:%M:%S%.f`")]
+    #[error(
+        "format `{name}`: `{spelling}` is not a time format; an example is `%Y-%m-%d %H:%M:%S%.f`"
+    )]
     TimeFormat { name: String, spelling: String },
-    #[error("format `{name}`: a built-in format or another definition has this name; choose another")]
+    #[error(
+        "format `{name}`: a built-in format or another definition has this name; choose another"
+    )]
     NameTaken { name: String },
     #[error("the formats of the configuration are defined already")]
     DefinedTwice,
@@ -74,7 +80,12 @@ impl UserDefined {
         let name = definition.name;
         let pattern = match Regex::new(&definition.pattern) {
             Ok(pattern) => pattern,
-            Err(error) => return Err(DefinitionError::Pattern { name, reason: error.to_string() }),
+            Err(error) => {
+                return Err(DefinitionError::Pattern {
+                    name,
+                    reason: error.to_string(),
+                });
+            }
         };
         let groups: Vec<(usize, &'static str, Field)> = pattern
             .capture_names()
@@ -87,8 +98,10 @@ impl UserDefined {
         let mut time_items = None;
         if let Some(spelling) = definition.time_format {
             let items = StrftimeItems::new(&spelling).parse_to_owned();
-            time_items =
-                Some(items.map_err(|_| DefinitionError::TimeFormat { name: name.clone(), spelling })?);
+            time_items = Some(items.map_err(|_| DefinitionError::TimeFormat {
+                name: name.clone(),
+                spelling,
+            })?);
         }
         let name = leak(name);
         let source = definition.source.map_or(name, leak);
@@ -101,7 +114,12 @@ impl UserDefined {
             traces: true,
             named_ids: true,
         };
-        Ok(Box::leak(Box::new(Self { spec, pattern, groups, time_items })))
+        Ok(Box::leak(Box::new(Self {
+            spec,
+            pattern,
+            groups,
+            time_items,
+        })))
     }
 
     fn captures(&self, text: &str) -> Option<CaptureLocations> {
@@ -113,15 +131,19 @@ impl UserDefined {
 
     fn instant(&self, text: &str, hint: &TimeHint) -> Option<time::Instant> {
         let Some(items) = &self.time_items else {
-            return time::any(text, hint).or_else(|| time::time_of_day(text, hint)).map(|cut| cut.instant);
+            return time::any(text, hint)
+                .or_else(|| time::time_of_day(text, hint))
+                .map(|cut| cut.instant);
         };
         let mut parsed = ChronoParsed::new();
         chrono::format::parse(&mut parsed, text, items.iter()).ok()?;
         if let Some(seconds) = parsed.timestamp() {
             let micros = i64::from(parsed.nanosecond().unwrap_or(0) / 1_000);
-            return Some(time::Instant::exact(atalaya_domain::time::Timestamp::from_micros(
-                seconds.checked_mul(1_000_000)?.checked_add(micros)?,
-            )));
+            return Some(time::Instant::exact(
+                atalaya_domain::time::Timestamp::from_micros(
+                    seconds.checked_mul(1_000_000)?.checked_add(micros)?,
+                ),
+            ));
         }
         let offset = parsed.offset();
         let clock = parsed.to_naive_time().ok()?;
@@ -143,15 +165,28 @@ impl Format for UserDefined {
 
     /// A pattern that fits anything must not tear traces apart.
     fn joins(&self, pending: &str, line: &str) -> Joins {
-        if trace::continues_after(pending, line) { Joins::Yes } else { Joins::Unsaid }
+        if trace::continues_after(pending, line) {
+            Joins::Yes
+        } else {
+            Joins::Unsaid
+        }
     }
 
-    fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
-        let locations = self.captures(text).ok_or_else(|| self.mismatch("the pattern does not match"))?;
+    fn parse<'a>(
+        &self,
+        text: &'a str,
+        hint: &TimeHint,
+        out: &mut Parsed<'a>,
+    ) -> Result<(), FormatMismatch> {
+        let locations = self
+            .captures(text)
+            .ok_or_else(|| self.mismatch("the pattern does not match"))?;
         let mut message_end = text.len();
         let mut stamped = Ok(());
         for &(index, name, field) in &self.groups {
-            let Some((start, end)) = locations.get(index) else { continue };
+            let Some((start, end)) = locations.get(index) else {
+                continue;
+            };
             let value = &text[start..end];
             let filled = || Some(Cow::Borrowed(value));
             match field {
@@ -168,7 +203,9 @@ impl Format for UserDefined {
                 Field::RequestId => out.request_id = filled(),
                 Field::UserId => out.user_id = filled(),
                 Field::SessionId => out.session_id = filled(),
-                Field::DurationMs => out.duration_ms = value.parse().ok().filter(|ms: &f64| ms.is_finite()),
+                Field::DurationMs => {
+                    out.duration_ms = value.parse().ok().filter(|ms: &f64| ms.is_finite())
+                }
                 // A group may be named as the level's own word is kept: both stay.
                 Field::Metadata if super::says_nothing(value) => {}
                 Field::Metadata => push_unique(out, name, value),
@@ -183,7 +220,11 @@ impl Format for UserDefined {
             message.push_str(&text[lines..]);
             out.message = message.into();
         }
-        if !self.groups.iter().any(|(_, _, field)| *field == Field::Level) {
+        if !self
+            .groups
+            .iter()
+            .any(|(_, _, field)| *field == Field::Level)
+        {
             out.level = level::guess(&out.message);
         }
         Ok(())
@@ -233,10 +274,16 @@ mod tests {
     use atalaya_domain::time::Timestamp;
 
     fn hint() -> TimeHint {
-        TimeHint { reference: Timestamp::from_seconds(1_795_314_069), zone: SourceZone::Utc } // 2026-11-22
+        TimeHint {
+            reference: Timestamp::from_seconds(1_795_314_069),
+            zone: SourceZone::Utc,
+        } // 2026-11-22
     }
 
-    fn define(pattern: &str, time_format: Option<&str>) -> Result<&'static UserDefined, DefinitionError> {
+    fn define(
+        pattern: &str,
+        time_format: Option<&str>,
+    ) -> Result<&'static UserDefined, DefinitionError> {
         UserDefined::new(Definition {
             name: "mine".into(),
             pattern: pattern.into(),
@@ -256,7 +303,10 @@ mod tests {
         let text = "2026-11-22 02:21:09.5 [WARN] shop.cart r-17 12.5ms 3 slow cart\n  at line two";
         let mut out = Parsed::default();
         format.parse(text, &hint(), &mut out).unwrap();
-        assert_eq!(out.timestamp.unwrap().to_rfc3339(), "2026-11-22T02:21:09.500000Z");
+        assert_eq!(
+            out.timestamp.unwrap().to_rfc3339(),
+            "2026-11-22T02:21:09.500000Z"
+        );
         assert_eq!(out.level, Level::Warning);
         assert_eq!(out.logger.as_deref(), Some("shop.cart"));
         assert_eq!(out.request_id.as_deref(), Some("r-17"));
@@ -270,28 +320,58 @@ mod tests {
     #[test]
     fn a_time_format_is_read_with_and_without_a_year() {
         for (spelling, stamp, expected) in [
-            ("%d.%m.%Y %H:%M:%S", "22.11.2026 02:21:09", Some("2026-11-22T02:21:09.000000Z")),
-            ("%d.%m. %H:%M:%S", "31.12. 23:00:00", Some("2025-12-31T23:00:00.000000Z")),
-            ("%d.%m. %H:%M:%S", "29.02. 12:00:00", Some("2024-02-29T12:00:00.000000Z")),
-            ("%Y-%m-%dT%H:%M:%S%z", "2026-11-22T02:21:09+0200", Some("2026-11-22T00:21:09.000000Z")),
+            (
+                "%d.%m.%Y %H:%M:%S",
+                "22.11.2026 02:21:09",
+                Some("2026-11-22T02:21:09.000000Z"),
+            ),
+            (
+                "%d.%m. %H:%M:%S",
+                "31.12. 23:00:00",
+                Some("2025-12-31T23:00:00.000000Z"),
+            ),
+            (
+                "%d.%m. %H:%M:%S",
+                "29.02. 12:00:00",
+                Some("2024-02-29T12:00:00.000000Z"),
+            ),
+            (
+                "%Y-%m-%dT%H:%M:%S%z",
+                "2026-11-22T02:21:09+0200",
+                Some("2026-11-22T00:21:09.000000Z"),
+            ),
             ("%s", "1795314069", Some("2026-11-22T02:21:09.000000Z")),
             ("%d.%m.%Y %H:%M:%S", "22.13.2026 02:21:09", None),
         ] {
-            let format = define(r"^<(?P<timestamp>[^>]+)> (?P<message>.*)", Some(spelling)).unwrap();
+            let format =
+                define(r"^<(?P<timestamp>[^>]+)> (?P<message>.*)", Some(spelling)).unwrap();
             let text = format!("<{stamp}> hello");
             let mut out = Parsed::default();
             let read = format.parse(&text, &hint(), &mut out);
             assert_eq!(read.is_ok(), expected.is_some(), "{spelling}");
             if read.is_ok() {
-                assert_eq!(out.timestamp.map(Timestamp::to_rfc3339).as_deref(), expected, "{spelling}");
+                assert_eq!(
+                    out.timestamp.map(Timestamp::to_rfc3339).as_deref(),
+                    expected,
+                    "{spelling}"
+                );
             }
         }
     }
 
     #[test]
     fn a_definition_that_cannot_work_says_why() {
-        assert!(matches!(define("(", None), Err(DefinitionError::Pattern { .. })));
-        assert!(matches!(define("(?P<level>x)", None), Err(DefinitionError::NoMessage { .. })));
-        assert!(matches!(define("(?P<message>x)", Some("%Q")), Err(DefinitionError::TimeFormat { .. })));
+        assert!(matches!(
+            define("(", None),
+            Err(DefinitionError::Pattern { .. })
+        ));
+        assert!(matches!(
+            define("(?P<level>x)", None),
+            Err(DefinitionError::NoMessage { .. })
+        ));
+        assert!(matches!(
+            define("(?P<message>x)", Some("%Q")),
+            Err(DefinitionError::TimeFormat { .. })
+        ));
     }
 }

@@ -16,7 +16,8 @@ use atalaya_domain::record::{Layer, Level};
 
 use super::web::{self, Scan};
 use super::{
-    Begins, Format, FormatMismatch, FormatSpec, Lines, Opens, Parsed, TimeHint, level, nginx_access, time,
+    Begins, Format, FormatMismatch, FormatSpec, Lines, Opens, Parsed, TimeHint, level,
+    nginx_access, time,
 };
 
 #[derive(Clone, Copy, Debug)]
@@ -46,7 +47,10 @@ impl Format for Uvicorn {
                     .filter(|near| near[0] == b'-')
                     .and_then(|near| memchr::memchr(b']', near));
                 end.is_some_and(|end| {
-                    matches!(bytes.get(end + 5..), Some([b']', b' ', b'[', b'0'..=b'9', ..]))
+                    matches!(
+                        bytes.get(end + 5..),
+                        Some([b']', b' ', b'[', b'0'..=b'9', ..])
+                    )
                 })
             }
             _ => {
@@ -57,8 +61,17 @@ impl Format for Uvicorn {
         if opens { Opens::Parsed } else { Opens::No }
     }
 
-    fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
-        let read = if text.starts_with('[') { behind_head(text, hint, out) } else { bare(text, out) };
+    fn parse<'a>(
+        &self,
+        text: &'a str,
+        hint: &TimeHint,
+        out: &mut Parsed<'a>,
+    ) -> Result<(), FormatMismatch> {
+        let read = if text.starts_with('[') {
+            behind_head(text, hint, out)
+        } else {
+            bare(text, out)
+        };
         read.ok_or_else(|| self.mismatch("not an access line of uvicorn, hypercorn or gunicorn"))
     }
 }
@@ -68,7 +81,8 @@ fn bare<'a>(text: &'a str, out: &mut Parsed<'a>) -> Option<()> {
     let text = text.trim_start_matches(' ');
     let end = text.find([':', ' '])?;
     let (word, rest) = text.split_at(end);
-    let own = level::from_word(word).filter(|_| word.bytes().all(|byte| byte.is_ascii_uppercase()))?;
+    let own =
+        level::from_word(word).filter(|_| word.bytes().all(|byte| byte.is_ascii_uppercase()))?;
     let rest = rest.strip_prefix(':').unwrap_or(rest);
     let (client, rest) = rest.split_once("- \"")?;
     let client = client.trim_matches(' ');
@@ -77,20 +91,25 @@ fn bare<'a>(text: &'a str, out: &mut Parsed<'a>) -> Option<()> {
     }
     let (request, status, phrase) = memchr::memchr_iter(b'"', rest.as_bytes()).find_map(|at| {
         let mut scan = Scan(rest[at + 1..].strip_prefix(' ')?);
-        let status = scan.token().filter(|status| web::status_of(status).is_some())?;
+        let status = scan
+            .token()
+            .filter(|status| web::status_of(status).is_some())?;
         is_phrase(scan.0).then_some((&rest[..at], status, scan.0))
     })?;
     web::put_client(client, out);
     web::put_request(request, out);
     out.put("status", status);
     out.put("reason", phrase);
-    out.level = web::status_of(status).map_or(own, Level::from_http_status).max(own);
+    out.level = web::status_of(status)
+        .map_or(own, Level::from_http_status)
+        .max(own);
     Some(())
 }
 
 /// `OK`, `Not Found`, `I'm a Teapot`, `Non-Authoritative Information`, or nothing.
 fn is_phrase(text: &str) -> bool {
-    text.bytes().all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b' ' | b'-' | b'\''))
+    text.bytes()
+        .all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b' ' | b'-' | b'\''))
 }
 
 /// `[2024-05-01 08:00:00 +0000] [7] [INFO] ` before a combined line.
@@ -133,12 +152,20 @@ impl Format for Werkzeug {
         let bytes = line.as_bytes();
         let head = &bytes[..bytes.len().min(120)];
         let stamped = memchr::memchr(b'[', head).is_some_and(|open| {
-            matches!(&bytes[open + 1..], [_, _, b'/', _, _, _, b'/', _, _, _, _, b' ', ..])
+            matches!(
+                &bytes[open + 1..],
+                [_, _, b'/', _, _, _, b'/', _, _, _, _, b' ', ..]
+            )
         });
         if stamped { Opens::Parsed } else { Opens::No }
     }
 
-    fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
+    fn parse<'a>(
+        &self,
+        text: &'a str,
+        hint: &TimeHint,
+        out: &mut Parsed<'a>,
+    ) -> Result<(), FormatMismatch> {
         werkzeug(text, hint, out).map_err(|reason| self.mismatch(reason))
     }
 }
@@ -148,11 +175,13 @@ fn werkzeug<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<
     if !head.is_empty() {
         web::put_head(head.trim_end_matches(' '), out)?;
     }
-    if let Some((instant, message)) =
-        with_blank(rest, hint).and_then(|cut| Some((cut.instant, cut.rest.strip_prefix("] code ")?)))
+    if let Some((instant, message)) = with_blank(rest, hint)
+        .and_then(|cut| Some((cut.instant, cut.rest.strip_prefix("] code ")?)))
     {
         // `http.server` says why before it says what.
-        let (status, reason) = message.split_once(", message ").ok_or("no message behind the code")?;
+        let (status, reason) = message
+            .split_once(", message ")
+            .ok_or("no message behind the code")?;
         let number = web::status_of(status).ok_or("the status is not a number")?;
         out.set_time(instant);
         out.level = Level::from_http_status(number);
@@ -173,7 +202,10 @@ fn with_blank<'a>(text: &'a str, hint: &TimeHint) -> Option<time::Cut<'a>> {
         return None;
     }
     let cut = time::clf(std::str::from_utf8(&stamp).ok()?, hint)?;
-    Some(time::Cut { instant: cut.instant, rest: text.get(20..)? })
+    Some(time::Cut {
+        instant: cut.instant,
+        rest: text.get(20..)?,
+    })
 }
 
 #[cfg(test)]

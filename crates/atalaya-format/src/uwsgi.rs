@@ -28,11 +28,21 @@ impl Format for Uwsgi {
     }
 
     fn opens(&self, line: &str) -> Opens {
-        if line.starts_with("[pid: ") { Opens::Parsed } else { Opens::No }
+        if line.starts_with("[pid: ") {
+            Opens::Parsed
+        } else {
+            Opens::No
+        }
     }
 
-    fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
-        parse(text, hint, out).ok_or_else(|| self.mismatch("not the line that uWSGI writes by default"))
+    fn parse<'a>(
+        &self,
+        text: &'a str,
+        hint: &TimeHint,
+        out: &mut Parsed<'a>,
+    ) -> Result<(), FormatMismatch> {
+        parse(text, hint, out)
+            .ok_or_else(|| self.mismatch("not the line that uWSGI writes by default"))
     }
 }
 
@@ -52,7 +62,11 @@ fn parse<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<()>
     let number: f64 = number.parse().ok()?;
     out.set_time(cut.instant);
     out.level = Level::from_http_status(status.parse().ok()?);
-    out.duration_ms = Some(if unit == "micros" { number / 1e3 } else { number });
+    out.duration_ms = Some(if unit == "micros" {
+        number / 1e3
+    } else {
+        number
+    });
     out.message = request.into();
     out.put("client", client);
     if !user.is_empty() {
@@ -67,7 +81,10 @@ fn parse<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<()>
     out.put("bytes", bytes);
     out.put("request_size", size);
     out.put("rest", behind.trim_start());
-    for (name, part) in ["pid", "app", "request_count"].into_iter().zip(head.split('|')) {
+    for (name, part) in ["pid", "app", "request_count"]
+        .into_iter()
+        .zip(head.split('|'))
+    {
         out.put(name, part.rsplit_once(' ').map_or(part, |(_, value)| value));
     }
     Some(())

@@ -13,7 +13,9 @@
 use atalaya_domain::record::{Layer, Level};
 
 use super::web;
-use super::{Begins, Format, FormatMismatch, FormatSpec, Lines, Opens, Parsed, SourceZone, TimeHint, time};
+use super::{
+    Begins, Format, FormatMismatch, FormatSpec, Lines, Opens, Parsed, SourceZone, TimeHint, time,
+};
 
 mod columns;
 
@@ -50,23 +52,53 @@ impl Format for W3c {
             "#Log-Type:",
         ];
         match line.as_bytes() {
-            [b'#', b'A'..=b'Z', ..] if DIRECTIVES.iter().any(|name| line.starts_with(name)) => Opens::Header,
+            [b'#', b'A'..=b'Z', ..] if DIRECTIVES.iter().any(|name| line.starts_with(name)) => {
+                Opens::Header
+            }
             // A date and a time in two columns, or a time alone.
-            [_, _, _, _, b'-', _, _, b'-', _, _, b' ' | b'\t', _, _, b':', _, _, b':', _, _, rest @ ..]
+            [
+                _,
+                _,
+                _,
+                _,
+                b'-',
+                _,
+                _,
+                b'-',
+                _,
+                _,
+                b' ' | b'\t',
+                _,
+                _,
+                b':',
+                _,
+                _,
+                b':',
+                _,
+                _,
+                rest @ ..,
+            ]
             | [_, _, b':', _, _, b':', _, _, rest @ ..]
                 if matches!(rest.first(), Some(b' ' | b'\t')) =>
             {
                 Opens::Parsed
             }
             // Exchange: one stamp, and commas.
-            [_, _, _, _, b'-', _, _, b'-', _, _, b'T', ..] if line.as_bytes().get(23..25) == Some(b"Z,") => {
+            [_, _, _, _, b'-', _, _, b'-', _, _, b'T', ..]
+                if line.as_bytes().get(23..25) == Some(b"Z,") =>
+            {
                 Opens::Parsed
             }
             _ => Opens::No,
         }
     }
 
-    fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
+    fn parse<'a>(
+        &self,
+        text: &'a str,
+        hint: &TimeHint,
+        out: &mut Parsed<'a>,
+    ) -> Result<(), FormatMismatch> {
         self.parse_under("", text, hint, out)
     }
 
@@ -77,7 +109,10 @@ impl Format for W3c {
         hint: &TimeHint,
         out: &mut Parsed<'a>,
     ) -> Result<(), FormatMismatch> {
-        let named = header.lines().rev().find_map(|line| line.strip_prefix("#Fields:"));
+        let named = header
+            .lines()
+            .rev()
+            .find_map(|line| line.strip_prefix("#Fields:"));
         let read = match named {
             Some(names) => record(names.trim(), header, text, hint, out),
             None => columns::by_default(text).and_then(|names| record(names, "", text, hint, out)),
@@ -87,10 +122,23 @@ impl Format for W3c {
 }
 
 /// Reads one line by the names of its columns; nothing when they do not fit.
-fn record<'a>(names: &str, header: &str, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<()> {
+fn record<'a>(
+    names: &str,
+    header: &str,
+    text: &'a str,
+    hint: &TimeHint,
+    out: &mut Parsed<'a>,
+) -> Option<()> {
     let commas = names.contains(',');
-    let mut values = if commas { Columns::at(b',', text) } else { Columns::new(text) };
-    let mut record = Record { in_seconds: names.contains("x-edge-"), ..Record::default() };
+    let mut values = if commas {
+        Columns::at(b',', text)
+    } else {
+        Columns::new(text)
+    };
+    let mut record = Record {
+        in_seconds: names.contains("x-edge-"),
+        ..Record::default()
+    };
     for name in names.split(|c: char| c.is_ascii_whitespace() || (commas && c == ',')) {
         if !name.is_empty() {
             let value = values.next()?;
@@ -156,10 +204,16 @@ impl<'a> Record<'a> {
             Is::RequestId => out.request_id = (!bare.is_empty()).then(|| bare.into()),
             Is::Taken => {
                 if !bare.is_empty() {
-                    let number =
-                        bare.parse::<f64>().ok().filter(|taken| taken.is_finite() && *taken >= 0.0)?;
+                    let number = bare
+                        .parse::<f64>()
+                        .ok()
+                        .filter(|taken| taken.is_finite() && *taken >= 0.0)?;
                     let in_seconds = self.in_seconds || bare.contains('.');
-                    out.duration_ms = if in_seconds { web::seconds_to_ms(bare) } else { Some(number) };
+                    out.duration_ms = if in_seconds {
+                        web::seconds_to_ms(bare)
+                    } else {
+                        Some(number)
+                    };
                 }
             }
             Is::Named(ours) if !web::has(out, ours) => out.put(ours, value),
@@ -170,21 +224,34 @@ impl<'a> Record<'a> {
 
     /// Date and time; a file that gives the time alone says the date in its head.
     fn put_time(&self, header: &str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<()> {
-        let local = header
-            .lines()
-            .any(|line| line.strip_prefix("#Time Format:").is_some_and(|is| is.trim() == "Local"));
+        let local = header.lines().any(|line| {
+            line.strip_prefix("#Time Format:")
+                .is_some_and(|is| is.trim() == "Local")
+        });
         let zone = if local { hint.zone } else { SourceZone::Utc };
-        let hint = TimeHint { reference: hint.reference, zone };
+        let hint = TimeHint {
+            reference: hint.reference,
+            zone,
+        };
         let date = if self.date.is_empty() {
-            header.lines().rev().find_map(|line| line.strip_prefix("#Date:"))?.trim().get(..10)?
+            header
+                .lines()
+                .rev()
+                .find_map(|line| line.strip_prefix("#Date:"))?
+                .trim()
+                .get(..10)?
         } else {
             self.date
         };
         // One text of both, on the stack: `2024-05-01 08:00:00` and a fraction.
         let mut stamp = [b' '; 40];
         let length = date.len() + 1 + self.time.len();
-        stamp.get_mut(..date.len())?.copy_from_slice(date.as_bytes());
-        stamp.get_mut(date.len() + 1..length)?.copy_from_slice(self.time.as_bytes());
+        stamp
+            .get_mut(..date.len())?
+            .copy_from_slice(date.as_bytes());
+        stamp
+            .get_mut(date.len() + 1..length)?
+            .copy_from_slice(self.time.as_bytes());
         let cut = time::iso(std::str::from_utf8(stamp.get(..length)?).ok()?, &hint)?;
         if !cut.rest.is_empty() {
             return None;

@@ -19,7 +19,9 @@ mod head;
 pub use head::{put_client, put_head};
 
 /// What an access line can begin with: an address, a name, a list in quotes.
-pub const CLIENT_BEGINS: Begins = Begins::DIGITS.or(Begins::LETTERS).or(Begins::these(b"-:\"[_*~"));
+pub const CLIENT_BEGINS: Begins = Begins::DIGITS
+    .or(Begins::LETTERS)
+    .or(Begins::these(b"-:\"[_*~"));
 
 /// How far into a line the stamp is looked for: lists of addresses may stand before it.
 const HEAD_BYTES: usize = 512;
@@ -49,13 +51,19 @@ impl<'a> Scan<'a> {
         }
         let end = closing_quote(bytes, 1)?;
         let text = &self.0[1..end];
-        self.0 = self.0[end + 1..].strip_prefix(' ').unwrap_or(&self.0[end + 1..]);
+        self.0 = self.0[end + 1..]
+            .strip_prefix(' ')
+            .unwrap_or(&self.0[end + 1..]);
         Some(text)
     }
 
     /// Quoted text, or a token that stands for it bare (`-`).
     pub fn quoted_or_token(&mut self) -> Option<&'a str> {
-        if self.0.starts_with('"') { self.quoted() } else { self.token() }
+        if self.0.starts_with('"') {
+            self.quoted()
+        } else {
+            self.token()
+        }
     }
 
     /// Quoted text, or `-` bare.
@@ -63,7 +71,10 @@ impl<'a> Scan<'a> {
         if self.0.starts_with('"') {
             return self.quoted();
         }
-        let rest = self.0.strip_prefix('-').filter(|rest| rest.is_empty() || rest.starts_with(' '))?;
+        let rest = self
+            .0
+            .strip_prefix('-')
+            .filter(|rest| rest.is_empty() || rest.starts_with(' '))?;
         self.0 = rest.strip_prefix(' ').unwrap_or(rest);
         Some("-")
     }
@@ -75,7 +86,9 @@ impl<'a> Scan<'a> {
         }
         let end = memchr(b']', self.0.as_bytes())?;
         let text = &self.0[1..end];
-        self.0 = self.0[end + 1..].strip_prefix(' ').unwrap_or(&self.0[end + 1..]);
+        self.0 = self.0[end + 1..]
+            .strip_prefix(' ')
+            .unwrap_or(&self.0[end + 1..]);
         Some(text)
     }
 
@@ -102,7 +115,13 @@ fn closing_quote(bytes: &[u8], from: usize) -> Option<usize> {
 }
 
 fn is_escaped(bytes: &[u8], at: usize, from: usize) -> bool {
-    bytes[from..at].iter().rev().take_while(|&&byte| byte == b'\\').count() % 2 == 1
+    bytes[from..at]
+        .iter()
+        .rev()
+        .take_while(|&&byte| byte == b'\\')
+        .count()
+        % 2
+        == 1
 }
 
 pub fn is_number(text: &str) -> bool {
@@ -136,18 +155,28 @@ pub struct Common<'a> {
 pub fn common<'a>(line: &'a str, hint: &TimeHint) -> Result<Common<'a>, &'static str> {
     common_with(line, |inside| {
         let cut = time::clf(inside, hint)?;
-        if cut.rest.starts_with(']') { Some(cut) } else { with_zone_name(inside, hint).or(Some(cut)) }
+        if cut.rest.starts_with(']') {
+            Some(cut)
+        } else {
+            with_zone_name(inside, hint).or(Some(cut))
+        }
     })
 }
 
 /// `22/Nov/2026:02:21:09 CET`, as `WEBrick` has it.
 fn with_zone_name<'a>(text: &'a str, hint: &TimeHint) -> Option<time::Cut<'a>> {
-    let utc = TimeHint { reference: hint.reference, zone: SourceZone::Utc };
+    let utc = TimeHint {
+        reference: hint.reference,
+        zone: SourceZone::Utc,
+    };
     let cut = time::clf(text, &utc)?;
     let (name, _) = cut.rest.strip_prefix(' ')?.split_once(']')?;
     let micros = i64::from(time::zone_seconds(name)?) * 1_000_000;
     let at = Timestamp::from_micros(cut.instant.at.micros() - micros);
-    Some(time::Cut { instant: time::Instant::exact(at), rest: &cut.rest[1 + name.len()..] })
+    Some(time::Cut {
+        instant: time::Instant::exact(at),
+        rest: &cut.rest[1 + name.len()..],
+    })
 }
 
 /// [`common`] with another spelling of the stamp.
@@ -156,7 +185,8 @@ pub fn common_with<'a>(
     stamp: impl Fn(&'a str) -> Option<time::Cut<'a>>,
 ) -> Result<Common<'a>, &'static str> {
     let (head, instant, rest) = at_stamp(line, stamp).ok_or("no time in brackets")?;
-    let (end, answer) = request_end(rest).ok_or("no request in quotes with status and size behind")?;
+    let (end, answer) =
+        request_end(rest).ok_or("no request in quotes with status and size behind")?;
     Ok(Common {
         head: head.trim_end_matches(' '),
         instant,
@@ -201,7 +231,9 @@ fn request_end(text: &str) -> Option<(usize, Answer<'_>)> {
     let mut bare = None;
     let mut escaped = None;
     for at in memchr_iter(b'"', bytes) {
-        let Some(answer) = answer(&text[at + 1..]) else { continue };
+        let Some(answer) = answer(&text[at + 1..]) else {
+            continue;
+        };
         if is_escaped(bytes, at, 0) {
             escaped = escaped.or(Some((at, answer)));
         } else if ends_with_protocol(&bytes[..at]) {
@@ -218,7 +250,10 @@ fn ends_with_protocol(request: &[u8]) -> bool {
         return true;
     }
     let near = &request[request.len().saturating_sub(10)..];
-    let word = near.iter().rposition(|&byte| byte == b' ').map_or(&near[..0], |space| &near[space + 1..]);
+    let word = near
+        .iter()
+        .rposition(|&byte| byte == b' ')
+        .map_or(&near[..0], |space| &near[space + 1..]);
     is_protocol(word)
 }
 
@@ -230,17 +265,37 @@ fn is_protocol(word: &[u8]) -> bool {
 fn answer(text: &str) -> Option<Answer<'_>> {
     let bytes = text.as_bytes();
     let (number, start) = match bytes {
-        [b' ', a @ b'0'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', b' ', ..] => (Some(three(*a, *b, *c)), 5),
+        [
+            b' ',
+            a @ b'0'..=b'9',
+            b @ b'0'..=b'9',
+            c @ b'0'..=b'9',
+            b' ',
+            ..,
+        ] => (Some(three(*a, *b, *c)), 5),
         [b' ', b'-', b' ', ..] => (None, 3),
         _ => return None,
     };
-    let digits = bytes[start..].iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let end = start + if digits == 0 && bytes.get(start) == Some(&b'-') { 1 } else { digits };
+    let digits = bytes[start..]
+        .iter()
+        .take_while(|byte| byte.is_ascii_digit())
+        .count();
+    let end = start
+        + if digits == 0 && bytes.get(start) == Some(&b'-') {
+            1
+        } else {
+            digits
+        };
     if end == start || !matches!(bytes.get(end), None | Some(b' ')) {
         return None;
     }
     let rest = Scan(text.get(end + 1..).unwrap_or(""));
-    Some(Answer { number, status: &text[1..start - 1], bytes: &text[start..end], rest })
+    Some(Answer {
+        number,
+        status: &text[1..start - 1],
+        bytes: &text[start..end],
+        rest,
+    })
 }
 
 fn three(a: u8, b: u8, c: u8) -> u16 {
@@ -249,7 +304,9 @@ fn three(a: u8, b: u8, c: u8) -> u16 {
 
 /// A status of three digits.
 pub fn status_of(text: &str) -> Option<u16> {
-    let &[a, b, c] = text.as_bytes() else { return None };
+    let &[a, b, c] = text.as_bytes() else {
+        return None;
+    };
     if !(a.is_ascii_digit() && b.is_ascii_digit() && c.is_ascii_digit()) {
         return None;
     }
@@ -272,7 +329,9 @@ impl<'a> Common<'a> {
 /// The request line as message, and its parts.
 pub fn put_request<'a>(request: &'a str, out: &mut Parsed<'a>) {
     out.message = Cow::Borrowed(if request.is_empty() { "-" } else { request });
-    let Some(space) = memchr(b' ', request.as_bytes()) else { return };
+    let Some(space) = memchr(b' ', request.as_bytes()) else {
+        return;
+    };
     let (method, rest) = (&request[..space], &request[space + 1..]);
     // Scanners send anything at all; what is not a request line stays in the message only.
     if !is_method(method) {
@@ -289,7 +348,10 @@ pub fn put_request<'a>(request: &'a str, out: &mut Parsed<'a>) {
 }
 
 pub fn is_method(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'-' | b'_'))
+    !text.is_empty()
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'-' | b'_'))
 }
 
 /// Referrer and user agent after the common part, each in quotes or `-`; no, and nothing taken,
@@ -297,7 +359,9 @@ pub fn is_method(text: &str) -> bool {
 /// as it goes.
 pub fn put_referrer_and_agent<'a>(scan: &mut Scan<'a>, out: &mut Parsed<'a>) -> bool {
     let mut rest = *scan;
-    let Some(referrer) = rest.quoted_or_dash() else { return false };
+    let Some(referrer) = rest.quoted_or_dash() else {
+        return false;
+    };
     let mut incomplete = "";
     let agent = match (rest.quoted_or_dash(), rest.0.strip_prefix('"')) {
         (Some(agent), _) => agent,
@@ -329,13 +393,18 @@ pub fn named<'a>(scan: &mut Scan<'a>) -> Option<(&'a str, &'a str)> {
         .bytes()
         .position(|byte| !(byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.')))?;
     let (name, after) = text.split_at(end);
-    let value =
-        after.strip_prefix('=').or_else(|| after.strip_prefix(": ").filter(|v| v.starts_with('"')))?;
+    let value = after
+        .strip_prefix('=')
+        .or_else(|| after.strip_prefix(": ").filter(|v| v.starts_with('"')))?;
     if !name.starts_with(|c: char| c.is_ascii_alphabetic()) {
         return None;
     }
     let mut rest = Scan(value);
-    let value = if value.starts_with('"') { rest.quoted()? } else { rest.token().unwrap_or("") };
+    let value = if value.starts_with('"') {
+        rest.quoted()?
+    } else {
+        rest.token().unwrap_or("")
+    };
     *scan = rest;
     Some((name, value))
 }
@@ -402,7 +471,10 @@ pub fn split_port(text: &str) -> Option<(&str, &str)> {
     if !is_number(port) || port.len() > 5 || address.is_empty() {
         return None;
     }
-    let bare = address.strip_prefix('[').and_then(|address| address.strip_suffix(']')).unwrap_or(address);
+    let bare = address
+        .strip_prefix('[')
+        .and_then(|address| address.strip_suffix(']'))
+        .unwrap_or(address);
     Some((bare, port))
 }
 
@@ -411,7 +483,9 @@ pub fn is_address(token: &str) -> bool {
     let bytes = token.as_bytes();
     match bytes.first() {
         Some(b'u') => token.starts_with("unix:"),
-        Some(b'[') => token.parse::<SocketAddr>().is_ok() || token[1..].strip_suffix(']').is_some_and(is_ip),
+        Some(b'[') => {
+            token.parse::<SocketAddr>().is_ok() || token[1..].strip_suffix(']').is_some_and(is_ip)
+        }
         Some(byte) if byte.is_ascii_hexdigit() || *byte == b':' => {
             bytes.len() > 1 && (is_ip(token) || token.parse::<SocketAddr>().is_ok())
         }
@@ -428,9 +502,14 @@ pub fn go_duration_ms(text: &str) -> Option<f64> {
     let mut rest = text;
     let mut total = 0.0;
     while !rest.is_empty() {
-        let number = rest.bytes().take_while(|byte| byte.is_ascii_digit() || *byte == b'.').count();
-        let unit =
-            rest[number..].bytes().take_while(|byte| !(byte.is_ascii_digit() || *byte == b'.')).count();
+        let number = rest
+            .bytes()
+            .take_while(|byte| byte.is_ascii_digit() || *byte == b'.')
+            .count();
+        let unit = rest[number..]
+            .bytes()
+            .take_while(|byte| !(byte.is_ascii_digit() || *byte == b'.'))
+            .count();
         let factor = match &rest[number..number + unit] {
             "ns" => 1e-6,
             "us" | "µs" | "μs" => 1e-3,
@@ -450,7 +529,9 @@ pub fn go_duration_ms(text: &str) -> Option<f64> {
 /// 32 hex digits, or a UUID: what request ids look like.
 pub fn looks_like_id(text: &str) -> bool {
     matches!(text.len(), 16 | 32 | 36)
-        && text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
         && text.bytes().any(|byte| byte.is_ascii_hexdigit())
 }
 

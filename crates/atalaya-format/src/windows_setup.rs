@@ -28,12 +28,18 @@ impl Format for WindowsSetup {
 
     fn opens(&self, line: &str) -> Opens {
         let bytes = line.as_bytes();
-        let opens =
-            bytes.get(19) == Some(&b',') && bytes.get(20) == Some(&b' ') && bytes.get(4) == Some(&b'-');
+        let opens = bytes.get(19) == Some(&b',')
+            && bytes.get(20) == Some(&b' ')
+            && bytes.get(4) == Some(&b'-');
         if opens { Opens::Parsed } else { Opens::No }
     }
 
-    fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
+    fn parse<'a>(
+        &self,
+        text: &'a str,
+        hint: &TimeHint,
+        out: &mut Parsed<'a>,
+    ) -> Result<(), FormatMismatch> {
         read(text, hint, out).ok_or_else(|| self.mismatch("no level in its column"))
     }
 }
@@ -71,13 +77,18 @@ mod tests {
     #[test]
     fn columns_of_servicing() {
         let mut out = Parsed::default();
-        let text =
-            "2024-05-01 10:00:00, Error                 CBS    Failed to resolve [HRESULT = 0x800f0831]";
+        let text = "2024-05-01 10:00:00, Error                 CBS    Failed to resolve [HRESULT = 0x800f0831]";
         assert_eq!(WindowsSetup.opens(text), Opens::Parsed);
         assert!(WindowsSetup.parse(text, &ANY_HINT, &mut out).is_ok());
-        assert_eq!((out.level.name(), out.logger.as_deref()), ("ERROR", Some("CBS")));
+        assert_eq!(
+            (out.level.name(), out.logger.as_deref()),
+            ("ERROR", Some("CBS"))
+        );
         assert_eq!(out.message, "Failed to resolve [HRESULT = 0x800f0831]");
-        for text in ["2024-05-01 10:00:00, Error in the text", "2024-05-01 10:00:00,123 ERROR x"] {
+        for text in [
+            "2024-05-01 10:00:00, Error in the text",
+            "2024-05-01 10:00:00,123 ERROR x",
+        ] {
             let mut out = Parsed::default();
             assert!(
                 WindowsSetup.opens(text) == Opens::No

@@ -41,7 +41,12 @@ impl Format for Zap {
         }
     }
 
-    fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
+    fn parse<'a>(
+        &self,
+        text: &'a str,
+        hint: &TimeHint,
+        out: &mut Parsed<'a>,
+    ) -> Result<(), FormatMismatch> {
         read(text, hint, out).ok_or_else(|| self.mismatch("no columns of zap"))
     }
 }
@@ -95,7 +100,10 @@ fn read<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<()> 
     if let Some(object) = object {
         let mut fields = Fields::new(out, hint);
         let mut scan = Scan::new(object);
-        scan.object("", 8, &mut |name, value| beside_header(&mut fields, name, value)).ok()?;
+        scan.object("", 8, &mut |name, value| {
+            beside_header(&mut fields, name, value)
+        })
+        .ok()?;
         if !scan.rest().trim_ascii().is_empty() {
             return None;
         }
@@ -138,7 +146,13 @@ mod tests {
                 "charge failed",
                 Some("req-5"),
             ),
-            ("2024-05-01T08:00:00.000Z\tinfo\tpay/charge.go:20\tretry", "INFO", None, "retry", None),
+            (
+                "2024-05-01T08:00:00.000Z\tinfo\tpay/charge.go:20\tretry",
+                "INFO",
+                None,
+                "retry",
+                None,
+            ),
             (
                 "1.7145504e+09\tINFO\tsetup\tstarting manager\t{\"message\": \"x\"}",
                 "INFO",
@@ -157,8 +171,16 @@ mod tests {
             let mut out = Parsed::default();
             assert_eq!(Zap.opens(text), Opens::Parsed, "{text}");
             assert!(Zap.parse(text, &ANY_HINT, &mut out).is_ok(), "{text}");
-            assert_eq!((out.level.name(), out.message.as_ref()), (level, message), "{text}");
-            assert_eq!((out.logger.as_deref(), out.request_id.as_deref()), (logger, request), "{text}");
+            assert_eq!(
+                (out.level.name(), out.message.as_ref()),
+                (level, message),
+                "{text}"
+            );
+            assert_eq!(
+                (out.logger.as_deref(), out.request_id.as_deref()),
+                (logger, request),
+                "{text}"
+            );
             assert_eq!(out.traceback.is_some(), text.contains('\n'), "{text}");
         }
         for text in [
@@ -166,7 +188,10 @@ mod tests {
             "2024-05-01T08:00:00.123Z\tINFO\tmain\tc.e.Pay\tup",
             "12\tINFO\tx.go:1\ty",
         ] {
-            assert!(Zap.parse(text, &ANY_HINT, &mut Parsed::default()).is_err(), "{text}");
+            assert!(
+                Zap.parse(text, &ANY_HINT, &mut Parsed::default()).is_err(),
+                "{text}"
+            );
         }
     }
 }

@@ -15,7 +15,9 @@ use atalaya_domain::record::Layer;
 #[derive(Clone, Copy, Debug)]
 pub struct Zerolog;
 
-const LEVELS: [&str; 11] = ["TRC", "DBG", "INF", "WRN", "ERR", "FTL", "PNC", "DEBU", "ERRO", "FATA", "???"];
+const LEVELS: [&str; 11] = [
+    "TRC", "DBG", "INF", "WRN", "ERR", "FTL", "PNC", "DEBU", "ERRO", "FATA", "???",
+];
 
 impl Format for Zerolog {
     fn spec(&self) -> &'static FormatSpec {
@@ -47,11 +49,21 @@ impl Format for Zerolog {
             }),
             _ => None,
         };
-        if behind.is_some_and(|rest| level(rest).is_some()) { Opens::Parsed } else { Opens::No }
+        if behind.is_some_and(|rest| level(rest).is_some()) {
+            Opens::Parsed
+        } else {
+            Opens::No
+        }
     }
 
-    fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
-        read(text, hint, out).ok_or_else(|| self.mismatch("no level of three letters behind the time"))
+    fn parse<'a>(
+        &self,
+        text: &'a str,
+        hint: &TimeHint,
+        out: &mut Parsed<'a>,
+    ) -> Result<(), FormatMismatch> {
+        read(text, hint, out)
+            .ok_or_else(|| self.mismatch("no level of three letters behind the time"))
     }
 }
 
@@ -82,7 +94,9 @@ fn read<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<()> 
     {
         caller = Some(found);
         message = after;
-    } else if let Some((place, after)) = message.strip_prefix('<').and_then(|rest| rest.split_once("> "))
+    } else if let Some((place, after)) = message
+        .strip_prefix('<')
+        .and_then(|rest| rest.split_once("> "))
         && let Some(found) = file_and_line(place)
     {
         caller = Some(found);
@@ -141,19 +155,50 @@ mod tests {
                 "le",
             ),
             ("3:04PM INF ready", "INFO", "ready", "severity", "INF"),
-            ("10:00:00.123 WRN slow took=2s", "WARNING", "slow", "severity", "WRN"),
-            ("<nil> FTL out of memory code=7", "CRITICAL", "out of memory", "code", "7"),
-            ("10:00AM ERRO depot: broke id=7", "ERROR", "broke", "id", "7"),
+            (
+                "10:00:00.123 WRN slow took=2s",
+                "WARNING",
+                "slow",
+                "severity",
+                "WRN",
+            ),
+            (
+                "<nil> FTL out of memory code=7",
+                "CRITICAL",
+                "out of memory",
+                "code",
+                "7",
+            ),
+            (
+                "10:00AM ERRO depot: broke id=7",
+                "ERROR",
+                "broke",
+                "id",
+                "7",
+            ),
         ] {
             let mut out = Parsed::default();
             assert_eq!(Zerolog.opens(text), Opens::Parsed, "{text}");
             assert!(Zerolog.parse(text, &ANY_HINT, &mut out).is_ok(), "{text}");
-            assert_eq!((out.level.name(), out.message.as_ref()), (level, message), "{text}");
-            let found = out.metadata.iter().find(|(known, _)| known == name).map(|(_, text)| text.as_ref());
+            assert_eq!(
+                (out.level.name(), out.message.as_ref()),
+                (level, message),
+                "{text}"
+            );
+            let found = out
+                .metadata
+                .iter()
+                .find(|(known, _)| known == name)
+                .map(|(_, text)| text.as_ref());
             assert_eq!(found, Some(value), "{text}: {:?}", out.metadata);
             assert_eq!(out.timestamp.is_some(), !text.starts_with('<'), "{text}");
         }
-        for text in ["2024-10-06T13:45:31Z INFO x", "10:00AM lunch", "10:00:00 ERROR x", "12 INF x"] {
+        for text in [
+            "2024-10-06T13:45:31Z INFO x",
+            "10:00AM lunch",
+            "10:00:00 ERROR x",
+            "12 INF x",
+        ] {
             assert_eq!(Zerolog.opens(text), Opens::No, "{text}");
         }
     }

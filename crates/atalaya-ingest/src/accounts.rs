@@ -55,7 +55,9 @@ impl FileState {
     /// What the word does not say; `None` when it says all.
     pub fn reason(&self) -> Option<&str> {
         match self {
-            Self::Waiting(why) | Self::Copy(why) | Self::Unreadable(why) | Self::Stopped(why) => Some(why),
+            Self::Waiting(why) | Self::Copy(why) | Self::Unreadable(why) | Self::Stopped(why) => {
+                Some(why)
+            }
             Self::Reading | Self::Live | Self::Read | Self::Gone => None,
         }
     }
@@ -101,7 +103,8 @@ impl Counts {
 
     /// Lines of records that are not finished yet, because the next line may belong to them.
     pub fn pending(&self) -> u64 {
-        self.lines.saturating_sub(self.records + self.joined + self.skipped)
+        self.lines
+            .saturating_sub(self.records + self.joined + self.skipped)
     }
 
     /// Records on their way to the store.
@@ -156,11 +159,19 @@ pub struct Unread {
 
 impl Unread {
     pub fn passed_over(path: impl Into<PathBuf>, reason: impl Into<String>) -> Self {
-        Self { path: path.into(), reason: reason.into(), refused: false }
+        Self {
+            path: path.into(),
+            reason: reason.into(),
+            refused: false,
+        }
     }
 
     pub fn refused(path: impl Into<PathBuf>, error: &std::io::Error) -> Self {
-        Self { path: path.into(), reason: error.to_string(), refused: true }
+        Self {
+            path: path.into(),
+            reason: error.to_string(),
+            refused: true,
+        }
     }
 }
 
@@ -208,7 +219,10 @@ pub struct IngestStatus {
 impl IngestStatus {
     /// Whether the other snapshot differs in nothing but when it was taken.
     pub fn says_the_same(&self, other: &Self) -> bool {
-        Self { at: other.at, ..self.clone() } == *other
+        Self {
+            at: other.at,
+            ..self.clone()
+        } == *other
     }
 
     /// Bytes in all files that are not in the store yet.
@@ -218,6 +232,9 @@ impl IngestStatus {
 
     /// The longest lag of any file in seconds.
     pub fn lag_seconds(&self) -> f64 {
-        self.files.iter().map(|file| file.lag_seconds).fold(0.0, f64::max)
+        self.files
+            .iter()
+            .map(|file| file.lag_seconds)
+            .fold(0.0, f64::max)
     }
 }

@@ -66,7 +66,9 @@ mod as_hex {
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<OriginId, D::Error> {
         let text = String::deserialize(deserializer)?;
-        u128::from_str_radix(&text, 16).map(OriginId::from_u128).map_err(D::Error::custom)
+        u128::from_str_radix(&text, 16)
+            .map(OriginId::from_u128)
+            .map_err(D::Error::custom)
     }
 }
 
@@ -106,25 +108,48 @@ impl Drop for StateDir {
 impl StateDir {
     /// Takes the lock, or says that another process has it.
     pub fn open(dir: &Path) -> Result<(Self, Loaded), IngestError> {
-        let failed = |source| IngestError::StateDir { dir: dir.to_path_buf(), source };
+        let failed = |source| IngestError::StateDir {
+            dir: dir.to_path_buf(),
+            source,
+        };
         fs::create_dir_all(dir).map_err(failed)?;
-        let lock =
-            File::options().create(true).truncate(false).write(true).open(dir.join(LOCK)).map_err(failed)?;
+        let lock = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(dir.join(LOCK))
+            .map_err(failed)?;
         match lock.try_lock() {
             Ok(()) => {}
-            Err(fs::TryLockError::WouldBlock) => return Err(IngestError::Locked { dir: dir.to_path_buf() }),
+            Err(fs::TryLockError::WouldBlock) => {
+                return Err(IngestError::Locked {
+                    dir: dir.to_path_buf(),
+                });
+            }
             Err(fs::TryLockError::Error(source)) => return Err(failed(source)),
         }
         let (sequence, loaded) = load(dir);
-        Ok((Self { dir: dir.to_path_buf(), sequence, lock }, loaded))
+        Ok((
+            Self {
+                dir: dir.to_path_buf(),
+                sequence,
+                lock,
+            },
+            loaded,
+        ))
     }
 
     /// Writes one slot. When it returns, the checkpoint survives a power failure.
     pub fn save(&mut self, generations: &[&Generation]) -> io::Result<()> {
         self.sequence += 1;
-        let body = Body { version: VERSION, sequence: self.sequence, generations: generations.to_vec() };
+        let body = Body {
+            version: VERSION,
+            sequence: self.sequence,
+            generations: generations.to_vec(),
+        };
         let json = serde_json::to_vec(&body).map_err(io::Error::other)?;
-        let mut text = format!("atalaya-checkpoint {}\n", blake3::hash(&json).to_hex()).into_bytes();
+        let mut text =
+            format!("atalaya-checkpoint {}\n", blake3::hash(&json).to_hex()).into_bytes();
         text.extend_from_slice(&json);
         let name = SLOTS[(self.sequence % 2) as usize];
         let temporary = self.dir.join(format!("{name}.new"));
@@ -162,13 +187,22 @@ fn load(dir: &Path) -> (u64, Loaded) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => {
                 existing += 1;
-                loaded.notices.push(format!("cannot read {}: {error}; using the other copy", path.display()));
+                loaded.notices.push(format!(
+                    "cannot read {}: {error}; using the other copy",
+                    path.display()
+                ));
                 continue;
             }
         };
         existing += 1;
         match parse(&bytes) {
-            Ok(body) if best.as_ref().is_none_or(|best| best.sequence < body.sequence) => best = Some(body),
+            Ok(body)
+                if best
+                    .as_ref()
+                    .is_none_or(|best| best.sequence < body.sequence) =>
+            {
+                best = Some(body)
+            }
             Ok(_) => {}
             Err(reason) => {
                 let aside = dir.join(format!("{name}.damaged"));
@@ -176,14 +210,19 @@ fn load(dir: &Path) -> (u64, Loaded) {
                 loaded.notices.push(format!(
                     "the checkpoint {} is damaged ({reason}){}",
                     path.display(),
-                    if kept { format!("; it is kept as {}", aside.display()) } else { String::new() },
+                    if kept {
+                        format!("; it is kept as {}", aside.display())
+                    } else {
+                        String::new()
+                    },
                 ));
             }
         }
     }
     if best.is_none() && existing > 0 {
         loaded.notices.push(
-            "no usable checkpoint is left; files go on from where the store says they are stored".to_owned(),
+            "no usable checkpoint is left; files go on from where the store says they are stored"
+                .to_owned(),
         );
     }
     let Some(body) = best else { return (0, loaded) };
@@ -194,13 +233,18 @@ fn load(dir: &Path) -> (u64, Loaded) {
 fn parse(bytes: &[u8]) -> Result<Body<Generation>, String> {
     let text = std::str::from_utf8(bytes).map_err(|_| "not text".to_owned())?;
     let (header, json) = text.split_once('\n').ok_or("no header")?;
-    let sum = header.strip_prefix("atalaya-checkpoint ").ok_or("no header")?;
+    let sum = header
+        .strip_prefix("atalaya-checkpoint ")
+        .ok_or("no header")?;
     if blake3::hash(json.as_bytes()).to_hex().as_str() != sum {
         return Err("its checksum does not fit".to_owned());
     }
     let body: Body<Generation> = serde_json::from_str(json).map_err(|error| error.to_string())?;
     if body.version != VERSION {
-        return Err(format!("it is of version {}, this program reads {VERSION}", body.version));
+        return Err(format!(
+            "it is of version {}, this program reads {VERSION}",
+            body.version
+        ));
     }
     Ok(body)
 }
@@ -209,27 +253,41 @@ fn parse(bytes: &[u8]) -> Result<Body<Generation>, String> {
 pub fn forget_old(generations: &mut BTreeMap<OriginId, Generation>, now: Timestamp) {
     let limit = std::time::Duration::from_secs(KEPT_SECONDS);
     generations.retain(|_, generation| {
-        let long_gone = generation.gone_since.is_some_and(|since| now.since(since) > limit);
+        let long_gone = generation
+            .gone_since
+            .is_some_and(|since| now.since(since) > limit);
         !(long_gone && generation.offset >= generation.print.reach())
     });
     let excess = generations.len().saturating_sub(MOST_GENERATIONS);
     if excess > 0 {
-        let mut gone: Vec<_> = generations.values().filter_map(|generation| generation.gone_since).collect();
+        let mut gone: Vec<_> = generations
+            .values()
+            .filter_map(|generation| generation.gone_since)
+            .collect();
         gone.sort_unstable();
         if let Some(&until) = gone.get(excess.saturating_sub(1)) {
-            generations.retain(|_, generation| generation.gone_since.is_none_or(|since| since > until));
+            generations
+                .retain(|_, generation| generation.gone_since.is_none_or(|since| since > until));
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests; the seed is shown when one fails")]
+    #![allow(
+        clippy::unwrap_used,
+        clippy::print_stdout,
+        reason = "tests; the seed is shown when one fails"
+    )]
     use super::*;
     use crate::identity::Mark;
 
     fn generation(inode: u64) -> Generation {
-        let file = FileId { device: 1, inode, born: Some(5) };
+        let file = FileId {
+            device: 1,
+            inode,
+            born: Some(5),
+        };
         Generation {
             origin: file.origin("host", 0),
             file,
@@ -238,7 +296,10 @@ mod tests {
             name: "x.log".into(),
             first_seen: Timestamp::from_seconds(1),
             offset: inode * 100,
-            print: Fingerprint { head: Some(Mark::new(4, b"abcd")), marks: vec![Mark::new(4, b"abcd")] },
+            print: Fingerprint {
+                head: Some(Mark::new(4, b"abcd")),
+                marks: vec![Mark::new(4, b"abcd")],
+            },
             format: Some("plain".into()),
             packed: false,
             gone_since: None,
@@ -264,7 +325,10 @@ mod tests {
         assert!(loaded.notices.is_empty());
         state.save(&[&generation(9)]).unwrap();
         drop(state);
-        assert_eq!(StateDir::open(dir.path()).unwrap().1.generations, [generation(9)]);
+        assert_eq!(
+            StateDir::open(dir.path()).unwrap().1.generations,
+            [generation(9)]
+        );
     }
 
     #[test]
@@ -288,7 +352,10 @@ mod tests {
             let (_state, loaded) = StateDir::open(dir.path()).unwrap();
             assert_eq!(loaded.generations, [generation(2)]);
             assert_eq!(loaded.notices.len(), 1, "{:?}", loaded.notices);
-            assert_eq!(fs::read(dir.path().join("checkpoint.1.json.damaged")).unwrap(), bytes);
+            assert_eq!(
+                fs::read(dir.path().join("checkpoint.1.json.damaged")).unwrap(),
+                bytes
+            );
         }
     }
 
@@ -321,7 +388,10 @@ mod tests {
             state.save(&[&generation(round)]).unwrap();
         }
         drop(state);
-        assert_eq!(StateDir::open(dir.path()).unwrap().1.generations, [generation(5)]);
+        assert_eq!(
+            StateDir::open(dir.path()).unwrap().1.generations,
+            [generation(5)]
+        );
     }
 
     #[test]
@@ -330,7 +400,11 @@ mod tests {
         let seed: u64 = rand::random();
         println!("seed {seed}");
         let mut random = StdRng::seed_from_u64(seed);
-        let rounds = if std::env::var_os("ATALAYA_TEST_LONG").is_some() { 10_000 } else { 200 };
+        let rounds = if std::env::var_os("ATALAYA_TEST_LONG").is_some() {
+            10_000
+        } else {
+            200
+        };
         let dir = tempfile::tempdir().unwrap();
         saved(dir.path(), 3);
         let whole = SLOTS.map(|slot| fs::read(dir.path().join(slot)).unwrap());
@@ -350,7 +424,11 @@ mod tests {
             let (_state, loaded) = StateDir::open(dir.path()).unwrap();
             // The third save is in slot 1; when it is damaged, the second one is what is left.
             let newest = if hit == 1 { 2 } else { 3 };
-            assert_eq!(loaded.generations, [generation(newest)], "slot {hit}, byte {at}");
+            assert_eq!(
+                loaded.generations,
+                [generation(newest)],
+                "slot {hit}, byte {at}"
+            );
             assert_eq!(loaded.notices.len(), 1);
         }
     }
@@ -359,7 +437,10 @@ mod tests {
     fn the_directory_has_one_owner() {
         let dir = tempfile::tempdir().unwrap();
         let first = StateDir::open(dir.path()).unwrap();
-        assert!(matches!(StateDir::open(dir.path()), Err(IngestError::Locked { .. })));
+        assert!(matches!(
+            StateDir::open(dir.path()),
+            Err(IngestError::Locked { .. })
+        ));
         drop(first);
         assert!(StateDir::open(dir.path()).is_ok());
     }
@@ -369,9 +450,15 @@ mod tests {
         let now = Timestamp::from_seconds(100 * 86_400);
         let mut read = generation(1);
         read.gone_since = Some(Timestamp::from_seconds(1));
-        let mut unread = Generation { offset: 2, ..read.clone() };
+        let mut unread = Generation {
+            offset: 2,
+            ..read.clone()
+        };
         unread.file.inode = 2;
-        let recent = Generation { gone_since: Some(Timestamp::from_seconds(80 * 86_400)), ..generation(3) };
+        let recent = Generation {
+            gone_since: Some(Timestamp::from_seconds(80 * 86_400)),
+            ..generation(3)
+        };
         // Told apart by their offsets, named by their place in the list.
         let all = [read, unread, recent, generation(4)];
         let mut kept: BTreeMap<_, _> = all
@@ -380,6 +467,9 @@ mod tests {
             .map(|(generation, place)| (OriginId::from_u128(place), generation))
             .collect();
         forget_old(&mut kept, now);
-        assert_eq!(kept.keys().map(|place| place.as_u128()).collect::<Vec<_>>(), [1, 2, 3]);
+        assert_eq!(
+            kept.keys().map(|place| place.as_u128()).collect::<Vec<_>>(),
+            [1, 2, 3]
+        );
     }
 }

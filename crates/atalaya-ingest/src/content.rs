@@ -14,7 +14,10 @@ use super::rotation::Packing;
 /// console's controlling terminal.
 pub fn open_file(path: &Path) -> io::Result<File> {
     let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
-    File::options().read(true).custom_flags(flags.bits().cast_signed()).open(path)
+    File::options()
+        .read(true)
+        .custom_flags(flags.bits().cast_signed())
+        .open(path)
 }
 
 /// What a read gave.
@@ -41,9 +44,10 @@ impl std::fmt::Debug for Content {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Plain(file) => formatter.debug_tuple("Plain").field(file).finish(),
-            Self::Packed { at, .. } => {
-                formatter.debug_struct("Packed").field("at", at).finish_non_exhaustive()
-            }
+            Self::Packed { at, .. } => formatter
+                .debug_struct("Packed")
+                .field("at", at)
+                .finish_non_exhaustive(),
             Self::Stream(_) => formatter.write_str("Stream"),
         }
     }
@@ -53,7 +57,10 @@ impl Content {
     pub fn of(file: File, packing: Option<Packing>) -> io::Result<Self> {
         match packing {
             None => Ok(Self::Plain(file)),
-            Some(packing) => Ok(Self::Packed { reader: unpack(file, packing)?, at: 0 }),
+            Some(packing) => Ok(Self::Packed {
+                reader: unpack(file, packing)?,
+                at: 0,
+            }),
         }
     }
 
@@ -66,8 +73,8 @@ impl Content {
             },
             Self::Packed { reader, at } => {
                 while *at < offset {
-                    let step =
-                        usize::try_from(offset - *at).map_or(buffer.len(), |gap| gap.min(buffer.len()));
+                    let step = usize::try_from(offset - *at)
+                        .map_or(buffer.len(), |gap| gap.min(buffer.len()));
                     let size = retrying(|| reader.read(&mut buffer[..step]))?;
                     if size == 0 {
                         return Ok(Got::End);
@@ -76,7 +83,11 @@ impl Content {
                 }
                 let size = retrying(|| reader.read(buffer))?;
                 *at += size as u64;
-                Ok(if size == 0 { Got::End } else { Got::Bytes(size) })
+                Ok(if size == 0 {
+                    Got::End
+                } else {
+                    Got::Bytes(size)
+                })
             }
             Self::Stream(stream) => stream.read_at(offset, buffer),
         }
@@ -94,10 +105,13 @@ fn retrying(mut read: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
 
 fn unpack(file: File, packing: Packing) -> io::Result<Box<dyn Read + Send>> {
     Ok(match packing {
-        Packing::Gzip => {
-            Box::new(flate2::bufread::MultiGzDecoder::new(BufReader::with_capacity(1 << 16, file)))
-        }
-        Packing::Bzip2 => Box::new(bzip2::read::MultiBzDecoder::new(BufReader::with_capacity(1 << 16, file))),
+        Packing::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(
+            BufReader::with_capacity(1 << 16, file),
+        )),
+        Packing::Bzip2 => Box::new(bzip2::read::MultiBzDecoder::new(BufReader::with_capacity(
+            1 << 16,
+            file,
+        ))),
         Packing::Zstd => Box::new(zstd::stream::read::Decoder::new(file)?),
         Packing::Xz => {
             return Err(io::Error::new(
@@ -119,24 +133,34 @@ pub struct Stream {
 
 impl Stream {
     /// `wake` is called whenever something came.
-    pub fn start(mut reader: Box<dyn Read + Send>, wake: impl Fn() + Send + 'static) -> io::Result<Self> {
+    pub fn start(
+        mut reader: Box<dyn Read + Send>,
+        wake: impl Fn() + Send + 'static,
+    ) -> io::Result<Self> {
         let (sender, pieces) = sync_channel(4);
-        std::thread::Builder::new().name("ingest-stream".into()).spawn(move || {
-            loop {
-                let mut piece = vec![0_u8; 1 << 16];
-                let message = retrying(|| reader.read(&mut piece)).map(|size| {
-                    piece.truncate(size);
-                    piece
-                });
-                let last = message.as_ref().map_or(true, Vec::is_empty);
-                if sender.send(message).is_err() || last {
-                    break;
+        std::thread::Builder::new()
+            .name("ingest-stream".into())
+            .spawn(move || {
+                loop {
+                    let mut piece = vec![0_u8; 1 << 16];
+                    let message = retrying(|| reader.read(&mut piece)).map(|size| {
+                        piece.truncate(size);
+                        piece
+                    });
+                    let last = message.as_ref().map_or(true, Vec::is_empty);
+                    if sender.send(message).is_err() || last {
+                        break;
+                    }
+                    wake();
                 }
                 wake();
-            }
-            wake();
-        })?;
-        Ok(Self { pieces, piece: Vec::new(), used: 0, at: 0 })
+            })?;
+        Ok(Self {
+            pieces,
+            piece: Vec::new(),
+            used: 0,
+            at: 0,
+        })
     }
 
     fn read_at(&mut self, offset: u64, buffer: &mut [u8]) -> io::Result<Got> {
@@ -151,7 +175,8 @@ impl Stream {
             }
             let rest = &self.piece[self.used..];
             if self.at < offset {
-                let skipped = usize::try_from(offset - self.at).map_or(rest.len(), |gap| gap.min(rest.len()));
+                let skipped =
+                    usize::try_from(offset - self.at).map_or(rest.len(), |gap| gap.min(rest.len()));
                 self.used += skipped;
                 self.at += skipped as u64;
                 continue;
@@ -192,15 +217,27 @@ pub struct Comparison {
 
 /// Compares content with fingerprints. Packed content whose head fits none of them is not unpacked
 /// further; its length is then that of what was looked at.
-pub fn compare(path: &Path, packing: Option<Packing>, prints: &[&Fingerprint]) -> io::Result<Comparison> {
+pub fn compare(
+    path: &Path,
+    packing: Option<Packing>,
+    prints: &[&Fingerprint],
+) -> io::Result<Comparison> {
     let Some(packing) = packing else {
         let file = open_file(path)?;
         let length = file.metadata()?.len();
         let likeness = prints
             .iter()
-            .map(|print| print.samples(length).compare(|at, size| read_range(&file, at, size)))
+            .map(|print| {
+                print
+                    .samples(length)
+                    .compare(|at, size| read_range(&file, at, size))
+            })
             .collect::<io::Result<_>>()?;
-        return Ok(Comparison { length, complete: true, likeness });
+        return Ok(Comparison {
+            length,
+            complete: true,
+            likeness,
+        });
     };
     let mut reader = unpack(open_file(path)?, packing)?;
     let mut probe = PackedProbe::new(prints);
@@ -222,7 +259,11 @@ pub fn compare(path: &Path, packing: Option<Packing>, prints: &[&Fingerprint]) -
             Err(error) => return Err(error),
         }
     }
-    Ok(Comparison { length: probe.length, complete, likeness: probe.likeness(prints) })
+    Ok(Comparison {
+        length: probe.length,
+        complete,
+        likeness: probe.likeness(prints),
+    })
 }
 
 /// Whether packed content ended too early, or is not what its name says.
@@ -249,11 +290,24 @@ struct PackedProbe<'a> {
 
 impl<'a> PackedProbe<'a> {
     fn new(prints: &[&'a Fingerprint]) -> Self {
-        let mut marks: Vec<_> =
-            prints.iter().flat_map(|print| print.marks.iter()).map(|mark| (mark, false)).collect();
+        let mut marks: Vec<_> = prints
+            .iter()
+            .flat_map(|print| print.marks.iter())
+            .map(|mark| (mark, false))
+            .collect();
         marks.sort_by_key(|(mark, _)| mark.offset);
-        let heads = prints.iter().filter_map(|print| print.head.as_ref()).collect();
-        Self { length: 0, head: Vec::new(), window: Vec::new(), heads, marks, passed: 0 }
+        let heads = prints
+            .iter()
+            .filter_map(|print| print.head.as_ref())
+            .collect();
+        Self {
+            length: 0,
+            head: Vec::new(),
+            window: Vec::new(),
+            heads,
+            marks,
+            passed: 0,
+        }
     }
 
     fn feed(&mut self, bytes: &[u8]) {
@@ -263,7 +317,10 @@ impl<'a> PackedProbe<'a> {
         // The window and the new bytes, as one run that begins at `base`.
         let base = self.length - self.window.len() as u64;
         self.window.extend_from_slice(bytes);
-        while let Some((mark, found)) = self.marks.get_mut(self.passed).filter(|(mark, _)| mark.offset <= end)
+        while let Some((mark, found)) = self
+            .marks
+            .get_mut(self.passed)
+            .filter(|(mark, _)| mark.offset <= end)
         {
             if let Some(from) = mark.start().checked_sub(base) {
                 let from = from as usize;
@@ -277,9 +334,9 @@ impl<'a> PackedProbe<'a> {
     }
 
     fn any_head_fits(&self) -> bool {
-        self.heads
-            .iter()
-            .any(|head| self.head.len() < head.length as usize || head.is(&self.head[..head.length as usize]))
+        self.heads.iter().any(|head| {
+            self.head.len() < head.length as usize || head.is(&self.head[..head.length as usize])
+        })
     }
 
     fn likeness(&self, prints: &[&Fingerprint]) -> Vec<Likeness> {
@@ -301,7 +358,10 @@ impl<'a> PackedProbe<'a> {
                             mark.offset == offset && *found && print.marks.contains(mark)
                         });
                         if fits {
-                            Likeness::Same { verified: offset, whole: offset == print.reach() }
+                            Likeness::Same {
+                                verified: offset,
+                                whole: offset == print.reach(),
+                            }
                         } else {
                             Likeness::Different
                         }
@@ -320,12 +380,18 @@ mod tests {
     use super::*;
 
     fn content(lines: usize) -> Vec<u8> {
-        (0..lines).map(|line| format!("line {line} of the file\n")).collect::<String>().into_bytes()
+        (0..lines)
+            .map(|line| format!("line {line} of the file\n"))
+            .collect::<String>()
+            .into_bytes()
     }
 
     fn print(bytes: &[u8], step: usize) -> Fingerprint {
         let mut print = Fingerprint {
-            head: Some(Mark::new(bytes.len().min(PROBE) as u64, &bytes[..bytes.len().min(PROBE)])),
+            head: Some(Mark::new(
+                bytes.len().min(PROBE) as u64,
+                &bytes[..bytes.len().min(PROBE)],
+            )),
             ..Fingerprint::default()
         };
         for end in (step..=bytes.len()).step_by(step) {
@@ -337,12 +403,14 @@ mod tests {
     fn pack(bytes: &[u8], packing: Packing) -> Vec<u8> {
         match packing {
             Packing::Gzip => {
-                let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+                let mut encoder =
+                    flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
                 encoder.write_all(bytes).unwrap();
                 encoder.finish().unwrap()
             }
             Packing::Bzip2 => {
-                let mut encoder = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
+                let mut encoder =
+                    bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
                 encoder.write_all(bytes).unwrap();
                 encoder.finish().unwrap()
             }
@@ -386,7 +454,10 @@ mod tests {
 
             let mut reader = Content::of(open_file(&path).unwrap(), Some(packing)).unwrap();
             let mut buffer = vec![0; 1_000];
-            assert_eq!(reader.read_at(77_777, &mut buffer).unwrap(), Got::Bytes(1_000).min_with(&buffer));
+            assert_eq!(
+                reader.read_at(77_777, &mut buffer).unwrap(),
+                Got::Bytes(1_000).min_with(&buffer)
+            );
             assert_eq!(buffer[..200], whole[77_777..77_977]);
         }
     }

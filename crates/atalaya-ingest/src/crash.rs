@@ -41,5 +41,6 @@ pub const fn is_testing() -> bool {
 
 /// Reads `FAILPOINTS` in a test build; what it returns keeps the points alive.
 pub fn choose_points() -> Option<impl Sized> {
-    (fail::has_failpoints() && std::env::var_os("FAILPOINTS").is_some()).then(fail::FailScenario::setup)
+    (fail::has_failpoints() && std::env::var_os("FAILPOINTS").is_some())
+        .then(fail::FailScenario::setup)
 }

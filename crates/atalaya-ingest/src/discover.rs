@@ -29,7 +29,9 @@ pub struct Discovered {
 pub fn discover(root: &Path) -> Discovered {
     let mut found = Discovered::default();
     walk(root, MOST_DEPTH, &mut found);
-    found.inputs.sort_by(|one, other| one.pattern.cmp(&other.pattern));
+    found
+        .inputs
+        .sort_by(|one, other| one.pattern.cmp(&other.pattern));
     found
 }
 
@@ -37,7 +39,9 @@ fn walk(dir: &Path, depth: usize, found: &mut Discovered) {
     let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,
         Err(error) => {
-            found.passed_over.push((dir.to_path_buf(), error.to_string()));
+            found
+                .passed_over
+                .push((dir.to_path_buf(), error.to_string()));
             return;
         }
     };
@@ -45,16 +49,23 @@ fn walk(dir: &Path, depth: usize, found: &mut Discovered) {
     paths.sort();
     for path in paths {
         // Links lead out of the tree, or round in it.
-        let Ok(metadata) = path.symlink_metadata() else { continue };
+        let Ok(metadata) = path.symlink_metadata() else {
+            continue;
+        };
         if metadata.is_dir() {
             if depth > 0 {
                 walk(&path, depth - 1, found);
             } else {
-                found.passed_over.push((path, format!("more than {MOST_DEPTH} directories deep")));
+                found
+                    .passed_over
+                    .push((path, format!("more than {MOST_DEPTH} directories deep")));
             }
             continue;
         }
-        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let name = path
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default();
         let rotated = RotatedName::of(&name);
         let is_sibling = rotated.rotated && path.with_file_name(&rotated.base).exists();
         if !metadata.is_file() || rotated.packing.is_some() || is_sibling {
@@ -72,11 +83,14 @@ fn walk(dir: &Path, depth: usize, found: &mut Discovered) {
                 found.passed_over.push((path, "is not text".to_owned()));
             }
             Ok(_) if found.inputs.len() == MOST_FILES => {
-                found
-                    .passed_over
-                    .push((path, format!("more than {MOST_FILES} files; name it in the configuration")));
+                found.passed_over.push((
+                    path,
+                    format!("more than {MOST_FILES} files; name it in the configuration"),
+                ));
             }
-            Ok(_) => found.inputs.push(IngestInput::detected(path.to_string_lossy())),
+            Ok(_) => found
+                .inputs
+                .push(IngestInput::detected(path.to_string_lossy())),
         }
     }
 }
@@ -84,13 +98,19 @@ fn walk(dir: &Path, depth: usize, found: &mut Discovered) {
 /// Whether these first bytes of a file are no text. Zeros at the beginning do not count: a log
 /// that was truncated under a writer that does not append begins with them.
 pub fn looks_binary(first: &[u8]) -> bool {
-    let start = first.iter().position(|byte| *byte != 0).unwrap_or(first.len());
+    let start = first
+        .iter()
+        .position(|byte| *byte != 0)
+        .unwrap_or(first.len());
     let rest = &first[start..];
     if rest.is_empty() {
         // Only zeros: `btmp`, `lastlog` and the like before their first entry.
         return !first.is_empty();
     }
-    let controls = rest.iter().filter(|byte| matches!(byte, 0..=8 | 14..=26 | 28..=31)).count();
+    let controls = rest
+        .iter()
+        .filter(|byte| matches!(byte, 0..=8 | 14..=26 | 28..=31))
+        .count();
     rest.starts_with(b"LPKSHHRH") || controls * 20 > rest.len()
 }
 
@@ -125,13 +145,32 @@ mod tests {
         let names: Vec<_> = found
             .inputs
             .iter()
-            .map(|input| Path::new(&input.pattern).strip_prefix(root).unwrap().to_string_lossy().into_owned())
+            .map(|input| {
+                Path::new(&input.pattern)
+                    .strip_prefix(root)
+                    .unwrap()
+                    .to_string_lossy()
+                    .into_owned()
+            })
             .collect();
-        assert_eq!(names, ["empty.log", "nginx/a/b/deep.log", "nginx/access.log", "syslog"]);
+        assert_eq!(
+            names,
+            [
+                "empty.log",
+                "nginx/a/b/deep.log",
+                "nginx/access.log",
+                "syslog"
+            ]
+        );
         let mut passed: Vec<_> = found
             .passed_over
             .iter()
-            .map(|(path, reason)| (path.file_name().unwrap().to_string_lossy().into_owned(), reason.as_str()))
+            .map(|(path, reason)| {
+                (
+                    path.file_name().unwrap().to_string_lossy().into_owned(),
+                    reason.as_str(),
+                )
+            })
             .collect();
         passed.sort();
         assert_eq!(

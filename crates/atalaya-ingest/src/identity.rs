@@ -30,7 +30,10 @@ pub struct FileId {
 
 impl FileId {
     pub fn of(metadata: &Metadata) -> Self {
-        let born = metadata.created().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+        let born = metadata
+            .created()
+            .ok()
+            .and_then(|at| at.duration_since(UNIX_EPOCH).ok());
         Self {
             device: metadata.dev(),
             inode: metadata.ino(),
@@ -63,7 +66,11 @@ impl Mark {
     /// `window` are the bytes just before `offset`; its last [`PROBE`] are taken.
     pub fn new(offset: u64, window: &[u8]) -> Self {
         let window = &window[window.len().saturating_sub(PROBE)..];
-        Self { offset, length: window.len() as u32, hash: hash(window) }
+        Self {
+            offset,
+            length: window.len() as u32,
+            hash: hash(window),
+        }
     }
 
     pub fn start(&self) -> u64 {
@@ -152,7 +159,10 @@ pub struct Samples<'a> {
 
 impl Samples<'_> {
     /// Compares, reading the bytes of the other content through `read` (offset, length).
-    pub fn compare<E>(&self, mut read: impl FnMut(u64, usize) -> Result<Vec<u8>, E>) -> Result<Likeness, E> {
+    pub fn compare<E>(
+        &self,
+        mut read: impl FnMut(u64, usize) -> Result<Vec<u8>, E>,
+    ) -> Result<Likeness, E> {
         let Some(head) = self.head else {
             return Ok(Likeness::Unclear); // nothing was read of it: nothing to recognise
         };
@@ -173,7 +183,10 @@ impl Samples<'_> {
         } else if self.reach > head.offset && self.last.is_none() {
             return Ok(Likeness::Unclear); // equal beginnings say little when there was more
         }
-        Ok(Likeness::Same { verified, whole: verified == self.reach })
+        Ok(Likeness::Same {
+            verified,
+            whole: verified == self.reach,
+        })
     }
 }
 
@@ -186,7 +199,10 @@ mod tests {
 
     fn of(content: &[u8], step: usize) -> Fingerprint {
         let mut print = Fingerprint {
-            head: Some(Mark::new(content.len().min(PROBE) as u64, &content[..content.len().min(PROBE)])),
+            head: Some(Mark::new(
+                content.len().min(PROBE) as u64,
+                &content[..content.len().min(PROBE)],
+            )),
             marks: Vec::new(),
         };
         for end in (step..=content.len()).step_by(step) {
@@ -203,7 +219,10 @@ mod tests {
     }
 
     fn numbered(prefix: &str, lines: usize) -> Vec<u8> {
-        (0..lines).map(|line| format!("{prefix} line {line}\n")).collect::<String>().into_bytes()
+        (0..lines)
+            .map(|line| format!("{prefix} line {line}\n"))
+            .collect::<String>()
+            .into_bytes()
     }
 
     #[test]
@@ -211,10 +230,22 @@ mod tests {
         let content = numbered("a", 5_000);
         let print = of(&content, 4_096);
         let reach = print.reach();
-        assert_eq!(compare(&print, &content), Likeness::Same { verified: reach, whole: true });
+        assert_eq!(
+            compare(&print, &content),
+            Likeness::Same {
+                verified: reach,
+                whole: true
+            }
+        );
         let mut grown = content.clone();
         grown.extend_from_slice(b"more\n");
-        assert_eq!(compare(&print, &grown), Likeness::Same { verified: reach, whole: true });
+        assert_eq!(
+            compare(&print, &grown),
+            Likeness::Same {
+                verified: reach,
+                whole: true
+            }
+        );
     }
 
     #[test]
@@ -245,13 +276,29 @@ mod tests {
         let print = of(&content, 1_000);
         assert_eq!(print.marks.len(), MARKS);
         let end = print.reach();
-        let near = print.marks.iter().filter(|mark| end - mark.offset < end / 10).count();
-        assert!(near >= 4, "{:?}", print.marks.iter().map(|mark| mark.offset).collect::<Vec<_>>());
+        let near = print
+            .marks
+            .iter()
+            .filter(|mark| end - mark.offset < end / 10)
+            .count();
+        assert!(
+            near >= 4,
+            "{:?}",
+            print
+                .marks
+                .iter()
+                .map(|mark| mark.offset)
+                .collect::<Vec<_>>()
+        );
     }
 
     #[test]
     fn the_origin_depends_on_every_part_of_the_place() {
-        let file = FileId { device: 1, inode: 2, born: Some(3) };
+        let file = FileId {
+            device: 1,
+            inode: 2,
+            born: Some(3),
+        };
         let others = [
             file.origin("b", 0),
             file.origin("a", 1),

@@ -67,7 +67,13 @@ pub struct IngestInput {
 impl IngestInput {
     /// Everything detected, zone of this host.
     pub fn detected(pattern: impl Into<String>) -> Self {
-        Self { pattern: pattern.into(), format: None, source: None, layer: None, zone: SourceZone::Local }
+        Self {
+            pattern: pattern.into(),
+            format: None,
+            source: None,
+            layer: None,
+            zone: SourceZone::Local,
+        }
     }
 }
 
@@ -99,7 +105,13 @@ impl IngestConfig {
         host: impl Into<Text>,
         mode: Mode,
     ) -> Self {
-        Self { inputs, state_dir: state_dir.into(), host: host.into(), mode, limits: Limits::default() }
+        Self {
+            inputs,
+            state_dir: state_dir.into(),
+            host: host.into(),
+            mode,
+            limits: Limits::default(),
+        }
     }
 }
 
@@ -153,14 +165,19 @@ pub enum IngestError {
     )]
     Locked { dir: PathBuf },
     #[error("the state directory {} cannot be used", dir.display())]
-    StateDir { dir: PathBuf, source: std::io::Error },
+    StateDir {
+        dir: PathBuf,
+        source: std::io::Error,
+    },
     #[error("`{pattern}` is not a usable path or glob: {reason}")]
     Pattern { pattern: String, reason: String },
     #[error("the spool cannot be used")]
     Spool(#[source] SpoolError),
     #[error("the thread that reads files could not be started")]
     Thread { source: std::io::Error },
-    #[error("the thread that reads files ended unexpectedly; what was acknowledged is safe, start again")]
+    #[error(
+        "the thread that reads files ended unexpectedly; what was acknowledged is safe, start again"
+    )]
     Died,
 }
 
@@ -175,9 +192,10 @@ impl From<SpoolError> for IngestError {
     fn from(error: SpoolError) -> Self {
         match error {
             SpoolError::Locked { dir } => Self::Locked { dir },
-            SpoolError::Open { dir, source } => {
-                Self::StateDir { dir, source: std::io::Error::new(source.kind(), source) }
-            }
+            SpoolError::Open { dir, source } => Self::StateDir {
+                dir,
+                source: std::io::Error::new(source.kind(), source),
+            },
             other => Self::Spool(other),
         }
     }

@@ -32,7 +32,14 @@ impl LineCutter {
     }
 
     pub fn with_limit(start: u64, limit: usize) -> Self {
-        Self { limit, start, length: 0, kept: Vec::new(), hasher: None, last: 0 }
+        Self {
+            limit,
+            start,
+            length: 0,
+            kept: Vec::new(),
+            hasher: None,
+            last: 0,
+        }
     }
 
     /// Offset just past the last complete line.
@@ -74,10 +81,17 @@ impl LineCutter {
     fn whole(&mut self, piece: &[u8], sink: &mut impl FnMut(Line<'_>)) {
         let content = piece.strip_suffix(b"\r").unwrap_or(piece);
         let next = self.start + piece.len() as u64 + 1;
-        let cut = (content.len() > self.limit)
-            .then(|| LineCut { length: content.len() as u64, hash: short(blake3::hash(content)) });
+        let cut = (content.len() > self.limit).then(|| LineCut {
+            length: content.len() as u64,
+            hash: short(blake3::hash(content)),
+        });
         let bytes = &content[..content.len().min(self.limit)];
-        sink(Line { position: self.start, next, bytes, cut });
+        sink(Line {
+            position: self.start,
+            next,
+            bytes,
+            cut,
+        });
         self.start = next;
     }
 
@@ -85,7 +99,9 @@ impl LineCutter {
         self.length += piece.len() as u64;
         let mut overflow = piece;
         if self.hasher.is_none() {
-            let room = (self.limit + 1).saturating_sub(self.kept.len()).min(piece.len());
+            let room = (self.limit + 1)
+                .saturating_sub(self.kept.len())
+                .min(piece.len());
             self.kept.extend_from_slice(&piece[..room]);
             overflow = &piece[room..];
             if overflow.is_empty() {
@@ -125,10 +141,18 @@ impl LineCutter {
             } else {
                 blake3::hash(&self.kept) // exactly one byte over the limit
             };
-            LineCut { length: content, hash: short(hash) }
+            LineCut {
+                length: content,
+                hash: short(hash),
+            }
         });
         let next = self.start + self.length + terminator_bytes;
-        sink(Line { position: self.start, next, bytes: &self.kept[..kept], cut });
+        sink(Line {
+            position: self.start,
+            next,
+            bytes: &self.kept[..kept],
+            cut,
+        });
         self.start = next;
         self.length = 0;
         self.hasher = None;
@@ -163,7 +187,12 @@ mod tests {
     }
 
     fn own(line: Line<'_>) -> Owned {
-        Owned { position: line.position, next: line.next, bytes: line.bytes.to_vec(), cut: line.cut }
+        Owned {
+            position: line.position,
+            next: line.next,
+            bytes: line.bytes.to_vec(),
+            cut: line.cut,
+        }
     }
 
     fn cut(content: &[u8], sizes: &[usize], limit: usize) -> Vec<Owned> {
@@ -172,7 +201,9 @@ mod tests {
         let mut rest = content;
         let mut sizes = sizes.iter().cycle();
         while !rest.is_empty() {
-            let size = sizes.next().map_or(rest.len(), |size| (*size).clamp(1, rest.len()));
+            let size = sizes
+                .next()
+                .map_or(rest.len(), |size| (*size).clamp(1, rest.len()));
             cutter.feed(&rest[..size], |line| lines.push(own(line)));
             rest = &rest[size..];
         }
@@ -186,13 +217,17 @@ mod tests {
         let mut lines = Vec::new();
         let mut position = 7;
         for raw in content.split_inclusive(|byte| *byte == b'\n') {
-            let text = raw.strip_suffix(b"\n").map_or(raw, |line| line.strip_suffix(b"\r").unwrap_or(line));
+            let text = raw
+                .strip_suffix(b"\n")
+                .map_or(raw, |line| line.strip_suffix(b"\r").unwrap_or(line));
             lines.push(Owned {
                 position,
                 next: position + raw.len() as u64,
                 bytes: text[..text.len().min(limit)].to_vec(),
-                cut: (text.len() > limit)
-                    .then(|| LineCut { length: text.len() as u64, hash: short(blake3::hash(text)) }),
+                cut: (text.len() > limit).then(|| LineCut {
+                    length: text.len() as u64,
+                    hash: short(blake3::hash(text)),
+                }),
             });
             position += raw.len() as u64;
         }
@@ -215,8 +250,16 @@ mod tests {
     fn a_long_line_is_kept_in_part_and_described_whole() {
         let mut content = vec![b'x'; LINE_LIMIT + 5];
         content.extend_from_slice(b"\r\nnext\n");
-        for sizes in [&[1_usize << 20][..], &[1_000], &[LINE_LIMIT + 5], &[LINE_LIMIT + 6]] {
-            assert_eq!(cut(&content, sizes, LINE_LIMIT), model(&content, LINE_LIMIT));
+        for sizes in [
+            &[1_usize << 20][..],
+            &[1_000],
+            &[LINE_LIMIT + 5],
+            &[LINE_LIMIT + 6],
+        ] {
+            assert_eq!(
+                cut(&content, sizes, LINE_LIMIT),
+                model(&content, LINE_LIMIT)
+            );
         }
     }
 

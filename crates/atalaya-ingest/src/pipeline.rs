@@ -131,7 +131,11 @@ mod parking {
 
     impl Shared {
         pub fn new(wake: SyncSender<Wake>) -> Self {
-            Self { acknowledged: Mutex::default(), paused: Mutex::default(), wake }
+            Self {
+                acknowledged: Mutex::default(),
+                paused: Mutex::default(),
+                wake,
+            }
         }
 
         pub fn acknowledge(&self, acknowledgement: Acknowledgement) {
@@ -167,7 +171,10 @@ mod parking {
 pub use parking::Wake;
 
 /// Starts thread and task.
-#[expect(clippy::needless_pass_by_value, reason = "a token is a handle, given away as a clone")]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "a token is a handle, given away as a clone"
+)]
 pub fn start(
     config: IngestConfig,
     sink: Arc<dyn FrameSink>,
@@ -191,7 +198,13 @@ pub fn start(
     let reader = Reader::new(config, port)?;
 
     let (ended, appender_ended) = sync_channel(1);
-    let appender = tokio::spawn(append_all(sink, waiting, Arc::clone(&shared), cancel.clone(), ended));
+    let appender = tokio::spawn(append_all(
+        sink,
+        waiting,
+        Arc::clone(&shared),
+        cancel.clone(),
+        ended,
+    ));
     let (status, status_seen) = watch::channel(IngestStatus::default());
     let (done, thread_done) = oneshot::channel();
     let thread = Thread {
@@ -224,9 +237,17 @@ pub fn start(
     let done = tokio::spawn(async move {
         let thread = thread_done.await;
         let appender = appender.await;
-        if thread.is_err() || appender.is_err() { Err(IngestError::Died) } else { Ok(()) }
+        if thread.is_err() || appender.is_err() {
+            Err(IngestError::Died)
+        } else {
+            Ok(())
+        }
     });
-    Ok(IngestHandle { status: status_seen, cancel, done: Some(done) })
+    Ok(IngestHandle {
+        status: status_seen,
+        cancel,
+        done: Some(done),
+    })
 }
 
 /// The reader's side of the channel.
@@ -247,12 +268,15 @@ impl Port for ChannelPort {
         origin: OriginId,
         born: Option<Timestamp>,
     ) -> Result<Option<u64>, StoreError> {
-        self.runtime.block_on(self.sink.watermark_of_new(origin, born))
+        self.runtime
+            .block_on(self.sink.watermark_of_new(origin, born))
     }
 
     fn offer(&mut self, frame: Frame) -> Result<(), Frame> {
         match &self.frames {
-            Some(frames) => frames.try_send(frame).map_err(mpsc::error::TrySendError::into_inner),
+            Some(frames) => frames
+                .try_send(frame)
+                .map_err(mpsc::error::TrySendError::into_inner),
             None => Err(frame),
         }
     }
@@ -297,8 +321,9 @@ impl Thread {
             match step {
                 Step::Busy => self.take_wakes(),
                 Step::Idle(time) => {
-                    let shown = published
-                        .map_or(STATUS_EVERY, |last| STATUS_EVERY.saturating_sub(now.duration_since(last)));
+                    let shown = published.map_or(STATUS_EVERY, |last| {
+                        STATUS_EVERY.saturating_sub(now.duration_since(last))
+                    });
                     // The accounts are shown soon after they changed, and the reader sleeps when nothing does.
                     self.sleep(time.min(shown.max(Duration::from_millis(1))));
                 }
@@ -323,7 +348,8 @@ impl Thread {
             if spool.is_drained() {
                 return true;
             }
-            let now_settled = Some(spool.acked + spool.quarantined + spool.damaged + spool.replayed);
+            let now_settled =
+                Some(spool.acked + spool.quarantined + spool.damaged + spool.replayed);
             if now_settled != settled {
                 settled = now_settled;
                 since = Instant::now();
@@ -343,7 +369,10 @@ impl Thread {
         while let Some(input) = stream.take() {
             // The watermark is asked for first, so that a store that is away does not cost the input.
             let shared = Arc::clone(&self.shared);
-            match self.reader.add_stream(input, move || shared.wake(Wake::Look), Instant::now()) {
+            match self
+                .reader
+                .add_stream(input, move || shared.wake(Wake::Look), Instant::now())
+            {
                 Ok(()) => {}
                 Err((error, Some(input))) if !self.cancel.is_cancelled() => {
                     self.shared.set_paused(Some(error.to_string()));
@@ -384,7 +413,9 @@ impl Thread {
     }
 
     fn publish(&mut self, finished: bool) {
-        let mut status = self.reader.status(Instant::now(), Timestamp::now(), self.shared.paused());
+        let mut status = self
+            .reader
+            .status(Instant::now(), Timestamp::now(), self.shared.paused());
         status.spool = self.sink.spool();
         status.finished = finished;
         self.status.send_replace(status);
@@ -394,12 +425,17 @@ impl Thread {
     fn wind_up(mut self, finished: bool) {
         self.reader.stop();
         let until = Instant::now() + STOPPING;
-        while self.reader.has_undelivered() && Instant::now() < until && self.shared.paused().is_none() {
+        while self.reader.has_undelivered()
+            && Instant::now() < until
+            && self.shared.paused().is_none()
+        {
             self.reader.step(Instant::now(), Timestamp::now());
             let _ = self.woken.recv_timeout(Duration::from_millis(20));
         }
         self.reader.port().frames = None; // the task ends when the channel is empty
-        let _ = self.appender_ended.recv_timeout(until.saturating_duration_since(Instant::now()));
+        let _ = self
+            .appender_ended
+            .recv_timeout(until.saturating_duration_since(Instant::now()));
         self.reader.close(Instant::now());
         // Before the reader gives up the lock of the directory that both are in.
         self.runtime.block_on(self.sink.close());
@@ -426,7 +462,10 @@ async fn append_all(
         shared.wake(Wake::Look); // there is room again
         batch.retain(|frame: &Frame| !refused.contains(&frame.origin.id));
         let frames: Arc<[Frame]> = std::mem::take(&mut batch).into();
-        if append(&*sink, &frames, &shared, &cancel, &mut refused).await.is_err() {
+        if append(&*sink, &frames, &shared, &cancel, &mut refused)
+            .await
+            .is_err()
+        {
             break;
         }
         batch.reserve(APPENDED_FRAMES);
@@ -512,7 +551,10 @@ fn next_pause(pause: Duration) -> Duration {
 fn acknowledge(frames: &[Frame], shared: &Shared) {
     for frame in frames {
         let outcome = Ok((frame.until, frame.entries.len() as u64));
-        shared.acknowledge(Acknowledgement { origin: frame.origin.id, outcome });
+        shared.acknowledge(Acknowledgement {
+            origin: frame.origin.id,
+            outcome,
+        });
     }
 }
 
@@ -526,7 +568,10 @@ fn refuse(frames: &[Frame], error: &StoreError, shared: &Shared, refused: &mut H
         }
         tracing::error!(target: "atalaya::ingest", origin = %frame.origin.id, "the store refused records: {reason}");
         refused.insert(frame.origin.id);
-        shared.acknowledge(Acknowledgement { origin: frame.origin.id, outcome: Err(reason) });
+        shared.acknowledge(Acknowledgement {
+            origin: frame.origin.id,
+            outcome: Err(reason),
+        });
     }
 }
 

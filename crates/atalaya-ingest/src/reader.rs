@@ -216,7 +216,11 @@ pub struct Reader<P> {
 impl<P: Port> Reader<P> {
     /// Takes the lock of the state directory.
     pub fn new(config: IngestConfig, port: P) -> Result<Self, IngestError> {
-        let inputs = config.inputs.into_iter().map(Watched::new).collect::<Result<Vec<_>, _>>()?;
+        let inputs = config
+            .inputs
+            .into_iter()
+            .map(Watched::new)
+            .collect::<Result<Vec<_>, _>>()?;
         let (state, loaded) = StateDir::open(&config.state_dir)?;
         let mut reader = Self {
             port,
@@ -260,7 +264,10 @@ impl<P: Port> Reader<P> {
 
     /// Adds an input that is no file; it is read once, beside the files. The input comes back when
     /// the store did not say how far it has it: try again.
-    #[expect(clippy::result_large_err, reason = "once for each stream: the input itself comes back")]
+    #[expect(
+        clippy::result_large_err,
+        reason = "once for each stream: the input itself comes back"
+    )]
     pub fn add_stream(
         &mut self,
         stream: StreamInput,
@@ -280,7 +287,16 @@ impl<P: Port> Reader<P> {
             .and_then(|stream| {
                 let print = Fingerprint::default();
                 let content = Content::Stream(stream);
-                Tail::new(Start { origin, content, offset, print, format }, now)
+                Tail::new(
+                    Start {
+                        origin,
+                        content,
+                        offset,
+                        print,
+                        format,
+                    },
+                    now,
+                )
             })
             .map_err(|error| (error.into(), None))?;
         let input = self.inputs.len();
@@ -391,7 +407,9 @@ impl<P: Port> Reader<P> {
 
     fn take_acknowledgements(&mut self, now: Instant) {
         for acknowledgement in self.port.acknowledged() {
-            let Some(active) = self.active.get_mut(&acknowledgement.origin) else { continue };
+            let Some(active) = self.active.get_mut(&acknowledgement.origin) else {
+                continue;
+            };
             match acknowledgement.outcome {
                 Ok((until, records)) => {
                     active.acknowledged = active.acknowledged.max(until);
@@ -432,7 +450,11 @@ impl<P: Port> Reader<P> {
 
     fn send(&mut self, frames: Vec<Frame>) {
         for frame in frames {
-            if self.active.get(&frame.origin.id).is_some_and(|active| !active.durable) {
+            if self
+                .active
+                .get(&frame.origin.id)
+                .is_some_and(|active| !active.durable)
+            {
                 self.must_save = true;
             }
             self.outbox.push_back(frame);
@@ -451,8 +473,12 @@ impl<P: Port> Reader<P> {
         let mut buffer = std::mem::take(&mut self.buffer);
         for step in 0..count {
             let origin = self.order[(self.first_turn + step) % count];
-            let Some(active) = self.active.get_mut(&origin) else { continue };
-            let Some(tail) = &mut active.tail else { continue };
+            let Some(active) = self.active.get_mut(&origin) else {
+                continue;
+            };
+            let Some(tail) = &mut active.tail else {
+                continue;
+            };
             let mut frames = Vec::new();
             let path = active.path.clone();
             let reading = Reading {
@@ -479,7 +505,9 @@ impl<P: Port> Reader<P> {
                     !is_stream && (self.mode == Mode::Once || (!expects_more && quiet))
                 }
                 Ok(Turn::Ended) => true,
-                Ok(Turn::Changed) if active.attached && (self.mode == Mode::Follow || !self.scanned_once) => {
+                Ok(Turn::Changed)
+                    if active.attached && (self.mode == Mode::Follow || !self.scanned_once) =>
+                {
                     self.next_scan = None; // the next look sees what it is now
                     false
                 }
@@ -503,7 +531,11 @@ impl<P: Port> Reader<P> {
             };
             if is_over && let Some(tail) = &mut active.tail {
                 tail.finish(there, &mut buffer, reading, now, &mut frames);
-                active.state = if active.attached { FileState::Read } else { FileState::Gone };
+                active.state = if active.attached {
+                    FileState::Read
+                } else {
+                    FileState::Gone
+                };
                 ended.push(origin);
             }
             self.send(frames);
@@ -535,8 +567,12 @@ impl<P: Port> Reader<P> {
 
     /// Copies what the tail knows into the checkpoint's generation.
     fn remember_tail(&mut self, origin: OriginId) {
-        let Some(active) = self.active.get(&origin) else { return };
-        let Some(generation) = self.generations.get_mut(&origin) else { return };
+        let Some(active) = self.active.get(&origin) else {
+            return;
+        };
+        let Some(generation) = self.generations.get_mut(&origin) else {
+            return;
+        };
         generation.offset = generation.offset.max(active.acknowledged);
         if let Some(tail) = &active.tail {
             generation.print = tail.print.clone();
@@ -548,10 +584,16 @@ impl<P: Port> Reader<P> {
     }
 
     fn keep_checkpoint(&mut self, now: Instant, wall: Timestamp) {
-        if self.dirty_since.is_some_and(|since| now.duration_since(since) >= self.limits.checkpoint_age) {
+        if self
+            .dirty_since
+            .is_some_and(|since| now.duration_since(since) >= self.limits.checkpoint_age)
+        {
             self.save(Slots::One);
         }
-        if self.forgotten.is_none_or(|last| wall.since(last) > FORGET_EVERY) {
+        if self
+            .forgotten
+            .is_none_or(|last| wall.since(last) > FORGET_EVERY)
+        {
             self.forgotten = Some(wall);
             forget_old(&mut self.generations, wall);
         }
@@ -574,7 +616,11 @@ impl<P: Port> Reader<P> {
                 self.trouble = None;
                 if slots == Slots::Both {
                     self.must_save = false;
-                    for active in self.active.values_mut().filter(|active| active.tail.is_some()) {
+                    for active in self
+                        .active
+                        .values_mut()
+                        .filter(|active| active.tail.is_some())
+                    {
                         active.durable = true;
                     }
                 }
@@ -594,7 +640,8 @@ impl<P: Port> Reader<P> {
     fn retire(&mut self, now: Instant) {
         let mut dropped = Vec::new();
         for (origin, active) in &mut self.active {
-            let over = active.tail.is_none() && !active.attached && active.acknowledged >= active.given;
+            let over =
+                active.tail.is_none() && !active.attached && active.acknowledged >= active.given;
             if !over {
                 active.retired = None;
             } else if now.duration_since(*active.retired.get_or_insert(now)) >= SHOWN_GONE {
@@ -620,10 +667,16 @@ impl<P: Port> Reader<P> {
     }
 
     fn idle_time(&self, now: Instant) -> Duration {
-        let mut idle = self.next_scan.map_or(self.limits.poll, |due| due.saturating_duration_since(now));
+        let mut idle = self
+            .next_scan
+            .map_or(self.limits.poll, |due| due.saturating_duration_since(now));
         if self.outbox.is_empty() {
             for active in self.active.values() {
-                if let Some(due) = active.tail.as_ref().and_then(|tail| tail.due_in(&self.limits, now)) {
+                if let Some(due) = active
+                    .tail
+                    .as_ref()
+                    .and_then(|tail| tail.due_in(&self.limits, now))
+                {
                     idle = idle.min(due);
                 }
             }
@@ -666,12 +719,28 @@ impl<P: Port> Reader<P> {
             metadata.push(("until_byte".into(), until.to_string().into()));
         }
         self.notice(message.to_owned());
-        let entry = Entry { timestamp: wall, level, message: message.into(), metadata, ..Entry::default() };
-        self.outbox.push_back(Frame { origin, from: 0, until: 1, entries: vec![entry] });
+        let entry = Entry {
+            timestamp: wall,
+            level,
+            message: message.into(),
+            metadata,
+            ..Entry::default()
+        };
+        self.outbox.push_back(Frame {
+            origin,
+            from: 0,
+            until: 1,
+            entries: vec![entry],
+        });
     }
 
     /// The accounts, now.
-    pub fn status(&mut self, now: Instant, wall: Timestamp, paused: Option<String>) -> IngestStatus {
+    pub fn status(
+        &mut self,
+        now: Instant,
+        wall: Timestamp,
+        paused: Option<String>,
+    ) -> IngestStatus {
         let mut files = Vec::with_capacity(self.active.len());
         let mut totals = self.totals_before;
         let waiting = paused.or_else(|| self.trouble.clone());
@@ -681,7 +750,9 @@ impl<P: Port> Reader<P> {
             if let Some(size) = active.tail.as_ref().and_then(Tail::size) {
                 active.size = size;
             }
-            let size = active.size.max(active.tail.as_ref().map_or(active.given, Tail::read_to));
+            let size = active
+                .size
+                .max(active.tail.as_ref().map_or(active.given, Tail::read_to));
             let gone = !active.attached && active.tail.is_none();
             let end = if gone { active.given() } else { size };
             let lag_bytes = end.saturating_sub(active.acknowledged);
@@ -713,7 +784,9 @@ impl<P: Port> Reader<P> {
                 acknowledged: active.acknowledged,
                 size,
                 lag_bytes,
-                lag_seconds: active.lag_since.map_or(0.0, |since| now.duration_since(since).as_secs_f64()),
+                lag_seconds: active
+                    .lag_since
+                    .map_or(0.0, |since| now.duration_since(since).as_secs_f64()),
                 rate: active.rate.update(now, active.written),
                 errors: active.errors,
                 last_error: active.last_error.clone(),

@@ -47,7 +47,11 @@ impl RotatedName {
             rest = shorter;
         }
         let base = without_inner_date(rest).unwrap_or_else(|| rest.to_owned());
-        Self { rotated: base != name, base, packing }
+        Self {
+            rotated: base != name,
+            base,
+            packing,
+        }
     }
 }
 
@@ -64,7 +68,9 @@ fn unpacked(name: &str) -> (&str, Option<Packing>) {
 
 /// Without one rotation suffix; the same text when there is none.
 fn without_suffix(name: &str) -> &str {
-    let Some(at) = name.rfind(['.', '-']) else { return name };
+    let Some(at) = name.rfind(['.', '-']) else {
+        return name;
+    };
     let (stem, suffix) = (&name[..at], &name[at + 1..]);
     if stem.is_empty() {
         return name;
@@ -133,7 +139,11 @@ mod tests {
         ];
         for (name, base, rotated) in cases {
             let found = RotatedName::of(name);
-            assert_eq!((found.base.as_str(), found.rotated), (base, rotated), "{name}");
+            assert_eq!(
+                (found.base.as_str(), found.rotated),
+                (base, rotated),
+                "{name}"
+            );
         }
         assert_eq!(RotatedName::of("x.log.2.gz").packing, Some(Packing::Gzip));
         assert_eq!(RotatedName::of("x.log.xz").packing, Some(Packing::Xz));

@@ -137,17 +137,32 @@ impl LogSender {
     /// fails when that cannot be said now; one without a name starts at once.
     pub async fn start(config: SenderConfig, sink: Arc<dyn FrameSink>) -> Result<Self, StoreError> {
         let made_up = config.instance.is_none();
-        let instance = config.instance.unwrap_or_else(|| format!("{:032x}", rand::random::<u128>()).into());
-        let parts = [&b"client"[..], config.host.as_bytes(), config.client.as_bytes(), instance.as_bytes()];
+        let instance = config
+            .instance
+            .unwrap_or_else(|| format!("{:032x}", rand::random::<u128>()).into());
+        let parts = [
+            &b"client"[..],
+            config.host.as_bytes(),
+            config.client.as_bytes(),
+            instance.as_bytes(),
+        ];
         let origin = Arc::new(Origin {
             id: OriginId::derive(&parts),
             layer: config.layer,
             source: config.source,
             host: config.host,
         });
-        let first = if made_up { 0 } else { sink.watermark(origin.id).await?.unwrap_or(0) };
+        let first = if made_up {
+            0
+        } else {
+            sink.watermark(origin.id).await?.unwrap_or(0)
+        };
         let shared = Arc::new(Shared {
-            queue: Mutex::new(Queue { next: first, first, ..Queue::default() }),
+            queue: Mutex::new(Queue {
+                next: first,
+                first,
+                ..Queue::default()
+            }),
             refused: AtomicU64::new(0),
             written: AtomicU64::new(0),
             rejected: AtomicU64::new(0),
@@ -156,9 +171,16 @@ impl LogSender {
             queue_records: config.queue_records,
             queue_bytes: config.queue_bytes,
         });
-        let task = Task { shared: Arc::clone(&shared), sink, origin, batch_age: config.batch_age };
+        let task = Task {
+            shared: Arc::clone(&shared),
+            sink,
+            origin,
+            batch_age: config.batch_age,
+        };
         tokio::spawn(task.run());
-        Ok(Self { handle: Arc::new(Handle(shared)) })
+        Ok(Self {
+            handle: Arc::new(Handle(shared)),
+        })
     }
 
     /// Takes a record, or refuses it; never waits. Its position is the sender's to give.
@@ -166,9 +188,14 @@ impl LogSender {
         let shared = &*self.handle.0;
         let bytes = bytes_of(&entry);
         let mut queue = shared.lock();
-        let is_full = queue.entries.len() >= shared.queue_records || queue.bytes + bytes > shared.queue_bytes;
+        let is_full =
+            queue.entries.len() >= shared.queue_records || queue.bytes + bytes > shared.queue_bytes;
         if queue.closed || is_full {
-            let reason = if queue.closed { Refused::Closed } else { Refused::Full };
+            let reason = if queue.closed {
+                Refused::Closed
+            } else {
+                Refused::Full
+            };
             drop(queue);
             shared.refused.fetch_add(1, Ordering::Relaxed);
             return Err(reason);
@@ -268,8 +295,12 @@ impl Task {
                 self.shared.look.notified().await;
                 look = FIRST_LOOK;
             }
-            let pause = look.min(self.batch_age.saturating_sub(waited)).max(Duration::from_millis(1));
-            let early = tokio::time::timeout(pause, self.shared.look.notified()).await.is_ok();
+            let pause = look
+                .min(self.batch_age.saturating_sub(waited))
+                .max(Duration::from_millis(1));
+            let early = tokio::time::timeout(pause, self.shared.look.notified())
+                .await
+                .is_ok();
             if !early {
                 waited += pause;
                 look = look.saturating_mul(2);
@@ -294,7 +325,12 @@ impl Task {
     fn frame(&self, entries: Vec<Entry>) -> Frame {
         let from = entries.first().map_or(0, |entry| entry.position);
         let until = entries.last().map_or(0, |entry| entry.position + 1);
-        Frame { origin: Arc::clone(&self.origin), from, until, entries }
+        Frame {
+            origin: Arc::clone(&self.origin),
+            from,
+            until,
+            entries,
+        }
     }
 
     async fn append(&self, frames: Arc<[Frame]>) {
@@ -346,7 +382,10 @@ mod tests {
     impl FrameSink for Kept {
         async fn append(&self, frames: Arc<[Frame]>) -> Result<u64, StoreError> {
             if self.is_away.load(Ordering::Relaxed) {
-                return Err(StoreError::TimedOut { backend: Backend::Cassandra, limit: Duration::ZERO });
+                return Err(StoreError::TimedOut {
+                    backend: Backend::Cassandra,
+                    limit: Duration::ZERO,
+                });
             }
             self.frames.lock().unwrap().extend(frames.iter().cloned());
             Ok(0)
@@ -354,24 +393,38 @@ mod tests {
 
         async fn watermark(&self, origin: OriginId) -> Result<Option<u64>, StoreError> {
             let frames = self.frames.lock().unwrap();
-            Ok(frames.iter().filter(|frame| frame.origin.id == origin).map(|frame| frame.until).max())
+            Ok(frames
+                .iter()
+                .filter(|frame| frame.origin.id == origin)
+                .map(|frame| frame.until)
+                .max())
         }
     }
 
     impl Kept {
         fn sizes(&self) -> Vec<usize> {
-            self.frames.lock().unwrap().iter().map(|frame| frame.entries.len()).collect()
+            self.frames
+                .lock()
+                .unwrap()
+                .iter()
+                .map(|frame| frame.entries.len())
+                .collect()
         }
     }
 
     fn entry(text: &str) -> Entry {
-        Entry { message: text.into(), ..Entry::default() }
+        Entry {
+            message: text.into(),
+            ..Entry::default()
+        }
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_batch_goes_when_it_is_full_or_a_second_old() {
         let sink = Arc::new(Kept::default());
-        let sender = LogSender::start(SenderConfig::new("shop", "host"), sink.clone()).await.unwrap();
+        let sender = LogSender::start(SenderConfig::new("shop", "host"), sink.clone())
+            .await
+            .unwrap();
         for number in 0..7 {
             sender.send(entry(&number.to_string())).unwrap();
         }
@@ -385,27 +438,55 @@ mod tests {
         tokio::time::sleep(Duration::from_millis(20)).await;
         assert_eq!(sink.sizes(), [7, 100, 100, 50]);
         let counts = sender.close(Duration::from_secs(1)).await;
-        assert_eq!(counts, SenderCounts { accepted: 257, written: 257, ..SenderCounts::default() });
+        assert_eq!(
+            counts,
+            SenderCounts {
+                accepted: 257,
+                written: 257,
+                ..SenderCounts::default()
+            }
+        );
         let frames = sink.frames.lock().unwrap();
         assert!(frames.windows(2).all(|pair| pair[0].until == pair[1].from));
         assert_eq!(&*frames[0].origin.source, "app/shop");
-        assert!(frames[0].entries.iter().map(|entry| entry.position).eq(0..7));
+        assert!(
+            frames[0]
+                .entries
+                .iter()
+                .map(|entry| entry.position)
+                .eq(0..7)
+        );
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_full_queue_refuses_and_counts() {
         let sink = Arc::new(Kept::default());
         sink.is_away.store(true, Ordering::Relaxed);
-        let config = SenderConfig { queue_records: 300, ..SenderConfig::new("shop", "host") };
+        let config = SenderConfig {
+            queue_records: 300,
+            ..SenderConfig::new("shop", "host")
+        };
         let sender = LogSender::start(config, sink.clone()).await.unwrap();
-        let sent = (0..1_000).filter(|number| sender.send(entry(&number.to_string())).is_ok()).count();
+        let sent = (0..1_000)
+            .filter(|number| sender.send(entry(&number.to_string())).is_ok())
+            .count();
         assert_eq!(sent, 300);
         tokio::time::sleep(Duration::from_secs(5)).await;
-        assert_eq!(sender.counts(), SenderCounts { accepted: 300, refused: 700, ..SenderCounts::default() });
+        assert_eq!(
+            sender.counts(),
+            SenderCounts {
+                accepted: 300,
+                refused: 700,
+                ..SenderCounts::default()
+            }
+        );
         // There is room for what came before the store went, and the bound holds for the rest.
         sink.is_away.store(false, Ordering::Relaxed);
         let counts = sender.close(Duration::from_secs(10)).await;
-        assert_eq!((counts.written, counts.waiting(), counts.refused), (300, 0, 700));
+        assert_eq!(
+            (counts.written, counts.waiting(), counts.refused),
+            (300, 0, 700)
+        );
         assert_eq!(sender.send(entry("late")), Err(Refused::Closed));
         assert_eq!(sender.counts().refused, 701);
     }
@@ -414,7 +495,9 @@ mod tests {
     async fn closing_has_a_bound_and_says_what_is_left() {
         let sink = Arc::new(Kept::default());
         sink.is_away.store(true, Ordering::Relaxed);
-        let sender = LogSender::start(SenderConfig::new("shop", "host"), sink).await.unwrap();
+        let sender = LogSender::start(SenderConfig::new("shop", "host"), sink)
+            .await
+            .unwrap();
         sender.send(entry("one")).unwrap();
         let began = tokio::time::Instant::now();
         let counts = sender.close(Duration::from_millis(700)).await;
@@ -425,7 +508,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_last_handle_sends_what_waits() {
         let sink = Arc::new(Kept::default());
-        let sender = LogSender::start(SenderConfig::new("shop", "host"), sink.clone()).await.unwrap();
+        let sender = LogSender::start(SenderConfig::new("shop", "host"), sink.clone())
+            .await
+            .unwrap();
         let other = sender.clone();
         sender.send(entry("one")).unwrap();
         drop(sender);
@@ -438,16 +523,24 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_named_instance_goes_on_where_it_was() {
         let sink = Arc::new(Kept::default());
-        let config = SenderConfig { instance: Some("worker-1".into()), ..SenderConfig::new("shop", "host") };
+        let config = SenderConfig {
+            instance: Some("worker-1".into()),
+            ..SenderConfig::new("shop", "host")
+        };
         for _ in 0..2 {
-            let sender = LogSender::start(config.clone(), sink.clone()).await.unwrap();
+            let sender = LogSender::start(config.clone(), sink.clone())
+                .await
+                .unwrap();
             sender.send(entry("one")).unwrap();
             sender.send(entry("two")).unwrap();
             sender.close(Duration::from_secs(1)).await;
         }
         let frames = sink.frames.lock().unwrap();
         assert_eq!(
-            frames.iter().map(|frame| (frame.from, frame.until)).collect::<Vec<_>>(),
+            frames
+                .iter()
+                .map(|frame| (frame.from, frame.until))
+                .collect::<Vec<_>>(),
             [(0, 2), (2, 4)]
         );
     }
@@ -455,21 +548,31 @@ mod tests {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn many_threads_send_and_none_is_lost() {
         let sink = Arc::new(Kept::default());
-        let config = SenderConfig { queue_records: 100_000, ..SenderConfig::new("shop", "host") };
+        let config = SenderConfig {
+            queue_records: 100_000,
+            ..SenderConfig::new("shop", "host")
+        };
         let sender = LogSender::start(config, sink.clone()).await.unwrap();
         let threads: Vec<_> = (0..4)
             .map(|_| {
                 let sender = sender.clone();
-                std::thread::spawn(move || (0..5_000).for_each(|_| sender.send(entry("x")).unwrap()))
+                std::thread::spawn(move || {
+                    (0..5_000).for_each(|_| sender.send(entry("x")).unwrap())
+                })
             })
             .collect();
         for thread in threads {
-            tokio::task::spawn_blocking(move || thread.join().unwrap()).await.unwrap();
+            tokio::task::spawn_blocking(move || thread.join().unwrap())
+                .await
+                .unwrap();
         }
         let counts = sender.close(Duration::from_secs(10)).await;
         assert_eq!((counts.accepted, counts.written), (20_000, 20_000));
         let frames = sink.frames.lock().unwrap();
-        let positions = frames.iter().flat_map(|frame| &frame.entries).map(|entry| entry.position);
+        let positions = frames
+            .iter()
+            .flat_map(|frame| &frame.entries)
+            .map(|entry| entry.position);
         assert!(positions.eq(0..20_000));
     }
 }

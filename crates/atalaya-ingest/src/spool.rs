@@ -69,13 +69,23 @@ impl SpoolConfig {
 
     pub fn with_size(dir: impl Into<PathBuf>, max_bytes: u64) -> Self {
         let segment_bytes = (16 << 20).min(max_bytes / 8).max(1);
-        Self { dir: dir.into(), max_bytes, segment_bytes, keep: Self::KEEP, in_flight: 4 }
+        Self {
+            dir: dir.into(),
+            max_bytes,
+            segment_bytes,
+            keep: Self::KEEP,
+            in_flight: 4,
+        }
     }
 }
 
 /// Whether a spool in this directory holds records that may not be stored yet.
 pub fn holds_records(dir: &Path) -> bool {
-    RealFs.list(dir).is_ok_and(|names| names.iter().any(|name| segment::number_of(name, "seg").is_some()))
+    RealFs.list(dir).is_ok_and(|names| {
+        names
+            .iter()
+            .any(|name| segment::number_of(name, "seg").is_some())
+    })
 }
 
 /// Makes a spool without records forget how far the origins were, because they will be read past
@@ -91,7 +101,10 @@ pub fn forget(dir: &Path) -> Result<(), SpoolError> {
         .filter(|path| path.exists())
         .try_for_each(|path| RealFs.remove(path))
         .and_then(|()| RealFs.sync_dir(dir))
-        .map_err(|source| SpoolError::Open { dir: dir.to_path_buf(), source: Arc::new(source) })
+        .map_err(|source| SpoolError::Open {
+            dir: dir.to_path_buf(),
+            source: Arc::new(source),
+        })
 }
 
 /// Why the spool did not take a group, or could not be opened.
@@ -100,7 +113,10 @@ pub enum SpoolError {
     #[error("another atalaya uses the spool in {}", dir.display())]
     Locked { dir: PathBuf },
     #[error("the spool in {} cannot be used", dir.display())]
-    Open { dir: PathBuf, source: Arc<std::io::Error> },
+    Open {
+        dir: PathBuf,
+        source: Arc<std::io::Error>,
+    },
     #[error("it is full ({} of records wait for the store)", status::size(*max_bytes))]
     Full { max_bytes: u64 },
     #[error("{} cannot be written: {reason}", dir.display())]

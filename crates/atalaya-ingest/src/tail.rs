@@ -118,7 +118,13 @@ impl Reading<'_> {
 impl Tail {
     /// The caller has compared the content with the fingerprint.
     pub fn new(start: Start, now: Instant) -> io::Result<Self> {
-        let Start { origin, content, offset, mut print, format } = start;
+        let Start {
+            origin,
+            content,
+            offset,
+            mut print,
+            format,
+        } = start;
         let (mut window, mut head) = (Vec::new(), Vec::new());
         if let Content::Plain(file) = &content
             && offset > 0
@@ -126,7 +132,11 @@ impl Tail {
             let reach = usize::try_from(offset).map_or(PROBE, |offset| offset.min(PROBE));
             window = read_range(file, offset - reach as u64, reach)?;
             head = read_range(file, 0, reach)?;
-            if print.head.as_ref().is_none_or(|known| (known.length as usize) < head.len()) {
+            if print
+                .head
+                .as_ref()
+                .is_none_or(|known| (known.length as usize) < head.len())
+            {
                 print.head = Some(Mark::new(head.len() as u64, &head));
             }
         }
@@ -137,7 +147,12 @@ impl Tail {
             decoder: None,
             shape: format,
             record_origin: None,
-            building: Building { from: offset, entries: Vec::new(), lines: 0, bytes: 0 },
+            building: Building {
+                from: offset,
+                entries: Vec::new(),
+                lines: 0,
+                bytes: 0,
+            },
             window,
             head,
             print,
@@ -180,12 +195,19 @@ impl Tail {
 
     /// How many records each format gave.
     pub fn tally(&self) -> Tally {
-        self.decoder.as_ref().map(|decoder| decoder.tally().clone()).unwrap_or_default()
+        self.decoder
+            .as_ref()
+            .map(|decoder| decoder.tally().clone())
+            .unwrap_or_default()
     }
 
     /// Everything but `written`, which the store says.
     pub fn counts(&self) -> Counts {
-        let decoded = self.decoder.as_ref().map(Decoder::counts).unwrap_or_default();
+        let decoded = self
+            .decoder
+            .as_ref()
+            .map(Decoder::counts)
+            .unwrap_or_default();
         Counts {
             bytes_read: self.bytes_read,
             lines: decoded.lines,
@@ -211,7 +233,8 @@ impl Tail {
         match &self.content {
             // An error shows itself in the next turn.
             Content::Plain(file) => {
-                still_the_same(file, self.cutter.fed(), &self.window, &mut self.seen).unwrap_or(true)
+                still_the_same(file, self.cutter.fed(), &self.window, &mut self.seen)
+                    .unwrap_or(true)
             }
             Content::Packed { .. } | Content::Stream(_) => true,
         }
@@ -245,8 +268,13 @@ impl Tail {
         while used < budget {
             let at = self.cutter.fed();
             // What was there and what came are read apart: they have different times.
-            let there = usize::try_from(reading.there_until.saturating_sub(at)).unwrap_or(buffer.len());
-            let most = if there == 0 { buffer.len() } else { there.min(buffer.len()) };
+            let there =
+                usize::try_from(reading.there_until.saturating_sub(at)).unwrap_or(buffer.len());
+            let most = if there == 0 {
+                buffer.len()
+            } else {
+                there.min(buffer.len())
+            };
             let size = match self.content.read_at(at, &mut buffer[..most])? {
                 Got::Bytes(size) => size,
                 Got::Nothing => return Ok(Turn::CaughtUp),
@@ -261,7 +289,10 @@ impl Tail {
             }
             let bytes = &buffer[..size];
             if self.decoder.is_none() {
-                if !bytes.contains(&b'\n') && size < LINE_LIMIT && matches!(self.content, Content::Plain(_)) {
+                if !bytes.contains(&b'\n')
+                    && size < LINE_LIMIT
+                    && matches!(self.content, Content::Plain(_))
+                {
                     return Ok(Turn::CaughtUp); // nothing to tell the format from yet; read again later
                 }
                 self.begin(bytes, reading);
@@ -280,30 +311,52 @@ impl Tail {
         };
         let shape = reading.input.format.or(self.shape);
         self.shape = Some(shape.unwrap_or_else(|| detected(sample, reading.path)));
-        let mut decoder =
-            Decoder::new(choice, TimeHint { reference: Timestamp::default(), zone: reading.input.zone });
+        let mut decoder = Decoder::new(
+            choice,
+            TimeHint {
+                reference: Timestamp::default(),
+                zone: reading.input.zone,
+            },
+        );
         let reads_on = !self.head.is_empty();
         decoder.set_head(if reads_on { &self.head } else { sample }, reads_on);
         self.decoder = Some(decoder);
     }
 
     fn take(&mut self, bytes: &[u8], reading: Reading<'_>, now: Instant, out: &mut Vec<Frame>) {
-        let (Some(decoder), Some(shape)) = (&mut self.decoder, self.shape) else { return };
-        let origin = self.record_origin.get_or_insert_with(|| record_origin(self.origin, shape, reading));
+        let (Some(decoder), Some(shape)) = (&mut self.decoder, self.shape) else {
+            return;
+        };
+        let origin = self
+            .record_origin
+            .get_or_insert_with(|| record_origin(self.origin, shape, reading));
         let (reference, is) = reading.reference(self.cutter.fed());
         decoder.set_reference(reference, is);
         self.grown_at = now;
         self.bytes_read += bytes.len() as u64;
-        remember(&mut self.head, &mut self.window, &mut self.print, self.cutter.fed(), bytes);
+        remember(
+            &mut self.head,
+            &mut self.window,
+            &mut self.print,
+            self.cutter.fed(),
+            bytes,
+        );
 
-        let Self { cutter, building, cut, .. } = self;
+        let Self {
+            cutter,
+            building,
+            cut,
+            ..
+        } = self;
         cutter.feed(bytes, |line| {
             building.lines += 1;
             building.bytes += line.bytes.len();
             *cut += u64::from(line.cut.is_some());
             let next = line.next;
             decoder.line(line, &mut |entry| building.entries.push(entry));
-            if building.lines >= reading.limits.frame_lines || building.bytes >= reading.limits.frame_bytes {
+            if building.lines >= reading.limits.frame_lines
+                || building.bytes >= reading.limits.frame_bytes
+            {
                 building.close(decoder.settled(next), origin, out);
             }
         });
@@ -316,8 +369,12 @@ impl Tail {
     /// Finishes a record that nothing was added to for a while, and gives out a frame that has
     /// waited long enough. `None` means now, whatever the time.
     pub fn settle(&mut self, limits: &Limits, now: Option<Instant>, out: &mut Vec<Frame>) {
-        let (Some(decoder), Some(origin)) = (&mut self.decoder, &self.record_origin) else { return };
-        let Self { building, cutter, .. } = self;
+        let (Some(decoder), Some(origin)) = (&mut self.decoder, &self.record_origin) else {
+            return;
+        };
+        let Self {
+            building, cutter, ..
+        } = self;
         let mut due = now.is_none();
         if self.record_pending
             && now.is_none_or(|now| now.duration_since(self.grown_at) >= limits.record_quiet)
@@ -331,14 +388,17 @@ impl Tail {
         }
         if due {
             building.close(decoder.settled(cutter.line_start()), origin, out);
-            self.building_since = (building.from < cutter.line_start()).then_some(now).flatten();
+            self.building_since = (building.from < cutter.line_start())
+                .then_some(now)
+                .flatten();
         }
     }
 
     /// Gives out what is complete without finishing a record that the next line may belong to.
     pub fn give_complete(&mut self, out: &mut Vec<Frame>) {
         if let (Some(decoder), Some(origin)) = (&self.decoder, &self.record_origin) {
-            self.building.close(decoder.settled(self.cutter.line_start()), origin, out);
+            self.building
+                .close(decoder.settled(self.cutter.line_start()), origin, out);
         }
     }
 
@@ -360,8 +420,15 @@ impl Tail {
             self.begin(&buffer[..size], reading);
             self.take(&buffer[..size], reading, now, out);
         }
-        let (Some(decoder), Some(origin)) = (&mut self.decoder, &self.record_origin) else { return };
-        let Self { building, cutter, cut, .. } = self;
+        let (Some(decoder), Some(origin)) = (&mut self.decoder, &self.record_origin) else {
+            return;
+        };
+        let Self {
+            building,
+            cutter,
+            cut,
+            ..
+        } = self;
         cutter.finish(|line| {
             *cut += u64::from(line.cut.is_some());
             building.lines += 1;
@@ -375,11 +442,14 @@ impl Tail {
 
     /// How long until [`Tail::settle`] has something to do.
     pub fn due_in(&self, limits: &Limits, now: Instant) -> Option<Duration> {
-        let record = self
-            .record_pending
-            .then(|| limits.record_quiet.saturating_sub(now.duration_since(self.grown_at)));
-        let frame =
-            self.building_since.map(|since| limits.frame_age.saturating_sub(now.duration_since(since)));
+        let record = self.record_pending.then(|| {
+            limits
+                .record_quiet
+                .saturating_sub(now.duration_since(self.grown_at))
+        });
+        let frame = self
+            .building_since
+            .map(|since| limits.frame_age.saturating_sub(now.duration_since(since)));
         match (record, frame) {
             (Some(record), Some(frame)) => Some(record.min(frame)),
             (one, other) => one.or(other),
@@ -393,7 +463,12 @@ impl Building {
             return; // one long record fills it: it waits for its end, which the decoder bounds
         }
         let entries = std::mem::take(&mut self.entries);
-        out.push(Frame { origin: Arc::clone(origin), from: self.from, until, entries });
+        out.push(Frame {
+            origin: Arc::clone(origin),
+            from: self.from,
+            until,
+            entries,
+        });
         self.from = until;
         self.lines = 0;
         self.bytes = 0;
@@ -401,7 +476,13 @@ impl Building {
 }
 
 /// Keeps the first and the last bytes, and notes where this piece ends.
-fn remember(head: &mut Vec<u8>, window: &mut Vec<u8>, print: &mut Fingerprint, at: u64, bytes: &[u8]) {
+fn remember(
+    head: &mut Vec<u8>,
+    window: &mut Vec<u8>,
+    print: &mut Fingerprint,
+    at: u64,
+    bytes: &[u8],
+) {
     if head.len() < PROBE && head.len() as u64 == at {
         let room = (PROBE - head.len()).min(bytes.len());
         head.extend_from_slice(&bytes[..room]);
@@ -410,7 +491,9 @@ fn remember(head: &mut Vec<u8>, window: &mut Vec<u8>, print: &mut Fingerprint, a
     // Samples on the way, dense towards the end: a copy may have been made anywhere in it.
     let end = at + bytes.len() as u64;
     let far = (13..=16).rev().map(|power| end.saturating_sub(1 << power));
-    let near = (1..=NEAR_SAMPLES).rev().map(|step| (end / SAMPLE).saturating_sub(step) * SAMPLE);
+    let near = (1..=NEAR_SAMPLES)
+        .rev()
+        .map(|step| (end / SAMPLE).saturating_sub(step) * SAMPLE);
     for offset in far.chain(near) {
         let inside = usize::try_from(offset.saturating_sub(at)).unwrap_or(0);
         if offset > at && (inside >= PROBE || (at == 0 && inside > 0)) {
@@ -456,7 +539,10 @@ fn holds(file: &File, offset: u64, window: &[u8]) -> io::Result<bool> {
 fn detected(sample: &[u8], path: &std::path::Path) -> Shape {
     let sample = &sample[..sample.len().min(LINE_LIMIT)];
     let text = String::from_utf8_lossy(sample);
-    let mut lines: Vec<&str> = text.lines().take(format::detect::DETECT_LINES + 1).collect();
+    let mut lines: Vec<&str> = text
+        .lines()
+        .take(format::detect::DETECT_LINES + 1)
+        .collect();
     if lines.len() > 1 && !text.ends_with('\n') {
         lines.pop(); // half a line tells nothing
     }
@@ -468,7 +554,10 @@ fn record_origin(id: OriginId, shape: Shape, reading: Reading<'_>) -> Arc<Origin
     Arc::new(Origin {
         id,
         layer: input.layer.unwrap_or_else(|| shape.default_layer()),
-        source: input.source.clone().unwrap_or_else(|| shape.source_in(reading.path)),
+        source: input
+            .source
+            .clone()
+            .unwrap_or_else(|| shape.source_in(reading.path)),
         host: reading.host.into(),
     })
 }

@@ -24,9 +24,9 @@ impl FileWatch {
                 Ok(event) if event.need_rescan() => Wake::Rescan,
                 Ok(event) => match event.kind {
                     EventKind::Access(_) => return,
-                    EventKind::Modify(ModifyKind::Data(_) | ModifyKind::Metadata(_) | ModifyKind::Any) => {
-                        Wake::Look
-                    }
+                    EventKind::Modify(
+                        ModifyKind::Data(_) | ModifyKind::Metadata(_) | ModifyKind::Any,
+                    ) => Wake::Look,
                     _ => Wake::Rescan,
                 },
                 Err(_) => Wake::Rescan,
@@ -37,7 +37,12 @@ impl FileWatch {
             Ok(watcher) => (Some(watcher), None),
             Err(error) => (None, Some(says_polling(&error))),
         };
-        Self { watcher, watched: HashSet::new(), problem, failed: HashSet::new() }
+        Self {
+            watcher,
+            watched: HashSet::new(),
+            problem,
+            failed: HashSet::new(),
+        }
     }
 
     /// Why there are no events, when there are none.
@@ -47,7 +52,9 @@ impl FileWatch {
 
     /// Watches exactly these directories from now on.
     pub fn watch(&mut self, dirs: &HashSet<PathBuf>) {
-        let Some(watcher) = &mut self.watcher else { return };
+        let Some(watcher) = &mut self.watcher else {
+            return;
+        };
         if *dirs == self.watched {
             return;
         }

@@ -33,7 +33,11 @@ impl Expr {
                 other => flat.push(other),
             }
         }
-        if flat.len() == 1 { flat.swap_remove(0) } else { Self::And(flat) }
+        if flat.len() == 1 {
+            flat.swap_remove(0)
+        } else {
+            Self::And(flat)
+        }
     }
 
     /// Any of them, flat; `children` is not empty.
@@ -45,7 +49,11 @@ impl Expr {
                 other => flat.push(other),
             }
         }
-        if flat.len() == 1 { flat.swap_remove(0) } else { Self::Or(flat) }
+        if flat.len() == 1 {
+            flat.swap_remove(0)
+        } else {
+            Self::Or(flat)
+        }
     }
 
     pub fn negated(self) -> Self {
@@ -201,7 +209,9 @@ impl LevelSet {
     }
 
     pub fn levels(self) -> impl Iterator<Item = Level> {
-        Level::ALL.into_iter().filter(move |level| self.contains(*level))
+        Level::ALL
+            .into_iter()
+            .filter(move |level| self.contains(*level))
     }
 }
 

@@ -30,7 +30,10 @@ const TIMES: [(&str, &str); 9] = [
     ("yesterday", "the day before"),
     ("12:30", "the last time it was that late"),
 ];
-const LAYERS: [(&str, &str); 2] = [("app", "application logs"), ("infra", "operating system and services")];
+const LAYERS: [(&str, &str); 2] = [
+    ("app", "application logs"),
+    ("infra", "operating system and services"),
+];
 const PRESENCE: [(&str, &str); 7] = [
     ("traceback", "with a stack trace"),
     ("request_id", "with a request id"),
@@ -40,20 +43,29 @@ const PRESENCE: [(&str, &str); 7] = [
     ("logger", "with a logger"),
     ("parse_error", "lines that did not fit their format"),
 ];
-const DURATIONS: [(&str, &str); 4] =
-    [("100ms", "a tenth of a second"), ("1s", "a second"), ("10s", "ten seconds"), ("1m", "a minute")];
+const DURATIONS: [(&str, &str); 4] = [
+    ("100ms", "a tenth of a second"),
+    ("1s", "a second"),
+    ("10s", "ten seconds"),
+    ("1m", "a minute"),
+];
 
 /// Completions of the word that ends at `cursor` (a byte offset; moved back to a character's
 /// start). Empty inside of quotes and for values that only the store knows.
 pub fn complete(text: &str, cursor: usize) -> Vec<Suggestion> {
-    let cursor = (0..=cursor.min(text.len())).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
+    let cursor = (0..=cursor.min(text.len()))
+        .rev()
+        .find(|&at| text.is_char_boundary(at))
+        .unwrap_or(0);
     let before = &text[..cursor];
     if quoted(before) {
         return Vec::new();
     }
     let start = before
         .rfind(|character: char| character.is_whitespace() || character == '(')
-        .map_or(0, |at| at + before[at..].chars().next().map_or(1, char::len_utf8));
+        .map_or(0, |at| {
+            at + before[at..].chars().next().map_or(1, char::len_utf8)
+        });
     let start = start + (before[start..].len() - before[start..].trim_start_matches('-').len());
     let word = &before[start..];
     let Some(operator) = word.find([':', '=', '<', '>']) else {
@@ -61,14 +73,15 @@ pub fn complete(text: &str, cursor: usize) -> Vec<Suggestion> {
     };
     let values = word[operator..].trim_start_matches([':', '=', '<', '>', '!']);
     let value = values.rsplit([',', '|']).next().unwrap_or(values);
-    let options: &[(&str, &'static str)] = match fields::target(word[..operator].trim_end_matches('!')) {
-        Some(Target::Level) => &LEVELS,
-        Some(Target::Layer) => &LAYERS,
-        Some(Target::Has) => &PRESENCE,
-        Some(Target::Time(_)) => &TIMES,
-        Some(Target::Duration) => &DURATIONS,
-        _ => &[],
-    };
+    let options: &[(&str, &'static str)] =
+        match fields::target(word[..operator].trim_end_matches('!')) {
+            Some(Target::Level) => &LEVELS,
+            Some(Target::Layer) => &LAYERS,
+            Some(Target::Has) => &PRESENCE,
+            Some(Target::Time(_)) => &TIMES,
+            Some(Target::Duration) => &DURATIONS,
+            _ => &[],
+        };
     options
         .iter()
         .filter(|(option, _)| starts_with(option, value) && *option != value)
@@ -96,7 +109,9 @@ fn field_names(word: &str, replace: Range<usize>) -> Vec<Suggestion> {
 }
 
 fn starts_with(option: &str, typed: &str) -> bool {
-    option.get(..typed.len()).is_some_and(|start| start.eq_ignore_ascii_case(typed))
+    option
+        .get(..typed.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(typed))
 }
 
 /// Whether a quote is open at the end of the text.
@@ -117,7 +132,10 @@ mod tests {
     use super::*;
 
     fn inserts(text: &str) -> Vec<String> {
-        complete(text, text.len()).into_iter().map(|suggestion| suggestion.insert).collect()
+        complete(text, text.len())
+            .into_iter()
+            .map(|suggestion| suggestion.insert)
+            .collect()
     }
 
     #[test]

@@ -13,7 +13,10 @@ pub(super) fn matches(expr: &Expr, origin: &Origin, entry: &Entry) -> bool {
     match expr {
         Expr::And(children) => {
             // What costs a comparison first, what reads text last.
-            children.iter().filter(|child| !child.reads_text()).all(|child| matches(child, origin, entry))
+            children
+                .iter()
+                .filter(|child| !child.reads_text())
+                .all(|child| matches(child, origin, entry))
                 && children
                     .iter()
                     .filter(|child| child.reads_text())
@@ -42,18 +45,30 @@ fn term_matches(term: &Term, origin: &Origin, entry: &Entry) -> bool {
         Term::Regex(term) => regex_matches(&term.regex, entry),
         Term::Level(levels) => levels.contains(entry.level),
         Term::Layer(layers) => layers.contains(&origin.layer),
-        Term::RequestId { any_of, .. } => one_of(any_of, entry.request_id.as_ref().map(RequestId::as_str)),
-        Term::Field { field: Field::Meta(name), any_of } => {
-            metadata(entry, name).any(|value| any_of.iter().any(|glob| glob.matches(value)))
+        Term::RequestId { any_of, .. } => {
+            one_of(any_of, entry.request_id.as_ref().map(RequestId::as_str))
         }
+        Term::Field {
+            field: Field::Meta(name),
+            any_of,
+        } => metadata(entry, name).any(|value| any_of.iter().any(|glob| glob.matches(value))),
         Term::Field { field, any_of } => one_of(any_of, text_of(field, origin, entry)),
-        Term::Duration { compare, millis, .. } => {
-            entry.duration_ms.is_some_and(|duration| compare.holds(&duration, millis))
-        }
-        Term::MetaNumber { name, compare, number, .. } => metadata(entry, name)
+        Term::Duration {
+            compare, millis, ..
+        } => entry
+            .duration_ms
+            .is_some_and(|duration| compare.holds(&duration, millis)),
+        Term::MetaNumber {
+            name,
+            compare,
+            number,
+            ..
+        } => metadata(entry, name)
             .filter_map(|value| value.trim().parse::<f64>().ok())
             .any(|value| compare.holds(&value, number)),
-        Term::Id(ids) => ids.iter().any(|id| id.origin == origin.id && id.position == entry.position),
+        Term::Id(ids) => ids
+            .iter()
+            .any(|id| id.origin == origin.id && id.position == entry.position),
         Term::Has(any_of) => any_of.iter().any(|presence| has(presence, entry)),
         Term::Time(term) => term.range.contains(entry.timestamp),
     }
@@ -64,7 +79,10 @@ fn term_matches(term: &Term, origin: &Origin, entry: &Entry) -> bool {
 fn any_text(entry: &Entry, mut found: impl FnMut(&str) -> bool) -> bool {
     found(&entry.message)
         || entry.logger.as_deref().is_some_and(&mut found)
-        || entry.request_id.as_ref().is_some_and(|id| found(id.as_str()))
+        || entry
+            .request_id
+            .as_ref()
+            .is_some_and(|id| found(id.as_str()))
         || entry.user_id.as_deref().is_some_and(&mut found)
         || entry.session_id.as_deref().is_some_and(&mut found)
         || entry.metadata.iter().any(|(_, value)| found(value))
@@ -94,7 +112,11 @@ fn text_of<'a>(field: &Field, origin: &'a Origin, entry: &'a Entry) -> Option<&'
 
 /// Values under a name, whose case does not matter.
 fn metadata<'a>(entry: &'a Entry, name: &'a str) -> impl Iterator<Item = &'a str> {
-    entry.metadata.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| &**value)
+    entry
+        .metadata
+        .iter()
+        .filter(|(known, _)| known.eq_ignore_ascii_case(name))
+        .map(|(_, value)| &**value)
 }
 
 fn has(presence: &Presence, entry: &Entry) -> bool {
@@ -152,7 +174,10 @@ impl<'a> Known<'a> {
 }
 
 pub(super) fn share(expr: &Expr, known: &Known<'_>) -> Share {
-    let inner = Known { time_is_checked: false, ..*known };
+    let inner = Known {
+        time_is_checked: false,
+        ..*known
+    };
     match expr {
         Expr::And(children) => {
             let mut all = true;
@@ -198,12 +223,17 @@ fn term_share(term: &Term, known: &Known<'_>) -> Share {
             let within = layers.contains(&layer);
             Share::of(within, within)
         }),
-        Term::Field { field: Field::Source, any_of } => known.origin.map_or(Share::Some, |origin| {
+        Term::Field {
+            field: Field::Source,
+            any_of,
+        } => known.origin.map_or(Share::Some, |origin| {
             let within = one_of(any_of, Some(&origin.source));
             Share::of(within, within)
         }),
         Term::Id(ids) => {
-            let possible = known.origin.is_none_or(|origin| ids.iter().any(|id| id.origin == origin.id));
+            let possible = known
+                .origin
+                .is_none_or(|origin| ids.iter().any(|id| id.origin == origin.id));
             Share::of(possible, false)
         }
         Term::Time(_) if known.time_is_checked => Share::All,
@@ -218,14 +248,17 @@ fn term_share(term: &Term, known: &Known<'_>) -> Share {
 /// The span outside of which nothing matches.
 pub(super) fn range(expr: &Expr) -> TimeRange {
     match expr {
-        Expr::And(children) => {
-            children.iter().map(range).fold(TimeRange::ALL, |common, child| common.intersect(&child))
-        }
+        Expr::And(children) => children
+            .iter()
+            .map(range)
+            .fold(TimeRange::ALL, |common, child| common.intersect(&child)),
         Expr::Or(children) => children
             .iter()
             .map(range)
             .filter(|range| !range.is_empty())
-            .reduce(|hull, child| TimeRange::new(hull.from.min(child.from), hull.until.max(child.until)))
+            .reduce(|hull, child| {
+                TimeRange::new(hull.from.min(child.from), hull.until.max(child.until))
+            })
             .unwrap_or(TimeRange::new(TimeRange::ALL.from, TimeRange::ALL.from)),
         Expr::Term(Term::Time(term)) => term.range,
         Expr::Not(_) | Expr::Term(_) => TimeRange::ALL,
@@ -241,7 +274,10 @@ pub(super) fn literals(expr: &Expr) -> Vec<String> {
             Term::Text(needle) => needle.literal().map(str::to_owned),
             Term::Regex(term) => term.literals.iter().max_by_key(|text| text.len()).cloned(),
             // The host may be the origin's, and the source is: neither need be in the record.
-            Term::Field { field: Field::Source | Field::Host, .. } => None,
+            Term::Field {
+                field: Field::Source | Field::Host,
+                ..
+            } => None,
             Term::RequestId { any_of, .. } | Term::Field { any_of, .. } => only(any_of),
             _ => None,
         };

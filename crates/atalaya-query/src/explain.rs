@@ -23,7 +23,9 @@ impl Explanation {
         for child in expr.conjuncts() {
             let text = Printed(child).to_string();
             match child {
-                Expr::Term(Term::RequestId { only: Some(_), .. }) => explanation.by_index.push(text),
+                Expr::Term(Term::RequestId { only: Some(_), .. }) => {
+                    explanation.by_index.push(text)
+                }
                 child if by_summary(child) => explanation.by_summary.push(text),
                 _ => explanation.by_reading.push(text),
             }
@@ -42,7 +44,10 @@ fn by_summary(expr: &Expr) -> bool {
                 | Term::Layer(_)
                 | Term::Time(_)
                 | Term::Id(_)
-                | Term::Field { field: Field::Source, .. }
+                | Term::Field {
+                    field: Field::Source,
+                    ..
+                }
         ),
     }
 }
@@ -56,7 +61,12 @@ impl Display for Explanation {
         ];
         let mut first = true;
         for (how, terms) in parts.into_iter().filter(|(_, terms)| !terms.is_empty()) {
-            write!(formatter, "{}{how}: {}", if first { "" } else { "; " }, terms.join(" "))?;
+            write!(
+                formatter,
+                "{}{how}: {}",
+                if first { "" } else { "; " },
+                terms.join(" ")
+            )?;
             first = false;
         }
         if first {

@@ -45,17 +45,42 @@ pub const FIELDS: &[FieldHelp] = &[
         aliases: &["req", "rid", "trace", "trace_id"],
         about: "the request it belongs to",
     },
-    FieldHelp { name: "logger", insert: "logger:", aliases: &[], about: "logger or module" },
-    FieldHelp { name: "message", insert: "message:", aliases: &["msg"], about: "text inside the message" },
-    FieldHelp { name: "user", insert: "user:", aliases: &["user_id"], about: "user id" },
-    FieldHelp { name: "session", insert: "session:", aliases: &["session_id"], about: "session id" },
+    FieldHelp {
+        name: "logger",
+        insert: "logger:",
+        aliases: &[],
+        about: "logger or module",
+    },
+    FieldHelp {
+        name: "message",
+        insert: "message:",
+        aliases: &["msg"],
+        about: "text inside the message",
+    },
+    FieldHelp {
+        name: "user",
+        insert: "user:",
+        aliases: &["user_id"],
+        about: "user id",
+    },
+    FieldHelp {
+        name: "session",
+        insert: "session:",
+        aliases: &["session_id"],
+        about: "session id",
+    },
     FieldHelp {
         name: "host",
         insert: "host:",
         aliases: &["hostname"],
         about: "host that the line names, else was read on",
     },
-    FieldHelp { name: "layer", insert: "layer:", aliases: &[], about: "app or infra" },
+    FieldHelp {
+        name: "layer",
+        insert: "layer:",
+        aliases: &[],
+        about: "app or infra",
+    },
     FieldHelp {
         name: "duration",
         insert: "duration>",
@@ -98,14 +123,22 @@ pub const FIELDS: &[FieldHelp] = &[
         aliases: &[],
         about: "the minute, second or day that a time names",
     },
-    FieldHelp { name: "id", insert: "id:", aliases: &[], about: "one record by its id" },
+    FieldHelp {
+        name: "id",
+        insert: "id:",
+        aliases: &[],
+        about: "one record by its id",
+    },
 ];
 
 /// The field of a name or alias, in any case; `meta.*` names are the parser's.
 pub(super) fn target(name: &str) -> Option<Target> {
     let field = FIELDS.iter().find(|field| {
         field.name.eq_ignore_ascii_case(name)
-            || field.aliases.iter().any(|alias| alias.eq_ignore_ascii_case(name))
+            || field
+                .aliases
+                .iter()
+                .any(|alias| alias.eq_ignore_ascii_case(name))
     })?;
     Some(match field.name {
         "level" => Target::Level,
@@ -131,7 +164,10 @@ pub(super) fn target(name: &str) -> Option<Target> {
 /// The part behind `meta.`, `m.` or `metadata.`.
 pub(super) fn metadata_name(name: &str) -> Option<&str> {
     let (prefix, rest) = name.split_once('.')?;
-    ["meta", "m", "metadata"].iter().any(|known| known.eq_ignore_ascii_case(prefix)).then_some(rest)
+    ["meta", "m", "metadata"]
+        .iter()
+        .any(|known| known.eq_ignore_ascii_case(prefix))
+        .then_some(rest)
 }
 
 /// The known name that is most like a mistyped one.
@@ -139,7 +175,13 @@ pub(super) fn nearest(name: &str) -> Option<&'static str> {
     let lower = name.to_lowercase();
     FIELDS
         .iter()
-        .flat_map(|field| field.aliases.iter().chain([&field.name]).map(move |known| (field.name, *known)))
+        .flat_map(|field| {
+            field
+                .aliases
+                .iter()
+                .chain([&field.name])
+                .map(move |known| (field.name, *known))
+        })
         .map(|(field, known)| (field, strsim::jaro_winkler(&lower, known)))
         .filter(|(_, likeness)| *likeness > 0.8)
         .max_by(|(_, left), (_, right)| left.total_cmp(right))
@@ -148,7 +190,15 @@ pub(super) fn nearest(name: &str) -> Option<&'static str> {
 
 /// `level, source, …` for error messages.
 pub(super) fn list() -> String {
-    let names: Vec<&str> =
-        FIELDS.iter().map(|field| if field.name == "meta" { "meta.NAME" } else { field.name }).collect();
+    let names: Vec<&str> = FIELDS
+        .iter()
+        .map(|field| {
+            if field.name == "meta" {
+                "meta.NAME"
+            } else {
+                field.name
+            }
+        })
+        .collect();
     names.join(", ")
 }

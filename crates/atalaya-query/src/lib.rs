@@ -76,15 +76,34 @@ impl QueryError {
 
         /// Long queries are cut around the place.
         const AROUND: usize = 60;
-        let clean: String =
-            text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect();
-        let boundary =
-            |at: usize| (0..=at.min(text.len())).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
+        let clean: String = text
+            .chars()
+            .map(|character| {
+                if character.is_control() {
+                    ' '
+                } else {
+                    character
+                }
+            })
+            .collect();
+        let boundary = |at: usize| {
+            (0..=at.min(text.len()))
+                .rev()
+                .find(|&at| text.is_char_boundary(at))
+                .unwrap_or(0)
+        };
         let columns_to = |at: usize| text[..boundary(at)].chars().count();
-        let (from, to) = (columns_to(self.offset), columns_to(self.offset.saturating_add(self.length)));
+        let (from, to) = (
+            columns_to(self.offset),
+            columns_to(self.offset.saturating_add(self.length)),
+        );
         let skip = from.saturating_sub(AROUND);
         let part = |from: usize, to: usize| -> String {
-            clean.chars().skip(from).take(to.saturating_sub(from)).collect()
+            clean
+                .chars()
+                .skip(from)
+                .take(to.saturating_sub(from))
+                .collect()
         };
         let cut = if skip > 0 { "…" } else { "" };
         let line = format!("{cut}{}", part(skip, from + AROUND));
@@ -125,7 +144,9 @@ impl Query {
     /// Both must match.
     #[must_use]
     pub fn and(&self, other: &Self) -> Self {
-        Self { expr: Expr::all_of(vec![self.expr.clone(), other.expr.clone()]) }
+        Self {
+            expr: Expr::all_of(vec![self.expr.clone(), other.expr.clone()]),
+        }
     }
 
     /// The same query with its relative times read anew, for a view that goes on for long.
@@ -151,7 +172,13 @@ impl Query {
     /// True only when every record of the chunk surely matches whatever its text: counts may then
     /// be taken from the summary. Time bounds are the caller's to check.
     pub fn surely_matches(&self, chunk: &ChunkSummary) -> bool {
-        eval::share(&self.expr, &Known { time_is_checked: true, ..Known::of(chunk) }) == Share::All
+        eval::share(
+            &self.expr,
+            &Known {
+                time_is_checked: true,
+                ..Known::of(chunk)
+            },
+        ) == Share::All
     }
 
     /// The levels of which every record of the chunk matches, when it depends on nothing else
@@ -159,10 +186,17 @@ impl Query {
     /// when records must be read. Time bounds are the caller's to check.
     pub fn matching_levels(&self, chunk: &ChunkSummary) -> Option<[bool; 5]> {
         let mut matching = [false; 5];
-        for level in Level::ALL.into_iter().filter(|level| chunk.levels.of(*level) > 0) {
+        for level in Level::ALL
+            .into_iter()
+            .filter(|level| chunk.levels.of(*level) > 0)
+        {
             let mut only = LevelCounts::default();
             only.add(level);
-            let known = Known { time_is_checked: true, levels: Some(&only), ..Known::of(chunk) };
+            let known = Known {
+                time_is_checked: true,
+                levels: Some(&only),
+                ..Known::of(chunk)
+            };
             match eval::share(&self.expr, &known) {
                 Share::None => {}
                 Share::All => matching[level.index()] = true,
@@ -180,7 +214,13 @@ impl Query {
     /// Layers in which something can match.
     pub fn layers(&self) -> Vec<Layer> {
         let possible = |layer: &Layer| {
-            eval::share(&self.expr, &Known { layer: Some(*layer), ..Known::default() }) != Share::None
+            eval::share(
+                &self.expr,
+                &Known {
+                    layer: Some(*layer),
+                    ..Known::default()
+                },
+            ) != Share::None
         };
         Layer::ALL.into_iter().filter(possible).collect()
     }
@@ -190,7 +230,13 @@ impl Query {
         Level::ALL.map(|level| {
             let mut only = LevelCounts::default();
             only.add(level);
-            eval::share(&self.expr, &Known { levels: Some(&only), ..Known::default() }) != Share::None
+            eval::share(
+                &self.expr,
+                &Known {
+                    levels: Some(&only),
+                    ..Known::default()
+                },
+            ) != Share::None
         })
     }
 

@@ -40,13 +40,21 @@ const REGEX_SIZE_LIMIT: usize = 1 << 20;
 pub(super) fn parse(text: &str, clock: &QueryClock) -> Result<Expr, QueryError> {
     if text.len() > MAX_LENGTH {
         return Err(QueryError {
-            offset: (0..=MAX_LENGTH).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0),
+            offset: (0..=MAX_LENGTH)
+                .rev()
+                .find(|&at| text.is_char_boundary(at))
+                .unwrap_or(0),
             length: 1,
             message: format!("the query is {} bytes long", text.len()),
             expected: format!("at most {MAX_LENGTH} bytes"),
         });
     }
-    let mut parser = Parser { text, at: 0, terms: 0, clock };
+    let mut parser = Parser {
+        text,
+        at: 0,
+        terms: 0,
+        clock,
+    };
     parser.skip_space();
     if parser.rest().is_empty() {
         return Ok(Expr::default());
@@ -55,7 +63,11 @@ pub(super) fn parse(text: &str, clock: &QueryClock) -> Result<Expr, QueryError> 
     parser.skip_space();
     if !parser.rest().is_empty() {
         // Only a closing parenthesis ends an expression early.
-        return Err(error(parser.at..parser.at + 1, "`)` without a `(` before it", "a term or the end"));
+        return Err(error(
+            parser.at..parser.at + 1,
+            "`)` without a `(` before it",
+            "a term or the end",
+        ));
     }
     time::join_bounds(&mut expr, clock);
     Ok(expr)
@@ -129,7 +141,9 @@ impl<'a> Parser<'a> {
 
     fn keyword(&self, keyword: &str) -> bool {
         let rest = self.rest();
-        let Some(word) = rest.get(..keyword.len()) else { return false };
+        let Some(word) = rest.get(..keyword.len()) else {
+            return false;
+        };
         word.eq_ignore_ascii_case(keyword)
             && rest[keyword.len()..]
                 .chars()
@@ -141,7 +155,11 @@ impl<'a> Parser<'a> {
     fn count(&mut self, at: Range<usize>) -> Result<(), QueryError> {
         self.terms += 1;
         if self.terms > MAX_TERMS {
-            return Err(error(at, "too many terms", format!("at most {MAX_TERMS} terms and values")));
+            return Err(error(
+                at,
+                "too many terms",
+                format!("at most {MAX_TERMS} terms and values"),
+            ));
         }
         Ok(())
     }
@@ -211,7 +229,10 @@ impl<'a> Parser<'a> {
             let here = self.at;
             if self.peek() == Some('-') {
                 self.at += 1;
-                if self.peek().is_none_or(|next| next.is_whitespace() || next == ')') {
+                if self
+                    .peek()
+                    .is_none_or(|next| next.is_whitespace() || next == ')')
+                {
                     return Err(error(
                         here..here + 1,
                         "nothing after `-`",
@@ -221,8 +242,9 @@ impl<'a> Parser<'a> {
             } else if self.keyword("not") {
                 self.at += 3;
                 self.skip_space();
-                let ends =
-                    self.peek().is_none_or(|next| next == ')') || self.keyword("or") || self.keyword("and");
+                let ends = self.peek().is_none_or(|next| next == ')')
+                    || self.keyword("or")
+                    || self.keyword("and");
                 if ends {
                     return Err(error(
                         here..here + 3,
@@ -254,7 +276,11 @@ impl<'a> Parser<'a> {
                 let expr = self.any(depth + 1)?;
                 self.skip_space();
                 if self.peek() != Some(')') {
-                    return Err(error(here..here + 1, "this `(` is not closed", "a `)` at the end"));
+                    return Err(error(
+                        here..here + 1,
+                        "this `(` is not closed",
+                        "a `)` at the end",
+                    ));
                 }
                 self.at += 1;
                 Ok(expr)
@@ -303,8 +329,13 @@ impl<'a> Parser<'a> {
         if text.is_empty() {
             return Err(error(at, "an empty phrase", "text between the quotes"));
         }
-        let needle = Needle::new(text)
-            .map_err(|_| error(at, "this text is too long to be searched for", "a shorter text"))?;
+        let needle = Needle::new(text).map_err(|_| {
+            error(
+                at,
+                "this text is too long to be searched for",
+                "a shorter text",
+            )
+        })?;
         Ok(Expr::Term(Term::Text(needle)))
     }
 
@@ -331,7 +362,11 @@ impl<'a> Parser<'a> {
                 other => out.push(other),
             }
         }
-        Err(error(open..self.text.len(), "this quote is not closed", "a closing `\"`"))
+        Err(error(
+            open..self.text.len(),
+            "this quote is not closed",
+            "a closing `\"`",
+        ))
     }
 
     /// `/…/` or `/…/i`; `None` when it is a word that begins with a slash, such as a path.
@@ -339,14 +374,19 @@ impl<'a> Parser<'a> {
         let open = self.at;
         let body = open + 1;
         let mut escaped = false;
-        let close = self.text[body..].char_indices().find_map(|(index, character)| {
-            let closes = character == '/' && !escaped;
-            escaped = character == '\\' && !escaped;
-            closes.then_some(body + index)
-        });
+        let close = self.text[body..]
+            .char_indices()
+            .find_map(|(index, character)| {
+                let closes = character == '/' && !escaped;
+                escaped = character == '\\' && !escaped;
+                closes.then_some(body + index)
+            });
         let Some(close) = close else {
             let word = &self.text[open..self.word_end(open)];
-            if word.contains(['\\', '[', '|', '^', '$']) || word.contains(".*") || word.contains(".+") {
+            if word.contains(['\\', '[', '|', '^', '$'])
+                || word.contains(".*")
+                || word.contains(".+")
+            {
                 return Err(error(
                     open..self.text.len(),
                     "this regular expression is not closed",
@@ -369,10 +409,14 @@ impl<'a> Parser<'a> {
     /// `name operator values`; `None` when the word is not of that form.
     fn field(&mut self) -> Result<Option<Expr>, QueryError> {
         let from = self.at;
-        let Some((name, quoted_name, name_end)) = self.name()? else { return Ok(None) };
+        let Some((name, quoted_name, name_end)) = self.name()? else {
+            return Ok(None);
+        };
         let name_at = from..name_end;
         let rest = &self.text[name_end..];
-        let known = quoted_name || fields::target(&name).is_some() || fields::metadata_name(&name).is_some();
+        let known = quoted_name
+            || fields::target(&name).is_some()
+            || fields::metadata_name(&name).is_some();
         if !known && (rest.starts_with("::") || rest.starts_with("://")) {
             return Ok(None);
         }
@@ -387,7 +431,11 @@ impl<'a> Parser<'a> {
             return Ok(None);
         };
         let operator_at = name_end..name_end + width;
-        let metadata = if quoted_name { Some(name.as_str()) } else { fields::metadata_name(&name) };
+        let metadata = if quoted_name {
+            Some(name.as_str())
+        } else {
+            fields::metadata_name(&name)
+        };
         let target = match (metadata, fields::target(&name)) {
             (Some(""), _) => {
                 return Err(error(
@@ -406,7 +454,13 @@ impl<'a> Parser<'a> {
             Operator::Compare(compare) => (compare, false),
             Operator::NotEqual => (Compare::Equal, true),
         };
-        let term = self.term(target, compare, values, &self.text[name_at.clone()], operator_at)?;
+        let term = self.term(
+            target,
+            compare,
+            values,
+            &self.text[name_at.clone()],
+            operator_at,
+        )?;
         let expr = Expr::Term(term);
         Ok(Some(if negated { expr.negated() } else { expr }))
     }
@@ -415,27 +469,42 @@ impl<'a> Parser<'a> {
     fn name(&mut self) -> Result<Option<(String, bool, usize)>, QueryError> {
         let from = self.at;
         let rest = self.rest();
-        if !rest.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_' || first == '@') {
+        if !rest
+            .starts_with(|first: char| first.is_ascii_alphabetic() || first == '_' || first == '@')
+        {
             return Ok(None);
         }
-        let plain =
-            |character: char| character.is_ascii_alphanumeric() || matches!(character, '_' | '.' | '@');
-        let end = rest.find(|character| !plain(character)).unwrap_or(rest.len());
+        let plain = |character: char| {
+            character.is_ascii_alphanumeric() || matches!(character, '_' | '.' | '@')
+        };
+        let end = rest
+            .find(|character| !plain(character))
+            .unwrap_or(rest.len());
         let prefix = rest[..end].to_ascii_lowercase();
-        if !["meta.", "m.", "metadata."].iter().any(|known| prefix.starts_with(known)) {
+        if !["meta.", "m.", "metadata."]
+            .iter()
+            .any(|known| prefix.starts_with(known))
+        {
             return Ok(Some((rest[..end].to_owned(), false, from + end)));
         }
-        if prefix.ends_with('.') && rest[end..].starts_with('"') && prefix.matches('.').count() == 1 {
+        if prefix.ends_with('.') && rest[end..].starts_with('"') && prefix.matches('.').count() == 1
+        {
             self.at = from + end;
             let name = self.phrase()?;
             let name_end = self.at;
             self.at = from;
             if name.is_empty() {
-                return Err(error(from..name_end, "an empty metadata name", "a name between the quotes"));
+                return Err(error(
+                    from..name_end,
+                    "an empty metadata name",
+                    "a name between the quotes",
+                ));
             }
             return Ok(Some((name, true, name_end)));
         }
-        let end = rest.find(|character| !print::is_name(character)).unwrap_or(rest.len());
+        let end = rest
+            .find(|character| !print::is_name(character))
+            .unwrap_or(rest.len());
         Ok(Some((rest[..end].to_owned(), false, from + end)))
     }
 
@@ -462,7 +531,11 @@ impl<'a> Parser<'a> {
             let value = self.value()?;
             if value.at.is_empty() {
                 let name = &self.text[name_at.clone()];
-                let after = if values.is_empty() { "the operator" } else { "the comma" };
+                let after = if values.is_empty() {
+                    "the operator"
+                } else {
+                    "the comma"
+                };
                 return Err(error(
                     from.saturating_sub(1)..from,
                     format!("no value for `{name}`"),
@@ -508,7 +581,10 @@ impl<'a> Parser<'a> {
                 piece.push(character);
             }
         }
-        Ok(Value { pieces, at: from..self.at })
+        Ok(Value {
+            pieces,
+            at: from..self.at,
+        })
     }
 
     fn term(
@@ -520,7 +596,10 @@ impl<'a> Parser<'a> {
         operator_at: Range<usize>,
     ) -> Result<Term, QueryError> {
         let ordered = compare != Compare::Equal;
-        let takes_order = matches!(target, Target::Level | Target::Duration | Target::Field(Field::Meta(_)));
+        let takes_order = matches!(
+            target,
+            Target::Level | Target::Duration | Target::Field(Field::Meta(_))
+        );
         if ordered && !takes_order {
             return Err(error(
                 operator_at,
@@ -531,13 +610,18 @@ impl<'a> Parser<'a> {
         if let Some(second) = values.get(1)
             && (ordered || matches!(target, Target::Time(_) | Target::Duration))
         {
-            return Err(error(second.at.clone(), "more than one value", "one value here"));
+            return Err(error(
+                second.at.clone(),
+                "more than one value",
+                "one value here",
+            ));
         }
         match target {
             Target::Level => levels(compare, &values),
             Target::Layer => {
-                let mut layers: Vec<Layer> =
-                    each(&values, "app or infra", |text| text.to_ascii_lowercase().parse().ok())?;
+                let mut layers: Vec<Layer> = each(&values, "app or infra", |text| {
+                    text.to_ascii_lowercase().parse().ok()
+                })?;
                 layers.sort_unstable();
                 layers.dedup();
                 Ok(Term::Layer(layers))
@@ -559,7 +643,12 @@ impl<'a> Parser<'a> {
                         .map(|number| (number, text.to_owned()))
                 };
                 let (number, text) = one(&values, expected, read)?;
-                Ok(Term::MetaNumber { name, compare, number, text })
+                Ok(Term::MetaNumber {
+                    name,
+                    compare,
+                    number,
+                    text,
+                })
             }
             Target::Field(field) => {
                 let mode = match &field {
@@ -567,25 +656,39 @@ impl<'a> Parser<'a> {
                     field if field.is_exact() => GlobMode::Exact,
                     _ => GlobMode::Whole,
                 };
-                Ok(Term::Field { any_of: globs(values, mode)?, field })
+                Ok(Term::Field {
+                    any_of: globs(values, mode)?,
+                    field,
+                })
             }
             Target::Duration => {
-                let (millis, text) =
-                    one(&values, "a duration such as 250ms, 1s, 2m (a bare number is ms)", |text| {
+                let (millis, text) = one(
+                    &values,
+                    "a duration such as 250ms, 1s, 2m (a bare number is ms)",
+                    |text| {
                         let lower = text.to_lowercase();
-                        let plain = lower.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+                        let plain = lower
+                            .bytes()
+                            .all(|byte| byte.is_ascii_digit() || byte == b'.');
                         let length = if plain {
                             time::duration(&format!("{lower}ms"))
                         } else {
                             time::duration(&lower)
                         };
                         length.map(|length| (length.as_secs_f64() * 1_000.0, text.to_owned()))
-                    })?;
-                Ok(Term::Duration { compare, millis, text })
+                    },
+                )?;
+                Ok(Term::Duration {
+                    compare,
+                    millis,
+                    text,
+                })
             }
-            Target::Id => Ok(Term::Id(each(&values, "a record id: <32 hex digits>-<hex>", |text| {
-                text.parse::<RecordId>().ok()
-            })?)),
+            Target::Id => Ok(Term::Id(each(
+                &values,
+                "a record id: <32 hex digits>-<hex>",
+                |text| text.parse::<RecordId>().ok(),
+            )?)),
             Target::Has => each(
                 &values,
                 "one of logger, request_id, user, session, duration, traceback, meta or meta.NAME",
@@ -619,22 +722,39 @@ fn operator(text: &str) -> Option<(Operator, usize)> {
         (":", Operator::Compare(Compare::Equal)),
         ("=", Operator::Compare(Compare::Equal)),
     ];
-    OPERATORS.iter().find(|(sign, _)| text.starts_with(sign)).map(|(sign, operator)| (*operator, sign.len()))
+    OPERATORS
+        .iter()
+        .find(|(sign, _)| text.starts_with(sign))
+        .map(|(sign, operator)| (*operator, sign.len()))
 }
 
-fn each<T>(values: &[Value], expected: &str, read: impl Fn(&str) -> Option<T>) -> Result<Vec<T>, QueryError> {
+fn each<T>(
+    values: &[Value],
+    expected: &str,
+    read: impl Fn(&str) -> Option<T>,
+) -> Result<Vec<T>, QueryError> {
     values
         .iter()
         .map(|value| {
             value.literal().and_then(&read).ok_or_else(|| {
-                let shown = value.literal().map_or_else(|| value.pieces.join("*"), str::to_owned);
-                error(value.at.clone(), format!("`{shown}` does not fit here"), expected)
+                let shown = value
+                    .literal()
+                    .map_or_else(|| value.pieces.join("*"), str::to_owned);
+                error(
+                    value.at.clone(),
+                    format!("`{shown}` does not fit here"),
+                    expected,
+                )
             })
         })
         .collect()
 }
 
-fn one<T>(values: &[Value], expected: &str, read: impl Fn(&str) -> Option<T>) -> Result<T, QueryError> {
+fn one<T>(
+    values: &[Value],
+    expected: &str,
+    read: impl Fn(&str) -> Option<T>,
+) -> Result<T, QueryError> {
     let mut all = each(values, expected, read)?;
     all.pop().ok_or_else(|| error(0..0, "no value", expected))
 }
@@ -651,8 +771,9 @@ fn globs(values: Vec<Value>, mode: GlobMode) -> Result<Vec<Glob>, QueryError> {
 
 fn levels(compare: Compare, values: &[Value]) -> Result<Term, QueryError> {
     let expected = "debug, info, warning, error or critical";
-    let words: Vec<Vec<Level>> =
-        each(values, expected, |text| text.split('|').map(Level::from_word).collect())?;
+    let words: Vec<Vec<Level>> = each(values, expected, |text| {
+        text.split('|').map(Level::from_word).collect()
+    })?;
     let mut set = LevelSet::default();
     for level in words.iter().flatten() {
         if compare == Compare::Equal {
@@ -660,7 +781,11 @@ fn levels(compare: Compare, values: &[Value]) -> Result<Term, QueryError> {
         } else if words.iter().flatten().count() == 1 {
             set = LevelSet::compared(compare, *level);
         } else {
-            return Err(error(values[0].at.clone(), "more than one level to compare with", "one level"));
+            return Err(error(
+                values[0].at.clone(),
+                "more than one level to compare with",
+                "one level",
+            ));
         }
     }
     Ok(Term::Level(set))
@@ -690,8 +815,11 @@ fn presence(text: &str) -> Option<Presence> {
 
 /// Compiles a regular expression; its errors point into the query text.
 fn compile(source: &str, offset: usize, ignore_case: bool) -> Result<RegexTerm, QueryError> {
-    let parsed =
-        regex_syntax::ParserBuilder::new().nest_limit(64).case_insensitive(ignore_case).build().parse(source);
+    let parsed = regex_syntax::ParserBuilder::new()
+        .nest_limit(64)
+        .case_insensitive(ignore_case)
+        .build()
+        .parse(source);
     let hir = parsed.map_err(|syntax| {
         let (span, reason) = match &syntax {
             regex_syntax::Error::Parse(wrong) => (*wrong.span(), wrong.kind().to_string()),
@@ -727,7 +855,12 @@ fn compile(source: &str, offset: usize, ignore_case: bool) -> Result<RegexTerm, 
     })?;
     let mut literals = Vec::new();
     required(&hir, &mut literals, 16);
-    Ok(RegexTerm { source: source.to_owned(), ignore_case, regex, literals })
+    Ok(RegexTerm {
+        source: source.to_owned(),
+        ignore_case,
+        regex,
+        literals,
+    })
 }
 
 /// Collects texts that are in everything the expression matches, ASCII only and lower-cased.
@@ -743,9 +876,13 @@ fn required(hir: &Hir, out: &mut Vec<String>, depth: usize) {
                 out.push(text.to_ascii_lowercase());
             }
         }
-        HirKind::Concat(children) => children.iter().for_each(|child| required(child, out, depth - 1)),
+        HirKind::Concat(children) => children
+            .iter()
+            .for_each(|child| required(child, out, depth - 1)),
         HirKind::Capture(capture) => required(&capture.sub, out, depth - 1),
-        HirKind::Repetition(repetition) if repetition.min > 0 => required(&repetition.sub, out, depth - 1),
+        HirKind::Repetition(repetition) if repetition.min > 0 => {
+            required(&repetition.sub, out, depth - 1)
+        }
         _ => {}
     }
 }

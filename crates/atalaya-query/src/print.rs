@@ -18,7 +18,9 @@ pub(super) fn print(expr: &Expr, formatter: &mut Formatter<'_>) -> fmt::Result {
 fn inner(expr: &Expr, formatter: &mut Formatter<'_>) -> fmt::Result {
     match expr {
         Expr::And(children) if children.is_empty() => formatter.write_str("*"),
-        Expr::And(children) => joined(children, " ", formatter, |child| matches!(child, Expr::Or(_))),
+        Expr::And(children) => joined(children, " ", formatter, |child| {
+            matches!(child, Expr::Or(_))
+        }),
         Expr::Or(children) => joined(children, " or ", formatter, |_| false),
         Expr::Not(child) => {
             formatter.write_str("-")?;
@@ -61,7 +63,12 @@ pub(super) fn print_term(term: &Term, formatter: &mut Formatter<'_>) -> fmt::Res
     match term {
         Term::Text(needle) => formatter.write_str(&word(needle.text())),
         Term::Regex(term) => {
-            write!(formatter, "/{}/{}", term.source, if term.ignore_case { "i" } else { "" })
+            write!(
+                formatter,
+                "/{}/{}",
+                term.source,
+                if term.ignore_case { "i" } else { "" }
+            )
         }
         Term::Level(levels) => print_levels(*levels, formatter),
         Term::Layer(layers) => list(formatter, "layer:", layers, |layer| {
@@ -72,9 +79,18 @@ pub(super) fn print_term(term: &Term, formatter: &mut Formatter<'_>) -> fmt::Res
             .to_owned()
         }),
         Term::RequestId { any_of, .. } => list(formatter, "request_id:", any_of, glob),
-        Term::Field { field, any_of } => list(formatter, &format!("{}:", field_name(field)), any_of, glob),
-        Term::Duration { compare, text, .. } => write!(formatter, "duration{}{text}", compare.sign()),
-        Term::MetaNumber { name, compare, text, .. } => {
+        Term::Field { field, any_of } => {
+            list(formatter, &format!("{}:", field_name(field)), any_of, glob)
+        }
+        Term::Duration { compare, text, .. } => {
+            write!(formatter, "duration{}{text}", compare.sign())
+        }
+        Term::MetaNumber {
+            name,
+            compare,
+            text,
+            ..
+        } => {
             write!(formatter, "{}{}{text}", metadata_name(name), compare.sign())
         }
         Term::Id(ids) => list(formatter, "id:", ids, ToString::to_string),
@@ -119,7 +135,9 @@ fn print_levels(levels: LevelSet, formatter: &mut Formatter<'_>) -> fmt::Result 
         [first, ..] if chosen.len() == Level::ALL.len() - first.index() => {
             write!(formatter, "level>={}", lower(*first))
         }
-        [.., last] if chosen.len() == last.index() + 1 => write!(formatter, "level<={}", lower(*last)),
+        [.., last] if chosen.len() == last.index() + 1 => {
+            write!(formatter, "level<={}", lower(*last))
+        }
         _ => list(formatter, "level:", &chosen, |level| lower(*level)),
     }
 }
@@ -154,10 +172,20 @@ fn glob(glob: &Glob) -> String {
     let pieces: Vec<String> = glob
         .pieces()
         .iter()
-        .map(|piece| if piece.is_empty() { String::new() } else { value(piece) })
+        .map(|piece| {
+            if piece.is_empty() {
+                String::new()
+            } else {
+                value(piece)
+            }
+        })
         .collect();
     let text = pieces.join("*");
-    if text.is_empty() { "\"\"".to_owned() } else { text }
+    if text.is_empty() {
+        "\"\"".to_owned()
+    } else {
+        text
+    }
 }
 
 /// A value behind a field's operator.
@@ -176,9 +204,15 @@ pub(super) fn value(text: &str) -> String {
 fn word(text: &str) -> String {
     let first = |character: char| character.is_alphanumeric() || character == '_';
     let plain = |character: char| {
-        first(character) || matches!(character, '.' | '-' | '/' | '@' | '#' | '%' | '+' | ',' | '\'')
+        first(character)
+            || matches!(
+                character,
+                '.' | '-' | '/' | '@' | '#' | '%' | '+' | ',' | '\''
+            )
     };
-    let keyword = ["or", "and", "not"].iter().any(|word| word.eq_ignore_ascii_case(text));
+    let keyword = ["or", "and", "not"]
+        .iter()
+        .any(|word| word.eq_ignore_ascii_case(text));
     if text.starts_with(first) && text.chars().all(plain) && !keyword {
         text.to_owned()
     } else {

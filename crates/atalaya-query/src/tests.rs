@@ -9,7 +9,10 @@ use super::*;
 use atalaya_domain::chunk::{Bucket, ChunkKey};
 use atalaya_domain::record::OriginId;
 
-const CLOCK: QueryClock = QueryClock { now: Timestamp::from_seconds(1_795_350_896), zone: Zone::Utc };
+const CLOCK: QueryClock = QueryClock {
+    now: Timestamp::from_seconds(1_795_350_896),
+    zone: Zone::Utc,
+};
 
 fn query(text: &str) -> Query {
     Query::parse(text, &CLOCK).unwrap_or_else(|wrong| panic!("{}", wrong.render(text)))
@@ -38,7 +41,10 @@ fn record() -> Record {
             session_id: None,
             duration_ms: Some(1500.0),
             traceback: Some("Traceback (most recent call last):\n  ValueError: größe".into()),
-            metadata: vec![("status".into(), "502".into()), ("http.path".into(), "/api, v2/users".into())],
+            metadata: vec![
+                ("status".into(), "502".into()),
+                ("http.path".into(), "/api, v2/users".into()),
+            ],
         },
     }
 }
@@ -51,7 +57,10 @@ fn summary(levels: &[Level]) -> ChunkSummary {
     let at = record().entry.timestamp;
     ChunkSummary {
         key: ChunkKey {
-            bucket: Bucket { layer: Layer::Infrastructure, start: at },
+            bucket: Bucket {
+                layer: Layer::Infrastructure,
+                start: at,
+            },
             first_at: at,
             id: Uuid::nil(),
         },
@@ -181,7 +190,10 @@ fn a_query_prints_canonically() {
         ("source:\"a*b\"", "source:\"a*b\""),
         ("source:\"\"", "source:\"\""),
         ("meta.\"odd name\":1", "meta.\"odd name\":1"),
-        ("since:15m until:\"2026-11-21 12:30\"", "since:15m until:\"2026-11-21 12:30\""),
+        (
+            "since:15m until:\"2026-11-21 12:30\"",
+            "since:15m until:\"2026-11-21 12:30\"",
+        ),
         ("rid:A,b-*", "request_id:A,b-*"),
         ("duration:>=1s", "duration>=1s"),
         ("/a b\\/c/i", "/a b\\/c/i"),
@@ -200,12 +212,42 @@ fn a_query_prints_canonically() {
 #[test]
 fn errors_say_where_and_what() {
     for (text, at, message, expected) in [
-        ("levle:error", "levle", "unknown field `levle`", "did you mean `level`?"),
-        ("status:500", "status", "unknown field `status`", "`meta.status`"),
-        ("level:loud", "loud", "`loud` does not fit here", "debug, info, warning"),
-        ("a level:", ":", "no value for `level`", "\"\" for an empty one"),
-        ("source>a", ">", "`source` cannot be compared with `>`", "`source:`"),
-        ("since:soon", "soon", "`soon` does not fit here", "15m, 2h, 3d"),
+        (
+            "levle:error",
+            "levle",
+            "unknown field `levle`",
+            "did you mean `level`?",
+        ),
+        (
+            "status:500",
+            "status",
+            "unknown field `status`",
+            "`meta.status`",
+        ),
+        (
+            "level:loud",
+            "loud",
+            "`loud` does not fit here",
+            "debug, info, warning",
+        ),
+        (
+            "a level:",
+            ":",
+            "no value for `level`",
+            "\"\" for an empty one",
+        ),
+        (
+            "source>a",
+            ">",
+            "`source` cannot be compared with `>`",
+            "`source:`",
+        ),
+        (
+            "since:soon",
+            "soon",
+            "`soon` does not fit here",
+            "15m, 2h, 3d",
+        ),
         ("since:1h,2h", "2h", "more than one value", "one value"),
         ("duration>fast", "fast", "`fast` does not fit here", "250ms"),
         ("meta.status>x", "x", "`x` does not fit here", "a number"),
@@ -218,16 +260,35 @@ fn errors_say_where_and_what() {
         ("\"open", "\"open", "this quote is not closed", "closing"),
         ("\"\"", "\"\"", "an empty phrase", "text between"),
         ("\"a\"b", "b", "text right after a closing quote", "space"),
-        ("x /a(b/", "(", "not a regular expression: unclosed group", "quotes"),
-        ("/a.*", "/a.*", "this regular expression is not closed", "`/`"),
+        (
+            "x /a(b/",
+            "(",
+            "not a regular expression: unclosed group",
+            "quotes",
+        ),
+        (
+            "/a.*",
+            "/a.*",
+            "this regular expression is not closed",
+            "`/`",
+        ),
         ("()", ")", "nothing to look for", "a term"),
         ("id:zz", "zz", "`zz` does not fit here", "record id"),
-        ("has:level", "level", "`level` does not fit here", "traceback"),
+        (
+            "has:level",
+            "level",
+            "`level` does not fit here",
+            "traceback",
+        ),
         ("layer:x", "x", "`x` does not fit here", "app or infra"),
         ("meta.:1", "meta.", "no name behind `meta.`", "meta.status"),
     ] {
         let wrong = Query::parse(text, &CLOCK).unwrap_err();
-        assert_eq!(&text[wrong.offset..wrong.offset + wrong.length], at, "{text}: {wrong:?}");
+        assert_eq!(
+            &text[wrong.offset..wrong.offset + wrong.length],
+            at,
+            "{text}: {wrong:?}"
+        );
         assert!(wrong.message.contains(message), "{text}: {wrong:?}");
         assert!(wrong.expected.contains(expected), "{text}: {wrong:?}");
     }
@@ -248,13 +309,39 @@ fn an_error_is_drawn_below_the_text() {
 #[test]
 fn hostile_sizes_are_refused() {
     let deep = "(".repeat(4_000) + "a";
-    assert!(Query::parse(&deep, &CLOCK).unwrap_err().message.contains("parentheses"));
+    assert!(
+        Query::parse(&deep, &CLOCK)
+            .unwrap_err()
+            .message
+            .contains("parentheses")
+    );
     let nested = format!("{}a{}", "-(b or ".repeat(30), ")".repeat(30));
     assert!(query(&nested).matches(&record()) || !query(&nested).matches(&record()));
-    assert!(Query::parse(&"a ".repeat(1_000), &CLOCK).unwrap_err().message.contains("too many terms"));
-    assert!(Query::parse(&"a".repeat(10_000), &CLOCK).unwrap_err().message.contains("bytes long"));
-    assert!(Query::parse("/(a{1000}){1000}/", &CLOCK).unwrap_err().message.contains("too large"));
-    assert!(Query::parse(&format!("/{}a{}/", "(".repeat(500), ")".repeat(500)), &CLOCK).is_err());
+    assert!(
+        Query::parse(&"a ".repeat(1_000), &CLOCK)
+            .unwrap_err()
+            .message
+            .contains("too many terms")
+    );
+    assert!(
+        Query::parse(&"a".repeat(10_000), &CLOCK)
+            .unwrap_err()
+            .message
+            .contains("bytes long")
+    );
+    assert!(
+        Query::parse("/(a{1000}){1000}/", &CLOCK)
+            .unwrap_err()
+            .message
+            .contains("too large")
+    );
+    assert!(
+        Query::parse(
+            &format!("/{}a{}/", "(".repeat(500), ")".repeat(500)),
+            &CLOCK
+        )
+        .is_err()
+    );
     assert_eq!(query(&("-".repeat(4_000) + "a")), query("a"));
 }
 
@@ -290,12 +377,21 @@ fn summaries_prune() {
         Some([false, false, false, true, false])
     );
     assert_eq!(query("level>=error x").matching_levels(&chunk), None);
-    assert_eq!(query("level:debug x").matching_levels(&chunk), Some([false; 5]));
+    assert_eq!(
+        query("level:debug x").matching_levels(&chunk),
+        Some([false; 5])
+    );
     for (text, levels) in [
         ("timeout", [true; 5]),
-        ("level>=error since:5m -x", [false, false, false, true, true]),
+        (
+            "level>=error since:5m -x",
+            [false, false, false, true, true],
+        ),
         ("level:info or x", [true; 5]),
-        ("level:info or level:debug x", [true, true, false, false, false]),
+        (
+            "level:info or level:debug x",
+            [true, true, false, false, false],
+        ),
         ("-level:info source:a", [true, false, true, true, true]),
         ("level:info level:debug", [false; 5]),
     ] {
@@ -305,8 +401,16 @@ fn summaries_prune() {
 
 #[test]
 fn a_query_says_what_it_needs() {
-    assert_eq!(query("request_id:a level:error").request_id(), Some(&RequestId::new("a")));
-    for text in ["request_id:a*", "request_id:a,b", "-request_id:a", "request_id:a or b"] {
+    assert_eq!(
+        query("request_id:a level:error").request_id(),
+        Some(&RequestId::new("a"))
+    );
+    for text in [
+        "request_id:a*",
+        "request_id:a,b",
+        "-request_id:a",
+        "request_id:a or b",
+    ] {
         assert_eq!(query(text).request_id(), None, "{text}");
     }
     assert_eq!(query("layer:app").layers(), [Layer::Application]);
@@ -320,7 +424,10 @@ fn a_query_says_what_it_needs() {
         query("since:2h until:1h").range(),
         TimeRange::new(now.saturating_sub(2 * hour), now.saturating_sub(hour))
     );
-    assert_eq!(query("since:2h or since:1h").range().from, now.saturating_sub(2 * hour));
+    assert_eq!(
+        query("since:2h or since:1h").range().from,
+        now.saturating_sub(2 * hour)
+    );
     assert_eq!(query("since:2h or x").range(), TimeRange::ALL);
     assert_eq!(query("-since:2h").range(), TimeRange::ALL);
 
@@ -339,8 +446,14 @@ fn a_query_says_what_it_needs() {
 
 #[test]
 fn a_relative_time_stays_relative() {
-    let later = QueryClock { now: CLOCK.now.saturating_add(std::time::Duration::from_mins(1)), ..CLOCK };
-    let (now, then) = (query("since:15m"), Query::parse("since:15m", &later).unwrap());
+    let later = QueryClock {
+        now: CLOCK.now.saturating_add(std::time::Duration::from_mins(1)),
+        ..CLOCK
+    };
+    let (now, then) = (
+        query("since:15m"),
+        Query::parse("since:15m", &later).unwrap(),
+    );
     assert_eq!(now, then);
     assert_ne!(now.range(), then.range());
     assert_eq!(now.refreshed(&later).range(), then.range());

@@ -35,7 +35,9 @@ impl Needle {
     pub fn new(text: String) -> Result<Self, regex::Error> {
         let search = if text.is_ascii() {
             let lower: Box<[u8]> = text.to_ascii_lowercase().into_bytes().into();
-            let rarest = (0..lower.len()).min_by_key(|&index| commonness(lower[index])).unwrap_or(0);
+            let rarest = (0..lower.len())
+                .min_by_key(|&index| commonness(lower[index]))
+                .unwrap_or(0);
             Search::Ascii { lower, rarest }
         } else {
             Search::Folded(folded(&regex::escape(&text))?)
@@ -88,8 +90,11 @@ fn find_ascii(text: &[u8], lower: &[u8], rarest: usize) -> Option<usize> {
     let region = &text[..=last_start + rarest];
     let mut from = rarest;
     while from < region.len() {
-        let found =
-            if byte == other { memchr(byte, &region[from..]) } else { memchr2(byte, other, &region[from..]) };
+        let found = if byte == other {
+            memchr(byte, &region[from..])
+        } else {
+            memchr2(byte, other, &region[from..])
+        };
         let at = from + found?;
         let start = at - rarest;
         if text[start..start + lower.len()].eq_ignore_ascii_case(lower) {
@@ -106,9 +111,10 @@ fn commonness(byte: u8) -> u8 {
     match byte {
         b' ' | b'.' | b'/' | b'0' | b'1' | b'2' => 200,
         b'3'..=b'9' | b'-' | b':' | b'_' | b'"' | b'=' | b',' => 150,
-        b'a'..=b'z' => {
-            LETTERS.iter().position(|&letter| letter == byte).map_or(50, |rank| 199 - 7 * rank as u8)
-        }
+        b'a'..=b'z' => LETTERS
+            .iter()
+            .position(|&letter| letter == byte)
+            .map_or(50, |rank| 199 - 7 * rank as u8),
         b'(' | b')' | b'[' | b']' | b'\'' | b'%' | b'+' | b';' | b'?' | b'&' => 60,
         _ => 10,
     }
@@ -153,7 +159,8 @@ impl Glob {
             GlobMode::Exact => Matcher::Exact,
             GlobMode::Whole if pieces.iter().all(|piece| piece.is_ascii()) => Matcher::Ascii,
             GlobMode::Whole => {
-                let escaped: Vec<String> = pieces.iter().map(|piece| regex::escape(piece)).collect();
+                let escaped: Vec<String> =
+                    pieces.iter().map(|piece| regex::escape(piece)).collect();
                 Matcher::Folded(folded(&format!("^{}$", escaped.join(".*")))?)
             }
             GlobMode::Inside => Matcher::Inside(
@@ -188,7 +195,9 @@ impl Glob {
             Matcher::Inside(needles) => {
                 let mut rest = value;
                 for needle in needles {
-                    let Some(found) = needle.find(rest) else { return false };
+                    let Some(found) = needle.find(rest) else {
+                        return false;
+                    };
                     rest = &rest[found.end..];
                 }
                 true
@@ -197,8 +206,12 @@ impl Glob {
     }
 
     fn matches_bytes(&self, value: &[u8], same: impl Fn(&[u8], &[u8]) -> bool) -> bool {
-        let [first, between @ ..] = self.pieces.as_slice() else { return false };
-        let Some((last, between)) = between.split_last() else { return same(value, first.as_bytes()) };
+        let [first, between @ ..] = self.pieces.as_slice() else {
+            return false;
+        };
+        let Some((last, between)) = between.split_last() else {
+            return same(value, first.as_bytes());
+        };
         let (first, last) = (first.as_bytes(), last.as_bytes());
         if value.len() < first.len() + last.len()
             || !same(&value[..first.len()], first)
@@ -208,8 +221,15 @@ impl Glob {
         }
         // Leftmost is enough: an earlier place of a piece leaves more for those after it.
         let mut rest = &value[first.len()..value.len() - last.len()];
-        for piece in between.iter().map(String::as_bytes).filter(|piece| !piece.is_empty()) {
-            let Some(at) = rest.windows(piece.len()).position(|window| same(window, piece)) else {
+        for piece in between
+            .iter()
+            .map(String::as_bytes)
+            .filter(|piece| !piece.is_empty())
+        {
+            let Some(at) = rest
+                .windows(piece.len())
+                .position(|window| same(window, piece))
+            else {
                 return false;
             };
             rest = &rest[at + piece.len()..];
@@ -251,7 +271,11 @@ mod tests {
             ("é", "e", None),
         ] {
             let needle = Needle::new(needle.to_owned()).unwrap();
-            assert_eq!(needle.find(text).map(|found| found.start), at, "{needle:?} in {text}");
+            assert_eq!(
+                needle.find(text).map(|found| found.start),
+                at,
+                "{needle:?} in {text}"
+            );
         }
     }
 
@@ -272,7 +296,11 @@ mod tests {
             ("ß*", "ßx", true),
             ("é*É", "É--é", true),
         ] {
-            assert_eq!(glob(pattern, GlobMode::Whole).matches(value), expected, "{pattern} on {value}");
+            assert_eq!(
+                glob(pattern, GlobMode::Whole).matches(value),
+                expected,
+                "{pattern} on {value}"
+            );
         }
         assert!(!glob("Req-*", GlobMode::Exact).matches("req-1"));
         assert!(glob("disk*full", GlobMode::Inside).matches("the Disk is nearly FULL now"));

@@ -15,7 +15,9 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Days, Local, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone, Utc};
+use chrono::{
+    DateTime, Days, Local, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone, Utc,
+};
 
 use atalaya_domain::time::{TimeRange, Timestamp};
 
@@ -23,7 +25,8 @@ use super::ast::{Bound, Expr, Term};
 use super::{QueryClock, Zone};
 
 /// What a time is expected to look like, for error messages.
-pub(super) const EXPECTED: &str = "a time such as 15m, 2h, 3d, 12:30, today, 2026-11-21 or 2026-11-21T12:30Z";
+pub(super) const EXPECTED: &str =
+    "a time such as 15m, 2h, 3d, 12:30, today, 2026-11-21 or 2026-11-21T12:30Z";
 
 const MINUTE: Duration = Duration::from_mins(1);
 const SECOND: Duration = Duration::from_secs(1);
@@ -49,21 +52,37 @@ pub(super) fn resolve(bound: Bound, text: &str, clock: &QueryClock) -> Option<Ti
     let (from, until) = match instant {
         Instant::Ago(length) => {
             let at = clock.now.saturating_sub(length);
-            if bound == Bound::At { window(floor(at, MINUTE), MINUTE) } else { (at, at) }
+            if bound == Bound::At {
+                window(floor(at, MINUTE), MINUTE)
+            } else {
+                (at, at)
+            }
         }
         Instant::Now if bound == Bound::At => window(floor(clock.now, MINUTE), MINUTE),
         Instant::Now => (clock.now, clock.now),
         Instant::Day(date) => (
             instant_of(date.and_time(NaiveTime::MIN), clock.zone),
-            instant_of(date.checked_add_days(Days::new(1))?.and_time(NaiveTime::MIN), clock.zone),
+            instant_of(
+                date.checked_add_days(Days::new(1))?
+                    .and_time(NaiveTime::MIN),
+                clock.zone,
+            ),
         ),
         Instant::Clock { time, exact } => {
             let at = last_before(clock.now, time, clock.zone);
-            if bound == Bound::At { window(at, if exact { SECOND } else { MINUTE }) } else { (at, at) }
+            if bound == Bound::At {
+                window(at, if exact { SECOND } else { MINUTE })
+            } else {
+                (at, at)
+            }
         }
         Instant::At { at, exact } => {
             let width = if exact { SECOND } else { MINUTE };
-            if bound == Bound::At { window(floor(at, width), width) } else { (at, at) }
+            if bound == Bound::At {
+                window(floor(at, width), width)
+            } else {
+                (at, at)
+            }
         }
     };
     Some(match bound {
@@ -134,7 +153,9 @@ fn read(text: &str, clock: &QueryClock) -> Option<Instant> {
         "Z" | "z" => Timestamp::from(Utc.from_utc_datetime(&local)),
         offset => {
             let seconds = offset_seconds(offset)?;
-            Timestamp::from(Utc.from_utc_datetime(&local.checked_sub_signed(TimeDelta::seconds(seconds))?))
+            Timestamp::from(
+                Utc.from_utc_datetime(&local.checked_sub_signed(TimeDelta::seconds(seconds))?),
+            )
         }
     };
     Some(Instant::At { at, exact })
@@ -145,13 +166,18 @@ fn clock_time(text: &str) -> Option<(NaiveTime, bool)> {
     if let Ok(time) = NaiveTime::parse_from_str(text, "%H:%M") {
         return Some((time, false));
     }
-    NaiveTime::parse_from_str(text, "%H:%M:%S%.f").ok().map(|time| (time, true))
+    NaiveTime::parse_from_str(text, "%H:%M:%S%.f")
+        .ok()
+        .map(|time| (time, true))
 }
 
 /// `+02:00`, `-0330` or `+02`, in seconds east of UTC.
 fn offset_seconds(text: &str) -> Option<i64> {
     let sign = if text.starts_with('-') { -1 } else { 1 };
-    let digits: String = text[1..].chars().filter(|character| *character != ':').collect();
+    let digits: String = text[1..]
+        .chars()
+        .filter(|character| *character != ':')
+        .collect();
     if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
@@ -171,10 +197,13 @@ pub(super) fn duration(text: &str) -> Option<Duration> {
     let mut total = 0.0_f64;
     let mut rest = text;
     while !rest.is_empty() {
-        let digits = rest.find(|character: char| !character.is_ascii_digit() && character != '.')?;
+        let digits =
+            rest.find(|character: char| !character.is_ascii_digit() && character != '.')?;
         let number: f64 = rest[..digits].parse().ok()?;
         rest = &rest[digits..];
-        let letters = rest.find(|character: char| !character.is_alphabetic()).unwrap_or(rest.len());
+        let letters = rest
+            .find(|character: char| !character.is_alphabetic())
+            .unwrap_or(rest.len());
         let seconds = match &rest[..letters] {
             "us" | "µs" | "μs" => 0.000_001,
             "ms" => 0.001,
@@ -210,7 +239,8 @@ fn date_of(at: Timestamp, zone: Zone) -> NaiveDate {
 /// Instants at the very ends of chrono's range have no local form everywhere; UTC serves there.
 fn local(at: Timestamp) -> DateTime<Local> {
     let utc = at.to_utc();
-    let middle = DateTime::<Utc>::MIN_UTC + TimeDelta::days(2)..DateTime::<Utc>::MAX_UTC - TimeDelta::days(2);
+    let middle = DateTime::<Utc>::MIN_UTC + TimeDelta::days(2)
+        ..DateTime::<Utc>::MAX_UTC - TimeDelta::days(2);
     if middle.contains(&utc) {
         utc.with_timezone(&Local)
     } else {
@@ -241,7 +271,9 @@ fn last_before(now: Timestamp, time: NaiveTime, zone: Zone) -> Timestamp {
     if at <= now {
         return at;
     }
-    today.pred_opt().map_or(at, |yesterday| instant_of(yesterday.and_time(time), zone))
+    today
+        .pred_opt()
+        .map_or(at, |yesterday| instant_of(yesterday.and_time(time), zone))
 }
 
 fn first_after(since: Timestamp, time: NaiveTime, zone: Zone) -> Timestamp {
@@ -250,7 +282,8 @@ fn first_after(since: Timestamp, time: NaiveTime, zone: Zone) -> Timestamp {
     if at > since {
         return at;
     }
-    day.succ_opt().map_or(at, |next| instant_of(next.and_time(time), zone))
+    day.succ_opt()
+        .map_or(at, |next| instant_of(next.and_time(time), zone))
 }
 
 #[cfg(test)]
@@ -265,7 +298,10 @@ mod tests {
 
     #[test]
     fn times_are_read_against_the_clock() {
-        let clock = QueryClock { now: at("2026-11-22T12:34:56Z"), zone: Zone::Utc };
+        let clock = QueryClock {
+            now: at("2026-11-22T12:34:56Z"),
+            zone: Zone::Utc,
+        };
         for (text, expected) in [
             ("15m", "2026-11-22T12:19:56Z"),
             ("-15m", "2026-11-22T12:19:56Z"),
@@ -301,14 +337,23 @@ mod tests {
             "999999999999999d",
         ] {
             let range = resolve(Bound::Since, text, &clock);
-            assert!(range.is_none() || range.unwrap().from <= clock.now, "{text}");
+            assert!(
+                range.is_none() || range.unwrap().from <= clock.now,
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn until_takes_a_whole_day_and_at_a_window() {
-        let clock = QueryClock { now: at("2026-11-22T12:34:56Z"), zone: Zone::Utc };
-        assert_eq!(resolve(Bound::Until, "2026-11-21", &clock).unwrap().until, at("2026-11-22T00:00:00Z"));
+        let clock = QueryClock {
+            now: at("2026-11-22T12:34:56Z"),
+            zone: Zone::Utc,
+        };
+        assert_eq!(
+            resolve(Bound::Until, "2026-11-21", &clock).unwrap().until,
+            at("2026-11-22T00:00:00Z")
+        );
         for (text, from, until) in [
             ("12:30", "2026-11-22T12:30:00Z", "2026-11-22T12:31:00Z"),
             ("12:30:15", "2026-11-22T12:30:15Z", "2026-11-22T12:30:16Z"),

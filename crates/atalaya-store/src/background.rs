@@ -25,13 +25,14 @@ use atalaya_domain::record::{Layer, OriginId, RequestId};
 use atalaya_domain::time::{TimeRange, Timestamp};
 
 use super::chunks::{
-    ArrivalCursor, ChunkSettings, ChunkStore, ChunkStoreStats, FrameChunks, Order, RecordFilter, Troubles,
+    ArrivalCursor, ChunkSettings, ChunkStore, ChunkStoreStats, FrameChunks, Order, RecordFilter,
+    Troubles,
 };
 use super::engine::build::bucket_of;
 use super::error::{Backend, StoreError, describe};
 use super::metrics::{
-    DeliveryFilter, HealthSample, MetricsStore, PhaseDurations, PointsDuration, RequestEvents, SourceRun,
-    Target, TeamDeployments, TestingFailures, Written,
+    DeliveryFilter, HealthSample, MetricsStore, PhaseDurations, PointsDuration, RequestEvents,
+    SourceRun, Target, TeamDeployments, TestingFailures, Written,
 };
 
 /// Between two attempts: doubled from the first to the second, so that a server that starts is
@@ -64,15 +65,23 @@ impl<S: ?Sized + Send + Sync + 'static> Background<S> {
     pub fn start(backend: Backend, address: String, connect: Connect<S>) -> Self {
         let (sender, state) = watch::channel(State::Connecting);
         let name = address.clone();
-        let task =
-            tokio::spawn(async move { attempt_until_connected(backend, &name, &connect, &sender).await });
-        Self { backend, address, state, _task: AbortOnDropHandle::new(task) }
+        let task = tokio::spawn(async move {
+            attempt_until_connected(backend, &name, &connect, &sender).await
+        });
+        Self {
+            backend,
+            address,
+            state,
+            _task: AbortOnDropHandle::new(task),
+        }
     }
 
     /// The store, once there is one.
     async fn store(&self) -> Result<Arc<S>, StoreError> {
         let mut state = self.state.clone();
-        let known = state.wait_for(|state| !matches!(state, State::Connecting)).await;
+        let known = state
+            .wait_for(|state| !matches!(state, State::Connecting))
+            .await;
         match known.as_deref() {
             Ok(State::Connected(store)) => Ok(Arc::clone(store)),
             Ok(State::Away(error)) => Err(StoreError::NotOpen(Arc::clone(error))),
@@ -138,7 +147,8 @@ impl ChunkStore for Background<dyn ChunkStore> {
     /// The defaults until the store has told its own; [`put`](ChunkStore::put) takes nothing that
     /// was cut with other ones.
     fn settings(&self) -> ChunkSettings {
-        self.connected().map_or_else(ChunkSettings::default, |store| store.settings())
+        self.connected()
+            .map_or_else(ChunkSettings::default, |store| store.settings())
     }
 
     fn retention(&self) -> Option<Duration> {
@@ -179,7 +189,10 @@ impl ChunkStore for Background<dyn ChunkStore> {
         order: Order,
         limit: usize,
     ) -> Result<Vec<Bucket>, StoreError> {
-        self.store().await?.buckets(layer, range, order, limit).await
+        self.store()
+            .await?
+            .buckets(layer, range, order, limit)
+            .await
     }
 
     async fn summaries(&self, bucket: Bucket) -> Result<Vec<ChunkSummary>, StoreError> {
@@ -231,7 +244,9 @@ impl ChunkStore for Background<dyn ChunkStore> {
     }
 
     fn troubles(&self) -> Troubles {
-        self.connected().map(|store| store.troubles()).unwrap_or_default()
+        self.connected()
+            .map(|store| store.troubles())
+            .unwrap_or_default()
     }
 }
 
@@ -289,7 +304,11 @@ impl MetricsStore for Background<dyn MetricsStore> {
         self.store().await?.events_of_request(id).await
     }
 
-    async fn phase_durations(&self, phase: Phase, range: TimeRange) -> Result<PhaseDurations, StoreError> {
+    async fn phase_durations(
+        &self,
+        phase: Phase,
+        range: TimeRange,
+    ) -> Result<PhaseDurations, StoreError> {
         self.store().await?.phase_durations(phase, range).await
     }
 
@@ -297,7 +316,10 @@ impl MetricsStore for Background<dyn MetricsStore> {
         self.store().await?.recovery_durations(range).await
     }
 
-    async fn deployments_per_team(&self, range: TimeRange) -> Result<Vec<TeamDeployments>, StoreError> {
+    async fn deployments_per_team(
+        &self,
+        range: TimeRange,
+    ) -> Result<Vec<TeamDeployments>, StoreError> {
         self.store().await?.deployments_per_team(range).await
     }
 
@@ -305,7 +327,10 @@ impl MetricsStore for Background<dyn MetricsStore> {
         self.store().await?.testing_failures(range).await
     }
 
-    async fn testing_by_story_points(&self, range: TimeRange) -> Result<Vec<PointsDuration>, StoreError> {
+    async fn testing_by_story_points(
+        &self,
+        range: TimeRange,
+    ) -> Result<Vec<PointsDuration>, StoreError> {
         self.store().await?.testing_by_story_points(range).await
     }
 
@@ -335,7 +360,10 @@ impl MetricsStore for Background<dyn MetricsStore> {
         range: TimeRange,
         limit: u32,
     ) -> Result<Vec<HealthSample>, StoreError> {
-        self.store().await?.health_samples(component, range, limit).await
+        self.store()
+            .await?
+            .health_samples(component, range, limit)
+            .await
     }
 
     async fn prune_health_samples(&self, before: Timestamp) -> Result<u64, StoreError> {
@@ -359,7 +387,11 @@ mod tests {
     use atalaya_domain::record::{Entry, Frame, Origin};
 
     fn logs(connect: Connect<dyn ChunkStore>) -> Background<dyn ChunkStore> {
-        Background::start(Backend::Cassandra, "10.0.0.1:9042/logging".to_owned(), connect)
+        Background::start(
+            Backend::Cassandra,
+            "10.0.0.1:9042/logging".to_owned(),
+            connect,
+        )
     }
 
     fn missing() -> StoreError {
@@ -378,14 +410,26 @@ mod tests {
         let store = logs(Box::new(move || {
             let real = Arc::clone(&real);
             let attempt = counted.fetch_add(1, Ordering::SeqCst);
-            Box::pin(async move { if attempt < 3 { Err(missing()) } else { Ok(real) } })
+            Box::pin(async move {
+                if attempt < 3 {
+                    Err(missing())
+                } else {
+                    Ok(real)
+                }
+            })
         }));
         let error = store.stats().await.unwrap_err();
         assert!(error.is_transient());
-        assert_eq!(describe(&error), "Cassandra is unreachable at 10.0.0.1:9042/logging: connection refused");
+        assert_eq!(
+            describe(&error),
+            "Cassandra is unreachable at 10.0.0.1:9042/logging: connection refused"
+        );
         // Time passes by itself while everything waits.
         let mut state = store.state.clone();
-        state.wait_for(|state| matches!(state, State::Connected(_))).await.unwrap();
+        state
+            .wait_for(|state| matches!(state, State::Connected(_)))
+            .await
+            .unwrap();
         assert_eq!(attempts.load(Ordering::SeqCst), 4);
         store.stats().await.unwrap();
     }
@@ -395,10 +439,26 @@ mod tests {
         let address = "10.0.0.1:9042/logging".to_owned();
         let backend = Backend::Cassandra;
         let errors = [
-            StoreError::MissingSchema { backend, address: address.clone(), detail: "no keyspace".to_owned() },
-            StoreError::NotAuthenticated { backend, address: address.clone(), reason: "wrong".to_owned() },
-            StoreError::OlderSchema { address: address.clone(), found: 1, known: 4 },
-            StoreError::NewerSchema { address, found: 5, known: 4 },
+            StoreError::MissingSchema {
+                backend,
+                address: address.clone(),
+                detail: "no keyspace".to_owned(),
+            },
+            StoreError::NotAuthenticated {
+                backend,
+                address: address.clone(),
+                reason: "wrong".to_owned(),
+            },
+            StoreError::OlderSchema {
+                address: address.clone(),
+                found: 1,
+                known: 4,
+            },
+            StoreError::NewerSchema {
+                address,
+                found: 5,
+                known: 4,
+            },
         ];
         for error in errors {
             let words = describe(&error);
@@ -409,7 +469,10 @@ mod tests {
             }));
             let told = store.stats().await.unwrap_err();
             assert_eq!(describe(&told), words);
-            assert!(told.is_transient() && told.is_absence(), "it is no reason to give records up");
+            assert!(
+                told.is_transient() && told.is_absence(),
+                "it is no reason to give records up"
+            );
         }
     }
 
@@ -434,12 +497,23 @@ mod tests {
                 ..Entry::default()
             })
             .to_vec();
-        let frame = Frame { origin, from: 0, until: 20, entries };
-        let error = store.put(vec![build(&frame, ChunkSettings { bucket_minutes: 60 })]).await.unwrap_err();
+        let frame = Frame {
+            origin,
+            from: 0,
+            until: 20,
+            entries,
+        };
+        let error = store
+            .put(vec![build(&frame, ChunkSettings { bucket_minutes: 60 })])
+            .await
+            .unwrap_err();
         assert!(error.is_transient(), "{error}");
         let buckets = || store.buckets(Layer::Application, TimeRange::ALL, Order::OldestFirst, 10);
         assert_eq!(buckets().await.unwrap(), []);
-        store.put(vec![build(&frame, store.settings())]).await.unwrap();
+        store
+            .put(vec![build(&frame, store.settings())])
+            .await
+            .unwrap();
         assert_eq!(buckets().await.unwrap().len(), 2);
     }
 }

@@ -79,7 +79,10 @@ pub fn retain(chunk: &mut Chunk, filter: &dyn RecordFilter) {
     chunk.entries = entries
         .into_iter()
         .filter(|entry| filter.wants(entry.timestamp, entry.level))
-        .map(|entry| Record { origin: Arc::clone(&chunk.summary.origin), entry })
+        .map(|entry| Record {
+            origin: Arc::clone(&chunk.summary.origin),
+            entry,
+        })
         .filter(|record| filter.keeps(record))
         .map(|record| record.entry)
         .collect();
@@ -172,9 +175,10 @@ pub trait ChunkStore: Send + Sync + 'static {
             }
             chunks
         });
-        filtered
-            .await
-            .map_err(|stopped| StoreError::Refused { backend: self.backend(), source: stopped.into() })
+        filtered.await.map_err(|stopped| StoreError::Refused {
+            backend: self.backend(),
+            source: stopped.into(),
+        })
     }
 
     /// All index rows of a request, in any order. A row may name a chunk that holds no record of

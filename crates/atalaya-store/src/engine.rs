@@ -178,14 +178,21 @@ impl LogEngine {
 
     /// Starts to follow from now on.
     pub async fn follower(&self, query: Query) -> Result<Follower, StoreError> {
-        Ok(Follower { query, cursor: self.store.arrivals_end().await? })
+        Ok(Follower {
+            query,
+            cursor: self.store.arrivals_end().await?,
+        })
     }
 
     /// Records that arrived since the last call and match, in time order, each once, at most
     /// about `limit` (whole chunks). Returns at once, empty when nothing arrived.
     ///
     /// A call that is dropped or fails leaves the follower where it was.
-    pub async fn follow(&self, follower: &mut Follower, limit: usize) -> Result<Vec<Record>, StoreError> {
+    pub async fn follow(
+        &self,
+        follower: &mut Follower,
+        limit: usize,
+    ) -> Result<Vec<Record>, StoreError> {
         follow::follow(&*self.store, follower, limit).await
     }
 

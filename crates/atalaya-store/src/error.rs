@@ -32,36 +32,74 @@ impl fmt::Display for Backend {
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     #[error("{backend} is unreachable at {address}")]
-    Unavailable { backend: Backend, address: String, source: BoxError },
+    Unavailable {
+        backend: Backend,
+        address: String,
+        source: BoxError,
+    },
     #[error("{backend} did not answer within {limit:?}")]
     TimedOut { backend: Backend, limit: Duration },
     /// Disk full, read-only file system, quota: nothing was written, and it may work later.
     #[error("{backend} cannot write at {address}: {reason}")]
-    NotWritable { backend: Backend, address: String, reason: String },
+    NotWritable {
+        backend: Backend,
+        address: String,
+        reason: String,
+    },
     #[error("a row of {table} does not fit its schema: {detail}")]
     Corrupt { table: &'static str, detail: String },
     #[error(
         "the schema at {address} is version {found}, this program knows up to {known}; use a newer atalaya"
     )]
-    NewerSchema { address: String, found: i64, known: i64 },
+    NewerSchema {
+        address: String,
+        found: i64,
+        known: i64,
+    },
     #[error(
         "the schema at {address} is version {found}, this program needs {known}; run `atalaya db migrate`"
     )]
-    OlderSchema { address: String, found: i64, known: i64 },
-    #[error("{backend} has no tables of this program at {address} ({detail}); run `atalaya db init`")]
-    MissingSchema { backend: Backend, address: String, detail: String },
+    OlderSchema {
+        address: String,
+        found: i64,
+        known: i64,
+    },
+    #[error(
+        "{backend} has no tables of this program at {address} ({detail}); run `atalaya db init`"
+    )]
+    MissingSchema {
+        backend: Backend,
+        address: String,
+        detail: String,
+    },
     #[error("{backend} did not accept the user and password at {address}: {reason}")]
-    NotAuthenticated { backend: Backend, address: String, reason: String },
+    NotAuthenticated {
+        backend: Backend,
+        address: String,
+        reason: String,
+    },
     #[error("{backend} and this program do not agree on encryption at {address}: {reason}")]
-    NotEncrypted { backend: Backend, address: String, reason: String },
+    NotEncrypted {
+        backend: Backend,
+        address: String,
+        reason: String,
+    },
     #[error(
         "{backend} does not permit this at {address}: {reason}; grant it to the role, or use another one"
     )]
-    NotAuthorised { backend: Backend, address: String, reason: String },
+    NotAuthorised {
+        backend: Backend,
+        address: String,
+        reason: String,
+    },
     /// The data itself cannot be stored (invalid, too large): repeating it changes nothing, but
     /// other data can be stored. The caller narrows it down and sets the bad part aside.
     #[error("{backend} cannot take this {what}: {reason}")]
-    Poison { backend: Backend, what: &'static str, reason: String },
+    Poison {
+        backend: Backend,
+        what: &'static str,
+        reason: String,
+    },
     /// Something in the configuration can never work.
     #[error("the setting `{name}` cannot be used: {reason}")]
     BadSetting { name: &'static str, reason: String },
@@ -80,7 +118,10 @@ impl StoreError {
     pub const fn is_transient(&self) -> bool {
         matches!(
             self,
-            Self::Unavailable { .. } | Self::TimedOut { .. } | Self::NotWritable { .. } | Self::NotOpen(_)
+            Self::Unavailable { .. }
+                | Self::TimedOut { .. }
+                | Self::NotWritable { .. }
+                | Self::NotOpen(_)
         )
     }
 
@@ -99,7 +140,11 @@ impl StoreError {
 pub fn describe(error: &(dyn StdError + 'static)) -> String {
     let mut text = String::new();
     for cause in std::iter::successors(Some(error), |cause| (*cause).source()) {
-        let words = cause.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+        let words = cause
+            .to_string()
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ");
         if text.is_empty() {
             text = words;
         } else if !text.contains(&words) {
@@ -125,8 +170,11 @@ mod tests {
     #[test]
     fn a_cause_is_said_once_and_on_one_line() {
         let address = "db".to_owned();
-        let error =
-            StoreError::Unavailable { backend: Backend::Cassandra, address, source: Pool(Node).into() };
+        let error = StoreError::Unavailable {
+            backend: Backend::Cassandra,
+            address,
+            source: Pool(Node).into(),
+        };
         assert_eq!(
             describe(&error),
             "Cassandra is unreachable at db: the pool is broken: no node answered. Try again"

@@ -156,19 +156,29 @@ pub trait MetricsStore: Send + Sync + 'static {
     async fn events_of_request(&self, id: &RequestId) -> Result<RequestEvents, StoreError>;
 
     /// Mean duration of a phase: of `deployment` over 30 days, the older tool's lead time.
-    async fn phase_durations(&self, phase: Phase, range: TimeRange) -> Result<PhaseDurations, StoreError>;
+    async fn phase_durations(
+        &self,
+        phase: Phase,
+        range: TimeRange,
+    ) -> Result<PhaseDurations, StoreError>;
 
     /// Mean duration of the maintenance phases that ended in `resolved`: the older tool's recovery time.
     async fn recovery_durations(&self, range: TimeRange) -> Result<PhaseDurations, StoreError>;
 
     /// Deployment phases per team, the busiest first, then by name.
-    async fn deployments_per_team(&self, range: TimeRange) -> Result<Vec<TeamDeployments>, StoreError>;
+    async fn deployments_per_team(
+        &self,
+        range: TimeRange,
+    ) -> Result<Vec<TeamDeployments>, StoreError>;
 
     async fn testing_failures(&self, range: TimeRange) -> Result<TestingFailures, StoreError>;
 
     /// Mean duration of the testing phases by `metadata.story_points`, ascending; phases without
     /// points take no part.
-    async fn testing_by_story_points(&self, range: TimeRange) -> Result<Vec<PointsDuration>, StoreError>;
+    async fn testing_by_story_points(
+        &self,
+        range: TimeRange,
+    ) -> Result<Vec<PointsDuration>, StoreError>;
 
     /// Appends one event to the history of its PDCA cycle; the first one makes the cycle. Refused
     /// unless `seq` is the next one: somebody else has changed the cycle meanwhile. The same event

@@ -105,10 +105,15 @@ impl SqlDatabase for MySqlMetricsStore {
 /// dropped half-way: a transaction whose `BEGIN` is on its way is open on the server and unknown to
 /// the driver, and a statement that is being prepared leaves an answer behind that the next borrower
 /// of the connection would take for his.
-fn finished<T>(joined: Result<Result<T, StoreError>, tokio::task::JoinError>) -> Result<T, StoreError> {
+fn finished<T>(
+    joined: Result<Result<T, StoreError>, tokio::task::JoinError>,
+) -> Result<T, StoreError> {
     // Fails only when the runtime shuts down or the work panicked; nothing was committed by it.
     joined.unwrap_or_else(|stopped| {
-        Err(StoreError::Refused { backend: Backend::MySql, source: Box::new(stopped) })
+        Err(StoreError::Refused {
+            backend: Backend::MySql,
+            source: Box::new(stopped),
+        })
     })
 }
 
@@ -141,7 +146,10 @@ impl MySqlMetricsStore {
         let mut connection = self.acquire(&self.writers).await?;
         let outcome = async {
             let mut transaction = within(limit, connection.begin()).await?;
-            let mut inside = Connection::MySql { connection: &mut transaction, limit };
+            let mut inside = Connection::MySql {
+                connection: &mut transaction,
+                limit,
+            };
             match write.run(&mut inside).await {
                 Ok(written) => within(limit, transaction.commit()).await.map(|()| written),
                 Err(failure) => {
@@ -164,11 +172,21 @@ impl MySqlMetricsStore {
         let limit = self.options.statement_timeout;
         let mut connection = self.acquire(&self.readers).await?;
         let outcome = match view {
-            View::Latest => work(Connection::MySql { connection: &mut connection, limit }).await,
+            View::Latest => {
+                work(Connection::MySql {
+                    connection: &mut connection,
+                    limit,
+                })
+                .await
+            }
             View::Snapshot => {
                 let read = async {
                     let mut snapshot = within(limit, connection.begin()).await?;
-                    let outcome = work(Connection::MySql { connection: &mut snapshot, limit }).await;
+                    let outcome = work(Connection::MySql {
+                        connection: &mut snapshot,
+                        limit,
+                    })
+                    .await;
                     if outcome.as_ref().err().is_none_or(Failure::leaves_it_usable) {
                         within(limit, snapshot.rollback()).await?;
                     }
@@ -184,7 +202,10 @@ impl MySqlMetricsStore {
     fn failed(&self, failure: Failure) -> StoreError {
         match failure {
             Failure::Store(error) => error,
-            Failure::Silent(limit) => StoreError::TimedOut { backend: Backend::MySql, limit },
+            Failure::Silent(limit) => StoreError::TimedOut {
+                backend: Backend::MySql,
+                limit,
+            },
             Failure::Driver(error) => errors::store_error(error, &self.options),
         }
     }
@@ -196,7 +217,12 @@ impl MySqlMetricsStore {
         if let Ok(acquired) = tokio::time::timeout(PATIENCE, &mut waiting).await {
             return Ok(acquired?);
         }
-        self.options.connect_once(Purpose::Read).await?.close().await.ok();
+        self.options
+            .connect_once(Purpose::Read)
+            .await?
+            .close()
+            .await
+            .ok();
         Ok(waiting.await?)
     }
 }
@@ -207,7 +233,9 @@ async fn give_back(connection: PoolConnection<MySql>, limit: Duration, failure: 
     if failure.is_none_or(Failure::leaves_it_usable) {
         drop(connection);
     } else {
-        tokio::time::timeout(limit, connection.detach().close_hard()).await.ok();
+        tokio::time::timeout(limit, connection.detach().close_hard())
+            .await
+            .ok();
     }
 }
 

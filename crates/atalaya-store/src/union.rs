@@ -12,7 +12,8 @@ use atalaya_domain::record::{Layer, OriginId, RequestId};
 use atalaya_domain::time::TimeRange;
 
 use super::chunks::{
-    ArrivalCursor, ChunkSettings, ChunkStore, ChunkStoreStats, FrameChunks, Order, RecordFilter, Troubles,
+    ArrivalCursor, ChunkSettings, ChunkStore, ChunkStoreStats, FrameChunks, Order, RecordFilter,
+    Troubles,
 };
 use super::error::{Backend, StoreError};
 
@@ -51,10 +52,15 @@ impl Union {
         if theirs.is_empty() {
             return read(&*self.own, keys, filter).await;
         }
-        let (ours, theirs) =
-            tokio::try_join!(read(&*self.own, &ours, filter.clone()), read(&*self.part, &theirs, filter))?;
-        let mut chunks: HashMap<ChunkKey, Chunk> =
-            ours.into_iter().chain(theirs).map(|chunk| (chunk.summary.key, chunk)).collect();
+        let (ours, theirs) = tokio::try_join!(
+            read(&*self.own, &ours, filter.clone()),
+            read(&*self.part, &theirs, filter)
+        )?;
+        let mut chunks: HashMap<ChunkKey, Chunk> = ours
+            .into_iter()
+            .chain(theirs)
+            .map(|chunk| (chunk.summary.key, chunk))
+            .collect();
         Ok(keys.iter().filter_map(|key| chunks.remove(key)).collect())
     }
 }
@@ -148,7 +154,8 @@ impl ChunkStore for Union {
         if !theirs.is_empty() {
             keep_the_fuller(&mut summaries, &mut theirs);
             summaries.extend(theirs);
-            summaries.sort_by_key(|summary| (std::cmp::Reverse(summary.key.first_at), summary.key.id));
+            summaries
+                .sort_by_key(|summary| (std::cmp::Reverse(summary.key.first_at), summary.key.id));
         }
         Ok(summaries)
     }
@@ -184,8 +191,10 @@ impl ChunkStore for Union {
         let Some(Both { own, part }) = cursor.get::<Both>().cloned() else {
             return Ok((Vec::new(), self.arrivals_end().await?));
         };
-        let ((mut arrived, own), (theirs, part)) =
-            tokio::try_join!(self.own.arrivals(own, limit), self.part.arrivals(part, limit))?;
+        let ((mut arrived, own), (theirs, part)) = tokio::try_join!(
+            self.own.arrivals(own, limit),
+            self.part.arrivals(part, limit)
+        )?;
         arrived.extend(theirs);
         Ok((arrived, ArrivalCursor::new(Both { own, part })))
     }
@@ -208,7 +217,10 @@ impl ChunkStore for Union {
 
     fn troubles(&self) -> Troubles {
         let Troubles { reads, writes } = self.own.troubles();
-        Troubles { reads: reads.or_else(|| self.part.troubles().reads), writes }
+        Troubles {
+            reads: reads.or_else(|| self.part.troubles().reads),
+            writes,
+        }
     }
 }
 
@@ -227,23 +239,42 @@ mod tests {
             host: "h".into(),
         };
         let entries = (0..records)
-            .map(|position| Entry { timestamp: Timestamp::from_seconds(1), position, ..Entry::default() })
+            .map(|position| Entry {
+                timestamp: Timestamp::from_seconds(1),
+                position,
+                ..Entry::default()
+            })
             .collect();
-        let frame = Frame { origin: Arc::new(origin), from: 0, until: records, entries };
-        build(&frame, ChunkSettings::default()).chunks.into_iter().map(|chunk| chunk.summary).collect()
+        let frame = Frame {
+            origin: Arc::new(origin),
+            from: 0,
+            until: records,
+            entries,
+        };
+        build(&frame, ChunkSettings::default())
+            .chunks
+            .into_iter()
+            .map(|chunk| chunk.summary)
+            .collect()
     }
 
     #[test]
     fn what_was_adopted_counts_once_and_what_came_since_is_not_lost() {
         let of = |sides: &[(u128, u64)]| -> Vec<ChunkSummary> {
-            sides.iter().flat_map(|&(origin, records)| summaries(origin, records)).collect()
+            sides
+                .iter()
+                .flat_map(|&(origin, records)| summaries(origin, records))
+                .collect()
         };
         // Only ours; adopted; adopted before three more came; rows that the table has lost; only theirs.
         let mut own = of(&[(1, 5), (2, 600), (3, 4), (4, 9)]);
         let mut theirs = of(&[(2, 600), (3, 7), (4, 2), (5, 8)]);
         keep_the_fuller(&mut own, &mut theirs);
         let told = |summaries: &[ChunkSummary]| -> Vec<(u128, u32)> {
-            summaries.iter().map(|summary| (summary.origin.id.as_u128(), summary.levels.total())).collect()
+            summaries
+                .iter()
+                .map(|summary| (summary.origin.id.as_u128(), summary.levels.total()))
+                .collect()
         };
         assert_eq!(told(&own), told(&of(&[(1, 5), (2, 600), (4, 9)])));
         assert_eq!(told(&theirs), [(3, 7), (5, 8)]);

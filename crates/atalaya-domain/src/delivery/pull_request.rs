@@ -100,7 +100,12 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    pub const ALL: [Self; 4] = [Self::Commented, Self::Approved, Self::ChangesRequested, Self::Dismissed];
+    pub const ALL: [Self; 4] = [
+        Self::Commented,
+        Self::Approved,
+        Self::ChangesRequested,
+        Self::Dismissed,
+    ];
 
     pub const fn name(self) -> &'static str {
         match self {
@@ -113,7 +118,9 @@ impl Verdict {
 
     /// In any case; `None` for a review that was not handed in yet (`pending`).
     pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|verdict| verdict.name().eq_ignore_ascii_case(word))
+        Self::ALL
+            .into_iter()
+            .find(|verdict| verdict.name().eq_ignore_ascii_case(word))
     }
 }
 
@@ -156,8 +163,13 @@ pub fn named_issues(pull: &PullRequest) -> Vec<u64> {
 /// Whether what stands before a `#` is `owner/name`. A branch such as `fix/login#12` has a slash
 /// too, but its first part is a word for the kind of work, not an account.
 fn of_another_repository(before: &str) -> bool {
-    const KINDS: [&str; 8] = ["fix", "feat", "feature", "bugfix", "hotfix", "chore", "issue", "release"];
-    let word = before.rsplit(char::is_whitespace).next().unwrap_or_default();
+    const KINDS: [&str; 8] = [
+        "fix", "feat", "feature", "bugfix", "hotfix", "chore", "issue", "release",
+    ];
+    let word = before
+        .rsplit(char::is_whitespace)
+        .next()
+        .unwrap_or_default();
     let word = word.trim_start_matches(['(', '[']);
     word.split_once('/').is_some_and(|(owner, name)| {
         !owner.is_empty() && !name.is_empty() && !name.contains('/') && !KINDS.contains(&owner)
@@ -177,8 +189,9 @@ pub fn link_issues<'a>(pulls: &'a [PullRequest], issues: &'a [IssueRef]) -> Vec<
     let mut links = Vec::new();
     for pull in pulls {
         for number in named_issues(pull) {
-            let issue =
-                issues.iter().find(|issue| issue.number == number && issue.repository == pull.repository);
+            let issue = issues
+                .iter()
+                .find(|issue| issue.number == number && issue.repository == pull.repository);
             links.extend(issue.map(|issue| IssueLink { pull, issue }));
         }
     }
@@ -216,13 +229,32 @@ mod tests {
     #[test]
     fn issues_are_named_with_a_number_sign() {
         for (title, description, branch, numbers) in [
-            ("fix: pay by card #12", "closes #9, #12", "fix#3", vec![12, 9, 3]),
+            (
+                "fix: pay by card #12",
+                "closes #9, #12",
+                "fix#3",
+                vec![12, 9, 3],
+            ),
             ("no issue", "", "feature/login", vec![]),
-            ("colour #12ab34 and #1f", "# heading", "fix/login#5", vec![5]),
+            (
+                "colour #12ab34 and #1f",
+                "# heading",
+                "fix/login#5",
+                vec![5],
+            ),
             ("see other/repo#4 (owner/name#5)", "and (#6)", "x", vec![6]),
-            ("#7 is this one", "#99999999999999999999999", "#0008", vec![8]),
+            (
+                "#7 is this one",
+                "#99999999999999999999999",
+                "#0008",
+                vec![8],
+            ),
         ] {
-            assert_eq!(named_issues(&pull(title, description, branch)), numbers, "{title}");
+            assert_eq!(
+                named_issues(&pull(title, description, branch)),
+                numbers,
+                "{title}"
+            );
         }
     }
 
@@ -233,9 +265,16 @@ mod tests {
             repository: repository.to_owned(),
             number,
         };
-        let issues = [issue("shop/api", 1), issue("shop/web", 1), issue("shop/web", 2)];
+        let issues = [
+            issue("shop/api", 1),
+            issue("shop/web", 1),
+            issue("shop/web", 2),
+        ];
         let pulls = [pull("#1 and #3", "", "")];
-        let ids: Vec<&str> = link_issues(&pulls, &issues).iter().map(|link| link.issue.id.as_str()).collect();
+        let ids: Vec<&str> = link_issues(&pulls, &issues)
+            .iter()
+            .map(|link| link.issue.id.as_str())
+            .collect();
         assert_eq!(ids, ["shop/web/1"]);
     }
 

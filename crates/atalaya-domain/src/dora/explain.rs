@@ -61,6 +61,9 @@ pub struct Explanation {
 
 impl Explanation {
     pub fn of(rule: impl Into<String>) -> Self {
-        Self { rule: rule.into(), ..Self::default() }
+        Self {
+            rule: rule.into(),
+            ..Self::default()
+        }
     }
 }

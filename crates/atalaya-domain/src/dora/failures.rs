@@ -45,9 +45,14 @@ pub enum Unlinked {
 impl Unlinked {
     pub fn show(&self, cap: Duration) -> String {
         match self {
-            Self::UnknownCause(cause) => format!("names `{cause}`, which is no deployment known here"),
+            Self::UnknownCause(cause) => {
+                format!("names `{cause}`, which is no deployment known here")
+            }
             Self::NothingBefore => {
-                format!("no deployment in the {} before it", show_hours(cap.as_secs_f64() / 3_600.0))
+                format!(
+                    "no deployment in the {} before it",
+                    show_hours(cap.as_secs_f64() / 3_600.0)
+                )
             }
         }
     }
@@ -128,7 +133,10 @@ impl<'a> Delivered<'a> {
         };
         for phase in facts.phases {
             let start = phase.recorded_at.saturating_sub(phase.duration);
-            let known = delivered.cycle_starts.entry(&phase.cycle_id).or_insert(start);
+            let known = delivered
+                .cycle_starts
+                .entry(&phase.cycle_id)
+                .or_insert(start);
             *known = start.min(*known);
         }
         delivered.find_previous();
@@ -140,8 +148,14 @@ impl<'a> Delivered<'a> {
     }
 
     /// Indices of the deployments of a scope that finished within a range.
-    pub fn within<'s>(&'s self, scope: &'s Scope, range: TimeRange) -> impl Iterator<Item = usize> + 's {
-        let from = self.deployments.partition_point(|deployment| deployment.finished_at < range.from);
+    pub fn within<'s>(
+        &'s self,
+        scope: &'s Scope,
+        range: TimeRange,
+    ) -> impl Iterator<Item = usize> + 's {
+        let from = self
+            .deployments
+            .partition_point(|deployment| deployment.finished_at < range.from);
         self.deployments[from..]
             .iter()
             .take_while(move |deployment| deployment.finished_at < range.until)
@@ -165,7 +179,8 @@ impl<'a> Delivered<'a> {
     fn find_previous(&mut self) {
         let mut last: HashMap<&str, usize> = HashMap::new();
         for (index, deployment) in self.deployments.iter().enumerate() {
-            self.previous.push(last.get(deployment.service.as_str()).copied());
+            self.previous
+                .push(last.get(deployment.service.as_str()).copied());
             if deployment.result == DeploymentResult::Success {
                 last.insert(&deployment.service, index);
             }
@@ -182,14 +197,19 @@ impl<'a> Delivered<'a> {
                 self.redeploys.insert(index);
             }
             for commit in deployment.commits.iter().flatten() {
-                self.first_carrier.entry((service, &commit.sha)).or_insert(index);
+                self.first_carrier
+                    .entry((service, &commit.sha))
+                    .or_insert(index);
             }
         }
     }
 
     fn take_results(&mut self) {
         for (index, deployment) in self.deployments.iter().enumerate() {
-            if matches!(deployment.result, DeploymentResult::Failed | DeploymentResult::RolledBack) {
+            if matches!(
+                deployment.result,
+                DeploymentResult::Failed | DeploymentResult::RolledBack
+            ) {
                 self.failures.entry(index).or_default().said = Some(deployment.result);
             }
         }
@@ -208,10 +228,18 @@ impl<'a> Delivered<'a> {
                 .filter(|&other| self.deployments[other].service == rollback.service)
                 .collect();
             let unpaired = earlier.iter().copied().find(|other| {
-                self.failures.get(other).is_some_and(|failure| failure.rolled_back_by.is_none())
+                self.failures
+                    .get(other)
+                    .is_some_and(|failure| failure.rolled_back_by.is_none())
             });
-            let Some(taken_back) = unpaired.or_else(|| earlier.first().copied()) else { continue };
-            self.failures.entry(taken_back).or_default().rolled_back_by.get_or_insert(rollback);
+            let Some(taken_back) = unpaired.or_else(|| earlier.first().copied()) else {
+                continue;
+            };
+            self.failures
+                .entry(taken_back)
+                .or_default()
+                .rolled_back_by
+                .get_or_insert(rollback);
         }
     }
 
@@ -221,13 +249,21 @@ impl<'a> Delivered<'a> {
         for incident in by_time {
             let link = self.deployment_of(incident, cap);
             if let Ok((index, basis)) = &link {
-                self.failures.entry(*index).or_default().incidents.push((incident, *basis));
+                self.failures
+                    .entry(*index)
+                    .or_default()
+                    .incidents
+                    .push((incident, *basis));
             }
             self.incidents.push((incident, link));
         }
     }
 
-    fn deployment_of(&self, incident: &Incident, cap: Duration) -> Result<(usize, LinkBasis), Unlinked> {
+    fn deployment_of(
+        &self,
+        incident: &Incident,
+        cap: Duration,
+    ) -> Result<(usize, LinkBasis), Unlinked> {
         if let Some(cause) = &incident.caused_by {
             return self
                 .named(cause, incident.opened_at)
@@ -242,25 +278,40 @@ impl<'a> Delivered<'a> {
         {
             return Ok((index, LinkBasis::Request));
         }
-        let until =
-            self.deployments.partition_point(|deployment| deployment.finished_at <= incident.opened_at);
+        let until = self
+            .deployments
+            .partition_point(|deployment| deployment.finished_at <= incident.opened_at);
         let index = self.deployments[..until]
             .iter()
             .rposition(|deployment| {
-                incident.service.as_ref().is_none_or(|service| *service == deployment.service)
+                incident
+                    .service
+                    .as_ref()
+                    .is_none_or(|service| *service == deployment.service)
             })
             .ok_or(Unlinked::NothingBefore)?;
-        let after = incident.opened_at.since(self.deployments[index].finished_at);
+        let after = incident
+            .opened_at
+            .since(self.deployments[index].finished_at);
         if after > cap {
             return Err(Unlinked::NothingBefore);
         }
-        Ok((index, LinkBasis::Time { hours: after.as_secs_f64() / 3_600.0 }))
+        Ok((
+            index,
+            LinkBasis::Time {
+                hours: after.as_secs_f64() / 3_600.0,
+            },
+        ))
     }
 
     /// By deployment id, cycle id, or commit (a prefix of seven or more digits will do). Of several
     /// deployments of one cycle or commit, the last that finished before the incident opened.
     fn named(&self, cause: &str, opened_at: Timestamp) -> Option<usize> {
-        if let Some(index) = self.deployments.iter().position(|deployment| deployment.id == cause) {
+        if let Some(index) = self
+            .deployments
+            .iter()
+            .position(|deployment| deployment.id == cause)
+        {
             return Some(index);
         }
         let is_sha = cause.len() >= 7 && cause.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -269,7 +320,10 @@ impl<'a> Delivered<'a> {
                 let deployment = self.deployments[index];
                 deployment.cycle_id.as_deref() == Some(cause)
                     || (is_sha
-                        && deployment.commit.as_deref().is_some_and(|commit| commit.starts_with(cause)))
+                        && deployment
+                            .commit
+                            .as_deref()
+                            .is_some_and(|commit| commit.starts_with(cause)))
             })
             .collect();
         if matches.is_empty() && is_sha {

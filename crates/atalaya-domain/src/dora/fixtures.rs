@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::PRODUCTION;
 use crate::delivery::{
-    Decision, DeployedCommit, Deployment, DeploymentKind, DeploymentResult, Incident, Phase, PhaseRecord,
+    Decision, DeployedCommit, Deployment, DeploymentKind, DeploymentResult, Incident, Phase,
+    PhaseRecord,
 };
 use crate::time::{TimeRange, Timestamp};
 
@@ -48,7 +49,10 @@ pub fn commit(sha: &str, authored: f64, committed: f64) -> DeployedCommit {
 
 /// A deployment at `at` with one commit authored and committed `lead` hours before.
 pub fn carrying(id: &str, at: f64, lead: f64) -> Deployment {
-    Deployment { commits: Some(vec![commit(&format!("{id}-1"), at - lead, at - lead)]), ..deployment(id, at) }
+    Deployment {
+        commits: Some(vec![commit(&format!("{id}-1"), at - lead, at - lead)]),
+        ..deployment(id, at)
+    }
 }
 
 pub fn incident(id: &str, opened: f64, resolved: Option<f64>) -> Incident {

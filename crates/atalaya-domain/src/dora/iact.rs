@@ -39,7 +39,9 @@ pub fn measure(facts: &Facts<'_>, scope: &Scope, metric: Metric, range: TimeRang
             },
         ),
         Metric::ReworkRate => Measured {
-            value: Value::NotAvailable { reason: Absence::NotDefined },
+            value: Value::NotAvailable {
+                reason: Absence::NotDefined,
+            },
             unit: Unit::Ratio,
             samples: 0,
             interval: None,
@@ -55,7 +57,9 @@ pub(super) fn phases<'a>(
     range: TimeRange,
 ) -> impl Iterator<Item = &'a PhaseRecord> + 'a {
     let matches = |phase: &PhaseRecord, name: &str, wanted: &Option<String>| {
-        wanted.as_ref().is_none_or(|wanted| phase.text(name).as_ref() == Some(wanted))
+        wanted
+            .as_ref()
+            .is_none_or(|wanted| phase.text(name).as_ref() == Some(wanted))
     };
     facts.phases.iter().filter(move |phase| {
         range.contains(phase.recorded_at)
@@ -67,7 +71,12 @@ pub(super) fn phases<'a>(
 fn row(phase: &PhaseRecord, value: f64) -> Row {
     Row {
         kind: RowKind::Phase,
-        id: format!("{}/{}#{}", phase.cycle_id, phase.phase.name(), phase.attempt),
+        id: format!(
+            "{}/{}#{}",
+            phase.cycle_id,
+            phase.phase.name(),
+            phase.attempt
+        ),
         at: phase.recorded_at,
         value,
         note: format!("{} {}", phase.feature_id, phase.decision.name()),
@@ -86,7 +95,9 @@ fn frequency(facts: &Facts<'_>, scope: &Scope, range: TimeRange) -> Measured {
     let nothing_known = facts.phases.is_empty();
     Measured {
         value: if nothing_known {
-            Value::NotAvailable { reason: Absence::NoPhases }
+            Value::NotAvailable {
+                reason: Absence::NoPhases,
+            }
         } else {
             Value::Known(count as f64)
         },
@@ -99,7 +110,9 @@ fn frequency(facts: &Facts<'_>, scope: &Scope, range: TimeRange) -> Measured {
             value: if days > 0.0 && !nothing_known {
                 Value::Known(count as f64 / days)
             } else {
-                Value::NotAvailable { reason: Absence::NoPhases }
+                Value::NotAvailable {
+                    reason: Absence::NoPhases,
+                }
             },
             unit: Unit::PerDay,
             samples: count,
@@ -122,7 +135,12 @@ fn mean_hours(
         .collect();
     let hours: Vec<f64> = explanation.rows.iter().map(|row| row.value).collect();
     Measured {
-        value: mean(&hours).map_or(Value::NotAvailable { reason: Absence::NoPhases }, Value::Known),
+        value: mean(&hours).map_or(
+            Value::NotAvailable {
+                reason: Absence::NoPhases,
+            },
+            Value::Known,
+        ),
         unit: Unit::Hours,
         samples: hours.len(),
         interval: None,
@@ -139,18 +157,27 @@ fn no_go_rate(facts: &Facts<'_>, scope: &Scope, range: TimeRange) -> Measured {
         .map(|phase| row(phase, f64::from(u8::from(phase.decision == Decision::NoGo))))
         .collect();
     let tests = explanation.rows.len();
-    let refused = explanation.rows.iter().filter(|row| row.value > 0.0).count();
+    let refused = explanation
+        .rows
+        .iter()
+        .filter(|row| row.value > 0.0)
+        .count();
     // Its data catalog counts something else under the same name: cycles with an incident.
-    let deployed = phases(facts, scope, range).filter(|phase| phase.phase == Phase::Deployment).count();
+    let deployed = phases(facts, scope, range)
+        .filter(|phase| phase.phase == Phase::Deployment)
+        .count();
     let troubled: BTreeSet<&str> = phases(facts, scope, range)
         .filter(|phase| {
-            phase.text(PHASE_WORD).as_deref() == Some("incident") || phase.decision == Decision::RolledBack
+            phase.text(PHASE_WORD).as_deref() == Some("incident")
+                || phase.decision == Decision::RolledBack
         })
         .map(|phase| phase.cycle_id.as_str())
         .collect();
     Measured {
         value: if tests == 0 {
-            Value::NotAvailable { reason: Absence::NoPhases }
+            Value::NotAvailable {
+                reason: Absence::NoPhases,
+            }
         } else {
             Value::Known(refused as f64 / tests as f64)
         },
@@ -161,7 +188,9 @@ fn no_go_rate(facts: &Facts<'_>, scope: &Scope, range: TimeRange) -> Measured {
             key: "catalog_failure_rate",
             title: "cycles with an incident or rollback by deployments (its catalog)",
             value: if deployed == 0 {
-                Value::NotAvailable { reason: Absence::NoPhases }
+                Value::NotAvailable {
+                    reason: Absence::NoPhases,
+                }
             } else {
                 Value::Known(troubled.len() as f64 / deployed as f64)
             },

@@ -36,7 +36,11 @@ pub fn lead_hours(commit: &DeployedCommit, deployed_at: Timestamp) -> Result<(f6
     } else {
         (hours(commit.authored_at), Since::Authored)
     };
-    if value < 0.0 { Err(value) } else { Ok((value, since)) }
+    if value < 0.0 {
+        Err(value)
+    } else {
+        Ok((value, since))
+    }
 }
 
 /// One change that took part.
@@ -54,26 +58,51 @@ pub fn changes<'a>(delivered: &Delivered<'a>, index: usize) -> (Vec<Change<'a>>,
     let mut changes = Vec::new();
     let mut left_out = Vec::new();
     let mut leave = |kind, id: &str, at, reason: String| {
-        left_out.push(LeftOut { kind, id: id.to_owned(), at, reason });
+        left_out.push(LeftOut {
+            kind,
+            id: id.to_owned(),
+            at,
+            reason,
+        });
     };
     let Some(commits) = &deployment.commits else {
-        let reason = "its commits are unknown: the first deployment seen, or a source without commits";
-        leave(RowKind::Deployment, &deployment.id, deployment.finished_at, reason.to_owned());
+        let reason =
+            "its commits are unknown: the first deployment seen, or a source without commits";
+        leave(
+            RowKind::Deployment,
+            &deployment.id,
+            deployment.finished_at,
+            reason.to_owned(),
+        );
         return (changes, left_out);
     };
     if commits.is_empty() && delivered.redeploys.contains(&index) {
         let reason = "a re-deploy of a commit that was out already: no new lead time";
-        leave(RowKind::Deployment, &deployment.id, deployment.finished_at, reason.to_owned());
+        leave(
+            RowKind::Deployment,
+            &deployment.id,
+            deployment.finished_at,
+            reason.to_owned(),
+        );
     }
     for commit in commits {
         let key = (deployment.service.as_str(), commit.sha.as_str());
-        if delivered.first_carrier.get(&key).is_some_and(|&first| first != index) {
+        if delivered
+            .first_carrier
+            .get(&key)
+            .is_some_and(|&first| first != index)
+        {
             let reason = format!("went out earlier; again with {}", deployment.id);
             leave(RowKind::Commit, &commit.sha, commit.committed_at, reason);
             continue;
         }
         match lead_hours(commit, deployment.finished_at) {
-            Ok((hours, since)) => changes.push(Change { commit, deployment, hours, since }),
+            Ok((hours, since)) => changes.push(Change {
+                commit,
+                deployment,
+                hours,
+                since,
+            }),
             Err(hours) => {
                 let reason = format!(
                     "anomaly: {} h, committed after {} was deployed",
@@ -116,7 +145,12 @@ const CYCLE_RULE: &str = "no commit data: cycle time instead, the median over de
 deployment end minus the start of the cycle's first phase";
 
 /// Median lead time of a range, with p75, p90 and the unplanned ones beside it.
-pub fn measure(delivered: &Delivered<'_>, facts: &Facts<'_>, scope: &Scope, range: TimeRange) -> Measured {
+pub fn measure(
+    delivered: &Delivered<'_>,
+    facts: &Facts<'_>,
+    scope: &Scope,
+    range: TimeRange,
+) -> Measured {
     let mut explanation = Explanation::of(RULE);
     let mut planned = Vec::new();
     let mut unplanned = Vec::new();
@@ -125,7 +159,10 @@ pub fn measure(delivered: &Delivered<'_>, facts: &Facts<'_>, scope: &Scope, rang
     let indices: Vec<usize> = delivered.within(scope, range).collect();
     for &index in &indices {
         let (changes, left_out) = changes(delivered, index);
-        anomalies += left_out.iter().filter(|left| left.reason.starts_with("anomaly")).count();
+        anomalies += left_out
+            .iter()
+            .filter(|left| left.reason.starts_with("anomaly"))
+            .count();
         explanation.left_out.extend(left_out);
         for change in changes {
             if change.deployment.kind.unplanned() {
@@ -147,9 +184,13 @@ pub fn measure(delivered: &Delivered<'_>, facts: &Facts<'_>, scope: &Scope, rang
             explanation.rows.push(row(&change));
         }
     }
-    explanation.rows.sort_by(|a, b| b.value.total_cmp(&a.value).then_with(|| a.id.cmp(&b.id)));
+    explanation
+        .rows
+        .sort_by(|a, b| b.value.total_cmp(&a.value).then_with(|| a.id.cmp(&b.id)));
     if by_committer > 0 {
-        explanation.notes.push(format!("{by_committer} measured from the committer date"));
+        explanation
+            .notes
+            .push(format!("{by_committer} measured from the committer date"));
     }
     if planned.is_empty() {
         if let Some(measured) = cycle_time(delivered, &indices) {
@@ -166,7 +207,12 @@ pub fn measure(delivered: &Delivered<'_>, facts: &Facts<'_>, scope: &Scope, rang
         };
     }
     Measured {
-        value: median(&planned).map_or(Value::NotAvailable { reason: Absence::NoCommits }, Value::Known),
+        value: median(&planned).map_or(
+            Value::NotAvailable {
+                reason: Absence::NoCommits,
+            },
+            Value::Known,
+        ),
         unit: Unit::Hours,
         samples: planned.len(),
         interval: median_interval(&planned),
@@ -205,14 +251,34 @@ fn details(planned: &[f64], unplanned: &[f64], anomalies: usize) -> Vec<Detail> 
     let hours = |key, title, value: Option<f64>, samples: usize| Detail {
         key,
         title,
-        value: value.map_or(Value::NotAvailable { reason: Absence::NoCommits }, Value::Known),
+        value: value.map_or(
+            Value::NotAvailable {
+                reason: Absence::NoCommits,
+            },
+            Value::Known,
+        ),
         unit: Unit::Hours,
         samples,
     };
     vec![
-        hours("p75", "75th percentile", quantile(planned, 0.75), planned.len()),
-        hours("p90", "90th percentile", quantile(planned, 0.90), planned.len()),
-        hours("unplanned", "hotfixes and rollbacks, median", median(unplanned), unplanned.len()),
+        hours(
+            "p75",
+            "75th percentile",
+            quantile(planned, 0.75),
+            planned.len(),
+        ),
+        hours(
+            "p90",
+            "90th percentile",
+            quantile(planned, 0.90),
+            planned.len(),
+        ),
+        hours(
+            "unplanned",
+            "hotfixes and rollbacks, median",
+            median(unplanned),
+            unplanned.len(),
+        ),
         Detail {
             key: "anomalies",
             title: "negative lead times dropped",
@@ -226,7 +292,10 @@ fn details(planned: &[f64], unplanned: &[f64], anomalies: usize) -> Vec<Detail> 
 /// The fallback where no source knows commits: since the start of the deployment's cycle.
 fn cycle_time(delivered: &Delivered<'_>, indices: &[usize]) -> Option<Measured> {
     if indices.iter().any(|&index| {
-        delivered.deployments[index].commits.as_ref().is_some_and(|commits| !commits.is_empty())
+        delivered.deployments[index]
+            .commits
+            .as_ref()
+            .is_some_and(|commits| !commits.is_empty())
     }) {
         return None; // commits there are; that none of them counts is an answer of its own
     }
@@ -253,14 +322,21 @@ fn cycle_time(delivered: &Delivered<'_>, indices: &[usize]) -> Option<Measured> 
             id: deployment.id.clone(),
             at: deployment.finished_at,
             value: deployment.finished_at.since(start).as_secs_f64() / 3_600.0,
-            note: format!("cycle {}", deployment.cycle_id.as_deref().unwrap_or_default()),
+            note: format!(
+                "cycle {}",
+                deployment.cycle_id.as_deref().unwrap_or_default()
+            ),
             request_id: deployment.request_id.clone(),
         });
     }
     let hours: Vec<f64> = explanation.rows.iter().map(|row| row.value).collect();
     let value = median(&hours)?;
-    explanation.rows.sort_by(|a, b| b.value.total_cmp(&a.value).then_with(|| a.id.cmp(&b.id)));
-    explanation.notes.push("cycle time, not commit lead time: do not compare the two".to_owned());
+    explanation
+        .rows
+        .sort_by(|a, b| b.value.total_cmp(&a.value).then_with(|| a.id.cmp(&b.id)));
+    explanation
+        .notes
+        .push("cycle time, not commit lead time: do not compare the two".to_owned());
     Some(Measured {
         value: Value::Known(value),
         unit: Unit::Hours,

@@ -103,8 +103,13 @@ impl Limit {
 }
 
 impl ThresholdSet {
-    pub const ALL: [Self; 5] =
-        [Self::Dora2021, Self::Dora2023, Self::Dora2024, Self::IactWeb, Self::IactScript];
+    pub const ALL: [Self; 5] = [
+        Self::Dora2021,
+        Self::Dora2023,
+        Self::Dora2024,
+        Self::IactWeb,
+        Self::IactScript,
+    ];
 
     pub const fn name(self) -> &'static str {
         match self {
@@ -124,7 +129,9 @@ impl ThresholdSet {
     const fn limits(self, metric: Metric) -> Option<[Limit; 3]> {
         use Limit::{Above, AtLeast, AtMost, Below, Never};
         Some(match (self, metric) {
-            (Self::Dora2021, Metric::ChangeLeadTime) => [Below(1.0), Below(WEEK), Below(6.0 * MONTH)],
+            (Self::Dora2021, Metric::ChangeLeadTime) => {
+                [Below(1.0), Below(WEEK), Below(6.0 * MONTH)]
+            }
             (Self::Dora2023 | Self::Dora2024, Metric::ChangeLeadTime) => {
                 [Below(DAY), Below(WEEK), Below(MONTH)]
             }
@@ -147,15 +154,23 @@ impl ThresholdSet {
             (Self::IactWeb, Metric::DeploymentFrequency) => {
                 [Above(1.0), AtLeast(1.0 / 7.0), AtLeast(0.25 / 7.0)]
             }
-            (Self::IactScript, Metric::DeploymentFrequency) => [AtLeast(1.0), AtLeast(0.14), AtLeast(0.03)],
+            (Self::IactScript, Metric::DeploymentFrequency) => {
+                [AtLeast(1.0), AtLeast(0.14), AtLeast(0.03)]
+            }
 
-            (Self::Dora2021, Metric::ChangeFailureRate) => [AtMost(0.15), AtMost(0.20), AtMost(0.30)],
-            (Self::Dora2023, Metric::ChangeFailureRate) => [AtMost(0.05), AtMost(0.10), AtMost(0.15)],
+            (Self::Dora2021, Metric::ChangeFailureRate) => {
+                [AtMost(0.15), AtMost(0.20), AtMost(0.30)]
+            }
+            (Self::Dora2023, Metric::ChangeFailureRate) => {
+                [AtMost(0.05), AtMost(0.10), AtMost(0.15)]
+            }
             (Self::IactWeb | Self::IactScript, Metric::ChangeFailureRate) => {
                 [AtMost(0.15), AtMost(0.30), AtMost(0.45)]
             }
 
-            (Self::Dora2021 | Self::Dora2023, Metric::RecoveryTime) => [Below(1.0), Below(DAY), Below(WEEK)],
+            (Self::Dora2021 | Self::Dora2023, Metric::RecoveryTime) => {
+                [Below(1.0), Below(DAY), Below(WEEK)]
+            }
             // High and Medium share one day that year; what is longer was found only in Low.
             (Self::Dora2024, Metric::RecoveryTime) => [Below(1.0), Below(DAY), Never],
             (Self::IactScript, Metric::RecoveryTime) => [AtMost(1.0), AtMost(DAY), AtMost(WEEK)],
@@ -191,12 +206,16 @@ impl ThresholdSet {
                 value
             }
         };
-        let level = [PerformanceLevel::Elite, PerformanceLevel::High, PerformanceLevel::Medium]
-            .into_iter()
-            .zip(limits)
-            .enumerate()
-            .find(|&(index, (_, limit))| limit.holds(measured_by(index)))
-            .map_or(PerformanceLevel::Low, |(_, (level, _))| level);
+        let level = [
+            PerformanceLevel::Elite,
+            PerformanceLevel::High,
+            PerformanceLevel::Medium,
+        ]
+        .into_iter()
+        .zip(limits)
+        .enumerate()
+        .find(|&(index, (_, limit))| limit.holds(measured_by(index)))
+        .map_or(PerformanceLevel::Low, |(_, (level, _))| level);
         let rule = if matches!(measured.value, Value::AtLeast(_)) {
             format!("{rule}; at best: the value is a lower bound")
         } else {
@@ -216,11 +235,16 @@ impl ThresholdSet {
 
     fn frequency_input(self, index: usize, measured: &Measured, value: f64) -> f64 {
         if self.by_days_per_week(index) {
-            let days = measured.detail("deployment_days_per_week").and_then(|detail| detail.value.number());
+            let days = measured
+                .detail("deployment_days_per_week")
+                .and_then(|detail| detail.value.number());
             // A window shorter than a week has no week to take the median of.
             days.unwrap_or((value * 7.0).min(7.0))
         } else if measured.unit == Unit::Count {
-            measured.detail("per_day").and_then(|detail| detail.value.number()).unwrap_or(value)
+            measured
+                .detail("per_day")
+                .and_then(|detail| detail.value.number())
+                .unwrap_or(value)
         } else {
             value
         }
@@ -234,7 +258,13 @@ impl ThresholdSet {
             };
             limits[index].show(unit)
         };
-        format!("{}: Elite {}, High {}, Medium {}, else Low", self.name(), text(0), text(1), text(2))
+        format!(
+            "{}: Elite {}, High {}, Medium {}, else Low",
+            self.name(),
+            text(0),
+            text(1),
+            text(2)
+        )
     }
 }
 
@@ -243,7 +273,8 @@ pub fn averaged(levels: &[PerformanceLevel]) -> Option<PerformanceLevel> {
     if levels.is_empty() {
         return None;
     }
-    let mean = f64::from(levels.iter().map(|level| level.points()).sum::<u32>()) / levels.len() as f64;
+    let mean =
+        f64::from(levels.iter().map(|level| level.points()).sum::<u32>()) / levels.len() as f64;
     Some(match mean {
         mean if mean >= 3.5 => PerformanceLevel::Elite,
         mean if mean >= 2.5 => PerformanceLevel::High,

@@ -28,20 +28,36 @@ pub fn frequency(
     let indices: Vec<usize> = delivered.within(scope, range).collect();
     let days = range.length().as_secs_f64() / 86_400.0;
     for &index in &indices {
-        let note = if delivered.redeploys.contains(&index) { "re-deploy of the same commit" } else { "" };
-        explanation.rows.push(deployment_row(delivered.deployments[index], 1.0, note.to_owned()));
+        let note = if delivered.redeploys.contains(&index) {
+            "re-deploy of the same commit"
+        } else {
+            ""
+        };
+        explanation.rows.push(deployment_row(
+            delivered.deployments[index],
+            1.0,
+            note.to_owned(),
+        ));
     }
     leave_aborted(delivered, scope, range, &mut explanation);
     let value = if days <= 0.0 {
-        Value::NotAvailable { reason: Absence::NoDeployments }
-    } else if indices.is_empty() && absence(delivered, facts, &indices) == Absence::NoDeploymentSource {
-        Value::NotAvailable { reason: Absence::NoDeploymentSource }
+        Value::NotAvailable {
+            reason: Absence::NoDeployments,
+        }
+    } else if indices.is_empty()
+        && absence(delivered, facts, &indices) == Absence::NoDeploymentSource
+    {
+        Value::NotAvailable {
+            reason: Absence::NoDeploymentSource,
+        }
     } else {
         Value::Known(indices.len() as f64 / days)
     };
     let known = value.number().is_some();
     let per_week = deployment_days_per_week(
-        indices.iter().map(|&index| delivered.deployments[index].finished_at),
+        indices
+            .iter()
+            .map(|&index| delivered.deployments[index].finished_at),
         range,
         zone,
     );
@@ -49,7 +65,11 @@ pub fn frequency(
         value,
         unit: Unit::PerDay,
         samples: indices.len(),
-        interval: if known { rate(indices.len(), days) } else { None },
+        interval: if known {
+            rate(indices.len(), days)
+        } else {
+            None
+        },
         details: vec![
             Detail {
                 key: "deployments",
@@ -61,11 +81,12 @@ pub fn frequency(
             Detail {
                 key: "deployment_days_per_week",
                 title: "deployment days per week, median",
-                value: per_week
-                    .filter(|_| known)
-                    .map_or(Value::NotAvailable { reason: Absence::NoDeployments }, |(median, _)| {
-                        Value::Known(median)
-                    }),
+                value: per_week.filter(|_| known).map_or(
+                    Value::NotAvailable {
+                        reason: Absence::NoDeployments,
+                    },
+                    |(median, _)| Value::Known(median),
+                ),
                 unit: Unit::DaysPerWeek,
                 samples: per_week.map_or(0, |(_, weeks)| weeks),
             },
@@ -86,7 +107,9 @@ fn deployment_days_per_week(
         return None;
     }
     let date = |at: Timestamp| at.to_utc().with_timezone(&zone).date_naive();
-    let last = date(Timestamp::from_micros(range.until.micros().saturating_sub(1)));
+    let last = date(Timestamp::from_micros(
+        range.until.micros().saturating_sub(1),
+    ));
     let days: BTreeSet<NaiveDate> = at.map(date).collect();
     let counts: Vec<f64> = (0..blocks)
         .filter_map(|block| {
@@ -121,7 +144,9 @@ pub fn failure_rate(
             note,
         ));
     }
-    explanation.rows.sort_by(|a, b| b.value.total_cmp(&a.value).then(b.at.cmp(&a.at)));
+    explanation
+        .rows
+        .sort_by(|a, b| b.value.total_cmp(&a.value).then(b.at.cmp(&a.at)));
     leave_aborted(delivered, scope, range, &mut explanation);
     for (index, (incident, link)) in delivered.incidents.iter().enumerate() {
         if let Err(why) = link
@@ -147,30 +172,41 @@ pub fn failure_rate(
     let told = facts.sources.incidents || !facts.incidents.is_empty();
     let share = failed as f64 / indices.len() as f64;
     let value = if indices.is_empty() {
-        Value::NotAvailable { reason: absence(delivered, facts, &indices) }
+        Value::NotAvailable {
+            reason: absence(delivered, facts, &indices),
+        }
     } else if told {
         Value::Known(share)
     } else if failed > 0 {
-        explanation
-            .notes
-            .push("no incident source: only reverts, rollbacks and recorded failures are counted".to_owned());
+        explanation.notes.push(
+            "no incident source: only reverts, rollbacks and recorded failures are counted"
+                .to_owned(),
+        );
         Value::AtLeast(share)
     } else {
-        Value::NotAvailable { reason: Absence::NoIncidentSource }
+        Value::NotAvailable {
+            reason: Absence::NoIncidentSource,
+        }
     };
     let known = value.number().is_some();
     Measured {
         value,
         unit: Unit::Ratio,
         samples: indices.len(),
-        interval: if known { proportion(failed, indices.len()) } else { None },
+        interval: if known {
+            proportion(failed, indices.len())
+        } else {
+            None
+        },
         details: vec![Detail {
             key: "failed",
             title: "failed deployments",
             value: if known {
                 Value::Known(failed as f64)
             } else {
-                Value::NotAvailable { reason: Absence::NoIncidentSource }
+                Value::NotAvailable {
+                    reason: Absence::NoIncidentSource,
+                }
             },
             unit: Unit::Count,
             samples: indices.len(),
@@ -195,17 +231,25 @@ pub fn rework_rate(
     for &index in &indices {
         let deployment = delivered.deployments[index];
         unplanned += usize::from(deployment.kind.unplanned());
-        let note = if deployment.kind.unplanned() { deployment.kind.name() } else { "" };
+        let note = if deployment.kind.unplanned() {
+            deployment.kind.name()
+        } else {
+            ""
+        };
         explanation.rows.push(deployment_row(
             deployment,
             f64::from(u8::from(deployment.kind.unplanned())),
             note.to_owned(),
         ));
     }
-    explanation.rows.sort_by(|a, b| b.value.total_cmp(&a.value).then(b.at.cmp(&a.at)));
+    explanation
+        .rows
+        .sort_by(|a, b| b.value.total_cmp(&a.value).then(b.at.cmp(&a.at)));
     leave_aborted(delivered, scope, range, &mut explanation);
     let value = if indices.is_empty() {
-        Value::NotAvailable { reason: absence(delivered, facts, &indices) }
+        Value::NotAvailable {
+            reason: absence(delivered, facts, &indices),
+        }
     } else {
         Value::Known(unplanned as f64 / indices.len() as f64)
     };
@@ -236,7 +280,12 @@ fn deployment_row(deployment: &Deployment, value: f64, note: String) -> Row {
     }
 }
 
-fn leave_aborted(delivered: &Delivered<'_>, scope: &Scope, range: TimeRange, explanation: &mut Explanation) {
+fn leave_aborted(
+    delivered: &Delivered<'_>,
+    scope: &Scope,
+    range: TimeRange,
+    explanation: &mut Explanation,
+) {
     explanation.left_out.extend(
         delivered
             .aborted

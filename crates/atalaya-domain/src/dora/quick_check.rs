@@ -40,13 +40,17 @@ pub fn score(metric: Metric, value: f64) -> f64 {
     const MONTH: f64 = 365.0 / 12.0 * DAY;
     // The survey asks for one of six answers; the score is (answer - 1) * 2.
     let answer = match metric {
-        Metric::ChangeLeadTime | Metric::RecoveryTime => {
-            [6.0 * MONTH, MONTH, 7.0 * DAY, DAY, HOUR].iter().filter(|&&limit| value < limit).count()
+        Metric::ChangeLeadTime | Metric::RecoveryTime => [6.0 * MONTH, MONTH, 7.0 * DAY, DAY, HOUR]
+            .iter()
+            .filter(|&&limit| value < limit)
+            .count(),
+        Metric::DeploymentFrequency => [2.0 / 365.0, 12.0 / 365.0, 1.0 / 7.0, 1.0, 24.0]
+            .iter()
+            .filter(|&&limit| value >= limit)
+            .count(),
+        Metric::ChangeFailureRate | Metric::ReworkRate => {
+            return (10.0 - value * 10.0).clamp(0.0, 10.0);
         }
-        Metric::DeploymentFrequency => {
-            [2.0 / 365.0, 12.0 / 365.0, 1.0 / 7.0, 1.0, 24.0].iter().filter(|&&limit| value >= limit).count()
-        }
-        Metric::ChangeFailureRate | Metric::ReworkRate => return (10.0 - value * 10.0).clamp(0.0, 10.0),
     };
     answer as f64 * 2.0
 }
@@ -54,11 +58,15 @@ pub fn score(metric: Metric, value: f64) -> f64 {
 /// Means over whatever has a score.
 pub fn combine(scores: &[(Metric, Option<f64>)]) -> QuickCheck {
     let mean = |wanted: &dyn Fn(Metric) -> bool| {
-        let known: Vec<f64> =
-            scores.iter().filter(|(metric, _)| wanted(*metric)).filter_map(|(_, score)| *score).collect();
+        let known: Vec<f64> = scores
+            .iter()
+            .filter(|(metric, _)| wanted(*metric))
+            .filter_map(|(_, score)| *score)
+            .collect();
         (!known.is_empty()).then(|| known.iter().sum::<f64>() / known.len() as f64)
     };
-    let stability = |metric: Metric| matches!(metric, Metric::ChangeFailureRate | Metric::ReworkRate);
+    let stability =
+        |metric: Metric| matches!(metric, Metric::ChangeFailureRate | Metric::ReworkRate);
     QuickCheck {
         overall: mean(&|_| true),
         throughput: mean(&|metric| !stability(metric)),
@@ -72,7 +80,10 @@ mod tests {
     use super::*;
 
     #[test]
-    #[expect(clippy::float_cmp, reason = "scores are even whole numbers or exact tenths")]
+    #[expect(
+        clippy::float_cmp,
+        reason = "scores are even whole numbers or exact tenths"
+    )]
     fn answers_of_the_survey() {
         let cases = [
             (Metric::ChangeLeadTime, 0.5, 10.0),

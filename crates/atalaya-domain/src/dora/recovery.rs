@@ -33,15 +33,35 @@ impl Recovery {
 /// `None` when nothing says when it was over and no incident is open: known failed, end unknown.
 pub fn of(deployment: &Deployment, failure: &Failure<'_>, now: Timestamp) -> Option<Recovery> {
     let rolled_back = failure.rolled_back_by.map(|rollback| rollback.finished_at);
-    let Some(from) = failure.incidents.iter().map(|(incident, _)| incident.opened_at).min() else {
-        return rolled_back.map(|until| Recovery { from: deployment.finished_at, until, open: false });
+    let Some(from) = failure
+        .incidents
+        .iter()
+        .map(|(incident, _)| incident.opened_at)
+        .min()
+    else {
+        return rolled_back.map(|until| Recovery {
+            from: deployment.finished_at,
+            until,
+            open: false,
+        });
     };
     // An incident resolved in the future of `now` is still open as seen from `now`.
-    let ends: Option<Vec<Timestamp>> =
-        failure.incidents.iter().map(|(incident, _)| incident.resolved_at.filter(|&at| at <= now)).collect();
+    let ends: Option<Vec<Timestamp>> = failure
+        .incidents
+        .iter()
+        .map(|(incident, _)| incident.resolved_at.filter(|&at| at <= now))
+        .collect();
     Some(match ends.and_then(|ends| ends.into_iter().max()) {
-        Some(until) => Recovery { from, until: until.max(from), open: false },
-        None => Recovery { from, until: now.max(from), open: true },
+        Some(until) => Recovery {
+            from,
+            until: until.max(from),
+            open: false,
+        },
+        None => Recovery {
+            from,
+            until: now.max(from),
+            open: true,
+        },
     })
 }
 
@@ -63,14 +83,17 @@ pub fn measure(
     let mut failed = 0_usize;
     for &index in &indices {
         let deployment = delivered.deployments[index];
-        let Some(failure) = delivered.failures.get(&index) else { continue };
+        let Some(failure) = delivered.failures.get(&index) else {
+            continue;
+        };
         failed += 1;
         let Some(recovery) = of(deployment, failure, now) else {
             explanation.left_out.push(LeftOut {
                 kind: RowKind::Deployment,
                 id: deployment.id.clone(),
                 at: deployment.finished_at,
-                reason: "failed, but neither an incident nor a rollback says when it was over".to_owned(),
+                reason: "failed, but neither an incident nor a rollback says when it was over"
+                    .to_owned(),
             });
             continue;
         };
@@ -85,10 +108,16 @@ pub fn measure(
             request_id: deployment.request_id.clone(),
         });
     }
-    explanation.rows.sort_by(|a, b| b.value.total_cmp(&a.value).then_with(|| a.id.cmp(&b.id)));
+    explanation
+        .rows
+        .sort_by(|a, b| b.value.total_cmp(&a.value).then_with(|| a.id.cmp(&b.id)));
     let open = times.iter().filter(|&&(_, ended)| !ended).count();
     if open > 0 {
-        let oldest = times.iter().filter(|&&(_, ended)| !ended).map(|&(hours, _)| hours).fold(0.0, f64::max);
+        let oldest = times
+            .iter()
+            .filter(|&&(_, ended)| !ended)
+            .map(|&(hours, _)| hours)
+            .fold(0.0, f64::max);
         explanation.notes.push(format!(
             "{open} of {} still open, the oldest for {}",
             times.len(),
@@ -99,20 +128,31 @@ pub fn measure(
     let value = match survival_median(&times) {
         Some((value, below)) if below || open * 2 > times.len() => Value::AtLeast(value),
         Some((value, _)) => Value::Known(value),
-        None => Value::NotAvailable { reason: missing(delivered, facts, &indices, failed) },
+        None => Value::NotAvailable {
+            reason: missing(delivered, facts, &indices, failed),
+        },
     };
     let hours: Vec<f64> = times.iter().map(|&(hours, _)| hours).collect();
     Measured {
         value,
         unit: Unit::Hours,
         samples: times.len(),
-        interval: if open == 0 { median_interval(&hours) } else { None },
+        interval: if open == 0 {
+            median_interval(&hours)
+        } else {
+            None
+        },
         details: details(&incidents, open, unlinked),
         explanation,
     }
 }
 
-fn missing(delivered: &Delivered<'_>, facts: &Facts<'_>, indices: &[usize], failed: usize) -> Absence {
+fn missing(
+    delivered: &Delivered<'_>,
+    facts: &Facts<'_>,
+    indices: &[usize],
+    failed: usize,
+) -> Absence {
     if indices.is_empty() {
         absence(delivered, facts, indices)
     } else if failed == 0 && (facts.sources.incidents || !facts.incidents.is_empty()) {
@@ -157,7 +197,8 @@ fn all_incidents(
 
 /// Hours during which at least one was going on: overlaps count once.
 pub fn union_hours(spans: &[Recovery]) -> f64 {
-    let mut sorted: Vec<(Timestamp, Timestamp)> = spans.iter().map(|span| (span.from, span.until)).collect();
+    let mut sorted: Vec<(Timestamp, Timestamp)> =
+        spans.iter().map(|span| (span.from, span.until)).collect();
     sorted.sort_unstable();
     let mut total = 0.0;
     let mut covered_until = Timestamp::MIN;
@@ -169,8 +210,14 @@ pub fn union_hours(spans: &[Recovery]) -> f64 {
 }
 
 fn details(incidents: &[Recovery], open: usize, unlinked: usize) -> Vec<Detail> {
-    let resolved: Vec<f64> = incidents.iter().filter(|span| !span.open).map(Recovery::hours).collect();
-    let none = Value::NotAvailable { reason: Absence::NoFailures };
+    let resolved: Vec<f64> = incidents
+        .iter()
+        .filter(|span| !span.open)
+        .map(Recovery::hours)
+        .collect();
+    let none = Value::NotAvailable {
+        reason: Absence::NoFailures,
+    };
     let count = |key, title, count: usize| Detail {
         key,
         title,
@@ -189,11 +236,19 @@ fn details(incidents: &[Recovery], open: usize, unlinked: usize) -> Vec<Detail> 
         Detail {
             key: "time_in_incident",
             title: "time with an incident open, overlaps once",
-            value: if incidents.is_empty() { none } else { Value::Known(union_hours(incidents)) },
+            value: if incidents.is_empty() {
+                none
+            } else {
+                Value::Known(union_hours(incidents))
+            },
             unit: Unit::Hours,
             samples: incidents.len(),
         },
         count("open", "failed deployments still open", open),
-        count("unlinked_incidents", "incidents without a deployment", unlinked),
+        count(
+            "unlinked_incidents",
+            "incidents without a deployment",
+            unlinked,
+        ),
     ]
 }

@@ -32,7 +32,9 @@ pub struct Stages<'a> {
 /// Whole minutes from one instant to a later one, rounded up; `None` when it is not later or equal.
 fn minutes(from: Option<Timestamp>, until: Option<Timestamp>) -> Option<u64> {
     let micros = until?.micros().checked_sub(from?.micros())?;
-    u64::try_from(micros).ok().map(|micros| micros.div_ceil(60_000_000))
+    u64::try_from(micros)
+        .ok()
+        .map(|micros| micros.div_ceil(60_000_000))
 }
 
 /// Measures one pull request; `None` unless it was merged.
@@ -46,17 +48,25 @@ pub fn stages<'a>(
     delivered: &Delivered<'a>,
 ) -> Option<Stages<'a>> {
     let merged = pull.merged_at?;
-    let first_commit = commits.iter().min_by_key(|commit| (commit.authored_at, commit.sha.as_str()));
+    let first_commit = commits
+        .iter()
+        .min_by_key(|commit| (commit.authored_at, commit.sha.as_str()));
     let first_answer = comments
         .iter()
         .filter(|comment| comment.author.is_none() || comment.author != pull.author)
         .min_by_key(|comment| (comment.at, comment.id.as_str()));
-    let deployment = pull.merge_sha.as_deref().and_then(|sha| carrier(delivered, sha));
+    let deployment = pull
+        .merge_sha
+        .as_deref()
+        .and_then(|sha| carrier(delivered, sha));
 
     let opened = Some(pull.opened_at);
     let answered = first_answer.map(|comment| comment.at);
     let coding = minutes(first_commit.map(|commit| commit.authored_at), opened);
-    let deploy = minutes(Some(merged), deployment.map(|deployment| deployment.finished_at));
+    let deploy = minutes(
+        Some(merged),
+        deployment.map(|deployment| deployment.finished_at),
+    );
     Some(Stages {
         first_commit,
         first_answer,
@@ -65,7 +75,9 @@ pub fn stages<'a>(
         pickup_minutes: minutes(opened, answered),
         review_minutes: minutes(answered, Some(merged)),
         deploy_minutes: deploy,
-        cycle_minutes: coding.unwrap_or(0) + minutes(opened, Some(merged)).unwrap_or(0) + deploy.unwrap_or(0),
+        cycle_minutes: coding.unwrap_or(0)
+            + minutes(opened, Some(merged)).unwrap_or(0)
+            + deploy.unwrap_or(0),
     })
 }
 

@@ -45,7 +45,11 @@ pub fn delta(metric: Metric, now: Value, before: Value) -> Option<Delta> {
     } else {
         Direction::Worse
     };
-    Some(Delta { difference, relative: (before != 0.0).then(|| difference / before), direction })
+    Some(Delta {
+        difference,
+        relative: (before != 0.0).then(|| difference / before),
+        direction,
+    })
 }
 
 /// The last `count` whole weeks that were over by `until`, oldest first.
@@ -53,8 +57,11 @@ pub fn delta(metric: Metric, now: Value, before: Value) -> Option<Delta> {
 /// A week has 7 local days and therefore 167 or 169 hours when the clocks change in it.
 pub fn whole_weeks(until: Timestamp, count: u32, zone: Tz) -> Vec<TimeRange> {
     let today = until.to_utc().with_timezone(&zone).date_naive();
-    let monday = today.checked_sub_days(Days::new(u64::from(today.weekday().num_days_from_monday())));
-    let Some(this_monday) = monday else { return Vec::new() };
+    let monday =
+        today.checked_sub_days(Days::new(u64::from(today.weekday().num_days_from_monday())));
+    let Some(this_monday) = monday else {
+        return Vec::new();
+    };
     (1..=u64::from(count))
         .rev()
         .filter_map(|back| {
@@ -91,7 +98,10 @@ mod tests {
         // 2026-11-18 is a Wednesday.
         let weeks = whole_weeks(at("2026-11-18T12:00:00Z"), 2, Tz::UTC);
         assert_eq!(weeks.len(), 2);
-        assert_eq!(weeks[1], TimeRange::new(at("2026-11-09T00:00:00Z"), at("2026-11-16T00:00:00Z")));
+        assert_eq!(
+            weeks[1],
+            TimeRange::new(at("2026-11-09T00:00:00Z"), at("2026-11-16T00:00:00Z"))
+        );
         // On a Monday at midnight the week before is just over.
         let weeks = whole_weeks(at("2026-11-16T00:00:00Z"), 1, Tz::UTC);
         assert_eq!(weeks[0].until, at("2026-11-16T00:00:00Z"));
@@ -101,7 +111,10 @@ mod tests {
     fn weeks_are_those_of_the_zone() {
         let weeks = whole_weeks(at("2026-10-28T12:00:00Z"), 1, Tz::Europe__Madrid);
         // The clocks went back on Sunday 25: 169 hours.
-        assert_eq!(weeks[0], TimeRange::new(at("2026-10-18T22:00:00Z"), at("2026-10-25T23:00:00Z")));
+        assert_eq!(
+            weeks[0],
+            TimeRange::new(at("2026-10-18T22:00:00Z"), at("2026-10-25T23:00:00Z"))
+        );
         assert_eq!(weeks[0].length().as_secs(), 169 * 3_600);
     }
 
@@ -114,14 +127,36 @@ mod tests {
 
     #[test]
     fn less_is_better_but_for_frequency() {
-        let direction =
-            |metric, now, before| delta(metric, Value::Known(now), Value::Known(before)).unwrap().direction;
-        assert_eq!(direction(Metric::DeploymentFrequency, 2.0, 1.0), Direction::Better);
-        assert_eq!(direction(Metric::ChangeLeadTime, 2.0, 1.0), Direction::Worse);
-        assert_eq!(direction(Metric::ChangeFailureRate, 0.1, 0.1), Direction::Same);
-        let from_zero = delta(Metric::ChangeFailureRate, Value::Known(0.1), Value::Known(0.0)).unwrap();
+        let direction = |metric, now, before| {
+            delta(metric, Value::Known(now), Value::Known(before))
+                .unwrap()
+                .direction
+        };
+        assert_eq!(
+            direction(Metric::DeploymentFrequency, 2.0, 1.0),
+            Direction::Better
+        );
+        assert_eq!(
+            direction(Metric::ChangeLeadTime, 2.0, 1.0),
+            Direction::Worse
+        );
+        assert_eq!(
+            direction(Metric::ChangeFailureRate, 0.1, 0.1),
+            Direction::Same
+        );
+        let from_zero = delta(
+            Metric::ChangeFailureRate,
+            Value::Known(0.1),
+            Value::Known(0.0),
+        )
+        .unwrap();
         assert_eq!(from_zero.relative, None);
-        let nothing = Value::NotAvailable { reason: Absence::NoCommits };
-        assert_eq!(delta(Metric::ChangeLeadTime, nothing, Value::Known(1.0)), None);
+        let nothing = Value::NotAvailable {
+            reason: Absence::NoCommits,
+        };
+        assert_eq!(
+            delta(Metric::ChangeLeadTime, nothing, Value::Known(1.0)),
+            None
+        );
     }
 }

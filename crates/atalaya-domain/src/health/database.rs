@@ -76,35 +76,57 @@ impl Database {
                 troubles.push((status, format!("{used} of {limit} connections are in use")));
             }
         }
-        if let (Some(slow @ 1..), Some(all @ ENOUGH_STATEMENTS..)) = (self.slow_queries, self.statements) {
+        if let (Some(slow @ 1..), Some(all @ ENOUGH_STATEMENTS..)) =
+            (self.slow_queries, self.statements)
+        {
             let ratio = slow as f64 / all as f64;
             if ratio > SLOW_LIMIT {
                 let percent = ratio * 100.0;
                 troubles.push((
                     Status::Degraded,
-                    format!("{slow} slow statements ({percent:.1} %), limit {:.0} %", SLOW_LIMIT * 100.0),
+                    format!(
+                        "{slow} slow statements ({percent:.1} %), limit {:.0} %",
+                        SLOW_LIMIT * 100.0
+                    ),
                 ));
             }
         }
         if let Some(innodb) = &self.innodb {
-            if let Some(history) = innodb.history_length.filter(|length| *length > HISTORY_LIMIT) {
+            if let Some(history) = innodb
+                .history_length
+                .filter(|length| *length > HISTORY_LIMIT)
+            {
                 troubles.push((
                     Status::Degraded,
                     format!("{history} old row versions wait to be purged, limit {HISTORY_LIMIT}"),
                 ));
             }
             if let Some(waits @ 1..) = innodb.log_waits {
-                troubles
-                    .push((Status::Degraded, format!("{waits} waits for room in the InnoDB log, limit 0")));
+                troubles.push((
+                    Status::Degraded,
+                    format!("{waits} waits for room in the InnoDB log, limit 0"),
+                ));
             }
         }
-        let status = troubles.iter().map(|(status, _)| *status).max().unwrap_or(Status::Ok);
+        let status = troubles
+            .iter()
+            .map(|(status, _)| *status)
+            .max()
+            .unwrap_or(Status::Ok);
         let message = if troubles.is_empty() {
             self.in_words()
         } else {
-            troubles.into_iter().map(|(_, text)| text).collect::<Vec<_>>().join("; ")
+            troubles
+                .into_iter()
+                .map(|(_, text)| text)
+                .collect::<Vec<_>>()
+                .join("; ")
         };
-        vec![Check { name: "metrics database".to_owned(), status, message }]
+        vec![Check {
+            name: "metrics database".to_owned(),
+            status,
+            message,
+        }]
     }
 
     /// Rows of all tables.
@@ -115,7 +137,10 @@ impl Database {
     fn in_words(&self) -> String {
         let mut words = vec![format!("{} rows", self.rows())];
         words.extend(self.orphans.map(|orphans| format!("{orphans} orphans")));
-        words.extend(self.slow_queries.map(|slow| format!("{slow} slow statements")));
+        words.extend(
+            self.slow_queries
+                .map(|slow| format!("{slow} slow statements")),
+        );
         words.join(", ")
     }
 }
@@ -135,8 +160,20 @@ mod tests {
 
     #[test]
     fn one_orphan_is_a_failure() {
-        assert_eq!(status(&Database { orphans: Some(0), ..Database::default() }), Status::Ok);
-        assert_eq!(status(&Database { orphans: Some(1), ..Database::default() }), Status::Failing);
+        assert_eq!(
+            status(&Database {
+                orphans: Some(0),
+                ..Database::default()
+            }),
+            Status::Ok
+        );
+        assert_eq!(
+            status(&Database {
+                orphans: Some(1),
+                ..Database::default()
+            }),
+            Status::Failing
+        );
     }
 
     #[test]
@@ -149,10 +186,17 @@ mod tests {
         assert_eq!(status(&connected(79)), Status::Ok);
         assert_eq!(status(&connected(80)), Status::Degraded);
         assert_eq!(status(&connected(95)), Status::Failing);
-        let slow =
-            |slow, all| Database { slow_queries: Some(slow), statements: Some(all), ..Database::default() };
+        let slow = |slow, all| Database {
+            slow_queries: Some(slow),
+            statements: Some(all),
+            ..Database::default()
+        };
         assert_eq!(status(&slow(20, 2_000)), Status::Ok);
         assert_eq!(status(&slow(21, 2_000)), Status::Degraded);
-        assert_eq!(status(&slow(9, 10)), Status::Ok, "ten statements are no sample");
+        assert_eq!(
+            status(&slow(9, 10)),
+            Status::Ok,
+            "ten statements are no sample"
+        );
     }
 }

@@ -44,7 +44,10 @@ pub struct Replication {
 
 impl Replication {
     pub fn copies_in(&self, datacenter: Option<&str>) -> Option<u64> {
-        self.copies.get(datacenter.unwrap_or_default()).or_else(|| self.copies.get("")).copied()
+        self.copies
+            .get(datacenter.unwrap_or_default())
+            .or_else(|| self.copies.get(""))
+            .copied()
     }
 }
 
@@ -105,12 +108,22 @@ impl Design {
                 "" => self.nodes.values().sum(),
                 name => self.nodes.get(name).copied().unwrap_or(0),
             };
-            let place = if datacenter.is_empty() { String::new() } else { format!(" in {datacenter}") };
+            let place = if datacenter.is_empty() {
+                String::new()
+            } else {
+                format!(" in {datacenter}")
+            };
             let noun = if *copies == 1 { "copy" } else { "copies" };
             let on = if nodes == 1 { "node" } else { "nodes" };
-            words.push(format!("{copies} {noun} of each record on {nodes} {on}{place}"));
+            words.push(format!(
+                "{copies} {noun} of each record on {nodes} {on}{place}"
+            ));
             if *copies > nodes {
-                status = status.max(if copies / 2 + 1 > nodes { Status::Failing } else { Status::Degraded });
+                status = status.max(if copies / 2 + 1 > nodes {
+                    Status::Failing
+                } else {
+                    Status::Degraded
+                });
                 words.push("more copies than nodes".to_owned());
             } else if *copies == 1 && nodes > 1 {
                 status = status.max(Status::Degraded);
@@ -121,7 +134,11 @@ impl Design {
             status = status.max(Status::Degraded);
             words.push("SimpleStrategy does not know of datacenters".to_owned());
         }
-        Some(Check { name: "log replication".to_owned(), status, message: words.join("; ") })
+        Some(Check {
+            name: "log replication".to_owned(),
+            status,
+            message: words.join("; "),
+        })
     }
 
     fn compaction(&self) -> Option<Check> {
@@ -154,21 +171,48 @@ impl Design {
             }
         }
         let (status, message) = if troubles.is_empty() {
-            let compressors: std::collections::BTreeSet<&str> =
-                self.tables.iter().filter_map(|table| table.compression.as_deref()).collect();
+            let compressors: std::collections::BTreeSet<&str> = self
+                .tables
+                .iter()
+                .filter_map(|table| table.compression.as_deref())
+                .collect();
             let compressors = compressors.into_iter().collect::<Vec<_>>().join(", ");
-            (Status::Ok, format!("{} tables by time windows, {compressors}", self.tables.len()))
+            (
+                Status::Ok,
+                format!(
+                    "{} tables by time windows, {compressors}",
+                    self.tables.len()
+                ),
+            )
         } else {
-            (Status::Degraded, format!("{}; `atalaya db migrate` sets them right", troubles.join("; ")))
+            (
+                Status::Degraded,
+                format!(
+                    "{}; `atalaya db migrate` sets them right",
+                    troubles.join("; ")
+                ),
+            )
         };
-        Some(Check { name: "log tables".to_owned(), status, message })
+        Some(Check {
+            name: "log tables".to_owned(),
+            status,
+            message,
+        })
     }
 
     fn windows(&self) -> Option<Check> {
         let retention = self.retention_seconds()?;
-        let window = self.tables.iter().filter_map(|table| table.window_seconds).min()?;
+        let window = self
+            .tables
+            .iter()
+            .filter_map(|table| table.window_seconds)
+            .min()?;
         let windows = retention.div_ceil(window.max(1));
-        let status = if windows > WINDOWS_LIMIT { Status::Degraded } else { Status::Ok };
+        let status = if windows > WINDOWS_LIMIT {
+            Status::Degraded
+        } else {
+            Status::Ok
+        };
         Some(Check {
             name: "log windows".to_owned(),
             status,
@@ -189,7 +233,11 @@ impl Design {
         let name = "log retention".to_owned();
         if settings.retention_days == 0 {
             let message = "records are kept for ever (retention_days is 0)".to_owned();
-            return Some(Check { name, status: Status::Ok, message });
+            return Some(Check {
+                name,
+                status: Status::Ok,
+                message,
+            });
         }
         if let Some(sample) = self.sample.as_ref().filter(|sample| sample.overdue > 0) {
             let age = sample.oldest_overdue_days.unwrap_or(0);
@@ -197,15 +245,38 @@ impl Design {
                 "{} of {} rows looked at are older than {} days, up to {age} days",
                 sample.overdue, sample.rows, settings.retention_days
             );
-            return Some(Check { name, status: Status::Failing, message });
+            return Some(Check {
+                name,
+                status: Status::Failing,
+                message,
+            });
         }
         let Some(oldest) = self.oldest_day else {
-            return Some(Check { name, status: Status::Ok, message: "no records yet".to_owned() });
+            return Some(Check {
+                name,
+                status: Status::Ok,
+                message: "no records yet".to_owned(),
+            });
         };
-        let age = now.to_utc().date_naive().signed_duration_since(oldest).num_days();
-        let status = if age > i64::from(settings.retention_days) + 1 { Status::Failing } else { Status::Ok };
-        let message = format!("oldest day {oldest}, {age} days ago, limit {} days", settings.retention_days);
-        Some(Check { name, status, message })
+        let age = now
+            .to_utc()
+            .date_naive()
+            .signed_duration_since(oldest)
+            .num_days();
+        let status = if age > i64::from(settings.retention_days) + 1 {
+            Status::Failing
+        } else {
+            Status::Ok
+        };
+        let message = format!(
+            "oldest day {oldest}, {age} days ago, limit {} days",
+            settings.retention_days
+        );
+        Some(Check {
+            name,
+            status,
+            message,
+        })
     }
 
     fn lifetimes(&self) -> Option<Check> {
@@ -221,15 +292,29 @@ impl Design {
             )
         } else {
             let partitions = sample.partitions;
-            (Status::Ok, format!("all {} rows looked at in {partitions} partitions have one", sample.rows))
+            (
+                Status::Ok,
+                format!(
+                    "all {} rows looked at in {partitions} partitions have one",
+                    sample.rows
+                ),
+            )
         };
-        Some(Check { name: "log ttl".to_owned(), status, message })
+        Some(Check {
+            name: "log ttl".to_owned(),
+            status,
+            message,
+        })
     }
 
     pub fn advice(&self) -> Vec<Advice> {
         let mut advice = Vec::new();
         if let Some(retention) = self.retention_seconds()
-            && let Some(window) = self.tables.iter().filter_map(|table| table.window_seconds).min()
+            && let Some(window) = self
+                .tables
+                .iter()
+                .filter_map(|table| table.window_seconds)
+                .min()
         {
             let windows = retention.div_ceil(window.max(1));
             if !WINDOWS.contains(&windows) && windows <= WINDOWS_LIMIT {
@@ -252,7 +337,10 @@ impl Design {
             .filter(|table| {
                 // The summaries are read one by one: there small blocks are right.
                 table.table.ends_with("_logs")
-                    && (table.compression.as_deref().is_some_and(|class| class != "ZstdCompressor")
+                    && (table
+                        .compression
+                        .as_deref()
+                        .is_some_and(|class| class != "ZstdCompressor")
                         || table.chunk_kib.is_some_and(|kib| kib < 64))
             })
             .map(|table| table.table.as_str())
@@ -311,10 +399,17 @@ mod tests {
                 class: "NetworkTopologyStrategy".to_owned(),
                 copies: BTreeMap::from([("dc1".to_owned(), 3)]),
             }),
-            settings: Some(LogSettings { retention_days: 90, window_days: 3 }),
+            settings: Some(LogSettings {
+                retention_days: 90,
+                window_days: 3,
+            }),
             tables: vec![table("application_logs"), table("infrastructure_logs")],
             oldest_day: NaiveDate::from_ymd_opt(2026, 8, 24),
-            sample: Some(Sample { partitions: 8, rows: 400, ..Sample::default() }),
+            sample: Some(Sample {
+                partitions: 8,
+                rows: 400,
+                ..Sample::default()
+            }),
             nodes: BTreeMap::from([("dc1".to_owned(), 3)]),
             not_told: Vec::new(),
         }
@@ -326,14 +421,21 @@ mod tests {
     }
 
     fn of(design: &Design, name: &str) -> Check {
-        design.checks(now()).into_iter().find(|check| check.name == name).unwrap()
+        design
+            .checks(now())
+            .into_iter()
+            .find(|check| check.name == name)
+            .unwrap()
     }
 
     #[test]
     fn a_keyspace_as_intended_is_ok_and_needs_no_advice() {
         let design = design();
         let checks = design.checks(now());
-        assert!(checks.iter().all(|check| check.status == Status::Ok), "{checks:#?}");
+        assert!(
+            checks.iter().all(|check| check.status == Status::Ok),
+            "{checks:#?}"
+        );
         assert_eq!(checks.len(), 5);
         assert_eq!(design.advice(), []);
     }
@@ -348,9 +450,14 @@ mod tests {
             (1, 1, Status::Ok),
         ] {
             let mut design = design();
-            design.replication.as_mut().unwrap().copies = BTreeMap::from([("dc1".to_owned(), copies)]);
+            design.replication.as_mut().unwrap().copies =
+                BTreeMap::from([("dc1".to_owned(), copies)]);
             design.nodes = BTreeMap::from([("dc1".to_owned(), nodes)]);
-            assert_eq!(of(&design, "log replication").status, expected, "{copies} on {nodes}");
+            assert_eq!(
+                of(&design, "log replication").status,
+                expected,
+                "{copies} on {nodes}"
+            );
         }
     }
 
@@ -359,7 +466,11 @@ mod tests {
         for (day, expected) in [(24, Status::Ok), (23, Status::Ok), (22, Status::Failing)] {
             let mut design = design();
             design.oldest_day = NaiveDate::from_ymd_opt(2026, 8, day);
-            assert_eq!(of(&design, "log retention").status, expected, "2026-08-{day}");
+            assert_eq!(
+                of(&design, "log retention").status,
+                expected,
+                "2026-08-{day}"
+            );
         }
     }
 
@@ -374,9 +485,17 @@ mod tests {
         assert!(of(&design, "log retention").message.contains("97 days"));
         assert_eq!(of(&design, "log ttl").status, Status::Failing);
         // Kept for ever on purpose: nothing is overdue and no TTL is missed.
-        design.settings = Some(LogSettings { retention_days: 0, window_days: 3 });
+        design.settings = Some(LogSettings {
+            retention_days: 0,
+            window_days: 3,
+        });
         assert_eq!(of(&design, "log retention").status, Status::Ok);
-        assert!(design.checks(now()).iter().all(|check| check.name != "log ttl"));
+        assert!(
+            design
+                .checks(now())
+                .iter()
+                .all(|check| check.name != "log ttl")
+        );
     }
 
     #[test]
@@ -385,13 +504,27 @@ mod tests {
         for table in &mut design.tables {
             table.window_seconds = Some(DAY_SECONDS);
         }
-        design.settings = Some(LogSettings { retention_days: 90, window_days: 1 });
+        design.settings = Some(LogSettings {
+            retention_days: 90,
+            window_days: 1,
+        });
         assert_eq!(of(&design, "log windows").status, Status::Degraded);
-        design.settings = Some(LogSettings { retention_days: 45, window_days: 1 });
+        design.settings = Some(LogSettings {
+            retention_days: 45,
+            window_days: 1,
+        });
         assert_eq!(of(&design, "log windows").status, Status::Ok);
-        assert!(design.advice().iter().any(|advice| advice.name == "windows"));
+        assert!(
+            design
+                .advice()
+                .iter()
+                .any(|advice| advice.name == "windows")
+        );
         // A week in windows of a day is as fine as it gets.
-        design.settings = Some(LogSettings { retention_days: 7, window_days: 1 });
+        design.settings = Some(LogSettings {
+            retention_days: 7,
+            window_days: 1,
+        });
         assert_eq!(design.advice(), []);
     }
 
@@ -402,6 +535,10 @@ mod tests {
         design.tables[0].window_seconds = None;
         let check = of(&design, "log tables");
         assert_eq!(check.status, Status::Degraded);
-        assert!(check.message.contains("application_logs has SizeTieredCompactionStrategy"));
+        assert!(
+            check
+                .message
+                .contains("application_logs has SizeTieredCompactionStrategy")
+        );
     }
 }

@@ -178,23 +178,35 @@ impl Node {
     pub fn is_normal(&self) -> bool {
         self.is_up()
             && self.state.as_deref().is_none_or(|state| {
-                !["LEAVING", "JOINING", "MOVING", "BOOT", "LEFT", "SHUTDOWN", "REMOVING", "HIBERNATE"]
-                    .iter()
-                    .any(|word| state.to_ascii_uppercase().starts_with(word))
+                ![
+                    "LEAVING",
+                    "JOINING",
+                    "MOVING",
+                    "BOOT",
+                    "LEFT",
+                    "SHUTDOWN",
+                    "REMOVING",
+                    "HIBERNATE",
+                ]
+                .iter()
+                .any(|word| state.to_ascii_uppercase().starts_with(word))
             })
     }
 
     /// `UN` as nodetool writes it: up or down, and the state.
     pub fn letters(&self) -> String {
         let up = if self.is_up() { 'U' } else { 'D' };
-        let state = self.state.as_deref().map_or('?', |state| match state.to_ascii_uppercase().as_str() {
-            state if state.starts_with("NORMAL") => 'N',
-            state if state.starts_with("LEAVING") => 'L',
-            state if state.starts_with("JOINING") || state.starts_with("BOOT") => 'J',
-            state if state.starts_with("MOVING") => 'M',
-            state if state.starts_with("SHUTDOWN") => 'S',
-            _ => '?',
-        });
+        let state =
+            self.state
+                .as_deref()
+                .map_or('?', |state| match state.to_ascii_uppercase().as_str() {
+                    state if state.starts_with("NORMAL") => 'N',
+                    state if state.starts_with("LEAVING") => 'L',
+                    state if state.starts_with("JOINING") || state.starts_with("BOOT") => 'J',
+                    state if state.starts_with("MOVING") => 'M',
+                    state if state.starts_with("SHUTDOWN") => 'S',
+                    _ => '?',
+                });
         format!("{up}{state}")
     }
 
@@ -215,18 +227,27 @@ impl Node {
             troubles.push((Status::Degraded, format!("is {state}")));
         }
         if let Some(blocked @ 1..) = measures.blocked {
-            troubles.push((Status::Degraded, format!("{blocked} tasks are blocked, limit 0")));
+            troubles.push((
+                Status::Degraded,
+                format!("{blocked} tasks are blocked, limit 0"),
+            ));
         }
         if let Some(pool) = &measures.busiest_pool {
             let limit = QUEUE_ROUNDS * pool.limit.max(1);
             if pool.pending >= limit && pool.name != "CompactionExecutor" {
                 troubles.push((
                     Status::Degraded,
-                    format!("{} tasks wait for {}, limit {limit}", pool.pending, pool.name),
+                    format!(
+                        "{} tasks wait for {}, limit {limit}",
+                        pool.pending, pool.name
+                    ),
                 ));
             }
         }
-        if let Some(queued) = measures.compactions_queued.filter(|queued| *queued >= COMPACTION_QUEUE_LIMIT) {
+        if let Some(queued) = measures
+            .compactions_queued
+            .filter(|queued| *queued >= COMPACTION_QUEUE_LIMIT)
+        {
             troubles.push((
                 Status::Degraded,
                 format!("{queued} compactions wait, limit {COMPACTION_QUEUE_LIMIT}"),
@@ -238,7 +259,10 @@ impl Node {
                 let percent = ratio * 100.0;
                 troubles.push((
                     Status::Degraded,
-                    format!("{dropped} messages dropped ({percent:.2} %), limit {} %", DROPPED_LIMIT * 100.0),
+                    format!(
+                        "{dropped} messages dropped ({percent:.2} %), limit {} %",
+                        DROPPED_LIMIT * 100.0
+                    ),
                 ));
             }
         }
@@ -261,10 +285,17 @@ impl Node {
             let warn = self.settings.tombstone_warn.unwrap_or(TOMBSTONE_LIMITS.0) as f64;
             let fail = self.settings.tombstone_fail.unwrap_or(TOMBSTONE_LIMITS.1) as f64;
             if worst.value >= warn {
-                let status = if worst.value >= fail { Status::Failing } else { Status::Degraded };
+                let status = if worst.value >= fail {
+                    Status::Failing
+                } else {
+                    Status::Degraded
+                };
                 troubles.push((
                     status,
-                    format!("a read of {} met {:.0} tombstones, limit {warn:.0}", worst.table, worst.value),
+                    format!(
+                        "a read of {} met {:.0} tombstones, limit {warn:.0}",
+                        worst.table, worst.value
+                    ),
                 ));
             }
         }
@@ -274,13 +305,25 @@ impl Node {
 
     fn check(&self, now: Timestamp) -> Check {
         let troubles = self.troubles(now);
-        let status = troubles.iter().map(|(status, _)| *status).max().unwrap_or(Status::Ok);
+        let status = troubles
+            .iter()
+            .map(|(status, _)| *status)
+            .max()
+            .unwrap_or(Status::Ok);
         let message = if troubles.is_empty() {
             self.in_words()
         } else {
-            troubles.into_iter().map(|(_, text)| text).collect::<Vec<_>>().join("; ")
+            troubles
+                .into_iter()
+                .map(|(_, text)| text)
+                .collect::<Vec<_>>()
+                .join("; ")
         };
-        Check { name: format!("node {}", self.address), status, message }
+        Check {
+            name: format!("node {}", self.address),
+            status,
+            message,
+        }
     }
 
     /// What a node that is well says in one line.
@@ -291,7 +334,10 @@ impl Node {
         if let Some(load) = self.load_bytes {
             words.push(format!("{:.1} MiB", load as f64 / (1024.0 * 1024.0)));
         }
-        words.extend(self.latency_ms.map(|latency| format!("answered in {latency:.1} ms")));
+        words.extend(
+            self.latency_ms
+                .map(|latency| format!("answered in {latency:.1} ms")),
+        );
         words.join(", ")
     }
 }
@@ -314,7 +360,9 @@ impl Ring {
     pub fn checks(&self, now: Timestamp) -> Vec<Check> {
         let mut checks = vec![self.presence()];
         checks.extend(self.nodes.iter().map(|node| node.check(now)));
-        checks.extend(self.agreement("ring schema", "schema version", |node| node.schema_version.as_deref()));
+        checks.extend(self.agreement("ring schema", "schema version", |node| {
+            node.schema_version.as_deref()
+        }));
         checks.extend(self.agreement("ring release", "release", |node| node.version.as_deref()));
         checks.extend(self.clocks());
         if let Some(design) = &self.design {
@@ -330,10 +378,17 @@ impl Ring {
         let mut advice = Vec::new();
         let lacking = |wanted: &dyn Fn(&NodeSettings) -> Option<bool>| -> Vec<&str> {
             let lacks = |node: &&Node| wanted(&node.settings) == Some(false);
-            self.nodes.iter().filter(lacks).map(|node| node.address.as_str()).collect()
+            self.nodes
+                .iter()
+                .filter(lacks)
+                .map(|node| node.address.as_str())
+                .collect()
         };
         let heap = lacking(&|settings| {
-            settings.memtable_allocation.as_deref().map(|value| value.starts_with("offheap"))
+            settings
+                .memtable_allocation
+                .as_deref()
+                .map(|value| value.starts_with("offheap"))
         });
         if !heap.is_empty() {
             advice.push(Advice {
@@ -347,12 +402,23 @@ impl Ring {
         }
         // The format came with Cassandra 5.
         let since_5 = |node: &&Node| {
-            let major =
-                node.version.as_deref().and_then(|version| version.split('.').next()?.parse::<u32>().ok());
+            let major = node
+                .version
+                .as_deref()
+                .and_then(|version| version.split('.').next()?.parse::<u32>().ok());
             major.is_some_and(|major| major >= 5)
-                && node.settings.sstable_format.as_deref().is_some_and(|format| !format.starts_with("bti"))
+                && node
+                    .settings
+                    .sstable_format
+                    .as_deref()
+                    .is_some_and(|format| !format.starts_with("bti"))
         };
-        let big: Vec<&str> = self.nodes.iter().filter(since_5).map(|node| node.address.as_str()).collect();
+        let big: Vec<&str> = self
+            .nodes
+            .iter()
+            .filter(since_5)
+            .map(|node| node.address.as_str())
+            .collect();
         if !big.is_empty() {
             advice.push(Advice {
                 name: "sstables".to_owned(),
@@ -371,19 +437,32 @@ impl Ring {
 
     fn presence(&self) -> Check {
         let (up, all) = (self.up(), self.nodes.len());
-        let mut status = if up == all && all > 0 { Status::Ok } else { Status::Degraded };
+        let mut status = if up == all && all > 0 {
+            Status::Ok
+        } else {
+            Status::Degraded
+        };
         let mut message = format!("{up} of {all} nodes up");
         if up == 0 {
             status = Status::Failing;
         }
-        let mut datacenters: Vec<Option<&str>> =
-            self.nodes.iter().map(|node| node.datacenter.as_deref()).collect();
+        let mut datacenters: Vec<Option<&str>> = self
+            .nodes
+            .iter()
+            .map(|node| node.datacenter.as_deref())
+            .collect();
         datacenters.sort_unstable();
         datacenters.dedup();
         for datacenter in datacenters {
-            let inside = || self.nodes.iter().filter(move |node| node.datacenter.as_deref() == datacenter);
+            let inside = || {
+                self.nodes
+                    .iter()
+                    .filter(move |node| node.datacenter.as_deref() == datacenter)
+            };
             let down = inside().filter(|node| !node.is_up()).count() as u64;
-            let Some((spare, copies)) = self.spare(datacenter) else { continue };
+            let Some((spare, copies)) = self.spare(datacenter) else {
+                continue;
+            };
             if down > spare {
                 status = Status::Failing;
                 message.push_str(&format!(
@@ -393,7 +472,11 @@ impl Ring {
                 ));
             }
         }
-        Check { name: "ring".to_owned(), status, message }
+        Check {
+            name: "ring".to_owned(),
+            status,
+            message,
+        }
     }
 
     /// Whether all nodes that answered say the same; nothing for fewer than one.
@@ -403,15 +486,30 @@ impl Ring {
         what: &str,
         value: impl Fn(&'a Node) -> Option<&'a str>,
     ) -> Option<Check> {
-        let mut values: Vec<&str> = self.nodes.iter().filter(|node| node.is_up()).filter_map(value).collect();
+        let mut values: Vec<&str> = self
+            .nodes
+            .iter()
+            .filter(|node| node.is_up())
+            .filter_map(value)
+            .collect();
         values.sort_unstable();
         values.dedup();
         let (status, message) = match &values[..] {
             [] => return None,
-            [one] => (Status::Ok, format!("{what} {one} on every node that answered")),
-            several => (Status::Degraded, format!("the nodes differ in {what}: {}", several.join(", "))),
+            [one] => (
+                Status::Ok,
+                format!("{what} {one} on every node that answered"),
+            ),
+            several => (
+                Status::Degraded,
+                format!("the nodes differ in {what}: {}", several.join(", ")),
+            ),
         };
-        Some(Check { name: name.to_owned(), status, message })
+        Some(Check {
+            name: name.to_owned(),
+            status,
+            message,
+        })
     }
 
     /// The greatest certain difference between any two clocks, ours among them: a chunk's write
@@ -428,25 +526,40 @@ impl Ring {
         let earliest = known.iter().map(upper).fold(0.0, f64::min);
         let apart = latest - earliest;
         let status = super::judge(apart, CLOCK_LIMITS_MS);
-        let message =
-            format!("at least {apart:.0} ms apart, this host among them, limit {:.0} ms", CLOCK_LIMITS_MS.0);
-        Some(Check { name: "ring clocks".to_owned(), status, message })
+        let message = format!(
+            "at least {apart:.0} ms apart, this host among them, limit {:.0} ms",
+            CLOCK_LIMITS_MS.0
+        );
+        Some(Check {
+            name: "ring clocks".to_owned(),
+            status,
+            message,
+        })
     }
 
     fn largest_partition(&self) -> Option<Check> {
-        let figures = self.nodes.iter().filter_map(|node| node.measures.largest_partition.as_ref());
+        let figures = self
+            .nodes
+            .iter()
+            .filter_map(|node| node.measures.largest_partition.as_ref());
         let worst = figures.max_by(|left, right| left.value.total_cmp(&right.value))?;
         let mebibytes = worst.value / (1024.0 * 1024.0);
         let limit = PARTITION_LIMIT_BYTES / (1024.0 * 1024.0);
         let (status, remedy) = if worst.value > PARTITION_LIMIT_BYTES {
-            (Status::Degraded, "; narrower buckets or more shards make them smaller")
+            (
+                Status::Degraded,
+                "; narrower buckets or more shards make them smaller",
+            )
         } else {
             (Status::Ok, "")
         };
         Some(Check {
             name: "log partitions".to_owned(),
             status,
-            message: format!("largest {mebibytes:.0} MiB, in {}, limit {limit:.0} MiB{remedy}", worst.table),
+            message: format!(
+                "largest {mebibytes:.0} MiB, in {}, limit {limit:.0} MiB{remedy}",
+                worst.table
+            ),
         })
     }
 }

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::samples::{MetricSamples, Samples};
 use crate::dora::Metric;
 use crate::stats::{
-    EventCount, Interval, Share, fisher_exact, hodges_lehmann_ratio, holm, mann_whitney, newcombe, rate_ratio,
+    EventCount, Interval, Share, fisher_exact, hodges_lehmann_ratio, holm, mann_whitney, newcombe,
+    rate_ratio,
 };
 
 /// What the samples can say.
@@ -102,12 +103,18 @@ struct Comparison {
 }
 
 /// Compares one metric. `None` when one side is missing altogether; the metric then takes no part.
-pub fn compare(before: Option<&MetricSamples>, after: Option<&MetricSamples>, alpha: f64) -> Option<Effect> {
+pub fn compare(
+    before: Option<&MetricSamples>,
+    after: Option<&MetricSamples>,
+    alpha: f64,
+) -> Option<Effect> {
     let (before, after) = (before?, after?);
     let mut flags = Vec::new();
     let found = match (&before.samples, &after.samples) {
         (Samples::Times(base), Samples::Times(post)) => compare_times(base, post, alpha),
-        (Samples::Events(base), Samples::Events(post)) => compare_events(*base, *post, alpha, &mut flags),
+        (Samples::Events(base), Samples::Events(post)) => {
+            compare_events(*base, *post, alpha, &mut flags)
+        }
         (Samples::Share(base), Samples::Share(post)) => {
             compare_shares(before.metric, *base, *post, alpha, &mut flags)
         }
@@ -160,7 +167,10 @@ impl Effect {
         let n = format!("n {}/{}", self.n_base, self.n_post);
         match (self.percent, self.interval) {
             (Some(percent), Some(interval)) if self.evidence != Evidence::Insufficient => {
-                format!("{percent:+.1} % ({:+.1} to {:+.1}), {n}", interval.low, interval.high)
+                format!(
+                    "{percent:+.1} % ({:+.1} to {:+.1}), {n}",
+                    interval.low, interval.high
+                )
             }
             _ => format!("N/A ({n})"),
         }
@@ -169,15 +179,24 @@ impl Effect {
 
 /// `0.0123`, `< 0.0001`: a p-value is never zero.
 pub fn show_p(p: f64) -> String {
-    if p < 0.0001 { "< 0.0001".to_owned() } else { format!("{p:.4}") }
+    if p < 0.0001 {
+        "< 0.0001".to_owned()
+    } else {
+        format!("{p:.4}")
+    }
 }
 
 /// Adjusts the p-values of metrics that are tested together and judges them again.
 pub fn adjust(effects: &mut [Effect], alpha: f64) {
     let tested: Vec<usize> = (0..effects.len())
-        .filter(|&index| effects[index].p.is_some() && effects[index].evidence != Evidence::Insufficient)
+        .filter(|&index| {
+            effects[index].p.is_some() && effects[index].evidence != Evidence::Insufficient
+        })
         .collect();
-    let p_values: Vec<f64> = tested.iter().filter_map(|&index| effects[index].p).collect();
+    let p_values: Vec<f64> = tested
+        .iter()
+        .filter_map(|&index| effects[index].p)
+        .collect();
     for (&index, p) in tested.iter().zip(holm(&p_values)) {
         effects[index].p_adjusted = Some(p);
         effects[index].evidence = effects[index].judge(alpha);
@@ -192,11 +211,20 @@ fn clipped(interval: Interval) -> Interval {
 }
 
 fn compare_times(base: &[f64], post: &[f64], alpha: f64) -> Comparison {
-    let floor = |times: &[f64]| times.iter().map(|hours| hours.max(SHORTEST_HOURS)).collect::<Vec<_>>();
+    let floor = |times: &[f64]| {
+        times
+            .iter()
+            .map(|hours| hours.max(SHORTEST_HOURS))
+            .collect::<Vec<_>>()
+    };
     let (base, post) = (floor(base), floor(post));
     let improvement = |ratio: f64| (1.0 - ratio) * 100.0;
-    let turned =
-        |interval: Interval| clipped(Interval::new(improvement(interval.high), improvement(interval.low)));
+    let turned = |interval: Interval| {
+        clipped(Interval::new(
+            improvement(interval.high),
+            improvement(interval.low),
+        ))
+    };
     let estimate = hodges_lehmann_ratio(&base, &post, 0.95);
     let at_look = hodges_lehmann_ratio(&base, &post, 1.0 - alpha);
     let enough = base.len() as u64 >= FEWEST_SAMPLES && post.len() as u64 >= FEWEST_SAMPLES;
@@ -206,16 +234,28 @@ fn compare_times(base: &[f64], post: &[f64], alpha: f64) -> Comparison {
         percent: estimate.map(|estimate| improvement(estimate.ratio).max(-MOST_PERCENT)),
         interval: estimate.and_then(|estimate| estimate.interval).map(turned),
         // Without an interval at this confidence nothing can be told apart from anything.
-        look_interval: at_look
-            .map(|estimate| estimate.interval.map_or(Interval::new(-MOST_PERCENT, 100.0), turned)),
+        look_interval: at_look.map(|estimate| {
+            estimate
+                .interval
+                .map_or(Interval::new(-MOST_PERCENT, 100.0), turned)
+        }),
         enough,
     }
 }
 
-fn compare_events(base: EventCount, post: EventCount, alpha: f64, flags: &mut Vec<String>) -> Comparison {
+fn compare_events(
+    base: EventCount,
+    post: EventCount,
+    alpha: f64,
+    flags: &mut Vec<String>,
+) -> Comparison {
     let improvement = |ratio: f64| (ratio - 1.0) * 100.0;
-    let turned =
-        |interval: Interval| clipped(Interval::new(improvement(interval.low), improvement(interval.high)));
+    let turned = |interval: Interval| {
+        clipped(Interval::new(
+            improvement(interval.low),
+            improvement(interval.high),
+        ))
+    };
     let shown = rate_ratio(base, post, 0.95);
     let at_look = rate_ratio(base, post, 1.0 - alpha);
     if base.events == 0 && post.events > 0 {
@@ -225,7 +265,11 @@ fn compare_events(base: EventCount, post: EventCount, alpha: f64, flags: &mut Ve
         test: Test::TwoPoisson,
         p: shown.map(|found| found.p),
         percent: shown.map(|found| {
-            if found.ratio.is_infinite() { 100.0 } else { improvement(found.ratio).min(MOST_PERCENT) }
+            if found.ratio.is_infinite() {
+                100.0
+            } else {
+                improvement(found.ratio).min(MOST_PERCENT)
+            }
         }),
         interval: shown.map(|found| turned(found.interval)),
         look_interval: at_look.map(|found| turned(found.interval)),
@@ -254,9 +298,13 @@ fn compare_shares(
     // Of the baseline, or in points where that was zero.
     let scale = if before > 0.0 { 100.0 / before } else { 100.0 };
     if before <= 0.0 && after > 0.0 {
-        flags.push(format!("{} was 0 before: the change is in points", metric.title()));
+        flags.push(format!(
+            "{} was 0 before: the change is in points",
+            metric.title()
+        ));
     }
-    let turned = |interval: Interval| clipped(Interval::new(-interval.high * scale, -interval.low * scale));
+    let turned =
+        |interval: Interval| clipped(Interval::new(-interval.high * scale, -interval.low * scale));
     Comparison {
         test: Test::FisherExact,
         p: Some(fisher_exact(base, post)),

@@ -21,10 +21,26 @@ pub struct PlannedLook {
 /// The first is a safety check and spends next to nothing. The levels add up to 0.05, so the chance
 /// of any false alarm stays below that however the looks depend on each other.
 pub const LOOKS: [PlannedLook; 4] = [
-    PlannedLook { number: 1, hours: 48, alpha: 0.0005 },
-    PlannedLook { number: 2, hours: 7 * 24, alpha: 0.0045 },
-    PlannedLook { number: 3, hours: 14 * 24, alpha: 0.015 },
-    PlannedLook { number: 4, hours: 28 * 24, alpha: 0.03 },
+    PlannedLook {
+        number: 1,
+        hours: 48,
+        alpha: 0.0005,
+    },
+    PlannedLook {
+        number: 2,
+        hours: 7 * 24,
+        alpha: 0.0045,
+    },
+    PlannedLook {
+        number: 3,
+        hours: 14 * 24,
+        alpha: 0.015,
+    },
+    PlannedLook {
+        number: 4,
+        hours: 28 * 24,
+        alpha: 0.03,
+    },
 ];
 
 const WEEK: Duration = Duration::from_hours(7 * 24);
@@ -49,7 +65,11 @@ impl PlannedLook {
 
     /// `48 h` or `14 d`.
     pub fn title(self) -> String {
-        if self.hours < 72 { format!("{} h", self.hours) } else { format!("{} d", self.hours / 24) }
+        if self.hours < 72 {
+            format!("{} h", self.hours)
+        } else {
+            format!("{} d", self.hours / 24)
+        }
     }
 
     /// What it is compared with: the whole baseline for looks of whole weeks, else the same hours

@@ -77,12 +77,20 @@ pub fn baseline(report: &DoraReport, metric: Metric) -> Baseline {
         Some(Value::NotAvailable { reason }) => warnings.push(format!("no baseline: {reason}")),
         Some(Value::AtLeast(_)) => warnings.push("the baseline is a lower bound".to_owned()),
         _ if samples < SAMPLES_FOR_BASELINE => {
-            warnings.push(format!("only {samples} samples; {SAMPLES_FOR_BASELINE} make a baseline"));
+            warnings.push(format!(
+                "only {samples} samples; {SAMPLES_FOR_BASELINE} make a baseline"
+            ));
         }
         _ => {}
     }
     let interval = measured
         .and_then(|measured| measured.interval)
         .map(|interval| Interval::new(interval.low, interval.high));
-    Baseline { window: report.window, samples, value, interval, warnings }
+    Baseline {
+        window: report.window,
+        samples,
+        value,
+        interval,
+        warnings,
+    }
 }

@@ -41,7 +41,9 @@ impl Verdict {
     }
 
     pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|verdict| verdict.name().eq_ignore_ascii_case(word))
+        Self::ALL
+            .into_iter()
+            .find(|verdict| verdict.name().eq_ignore_ascii_case(word))
     }
 }
 
@@ -61,7 +63,11 @@ pub struct PdcaRules {
 
 impl Default for PdcaRules {
     fn default() -> Self {
-        Self { apply_percent: 15.0, revert_percent: -5.0, continue_percent: 5.0 }
+        Self {
+            apply_percent: 15.0,
+            revert_percent: -5.0,
+            continue_percent: 5.0,
+        }
     }
 }
 
@@ -79,8 +85,12 @@ pub const fn weight(metric: Metric) -> Option<f64> {
 }
 
 /// The metrics of the score.
-pub const WEIGHED: [Metric; 4] =
-    [Metric::DeploymentFrequency, Metric::ChangeLeadTime, Metric::ChangeFailureRate, Metric::RecoveryTime];
+pub const WEIGHED: [Metric; 4] = [
+    Metric::DeploymentFrequency,
+    Metric::ChangeLeadTime,
+    Metric::ChangeFailureRate,
+    Metric::RecoveryTime,
+];
 
 /// The older tool's rule on a score, tested in this order.
 pub fn seeds_rule(score: f64, rules: &PdcaRules) -> Verdict {
@@ -97,10 +107,18 @@ pub fn seeds_rule(score: f64, rules: &PdcaRules) -> Verdict {
 
 /// Sum of per cent by weight, over the weights that take part. `None` when none does.
 pub fn weighted_score(percents: &[(Metric, f64)]) -> Option<f64> {
-    let weighed: Vec<(f64, f64)> =
-        percents.iter().filter_map(|&(metric, percent)| Some((weight(metric)?, percent))).collect();
+    let weighed: Vec<(f64, f64)> = percents
+        .iter()
+        .filter_map(|&(metric, percent)| Some((weight(metric)?, percent)))
+        .collect();
     let weights: f64 = weighed.iter().map(|(weight, _)| weight).sum();
-    (weights > 0.0).then(|| weighed.iter().map(|(weight, percent)| weight * percent).sum::<f64>() / weights)
+    (weights > 0.0).then(|| {
+        weighed
+            .iter()
+            .map(|(weight, percent)| weight * percent)
+            .sum::<f64>()
+            / weights
+    })
 }
 
 /// Per cent better by the point estimates alone, as the older tool reckons. `None` without a
@@ -108,7 +126,11 @@ pub fn weighted_score(percents: &[(Metric, f64)]) -> Option<f64> {
 fn plain_percent(effect: &Effect) -> Option<f64> {
     let (base, post) = (effect.base.filter(|base| *base > 0.0)?, effect.post?);
     let change = (post - base) / base * 100.0;
-    Some(if effect.metric.more_is_better() { change } else { -change })
+    Some(if effect.metric.more_is_better() {
+        change
+    } else {
+        -change
+    })
 }
 
 /// The samples of one metric on both sides; `None` where nothing is connected that would tell.
@@ -149,7 +171,11 @@ pub fn evaluate(
     let weighed: Vec<&Effect> = primary
         .iter()
         .filter(|effect| effect.evidence != Evidence::Insufficient)
-        .chain(others.iter().filter(|effect| matches!(effect.evidence, Evidence::Better | Evidence::Worse)))
+        .chain(
+            others
+                .iter()
+                .filter(|effect| matches!(effect.evidence, Evidence::Better | Evidence::Worse)),
+        )
         .collect();
     let (score, score_interval) = score_of(&weighed);
     let evidence = match (&primary, score_interval) {
@@ -166,10 +192,19 @@ pub fn evaluate(
         .filter_map(|effect| Some((effect.metric, plain_percent(effect)?)))
         .collect();
     let seeds_score = weighted_score(&plain);
-    let guards_worse: Vec<Metric> =
-        guards.iter().filter(|guard| guard.is_worse_at(GUARD_LEVEL)).map(|guard| guard.metric).collect();
+    let guards_worse: Vec<Metric> = guards
+        .iter()
+        .filter(|guard| guard.is_worse_at(GUARD_LEVEL))
+        .map(|guard| guard.metric)
+        .collect();
     let decision = decide(
-        &Finding { score, score_interval, evidence, guards_worse: &guards_worse, last: planned.is_last() },
+        &Finding {
+            score,
+            score_interval,
+            evidence,
+            guards_worse: &guards_worse,
+            last: planned.is_last(),
+        },
         rules,
     );
     let before_days = planned
@@ -204,24 +239,37 @@ fn score_of(effects: &[&Effect]) -> (Option<f64>, Option<Interval>) {
     let parts: Vec<(f64, f64, Interval)> = effects
         .iter()
         .filter_map(|effect| {
-            Some((weight(effect.metric).unwrap_or(1.0), effect.percent?, effect.look_interval?))
+            Some((
+                weight(effect.metric).unwrap_or(1.0),
+                effect.percent?,
+                effect.look_interval?,
+            ))
         })
         .collect();
     let weights: f64 = parts.iter().map(|(weight, ..)| weight).sum();
     if weights <= 0.0 {
         return (None, None);
     }
-    let score = parts.iter().map(|(weight, percent, _)| weight * percent).sum::<f64>() / weights;
+    let score = parts
+        .iter()
+        .map(|(weight, percent, _)| weight * percent)
+        .sum::<f64>()
+        / weights;
     let reach = |distance: fn(f64, &Interval) -> f64| {
         parts
             .iter()
-            .map(|(weight, percent, interval)| (weight / weights * distance(*percent, interval)).powi(2))
+            .map(|(weight, percent, interval)| {
+                (weight / weights * distance(*percent, interval)).powi(2)
+            })
             .sum::<f64>()
             .sqrt()
     };
     let below = reach(|percent, interval| percent - interval.low);
     let above = reach(|percent, interval| interval.high - percent);
-    (Some(score), Some(Interval::new(score - below, score + above)))
+    (
+        Some(score),
+        Some(Interval::new(score - below, score + above)),
+    )
 }
 
 /// What a decision is made from.
@@ -245,39 +293,69 @@ pub struct Decision {
 
 /// The rule of the program: guards first, then the interval, then whether waiting can help.
 pub fn decide(finding: &Finding<'_>, rules: &PdcaRules) -> Decision {
-    let say = |verdict, reason: String| Decision { verdict, reason, automatic: false };
+    let say = |verdict, reason: String| Decision {
+        verdict,
+        reason,
+        automatic: false,
+    };
     if !finding.guards_worse.is_empty() {
-        let names: Vec<&str> = finding.guards_worse.iter().map(|metric| metric.title()).collect();
+        let names: Vec<&str> = finding
+            .guards_worse
+            .iter()
+            .map(|metric| metric.title())
+            .collect();
         let reason = format!("guard got worse (p < {GUARD_LEVEL}): {}", names.join(", "));
-        return Decision { verdict: Verdict::Revert, reason, automatic: true };
+        return Decision {
+            verdict: Verdict::Revert,
+            reason,
+            automatic: true,
+        };
     }
     let (Some(score), Some(interval)) = (finding.score, finding.score_interval) else {
         return undecided(finding.last, "too few samples for any answer");
     };
-    let shown = format!("score {score:+.1} % ({:+.1} to {:+.1})", interval.low, interval.high);
+    let shown = format!(
+        "score {score:+.1} % ({:+.1} to {:+.1})",
+        interval.low, interval.high
+    );
     match finding.evidence {
         Evidence::Insufficient => undecided(finding.last, "too few samples for any answer"),
-        Evidence::Better if score >= rules.apply_percent && interval.low > 0.0 => {
-            say(Verdict::Apply, format!("{shown}: better, and the whole interval is above 0"))
-        }
-        Evidence::Worse if interval.high < 0.0 => {
-            say(Verdict::Revert, format!("{shown}: worse, and the whole interval is below 0"))
-        }
-        _ if score <= rules.revert_percent => {
-            say(Verdict::Escalate, format!("{shown}: it looks worse, without evidence; a person has to look"))
-        }
-        _ if finding.last => {
-            say(Verdict::Escalate, format!("{shown}: no clear answer by the last look; a person has to look"))
-        }
-        _ if score >= rules.continue_percent => {
-            say(Verdict::Continue, format!("{shown}: promising, not proven; look again"))
-        }
-        _ => say(Verdict::Escalate, format!("{shown}: little or no effect; a person has to look")),
+        Evidence::Better if score >= rules.apply_percent && interval.low > 0.0 => say(
+            Verdict::Apply,
+            format!("{shown}: better, and the whole interval is above 0"),
+        ),
+        Evidence::Worse if interval.high < 0.0 => say(
+            Verdict::Revert,
+            format!("{shown}: worse, and the whole interval is below 0"),
+        ),
+        _ if score <= rules.revert_percent => say(
+            Verdict::Escalate,
+            format!("{shown}: it looks worse, without evidence; a person has to look"),
+        ),
+        _ if finding.last => say(
+            Verdict::Escalate,
+            format!("{shown}: no clear answer by the last look; a person has to look"),
+        ),
+        _ if score >= rules.continue_percent => say(
+            Verdict::Continue,
+            format!("{shown}: promising, not proven; look again"),
+        ),
+        _ => say(
+            Verdict::Escalate,
+            format!("{shown}: little or no effect; a person has to look"),
+        ),
     }
 }
 
 fn undecided(last: bool, why: &str) -> Decision {
-    let (verdict, then) =
-        if last { (Verdict::Escalate, "this was the last look") } else { (Verdict::Continue, "look again") };
-    Decision { verdict, reason: format!("{why}; {then}"), automatic: false }
+    let (verdict, then) = if last {
+        (Verdict::Escalate, "this was the last look")
+    } else {
+        (Verdict::Continue, "look again")
+    };
+    Decision {
+        verdict,
+        reason: format!("{why}; {then}"),
+        automatic: false,
+    }
 }

@@ -33,7 +33,9 @@ impl MetricSamples {
     /// median stands for them, and hotfixes are kept apart as in the metric itself.
     pub fn of(report: &DoraReport, metric: Metric) -> Option<Self> {
         let value = report.metric(metric)?.measured.value;
-        if let Value::NotAvailable { reason: Absence::NoDeploymentSource | Absence::NoIncidentSource } = value
+        if let Value::NotAvailable {
+            reason: Absence::NoDeploymentSource | Absence::NoIncidentSource,
+        } = value
         {
             return None;
         }
@@ -41,9 +43,10 @@ impl MetricSamples {
         let count = lines.len() as u64;
         let mut open = 0;
         let samples = match metric {
-            Metric::DeploymentFrequency => {
-                Samples::Events(EventCount { events: count, exposure: report.days() })
-            }
+            Metric::DeploymentFrequency => Samples::Events(EventCount {
+                events: count,
+                exposure: report.days(),
+            }),
             Metric::ChangeLeadTime => Samples::Times(
                 lines
                     .iter()
@@ -67,11 +70,18 @@ impl MetricSamples {
                 count,
             )),
             Metric::ReworkRate => Samples::Share(Share::new(
-                lines.iter().filter(|line| line.deployment.kind.unplanned()).count() as u64,
+                lines
+                    .iter()
+                    .filter(|line| line.deployment.kind.unplanned())
+                    .count() as u64,
                 count,
             )),
         };
-        Some(Self { metric, samples, open })
+        Some(Self {
+            metric,
+            samples,
+            open,
+        })
     }
 
     /// Two stretches of time as one; the first one's kind of samples decides.

@@ -13,14 +13,20 @@ const DRAWS: usize = 2_000;
 ///
 /// `None` below five samples on either side, or when a median of the drawn samples is not above
 /// zero. Five to eight samples make a weak interval (93 to 95 % at best): say so where it is shown.
-pub fn median_ratio_bootstrap(before: &[f64], after: &[f64], confidence: f64, seed: u64) -> Option<Interval> {
+pub fn median_ratio_bootstrap(
+    before: &[f64],
+    after: &[f64],
+    confidence: f64,
+    seed: u64,
+) -> Option<Interval> {
     if before.len() < FEWEST_SAMPLES || after.len() < FEWEST_SAMPLES {
         return None;
     }
     let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
     let mut drawn_median = |samples: &[f64]| {
-        let drawn: Vec<f64> =
-            (0..samples.len()).map(|_| samples[random.random_range(0..samples.len())]).collect();
+        let drawn: Vec<f64> = (0..samples.len())
+            .map(|_| samples[random.random_range(0..samples.len())])
+            .collect();
         median(&drawn).filter(|value| *value > 0.0)
     };
     let mut ratios = Vec::with_capacity(DRAWS);
@@ -29,7 +35,10 @@ pub fn median_ratio_bootstrap(before: &[f64], after: &[f64], confidence: f64, se
         ratios.push(drawn_median(after)? / base);
     }
     let tail = (1.0 - confidence) / 2.0;
-    Some(Interval::new(quantile(&ratios, tail)?, quantile(&ratios, 1.0 - tail)?))
+    Some(Interval::new(
+        quantile(&ratios, tail)?,
+        quantile(&ratios, 1.0 - tail)?,
+    ))
 }
 
 #[cfg(test)]
@@ -45,8 +54,14 @@ mod tests {
         let interval = median_ratio_bootstrap(&before, &after, 0.95, 7).unwrap();
         assert!(interval.contains(0.5), "{interval:?}");
         assert!(interval.low > 0.3 && interval.high < 0.8, "{interval:?}");
-        assert_eq!(median_ratio_bootstrap(&before, &after, 0.95, 7).unwrap(), interval);
-        assert_ne!(median_ratio_bootstrap(&before, &after, 0.95, 8).unwrap(), interval);
+        assert_eq!(
+            median_ratio_bootstrap(&before, &after, 0.95, 7).unwrap(),
+            interval
+        );
+        assert_ne!(
+            median_ratio_bootstrap(&before, &after, 0.95, 8).unwrap(),
+            interval
+        );
     }
 
     #[test]

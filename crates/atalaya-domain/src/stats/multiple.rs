@@ -8,7 +8,9 @@ pub fn holm(p_values: &[f64]) -> Vec<f64> {
     let mut adjusted = vec![0.0; p_values.len()];
     let mut so_far = 0.0_f64;
     for (done, &index) in order.iter().enumerate() {
-        so_far = so_far.max(p_values[index] * (p_values.len() - done) as f64).min(1.0);
+        so_far = so_far
+            .max(p_values[index] * (p_values.len() - done) as f64)
+            .min(1.0);
         adjusted[index] = so_far;
     }
     adjusted
@@ -22,7 +24,10 @@ mod tests {
     /// R: p.adjust(c(0.01, 0.04, 0.03, 0.005), "holm").
     #[test]
     fn adjusted_values() {
-        for (found, expected) in holm(&[0.01, 0.04, 0.03, 0.005]).into_iter().zip([0.03, 0.06, 0.06, 0.02]) {
+        for (found, expected) in holm(&[0.01, 0.04, 0.03, 0.005])
+            .into_iter()
+            .zip([0.03, 0.06, 0.06, 0.02])
+        {
             assert_close(found, expected, 1e-12);
         }
         assert_eq!(holm(&[]), Vec::<f64>::new());

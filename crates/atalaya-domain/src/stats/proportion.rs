@@ -14,7 +14,10 @@ pub struct Share {
 
 impl Share {
     pub const fn new(hits: u64, total: u64) -> Self {
-        Self { hits: if hits > total { total } else { hits }, total }
+        Self {
+            hits: if hits > total { total } else { hits },
+            total,
+        }
     }
 
     /// 0 to 1; `None` for none of none.
@@ -34,8 +37,16 @@ pub fn wilson(share: Share, confidence: f64) -> Option<Interval> {
     let centre = (ratio + z * z / (2.0 * n)) / scale;
     let reach = z / scale * (ratio * (1.0 - ratio) / n + z * z / (4.0 * n * n)).sqrt();
     // At the edges the interval ends exactly there; rounding must not push it past.
-    let low = if share.hits == 0 { 0.0 } else { (centre - reach).max(0.0) };
-    let high = if share.hits == share.total { 1.0 } else { (centre + reach).min(1.0) };
+    let low = if share.hits == 0 {
+        0.0
+    } else {
+        (centre - reach).max(0.0)
+    };
+    let high = if share.hits == share.total {
+        1.0
+    } else {
+        (centre + reach).min(1.0)
+    };
     Some(Interval::new(low, high))
 }
 
@@ -53,7 +64,10 @@ pub fn newcombe(before: Share, after: Share, confidence: f64) -> Option<Interval
     let difference = p1 - p2;
     let below = ((p1 - one.low).powi(2) + (two.high - p2).powi(2)).sqrt();
     let above = ((one.high - p1).powi(2) + (p2 - two.low).powi(2)).sqrt();
-    Some(Interval::new((difference - below).max(-1.0), (difference + above).min(1.0)))
+    Some(Interval::new(
+        (difference - below).max(-1.0),
+        (difference + above).min(1.0),
+    ))
 }
 
 /// Two-sided p-value of Fisher's exact test: all tables that are not more likely than this one.
@@ -62,8 +76,9 @@ pub fn fisher_exact(before: Share, after: Share) -> f64 {
     let hits = before.hits + after.hits;
     let total = before.total + after.total;
     let ln_all = ln_binomial(total, hits);
-    let ln_chance =
-        |first: u64| ln_binomial(before.total, first) + ln_binomial(after.total, hits - first) - ln_all;
+    let ln_chance = |first: u64| {
+        ln_binomial(before.total, first) + ln_binomial(after.total, hits - first) - ln_all
+    };
     // Tables of equal chance differ in the last bits of their logarithms.
     let limit = ln_chance(before.hits) + 1e-7;
     let sum: f64 = (hits.saturating_sub(after.total)..=hits.min(before.total))

@@ -74,9 +74,18 @@ pub fn iqr_anomalies(samples: &[f64]) -> Option<Anomalies> {
         .iter()
         .enumerate()
         .filter(|(_, value)| !fences.contains(**value))
-        .map(|(index, &value)| Anomaly { index, value, high: value > fences.high })
+        .map(|(index, &value)| Anomaly {
+            index,
+            value,
+            high: value > fences.high,
+        })
         .collect();
-    Some(Anomalies { q1, q3, fences, found })
+    Some(Anomalies {
+        q1,
+        q3,
+        fences,
+        found,
+    })
 }
 
 #[cfg(test)]
@@ -89,24 +98,43 @@ mod tests {
     #[test]
     fn quantiles_of_both_types() {
         let samples = [7.0, 1.0, 3.0, 5.0];
-        for (q, type_7, type_6) in
-            [(0.0, 1.0, 1.0), (0.25, 2.5, 1.5), (0.5, 4.0, 4.0), (0.75, 5.5, 6.5), (1.0, 7.0, 7.0)]
-        {
+        for (q, type_7, type_6) in [
+            (0.0, 1.0, 1.0),
+            (0.25, 2.5, 1.5),
+            (0.5, 4.0, 4.0),
+            (0.75, 5.5, 6.5),
+            (1.0, 7.0, 7.0),
+        ] {
             assert_close(quantile(&samples, q).unwrap(), type_7, 1e-12);
             assert_close(quantile_exclusive(&samples, q).unwrap(), type_6, 1e-12);
         }
-        assert_eq!((median(&[]), mean(&[]), quantile(&[], 0.9)), (None, None, None));
-        assert_eq!((median(&[2.0]), quantile_exclusive(&[2.0], 0.9)), (Some(2.0), Some(2.0)));
+        assert_eq!(
+            (median(&[]), mean(&[]), quantile(&[], 0.9)),
+            (None, None, None)
+        );
+        assert_eq!(
+            (median(&[2.0]), quantile_exclusive(&[2.0], 0.9)),
+            (Some(2.0), Some(2.0))
+        );
     }
 
     #[test]
     fn the_older_tools_anomaly_example() {
-        let samples = [300.0, 400.0, 500.0, 600.0, 700.0, 800.0, 900.0, 1_000.0, 1_100.0, 5_000.0];
+        let samples = [
+            300.0, 400.0, 500.0, 600.0, 700.0, 800.0, 900.0, 1_000.0, 1_100.0, 5_000.0,
+        ];
         let anomalies = iqr_anomalies(&samples).unwrap();
         assert_close(anomalies.q1, 475.0, 1e-9);
         assert_close(anomalies.q3, 1_025.0, 1e-9);
         assert_close(anomalies.fences.high, 1_850.0, 1e-9);
-        assert_eq!(anomalies.found, [Anomaly { index: 9, value: 5_000.0, high: true }]);
+        assert_eq!(
+            anomalies.found,
+            [Anomaly {
+                index: 9,
+                value: 5_000.0,
+                high: true
+            }]
+        );
         assert_eq!(iqr_anomalies(&samples[..9]), None);
     }
 }

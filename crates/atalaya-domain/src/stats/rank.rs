@@ -33,7 +33,10 @@ const COUNTING_LIMIT: usize = 20_000_000;
 /// are tied, as long as that is cheap (100 against 100, with ties about 45 against 45), else
 /// approximated.
 pub fn mann_whitney(first: &[f64], second: &[f64]) -> Option<MannWhitney> {
-    if first.is_empty() || second.is_empty() || first.iter().chain(second).any(|value| value.is_nan()) {
+    if first.is_empty()
+        || second.is_empty()
+        || first.iter().chain(second).any(|value| value.is_nan())
+    {
         return None;
     }
     let ranks = doubled_midranks(first, second);
@@ -43,12 +46,22 @@ pub fn mann_whitney(first: &[f64], second: &[f64]) -> Option<MannWhitney> {
     if m * n <= UNTIED_LIMIT && !is_tied(&ranks) {
         let smaller_u = u.min((m * n) as f64 - u) as usize;
         let tail: f64 = u_lower_half(m, n).iter().take(smaller_u + 1).sum();
-        return Some(MannWhitney { u, p: (2.0 * tail).min(1.0), method: PValueMethod::Exact });
+        return Some(MannWhitney {
+            u,
+            p: (2.0 * tail).min(1.0),
+            method: PValueMethod::Exact,
+        });
     }
     // Counting over the smaller sample is cheaper; the tails are the same.
-    let (few, sum) = if m <= n { (m, doubled_sum) } else { (n, ranks.iter().skip(m).sum()) };
-    let (p, method) = exact_p(&ranks, few, sum)
-        .map_or_else(|| (approximate_p(&ranks, m, n, u), PValueMethod::Normal), |p| (p, PValueMethod::Exact));
+    let (few, sum) = if m <= n {
+        (m, doubled_sum)
+    } else {
+        (n, ranks.iter().skip(m).sum())
+    };
+    let (p, method) = exact_p(&ranks, few, sum).map_or_else(
+        || (approximate_p(&ranks, m, n, u), PValueMethod::Normal),
+        |p| (p, PValueMethod::Exact),
+    );
     Some(MannWhitney { u, p, method })
 }
 
@@ -84,7 +97,12 @@ fn exact_p(doubled_ranks: &[usize], few: usize, sum: usize) -> Option<f64> {
     let mut largest = doubled_ranks.to_vec();
     largest.sort_unstable();
     let highest: usize = largest.iter().rev().take(few).sum();
-    if doubled_ranks.len().saturating_mul(few).saturating_mul(highest) > COUNTING_LIMIT {
+    if doubled_ranks
+        .len()
+        .saturating_mul(few)
+        .saturating_mul(highest)
+        > COUNTING_LIMIT
+    {
         return None;
     }
     let width = highest + 1;
@@ -134,15 +152,24 @@ pub struct RatioEstimate {
 /// Mann-Whitney test. `None` when a sample is empty or a value is not above zero.
 ///
 /// Source: Hollander, Wolfe, Chicken: Nonparametric Statistical Methods, section 4.3.
-pub fn hodges_lehmann_ratio(before: &[f64], after: &[f64], confidence: f64) -> Option<RatioEstimate> {
+pub fn hodges_lehmann_ratio(
+    before: &[f64],
+    after: &[f64],
+    confidence: f64,
+) -> Option<RatioEstimate> {
     let usable = |samples: &[f64]| {
-        !samples.is_empty() && samples.iter().all(|value| *value > 0.0 && value.is_finite())
+        !samples.is_empty()
+            && samples
+                .iter()
+                .all(|value| *value > 0.0 && value.is_finite())
     };
     if !usable(before) || !usable(after) {
         return None;
     }
-    let shifts: Vec<f64> =
-        after.iter().flat_map(|late| before.iter().map(move |early| (late / early).ln())).collect();
+    let shifts: Vec<f64> = after
+        .iter()
+        .flat_map(|late| before.iter().map(move |early| (late / early).ln()))
+        .collect();
     let shifts = sorted(&shifts);
     let ratio = super::median(&shifts)?.exp();
     let interval = outer_shifts(before.len(), after.len(), confidence).and_then(|left_out| {
@@ -197,7 +224,11 @@ fn u_lower_half(m: usize, n: usize) -> Vec<f64> {
     }
     let sum: f64 = ways.iter().sum();
     // With an even m·n the middle one is its own mirror image.
-    let middle = if (m * n).is_multiple_of(2) { ways[half] } else { 0.0 };
+    let middle = if (m * n).is_multiple_of(2) {
+        ways[half]
+    } else {
+        0.0
+    };
     let all = 2.0 * sum - middle;
     ways.into_iter().map(|count| count / all).collect()
 }
@@ -260,7 +291,11 @@ mod tests {
 
     #[test]
     fn chances_of_u() {
-        for (found, expected) in u_lower_half(2, 2).into_iter().zip([1.0 / 6.0, 1.0 / 6.0, 2.0 / 6.0]) {
+        for (found, expected) in
+            u_lower_half(2, 2)
+                .into_iter()
+                .zip([1.0 / 6.0, 1.0 / 6.0, 2.0 / 6.0])
+        {
             assert_close(found, expected, 1e-15);
         }
         assert_eq!(u_lower_half(3, 1), [0.25, 0.25]);
@@ -276,7 +311,11 @@ mod tests {
             let ranks = doubled_midranks(&first, &second);
             assert!(!is_tied(&ranks));
             let sum = ranks[..first.len()].iter().sum();
-            assert_close(p(&first, &second), exact_p(&ranks, first.len(), sum).unwrap(), 1e-12);
+            assert_close(
+                p(&first, &second),
+                exact_p(&ranks, first.len(), sum).unwrap(),
+                1e-12,
+            );
         }
     }
 
@@ -287,11 +326,19 @@ mod tests {
         let found = hodges_lehmann_ratio(&before, &half, 0.95).unwrap();
         assert_close(found.ratio, 0.5, 1e-12);
         let interval = found.interval.unwrap();
-        assert!(interval.contains(0.5) && interval.low < 0.1 && interval.high > 2.0, "{interval:?}");
+        assert!(
+            interval.contains(0.5) && interval.low < 0.1 && interval.high > 2.0,
+            "{interval:?}"
+        );
         // wilcox.test(1:6, c(7,9,11,13)+.5, conf.int=TRUE) leaves 2 of 24 shifts out on each side.
         assert_eq!(outer_shifts(6, 4, 0.95), Some(2));
         // Three against two cannot hold 95 %.
-        assert_eq!(hodges_lehmann_ratio(&[1.0, 2.0, 3.0], &[1.0, 2.0], 0.95).unwrap().interval, None);
+        assert_eq!(
+            hodges_lehmann_ratio(&[1.0, 2.0, 3.0], &[1.0, 2.0], 0.95)
+                .unwrap()
+                .interval,
+            None
+        );
         assert_eq!(hodges_lehmann_ratio(&[1.0, 0.0], &[1.0], 0.95), None);
         assert_eq!(hodges_lehmann_ratio(&[], &[1.0], 0.95), None);
     }

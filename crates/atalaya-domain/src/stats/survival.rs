@@ -23,7 +23,11 @@ pub enum MedianTime {
 pub fn kaplan_meier_median(lifetimes: &[Lifetime]) -> Option<MedianTime> {
     let mut sorted = lifetimes.to_vec();
     // Of equal times the ended ones come first: the open ones were still at risk then.
-    sorted.sort_by(|one, other| one.time.total_cmp(&other.time).then(other.ended.cmp(&one.ended)));
+    sorted.sort_by(|one, other| {
+        one.time
+            .total_cmp(&other.time)
+            .then(other.ended.cmp(&one.ended))
+    });
     let longest = sorted.last()?.time;
     let mut still_open = 1.0;
     for (done, lifetime) in sorted.iter().enumerate() {
@@ -44,21 +48,40 @@ mod tests {
     use super::*;
 
     fn lifetimes(times: &[(f64, bool)]) -> Vec<Lifetime> {
-        times.iter().map(|&(time, ended)| Lifetime { time, ended }).collect()
+        times
+            .iter()
+            .map(|&(time, ended)| Lifetime { time, ended })
+            .collect()
     }
 
     #[test]
     fn medians() {
         for (times, expected) in [
-            (vec![(3.0, true), (1.0, true), (2.0, true)], MedianTime::At(2.0)),
-            (vec![(1.0, true), (2.0, true), (3.0, true), (4.0, true)], MedianTime::At(2.0)),
-            (vec![(1.0, true), (5.0, false), (9.0, false)], MedianTime::AtLeast(9.0)),
+            (
+                vec![(3.0, true), (1.0, true), (2.0, true)],
+                MedianTime::At(2.0),
+            ),
+            (
+                vec![(1.0, true), (2.0, true), (3.0, true), (4.0, true)],
+                MedianTime::At(2.0),
+            ),
+            (
+                vec![(1.0, true), (5.0, false), (9.0, false)],
+                MedianTime::AtLeast(9.0),
+            ),
             // 1 - 1/4, then 2 at risk: 3/4 · 1/2 = 0.375.
-            (vec![(1.0, true), (2.0, false), (3.0, true), (4.0, false)], MedianTime::At(3.0)),
+            (
+                vec![(1.0, true), (2.0, false), (3.0, true), (4.0, false)],
+                MedianTime::At(3.0),
+            ),
             (vec![(2.0, false), (2.0, true)], MedianTime::At(2.0)),
             (vec![(7.0, false)], MedianTime::AtLeast(7.0)),
         ] {
-            assert_eq!(kaplan_meier_median(&lifetimes(&times)), Some(expected), "{times:?}");
+            assert_eq!(
+                kaplan_meier_median(&lifetimes(&times)),
+                Some(expected),
+                "{times:?}"
+            );
         }
         assert_eq!(kaplan_meier_median(&[]), None);
     }

@@ -45,7 +45,11 @@ pub fn trend(series: &[f64]) -> Option<Trend> {
     let slope = slope(series)?;
     let level = mean(series)?;
     let moved = (slope * series.len() as f64).abs();
-    let change_percent = if moved == 0.0 { 0.0 } else { moved / level.abs() * 100.0 };
+    let change_percent = if moved == 0.0 {
+        0.0
+    } else {
+        moved / level.abs() * 100.0
+    };
     let direction = if change_percent < STABLE_PERCENT {
         TrendDirection::Stable
     } else if slope > 0.0 {
@@ -53,7 +57,11 @@ pub fn trend(series: &[f64]) -> Option<Trend> {
     } else {
         TrendDirection::Falling
     };
-    Some(Trend { direction, slope, change_percent })
+    Some(Trend {
+        direction,
+        slope,
+        change_percent,
+    })
 }
 
 /// The older tool's forecast of the next value.
@@ -73,7 +81,11 @@ pub fn forecast(series: &[f64]) -> Option<Forecast> {
     }
     let (first, last) = (series.first()?, series.last()?);
     let predicted = last + (last - first) / (series.len() - 1) as f64;
-    Some(Forecast { predicted, points: series.len(), low_confidence: series.len() < 6 })
+    Some(Forecast {
+        predicted,
+        points: series.len(),
+        low_confidence: series.len() < 6,
+    })
 }
 
 #[cfg(test)]
@@ -86,14 +98,26 @@ mod tests {
     #[test]
     fn directions() {
         let flat = trend(&[10.0; 4]).unwrap();
-        assert_eq!((flat.direction, flat.slope.abs() < 1e-12), (TrendDirection::Stable, true));
+        assert_eq!(
+            (flat.direction, flat.slope.abs() < 1e-12),
+            (TrendDirection::Stable, true)
+        );
         let falling = trend(&[2.0, 1.9, 1.7, 1.6]).unwrap();
         assert_eq!(falling.direction, TrendDirection::Falling);
         assert_close(falling.slope, -0.14, 1e-12);
         assert_close(falling.change_percent, 31.1, 0.02);
-        assert_eq!(trend(&[1.0, 2.0]).unwrap().direction, TrendDirection::Rising);
-        assert_eq!(trend(&[100.0, 101.0, 102.0]).unwrap().direction, TrendDirection::Stable);
-        assert_eq!(trend(&[0.0, 0.0]).unwrap().direction, TrendDirection::Stable);
+        assert_eq!(
+            trend(&[1.0, 2.0]).unwrap().direction,
+            TrendDirection::Rising
+        );
+        assert_eq!(
+            trend(&[100.0, 101.0, 102.0]).unwrap().direction,
+            TrendDirection::Stable
+        );
+        assert_eq!(
+            trend(&[0.0, 0.0]).unwrap().direction,
+            TrendDirection::Stable
+        );
         assert_eq!((trend(&[1.0]), slope(&[])), (None, None));
     }
 

@@ -5,11 +5,36 @@ use super::super::web::testing::check;
 #[test]
 fn clients_of_all_kinds() {
     for (rest, client, port, message) in [
-        ("[client [2001:db8::1]:51548] AH01630: denied", "2001:db8::1", "51548", "AH01630: denied"),
-        ("[client 2001:db8::1:51548] AH01630: denied", "2001:db8::1", "51548", "AH01630: denied"),
-        ("[client 192.0.2.5:59307] AH01630: denied", "192.0.2.5", "59307", "AH01630: denied"),
-        ("[remote 192.0.2.5:443] AH01630: denied", "192.0.2.5", "443", "AH01630: denied"),
-        ("[client 192.0.2.5:1] [client 6.6.6.6:2] x", "192.0.2.5", "1", "[client 6.6.6.6:2] x"),
+        (
+            "[client [2001:db8::1]:51548] AH01630: denied",
+            "2001:db8::1",
+            "51548",
+            "AH01630: denied",
+        ),
+        (
+            "[client 2001:db8::1:51548] AH01630: denied",
+            "2001:db8::1",
+            "51548",
+            "AH01630: denied",
+        ),
+        (
+            "[client 192.0.2.5:59307] AH01630: denied",
+            "192.0.2.5",
+            "59307",
+            "AH01630: denied",
+        ),
+        (
+            "[remote 192.0.2.5:443] AH01630: denied",
+            "192.0.2.5",
+            "443",
+            "AH01630: denied",
+        ),
+        (
+            "[client 192.0.2.5:1] [client 6.6.6.6:2] x",
+            "192.0.2.5",
+            "1",
+            "[client 6.6.6.6:2] x",
+        ),
         (
             "(70008)Partial results are valid but processing is incomplete: [client 192.0.2.5:59307] AH01075: Error",
             "192.0.2.5",
@@ -41,7 +66,8 @@ fn clients_of_all_kinds() {
             "AH00489: Apache configured -- [client 6.6.6.6:2]",
         ),
     ] {
-        let line = format!("[Wed May 01 22:11:44.147674 2024] [proxy:error] [pid 17540:tid 1] {rest}");
+        let line =
+            format!("[Wed May 01 22:11:44.147674 2024] [proxy:error] [pid 17540:tid 1] {rest}");
         let fields = [
             ("client", client),
             ("client_port", port),
@@ -63,7 +89,10 @@ fn older_and_other_brackets() {
             ("client", "2001:db8::5:1"),
             ("client_port", ""),
             ("referrer", "x"),
-            ("@message", "File does not exist: /srv/x, referer: http://r/, referer: x"),
+            (
+                "@message",
+                "File does not exist: /srv/x, referer: http://r/, referer: x",
+            ),
         ],
     );
     check(
@@ -80,7 +109,11 @@ fn older_and_other_brackets() {
     check(
         "[Wed May 01 22:11:44.1 2024] [security2:error] [pid 1:tid 2] [client 192.0.2.5:9] [client 192.0.2.5] ModSecurity: Warning. [uri \"/x\"] [unique_id \"Zx@7\"], referer: http://r/",
         "apache-error",
-        &[("@id", "Zx@7"), ("client", "192.0.2.5"), ("referrer", "http://r/")],
+        &[
+            ("@id", "Zx@7"),
+            ("client", "192.0.2.5"),
+            ("referrer", "http://r/"),
+        ],
     );
     check(
         "[Wed May 01 22:11:44.1 2024] [proxy:error] [pid 1:tid 2] (111)Connection refused: AH00957: HTTP: attempt failed",

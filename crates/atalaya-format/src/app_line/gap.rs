@@ -41,7 +41,11 @@ impl Gap {
 /// Skips separators at the start.
 pub fn skip(text: &str) -> (&str, Gap) {
     let bytes = text.as_bytes();
-    let is_space = |at: usize| bytes.get(at).is_none_or(|byte| matches!(byte, b' ' | b'\t'));
+    let is_space = |at: usize| {
+        bytes
+            .get(at)
+            .is_none_or(|byte| matches!(byte, b' ' | b'\t'))
+    };
     let mut at = 0;
     let mut blanks = 0;
     let mut gap = Gap::None;
@@ -58,7 +62,12 @@ pub fn skip(text: &str) -> (&str, Gap) {
             b':' if is_space(at + 1) => Gap::Colon,
             b':' if gap == Gap::None && at == 0 => Gap::Tight,
             b'-' if gap >= Gap::Space => {
-                let dashes = bytes.iter().skip(at).take(4).take_while(|byte| **byte == b'-').count();
+                let dashes = bytes
+                    .iter()
+                    .skip(at)
+                    .take(4)
+                    .take_while(|byte| **byte == b'-')
+                    .count();
                 if dashes > 3 || !is_space(at + dashes) {
                     break;
                 }
@@ -121,9 +130,14 @@ mod tests {
         ] {
             assert_eq!(skip(text), (rest, gap), "{text:?}");
         }
-        for (text, message) in
-            [(" - x", "x"), (": x", "x"), (" -----", "-----"), (" ::x", "::x"), (":", ""), (": - x", "- x")]
-        {
+        for (text, message) in [
+            (" - x", "x"),
+            (": x", "x"),
+            (" -----", "-----"),
+            (" ::x", "::x"),
+            (":", ""),
+            (": - x", "- x"),
+        ] {
             assert_eq!(skip_one(text).0, message, "{text:?}");
         }
     }

@@ -7,8 +7,8 @@ use super::gap::{self, Gap};
 use super::stamp::stamp;
 use super::tail::beside_header;
 use super::words::{
-    capital_level, file_and_line, is_dotted, is_id, is_ids, is_name, is_number, is_process, is_prose,
-    is_thread, level_of, placed_level,
+    capital_level, file_and_line, is_dotted, is_id, is_ids, is_name, is_number, is_process,
+    is_prose, is_thread, level_of, placed_level,
 };
 
 /// A header is short: no part of it stands further from the start.
@@ -102,7 +102,12 @@ fn leading_level(line: &str) -> Option<(&str, &str)> {
 
 impl<'a> Head<'a> {
     /// Reads the stamp, and the level where it stands before it or in its brackets. Gives what follows.
-    pub fn front(&mut self, line: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<&'a str> {
+    pub fn front(
+        &mut self,
+        line: &'a str,
+        hint: &TimeHint,
+        out: &mut Parsed<'a>,
+    ) -> Option<&'a str> {
         if let Some(rest) = self.stamped(line, hint, out) {
             return Some(rest);
         }
@@ -110,7 +115,9 @@ impl<'a> Head<'a> {
             // `[depot] <stamp>`
             let (name, rest) = line.starts_with('[').then(|| bracket(line))??;
             let name = name.trim_ascii();
-            if !(is_name(name) || is_process(name) || is_thread(name)) || !rest.starts_with([' ', '[']) {
+            if !(is_name(name) || is_process(name) || is_thread(name))
+                || !rest.starts_with([' ', '['])
+            {
                 return None;
             }
             self.note(name, true);
@@ -153,7 +160,11 @@ impl<'a> Head<'a> {
         };
         let inner = text.get(1..)?;
         let cut = stamp(inner.trim_start_matches(' '), hint)?;
-        let end = cut.rest.bytes().take(NEAR).position(|byte| byte == close as u8)?;
+        let end = cut
+            .rest
+            .bytes()
+            .take(NEAR)
+            .position(|byte| byte == close as u8)?;
         out.set_time(cut.instant);
         self.inside(cut.rest.get(..end)?);
         cut.rest.get(end + 1..)
@@ -162,7 +173,10 @@ impl<'a> Head<'a> {
     /// What stands with the stamp in its brackets: `[10:00:00 ERR Orders 0af7…]`.
     fn inside(&mut self, text: &'a str) {
         let mut first = true;
-        for part in text.split([' ', '\t', '|', ',']).filter(|part| !part.is_empty()) {
+        for part in text
+            .split([' ', '\t', '|', ','])
+            .filter(|part| !part.is_empty())
+        {
             let bare = part.trim_matches([':', '[', ']', '-']);
             if bare.is_empty() {
                 continue;
@@ -227,7 +241,9 @@ impl<'a> Head<'a> {
                 self.note(bare, false);
                 continue;
             }
-            let pid = after.strip_prefix('[').and_then(|inside| inside.split_once(']'));
+            let pid = after
+                .strip_prefix('[')
+                .and_then(|inside| inside.split_once(']'));
             if let Some((pid, after)) = pid.filter(|(pid, _)| is_process(pid)) {
                 self.pid.get_or_insert(pid);
                 rest = after;
@@ -283,7 +299,8 @@ impl<'a> Head<'a> {
             return after == Gap::Pipe && placed_level(word).is_some();
         }
         let placed = words == 0 && after == Gap::Colon
-            || before.is_column() && (after.is_column() || after == Gap::Wide || after == Gap::Colon)
+            || before.is_column()
+                && (after.is_column() || after == Gap::Wide || after == Gap::Colon)
             || part == 0 && before != Gap::None && after == Gap::Wide;
         placed && NAMES.iter().any(|name| name.eq_ignore_ascii_case(word))
     }
@@ -327,7 +344,11 @@ impl<'a> Head<'a> {
                 return;
             }
         } else if is_process(part) {
-            let slot = if self.pid.is_none() { &mut self.pid } else { &mut self.thread };
+            let slot = if self.pid.is_none() {
+                &mut self.pid
+            } else {
+                &mut self.thread
+            };
             if slot.is_none() {
                 *slot = Some(part);
                 return;
@@ -341,7 +362,11 @@ impl<'a> Head<'a> {
                 return;
             }
         } else if let Some((name, value)) = numbered(part) {
-            let slot = if name.starts_with(['p', 'P']) { &mut self.pid } else { &mut self.thread };
+            let slot = if name.starts_with(['p', 'P']) {
+                &mut self.pid
+            } else {
+                &mut self.thread
+            };
             slot.get_or_insert(value);
             return;
         } else if is_labelled(part) {
@@ -362,7 +387,11 @@ impl<'a> Head<'a> {
 
     /// `application,trace,span,true`: the first id is the request's.
     fn ids(&mut self, text: &'a str) {
-        for part in text.split(',').map(str::trim_ascii).filter(|part| !part.is_empty()) {
+        for part in text
+            .split(',')
+            .map(str::trim_ascii)
+            .filter(|part| !part.is_empty())
+        {
             if is_id(part) && self.request_id.is_none() {
                 self.request_id = Some(part);
             } else {
@@ -376,7 +405,9 @@ impl<'a> Head<'a> {
         if self.line.is_some() {
             return false;
         }
-        let Some((name, line)) = part.rsplit_once([':', '@']) else { return false };
+        let Some((name, line)) = part.rsplit_once([':', '@']) else {
+            return false;
+        };
         let name = name.trim_ascii_end();
         if !is_number(line) || line.len() > 7 || !is_name(name) || self.logger.is_some() {
             return false;
@@ -509,8 +540,9 @@ impl<'a> Head<'a> {
 fn numbered(part: &str) -> Option<(&str, &str)> {
     let (name, value) = part.split_once([':', ' '])?;
     let value = value.trim_ascii();
-    let known =
-        ["pid", "process", "p", "tid", "thread", "t"].iter().any(|known| known.eq_ignore_ascii_case(name));
+    let known = ["pid", "process", "p", "tid", "thread", "t"]
+        .iter()
+        .any(|known| known.eq_ignore_ascii_case(name));
     (known && is_process(value)).then_some((name, value))
 }
 
@@ -547,7 +579,10 @@ fn object_at_end(message: &str) -> Option<(&str, &str)> {
     }
     let mut scan = Scan::new(object);
     scan.object("", 8, &mut |_, _| {}).ok()?;
-    scan.rest().trim_ascii().is_empty().then_some((text, object))
+    scan.rest()
+        .trim_ascii()
+        .is_empty()
+        .then_some((text, object))
 }
 
 /// `a=b, c=d` or `a=b c=d`, as diagnostic contexts are printed.
@@ -555,7 +590,11 @@ fn each_pair<'a>(text: &'a str, fields: &mut Fields<'_, 'a>) {
     for pair in text.split([',', ' ', ';']) {
         match pair.split_once('=') {
             Some((name, value)) if !name.is_empty() && !value.is_empty() => {
-                beside_header(fields, name.into(), Value::Text(value.trim_matches('"').into()));
+                beside_header(
+                    fields,
+                    name.into(),
+                    Value::Text(value.trim_matches('"').into()),
+                );
             }
             Some(_) => {}
             None if pair.is_empty() => {}

@@ -3,7 +3,8 @@
 use super::gap::{self, Gap};
 use super::head::{Head, bracket, word};
 use super::words::{
-    file_and_line, is_dotted, is_id, is_ids, is_name, is_no_logger, is_number, is_process, is_thread,
+    file_and_line, is_dotted, is_id, is_ids, is_name, is_no_logger, is_number, is_process,
+    is_thread,
 };
 
 /// Parts that are looked at.
@@ -37,7 +38,8 @@ impl<'a> Head<'a> {
     fn square(&mut self, text: &'a str) -> Option<&'a str> {
         let (inside, after) = bracket(text)?;
         let bare = inside.trim_ascii();
-        let ends = after.is_empty() || after.starts_with([' ', '\t', ':', '[', '(', '|', ';', '-', '{']);
+        let ends =
+            after.is_empty() || after.starts_with([' ', '\t', ':', '[', '(', '|', ';', '-', '{']);
         if !ends {
             return None;
         }
@@ -161,7 +163,9 @@ impl<'a> Head<'a> {
         if let Some(name) = first.strip_suffix(':')
             && (after.is_empty() || after.starts_with([' ', '\t']))
         {
-            return self.before_colon(name).then_some((gap::skip_one(after).0, true));
+            return self
+                .before_colon(name)
+                .then_some((gap::skip_one(after).0, true));
         }
         if is_number(first) || first.starts_with("0x") && is_process(first) {
             // `4711 --- [main]`
@@ -170,7 +174,9 @@ impl<'a> Head<'a> {
                 (after, false)
             });
         }
-        if let Some((pid, rest)) = after.strip_prefix('[').and_then(|inside| inside.split_once(']'))
+        if let Some((pid, rest)) = after
+            .strip_prefix('[')
+            .and_then(|inside| inside.split_once(']'))
             && is_process(pid)
             && is_name(first)
             && let Some(rest) = rest.strip_prefix(':')
@@ -260,7 +266,8 @@ impl<'a> Head<'a> {
             }
             if matches!(gap, Gap::Dash | Gap::Colon) && is_dotted(first) {
                 self.logger_or_place(first, place);
-                if let Some((file, line)) = inside.split_once(':').filter(|(file, _)| is_name(file)) {
+                if let Some((file, line)) = inside.split_once(':').filter(|(file, _)| is_name(file))
+                {
                     self.set_file(file, line);
                 } else if is_pairs(inside) {
                     self.add_pairs(inside);
@@ -278,7 +285,12 @@ impl<'a> Head<'a> {
     }
 
     /// `depot odoo.http: text`, `admin c.e.Pay - text`, `views 4711 140123 text`.
-    fn two_words(&mut self, text: &'a str, first: &'a str, after: &'a str) -> Option<(&'a str, bool)> {
+    fn two_words(
+        &mut self,
+        text: &'a str,
+        first: &'a str,
+        after: &'a str,
+    ) -> Option<(&'a str, bool)> {
         let after = after.strip_prefix(' ')?;
         let (second, behind) = word(after);
         if is_number(second) {
@@ -294,7 +306,8 @@ impl<'a> Head<'a> {
         let name = second.trim_end_matches(':');
         let (next, gap) = gap::skip_one(behind);
         let ends = name.len() < second.len() && behind.starts_with(' ') || gap == Gap::Dash;
-        if !(is_dotted(name) && ends) || is_no_logger(name) || text.len() > 4096 && first.len() > 60 {
+        if !(is_dotted(name) && ends) || is_no_logger(name) || text.len() > 4096 && first.len() > 60
+        {
             return None;
         }
         self.logger_or_context(name);
@@ -357,7 +370,8 @@ fn between(text: &str) -> Option<(&str, &str)> {
 fn is_marked(text: &str) -> bool {
     text.contains(' ')
         && text.split(' ').all(|part| {
-            part.split_once(':').is_some_and(|(name, value)| name.len() == 1 && !value.is_empty())
+            part.split_once(':')
+                .is_some_and(|(name, value)| name.len() == 1 && !value.is_empty())
         })
 }
 

@@ -25,10 +25,16 @@ fn clock<'a>(text: &'a str, hint: &TimeHint) -> Option<Cut<'a>> {
 /// Whether a line may begin with a stamp, without reading it.
 pub fn may_be_stamp(bytes: &[u8]) -> bool {
     let digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
-    let mark = |at: usize| bytes.get(at).is_some_and(|byte| matches!(byte, b'-' | b'/' | b'.' | b':' | b' '));
+    let mark = |at: usize| {
+        bytes
+            .get(at)
+            .is_some_and(|byte| matches!(byte, b'-' | b'/' | b'.' | b':' | b' '))
+    };
     match bytes.first() {
         Some(b'0'..=b'9') => (digit(1) && (mark(2) || mark(4) || digit(5))) || mark(1),
-        Some(first) => first.is_ascii_uppercase() && bytes.get(2).is_some_and(u8::is_ascii_lowercase),
+        Some(first) => {
+            first.is_ascii_uppercase() && bytes.get(2).is_some_and(u8::is_ascii_lowercase)
+        }
         None => false,
     }
 }
@@ -41,10 +47,18 @@ pub fn behind_iso(line: &str) -> Option<&str> {
     if head[4] != b'-' || head[13] != b':' || head[16] != b':' || !head[0].is_ascii_digit() {
         return None;
     }
-    let digits =
-        |from: usize| bytes.iter().skip(from).take(10).take_while(|byte| byte.is_ascii_digit()).count();
+    let digits = |from: usize| {
+        bytes
+            .iter()
+            .skip(from)
+            .take(10)
+            .take_while(|byte| byte.is_ascii_digit())
+            .count()
+    };
     let mut at = 19;
-    if matches!(bytes.get(at), Some(b'.' | b',')) && bytes.get(at + 1).is_some_and(u8::is_ascii_digit) {
+    if matches!(bytes.get(at), Some(b'.' | b','))
+        && bytes.get(at + 1).is_some_and(u8::is_ascii_digit)
+    {
         at += 1 + digits(at + 1);
     }
     match bytes.get(at) {
@@ -61,7 +75,10 @@ pub fn behind_iso(line: &str) -> Option<&str> {
 }
 
 fn two(bytes: &[u8], at: usize) -> Option<u8> {
-    let (tens, ones) = (bytes.get(at)?.wrapping_sub(b'0'), bytes.get(at + 1)?.wrapping_sub(b'0'));
+    let (tens, ones) = (
+        bytes.get(at)?.wrapping_sub(b'0'),
+        bytes.get(at + 1)?.wrapping_sub(b'0'),
+    );
     (tens < 10 && ones < 10).then(|| tens * 10 + ones)
 }
 
@@ -73,7 +90,9 @@ fn clock_at(bytes: &[u8], at: usize) -> Option<(u8, u8, u8, u32, usize)> {
     }
     let mut end = at + 8;
     let mut micros = 0;
-    if matches!(bytes.get(end), Some(b'.' | b',')) && bytes.get(end + 1).is_some_and(u8::is_ascii_digit) {
+    if matches!(bytes.get(end), Some(b'.' | b','))
+        && bytes.get(end + 1).is_some_and(u8::is_ascii_digit)
+    {
         let mut unit = 100_000;
         end += 1;
         while let Some(digit) = bytes.get(end).filter(|byte| byte.is_ascii_digit()) {
@@ -86,7 +105,10 @@ fn clock_at(bytes: &[u8], at: usize) -> Option<(u8, u8, u8, u32, usize)> {
 }
 
 fn cut_of(instant: Instant, text: &str, end: usize) -> Option<Cut<'_>> {
-    Some(Cut { instant, rest: text.get(end..)? })
+    Some(Cut {
+        instant,
+        rest: text.get(end..)?,
+    })
 }
 
 /// `24/05/01 10:00:00` (Hadoop, Spark) and `240501 10:00:00` (Tornado): a year of two digits.
@@ -100,15 +122,30 @@ pub fn short_date<'a>(text: &'a str, hint: &TimeHint) -> Option<Cut<'a>> {
         return None;
     }
     let (hour, minute, second, micros, end) = clock_at(bytes, at + 1)?;
-    let civil = Civil { year: 2000 + i32::from(year), month, day, hour, minute, second, micros };
-    civil.is_valid().then(|| resolve(&civil, None, hint.zone)).and_then(|instant| cut_of(instant, text, end))
+    let civil = Civil {
+        year: 2000 + i32::from(year),
+        month,
+        day,
+        hour,
+        minute,
+        second,
+        micros,
+    };
+    civil
+        .is_valid()
+        .then(|| resolve(&civil, None, hint.zone))
+        .and_then(|instant| cut_of(instant, text, end))
 }
 
-const MONTHS: [&str; 12] =
-    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+const MONTHS: [&str; 12] = [
+    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+];
 
 fn month(name: &str) -> Option<u8> {
-    MONTHS.iter().position(|known| *known == name).map(|at| at as u8 + 1)
+    MONTHS
+        .iter()
+        .position(|known| *known == name)
+        .map(|at| at as u8 + 1)
 }
 
 /// `28 Apr 11:30:29.988`: Redis before version 5.
@@ -137,8 +174,15 @@ fn month_and_day<'a>(text: &'a str, hint: &TimeHint) -> Option<Cut<'a>> {
         return None;
     }
     let (hour, minute, second, micros, end) = clock_at(bytes, 6)?;
-    let civil =
-        Civil { year: 2000, month: two(bytes, 0)?, day: two(bytes, 3)?, hour, minute, second, micros };
+    let civil = Civil {
+        year: 2000,
+        month: two(bytes, 0)?,
+        day: two(bytes, 3)?,
+        hour,
+        minute,
+        second,
+        micros,
+    };
     cut_of(yearless(&civil, hint)?, text, end)
 }
 
@@ -159,7 +203,9 @@ fn half_day<'a>(text: &'a str, hint: &TimeHint) -> Option<Cut<'a>> {
         return None;
     }
     let rest = rest.get(digits + 6..)?;
-    let half = rest.strip_prefix(' ').or_else(|| rest.strip_prefix('\u{202f}'))?;
+    let half = rest
+        .strip_prefix(' ')
+        .or_else(|| rest.strip_prefix('\u{202f}'))?;
     let afternoon = match half.get(..2)? {
         "AM" => false,
         "PM" => true,
@@ -177,9 +223,10 @@ fn half_day<'a>(text: &'a str, hint: &TimeHint) -> Option<Cut<'a>> {
         second,
         micros: 0,
     };
-    civil
-        .is_valid()
-        .then(|| Cut { instant: resolve(&civil, None, hint.zone), rest: half.get(2..).unwrap_or("") })
+    civil.is_valid().then(|| Cut {
+        instant: resolve(&civil, None, hint.zone),
+        rest: half.get(2..).unwrap_or(""),
+    })
 }
 
 /// `10:00AM`, `3:04PM`: the clock of Go's kitchen, with no day and no seconds.
@@ -195,7 +242,10 @@ pub fn half_day_clock<'a>(text: &'a str, hint: &TimeHint) -> Option<Cut<'a>> {
     let hour = hour % 12 + if afternoon { 12 } else { 0 };
     let clock = format!("{hour:02}:{minute:02}:00");
     let instant = time::time_of_day(&clock, hint)?.instant;
-    Some(Cut { instant, rest: rest.get(4..)? })
+    Some(Cut {
+        instant,
+        rest: rest.get(4..)?,
+    })
 }
 
 #[cfg(test)]
@@ -208,19 +258,49 @@ mod tests {
     #[test]
     fn spellings_of_headers() {
         for (text, at, rest) in [
-            ("2024-05-01 10:00:00,123 x", "2024-05-01T10:00:00.123000Z", " x"),
-            ("24/05/01 10:00:00 WARN", "2024-05-01T10:00:00.000000Z", " WARN"),
-            ("240501 10:00:00 web:1", "2024-05-01T10:00:00.000000Z", " web:1"),
+            (
+                "2024-05-01 10:00:00,123 x",
+                "2024-05-01T10:00:00.123000Z",
+                " x",
+            ),
+            (
+                "24/05/01 10:00:00 WARN",
+                "2024-05-01T10:00:00.000000Z",
+                " WARN",
+            ),
+            (
+                "240501 10:00:00 web:1",
+                "2024-05-01T10:00:00.000000Z",
+                " web:1",
+            ),
             ("28 Oct 11:30:29.988 *", "2023-10-28T11:30:29.988000Z", " *"),
             ("11-01 10:00:00.5 1", "2023-11-01T10:00:00.500000Z", " 1"),
-            ("Nov 20, 2024 12:00:02 PM c", "2024-11-20T12:00:02.000000Z", " c"),
-            ("Nov 20, 2024, 12:00:02\u{202f}AM c", "2024-11-20T00:00:02.000000Z", " c"),
+            (
+                "Nov 20, 2024 12:00:02 PM c",
+                "2024-11-20T12:00:02.000000Z",
+                " c",
+            ),
+            (
+                "Nov 20, 2024, 12:00:02\u{202f}AM c",
+                "2024-11-20T00:00:02.000000Z",
+                " c",
+            ),
         ] {
             let cut = stamp(text, &ANY_HINT).unwrap();
-            assert_eq!((cut.instant.at.to_rfc3339().as_str(), cut.rest), (at, rest), "{text}");
+            assert_eq!(
+                (cut.instant.at.to_rfc3339().as_str(), cut.rest),
+                (at, rest),
+                "{text}"
+            );
             assert!(may_be_stamp(text.as_bytes()), "{text}");
         }
-        for text in ["12 apples", "Nov 20, 2024", "1.2.3.4 - -", "99/99/99 10:00:00", "10:00:00:00"] {
+        for text in [
+            "12 apples",
+            "Nov 20, 2024",
+            "1.2.3.4 - -",
+            "99/99/99 10:00:00",
+            "10:00:00:00",
+        ] {
             assert_eq!(stamp(text, &ANY_HINT), None, "{text}");
         }
     }

@@ -26,9 +26,11 @@ pub fn start(text: &str) -> Option<usize> {
             Token::Pair { start, value, end } => {
                 first.get_or_insert(start);
                 is_text = is_text_of(text.get(start..value).unwrap_or(""));
-                is_number = text
-                    .get(value..end)
-                    .is_some_and(|value| value.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.'));
+                is_number = text.get(value..end).is_some_and(|value| {
+                    value
+                        .bytes()
+                        .all(|byte| byte.is_ascii_digit() || byte == b'.')
+                });
                 at = end;
             }
             Token::Word { end } => {
@@ -54,13 +56,21 @@ pub fn read<'a>(text: &'a str, fields: &mut Fields<'_, 'a>) {
     let mut at = 0;
     while let Some(next) = token(text, at) {
         match next {
-            Token::Pair { start, value, mut end } => {
+            Token::Pair {
+                start,
+                value,
+                mut end,
+            } => {
                 let key = text.get(start..value).unwrap_or("").trim_end_matches('=');
                 // Words behind an error are part of it.
                 while let Some(Token::Word { end: more }) = token(text, end) {
                     end = more;
                 }
-                beside_header(fields, Cow::Borrowed(key), value_of(text.get(value..end).unwrap_or("")));
+                beside_header(
+                    fields,
+                    Cow::Borrowed(key),
+                    value_of(text.get(value..end).unwrap_or("")),
+                );
                 at = end;
             }
             Token::Word { end } => at = end,
@@ -70,8 +80,12 @@ pub fn read<'a>(text: &'a str, fields: &mut Fields<'_, 'a>) {
 
 /// Takes the pairs off the message of a record whose header has been read.
 pub fn take_off(hint: &TimeHint, out: &mut Parsed<'_>) -> bool {
-    let Cow::Borrowed(message) = out.message else { return false };
-    let Some(at) = start(message) else { return false };
+    let Cow::Borrowed(message) = out.message else {
+        return false;
+    };
+    let Some(at) = start(message) else {
+        return false;
+    };
     let kept = (out.level, out.logger.take(), out.request_id.take());
     let mut fields = Fields::new(out, hint);
     read(message.get(at..).unwrap_or(""), &mut fields);
@@ -148,7 +162,11 @@ fn token(text: &str, from: usize) -> Option<Token> {
     let bytes = text.as_bytes();
     let blank = |byte: u8| matches!(byte, b' ' | b'\t');
     let start = from + bytes.get(from..)?.iter().position(|byte| !blank(*byte))?;
-    let key = bytes.get(start..)?.iter().take_while(|byte| is_key(**byte)).count();
+    let key = bytes
+        .get(start..)?
+        .iter()
+        .take_while(|byte| is_key(**byte))
+        .count();
     let value = start + key + 1;
     if key > 0
         && bytes.get(start + key) == Some(&b'=')
@@ -156,15 +174,26 @@ fn token(text: &str, from: usize) -> Option<Token> {
         && bytes[start] != b'-'
     {
         let end = value_end(bytes, value);
-        if bytes.get(end).is_none_or(|byte| blank(*byte) || *byte == b',') {
+        if bytes
+            .get(end)
+            .is_none_or(|byte| blank(*byte) || *byte == b',')
+        {
             let comma = usize::from(bytes.get(end) == Some(&b','));
             // `a=1,b=2`: the comma is the value's.
             if comma == 0 || bytes.get(end + 1).is_none_or(|byte| blank(*byte)) {
-                return Some(Token::Pair { start, value, end: end + comma });
+                return Some(Token::Pair {
+                    start,
+                    value,
+                    end: end + comma,
+                });
             }
         }
     }
-    let end = bytes.get(start..)?.iter().position(|byte| blank(*byte)).map_or(bytes.len(), |end| start + end);
+    let end = bytes
+        .get(start..)?
+        .iter()
+        .position(|byte| blank(*byte))
+        .map_or(bytes.len(), |end| start + end);
     Some(Token::Word { end })
 }
 
@@ -174,7 +203,9 @@ fn is_key(byte: u8) -> bool {
 
 /// Where a value ends: a quoted string with its quote, brackets with what is in them, else a word.
 fn value_end(bytes: &[u8], start: usize) -> usize {
-    let Some(&quote @ (b'"' | b'\'' | b'`')) = bytes.get(start) else { return word_end(bytes, start) };
+    let Some(&quote @ (b'"' | b'\'' | b'`')) = bytes.get(start) else {
+        return word_end(bytes, start);
+    };
     let mut at = start + 1;
     while let Some(&byte) = bytes.get(at) {
         match byte {
@@ -198,7 +229,8 @@ fn word_end(bytes: &[u8], start: usize) -> usize {
             b'}' | b']' | b')' => depth = depth.saturating_sub(1),
             b' ' | b'\t' => {
                 // `Order { id: 7 }`, as Rust prints structures.
-                let is_structure = bytes.get(at + 1) == Some(&b'{') && bytes[start].is_ascii_uppercase();
+                let is_structure =
+                    bytes.get(at + 1) == Some(&b'{') && bytes[start].is_ascii_uppercase();
                 if depth == 0 && !is_structure {
                     return at;
                 }
@@ -209,7 +241,11 @@ fn word_end(bytes: &[u8], start: usize) -> usize {
         at += 1;
     }
     // A bracket that nothing closes is a part of its word only.
-    if depth > 0 { first_blank.unwrap_or(at) } else { at }
+    if depth > 0 {
+        first_blank.unwrap_or(at)
+    } else {
+        at
+    }
 }
 
 /// Keys whose values are texts.
@@ -218,25 +254,52 @@ fn is_text_of(key: &str) -> bool {
     let last = key.rsplit(['.', '_']).next().unwrap_or(key);
     matches!(
         last,
-        "error" | "err" | "e" | "reason" | "cause" | "exception" | "message" | "source" | "description"
+        "error"
+            | "err"
+            | "e"
+            | "reason"
+            | "cause"
+            | "exception"
+            | "message"
+            | "source"
+            | "description"
     )
 }
 
 fn value_of(text: &str) -> Value<'_> {
     let text = text.strip_suffix(',').unwrap_or(text);
-    if let Some(inside) = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')) {
-        let text = if inside.contains('\\') { unescape(inside).into() } else { inside.into() };
+    if let Some(inside) = text
+        .strip_prefix('"')
+        .and_then(|text| text.strip_suffix('"'))
+    {
+        let text = if inside.contains('\\') {
+            unescape(inside).into()
+        } else {
+            inside.into()
+        };
         return Value::Text(text);
     }
     for quote in ['\'', '`'] {
-        if let Some(inside) = text.strip_prefix(quote).and_then(|text| text.strip_suffix(quote)) {
+        if let Some(inside) = text
+            .strip_prefix(quote)
+            .and_then(|text| text.strip_suffix(quote))
+        {
             return Value::Text(inside.into());
         }
     }
     let is_number = !text.is_empty()
-        && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
-        && text.bytes().next().is_some_and(|first| first.is_ascii_digit());
-    if is_number { Value::Number(text) } else { Value::Text(text.into()) }
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || byte == b'.')
+        && text
+            .bytes()
+            .next()
+            .is_some_and(|first| first.is_ascii_digit());
+    if is_number {
+        Value::Number(text)
+    } else {
+        Value::Text(text.into())
+    }
 }
 
 #[cfg(test)]
@@ -247,12 +310,21 @@ mod tests {
     fn pairs_at_the_end_and_nowhere_else() {
         for (text, message) in [
             ("charge failed request_id=req-9 n=3", "charge failed"),
-            ("charge failed error=connection refused attempt=3", "charge failed"),
+            (
+                "charge failed error=connection refused attempt=3",
+                "charge failed",
+            ),
             ("charge failed error=\"no account\" p=le", "charge failed"),
-            ("retry with n=3 attempts left", "retry with n=3 attempts left"),
+            (
+                "retry with n=3 attempts left",
+                "retry with n=3 attempts left",
+            ),
             ("finished latency=12 ms status=200", "finished"),
             ("a=1 b=2", ""),
-            ("stored order=Order { id: 7, lines: [1, 2] } ok=true", "stored"),
+            (
+                "stored order=Order { id: 7, lines: [1, 2] } ok=true",
+                "stored",
+            ),
             ("opened map=(unclosed x", "opened map=(unclosed x"),
             ("GET /a?b=1&c=2", "GET /a?b=1&c=2"),
             ("x == y", "x == y"),

@@ -22,17 +22,28 @@ fn meta<'p>(parsed: &'p Parsed<'_>, name: &str) -> Option<&'p str> {
     if name == "request_id" {
         return parsed.request_id.as_deref();
     }
-    parsed.metadata.iter().find(|(known, _)| known == name).map(|(_, text)| text.as_ref())
+    parsed
+        .metadata
+        .iter()
+        .find(|(known, _)| known == name)
+        .map(|(_, text)| text.as_ref())
 }
 
 fn check(cases: &[(&str, Want)]) {
     for (text, want) in cases {
-        let Some(parsed) = parse(text) else { panic!("not read: {text}") };
+        let Some(parsed) = parse(text) else {
+            panic!("not read: {text}")
+        };
         assert_eq!(parsed.level.name(), want.level, "{text}");
         assert_eq!(parsed.logger.as_deref(), want.logger, "{text}");
         assert_eq!(parsed.message, want.message, "{text}");
         for (name, value) in want.metadata {
-            assert_eq!(meta(&parsed, name), Some(*value), "{name} of {text}: {:?}", parsed.metadata);
+            assert_eq!(
+                meta(&parsed, name),
+                Some(*value),
+                "{name} of {text}: {:?}",
+                parsed.metadata
+            );
         }
         assert!(parsed.timestamp.is_some(), "{text}");
     }
@@ -47,17 +58,50 @@ macro_rules! want {
 #[test]
 fn the_level_behind_the_stamp() {
     check(&[
-        ("2024-05-01 10:00:00,123 ERROR depot: broke", want!("ERROR", Some("depot"), "broke")),
-        ("2024-05-01T10:00:00,123 ERROR depot order 0 placed", want!("ERROR", None, "depot order 0 placed")),
-        ("2024-05-01 10:00:00 [ERROR] depot.pay: broke", want!("ERROR", Some("depot.pay"), "broke")),
-        ("2024-05-01 10:00:00 [ERROR] [depot.pay] broke", want!("ERROR", Some("depot.pay"), "broke")),
-        ("[2024-05-01 10:00:00,123] ERROR: it broke", want!("ERROR", None, "it broke")),
-        ("[2024-05-01 10:00:00] [warning] slow", want!("WARNING", None, "slow")),
-        ("2024-05-01 10:00:00 error: it broke", want!("ERROR", None, "it broke")),
-        ("2024-05-01T10:00:00.000Z [depot] warn: slow", want!("WARNING", Some("depot"), "slow")),
-        ("2024-05-01 10:00:00 | WARN | low disk", want!("WARNING", None, "low disk")),
-        ("2024-05-01 10:00:00.123 +02:00 [ERR] it broke", want!("ERROR", None, "it broke")),
-        ("16:07:12.773 - ERR : No value", want!("ERROR", None, "No value")),
+        (
+            "2024-05-01 10:00:00,123 ERROR depot: broke",
+            want!("ERROR", Some("depot"), "broke"),
+        ),
+        (
+            "2024-05-01T10:00:00,123 ERROR depot order 0 placed",
+            want!("ERROR", None, "depot order 0 placed"),
+        ),
+        (
+            "2024-05-01 10:00:00 [ERROR] depot.pay: broke",
+            want!("ERROR", Some("depot.pay"), "broke"),
+        ),
+        (
+            "2024-05-01 10:00:00 [ERROR] [depot.pay] broke",
+            want!("ERROR", Some("depot.pay"), "broke"),
+        ),
+        (
+            "[2024-05-01 10:00:00,123] ERROR: it broke",
+            want!("ERROR", None, "it broke"),
+        ),
+        (
+            "[2024-05-01 10:00:00] [warning] slow",
+            want!("WARNING", None, "slow"),
+        ),
+        (
+            "2024-05-01 10:00:00 error: it broke",
+            want!("ERROR", None, "it broke"),
+        ),
+        (
+            "2024-05-01T10:00:00.000Z [depot] warn: slow",
+            want!("WARNING", Some("depot"), "slow"),
+        ),
+        (
+            "2024-05-01 10:00:00 | WARN | low disk",
+            want!("WARNING", None, "low disk"),
+        ),
+        (
+            "2024-05-01 10:00:00.123 +02:00 [ERR] it broke",
+            want!("ERROR", None, "it broke"),
+        ),
+        (
+            "16:07:12.773 - ERR : No value",
+            want!("ERROR", None, "No value"),
+        ),
         ("16:07:11.479 - INFO: -----", want!("INFO", None, "-----")),
         ("09:19:23 WRN low disk", want!("WARNING", None, "low disk")),
         (
@@ -68,10 +112,18 @@ fn the_level_behind_the_stamp() {
             "2024-05-01 10:00:00,123 INFO spawned: 'web' with pid 7",
             want!("INFO", None, "spawned: 'web' with pid 7"),
         ),
-        ("2024-05-01 10:00:00,123 ERROR ValueError: bad", want!("ERROR", None, "ValueError: bad")),
+        (
+            "2024-05-01 10:00:00,123 ERROR ValueError: bad",
+            want!("ERROR", None, "ValueError: bad"),
+        ),
         (
             "2024-05-01 10:00:00.123 ERROR (MainThread) [house.core] broke",
-            want!("ERROR", Some("house.core"), "broke", "thread" = "MainThread"),
+            want!(
+                "ERROR",
+                Some("house.core"),
+                "broke",
+                "thread" = "MainThread"
+            ),
         ),
         (
             "2024-05-01 10:00:00,123 INFO pay.py:12 - paid",
@@ -97,7 +149,12 @@ fn the_level_behind_the_stamp() {
         ),
         (
             "2024-05-01T10:00:00,123 INFO  [7a1b main([])]: metastore.Store (Store.java:init(285)) - up",
-            want!("INFO", Some("metastore.Store"), "up", "thread" = "7a1b main([])"),
+            want!(
+                "INFO",
+                Some("metastore.Store"),
+                "up",
+                "thread" = "7a1b main([])"
+            ),
         ),
         (
             "2024-05-01 10:00:00.123+00:00 [error] <0.123.0> closing",
@@ -105,7 +162,13 @@ fn the_level_behind_the_stamp() {
         ),
         (
             "[10:00:00.123] INFO (depot/4711 on web1): listening",
-            want!("INFO", Some("depot"), "listening", "pid" = "4711", "context" = "web1"),
+            want!(
+                "INFO",
+                Some("depot"),
+                "listening",
+                "pid" = "4711",
+                "context" = "web1"
+            ),
         ),
         (
             "[2024-05-01T10:00:00.123Z]  INFO: depot/4711 on web1: listening",
@@ -121,8 +184,14 @@ fn the_level_behind_the_stamp() {
 #[test]
 fn names_and_numbers_before_the_level() {
     check(&[
-        ("2024-05-01 10:00:00,123 - depot - ERROR - broke", want!("ERROR", Some("depot"), "broke")),
-        ("2024-05-01 10:00:00,123 depot ERROR broke", want!("ERROR", Some("depot"), "broke")),
+        (
+            "2024-05-01 10:00:00,123 - depot - ERROR - broke",
+            want!("ERROR", Some("depot"), "broke"),
+        ),
+        (
+            "2024-05-01 10:00:00,123 depot ERROR broke",
+            want!("ERROR", Some("depot"), "broke"),
+        ),
         (
             "2024-05-01 10:00:00,123 [4711] ERROR depot: broke",
             want!("ERROR", Some("depot"), "broke", "pid" = "4711"),
@@ -133,7 +202,13 @@ fn names_and_numbers_before_the_level() {
         ),
         (
             "2024-05-01 10:00:00,123 4711 INFO shop odoo.http: done",
-            want!("INFO", Some("odoo.http"), "done", "pid" = "4711", "context" = "shop"),
+            want!(
+                "INFO",
+                Some("odoo.http"),
+                "done",
+                "pid" = "4711",
+                "context" = "shop"
+            ),
         ),
         (
             "2024-05-01 10:00:00 [scrapy.core.engine] INFO: Spider opened",
@@ -141,7 +216,13 @@ fn names_and_numbers_before_the_level() {
         ),
         (
             "2024-05-01 10:00:00,123 [salt.minion      :123 ][WARNING ][4711] slow",
-            want!("WARNING", Some("salt.minion"), "slow", "line" = "123", "pid" = "4711"),
+            want!(
+                "WARNING",
+                Some("salt.minion"),
+                "slow",
+                "line" = "123",
+                "pid" = "4711"
+            ),
         ),
         (
             "[2024-05-01 10:00:00,123] {jobs.py:12} WARNING - slow",
@@ -153,7 +234,14 @@ fn names_and_numbers_before_the_level() {
         ),
         (
             "2024-05-01 10:00:00,123 [myid:1] - INFO  [main:Quorum@136] - up",
-            want!("INFO", Some("Quorum"), "up", "thread" = "main", "line" = "136", "context" = "myid:1"),
+            want!(
+                "INFO",
+                Some("Quorum"),
+                "up",
+                "thread" = "main",
+                "line" = "136",
+                "context" = "myid:1"
+            ),
         ),
         (
             "[2024-05-01 10:00:00,123] p4711 {pay.py:42} INFO - paid",
@@ -161,7 +249,12 @@ fn names_and_numbers_before_the_level() {
         ),
         (
             "[10:00:00] [Server thread/WARN]: Can't keep up!",
-            want!("WARNING", None, "Can't keep up!", "thread" = "Server thread"),
+            want!(
+                "WARNING",
+                None,
+                "Can't keep up!",
+                "thread" = "Server thread"
+            ),
         ),
         (
             "2018-08-21 09:36:48.598 traceId=2824573f069cb79b564128a6ba9a3475, spanId=2ee45f861c6fdd36 DEBUG 5456 --- [nio-8080-exec-8] o.s.Filter  : Bound",
@@ -201,27 +294,62 @@ fn the_level_in_front_or_with_the_stamp() {
     check(&[
         (
             "INFO 2016-06-08 10:11:08,241 Controller.py:265 - Heartbeat (id = 1)",
-            want!("INFO", None, "Heartbeat (id = 1)", "file" = "Controller.py", "line" = "265"),
+            want!(
+                "INFO",
+                None,
+                "Heartbeat (id = 1)",
+                "file" = "Controller.py",
+                "line" = "265"
+            ),
         ),
         (
             "INFO  [2024-05-01 10:00:00,123] org.jetty.Server: Started",
             want!("INFO", Some("org.jetty.Server"), "Started"),
         ),
-        ("[INFO] 2024-05-01 10:00:00 started", want!("INFO", None, "started")),
-        ("ERROR:2024-05-01 10:00:00,123:it broke", want!("ERROR", None, "it broke")),
-        ("INFO   | jvm 1    | 2024/05/01 10:00:00 | started", want!("INFO", None, "started")),
+        (
+            "[INFO] 2024-05-01 10:00:00 started",
+            want!("INFO", None, "started"),
+        ),
+        (
+            "ERROR:2024-05-01 10:00:00,123:it broke",
+            want!("ERROR", None, "it broke"),
+        ),
+        (
+            "INFO   | jvm 1    | 2024/05/01 10:00:00 | started",
+            want!("INFO", None, "started"),
+        ),
         (
             "INFO 2024-05-01 10:00:00,123 views 4711 140123 paid",
-            want!("INFO", Some("views"), "paid", "pid" = "4711", "thread" = "140123"),
+            want!(
+                "INFO",
+                Some("views"),
+                "paid",
+                "pid" = "4711",
+                "thread" = "140123"
+            ),
         ),
-        ("[2024-05-01T10:00:00Z ERROR depot::pay] broke", want!("ERROR", Some("depot::pay"), "broke")),
+        (
+            "[2024-05-01T10:00:00Z ERROR depot::pay] broke",
+            want!("ERROR", Some("depot::pay"), "broke"),
+        ),
         ("[09:19:23 ERR] it broke", want!("ERROR", None, "it broke")),
         (
             "[09:19:23.676 ERR Depot.Pay b497765b27218d428f9a6fd04a4951bf]  it broke",
-            want!("ERROR", Some("Depot.Pay"), "it broke", "request_id" = "b497765b27218d428f9a6fd04a4951bf"),
+            want!(
+                "ERROR",
+                Some("Depot.Pay"),
+                "it broke",
+                "request_id" = "b497765b27218d428f9a6fd04a4951bf"
+            ),
         ),
-        ("[10:00:00 INFO]: Done (3.2s)!", want!("INFO", None, "Done (3.2s)!")),
-        ("[depot] 2024-05-01 10:00:00 ERROR broke", want!("ERROR", Some("depot"), "broke")),
+        (
+            "[10:00:00 INFO]: Done (3.2s)!",
+            want!("INFO", None, "Done (3.2s)!"),
+        ),
+        (
+            "[depot] 2024-05-01 10:00:00 ERROR broke",
+            want!("ERROR", Some("depot"), "broke"),
+        ),
     ]);
 }
 
@@ -232,12 +360,30 @@ fn columns_and_colons() {
             "2024-05-01 10:00:00.1234|ERROR|Depot.Orders|order 1 placed, total 0",
             want!("ERROR", Some("Depot.Orders"), "order 1 placed, total 0"),
         ),
-        ("2024-05-01 10:00:00.1|Info|Bootstrap|Starting", want!("INFO", Some("Bootstrap"), "Starting")),
-        ("2024-05-01 10:00:00;WARN;batch 0, 1, 2 stored", want!("WARNING", None, "batch 0, 1, 2 stored")),
-        ("2024-05-01 10:00:00\tWARN\tbatch 0, 1", want!("WARNING", None, "batch 0, 1")),
-        ("2024-05-01 10:00:00: WARN: batch 0, 1", want!("WARNING", None, "batch 0, 1")),
-        ("2024-05-01 10:00:00,123:ERROR:depot:broke", want!("ERROR", Some("depot"), "broke")),
-        ("2024-05-01 10:00:00, Error                 CBS    broke", want!("ERROR", None, "CBS    broke")),
+        (
+            "2024-05-01 10:00:00.1|Info|Bootstrap|Starting",
+            want!("INFO", Some("Bootstrap"), "Starting"),
+        ),
+        (
+            "2024-05-01 10:00:00;WARN;batch 0, 1, 2 stored",
+            want!("WARNING", None, "batch 0, 1, 2 stored"),
+        ),
+        (
+            "2024-05-01 10:00:00\tWARN\tbatch 0, 1",
+            want!("WARNING", None, "batch 0, 1"),
+        ),
+        (
+            "2024-05-01 10:00:00: WARN: batch 0, 1",
+            want!("WARNING", None, "batch 0, 1"),
+        ),
+        (
+            "2024-05-01 10:00:00,123:ERROR:depot:broke",
+            want!("ERROR", Some("depot"), "broke"),
+        ),
+        (
+            "2024-05-01 10:00:00, Error                 CBS    broke",
+            want!("ERROR", None, "CBS    broke"),
+        ),
         (
             "2024-05-01T10:00:00.123Z\tINFO\tmain\tc.e.depot.Pay\tup",
             want!("INFO", Some("c.e.depot.Pay"), "up", "thread" = "main"),
@@ -272,6 +418,7 @@ fn what_only_resembles_a_header_is_left() {
 
 #[test]
 fn further_lines_stay_with_the_message() {
-    let parsed = parse("2024-05-01 10:00:00 ERROR depot: broke\nat once\n\tat a.B.c(D.java:1)").unwrap();
+    let parsed =
+        parse("2024-05-01 10:00:00 ERROR depot: broke\nat once\n\tat a.B.c(D.java:1)").unwrap();
     assert_eq!(parsed.message, "broke\nat once\n\tat a.B.c(D.java:1)");
 }

@@ -66,7 +66,10 @@ pub fn capital_level(word: &str) -> Option<Level> {
     if !(bytes[0].is_ascii_uppercase() || bytes[0] >= 0xe0) {
         return None;
     }
-    if matches!(word, "LOG" | "SYSTEM" | "STATS" | "NOTE" | "HTTP" | "FAIL" | "SILLY" | "ATTENTION") {
+    if matches!(
+        word,
+        "LOG" | "SYSTEM" | "STATS" | "NOTE" | "HTTP" | "FAIL" | "SILLY" | "ATTENTION"
+    ) {
         return None;
     }
     level_of(word)
@@ -78,7 +81,13 @@ pub fn placed_level(word: &str) -> Option<Level> {
     match *word.as_bytes() {
         [letter] if letter.is_ascii_uppercase() => level_of(word),
         [] | [_] | [_, _] => None,
-        _ if word.len() > 20 || !word.bytes().all(|byte| byte.is_ascii_alphabetic() || byte >= 0x80) => None,
+        _ if word.len() > 20
+            || !word
+                .bytes()
+                .all(|byte| byte.is_ascii_alphabetic() || byte >= 0x80) =>
+        {
+            None
+        }
         _ => level_of(word),
     }
 }
@@ -98,13 +107,17 @@ pub fn is_process(word: &str) -> bool {
 /// What may be the name of a logger, a module, a class, a host or a program.
 pub fn is_name(word: &str) -> bool {
     let bytes = word.as_bytes();
-    let starts =
-        bytes.first().is_some_and(|first| first.is_ascii_alphabetic() || *first == b'_' || *first >= 0x80);
+    let starts = bytes
+        .first()
+        .is_some_and(|first| first.is_ascii_alphabetic() || *first == b'_' || *first >= 0x80);
     starts
         && bytes.len() <= 120
         && bytes.iter().all(|byte| {
             byte.is_ascii_alphanumeric()
-                || matches!(byte, b'.' | b'_' | b'-' | b'$' | b'/' | b':' | b'@' | b'#' | b'<' | b'>')
+                || matches!(
+                    byte,
+                    b'.' | b'_' | b'-' | b'$' | b'/' | b':' | b'@' | b'#' | b'<' | b'>'
+                )
                 || *byte >= 0x80
         })
         && !(memchr::memchr(b':', bytes).is_some() && word.contains("://"))
@@ -113,13 +126,14 @@ pub fn is_name(word: &str) -> bool {
 /// A name of several parts, as classes and modules have them: `c.e.Pay`, `depot.pay`, `depot::pay`.
 pub fn is_dotted(word: &str) -> bool {
     // Hosts, files and sentences are no classes.
-    const NO_CLASS: [&str; 13] =
-        ["com", "org", "net", "io", "de", "eu", "log", "txt", "json", "html", "yml", "yaml", "csv"];
+    const NO_CLASS: [&str; 13] = [
+        "com", "org", "net", "io", "de", "eu", "log", "txt", "json", "html", "yml", "yaml", "csv",
+    ];
     let bytes = word.as_bytes();
     let starts = |at: usize| {
-        bytes
-            .get(at)
-            .is_some_and(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'$') || *byte >= 0x80)
+        bytes.get(at).is_some_and(|byte| {
+            byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'$') || *byte >= 0x80
+        })
     };
     let (mut at, mut last) = (0, 0);
     while let Some(&byte) = bytes.get(at) {
@@ -140,7 +154,9 @@ pub fn is_dotted(word: &str) -> bool {
     last > 0
         && is_name(word)
         && memchr::memchr(b'@', bytes).is_none()
-        && !word.get(last..).is_some_and(|last| NO_CLASS.contains(&last))
+        && !word
+            .get(last..)
+            .is_some_and(|last| NO_CLASS.contains(&last))
         && !word.starts_with("www.")
 }
 
@@ -148,8 +164,15 @@ pub fn is_dotted(word: &str) -> bool {
 pub fn is_thread(word: &str) -> bool {
     let bytes = word.as_bytes();
     // A number at the end counts threads of a kind.
-    let digits = bytes.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
-    let before = bytes.len().checked_sub(digits + 1).and_then(|at| bytes.get(at));
+    let digits = bytes
+        .iter()
+        .rev()
+        .take_while(|byte| byte.is_ascii_digit())
+        .count();
+    let before = bytes
+        .len()
+        .checked_sub(digits + 1)
+        .and_then(|at| bytes.get(at));
     if digits > 0 && matches!(before, Some(b'-' | b'#' | b'_' | b' '))
         || matches!(word, "main" | "Main" | "MAIN")
     {
@@ -170,7 +193,8 @@ pub fn is_thread(word: &str) -> bool {
             b'M' => &["MainProcess"],
             _ => return false,
         };
-        part.iter().any(|part| bytes.get(at..at + part.len()) == Some(part.as_bytes()))
+        part.iter()
+            .any(|part| bytes.get(at..at + part.len()) == Some(part.as_bytes()))
     })
 }
 
@@ -195,9 +219,12 @@ pub fn is_ids(text: &str) -> bool {
     let mut parts = text.split(',').map(str::trim_ascii);
     text.contains(',')
         && !text.contains(' ')
-        && parts.next().is_some_and(|name| name.is_empty() || is_name(name) || is_id(name))
         && parts
-            .all(|part| part.is_empty() || is_id(part) || matches!(part, "true" | "false") || is_hex(part))
+            .next()
+            .is_some_and(|name| name.is_empty() || is_name(name) || is_id(name))
+        && parts.all(|part| {
+            part.is_empty() || is_id(part) || matches!(part, "true" | "false") || is_hex(part)
+        })
 }
 
 fn is_hex(text: &str) -> bool {
@@ -207,9 +234,9 @@ fn is_hex(text: &str) -> bool {
 /// `pay.py:12`, `Pay.java:12`, `pay/charge.go:84`: a file with a line in it.
 pub fn file_and_line(word: &str) -> Option<(&str, &str)> {
     const SOURCES: [&str; 34] = [
-        "py", "pyx", "java", "kt", "scala", "groovy", "go", "rs", "js", "ts", "mjs", "cjs", "jsx", "tsx",
-        "rb", "php", "c", "cc", "cpp", "cxx", "h", "hh", "hpp", "cs", "vb", "fs", "swift", "m", "mm", "ex",
-        "erl", "pl", "lua", "clj",
+        "py", "pyx", "java", "kt", "scala", "groovy", "go", "rs", "js", "ts", "mjs", "cjs", "jsx",
+        "tsx", "rb", "php", "c", "cc", "cpp", "cxx", "h", "hh", "hpp", "cs", "vb", "fs", "swift",
+        "m", "mm", "ex", "erl", "pl", "lua", "clj",
     ];
     let (file, line) = word.rsplit_once(':')?;
     let line = line.trim_ascii();
@@ -278,12 +305,18 @@ pub fn is_no_logger(word: &str) -> bool {
         || last.ends_with("Exception")
         || last.ends_with("Warning")
         || last.ends_with("Throwable")
-        || matches!(last, "success" | "error" | "warning" | "note" | "failure" | "hint" | "gave up" | "Error")
+        || matches!(
+            last,
+            "success" | "error" | "warning" | "note" | "failure" | "hint" | "gave up" | "Error"
+        )
         || (word == last
             && last.len() > 4
             && last.ends_with("ed")
             && last.bytes().all(|b| b.is_ascii_alphabetic()))
-        || matches!(word, "http" | "https" | "Reason" | "Message" | "Note" | "Hint" | "Cause" | "Failed")
+        || matches!(
+            word,
+            "http" | "https" | "Reason" | "Message" | "Note" | "Hint" | "Cause" | "Failed"
+        )
 }
 
 #[cfg(test)]
@@ -319,11 +352,25 @@ mod tests {
         for word in ["c.e.Pay", "depot.pay", "depot::pay", "o.a.c.C.[x]"] {
             assert_eq!(is_dotted(word), !word.contains('['), "{word}");
         }
-        for word in ["www.example.com", "app.log", "1.2", "end.", "pay", "a..b", "me@a.b"] {
+        for word in [
+            "www.example.com",
+            "app.log",
+            "1.2",
+            "end.",
+            "pay",
+            "a..b",
+            "me@a.b",
+        ] {
             assert!(!is_dotted(word), "{word}");
         }
-        for word in ["main", "nio-8080-exec-1", "Thread-4", "pool-1-thread-2", "ForkPoolWorker-1", "qtp12-31"]
-        {
+        for word in [
+            "main",
+            "nio-8080-exec-1",
+            "Thread-4",
+            "pool-1-thread-2",
+            "ForkPoolWorker-1",
+            "qtp12-31",
+        ] {
             assert!(is_thread(word), "{word}");
         }
         assert!(!is_thread("depot") && !is_thread("depot.pay"));
@@ -331,8 +378,15 @@ mod tests {
             is_id("0879de55-0817-4d5c-9f37-7ed2755a72e1")
                 && is_id("req-0879de55-0817-4d5c-9f37-7ed2755a72e1")
         );
-        assert!(is_id("b497765b27218d428f9a6fd04a4951bf") && !is_id("1234567812345678") && !is_id("orders"));
-        assert_eq!(file_and_line("Controller.py:265"), Some(("Controller.py", "265")));
+        assert!(
+            is_id("b497765b27218d428f9a6fd04a4951bf")
+                && !is_id("1234567812345678")
+                && !is_id("orders")
+        );
+        assert_eq!(
+            file_and_line("Controller.py:265"),
+            Some(("Controller.py", "265"))
+        );
         assert_eq!(file_and_line("depot.Pay:12"), None);
         assert_eq!(file_and_line("depot.pay:12"), None);
         assert!(

@@ -51,14 +51,22 @@ impl Format for Elb {
         if opens { Opens::Parsed } else { Opens::No }
     }
 
-    fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
+    fn parse<'a>(
+        &self,
+        text: &'a str,
+        hint: &TimeHint,
+        out: &mut Parsed<'a>,
+    ) -> Result<(), FormatMismatch> {
         parse(text, hint, out).ok_or_else(|| self.mismatch("not the line of a load balancer"))
     }
 }
 
 fn parse<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<()> {
     let mut scan = Scan(text);
-    let kind = TYPES.iter().find(|kind| text.starts_with(**kind)).map(|kind| &text[..kind.len() - 1]);
+    let kind = TYPES
+        .iter()
+        .find(|kind| text.starts_with(**kind))
+        .map(|kind| &text[..kind.len() - 1]);
     if kind.is_some() {
         scan.token();
     }
@@ -88,7 +96,10 @@ fn parse<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<()>
 }
 
 fn put_time<'a>(stamp: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<()> {
-    let utc = TimeHint { reference: hint.reference, zone: SourceZone::Utc };
+    let utc = TimeHint {
+        reference: hint.reference,
+        zone: SourceZone::Utc,
+    };
     let cut = time::iso(stamp, &utc).filter(|cut| cut.rest.is_empty())?;
     out.set_time(cut.instant);
     out.zoned = true;
@@ -102,7 +113,9 @@ fn put_times<'a>(scan: &mut Scan<'a>, out: &mut Parsed<'a>) -> Option<()> {
         let text = scan.token()?;
         let seconds: f64 = text.parse().ok()?;
         out.put(name, text);
-        total = total.filter(|_| seconds >= 0.0).map(|total| total + seconds);
+        total = total
+            .filter(|_| seconds >= 0.0)
+            .map(|total| total + seconds);
     }
     // Through whole microseconds, or sums of fractions would show.
     out.duration_ms = total.map(|seconds| (seconds * 1e6).round() / 1e3);
@@ -120,7 +133,11 @@ fn put_answer<'a>(scan: &mut Scan<'a>, out: &mut Parsed<'a>) -> Option<()> {
     out.put("status", status);
     out.put("upstream_status", upstream);
     for name in ["bytes_in", "bytes"] {
-        out.put(name, scan.token().filter(|bytes| *bytes == "-" || web::is_number(bytes))?);
+        out.put(
+            name,
+            scan.token()
+                .filter(|bytes| *bytes == "-" || web::is_number(bytes))?,
+        );
     }
     Some(())
 }
@@ -130,8 +147,9 @@ fn request<'a>(scan: &mut Scan<'a>) -> Option<&'a str> {
     let open = scan.0.strip_prefix('"')?;
     let ends = |at: usize| {
         let (request, after) = (&open[..at], &open[at + 1..]);
-        let protocol =
-            request.rsplit_once(' ').is_some_and(|(_, word)| word.starts_with("HTTP/") || word == "-");
+        let protocol = request
+            .rsplit_once(' ')
+            .is_some_and(|(_, word)| word.starts_with("HTTP/") || word == "-");
         (after.is_empty() || after.starts_with(" \"")) && (protocol || request.ends_with("- "))
     };
     let Some(end) = memchr::memchr_iter(b'"', open.as_bytes()).find(|&at| ends(at)) else {
@@ -149,7 +167,8 @@ fn quoted_before_bare<'a>(scan: &mut Scan<'a>) -> Option<&'a str> {
         (0..2).all(|_| rest.token().is_some_and(|word| !word.contains('"')))
             && (rest.is_empty() || rest.0.starts_with("- ") || rest.0.starts_with("arn:"))
     };
-    let end = memchr::memmem::rfind_iter(open.as_bytes(), b"\" ").find(|&at| bare(&open[at + 2..]))?;
+    let end =
+        memchr::memmem::rfind_iter(open.as_bytes(), b"\" ").find(|&at| bare(&open[at + 2..]))?;
     scan.0 = &open[end + 2..];
     Some(&open[..end])
 }
@@ -204,8 +223,15 @@ const TLS_NAMES: [&str; 10] = [
 ];
 
 /// `2.0 time elb listener client:port target:port connection handshake received sent alert …`.
-fn network<'a>(text: &'a str, mut scan: Scan<'a>, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<()> {
-    let version = scan.token().filter(|version| version.starts_with(|c: char| c.is_ascii_digit()))?;
+fn network<'a>(
+    text: &'a str,
+    mut scan: Scan<'a>,
+    hint: &TimeHint,
+    out: &mut Parsed<'a>,
+) -> Option<()> {
+    let version = scan
+        .token()
+        .filter(|version| version.starts_with(|c: char| c.is_ascii_digit()))?;
     put_time(scan.token()?, hint, out)?;
     out.put("listener_type", "tls");
     out.put("version", version);
@@ -223,7 +249,11 @@ fn network<'a>(text: &'a str, mut scan: Scan<'a>, hint: &TimeHint, out: &mut Par
     }
     out.put("rest", scan.0);
     out.message = text.into();
-    out.level = if web::has(out, "tls_alert") { Level::Warning } else { Level::Info };
+    out.level = if web::has(out, "tls_alert") {
+        Level::Warning
+    } else {
+        Level::Info
+    };
     Some(())
 }
 

@@ -10,7 +10,9 @@
 //! Source: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/LogFormat.html>.
 
 use super::super::web::{self, Scan};
-use super::super::{Begins, Format, FormatMismatch, FormatSpec, Lines, Opens, Parsed, TimeHint, time};
+use super::super::{
+    Begins, Format, FormatMismatch, FormatSpec, Lines, Opens, Parsed, TimeHint, time,
+};
 use atalaya_domain::record::{Layer, Level};
 
 #[derive(Clone, Copy, Debug)]
@@ -42,7 +44,12 @@ impl Format for S3Access {
         if stamped { Opens::Parsed } else { Opens::No }
     }
 
-    fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
+    fn parse<'a>(
+        &self,
+        text: &'a str,
+        hint: &TimeHint,
+        out: &mut Parsed<'a>,
+    ) -> Result<(), FormatMismatch> {
         parse(text, hint, out).ok_or_else(|| self.mismatch("not a line of S3's access log"))
     }
 }
@@ -52,7 +59,9 @@ fn parse<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<()>
     let (owner, bucket) = head.split_once(' ')?;
     let cut = time::clf(rest, hint)?;
     let mut scan = Scan(cut.rest.strip_prefix("] ")?);
-    let client = scan.token().filter(|client| *client == "-" || web::is_ip(client))?;
+    let client = scan
+        .token()
+        .filter(|client| *client == "-" || web::is_ip(client))?;
     let requester = scan.token()?;
     let id = scan.token()?;
     let operation = scan.token()?;
@@ -78,7 +87,9 @@ fn parse<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<()>
     out.put("status", status);
     out.put("error_code", error);
     for name in ["bytes", "object_size", "duration_ms", "turn_around_ms"] {
-        let number = scan.token().filter(|number| *number == "-" || web::is_number(number))?;
+        let number = scan
+            .token()
+            .filter(|number| *number == "-" || web::is_number(number))?;
         match name {
             "duration_ms" => out.duration_ms = number.parse().ok(),
             _ => out.put(name, number),
@@ -91,7 +102,9 @@ fn parse<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<()>
 fn request(text: &str) -> Option<(&str, &str, &str, &str)> {
     let answer = |rest: &'_ str| -> Option<(usize, usize, usize)> {
         let mut scan = Scan(rest.strip_prefix(' ')?);
-        let status = scan.token().filter(|status| *status == "-" || web::status_of(status).is_some())?;
+        let status = scan
+            .token()
+            .filter(|status| *status == "-" || web::status_of(status).is_some())?;
         let error = scan.token().filter(|error| !error.contains('"'))?;
         Some((status.len(), error.len(), rest.len() - scan.0.len()))
     };
@@ -99,7 +112,12 @@ fn request(text: &str) -> Option<(&str, &str, &str, &str)> {
         let rest = &text[behind..];
         let (status, error, used) = answer(rest)?;
         let error = &rest[2 + status..2 + status + error];
-        Some((&text[usize::from(behind != end)..end], &rest[1..=status], error, &rest[used..]))
+        Some((
+            &text[usize::from(behind != end)..end],
+            &rest[1..=status],
+            error,
+            &rest[used..],
+        ))
     };
     if text.starts_with("- ") {
         return cut(1, 1);

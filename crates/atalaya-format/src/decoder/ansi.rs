@@ -34,7 +34,11 @@ fn sequence(text: &str) -> usize {
     let bytes = text.as_bytes();
     match bytes.get(1) {
         Some(b'[') => {
-            let parameters = bytes.iter().skip(2).take_while(|byte| matches!(byte, 0x20..=0x3f)).count();
+            let parameters = bytes
+                .iter()
+                .skip(2)
+                .take_while(|byte| matches!(byte, 0x20..=0x3f))
+                .count();
             match bytes.get(2 + parameters) {
                 Some(0x40..=0x7e) => 3 + parameters,
                 _ => 0,

@@ -44,7 +44,10 @@ impl Encoding {
         let Ok(text) = char::decode_utf16(units).collect::<Result<String, _>>() else {
             return Cow::Borrowed(bytes);
         };
-        let text = text.trim_start_matches('\u{feff}').trim_end_matches('\r').to_owned();
+        let text = text
+            .trim_start_matches('\u{feff}')
+            .trim_end_matches('\r')
+            .to_owned();
         Cow::Owned(text.into_bytes())
     }
 }

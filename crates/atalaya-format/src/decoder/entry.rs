@@ -2,13 +2,15 @@
 
 use std::borrow::Cow;
 
-use atalaya_domain::record::{Entry, Metadata, PARSE_ERROR_FIELD, RequestId, TRUNCATED_BYTES_FIELD, Text};
+use atalaya_domain::record::{
+    Entry, Metadata, PARSE_ERROR_FIELD, RequestId, TRUNCATED_BYTES_FIELD, Text,
+};
 use atalaya_domain::time::Timestamp;
 
 use super::super::{
     ENVELOPE_TIME_FIELD, ESCAPED_BYTES_FIELD, Envelope, FormatMismatch, FormatSpec, HEADER_FIELD,
-    INNER_TIME_FIELD, Inside, LINE_HASH_FIELD, Lines, Parsed, SPLIT_FIELD, TIME_SOURCE_FIELD, escape, fields,
-    ids, level, plain, says_nothing, trace,
+    INNER_TIME_FIELD, Inside, LINE_HASH_FIELD, Lines, Parsed, SPLIT_FIELD, TIME_SOURCE_FIELD,
+    escape, fields, ids, level, plain, says_nothing, trace,
 };
 use super::held::Held;
 use super::{Choice, Context, Shape};
@@ -35,7 +37,12 @@ impl Facts<'_> {
 
 impl Context {
     /// Reads a complete record of one or more lines.
-    pub(super) fn whole(&mut self, held: &Held, facts: Option<&Facts<'_>>, choice: Choice) -> Entry {
+    pub(super) fn whole(
+        &mut self,
+        held: &Held,
+        facts: Option<&Facts<'_>>,
+        choice: Choice,
+    ) -> Entry {
         let text = held.text.as_str();
         self.had_stamp = false;
         let mut parsed: Parsed<'_> = std::mem::take(&mut self.spare).recycle();
@@ -103,14 +110,23 @@ impl Context {
         if parsed.ungraded {
             parsed.level = parsed.level.max(level::guess(&parsed.message));
         }
-        let named = if spec.named_ids { ids::in_text(&parsed.message) } else { ids::Found::default() };
+        let named = if spec.named_ids {
+            ids::in_text(&parsed.message)
+        } else {
+            ids::Found::default()
+        };
         let (timestamp, time_source) = self.time_of(&parsed);
         if parsed.timestamp.is_some() {
             self.stamp = Some(timestamp);
         }
         let escaped = marks.escaped || parsed.carried || facts.is_some_and(Facts::carried);
-        let text_of =
-            |value: &str| -> Text { if escaped { escape::escape(value).into() } else { value.into() } };
+        let text_of = |value: &str| -> Text {
+            if escaped {
+                escape::escape(value).into()
+            } else {
+                value.into()
+            }
+        };
         let mut metadata: Metadata = Vec::with_capacity(parsed.metadata.len() + 2);
         for (name, value) in &parsed.metadata {
             // Names of one record are few: looking back is cheaper than a set.
@@ -149,19 +165,25 @@ impl Context {
         if !held.header.is_empty() {
             note(HEADER_FIELD, &held.header);
         }
-        let optional =
-            |value: Option<&str>| -> Option<Text> { value.filter(|value| !says_nothing(value)).map(text_of) };
+        let optional = |value: Option<&str>| -> Option<Text> {
+            value.filter(|value| !says_nothing(value)).map(text_of)
+        };
         let entry = Entry {
             timestamp,
             position: held.position,
             level: parsed.level,
             logger: optional(parsed.logger.as_deref()),
             message: text_of(&parsed.message),
-            request_id: optional(parsed.request_id.as_deref().or(named.request_id)).map(RequestId::new),
+            request_id: optional(parsed.request_id.as_deref().or(named.request_id))
+                .map(RequestId::new),
             user_id: optional(parsed.user_id.as_deref().or(named.user_id)),
             session_id: optional(parsed.session_id.as_deref().or(named.session_id)),
             duration_ms: parsed.duration_ms.or(named.duration_ms),
-            traceback: parsed.traceback.as_deref().filter(|trace| !trace.is_empty()).map(text_of),
+            traceback: parsed
+                .traceback
+                .as_deref()
+                .filter(|trace| !trace.is_empty())
+                .map(text_of),
             metadata,
         };
         self.spare = parsed.recycle();
@@ -179,11 +201,16 @@ impl Context {
                 // The next instant of this time of day after the record before, which lies at midnight
                 // or later. Up to an hour back is disorder between threads, or a clock put back.
                 let ahead = (at.micros() - previous.micros() + HOUR).rem_euclid(DAY) - HOUR;
-                (Timestamp::from_micros(previous.micros() + ahead), Some("date"))
+                (
+                    Timestamp::from_micros(previous.micros() + ahead),
+                    Some("date"),
+                )
             }
             (Some(at), _) if parsed.day_missing => (at, Some("date")),
             (Some(at), Some(previous)) => match parsed.second {
-                Some(second) if previous.micros() - at.micros() > DISORDER && second >= previous => {
+                Some(second)
+                    if previous.micros() - at.micros() > DISORDER && second >= previous =>
+                {
                     (second, None)
                 }
                 _ => (at, None),
@@ -217,8 +244,11 @@ fn add_envelope<'a>(parsed: &mut Parsed<'a>, facts: &'a Facts<'_>, notes: &mut N
     add_time(parsed, outer, notes);
     if parsed.ungraded && facts.inside.graded {
         parsed.level = parsed.level.max(outer.level);
-        parsed.level =
-            if outer.level > atalaya_domain::record::Level::Info { parsed.level } else { outer.level };
+        parsed.level = if outer.level > atalaya_domain::record::Level::Info {
+            parsed.level
+        } else {
+            outer.level
+        };
         parsed.ungraded = false;
     }
     let own = |value: &'a Option<Cow<'_, str>>| value.as_deref().map(Cow::Borrowed);
@@ -229,7 +259,10 @@ fn add_envelope<'a>(parsed: &mut Parsed<'a>, facts: &'a Facts<'_>, notes: &mut N
         .collect();
     std::mem::swap(&mut metadata, &mut parsed.metadata);
     for (name, value) in metadata {
-        let known = parsed.metadata.iter().any(|(outer, text)| *outer == name && *text == value);
+        let known = parsed
+            .metadata
+            .iter()
+            .any(|(outer, text)| *outer == name && *text == value);
         if !known {
             fields::push_unique(parsed, name, value);
         }
@@ -252,7 +285,9 @@ fn add_envelope<'a>(parsed: &mut Parsed<'a>, facts: &'a Facts<'_>, notes: &mut N
 fn add_time(parsed: &mut Parsed<'_>, outer: &Parsed<'_>, notes: &mut Notes) {
     const COARSE: i64 = 1_000_000;
     const MILLISECOND: i64 = 1_000;
-    let Some(envelope) = outer.timestamp else { return };
+    let Some(envelope) = outer.timestamp else {
+        return;
+    };
     let Some(inner) = parsed.timestamp else {
         parsed.timestamp = Some(envelope);
         (parsed.zoned, parsed.second) = (outer.zoned, outer.second);
@@ -276,7 +311,12 @@ fn add_time(parsed: &mut Parsed<'_>, outer: &Parsed<'_>, notes: &mut Notes) {
 }
 
 /// Why the one format that a file is to be read by does not read a line.
-fn unread(choice: Choice, wrapped: bool, text: &str, hint: &super::TimeHint) -> Option<FormatMismatch> {
+fn unread(
+    choice: Choice,
+    wrapped: bool,
+    text: &str,
+    hint: &super::TimeHint,
+) -> Option<FormatMismatch> {
     match choice {
         Choice::Only(Shape::Format(format)) => {
             let mut scratch = Parsed::default();
@@ -295,10 +335,17 @@ fn unread(choice: Choice, wrapped: bool, text: &str, hint: &super::TimeHint) -> 
 /// A level at the start of what a container wrote stands where a file has it behind a stamp. (A daemon's
 /// message that begins with such a word is whole: `fatal: no route`.)
 fn take_level<'a>(text: &'a str, parsed: &mut Parsed<'a>) {
-    const PROSE: [&str; 7] = ["log", "note", "system", "config", "success", "stats", "fine"];
-    let Some((level, rest)) = level::at_start(text) else { return };
+    const PROSE: [&str; 7] = [
+        "log", "note", "system", "config", "success", "stats", "fine",
+    ];
+    let Some((level, rest)) = level::at_start(text) else {
+        return;
+    };
     let used = text.len() - rest.len();
-    let word = text.get(..used).unwrap_or("").trim_matches(|c: char| !c.is_alphanumeric());
+    let word = text
+        .get(..used)
+        .unwrap_or("")
+        .trim_matches(|c: char| !c.is_alphanumeric());
     if rest.trim_ascii().is_empty() || PROSE.contains(&word) {
         return;
     }
@@ -312,7 +359,9 @@ fn take_level<'a>(text: &'a str, parsed: &mut Parsed<'a>) {
 
 /// Moves a stack trace at the end of the message to `traceback`.
 fn split_trace(parsed: &mut Parsed<'_>) {
-    let Some(at) = trace::begin(&parsed.message) else { return };
+    let Some(at) = trace::begin(&parsed.message) else {
+        return;
+    };
     match &mut parsed.message {
         Cow::Borrowed(message) => {
             parsed.traceback = Some(Cow::Borrowed(&message[at..]));

@@ -102,18 +102,31 @@ impl Queue {
 
     /// The open record of a stream.
     pub fn find(&self, stream: u64) -> Option<usize> {
-        self.held.iter().rposition(|held| held.stream == stream && !held.done)
+        self.held
+            .iter()
+            .rposition(|held| held.stream == stream && !held.done)
     }
 
     /// The open record that the last line belongs to.
     pub fn last_touched(&self) -> Option<usize> {
-        self.held.iter().rposition(|held| !held.done && held.touched + 1 >= self.now)
+        self.held
+            .iter()
+            .rposition(|held| !held.done && held.touched + 1 >= self.now)
     }
 
     /// A record to be filled and pushed.
     pub fn open(&mut self, stream: u64, position: u64, end: u64) -> Held {
         let (text, raw) = self.spare.pop().unwrap_or_default();
-        Held { stream, position, begin: position, end, text, raw, touched: self.now, ..Held::default() }
+        Held {
+            stream,
+            position,
+            begin: position,
+            end,
+            text,
+            raw,
+            touched: self.now,
+            ..Held::default()
+        }
     }
 
     pub fn push(&mut self, held: Held) {
@@ -134,7 +147,14 @@ impl Queue {
     }
 
     /// Adds a line, and the blank ones before it; gives how many lines that are.
-    pub fn join(&mut self, index: usize, text: &str, escaped: bool, next: u64, piece: Piece) -> u64 {
+    pub fn join(
+        &mut self,
+        index: usize,
+        text: &str,
+        escaped: bool,
+        next: u64,
+        piece: Piece,
+    ) -> u64 {
         let now = self.now;
         let held = &mut self.held[index];
         if escaped && !held.marks.escaped {

@@ -55,7 +55,8 @@ pub fn key(text: &str, within: usize) -> Option<u64> {
     }
     let mut head = [0_u8; BEGINNING];
     let length = bytes.len().min(BEGINNING);
-    head.get_mut(..length)?.copy_from_slice(bytes.get(..length)?);
+    head.get_mut(..length)?
+        .copy_from_slice(bytes.get(..length)?);
     for byte in &mut head {
         *byte = if byte.is_ascii_digit() { b'0' } else { *byte };
     }
@@ -75,13 +76,21 @@ mod tests {
     #[test]
     fn lines_that_begin_alike_have_one_key() {
         let one = key("2026-11-22 10:00:00,123 - shop.orders - INFO - order 5", 0);
-        assert_eq!(one, key("2027-01-01 23:59:59,999 - shop.orders - INFO - a user", 0));
-        for other in
-            ["2026-11-22 10:00:00.123 - shop.orders - INFO - order 5", "2026-11-22 10:00:00,123 - x", ""]
-        {
+        assert_eq!(
+            one,
+            key("2027-01-01 23:59:59,999 - shop.orders - INFO - a user", 0)
+        );
+        for other in [
+            "2026-11-22 10:00:00.123 - shop.orders - INFO - order 5",
+            "2026-11-22 10:00:00,123 - x",
+            "",
+        ] {
             assert_ne!(one, key(other, 0), "{other}");
         }
-        assert_ne!(one, key("2026-11-22 10:00:00,123 - shop.orders - INFO - order 5", 1));
+        assert_ne!(
+            one,
+            key("2026-11-22 10:00:00,123 - shop.orders - INFO - order 5", 1)
+        );
         assert_eq!(key("{\"a\":1}", 0), None);
     }
 }

@@ -11,7 +11,10 @@ use atalaya_domain::record::PARSE_ERROR_FIELD;
 const REFERENCE: Timestamp = Timestamp::from_seconds(1_795_314_069);
 
 fn hint() -> TimeHint {
-    TimeHint { reference: REFERENCE, zone: SourceZone::Utc }
+    TimeHint {
+        reference: REFERENCE,
+        zone: SourceZone::Utc,
+    }
 }
 
 fn decode_lines(choice: Choice, lines: &[&[u8]]) -> (Vec<Entry>, DecodeCounts) {
@@ -20,7 +23,15 @@ fn decode_lines(choice: Choice, lines: &[&[u8]]) -> (Vec<Entry>, DecodeCounts) {
     let mut position = 0;
     for bytes in lines {
         let next = position + bytes.len() as u64 + 1;
-        decoder.line(Line { position, next, bytes, cut: None }, &mut |entry| entries.push(entry));
+        decoder.line(
+            Line {
+                position,
+                next,
+                bytes,
+                cut: None,
+            },
+            &mut |entry| entries.push(entry),
+        );
         position = next;
         assert!(decoder.settled(position) <= position);
     }
@@ -40,8 +51,10 @@ fn what_does_not_fit_is_kept_with_the_time_before_it() {
         "nginx-access",
         "junk ERROR before\n1.2.3.4 - - [22/Nov/2026:02:21:09 +0000] \"GET / HTTP/1.1\" 200 5 \"-\" \"curl\"\njunk after",
     );
-    let facts: Vec<_> =
-        entries.iter().map(|entry| (&*entry.message, entry.level, entry.metadata("time_source"))).collect();
+    let facts: Vec<_> = entries
+        .iter()
+        .map(|entry| (&*entry.message, entry.level, entry.metadata("time_source")))
+        .collect();
     assert_eq!(
         facts,
         [
@@ -52,7 +65,10 @@ fn what_does_not_fit_is_kept_with_the_time_before_it() {
     );
     assert_eq!(entries[0].timestamp, REFERENCE);
     assert_eq!(entries[2].timestamp, entries[1].timestamp);
-    assert_eq!(entries[2].metadata("parse_error"), Some("not nginx-access: no time in brackets"));
+    assert_eq!(
+        entries[2].metadata("parse_error"),
+        Some("not nginx-access: no time in brackets")
+    );
 }
 
 #[test]
@@ -65,7 +81,9 @@ fn a_trace_goes_to_the_traceback_of_its_record() {
     assert_eq!(&*entries[0].message, "ERROR it broke");
     assert_eq!(
         entries[0].traceback.as_deref(),
-        Some("Traceback (most recent call last):\n  File \"a.py\", line 1, in f\n\n    g()\nValueError: bad")
+        Some(
+            "Traceback (most recent call last):\n  File \"a.py\", line 1, in f\n\n    g()\nValueError: bad"
+        )
     );
     assert_eq!(entries[1].traceback, None);
 }
@@ -75,29 +93,69 @@ fn blank_lines_count_as_skipped_unless_a_record_goes_on_after_them() {
     let plain = Choice::Only(Shape::Plain);
     let (entries, counts) = decode_lines(
         plain,
-        &[b"", b"2026-11-22 02:21:09 one", b"", b"  more", b"", b"2026-11-22 02:21:10 two", b""],
+        &[
+            b"",
+            b"2026-11-22 02:21:09 one",
+            b"",
+            b"  more",
+            b"",
+            b"2026-11-22 02:21:10 two",
+            b"",
+        ],
     );
     assert_eq!(&*entries[0].message, "one\n\n  more");
-    assert_eq!(counts, DecodeCounts { lines: 7, records: 2, joined: 2, skipped: 3, mismatched: 0 });
+    assert_eq!(
+        counts,
+        DecodeCounts {
+            lines: 7,
+            records: 2,
+            joined: 2,
+            skipped: 3,
+            mismatched: 0
+        }
+    );
 }
 
 #[test]
 fn a_record_over_the_bounds_is_split_and_says_so() {
     let plain = Choice::Only(Shape::Plain);
     let mut lines: Vec<&[u8]> = vec![b"2026-11-22 02:21:09 ERROR first"];
-    lines.extend(std::iter::repeat_n(b"  more".as_slice(), MAX_RECORD_LINES + 10));
+    lines.extend(std::iter::repeat_n(
+        b"  more".as_slice(),
+        MAX_RECORD_LINES + 10,
+    ));
     let (entries, counts) = decode_lines(plain, &lines);
-    let split: Vec<_> =
-        entries.iter().map(|entry| (entry.metadata("split"), entry.level, entry.timestamp)).collect();
+    let split: Vec<_> = entries
+        .iter()
+        .map(|entry| (entry.metadata("split"), entry.level, entry.timestamp))
+        .collect();
     let time = entries[0].timestamp;
-    assert_eq!(split, [(Some("begins"), Level::Error, time), (Some("continues"), Level::Error, time)]);
+    assert_eq!(
+        split,
+        [
+            (Some("begins"), Level::Error, time),
+            (Some("continues"), Level::Error, time)
+        ]
+    );
     assert_eq!(counts.lines, counts.records + counts.joined);
 
     let long = vec![b'x'; MAX_RECORD_BYTES / 2 - 100];
     let indented = [b" ".as_slice(), &long].concat();
-    let (entries, _) = decode_lines(plain, &[b"2026-11-22 02:21:09 first", &indented, &indented, &indented]);
+    let (entries, _) = decode_lines(
+        plain,
+        &[
+            b"2026-11-22 02:21:09 first",
+            &indented,
+            &indented,
+            &indented,
+        ],
+    );
     assert_eq!(entries.len(), 2);
-    assert!(entries.iter().all(|entry| entry.message.len() <= MAX_RECORD_BYTES));
+    assert!(
+        entries
+            .iter()
+            .all(|entry| entry.message.len() <= MAX_RECORD_BYTES)
+    );
 }
 
 #[test]
@@ -106,26 +164,50 @@ fn an_over_long_line_keeps_its_length_and_hash() {
     let mut entries = Vec::new();
     // The cut went through the second byte of an `é`.
     let bytes = b"2026-11-22 02:21:09 caf\xc3";
-    let cut = Some(LineCut { length: 1_000, hash: 0xabc });
-    decoder.line(Line { position: 0, next: 1_001, bytes, cut }, &mut |entry| entries.push(entry));
+    let cut = Some(LineCut {
+        length: 1_000,
+        hash: 0xabc,
+    });
+    decoder.line(
+        Line {
+            position: 0,
+            next: 1_001,
+            bytes,
+            cut,
+        },
+        &mut |entry| entries.push(entry),
+    );
     decoder.finish(&mut |entry| entries.push(entry));
     assert_eq!(&*entries[0].message, "caf");
     assert_eq!(entries[0].metadata("truncated_bytes"), Some("977"));
-    assert_eq!(entries[0].metadata("line_hash"), Some("00000000000000000000000000000abc"));
+    assert_eq!(
+        entries[0].metadata("line_hash"),
+        Some("00000000000000000000000000000abc")
+    );
     assert_eq!(entries[0].metadata("escaped_bytes"), None);
 }
 
 #[test]
 fn a_byte_order_mark_is_no_text() {
-    let (entries, _) = decode_lines(Choice::Only(Shape::Plain), &[b"\xef\xbb\xbf2026-11-22 02:21:09 x"]);
-    assert_eq!((&*entries[0].message, entries[0].metadata("time_source")), ("x", None));
+    let (entries, _) = decode_lines(
+        Choice::Only(Shape::Plain),
+        &[b"\xef\xbb\xbf2026-11-22 02:21:09 x"],
+    );
+    assert_eq!(
+        (&*entries[0].message, entries[0].metadata("time_source")),
+        ("x", None)
+    );
 }
 
 #[test]
 fn names_of_metadata_are_unique() {
     let line = "<13>1 2026-11-22T02:21:09Z h app - - [a@1 k=\"1\" k=\"2\"] m";
     let entries = decode("syslog", line);
-    let names: Vec<&str> = entries[0].metadata.iter().map(|(name, _)| &**name).collect();
+    let names: Vec<&str> = entries[0]
+        .metadata
+        .iter()
+        .map(|(name, _)| &**name)
+        .collect();
     assert_eq!(names.iter().filter(|name| **name == "a@1.k").count(), 1);
     assert_eq!(entries[0].metadata("a@1.k"), Some("1"));
 }
@@ -189,7 +271,10 @@ fn lines() -> impl Strategy<Value = Vec<Vec<u8>>> {
         1 => prop::collection::vec(any::<u8>().prop_filter("no line feed", |byte| *byte != b'\n'), 0..12),
         1 => "[ -~]{0,12}".prop_map(String::into_bytes),
     ];
-    prop::collection::vec(prop::collection::vec(part, 0..6).prop_map(|parts| parts.concat()), 0..12)
+    prop::collection::vec(
+        prop::collection::vec(part, 0..6).prop_map(|parts| parts.concat()),
+        0..12,
+    )
 }
 
 proptest! {

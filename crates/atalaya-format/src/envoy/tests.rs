@@ -6,8 +6,7 @@ use super::super::web::testing::check;
 fn the_default_and_istio() {
     let head = r#"[2024-05-01T08:00:00.123Z] "GET /a HTTP/1.1""#;
     let tail = r#"0 91 12 11 "192.0.2.7" "curl/8" "0f3b6c1e-2d77-4f4c-9a39-2b8f6c1d0e55" "shop.example" "10.0.0.9:8080""#;
-    let istio =
-        "outbound|80||shop.default.svc.cluster.local 10.0.0.1:4 10.0.0.2:80 10.0.0.3:55 sni.example default";
+    let istio = "outbound|80||shop.default.svc.cluster.local 10.0.0.1:4 10.0.0.2:80 10.0.0.3:55 sni.example default";
     let known = [
         ("@time", "2024-05-01T08:00:00.123000Z"),
         ("@level", "ERROR"),
@@ -28,7 +27,11 @@ fn the_default_and_istio() {
     for (details, fields) in [
         (
             r#"via_upstream - "-""#,
-            [("response_details", "via_upstream"), ("termination_details", ""), ("transport_failure", "")],
+            [
+                ("response_details", "via_upstream"),
+                ("termination_details", ""),
+                ("transport_failure", ""),
+            ],
         ),
         (
             r#"upstream_reset{x} a b "TLS error: 1 2""#,
@@ -40,7 +43,11 @@ fn the_default_and_istio() {
         ),
         (
             r#""-" "delayed""#,
-            [("response_details", ""), ("termination_details", ""), ("transport_failure", "delayed")],
+            [
+                ("response_details", ""),
+                ("termination_details", ""),
+                ("transport_failure", "delayed"),
+            ],
         ),
     ] {
         let line = format!("{head} 503 UF,URX {details} {tail} {istio}");
@@ -54,7 +61,10 @@ fn the_default_and_istio() {
                 ("client_port", "55"),
                 ("sni", "sni.example"),
                 ("route", "default"),
-                ("upstream_cluster", "outbound|80||shop.default.svc.cluster.local"),
+                (
+                    "upstream_cluster",
+                    "outbound|80||shop.default.svc.cluster.local",
+                ),
             ],
         );
     }

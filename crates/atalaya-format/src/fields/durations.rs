@@ -11,7 +11,9 @@ pub fn with_unit(text: &str) -> Option<f64> {
         let end = rest.find(|next: char| !next.is_ascii_digit() && next != '.')?;
         let number: f64 = rest.get(..end)?.parse().ok()?;
         rest = rest.get(end..)?.trim_start();
-        let unit_end = rest.find(|next: char| next.is_ascii_digit() || next == ' ').unwrap_or(rest.len());
+        let unit_end = rest
+            .find(|next: char| next.is_ascii_digit() || next == ' ')
+            .unwrap_or(rest.len());
         total += number * unit(rest.get(..unit_end)?)?;
         rest = rest.get(unit_end..)?.trim_start();
     }
@@ -58,7 +60,8 @@ fn clock(text: &str) -> Option<f64> {
     {
         return None;
     }
-    let [hours, minutes, whole] = [hours, minutes, whole].map(|text| text.parse::<f64>().unwrap_or(0.0));
+    let [hours, minutes, whole] =
+        [hours, minutes, whole].map(|text| text.parse::<f64>().unwrap_or(0.0));
     let fraction: f64 = format!("0.{fraction}").parse().ok()?;
     (minutes < 60.0 && whole < 60.0)
         .then_some((hours * 3_600.0 + minutes * 60.0 + whole + fraction) * 1_000.0)

@@ -83,7 +83,9 @@ pub fn worded(word: &str) -> Option<Level> {
             ("pnc", Level::Critical),
             ("notset", Level::Debug),
         ];
-        CUT.iter().find(|(cut, _)| cut.eq_ignore_ascii_case(word)).map(|&(_, level)| level)
+        CUT.iter()
+            .find(|(cut, _)| cut.eq_ignore_ascii_case(word))
+            .map(|&(_, level)| level)
     })
 }
 

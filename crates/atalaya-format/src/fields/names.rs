@@ -84,7 +84,9 @@ pub(crate) fn slot_of(name: &str) -> Option<Found> {
     if let Some(slot) = configured(name) {
         return Some((slot, 3 * ID_STEP));
     }
-    let depth = memchr::memchr_iter(b'.', name.as_bytes()).take(usize::from(DEEPEST)).count() as u16;
+    let depth = memchr::memchr_iter(b'.', name.as_bytes())
+        .take(usize::from(DEEPEST))
+        .count() as u16;
     if let Some((slot, rank)) = direct(name) {
         return Some((slot, deeper(slot, rank, depth)));
     }
@@ -226,7 +228,10 @@ fn is_exchange(part: &str) -> bool {
 }
 
 fn is_fault(part: &str) -> bool {
-    matches!(part, "error" | "err" | "exception" | "exc" | "thrown" | "fault" | "failure")
+    matches!(
+        part,
+        "error" | "err" | "exception" | "exc" | "thrown" | "fault" | "failure"
+    )
 }
 
 /// Common names that say in an envelope what they say at the top; `name` or `text` do not.
@@ -280,7 +285,11 @@ pub(super) fn is_timely(key: &str) -> bool {
         "updat",
         "candidate",
     ];
-    if !key.as_bytes().windows(4).any(|window| matches!(window, b"time" | b"date" | b"stam")) {
+    if !key
+        .as_bytes()
+        .windows(4)
+        .any(|window| matches!(window, b"time" | b"date" | b"stam"))
+    {
         return false;
     }
     !OTHER.iter().any(|other| key.contains(other))
@@ -306,7 +315,11 @@ pub enum NamesError {
 }
 
 /// Adds names of ids; once, before any file is read.
-pub(crate) fn configure(request: &[String], user: &[String], session: &[String]) -> Result<(), NamesError> {
+pub(crate) fn configure(
+    request: &[String],
+    user: &[String],
+    session: &[String],
+) -> Result<(), NamesError> {
     let keys = |names: &[String]| -> Result<Vec<String>, NamesError> {
         names
             .iter()
@@ -321,15 +334,19 @@ pub(crate) fn configure(request: &[String], user: &[String], session: &[String])
             })
             .collect()
     };
-    let names = Configured { request: keys(request)?, user: keys(user)?, session: keys(session)? };
+    let names = Configured {
+        request: keys(request)?,
+        user: keys(user)?,
+        session: keys(session)?,
+    };
     CONFIGURED.set(names).map_err(|_| NamesError::SetTwice)
 }
 
 /// Whether the configuration adds names.
 pub(crate) fn has_configured() -> bool {
-    CONFIGURED
-        .get()
-        .is_some_and(|names| !(names.request.is_empty() && names.user.is_empty() && names.session.is_empty()))
+    CONFIGURED.get().is_some_and(|names| {
+        !(names.request.is_empty() && names.user.is_empty() && names.session.is_empty())
+    })
 }
 
 fn configured(name: &str) -> Option<Slot> {
@@ -405,11 +422,15 @@ thread_local! {
 
 fn recall(name: &str) -> Option<Found> {
     SEEN.with(|seen| {
-        let Ok(mut seen) = seen.try_borrow_mut() else { return slot_of(name) };
+        let Ok(mut seen) = seen.try_borrow_mut() else {
+            return slot_of(name);
+        };
         if seen.is_empty() {
             seen.resize(RECALLED, (Text::default(), None));
         }
-        let Some(entry) = seen.get_mut(hash(name) % RECALLED) else { return slot_of(name) };
+        let Some(entry) = seen.get_mut(hash(name) % RECALLED) else {
+            return slot_of(name);
+        };
         if entry.0 != name {
             *entry = (name.into(), slot_of(name));
         }

@@ -12,13 +12,18 @@ use super::stamps::whole_stamp;
 use crate::postgresql::level_of;
 
 /// PostgreSQL's own names of columns, and those of our metadata.
-const RENAMED: [(&str, &str); 3] =
-    [("process_id", "pid"), ("user_name", "user"), ("database_name", "dbname")];
+const RENAMED: [(&str, &str); 3] = [
+    ("process_id", "pid"),
+    ("user_name", "user"),
+    ("database_name", "dbname"),
+];
 
 impl Fields<'_, '_> {
     /// Puts the inner record into the fields; what the operator said stays in the metadata.
     pub(super) fn unwrap_operator(&mut self) {
-        let Some(severity) = self.noted_at(Note::Severity) else { return };
+        let Some(severity) = self.noted_at(Note::Severity) else {
+            return;
+        };
         let Some(prefix) = self
             .out
             .metadata
@@ -28,7 +33,12 @@ impl Fields<'_, '_> {
         else {
             return;
         };
-        if let Some(word) = self.out.metadata.get(severity).map(|(_, text)| level_of(text)) {
+        if let Some(word) = self
+            .out
+            .metadata
+            .get(severity)
+            .map(|(_, text)| level_of(text))
+        {
             self.out.level = word;
             self.promote(Slot::Level(Scale::Usual), severity);
         }
@@ -58,7 +68,10 @@ impl Fields<'_, '_> {
     }
 
     fn find(&self, prefix: &str, name: &str) -> Option<usize> {
-        self.out.metadata.iter().position(|(known, _)| known.strip_prefix(prefix) == Some(name))
+        self.out
+            .metadata
+            .iter()
+            .position(|(known, _)| known.strip_prefix(prefix) == Some(name))
     }
 
     /// Gives a field the value of the metadata at `index`, and the metadata what the field had.

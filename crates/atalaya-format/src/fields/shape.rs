@@ -29,13 +29,19 @@ impl Shape {
                 let mut parts = value.split('-');
                 let version = parts.next()?;
                 let trace = parts.next()?;
-                if version.len() != 2 || !is_hex(trace) || trace.len() != 32 || !is_hex(parts.next()?) {
+                if version.len() != 2
+                    || !is_hex(trace)
+                    || trace.len() != 32
+                    || !is_hex(parts.next()?)
+                {
                     return None;
                 }
                 trace
             }
             Self::Amazon => {
-                let root = value.split(';').find_map(|part| part.trim_ascii().strip_prefix("Root="));
+                let root = value
+                    .split(';')
+                    .find_map(|part| part.trim_ascii().strip_prefix("Root="));
                 root.unwrap_or(value)
             }
             Self::Google => value.rsplit_once("/traces/")?.1,
@@ -57,7 +63,17 @@ fn is_zero(id: &str) -> bool {
 
 /// Words that stand where an id would, and say that there is none.
 pub(crate) fn is_nothing(value: &str) -> bool {
-    const WORDS: [&str; 9] = ["-", "--", "null", "none", "nil", "undefined", "<nil>", "(null)", "n/a"];
+    const WORDS: [&str; 9] = [
+        "-",
+        "--",
+        "null",
+        "none",
+        "nil",
+        "undefined",
+        "<nil>",
+        "(null)",
+        "n/a",
+    ];
     match value.as_bytes().first() {
         None => true,
         // Ids are many, and few begin like one of these.
@@ -80,15 +96,39 @@ mod tests {
             (Shape::Whole, "None", None),
             (Shape::Whole, "7", Some("7")),
             (Shape::Whole, "0000000000000000", None),
-            (Shape::Traceparent, "00-5af7651916cd43dd8448eb211c803111-b7ad6b7169203331-01", Some(trace)),
-            (Shape::Traceparent, "00-5af7651916cd43dd8448eb211c803111", None),
-            (Shape::Traceparent, "00-00000000000000000000000000000000-b7ad6b7169203331-00", None),
+            (
+                Shape::Traceparent,
+                "00-5af7651916cd43dd8448eb211c803111-b7ad6b7169203331-01",
+                Some(trace),
+            ),
+            (
+                Shape::Traceparent,
+                "00-5af7651916cd43dd8448eb211c803111",
+                None,
+            ),
+            (
+                Shape::Traceparent,
+                "00-00000000000000000000000000000000-b7ad6b7169203331-00",
+                None,
+            ),
             (Shape::Traceparent, "r-1", None),
-            (Shape::Amazon, "Self=1-a-b;Root=1-67891233-abcdef;Sampled=1", Some("1-67891233-abcdef")),
-            (Shape::Amazon, "1-67891233-abcdef", Some("1-67891233-abcdef")),
+            (
+                Shape::Amazon,
+                "Self=1-a-b;Root=1-67891233-abcdef;Sampled=1",
+                Some("1-67891233-abcdef"),
+            ),
+            (
+                Shape::Amazon,
+                "1-67891233-abcdef",
+                Some("1-67891233-abcdef"),
+            ),
             (Shape::Google, "projects/shop/traces/4f8a", Some("4f8a")),
             (Shape::Google, "at a.b (c.js:1)", None),
-            (Shape::CloudContext, "105445aa7843bc8b/1;o=1", Some("105445aa7843bc8b")),
+            (
+                Shape::CloudContext,
+                "105445aa7843bc8b/1;o=1",
+                Some("105445aa7843bc8b"),
+            ),
             (Shape::Jaeger, "3af1:0b2c:0:1", Some("3af1")),
         ] {
             assert_eq!(shape.id(value), id, "{shape:?} {value}");

@@ -20,7 +20,14 @@ pub(super) fn whole_stamp(text: &str, hint: &TimeHint) -> Option<time::Instant> 
     }
     // `1.5e9`: some loggers print floating-point seconds so.
     let exponent = text.len() < 32 && text.bytes().any(|byte| byte | 0x20 == b'e');
-    if exponent { text.parse().ok().and_then(time::epoch_number).map(time::Instant::exact) } else { None }
+    if exponent {
+        text.parse()
+            .ok()
+            .and_then(time::epoch_number)
+            .map(time::Instant::exact)
+    } else {
+        None
+    }
 }
 
 /// What a name of half a stamp holds.
@@ -46,28 +53,47 @@ impl Fields<'_, '_> {
     /// When no name gave the time: a date and a time of day in two members, a stamp under a name
     /// of its own, or a time of day alone.
     pub(super) fn find_time(&mut self) {
-        if let Some(instant) = self.halves().or_else(|| self.own_name()).or_else(|| self.time_of_day()) {
+        if let Some(instant) = self
+            .halves()
+            .or_else(|| self.own_name())
+            .or_else(|| self.time_of_day())
+        {
             self.instant = Some(instant);
         }
     }
 
     fn halves(&mut self) -> Option<time::Instant> {
-        let find = |wanted: Half| self.out.metadata.iter().position(|(name, _)| half(name) == Some(wanted));
+        let find = |wanted: Half| {
+            self.out
+                .metadata
+                .iter()
+                .position(|(name, _)| half(name) == Some(wanted))
+        };
         let (date, time) = (find(Half::Date)?, find(Half::Time)?);
-        let zone =
-            find(Half::Zone).and_then(|at| self.out.metadata.get(at)).map_or("", |(_, text)| text.trim());
+        let zone = find(Half::Zone)
+            .and_then(|at| self.out.metadata.get(at))
+            .map_or("", |(_, text)| text.trim());
         let text = |at: usize| self.out.metadata.get(at).map(|(_, text)| text.trim());
         let (day, clock) = (text(date)?, text(time)?);
         if day.len() > 40 || clock.len() > 40 || zone.len() > 40 {
             return None;
         }
         let both = format!("{day} {clock}");
-        let zoned = if zone.is_empty() { None } else { whole_stamp(&format!("{both}{zone}"), self.hint) };
-        let zoned = zoned
-            .or_else(|| (!zone.is_empty()).then(|| whole_stamp(&format!("{both} {zone}"), self.hint))?);
-        let instant = zoned.or_else(|| whole_stamp(&both, self.hint)).or_else(|| {
-            time::packed(&both, self.hint).filter(|cut| cut.rest.is_empty()).map(|cut| cut.instant)
-        })?;
+        let zoned = if zone.is_empty() {
+            None
+        } else {
+            whole_stamp(&format!("{both}{zone}"), self.hint)
+        };
+        let zoned = zoned.or_else(|| {
+            (!zone.is_empty()).then(|| whole_stamp(&format!("{both} {zone}"), self.hint))?
+        });
+        let instant = zoned
+            .or_else(|| whole_stamp(&both, self.hint))
+            .or_else(|| {
+                time::packed(&both, self.hint)
+                    .filter(|cut| cut.rest.is_empty())
+                    .map(|cut| cut.instant)
+            })?;
         // Both are in the stamp now; the zone may be more than its offset, and stays.
         self.remove(date.max(time));
         self.remove(date.min(time));
@@ -81,8 +107,8 @@ impl Fields<'_, '_> {
             let last = name.rsplit('.').next()?;
             let timely = names::folded(last, &mut buffer).is_some_and(names::is_timely);
             // A number is a stamp only in the digits of seconds, milliseconds, and so on.
-            let sized =
-                !text.bytes().all(|byte| byte.is_ascii_digit()) || matches!(text.len(), 10 | 13 | 16 | 19);
+            let sized = !text.bytes().all(|byte| byte.is_ascii_digit())
+                || matches!(text.len(), 10 | 13 | 16 | 19);
             // Who was created when says nothing about the record.
             let own = !name.contains('.') || !last.to_ascii_lowercase().contains("creat");
             (timely && sized && own).then(|| whole_stamp(text, self.hint))?
@@ -94,7 +120,9 @@ impl Fields<'_, '_> {
             text.len() <= 18 && matches!(names::slot_of(name), Some((names::Slot::Time, _)))
         })?;
         let (name, text) = self.out.metadata.get(at)?;
-        let instant = time::time_of_day(text, self.hint).filter(|cut| cut.rest.is_empty())?.instant;
+        let instant = time::time_of_day(text, self.hint)
+            .filter(|cut| cut.rest.is_empty())?
+            .instant;
         // `date: 11:37:47` is no sound name for it, and stays to be seen.
         if !matches!(half(name), Some(Half::Date)) {
             self.remove(at);

@@ -229,7 +229,11 @@ fn suffixed(name: &str, key: &str) -> Option<Found> {
     }
     if key.ends_with("statuscode") {
         // A balancer names its own status and that of the server behind it.
-        let rank = if key.starts_with("target") || key.starts_with("upstream") { 6 } else { 3 };
+        let rank = if key.starts_with("target") || key.starts_with("upstream") {
+            6
+        } else {
+            3
+        };
         return Some((Slot::Noted(Note::Status), rank));
     }
     measured(name, key)
@@ -245,10 +249,17 @@ fn id(key: &str) -> Option<Found> {
         return Some((Slot::Request(Shape::Whole), 2 * ID_STEP));
     }
     if matches!(key, "xcorrelationid" | "operationid") {
-        return Some((Slot::Request(Shape::Whole), if key.starts_with('x') { 4 } else { 6 } * ID_STEP));
+        return Some((
+            Slot::Request(Shape::Whole),
+            if key.starts_with('x') { 4 } else { 6 } * ID_STEP,
+        ));
     }
     if let Some(before) = key.strip_suffix("traceid") {
-        let shape = if before == "xamzn" { Shape::Amazon } else { Shape::Whole };
+        let shape = if before == "xamzn" {
+            Shape::Amazon
+        } else {
+            Shape::Whole
+        };
         return matches!(
             before,
             "x" | "xb3"
@@ -315,12 +326,19 @@ fn measured(name: &str, key: &str) -> Option<Found> {
         Some((unit, milliseconds))
     })?;
     // `durations` is a plural.
-    if unit == "s" && !name.ends_with('S') && !["_s", "-s", ".s"].iter().any(|end| name.ends_with(end)) {
+    if unit == "s"
+        && !name.ends_with('S')
+        && !["_s", "-s", ".s"].iter().any(|end| name.ends_with(end))
+    {
         return None;
     }
     // Milliseconds are preferred: most programs that give two units round the others.
     Some((
         Slot::Duration(milliseconds),
-        if unit.starts_with("mil") || unit.starts_with("ms") { 1 } else { 2 },
+        if unit.starts_with("mil") || unit.starts_with("ms") {
+            1
+        } else {
+            2
+        },
     ))
 }

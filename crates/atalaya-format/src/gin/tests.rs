@@ -33,11 +33,26 @@ fn access_lines() {
                 ("@message", "GET http://h/x HTTP/1.1"),
             ],
         ),
-        ("GET /x 200 5.123 ms - 12", &[("@ms", "5.123"), ("bytes", "12"), ("path", "/x"), ("status", "200")]),
-        ("GET /x 404 - - 5.123 ms", &[("@ms", "5.123"), ("@level", "WARNING")]),
+        (
+            "GET /x 200 5.123 ms - 12",
+            &[
+                ("@ms", "5.123"),
+                ("bytes", "12"),
+                ("path", "/x"),
+                ("status", "200"),
+            ],
+        ),
+        (
+            "GET /x 404 - - 5.123 ms",
+            &[("@ms", "5.123"), ("@level", "WARNING")],
+        ),
         (
             "::1 - GET /x HTTP/1.1 500 12 - 5.1 ms",
-            &[("client", "::1"), ("protocol", "HTTP/1.1"), ("@level", "ERROR")],
+            &[
+                ("client", "::1"),
+                ("protocol", "HTTP/1.1"),
+                ("@level", "ERROR"),
+            ],
         ),
     ] {
         check(line, "web-framework", fields);

@@ -37,12 +37,24 @@ fn http() {
         ("@level", "ERROR"),
         ("client", "10.0.1.2"),
     ];
-    check(&format!("<134>Feb  6 12:14:14 lb1 haproxy[14389]: {line}"), "syslog", &inside);
-    check(&format!("Feb  6 12:14:14 lb1 haproxy[14389]: {line}"), "syslog", &inside);
+    check(
+        &format!("<134>Feb  6 12:14:14 lb1 haproxy[14389]: {line}"),
+        "syslog",
+        &inside,
+    );
+    check(
+        &format!("Feb  6 12:14:14 lb1 haproxy[14389]: {line}"),
+        "syslog",
+        &inside,
+    );
     check(
         &format!("haproxy[14389]: {line}"),
         "haproxy",
-        &[("@logger", "haproxy"), ("pid", "14389"), ("client", "10.0.1.2")],
+        &[
+            ("@logger", "haproxy"),
+            ("pid", "14389"),
+            ("client", "10.0.1.2"),
+        ],
     );
 }
 
@@ -84,7 +96,11 @@ fn tcp_and_early_failures() {
         ),
         (
             "fnt bck/<NOSRV> -1/-1/0 0 SC 0/0/0/0/3 0/0",
-            &[("@level", "WARNING"), ("termination_state", "SC"), ("connect_ms", "-1")],
+            &[
+                ("@level", "WARNING"),
+                ("termination_state", "SC"),
+                ("connect_ms", "-1"),
+            ],
         ),
         (
             "fnt/1: SSL handshake failure",
@@ -96,7 +112,11 @@ fn tcp_and_early_failures() {
             ],
         ),
     ] {
-        check(&format!("10.0.1.2:33317 [06/Feb/2024:12:14:14.655] {rest}"), "haproxy", fields);
+        check(
+            &format!("10.0.1.2:33317 [06/Feb/2024:12:14:14.655] {rest}"),
+            "haproxy",
+            fields,
+        );
     }
     for line in [
         "10.0.1.2:33317 [06/Feb/2024:12:14:14.655] what is this",
@@ -104,6 +124,10 @@ fn tcp_and_early_failures() {
         "10.0.1.2:33317 [06/Feb/2024:12:14:14.655] a b/c 1/2 3 -- 0/0/0/0/0 0/0",
     ] {
         let (format, entries) = read(line);
-        assert_eq!((format, field(&entries[0], "client")), ("plain", String::new()), "{line}");
+        assert_eq!(
+            (format, field(&entries[0], "client")),
+            ("plain", String::new()),
+            "{line}"
+        );
     }
 }

@@ -13,15 +13,18 @@ pub(super) fn value(after: &str, unit: f64) -> Option<f64> {
         }
         let number = after.get(..number_end(after))?;
         let next = after.as_bytes().get(number.len());
-        let ends =
-            next.is_none_or(|&byte| !byte.is_ascii_alphanumeric() && !matches!(byte, b'_' | b'/' | b':'));
+        let ends = next.is_none_or(|&byte| {
+            !byte.is_ascii_alphanumeric() && !matches!(byte, b'_' | b'/' | b':')
+        });
         let milliseconds = number.trim_end_matches('.').parse::<f64>().ok()? * unit;
         (ends && milliseconds < 1e12).then_some(milliseconds)
     })
 }
 
 fn number_end(text: &str) -> usize {
-    text.bytes().position(|byte| !byte.is_ascii_digit() && byte != b'.').unwrap_or(text.len())
+    text.bytes()
+        .position(|byte| !byte.is_ascii_digit() && byte != b'.')
+        .unwrap_or(text.len())
 }
 
 /// `12 ms`, `1m30s`, `00:00:01.2` at the start of a text.
@@ -32,10 +35,9 @@ fn leading(text: &str) -> Option<f64> {
     }
     let most = text.as_bytes().get(..text.len().min(LONGEST))?;
     let word = |from: usize| {
-        let end = most
-            .get(from..)?
-            .iter()
-            .position(|&byte| !(byte.is_ascii_alphanumeric() || byte >= 0x80 || matches!(byte, b'.' | b':')));
+        let end = most.get(from..)?.iter().position(|&byte| {
+            !(byte.is_ascii_alphanumeric() || byte >= 0x80 || matches!(byte, b'.' | b':'))
+        });
         text.get(from..from + end.unwrap_or(most.len() - from))
     };
     let first = word(0)?;
@@ -52,7 +54,10 @@ pub(super) fn took(text: &str, at: usize) -> Option<f64> {
     let bytes = text.as_bytes();
     let start = at.checked_sub(3)?;
     let begins = start == 0 || !bytes.get(start - 1)?.is_ascii_alphanumeric();
-    if bytes.get(at + 1) != Some(&b' ') || !begins || !bytes.get(start..=at)?.eq_ignore_ascii_case(b"took") {
+    if bytes.get(at + 1) != Some(&b' ')
+        || !begins
+        || !bytes.get(start..=at)?.eq_ignore_ascii_case(b"took")
+    {
         return None;
     }
     leading(text.get(at + 2..)?)
@@ -109,8 +114,13 @@ fn is_ahead(before: &[u8]) -> bool {
         b"shutdown",
         b"shutting",
     ];
-    let near = before.get(before.len().saturating_sub(NEAR)..).unwrap_or(before).to_ascii_lowercase();
-    WORDS.iter().any(|word| memchr::memmem::find(&near, word).is_some())
+    let near = before
+        .get(before.len().saturating_sub(NEAR)..)
+        .unwrap_or(before)
+        .to_ascii_lowercase();
+    WORDS
+        .iter()
+        .any(|word| memchr::memmem::find(&near, word).is_some())
 }
 
 /// The trace id in the first bracket of a line, as Spring Cloud Sleuth and Micrometer write it:

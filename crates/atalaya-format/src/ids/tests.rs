@@ -23,9 +23,18 @@ fn names_of_request_ids() {
             "traceparent=00-5af7651916cd43dd8448eb211c803111-b7ad6b7169203331-01",
             Some("5af7651916cd43dd8448eb211c803111"),
         ),
-        ("X-Amzn-Trace-Id: Root=1-67891233-abcdef;Parent=53", Some("1-67891233-abcdef")),
-        ("START RequestId: 0879de55-0817-4d5c Version: $LATEST", Some("0879de55-0817-4d5c")),
-        ("request{method=GET request_id=r-7}:db: query ran", Some("r-7")),
+        (
+            "X-Amzn-Trace-Id: Root=1-67891233-abcdef;Parent=53",
+            Some("1-67891233-abcdef"),
+        ),
+        (
+            "START RequestId: 0879de55-0817-4d5c Version: $LATEST",
+            Some("0879de55-0817-4d5c"),
+        ),
+        (
+            "request{method=GET request_id=r-7}:db: query ran",
+            Some("r-7"),
+        ),
         ("span{request_id=r-7}: x", Some("r-7")),
         ("request_id=r-7: x", Some("r-7")),
         ("failed for request_id=r-7.", Some("r-7")),
@@ -66,19 +75,37 @@ fn names_of_request_ids() {
 fn the_kind_of_an_id_counts_before_its_place() {
     let found = in_text("trace_id=t correlation_id=c request_id=r x-request-id=r2");
     assert_eq!(found.request_id, Some("r"));
-    assert_eq!(found.others, [("trace_id", "t"), ("correlation_id", "c"), ("x-request-id", "r2")]);
+    assert_eq!(
+        found.others,
+        [
+            ("trace_id", "t"),
+            ("correlation_id", "c"),
+            ("x-request-id", "r2")
+        ]
+    );
     assert_eq!(in_text("traceId=t rid=r").request_id, Some("r"));
     let found = in_text("trace_id=t traceId=u");
-    assert_eq!((found.request_id, found.others), (Some("t"), vec![("traceId", "u")]));
+    assert_eq!(
+        (found.request_id, found.others),
+        (Some("t"), vec![("traceId", "u")])
+    );
     assert_eq!(in_text("request_id=r requestId=r").others, []);
 }
 
 #[test]
 fn users_and_sessions() {
     let found = in_text("login userId=42, session_id: 'ab c' sid=9");
-    assert_eq!((found.user_id, found.session_id), (Some("42"), Some("ab c")));
+    assert_eq!(
+        (found.user_id, found.session_id),
+        (Some("42"), Some("ab c"))
+    );
     assert_eq!(found.others, [("sid", "9")]);
-    for text in ["user-id=42", "user_id: 42", "enduser.id=42", "user.id=\"42\""] {
+    for text in [
+        "user-id=42",
+        "user_id: 42",
+        "enduser.id=42",
+        "user.id=\"42\"",
+    ] {
         assert_eq!(in_text(text).user_id, Some("42"), "{text}");
     }
     for text in ["uid=42", "user=ana", "sid: 4", "userid 42"] {
@@ -108,7 +135,10 @@ fn durations() {
         ("done in 12ms.", Some(12.0)),
         ("built (in 1.5s)", Some(1500.0)),
         ("SELECT 1 (12.3ms)", Some(12.3)),
-        ("Completed 200 OK in 12ms (Views: 8.6ms | ActiveRecord: 1.0ms)", Some(12.0)),
+        (
+            "Completed 200 OK in 12ms (Views: 8.6ms | ActiveRecord: 1.0ms)",
+            Some(12.0),
+        ),
         ("duration=12", None),
         ("duration_ms=fast", None),
         ("took a walk in 12 ms or so", None),
@@ -116,7 +146,10 @@ fn durations() {
         ("Retrying connection in 5s", None),
         ("token expires in 30 minutes", None),
         ("next run in 10s", None),
-        ("REPORT RequestId: 1f Duration: 12.34 ms Billed Duration: 13 ms", Some(12.34)),
+        (
+            "REPORT RequestId: 1f Duration: 12.34 ms Billed Duration: 13 ms",
+            Some(12.34),
+        ),
         ("it took us in", None),
         ("mistook 12 ms", None),
         ("waiting up to 30s", None),
@@ -124,7 +157,10 @@ fn durations() {
     ] {
         let found = in_text(text).duration_ms;
         let near = |ours: f64, want: f64| (ours - want).abs() < 1e-6;
-        assert!(near(found.unwrap_or(-1.0), milliseconds.unwrap_or(-1.0)), "{text}: {found:?}");
+        assert!(
+            near(found.unwrap_or(-1.0), milliseconds.unwrap_or(-1.0)),
+            "{text}: {found:?}"
+        );
     }
 }
 
@@ -134,16 +170,30 @@ fn bounds() {
     assert_eq!(in_text(&far).request_id, None);
     let many = format!("{} request_id=r", "paid: ".repeat(MOST_CANDIDATES));
     assert_eq!(in_text(&many).request_id, None);
-    assert_eq!(in_text(&format!("request_id={}", "x".repeat(500))).request_id, None);
+    assert_eq!(
+        in_text(&format!("request_id={}", "x".repeat(500))).request_id,
+        None
+    );
     assert!(in_text(&"é".repeat(MOST_BYTES)).is_empty());
 }
 
 #[test]
 fn configured_names() {
-    assert!(matches!(configure(&["é".into()], &[], &[]), Err(NamesError::NoName { .. })));
-    configure(&["zz_job_key".into()], &["zz_who".into()], &["zz_tab7".into()]).unwrap();
+    assert!(matches!(
+        configure(&["é".into()], &[], &[]),
+        Err(NamesError::NoName { .. })
+    ));
+    configure(
+        &["zz_job_key".into()],
+        &["zz_who".into()],
+        &["zz_tab7".into()],
+    )
+    .unwrap();
     let found = in_text("zz_job_key=j1 zz_who: ana zz-tab7=x trace_id=t");
-    assert_eq!((found.request_id, found.user_id, found.session_id), (Some("j1"), Some("ana"), Some("x")));
+    assert_eq!(
+        (found.request_id, found.user_id, found.session_id),
+        (Some("j1"), Some("ana"), Some("x"))
+    );
     assert_eq!(in_text("zz_job_key=j1 request_id=r").request_id, Some("r"));
     assert_eq!(configure(&[], &[], &[]), Err(NamesError::SetTwice));
 }

@@ -12,7 +12,9 @@ use serde_json::{Map, Value};
 use super::super::fields::levels::otel;
 use super::super::fields::push_unique;
 use super::super::fields::shape::is_nothing;
-use super::super::{Begins, Format, FormatMismatch, FormatSpec, Lines, Opens, Parsed, TimeHint, level, time};
+use super::super::{
+    Begins, Format, FormatMismatch, FormatSpec, Lines, Opens, Parsed, TimeHint, level, time,
+};
 use atalaya_domain::record::{Layer, Level};
 
 /// One log record with what its resource and scope say about it.
@@ -59,11 +61,17 @@ impl Format for Otlp {
     fn opens(&self, line: &str) -> Opens {
         // Exporters write the list first; an object that holds it elsewhere is somebody else's.
         let member = line.get(1..).unwrap_or("").trim_ascii_start();
-        if member.starts_with("\"resourceLogs\"") { Opens::Parsed } else { Opens::No }
+        if member.starts_with("\"resourceLogs\"") {
+            Opens::Parsed
+        } else {
+            Opens::No
+        }
     }
 
     fn several(&self, line: &str, _hint: &TimeHint, each: &mut dyn FnMut(Parsed<'_>)) -> bool {
-        let Some(records) = split(line).filter(|records| !records.is_empty()) else { return false };
+        let Some(records) = split(line).filter(|records| !records.is_empty()) else {
+            return false;
+        };
         for record in records {
             let mut out = Parsed::default();
             fill(record, &mut out);
@@ -73,9 +81,17 @@ impl Format for Otlp {
     }
 
     /// The first record of the line.
-    fn parse<'a>(&self, text: &'a str, _hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
+    fn parse<'a>(
+        &self,
+        text: &'a str,
+        _hint: &TimeHint,
+        out: &mut Parsed<'a>,
+    ) -> Result<(), FormatMismatch> {
         let first = split(text).and_then(|records| records.into_iter().next());
-        fill(first.ok_or_else(|| self.mismatch("no log record of OTLP"))?, out);
+        fill(
+            first.ok_or_else(|| self.mismatch("no log record of OTLP"))?,
+            out,
+        );
         Ok(())
     }
 }
@@ -83,7 +99,9 @@ impl Format for Otlp {
 /// The log records of a line; `None` when it is no OTLP export of logs.
 pub fn split(line: &str) -> Option<Vec<OtlpRecord<'_>>> {
     let line = line.trim_ascii();
-    if !line.starts_with('{') || memchr::memmem::find(line.as_bytes(), b"\"resourceLogs\"").is_none() {
+    if !line.starts_with('{')
+        || memchr::memmem::find(line.as_bytes(), b"\"resourceLogs\"").is_none()
+    {
         return None;
     }
     let tree: Value = serde_json::from_str(line).ok()?;
@@ -96,14 +114,27 @@ pub fn split(line: &str) -> Option<Vec<OtlpRecord<'_>>> {
             .or_else(|| by_resource.get("instrumentationLibraryLogs"))
             .and_then(Value::as_array);
         for by_scope in scopes.into_iter().flatten() {
-            let scope = by_scope.get("scope").or_else(|| by_scope.get("instrumentationLibrary"));
+            let scope = by_scope
+                .get("scope")
+                .or_else(|| by_scope.get("instrumentationLibrary"));
             let mut around = resource.clone();
             around.extend(attributes(scope));
-            let text = |name| scope.and_then(|scope| scope.get(name)).and_then(Value::as_str).unwrap_or("");
+            let text = |name| {
+                scope
+                    .and_then(|scope| scope.get(name))
+                    .and_then(Value::as_str)
+                    .unwrap_or("")
+            };
             if !text("version").is_empty() {
-                around.push((Cow::Borrowed("scope.version"), Cow::Owned(text("version").to_owned())));
+                around.push((
+                    Cow::Borrowed("scope.version"),
+                    Cow::Owned(text("version").to_owned()),
+                ));
             }
-            let logs = by_scope.get("logRecords").or_else(|| by_scope.get("logs")).and_then(Value::as_array);
+            let logs = by_scope
+                .get("logRecords")
+                .or_else(|| by_scope.get("logs"))
+                .and_then(Value::as_array);
             for log in logs.into_iter().flatten().filter_map(Value::as_object) {
                 records.push(record(log, &around, text("name")));
             }
@@ -188,7 +219,13 @@ fn record<'a>(
         scope: Cow::Owned(scope.to_owned()),
         ..OtlpRecord::default()
     };
-    let owned = |value: &Value| Cow::Owned(value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+    let owned = |value: &Value| {
+        Cow::Owned(
+            value
+                .as_str()
+                .map_or_else(|| value.to_string(), str::to_owned),
+        )
+    };
     for (name, value) in log {
         match name.as_str() {
             "timeUnixNano" => {}
@@ -224,7 +261,10 @@ fn severity(value: &Value) -> u32 {
         "FATAL" => 21,
         _ => return name.parse().unwrap_or(0),
     };
-    let step = name.trim_start_matches(|first: char| !first.is_ascii_digit()).parse::<u32>().unwrap_or(1);
+    let step = name
+        .trim_start_matches(|first: char| !first.is_ascii_digit())
+        .parse::<u32>()
+        .unwrap_or(1);
     base + step.clamp(1, 4) - 1
 }
 
@@ -239,7 +279,10 @@ fn nanos(value: &Value) -> Option<time::Instant> {
 }
 
 fn attributes<'a>(owner: Option<&Value>) -> Vec<(Cow<'a, str>, Cow<'a, str>)> {
-    owner.and_then(|owner| owner.get("attributes")).map(pairs).unwrap_or_default()
+    owner
+        .and_then(|owner| owner.get("attributes"))
+        .map(pairs)
+        .unwrap_or_default()
 }
 
 fn pairs<'a>(list: &Value) -> Vec<(Cow<'a, str>, Cow<'a, str>)> {
@@ -248,7 +291,10 @@ fn pairs<'a>(list: &Value) -> Vec<(Cow<'a, str>, Cow<'a, str>)> {
         .flatten()
         .filter_map(|pair| {
             let name = pair.get("key")?.as_str()?;
-            Some((Cow::Owned(name.to_owned()), Cow::Owned(any_value(pair.get("value")?))))
+            Some((
+                Cow::Owned(name.to_owned()),
+                Cow::Owned(any_value(pair.get("value")?)),
+            ))
         })
         .collect()
 }
@@ -270,18 +316,30 @@ fn plain(value: &Value) -> Value {
     match tag.as_str() {
         "stringValue" | "boolValue" | "doubleValue" | "bytesValue" => inner.clone(),
         // 64 bits stand in quotes.
-        "intValue" => {
-            inner.as_str().and_then(|text| text.parse::<i64>().ok()).map_or(inner.clone(), Value::from)
-        }
-        "arrayValue" => {
-            inner.get("values").and_then(Value::as_array).into_iter().flatten().map(plain).collect()
-        }
+        "intValue" => inner
+            .as_str()
+            .and_then(|text| text.parse::<i64>().ok())
+            .map_or(inner.clone(), Value::from),
+        "arrayValue" => inner
+            .get("values")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .map(plain)
+            .collect(),
         "kvlistValue" => {
-            let members = inner.get("values").and_then(Value::as_array).into_iter().flatten();
+            let members = inner
+                .get("values")
+                .and_then(Value::as_array)
+                .into_iter()
+                .flatten();
             Value::Object(
                 members
                     .filter_map(|pair| {
-                        Some((pair.get("key")?.as_str()?.to_owned(), plain(pair.get("value")?)))
+                        Some((
+                            pair.get("key")?.as_str()?.to_owned(),
+                            plain(pair.get("value")?),
+                        ))
                     })
                     .collect(),
             )
@@ -309,7 +367,11 @@ mod tests {
     }
 
     fn meta<'p>(parsed: &'p Parsed<'_>, name: &str) -> Option<&'p str> {
-        parsed.metadata.iter().find(|(known, _)| known == name).map(|(_, text)| text.as_ref())
+        parsed
+            .metadata
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, text)| text.as_ref())
     }
 
     #[test]
@@ -321,10 +383,19 @@ mod tests {
                 {"observedTimeUnixNano":1714550402000000000,"severityNumber":"SEVERITY_NUMBER_FATAL2","body":{"kvlistValue":{"values":[{"key":"n","value":{"intValue":"5"}}]}}}]}]},
             {"scopeLogs":[{"logRecords":[{"severityText":"error","body":{"stringValue":"x"},"traceId":"00000000000000000000000000000000"}]}]}]}"#;
         let [slow, fatal, bare] = <[Parsed<'_>; 3]>::try_from(parsed(line)).unwrap();
-        assert_eq!(slow.timestamp.unwrap().to_rfc3339(), "2024-05-01T08:00:00.250000Z");
-        assert_eq!((slow.level, slow.message.as_ref()), (Level::Warning, "slow"));
+        assert_eq!(
+            slow.timestamp.unwrap().to_rfc3339(),
+            "2024-05-01T08:00:00.250000Z"
+        );
+        assert_eq!(
+            (slow.level, slow.message.as_ref()),
+            (Level::Warning, "slow")
+        );
         assert_eq!(slow.request_id.as_deref(), Some("8f1c"));
-        assert_eq!((slow.user_id.as_deref(), slow.session_id.as_deref()), (Some("7"), Some("s")));
+        assert_eq!(
+            (slow.user_id.as_deref(), slow.session_id.as_deref()),
+            (Some("7"), Some("s"))
+        );
         assert_eq!(slow.logger.as_deref(), Some("pay.card"));
         for (name, text) in [
             ("service", "till"),
@@ -341,9 +412,18 @@ mod tests {
         ] {
             assert_eq!(meta(&slow, name), Some(text), "{name}");
         }
-        assert_eq!(fatal.timestamp.unwrap().to_rfc3339(), "2024-05-01T08:00:02.000000Z");
-        assert_eq!((fatal.level, fatal.message.as_ref()), (Level::Critical, r#"{"n":5}"#));
-        assert_eq!((bare.level, bare.request_id, bare.timestamp), (Level::Error, None, None));
+        assert_eq!(
+            fatal.timestamp.unwrap().to_rfc3339(),
+            "2024-05-01T08:00:02.000000Z"
+        );
+        assert_eq!(
+            (fatal.level, fatal.message.as_ref()),
+            (Level::Critical, r#"{"n":5}"#)
+        );
+        assert_eq!(
+            (bare.level, bare.request_id, bare.timestamp),
+            (Level::Error, None, None)
+        );
     }
 
     #[test]
@@ -351,16 +431,29 @@ mod tests {
         let line = r#"{"resourceLogs":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"till"}}]},"scopeLogs":[{"logRecords":[{"traceId":"8f","attributes":[{"key":"request_id","value":{"stringValue":"r"}}]}]}]}]}"#;
         let parsed = parsed(line);
         assert_eq!(parsed[0].request_id.as_deref(), Some("r"));
-        assert_eq!((meta(&parsed[0], "trace_id"), parsed[0].logger.as_deref()), (Some("8f"), Some("till")));
+        assert_eq!(
+            (meta(&parsed[0], "trace_id"), parsed[0].logger.as_deref()),
+            (Some("8f"), Some("till"))
+        );
     }
 
     #[test]
     fn other_lines_are_not_split() {
-        for line in ["", "{}", r#"{"msg":"resourceLogs"}"#, r#"{"resourceLogs":1}"#, r#"{"resourceLogs":["#] {
+        for line in [
+            "",
+            "{}",
+            r#"{"msg":"resourceLogs"}"#,
+            r#"{"resourceLogs":1}"#,
+            r#"{"resourceLogs":["#,
+        ] {
             assert_eq!(split(line), None, "{line}");
         }
         assert_eq!(split(r#"{"resourceLogs":[]}"#), Some(vec![]));
-        let deep = format!("{{\"resourceLogs\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000));
+        let deep = format!(
+            "{{\"resourceLogs\":{}{}}}",
+            "[".repeat(100_000),
+            "]".repeat(100_000)
+        );
         assert_eq!(split(&deep), None);
     }
 }

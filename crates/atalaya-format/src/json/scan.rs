@@ -179,10 +179,9 @@ impl<'a> Scan<'a> {
             Some(b'[') => self.composite().map(Value::Array),
             Some(_) => {
                 let start = self.at;
-                while self
-                    .peek()
-                    .is_some_and(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'))
-                {
+                while self.peek().is_some_and(|byte| {
+                    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.')
+                }) {
                     self.at += 1;
                 }
                 match self.text.get(start..self.at).unwrap_or("") {
@@ -277,8 +276,15 @@ impl<'a> Scan<'a> {
     pub fn string(&mut self) -> Result<Cow<'a, str>, Wrong> {
         let start = self.at + 1;
         let escaped = self.skip_string()?;
-        let inside = self.text.get(start..self.at - 1).ok_or("a JSON string does not end")?;
-        Ok(if escaped { Cow::Owned(unescape(inside)) } else { Cow::Borrowed(inside) })
+        let inside = self
+            .text
+            .get(start..self.at - 1)
+            .ok_or("a JSON string does not end")?;
+        Ok(if escaped {
+            Cow::Owned(unescape(inside))
+        } else {
+            Cow::Borrowed(inside)
+        })
     }
 }
 
@@ -360,14 +366,17 @@ mod tests {
     fn flat(text: &str) -> Result<Vec<(String, Value<'_>)>, Wrong> {
         let mut scan = Scan::new(text);
         let mut out = Vec::new();
-        scan.object("", 8, &mut |name, value| out.push((name.into_owned(), value)))?;
+        scan.object("", 8, &mut |name, value| {
+            out.push((name.into_owned(), value))
+        })?;
         Ok(out)
     }
 
     #[test]
     fn values_keep_their_notation() {
         let found =
-            flat(r#"{"a":1.50,"b":[1, {"c": "]"}],"d":{"e":null,"f":true},"g":"x\ty","h":-0e3,}"#).unwrap();
+            flat(r#"{"a":1.50,"b":[1, {"c": "]"}],"d":{"e":null,"f":true},"g":"x\ty","h":-0e3,}"#)
+                .unwrap();
         let names: Vec<&str> = found.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["a", "b", "d.e", "d.f", "g", "h"]);
         assert_eq!(found[0].1, Value::Number("1.50"));
@@ -381,7 +390,16 @@ mod tests {
         let texts = |text| Scan::new(text).texts().map(|texts| texts.join("|"));
         assert_eq!(texts(r#" [ "a" , "b\n]" ] "#).as_deref(), Some("a|b\n]"));
         assert_eq!(texts("[]").as_deref(), Some(""));
-        for text in ["", "[", "[1]", r#"["a""#, r#"["a" "b"]"#, r#"["a"] x"#, r#"["a",]"#, r#""a""#] {
+        for text in [
+            "",
+            "[",
+            "[1]",
+            r#"["a""#,
+            r#"["a" "b"]"#,
+            r#"["a"] x"#,
+            r#"["a",]"#,
+            r#""a""#,
+        ] {
             assert_eq!(texts(text), None, "{text}");
         }
     }
@@ -442,7 +460,11 @@ mod tests {
         match tree {
             Tree::Object(map) => {
                 for (key, value) in map {
-                    let name = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+                    let name = if prefix.is_empty() {
+                        key.clone()
+                    } else {
+                        format!("{prefix}.{key}")
+                    };
                     if matches!(value, Tree::Object(_)) {
                         reference(&name, value, out);
                     } else if let Some(text) = match value {

@@ -3,8 +3,8 @@
 use atalaya_domain::record::Level;
 
 use super::{
-    Case, GUESS_WORDS, LONGEST, from_letter, from_word, is_key, is_prose, is_word_byte, may_be_level,
-    says_none, value,
+    Case, GUESS_WORDS, LONGEST, from_letter, from_word, is_key, is_prose, is_word_byte,
+    may_be_level, says_none, value,
 };
 
 /// Words behind which `error` and the like are the subject of a sentence, not its level.
@@ -33,7 +33,9 @@ const COMPOUNDS: [&str; 22] = [
     "threshold",
 ];
 /// Words before which they are denied or supposed.
-const DENIALS: [&str; 11] = ["no", "not", "without", "zero", "any", "if", "on", "non", "of", "0", "ignore"];
+const DENIALS: [&str; 11] = [
+    "no", "not", "without", "zero", "any", "if", "on", "non", "of", "0", "ignore",
+];
 
 /// A word of a text with what stands beside it.
 struct Word<'a> {
@@ -71,12 +73,23 @@ pub fn level(head: &str) -> Level {
         let number = byte.is_ascii_digit();
         numbers |= number;
         rank += usize::from(!number && depth == 0);
-        let kind = if number { Kind::Other } else { Kind::of(&bytes[start..at], rank) };
+        let kind = if number {
+            Kind::Other
+        } else {
+            Kind::of(&bytes[start..at], rank)
+        };
         if kind != Kind::Other
             && let Some(word) = head.get(start..at)
         {
             let previous = head.get(previous.clone()).unwrap_or("");
-            let word = Word { head, text: word, start, end: at, rank: rank.max(1), previous };
+            let word = Word {
+                head,
+                text: word,
+                start,
+                end: at,
+                rank: rank.max(1),
+                previous,
+            };
             match word.read(kind, numbers) {
                 Some(Find::Sure(level)) => return level,
                 Some(Find::Maybe(level)) => weak = weak.or(Some(level)),
@@ -133,12 +146,19 @@ impl Word<'_> {
     }
 
     fn before(&self) -> u8 {
-        if self.start == 0 { 0 } else { self.byte(self.start - 1) }
+        if self.start == 0 {
+            0
+        } else {
+            self.byte(self.start - 1)
+        }
     }
 
     /// What follows the word and its blanks.
     fn after(&self) -> &str {
-        self.head.get(self.end..).unwrap_or("").trim_start_matches(' ')
+        self.head
+            .get(self.end..)
+            .unwrap_or("")
+            .trim_start_matches(' ')
     }
 
     fn read(&self, kind: Kind, numbers: bool) -> Option<Find> {
@@ -166,11 +186,19 @@ impl Word<'_> {
 
     /// One letter: `[E]`, `|E|`, `E/Tag`, and alone behind a stamp.
     fn letter(&self, numbers: bool) -> Option<Find> {
-        let letter = *self.text.as_bytes().first().filter(|letter| b"VDTIWEFC".contains(letter))?;
+        let letter = *self
+            .text
+            .as_bytes()
+            .first()
+            .filter(|letter| b"VDTIWEFC".contains(letter))?;
         let stands = match (self.before(), self.next()) {
             (b'[', b']') | (b'(', b')') | (b'|', b'|') | (b'<', b'>') => self.rank <= GUESS_WORDS,
-            (0 | b' ' | b'\t', b'/') => self.rank == 1 && self.byte(self.end + 1).is_ascii_alphabetic(),
-            (b' ' | b'\t', b' ' | b'\t' | b':') => self.rank == 1 && numbers && b"VIWEF".contains(&letter),
+            (0 | b' ' | b'\t', b'/') => {
+                self.rank == 1 && self.byte(self.end + 1).is_ascii_alphabetic()
+            }
+            (b' ' | b'\t', b' ' | b'\t' | b':') => {
+                self.rank == 1 && numbers && b"VIWEF".contains(&letter)
+            }
             // Ruby: `E, [2024-…`.
             (0, b',') => self.byte(self.end + 1) == b' ' && self.byte(self.end + 2) == b'[',
             _ => false,
@@ -183,7 +211,8 @@ impl Word<'_> {
         let (before, next) = (self.before(), self.next());
         // A key, a part of a path, a name or a compound: `error=0`, `non-fatal`, `$error`.
         let assigned = next == b'=' && self.byte(self.end + 1) != b'=';
-        let hyphen = before == b'-' && self.start >= 2 && self.byte(self.start - 2).is_ascii_alphabetic();
+        let hyphen =
+            before == b'-' && self.start >= 2 && self.byte(self.start - 2).is_ascii_alphabetic();
         if assigned || hyphen || matches!(before, b'$' | b'@') || self.is_denied() {
             return None;
         }
@@ -219,7 +248,11 @@ impl Word<'_> {
             b' ' => self.after().starts_with([']', '|']),
             _ => false,
         };
-        let bare = self.head.get(..self.start).unwrap_or("").trim_end_matches(' ');
+        let bare = self
+            .head
+            .get(..self.start)
+            .unwrap_or("")
+            .trim_end_matches(' ');
         closes && (matches!(before, b':' | b'.' | b'/') || bare.ends_with(['[', '<', '|']))
     }
 
@@ -235,7 +268,9 @@ impl Word<'_> {
         match level {
             // `Stack trace: …`, `more info: …`: behind a word it is what the sentence is about.
             Level::Debug | Level::Info if self.rank > 1 && self.is_behind_word() => None,
-            Level::Error if self.previous.eq_ignore_ascii_case("fatal") => Some(Find::Sure(Level::Critical)),
+            Level::Error if self.previous.eq_ignore_ascii_case("fatal") => {
+                Some(Find::Sure(Level::Critical))
+            }
             // `… Error: x` may be the name of what follows a level word.
             Level::Error if case == Case::Mixed => Some(Find::Maybe(level)),
             _ => Some(Find::Sure(level)),
@@ -243,8 +278,14 @@ impl Word<'_> {
     }
 
     fn is_behind_word(&self) -> bool {
-        let bare = self.head.get(..self.start).unwrap_or("").trim_end_matches(' ');
-        bare.as_bytes().last().is_some_and(|byte| is_word_byte(*byte))
+        let bare = self
+            .head
+            .get(..self.start)
+            .unwrap_or("")
+            .trim_end_matches(' ');
+        bare.as_bytes()
+            .last()
+            .is_some_and(|byte| is_word_byte(*byte))
     }
 
     /// A word among others.
@@ -256,8 +297,15 @@ impl Word<'_> {
         if self.rank == 1 && self.text.starts_with(['e', 'E']) && lower("exception") {
             return Some(Find::Maybe(Level::Error));
         }
-        let follows = self.after().split(|next: char| !next.is_ascii_alphanumeric()).next().unwrap_or("");
-        if COMPOUNDS.iter().any(|word| word.eq_ignore_ascii_case(follows)) {
+        let follows = self
+            .after()
+            .split(|next: char| !next.is_ascii_alphanumeric())
+            .next()
+            .unwrap_or("");
+        if COMPOUNDS
+            .iter()
+            .any(|word| word.eq_ignore_ascii_case(follows))
+        {
             return None;
         }
         let counts = match (self.rank, case) {
@@ -271,8 +319,13 @@ impl Word<'_> {
 
     /// `no error`, `0 errors`, `non-fatal`, `on error`.
     fn is_denied(&self) -> bool {
-        let near = self.head.get(..self.start).is_some_and(|head| head.ends_with([' ', '-']));
-        near && DENIALS.iter().any(|word| word.eq_ignore_ascii_case(self.previous))
+        let near = self
+            .head
+            .get(..self.start)
+            .is_some_and(|head| head.ends_with([' ', '-']));
+        near && DENIALS
+            .iter()
+            .any(|word| word.eq_ignore_ascii_case(self.previous))
     }
 
     /// The head of an exception or of a trace: `java.io.IOException: …`, `TypeError: …`,
@@ -284,15 +337,22 @@ impl Word<'_> {
         let word = self.text;
         let found = match word.as_bytes().first()? {
             b'u' | b'U'
-                if word.eq_ignore_ascii_case("unhandled") || word.eq_ignore_ascii_case("uncaught") =>
+                if word.eq_ignore_ascii_case("unhandled")
+                    || word.eq_ignore_ascii_case("uncaught") =>
             {
                 let about = self.after().get(..64).unwrap_or(self.after());
-                ["xception", "rror", "ejection"].iter().any(|part| about.contains(part))
+                ["xception", "rror", "ejection"]
+                    .iter()
+                    .any(|part| about.contains(part))
             }
             b'T' if word == "Traceback" => self.after().starts_with("(most recent call last)"),
-            b'E' if word == "Exception" => self.next() == b':' || self.after().starts_with("in thread"),
+            b'E' if word == "Exception" => {
+                self.next() == b':' || self.after().starts_with("in thread")
+            }
             _ => {
-                let named = word.strip_suffix("Exception").or_else(|| word.strip_suffix("Error"));
+                let named = word
+                    .strip_suffix("Exception")
+                    .or_else(|| word.strip_suffix("Error"));
                 named.is_some_and(|name| name.ends_with(|last: char| last.is_ascii_alphanumeric()))
                     && matches!(self.next(), b':' | b'[' | b'\n' | 0)
             }

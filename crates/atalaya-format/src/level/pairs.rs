@@ -24,11 +24,20 @@ impl Pairs {
     /// Whether a word may be one of the set, in any case.
     #[inline]
     pub fn may_have(&self, word: &[u8]) -> bool {
-        let &[first, second, ..] = word else { return false };
+        let &[first, second, ..] = word else {
+            return false;
+        };
         if first >= 0x80 || second >= 0x80 {
             return true;
         }
-        let (row, column) = ((first | 0x20).wrapping_sub(b'a'), (second | 0x20).wrapping_sub(b'a'));
-        column < 26 && self.0.get(usize::from(row)).is_some_and(|row| row >> column & 1 == 1)
+        let (row, column) = (
+            (first | 0x20).wrapping_sub(b'a'),
+            (second | 0x20).wrapping_sub(b'a'),
+        );
+        column < 26
+            && self
+                .0
+                .get(usize::from(row))
+                .is_some_and(|row| row >> column & 1 == 1)
     }
 }

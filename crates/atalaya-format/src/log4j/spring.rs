@@ -30,7 +30,9 @@ pub fn read<'a>(before: &'a str, rest: &'a str, out: &mut Parsed<'a>) -> Option<
     let mut rest = rest;
     let mut brackets: [Option<&str>; 4] = [None; 4];
     for slot in &mut brackets {
-        let Some((inside, after)) = bracket(rest) else { break };
+        let Some((inside, after)) = bracket(rest) else {
+            break;
+        };
         *slot = Some(inside);
         rest = after.trim_ascii_start();
     }
@@ -63,11 +65,16 @@ fn pair(text: &str) -> Option<(&str, &str)> {
 }
 
 fn is_trace(text: &str) -> bool {
-    is_id(text) || matches!(text.len(), 16 | 32) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+    is_id(text)
+        || matches!(text.len(), 16 | 32) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 fn is_correlation(text: &str) -> bool {
-    text.is_empty() || pair(text).is_some() || text.contains(',') || text.contains('=') || is_trace(text)
+    text.is_empty()
+        || pair(text).is_some()
+        || text.contains(',')
+        || text.contains('=')
+        || is_trace(text)
 }
 
 /// `trace-span`, `application,trace,span,true`, `traceId=…,spanId=…`.
@@ -80,7 +87,9 @@ fn correlate<'a>(text: &'a str, out: &mut Parsed<'a>) {
     for (at, part) in text.split([',', ' ']).map(str::trim_ascii).enumerate() {
         if let Some((name, value)) = part.split_once('=') {
             match name.to_ascii_lowercase().as_str() {
-                "traceid" | "trace_id" | "requestid" | "request_id" | "correlationid" if trace.is_empty() => {
+                "traceid" | "trace_id" | "requestid" | "request_id" | "correlationid"
+                    if trace.is_empty() =>
+                {
                     trace = value;
                 }
                 "spanid" | "span_id" => span = value,
@@ -138,7 +147,11 @@ mod tests {
                 "2026-01-01T00:00:00.000+01:00 ERROR 7 --- [shop] [nio-8080-exec-1] [65f1c2d3e4f5061728394a5b6c7d8e9f-0011223344556677] c.e.App : bad",
                 "bad",
                 Some(TRACE),
-                &[("application", "shop"), ("thread", "nio-8080-exec-1"), ("span_id", "0011223344556677")],
+                &[
+                    ("application", "shop"),
+                    ("thread", "nio-8080-exec-1"),
+                    ("span_id", "0011223344556677"),
+                ],
             ),
             (
                 "2026-01-01T00:00:00.000Z  INFO 7 --- [           main] [                                                 ] c.e.App : up",
@@ -150,7 +163,11 @@ mod tests {
                 "2026-01-01 00:00:00.123  INFO [orders,65f1c2d3e4f5061728394a5b6c7d8e9f,0011223344556677,true] 7 --- [exec-1] c.e.App : paid",
                 "paid",
                 Some(TRACE),
-                &[("application", "orders"), ("span_id", "0011223344556677"), ("exported", "true")],
+                &[
+                    ("application", "orders"),
+                    ("span_id", "0011223344556677"),
+                    ("exported", "true"),
+                ],
             ),
             (
                 "2026-01-01 00:00:00.123  INFO [orders,,,] 7 --- [           main] c.e.App : up",
@@ -167,11 +184,18 @@ mod tests {
         ] {
             let mut out = Parsed::default();
             assert!(Log4j.parse(text, &ANY_HINT, &mut out).is_ok(), "{text}");
-            assert_eq!((out.logger.as_deref(), out.message.as_ref()), (Some("c.e.App"), message), "{text}");
+            assert_eq!(
+                (out.logger.as_deref(), out.message.as_ref()),
+                (Some("c.e.App"), message),
+                "{text}"
+            );
             assert_eq!(out.request_id.as_deref(), request, "{text}");
             for (name, value) in metadata {
-                let found =
-                    out.metadata.iter().find(|(known, _)| known == name).map(|(_, text)| text.as_ref());
+                let found = out
+                    .metadata
+                    .iter()
+                    .find(|(known, _)| known == name)
+                    .map(|(_, text)| text.as_ref());
                 assert_eq!(found, Some(*value), "{name} of {text}");
             }
         }

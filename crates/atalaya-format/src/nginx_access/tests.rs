@@ -2,24 +2,36 @@
 
 use super::super::web::testing::check;
 
-const LINE: &str =
-    r#"192.0.2.1 - bob [01/May/2024:11:05:07 +0100] "GET /a HTTP/1.1" 502 571 "http://r/" "curl/8""#;
+const LINE: &str = r#"192.0.2.1 - bob [01/May/2024:11:05:07 +0100] "GET /a HTTP/1.1" 502 571 "http://r/" "curl/8""#;
 
 #[test]
 fn known_tails() {
     const ID: &str = "0123456789abcdef0123456789abcdef";
     for (tail, fields) in [
         (r#""-""#, &[("forwarded_for", ""), ("rest", "")][..]),
-        (r#""192.0.2.7, 10.0.0.1""#, &[("forwarded_for", "192.0.2.7, 10.0.0.1")]),
+        (
+            r#""192.0.2.7, 10.0.0.1""#,
+            &[("forwarded_for", "192.0.2.7, 10.0.0.1")],
+        ),
         ("0.125", &[("@ms", "125")]),
-        ("0.125 0.100", &[("@ms", "125"), ("upstream_response_time", "0.100")]),
+        (
+            "0.125 0.100",
+            &[("@ms", "125"), ("upstream_response_time", "0.100")],
+        ),
         ("345 0.125", &[("request_length", "345"), ("@ms", "125")]),
         ("rt=0.125 request_id=x-7", &[("@ms", "125"), ("@id", "x-7")]),
         (
             r#"rt=0.125 ua="10.0.0.1:80, 10.0.0.2:80" us="502, 200""#,
-            &[("@ms", "125"), ("ua", "10.0.0.1:80, 10.0.0.2:80"), ("us", "502, 200")],
+            &[
+                ("@ms", "125"),
+                ("ua", "10.0.0.1:80, 10.0.0.2:80"),
+                ("us", "502, 200"),
+            ],
         ),
-        (r#"kong_request_id: "0123456789abcdef0123456789abcdef""#, &[("@id", ID)]),
+        (
+            r#"kong_request_id: "0123456789abcdef0123456789abcdef""#,
+            &[("@id", ID)],
+        ),
         (r#""2.75""#, &[("compression", "2.75")]),
         (ID, &[("@id", ID)]),
     ] {
@@ -56,14 +68,19 @@ fn an_unknown_tail_is_kept_whole() {
 #[test]
 fn named_fields_are_found_behind_unknown_ones() {
     check(
-        &format!(r#"{LINE} "-" "shop.example" sn="_" rt=0.125 ua="10.0.0.1:80" request_id=x-7 status=200"#),
+        &format!(
+            r#"{LINE} "-" "shop.example" sn="_" rt=0.125 ua="10.0.0.1:80" request_id=x-7 status=200"#
+        ),
         "nginx-access",
         &[
             ("@ms", "125"),
             ("@id", "x-7"),
             ("ua", "10.0.0.1:80"),
             ("status", "502"),
-            ("rest", r#""shop.example" sn="_" rt=0.125 ua="10.0.0.1:80" request_id=x-7 status=200"#),
+            (
+                "rest",
+                r#""shop.example" sn="_" rt=0.125 ua="10.0.0.1:80" request_id=x-7 status=200"#,
+            ),
         ],
     );
 }
@@ -75,17 +92,36 @@ fn tomcat_jetty_and_undertow() {
         ("", &[("status", "404")][..]),
         (" 15", &[("response_time", "15")]),
         (" 0.015", &[("@ms", "15")]),
-        (" 15 http-nio-8080-exec-3", &[("response_time", "15"), ("thread", "http-nio-8080-exec-3")]),
-        (r#" "-" "curl/8" 15 20"#, &[("bytes_in", "15"), ("bytes_out", "20")]),
+        (
+            " 15 http-nio-8080-exec-3",
+            &[("response_time", "15"), ("thread", "http-nio-8080-exec-3")],
+        ),
+        (
+            r#" "-" "curl/8" 15 20"#,
+            &[("bytes_in", "15"), ("bytes_out", "20")],
+        ),
         (r#" "-" "curl/8" D=1500"#, &[("@ms", "1.5")]),
-        (r#" "curl/8""#, &[("rest", r#""curl/8""#), ("status", "404")]),
+        (
+            r#" "curl/8""#,
+            &[("rest", r#""curl/8""#), ("status", "404")],
+        ),
         (r#" "-" 0.015"#, &[("@ms", "15"), ("user_agent", "")]),
-        (r#" "http://cut"#, &[("rest", r#""http://cut"#), ("client", "192.0.2.1")]),
-        (" what else", &[("rest", "what else"), ("client", "192.0.2.1")]),
+        (
+            r#" "http://cut"#,
+            &[("rest", r#""http://cut"#), ("client", "192.0.2.1")],
+        ),
+        (
+            " what else",
+            &[("rest", "what else"), ("client", "192.0.2.1")],
+        ),
         (r#" - "curl/8""#, &[("user_agent", "curl/8")]),
     ] {
         let combined = tail.matches('"').count() >= 4 || tail.starts_with(" - ");
-        let format = if combined && !tail.ends_with("20") { "nginx-access" } else { "apache-access" };
+        let format = if combined && !tail.ends_with("20") {
+            "nginx-access"
+        } else {
+            "apache-access"
+        };
         check(&format!("{common}{tail}"), format, fields);
     }
 }
@@ -114,7 +150,9 @@ fn traefik_of_all_versions() {
             r#"x" 9 "a" "b" 1ms"#,
         ),
     ] {
-        let line = format!(r#"192.0.2.1 - bob [01/May/2024:11:05:07 +0000] "GET /a HTTP/2.0" 502 19 {tail}"#);
+        let line = format!(
+            r#"192.0.2.1 - bob [01/May/2024:11:05:07 +0000] "GET /a HTTP/2.0" 502 19 {tail}"#
+        );
         let fields = [
             ("router", router),
             ("server", server),

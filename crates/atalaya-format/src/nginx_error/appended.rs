@@ -45,7 +45,9 @@ const PLACES: usize = 8;
 
 /// Copies what nginx appended.
 pub fn put<'a>(message: &'a str, out: &mut Parsed<'a>) {
-    let Some(first) = memmem::find(message.as_bytes(), CLIENT.as_bytes()) else { return };
+    let Some(first) = memmem::find(message.as_bytes(), CLIENT.as_bytes()) else {
+        return;
+    };
     let mut steps = STEPS;
     let found = whole(message, first, &mut steps);
     let values = found.unwrap_or_else(|| {
@@ -72,17 +74,25 @@ pub fn put<'a>(message: &'a str, out: &mut Parsed<'a>) {
 /// that does. The last counts, unless a message of nginx ends before the first, and none before it.
 fn whole<'a>(message: &'a str, first: usize, steps: &mut u32) -> Option<Values<'a>> {
     let bytes = message.as_bytes();
-    let (start, found) = read(message, first, steps).map(|found| (first, found)).or_else(|| {
-        let from_left = memmem::find_iter(bytes, CLIENT.as_bytes()).skip(1).take(PLACES);
-        let from_right = memmem::rfind_iter(bytes, CLIENT.as_bytes()).take(PLACES);
-        from_left.chain(from_right).find_map(|at| Some((at, read(message, at, steps)?)))
-    })?;
+    let (start, found) = read(message, first, steps)
+        .map(|found| (first, found))
+        .or_else(|| {
+            let from_left = memmem::find_iter(bytes, CLIENT.as_bytes())
+                .skip(1)
+                .take(PLACES);
+            let from_right = memmem::rfind_iter(bytes, CLIENT.as_bytes()).take(PLACES);
+            from_left
+                .chain(from_right)
+                .find_map(|at| Some((at, read(message, at, steps)?)))
+        })?;
     // A message without quotes holds nothing that a stranger typed.
     if !message[..first].contains('"') {
         return Some(found);
     }
     let complete = ends_a_message(&message[..start]);
-    let from_right = memmem::rfind_iter(bytes, CLIENT.as_bytes()).take(PLACES).take_while(|&at| at > start);
+    let from_right = memmem::rfind_iter(bytes, CLIENT.as_bytes())
+        .take(PLACES)
+        .take_while(|&at| at > start);
     let last = from_right
         .filter(|&at| !complete || ends_a_message(&message[..at]))
         .find_map(|at| read(message, at, steps));
@@ -103,16 +113,24 @@ fn line_at(message: &str, at: usize) -> &str {
 /// `…: password mismatch`, `… was not found in "/etc/…"`, `… is forbidden`, `… by zone "one"`,
 /// `… while reading …`; `ModSecurity`'s end with a bracket.
 fn ends_a_message(text: &str) -> bool {
-    if [")", "\": password mismatch", "\" is forbidden", "\"]"].iter().any(|end| text.ends_with(end)) {
+    if [")", "\": password mismatch", "\" is forbidden", "\"]"]
+        .iter()
+        .any(|end| text.ends_with(end))
+    {
         return true;
     }
     let in_quotes = text
         .strip_suffix('"')
         .and_then(|text| text.rsplit_once('"'))
-        .is_some_and(|(before, _)| before.ends_with(" was not found in ") || before.ends_with(" zone "));
+        .is_some_and(|(before, _)| {
+            before.ends_with(" was not found in ") || before.ends_with(" zone ")
+        });
     in_quotes
         || text.rsplit_once("\" while ").is_some_and(|(_, action)| {
-            !action.is_empty() && action.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b' ')
+            !action.is_empty()
+                && action
+                    .bytes()
+                    .all(|byte| byte.is_ascii_lowercase() || byte == b' ')
         })
 }
 
@@ -123,12 +141,19 @@ fn fields<'a>(text: &'a str, from: usize, values: &mut Values<'a>, steps: &mut u
     if text.is_empty() {
         return true;
     }
-    let Some(rest) = text.strip_prefix(", ") else { return false };
-    let named =
-        NAMES.iter().enumerate().skip(from).find_map(|(index, (name, _, looks))| {
+    let Some(rest) = text.strip_prefix(", ") else {
+        return false;
+    };
+    let named = NAMES
+        .iter()
+        .enumerate()
+        .skip(from)
+        .find_map(|(index, (name, _, looks))| {
             rest.strip_prefix(name).map(|value| (index, *looks, value))
         });
-    let Some((index, looks, rest)) = named else { return is_other(rest) };
+    let Some((index, looks, rest)) = named else {
+        return is_other(rest);
+    };
     let Some(quoted) = rest.strip_prefix('"') else {
         // The mail and stream modules write some addresses bare.
         let end = memmem::find(rest.as_bytes(), b", ").unwrap_or(rest.len());
@@ -152,7 +177,8 @@ fn fields<'a>(text: &'a str, from: usize, values: &mut Values<'a>, steps: &mut u
         if looks == Looks::Word && value.contains(' ') {
             return false;
         }
-        if (after.is_empty() || after.starts_with(", ")) && fields(after, index + 1, values, steps) {
+        if (after.is_empty() || after.starts_with(", ")) && fields(after, index + 1, values, steps)
+        {
             values[index] = Some(value);
             return true;
         }
@@ -170,12 +196,20 @@ fn begun<'a>(text: &'a str, values: &mut Values<'a>) {
     let mut rest = text;
     let mut from = 0;
     while let Some(after) = rest.strip_prefix(", ") {
-        let named = NAMES.iter().enumerate().skip(from).find_map(|(index, (name, _, looks))| {
-            after.strip_prefix(name).map(|value| (index, *looks, value))
-        });
-        let Some((index, looks, value)) = named else { return };
+        let named = NAMES
+            .iter()
+            .enumerate()
+            .skip(from)
+            .find_map(|(index, (name, _, looks))| {
+                after.strip_prefix(name).map(|value| (index, *looks, value))
+            });
+        let Some((index, looks, value)) = named else {
+            return;
+        };
         let end = match value.strip_prefix('"') {
-            Some(quoted) => memmem::find(quoted.as_bytes(), b"\", ").map_or(value.len(), |end| end + 2),
+            Some(quoted) => {
+                memmem::find(quoted.as_bytes(), b"\", ").map_or(value.len(), |end| end + 2)
+            }
             None => memmem::find(value.as_bytes(), b", ").unwrap_or(value.len()),
         };
         let text = value[..end].strip_prefix('"').unwrap_or(&value[..end]);

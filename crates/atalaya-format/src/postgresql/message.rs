@@ -20,7 +20,10 @@ pub fn trim_end(text: Cow<'_, str>) -> Cow<'_, str> {
 pub fn strip_state<'a>(message: Cow<'a, str>, out: &mut Parsed<'a>) -> Cow<'a, str> {
     let has_state = message.as_bytes().get(5) == Some(&b':')
         && message.as_bytes().get(6) == Some(&b' ')
-        && message.bytes().take(5).all(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase())
+        && message
+            .bytes()
+            .take(5)
+            .all(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase())
         && message.bytes().take(5).any(|byte| byte.is_ascii_digit());
     if !has_state {
         return message;
@@ -80,7 +83,10 @@ pub struct Logged<'a> {
 }
 
 pub fn logged(text: &str) -> Logged<'_> {
-    let mut found = Logged { text, ..Logged::default() };
+    let mut found = Logged {
+        text,
+        ..Logged::default()
+    };
     let mut rest = text;
     if let Some(after) = text.strip_prefix("duration: ")
         && let Some((number, after)) = after.split_once(" ms")
@@ -94,14 +100,19 @@ pub fn logged(text: &str) -> Logged<'_> {
         found.text = rest;
     }
     for step in ["statement", "execute", "parse", "bind", "fetch", "plan"] {
-        let Some(after) = rest.strip_prefix(step) else { continue };
+        let Some(after) = rest.strip_prefix(step) else {
+            continue;
+        };
         if let Some(after) = after.strip_prefix(':') {
             found.step = step;
             found.text = after.trim_ascii_start();
             return found;
         }
         // `execute name: …`, `execute fetch from name: …`
-        let Some((name, after)) = after.strip_prefix(' ').and_then(|after| after.split_once(": ")) else {
+        let Some((name, after)) = after
+            .strip_prefix(' ')
+            .and_then(|after| after.split_once(": "))
+        else {
             continue;
         };
         if name.len() < 200 && !name.contains('\n') {
@@ -121,7 +132,10 @@ pub fn request_in_comment(statement: &str) -> Option<&str> {
     let at = memchr::memmem::find(bytes, b"request_id")?;
     memchr::memmem::rfind(bytes.get(..at)?, b"/*")?;
     let rest = statement.get(at + "request_id".len()..)?.trim_ascii_start();
-    let rest = rest.strip_prefix([':', '='])?.trim_ascii_start().trim_start_matches(['\'', '"']);
+    let rest = rest
+        .strip_prefix([':', '='])?
+        .trim_ascii_start()
+        .trim_start_matches(['\'', '"']);
     let end = rest.find(['\'', '"', ',', ' ', '*']).unwrap_or(rest.len());
     let id = rest.get(..end)?;
     (!id.is_empty() && id.len() <= 200).then_some(id)

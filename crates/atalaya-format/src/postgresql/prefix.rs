@@ -6,11 +6,17 @@ use super::super::{Parsed, SourceZone, TimeHint, time};
 /// The stamp of PostgreSQL: `%t` and `%m` with a zone name or a numeric one, or `%n`.
 pub fn stamp<'a>(text: &'a str, hint: &TimeHint) -> Option<time::Cut<'a>> {
     let Some(cut) = time::iso_named(text, hint) else {
-        return time::epoch(text, hint)
-            .filter(|cut| !cut.rest.starts_with(|next: char| next.is_ascii_alphanumeric()));
+        return time::epoch(text, hint).filter(|cut| {
+            !cut.rest
+                .starts_with(|next: char| next.is_ascii_alphanumeric())
+        });
     };
-    let Some(zone) = cut.rest.strip_prefix(' ') else { return Some(cut) };
-    let end = zone.find([' ', ':', ',', ']', '[', '"']).unwrap_or(zone.len());
+    let Some(zone) = cut.rest.strip_prefix(' ') else {
+        return Some(cut);
+    };
+    let end = zone
+        .find([' ', ':', ',', ']', '[', '"'])
+        .unwrap_or(zone.len());
     let name = zone.get(..end)?;
     // Zones without a name of their own are printed as their offset: `+03`, `-0330`.
     let signed = name
@@ -21,11 +27,21 @@ pub fn stamp<'a>(text: &'a str, hint: &TimeHint) -> Option<time::Cut<'a>> {
         && matches!(digits.len(), 2 | 4)
         && let Ok(number) = digits.parse::<i32>()
     {
-        let minutes = if digits.len() == 2 { number * 60 } else { number / 100 * 60 + number % 100 };
+        let minutes = if digits.len() == 2 {
+            number * 60
+        } else {
+            number / 100 * 60 + number % 100
+        };
         let zone = chrono::FixedOffset::east_opt(sign * minutes * 60)?;
-        let hint = TimeHint { zone: SourceZone::Fixed(zone), reference: hint.reference };
+        let hint = TimeHint {
+            zone: SourceZone::Fixed(zone),
+            reference: hint.reference,
+        };
         let instant = time::iso(text.get(..text.len() - cut.rest.len())?, &hint)?.instant;
-        return Some(time::Cut { instant, rest: cut.rest.get(1 + end..)? });
+        return Some(time::Cut {
+            instant,
+            rest: cut.rest.get(1 + end..)?,
+        });
     }
     Some(cut)
 }
@@ -50,7 +66,11 @@ pub struct Prefix {
 /// Reads what stands before the severity. What it cannot name is kept as `prefix`.
 pub fn read_prefix<'a>(prefix: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Prefix {
     let mut rest = prefix.trim_start_matches(['[', '<', ' ']);
-    let mut found = Prefix { stamped: out.timestamp.is_some(), has_zone: true, ..Prefix::default() };
+    let mut found = Prefix {
+        stamped: out.timestamp.is_some(),
+        has_zone: true,
+        ..Prefix::default()
+    };
     if out.timestamp.is_none()
         && let Some(cut) = stamp(rest, hint)
     {
@@ -132,7 +152,9 @@ pub fn put_known<'a>(out: &mut Parsed<'a>, name: &'a str, text: &'a str) {
 
 /// Where the key of `key=value` ends at the start of a text.
 fn key_end(text: &str) -> Option<usize> {
-    let end = text.bytes().position(|byte| !(byte.is_ascii_alphanumeric() || byte == b'_'))?;
+    let end = text
+        .bytes()
+        .position(|byte| !(byte.is_ascii_alphanumeric() || byte == b'_'))?;
     let after = text.get(end..)?;
     // Heroku writes `sql_error_code = 00000`.
     let equals = end + after.len() - after.trim_ascii_start().len();
@@ -188,7 +210,10 @@ fn read_pair<'a>(text: &'a str, equals: usize, out: &mut Parsed<'a>) -> &'a str 
 
 /// An address, with its port in parentheses where it has one.
 pub fn client<'a>(text: &'a str, out: &mut Parsed<'a>) {
-    match text.strip_suffix(')').and_then(|text| text.rsplit_once('(')) {
+    match text
+        .strip_suffix(')')
+        .and_then(|text| text.rsplit_once('('))
+    {
         Some((host, port)) => {
             put_known(out, "remote_host", host);
             put_known(out, "remote_port", port);
@@ -206,9 +231,9 @@ fn is_session(text: &str) -> bool {
     text.split_once('.').is_some_and(|(left, right)| {
         left.len() == 8
             && (1..=8).contains(&right.len())
-            && text
-                .bytes()
-                .all(|byte| byte == b'.' || (byte.is_ascii_hexdigit() && !byte.is_ascii_uppercase()))
+            && text.bytes().all(|byte| {
+                byte == b'.' || (byte.is_ascii_hexdigit() && !byte.is_ascii_uppercase())
+            })
     })
 }
 
@@ -235,14 +260,24 @@ fn word_end(text: &str) -> usize {
     let end = text.find([' ', ',', ';', '|', '\t']).unwrap_or(text.len());
     let word = text.get(..end).unwrap_or("");
     let is_v6 = word.matches(':').count() >= 2
-        && word.bytes().all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.' | b'(' | b')'));
-    if is_v6 { word.trim_end_matches(':').len() } else { word.find(':').unwrap_or(end) }
+        && word
+            .bytes()
+            .all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.' | b'(' | b')'));
+    if is_v6 {
+        word.trim_end_matches(':').len()
+    } else {
+        word.find(':').unwrap_or(end)
+    }
 }
 
 /// Names a word by its form; false when the form says nothing.
 fn read_word<'a>(word: &'a str, out: &mut Parsed<'a>) -> bool {
     let word = word.trim_end_matches([':', '-']);
-    let word = if word.contains('[') { word } else { word.trim_end_matches(']') };
+    let word = if word.contains('[') {
+        word
+    } else {
+        word.trim_end_matches(']')
+    };
     if all_digits(word) {
         put_known(out, if has(out, "pid") { "line_num" } else { "pid" }, word);
         return true;

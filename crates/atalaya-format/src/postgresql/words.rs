@@ -51,7 +51,9 @@ fn translated(word: &str) -> Option<Meaning> {
             Severity(Level::Info)
         }
         "DÉTAIL" | "DETALLE" | "DETALHE" | "DETTAGLI" | "ПОДРОБНОСТИ" => Part("detail"),
-        "TIPP" | "ASTUCE" | "SUGERENCIA" | "DICA" | "SUGGERIMENTO" | "ПОДСКАЗКА" => Part("hint"),
+        "TIPP" | "ASTUCE" | "SUGERENCIA" | "DICA" | "SUGGERIMENTO" | "ПОДСКАЗКА" => {
+            Part("hint")
+        }
         "ZUSAMMENHANG" | "KONTEXT" | "CONTEXTE" | "CONTEXTO" | "CONTESTO" | "КОНТЕКСТ" => {
             Part("context")
         }

@@ -20,11 +20,19 @@ fn started_and_completed() {
         ),
         (
             "Completed 500 Internal Server Error in 12ms (ActiveRecord: 2.0ms)",
-            &[("status", "500"), ("@level", "ERROR"), ("@ms", "12"), ("reason", "Internal Server Error")],
+            &[
+                ("status", "500"),
+                ("@level", "ERROR"),
+                ("@ms", "12"),
+                ("reason", "Internal Server Error"),
+            ],
         ),
         (
             "[0f3b6c1e-2d77-4f4c-9a39-2b8f6c1d0e55] Completed 200 OK in 12.5ms (Views: 2.0ms)",
-            &[("@id", "0f3b6c1e-2d77-4f4c-9a39-2b8f6c1d0e55"), ("@ms", "12.5")],
+            &[
+                ("@id", "0f3b6c1e-2d77-4f4c-9a39-2b8f6c1d0e55"),
+                ("@ms", "12.5"),
+            ],
         ),
     ] {
         check(line, "rails", fields);

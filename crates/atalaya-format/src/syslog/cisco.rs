@@ -39,7 +39,15 @@ pub fn stamp<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option
     }
     if !mark.is_empty() {
         // The clock is not set (`*`), or was and is not any more (`.`).
-        push_unique(out, "clock", if mark == "*" { "not set" } else { "not synchronized" });
+        push_unique(
+            out,
+            "clock",
+            if mark == "*" {
+                "not set"
+            } else {
+                "not synchronized"
+            },
+        );
     }
     Some(after)
 }
@@ -52,17 +60,33 @@ fn year_first<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Optio
         return None;
     }
     let clock = rest.bytes().position(|byte| byte == b':')?.checked_sub(2)?;
-    let end = clock + rest.get(clock..)?.find(|c: char| !(c.is_ascii_digit() || matches!(c, ':' | '.')))?;
+    let end = clock
+        + rest
+            .get(clock..)?
+            .find(|c: char| !(c.is_ascii_digit() || matches!(c, ':' | '.')))?;
     let end = rest.get(..end)?.trim_end_matches([':', '.']).len();
-    let whole = format!("{} {year} {}", rest.get(..clock)?.trim_end(), rest.get(clock..end)?);
+    let whole = format!(
+        "{} {year} {}",
+        rest.get(..clock)?.trim_end(),
+        rest.get(clock..end)?
+    );
     let cut = time::syslog(&whole, hint)?;
     let mut instant = cut.instant;
     let mut after = rest.get(end..)?;
-    if let Some((zone, behind)) = after.strip_prefix(' ').and_then(|rest| rest.split_once([':', ' ']))
+    if let Some((zone, behind)) = after
+        .strip_prefix(' ')
+        .and_then(|rest| rest.split_once([':', ' ']))
         && let Some(seconds) = zone_of(zone)
     {
         let zone = super::super::SourceZone::Fixed(chrono::FixedOffset::east_opt(seconds)?);
-        instant = time::syslog(&whole, &TimeHint { zone, ..hint.clone() })?.instant;
+        instant = time::syslog(
+            &whole,
+            &TimeHint {
+                zone,
+                ..hint.clone()
+            },
+        )?
+        .instant;
         after = behind;
         out.zoned = true;
     }
@@ -79,7 +103,12 @@ fn numbers(text: &str) -> (&str, &str) {
     {
         rest = after;
     }
-    (text.get(..text.len() - rest.len()).unwrap_or("").trim_end_matches([':', ' ']), rest)
+    (
+        text.get(..text.len() - rest.len())
+            .unwrap_or("")
+            .trim_end_matches([':', ' ']),
+        rest,
+    )
 }
 
 /// Takes what stands before the mnemonic of a device's message off the text: numbers and a second
@@ -95,7 +124,11 @@ pub fn put<'a>(text: &mut &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Opt
         let (sequence, rest) = numbers(before);
         let mut inner = Parsed::default();
         let bare = rest.trim_start_matches([':', ' ', '*', '.']);
-        let left = if bare.is_empty() { Some("") } else { month(bare, hint, &mut inner) };
+        let left = if bare.is_empty() {
+            Some("")
+        } else {
+            month(bare, hint, &mut inner)
+        };
         if left.is_none_or(|left| !left.trim_matches([':', ' ']).is_empty()) {
             return None;
         }
@@ -124,7 +157,9 @@ pub fn severity(text: &str) -> Option<(&str, u8)> {
     let (mnemonic, severity, facility) = (parts.next()?, parts.next()?, parts.next()?);
     let named = |word: &str| {
         !word.is_empty()
-            && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
+            && word
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
     };
     let number = match severity.as_bytes() {
         [digit @ b'0'..=b'7'] => digit - b'0',

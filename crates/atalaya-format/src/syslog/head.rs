@@ -57,9 +57,11 @@ pub fn is_level(word: &str) -> bool {
         "INF" | "WRN" | "DBG" | "FTL" | "TRC" => true,
         // Written otherwise these are names: of programs, and of hosts.
         _ if word.bytes().any(|byte| byte.is_ascii_lowercase())
-            && ["log", "system", "note", "config", "stats", "success", "fine", "panic"]
-                .iter()
-                .any(|name| name.eq_ignore_ascii_case(word)) =>
+            && [
+                "log", "system", "note", "config", "stats", "success", "fine", "panic",
+            ]
+            .iter()
+            .any(|name| name.eq_ignore_ascii_case(word)) =>
         {
             false
         }
@@ -71,8 +73,16 @@ pub fn is_level(word: &str) -> bool {
 pub fn lenient(rest: &str) -> Head<'_> {
     // Two blanks stand where a host is missing; what follows tells it as well.
     let rest = rest.trim_start_matches(' ');
-    let (priority, rest) = if rest.starts_with('<') { angled(rest) } else { worded(rest) };
-    let mut head = Head { priority, text: rest, ..Head::default() };
+    let (priority, rest) = if rest.starts_with('<') {
+        angled(rest)
+    } else {
+        worded(rest)
+    };
+    let mut head = Head {
+        priority,
+        text: rest,
+        ..Head::default()
+    };
     if rest.starts_with("last message repeated ") {
         return head;
     }
@@ -80,11 +90,22 @@ pub fn lenient(rest: &str) -> Head<'_> {
     match tag(rest) {
         // `10.1.1.1: text`: a host whose colon is Cisco's.
         Some(tag)
-            if tag.pid.is_empty() && (is_address(tag.program) || cisco::severity(tag.text).is_some()) =>
+            if tag.pid.is_empty()
+                && (is_address(tag.program) || cisco::severity(tag.text).is_some()) =>
         {
-            return Head { host: tag.program, text: tag.text, ..head };
+            return Head {
+                host: tag.program,
+                text: tag.text,
+                ..head
+            };
         }
-        Some(tag) if !tag.is_number() => return Head { tag: Some(tag), text: tag.text, ..head },
+        Some(tag) if !tag.is_number() => {
+            return Head {
+                tag: Some(tag),
+                text: tag.text,
+                ..head
+            };
+        }
         Some(_) => {}
         None => {
             let (host, behind) = rest.split_once(' ').unwrap_or((rest, ""));
@@ -97,7 +118,10 @@ pub fn lenient(rest: &str) -> Head<'_> {
         (head.priority, after) = worded(after);
     }
     head.text = after;
-    if let Some(tag) = tag(after).filter(|tag| !tag.is_number()).or_else(|| spaced_tag(after)) {
+    if let Some(tag) = tag(after)
+        .filter(|tag| !tag.is_number())
+        .or_else(|| spaced_tag(after))
+    {
         (head.tag, head.text) = (Some(tag), tag.text);
     }
     head
@@ -106,15 +130,27 @@ pub fn lenient(rest: &str) -> Head<'_> {
 /// Program and text behind a priority without a date.
 pub fn undated(rest: &str) -> Head<'_> {
     if let Some(tag) = tag(rest).filter(|tag| tag.closed && !tag.is_number()) {
-        return Head { tag: Some(tag), text: tag.text, ..Head::default() };
+        return Head {
+            tag: Some(tag),
+            text: tag.text,
+            ..Head::default()
+        };
     }
     if let Some((host, after)) = rest.split_once(' ')
         && is_named_host(host)
         && let Some(tag) = tag(after).filter(|tag| tag.closed)
     {
-        return Head { host, tag: Some(tag), text: tag.text, ..Head::default() };
+        return Head {
+            host,
+            tag: Some(tag),
+            text: tag.text,
+            ..Head::default()
+        };
     }
-    Head { text: rest, ..Head::default() }
+    Head {
+        text: rest,
+        ..Head::default()
+    }
 }
 
 /// How much a stamp says that its line is syslog's.
@@ -135,8 +171,13 @@ pub fn strict(rest: &str, stamp: Stamp) -> Option<Head<'_>> {
         return None;
     }
     if !is_host(host) {
-        let tag = tag(rest).filter(|tag| tag.closed && all_digits(tag.pid) && stamp != Stamp::Local)?;
-        return Some(Head { tag: Some(tag), text: tag.text, ..Head::default() });
+        let tag =
+            tag(rest).filter(|tag| tag.closed && all_digits(tag.pid) && stamp != Stamp::Local)?;
+        return Some(Head {
+            tag: Some(tag),
+            text: tag.text,
+            ..Head::default()
+        });
     }
     let (priority, after) = worded(after);
     let tag = tag(after).or_else(|| spaced_tag(after).filter(|tag| all_digits(tag.pid)))?;
@@ -147,11 +188,18 @@ pub fn strict(rest: &str, stamp: Stamp) -> Option<Head<'_>> {
     let sure = !tag.pid.is_empty() || priority.is_some() || is_daemon(tag.program);
     let named = match stamp {
         _ if sure => true,
-        Stamp::Daemon => is_named_host(host) || !host.starts_with(|first: char| first.is_ascii_uppercase()),
+        Stamp::Daemon => {
+            is_named_host(host) || !host.starts_with(|first: char| first.is_ascii_uppercase())
+        }
         Stamp::Zoned => is_named_host(host),
         Stamp::Local => has_number(host),
     };
-    named.then_some(Head { host, tag: Some(tag), text: tag.text, priority })
+    named.then_some(Head {
+        host,
+        tag: Some(tag),
+        text: tag.text,
+        priority,
+    })
 }
 
 impl Tag<'_> {
@@ -174,19 +222,29 @@ fn angled(text: &str) -> (Option<Words>, &str) {
 pub fn numbered(text: &str) -> Option<(&str, Words, &str)> {
     let (inside, rest) = text.strip_prefix("[ID ")?.split_once(']')?;
     let (id, words) = inside.split_once(' ')?;
-    Some((id, priority::words(words).filter(|_| all_digits(id))?, rest.strip_prefix(' ').unwrap_or(rest)))
+    Some((
+        id,
+        priority::words(words).filter(|_| all_digits(id))?,
+        rest.strip_prefix(' ').unwrap_or(rest),
+    ))
 }
 
 /// `daemon.info ` or `auth|security:info ` (AIX) at the start.
 fn worded(text: &str) -> (Option<Words>, &str) {
     // Nearly no line has one: look for what parts the two near the start.
     let near = text.as_bytes().get(..text.len().min(24)).unwrap_or(&[]);
-    let end = near.iter().position(|byte| matches!(byte, b' ' | b'.' | b':' | b'['));
-    let parted = end.and_then(|end| near.get(end)).is_some_and(|byte| matches!(byte, b'.' | b':'));
+    let end = near
+        .iter()
+        .position(|byte| matches!(byte, b' ' | b'.' | b':' | b'['));
+    let parted = end
+        .and_then(|end| near.get(end))
+        .is_some_and(|byte| matches!(byte, b'.' | b':'));
     if !parted || near.first().is_some_and(u8::is_ascii_digit) {
         return (None, text);
     }
-    let found = text.split_once(' ').and_then(|(words, rest)| Some((priority::words(words)?, rest)));
+    let found = text
+        .split_once(' ')
+        .and_then(|(words, rest)| Some((priority::words(words)?, rest)));
     found.map_or((None, text), |(words, rest)| (Some(words), rest))
 }
 
@@ -206,7 +264,9 @@ pub fn is_named_host(word: &str) -> bool {
     is_host(word)
         && !is_level(word)
         && (word == "localhost"
-            || word.bytes().any(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'@')))
+            || word
+                .bytes()
+                .any(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'@')))
 }
 
 fn is_address(word: &str) -> bool {
@@ -216,7 +276,9 @@ fn is_address(word: &str) -> bool {
 /// `web1`, `10.1.2.3`, `db.example.org`: more than a word, and no number.
 fn has_number(word: &str) -> bool {
     word == "localhost"
-        || (word.bytes().any(|byte| byte.is_ascii_digit() || byte == b'.')
+        || (word
+            .bytes()
+            .any(|byte| byte.is_ascii_digit() || byte == b'.')
             && (word.bytes().any(|byte| byte.is_ascii_alphabetic()) || is_address(word))
             && !word.ends_with('.'))
 }
@@ -279,21 +341,53 @@ pub fn tag(text: &str) -> Option<Tag<'_>> {
     if !parted || is_level(program) || program.starts_with('%') {
         return None;
     }
-    Some(Tag { program, pid: "", level: None, closed: true, text: unparted(program, rest) })
+    Some(Tag {
+        program,
+        pid: "",
+        level: None,
+        closed: true,
+        text: unparted(program, rest),
+    })
 }
 
 fn behind_pid<'a>(program: &'a str, pid: &'a str, rest: &'a str) -> Option<Tag<'a>> {
     if let Some(rest) = rest.strip_prefix(':') {
-        return Some(Tag { program, pid, level: None, closed: true, text: unparted(program, rest) });
+        return Some(Tag {
+            program,
+            pid,
+            level: None,
+            closed: true,
+            text: unparted(program, rest),
+        });
     }
     if rest.is_empty() {
-        return Some(Tag { program, pid, level: None, closed: false, text: rest });
+        return Some(Tag {
+            program,
+            pid,
+            level: None,
+            closed: false,
+            text: rest,
+        });
     }
     let rest = rest.strip_prefix(' ')?;
-    let level = rest.strip_prefix('<').and_then(|rest| rest.split_once(">: "));
+    let level = rest
+        .strip_prefix('<')
+        .and_then(|rest| rest.split_once(">: "));
     Some(match level {
-        Some((word, text)) if is_level(word) => Tag { program, pid, level: Some(word), closed: true, text },
-        _ => Tag { program, pid, level: None, closed: false, text: rest.trim_start_matches(' ') },
+        Some((word, text)) if is_level(word) => Tag {
+            program,
+            pid,
+            level: Some(word),
+            closed: true,
+            text,
+        },
+        _ => Tag {
+            program,
+            pid,
+            level: None,
+            closed: false,
+            text: rest.trim_start_matches(' '),
+        },
     })
 }
 
@@ -328,7 +422,11 @@ fn spaced_tag(text: &str) -> Option<Tag<'_>> {
                 })
             });
         let (pid, rest) = rest.split_once(']')?;
-        return if named && all_digits(pid) { behind_pid(program, pid, rest) } else { None };
+        return if named && all_digits(pid) {
+            behind_pid(program, pid, rest)
+        } else {
+            None
+        };
     }
     let (name, version) = program.split_once(' ')?;
     let is_version = version.starts_with(|first: char| first.is_ascii_digit())
@@ -337,5 +435,11 @@ fn spaced_tag(text: &str) -> Option<Tag<'_>> {
             byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'#' | b'_' | b'+' | b'~')
         });
     let named = is_version && is_host(name) && (rest.is_empty() || rest.starts_with(' '));
-    named.then(|| Tag { program, pid: "", level: None, closed: true, text: unparted(name, rest) })
+    named.then(|| Tag {
+        program,
+        pid: "",
+        level: None,
+        closed: true,
+        text: unparted(name, rest),
+    })
 }

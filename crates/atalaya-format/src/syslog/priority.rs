@@ -32,7 +32,9 @@ const FACILITIES: [&str; 24] = [
     "local7",
 ];
 
-const SEVERITIES: [&str; 8] = ["emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"];
+const SEVERITIES: [&str; 8] = [
+    "emerg", "alert", "crit", "err", "warning", "notice", "info", "debug",
+];
 
 /// `<134>` at the start: its number, at most 191, and what follows.
 pub fn number(text: &str) -> Option<(u8, &str)> {
@@ -45,7 +47,11 @@ pub fn number(text: &str) -> Option<(u8, &str)> {
 
 /// Takes level, facility and severity from a number that is at most 191.
 pub fn put(number: u8, out: &mut Parsed<'_>) {
-    put_words(FACILITIES.get(usize::from(number / 8)).copied(), usize::from(number % 8), out);
+    put_words(
+        FACILITIES.get(usize::from(number / 8)).copied(),
+        usize::from(number % 8),
+        out,
+    );
 }
 
 fn put_words(facility: Option<&'static str>, severity: usize, out: &mut Parsed<'_>) {

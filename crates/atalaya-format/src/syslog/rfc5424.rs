@@ -18,8 +18,20 @@ pub fn columns<'a>(rest: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Opti
     out.put(HOST_FIELD, host);
     let app = scan.token().unwrap_or("-");
     let behind_app = scan.0;
-    let found = Found { host, graded: true, ..Found::default() };
-    let tag = |program, pid, text| Some(Tag { program, pid, closed: true, level: None, text });
+    let found = Found {
+        host,
+        graded: true,
+        ..Found::default()
+    };
+    let tag = |program, pid, text| {
+        Some(Tag {
+            program,
+            pid,
+            closed: true,
+            level: None,
+            text,
+        })
+    };
     let mut ahead = Scan(behind_app);
     let (process, message_id) = (ahead.token().unwrap_or("-"), ahead.token().unwrap_or(""));
     let is_process = process == "-" || all_digits(process);
@@ -30,22 +42,37 @@ pub fn columns<'a>(rest: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Opti
     if !in_columns {
         // Columns of another kind, or the head of BSD syslog, behind a newer one: the rest is text.
         let program = app.strip_suffix(':').unwrap_or(app);
-        let (program, pid) = match program.strip_suffix(']').and_then(|tag| tag.split_once('[')) {
+        let (program, pid) = match program
+            .strip_suffix(']')
+            .and_then(|tag| tag.split_once('['))
+        {
             Some((program, pid)) => (program, pid),
             None => (program, ""),
         };
-        return Some(Found { tag: tag(program, pid, behind_app), text: behind_app, ..found });
+        return Some(Found {
+            tag: tag(program, pid, behind_app),
+            text: behind_app,
+            ..found
+        });
     }
     let program = nil(app.strip_suffix(':').unwrap_or(app));
     let pid = nil(scan.token().unwrap_or("-"));
     out.put("msgid", nil(scan.token().unwrap_or("-")));
     let text = data_and_text(scan.0, out);
-    let tag = if program.is_empty() && pid.is_empty() { None } else { tag(program, pid, text) };
+    let tag = if program.is_empty() && pid.is_empty() {
+        None
+    } else {
+        tag(program, pid, text)
+    };
     Some(Found { tag, text, ..found })
 }
 
 /// The same columns without priority, as files have them: nothing may be missing.
-pub fn without_priority<'a>(line: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<Found<'a>> {
+pub fn without_priority<'a>(
+    line: &'a str,
+    hint: &TimeHint,
+    out: &mut Parsed<'a>,
+) -> Option<Found<'a>> {
     if line.as_bytes().get(10) != Some(&b'T') {
         return None;
     }
@@ -72,8 +99,19 @@ pub fn without_priority<'a>(line: &'a str, hint: &TimeHint, out: &mut Parsed<'a>
     out.put(HOST_FIELD, host);
     out.put("msgid", nil(message_id));
     let text = data_and_text(scan.0, out);
-    let tag = Tag { program, pid, closed: true, level: None, text };
-    Some(Found { host, tag: Some(tag), text, graded: false })
+    let tag = Tag {
+        program,
+        pid,
+        closed: true,
+        level: None,
+        text,
+    };
+    Some(Found {
+        host,
+        tag: Some(tag),
+        text,
+        graded: false,
+    })
 }
 
 fn nil(word: &str) -> &str {
@@ -83,13 +121,23 @@ fn nil(word: &str) -> &str {
 /// `-`, an ISO stamp, or seconds since 1970 as some devices have them; gives what follows its blank.
 fn stamp<'a>(rest: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<&'a str> {
     if let Some(after) = rest.strip_prefix('-') {
-        return if after.is_empty() { Some(after) } else { after.strip_prefix(' ') };
+        return if after.is_empty() {
+            Some(after)
+        } else {
+            after.strip_prefix(' ')
+        };
     }
     let cut = time::iso(rest, hint).or_else(|| time::epoch(rest, hint))?;
-    let after = if cut.rest.is_empty() { "" } else { cut.rest.strip_prefix(' ')? };
+    let after = if cut.rest.is_empty() {
+        ""
+    } else {
+        cut.rest.strip_prefix(' ')?
+    };
     let used = rest.get(..rest.len() - cut.rest.len())?;
     out.set_time(cut.instant);
-    out.zoned |= used.get(19..).is_none_or(|tail| tail.contains(['Z', '+', '-']));
+    out.zoned |= used
+        .get(19..)
+        .is_none_or(|tail| tail.contains(['Z', '+', '-']));
     Some(after)
 }
 
@@ -151,7 +199,11 @@ fn structured_data(text: &str) -> Option<(Vec<Datum<'_>>, &str)> {
         let id = element.get(..end)?;
         // A name: brackets of a text hold other things.
         if id.is_empty() || id.contains(['=', '"', '[', ':']) {
-            return if data.is_empty() { None } else { Some((data, rest)) };
+            return if data.is_empty() {
+                None
+            } else {
+                Some((data, rest))
+            };
         }
         let before = data.len();
         rest = element.get(end..)?;
@@ -174,7 +226,11 @@ fn structured_data(text: &str) -> Option<(Vec<Datum<'_>>, &str)> {
             rest = after;
         }
         if data.len() == before {
-            data.push(Datum { id, name: "", value: Cow::Borrowed("") });
+            data.push(Datum {
+                id,
+                name: "",
+                value: Cow::Borrowed(""),
+            });
         }
     }
     (rest.is_empty() || rest.starts_with(' ')).then_some((data, rest))
@@ -210,7 +266,11 @@ fn param_value(text: &str) -> Option<(Cow<'_, str>, &str)> {
             return Some((value.into(), text.get(at + 1..)?));
         }
         // A backslash before anything else stands for itself (RFC 5424, section 6.3.3).
-        start = if matches!(bytes.get(at + 1), Some(b'"' | b'\\' | b']')) { at + 1 } else { at };
+        start = if matches!(bytes.get(at + 1), Some(b'"' | b'\\' | b']')) {
+            at + 1
+        } else {
+            at
+        };
         let from = at + 1 + usize::from(start == at + 1);
         at = from + memchr::memchr2(b'"', b'\\', bytes.get(from..)?)?;
     }

@@ -12,7 +12,8 @@ pub fn bsd_line<'a>(line: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Rea
     let head = head::lenient(rest);
     // Programs that write such stamps themselves go on with a level.
     let word = head.text.split(' ').next().unwrap_or("");
-    if head.tag.is_none() && head.host.is_empty() && head.priority.is_none() && head::is_level(word) {
+    if head.tag.is_none() && head.host.is_empty() && head.priority.is_none() && head::is_level(word)
+    {
         return Err("a level behind the time");
     }
     if head.tag.is_none() && head.text.is_empty() && !head::is_named_host(head.host) {
@@ -37,14 +38,21 @@ pub fn weekday_line<'a>(line: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) ->
     let rest = line.get(4..).ok_or("no time at the start")?;
     let cut = time::iso_named(rest, hint).ok_or("no time at the start")?;
     let used = rest.len() - cut.rest.len();
-    let zoned = rest.get(19..used).is_some_and(|tail| !tail.trim_start_matches(['.', ',']).is_empty());
+    let zoned = rest
+        .get(19..used)
+        .is_some_and(|tail| !tail.trim_start_matches(['.', ',']).is_empty());
     let rest = cut.rest.strip_prefix(' ').ok_or("nothing after the time")?;
     let head = head::strict(rest, Stamp::Daemon).or_else(|| {
         // A zone that has no offset of its own.
         let (zone, rest) = rest.split_once(' ')?;
-        let named =
-            zone.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'/'));
-        if named { head::strict(rest, Stamp::Daemon) } else { None }
+        let named = zone
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'/'));
+        if named {
+            head::strict(rest, Stamp::Daemon)
+        } else {
+            None
+        }
     });
     let head = head.ok_or("no host and program behind the time")?;
     out.set_time(cut.instant);
@@ -59,7 +67,9 @@ pub fn epoch_line<'a>(line: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> R
     if decimals.len() < 3 {
         return Err("no time at the start");
     }
-    let cut = time::epoch(stamp, hint).filter(|cut| cut.rest.is_empty()).ok_or("no time at the start")?;
+    let cut = time::epoch(stamp, hint)
+        .filter(|cut| cut.rest.is_empty())
+        .ok_or("no time at the start")?;
     let head = head::strict(rest, Stamp::Daemon).ok_or("no host and program behind the time")?;
     out.set_time(cut.instant);
     out.zoned = true;
@@ -95,7 +105,11 @@ fn iso_shape(line: &str) -> Option<Iso<'_>> {
     let mut at = 19;
     let mut fraction = 0;
     if bytes.get(at) == Some(&b'.') {
-        fraction = bytes.get(at + 1..)?.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        fraction = bytes
+            .get(at + 1..)?
+            .iter()
+            .take_while(|byte| byte.is_ascii_digit())
+            .count();
         at += 1 + fraction;
     }
     let zone = match bytes.get(at)? {
@@ -112,7 +126,10 @@ fn iso_shape(line: &str) -> Option<Iso<'_>> {
         (_, 1..) => Stamp::Zoned,
         _ => Stamp::Local,
     };
-    Some(Iso { stamp, rest: line.get(at + zone..)?.strip_prefix(' ')? })
+    Some(Iso {
+        stamp,
+        rest: line.get(at + zone..)?.strip_prefix(' ')?,
+    })
 }
 
 /// `2024-05-01T10:40:20.912134+02:00 host program[pid]: text`, and RFC 5424 without its priority.
@@ -172,7 +189,10 @@ pub fn month<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option
     let mut instant = cut.instant;
     let mut rest = cut.rest;
     let mut zoned = false;
-    if let Some((word, after)) = rest.strip_prefix(' ').and_then(|rest| rest.split_once([' ', ':'])) {
+    if let Some((word, after)) = rest
+        .strip_prefix(' ')
+        .and_then(|rest| rest.split_once([' ', ':']))
+    {
         let colon = rest.as_bytes().get(1 + word.len()) == Some(&b':');
         if word.len() == 4 && all_digits(word) && word.starts_with(['1', '2']) && !colon {
             // Juniper writes the year behind the time.
@@ -184,7 +204,14 @@ pub fn month<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option
             && (colon || head::strict(after, Stamp::Daemon).is_some())
         {
             let zone = SourceZone::Fixed(FixedOffset::east_opt(seconds)?);
-            instant = time::syslog(text, &TimeHint { zone, ..hint.clone() })?.instant;
+            instant = time::syslog(
+                text,
+                &TimeHint {
+                    zone,
+                    ..hint.clone()
+                },
+            )?
+            .instant;
             (rest, zoned) = (after, true);
         }
     }

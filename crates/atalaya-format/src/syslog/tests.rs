@@ -9,7 +9,10 @@ use atalaya_domain::time::Timestamp;
 const REFERENCE: Timestamp = Timestamp::from_seconds(1_714_608_000);
 
 fn hint() -> TimeHint {
-    TimeHint { reference: REFERENCE, zone: SourceZone::Utc }
+    TimeHint {
+        reference: REFERENCE,
+        zone: SourceZone::Utc,
+    }
 }
 
 /// Reads a text with all formats.
@@ -19,9 +22,17 @@ fn decode(text: &str) -> Vec<Entry> {
     let mut position = 0;
     for line in text.lines() {
         let next = position + line.len() as u64 + 1;
-        decoder.line(Line { position, next, bytes: line.as_bytes(), cut: None }, &mut |entry| {
-            entries.push(entry);
-        });
+        decoder.line(
+            Line {
+                position,
+                next,
+                bytes: line.as_bytes(),
+                cut: None,
+            },
+            &mut |entry| {
+                entries.push(entry);
+            },
+        );
         position = next;
     }
     decoder.finish(&mut |entry| entries.push(entry));
@@ -37,11 +48,16 @@ fn one(line: &str) -> Entry {
 /// `time|host|program|pid|message`, with `-` for what is missing.
 fn shown(line: &str) -> String {
     let entry = one(line);
-    let time =
-        if entry.metadata("time_source").is_some() { "-".into() } else { entry.timestamp.to_rfc3339() };
+    let time = if entry.metadata("time_source").is_some() {
+        "-".into()
+    } else {
+        entry.timestamp.to_rfc3339()
+    };
     format!(
         "{}|{}|{}|{}|{}",
-        time.trim_start_matches("2024-").trim_end_matches('Z').trim_end_matches(".000000"),
+        time.trim_start_matches("2024-")
+            .trim_end_matches('Z')
+            .trim_end_matches(".000000"),
         entry.metadata("host").unwrap_or("-"),
         entry.logger.as_deref().unwrap_or("-"),
         entry.metadata("pid").unwrap_or("-"),
@@ -52,16 +68,46 @@ fn shown(line: &str) -> String {
 #[test]
 fn lines_without_a_priority() {
     for (line, want) in [
-        ("Apr  9 07:08:09 cart3 pay[12]: ok", "04-09T07:08:09|cart3|pay|12|ok"),
-        ("Apr 09 07:08:09.25 cart3 pay: ok", "04-09T07:08:09.250000|cart3|pay|-|ok"),
-        ("Apr  9 07:08:09 cart3 CRON(root)[12]: ok", "04-09T07:08:09|cart3|CRON(root)|12|ok"),
-        ("Apr  9 07:08:09 cart3 postfix/qmgr[12]: ok", "04-09T07:08:09|cart3|postfix/qmgr|12|ok"),
-        ("Apr  9 07:08:09 cart3 systemd[1]: Started x.", "04-09T07:08:09|cart3|systemd|1|Started x."),
-        ("Apr  9 07:08:09 cart3 kernel: [  1.25] usb up", "04-09T07:08:09|cart3|kernel|-|[  1.25] usb up"),
-        ("Apr  9 07:08:09 a@relay/cart3 pay: ok", "04-09T07:08:09|a@relay/cart3|pay|-|ok"),
-        ("Apr  9 07:08:09 fe80::7 pay: ok", "04-09T07:08:09|fe80::7|pay|-|ok"),
-        ("Apr  9 07:08:09 mini Image Capture Tool[7]: ok", "04-09T07:08:09|mini|Image Capture Tool|7|ok"),
-        ("Apr  9 07:08:09 cart3 klogd 1.5.0#6: exiting", "04-09T07:08:09|cart3|klogd 1.5.0#6|-|exiting"),
+        (
+            "Apr  9 07:08:09 cart3 pay[12]: ok",
+            "04-09T07:08:09|cart3|pay|12|ok",
+        ),
+        (
+            "Apr 09 07:08:09.25 cart3 pay: ok",
+            "04-09T07:08:09.250000|cart3|pay|-|ok",
+        ),
+        (
+            "Apr  9 07:08:09 cart3 CRON(root)[12]: ok",
+            "04-09T07:08:09|cart3|CRON(root)|12|ok",
+        ),
+        (
+            "Apr  9 07:08:09 cart3 postfix/qmgr[12]: ok",
+            "04-09T07:08:09|cart3|postfix/qmgr|12|ok",
+        ),
+        (
+            "Apr  9 07:08:09 cart3 systemd[1]: Started x.",
+            "04-09T07:08:09|cart3|systemd|1|Started x.",
+        ),
+        (
+            "Apr  9 07:08:09 cart3 kernel: [  1.25] usb up",
+            "04-09T07:08:09|cart3|kernel|-|[  1.25] usb up",
+        ),
+        (
+            "Apr  9 07:08:09 a@relay/cart3 pay: ok",
+            "04-09T07:08:09|a@relay/cart3|pay|-|ok",
+        ),
+        (
+            "Apr  9 07:08:09 fe80::7 pay: ok",
+            "04-09T07:08:09|fe80::7|pay|-|ok",
+        ),
+        (
+            "Apr  9 07:08:09 mini Image Capture Tool[7]: ok",
+            "04-09T07:08:09|mini|Image Capture Tool|7|ok",
+        ),
+        (
+            "Apr  9 07:08:09 cart3 klogd 1.5.0#6: exiting",
+            "04-09T07:08:09|cart3|klogd 1.5.0#6|-|exiting",
+        ),
         ("Apr  9 07:08:09  pay[7]: ok", "04-09T07:08:09|-|pay|7|ok"),
         ("Apr  9 07:08:09 pay[7]: ok", "04-09T07:08:09|-|pay|7|ok"),
         (
@@ -72,27 +118,78 @@ fn lines_without_a_priority() {
             "Apr  9 07:08:09 last message repeated 3 times",
             "04-09T07:08:09|-|-|-|last message repeated 3 times",
         ),
-        ("Apr  9 07:08:09 cart3 -- MARK --", "04-09T07:08:09|cart3|-|-|-- MARK --"),
-        ("Apr  9 07:08:09 <daemon.err> cart3 pay[1]: bad", "04-09T07:08:09|cart3|pay|1|bad"),
-        ("Apr  9 07:08:09 <4.6> cart3 pay[1]: ok", "04-09T07:08:09|cart3|pay|1|ok"),
-        ("Apr  9 07:08:09 cart3 user.notice pay: ok", "04-09T07:08:09|cart3|pay|-|ok"),
-        ("Tue Apr  9 07:08:09 2024 daemon.info pay[3]: ok", "04-09T07:08:09|-|pay|3|ok"),
-        ("Tue 2024-04-09 07:08:09 CEST cart3 pay[3]: ok", "04-09T05:08:09|cart3|pay|3|ok"),
+        (
+            "Apr  9 07:08:09 cart3 -- MARK --",
+            "04-09T07:08:09|cart3|-|-|-- MARK --",
+        ),
+        (
+            "Apr  9 07:08:09 <daemon.err> cart3 pay[1]: bad",
+            "04-09T07:08:09|cart3|pay|1|bad",
+        ),
+        (
+            "Apr  9 07:08:09 <4.6> cart3 pay[1]: ok",
+            "04-09T07:08:09|cart3|pay|1|ok",
+        ),
+        (
+            "Apr  9 07:08:09 cart3 user.notice pay: ok",
+            "04-09T07:08:09|cart3|pay|-|ok",
+        ),
+        (
+            "Tue Apr  9 07:08:09 2024 daemon.info pay[3]: ok",
+            "04-09T07:08:09|-|pay|3|ok",
+        ),
+        (
+            "Tue 2024-04-09 07:08:09 CEST cart3 pay[3]: ok",
+            "04-09T05:08:09|cart3|pay|3|ok",
+        ),
         (
             "Tue 2024-04-09 07:08:09.123456 UTC cart3 pay.service[3]: ok",
             "04-09T07:08:09.123456|cart3|pay.service|3|ok",
         ),
-        ("Apr 09 07:08:09.123456 cart3 pay[3]: ok", "04-09T07:08:09.123456|cart3|pay|3|ok"),
-        ("Apr  9 07:08:09 2024 mx3 rpd[3]: ok", "04-09T07:08:09|mx3|rpd|3|ok"),
-        ("1712646489.250000 cart3 pay[3]: ok", "04-09T07:08:09.250000|cart3|pay|3|ok"),
-        ("2024-04-09T07:08:09+0200 cart3 pay[3]: ok", "04-09T05:08:09|cart3|pay|3|ok"),
-        ("2024-04-09T07:08:09.123456+02:00 bastion pay: ok", "04-09T05:08:09.123456|bastion|pay|-|ok"),
-        ("2024-04-09T07:08:09 cart3 pay[3]: ok", "04-09T07:08:09|cart3|pay|3|ok"),
-        ("2024-04-09 07:08:09 cart3 kernel: ok", "04-09T07:08:09|cart3|kernel|-|ok"),
-        ("2024-04-09 07:08:09.5 cart3 pay[3]: ok", "04-09T07:08:09.500000|cart3|pay|3|ok"),
-        ("2024-04-09T07:08:09Z db.example.org pay: ok", "04-09T07:08:09|db.example.org|pay|-|ok"),
-        ("2024-04-09T07:08:09Z cart3 pay 12 - - ok", "04-09T07:08:09|cart3|pay|12|ok"),
-        ("1 2024-04-09T07:08:09Z cart3 pay 12 M7 [a@1 b=\"c\"] ok", "04-09T07:08:09|cart3|pay|12|ok"),
+        (
+            "Apr 09 07:08:09.123456 cart3 pay[3]: ok",
+            "04-09T07:08:09.123456|cart3|pay|3|ok",
+        ),
+        (
+            "Apr  9 07:08:09 2024 mx3 rpd[3]: ok",
+            "04-09T07:08:09|mx3|rpd|3|ok",
+        ),
+        (
+            "1712646489.250000 cart3 pay[3]: ok",
+            "04-09T07:08:09.250000|cart3|pay|3|ok",
+        ),
+        (
+            "2024-04-09T07:08:09+0200 cart3 pay[3]: ok",
+            "04-09T05:08:09|cart3|pay|3|ok",
+        ),
+        (
+            "2024-04-09T07:08:09.123456+02:00 bastion pay: ok",
+            "04-09T05:08:09.123456|bastion|pay|-|ok",
+        ),
+        (
+            "2024-04-09T07:08:09 cart3 pay[3]: ok",
+            "04-09T07:08:09|cart3|pay|3|ok",
+        ),
+        (
+            "2024-04-09 07:08:09 cart3 kernel: ok",
+            "04-09T07:08:09|cart3|kernel|-|ok",
+        ),
+        (
+            "2024-04-09 07:08:09.5 cart3 pay[3]: ok",
+            "04-09T07:08:09.500000|cart3|pay|3|ok",
+        ),
+        (
+            "2024-04-09T07:08:09Z db.example.org pay: ok",
+            "04-09T07:08:09|db.example.org|pay|-|ok",
+        ),
+        (
+            "2024-04-09T07:08:09Z cart3 pay 12 - - ok",
+            "04-09T07:08:09|cart3|pay|12|ok",
+        ),
+        (
+            "1 2024-04-09T07:08:09Z cart3 pay 12 M7 [a@1 b=\"c\"] ok",
+            "04-09T07:08:09|cart3|pay|12|ok",
+        ),
         (
             "2024-04-09T07:08:09Z In(166) Hostd[21]: [Originator@6876 sub=Vim] ok",
             "04-09T07:08:09|-|Hostd|21|ok",
@@ -109,38 +206,95 @@ fn lines_without_a_priority() {
 #[test]
 fn lines_with_a_priority() {
     for (line, want) in [
-        ("<30>Apr  9 07:08:09 cart3 pay[12]: ok", "04-09T07:08:09|cart3|pay|12|ok"),
-        ("<30>  Apr  9 07:08:09 cart3 pay[12]: ok", "04-09T07:08:09|cart3|pay|12|ok"),
-        ("<30>Apr  9 07:08:09 pay: 13[X] ok", "04-09T07:08:09|-|pay|-|13[X] ok"),
-        ("<30>2024-04-09 07:08:09 cart3 pay: ok", "04-09T07:08:09|cart3|pay|-|ok"),
-        ("<30>2024-04-09T07:08:09Z cart3", "04-09T07:08:09|cart3|-|-|"),
-        ("<30>Apr  9 07:08:09 cart3 up again", "04-09T07:08:09|cart3|-|-|up again"),
-        ("<30>Apr  9 07:08:09 cart3 [notice] up", "04-09T07:08:09|cart3|-|-|[notice] up"),
-        ("<30>Apr  9 07:08:09 cart3 ERROR: bad", "04-09T07:08:09|cart3|-|-|ERROR: bad"),
-        ("<30>1712646489 cart3 pay[9]: ok", "04-09T07:08:09|cart3|pay|9|ok"),
-        ("<30>2024 Apr  9 07:08:09 cart3 pay[9]: ok", "04-09T07:08:09|cart3|pay|9|ok"),
-        ("<30>Tue Apr  9 07:08:09 2024 cart3 pay[9]: ok", "04-09T07:08:09|cart3|pay|9|ok"),
-        ("<30>Apr  9 07:08:09 cart3 CEF:0|a|b", "04-09T07:08:09|cart3|-|-|CEF:0|a|b"),
-        ("<30>Apr  9 07:08:09 cart3 System: ok", "04-09T07:08:09|cart3|System|-|ok"),
+        (
+            "<30>Apr  9 07:08:09 cart3 pay[12]: ok",
+            "04-09T07:08:09|cart3|pay|12|ok",
+        ),
+        (
+            "<30>  Apr  9 07:08:09 cart3 pay[12]: ok",
+            "04-09T07:08:09|cart3|pay|12|ok",
+        ),
+        (
+            "<30>Apr  9 07:08:09 pay: 13[X] ok",
+            "04-09T07:08:09|-|pay|-|13[X] ok",
+        ),
+        (
+            "<30>2024-04-09 07:08:09 cart3 pay: ok",
+            "04-09T07:08:09|cart3|pay|-|ok",
+        ),
+        (
+            "<30>2024-04-09T07:08:09Z cart3",
+            "04-09T07:08:09|cart3|-|-|",
+        ),
+        (
+            "<30>Apr  9 07:08:09 cart3 up again",
+            "04-09T07:08:09|cart3|-|-|up again",
+        ),
+        (
+            "<30>Apr  9 07:08:09 cart3 [notice] up",
+            "04-09T07:08:09|cart3|-|-|[notice] up",
+        ),
+        (
+            "<30>Apr  9 07:08:09 cart3 ERROR: bad",
+            "04-09T07:08:09|cart3|-|-|ERROR: bad",
+        ),
+        (
+            "<30>1712646489 cart3 pay[9]: ok",
+            "04-09T07:08:09|cart3|pay|9|ok",
+        ),
+        (
+            "<30>2024 Apr  9 07:08:09 cart3 pay[9]: ok",
+            "04-09T07:08:09|cart3|pay|9|ok",
+        ),
+        (
+            "<30>Tue Apr  9 07:08:09 2024 cart3 pay[9]: ok",
+            "04-09T07:08:09|cart3|pay|9|ok",
+        ),
+        (
+            "<30>Apr  9 07:08:09 cart3 CEF:0|a|b",
+            "04-09T07:08:09|cart3|-|-|CEF:0|a|b",
+        ),
+        (
+            "<30>Apr  9 07:08:09 cart3 System: ok",
+            "04-09T07:08:09|cart3|System|-|ok",
+        ),
         ("<6>[   12.250001] usb up", "-|-|-|-|[   12.250001] usb up"),
         ("<30>pay[9]: ok", "-|-|pay|9|ok"),
         ("<30>cart3 pay[9]: ok", "-|cart3|pay|9|ok"),
         ("<3>no program, no date", "-|-|-|-|no program, no date"),
-        ("<2>kernel panic: bad page", "-|-|-|-|kernel panic: bad page"),
-        ("61 <30>1 2024-04-09T07:08:09Z cart3 pay 12 M7 - ok", "04-09T07:08:09|cart3|pay|12|ok"),
-        ("<30>1 2024-04-09T07:08:09Z cart3 pay 12 M7 - \u{feff}ok", "04-09T07:08:09|cart3|pay|12|ok"),
+        (
+            "<2>kernel panic: bad page",
+            "-|-|-|-|kernel panic: bad page",
+        ),
+        (
+            "61 <30>1 2024-04-09T07:08:09Z cart3 pay 12 M7 - ok",
+            "04-09T07:08:09|cart3|pay|12|ok",
+        ),
+        (
+            "<30>1 2024-04-09T07:08:09Z cart3 pay 12 M7 - \u{feff}ok",
+            "04-09T07:08:09|cart3|pay|12|ok",
+        ),
         (
             "<30>1 2024-04-09T07:08:09Z cart3 pay web.1 - State changed",
             "04-09T07:08:09|cart3|pay|web.1|State changed",
         ),
-        ("<30>1 2024-04-09T07:08:09Z cart3 pay: words [a] b c", "04-09T07:08:09|cart3|pay|-|words [a] b c"),
-        ("<30>1 2024-04-09T07:08:09Z cart3 pay: 12 M7 - ok", "04-09T07:08:09|cart3|pay|12|ok"),
+        (
+            "<30>1 2024-04-09T07:08:09Z cart3 pay: words [a] b c",
+            "04-09T07:08:09|cart3|pay|-|words [a] b c",
+        ),
+        (
+            "<30>1 2024-04-09T07:08:09Z cart3 pay: 12 M7 - ok",
+            "04-09T07:08:09|cart3|pay|12|ok",
+        ),
         (
             "<30>1 2024-04-09T07:08:09Z cart3 pay words of a text",
             "04-09T07:08:09|cart3|pay|-|words of a text",
         ),
         ("<30>1 - cart3 pay - - - ok", "-|cart3|pay|-|ok"),
-        ("<30>1 1712646489.5 cart3 urls src=1.2.3.4", "04-09T07:08:09.500000|cart3|urls|-|src=1.2.3.4"),
+        (
+            "<30>1 1712646489.5 cart3 urls src=1.2.3.4",
+            "04-09T07:08:09.500000|cart3|urls|-|src=1.2.3.4",
+        ),
         (
             "<30>1 2024-04-09T07:08:09Z cart3 pay 12 M7 [not data: x] ok",
             "04-09T07:08:09|cart3|pay|12|[not data: x] ok",
@@ -152,15 +306,43 @@ fn lines_with_a_priority() {
         ("<27>Apr  9 07:08:09 cart3 pay: ok", Level::Error, "daemon"),
         ("<12>a: INFO x", Level::Warning, "user"),
         ("<191>Apr  9 07:08:09 cart3 pay: ok", Level::Debug, "local7"),
-        ("Apr  9 07:08:09 sol3 pay[1]: [ID 800047 auth.error] no", Level::Error, "auth"),
-        ("<38>Apr  9 07:08:09 sol3 pay[1]: [ID 800047 auth.error] no", Level::Info, "auth"),
-        ("Apr  9 07:08:09 aix3 auth|security:crit su: no", Level::Critical, "auth"),
-        ("Apr  9 07:08:09 aix3 local1:warn pay[1]: no", Level::Warning, "local1"),
-        ("Apr  9 07:08:09 <auth.crit> cart3 pay: ok", Level::Critical, "auth"),
-        ("Apr  9 07:08:09 cart3 daemon.err pay: ok", Level::Error, "daemon"),
+        (
+            "Apr  9 07:08:09 sol3 pay[1]: [ID 800047 auth.error] no",
+            Level::Error,
+            "auth",
+        ),
+        (
+            "<38>Apr  9 07:08:09 sol3 pay[1]: [ID 800047 auth.error] no",
+            Level::Info,
+            "auth",
+        ),
+        (
+            "Apr  9 07:08:09 aix3 auth|security:crit su: no",
+            Level::Critical,
+            "auth",
+        ),
+        (
+            "Apr  9 07:08:09 aix3 local1:warn pay[1]: no",
+            Level::Warning,
+            "local1",
+        ),
+        (
+            "Apr  9 07:08:09 <auth.crit> cart3 pay: ok",
+            Level::Critical,
+            "auth",
+        ),
+        (
+            "Apr  9 07:08:09 cart3 daemon.err pay: ok",
+            Level::Error,
+            "daemon",
+        ),
     ] {
         let entry = one(line);
-        assert_eq!((entry.level, entry.metadata("facility")), (level, Some(facility)), "{line}");
+        assert_eq!(
+            (entry.level, entry.metadata("facility")),
+            (level, Some(facility)),
+            "{line}"
+        );
     }
 }
 
@@ -169,12 +351,21 @@ fn what_says_the_level() {
     for (line, level) in [
         ("Apr  9 07:08:09 cart3 pay: ERROR it broke", Level::Error),
         ("Apr  9 07:08:09 cart3 pay: it went well", Level::Info),
-        ("<30>Apr  9 07:08:09 cart3 pay: {\"level\":\"error\",\"msg\":\"x\"}", Level::Error),
+        (
+            "<30>Apr  9 07:08:09 cart3 pay: {\"level\":\"error\",\"msg\":\"x\"}",
+            Level::Error,
+        ),
         ("Apr  9 07:08:09 mini mds[35] <Warning>: x", Level::Warning),
-        ("2024-04-09T07:08:09Z warning hostd[9A] [Originator@6876 sub=x] y", Level::Warning),
+        (
+            "2024-04-09T07:08:09Z warning hostd[9A] [Originator@6876 sub=x] y",
+            Level::Warning,
+        ),
         ("2024-04-09T07:08:09Z Er(27) vmkernel[9]: y", Level::Error),
         ("*Apr  9 07:08:09.123: %LINK-3-UPDOWN: y", Level::Error),
-        ("<189>12: Apr  9 07:08:09.123: %LINK-3-UPDOWN: y", Level::Info),
+        (
+            "<189>12: Apr  9 07:08:09.123: %LINK-3-UPDOWN: y",
+            Level::Info,
+        ),
     ] {
         assert_eq!(one(line).level, level, "{line}");
     }
@@ -183,18 +374,30 @@ fn what_says_the_level() {
 #[test]
 fn devices_of_cisco() {
     for (line, want) in [
-        ("<187>44: *Apr  9 07:08:09.123: %SYS-3-X: bad", "04-09T07:08:09.123000|-|SYS|-|%SYS-3-X: bad"),
+        (
+            "<187>44: *Apr  9 07:08:09.123: %SYS-3-X: bad",
+            "04-09T07:08:09.123000|-|SYS|-|%SYS-3-X: bad",
+        ),
         (
             "<187>Apr  9 07:08:09 10.1.2.3 44: 45: Apr  9 07:08:08.9: %SYS-3-X: bad",
             "04-09T07:08:09|10.1.2.3|SYS|-|%SYS-3-X: bad",
         ),
-        ("<187>Apr  9 07:08:09 10.1.2.3: %SYS-3-X: bad", "04-09T07:08:09|10.1.2.3|SYS|-|%SYS-3-X: bad"),
-        ("<166>Apr 09 2024 07:08:09: %ASA-6-302013: Built", "04-09T07:08:09|-|ASA|-|%ASA-6-302013: Built"),
+        (
+            "<187>Apr  9 07:08:09 10.1.2.3: %SYS-3-X: bad",
+            "04-09T07:08:09|10.1.2.3|SYS|-|%SYS-3-X: bad",
+        ),
+        (
+            "<166>Apr 09 2024 07:08:09: %ASA-6-302013: Built",
+            "04-09T07:08:09|-|ASA|-|%ASA-6-302013: Built",
+        ),
         (
             "<166>Apr 09 2024 07:08:09 fw1 : %ASA-6-302013: Built",
             "04-09T07:08:09|fw1|ASA|-|%ASA-6-302013: Built",
         ),
-        ("<166>:Apr 09 07:08:09 UTC: %ASA-6-302013: Built", "04-09T07:08:09|-|ASA|-|%ASA-6-302013: Built"),
+        (
+            "<166>:Apr 09 07:08:09 UTC: %ASA-6-302013: Built",
+            "04-09T07:08:09|-|ASA|-|%ASA-6-302013: Built",
+        ),
         (
             "<189>: 2024 Apr  9 07:08:09 CEST: %ETHPORT-5-IF_UP: up",
             "04-09T05:08:09|-|ETHPORT|-|%ETHPORT-5-IF_UP: up",
@@ -203,14 +406,23 @@ fn devices_of_cisco() {
             "2024 Apr  9 07:08:09.5 n9k %ETHPORT-5-IF_UP: up",
             "04-09T07:08:09.500000|n9k|ETHPORT|-|%ETHPORT-5-IF_UP: up",
         ),
-        ("000044: Apr  9 07:08:09 CEST: %SYS-5-X: ok", "04-09T05:08:09|-|SYS|-|%SYS-5-X: ok"),
-        (".Apr  9 07:08:09: %SYS-5-X: ok", "04-09T07:08:09|-|SYS|-|%SYS-5-X: ok"),
+        (
+            "000044: Apr  9 07:08:09 CEST: %SYS-5-X: ok",
+            "04-09T05:08:09|-|SYS|-|%SYS-5-X: ok",
+        ),
+        (
+            ".Apr  9 07:08:09: %SYS-5-X: ok",
+            "04-09T07:08:09|-|SYS|-|%SYS-5-X: ok",
+        ),
     ] {
         assert_eq!(shown(line), want, "{line}");
     }
     let entry = one("<187>Apr  9 07:08:09 10.1.2.3 44: 45: Apr  9 07:08:08.9: %SYS-3-X: bad");
     assert_eq!(entry.metadata("sequence"), Some("44: 45"));
-    assert_eq!(entry.metadata("inner_time"), Some("2024-04-09T07:08:08.900000Z"));
+    assert_eq!(
+        entry.metadata("inner_time"),
+        Some("2024-04-09T07:08:08.900000Z")
+    );
 }
 
 #[test]
@@ -243,7 +455,10 @@ fn other_lines_are_not_syslog() {
         "",
     ] {
         let mut out = Parsed::default();
-        assert!(Syslog.open(line, &hint(), &mut out).is_err(), "{line}: {out:?}");
+        assert!(
+            Syslog.open(line, &hint(), &mut out).is_err(),
+            "{line}: {out:?}"
+        );
     }
 }
 
@@ -266,7 +481,10 @@ fn escapes_of_rsyslog_are_resolved() {
         "Apr  9 07:08:09 cart3 pay[4]: ERROR it broke#012java.lang.IllegalStateException: x#012#011at a.B.c(B.java:7)",
     );
     assert_eq!(&*entry.message, "ERROR it broke");
-    assert_eq!(entry.traceback.as_deref(), Some("java.lang.IllegalStateException: x\n\tat a.B.c(B.java:7)"));
+    assert_eq!(
+        entry.traceback.as_deref(),
+        Some("java.lang.IllegalStateException: x\n\tat a.B.c(B.java:7)")
+    );
     let entry = one("Apr  9 07:08:09 cart3 pay[4]: see #0121 and #015 and #01");
     assert_eq!(&*entry.message, "see #0121 and #015 and #01");
 }
@@ -280,19 +498,27 @@ fn pieces_of_postgresql_are_one_record() {
          Apr  9 07:08:09 db3 postgres[71]: [4-3] #011FROM t",
     );
     assert_eq!(entries.len(), 2);
-    assert_eq!((entries[0].level, &*entries[0].message), (Level::Error, "no such table\nx"));
+    assert_eq!(
+        (entries[0].level, &*entries[0].message),
+        (Level::Error, "no such table\nx")
+    );
     assert_eq!(entries[0].metadata("statement"), Some("SELECT *\n\tFROM t"));
-    assert_eq!((entries[0].metadata("user"), entries[0].metadata("host")), (Some("ana"), Some("db3")));
+    assert_eq!(
+        (entries[0].metadata("user"), entries[0].metadata("host")),
+        (Some("ana"), Some("db3"))
+    );
     assert_eq!(&*entries[1].message, "SELECT 1");
 }
 
 #[test]
 fn what_programs_write_is_read_by_all_formats() {
-    let entry =
-        one("Apr  9 07:08:09 c3 pay[4]: @cee: {\"level\":\"warn\",\"msg\":\"low\",\"request_id\":\"r-1\"}");
+    let entry = one(
+        "Apr  9 07:08:09 c3 pay[4]: @cee: {\"level\":\"warn\",\"msg\":\"low\",\"request_id\":\"r-1\"}",
+    );
     assert_eq!((entry.level, &*entry.message), (Level::Warning, "low"));
     assert_eq!(entry.request_id.as_ref().unwrap().as_str(), "r-1");
-    let entry = one("Apr  9 07:08:09 c3 kubelet[4]: E0409 07:08:09.250000    4 pod.go:3] cannot mount");
+    let entry =
+        one("Apr  9 07:08:09 c3 kubelet[4]: E0409 07:08:09.250000    4 pod.go:3] cannot mount");
     assert_eq!(
         (entry.level, &*entry.message, entry.metadata("file")),
         (Level::Error, "cannot mount", Some("pod.go"))
@@ -300,14 +526,18 @@ fn what_programs_write_is_read_by_all_formats() {
     let entry = one(
         "<30>Apr  9 07:08:09 c3 nginx: 10.1.2.3 - ana [09/Apr/2024:07:08:09 +0000] \"GET /a HTTP/1.1\" 502 7 \"-\" \"curl\"",
     );
-    assert_eq!((entry.level, entry.metadata("status")), (Level::Error, Some("502")));
+    assert_eq!(
+        (entry.level, entry.metadata("status")),
+        (Level::Error, Some("502"))
+    );
     let entry = one("Apr  9 07:08:09 c3 agent[4]: level=error msg=\"no route\" id=7");
     assert_eq!(
         (entry.level, &*entry.message, entry.logger.as_deref()),
         (Level::Error, "no route", Some("agent"))
     );
-    let entry =
-        one("Apr  9 07:08:09 c3 sshd(pam_unix)[4]: authentication failure; rhost=10.1.2.3  user=root");
+    let entry = one(
+        "Apr  9 07:08:09 c3 sshd(pam_unix)[4]: authentication failure; rhost=10.1.2.3  user=root",
+    );
     assert_eq!(entry.logger.as_deref(), Some("sshd(pam_unix)"));
 }
 
@@ -317,7 +547,10 @@ fn lines_of_the_journal_itself_are_records() {
         "Apr 09 07:08:09 mini pay[4]: one\n-- Boot 5b8e0f --\nApr 09 07:08:10 mini pay[4]: two\n-- other\n-- Reboot --",
     );
     let messages: Vec<&str> = entries.iter().map(|entry| &*entry.message).collect();
-    assert_eq!(messages, ["one", "-- Boot 5b8e0f --", "two\n-- other", "-- Reboot --"]);
+    assert_eq!(
+        messages,
+        ["one", "-- Boot 5b8e0f --", "two\n-- other", "-- Reboot --"]
+    );
 }
 
 #[test]
@@ -326,7 +559,10 @@ fn bare_lines_belong_to_the_line_before() {
         "Apr 09 07:08:09 mini pay[4]: state = {\n\t  speed = 12.250001;\n\t  1712646489123\n\t}\nApr 09 07:08:10 mini pay[4]: end",
     );
     assert_eq!(entries.len(), 2);
-    assert_eq!(&*entries[0].message, "state = {\n\t  speed = 12.250001;\n\t  1712646489123\n\t}");
+    assert_eq!(
+        &*entries[0].message,
+        "state = {\n\t  speed = 12.250001;\n\t  1712646489123\n\t}"
+    );
 }
 
 mod never {
@@ -390,8 +626,11 @@ mod never {
             "{\"log\":\"x\",\"date\":1712646489.5,\"a\":",
             "\u{feff}é\u{10fe41}",
         ]);
-        prop::collection::vec(prop_oneof![5 => pieces.prop_map(str::to_owned), 1 => ".{0,6}"], 0..9)
-            .prop_map(|parts| parts.concat())
+        prop::collection::vec(
+            prop_oneof![5 => pieces.prop_map(str::to_owned), 1 => ".{0,6}"],
+            0..9,
+        )
+        .prop_map(|parts| parts.concat())
     }
 
     proptest! {

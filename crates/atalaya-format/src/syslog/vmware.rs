@@ -39,7 +39,8 @@ impl Envelope for Vmware {
         hint: &TimeHint,
         out: &mut Parsed<'a>,
     ) -> Result<Inside, FormatMismatch> {
-        let service = service(line).ok_or_else(|| self.mismatch("no `time level program[process]`"))?;
+        let service =
+            service(line).ok_or_else(|| self.mismatch("no `time level program[process]`"))?;
         let cut = time::iso(line, hint).ok_or_else(|| self.mismatch("no time"))?;
         out.set_time(cut.instant);
         out.zoned = true;
@@ -47,10 +48,16 @@ impl Envelope for Vmware {
         if service.word != service.level.name() {
             out.put("severity", service.word);
         }
-        let Tag { program, pid, text, .. } = service.tag;
+        let Tag {
+            program, pid, text, ..
+        } = service.tag;
         out.logger = Some(program.into());
         out.put("pid", pid);
-        let text = if text.starts_with("[Originator@") { rfc5424::data_and_text(text, out) } else { text };
+        let text = if text.starts_with("[Originator@") {
+            rfc5424::data_and_text(text, out)
+        } else {
+            text
+        };
         out.message = text.into();
         Ok(Inside::line(stream_of(&[program, pid]), true))
     }
@@ -66,7 +73,11 @@ fn service(line: &str) -> Option<Service<'_>> {
     if line.as_bytes().get(10) != Some(&b'T') {
         return None;
     }
-    let blank = line.as_bytes().get(19..40.min(line.len()))?.iter().position(|byte| *byte == b' ')?;
+    let blank = line
+        .as_bytes()
+        .get(19..40.min(line.len()))?
+        .iter()
+        .position(|byte| *byte == b' ')?;
     let (stamp, rest) = line.split_at_checked(19 + blank)?;
     let rest = rest.get(1..)?;
     // Levels in capitals are other programs'.
@@ -80,7 +91,10 @@ fn service(line: &str) -> Option<Service<'_>> {
         Some((letters, number)) => {
             let number: u8 = number.parse().ok().filter(|number| *number <= 191)?;
             let known = ["Em", "Al", "Cr", "Er", "Wa", "No", "In", "Db"].contains(&letters);
-            (known.then(|| Level::from_syslog_severity(number % 8))?, true)
+            (
+                known.then(|| Level::from_syslog_severity(number % 8))?,
+                true,
+            )
         }
         None => (level_of(word)?, false),
     };
@@ -89,7 +103,11 @@ fn service(line: &str) -> Option<Service<'_>> {
     }
     let tag = head::tag(after)?;
     let is_id = !tag.pid.is_empty() && tag.pid.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    let sure = if numbered { tag.closed } else { is_id && (tag.closed || tag.text.starts_with('[')) };
+    let sure = if numbered {
+        tag.closed
+    } else {
+        is_id && (tag.closed || tag.text.starts_with('['))
+    };
     sure.then_some(Service { level, word, tag })
 }
 

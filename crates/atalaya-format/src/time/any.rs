@@ -40,5 +40,8 @@ fn with_tail<'a>(civil: Civil, rest: &'a str, hint: &TimeHint) -> Cut<'a> {
         rest = rest.get(used..).unwrap_or("");
     }
     let (zone, rest) = zone_tail(rest);
-    Cut { instant: resolve_in(&civil, zone, hint.zone), rest }
+    Cut {
+        instant: resolve_in(&civil, zone, hint.zone),
+        rest,
+    }
 }

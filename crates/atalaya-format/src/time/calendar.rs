@@ -55,7 +55,8 @@ pub fn year_of_days(days: i64) -> i32 {
     let days = days + 719_468;
     let era = days.div_euclid(146_097);
     let day_of_era = days.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let january_or_february = (5 * day_of_year + 2) / 153 >= 10;
     i32::try_from(year_of_era + era * 400 + i64::from(january_or_february)).unwrap_or(i32::MAX)
@@ -89,7 +90,11 @@ mod tests {
         while day.year() < 2400 {
             let days = day.signed_duration_since(epoch).num_days();
             let month = u8::try_from(day.month()).unwrap();
-            assert_eq!(days_from_civil(day.year(), month, u8::try_from(day.day()).unwrap()), days, "{day}");
+            assert_eq!(
+                days_from_civil(day.year(), month, u8::try_from(day.day()).unwrap()),
+                days,
+                "{day}"
+            );
             assert_eq!(year_of_days(days), day.year(), "{day}");
             day = day.succ_opt().unwrap();
         }
@@ -97,7 +102,15 @@ mod tests {
 
     #[test]
     fn days_that_do_not_exist_are_refused() {
-        let civil = |year, month, day| Civil { year, month, day, hour: 0, minute: 0, second: 0, micros: 0 };
+        let civil = |year, month, day| Civil {
+            year,
+            month,
+            day,
+            hour: 0,
+            minute: 0,
+            second: 0,
+            micros: 0,
+        };
         assert!(civil(2024, 2, 29).is_valid());
         assert!(!civil(2023, 2, 29).is_valid());
         assert!(!civil(1900, 2, 29).is_valid());

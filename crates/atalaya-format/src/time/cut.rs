@@ -36,7 +36,10 @@ pub fn clf<'a>(text: &'a str, hint: &TimeHint) -> Option<Cut<'a>> {
         Some((offset, rest)) => (Some(offset), rest),
         None => (None, rest),
     };
-    Some(Cut { instant: resolve(&civil, offset, hint.zone), rest })
+    Some(Cut {
+        instant: resolve(&civil, offset, hint.zone),
+        rest,
+    })
 }
 
 /// `2026-11-22T02:21:09.123456789Z`: `T` or a space, a fraction after a dot or a comma, `Z`, an
@@ -44,7 +47,10 @@ pub fn clf<'a>(text: &'a str, hint: &TimeHint) -> Option<Cut<'a>> {
 pub fn iso<'a>(text: &'a str, hint: &TimeHint) -> Option<Cut<'a>> {
     let (civil, rest) = date_time(text, b'-')?;
     let (offset, rest) = offset_or_z(rest);
-    Some(Cut { instant: resolve(&civil, offset, hint.zone), rest })
+    Some(Cut {
+        instant: resolve(&civil, offset, hint.zone),
+        rest,
+    })
 }
 
 /// [`iso`] with a zone name after a space where it has one: `2026-11-22 02:21:09.123 CET`.
@@ -53,21 +59,32 @@ pub fn iso_named<'a>(text: &'a str, hint: &TimeHint) -> Option<Cut<'a>> {
     let (civil, rest) = date_time(text, b'-')?;
     let (found, after) = offset_or_z(rest);
     if found.is_some() {
-        return Some(Cut { instant: resolve(&civil, found, hint.zone), rest: after });
+        return Some(Cut {
+            instant: resolve(&civil, found, hint.zone),
+            rest: after,
+        });
     }
     let named = rest.strip_prefix(' ').and_then(|after| {
-        let end = after.find(|c: char| !(c.is_ascii_alphabetic() || c == '/')).unwrap_or(after.len());
+        let end = after
+            .find(|c: char| !(c.is_ascii_alphabetic() || c == '/'))
+            .unwrap_or(after.len());
         Some((zone_seconds(&after[..end])?, &after[end..]))
     });
     let (offset, rest) = named.map_or((None, rest), |(offset, rest)| (Some(offset), rest));
-    Some(Cut { instant: resolve(&civil, offset, hint.zone), rest })
+    Some(Cut {
+        instant: resolve(&civil, offset, hint.zone),
+        rest,
+    })
 }
 
 /// `2026/11/22 02:21:09`, with a fraction where it has one.
 pub fn slashed<'a>(text: &'a str, hint: &TimeHint) -> Option<Cut<'a>> {
     let (civil, rest) = date_time(text, b'/')?;
     let (offset, rest) = offset_or_z(rest);
-    Some(Cut { instant: resolve(&civil, offset, hint.zone), rest })
+    Some(Cut {
+        instant: resolve(&civil, offset, hint.zone),
+        rest,
+    })
 }
 
 /// `Nov 22 02:21:09`, `Nov  2 02:21:09`, `Nov 2 02:21:09`, with a fraction where it has one; the
@@ -83,13 +100,24 @@ pub fn syslog<'a>(text: &'a str, hint: &TimeHint) -> Option<Cut<'a>> {
         return None;
     }
     at += 1;
-    let year = bytes.get(at..at + 5).filter(|head| head[4] == b' ').and_then(|head| year(&head[..4]));
+    let year = bytes
+        .get(at..at + 5)
+        .filter(|head| head[4] == b' ')
+        .and_then(|head| year(&head[..4]));
     if year.is_some() {
         at += 5;
     }
     let (hour, minute, second) = clock(bytes.get(at..at + 8)?)?;
     let (micros, used) = fraction(&bytes[at + 8..]);
-    let civil = Civil { year: year.unwrap_or(2000), month, day, hour, minute, second, micros };
+    let civil = Civil {
+        year: year.unwrap_or(2000),
+        month,
+        day,
+        hour,
+        minute,
+        second,
+        micros,
+    };
     if !civil.is_valid() {
         return None;
     }
@@ -97,7 +125,10 @@ pub fn syslog<'a>(text: &'a str, hint: &TimeHint) -> Option<Cut<'a>> {
         Some(_) => resolve(&civil, None, hint.zone),
         None => yearless(&civil, hint)?,
     };
-    Some(Cut { instant, rest: text.get(at + 8 + used..)? })
+    Some(Cut {
+        instant,
+        rest: text.get(at + 8 + used..)?,
+    })
 }
 
 /// `Fri Nov 22 02:21:09.123456 2026`, as `ctime` and Apache's error log have it.
@@ -125,8 +156,19 @@ pub fn ctime<'a>(text: &'a str, hint: &TimeHint) -> Option<Cut<'a>> {
     {
         (offset, rest) = (Some(seconds), after);
     }
-    let civil = Civil { year: year(rest.as_bytes().get(..4)?)?, month, day, hour, minute, second, micros };
-    civil.is_valid().then(|| Cut { instant: resolve(&civil, offset, hint.zone), rest: &rest[4..] })
+    let civil = Civil {
+        year: year(rest.as_bytes().get(..4)?)?,
+        month,
+        day,
+        hour,
+        minute,
+        second,
+        micros,
+    };
+    civil.is_valid().then(|| Cut {
+        instant: resolve(&civil, offset, hint.zone),
+        rest: &rest[4..],
+    })
 }
 
 /// `22 Nov 2026 02:21:09.123`, with a weekday and a comma before it and a zone after it where it
@@ -138,7 +180,9 @@ pub fn day_first<'a>(text: &'a str, hint: &TimeHint) -> Option<Cut<'a>> {
     };
     let bytes = text.as_bytes();
     let (day, at) = day(bytes, 0)?;
-    if !matches!(bytes.get(at), Some(b' ' | b'-')) || !matches!(bytes.get(at + 4), Some(b' ' | b'-')) {
+    if !matches!(bytes.get(at), Some(b' ' | b'-'))
+        || !matches!(bytes.get(at + 4), Some(b' ' | b'-'))
+    {
         return None;
     }
     let month = month(bytes.get(at + 1..at + 4)?)?;
@@ -149,26 +193,41 @@ pub fn day_first<'a>(text: &'a str, hint: &TimeHint) -> Option<Cut<'a>> {
     let (hour, minute, second) = clock(bytes.get(at + 10..at + 18)?)?;
     let (micros, used) = fraction(&bytes[at + 18..]);
     let rest = text.get(at + 18 + used..)?;
-    let civil = Civil { year, month, day, hour, minute, second, micros };
+    let civil = Civil {
+        year,
+        month,
+        day,
+        hour,
+        minute,
+        second,
+        micros,
+    };
     if !civil.is_valid() {
         return None;
     }
     let (mut offset, mut rest) = offset_or_z(rest);
-    if let Some(name) = rest
-        .strip_prefix(' ')
-        .map(|rest| &rest[..rest.find(|c: char| !c.is_ascii_uppercase()).unwrap_or(rest.len())])
-        && let Some(seconds) = zone_seconds(name)
+    if let Some(name) = rest.strip_prefix(' ').map(|rest| {
+        &rest[..rest
+            .find(|c: char| !c.is_ascii_uppercase())
+            .unwrap_or(rest.len())]
+    }) && let Some(seconds) = zone_seconds(name)
         && offset.is_none()
     {
         (offset, rest) = (Some(seconds), &rest[1 + name.len()..]);
     }
-    Some(Cut { instant: resolve(&civil, offset, hint.zone), rest })
+    Some(Cut {
+        instant: resolve(&civil, offset, hint.zone),
+        rest,
+    })
 }
 
 /// `20210131 14:48:54.411655` (glog), or without the year, `0131 14:48:54.411655` (klog).
 pub fn packed<'a>(text: &'a str, hint: &TimeHint) -> Option<Cut<'a>> {
     let bytes = text.as_bytes();
-    let digits = bytes.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let digits = bytes
+        .iter()
+        .take_while(|byte| byte.is_ascii_digit())
+        .count();
     let year = match digits {
         8 => Some(year(&bytes[..4])?),
         4 => None,
@@ -181,7 +240,15 @@ pub fn packed<'a>(text: &'a str, hint: &TimeHint) -> Option<Cut<'a>> {
     let (month, day) = (two(date[0], date[1])?, two(date[2], date[3])?);
     let (hour, minute, second) = clock(bytes.get(digits + 1..digits + 9)?)?;
     let (micros, used) = fraction(&bytes[digits + 9..]);
-    let civil = Civil { year: year.unwrap_or(2000), month, day, hour, minute, second, micros };
+    let civil = Civil {
+        year: year.unwrap_or(2000),
+        month,
+        day,
+        hour,
+        minute,
+        second,
+        micros,
+    };
     if !civil.is_valid() {
         return None;
     }
@@ -189,7 +256,10 @@ pub fn packed<'a>(text: &'a str, hint: &TimeHint) -> Option<Cut<'a>> {
         Some(_) => resolve(&civil, None, hint.zone),
         None => yearless(&civil, hint)?,
     };
-    Some(Cut { instant, rest: &text[digits + 9 + used..] })
+    Some(Cut {
+        instant,
+        rest: &text[digits + 9 + used..],
+    })
 }
 
 /// `02:21:09`, with a fraction where it has one: the latest such instant up to the reference.
@@ -202,15 +272,22 @@ pub fn time_of_day<'a>(text: &'a str, hint: &TimeHint) -> Option<Cut<'a>> {
     }
     let seconds = i64::from(hour) * 3_600 + i64::from(minute) * 60 + i64::from(second);
     let instant = of_day(seconds * 1_000_000 + i64::from(micros), hint);
-    Some(Cut { instant, rest: &text[8 + used..] })
+    Some(Cut {
+        instant,
+        rest: &text[8 + used..],
+    })
 }
 
 /// `9:19:23 PM`, `1:02:03.250 am`: a time of day whose half the stamp says. As [`time_of_day`].
 pub fn time_of_half_day<'a>(text: &'a str, hint: &TimeHint) -> Option<Cut<'a>> {
     let clock = parts::clock_any(text.as_bytes()).filter(|clock| clock.half && clock.seconds)?;
-    let seconds = i64::from(clock.hour) * 3_600 + i64::from(clock.minute) * 60 + i64::from(clock.second);
+    let seconds =
+        i64::from(clock.hour) * 3_600 + i64::from(clock.minute) * 60 + i64::from(clock.second);
     let instant = of_day(seconds * 1_000_000 + i64::from(clock.micros), hint);
-    Some(Cut { instant, rest: text.get(clock.used..)? })
+    Some(Cut {
+        instant,
+        rest: text.get(clock.used..)?,
+    })
 }
 
 /// The latest instant up to the reference at which the source's clock shows this, in microseconds
@@ -220,7 +297,11 @@ fn of_day(local: i64, hint: &TimeHint) -> Instant {
     let of_day = local - i64::from(offset_at(hint)) * 1_000_000;
     let back = hint.reference.micros().wrapping_sub(of_day).rem_euclid(DAY);
     let at = Timestamp::from_micros(hint.reference.micros().saturating_sub(back));
-    Instant { day_missing: true, zoned: false, ..Instant::exact(at) }
+    Instant {
+        day_missing: true,
+        zoned: false,
+        ..Instant::exact(at)
+    }
 }
 
 /// Date, separator, time and fraction, with `sep` inside the date.

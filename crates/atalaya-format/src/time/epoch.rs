@@ -25,7 +25,10 @@ pub fn epoch<'a>(text: &'a str, _hint: &TimeHint) -> Option<Cut<'a>> {
         _ => 0,
     };
     let instant = Instant::exact(Timestamp::from_micros(at.micros().saturating_add(extra)));
-    Some(Cut { instant, rest: &text[digits + used..] })
+    Some(Cut {
+        instant,
+        rest: &text[digits + used..],
+    })
 }
 
 /// [`epoch`] for a number that is one already.
@@ -65,10 +68,14 @@ pub fn tai64n(text: &str) -> Option<Cut<'_>> {
         return None;
     }
     let rest = text.get(25..)?;
-    let seconds = u64::from_str_radix(label.get(..16)?, 16).ok()?.checked_sub(UNIX)?;
+    let seconds = u64::from_str_radix(label.get(..16)?, 16)
+        .ok()?
+        .checked_sub(UNIX)?;
     let nanos = i64::from_str_radix(label.get(16..)?, 16).ok()?;
     // Labels beyond the year 9999 are no times.
-    let seconds = i64::try_from(seconds).ok().filter(|&seconds| seconds < 253_402_300_800)?;
+    let seconds = i64::try_from(seconds)
+        .ok()
+        .filter(|&seconds| seconds < 253_402_300_800)?;
     if nanos >= 1_000_000_000 || rest.starts_with(|next: char| next.is_ascii_alphanumeric()) {
         return None;
     }

@@ -40,10 +40,25 @@ pub fn find<'a>(text: &'a str, hint: &TimeHint) -> Option<Found<'a>> {
     if let [b'I' | b'W' | b'E' | b'F' | b'D', b'0'..=b'9', ..] = bytes
         && let Some(cut) = packed(&text[1..], hint)
     {
-        return Some(Found { before: &text[..1], instant: cut.instant, rest: cut.rest, time_only: false });
+        return Some(Found {
+            before: &text[..1],
+            instant: cut.instant,
+            rest: cut.rest,
+            time_only: false,
+        });
     }
-    Walk { text, bytes, hint, tokens: 0, token: None, first_plain: true, closing: 0, prose: false, inner: 0 }
-        .run()
+    Walk {
+        text,
+        bytes,
+        hint,
+        tokens: 0,
+        token: None,
+        first_plain: true,
+        closing: 0,
+        prose: false,
+        inner: 0,
+    }
+    .run()
 }
 
 /// What a byte is to the walk.
@@ -116,7 +131,12 @@ impl<'a> Walk<'a, '_> {
                         return key_fits(found.before).then_some(found);
                     }
                     self.token.get_or_insert(at);
-                    while at < limit && self.bytes.get(at).is_some_and(|byte| class(*byte) == Class::Word) {
+                    while at < limit
+                        && self
+                            .bytes
+                            .get(at)
+                            .is_some_and(|byte| class(*byte) == Class::Word)
+                    {
                         at += 1;
                     }
                     (may, bare) = (false, false);
@@ -160,10 +180,14 @@ impl<'a> Walk<'a, '_> {
             }
             return Some(());
         }
-        let Some(start) = self.token.take() else { return Some(()) };
+        let Some(start) = self.token.take() else {
+            return Some(());
+        };
         let word = self.text.get(start..at)?;
         if self.tokens == 0 {
-            self.first_plain = word.bytes().all(|byte| byte.is_ascii_alphabetic() || byte >= 0x80);
+            self.first_plain = word
+                .bytes()
+                .all(|byte| byte.is_ascii_alphabetic() || byte >= 0x80);
         } else if is_prose(word) {
             // `web-7f9c nginx 2024-…`: the second word may be a program behind a host.
             let program = self.tokens == 1 && !self.first_plain && !is_particle(word);
@@ -176,13 +200,21 @@ impl<'a> Walk<'a, '_> {
     }
 
     fn is_glued(&self, at: usize) -> bool {
-        at > 0 && self.bytes.get(at - 1).is_some_and(|byte| class(*byte) == Class::Word)
+        at > 0
+            && self
+                .bytes
+                .get(at - 1)
+                .is_some_and(|byte| class(*byte) == Class::Word)
     }
 
     /// Whether the value behind a quote or an equals sign may be a stamp: not an argument of a
     /// call, nor a value of an SQL statement.
     fn quotes_stamp(&self, at: usize, byte: u8) -> bool {
-        let last = if at == 0 { b' ' } else { self.bytes.get(at - 1).copied().unwrap_or(b' ') };
+        let last = if at == 0 {
+            b' '
+        } else {
+            self.bytes.get(at - 1).copied().unwrap_or(b' ')
+        };
         match byte {
             b'=' => true,
             b'\'' => self.closing == 0 && matches!(last, b' ' | b'=' | b':'),
@@ -192,7 +224,10 @@ impl<'a> Walk<'a, '_> {
 
     /// Whether a bracket that is glued to a word opens a stamp: `INFO[2024-…`, `audit(1714…`.
     fn opens_stamp(&self, at: usize) -> bool {
-        let word = self.token.and_then(|start| self.text.get(start..at)).unwrap_or("");
+        let word = self
+            .token
+            .and_then(|start| self.text.get(start..at))
+            .unwrap_or("");
         word.ends_with("audit") || level::of_any_word(word).is_some()
     }
 
@@ -207,10 +242,18 @@ impl<'a> Walk<'a, '_> {
         let rest = self.text.get(at..)?;
         let first = *self.bytes.get(at)?;
         let (cut, time_only) = match first {
-            b'0'..=b'9' => match (digits(self.bytes, at, 19), self.bytes.get(at + 2), self.bytes.get(at + 1))
-            {
-                (2, Some(b':'), _) | (1, _, Some(b':')) => (self.time_of_day(at, rest, bare)?, true),
-                (4, _, _) if self.bytes.get(at + 4) == Some(&b'/') && digits(self.bytes, at + 5, 6) == 6 => {
+            b'0'..=b'9' => match (
+                digits(self.bytes, at, 19),
+                self.bytes.get(at + 2),
+                self.bytes.get(at + 1),
+            ) {
+                (2, Some(b':'), _) | (1, _, Some(b':')) => {
+                    (self.time_of_day(at, rest, bare)?, true)
+                }
+                (4, _, _)
+                    if self.bytes.get(at + 4) == Some(&b'/')
+                        && digits(self.bytes, at + 5, 6) == 6 =>
+                {
                     (self.chromium(rest)?, false)
                 }
                 (14 | 17, _, _) => (run(rest, self.hint)?, false),
@@ -223,17 +266,31 @@ impl<'a> Walk<'a, '_> {
         if self.closing != 0 && (self.prose || self.inner >= TOKENS) {
             return None;
         }
-        let goes_on =
-            cut.rest.as_bytes().first().is_some_and(|next| next.is_ascii_alphanumeric() || *next == b'_');
-        (!goes_on).then_some(Found { before, instant: cut.instant, rest: cut.rest, time_only })
+        let goes_on = cut
+            .rest
+            .as_bytes()
+            .first()
+            .is_some_and(|next| next.is_ascii_alphanumeric() || *next == b'_');
+        (!goes_on).then_some(Found {
+            before,
+            instant: cut.instant,
+            rest: cut.rest,
+            time_only,
+        })
     }
 
     /// A time of day: at the start, in opening brackets there, or behind one level word.
     fn time_of_day(&self, at: usize, rest: &'a str, bare: bool) -> Option<Cut<'a>> {
-        let indented = self.bytes.first().is_some_and(|first| class(*first) == Class::Blank);
+        let indented = self
+            .bytes
+            .first()
+            .is_some_and(|first| class(*first) == Class::Blank);
         let behind_level = || {
             level::at_start(self.text).is_some_and(|(_, behind)| {
-                behind.trim_start_matches(['[', '(', ' ', '\t', '-', '|']).len() == self.text.len() - at
+                behind
+                    .trim_start_matches(['[', '(', ' ', '\t', '-', '|'])
+                    .len()
+                    == self.text.len() - at
             })
         };
         if indented || !(bare || behind_level()) {
@@ -252,11 +309,16 @@ impl<'a> Walk<'a, '_> {
     /// which there were logs.
     fn epoch(&self, at: usize, count: usize, rest: &'a str) -> Option<Cut<'a>> {
         const YEARS: std::ops::Range<i64> = 631_152_000_000_000..4_102_444_800_000_000;
-        let opened = at == 0 || self.bytes.get(at - 1).is_some_and(|byte| class(*byte) == Class::Open);
+        let opened = at == 0
+            || self
+                .bytes
+                .get(at - 1)
+                .is_some_and(|byte| class(*byte) == Class::Open);
         if !opened || !matches!(count, 10 | 13 | 16 | 19) {
             return None;
         }
-        let cut = super::epoch(rest, self.hint).filter(|cut| YEARS.contains(&cut.instant.at.micros()))?;
+        let cut =
+            super::epoch(rest, self.hint).filter(|cut| YEARS.contains(&cut.instant.at.micros()))?;
         let goes_on = cut.rest.starts_with(['-', '/', '.', '%']);
         (!goes_on).then_some(cut)
     }
@@ -284,14 +346,16 @@ const fn closing(open: u8) -> u8 {
 
 /// An ordinary word of a sentence: small letters only, and no level.
 fn is_prose(word: &str) -> bool {
-    word.bytes().all(|byte| byte.is_ascii_lowercase() || byte >= 0x80) && level::of_any_word(word).is_none()
+    word.bytes()
+        .all(|byte| byte.is_ascii_lowercase() || byte >= 0x80)
+        && level::of_any_word(word).is_none()
 }
 
 /// Small words that stand before a time in a sentence, and before no stamp of a record.
 fn is_particle(word: &str) -> bool {
     const PARTICLES: [&str; 24] = [
-        "of", "at", "on", "in", "to", "for", "by", "from", "since", "until", "till", "before", "after",
-        "between", "with", "the", "is", "was", "and", "or", "than", "as", "am", "um",
+        "of", "at", "on", "in", "to", "for", "by", "from", "since", "until", "till", "before",
+        "after", "between", "with", "the", "is", "was", "and", "or", "than", "as", "am", "um",
     ];
     PARTICLES.contains(&word)
 }

@@ -48,7 +48,10 @@ struct Folded {
 
 impl Folded {
     fn new(word: &str) -> Option<Self> {
-        let mut folded = Self { bytes: [0; LONGEST], length: word.len() };
+        let mut folded = Self {
+            bytes: [0; LONGEST],
+            length: word.len(),
+        };
         if word.is_ascii() {
             let target = folded.bytes.get_mut(..word.len())?;
             target.copy_from_slice(word.as_bytes());
@@ -58,7 +61,9 @@ impl Folded {
         folded.length = 0;
         for letter in word.chars().flat_map(char::to_lowercase) {
             let length = letter.len_utf8();
-            let target = folded.bytes.get_mut(folded.length..folded.length + length)?;
+            let target = folded
+                .bytes
+                .get_mut(folded.length..folded.length + length)?;
             letter.encode_utf8(target);
             folded.length += length;
         }
@@ -66,14 +71,20 @@ impl Folded {
     }
 
     fn as_str(&self) -> &str {
-        self.bytes.get(..self.length).and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or("")
+        self.bytes
+            .get(..self.length)
+            .and_then(|bytes| std::str::from_utf8(bytes).ok())
+            .unwrap_or("")
     }
 }
 
 /// The month of a name in any case, without its dot.
 pub fn month(word: &str) -> Option<Month> {
     if let Some(number) = parts::month(word.as_bytes()) {
-        return Some(Month { number, weak: false });
+        return Some(Month {
+            number,
+            weak: false,
+        });
     }
     if !(3..LONGEST).contains(&word.len()) {
         return None;
@@ -90,47 +101,55 @@ pub fn month(word: &str) -> Option<Month> {
         "out" => return Some(weak(10)),
         "lis" => return Some(weak(11)),
         "pro" => return Some(weak(12)),
-        "jan" | "january" | "januar" | "januari" | "jän" | "jänner" | "janv" | "janvier" | "ene"
-        | "enero" | "gennaio" | "janeiro" | "sty" | "stycznia" | "styczeń" | "ledna" | "leden" => 1,
-        "feb" | "february" | "februar" | "februari" | "feber" | "févr" | "fév" | "février" | "fevr"
-        | "fevrier" | "febrero" | "febbraio" | "fev" | "fevereiro" | "lutego" | "luty" | "úno" | "února"
-        | "únor" => 2,
-        "mar" | "march" | "mär" | "märz" | "mrz" | "maerz" | "mars" | "marzo" | "março" | "marco" | "mrt"
-        | "maart" | "marts" | "marca" | "marzec" | "bře" | "března" | "březen" => 3,
-        "apr" | "april" | "avr" | "avril" | "abr" | "abril" | "aprile" | "kwi" | "kwietnia" | "kwiecień"
-        | "dubna" | "duben" => 4,
-        "may" | "mai" | "mayo" | "maggio" | "maio" | "mei" | "maj" | "maja" | "kvě" | "května" | "květen" => {
-            5
-        }
-        "jun" | "june" | "juni" | "juin" | "junio" | "giu" | "giugno" | "junho" | "cze" | "czerwca"
-        | "czerwiec" | "čvn" | "června" | "červen" => 6,
-        "jul" | "july" | "juli" | "juil" | "juillet" | "julio" | "lug" | "luglio" | "julho" | "lipca"
-        | "lipiec" | "čvc" | "července" | "červenec" => 7,
+        "jan" | "january" | "januar" | "januari" | "jän" | "jänner" | "janv" | "janvier"
+        | "ene" | "enero" | "gennaio" | "janeiro" | "sty" | "stycznia" | "styczeń" | "ledna"
+        | "leden" => 1,
+        "feb" | "february" | "februar" | "februari" | "feber" | "févr" | "fév" | "février"
+        | "fevr" | "fevrier" | "febrero" | "febbraio" | "fev" | "fevereiro" | "lutego" | "luty"
+        | "úno" | "února" | "únor" => 2,
+        "mar" | "march" | "mär" | "märz" | "mrz" | "maerz" | "mars" | "marzo" | "março"
+        | "marco" | "mrt" | "maart" | "marts" | "marca" | "marzec" | "bře" | "března"
+        | "březen" => 3,
+        "apr" | "april" | "avr" | "avril" | "abr" | "abril" | "aprile" | "kwi" | "kwietnia"
+        | "kwiecień" | "dubna" | "duben" => 4,
+        "may" | "mai" | "mayo" | "maggio" | "maio" | "mei" | "maj" | "maja" | "kvě" | "května"
+        | "květen" => 5,
+        "jun" | "june" | "juni" | "juin" | "junio" | "giu" | "giugno" | "junho" | "cze"
+        | "czerwca" | "czerwiec" | "čvn" | "června" | "červen" => 6,
+        "jul" | "july" | "juli" | "juil" | "juillet" | "julio" | "lug" | "luglio" | "julho"
+        | "lipca" | "lipiec" | "čvc" | "července" | "červenec" => 7,
         "aug" | "august" | "août" | "aout" | "ago" | "agosto" | "augustus" | "augusti" | "sie"
         | "sierpnia" | "sierpień" | "srp" | "srpna" | "srpen" => 8,
         "sep" | "sept" | "september" | "septembre" | "septiembre" | "setiembre" | "settembre"
         | "setembro" | "wrz" | "września" | "wrzesień" | "zář" | "září" => 9,
-        "oct" | "october" | "okt" | "oktober" | "octobre" | "octubre" | "ott" | "ottobre" | "outubro"
-        | "paź" | "października" | "październik" | "říj" | "října" | "říjen" => 10,
+        "oct" | "october" | "okt" | "oktober" | "octobre" | "octubre" | "ott" | "ottobre"
+        | "outubro" | "paź" | "października" | "październik" | "říj" | "října" | "říjen" => {
+            10
+        }
         "nov" | "november" | "novembre" | "noviembre" | "novembro" | "listopada" | "listopad"
         | "listopadu" => 11,
-        "dec" | "december" | "dez" | "dezember" | "déc" | "décembre" | "decembre" | "dic" | "diciembre"
-        | "dicembre" | "dezembro" | "des" | "desember" | "gru" | "grudnia" | "grudzień" | "prosince"
-        | "prosinec" => 12,
+        "dec" | "december" | "dez" | "dezember" | "déc" | "décembre" | "decembre" | "dic"
+        | "diciembre" | "dicembre" | "dezembro" | "des" | "desember" | "gru" | "grudnia"
+        | "grudzień" | "prosince" | "prosinec" => 12,
         _ => return None,
     };
-    Some(Month { number, weak: false })
+    Some(Month {
+        number,
+        weak: false,
+    })
 }
 
 /// Whether a word names a weekday. Which one is not asked: the date says it.
 pub fn is_weekday(word: &str) -> bool {
     let bytes = word.as_bytes();
-    let glance =
-        HEADS.may_have(bytes) && (bytes.len() == 2 || NECKS.may_have(bytes.get(1..).unwrap_or_default()));
+    let glance = HEADS.may_have(bytes)
+        && (bytes.len() == 2 || NECKS.may_have(bytes.get(1..).unwrap_or_default()));
     if !glance || word.len() >= LONGEST {
         return false;
     }
-    let Some(folded) = Folded::new(word) else { return false };
+    let Some(folded) = Folded::new(word) else {
+        return false;
+    };
     let folded = folded.as_str();
     folded.len() <= 4 && short_weekday(folded) || long_weekday(folded)
 }

@@ -9,7 +9,9 @@ use super::zone::{Instant, resolve_in, yearless_in};
 use super::{Cut, epoch, worded};
 
 /// Words behind a stamp in the pattern `yy/MM/dd HH:mm:ss`, which Hadoop and Spark print.
-const YEAR_FIRST_LEVELS: [&str; 6] = [" INFO ", " WARN ", " ERROR ", " DEBUG ", " FATAL ", " TRACE "];
+const YEAR_FIRST_LEVELS: [&str; 6] = [
+    " INFO ", " WARN ", " ERROR ", " DEBUG ", " FATAL ", " TRACE ",
+];
 
 /// A stamp that begins with a digit, in any spelling but the one that
 /// [`any`](super::any) has tried before.
@@ -18,14 +20,18 @@ pub fn numeric<'a>(text: &'a str, hint: &TimeHint) -> Option<Cut<'a>> {
     let count = digits(bytes, 0, 19);
     let next = bytes.get(count).copied().unwrap_or(0);
     match (count, next) {
-        (1 | 2, b'/') if bytes.get(count + 1).is_some_and(u8::is_ascii_digit) => slashes(text, hint),
+        (1 | 2, b'/') if bytes.get(count + 1).is_some_and(u8::is_ascii_digit) => {
+            slashes(text, hint)
+        }
         (2, b'/') => clf(text, hint).or_else(|| worded::day_first(text, hint)),
         (1 | 2, b'.') if bytes.get(count + 1).is_some_and(u8::is_ascii_digit) => dots(text, hint),
         (1 | 2, b'-') if bytes.get(count + 1).is_some_and(u8::is_ascii_digit) => dashes(text, hint),
         (2, b' ' | b'-') => day_first(text, hint)
             .filter(|cut| worded::ends(cut.rest))
             .or_else(|| worded::day_first(text, hint)),
-        (1 | 2, letter) if matches!(letter, b' ' | b'-' | b'.' | b'/') || letter.is_ascii_alphabetic() => {
+        (1 | 2, letter)
+            if matches!(letter, b' ' | b'-' | b'.' | b'/') || letter.is_ascii_alphabetic() =>
+        {
             worded::day_first(text, hint)
         }
         (4, b'-' | b'/' | b'.' | b':' | b' ') => year_first(text, hint),
@@ -60,7 +66,11 @@ impl<'a> Reading<'a> {
         if clock.dotted
             && let Some((minutes, rest)) = minutes_off(rest)
         {
-            return Some(Self { clock, zone: Some(Zone::Offset(minutes * 60)), rest });
+            return Some(Self {
+                clock,
+                zone: Some(Zone::Offset(minutes * 60)),
+                rest,
+            });
         }
         let (zone, rest) = zone_tail(rest);
         // A clock that goes on is none: `08:00:00:1`, `08:00:00x`.
@@ -72,22 +82,42 @@ impl<'a> Reading<'a> {
 
     /// The reading on this day, where there is such a day.
     pub fn on(&self, year: i32, month: u8, day: u8) -> Option<Civil> {
-        let Clock { hour, minute, second, micros, .. } = self.clock;
-        let civil = Civil { year, month, day, hour, minute, second, micros };
+        let Clock {
+            hour,
+            minute,
+            second,
+            micros,
+            ..
+        } = self.clock;
+        let civil = Civil {
+            year,
+            month,
+            day,
+            hour,
+            minute,
+            second,
+            micros,
+        };
         civil.is_valid().then_some(civil)
     }
 
     /// The stamp with this day.
     pub fn cut(&self, date: (i32, u8, u8), hint: &TimeHint) -> Option<Cut<'a>> {
         let civil = self.on(date.0, date.1, date.2)?;
-        Some(Cut { instant: resolve_in(&civil, self.zone, hint.zone), rest: self.rest })
+        Some(Cut {
+            instant: resolve_in(&civil, self.zone, hint.zone),
+            rest: self.rest,
+        })
     }
 
     /// The stamp with this day of whatever year; without seconds it could be anything.
     pub fn cut_yearless(&self, month: u8, day: u8, hint: &TimeHint) -> Option<Cut<'a>> {
         // The year 2000 has every day that any year has.
         let civil = self.on(2000, month, day).filter(|_| self.clock.seconds)?;
-        Some(Cut { instant: yearless_in(&civil, self.zone, hint)?, rest: self.rest })
+        Some(Cut {
+            instant: yearless_in(&civil, self.zone, hint)?,
+            rest: self.rest,
+        })
     }
 }
 
@@ -107,8 +137,11 @@ fn minutes_off(text: &str) -> Option<(i32, &str)> {
         b'-' => -1,
         _ => return None,
     };
-    let number: i32 =
-        text.get(1..4).filter(|number| number.bytes().all(|byte| byte.is_ascii_digit()))?.parse().ok()?;
+    let number: i32 = text
+        .get(1..4)
+        .filter(|number| number.bytes().all(|byte| byte.is_ascii_digit()))?
+        .parse()
+        .ok()?;
     let rest = text.get(4..)?;
     (number <= 18 * 60 && !rest.starts_with(|next: char| next.is_ascii_digit()))
         .then_some((sign * number, rest))
@@ -117,8 +150,14 @@ fn minutes_off(text: &str) -> Option<(i32, &str)> {
 /// How many bytes stand between a date and its clock: `T`, blanks, a comma, a dash, colons, an
 /// underscore, or a word that says *at*. `None` when no digit follows.
 pub fn gap(bytes: &[u8]) -> Option<usize> {
-    let blanks =
-        |from: usize| bytes.iter().skip(from).take(4).take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+    let blanks = |from: usize| {
+        bytes
+            .iter()
+            .skip(from)
+            .take(4)
+            .take_while(|byte| matches!(byte, b' ' | b'\t'))
+            .count()
+    };
     let mut at = blanks(0);
     match *bytes.get(at)? {
         b'0'..=b'9' if at > 0 => return Some(at),
@@ -132,7 +171,11 @@ pub fn gap(bytes: &[u8]) -> Option<usize> {
         _ => {}
     }
     for word in ["at ", "um ", "à ", "às ", "alle ", "kl. ", "o ", "time="] {
-        if at > 0 && bytes.get(at..).is_some_and(|rest| rest.starts_with(word.as_bytes())) {
+        if at > 0
+            && bytes
+                .get(at..)
+                .is_some_and(|rest| rest.starts_with(word.as_bytes()))
+        {
             at += word.len();
             break;
         }
@@ -142,7 +185,11 @@ pub fn gap(bytes: &[u8]) -> Option<usize> {
 
 /// Years of two digits: from 1970 on.
 pub const fn century(year: u8) -> i32 {
-    if year < 70 { 2_000 + year as i32 } else { 1_900 + year as i32 }
+    if year < 70 {
+        2_000 + year as i32
+    } else {
+        1_900 + year as i32
+    }
 }
 
 /// `2024-05-01T08:00Z`, `2024/5/1 8:00:00`, `2024.05.01-08.00.00:123`, `2024:05:01-08:00:00`, and
@@ -179,7 +226,12 @@ fn three(bytes: &[u8], sep: u8) -> Option<([u8; 2], i32, bool, usize)> {
             let year = year(bytes.get(at..at + 4)?).filter(|year| (1900..2200).contains(year))?;
             Some(([first, second], year, true, at + 4))
         }
-        2 => Some(([first, second], i32::from(two(*bytes.get(at)?, *bytes.get(at + 1)?)?), false, at + 2)),
+        2 => Some((
+            [first, second],
+            i32::from(two(*bytes.get(at)?, *bytes.get(at + 1)?)?),
+            false,
+            at + 2,
+        )),
         _ => None,
     }
 }
@@ -195,23 +247,41 @@ fn slashes<'a>(text: &'a str, hint: &TimeHint) -> Option<Cut<'a>> {
         let day = u8::try_from(last).ok()?;
         return guessed(reading.cut((century(first), second, day), hint));
     }
-    let year = if four { last } else { century(u8::try_from(last).ok()?) };
+    let year = if four {
+        last
+    } else {
+        century(u8::try_from(last).ok()?)
+    };
     if first > 12 {
         return reading.cut((year, second, first), hint);
     }
     let cut = reading.cut((year, first, second), hint);
-    if second > 12 || reading.clock.half || first == second { cut } else { guessed(cut) }
+    if second > 12 || reading.clock.half || first == second {
+        cut
+    } else {
+        guessed(cut)
+    }
 }
 
 fn guessed(cut: Option<Cut<'_>>) -> Option<Cut<'_>> {
-    cut.map(|cut| Cut { instant: Instant { order_guessed: true, ..cut.instant }, ..cut })
+    cut.map(|cut| Cut {
+        instant: Instant {
+            order_guessed: true,
+            ..cut.instant
+        },
+        ..cut
+    })
 }
 
 /// Whether the first of three pairs of digits is the year rather than the last: the one that is
 /// closer to the reference and not beyond it.
 fn is_year_first(first: u8, last: i32, rest: &str, hint: &TimeHint) -> bool {
     let now = year_of_days(hint.reference.micros().div_euclid(86_400_000_000));
-    let age = |year: i32| now.saturating_add(1).checked_sub(year).filter(|age| *age >= 0);
+    let age = |year: i32| {
+        now.saturating_add(1)
+            .checked_sub(year)
+            .filter(|age| *age >= 0)
+    };
     let (Some(front), true) = (age(century(first)), first > 12 && (1..=31).contains(&last)) else {
         return false;
     };
@@ -231,7 +301,11 @@ fn dots<'a>(text: &'a str, hint: &TimeHint) -> Option<Cut<'a>> {
     }
     // Three short numbers may be a version: ask for the whole clock.
     let year = century(u8::try_from(last).ok()?);
-    if reading.clock.seconds { reading.cut((year, month, day), hint) } else { None }
+    if reading.clock.seconds {
+        reading.cut((year, month, day), hint)
+    } else {
+        None
+    }
 }
 
 /// `05-21-2024 08:00:00` where one of the numbers is no month, `05-01 08:00:00.123` (Android), and
@@ -247,7 +321,8 @@ fn dashes<'a>(text: &'a str, hint: &TimeHint) -> Option<Cut<'a>> {
                 _ => None,
             };
         }
-        let year_first = at == 8 && reading.clock.seconds && is_year_first(first, last, reading.rest, hint);
+        let year_first =
+            at == 8 && reading.clock.seconds && is_year_first(first, last, reading.rest, hint);
         let day = u8::try_from(last).ok().filter(|_| year_first)?;
         return guessed(reading.cut((century(first), second, day), hint));
     }
@@ -271,7 +346,11 @@ fn six<'a>(text: &'a str, hint: &TimeHint) -> Option<Cut<'a>> {
     {
         return None;
     }
-    let (year, month, day) = (two(head[0], head[1])?, two(head[2], head[3])?, two(head[4], head[5])?);
+    let (year, month, day) = (
+        two(head[0], head[1])?,
+        two(head[2], head[3])?,
+        two(head[4], head[5])?,
+    );
     reading.cut((century(year), month, day), hint)
 }
 
@@ -302,7 +381,10 @@ pub fn run<'a>(text: &'a str, hint: &TimeHint) -> Option<Cut<'a>> {
             Reading { clock, zone, rest }
         }
     };
-    if let Some(thousandths) = text.get(14..17).and_then(|digits| digits.parse::<u32>().ok()) {
+    if let Some(thousandths) = text
+        .get(14..17)
+        .and_then(|digits| digits.parse::<u32>().ok())
+    {
         reading.clock.micros = thousandths * 1_000;
     }
     reading.cut(date, hint)

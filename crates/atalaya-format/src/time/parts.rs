@@ -22,7 +22,12 @@ pub fn year(bytes: &[u8]) -> Option<i32> {
 
 /// How many digits stand at `at`; counts up to `most` and one more.
 pub fn digits(bytes: &[u8], at: usize, most: usize) -> usize {
-    bytes.iter().skip(at).take(most + 1).take_while(|byte| byte.is_ascii_digit()).count()
+    bytes
+        .iter()
+        .skip(at)
+        .take(most + 1)
+        .take_while(|byte| byte.is_ascii_digit())
+        .count()
 }
 
 /// The value of one or two digits at `at`, and where they end. `None` when there are more.
@@ -74,7 +79,11 @@ pub fn clock(bytes: &[u8]) -> Option<(u8, u8, u8)> {
     if bytes[2] != b':' || bytes[5] != b':' {
         return None;
     }
-    Some((two(bytes[0], bytes[1])?, two(bytes[3], bytes[4])?, two(bytes[6], bytes[7])?))
+    Some((
+        two(bytes[0], bytes[1])?,
+        two(bytes[3], bytes[4])?,
+        two(bytes[6], bytes[7])?,
+    ))
 }
 
 /// A dot or a comma with digits, as microseconds (further digits cut off), and how many bytes.
@@ -111,7 +120,10 @@ fn colon_fraction(bytes: &[u8]) -> bool {
     let count = digits(bytes, 1, 6);
     matches!(count, 3 | 6)
         && bytes.get(1 + count).is_none_or(|next| {
-            matches!(next, b' ' | b'\t' | b']' | b')' | b'|' | b';' | b'"' | b'>' | b'Z' | b'+' | b'-')
+            matches!(
+                next,
+                b' ' | b'\t' | b']' | b')' | b'|' | b';' | b'"' | b'>' | b'Z' | b'+' | b'-'
+            )
         })
 }
 
@@ -135,7 +147,11 @@ pub struct Clock {
 pub fn clock_any(bytes: &[u8]) -> Option<Clock> {
     let (hour, minute, second, mut used, seconds, dotted) = match digits(bytes, 0, 6) {
         count @ (1 | 2) => {
-            let hour = if count == 1 { bytes.first()? - b'0' } else { two(*bytes.first()?, *bytes.get(1)?)? };
+            let hour = if count == 1 {
+                bytes.first()? - b'0'
+            } else {
+                two(*bytes.first()?, *bytes.get(1)?)?
+            };
             let sep = *bytes.get(count)?;
             if !matches!(sep, b':' | b'.') {
                 return None;
@@ -145,11 +161,15 @@ pub fn clock_any(bytes: &[u8]) -> Option<Clock> {
             if after == Some(sep) && bytes.get(count + 4).is_some_and(u8::is_ascii_digit) {
                 let second = two(*bytes.get(count + 4)?, *bytes.get(count + 5)?)?;
                 // `2024-05-01 10.20.30.40` has an address behind the date.
-                if sep == b'.' && bytes.get(count + 6) == Some(&b'.') && digits(bytes, count + 7, 3) <= 3 {
+                if sep == b'.'
+                    && bytes.get(count + 6) == Some(&b'.')
+                    && digits(bytes, count + 7, 3) <= 3
+                {
                     return None;
                 }
                 (hour, minute, second, count + 6, true, sep == b'.')
-            } else if sep == b':' && after.is_none_or(|byte| !byte.is_ascii_digit() && byte != b':') {
+            } else if sep == b':' && after.is_none_or(|byte| !byte.is_ascii_digit() && byte != b':')
+            {
                 (hour, minute, 0, count + 3, false, false)
             } else {
                 return None;
@@ -184,7 +204,16 @@ pub fn clock_any(bytes: &[u8]) -> Option<Clock> {
     if hour > 23 {
         return None;
     }
-    Some(Clock { hour, minute, second, micros, seconds, half: half.is_some(), dotted, used })
+    Some(Clock {
+        hour,
+        minute,
+        second,
+        micros,
+        seconds,
+        half: half.is_some(),
+        dotted,
+        used,
+    })
 }
 
 /// The hour of the day: 12 AM is midnight, 12 PM noon. An hour beyond 12 needs no half.
@@ -231,7 +260,9 @@ pub fn half(bytes: &[u8]) -> Option<(bool, usize)> {
 }
 
 fn prefix(bytes: &[u8], word: &[u8]) -> bool {
-    bytes.get(..word.len()).is_some_and(|head| head.eq_ignore_ascii_case(word))
+    bytes
+        .get(..word.len())
+        .is_some_and(|head| head.eq_ignore_ascii_case(word))
 }
 
 /// What a stamp says about its zone.
@@ -255,7 +286,9 @@ pub fn offset(text: &str) -> Option<(i32, &str)> {
         (Some(b':'), Some(&tens), Some(&ones)) => {
             two(tens, ones).map_or((0, 3), |minutes| (i32::from(minutes), 6))
         }
-        (Some(&tens), Some(&ones), _) => two(tens, ones).map_or((0, 3), |minutes| (i32::from(minutes), 5)),
+        (Some(&tens), Some(&ones), _) => {
+            two(tens, ones).map_or((0, 3), |minutes| (i32::from(minutes), 5))
+        }
         _ => (0, 3),
     };
     (hours <= 18 && minutes < 60).then(|| (sign * (hours * 3_600 + minutes * 60), &text[used..]))
@@ -282,7 +315,9 @@ pub fn offset_or_z(text: &str) -> (Option<i32>, &str) {
 pub fn zone_tail(text: &str) -> (Option<Zone>, &str) {
     let bytes = text.as_bytes();
     let found = match bytes.first() {
-        Some(b'Z' | b'z') if !word_at(bytes, 1) => text.get(1..).map(|rest| (Zone::Offset(0), rest)),
+        Some(b'Z' | b'z') if !word_at(bytes, 1) => {
+            text.get(1..).map(|rest| (Zone::Offset(0), rest))
+        }
         Some(b'+' | b'-') => offset(text)
             .filter(|(_, rest)| !rest.starts_with(|next: char| next.is_ascii_digit()))
             .map(|(seconds, rest)| (Zone::Offset(seconds), rest)),
@@ -310,7 +345,9 @@ fn apart(bare: &str) -> Option<(Zone, &str)> {
             let whole = if bare.len() - rest.len() >= 5 {
                 next.is_none_or(|byte| !byte.is_ascii_alphanumeric())
             } else {
-                next.is_none_or(|byte| matches!(byte, b',' | b';' | b':' | b']' | b')' | b'"' | b'|'))
+                next.is_none_or(|byte| {
+                    matches!(byte, b',' | b';' | b':' | b']' | b')' | b'"' | b'|')
+                })
             };
             whole.then_some((Zone::Offset(seconds), rest))
         }
@@ -357,15 +394,23 @@ fn hours_off(text: &str) -> Option<(i32, &str)> {
     if let Some(found) = offset(text) {
         return Some(found);
     }
-    let &[sign @ (b'+' | b'-'), hours @ b'0'..=b'9', ..] = text.as_bytes() else { return None };
+    let &[sign @ (b'+' | b'-'), hours @ b'0'..=b'9', ..] = text.as_bytes() else {
+        return None;
+    };
     let seconds = i32::from(hours - b'0') * 3_600;
-    Some((if sign == b'-' { -seconds } else { seconds }, text.get(2..)?))
+    Some((
+        if sign == b'-' { -seconds } else { seconds },
+        text.get(2..)?,
+    ))
 }
 
 /// `[Europe/Berlin]`, `[UTC]`.
 fn bracketed(text: &str) -> Option<(Zone, &str)> {
     let inside = text.strip_prefix('[')?;
-    let end = inside.bytes().take(ZONE_NAME_BYTES).position(|byte| byte == b']')?;
+    let end = inside
+        .bytes()
+        .take(ZONE_NAME_BYTES)
+        .position(|byte| byte == b']')?;
     let zone = zone_name(inside.get(..end)?)?;
     Some((zone, inside.get(end + 1..)?))
 }
@@ -379,7 +424,10 @@ fn said_twice(text: &str) -> &str {
     if let Some(bare) = rest.strip_prefix(' ') {
         if let Some(inside) = bare.strip_prefix('(') {
             // JavaScript and e-mail: the name in round brackets, in the words of the reader.
-            let end = inside.bytes().take(2 * ZONE_NAME_BYTES).position(|byte| byte == b')');
+            let end = inside
+                .bytes()
+                .take(2 * ZONE_NAME_BYTES)
+                .position(|byte| byte == b')');
             if let Some(end) = end
                 && let Some((name, after)) = inside.split_at_checked(end)
                 && is_zone_words(name)
@@ -399,8 +447,13 @@ fn said_twice(text: &str) -> &str {
         }
     }
     // Go's reading of the monotonic clock: seconds since the start of the process.
-    if let Some(number) = rest.strip_prefix(" m=+").or_else(|| rest.strip_prefix(" m=-")) {
-        let end = number.bytes().position(|byte| !(byte.is_ascii_digit() || byte == b'.'));
+    if let Some(number) = rest
+        .strip_prefix(" m=+")
+        .or_else(|| rest.strip_prefix(" m=-"))
+    {
+        let end = number
+            .bytes()
+            .position(|byte| !(byte.is_ascii_digit() || byte == b'.'));
         rest = end.map_or("", |end| number.get(end..).unwrap_or(""));
     }
     rest
@@ -408,7 +461,9 @@ fn said_twice(text: &str) -> &str {
 
 /// `CEST`, `Central European Summer Time`, `Mitteleuropäische Sommerzeit`.
 fn is_zone_words(words: &str) -> bool {
-    let letters = words.chars().all(|next| next.is_alphabetic() || matches!(next, ' ' | '-' | '\''));
+    let letters = words
+        .chars()
+        .all(|next| next.is_alphabetic() || matches!(next, ' ' | '-' | '\''));
     let lower = |suffix: &str| words.to_ascii_lowercase().ends_with(suffix);
     letters
         && (zone_seconds(words).is_some()
@@ -417,9 +472,13 @@ fn is_zone_words(words: &str) -> bool {
 
 /// Names that begin with their kind: `heure d’été …`, `hora de verano …`, `ora legale …`.
 fn starts_as_zone(words: &str) -> bool {
-    ["heure ", "hora ", "ora ", "Horário "].iter().any(|word| words.starts_with(word))
+    ["heure ", "hora ", "ora ", "Horário "]
+        .iter()
+        .any(|word| words.starts_with(word))
 }
 
 fn word_at(bytes: &[u8], at: usize) -> bool {
-    bytes.get(at).is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
+    bytes
+        .get(at)
+        .is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
 }

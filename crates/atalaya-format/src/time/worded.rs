@@ -13,7 +13,8 @@ use super::parts::{digits, one_or_two, two, year};
 pub fn worded<'a>(text: &'a str, hint: &TimeHint) -> Option<Cut<'a>> {
     let bytes = text.as_bytes();
     if bytes.get(3) == Some(&b' ')
-        && let Some(cut) = ctime(text, hint).or_else(|| syslog(text, hint).filter(|cut| ends(cut.rest)))
+        && let Some(cut) =
+            ctime(text, hint).or_else(|| syslog(text, hint).filter(|cut| ends(cut.rest)))
     {
         return Some(cut);
     }
@@ -22,7 +23,12 @@ pub fn worded<'a>(text: &'a str, hint: &TimeHint) -> Option<Cut<'a>> {
     // `mån.,`: the dot of an abbreviation, the comma of e-mail.
     at += usize::from(bytes.get(at) == Some(&b'.'));
     at += usize::from(bytes.get(at) == Some(&b','));
-    let blanks = bytes.iter().skip(at).take(3).take_while(|byte| **byte == b' ').count();
+    let blanks = bytes
+        .iter()
+        .skip(at)
+        .take(3)
+        .take_while(|byte| **byte == b' ')
+        .count();
     let next = *bytes.get(at + blanks)?;
     let word = text.get(..end)?;
     if next.is_ascii_digit() || matches!(next, b'-' | b'/') && blanks == 0 {
@@ -35,7 +41,10 @@ pub fn worded<'a>(text: &'a str, hint: &TimeHint) -> Option<Cut<'a>> {
             return numeric_date(text.get(at + blanks..)?, hint);
         }
         // Portuguese: `segunda-feira, 1 de maio de 2024`.
-        let rest = text.get(end..)?.strip_prefix("-feira").filter(|_| names::is_weekday(word))?;
+        let rest = text
+            .get(end..)?
+            .strip_prefix("-feira")
+            .filter(|_| names::is_weekday(word))?;
         return numeric_date(rest.trim_start_matches([',', ' ']), hint);
     }
     if blanks == 0 || !(next.is_ascii_alphabetic() || next >= 0x80) || !names::is_weekday(word) {
@@ -64,7 +73,11 @@ pub fn ends(rest: &str) -> bool {
 
 /// A date behind a weekday; a bare number there is none.
 fn numeric_date<'a>(text: &'a str, hint: &TimeHint) -> Option<Cut<'a>> {
-    if digits(text.as_bytes(), 0, 8) > 8 { None } else { super::any(text, hint) }
+    if digits(text.as_bytes(), 0, 8) > 8 {
+        None
+    } else {
+        super::any(text, hint)
+    }
 }
 
 /// What follows the name of a month in front: ` 1 08:00:00`, ` 20, 2024 10:00:00 AM`,
@@ -72,7 +85,11 @@ fn numeric_date<'a>(text: &'a str, hint: &TimeHint) -> Option<Cut<'a>> {
 fn month_first<'a>(month: Month, text: &'a str, weekday: bool, hint: &TimeHint) -> Option<Cut<'a>> {
     let bytes = text.as_bytes();
     let start = match bytes.first()? {
-        b' ' => bytes.iter().take(3).take_while(|byte| **byte == b' ').count(),
+        b' ' => bytes
+            .iter()
+            .take(3)
+            .take_while(|byte| **byte == b' ')
+            .count(),
         b'-' | b'/' => 1,
         _ => return None,
     };
@@ -89,7 +106,10 @@ fn month_first<'a>(month: Month, text: &'a str, weekday: bool, hint: &TimeHint) 
     let reading = Reading::behind_date(text.get(at..)?)?;
     // `date` and `ctime` have the year at the end; without a weekday or a zone before it, it may
     // be any number of the text.
-    if let Some((year, rest)) = reading.rest.strip_prefix(' ').and_then(|rest| last_year(rest))
+    if let Some((year, rest)) = reading
+        .rest
+        .strip_prefix(' ')
+        .and_then(|rest| last_year(rest))
         && (weekday || reading.zone.is_some())
     {
         return Reading { rest, ..reading }.cut((year, month.number, day), hint);
@@ -105,15 +125,17 @@ fn four(bytes: &[u8], at: usize) -> Option<(i32, usize)> {
     if digits(bytes, at, 4) != 4 {
         return None;
     }
-    year(bytes.get(at..at + 4)?).filter(|year| (1900..2200).contains(year)).map(|year| (year, at + 4))
+    year(bytes.get(at..at + 4)?)
+        .filter(|year| (1900..2200).contains(year))
+        .map(|year| (year, at + 4))
 }
 
 /// A year that ends a stamp.
 fn last_year(text: &str) -> Option<(i32, &str)> {
     let (year, end) = four(text.as_bytes(), 0)?;
     let rest = text.get(end..)?;
-    let goes_on =
-        rest.starts_with(|next: char| next.is_ascii_alphanumeric() || matches!(next, '.' | '-' | '_'));
+    let goes_on = rest
+        .starts_with(|next: char| next.is_ascii_alphanumeric() || matches!(next, '.' | '-' | '_'));
     (!goes_on).then_some((year, rest))
 }
 
@@ -123,15 +145,27 @@ pub fn day_first<'a>(text: &'a str, hint: &TimeHint) -> Option<Cut<'a>> {
     let bytes = text.as_bytes();
     let (day, mut at) = one_or_two(bytes, 0)?;
     at += usize::from(bytes.get(at) == Some(&b'.'));
-    let sep = bytes.get(at).copied().filter(|byte| matches!(byte, b' ' | b'-' | b'/'));
+    let sep = bytes
+        .get(at)
+        .copied()
+        .filter(|byte| matches!(byte, b' ' | b'-' | b'/'));
     at += usize::from(sep.is_some());
     at = skip_of(text, at);
     let end = names::word_end(bytes, at);
     let month = names::month(text.get(at..end)?)?;
     at = end + usize::from(bytes.get(end) == Some(&b'.'));
     if sep.is_some() {
-        let blanks = bytes.iter().skip(at).take(2).take_while(|byte| **byte == b' ').count();
-        at += if blanks == 0 && bytes.get(at).copied() == sep { 1 } else { blanks };
+        let blanks = bytes
+            .iter()
+            .skip(at)
+            .take(2)
+            .take_while(|byte| **byte == b' ')
+            .count();
+        at += if blanks == 0 && bytes.get(at).copied() == sep {
+            1
+        } else {
+            blanks
+        };
         at = skip_of(text, at);
     }
     if let Some((year, end)) = four(bytes, at) {
@@ -162,7 +196,10 @@ fn skip_of(text: &str, at: usize) -> usize {
 pub fn year_first<'a>(text: &'a str, hint: &TimeHint) -> Option<Cut<'a>> {
     let bytes = text.as_bytes();
     let year = year(bytes.get(..4)?).filter(|year| (1970..2200).contains(year))?;
-    let sep = bytes.get(4).copied().filter(|byte| matches!(byte, b' ' | b'-' | b'/' | b'.'));
+    let sep = bytes
+        .get(4)
+        .copied()
+        .filter(|byte| matches!(byte, b' ' | b'-' | b'/' | b'.'));
     let at = 4 + usize::from(sep.is_some());
     let end = names::word_end(bytes, at);
     let month = names::month(text.get(at..end)?)?;

@@ -59,7 +59,11 @@ struct Offset {
 
 impl Offset {
     const fn sure(seconds: i32) -> Self {
-        Self { seconds, ambiguous: false, second: None }
+        Self {
+            seconds,
+            ambiguous: false,
+            second: None,
+        }
     }
 }
 
@@ -75,7 +79,11 @@ pub fn resolve(civil: &Civil, offset_seconds: Option<i32>, zone: SourceZone) -> 
     };
     let at = |offset: i32| {
         let seconds = local - i64::from(offset);
-        Timestamp::from_micros(seconds.saturating_mul(1_000_000).saturating_add(i64::from(civil.micros)))
+        Timestamp::from_micros(
+            seconds
+                .saturating_mul(1_000_000)
+                .saturating_add(i64::from(civil.micros)),
+        )
     };
     Instant {
         ambiguous: offset.ambiguous,
@@ -89,7 +97,10 @@ pub fn resolve(civil: &Civil, offset_seconds: Option<i32>, zone: SourceZone) -> 
 pub fn resolve_in(civil: &Civil, stated: Option<Zone>, zone: SourceZone) -> Instant {
     match stated {
         Some(Zone::Offset(seconds)) => resolve(civil, Some(seconds), zone),
-        Some(Zone::Named(named)) => Instant { zoned: true, ..resolve(civil, None, SourceZone::Named(named)) },
+        Some(Zone::Named(named)) => Instant {
+            zoned: true,
+            ..resolve(civil, None, SourceZone::Named(named))
+        },
         None => resolve(civil, None, zone),
     }
 }
@@ -108,7 +119,12 @@ pub fn yearless_in(civil: &Civil, stated: Option<Zone>, hint: &TimeHint) -> Opti
     let reference_year = year_of_days(reference.div_euclid(DAY));
     let bound = hint.reference.micros().saturating_add(DAY * 1_000_000);
     let leap_day = civil.month == 2 && civil.day == 29;
-    if !(Civil { year: 2000, ..*civil }).is_valid() {
+    if !(Civil {
+        year: 2000,
+        ..*civil
+    })
+    .is_valid()
+    {
         return None;
     }
     // A stamp of the next year is within the day after the reference only in its first days.
@@ -119,14 +135,19 @@ pub fn yearless_in(civil: &Civil, stated: Option<Zone>, hint: &TimeHint) -> Opti
         let civil = Civil { year, ..*civil };
         // Two days and more after the reference it is too late in any zone; this spares most old
         // stamps a look at the rules of the zone.
-        if leap_day && !is_leap(year) || civil.local_seconds() > reference.saturating_add(2 * DAY + DAY / 2) {
+        if leap_day && !is_leap(year)
+            || civil.local_seconds() > reference.saturating_add(2 * DAY + DAY / 2)
+        {
             continue;
         }
         let instant = resolve_in(&civil, stated, hint.zone);
         if instant.at.micros() <= bound {
-            let year_guessed =
-                year != reference_year && (hint.zone == SourceZone::Utc || year != local_year(hint));
-            return Some(Instant { year_guessed, ..instant });
+            let year_guessed = year != reference_year
+                && (hint.zone == SourceZone::Utc || year != local_year(hint));
+            return Some(Instant {
+                year_guessed,
+                ..instant
+            });
         }
     }
     None
@@ -134,14 +155,20 @@ pub fn yearless_in(civil: &Civil, stated: Option<Zone>, hint: &TimeHint) -> Opti
 
 /// The year of the reference where the source is.
 fn local_year(hint: &TimeHint) -> i32 {
-    let local = hint.reference.micros().div_euclid(1_000_000).saturating_add(i64::from(offset_at(hint)));
+    let local = hint
+        .reference
+        .micros()
+        .div_euclid(1_000_000)
+        .saturating_add(i64::from(offset_at(hint)));
     year_of_days(local.div_euclid(86_400))
 }
 
 /// The offset of the source's zone at the reference, in seconds.
 pub fn offset_at(hint: &TimeHint) -> i32 {
     fn of<Rules: TimeZone>(zone: &Rules, at: Timestamp) -> i32 {
-        zone.offset_from_utc_datetime(&at.to_utc().naive_utc()).fix().local_minus_utc()
+        zone.offset_from_utc_datetime(&at.to_utc().naive_utc())
+            .fix()
+            .local_minus_utc()
     }
     match hint.zone {
         SourceZone::Utc => 0,
@@ -224,14 +251,23 @@ fn lookup_in<Rules: TimeZone>(zone: &Rules, reading: NaiveDateTime) -> Offset {
         chrono::MappedLocalTime::Ambiguous(first, second) => {
             // The earlier instant is the one with the greater offset.
             let (first, second) = (seconds(first), seconds(second));
-            Offset { seconds: first.max(second), ambiguous: true, second: Some(first.min(second)) }
+            Offset {
+                seconds: first.max(second),
+                ambiguous: true,
+                second: Some(first.min(second)),
+            }
         }
         chrono::MappedLocalTime::None => {
             // In the gap: read the clock as if it had not been put forward yet. Gaps are shorter
             // than a day, so the offset of the day before is the one before the change.
             let before = reading.checked_sub_signed(chrono::TimeDelta::days(1));
-            let offset = before.and_then(|before| zone.offset_from_local_datetime(&before).earliest());
-            Offset { seconds: offset.map_or(0, seconds), ambiguous: true, second: None }
+            let offset =
+                before.and_then(|before| zone.offset_from_local_datetime(&before).earliest());
+            Offset {
+                seconds: offset.map_or(0, seconds),
+                ambiguous: true,
+                second: None,
+            }
         }
     }
 }

@@ -38,7 +38,10 @@ const TRACES: &[(&str, &str)] = &[
         "java",
         "java.lang.IllegalStateException: x\n\tat a.B.c(B.java:1)\n\tat d.E$1.f(Unknown Source)\n\t... 12 more\nCaused by: java.io.IOException: y\n\tat d.E.f(E.java:2)\n\tSuppressed: g.H: z\n\t\tat g.H.i(H.java:3)\n\t... 40 common frames omitted",
     ),
-    ("java at the margin", "java.lang.Boom: x\nat a.B.c(B.java:1)\nat a.B.d(B.java:2)"),
+    (
+        "java at the margin",
+        "java.lang.Boom: x\nat a.B.c(B.java:1)\nat a.B.d(B.java:2)",
+    ),
     (
         "dotnet",
         "System.InvalidOperationException: x\n ---> System.IO.IOException: y\n   at A.B() in C:\\src\\A.cs:line 70\n   --- End of inner exception stack trace ---\n   at A.C()\n--- End of stack trace from previous location ---\n   at A.D()",
@@ -111,9 +114,18 @@ fn a_trace_behind_a_header_begins_at_its_first_line() {
         begin_of("m\njava.lang.Exception: x\nand more text\n\tat a.B.c(B.java:1)"),
         Some("java.lang.Exception: x")
     );
-    assert_eq!(begin_of("m\nmore text\n\tat a.B.c(B.java:1)"), Some("\tat a.B.c(B.java:1)"));
-    assert_eq!(begin_of("m\nNote: it is\nmore text\n\tat a.B.c(B.java:1)"), Some("\tat a.B.c(B.java:1)"));
-    assert_eq!(begin_of("m\ndepot.(*Pay).charge\n\t/src/pay.go:7"), Some("depot.(*Pay).charge"));
+    assert_eq!(
+        begin_of("m\nmore text\n\tat a.B.c(B.java:1)"),
+        Some("\tat a.B.c(B.java:1)")
+    );
+    assert_eq!(
+        begin_of("m\nNote: it is\nmore text\n\tat a.B.c(B.java:1)"),
+        Some("\tat a.B.c(B.java:1)")
+    );
+    assert_eq!(
+        begin_of("m\ndepot.(*Pay).charge\n\t/src/pay.go:7"),
+        Some("depot.(*Pay).charge")
+    );
     assert_eq!(begin_of("m\n\tticketStore=<x\n\t>"), None);
     assert_eq!(begin_of("one line"), None);
 }
@@ -126,7 +138,10 @@ fn ordinary_lines_do_not_join() {
         ("text", "Next week"),
         ("text", "a.rb:3:in 'f': x (E)"),
         ("text", "main.go(1)"),
-        ("Traceback (most recent call last):\n  File \"a.py\", line 1, in f\n    g()", "WARNING: root"),
+        (
+            "Traceback (most recent call last):\n  File \"a.py\", line 1, in f\n    g()",
+            "WARNING: root",
+        ),
         ("listening", "panic: boom"),
         ("text", "}"),
     ] {

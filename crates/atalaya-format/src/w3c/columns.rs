@@ -38,7 +38,9 @@ pub fn known(name: &str) -> Is {
         "action" => Is::Action,
         "sc-status" => Is::Status,
         "cs-username" | "cs-user" => Is::User,
-        "x-edge-request-id" | "x-request-id" | "cs(X-Request-ID)" | "cs(X-Request-Id)" => Is::RequestId,
+        "x-edge-request-id" | "x-request-id" | "cs(X-Request-ID)" | "cs(X-Request-Id)" => {
+            Is::RequestId
+        }
         "time-taken" => Is::Taken,
         "c-ip" | "src-ip" | "client-ip" => Is::Named("client"),
         "c-port" | "src-port" => Is::Named("client_port"),
@@ -84,13 +86,23 @@ pub struct Columns<'a> {
 impl<'a> Columns<'a> {
     /// Between these bytes.
     pub fn at(separator: u8, text: &'a str) -> Self {
-        Self { rest: Some(text.trim_end_matches('\r')), separator }
+        Self {
+            rest: Some(text.trim_end_matches('\r')),
+            separator,
+        }
     }
 
     pub fn new(text: &'a str) -> Self {
-        let separator = if memchr::memchr(b'\t', text.as_bytes()).is_some() { b'\t' } else { b' ' };
+        let separator = if memchr::memchr(b'\t', text.as_bytes()).is_some() {
+            b'\t'
+        } else {
+            b' '
+        };
         let text = text.trim_end_matches([' ', '\r']);
-        Self { rest: Some(text), separator }
+        Self {
+            rest: Some(text),
+            separator,
+        }
     }
 }
 
@@ -100,8 +112,11 @@ impl<'a> Iterator for Columns<'a> {
     fn next(&mut self) -> Option<&'a str> {
         let rest = self.rest?;
         if let Some(open) = rest.strip_prefix('"') {
-            let end = memchr::memchr_iter(b'"', open.as_bytes())
-                .find(|&end| open.as_bytes().get(end + 1).is_none_or(|&byte| byte == self.separator));
+            let end = memchr::memchr_iter(b'"', open.as_bytes()).find(|&end| {
+                open.as_bytes()
+                    .get(end + 1)
+                    .is_none_or(|&byte| byte == self.separator)
+            });
             if let Some(end) = end {
                 self.rest = open.get(end + 2..);
                 return Some(&open[..end]);
@@ -133,7 +148,8 @@ pub fn by_default(text: &str) -> Option<&'static str> {
     if *separator == b'\t' {
         let columns = Columns::new(text);
         let mut looks = Columns::new(text).skip(3);
-        let sized = looks.next().is_some_and(web::is_number) && looks.next().is_some_and(web::is_ip);
+        let sized =
+            looks.next().is_some_and(web::is_number) && looks.next().is_some_and(web::is_ip);
         return (sized && columns.count() == CLOUDFRONT_COLUMNS).then_some(CLOUDFRONT);
     }
     let mut looks = Columns::new(text).skip(2);

@@ -50,7 +50,11 @@ fn cloudfront_firewall_and_others() {
             ("x-edge-location", "FRA2-C1"),
         ],
     );
-    check(&format!("{head}{}", line.replace("\t0.002", "\t3")), "w3c", &[("@ms", "3000")]);
+    check(
+        &format!("{head}{}", line.replace("\t0.002", "\t3")),
+        "w3c",
+        &[("@ms", "3000")],
+    );
     let firewall = "#Version: 1.5\n#Software: Microsoft Windows Firewall\n#Time Format: Local\n#Fields: date time action protocol src-ip dst-ip src-port dst-port size\n2024-05-01 08:00:01 DROP TCP 192.0.2.7 10.0.0.1 555 22 0";
     check(
         firewall,
@@ -63,8 +67,7 @@ fn cloudfront_firewall_and_others() {
             ("protocol", "TCP"),
         ],
     );
-    let quoted =
-        "#Fields: date time c-ip cs(User-Agent) sc-status\n2024-05-01 08:00:01 192.0.2.7 \"a b\" 200";
+    let quoted = "#Fields: date time c-ip cs(User-Agent) sc-status\n2024-05-01 08:00:01 192.0.2.7 \"a b\" 200";
     check(quoted, "w3c", &[("user_agent", "a b"), ("status", "200")]);
 }
 

@@ -37,7 +37,10 @@ pub fn put_head<'a>(head: &'a str, out: &mut Parsed<'a>) -> Result<bool, &'stati
         }
         // Both are cut from `head`, so everything between them is clients.
         let begin = head.len() - head[vhost.len()..].trim_start_matches(' ').len();
-        clients = head.get(begin..head.len() - scan.0.len()).unwrap_or(clients).trim_end_matches(' ');
+        clients = head
+            .get(begin..head.len() - scan.0.len())
+            .unwrap_or(clients)
+            .trim_end_matches(' ');
     } else if let Some(client) = named_client(scan) {
         (vhost, clients) = (first, client);
         scan.token();
@@ -46,7 +49,8 @@ pub fn put_head<'a>(head: &'a str, out: &mut Parsed<'a>) -> Result<bool, &'stati
     put_clients(clients, out);
     let identity = scan.token().unwrap_or("");
     let user = scan.0;
-    let is_prose = user.contains(' ') || (user.is_empty() && !identity.is_empty() && !is_address(clients));
+    let is_prose =
+        user.contains(' ') || (user.is_empty() && !identity.is_empty() && !is_address(clients));
     if identity != "-" && is_prose {
         return Err("text before the time");
     }
@@ -62,7 +66,10 @@ fn put_user<'a>(user: &'a str, out: &mut Parsed<'a>) {
 }
 
 fn is_plain_v4(text: &str) -> bool {
-    text.len() >= 7 && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
+    text.len() >= 7
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || byte == b'.')
 }
 
 /// `vhost client.name - user`: a name where the identity would be, and the identity behind it.
@@ -98,9 +105,12 @@ fn next_is_address(mut scan: Scan<'_>) -> bool {
         return false;
     }
     if scan.0.starts_with('"') {
-        return scan.quoted().is_some_and(|text| text.split([',', ' ']).any(is_address));
+        return scan
+            .quoted()
+            .is_some_and(|text| text.split([',', ' ']).any(is_address));
     }
-    scan.token().is_some_and(|token| is_address(token.trim_end_matches(',')))
+    scan.token()
+        .is_some_and(|token| is_address(token.trim_end_matches(',')))
 }
 
 /// An address, a host's name with or without its port, or a list.
@@ -120,7 +130,9 @@ fn is_client(text: &str) -> bool {
     }
     match colons {
         0 => true,
-        1 => text.split_once(':').is_some_and(|(_, port)| port.is_empty() || is_number(port)),
+        1 => text
+            .split_once(':')
+            .is_some_and(|(_, port)| port.is_empty() || is_number(port)),
         _ => is_address(text.split('%').next().unwrap_or(text)),
     }
 }
@@ -145,8 +157,14 @@ pub fn put_clients<'a>(list: &'a str, out: &mut Parsed<'a>) {
         put_client(list, out);
         return;
     }
-    let parts = || list.split([',', ' ', '"']).filter(|part| !part.is_empty() && *part != "-");
-    let public = parts().find(|part| part.parse::<IpAddr>().is_ok_and(|address| is_public(&address)));
+    let parts = || {
+        list.split([',', ' ', '"'])
+            .filter(|part| !part.is_empty() && *part != "-")
+    };
+    let public = parts().find(|part| {
+        part.parse::<IpAddr>()
+            .is_ok_and(|address| is_public(&address))
+    });
     if let Some(client) = public.or_else(|| parts().next()) {
         put_client(client, out);
     }
@@ -155,9 +173,14 @@ pub fn put_clients<'a>(list: &'a str, out: &mut Parsed<'a>) {
 
 fn is_public(address: &IpAddr) -> bool {
     match address {
-        IpAddr::V4(v4) => !(v4.is_private() || v4.is_loopback() || v4.is_link_local() || v4.is_unspecified()),
+        IpAddr::V4(v4) => {
+            !(v4.is_private() || v4.is_loopback() || v4.is_link_local() || v4.is_unspecified())
+        }
         IpAddr::V6(v6) => {
-            !(v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local() || v6.is_unspecified())
+            !(v6.is_loopback()
+                || v6.is_unique_local()
+                || v6.is_unicast_link_local()
+                || v6.is_unspecified())
         }
     }
 }

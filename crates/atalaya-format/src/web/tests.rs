@@ -21,8 +21,18 @@ fn clients_lists_and_virtual_hosts() {
         ("- 10.2.2.2 - -", "10.2.2.2", "", ""),
         ("\"10.0.0.2, 192.0.2.9\" 10.1.1.1 - -", "192.0.2.9", "", ""),
         ("10.1.1.1 \"10.0.0.2, 192.0.2.9\" - -", "192.0.2.9", "", ""),
-        ("shop.example 10.0.0.2, 10.0.0.1, 127.0.0.1 - -", "10.0.0.2", "shop.example", ""),
-        ("shop.example:443 10.0.0.2, 10.0.0.1 - bob", "10.0.0.2", "shop.example:443", "bob"),
+        (
+            "shop.example 10.0.0.2, 10.0.0.1, 127.0.0.1 - -",
+            "10.0.0.2",
+            "shop.example",
+            "",
+        ),
+        (
+            "shop.example:443 10.0.0.2, 10.0.0.1 - bob",
+            "10.0.0.2",
+            "shop.example:443",
+            "bob",
+        ),
         ("_ \"10.0.0.2, 10.0.0.1\" - -", "10.0.0.2", "_", ""),
         ("192.0.2.1 - bob smith", "192.0.2.1", "", "bob smith"),
         ("192.0.2.1 - [bob] x]", "192.0.2.1", "", "[bob] x]"),
@@ -45,11 +55,27 @@ fn clients_lists_and_virtual_hosts() {
         check(&format!("{head}{rest}"), "nginx-access", &fields);
     }
     for (head, client, vhost) in [
-        ("shop.example:80 192.0.2.1 - -", "192.0.2.1", "shop.example:80"),
-        ("shop.example 2001:db8::1 - bob smith", "2001:db8::1", "shop.example"),
-        ("shop.example:443 client.example - -", "client.example", "shop.example:443"),
+        (
+            "shop.example:80 192.0.2.1 - -",
+            "192.0.2.1",
+            "shop.example:80",
+        ),
+        (
+            "shop.example 2001:db8::1 - bob smith",
+            "2001:db8::1",
+            "shop.example",
+        ),
+        (
+            "shop.example:443 client.example - -",
+            "client.example",
+            "shop.example:443",
+        ),
     ] {
-        check(&format!("{head}{rest}"), "apache-access", &[("client", client), ("vhost", vhost)]);
+        check(
+            &format!("{head}{rest}"),
+            "apache-access",
+            &[("client", client), ("vhost", vhost)],
+        );
     }
 }
 
@@ -61,16 +87,26 @@ fn requests_end_where_a_status_follows() {
         ("-", "-"),
         (r"\x16\x03\x01\x00\xEE", r"\x16\x03\x01\x00\xEE"),
         (r#"GET /a"b HTTP/1.1"#, r#"GET /a"b HTTP/1.1"#),
-        (r#"GET /" 200 12 "-" "evil HTTP/1.1"#, r#"GET /" 200 12 "-" "evil HTTP/1.1"#),
+        (
+            r#"GET /" 200 12 "-" "evil HTTP/1.1"#,
+            r#"GET /" 200 12 "-" "evil HTTP/1.1"#,
+        ),
         (r#"GET /a\"b HTTP/1.1"#, r#"GET /a\"b HTTP/1.1"#),
         (r"GET /a\", r"GET /a\"),
         ("GET /my file HTTP/1.1", "GET /my file HTTP/1.1"),
     ] {
-        let line = format!(r#"192.0.2.1 - - [01/May/2024:11:05:07 +0100] "{request}" 404 571 "-" "curl/8""#);
+        let line = format!(
+            r#"192.0.2.1 - - [01/May/2024:11:05:07 +0100] "{request}" 404 571 "-" "curl/8""#
+        );
         check(
             &line,
             "nginx-access",
-            &[("@message", message), ("status", "404"), ("bytes", "571"), ("@level", "WARNING")],
+            &[
+                ("@message", message),
+                ("status", "404"),
+                ("bytes", "571"),
+                ("@level", "WARNING"),
+            ],
         );
     }
 }

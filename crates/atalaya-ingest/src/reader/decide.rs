@@ -78,7 +78,10 @@ impl<P: Port> Reader<P> {
         let origins_before: HashSet<OriginId> = self.generations.keys().copied().collect();
         let mut known: HashSet<Family> = self.generations.values().map(family).collect();
         let mut found = scan(&self.inputs, &known);
-        known.extend(std::mem::replace(&mut self.followed, std::mem::take(&mut found.families)));
+        known.extend(std::mem::replace(
+            &mut self.followed,
+            std::mem::take(&mut found.families),
+        ));
         self.scan_dirs = std::mem::take(&mut found.dirs);
         let mut unread = std::mem::take(&mut found.unread);
 
@@ -140,12 +143,16 @@ impl<P: Port> Reader<P> {
                 }
                 Err(Obstacle::Io(error)) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(Obstacle::Io(error)) => {
-                    unread.add(Unread { refused: seen.listed, ..Unread::refused(path, &error) });
+                    unread.add(Unread {
+                        refused: seen.listed,
+                        ..Unread::refused(path, &error)
+                    });
                 }
                 Err(Obstacle::Store(error)) => self.trouble = Some(error.to_string()),
                 Err(Obstacle::TooMany) => {
                     self.left_over = true;
-                    let reason = format!("waits: {} files are open already", self.limits.open_files);
+                    let reason =
+                        format!("waits: {} files are open already", self.limits.open_files);
                     unread.add(Unread::passed_over(path, reason));
                 }
             }
@@ -154,11 +161,21 @@ impl<P: Port> Reader<P> {
         if !self.scanned_once {
             self.report_vanished(&vanished, &continued, wall);
         }
-        for Unread { path, reason, .. } in unread.iter().filter(|unread| !self.unread.has(&unread.path)) {
-            push_notice(&mut self.notices, format!("{} is not read: {reason}", path.display()));
+        for Unread { path, reason, .. } in unread
+            .iter()
+            .filter(|unread| !self.unread.has(&unread.path))
+        {
+            push_notice(
+                &mut self.notices,
+                format!("{} is not read: {reason}", path.display()),
+            );
         }
         self.unread = unread;
-        if self.generations.keys().any(|origin| !origins_before.contains(origin)) {
+        if self
+            .generations
+            .keys()
+            .any(|origin| !origins_before.contains(origin))
+        {
             // A rotation from now on must be recognised as one, also after a crash: the family is
             // remembered before anything else happens.
             self.save(Slots::One);
@@ -175,7 +192,9 @@ impl<P: Port> Reader<P> {
 
     fn attach(&mut self, origin: OriginId, seen: &Seen) {
         if let Some(generation) = self.generations.get_mut(&origin)
-            && (generation.name != seen.name || generation.dir != seen.dir || generation.gone_since.is_some())
+            && (generation.name != seen.name
+                || generation.dir != seen.dir
+                || generation.gone_since.is_some())
         {
             generation.dir.clone_from(&seen.dir);
             generation.name.clone_from(&seen.name);
@@ -198,7 +217,8 @@ impl<P: Port> Reader<P> {
             let base = Path::new(&generation.dir).join(RotatedName::of(&generation.name).base);
             let covered = looked_at.contains(Path::new(&generation.dir))
                 && inputs.iter().any(|watched| {
-                    watched.names(&base) || watched.names(&Path::new(&generation.dir).join(&generation.name))
+                    watched.names(&base)
+                        || watched.names(&Path::new(&generation.dir).join(&generation.name))
                 });
             if !covered || holders.contains(&generation.origin) || generation.gone_since.is_some() {
                 continue;
@@ -217,8 +237,16 @@ impl<P: Port> Reader<P> {
     }
 
     /// Opens a known file where there is something to read, and sees whether it is still the same.
-    fn visit(&mut self, origin: OriginId, seen: &Seen, now: Instant, unread: &mut AllUnread) -> Visit {
-        let Some(generation) = self.generations.get(&origin) else { return Visit::Later };
+    fn visit(
+        &mut self,
+        origin: OriginId,
+        seen: &Seen,
+        now: Instant,
+        unread: &mut AllUnread,
+    ) -> Visit {
+        let Some(generation) = self.generations.get(&origin) else {
+            return Visit::Later;
+        };
         if generation.ignored || (generation.packed && generation.ended) {
             return Visit::Fine;
         }
@@ -234,7 +262,12 @@ impl<P: Port> Reader<P> {
                     tail.give_complete(&mut frames);
                     let resume = tail.given();
                     self.send(frames);
-                    return Visit::Lost(Lost { origin, path: seen.path.clone(), known, resume });
+                    return Visit::Lost(Lost {
+                        origin,
+                        path: seen.path.clone(),
+                        known,
+                        resume,
+                    });
                 }
                 None if seen.size == active.given || generation.packed => return Visit::Fine,
                 None => {}
@@ -265,7 +298,10 @@ impl<P: Port> Reader<P> {
             }
             Err(Obstacle::Io(error)) => {
                 if error.kind() != io::ErrorKind::NotFound {
-                    unread.add(Unread { refused: seen.listed, ..Unread::refused(&seen.path, &error) });
+                    unread.add(Unread {
+                        refused: seen.listed,
+                        ..Unread::refused(&seen.path, &error)
+                    });
                     if let Some(active) = self.active.get_mut(&origin) {
                         active.errors += 1;
                         active.last_error = Some(error.to_string());
@@ -278,18 +314,38 @@ impl<P: Port> Reader<P> {
     }
 
     /// `Some` when the file holds something else by now.
-    fn open_known(&mut self, origin: OriginId, seen: &Seen, now: Instant) -> Result<Option<Lost>, Obstacle> {
+    fn open_known(
+        &mut self,
+        origin: OriginId,
+        seen: &Seen,
+        now: Instant,
+    ) -> Result<Option<Lost>, Obstacle> {
         let resume = self.resume_of(origin)?;
-        let Some(generation) = self.generations.get(&origin) else { return Err(Obstacle::Moved) };
+        let Some(generation) = self.generations.get(&origin) else {
+            return Err(Obstacle::Moved);
+        };
         let print = generation.print.clone();
-        let format = generation.format.as_deref().and_then(atalaya_format::by_name);
+        let format = generation
+            .format
+            .as_deref()
+            .and_then(atalaya_format::by_name);
         let content = self.open(seen)?;
         if let Content::Plain(file) = &content {
             let length = file.metadata()?.len();
-            let likeness = print.samples(length).compare(|at, size| content::read_range(file, at, size))?;
+            let likeness = print
+                .samples(length)
+                .compare(|at, size| content::read_range(file, at, size))?;
             if length < resume || length < print.reach() || likeness == Likeness::Different {
-                let known = self.active.get(&origin).map(|active| (active.given, active.given));
-                return Ok(Some(Lost { origin, path: seen.path.clone(), known, resume }));
+                let known = self
+                    .active
+                    .get(&origin)
+                    .map(|active| (active.given, active.given));
+                return Ok(Some(Lost {
+                    origin,
+                    path: seen.path.clone(),
+                    known,
+                    resume,
+                }));
             }
         }
         self.start(origin, seen, content, resume, print, format, now)?;
@@ -303,7 +359,11 @@ impl<P: Port> Reader<P> {
             return Ok(active.given());
         }
         let stored = self.port.watermark(origin)?;
-        Ok(stored.unwrap_or_else(|| self.generations.get(&origin).map_or(0, |generation| generation.offset)))
+        Ok(stored.unwrap_or_else(|| {
+            self.generations
+                .get(&origin)
+                .map_or(0, |generation| generation.offset)
+        }))
     }
 
     fn open(&mut self, seen: &Seen) -> Result<Content, Obstacle> {
@@ -317,7 +377,11 @@ impl<P: Port> Reader<P> {
 
     /// Closes the file that was quiet for longest when too many are open.
     fn make_room(&mut self) -> Result<(), Obstacle> {
-        let open = self.active.values().filter(|active| active.tail.is_some()).count();
+        let open = self
+            .active
+            .values()
+            .filter(|active| active.tail.is_some())
+            .count();
         if open < self.limits.open_files {
             return Ok(());
         }
@@ -331,18 +395,28 @@ impl<P: Port> Reader<P> {
         let idlest = self
             .active
             .values_mut()
-            .filter(|active| active.state == FileState::Live && active.acknowledged >= active.given())
             .filter(|active| {
-                active.tail.as_ref().is_some_and(|tail| !tail.has_more_to_give() && tail.size().is_some())
+                active.state == FileState::Live && active.acknowledged >= active.given()
+            })
+            .filter(|active| {
+                active
+                    .tail
+                    .as_ref()
+                    .is_some_and(|tail| !tail.has_more_to_give() && tail.size().is_some())
             })
             .min_by_key(|active| active.tail.as_ref().map(|tail| tail.grown_at));
-        let Some(idlest) = idlest else { return Err(Obstacle::TooMany) };
+        let Some(idlest) = idlest else {
+            return Err(Obstacle::TooMany);
+        };
         let origin = idlest.tail.as_ref().map(Tail::origin);
         idlest.close(origin.and_then(|origin| self.generations.get_mut(&origin)));
         Ok(())
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the parts of one generation, put together in two places")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the parts of one generation, put together in two places"
+    )]
     fn start(
         &mut self,
         origin: OriginId,
@@ -353,7 +427,16 @@ impl<P: Port> Reader<P> {
         format: Option<atalaya_format::Shape>,
         now: Instant,
     ) -> Result<(), Obstacle> {
-        let tail = Tail::new(Start { origin, content, offset, print, format }, now)?;
+        let tail = Tail::new(
+            Start {
+                origin,
+                content,
+                offset,
+                print,
+                format,
+            },
+            now,
+        )?;
         let active = match self.active.entry(origin) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(place) => {
@@ -366,8 +449,10 @@ impl<P: Port> Reader<P> {
         active.current = seen.current;
         active.attached = true;
         let grows = seen.current && self.mode == Mode::Follow && seen.rotated.packing.is_none();
-        active.times =
-            Times { there_until: if grows { seen.size } else { u64::MAX }, modified: seen.modified };
+        active.times = Times {
+            there_until: if grows { seen.size } else { u64::MAX },
+            modified: seen.modified,
+        };
         active.size = seen.size;
         active.state = FileState::Reading;
         active.tail = Some(tail);
@@ -389,16 +474,18 @@ impl<P: Port> Reader<P> {
             return Ok(None); // perhaps a copy that begins; nothing to read yet
         }
         if seen.rotated.packing == Some(Packing::Xz) {
-            return Ok(seen
-                .listed
-                .then(|| "xz is not read; unpack it, or let logrotate use gzip or zstd".to_owned()));
+            return Ok(seen.listed.then(|| {
+                "xz is not read; unpack it, or let logrotate use gzip or zstd".to_owned()
+            }));
         }
         let age = self.age(seen, now);
         if let Some((origin, length)) = self.copies_a_file(seen, age)? {
             return Ok(self.as_copy(seen, origin, length));
         }
         if !seen.current && self.still_reads_a_removed_one(seen) {
-            return Ok(Some("waits until the removed file is read to its end".to_owned()));
+            return Ok(Some(
+                "waits until the removed file is read to its end".to_owned(),
+            ));
         }
         let relatives: Vec<OriginId> = self
             .generations
@@ -424,11 +511,14 @@ impl<P: Port> Reader<P> {
                 Likeness::Unclear | Likeness::Different => None,
             })
             .collect();
-        let (orphans, held): (Vec<_>, Vec<_>) =
-            likeness.into_iter().partition(|(origin, ..)| self.is_orphan(*origin));
+        let (orphans, held): (Vec<_>, Vec<_>) = likeness
+            .into_iter()
+            .partition(|(origin, ..)| self.is_orphan(*origin));
         let orphan = orphans
             .into_iter()
-            .filter(|(_, verified, whole)| seen.rotated.rotated || (*whole && *verified >= SURELY_A_COPY))
+            .filter(|(_, verified, whole)| {
+                seen.rotated.rotated || (*whole && *verified >= SURELY_A_COPY)
+            })
             .max_by_key(|(_, verified, whole)| (*whole, *verified));
         let held = held.into_iter().max_by_key(|(_, verified, _)| *verified);
 
@@ -448,7 +538,9 @@ impl<P: Port> Reader<P> {
                 .get(&origin)
                 .is_some_and(|active| active.tail.is_some() && !self.is_replaced(origin))
             {
-                return Ok(Some("waits until the removed file is read to its end".to_owned()));
+                return Ok(Some(
+                    "waits until the removed file is read to its end".to_owned(),
+                ));
             }
             if compared.length >= resume {
                 self.continue_in(origin, seen, resume, compared.length, now)?;
@@ -493,7 +585,11 @@ impl<P: Port> Reader<P> {
     /// now, read or not: a copy before the original is truncated, a packed form before the original
     /// is removed.
     /// Gives its generation, and how far it holds the same.
-    fn copies_a_file(&self, seen: &Seen, age: Duration) -> Result<Option<(OriginId, u64)>, Obstacle> {
+    fn copies_a_file(
+        &self,
+        seen: &Seen,
+        age: Duration,
+    ) -> Result<Option<(OriginId, u64)>, Obstacle> {
         if seen.current {
             return Ok(None);
         }
@@ -509,19 +605,30 @@ impl<P: Port> Reader<P> {
             let mut originals = originals;
             return Ok(originals.find(|other| other.name == unpacked).map(|other| {
                 let original = Path::new(&other.dir).join(&other.name).metadata();
-                (other.origin, original.map_or(u64::MAX, |original| original.len()))
+                (
+                    other.origin,
+                    original.map_or(u64::MAX, |original| original.len()),
+                )
             }));
         }
         let file = content::open_file(&seen.path)?;
         let print = whole_print(&file, seen.size)?;
-        for other in originals.filter(|other| RotatedName::of(&other.name).base == seen.rotated.base) {
-            let Ok(original) = content::open_file(&Path::new(&other.dir).join(&other.name)) else { continue };
+        for other in
+            originals.filter(|other| RotatedName::of(&other.name).base == seen.rotated.base)
+        {
+            let Ok(original) = content::open_file(&Path::new(&other.dir).join(&other.name)) else {
+                continue;
+            };
             let metadata = original.metadata()?;
-            if FileId::of(&metadata) != other.file || !metadata.is_file() || metadata.len() < seen.size {
+            if FileId::of(&metadata) != other.file
+                || !metadata.is_file()
+                || metadata.len() < seen.size
+            {
                 continue;
             }
-            let likeness =
-                print.samples(metadata.len()).compare(|at, size| content::read_range(&original, at, size))?;
+            let likeness = print
+                .samples(metadata.len())
+                .compare(|at, size| content::read_range(&original, at, size))?;
             if matches!(likeness, Likeness::Same { whole: true, .. })
                 && (seen.size >= PROBE as u64 || age < COPYING)
             {
@@ -534,7 +641,11 @@ impl<P: Port> Reader<P> {
     /// Why a copy of what another file holds, up to `length`, is not read; `None` when there is nothing
     /// to be done about it: a run that reads once was asked for it, and all of it is stored.
     fn as_copy(&mut self, seen: &Seen, of: OriginId, length: u64) -> Option<String> {
-        let name = self.generations.get(&of).map(|other| other.name.clone()).unwrap_or_default();
+        let name = self
+            .generations
+            .get(&of)
+            .map(|other| other.name.clone())
+            .unwrap_or_default();
         let is_stored = self.mode == Mode::Once
             && !self.active.contains_key(&of)
             && self.resume_of(of).is_ok_and(|stored| stored >= length);
@@ -550,13 +661,17 @@ impl<P: Port> Reader<P> {
 
     /// No file holds its content (any more), as far as one can see.
     fn is_orphan(&self, origin: OriginId) -> bool {
-        self.generations.get(&origin).is_some_and(|other| other.gone_since.is_some() || other.replaced)
+        self.generations
+            .get(&origin)
+            .is_some_and(|other| other.gone_since.is_some() || other.replaced)
             || self.is_replaced(origin)
     }
 
     /// Its file was found to hold something else in this look.
     fn is_replaced(&self, origin: OriginId) -> bool {
-        self.generations.get(&origin).is_some_and(|other| other.replaced)
+        self.generations
+            .get(&origin)
+            .is_some_and(|other| other.replaced)
     }
 
     /// How long the candidate has looked as it does now.
@@ -584,7 +699,9 @@ impl<P: Port> Reader<P> {
         if let Some(active) = self.active.get_mut(&origin) {
             active.close(self.generations.get_mut(&origin));
         }
-        let Some(known) = self.generations.get(&origin) else { return Ok(()) };
+        let Some(known) = self.generations.get(&origin) else {
+            return Ok(());
+        };
         let (print, ignored) = (known.print.clone(), known.ignored);
         let format = known.format.as_deref().and_then(atalaya_format::by_name);
         let ended = packed && length == resume;
@@ -623,7 +740,13 @@ impl<P: Port> Reader<P> {
             Some(_) => Fingerprint::default(),
         };
         let generation = self.generation(seen, truncations, length, print, wall);
-        self.generations.insert(generation.origin, Generation { ignored: true, ..generation });
+        self.generations.insert(
+            generation.origin,
+            Generation {
+                ignored: true,
+                ..generation
+            },
+        );
         self.dirty_since.get_or_insert_with(Instant::now);
         Ok(())
     }
@@ -677,7 +800,10 @@ impl<P: Port> Reader<P> {
         }
         let mut generation = self.generation(seen, truncations, 0, Fingerprint::default(), wall);
         let mut offset = 0;
-        let born = seen.file.born.map(|nanos| Timestamp::from_micros(nanos / 1_000));
+        let born = seen
+            .file
+            .born
+            .map(|nanos| Timestamp::from_micros(nanos / 1_000));
         while let Some(stored) = self.port.watermark_of_new(generation.origin, born)? {
             let next = seen.file.origin(&self.host, generation.truncations + 1);
             let is_last = self.port.watermark_of_new(next, born)?.is_none();
@@ -694,14 +820,28 @@ impl<P: Port> Reader<P> {
         }
         let origin = generation.origin;
         generation.offset = offset;
-        self.start(origin, seen, content, offset, Fingerprint::default(), None, now)?;
+        self.start(
+            origin,
+            seen,
+            content,
+            offset,
+            Fingerprint::default(),
+            None,
+            now,
+        )?;
         self.generations.insert(origin, generation);
         self.dirty_since.get_or_insert(now);
         Ok(None)
     }
 
     /// Truncated generations whose content was not found elsewhere: what is in memory is all.
-    fn report_lost(&mut self, lost: Vec<Lost>, continued: &HashSet<OriginId>, now: Instant, wall: Timestamp) {
+    fn report_lost(
+        &mut self,
+        lost: Vec<Lost>,
+        continued: &HashSet<OriginId>,
+        now: Instant,
+        wall: Timestamp,
+    ) {
         for one in lost {
             if continued.contains(&one.origin) {
                 continue;
@@ -738,7 +878,9 @@ impl<P: Port> Reader<P> {
                 ),
                 Some((read, _)) => (
                     Level::Info,
-                    format!("{name} was truncated; all that was seen of it, {read} bytes, had been read"),
+                    format!(
+                        "{name} was truncated; all that was seen of it, {read} bytes, had been read"
+                    ),
                     (read, None),
                 ),
                 None => (
@@ -750,16 +892,26 @@ impl<P: Port> Reader<P> {
                     (one.resume, None),
                 ),
             };
-            self.record_event(level, one.origin, one.resume, &message, &one.path, wall, range);
+            self.record_event(
+                level, one.origin, one.resume, &message, &one.path, wall, range,
+            );
         }
     }
 
     /// Files that were written to when last seen and were gone at the start.
-    fn report_vanished(&mut self, vanished: &[OriginId], continued: &HashSet<OriginId>, wall: Timestamp) {
+    fn report_vanished(
+        &mut self,
+        vanished: &[OriginId],
+        continued: &HashSet<OriginId>,
+        wall: Timestamp,
+    ) {
         for origin in vanished {
-            let Some(generation) = self.generations.get(origin) else { continue };
-            let was_current =
-                !RotatedName::of(&generation.name).rotated && !generation.packed && !generation.ignored;
+            let Some(generation) = self.generations.get(origin) else {
+                continue;
+            };
+            let was_current = !RotatedName::of(&generation.name).rotated
+                && !generation.packed
+                && !generation.ignored;
             if continued.contains(origin) || !was_current {
                 continue;
             }
@@ -769,7 +921,15 @@ impl<P: Port> Reader<P> {
                 "{} was removed while nobody was reading: lines after byte {offset}, if there were any, are lost",
                 path.display()
             );
-            self.record_event(Level::Warning, *origin, offset, &message, &path, wall, (offset, None));
+            self.record_event(
+                Level::Warning,
+                *origin,
+                offset,
+                &message,
+                &path,
+                wall,
+                (offset, None),
+            );
         }
     }
 }
@@ -788,12 +948,17 @@ fn whole_print(file: &std::fs::File, length: u64) -> io::Result<Fingerprint> {
 }
 
 fn family(generation: &Generation) -> Family {
-    (generation.dir.clone(), RotatedName::of(&generation.name).base)
+    (
+        generation.dir.clone(),
+        RotatedName::of(&generation.name).base,
+    )
 }
 
 /// Whether a line can begin at this offset.
 fn may_go_on_at(content: &Content, offset: u64) -> io::Result<bool> {
-    let Content::Plain(file) = content else { return Ok(true) };
+    let Content::Plain(file) = content else {
+        return Ok(true);
+    };
     let length = file.metadata()?.len();
     if offset == 0 || offset == length {
         return Ok(true);

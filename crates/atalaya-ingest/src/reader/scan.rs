@@ -40,7 +40,10 @@ enum Place {
 
 impl Watched {
     pub fn new(input: IngestInput) -> Result<Self, IngestError> {
-        let wrong = |reason: String| IngestError::Pattern { pattern: input.pattern.clone(), reason };
+        let wrong = |reason: String| IngestError::Pattern {
+            pattern: input.pattern.clone(),
+            reason,
+        };
         let path = std::path::absolute(&input.pattern).map_err(|error| wrong(error.to_string()))?;
         let is_glob = input.pattern.contains(['*', '?', '[', '{']) && !path.exists();
         let place = if is_glob {
@@ -55,9 +58,19 @@ impl Watched {
                 root.push(part);
             }
             let rest: Vec<_> = parts.collect();
-            let deep = rest.iter().any(|part| part.as_os_str().to_string_lossy().contains("**"));
-            let depth = if deep { MOST_DEPTH } else { rest.len().saturating_sub(1) };
-            Place::Glob { root, depth, matcher }
+            let deep = rest
+                .iter()
+                .any(|part| part.as_os_str().to_string_lossy().contains("**"));
+            let depth = if deep {
+                MOST_DEPTH
+            } else {
+                rest.len().saturating_sub(1)
+            };
+            Place::Glob {
+                root,
+                depth,
+                matcher,
+            }
         } else {
             Place::File(path)
         };
@@ -65,7 +78,10 @@ impl Watched {
     }
 
     pub fn stream(input: IngestInput) -> Self {
-        Self { input, place: Place::Nowhere }
+        Self {
+            input,
+            place: Place::Nowhere,
+        }
     }
 
     pub fn is_file(&self) -> bool {
@@ -86,7 +102,9 @@ impl Watched {
 }
 
 fn is_pattern(part: Component<'_>) -> bool {
-    part.as_os_str().to_string_lossy().contains(['*', '?', '[', '{'])
+    part.as_os_str()
+        .to_string_lossy()
+        .contains(['*', '?', '[', '{'])
 }
 
 /// A file that is there.
@@ -134,19 +152,27 @@ pub fn scan(inputs: &[Watched], known: &HashSet<Family>) -> Scan {
                     list(dir, 0, &mut entries, &mut found, &mut budget);
                 }
             }
-            Place::Glob { root, depth, .. } => list(root, *depth, &mut entries, &mut found, &mut budget),
+            Place::Glob { root, depth, .. } => {
+                list(root, *depth, &mut entries, &mut found, &mut budget)
+            }
         }
     }
     let mut families: HashMap<Family, usize> = HashMap::new();
     let family_of = |path: &Path, name: &str| -> Family {
-        let dir = path.parent().unwrap_or(Path::new("")).to_string_lossy().into_owned();
+        let dir = path
+            .parent()
+            .unwrap_or(Path::new(""))
+            .to_string_lossy()
+            .into_owned();
         (dir, RotatedName::of(name).base)
     };
     for (index, watched) in inputs.iter().enumerate() {
         if let Place::File(path) = &watched.place
             && let Some(name) = path.file_name()
         {
-            families.entry(family_of(path, &name.to_string_lossy())).or_insert(index);
+            families
+                .entry(family_of(path, &name.to_string_lossy()))
+                .or_insert(index);
         }
     }
     let mut listed: HashMap<&Path, usize> = HashMap::new();
@@ -167,7 +193,9 @@ pub fn scan(inputs: &[Watched], known: &HashSet<Family>) -> Scan {
     for (path, name) in entries.values().flatten() {
         let family = family_of(path, name);
         let own = listed.get(path.as_path());
-        let Some(&input) = own.or_else(|| families.get(&family)) else { continue };
+        let Some(&input) = own.or_else(|| families.get(&family)) else {
+            continue;
+        };
         let rotated = RotatedName::of(name);
         if own.is_none() && !rotated.rotated {
             continue;
@@ -176,13 +204,18 @@ pub fn scan(inputs: &[Watched], known: &HashSet<Family>) -> Scan {
             Ok(metadata) => metadata,
             Err(error) if error.kind() == io::ErrorKind::NotFound && !path.is_symlink() => continue,
             Err(error) => {
-                found.unread.add(Unread { refused: own.is_some(), ..Unread::refused(path, &error) });
+                found.unread.add(Unread {
+                    refused: own.is_some(),
+                    ..Unread::refused(path, &error)
+                });
                 continue;
             }
         };
         if !metadata.is_file() {
             if own.is_some() {
-                found.unread.add(Unread::passed_over(path, "not a regular file"));
+                found
+                    .unread
+                    .add(Unread::passed_over(path, "not a regular file"));
             }
             continue;
         }
@@ -217,10 +250,13 @@ pub fn scan(inputs: &[Watched], known: &HashSet<Family>) -> Scan {
     found.files = seen.into_values().collect();
     for file in &mut found.files {
         file.current = file.rotated.packing.is_none()
-            && (!file.rotated.rotated || !unrotated.contains(&(file.dir.clone(), file.rotated.base.clone())));
+            && (!file.rotated.rotated
+                || !unrotated.contains(&(file.dir.clone(), file.rotated.base.clone())));
     }
     // Files that are written to first: what else is there is compared with them.
-    found.files.sort_by(|one, other| (!one.current, &one.path).cmp(&(!other.current, &other.path)));
+    found
+        .files
+        .sort_by(|one, other| (!one.current, &one.path).cmp(&(!other.current, &other.path)));
     found
 }
 
@@ -244,23 +280,34 @@ fn list(
         let mut files = Vec::new();
         for entry in reading.flatten() {
             if *budget == 0 {
-                let error = io::Error::other(format!("more than {MOST_ENTRIES} entries; narrow the glob"));
+                let error =
+                    io::Error::other(format!("more than {MOST_ENTRIES} entries; narrow the glob"));
                 found.unread.add(Unread::refused(dir, &error));
                 break;
             }
             *budget -= 1;
-            files.push((entry.path(), entry.file_name().to_string_lossy().into_owned()));
+            files.push((
+                entry.path(),
+                entry.file_name().to_string_lossy().into_owned(),
+            ));
         }
         files.sort();
         found.dirs.insert(dir.to_path_buf());
         entries.insert(dir.to_path_buf(), files);
     }
     if depth > 0 {
-        let below: Vec<PathBuf> =
-            entries.get(dir).into_iter().flatten().map(|(path, _)| path.clone()).collect();
+        let below: Vec<PathBuf> = entries
+            .get(dir)
+            .into_iter()
+            .flatten()
+            .map(|(path, _)| path.clone())
+            .collect();
         for path in below {
             // Not through links: a loop of them would never end.
-            if path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir()) {
+            if path
+                .symlink_metadata()
+                .is_ok_and(|metadata| metadata.is_dir())
+            {
                 list(&path, depth - 1, entries, found, budget);
             }
         }

@@ -51,7 +51,12 @@ pub(crate) struct Read {
 impl Backlog {
     /// `seen` are the damaged places that the start reported.
     pub fn new(fs: Arc<dyn Fs>, dir: PathBuf, seen: HashSet<(u64, usize)>) -> Self {
-        Self { fs, dir, held: None, seen }
+        Self {
+            fs,
+            dir,
+            held: None,
+            seen,
+        }
     }
 
     /// Gives the memory back while nothing is read from disk.
@@ -75,7 +80,9 @@ impl Backlog {
             read.lost.push(next..index.end_seq());
             return read;
         }
-        let Some(held) = &mut self.held else { return read };
+        let Some(held) = &mut self.held else {
+            return read;
+        };
         let mut damage = |read: &mut Read, at: usize, bytes: &[u8]| {
             if self.seen.len() < MOST_SEEN && self.seen.insert((index.number, at)) {
                 read.damaged_bytes += bytes.len() as u64;
@@ -102,7 +109,8 @@ impl Backlog {
                     if head.seq < next {
                         continue; // sent before
                     }
-                    let group = Pieces::body(body, at, head).and_then(|body| format::decode(body).ok());
+                    let group =
+                        Pieces::body(body, at, head).and_then(|body| format::decode(body).ok());
                     let Some(frames) = group.filter(|_| head.seq < index.end_seq()) else {
                         damage(&mut read, HEADER + held.at + at, &body[at..passed]);
                         continue;
@@ -152,7 +160,12 @@ impl Backlog {
             let path = segment::segment_path(&self.dir, index.number);
             let length = index.length.saturating_sub(HEADER as u64);
             let bytes = self.fs.read(&path, HEADER as u64, length)?;
-            self.held = Some(Held { number: index.number, length: index.length, bytes, at: 0 });
+            self.held = Some(Held {
+                number: index.number,
+                length: index.length,
+                bytes,
+                at: 0,
+            });
         }
         Ok(())
     }
@@ -188,7 +201,13 @@ mod tests {
                         source: "app/test".into(),
                         host: "host".into(),
                     });
-                    [Frame { origin, from, until: from + 1, entries }].into()
+                    [Frame {
+                        origin,
+                        from,
+                        until: from + 1,
+                        entries,
+                    }]
+                    .into()
                 })
                 .collect();
             let answers = writer.append(&groups, Timestamp::from_micros(0), Instant::now());
@@ -205,14 +224,23 @@ mod tests {
         append(100);
         let first = on_disk(0).first_seq;
         let read = backlog.read(&on_disk(first), first);
-        assert_eq!(read.groups.len(), BATCH_GROUPS, "there is more in the segment that was read");
+        assert_eq!(
+            read.groups.len(),
+            BATCH_GROUPS,
+            "there is more in the segment that was read"
+        );
         append(100);
         let mut found = read.groups.len();
         while found < 200 {
             let from = first + found as u64;
             let read = backlog.read(&on_disk(from), from);
             assert_eq!(read.lost, []);
-            assert!(read.groups.iter().zip(from..).all(|(group, seq)| group.seq == seq));
+            assert!(
+                read.groups
+                    .iter()
+                    .zip(from..)
+                    .all(|(group, seq)| group.seq == seq)
+            );
             found += read.groups.len();
         }
         assert_eq!(found, 200);

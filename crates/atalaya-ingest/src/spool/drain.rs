@@ -87,7 +87,12 @@ pub(crate) struct Drainer {
 }
 
 impl Drainer {
-    pub fn new(shared: Arc<Shared>, sink: Arc<dyn FrameSink>, fs: Arc<dyn Fs>, backlog: Backlog) -> Self {
+    pub fn new(
+        shared: Arc<Shared>,
+        sink: Arc<dyn FrameSink>,
+        fs: Arc<dyn Fs>,
+        backlog: Backlog,
+    ) -> Self {
         let cursor = shared.ledger.frontier();
         let outages = sink.outages();
         Self {
@@ -115,7 +120,11 @@ impl Drainer {
         looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             self.send_what_may_go(&mut fetch);
-            let retry_at = self.pause.as_ref().filter(|_| self.flying.is_empty()).map(|pause| pause.next_try);
+            let retry_at = self
+                .pause
+                .as_ref()
+                .filter(|_| self.flying.is_empty())
+                .map(|pause| pause.next_try);
             tokio::select! {
                 biased;
                 () = cancel.cancelled() => break,
@@ -149,9 +158,18 @@ impl Drainer {
             return;
         }
         while self.flying.len() < self.shared.config.in_flight
-            && self.flying.values().map(|(_, group)| group.bytes).sum::<u64>() < FLYING_BYTES
+            && self
+                .flying
+                .values()
+                .map(|(_, group)| group.bytes)
+                .sum::<u64>()
+                < FLYING_BYTES
         {
-            let group = self.retry.pop_first().map(|(_, group)| group).or_else(|| self.ready.pop_front());
+            let group = self
+                .retry
+                .pop_first()
+                .map(|(_, group)| group)
+                .or_else(|| self.ready.pop_front());
             if let Some(group) = group {
                 self.send(group);
                 continue;
@@ -229,11 +247,19 @@ impl Drainer {
     }
 
     async fn settle(&mut self, sent: Result<(u64, u64, Outcome), tokio::task::JoinError>) {
-        let Ok((seq, turn, outcome)) = sent else { return }; // only ended by the end of the program
-        if self.flying.get(&seq).is_none_or(|(sent_in, _)| *sent_in != turn) {
+        let Ok((seq, turn, outcome)) = sent else {
+            return;
+        }; // only ended by the end of the program
+        if self
+            .flying
+            .get(&seq)
+            .is_none_or(|(sent_in, _)| *sent_in != turn)
+        {
             return;
         }
-        let Some((_, group)) = self.flying.remove(&seq) else { return };
+        let Some((_, group)) = self.flying.remove(&seq) else {
+            return;
+        };
         let outcome = match outcome {
             Outcome::Stored(refused) if !refused.is_empty() => self.quarantine(refused).await,
             Outcome::Stored(_) => Ok(0),
@@ -242,7 +268,9 @@ impl Drainer {
         match outcome {
             Ok(quarantined) => {
                 crash::point("drain::before_ack");
-                self.shared.ledger.acked(&group, quarantined, Instant::now());
+                self.shared
+                    .ledger
+                    .acked(&group, quarantined, Instant::now());
                 if self.pause.take().is_some() {
                     self.shared.set_away(None);
                     tracing::info!(target: "atalaya::ingest", "the store takes records again");
@@ -275,14 +303,20 @@ impl Drainer {
         self.shared.set_away(Some(Away { since, why }));
         // Hosts that lost the same store do not come back in the same moment.
         let jittered = length.mul_f64(rand::rng().random_range(0.5..1.0));
-        self.pause = Some(Pause { next_try: tokio::time::Instant::now() + jittered, length });
+        self.pause = Some(Pause {
+            next_try: tokio::time::Instant::now() + jittered,
+            length,
+        });
     }
 
     /// What is under way may go on for long before it fails: what it meets is said meanwhile.
     fn look_for_trouble(&self) {
         if self.pause.is_none() {
             let trouble = self.sink.trouble().filter(|_| !self.flying.is_empty());
-            self.shared.set_away(trouble.map(|trouble| Away { since: trouble.since, why: trouble.reason }));
+            self.shared.set_away(trouble.map(|trouble| Away {
+                since: trouble.since,
+                why: trouble.reason,
+            }));
         }
     }
 
@@ -326,7 +360,10 @@ impl Drainer {
 
     /// Keeps refused frames aside; returns how many records they hold.
     async fn quarantine(&mut self, refused: Vec<Refused>) -> Result<u64, StoreError> {
-        let records = refused.iter().map(|refused| refused.frame.entries.len() as u64).sum();
+        let records = refused
+            .iter()
+            .map(|refused| refused.frame.entries.len() as u64)
+            .sum();
         let due = self.warned.is_none_or(|last| last.elapsed() >= WARN_EVERY);
         if due && let Some(first) = refused.first() {
             self.warned = Some(Instant::now());
@@ -338,7 +375,10 @@ impl Drainer {
                 first.reason
             );
         }
-        let (fs, folder) = (Arc::clone(&self.fs), quarantine::folder(&self.shared.config.dir));
+        let (fs, folder) = (
+            Arc::clone(&self.fs),
+            quarantine::folder(&self.shared.config.dir),
+        );
         let kept = tokio::task::spawn_blocking(move || {
             let now = Timestamp::now();
             refused.iter().try_fold(0, |sum, refused| {
@@ -354,7 +394,13 @@ impl Drainer {
             }
             Err(error) => Err(StoreError::NotWritable {
                 backend: Backend::Spool,
-                address: self.shared.config.dir.join(quarantine::DIR).display().to_string(),
+                address: self
+                    .shared
+                    .config
+                    .dir
+                    .join(quarantine::DIR)
+                    .display()
+                    .to_string(),
                 reason: error.to_string(),
             }),
         }
@@ -362,7 +408,9 @@ impl Drainer {
 }
 
 async fn wait_for(fetch: &mut Option<(u64, Fetch)>) -> (u64, Option<(Backlog, Read)>) {
-    let Some((turn, reading)) = fetch else { return std::future::pending().await };
+    let Some((turn, reading)) = fetch else {
+        return std::future::pending().await;
+    };
     let turn = *turn;
     let read = reading.await;
     *fetch = None;
@@ -387,11 +435,12 @@ async fn deliver(sink: &dyn FrameSink, frames: Arc<[Frame]>) -> Outcome {
                     parts.push(second);
                     parts.push(first);
                 }
-                None => refused.extend(
-                    part.iter()
-                        .filter(|frame| !frame.entries.is_empty())
-                        .map(|frame| Refused { frame: frame.clone(), reason: describe(&error) }),
-                ),
+                None => refused.extend(part.iter().filter(|frame| !frame.entries.is_empty()).map(
+                    |frame| Refused {
+                        frame: frame.clone(),
+                        reason: describe(&error),
+                    },
+                )),
             },
             Err(error) => return Outcome::Failed(error),
         }
@@ -409,7 +458,13 @@ fn halves(frames: &[Frame]) -> Option<(Arc<[Frame]>, Arc<[Frame]>)> {
     let (first, second) = frame.entries.split_at(frame.entries.len() / 2);
     let cut = second.first().filter(|_| !first.is_empty())?.position;
     let part = |from, until, entries: &[Entry]| -> Arc<[Frame]> {
-        [Frame { origin: Arc::clone(&frame.origin), from, until, entries: entries.to_vec() }].into()
+        [Frame {
+            origin: Arc::clone(&frame.origin),
+            from,
+            until,
+            entries: entries.to_vec(),
+        }]
+        .into()
     };
     Some((part(frame.from, cut, first), part(cut, frame.until, second)))
 }
@@ -421,7 +476,8 @@ async fn append(sink: &dyn FrameSink, frames: Arc<[Frame]>) -> Result<(), StoreE
         Err(_) => Err(StoreError::Poison {
             backend: Backend::Spool,
             what: "frame",
-            reason: "the program failed over these records (a bug); the log file has the place".to_owned(),
+            reason: "the program failed over these records (a bug); the log file has the place"
+                .to_owned(),
         }),
     }
 }

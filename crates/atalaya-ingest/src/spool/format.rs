@@ -101,7 +101,11 @@ pub fn decode(bytes: &[u8]) -> Result<Vec<Frame>, Malformed> {
     for _ in 0..count {
         frames.push(input.frame()?);
     }
-    if input.0.is_empty() { Ok(frames) } else { Err(Malformed) }
+    if input.0.is_empty() {
+        Ok(frames)
+    } else {
+        Err(Malformed)
+    }
 }
 
 /// No frame and no entry is shorter, so a count cannot ask for more memory than the bytes justify.
@@ -147,12 +151,18 @@ impl<'a> Input<'a> {
     /// A count of things that take at least `least` bytes each.
     fn count(&mut self, least: usize) -> Result<usize, Malformed> {
         let count = usize::try_from(self.varint()?).map_err(|_| Malformed)?;
-        if count > self.0.len() / least { Err(Malformed) } else { Ok(count) }
+        if count > self.0.len() / least {
+            Err(Malformed)
+        } else {
+            Ok(count)
+        }
     }
 
     fn text_of(&mut self, length: u64) -> Result<Text, Malformed> {
         let length = usize::try_from(length).map_err(|_| Malformed)?;
-        std::str::from_utf8(self.take(length)?).map(Into::into).map_err(|_| Malformed)
+        std::str::from_utf8(self.take(length)?)
+            .map(Into::into)
+            .map_err(|_| Malformed)
     }
 
     fn text(&mut self) -> Result<Text, Malformed> {
@@ -174,7 +184,12 @@ impl<'a> Input<'a> {
             1 => Layer::Infrastructure,
             _ => return Err(Malformed),
         };
-        let origin = Arc::new(Origin { id, layer, source: self.text()?, host: self.text()? });
+        let origin = Arc::new(Origin {
+            id,
+            layer,
+            source: self.text()?,
+            host: self.text()?,
+        });
         let from = u64::from_le_bytes(self.array()?);
         let until = u64::from_le_bytes(self.array()?);
         let count = self.count(MIN_ENTRY)?;
@@ -182,7 +197,12 @@ impl<'a> Input<'a> {
         for _ in 0..count {
             entries.push(self.entry(from)?);
         }
-        Ok(Frame { origin, from, until, entries })
+        Ok(Frame {
+            origin,
+            from,
+            until,
+            entries,
+        })
     }
 
     fn entry(&mut self, from: u64) -> Result<Entry, Malformed> {

@@ -50,7 +50,11 @@ impl Fs for RealFs {
         };
         // A name that is not UTF-8 is none of ours.
         entries
-            .filter_map(|entry| entry.map(|entry| entry.file_name().into_string().ok()).transpose())
+            .filter_map(|entry| {
+                entry
+                    .map(|entry| entry.file_name().into_string().ok())
+                    .transpose()
+            })
             .collect()
     }
 

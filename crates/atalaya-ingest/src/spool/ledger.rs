@@ -45,7 +45,14 @@ pub(crate) struct Segment {
 
 impl Segment {
     pub fn new(index: Index, sealed: bool) -> Self {
-        Self { index, sealed, settled: 0, acked_at: None, resent: false, leaving: false }
+        Self {
+            index,
+            sealed,
+            settled: 0,
+            acked_at: None,
+            resent: false,
+            leaving: false,
+        }
     }
 }
 
@@ -143,9 +150,16 @@ pub(crate) struct Ledger {
 
 impl Ledger {
     pub fn new(recovered: Recovered) -> Self {
-        let mut known: HashMap<OriginId, u64> =
-            recovered.base.until.iter().map(|(origin, known)| (*origin, known.until)).collect();
-        let mut totals = Totals { damaged_bytes: recovered.damaged_bytes, ..Totals::default() };
+        let mut known: HashMap<OriginId, u64> = recovered
+            .base
+            .until
+            .iter()
+            .map(|(origin, known)| (*origin, known.until))
+            .collect();
+        let mut totals = Totals {
+            damaged_bytes: recovered.damaged_bytes,
+            ..Totals::default()
+        };
         let mut next_seq = recovered.base.next_seq.max(1);
         for segment in &recovered.segments {
             totals.recovered += segment.index.records;
@@ -155,7 +169,10 @@ impl Ledger {
                 *known = (*until).max(*known);
             }
         }
-        let frontier = recovered.segments.first().map_or(next_seq, |segment| segment.index.first_seq);
+        let frontier = recovered
+            .segments
+            .first()
+            .map_or(next_seq, |segment| segment.index.first_seq);
         let mut state = State {
             segments: recovered.segments.into(),
             base: recovered.base,
@@ -168,7 +185,9 @@ impl Ledger {
             ..State::default()
         };
         state.advance(Instant::now());
-        Self { state: Mutex::new(state) }
+        Self {
+            state: Mutex::new(state),
+        }
     }
 
     /// Every change is made whole before the lock is given back: a panic elsewhere breaks nothing.
@@ -200,7 +219,10 @@ impl Ledger {
 
     /// No segment holds a group, also none that is only kept.
     pub fn is_empty(&self) -> bool {
-        self.lock().segments.iter().all(|segment| segment.index.groups == 0)
+        self.lock()
+            .segments
+            .iter()
+            .all(|segment| segment.index.groups == 0)
     }
 
     /// How far an origin is known to be spooled, and how far that can be believed.
@@ -221,7 +243,9 @@ impl Ledger {
     pub fn opened(&self, number: u64) {
         let mut state = self.lock();
         let first_seq = state.next_seq;
-        state.segments.push_back(Segment::new(Index::new(number, first_seq), false));
+        state
+            .segments
+            .push_back(Segment::new(Index::new(number, first_seq), false));
     }
 
     /// Groups that are durable now, in the newest segment. `sizes` belong to `groups`.
@@ -242,7 +266,10 @@ impl Ledger {
             state.next_seq = head.seq + 1;
             state.totals.spooled += group.records;
             state.totals.groups += 1;
-            let is_new = state.times.back().is_none_or(|(_, last)| head.at.since(*last) >= TIME_STEP);
+            let is_new = state
+                .times
+                .back()
+                .is_none_or(|(_, last)| head.at.since(*last) >= TIME_STEP);
             if is_new && state.times.len() < MOST_TIMES {
                 state.times.push_back((head.seq, head.at));
             }
@@ -290,10 +317,9 @@ impl Ledger {
         {
             return Next::Lane(group);
         }
-        let found = state
-            .segments
-            .iter()
-            .find(|segment| !segment.leaving && segment.index.end_seq() > seq && segment.index.groups > 0);
+        let found = state.segments.iter().find(|segment| {
+            !segment.leaving && segment.index.end_seq() > seq && segment.index.groups > 0
+        });
         found.map_or(Next::Nothing, |segment| Next::Disk(segment.index.clone()))
     }
 
@@ -307,7 +333,11 @@ impl Ledger {
         }
         state.totals.acked += group.records - quarantined.min(group.records);
         state.totals.quarantined += quarantined;
-        if let Some(segment) = state.segments.iter_mut().find(|segment| segment.index.holds(group.seq)) {
+        if let Some(segment) = state
+            .segments
+            .iter_mut()
+            .find(|segment| segment.index.holds(group.seq))
+        {
             segment.settled += group.records;
         }
         state.settle(group.seq..group.seq + 1, now);
@@ -339,8 +369,13 @@ impl Ledger {
     /// Everything that is still here is sent once more, from the sequence that is returned on.
     pub fn replay(&self) -> u64 {
         let mut state = self.lock();
-        let oldest = state.segments.iter().find(|segment| !segment.leaving && segment.index.groups > 0);
-        let from = oldest.map_or(state.frontier, |segment| segment.index.first_seq).min(state.frontier);
+        let oldest = state
+            .segments
+            .iter()
+            .find(|segment| !segment.leaving && segment.index.groups > 0);
+        let from = oldest
+            .map_or(state.frontier, |segment| segment.index.first_seq)
+            .min(state.frontier);
         // Also one that was acknowledged before an older one counts, and must not leave meanwhile.
         if from < state.frontier || !state.ahead.is_empty() {
             state.replaying = true;
@@ -356,7 +391,11 @@ impl Ledger {
     /// again would otherwise keep the spool full.
     pub fn resent(&self, until: u64, is_over: bool, now: Instant) {
         let mut state = self.lock();
-        for segment in state.segments.iter_mut().take_while(|segment| segment.index.end_seq() <= until) {
+        for segment in state
+            .segments
+            .iter_mut()
+            .take_while(|segment| segment.index.end_seq() <= until)
+        {
             if !std::mem::replace(&mut segment.resent, true) && segment.acked_at.is_some() {
                 segment.acked_at = Some(now);
             }
@@ -374,7 +413,9 @@ impl Ledger {
         for segment in &mut state.segments {
             let may_go = segment.sealed
                 && (segment.resent || !replaying)
-                && segment.acked_at.is_some_and(|acked| now.saturating_duration_since(acked) >= keep);
+                && segment
+                    .acked_at
+                    .is_some_and(|acked| now.saturating_duration_since(acked) >= keep);
             if !may_go {
                 break;
             }
@@ -389,12 +430,19 @@ impl Ledger {
     /// The segments are gone, and these positions stand for them.
     pub fn left(&self, numbers: &[u64], base: Positions) {
         let mut state = self.lock();
-        state.segments.retain(|segment| !numbers.contains(&segment.index.number));
+        state
+            .segments
+            .retain(|segment| !numbers.contains(&segment.index.number));
         // Positions that were dropped for their number are the store's to know.
         if base.was_thinned {
-            let live: HashMap<OriginId, u64> =
-                state.segments.iter().flat_map(|segment| segment.index.until.clone()).collect();
-            state.known.retain(|origin, _| base.until.contains_key(origin) || live.contains_key(origin));
+            let live: HashMap<OriginId, u64> = state
+                .segments
+                .iter()
+                .flat_map(|segment| segment.index.until.clone())
+                .collect();
+            state
+                .known
+                .retain(|origin, _| base.until.contains_key(origin) || live.contains_key(origin));
         }
         state.base = base;
     }
@@ -411,7 +459,10 @@ impl Ledger {
 
 impl State {
     fn bytes(&self) -> u64 {
-        self.segments.iter().map(|segment| segment.index.length).sum()
+        self.segments
+            .iter()
+            .map(|segment| segment.index.length)
+            .sum()
     }
 
     fn pop_lane(&mut self) -> Option<Group> {
@@ -422,7 +473,10 @@ impl State {
 
     fn waiting_groups(&self) -> u64 {
         let beyond = |segment: &Segment| {
-            segment.index.end_seq().saturating_sub(segment.index.first_seq.max(self.frontier))
+            segment
+                .index
+                .end_seq()
+                .saturating_sub(segment.index.first_seq.max(self.frontier))
         };
         let all: u64 = self.segments.iter().map(beyond).sum();
         let ahead: u64 = self.ahead.iter().map(|(start, end)| end - start).sum();
@@ -430,21 +484,39 @@ impl State {
     }
 
     fn oldest_waiting(&self) -> Option<Timestamp> {
-        let segment = self.segments.iter().find(|segment| segment.index.end_seq() > self.frontier)?;
+        let segment = self
+            .segments
+            .iter()
+            .find(|segment| segment.index.end_seq() > self.frontier)?;
         if segment.index.groups == 0 {
             return None;
         }
         // The last time noted before the frontier is nearer than the segment's first one.
-        let noted = self.times.iter().rev().find(|(seq, _)| *seq <= self.frontier).map(|(_, at)| *at);
+        let noted = self
+            .times
+            .iter()
+            .rev()
+            .find(|(seq, _)| *seq <= self.frontier)
+            .map(|(_, at)| *at);
         Some(noted.map_or(segment.index.first_at, |at| at.max(segment.index.first_at)))
     }
 
     fn is_settled(&self, seq: u64) -> bool {
-        seq < self.frontier || self.ahead.range(..=seq).next_back().is_some_and(|(_, end)| *end > seq)
+        seq < self.frontier
+            || self
+                .ahead
+                .range(..=seq)
+                .next_back()
+                .is_some_and(|(_, end)| *end > seq)
     }
 
     fn settle(&mut self, range: Range<u64>, now: Instant) {
-        let end = self.ahead.get(&range.start).copied().unwrap_or(0).max(range.end);
+        let end = self
+            .ahead
+            .get(&range.start)
+            .copied()
+            .unwrap_or(0)
+            .max(range.end);
         self.ahead.insert(range.start, end);
         self.advance(now);
     }
@@ -460,7 +532,10 @@ impl State {
                 continue;
             }
             let frontier = self.frontier;
-            let holder = self.segments.iter().find(|segment| segment.index.end_seq() > frontier);
+            let holder = self
+                .segments
+                .iter()
+                .find(|segment| segment.index.end_seq() > frontier);
             match holder {
                 Some(segment) if segment.index.first_seq > frontier => {
                     self.frontier = segment.index.first_seq;
@@ -472,7 +547,12 @@ impl State {
                 }
             }
         }
-        while self.times.len() > 1 && self.times.get(1).is_some_and(|(seq, _)| *seq <= self.frontier) {
+        while self.times.len() > 1
+            && self
+                .times
+                .get(1)
+                .is_some_and(|(seq, _)| *seq <= self.frontier)
+        {
             self.times.pop_front();
         }
         let frontier = self.frontier;

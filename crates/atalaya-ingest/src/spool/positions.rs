@@ -41,7 +41,10 @@ impl Positions {
     pub fn absorb(&mut self, index: &Index) {
         self.covers = self.covers.max(index.number);
         for (origin, &until) in &index.until {
-            let known = self.until.entry(*origin).or_insert(Known { until, segment: index.number });
+            let known = self.until.entry(*origin).or_insert(Known {
+                until,
+                segment: index.number,
+            });
             known.until = known.until.max(until);
             known.segment = known.segment.max(index.number);
         }
@@ -71,10 +74,20 @@ impl Positions {
 
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let mut input = Fields::checked(bytes, *MAGIC)?;
-        let mut positions = Self { next_seq: input.long()?, covers: input.long()?, ..Self::default() };
+        let mut positions = Self {
+            next_seq: input.long()?,
+            covers: input.long()?,
+            ..Self::default()
+        };
         while !input.is_empty() {
             let origin = input.origin()?;
-            positions.until.insert(origin, Known { until: input.long()?, segment: input.long()? });
+            positions.until.insert(
+                origin,
+                Known {
+                    until: input.long()?,
+                    segment: input.long()?,
+                },
+            );
         }
         Some(positions)
     }
@@ -95,14 +108,23 @@ mod tests {
 
     #[test]
     fn positions_are_read_back_or_refused() {
-        let mut positions = Positions { next_seq: 40, ..Positions::default() };
+        let mut positions = Positions {
+            next_seq: 40,
+            ..Positions::default()
+        };
         positions.absorb(&index(3, 0..4, 100));
         positions.absorb(&index(4, 2..6, 90));
         let bytes = positions.to_bytes();
         let read = Positions::from_bytes(&bytes).unwrap();
         assert_eq!(read, positions);
         assert_eq!((read.covers, read.next_seq), (4, 40));
-        assert_eq!(read.until[&OriginId::from_u128(3)], Known { until: 100, segment: 4 });
+        assert_eq!(
+            read.until[&OriginId::from_u128(3)],
+            Known {
+                until: 100,
+                segment: 4
+            }
+        );
         for at in 0..bytes.len() {
             let mut damaged = bytes.clone();
             damaged[at] ^= 1;

@@ -55,7 +55,11 @@ pub fn folder(spool: &Path) -> PathBuf {
 /// The ids of everything that is set aside, in any order; each is one record.
 pub fn ids(folder: &Path) -> io::Result<Vec<String>> {
     let names = RealFs.list(folder)?;
-    let id = |name: &String| name.strip_suffix(GROUP)?.strip_suffix('.').map(str::to_owned);
+    let id = |name: &String| {
+        name.strip_suffix(GROUP)?
+            .strip_suffix('.')
+            .map(str::to_owned)
+    };
     Ok(names.iter().filter_map(id).collect())
 }
 
@@ -67,13 +71,25 @@ pub fn open(folder: &Path, id: &str) -> io::Result<Kept> {
     let path = folder.join(format!("{id}.{GROUP}"));
     let bytes = RealFs.length(&path)?;
     let read = read_group(&RealFs, &path);
-    let reason = RealFs.read(&folder.join(format!("{id}.{REASON}")), 0, 1 << 16).unwrap_or_default();
-    let reason = String::from_utf8_lossy(&reason).lines().next().unwrap_or("no reason is kept").to_owned();
+    let reason = RealFs
+        .read(&folder.join(format!("{id}.{REASON}")), 0, 1 << 16)
+        .unwrap_or_default();
+    let reason = String::from_utf8_lossy(&reason)
+        .lines()
+        .next()
+        .unwrap_or("no reason is kept")
+        .to_owned();
     let (at, frames) = match read {
         Ok((at, frames)) => (at, Ok(frames)),
         Err(error) => (None, Err(error.to_string())),
     };
-    Ok(Kept { id: id.to_owned(), at, reason, bytes, frames })
+    Ok(Kept {
+        id: id.to_owned(),
+        at,
+        reason,
+        bytes,
+        frames,
+    })
 }
 
 /// Takes one out of the quarantine: its records are stored.
@@ -88,10 +104,21 @@ pub fn remove(folder: &Path, id: &str) -> io::Result<()> {
 
 /// Keeps a refused frame; durable when it returns. Repeating it writes the same files.
 /// Returns the bytes that were written.
-pub(crate) fn keep_frame(fs: &dyn Fs, folder: &Path, refused: &Refused, now: Timestamp) -> io::Result<u64> {
+pub(crate) fn keep_frame(
+    fs: &dyn Fs,
+    folder: &Path,
+    refused: &Refused,
+    now: Timestamp,
+) -> io::Result<u64> {
     let frame = &refused.frame;
-    let position = frame.entries.first().map_or(frame.from, |entry| entry.position);
-    let id = RecordId { origin: frame.origin.id, position };
+    let position = frame
+        .entries
+        .first()
+        .map_or(frame.from, |entry| entry.position);
+    let id = RecordId {
+        origin: frame.origin.id,
+        position,
+    };
     let mut bytes = segment::header(NUMBER, now).to_vec();
     let frames = std::slice::from_ref(frame);
     segment::put_group(&mut bytes, NUMBER, 0, now, |out| {
@@ -143,7 +170,11 @@ impl Folder {
     /// The folder is made when the first record comes. Once it has `most_bytes`, no more is taken and
     /// the store waits: somebody has to look.
     pub fn new(folder: impl Into<PathBuf>, most_bytes: u64) -> Self {
-        Self { path: folder.into(), most_bytes, state: Mutex::default() }
+        Self {
+            path: folder.into(),
+            most_bytes,
+            state: Mutex::default(),
+        }
     }
 
     fn put(&self, state: &mut State, record: &Record, reason: &str) -> io::Result<()> {
@@ -155,16 +186,29 @@ impl Folder {
         };
         RealFs.create_dir(&self.path)?;
         // Looked at anew once it is full: somebody may have made room.
-        let mut known = state.bytes.filter(|bytes| *bytes < self.most_bytes).unwrap_or_else(|| self.size());
+        let mut known = state
+            .bytes
+            .filter(|bytes| *bytes < self.most_bytes)
+            .unwrap_or_else(|| self.size());
         if known >= self.most_bytes {
             state.bytes = Some(known);
             return Err(io::Error::new(
                 io::ErrorKind::StorageFull,
-                format!("it is full ({} bytes): see `atalaya quarantine list`", self.most_bytes),
+                format!(
+                    "it is full ({} bytes): see `atalaya quarantine list`",
+                    self.most_bytes
+                ),
             ));
         }
-        known +=
-            keep_frame(&RealFs, &self.path, &Refused { frame, reason: reason.to_owned() }, Timestamp::now())?;
+        known += keep_frame(
+            &RealFs,
+            &self.path,
+            &Refused {
+                frame,
+                reason: reason.to_owned(),
+            },
+            Timestamp::now(),
+        )?;
         state.bytes = Some(known);
         Ok(())
     }
@@ -178,11 +222,12 @@ impl Quarantine for Folder {
     fn keep(&self, record: &Record, reason: &str) -> Result<(), StoreError> {
         // Whole at each moment: a panic elsewhere breaks nothing.
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        self.put(&mut state, record, reason).map_err(|error| StoreError::NotWritable {
-            backend: Backend::Spool,
-            address: self.path.display().to_string(),
-            reason: error.to_string(),
-        })?;
+        self.put(&mut state, record, reason)
+            .map_err(|error| StoreError::NotWritable {
+                backend: Backend::Spool,
+                address: self.path.display().to_string(),
+                reason: error.to_string(),
+            })?;
         state.since_alert += 1;
         if state.alerted.is_none_or(|at| at.elapsed() >= ALERT_PAUSE) {
             state.alerted = Some(Instant::now());
@@ -202,14 +247,21 @@ impl Quarantine for Folder {
 /// The frames of a quarantined file, and when they were set aside.
 fn read_group(fs: &dyn Fs, path: &Path) -> io::Result<(Option<Timestamp>, Vec<Frame>)> {
     let bytes = fs.read(path, 0, u64::MAX)?;
-    let damaged = || io::Error::new(io::ErrorKind::InvalidData, format!("{} is damaged", path.display()));
+    let damaged = || {
+        io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("{} is damaged", path.display()),
+        )
+    };
     if segment::check_header(&bytes, NUMBER) != Header::Ours {
         return Err(damaged());
     }
     let body = &bytes[HEADER..];
     let (mut at_last, mut frames) = (None, Vec::new());
     for piece in Pieces::new(body, NUMBER) {
-        let Piece::Group { at, head } = piece else { return Err(damaged()) };
+        let Piece::Group { at, head } = piece else {
+            return Err(damaged());
+        };
         let group = Pieces::body(body, at, head).and_then(|body| format::decode(body).ok());
         frames.extend(group.ok_or_else(damaged)?);
         at_last = Some(head.at);
@@ -227,7 +279,9 @@ pub(crate) fn keep_bytes(fs: &dyn Fs, dir: &Path, number: u64, at: u64, bytes: &
     format!(
         "{} bytes of segment {number} of the spool are damaged{}; the rest goes on",
         bytes.len(),
-        warned(written, &path).map(|kept| format!(" (kept as {})", kept.display())).unwrap_or_default()
+        warned(written, &path)
+            .map(|kept| format!(" (kept as {})", kept.display()))
+            .unwrap_or_default()
     )
 }
 
@@ -250,5 +304,8 @@ fn warned(done: io::Result<()>, path: &Path) -> Option<PathBuf> {
 /// Size of everything that is kept in this folder.
 pub(crate) fn bytes(fs: &dyn Fs, folder: &Path) -> u64 {
     let names = fs.list(folder).unwrap_or_default();
-    names.iter().filter_map(|name| fs.length(&folder.join(name)).ok()).sum()
+    names
+        .iter()
+        .filter_map(|name| fs.length(&folder.join(name)).ok())
+        .sum()
 }

@@ -35,10 +35,17 @@ pub(crate) fn recover(fs: &dyn Fs, dir: &Path, now: Timestamp) -> io::Result<Sta
     fs.create_dir(dir)?;
     fs.create_dir(&dir.join(quarantine::DIR))?;
     let names = fs.list(dir)?;
-    for name in names.iter().filter(|name| Path::new(name).extension().is_some_and(|kind| kind == "new")) {
+    for name in names.iter().filter(|name| {
+        Path::new(name)
+            .extension()
+            .is_some_and(|kind| kind == "new")
+    }) {
         let _ = fs.remove(&dir.join(name)); // half of a write that did not come to its end
     }
-    let numbers: BTreeSet<u64> = names.iter().filter_map(|name| segment::number_of(name, "seg")).collect();
+    let numbers: BTreeSet<u64> = names
+        .iter()
+        .filter_map(|name| segment::number_of(name, "seg"))
+        .collect();
     let mut start = Start {
         recovered: Recovered::default(),
         next_number: 1,
@@ -50,7 +57,9 @@ pub(crate) fn recover(fs: &dyn Fs, dir: &Path, now: Timestamp) -> io::Result<Sta
     let covers = start.recovered.base.covers;
     for name in &names {
         // Left by a removal that was cut short.
-        if let Some(number) = segment::number_of(name, "idx").filter(|number| !numbers.contains(number)) {
+        if let Some(number) =
+            segment::number_of(name, "idx").filter(|number| !numbers.contains(number))
+        {
             if number > covers {
                 start.doubt(Trust::Damaged);
                 start.notices.push(format!("segment {number} of the spool is missing: its records are lost unless their files are still there"));
@@ -85,7 +94,10 @@ pub(crate) fn recover(fs: &dyn Fs, dir: &Path, now: Timestamp) -> io::Result<Sta
         }
     }
     start.recovered.segments.reverse();
-    start.next_number = start.next_number.max(covers + 1).max(previous.unwrap_or(0) + 1);
+    start.next_number = start
+        .next_number
+        .max(covers + 1)
+        .max(previous.unwrap_or(0) + 1);
     start.recovered.quarantine_bytes = quarantine::bytes(fs, &quarantine::folder(dir));
     Ok(start)
 }
@@ -101,7 +113,15 @@ fn since(fs: &dyn Fs, dir: &Path, now: Timestamp) -> Option<Timestamp> {
     bytes.extend_from_slice(&segment::VERSION.to_le_bytes());
     bytes.extend_from_slice(&now.micros().to_le_bytes());
     add_sum(&mut bytes);
-    segment::replace(fs, &path, &bytes, "spool::since_written", "spool::since_renamed").ok().map(|()| now)
+    segment::replace(
+        fs,
+        &path,
+        &bytes,
+        "spool::since_written",
+        "spool::since_renamed",
+    )
+    .ok()
+    .map(|()| now)
 }
 
 impl Start {
@@ -138,7 +158,8 @@ fn read_positions(
             let kept = quarantine::keep_file(fs, dir, &path, positions::FILE);
             start.notices.push(format!(
                 "the positions of the spool are damaged{}; the store is asked instead",
-                kept.map(|kept| format!(" (kept as {})", kept.display())).unwrap_or_default()
+                kept.map(|kept| format!(" (kept as {})", kept.display()))
+                    .unwrap_or_default()
             ));
             Ok(false)
         }
@@ -148,13 +169,21 @@ fn read_positions(
 /// The index of a closed segment, if it can be believed. A segment that is shorter than its index
 /// says has lost its end; that shows when it is read.
 fn read_index(fs: &dyn Fs, dir: &Path, number: u64) -> Option<Index> {
-    let bytes = fs.read(&segment::index_path(dir, number), 0, u64::MAX).ok()?;
+    let bytes = fs
+        .read(&segment::index_path(dir, number), 0, u64::MAX)
+        .ok()?;
     Index::from_bytes(&bytes).filter(|index| index.number == number && index.groups > 0)
 }
 
 /// Reads a segment that has no index, up to the sequence `limit`. What was not written to its end is cut off; what is damaged
 /// is kept aside.
-fn scan(fs: &dyn Fs, dir: &Path, number: u64, limit: u64, start: &mut Start) -> io::Result<Option<Index>> {
+fn scan(
+    fs: &dyn Fs,
+    dir: &Path,
+    number: u64,
+    limit: u64,
+    start: &mut Start,
+) -> io::Result<Option<Index>> {
     let path = segment::segment_path(dir, number);
     let bytes = fs.read(&path, 0, u64::MAX)?;
     match segment::check_header(&bytes, number) {
@@ -188,7 +217,8 @@ fn scan(fs: &dyn Fs, dir: &Path, number: u64, limit: u64, start: &mut Start) -> 
         match piece {
             Piece::Group { head, .. } if head.seq >= limit => break,
             Piece::Group { at, head } => {
-                let frames = Pieces::body(body, at, head).and_then(|body| format::decode(body).ok());
+                let frames =
+                    Pieces::body(body, at, head).and_then(|body| format::decode(body).ok());
                 let index = index.get_or_insert_with(|| Index::new(number, head.seq));
                 end = (HEADER + at + head.size()) as u64;
                 match frames {
@@ -228,7 +258,8 @@ impl Start {
         self.doubt(Trust::Damaged);
         self.recovered.damaged_bytes += bytes.len() as u64;
         self.seen.insert((number, at));
-        self.notices.push(quarantine::keep_bytes(fs, dir, number, at as u64, bytes));
+        self.notices
+            .push(quarantine::keep_bytes(fs, dir, number, at as u64, bytes));
     }
 }
 

@@ -66,15 +66,25 @@ pub(crate) enum Header {
 }
 
 pub(crate) fn check_header(bytes: &[u8], number: u64) -> Header {
-    let Some(header) = bytes.first_chunk::<HEADER>() else { return Header::Short };
+    let Some(header) = bytes.first_chunk::<HEADER>() else {
+        return Header::Short;
+    };
     if crc32c::crc32c(&header[..28]).to_le_bytes() != header[28..] || header[..8] != *MAGIC {
-        return if header.iter().all(|byte| *byte == 0) { Header::Short } else { Header::Damaged };
+        return if header.iter().all(|byte| *byte == 0) {
+            Header::Short
+        } else {
+            Header::Damaged
+        };
     }
     let version = u32::from_le_bytes([header[8], header[9], header[10], header[11]]);
     if version != VERSION {
         return Header::Version(version);
     }
-    if header[12..20] == number.to_le_bytes() { Header::Ours } else { Header::Damaged }
+    if header[12..20] == number.to_le_bytes() {
+        Header::Ours
+    } else {
+        Header::Damaged
+    }
 }
 
 /// The head of a group.
@@ -111,7 +121,13 @@ pub(crate) fn put_group(
         out.truncate(start);
         return Err(TooLarge);
     };
-    let head = Head { length, seq, at, records, body_sum: crc32c::crc32c(body) };
+    let head = Head {
+        length,
+        seq,
+        at,
+        records,
+        body_sum: crc32c::crc32c(body),
+    };
     put_head(&mut out[start..start + HEAD], number, &head);
     Ok(head)
 }
@@ -172,7 +188,11 @@ pub(crate) struct Pieces<'a> {
 
 impl<'a> Pieces<'a> {
     pub fn new(bytes: &'a [u8], number: u64) -> Self {
-        Self { bytes, number, at: 0 }
+        Self {
+            bytes,
+            number,
+            at: 0,
+        }
     }
 
     /// The body, if it is as it was written.
@@ -230,7 +250,12 @@ pub(crate) struct Index {
 
 impl Index {
     pub fn new(number: u64, first_seq: u64) -> Self {
-        Self { number, length: HEADER as u64, first_seq, ..Self::default() }
+        Self {
+            number,
+            length: HEADER as u64,
+            first_seq,
+            ..Self::default()
+        }
     }
 
     /// The sequence after the last group.
@@ -261,7 +286,13 @@ impl Index {
         let mut out = Vec::with_capacity(80 + 24 * self.until.len());
         out.extend_from_slice(INDEX_MAGIC);
         out.extend_from_slice(&VERSION.to_le_bytes());
-        for number in [self.number, self.length, self.first_seq, self.groups, self.records] {
+        for number in [
+            self.number,
+            self.length,
+            self.first_seq,
+            self.groups,
+            self.records,
+        ] {
             out.extend_from_slice(&number.to_le_bytes());
         }
         for at in [self.first_at, self.last_at] {
@@ -304,7 +335,9 @@ impl<'a> Fields<'a> {
         if crc32c::crc32c(body).to_le_bytes() != *sum {
             return None;
         }
-        let body = body.strip_prefix(&magic)?.strip_prefix(&VERSION.to_le_bytes())?;
+        let body = body
+            .strip_prefix(&magic)?
+            .strip_prefix(&VERSION.to_le_bytes())?;
         Some(Self(body))
     }
 
@@ -323,11 +356,15 @@ impl<'a> Fields<'a> {
     }
 
     pub fn time(&mut self) -> Option<Timestamp> {
-        self.array().map(i64::from_le_bytes).map(Timestamp::from_micros)
+        self.array()
+            .map(i64::from_le_bytes)
+            .map(Timestamp::from_micros)
     }
 
     pub fn origin(&mut self) -> Option<OriginId> {
-        self.array().map(u128::from_le_bytes).map(OriginId::from_u128)
+        self.array()
+            .map(u128::from_le_bytes)
+            .map(OriginId::from_u128)
     }
 }
 
@@ -371,15 +408,31 @@ mod tests {
     #[test]
     fn groups_are_found_again_with_their_heads() {
         let mut bytes = Vec::new();
-        let heads = [group(&mut bytes, 4, b"one"), group(&mut bytes, 5, b""), group(&mut bytes, 6, b"three")];
+        let heads = [
+            group(&mut bytes, 4, b"one"),
+            group(&mut bytes, 5, b""),
+            group(&mut bytes, 6, b"three"),
+        ];
         let found: Vec<Piece> = Pieces::new(&bytes, 7).collect();
         let places = [0, HEAD + 3, 2 * HEAD + 3];
-        let wanted: Vec<Piece> =
-            heads.into_iter().zip(places).map(|(head, at)| Piece::Group { at, head }).collect();
+        let wanted: Vec<Piece> = heads
+            .into_iter()
+            .zip(places)
+            .map(|(head, at)| Piece::Group { at, head })
+            .collect();
         assert_eq!(found, wanted);
-        assert_eq!(Pieces::body(&bytes, places[2], heads[2]), Some(&b"three"[..]));
+        assert_eq!(
+            Pieces::body(&bytes, places[2], heads[2]),
+            Some(&b"three"[..])
+        );
         // The same bytes in another segment are no groups.
-        assert_eq!(Pieces::new(&bytes, 8).next(), Some(Piece::Damaged { at: 0, length: bytes.len() }));
+        assert_eq!(
+            Pieces::new(&bytes, 8).next(),
+            Some(Piece::Damaged {
+                at: 0,
+                length: bytes.len()
+            })
+        );
     }
 
     #[test]
@@ -389,11 +442,17 @@ mod tests {
         group(&mut bytes, 2, b"second");
         for length in first + 1..bytes.len() {
             let pieces: Vec<Piece> = Pieces::new(&bytes[..length], 7).collect();
-            assert!(matches!(pieces[0], Piece::Group { at: 0, .. }), "{length}: {pieces:?}");
+            assert!(
+                matches!(pieces[0], Piece::Group { at: 0, .. }),
+                "{length}: {pieces:?}"
+            );
             assert_eq!(pieces[1..], [Piece::Torn { at: first }], "{length}");
         }
         bytes.resize(bytes.len() + 100, 0);
-        assert!(matches!(Pieces::new(&bytes, 7).last(), Some(Piece::Torn { .. })));
+        assert!(matches!(
+            Pieces::new(&bytes, 7).last(),
+            Some(Piece::Torn { .. })
+        ));
     }
 
     #[test]
@@ -404,8 +463,20 @@ mod tests {
         group(&mut bytes, 3, b"third");
         bytes[first + 5] ^= 1; // the length of the second
         let pieces: Vec<Piece> = Pieces::new(&bytes, 7).collect();
-        assert_eq!(pieces[1], Piece::Damaged { at: first, length: second });
-        assert!(matches!(pieces[2], Piece::Group { head: Head { seq: 3, .. }, .. }));
+        assert_eq!(
+            pieces[1],
+            Piece::Damaged {
+                at: first,
+                length: second
+            }
+        );
+        assert!(matches!(
+            pieces[2],
+            Piece::Group {
+                head: Head { seq: 3, .. },
+                ..
+            }
+        ));
     }
 
     #[test]

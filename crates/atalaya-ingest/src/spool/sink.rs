@@ -83,7 +83,10 @@ impl Shared {
     pub fn status(&self) -> SpoolStatus {
         let look = self.ledger.look();
         let state = match lock(&self.away).clone() {
-            Some(away) => SpoolState::Away { since: away.since, why: away.why },
+            Some(away) => SpoolState::Away {
+                since: away.since,
+                why: away.why,
+            },
             // A few are always on their way.
             None if look.replaying || look.waiting_groups > self.config.in_flight as u64 + 2 => {
                 SpoolState::Draining
@@ -167,10 +170,18 @@ impl SpooledSink {
         sink: Arc<dyn FrameSink>,
     ) -> Result<Self, SpoolError> {
         let dir = config.dir.clone();
-        let failed = |source: std::io::Error| SpoolError::Open { dir: dir.clone(), source: Arc::new(source) };
+        let failed = |source: std::io::Error| SpoolError::Open {
+            dir: dir.clone(),
+            source: Arc::new(source),
+        };
         let lock = Arc::new(take_lock(&config.dir)?);
-        let Start { recovered, next_number, notices, seen, since } =
-            recover::recover(&*fs, &config.dir, Timestamp::now()).map_err(failed)?;
+        let Start {
+            recovered,
+            next_number,
+            notices,
+            seen,
+            since,
+        } = recover::recover(&*fs, &config.dir, Timestamp::now()).map_err(failed)?;
         for notice in &notices {
             tracing::warn!(target: "atalaya::ingest", "{notice}");
         }
@@ -223,15 +234,20 @@ impl SpooledSink {
     }
 
     async fn write(&self, frames: Arc<[Frame]>) -> Result<(), SpoolError> {
-        let permit = self.permits.acquire().await.map_err(|_| SpoolError::Closed)?;
+        let permit = self
+            .permits
+            .acquire()
+            .await
+            .map_err(|_| SpoolError::Closed)?;
         let (answer, answered) = oneshot::channel();
         {
             let jobs = lock(&self.jobs);
             let jobs = jobs.as_ref().ok_or(SpoolError::Closed)?;
-            jobs.try_send(Job { frames, answer }).map_err(|refused| match refused {
-                // There are as many places as permits.
-                TrySendError::Full(_) | TrySendError::Disconnected(_) => SpoolError::Closed,
-            })?;
+            jobs.try_send(Job { frames, answer })
+                .map_err(|refused| match refused {
+                    // There are as many places as permits.
+                    TrySendError::Full(_) | TrySendError::Disconnected(_) => SpoolError::Closed,
+                })?;
         }
         let outcome = answered.await.map_err(|_| SpoolError::Closed)?;
         drop(permit);
@@ -241,9 +257,10 @@ impl SpooledSink {
     fn error(&self, error: &SpoolError) -> StoreError {
         match error {
             SpoolError::Closed => StoreError::Cancelled,
-            SpoolError::TooLarge => {
-                StoreError::Refused { backend: Backend::Spool, source: Box::new(error.clone()) }
-            }
+            SpoolError::TooLarge => StoreError::Refused {
+                backend: Backend::Spool,
+                source: Box::new(error.clone()),
+            },
             other => StoreError::NotWritable {
                 backend: Backend::Spool,
                 address: self.shared.config.dir.display().to_string(),
@@ -338,7 +355,9 @@ impl FrameSink for SpooledSink {
     async fn close(&self) {
         self.cancel.cancel();
         lock(&self.jobs).take();
-        let Some(running) = lock(&self.running).take() else { return };
+        let Some(running) = lock(&self.running).take() else {
+            return;
+        };
         let _ = running.drainer.await; // a panic in it was reported when it happened
         let _ = tokio::task::spawn_blocking(move || running.writer.join()).await;
     }
@@ -352,14 +371,22 @@ impl Drop for SpooledSink {
 }
 
 pub(super) fn take_lock(dir: &Path) -> Result<Lock, SpoolError> {
-    let failed =
-        |source: std::io::Error| SpoolError::Open { dir: dir.to_path_buf(), source: Arc::new(source) };
+    let failed = |source: std::io::Error| SpoolError::Open {
+        dir: dir.to_path_buf(),
+        source: Arc::new(source),
+    };
     std::fs::create_dir_all(dir).map_err(failed)?;
-    let file =
-        File::options().create(true).truncate(false).write(true).open(dir.join(LOCK)).map_err(failed)?;
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(dir.join(LOCK))
+        .map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(Lock(file)),
-        Err(TryLockError::WouldBlock) => Err(SpoolError::Locked { dir: dir.to_path_buf() }),
+        Err(TryLockError::WouldBlock) => Err(SpoolError::Locked {
+            dir: dir.to_path_buf(),
+        }),
         Err(TryLockError::Error(source)) => Err(failed(source)),
     }
 }
@@ -373,11 +400,16 @@ fn write_all(mut writer: Writer, jobs: &Receiver<Job>, shared: &Shared) {
             Err(RecvTimeoutError::Timeout) => None,
             Err(RecvTimeoutError::Disconnected) => break,
         };
-        let batch: Vec<Job> = first.into_iter().chain(jobs.try_iter().take(MOST_JOBS)).collect();
+        let batch: Vec<Job> = first
+            .into_iter()
+            .chain(jobs.try_iter().take(MOST_JOBS))
+            .collect();
         let mut is_full = false;
         if !batch.is_empty() {
-            let (groups, answers): (Vec<_>, Vec<_>) =
-                batch.into_iter().map(|job| (job.frames, job.answer)).unzip();
+            let (groups, answers): (Vec<_>, Vec<_>) = batch
+                .into_iter()
+                .map(|job| (job.frames, job.answer))
+                .unzip();
             let outcomes = writer.append(&groups, Timestamp::now(), Instant::now());
             shared.appended.notify_one();
             for (outcome, answer) in outcomes.into_iter().zip(answers) {

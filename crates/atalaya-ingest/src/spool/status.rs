@@ -57,7 +57,11 @@ pub struct SpoolStatus {
 impl SpoolStatus {
     /// How full the spool is, 0 to 1.
     pub fn fill(&self) -> f64 {
-        if self.max_bytes == 0 { 0.0 } else { self.bytes as f64 / self.max_bytes as f64 }
+        if self.max_bytes == 0 {
+            0.0
+        } else {
+            self.bytes as f64 / self.max_bytes as f64
+        }
     }
 
     /// Whether every record was acknowledged, or set aside with its reason, and nothing is being
@@ -74,12 +78,14 @@ impl SpoolStatus {
             return Some(format!("the spool takes no more: {why}; {fill}"));
         }
         match &self.state {
-            SpoolState::Away { since, why } => {
-                Some(format!("spooling since {} UTC: {why}; {fill}", since.to_utc().format("%H:%M:%S")))
-            }
-            SpoolState::Draining => {
-                Some(format!("catching up: {} records wait in the spool; {fill}", self.waiting_records))
-            }
+            SpoolState::Away { since, why } => Some(format!(
+                "spooling since {} UTC: {why}; {fill}",
+                since.to_utc().format("%H:%M:%S")
+            )),
+            SpoolState::Draining => Some(format!(
+                "catching up: {} records wait in the spool; {fill}",
+                self.waiting_records
+            )),
             SpoolState::Passing => None,
         }
     }
@@ -114,7 +120,9 @@ mod tests {
         };
         assert_eq!(
             status.sentence().as_deref(),
-            Some("spooling since 12:03:10 UTC: Cassandra is unreachable at 10.0.0.1:9042; 13 % of 1 GiB")
+            Some(
+                "spooling since 12:03:10 UTC: Cassandra is unreachable at 10.0.0.1:9042; 13 % of 1 GiB"
+            )
         );
         status.state = SpoolState::Draining;
         assert_eq!(
@@ -125,6 +133,9 @@ mod tests {
 
     #[test]
     fn sizes_are_short() {
-        assert_eq!([size(512), size(16 << 20), size(3 << 29)], ["512 B", "16 MiB", "1.5 GiB"]);
+        assert_eq!(
+            [size(512), size(16 << 20), size(3 << 29)],
+            ["512 B", "16 MiB", "1.5 GiB"]
+        );
     }
 }

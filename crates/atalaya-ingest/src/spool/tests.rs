@@ -1,4 +1,8 @@
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests; the seed is shown when one fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "tests; the seed is shown when one fails"
+)]
 
 mod damage;
 mod disk;
@@ -50,7 +54,12 @@ impl Store {
     }
 
     fn records(&self) -> usize {
-        self.frames.lock().unwrap().values().map(|(entries, _)| *entries).sum()
+        self.frames
+            .lock()
+            .unwrap()
+            .values()
+            .map(|(entries, _)| *entries)
+            .sum()
     }
 }
 
@@ -65,7 +74,11 @@ impl FrameSink for Store {
         match mood {
             Mood::Unreachable => return Err(unreachable_store()),
             Mood::Unusable => {
-                return Err(StoreError::NewerSchema { address: "here".to_owned(), found: 9, known: 1 });
+                return Err(StoreError::NewerSchema {
+                    address: "here".to_owned(),
+                    found: 9,
+                    known: 1,
+                });
             }
             Mood::Picky
                 if frames
@@ -83,7 +96,9 @@ impl FrameSink for Store {
         }
         for frame in &*frames {
             let mut kept = self.frames.lock().unwrap();
-            let place = kept.entry((frame.origin.id, frame.from)).or_insert((frame.entries.len(), 0));
+            let place = kept
+                .entry((frame.origin.id, frame.from))
+                .or_insert((frame.entries.len(), 0));
             place.1 += 1;
             self.order.lock().unwrap().push(frame.from);
         }
@@ -112,7 +127,11 @@ fn unreachable_store() -> StoreError {
 
 fn frame(origin: u128, from: u64, records: usize, message: &str) -> Frame {
     let entries = (0..records as u64)
-        .map(|number| Entry { position: from + number, message: message.into(), ..Entry::default() })
+        .map(|number| Entry {
+            position: from + number,
+            message: message.into(),
+            ..Entry::default()
+        })
         .collect();
     Frame {
         origin: Arc::new(Origin {
@@ -128,7 +147,10 @@ fn frame(origin: u128, from: u64, records: usize, message: &str) -> Frame {
 }
 
 fn config(dir: &tempfile::TempDir) -> SpoolConfig {
-    SpoolConfig { keep: Duration::ZERO, ..SpoolConfig::new(dir.path().join("spool")) }
+    SpoolConfig {
+        keep: Duration::ZERO,
+        ..SpoolConfig::new(dir.path().join("spool"))
+    }
 }
 
 async fn until(what: &str, mut holds: impl FnMut() -> bool) {
@@ -138,7 +160,9 @@ async fn until(what: &str, mut holds: impl FnMut() -> bool) {
         }
     };
     assert!(
-        tokio::time::timeout(Duration::from_secs(20), waiting).await.is_ok(),
+        tokio::time::timeout(Duration::from_secs(20), waiting)
+            .await
+            .is_ok(),
         "{what} did not come about"
     );
 }
@@ -156,23 +180,48 @@ fn adds_up(spool: &SpooledSink) {
 async fn what_is_appended_reaches_the_store_in_order() {
     let dir = tempfile::tempdir().unwrap();
     let store = Arc::new(Store::default());
-    let spool = SpooledSink::open(SpoolConfig { in_flight: 1, ..config(&dir) }, store.clone()).unwrap();
+    let spool = SpooledSink::open(
+        SpoolConfig {
+            in_flight: 1,
+            ..config(&dir)
+        },
+        store.clone(),
+    )
+    .unwrap();
     for number in 0..200 {
-        assert_eq!(spool.append([frame(1, number * 10, 10, "m")].into()).await.unwrap(), 10);
+        assert_eq!(
+            spool
+                .append([frame(1, number * 10, 10, "m")].into())
+                .await
+                .unwrap(),
+            10
+        );
     }
     until("the drain", || spool.status().is_drained()).await;
     assert_eq!(store.records(), 2_000);
     assert!(store.order.lock().unwrap().is_sorted());
-    assert_eq!(spool.watermark(OriginId::from_u128(1)).await.unwrap(), Some(2_000));
+    assert_eq!(
+        spool.watermark(OriginId::from_u128(1)).await.unwrap(),
+        Some(2_000)
+    );
     let status = spool.status();
-    assert_eq!((status.spooled, status.acked, status.state), (2_000, 2_000, SpoolState::Passing));
+    assert_eq!(
+        (status.spooled, status.acked, status.state),
+        (2_000, 2_000, SpoolState::Passing)
+    );
     adds_up(&spool);
     // Nothing stays once its time has passed but the positions.
     until("the removal", || spool.status().bytes == 0).await;
     spool.close().await;
-    assert!(matches!(spool.append([frame(1, 0, 1, "m")].into()).await, Err(StoreError::Cancelled)));
+    assert!(matches!(
+        spool.append([frame(1, 0, 1, "m")].into()).await,
+        Err(StoreError::Cancelled)
+    ));
     let spool = SpooledSink::open(config(&dir), store).unwrap();
-    assert_eq!(spool.watermark(OriginId::from_u128(1)).await.unwrap(), Some(2_000));
+    assert_eq!(
+        spool.watermark(OriginId::from_u128(1)).await.unwrap(),
+        Some(2_000)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -182,9 +231,15 @@ async fn a_store_that_is_away_gets_everything_when_it_comes_back() {
     store.set(Mood::Unreachable);
     let spool = SpooledSink::open(config(&dir), store.clone()).unwrap();
     for number in 0..50 {
-        spool.append([frame(1, number * 10, 10, &"m".repeat(50_000))].into()).await.unwrap();
+        spool
+            .append([frame(1, number * 10, 10, &"m".repeat(50_000))].into())
+            .await
+            .unwrap();
     }
-    until("the pause", || matches!(spool.status().state, SpoolState::Away { .. })).await;
+    until("the pause", || {
+        matches!(spool.status().state, SpoolState::Away { .. })
+    })
+    .await;
     let status = spool.status();
     assert_eq!((status.waiting_records, status.waiting_groups), (500, 50));
     assert!(status.oldest_waiting.is_some());
@@ -197,12 +252,24 @@ async fn a_store_that_is_away_gets_everything_when_it_comes_back() {
     // The spool answers for what it holds, and for what began after it: nobody else can have sent
     // that. For anything else there is only the store.
     let other = OriginId::from_u128(2);
-    assert_eq!(spool.watermark(OriginId::from_u128(1)).await.unwrap(), Some(500));
+    assert_eq!(
+        spool.watermark(OriginId::from_u128(1)).await.unwrap(),
+        Some(500)
+    );
     assert!(spool.watermark(other).await.is_err());
     let now = Timestamp::now();
     let later = now.saturating_add(Duration::from_secs(5));
-    assert_eq!(spool.watermark_of_new(other, Some(later)).await.unwrap(), None);
-    assert_eq!(spool.watermark_of_new(OriginId::from_u128(1), Some(later)).await.unwrap(), Some(500));
+    assert_eq!(
+        spool.watermark_of_new(other, Some(later)).await.unwrap(),
+        None
+    );
+    assert_eq!(
+        spool
+            .watermark_of_new(OriginId::from_u128(1), Some(later))
+            .await
+            .unwrap(),
+        Some(500)
+    );
     let earlier = now.saturating_sub(Duration::from_secs(600));
     assert!(spool.watermark_of_new(other, Some(earlier)).await.is_err());
     assert!(spool.watermark_of_new(other, None).await.is_err());
@@ -226,18 +293,36 @@ async fn a_reader_of_files_waits_a_moment_for_a_slow_store_and_not_for_one_that_
     let dir = tempfile::tempdir().unwrap();
     let store = Arc::new(Store::default());
     store.set(Mood::Slow);
-    let config = SpoolConfig { in_flight: 1, ..config(&dir) };
+    let config = SpoolConfig {
+        in_flight: 1,
+        ..config(&dir)
+    };
     let spool = SpooledSink::open(config, Arc::clone(&store) as _).unwrap();
-    assert!(tokio::time::timeout(SHORT, spool.room()).await.is_ok(), "nothing waits yet");
+    assert!(
+        tokio::time::timeout(SHORT, spool.room()).await.is_ok(),
+        "nothing waits yet"
+    );
     for number in 0..4 {
-        spool.append([frame(1, number * 100, 100, &"x".repeat(40_000))].into()).await.unwrap();
+        spool
+            .append([frame(1, number * 100, 100, &"x".repeat(40_000))].into())
+            .await
+            .unwrap();
     }
-    assert!(tokio::time::timeout(SHORT, spool.room()).await.is_err(), "12 MB wait in memory");
+    assert!(
+        tokio::time::timeout(SHORT, spool.room()).await.is_err(),
+        "12 MB wait in memory"
+    );
     // It does not keep a reader for good from a file that is about to be rotated.
     assert!(tokio::time::timeout(SHORT * 4, spool.room()).await.is_ok());
     store.set(Mood::Unreachable);
-    until("the outage", || matches!(spool.status().state, SpoolState::Away { .. })).await;
-    assert!(tokio::time::timeout(SHORT, spool.room()).await.is_ok(), "the disk is for outages");
+    until("the outage", || {
+        matches!(spool.status().state, SpoolState::Away { .. })
+    })
+    .await;
+    assert!(
+        tokio::time::timeout(SHORT, spool.room()).await.is_ok(),
+        "the disk is for outages"
+    );
     store.set(Mood::Takes);
     until("the end", || spool.status().is_drained()).await;
     assert!(tokio::time::timeout(SHORT, spool.room()).await.is_ok());
@@ -249,17 +334,26 @@ async fn a_reader_of_files_waits_a_moment_for_a_slow_store_and_not_for_one_that_
 async fn after_an_outage_what_was_acknowledged_is_sent_again() {
     let dir = tempfile::tempdir().unwrap();
     let store = Arc::new(Store::default());
-    let kept = SpoolConfig { keep: Duration::from_secs(60), ..config(&dir) };
+    let kept = SpoolConfig {
+        keep: Duration::from_secs(60),
+        ..config(&dir)
+    };
     let spool = SpooledSink::open(kept, store.clone()).unwrap();
     for number in 0..30 {
-        spool.append([frame(1, number * 10, 10, "m")].into()).await.unwrap();
+        spool
+            .append([frame(1, number * 10, 10, "m")].into())
+            .await
+            .unwrap();
     }
     until("the first drain", || spool.status().is_drained()).await;
     // The store forgets what it said it had.
     store.frames.lock().unwrap().clear();
     store.set(Mood::Unreachable);
     spool.append([frame(1, 300, 10, "m")].into()).await.unwrap();
-    until("the pause", || matches!(spool.status().state, SpoolState::Away { .. })).await;
+    until("the pause", || {
+        matches!(spool.status().state, SpoolState::Away { .. })
+    })
+    .await;
     store.set(Mood::Takes);
     until("the replay", || store.records() == 310).await;
     until("its count", || spool.status().replayed >= 300).await;
@@ -280,21 +374,32 @@ async fn refused_frames_are_found_and_kept_and_the_others_stored() {
     let store = Arc::new(Store::default());
     store.set(Mood::Picky);
     let spool = SpooledSink::open(config(&dir), store.clone()).unwrap();
-    let mut frames: Vec<Frame> = (0..8).map(|number| frame(1, number * 10, 10, "good")).collect();
+    let mut frames: Vec<Frame> = (0..8)
+        .map(|number| frame(1, number * 10, 10, "good"))
+        .collect();
     frames[2].entries[4].message = "poison".into();
     frames[7].entries[9].message = "poison".into();
     spool.append(frames.clone().into()).await.unwrap();
-    spool.append([frame(1, 80, 10, "good")].into()).await.unwrap();
+    spool
+        .append([frame(1, 80, 10, "good")].into())
+        .await
+        .unwrap();
     until("the drain", || spool.status().is_drained()).await;
     let status = spool.status();
-    assert_eq!((store.records(), status.acked, status.quarantined), (88, 88, 2));
+    assert_eq!(
+        (store.records(), status.acked, status.quarantined),
+        (88, 88, 2)
+    );
     adds_up(&spool);
     spool.close().await;
 
     let folder = quarantine::folder(&dir.path().join("spool"));
     let mut ids = quarantine::ids(&folder).unwrap();
     ids.sort_unstable();
-    let kept: Vec<_> = ids.iter().map(|id| quarantine::open(&folder, id).unwrap()).collect();
+    let kept: Vec<_> = ids
+        .iter()
+        .map(|id| quarantine::open(&folder, id).unwrap())
+        .collect();
     assert_eq!(kept.len(), 2);
     for (kept, (frame, entry)) in kept.iter().zip([(2, 4), (7, 9)]) {
         let bad = &frames[frame].entries[entry];
@@ -304,7 +409,14 @@ async fn refused_frames_are_found_and_kept_and_the_others_stored() {
             std::slice::from_ref(bad),
             "only the bad record"
         );
-        assert_eq!(kept.id, RecordId { origin: frames[frame].origin.id, position: bad.position }.to_string());
+        assert_eq!(
+            kept.id,
+            RecordId {
+                origin: frames[frame].origin.id,
+                position: bad.position
+            }
+            .to_string()
+        );
     }
 }
 
@@ -315,7 +427,13 @@ async fn what_a_person_has_to_mend_is_waited_for() {
     store.set(Mood::Unusable);
     let spool = SpooledSink::open(config(&dir), store.clone()).unwrap();
     spool.append([frame(1, 0, 10, "m")].into()).await.unwrap();
-    until("the pause", || spool.status().sentence().is_some_and(|text| text.contains("newer atalaya"))).await;
+    until("the pause", || {
+        spool
+            .status()
+            .sentence()
+            .is_some_and(|text| text.contains("newer atalaya"))
+    })
+    .await;
     assert_eq!(spool.status().waiting_records, 10);
     store.set(Mood::Takes);
     until("the drain", || spool.status().is_drained()).await;
@@ -328,7 +446,11 @@ async fn a_full_spool_refuses_and_goes_on_when_there_is_room() {
     let dir = tempfile::tempdir().unwrap();
     let store = Arc::new(Store::default());
     store.set(Mood::Unreachable);
-    let small = SpoolConfig { max_bytes: 1 << 20, segment_bytes: 64 << 10, ..config(&dir) };
+    let small = SpoolConfig {
+        max_bytes: 1 << 20,
+        segment_bytes: 64 << 10,
+        ..config(&dir)
+    };
     let spool = SpooledSink::open(small, store.clone()).unwrap();
     let text = "m".repeat(10_000);
     let mut taken = 0;
@@ -338,13 +460,22 @@ async fn a_full_spool_refuses_and_goes_on_when_there_is_room() {
             Err(error) => break error,
         }
     };
-    assert!(refusal.is_transient() && refusal.to_string().contains("it is full (1 MiB"), "{refusal}");
+    assert!(
+        refusal.is_transient() && refusal.to_string().contains("it is full (1 MiB"),
+        "{refusal}"
+    );
     assert!((95..110).contains(&taken), "{taken}");
     let status = spool.status();
-    assert!(status.bytes <= 1 << 20 && status.stuck.is_some(), "{status:?}");
+    assert!(
+        status.bytes <= 1 << 20 && status.stuck.is_some(),
+        "{status:?}"
+    );
     store.set(Mood::Takes);
     until("room", || spool.status().bytes < 500_000).await;
-    spool.append([frame(1, taken, 1, &text)].into()).await.unwrap();
+    spool
+        .append([frame(1, taken, 1, &text)].into())
+        .await
+        .unwrap();
     until("the drain", || spool.status().is_drained()).await;
     assert_eq!(store.records() as u64, taken + 1);
     assert_eq!(spool.status().stuck, None);
@@ -357,7 +488,10 @@ async fn the_directory_has_one_owner() {
     let dir = tempfile::tempdir().unwrap();
     let store = Arc::new(Store::default());
     let first = SpooledSink::open(config(&dir), store.clone()).unwrap();
-    assert!(matches!(SpooledSink::open(config(&dir), store.clone()), Err(SpoolError::Locked { .. })));
+    assert!(matches!(
+        SpooledSink::open(config(&dir), store.clone()),
+        Err(SpoolError::Locked { .. })
+    ));
     first.close().await;
     assert!(SpooledSink::open(config(&dir), store).is_ok());
 }
@@ -370,7 +504,12 @@ async fn appends_at_the_same_time_share_a_sync() {
     let appends: Vec<_> = (0..400)
         .map(|number| {
             let spool = Arc::clone(&spool);
-            tokio::spawn(async move { spool.append([frame(number, 0, 1, "m")].into()).await.unwrap() })
+            tokio::spawn(async move {
+                spool
+                    .append([frame(number, 0, 1, "m")].into())
+                    .await
+                    .unwrap()
+            })
         })
         .collect();
     for append in appends {

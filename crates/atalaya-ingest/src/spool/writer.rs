@@ -54,8 +54,20 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    pub fn new(fs: Arc<dyn Fs>, config: SpoolConfig, ledger: Arc<Ledger>, next_number: u64) -> Self {
-        Self { fs, config, ledger, active: None, next_number, buffer: Vec::new() }
+    pub fn new(
+        fs: Arc<dyn Fs>,
+        config: SpoolConfig,
+        ledger: Arc<Ledger>,
+        next_number: u64,
+    ) -> Self {
+        Self {
+            fs,
+            config,
+            ledger,
+            active: None,
+            next_number,
+            buffer: Vec::new(),
+        }
     }
 
     /// Writes groups with as few syncs as their sizes allow, usually one. Each answer says whether
@@ -110,9 +122,14 @@ impl Writer {
             });
             let answer = match head {
                 Err(segment::TooLarge) => Err(SpoolError::TooLarge),
-                Ok(_) if used + buffer.len() as u64 > self.config.max_bytes && !(is_empty && at == 0) => {
+                Ok(_)
+                    if used + buffer.len() as u64 > self.config.max_bytes
+                        && !(is_empty && at == 0) =>
+                {
                     buffer.truncate(at);
-                    Err(SpoolError::Full { max_bytes: self.config.max_bytes })
+                    Err(SpoolError::Full {
+                        max_bytes: self.config.max_bytes,
+                    })
                 }
                 Ok(head) => {
                     encoded.push(Encoded { place, at, head });
@@ -154,7 +171,11 @@ impl Writer {
 
     /// A segment with room, made if there is none.
     fn ready(&mut self, wall: Timestamp, now: Instant) -> Result<u64, SpoolError> {
-        if self.active.as_ref().is_some_and(|active| active.length >= self.config.segment_bytes) {
+        if self
+            .active
+            .as_ref()
+            .is_some_and(|active| active.length >= self.config.segment_bytes)
+        {
             self.seal(now);
         }
         match &self.active {
@@ -179,7 +200,13 @@ impl Writer {
         self.next_number += 1;
         match made {
             Ok(file) => {
-                self.active = Some(Active { number, path, file, length: HEADER as u64, opened: now });
+                self.active = Some(Active {
+                    number,
+                    path,
+                    file,
+                    length: HEADER as u64,
+                    opened: now,
+                });
                 self.ledger.opened(number);
                 Ok(number)
             }
@@ -223,14 +250,19 @@ impl Writer {
 
     fn write_once(&mut self, buffer: &[u8]) -> Result<(), WriteFailure> {
         let Some(active) = &mut self.active else {
-            return Err(WriteFailure { source: io::Error::other("no segment"), synced: false });
+            return Err(WriteFailure {
+                source: io::Error::other("no segment"),
+                synced: false,
+            });
         };
         crash::point("spool::before_write");
         let written = if crash::is_testing() {
             let (first, second) = buffer.split_at(buffer.len() / 2);
             active.file.write_at(active.length, first).and_then(|()| {
                 crash::point("spool::half_written");
-                active.file.write_at(active.length + first.len() as u64, second)
+                active
+                    .file
+                    .write_at(active.length + first.len() as u64, second)
             })
         } else {
             active.file.write_at(active.length, buffer)
@@ -238,10 +270,16 @@ impl Writer {
         if let Err(source) = written {
             // Without this a part of the group would stay; the reader of the file can cope with it.
             let cut = active.file.set_len(active.length);
-            return Err(WriteFailure { synced: cut.is_err(), source });
+            return Err(WriteFailure {
+                synced: cut.is_err(),
+                source,
+            });
         }
         crash::point("spool::after_write");
-        active.file.sync().map_err(|source| WriteFailure { source, synced: true })?;
+        active.file.sync().map_err(|source| WriteFailure {
+            source,
+            synced: true,
+        })?;
         crash::point("spool::after_fsync");
         active.length += buffer.len() as u64;
         Ok(())
@@ -249,10 +287,15 @@ impl Writer {
 
     /// Closes the newest segment: its index is written beside it, so that a start need not read it.
     pub fn seal(&mut self, now: Instant) {
-        let Some(active) = self.active.take() else { return };
+        let Some(active) = self.active.take() else {
+            return;
+        };
         crash::point("spool::before_seal");
         drop(active.file);
-        let index = self.ledger.index(active.number).filter(|index| index.groups > 0);
+        let index = self
+            .ledger
+            .index(active.number)
+            .filter(|index| index.groups > 0);
         match index {
             None => {
                 if let Err(error) = self.fs.remove(&active.path) {
@@ -281,8 +324,14 @@ impl Writer {
         // Under pressure room counts more than the margin: a quarter of the time is still longer
         // than Cassandra keeps an acknowledged write in memory only.
         let is_short = self.ledger.bytes() > self.config.max_bytes / 2;
-        let keep = if is_short { self.config.keep / 4 } else { self.config.keep };
-        let Some((numbers, base)) = self.ledger.leaving(now, keep) else { return false };
+        let keep = if is_short {
+            self.config.keep / 4
+        } else {
+            self.config.keep
+        };
+        let Some((numbers, base)) = self.ledger.leaving(now, keep) else {
+            return false;
+        };
         match self.remove(&numbers, &base) {
             Ok(()) => {
                 self.ledger.left(&numbers, base);
@@ -315,7 +364,10 @@ impl Writer {
     }
 
     fn failed(&self, error: &io::Error) -> SpoolError {
-        SpoolError::Write { dir: self.config.dir.clone(), reason: error.to_string().into() }
+        SpoolError::Write {
+            dir: self.config.dir.clone(),
+            reason: error.to_string().into(),
+        }
     }
 }
 
@@ -341,7 +393,11 @@ fn gone(removed: io::Result<()>) -> io::Result<()> {
     }
 }
 
-pub(crate) fn write_index(fs: &dyn Fs, dir: &std::path::Path, index: &segment::Index) -> io::Result<()> {
+pub(crate) fn write_index(
+    fs: &dyn Fs,
+    dir: &std::path::Path,
+    index: &segment::Index,
+) -> io::Result<()> {
     segment::replace(
         fs,
         &segment::index_path(dir, index.number),

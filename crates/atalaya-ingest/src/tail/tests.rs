@@ -29,7 +29,12 @@ impl Format for Meddling {
         };
         &SPEC
     }
-    fn parse<'a>(&self, text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), FormatMismatch> {
+    fn parse<'a>(
+        &self,
+        text: &'a str,
+        hint: &TimeHint,
+        out: &mut Parsed<'a>,
+    ) -> Result<(), FormatMismatch> {
         if text == "old 3" {
             (self.how)(&self.path);
         }
@@ -44,7 +49,10 @@ fn one_turn(how: fn(&Path)) -> (Turn, u64, Vec<Entry>) {
     let path = folder.path().join("app.log");
     fs::write(&path, OLD).unwrap();
     // A format lives as long as the program.
-    let format: &'static Meddling = Box::leak(Box::new(Meddling { path: path.clone(), how }));
+    let format: &'static Meddling = Box::leak(Box::new(Meddling {
+        path: path.clone(),
+        how,
+    }));
     let input = IngestInput {
         format: Some(Shape::Format(format)),
         ..IngestInput::detected(path.to_string_lossy().into_owned())
@@ -69,9 +77,15 @@ fn one_turn(how: fn(&Path)) -> (Turn, u64, Vec<Entry>) {
     };
     let mut tail = Tail::new(start, now).unwrap();
     let (mut buffer, mut frames) = ([0; 64], Vec::new());
-    let turn = tail.turn(&mut buffer, 1 << 20, reading, now, &mut frames).unwrap();
+    let turn = tail
+        .turn(&mut buffer, 1 << 20, reading, now, &mut frames)
+        .unwrap();
     tail.give_complete(&mut frames);
-    (turn, tail.read_to(), frames.into_iter().flat_map(|frame| frame.entries).collect())
+    (
+        turn,
+        tail.read_to(),
+        frames.into_iter().flat_map(|frame| frame.entries).collect(),
+    )
 }
 
 fn messages(entries: &[Entry]) -> Vec<&str> {
@@ -83,7 +97,11 @@ fn messages(entries: &[Entry]) -> Vec<&str> {
 fn a_file_truncated_and_regrown_within_a_turn_is_not_read_on_in_its_middle() {
     let (turn, read_to, entries) = one_turn(|path| {
         // The same inode, and longer than what was read of it.
-        fs::write(path, "new 1 of the next content\nnew 2 of the next content\n").unwrap();
+        fs::write(
+            path,
+            "new 1 of the next content\nnew 2 of the next content\n",
+        )
+        .unwrap();
     });
     assert_eq!(messages(&entries), ["old 1", "old 2", "old 3"]);
     assert_eq!((turn, read_to), (Turn::Changed, OLD.len() as u64));
@@ -95,9 +113,17 @@ fn what_was_there_has_the_time_of_the_file_and_what_comes_its_arrival() {
         fs::write(path, format!("{OLD}new 1\nnew 2\n")).unwrap();
     });
     assert_eq!(turn, Turn::CaughtUp);
-    assert_eq!(messages(&entries), ["old 1", "old 2", "old 3", "new 1", "new 2"]);
-    let times: Vec<_> =
-        entries.iter().map(|entry| (entry.timestamp.micros(), entry.metadata("time_source"))).collect();
-    let (modified, arrival) = ((1_000_000_000, Some("modified")), (9_000_000_000, Some("arrival")));
+    assert_eq!(
+        messages(&entries),
+        ["old 1", "old 2", "old 3", "new 1", "new 2"]
+    );
+    let times: Vec<_> = entries
+        .iter()
+        .map(|entry| (entry.timestamp.micros(), entry.metadata("time_source")))
+        .collect();
+    let (modified, arrival) = (
+        (1_000_000_000, Some("modified")),
+        (9_000_000_000, Some("arrival")),
+    );
     assert_eq!(times, [modified, modified, modified, arrival, arrival]);
 }

@@ -102,7 +102,9 @@ impl Announcer {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         queue.latest += 1;
         let put = queue.latest;
-        queue.chunks.extend(chunks.into_iter().map(|chunk| (put, chunk)));
+        queue
+            .chunks
+            .extend(chunks.into_iter().map(|chunk| (put, chunk)));
         put
     }
 
@@ -119,11 +121,16 @@ impl Announcer {
             chunks.extend(queue.chunks.pop_front().map(|(_, chunk)| chunk));
         }
         // A put with chunks left is not announced yet.
-        let puts = queue.chunks.front().map_or(queue.latest, |(put, _)| put - 1);
+        let puts = queue
+            .chunks
+            .front()
+            .map_or(queue.latest, |(put, _)| put - 1);
         Arrival {
             seq,
             value: codec::encode_visible(
-                chunks.iter().map(|(layer, id, summary): &Arrived| (*layer, *id, summary.as_slice())),
+                chunks
+                    .iter()
+                    .map(|(layer, id, summary): &Arrived| (*layer, *id, summary.as_slice())),
             ),
             puts,
         }
@@ -166,9 +173,20 @@ impl CassandraLogStore {
     ) -> Result<(), StoreError> {
         let writer = Cell::Uuid(self.announcer.writer);
         let seq = Cell::Long(arrival.seq);
-        let row = [writer, Cell::Long(arrival.seq.div_euclid(PART)), seq, Cell::Bytes(&arrival.value)];
+        let row = [
+            writer,
+            Cell::Long(arrival.seq.div_euclid(PART)),
+            seq,
+            Cell::Bytes(&arrival.value),
+        ];
         let host = Cell::Text(&self.announcer.host);
-        let writer_row = [writer, seq, Cell::Long(first_seq), host, Cell::Long(row_time)];
+        let writer_row = [
+            writer,
+            seq,
+            Cell::Long(first_seq),
+            host,
+            Cell::Long(row_time),
+        ];
         // Together: a follower that sees the number and not yet the row looks again.
         futures::try_join!(
             self.execute("arrival", &self.statements.insert_arrival, &row),
@@ -181,11 +199,18 @@ impl CassandraLogStore {
         let writers = self.read_writers().await?;
         let mut cursor = WriterCursor::default();
         for (writer, seq, first_seq) in writers {
-            cursor.writers.insert(writer, WriterPlace { seq: seq + 1, given: 0 });
+            cursor.writers.insert(
+                writer,
+                WriterPlace {
+                    seq: seq + 1,
+                    given: 0,
+                },
+            );
             // What was announced lately may be announced again; that is no arrival.
             let mut part = seq.div_euclid(PART);
             let mut left = LAST;
-            while left > 0 && part >= first_seq.div_euclid(PART) && part + 1 >= seq.div_euclid(PART) {
+            while left > 0 && part >= first_seq.div_euclid(PART) && part + 1 >= seq.div_euclid(PART)
+            {
                 let cells = [Cell::Uuid(writer), Cell::Long(part), Cell::Int(left)];
                 let rows = self.query(&self.statements.last_arrivals, &cells).await?;
                 left -= i32::try_from(rows.rows_num()).unwrap_or(LAST);
@@ -211,7 +236,10 @@ impl CassandraLogStore {
         let mut ahead = Vec::new();
         for (writer, seq, first_seq) in writers {
             let known = cursor.writers.get(&writer).copied();
-            let place = known.unwrap_or(WriterPlace { seq: first_seq, given: 0 });
+            let place = known.unwrap_or(WriterPlace {
+                seq: first_seq,
+                given: 0,
+            });
             if place.seq <= seq && ahead.len() < limit {
                 ahead.push((writer, place, seq));
             }
@@ -227,13 +255,20 @@ impl CassandraLogStore {
             let read = self.read_writer(writer, seq, place, seen, share).await?;
             Ok::<_, StoreError>((writer, read))
         });
-        let reads: Vec<_> = stream::iter(reads.collect::<Vec<_>>()).buffered(WRITERS).try_collect().await?;
+        let reads: Vec<_> = stream::iter(reads.collect::<Vec<_>>())
+            .buffered(WRITERS)
+            .try_collect()
+            .await?;
         let mut arrived = Vec::new();
         let mut new_ids = HashSet::new();
         for (writer, read) in reads {
             cursor.writers.insert(writer, read.place);
             // Of two writers too: one that begins anew announces what the last one did.
-            arrived.extend(read.arrived.into_iter().filter(|summary| new_ids.insert(summary.key.id)));
+            arrived.extend(
+                read.arrived
+                    .into_iter()
+                    .filter(|summary| new_ids.insert(summary.key.id)),
+            );
         }
         cursor.seen.add(new_ids.into_iter().collect());
         Ok((arrived, cursor))
@@ -255,7 +290,12 @@ impl CassandraLogStore {
         let mut parts = 0;
         while place.seq <= last_seq && arrived.len() < most && parts < MOST_PARTS {
             let part = place.seq.div_euclid(PART);
-            let cells = [Cell::Uuid(writer), Cell::Long(part), Cell::Long(place.seq), Cell::Int(next)];
+            let cells = [
+                Cell::Uuid(writer),
+                Cell::Long(part),
+                Cell::Long(place.seq),
+                Cell::Int(next),
+            ];
             let rows = self.query(&self.statements.arrivals, &cells).await?;
             if rows.rows_num() == 0 {
                 let next_part = (part + 1) * PART;
@@ -265,16 +305,30 @@ impl CassandraLogStore {
                 }
                 // Rows of this part have expired before they were read: over an hour behind.
                 tracing::warn!(%writer, from = place.seq, until = next_part, "arrivals expired unread");
-                place = WriterPlace { seq: next_part, given: 0 };
+                place = WriterPlace {
+                    seq: next_part,
+                    given: 0,
+                };
                 parts += 1;
                 continue;
             }
             // Small ones may come in greater number.
-            next = if rows.rows_bytes_size() < SMALL { NEXT_SMALL } else { NEXT };
+            next = if rows.rows_bytes_size() < SMALL {
+                NEXT_SMALL
+            } else {
+                NEXT
+            };
             let mut damage = None;
             each_arrival(&rows, |seq, chunks| {
-                let given = if seq == place.seq { place.given as usize } else { 0 };
-                place = WriterPlace { seq, given: u32::try_from(given).unwrap_or(u32::MAX) };
+                let given = if seq == place.seq {
+                    place.given as usize
+                } else {
+                    0
+                };
+                place = WriterPlace {
+                    seq,
+                    given: u32::try_from(given).unwrap_or(u32::MAX),
+                };
                 for (layer, id, value) in chunks.into_iter().skip(given) {
                     if arrived.len() >= most {
                         return false;
@@ -295,7 +349,10 @@ impl CassandraLogStore {
                         Err(found) => damage = Some(found),
                     }
                 }
-                place = WriterPlace { seq: seq + 1, given: 0 };
+                place = WriterPlace {
+                    seq: seq + 1,
+                    given: 0,
+                };
                 true
             })?;
             if let Some(damage) = damage {
@@ -320,10 +377,13 @@ impl Turn {
     /// for its row.
     fn begin(&mut self, seq: i64) {
         let now = (Instant::now(), Timestamp::now());
-        let silent = self.last_written.replace(now).is_none_or(|(instant, wall)| {
-            // Whichever is longer: one of them stands still while a machine sleeps.
-            now.0.duration_since(instant).max(now.1.since(wall)) > FORGOTTEN_AFTER
-        });
+        let silent = self
+            .last_written
+            .replace(now)
+            .is_none_or(|(instant, wall)| {
+                // Whichever is longer: one of them stands still while a machine sleeps.
+                now.0.duration_since(instant).max(now.1.since(wall)) > FORGOTTEN_AFTER
+            });
         if silent {
             self.first_seq = seq;
         }
@@ -336,9 +396,15 @@ fn each_arrival<'a>(
     mut take: impl FnMut(i64, Vec<(Layer, Uuid, &'a [u8])>) -> bool,
 ) -> Result<(), StoreError> {
     let wrong = |error: &dyn std::error::Error| corrupt("arrivals", error.to_string());
-    for row in rows.rows::<(i64, Raw<'a>)>().map_err(|error| wrong(&error))? {
+    for row in rows
+        .rows::<(i64, Raw<'a>)>()
+        .map_err(|error| wrong(&error))?
+    {
         let (seq, value) = row.map_err(|error| wrong(&error))?;
-        if !take(seq, codec::decode_visible(value.0).map_err(damaged("arrivals"))?) {
+        if !take(
+            seq,
+            codec::decode_visible(value.0).map_err(damaged("arrivals"))?,
+        ) {
             break;
         }
     }

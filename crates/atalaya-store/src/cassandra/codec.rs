@@ -16,7 +16,9 @@ use uuid::Uuid;
 
 use crate::engine::build::MINUTE;
 use atalaya_domain::chunk::{Bucket, ChunkKey, ChunkSummary, MinuteCounts, RequestEntry};
-use atalaya_domain::record::{Entry, Layer, Level, LevelCounts, Metadata, Origin, OriginId, RequestId, Text};
+use atalaya_domain::record::{
+    Entry, Layer, Level, LevelCounts, Metadata, Origin, OriginId, RequestId, Text,
+};
 use atalaya_domain::time::Timestamp;
 
 pub(super) type Damage = &'static str;
@@ -57,7 +59,10 @@ pub(super) struct Records<'a> {
 
 impl<'a> Records<'a> {
     pub(super) fn new(entries: &'a [Entry]) -> Self {
-        Self { entries, size: 4 + entries.iter().map(record_size).sum::<usize>() }
+        Self {
+            entries,
+            size: 4 + entries.iter().map(record_size).sum::<usize>(),
+        }
     }
 
     /// Bytes of the value.
@@ -75,7 +80,11 @@ impl<'a> Records<'a> {
 }
 
 fn record_size(entry: &Entry) -> usize {
-    let metadata = if entry.metadata.is_empty() { 0 } else { 4 + 12 * entry.metadata.len() };
+    let metadata = if entry.metadata.is_empty() {
+        0
+    } else {
+        4 + 12 * entry.metadata.len()
+    };
     let duration = if entry.duration_ms.is_some() { 8 } else { 0 };
     EMPTY_RECORD + 16 + entry.level.name().len() + entry.text_bytes() + duration + metadata
 }
@@ -127,8 +136,9 @@ pub(super) enum Levels {
 /// The `summary` value of a chunk whose `logs` value has so many bytes.
 pub(super) fn encode_summary(summary: &ChunkSummary, bytes: usize, levels: Levels) -> Vec<u8> {
     let origin = &summary.origin;
-    let mut out =
-        Vec::with_capacity(192 + summary.minutes.len() * 56 + origin.host.len() + origin.source.len());
+    let mut out = Vec::with_capacity(
+        192 + summary.minutes.len() * 56 + origin.host.len() + origin.source.len(),
+    );
     write_bytes(&summary.key.first_at.micros().to_be_bytes(), &mut out);
     write_bytes(&summary.last_at.micros().to_be_bytes(), &mut out);
     write_bytes(&int(summary.records() as usize), &mut out);
@@ -190,7 +200,10 @@ pub(super) fn encode_request_chunks(rows: &[&RequestEntry]) -> Vec<u8> {
 pub(super) fn encode_visible<'a>(
     chunks: impl ExactSizeIterator<Item = (Layer, Uuid, &'a [u8])> + Clone,
 ) -> Vec<u8> {
-    let size = chunks.clone().map(|(_, _, summary)| summary.len() + VISIBLE_BYTES).sum::<usize>();
+    let size = chunks
+        .clone()
+        .map(|(_, _, summary)| summary.len() + VISIBLE_BYTES)
+        .sum::<usize>();
     let mut out = Vec::with_capacity(4 + size);
     write_count(chunks.len(), &mut out);
     for (layer, id, summary) in chunks {
@@ -283,7 +296,9 @@ impl RawRecord<'_> {
             request_id: boxed(request_id)?.map(RequestId::new),
             user_id: boxed(user_id)?,
             session_id: boxed(session_id)?,
-            duration_ms: duration.map(|bytes| array(bytes).map(f64::from_be_bytes)).transpose()?,
+            duration_ms: duration
+                .map(|bytes| array(bytes).map(f64::from_be_bytes))
+                .transpose()?,
             traceback: boxed(traceback)?,
             metadata: metadata.map_or(Ok(Metadata::new()), metadata_of)?,
         })
@@ -291,7 +306,9 @@ impl RawRecord<'_> {
 }
 
 /// The records of a `logs` value, in the order in which they stand there.
-pub(super) fn records(value: &[u8]) -> Result<impl Iterator<Item = Result<RawRecord<'_>, Damage>>, Damage> {
+pub(super) fn records(
+    value: &[u8],
+) -> Result<impl Iterator<Item = Result<RawRecord<'_>, Damage>>, Damage> {
     let mut input = Input(value);
     let count = input.count()?;
     Ok((0..count).map(move |_| {
@@ -330,7 +347,12 @@ impl Origins {
         {
             return Arc::clone(known);
         }
-        let origin = Arc::new(Origin { id, layer, source: source.into(), host: host.into() });
+        let origin = Arc::new(Origin {
+            id,
+            layer,
+            source: source.into(),
+            host: host.into(),
+        });
         self.0.insert(id, Arc::clone(&origin));
         origin
     }
@@ -360,18 +382,32 @@ pub(super) fn decode_summary(
     let host = text(input.field()?.unwrap_or_default())?;
     let source = text(input.field()?.unwrap_or_default())?;
     let origin = array::<16>(input.field()?.ok_or("the origin is null")?)?;
-    let levels = minutes.iter().fold(LevelCounts::default(), |mut sum, minute| {
-        sum.merge(&minute.levels);
-        sum
-    });
+    let levels = minutes
+        .iter()
+        .fold(LevelCounts::default(), |mut sum, minute| {
+            sum.merge(&minute.levels);
+            sum
+        });
     let summary = ChunkSummary {
-        key: ChunkKey { bucket: bucket_of(first_at), first_at, id },
+        key: ChunkKey {
+            bucket: bucket_of(first_at),
+            first_at,
+            id,
+        },
         last_at,
-        origin: origins.get(OriginId::from_u128(u128::from_be_bytes(origin)), layer, source, host),
+        origin: origins.get(
+            OriginId::from_u128(u128::from_be_bytes(origin)),
+            layer,
+            source,
+            host,
+        ),
         levels,
         minutes,
     };
-    Ok(Summarised { summary, bytes: bytes.into() })
+    Ok(Summarised {
+        summary,
+        bytes: bytes.into(),
+    })
 }
 
 fn minutes_of(value: &[u8]) -> Result<Vec<MinuteCounts>, Damage> {
@@ -385,7 +421,10 @@ fn minutes_of(value: &[u8]) -> Result<Vec<MinuteCounts>, Damage> {
         for level in &mut levels.0 {
             *level = counts.field()?.map_or(Ok(0), small)?;
         }
-        minutes.push(MinuteCounts { minute: Timestamp::from_micros(minute.saturating_mul(MINUTE)), levels });
+        minutes.push(MinuteCounts {
+            minute: Timestamp::from_micros(minute.saturating_mul(MINUTE)),
+            levels,
+        });
     }
     Ok(minutes)
 }
@@ -406,7 +445,11 @@ pub(super) fn decode_request_chunks(
         let chunk_id = Uuid::from_bytes(array(row.field()?.ok_or("a chunk has no id")?)?);
         rows.push(RequestEntry {
             request_id: id.clone(),
-            chunk: ChunkKey { bucket: bucket_of(layer, first_at), first_at, id: chunk_id },
+            chunk: ChunkKey {
+                bucket: bucket_of(layer, first_at),
+                first_at,
+                id: chunk_id,
+            },
             first_seen: Timestamp::from_micros(number(row.field()?)?),
             last_seen: Timestamp::from_micros(number(row.field()?)?),
             worst_level: row.field()?.map_or(Ok(Level::default()), level_of)?,
@@ -441,7 +484,9 @@ fn level_of(word: &[u8]) -> Result<Level, Damage> {
 }
 
 fn layer_of(word: Option<&[u8]>) -> Result<Layer, Damage> {
-    text(word.unwrap_or_default())?.parse().map_err(|_| "a layer is no word that we know")
+    text(word.unwrap_or_default())?
+        .parse()
+        .map_err(|_| "a layer is no word that we know")
 }
 
 fn text(bytes: &[u8]) -> Result<&str, Damage> {
@@ -449,7 +494,9 @@ fn text(bytes: &[u8]) -> Result<&str, Damage> {
 }
 
 fn array<const N: usize>(bytes: &[u8]) -> Result<[u8; N], Damage> {
-    bytes.try_into().map_err(|_| "a number or id has another length")
+    bytes
+        .try_into()
+        .map_err(|_| "a number or id has another length")
 }
 
 fn number(field: Option<&[u8]>) -> Result<i64, Damage> {
@@ -464,7 +511,10 @@ struct Input<'a>(&'a [u8]);
 
 impl<'a> Input<'a> {
     fn int(&mut self) -> Result<i32, Damage> {
-        let (bytes, rest) = self.0.split_first_chunk::<4>().ok_or("a value is cut short")?;
+        let (bytes, rest) = self
+            .0
+            .split_first_chunk::<4>()
+            .ok_or("a value is cut short")?;
         self.0 = rest;
         Ok(i32::from_be_bytes(*bytes))
     }
@@ -482,15 +532,24 @@ impl<'a> Input<'a> {
     }
 
     fn value(&mut self) -> Result<Option<&'a [u8]>, Damage> {
-        let Ok(length) = usize::try_from(self.int()?) else { return Ok(None) };
-        let (value, rest) = self.0.split_at_checked(length).ok_or("a value is cut short")?;
+        let Ok(length) = usize::try_from(self.int()?) else {
+            return Ok(None);
+        };
+        let (value, rest) = self
+            .0
+            .split_at_checked(length)
+            .ok_or("a value is cut short")?;
         self.0 = rest;
         Ok(Some(value))
     }
 
     /// As [`value`](Self::value), in a user type or tuple: fields at the end may be missing.
     fn field(&mut self) -> Result<Option<&'a [u8]>, Damage> {
-        if self.0.is_empty() { Ok(None) } else { self.value() }
+        if self.0.is_empty() {
+            Ok(None)
+        } else {
+            self.value()
+        }
     }
 }
 

@@ -40,7 +40,10 @@ pub struct CassandraOptions {
 
 impl CassandraOptions {
     /// `LOCAL_QUORUM`, 10 s a request, 5 s a connection, neither password nor TLS.
-    pub fn new(nodes: impl IntoIterator<Item = impl Into<String>>, keyspace: impl Into<String>) -> Self {
+    pub fn new(
+        nodes: impl IntoIterator<Item = impl Into<String>>,
+        keyspace: impl Into<String>,
+    ) -> Self {
         Self {
             nodes: nodes.into_iter().map(Into::into).collect(),
             keyspace: keyspace.into(),
@@ -74,7 +77,9 @@ pub struct TlsOptions {
 pub async fn connect(options: &CassandraOptions) -> Result<Session, StoreError> {
     let mut balancing = DefaultPolicy::builder().token_aware(true);
     if let Some(datacenter) = &options.datacenter {
-        balancing = balancing.prefer_datacenter(datacenter.clone()).permit_dc_failover(false);
+        balancing = balancing
+            .prefer_datacenter(datacenter.clone())
+            .permit_dc_failover(false);
     }
     let profile = ExecutionProfile::builder()
         .consistency(options.consistency.into())
@@ -89,15 +94,25 @@ pub async fn connect(options: &CassandraOptions) -> Result<Session, StoreError> 
         .keyspaces_to_fetch([options.keyspace.as_str()])
         .default_execution_profile_handle(profile.into_handle());
     if let Some(user) = &options.user {
-        let password = options.password.as_ref().map_or("", |password| password.expose_secret());
-        builder = builder
-            .authenticator_provider(Arc::new(PlainTextAuthenticator::new(user.clone(), password.to_owned())));
+        let password = options
+            .password
+            .as_ref()
+            .map_or("", |password| password.expose_secret());
+        builder = builder.authenticator_provider(Arc::new(PlainTextAuthenticator::new(
+            user.clone(),
+            password.to_owned(),
+        )));
     }
     if let Some(tls) = options.tls.clone() {
-        let config = tokio::task::spawn_blocking(move || tls_config(&tls)).await.map_err(refused)??;
+        let config = tokio::task::spawn_blocking(move || tls_config(&tls))
+            .await
+            .map_err(refused)??;
         builder = builder.tls_context(Some(Arc::new(config)));
     }
-    builder.build().await.map_err(|error| session_error(error, options))
+    builder
+        .build()
+        .await
+        .map_err(|error| session_error(error, options))
 }
 
 /// Nodes must show a certificate that the given authority, or one the system trusts, has signed for
@@ -106,7 +121,9 @@ fn tls_config(tls: &TlsOptions) -> Result<ClientConfig, StoreError> {
     let mut roots = RootCertStore::empty();
     if let Some(file) = &tls.ca_file {
         for certificate in certificates("stores.cassandra.ca_file", file)? {
-            roots.add(certificate).map_err(|error| bad_file("stores.cassandra.ca_file", file, &error))?;
+            roots
+                .add(certificate)
+                .map_err(|error| bad_file("stores.cassandra.ca_file", file, &error))?;
         }
     } else {
         // Some systems carry certificates that do not parse; those that do are enough.
@@ -114,8 +131,9 @@ fn tls_config(tls: &TlsOptions) -> Result<ClientConfig, StoreError> {
         if roots.is_empty() {
             return Err(StoreError::BadSetting {
                 name: "stores.cassandra.ca_file",
-                reason: "the system trusts no certificate authority; name a file with the ring's own"
-                    .to_owned(),
+                reason:
+                    "the system trusts no certificate authority; name a file with the ring's own"
+                        .to_owned(),
             });
         }
     }
@@ -124,7 +142,9 @@ fn tls_config(tls: &TlsOptions) -> Result<ClientConfig, StoreError> {
         .with_safe_default_protocol_versions()
         .map_err(refused)?
         .with_root_certificates(roots);
-    let Some((certificate, key)) = &tls.client else { return Ok(builder.with_no_client_auth()) };
+    let Some((certificate, key)) = &tls.client else {
+        return Ok(builder.with_no_client_auth());
+    };
     let chain = certificates("stores.cassandra.client_cert", certificate)?;
     let secret = PrivateKeyDer::from_pem_file(key)
         .map_err(|error| bad_file("stores.cassandra.client_key", key, &error))?;
@@ -133,7 +153,10 @@ fn tls_config(tls: &TlsOptions) -> Result<ClientConfig, StoreError> {
         .map_err(|error| bad_file("stores.cassandra.client_cert", certificate, &error))
 }
 
-fn certificates(name: &'static str, file: &Path) -> Result<Vec<CertificateDer<'static>>, StoreError> {
+fn certificates(
+    name: &'static str,
+    file: &Path,
+) -> Result<Vec<CertificateDer<'static>>, StoreError> {
     let found: Vec<_> = CertificateDer::pem_file_iter(file)
         .and_then(Iterator::collect)
         .map_err(|error| bad_file(name, file, &error))?;
@@ -144,5 +167,8 @@ fn certificates(name: &'static str, file: &Path) -> Result<Vec<CertificateDer<'s
 }
 
 fn bad_file(name: &'static str, file: &Path, reason: &dyn std::fmt::Display) -> StoreError {
-    StoreError::BadSetting { name, reason: format!("{}: {reason}", file.display()) }
+    StoreError::BadSetting {
+        name,
+        reason: format!("{}: {reason}", file.display()),
+    }
 }

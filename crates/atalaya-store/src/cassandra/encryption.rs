@@ -18,26 +18,37 @@ use super::errors::store_error;
 pub(super) fn session_error(error: NewSessionError, options: &CassandraOptions) -> StoreError {
     let (backend, address) = (Backend::Cassandra, options.address());
     let connection = match &error {
-        NewSessionError::MetadataError(MetadataError::ConnectionPoolError(ConnectionPoolError::Broken {
-            last_connection_error,
-        })) => Some(last_connection_error),
+        NewSessionError::MetadataError(MetadataError::ConnectionPoolError(
+            ConnectionPoolError::Broken {
+                last_connection_error,
+            },
+        )) => Some(last_connection_error),
         _ => None,
     };
     if let Some(tls) = connection.and_then(io_error).and_then(tls_error) {
-        return StoreError::NotEncrypted { backend, address, reason: reason(tls) };
+        return StoreError::NotEncrypted {
+            backend,
+            address,
+            reason: reason(tls),
+        };
     }
     // A node hangs up on whoever does not begin with TLS, or shows no certificate; so does one that
     // dies.
     let advice = match &options.tls {
         None => Some("if the ring wants encryption, set ca_file or tls in [stores.cassandra]"),
-        Some(tls) if tls.client.is_none() => {
-            Some("if the ring asks for a certificate, set client_cert and client_key in [stores.cassandra]")
-        }
+        Some(tls) if tls.client.is_none() => Some(
+            "if the ring asks for a certificate, set client_cert and client_key in [stores.cassandra]",
+        ),
         Some(_) => None,
     };
-    if let Some(advice) = advice.filter(|_| connection.is_some_and(|error| broken(error).is_some())) {
+    if let Some(advice) = advice.filter(|_| connection.is_some_and(|error| broken(error).is_some()))
+    {
         let source = format!("{}; {advice}", describe(&error));
-        return StoreError::Unavailable { backend, address, source: source.into() };
+        return StoreError::Unavailable {
+            backend,
+            address,
+            source: source.into(),
+        };
     }
     store_error(error, &address, "session")
 }
@@ -45,7 +56,9 @@ pub(super) fn session_error(error: NewSessionError, options: &CassandraOptions) 
 /// What is wrong, and which setting to look at.
 fn reason(error: &TlsError) -> String {
     let advice = match error {
-        TlsError::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature) => {
+        TlsError::InvalidCertificate(
+            CertificateError::UnknownIssuer | CertificateError::BadSignature,
+        ) => {
             "the node's certificate is of an authority that is not trusted here; name the ring's own with ca_file in [stores.cassandra]"
         }
         TlsError::InvalidCertificate(
@@ -86,7 +99,9 @@ fn io_error(error: &ConnectionError) -> Option<&io::Error> {
         return Some(&**error);
     }
     match broken(error)?.downcast_ref()? {
-        BrokenConnectionErrorKind::FrameHeaderParseError(FrameHeaderParseError::HeaderIoError(error))
+        BrokenConnectionErrorKind::FrameHeaderParseError(FrameHeaderParseError::HeaderIoError(
+            error,
+        ))
         | BrokenConnectionErrorKind::WriteError(error) => Some(error),
         _ => None,
     }

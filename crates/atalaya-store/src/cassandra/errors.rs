@@ -6,8 +6,9 @@
 
 use scylla::errors::{
     ConnectionError, ConnectionPoolError, ConnectionSetupRequestErrorKind, DbError, ExecutionError,
-    MetadataError, MetadataFetchErrorKind, NewSessionError, NextPageError, NextRowError, PagerExecutionError,
-    PrepareError, RequestAttemptError, RequestError, SchemaAgreementError, UseKeyspaceError,
+    MetadataError, MetadataFetchErrorKind, NewSessionError, NextPageError, NextRowError,
+    PagerExecutionError, PrepareError, RequestAttemptError, RequestError, SchemaAgreementError,
+    UseKeyspaceError,
 };
 
 use crate::error::{Backend, BoxError, StoreError};
@@ -54,20 +55,44 @@ pub fn store_error<E: DriverError>(error: E, address: &str, what: &'static str) 
     let backend = Backend::Cassandra;
     let address = address.to_owned();
     match error.fault() {
-        Fault::Passing(_) => StoreError::Unavailable { backend, address, source: error.into() },
-        Fault::Poison(reason) => StoreError::Poison { backend, what, reason },
-        Fault::Fatal(Cause::Authentication(reason)) => {
-            StoreError::NotAuthenticated { backend, address, reason }
-        }
-        Fault::Fatal(Cause::Permission(reason)) => StoreError::NotAuthorised { backend, address, reason },
-        Fault::Fatal(Cause::Schema(detail)) => StoreError::MissingSchema { backend, address, detail },
-        Fault::Fatal(Cause::Other(_)) => StoreError::Refused { backend, source: error.into() },
+        Fault::Passing(_) => StoreError::Unavailable {
+            backend,
+            address,
+            source: error.into(),
+        },
+        Fault::Poison(reason) => StoreError::Poison {
+            backend,
+            what,
+            reason,
+        },
+        Fault::Fatal(Cause::Authentication(reason)) => StoreError::NotAuthenticated {
+            backend,
+            address,
+            reason,
+        },
+        Fault::Fatal(Cause::Permission(reason)) => StoreError::NotAuthorised {
+            backend,
+            address,
+            reason,
+        },
+        Fault::Fatal(Cause::Schema(detail)) => StoreError::MissingSchema {
+            backend,
+            address,
+            detail,
+        },
+        Fault::Fatal(Cause::Other(_)) => StoreError::Refused {
+            backend,
+            source: error.into(),
+        },
     }
 }
 
 /// Something of the driver or the runtime that has nothing to do with the servers.
 pub(super) fn refused(error: impl Into<BoxError>) -> StoreError {
-    StoreError::Refused { backend: Backend::Cassandra, source: error.into() }
+    StoreError::Refused {
+        backend: Backend::Cassandra,
+        source: error.into(),
+    }
 }
 
 const OVERLOAD: Fault = Fault::Passing(Strain::Overload);
@@ -94,7 +119,13 @@ fn has(message: &str, words: &[&str]) -> bool {
 
 /// Judges an answer of the server.
 pub fn classify_answer(error: &DbError, message: &str) -> Fault {
-    let said = || if message.is_empty() { error.to_string() } else { message.to_owned() };
+    let said = || {
+        if message.is_empty() {
+            error.to_string()
+        } else {
+            message.to_owned()
+        }
+    };
     match error {
         DbError::Overloaded
         | DbError::WriteTimeout { .. }
@@ -129,7 +160,8 @@ pub fn classify_attempt(error: &RequestAttemptError) -> Fault {
         RequestAttemptError::SerializationError(error) => Fault::Poison(error.to_string()),
         RequestAttemptError::CqlRequestSerialization(error) => Fault::Poison(error.to_string()),
         RequestAttemptError::UnableToAllocStreamId => OVERLOAD,
-        RequestAttemptError::RepreparedIdChanged { .. } | RequestAttemptError::RepreparedIdMissingInBatch => {
+        RequestAttemptError::RepreparedIdChanged { .. }
+        | RequestAttemptError::RepreparedIdMissingInBatch => {
             Fault::Fatal(Cause::Other(error.to_string()))
         }
         // A broken connection, or an answer that was damaged on the way.
@@ -139,7 +171,9 @@ pub fn classify_attempt(error: &RequestAttemptError) -> Fault {
 
 fn classify_pool(error: &ConnectionPoolError) -> Fault {
     match error {
-        ConnectionPoolError::Broken { last_connection_error } => classify_connection(last_connection_error),
+        ConnectionPoolError::Broken {
+            last_connection_error,
+        } => classify_connection(last_connection_error),
         _ => ABSENCE,
     }
 }
@@ -147,7 +181,9 @@ fn classify_pool(error: &ConnectionPoolError) -> Fault {
 fn classify_connection(error: &ConnectionError) -> Fault {
     let fault = match error {
         ConnectionError::ConnectionSetupRequestError(setup) => match setup.get_error() {
-            ConnectionSetupRequestErrorKind::DbError(error, message) => classify_answer(error, message),
+            ConnectionSetupRequestErrorKind::DbError(error, message) => {
+                classify_answer(error, message)
+            }
             ConnectionSetupRequestErrorKind::MissingAuthentication
             | ConnectionSetupRequestErrorKind::StartAuthSessionError(_)
             | ConnectionSetupRequestErrorKind::AuthChallengeEvaluationError(_)
@@ -206,7 +242,9 @@ impl DriverError for ExecutionError {
             Self::LastAttemptError(error)
             | Self::SchemaAgreementError(
                 SchemaAgreementError::RequestError(error)
-                | SchemaAgreementError::PrepareError(PrepareError::AllAttemptsFailed { first_attempt: error }),
+                | SchemaAgreementError::PrepareError(PrepareError::AllAttemptsFailed {
+                    first_attempt: error,
+                }),
             ) => classify_attempt(error),
             Self::RequestTimeout(_) => OVERLOAD,
             Self::UseKeyspaceError(error) => classify_use(error),
@@ -297,7 +335,11 @@ mod tests {
                 "Mutation of 17.000MiB is too large for the maximum size of 16.000MiB",
                 poison("Mutation of 17.000MiB is too large for the maximum size of 16.000MiB"),
             ),
-            (DbError::ProtocolError, "bad frame", Fault::Fatal(Cause::Other("bad frame".to_owned()))),
+            (
+                DbError::ProtocolError,
+                "bad frame",
+                Fault::Fatal(Cause::Other("bad frame".to_owned())),
+            ),
             (
                 DbError::AuthenticationError,
                 "Provided username x and/or password are incorrect",
@@ -305,8 +347,20 @@ mod tests {
                     "Provided username x and/or password are incorrect".to_owned(),
                 )),
             ),
-            (DbError::AuthenticationError, "Unable to perform authentication: timeout", ABSENCE),
-            (DbError::Unavailable { consistency, required: 2, alive: 1 }, "", ABSENCE),
+            (
+                DbError::AuthenticationError,
+                "Unable to perform authentication: timeout",
+                ABSENCE,
+            ),
+            (
+                DbError::Unavailable {
+                    consistency,
+                    required: 2,
+                    alive: 1,
+                },
+                "",
+                ABSENCE,
+            ),
             (DbError::Overloaded, "", OVERLOAD),
             (DbError::IsBootstrapping, "", ABSENCE),
             (DbError::TruncateError, "", ABSENCE),
@@ -321,7 +375,12 @@ mod tests {
                 OVERLOAD,
             ),
             (
-                DbError::ReadTimeout { consistency, received: 0, required: 1, data_present: false },
+                DbError::ReadTimeout {
+                    consistency,
+                    received: 0,
+                    required: 1,
+                    data_present: false,
+                },
                 "",
                 OVERLOAD,
             ),
@@ -357,32 +416,72 @@ mod tests {
                 ABSENCE,
             ),
             (DbError::SyntaxError, "line 1:0", poison("line 1:0")),
-            (DbError::Unauthorized, "no MODIFY", Fault::Fatal(Cause::Permission("no MODIFY".to_owned()))),
-            (DbError::Invalid, "Batch too large", poison("Batch too large")),
-            (DbError::Invalid, "unconfigured table x", schema("unconfigured table x")),
-            (DbError::Invalid, "keyspace nowhere does not exist", schema("keyspace nowhere does not exist")),
+            (
+                DbError::Unauthorized,
+                "no MODIFY",
+                Fault::Fatal(Cause::Permission("no MODIFY".to_owned())),
+            ),
+            (
+                DbError::Invalid,
+                "Batch too large",
+                poison("Batch too large"),
+            ),
+            (
+                DbError::Invalid,
+                "unconfigured table x",
+                schema("unconfigured table x"),
+            ),
+            (
+                DbError::Invalid,
+                "keyspace nowhere does not exist",
+                schema("keyspace nowhere does not exist"),
+            ),
             (
                 DbError::Invalid,
                 "Undefined column name shard in table a.b",
                 schema("Undefined column name shard in table a.b"),
             ),
-            (DbError::ConfigError, "no", Fault::Fatal(Cause::Other("no".to_owned()))),
             (
-                DbError::AlreadyExists { keyspace: "k".to_owned(), table: "t".to_owned() },
+                DbError::ConfigError,
+                "no",
+                Fault::Fatal(Cause::Other("no".to_owned())),
+            ),
+            (
+                DbError::AlreadyExists {
+                    keyspace: "k".to_owned(),
+                    table: "t".to_owned(),
+                },
                 "there",
                 Fault::Fatal(Cause::Other("there".to_owned())),
             ),
-            (DbError::Unprepared { statement_id: Vec::new().into() }, "", ABSENCE),
             (
-                DbError::RateLimitReached { op_type: OperationType::Write, rejected_by_coordinator: true },
+                DbError::Unprepared {
+                    statement_id: Vec::new().into(),
+                },
+                "",
+                ABSENCE,
+            ),
+            (
+                DbError::RateLimitReached {
+                    op_type: OperationType::Write,
+                    rejected_by_coordinator: true,
+                },
                 "",
                 OVERLOAD,
             ),
             (DbError::Other(0x1700), "CAS_WRITE_UNKNOWN", ABSENCE),
-            (DbError::Other(0x2600), "later", Fault::Fatal(Cause::Other("later".to_owned()))),
+            (
+                DbError::Other(0x2600),
+                "later",
+                Fault::Fatal(Cause::Other("later".to_owned())),
+            ),
         ];
         for (error, message, expected) in cases {
-            assert_eq!(classify_answer(&error, message), expected, "{error:?} {message}");
+            assert_eq!(
+                classify_answer(&error, message),
+                expected,
+                "{error:?} {message}"
+            );
         }
     }
 
@@ -391,19 +490,30 @@ mod tests {
         let timeout = ExecutionError::RequestTimeout(Duration::from_secs(1));
         assert_eq!(timeout.fault(), OVERLOAD);
         assert_eq!(ExecutionError::EmptyPlan.fault(), ABSENCE);
-        assert_eq!(ExecutionError::ConnectionPoolError(ConnectionPoolError::Initializing).fault(), ABSENCE);
+        assert_eq!(
+            ExecutionError::ConnectionPoolError(ConnectionPoolError::Initializing).fault(),
+            ABSENCE
+        );
         let values = ExecutionError::BadQuery(BadQuery::ValuesTooLongForKey(70_000, 65_535));
         assert!(matches!(values.fault(), Fault::Poison(_)));
         let attempt = RequestAttemptError::DbError(DbError::SyntaxError, "line 1:0".to_owned());
-        let prepare = PrepareError::AllAttemptsFailed { first_attempt: attempt };
-        assert_eq!(prepare.fault(), Fault::Fatal(Cause::Other("line 1:0".to_owned())), "no data in it");
+        let prepare = PrepareError::AllAttemptsFailed {
+            first_attempt: attempt,
+        };
+        assert_eq!(
+            prepare.fault(),
+            Fault::Fatal(Cause::Other("line 1:0".to_owned())),
+            "no data in it"
+        );
     }
 
     #[test]
     fn each_fault_becomes_an_error_with_its_remedy() {
         let told = |error: DbError, message: &str| {
-            let error =
-                ExecutionError::LastAttemptError(RequestAttemptError::DbError(error, message.to_owned()));
+            let error = ExecutionError::LastAttemptError(RequestAttemptError::DbError(
+                error,
+                message.to_owned(),
+            ));
             store_error(error, "10.0.0.1:9042/logging", "chunk")
         };
         assert!(told(DbError::Overloaded, "").is_transient());
@@ -415,6 +525,9 @@ mod tests {
         );
         let denied = told(DbError::Unauthorized, "User x has no MODIFY permission").to_string();
         assert!(denied.contains("grant"), "{denied}");
-        assert!(matches!(told(DbError::AuthenticationError, "wrong"), StoreError::NotAuthenticated { .. }));
+        assert!(matches!(
+            told(DbError::AuthenticationError, "wrong"),
+            StoreError::NotAuthenticated { .. }
+        ));
     }
 }

@@ -15,7 +15,8 @@ use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use scylla::client::session::Session;
 
 use crate::chunks::{
-    ArrivalCursor, ChunkSettings, ChunkStore, ChunkStoreStats, FrameChunks, Order, RecordFilter, Troubles,
+    ArrivalCursor, ChunkSettings, ChunkStore, ChunkStoreStats, FrameChunks, Order, RecordFilter,
+    Troubles,
 };
 use crate::error::{Backend, StoreError};
 use crate::union::Part;
@@ -74,14 +75,29 @@ impl ForeignStore {
         settings: ChunkSettings,
         clock: Clock,
     ) -> Result<Self, StoreError> {
-        let address = mappings.iter().map(Mapping::name).collect::<Vec<_>>().join(", ");
+        let address = mappings
+            .iter()
+            .map(Mapping::name)
+            .collect::<Vec<_>>()
+            .join(", ");
         let count = mappings.len().max(1);
         let mut tables = Vec::with_capacity(mappings.len());
         for mapping in mappings {
-            tables.push(TableWindows::new(Table::open(session, resilience, mapping).await?, settings, count));
+            tables.push(TableWindows::new(
+                Table::open(session, resilience, mapping).await?,
+                settings,
+                count,
+            ));
         }
         let resilience = Arc::clone(resilience);
-        Ok(Self { address, settings, tables, announced: Mutex::default(), clock, resilience })
+        Ok(Self {
+            address,
+            settings,
+            tables,
+            announced: Mutex::default(),
+            clock,
+            resilience,
+        })
     }
 
     fn now(&self) -> Timestamp {
@@ -89,16 +105,21 @@ impl ForeignStore {
     }
 
     fn announced(&self) -> MutexGuard<'_, tail::Rows> {
-        self.announced.lock().unwrap_or_else(PoisonError::into_inner)
+        self.announced
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn of_layer(&self, layer: Layer) -> impl Iterator<Item = &TableWindows> {
-        self.tables.iter().filter(move |windows| windows.table.mapping.layer == layer)
+        self.tables
+            .iter()
+            .filter(move |windows| windows.table.mapping.layer == layer)
     }
 
     fn table(&self, key: &ChunkKey) -> Option<&TableWindows> {
         let tag = SliceId::of(key.id).tag;
-        self.of_layer(key.bucket.layer).find(|windows| windows.table.tag == tag)
+        self.of_layer(key.bucket.layer)
+            .find(|windows| windows.table.tag == tag)
     }
 
     async fn read(
@@ -108,26 +129,40 @@ impl ForeignStore {
     ) -> Result<Vec<Chunk>, StoreError> {
         let mut wanted: HashMap<(u64, Day), Vec<Wanted>> = HashMap::new();
         for key in keys {
-            let Some(windows) = self.table(key) else { continue };
+            let Some(windows) = self.table(key) else {
+                continue;
+            };
             let slice = slice_of(key);
-            let only = SliceId::of(key.id).announced.then(|| self.announced().of(key)).flatten();
-            wanted.entry((windows.table.tag, slice.day)).or_default().push(Wanted {
-                key: *key,
-                slice,
-                only,
-                made: None,
-            });
+            let only = SliceId::of(key.id)
+                .announced
+                .then(|| self.announced().of(key))
+                .flatten();
+            wanted
+                .entry((windows.table.tag, slice.day))
+                .or_default()
+                .push(Wanted {
+                    key: *key,
+                    slice,
+                    only,
+                    made: None,
+                });
         }
         let mut reads = Vec::new();
         for ((tag, _), mut of_day) in wanted {
-            let Some(windows) = self.tables.iter().find(|windows| windows.table.tag == tag) else { continue };
+            let Some(windows) = self.tables.iter().find(|windows| windows.table.tag == tag) else {
+                continue;
+            };
             // Chunks of one slice differ in their origin only: they are read together.
             of_day.sort_by_key(|wanted| (wanted.slice.from_ms, wanted.slice.until_ms));
             let mut together: Vec<Wanted> = Vec::new();
             let mut until_ms = i64::MIN;
             for wanted in of_day {
                 if !together.is_empty() && wanted.slice.from_ms > until_ms {
-                    reads.push(read_together(&windows.table, std::mem::take(&mut together), filter));
+                    reads.push(read_together(
+                        &windows.table,
+                        std::mem::take(&mut together),
+                        filter,
+                    ));
                     until_ms = i64::MIN;
                 }
                 until_ms = until_ms.max(wanted.slice.until_ms);
@@ -135,10 +170,15 @@ impl ForeignStore {
             }
             reads.push(read_together(&windows.table, together, filter));
         }
-        let chunks: Vec<Vec<Chunk>> =
-            stream::iter(reads).buffer_unordered(SLICES_AT_ONCE).try_collect().await?;
-        let mut chunks: HashMap<ChunkKey, Chunk> =
-            chunks.into_iter().flatten().map(|chunk| (chunk.summary.key, chunk)).collect();
+        let chunks: Vec<Vec<Chunk>> = stream::iter(reads)
+            .buffer_unordered(SLICES_AT_ONCE)
+            .try_collect()
+            .await?;
+        let mut chunks: HashMap<ChunkKey, Chunk> = chunks
+            .into_iter()
+            .flatten()
+            .map(|chunk| (chunk.summary.key, chunk))
+            .collect();
         Ok(keys.iter().filter_map(|key| chunks.remove(key)).collect())
     }
 
@@ -170,43 +210,62 @@ async fn read_together(
     mut wanted: Vec<Wanted>,
     filter: Option<&dyn RecordFilter>,
 ) -> Result<Vec<Chunk>, StoreError> {
-    let Some(day) = wanted.first().map(|wanted| wanted.slice.day) else { return Ok(Vec::new()) };
-    let from_ms = wanted.iter().map(|wanted| wanted.slice.from_ms).min().unwrap_or(0);
-    let until_ms = wanted.iter().map(|wanted| wanted.slice.until_ms).max().unwrap_or(0);
+    let Some(day) = wanted.first().map(|wanted| wanted.slice.day) else {
+        return Ok(Vec::new());
+    };
+    let from_ms = wanted
+        .iter()
+        .map(|wanted| wanted.slice.from_ms)
+        .min()
+        .unwrap_or(0);
+    let until_ms = wanted
+        .iter()
+        .map(|wanted| wanted.slice.until_ms)
+        .max()
+        .unwrap_or(0);
     table
-        .entries(day, from_ms, until_ms.saturating_add(1), |source, entry, placed| {
-            if !placed {
-                return Ok(true);
-            }
-            let at_ms = entry.timestamp.micros().div_euclid(1_000);
-            let mut kept = None;
-            for wanted in &mut wanted {
-                let slice = &wanted.slice;
-                let inside = slice.source == source.tag
-                    && (slice.from_ms..=slice.until_ms).contains(&at_ms)
-                    && wanted.only.as_ref().is_none_or(|only| only.contains(&entry.position));
-                if !inside {
-                    continue;
+        .entries(
+            day,
+            from_ms,
+            until_ms.saturating_add(1),
+            |source, entry, placed| {
+                if !placed {
+                    return Ok(true);
                 }
-                let made = wanted.made.get_or_insert_with(|| Made {
-                    source: Arc::clone(source),
-                    rows: Vec::new(),
-                    entries: Vec::new(),
-                });
-                made.rows.push(BriefRow {
-                    at: entry.timestamp,
-                    level: entry.level,
-                    position: Some(entry.position),
-                    source: Arc::clone(source),
-                });
-                let keep =
-                    *kept.get_or_insert_with(|| filter.is_none_or(|filter| keeps(filter, source, &entry)));
-                if keep {
-                    made.entries.push(entry.clone());
+                let at_ms = entry.timestamp.micros().div_euclid(1_000);
+                let mut kept = None;
+                for wanted in &mut wanted {
+                    let slice = &wanted.slice;
+                    let inside = slice.source == source.tag
+                        && (slice.from_ms..=slice.until_ms).contains(&at_ms)
+                        && wanted
+                            .only
+                            .as_ref()
+                            .is_none_or(|only| only.contains(&entry.position));
+                    if !inside {
+                        continue;
+                    }
+                    let made = wanted.made.get_or_insert_with(|| Made {
+                        source: Arc::clone(source),
+                        rows: Vec::new(),
+                        entries: Vec::new(),
+                    });
+                    made.rows.push(BriefRow {
+                        at: entry.timestamp,
+                        level: entry.level,
+                        position: Some(entry.position),
+                        source: Arc::clone(source),
+                    });
+                    let keep = *kept.get_or_insert_with(|| {
+                        filter.is_none_or(|filter| keeps(filter, source, &entry))
+                    });
+                    if keep {
+                        made.entries.push(entry.clone());
+                    }
                 }
-            }
-            Ok(true)
-        })
+                Ok(true)
+            },
+        )
         .await?;
     let finished = wanted.into_iter().filter_map(|wanted| {
         let mut made = wanted.made?;
@@ -214,14 +273,20 @@ async fn read_together(
         summary.origin = Arc::clone(&made.source.origin);
         summary.key = wanted.key;
         made.entries.sort_by_key(|entry| entry.position);
-        Some(Chunk { summary, entries: Entries::Own(made.entries) })
+        Some(Chunk {
+            summary,
+            entries: Entries::Own(made.entries),
+        })
     });
     Ok(finished.collect())
 }
 
 fn keeps(filter: &dyn RecordFilter, source: &SourceOfRow, entry: &Entry) -> bool {
     filter.wants(entry.timestamp, entry.level)
-        && filter.keeps(&Record { origin: Arc::clone(&source.origin), entry: entry.clone() })
+        && filter.keeps(&Record {
+            origin: Arc::clone(&source.origin),
+            entry: entry.clone(),
+        })
 }
 
 /// Rows of a request in one partition as index rows: neighbours as one.
@@ -240,17 +305,34 @@ fn request_entries(
     };
     let mut entries = Vec::new();
     for run in rows.chunk_by(close) {
-        let (Some(first), Some(last)) = (run.first(), run.last()) else { continue };
-        let bucket = Bucket { layer: windows.table.mapping.layer, start: windows.window(first.at) };
+        let (Some(first), Some(last)) = (run.first(), run.last()) else {
+            continue;
+        };
+        let bucket = Bucket {
+            layer: windows.table.mapping.layer,
+            start: windows.window(first.at),
+        };
         if (day.0 - Day::of(bucket.start).0).abs() > 1 {
             continue;
         }
         entries.push(RequestEntry {
             request_id: id.clone(),
-            chunk: chunk_key(bucket, windows.table.tag, day, first.at, last.at, first.source.tag, false),
+            chunk: chunk_key(
+                bucket,
+                windows.table.tag,
+                day,
+                first.at,
+                last.at,
+                first.source.tag,
+                false,
+            ),
             first_seen: first.at,
             last_seen: last.at,
-            worst_level: run.iter().map(|row| row.level).max().unwrap_or(Level::Debug),
+            worst_level: run
+                .iter()
+                .map(|row| row.level)
+                .max()
+                .unwrap_or(Level::Debug),
         });
     }
     entries
@@ -281,7 +363,9 @@ async fn find_request(
     let (oldest, newest) = windows.days(now);
     stream::iter((oldest.0..=newest.0).rev().map(Day))
         .map(async |day| {
-            let Some((first, last)) = windows.ends(day, now).await? else { return Ok(Vec::new()) };
+            let Some((first, last)) = windows.ends(day, now).await? else {
+                return Ok(Vec::new());
+            };
             let rows = table.search_request(day, (first, last + 1), id).await?;
             Ok(request_entries(windows, day, id, rows))
         })
@@ -314,7 +398,11 @@ impl ChunkStore for ForeignStore {
         Ok(None)
     }
 
-    async fn watermarks(&self, _: Option<OriginId>, _: usize) -> Result<Vec<(OriginId, u64)>, StoreError> {
+    async fn watermarks(
+        &self,
+        _: Option<OriginId>,
+        _: usize,
+    ) -> Result<Vec<(OriginId, u64)>, StoreError> {
         Ok(Vec::new())
     }
 
@@ -326,7 +414,9 @@ impl ChunkStore for ForeignStore {
         limit: usize,
     ) -> Result<Vec<Bucket>, StoreError> {
         let now = self.now();
-        let reads = self.of_layer(layer).map(|windows| windows.occupied(range, order, limit, now));
+        let reads = self
+            .of_layer(layer)
+            .map(|windows| windows.occupied(range, order, limit, now));
         let mut starts = futures::future::try_join_all(reads).await?.concat();
         starts.sort_unstable();
         starts.dedup();
@@ -334,12 +424,17 @@ impl ChunkStore for ForeignStore {
             starts.reverse();
         }
         starts.truncate(limit);
-        Ok(starts.into_iter().map(|start| Bucket { layer, start }).collect())
+        Ok(starts
+            .into_iter()
+            .map(|start| Bucket { layer, start })
+            .collect())
     }
 
     async fn summaries(&self, bucket: Bucket) -> Result<Vec<ChunkSummary>, StoreError> {
         let now = self.now();
-        let reads = self.of_layer(bucket.layer).map(|windows| windows.summaries(bucket.start, now));
+        let reads = self
+            .of_layer(bucket.layer)
+            .map(|windows| windows.summaries(bucket.start, now));
         let mut summaries = futures::future::try_join_all(reads).await?.concat();
         summaries.sort_by_key(|summary| (std::cmp::Reverse(summary.key.first_at), summary.key.id));
         Ok(summaries)
@@ -359,14 +454,21 @@ impl ChunkStore for ForeignStore {
 
     async fn request(&self, id: &RequestId) -> Result<Vec<RequestEntry>, StoreError> {
         let now = self.now();
-        let reads = self.tables.iter().map(|windows| find_request(windows, id, now));
+        let reads = self
+            .tables
+            .iter()
+            .map(|windows| find_request(windows, id, now));
         Ok(futures::future::try_join_all(reads).await?.concat())
     }
 
     async fn arrivals_end(&self) -> Result<ArrivalCursor, StoreError> {
         let now = self.now();
         let reads = self.tables.iter().map(|windows| tail::start(windows, now));
-        let tables = futures::future::try_join_all(reads).await?.into_iter().map(Arc::new).collect();
+        let tables = futures::future::try_join_all(reads)
+            .await?
+            .into_iter()
+            .map(Arc::new)
+            .collect();
         Ok(ArrivalCursor::new(ForeignCursor { tables }))
     }
 
@@ -380,7 +482,11 @@ impl ChunkStore for ForeignStore {
         let Some(ForeignCursor { tables }) = cursor.get::<ForeignCursor>() else {
             return Ok((Vec::new(), self.arrivals_end().await?));
         };
-        let reads = self.tables.iter().zip(tables).map(|(windows, cursor)| tail::news(windows, cursor, now));
+        let reads = self
+            .tables
+            .iter()
+            .zip(tables)
+            .map(|(windows, cursor)| tail::news(windows, cursor, now));
         let mut summaries = Vec::new();
         let mut next = Vec::with_capacity(tables.len());
         for (announced, cursor) in futures::future::try_join_all(reads).await? {
@@ -390,7 +496,10 @@ impl ChunkStore for ForeignStore {
             }
             next.push(Arc::new(cursor));
         }
-        Ok((summaries, ArrivalCursor::new(ForeignCursor { tables: next })))
+        Ok((
+            summaries,
+            ArrivalCursor::new(ForeignCursor { tables: next }),
+        ))
     }
 
     /// Nothing: counting would read every row.
@@ -399,7 +508,10 @@ impl ChunkStore for ForeignStore {
     }
 
     fn troubles(&self) -> Troubles {
-        Troubles { reads: self.resilience.trouble(), writes: None }
+        Troubles {
+            reads: self.resilience.trouble(),
+            writes: None,
+        }
     }
 }
 

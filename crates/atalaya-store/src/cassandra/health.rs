@@ -39,13 +39,20 @@ pub struct RingProbe {
 
 impl std::fmt::Debug for RingProbe {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("RingProbe").field("keyspace", &self.keyspace).finish_non_exhaustive()
+        formatter
+            .debug_struct("RingProbe")
+            .field("keyspace", &self.keyspace)
+            .finish_non_exhaustive()
     }
 }
 
 impl RingProbe {
     pub fn new(session: Arc<Session>, keyspace: impl Into<String>) -> Self {
-        Self { session, keyspace: keyspace.into(), design: Mutex::new(None) }
+        Self {
+            session,
+            keyspace: keyspace.into(),
+            design: Mutex::new(None),
+        }
     }
 
     /// One measurement, in about ten seconds at the worst.
@@ -59,19 +66,36 @@ impl RingProbe {
         let (answered, mut design) = tokio::join!(asking, self.design());
         let mut nodes = join_views(answered);
         nodes.sort_by_cached_key(|node| {
-            let host = node.address.rsplit_once(':').map_or(node.address.as_str(), |(host, _)| host);
+            let host = node
+                .address
+                .rsplit_once(':')
+                .map_or(node.address.as_str(), |(host, _)| host);
             let ip = host.trim_matches(['[', ']']).parse::<IpAddr>().ok();
-            (node.datacenter.clone(), node.rack.clone(), ip, node.address.clone())
+            (
+                node.datacenter.clone(),
+                node.rack.clone(),
+                ip,
+                node.address.clone(),
+            )
         });
         if let Some(design) = &mut design {
             design.nodes = count_by_datacenter(&nodes);
         }
-        Ring { cluster: cluster.cluster_name().to_owned(), keyspace: self.keyspace.clone(), nodes, design }
+        Ring {
+            cluster: cluster.cluster_name().to_owned(),
+            keyspace: self.keyspace.clone(),
+            nodes,
+            design,
+        }
     }
 
     /// As found lately, else read anew; `None` when no node could tell.
     async fn design(&self) -> Option<Design> {
-        let known = self.design.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let known = self
+            .design
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         if let Some((at, design)) = &known
             && at.elapsed() < DESIGN_STAYS
         {
@@ -92,7 +116,9 @@ impl RingProbe {
 fn count_by_datacenter(nodes: &[Node]) -> BTreeMap<String, u64> {
     let mut counts = BTreeMap::new();
     for node in nodes {
-        *counts.entry(node.datacenter.clone().unwrap_or_default()).or_insert(0) += 1;
+        *counts
+            .entry(node.datacenter.clone().unwrap_or_default())
+            .or_insert(0) += 1;
     }
     counts
 }
@@ -107,7 +133,8 @@ fn join_views(answered: Vec<Answered>) -> Vec<Node> {
     }
     for (from, row) in gossip {
         let Some(about) = nodes.iter_mut().find(|node| {
-            node.host_id.is_some() && node.host_id == row.host_id || node.address == row.native_address
+            node.host_id.is_some() && node.host_id == row.host_id
+                || node.address == row.native_address
         }) else {
             // A node on its way in is known to the others before it takes clients.
             if row.is_joining() {
@@ -127,7 +154,10 @@ fn join_views(answered: Vec<Answered>) -> Vec<Node> {
         if !about.is_up() || row.hint_files > 0 {
             about.seen_by.push(Sight {
                 from,
-                state: row.failure_detector.or(row.state).unwrap_or_else(|| "unknown".to_owned()),
+                state: row
+                    .failure_detector
+                    .or(row.state)
+                    .unwrap_or_else(|| "unknown".to_owned()),
                 hint_files: row.hint_files,
                 oldest_hint: row.oldest_hint,
             });
@@ -150,16 +180,29 @@ mod tests {
     }
 
     fn row(host_id: &str, state: &str) -> GossipRow {
-        GossipRow { host_id: Some(host_id.to_owned()), state: Some(state.to_owned()), ..GossipRow::default() }
+        GossipRow {
+            host_id: Some(host_id.to_owned()),
+            state: Some(state.to_owned()),
+            ..GossipRow::default()
+        }
     }
 
     #[test]
     fn the_others_tell_of_a_silent_node() {
-        let hinted =
-            GossipRow { hint_files: 2, failure_detector: Some("DOWN".to_owned()), ..row("b", "shutdown") };
+        let hinted = GossipRow {
+            hint_files: 2,
+            failure_detector: Some("DOWN".to_owned()),
+            ..row("b", "shutdown")
+        };
         let nodes = join_views(vec![
-            Answered { node: node("10.0.0.1:9042", "a", None), gossip: vec![row("a", "NORMAL"), hinted] },
-            Answered { node: node("10.0.0.2:9042", "b", Some("connection refused")), gossip: Vec::new() },
+            Answered {
+                node: node("10.0.0.1:9042", "a", None),
+                gossip: vec![row("a", "NORMAL"), hinted],
+            },
+            Answered {
+                node: node("10.0.0.2:9042", "b", Some("connection refused")),
+                gossip: Vec::new(),
+            },
         ]);
         assert_eq!(nodes[0].seen_by, []);
         assert_eq!(nodes[1].state.as_deref(), Some("shutdown"));
@@ -171,7 +214,10 @@ mod tests {
 
     #[test]
     fn a_joining_node_is_shown_before_it_takes_clients() {
-        let joining = GossipRow { native_address: "10.0.0.3:9042".to_owned(), ..row("c", "BOOT_REPLACE") };
+        let joining = GossipRow {
+            native_address: "10.0.0.3:9042".to_owned(),
+            ..row("c", "BOOT_REPLACE")
+        };
         let gone = row("d", "LEFT");
         let nodes = join_views(vec![Answered {
             node: node("10.0.0.1:9042", "a", None),

@@ -14,7 +14,8 @@ use scylla::statement::bound::BoundStatement;
 use scylla::statement::prepared::PreparedStatement;
 
 use crate::chunks::{
-    ArrivalCursor, ChunkSettings, ChunkStore, ChunkStoreStats, FrameChunks, Order, RecordFilter, Troubles,
+    ArrivalCursor, ChunkSettings, ChunkStore, ChunkStoreStats, FrameChunks, Order, RecordFilter,
+    Troubles,
 };
 use crate::error::{Backend, StoreError};
 use crate::quarantine::Quarantine;
@@ -71,7 +72,10 @@ impl CassandraLogStore {
     ) -> Result<Self, StoreError> {
         let settings = schema::require(&session, options).await?;
         let statements = Statements::prepare(&session, options).await?;
-        let reads = RetrySettings { budget: RetrySettings::reads().budget.min(writes.budget), ..writes };
+        let reads = RetrySettings {
+            budget: RetrySettings::reads().budget.min(writes.budget),
+            ..writes
+        };
         Ok(Self {
             probe: RingProbe::new(Arc::clone(&session), options.keyspace.clone()),
             outages: Outages::watch(&session),
@@ -133,7 +137,10 @@ impl CassandraLogStore {
         cells: &[Cell<'_>],
     ) -> Result<QueryResult, StoreError> {
         let bound = bind(statement, cells)?;
-        let result = self.writes.run(what, || self.session.execute_bound_unpaged(&bound)).await?;
+        let result = self
+            .writes
+            .run(what, || self.session.execute_bound_unpaged(&bound))
+            .await?;
         for warning in result.warnings() {
             let before = self.warnings.fetch_add(1, Ordering::Relaxed);
             if before == 0 {
@@ -150,7 +157,10 @@ impl CassandraLogStore {
         cells: &[Cell<'_>],
     ) -> Result<QueryRowsResult, StoreError> {
         let bound = bind(statement, cells)?;
-        let result = self.reads.run("read", || self.session.execute_bound_unpaged(&bound)).await?;
+        let result = self
+            .reads
+            .run("read", || self.session.execute_bound_unpaged(&bound))
+            .await?;
         result.into_rows_result().map_err(refused)
     }
 
@@ -160,19 +170,27 @@ impl CassandraLogStore {
         bound: &BoundStatement,
         from: PagingState,
     ) -> Result<(QueryRowsResult, Option<PagingState>), StoreError> {
-        let read = self.reads.run("read", || self.session.execute_bound_single_page(bound, from.clone()));
+        let read = self.reads.run("read", || {
+            self.session.execute_bound_single_page(bound, from.clone())
+        });
         let (result, next): (QueryResult, PagingStateResponse) = read.await?;
         let rows = result.into_rows_result().map_err(refused)?;
         Ok((rows, next.into_paging_control_flow().continue_value()))
     }
 }
 
-pub(super) fn bind(statement: &PreparedStatement, cells: &[Cell<'_>]) -> Result<BoundStatement, StoreError> {
+pub(super) fn bind(
+    statement: &PreparedStatement,
+    cells: &[Cell<'_>],
+) -> Result<BoundStatement, StoreError> {
     statement.clone().bind(&Cells(cells)).map_err(refused)
 }
 
 pub(super) fn corrupt(table: &'static str, detail: impl Into<String>) -> StoreError {
-    StoreError::Corrupt { table, detail: detail.into() }
+    StoreError::Corrupt {
+        table,
+        detail: detail.into(),
+    }
 }
 
 pub(super) fn damaged(table: &'static str) -> impl Fn(Damage) -> StoreError {
@@ -236,7 +254,10 @@ impl ChunkStore for CassandraLogStore {
 
     async fn summaries_of(&self, buckets: &[Bucket]) -> Result<Vec<ChunkSummary>, StoreError> {
         let summaries = self.read_summaries(buckets).await?;
-        Ok(summaries.into_iter().map(|summarised| summarised.summary).collect())
+        Ok(summaries
+            .into_iter()
+            .map(|summarised| summarised.summary)
+            .collect())
     }
 
     async fn chunks(&self, keys: &[ChunkKey]) -> Result<Vec<Chunk>, StoreError> {
@@ -290,6 +311,9 @@ impl ChunkStore for CassandraLogStore {
     }
 
     fn troubles(&self) -> Troubles {
-        Troubles { reads: self.reads.trouble(), writes: self.writes.trouble() }
+        Troubles {
+            reads: self.reads.trouble(),
+            writes: self.writes.trouble(),
+        }
     }
 }

@@ -30,7 +30,10 @@ impl Outages {
     pub fn watch(session: &Arc<Session>) -> Self {
         let count = Arc::new(AtomicU64::new(0));
         let watch = tokio::spawn(look(Arc::downgrade(session), Arc::clone(&count)));
-        Self { count, _watch: AbortOnDropHandle::new(watch) }
+        Self {
+            count,
+            _watch: AbortOnDropHandle::new(watch),
+        }
     }
 
     /// Nodes lost so far, each as often as it was.
@@ -45,9 +48,14 @@ async fn look(session: Weak<Session>, count: Arc<AtomicU64>) {
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         looks.tick().await;
-        let Some(session) = session.upgrade() else { return };
+        let Some(session) = session.upgrade() else {
+            return;
+        };
         let state = session.get_cluster_state();
-        let nodes = state.get_nodes_info().iter().map(|node| (node.host_id, node.is_connected()));
+        let nodes = state
+            .get_nodes_info()
+            .iter()
+            .map(|node| (node.host_id, node.is_connected()));
         let lost = lost(&mut connected, nodes);
         if lost > 0 {
             count.fetch_add(lost, Ordering::Relaxed);

@@ -30,7 +30,11 @@ pub(super) struct Place {
 impl Place {
     pub(super) fn of(key: &ChunkKey, settings: &SchemaSettings) -> Self {
         let (day, bucket) = day_and_window(key.bucket, settings);
-        Self { day, bucket, shard: shard_of(key.id, settings.shards) }
+        Self {
+            day,
+            bucket,
+            shard: shard_of(key.id, settings.shards),
+        }
     }
 
     pub(super) fn date(&self) -> CqlDate {
@@ -43,13 +47,20 @@ pub(super) fn day_and_window(bucket: Bucket, settings: &SchemaSettings) -> (i64,
     let start = bucket.start.micros();
     // The first bucket of all begins within its window, at the first instant there is.
     let window = start.rem_euclid(DAY) / width(settings);
-    (start.div_euclid(DAY), i16::try_from(window).unwrap_or(i16::MAX))
+    (
+        start.div_euclid(DAY),
+        i16::try_from(window).unwrap_or(i16::MAX),
+    )
 }
 
 pub(super) fn bucket_at(layer: Layer, day: i64, window: i16, settings: &SchemaSettings) -> Bucket {
-    let start = i128::from(day) * i128::from(DAY) + i128::from(window) * i128::from(width(settings));
+    let start =
+        i128::from(day) * i128::from(DAY) + i128::from(window) * i128::from(width(settings));
     let start = start.clamp(i128::from(i64::MIN), i128::from(i64::MAX));
-    Bucket { layer, start: Timestamp::from_micros(i64::try_from(start).unwrap_or(i64::MAX)) }
+    Bucket {
+        layer,
+        start: Timestamp::from_micros(i64::try_from(start).unwrap_or(i64::MAX)),
+    }
 }
 
 fn width(settings: &SchemaSettings) -> i64 {
@@ -57,7 +68,9 @@ fn width(settings: &SchemaSettings) -> i64 {
 }
 
 pub(super) fn chunk_settings(settings: &SchemaSettings) -> ChunkSettings {
-    ChunkSettings { bucket_minutes: settings.bucket_minutes }
+    ChunkSettings {
+        bucket_minutes: settings.bucket_minutes,
+    }
 }
 
 /// From the chunk's id, which is a hash: a key alone finds its partition.
@@ -88,7 +101,9 @@ pub(super) fn period_of(day: i64, settings: &SchemaSettings) -> i64 {
 
 pub(super) fn index_shard_of(name: &str, settings: &SchemaSettings) -> i16 {
     let hash = blake3::hash(name.as_bytes());
-    let number = hash.as_bytes()[..8].iter().fold(0_u64, |bits, &byte| bits << 8 | u64::from(byte));
+    let number = hash.as_bytes()[..8]
+        .iter()
+        .fold(0_u64, |bits, &byte| bits << 8 | u64::from(byte));
     i16::try_from(number % (INDEX_SHARDS * u64::from(settings.shards.max(1)))).unwrap_or(0)
 }
 
@@ -113,7 +128,10 @@ pub(super) struct Life {
 impl Life {
     pub(super) fn new(settings: &SchemaSettings, now: Timestamp) -> Self {
         let seconds = i64::from(settings.retention_days) * 86_400;
-        Self { retention_seconds: (seconds > 0).then_some(seconds), now }
+        Self {
+            retention_seconds: (seconds > 0).then_some(seconds),
+            now,
+        }
     }
 
     /// The TTL of what is as new as `newest`: 0 for one that never ends, `None` when it has ended.
@@ -121,10 +139,18 @@ impl Life {
     /// Counted from the record and not from now: a replay writes the same end. A record of the
     /// future lives as long as one of now.
     pub(super) fn ttl(&self, newest: Timestamp) -> Option<i32> {
-        let Some(retention) = self.retention_seconds else { return Some(0) };
+        let Some(retention) = self.retention_seconds else {
+            return Some(0);
+        };
         let now = self.now.micros().div_euclid(SECOND);
-        let ends = newest.micros().div_euclid(SECOND).min(now).saturating_add(retention);
-        i32::try_from(ends.saturating_sub(now)).ok().filter(|&ttl| ttl > 0)
+        let ends = newest
+            .micros()
+            .div_euclid(SECOND)
+            .min(now)
+            .saturating_add(retention);
+        i32::try_from(ends.saturating_sub(now))
+            .ok()
+            .filter(|&ttl| ttl > 0)
     }
 
     /// `USING TIMESTAMP` of what is as new as `newest`: its own time, but not before 1970 and not
@@ -142,7 +168,12 @@ mod tests {
     use crate::engine::build::bucket_of;
 
     fn settings(bucket_minutes: u16, shards: u16, retention_days: u32) -> SchemaSettings {
-        SchemaSettings { bucket_minutes, shards, retention_days, ..SchemaSettings::default() }
+        SchemaSettings {
+            bucket_minutes,
+            shards,
+            retention_days,
+            ..SchemaSettings::default()
+        }
     }
 
     proptest! {
@@ -180,12 +211,22 @@ mod tests {
         assert_eq!(life.ttl(now.saturating_sub(day)), Some(89 * 86_400));
         assert_eq!(life.ttl(now.saturating_sub(day * 90)), None);
         assert_eq!(life.ttl(Timestamp::MIN), None);
-        assert_eq!(life.ttl(Timestamp::MAX), Some(90 * 86_400), "the future lives as long as now");
+        assert_eq!(
+            life.ttl(Timestamp::MAX),
+            Some(90 * 86_400),
+            "the future lives as long as now"
+        );
         // A replay a minute later ends at the same second.
-        let later = Life::new(&settings(10, 1, 90), now.saturating_add(std::time::Duration::from_secs(60)));
+        let later = Life::new(
+            &settings(10, 1, 90),
+            now.saturating_add(std::time::Duration::from_secs(60)),
+        );
         assert_eq!(later.ttl(now), Some(90 * 86_400 - 60));
         let kept = Life::new(&settings(10, 1, 0), now);
-        assert_eq!((kept.ttl(now), kept.ttl(Timestamp::MIN)), (Some(0), Some(0)));
+        assert_eq!(
+            (kept.ttl(now), kept.ttl(Timestamp::MIN)),
+            (Some(0), Some(0))
+        );
         assert_eq!(life.written_at(Timestamp::MIN), 0);
         assert_eq!(life.written_at(Timestamp::MAX), now.micros());
         assert_eq!(life.written_at(Timestamp::from_micros(5)), 5);

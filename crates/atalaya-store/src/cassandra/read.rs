@@ -22,8 +22,8 @@ use super::codec::{self, Damage, Origins, Raw, Summarised};
 use super::errors::refused;
 use super::log_store::{CassandraLogStore, bind, corrupt, damaged};
 use super::place::{
-    DAY, Place, bucket_at, chunk_settings, date_of, day_and_window, day_of, index_name, index_shard_of,
-    millis_of, period_of,
+    DAY, Place, bucket_at, chunk_settings, date_of, day_and_window, day_of, index_name,
+    index_shard_of, millis_of, period_of,
 };
 use super::schema::SchemaSettings;
 use super::statements::Cell;
@@ -49,8 +49,9 @@ impl CassandraLogStore {
     pub(super) async fn read_watermark(&self, origin: OriginId) -> Result<Option<u64>, StoreError> {
         let cells = [Cell::Uuid(Uuid::from_u128(origin.as_u128()))];
         let rows = self.query(&self.statements.watermark, &cells).await?;
-        let row =
-            rows.maybe_first_row::<(i64,)>().map_err(|error| corrupt("watermarks", error.to_string()))?;
+        let row = rows
+            .maybe_first_row::<(i64,)>()
+            .map_err(|error| corrupt("watermarks", error.to_string()))?;
         Ok(row.map(|(until,)| until.cast_unsigned()))
     }
 
@@ -65,7 +66,10 @@ impl CassandraLogStore {
             return Ok(Vec::new());
         }
         let rows = match after {
-            None => self.query(&self.statements.first_watermarks, &[limit]).await?,
+            None => {
+                self.query(&self.statements.first_watermarks, &[limit])
+                    .await?
+            }
             Some(origin) => {
                 let cells = [Cell::Uuid(Uuid::from_u128(origin.as_u128())), limit];
                 self.query(&self.statements.next_watermarks, &cells).await?
@@ -100,12 +104,17 @@ impl CassandraLogStore {
             let (now, after) = rest.split_at(at_once.min(rest.len()));
             rest = after;
             at_once = (at_once * 4).min(DAYS);
-            let reads = futures::future::try_join_all(now.iter().map(|&day| self.read_day(layer, day)));
+            let reads =
+                futures::future::try_join_all(now.iter().map(|&day| self.read_day(layer, day)));
             for mut buckets in reads.await? {
                 if order == Order::OldestFirst {
                     buckets.reverse();
                 }
-                found.extend(buckets.into_iter().filter(|&bucket| self.overlaps(bucket, &range)));
+                found.extend(
+                    buckets
+                        .into_iter()
+                        .filter(|&bucket| self.overlaps(bucket, &range)),
+                );
             }
         }
         found.truncate(limit);
@@ -119,7 +128,12 @@ impl CassandraLogStore {
     }
 
     /// Days of a layer that touch the range. A year is 365 tiny rows.
-    async fn read_days(&self, layer: Layer, range: TimeRange, order: Order) -> Result<Vec<i64>, StoreError> {
+    async fn read_days(
+        &self,
+        layer: Layer,
+        range: TimeRange,
+        order: Order,
+    ) -> Result<Vec<i64>, StoreError> {
         let statement = match order {
             Order::NewestFirst => &self.statements.days_newest,
             Order::OldestFirst => &self.statements.days_oldest,
@@ -153,17 +167,24 @@ impl CassandraLogStore {
     }
 
     /// Of all these buckets together, the newest first, each once.
-    pub(super) async fn read_summaries(&self, buckets: &[Bucket]) -> Result<Vec<Summarised>, StoreError> {
+    pub(super) async fn read_summaries(
+        &self,
+        buckets: &[Bucket],
+    ) -> Result<Vec<Summarised>, StoreError> {
         let neighbours = buckets
             .chunk_by(|one, next| {
-                let day = |bucket: &Bucket| (bucket.layer, day_and_window(*bucket, &self.settings).0);
+                let day =
+                    |bucket: &Bucket| (bucket.layer, day_and_window(*bucket, &self.settings).0);
                 day(one) == day(next)
             })
             .flat_map(|of_a_day| of_a_day.chunks(NEIGHBOURS));
-        let reads = neighbours
-            .flat_map(|some| (0..self.settings.shards).map(move |shard| self.read_partitions(some, shard)));
-        let mut summaries: Vec<Summarised> =
-            stream::iter(reads.collect::<Vec<_>>()).buffered(CHUNKS).try_concat().await?;
+        let reads = neighbours.flat_map(|some| {
+            (0..self.settings.shards).map(move |shard| self.read_partitions(some, shard))
+        });
+        let mut summaries: Vec<Summarised> = stream::iter(reads.collect::<Vec<_>>())
+            .buffered(CHUNKS)
+            .try_concat()
+            .await?;
         summaries.sort_by(|one, two| {
             let (one, two) = (&one.summary.key, &two.summary.key);
             two.first_at.cmp(&one.first_at).then(one.id.cmp(&two.id))
@@ -174,17 +195,31 @@ impl CassandraLogStore {
     }
 
     /// One shard of a few buckets of one layer and day.
-    async fn read_partitions(&self, buckets: &[Bucket], shard: u16) -> Result<Vec<Summarised>, StoreError> {
-        let Some(layer) = buckets.first().map(|bucket| bucket.layer) else { return Ok(Vec::new()) };
-        let (days, windows): (Vec<i64>, Vec<i16>) =
-            buckets.iter().map(|bucket| day_and_window(*bucket, &self.settings)).unzip();
+    async fn read_partitions(
+        &self,
+        buckets: &[Bucket],
+        shard: u16,
+    ) -> Result<Vec<Summarised>, StoreError> {
+        let Some(layer) = buckets.first().map(|bucket| bucket.layer) else {
+            return Ok(Vec::new());
+        };
+        let (days, windows): (Vec<i64>, Vec<i16>) = buckets
+            .iter()
+            .map(|bucket| day_and_window(*bucket, &self.settings))
+            .unzip();
         let day = Cell::Date(date_of(days[0]));
         let shard = Cell::Short(i16::try_from(shard).unwrap_or(i16::MAX));
         let statements = self.statements.of(layer);
         // The driver knows which node has one partition, and asks it.
         let (mut statement, cells) = match windows[..] {
-            [window] => (statements.summaries.clone(), [day, Cell::Short(window), shard]),
-            _ => (statements.summaries_of_some.clone(), [day, Cell::Shorts(&windows), shard]),
+            [window] => (
+                statements.summaries.clone(),
+                [day, Cell::Short(window), shard],
+            ),
+            _ => (
+                statements.summaries_of_some.clone(),
+                [day, Cell::Shorts(&windows), shard],
+            ),
         };
         statement.set_page_size(SUMMARY_PAGE);
         let bound = bind(&statement, &cells)?;
@@ -210,8 +245,10 @@ impl CassandraLogStore {
         filter: Option<Arc<dyn RecordFilter>>,
     ) -> Result<Vec<Chunk>, StoreError> {
         let reads = keys.iter().map(|key| self.read_chunk(*key, filter.clone()));
-        let found: Vec<Option<Chunk>> =
-            stream::iter(reads.collect::<Vec<_>>()).buffered(CHUNKS).try_collect().await?;
+        let found: Vec<Option<Chunk>> = stream::iter(reads.collect::<Vec<_>>())
+            .buffered(CHUNKS)
+            .try_collect()
+            .await?;
         Ok(found.into_iter().flatten().collect())
     }
 
@@ -228,25 +265,42 @@ impl CassandraLogStore {
             Cell::Long(millis_of(key.first_at)),
             Cell::Uuid(key.id),
         ];
-        let rows = self.query(&self.statements.of(key.bucket.layer).chunk, &cells).await?;
+        let rows = self
+            .query(&self.statements.of(key.bucket.layer).chunk, &cells)
+            .await?;
         if rows.rows_num() == 0 {
             return Ok(None);
         }
         let settings = self.settings.clone();
         // A chunk is up to 64 KiB of text: half a millisecond.
-        away_if(true, move || chunk_of(&rows, key, filter.as_deref(), &settings)).await
+        away_if(true, move || {
+            chunk_of(&rows, key, filter.as_deref(), &settings)
+        })
+        .await
     }
 
-    pub(super) async fn read_request(&self, id: &RequestId) -> Result<Vec<RequestEntry>, StoreError> {
+    pub(super) async fn read_request(
+        &self,
+        id: &RequestId,
+    ) -> Result<Vec<RequestEntry>, StoreError> {
         let name = index_name(id);
         let shard = index_shard_of(&name, &self.settings);
         let days = futures::future::try_join_all(
             Layer::ALL.map(|layer| self.read_days(layer, TimeRange::ALL, Order::NewestFirst)),
         );
-        let periods: BTreeSet<i64> =
-            days.await?.into_iter().flatten().map(|day| period_of(day, &self.settings)).collect();
-        let reads = periods.into_iter().map(|period| self.read_period(period, shard, &name, id));
-        stream::iter(reads.collect::<Vec<_>>()).buffer_unordered(PERIODS).try_concat().await
+        let periods: BTreeSet<i64> = days
+            .await?
+            .into_iter()
+            .flatten()
+            .map(|day| period_of(day, &self.settings))
+            .collect();
+        let reads = periods
+            .into_iter()
+            .map(|period| self.read_period(period, shard, &name, id));
+        stream::iter(reads.collect::<Vec<_>>())
+            .buffer_unordered(PERIODS)
+            .try_concat()
+            .await
     }
 
     async fn read_period(
@@ -256,15 +310,20 @@ impl CassandraLogStore {
         name: &str,
         id: &RequestId,
     ) -> Result<Vec<RequestEntry>, StoreError> {
-        let cells = [Cell::Date(date_of(period)), Cell::Short(shard), Cell::Text(name)];
+        let cells = [
+            Cell::Date(date_of(period)),
+            Cell::Short(shard),
+            Cell::Text(name),
+        ];
         let mut entries = Vec::new();
         let chunks = chunk_settings(&self.settings);
         self.each_page(&self.statements.request, &cells, |rows| {
             let wrong = |error: &dyn std::error::Error| corrupt("request_index", error.to_string());
             for row in rows.rows::<(Raw<'_>,)>().map_err(|error| wrong(&error))? {
                 let (value,) = row.map_err(|error| wrong(&error))?;
-                let found =
-                    codec::decode_request_chunks(value.0, id, |layer, at| bucket_of(layer, at, chunks));
+                let found = codec::decode_request_chunks(value.0, id, |layer, at| {
+                    bucket_of(layer, at, chunks)
+                });
                 entries.extend(found.map_err(damaged("request_index"))?);
             }
             Ok(())
@@ -316,7 +375,9 @@ fn summaries_of(
         for (_, id, summary) in codec::decode_visible(value.0).map_err(damaged("summaries"))? {
             let bucket = |at| bucket_of(layer, at, chunks);
             let found = codec::decode_summary(summary, layer, id, bucket, &mut origins);
-            summaries.push(found.map_err(|damage| corrupt("summaries", format!("chunk {id}: {damage}")))?);
+            summaries.push(
+                found.map_err(|damage| corrupt("summaries", format!("chunk {id}: {damage}")))?,
+            );
         }
     }
     Ok(summaries)
@@ -329,8 +390,12 @@ fn chunk_of(
     settings: &SchemaSettings,
 ) -> Result<Option<Chunk>, StoreError> {
     let wrong = |error: &dyn std::error::Error| corrupt("logs", error.to_string());
-    let row = rows.maybe_first_row::<(Raw<'_>, Raw<'_>)>().map_err(|error| wrong(&error))?;
-    let Some((summary, logs)) = row else { return Ok(None) };
+    let row = rows
+        .maybe_first_row::<(Raw<'_>, Raw<'_>)>()
+        .map_err(|error| wrong(&error))?;
+    let Some((summary, logs)) = row else {
+        return Ok(None);
+    };
     let chunks = chunk_settings(settings);
     let layer = key.bucket.layer;
     let decoded = codec::decode_summary(
@@ -352,11 +417,16 @@ fn decode_records(
     filter: Option<&dyn RecordFilter>,
 ) -> Result<Chunk, Damage> {
     let Some(filter) = filter else {
-        let entries = codec::records(logs)?.map(|record| record?.entry()).collect::<Result<_, _>>()?;
+        let entries = codec::records(logs)?
+            .map(|record| record?.entry())
+            .collect::<Result<_, _>>()?;
         return Ok(Chunk { summary, entries });
     };
     if !filter.may_keep_any(logs) {
-        return Ok(Chunk { summary, entries: Entries::default() });
+        return Ok(Chunk {
+            summary,
+            entries: Entries::default(),
+        });
     }
     let mut entries = Vec::new();
     for record in codec::records(logs)? {
@@ -364,10 +434,16 @@ fn decode_records(
         if !filter.wants(record.timestamp, record.level()?) {
             continue;
         }
-        let record = Record { origin: Arc::clone(&summary.origin), entry: record.entry()? };
+        let record = Record {
+            origin: Arc::clone(&summary.origin),
+            entry: record.entry()?,
+        };
         if filter.keeps(&record) {
             entries.push(record.entry);
         }
     }
-    Ok(Chunk { summary, entries: Entries::Own(entries) })
+    Ok(Chunk {
+        summary,
+        entries: Entries::Own(entries),
+    })
 }

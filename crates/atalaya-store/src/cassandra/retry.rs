@@ -67,7 +67,10 @@ impl RetrySettings {
     /// A screen waits for a read; it rather says why there is none. What was asked and is not
     /// answered yet is waited for: that takes as long as it takes.
     pub fn reads() -> Self {
-        Self { budget: Duration::from_secs(3), ..Self::default() }
+        Self {
+            budget: Duration::from_secs(3),
+            ..Self::default()
+        }
     }
 }
 
@@ -164,7 +167,10 @@ impl Resilience {
         let mut faults = 0;
         let mut repeating: Option<Repeating<'_>> = None;
         let mut last = None;
-        while let Some(place) = self.place(repeating.as_ref().map(|repeating| repeating.until)).await {
+        while let Some(place) = self
+            .place(repeating.as_ref().map(|repeating| repeating.until))
+            .await
+        {
             match attempt().await {
                 Ok(answer) => {
                     place.answered();
@@ -189,7 +195,12 @@ impl Resilience {
         }
         Err(last.unwrap_or_else(|| {
             // The gate was closed all the time: others know why.
-            let reason = self.lock().streak.reason().unwrap_or("it is being probed").to_owned();
+            let reason = self
+                .lock()
+                .streak
+                .reason()
+                .unwrap_or("it is being probed")
+                .to_owned();
             StoreError::Unavailable {
                 backend: Backend::Cassandra,
                 address: self.address.clone(),
@@ -221,9 +232,14 @@ impl Resilience {
                 match inner.gate.admit(now) {
                     Admission::Go(ticket) => {
                         inner.streak.asked();
-                        return Some(Place { of: self, ticket: Some(ticket) });
+                        return Some(Place {
+                            of: self,
+                            ticket: Some(ticket),
+                        });
                     }
-                    Admission::WaitUntil(at) => Some(deadline.map_or(at, |deadline| at.min(deadline))),
+                    Admission::WaitUntil(at) => {
+                        Some(deadline.map_or(at, |deadline| at.min(deadline)))
+                    }
                     Admission::Wait => deadline,
                 }
             };
@@ -246,7 +262,8 @@ impl Resilience {
             if inner.gate.is_closed() {
                 return;
             }
-            let longest = doubled(self.settings.first_pause, faults - 1).min(self.settings.longest_pause);
+            let longest =
+                doubled(self.settings.first_pause, faults - 1).min(self.settings.longest_pause);
             Instant::now() + longest.mul_f64(inner.random.random_range(0.0..=1.0))
         };
         tokio::select! {
@@ -263,7 +280,9 @@ impl Resilience {
                 inner.streak.answered();
             }
             let chance = inner.random.random_range(0.0..=1.0);
-            inner.gate.give_back(ticket, outcome, Instant::now(), chance)
+            inner
+                .gate
+                .give_back(ticket, outcome, Instant::now(), chance)
         };
         match change {
             Change::None => {}
@@ -295,7 +314,10 @@ struct Repeating<'a> {
 impl<'a> Repeating<'a> {
     fn of(of: &'a Resilience) -> Self {
         of.lock().streak.repeats();
-        Self { of, until: Instant::now() + of.settings.budget }
+        Self {
+            of,
+            until: Instant::now() + of.settings.budget,
+        }
     }
 }
 

@@ -28,10 +28,22 @@ const LEASE: &str = include_str!("../../../../cql/0000_lease.cql");
 /// Number n is version n + 1.
 const MIGRATIONS: [(&str, &str); 5] = [
     ("chunks", include_str!("../../../../cql/0001_chunks.cql")),
-    ("request_index", include_str!("../../../../cql/0002_request_index.cql")),
-    ("arrivals", include_str!("../../../../cql/0003_arrivals.cql")),
-    ("watermarks", include_str!("../../../../cql/0004_watermarks.cql")),
-    ("summary_blocks", include_str!("../../../../cql/0005_summary_blocks.cql")),
+    (
+        "request_index",
+        include_str!("../../../../cql/0002_request_index.cql"),
+    ),
+    (
+        "arrivals",
+        include_str!("../../../../cql/0003_arrivals.cql"),
+    ),
+    (
+        "watermarks",
+        include_str!("../../../../cql/0004_watermarks.cql"),
+    ),
+    (
+        "summary_blocks",
+        include_str!("../../../../cql/0005_summary_blocks.cql"),
+    ),
 ];
 /// The version that this program works with.
 pub const VERSION: i64 = MIGRATIONS.len() as i64;
@@ -61,8 +73,10 @@ impl fmt::Display for Replication {
         match self {
             Self::Simple(copies) => write!(formatter, "{copies}"),
             Self::Datacenters(datacenters) => {
-                let parts: Vec<String> =
-                    datacenters.iter().map(|(name, copies)| format!("{name}:{copies}")).collect();
+                let parts: Vec<String> = datacenters
+                    .iter()
+                    .map(|(name, copies)| format!("{name}:{copies}"))
+                    .collect();
                 formatter.write_str(&parts.join(","))
             }
         }
@@ -74,9 +88,15 @@ impl std::str::FromStr for Replication {
 
     /// `3`, or `dc1:3,dc2:2`.
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("`{text}` is neither a number of copies nor a list like `dc1:3,dc2:2`");
-        let copies =
-            |text: &str| text.trim().parse::<u32>().ok().filter(|&copies| copies > 0).ok_or_else(wrong);
+        let wrong =
+            || format!("`{text}` is neither a number of copies nor a list like `dc1:3,dc2:2`");
+        let copies = |text: &str| {
+            text.trim()
+                .parse::<u32>()
+                .ok()
+                .filter(|&copies| copies > 0)
+                .ok_or_else(wrong)
+        };
         if !text.contains(':') {
             return copies(text).map(Self::Simple);
         }
@@ -124,13 +144,19 @@ impl SchemaSettings {
     pub fn check(&self) -> Result<(), StoreError> {
         let bad = |name, reason: String| Err(StoreError::BadSetting { name, reason });
         if self.bucket_minutes == 0 || 1_440 % self.bucket_minutes != 0 {
-            return bad("bucket_minutes", format!("{} does not divide a day", self.bucket_minutes));
+            return bad(
+                "bucket_minutes",
+                format!("{} does not divide a day", self.bucket_minutes),
+            );
         }
         if !(1..=64).contains(&self.shards) {
             return bad("shards", format!("{} is not between 1 and 64", self.shards));
         }
         if !(1..=365).contains(&self.window_days) {
-            return bad("window_days", format!("{} is not between 1 and 365", self.window_days));
+            return bad(
+                "window_days",
+                format!("{} is not between 1 and 365", self.window_days),
+            );
         }
         if self.retention_days > MOST_RETENTION_DAYS {
             return bad(
@@ -209,13 +235,20 @@ pub async fn init(
 ) -> Result<SchemaStatus, StoreError> {
     settings.check()?;
     let ddl = Ddl::new(session, options)?;
-    ddl.run(&keyspace_statement(&options.keyspace, &settings.replication)).await?;
+    ddl.run(&keyspace_statement(
+        &options.keyspace,
+        &settings.replication,
+    ))
+    .await?;
     ddl.apply(Some(settings)).await?;
     status(session, options).await
 }
 
 /// Brings an older schema up to this program's version.
-pub async fn migrate(session: &Session, options: &CassandraOptions) -> Result<SchemaStatus, StoreError> {
+pub async fn migrate(
+    session: &Session,
+    options: &CassandraOptions,
+) -> Result<SchemaStatus, StoreError> {
     let ddl = Ddl::new(session, options)?;
     let before = status(session, options).await?;
     if before.version.is_none() {
@@ -226,7 +259,10 @@ pub async fn migrate(session: &Session, options: &CassandraOptions) -> Result<Sc
 }
 
 /// What is there; changes nothing.
-pub async fn status(session: &Session, options: &CassandraOptions) -> Result<SchemaStatus, StoreError> {
+pub async fn status(
+    session: &Session,
+    options: &CassandraOptions,
+) -> Result<SchemaStatus, StoreError> {
     let ddl = Ddl::new(session, options)?;
     let mut status = SchemaStatus {
         keyspace: options.keyspace.clone(),
@@ -236,10 +272,15 @@ pub async fn status(session: &Session, options: &CassandraOptions) -> Result<Sch
         migrations: Vec::new(),
     };
     let tables = ddl
-        .query("SELECT table_name FROM system_schema.tables WHERE keyspace_name = ?", (&options.keyspace,))
+        .query(
+            "SELECT table_name FROM system_schema.tables WHERE keyspace_name = ?",
+            (&options.keyspace,),
+        )
         .await?;
-    let tables: Vec<String> =
-        rows::<(String,)>(tables, "system_schema.tables")?.into_iter().map(|(name,)| name).collect();
+    let tables: Vec<String> = rows::<(String,)>(tables, "system_schema.tables")?
+        .into_iter()
+        .map(|(name,)| name)
+        .collect();
     let has = |table: &str| tables.iter().any(|known| known == table);
     if !has("schema_migrations") || !has("settings") {
         return Ok(status);
@@ -282,10 +323,16 @@ pub(super) async fn require(
     };
     let address = options.address();
     match version.cmp(&VERSION) {
-        std::cmp::Ordering::Less => Err(StoreError::OlderSchema { address, found: version, known: VERSION }),
-        std::cmp::Ordering::Greater => {
-            Err(StoreError::NewerSchema { address, found: version, known: VERSION })
-        }
+        std::cmp::Ordering::Less => Err(StoreError::OlderSchema {
+            address,
+            found: version,
+            known: VERSION,
+        }),
+        std::cmp::Ordering::Greater => Err(StoreError::NewerSchema {
+            address,
+            found: version,
+            known: VERSION,
+        }),
         std::cmp::Ordering::Equal => Ok(settings),
     }
 }
@@ -300,13 +347,22 @@ struct Ddl<'a> {
 impl<'a> Ddl<'a> {
     fn new(session: &'a Session, options: &'a CassandraOptions) -> Result<Self, StoreError> {
         check_keyspace(&options.keyspace)?;
-        Ok(Self { session, options, keyspace: &options.keyspace })
+        Ok(Self {
+            session,
+            options,
+            keyspace: &options.keyspace,
+        })
     }
 
     async fn apply(&self, settings: Option<&SchemaSettings>) -> Result<(), StoreError> {
         for statement in statements(LEASE) {
             let id = table_id(self.keyspace, "schema_lease").to_string();
-            self.run(&statement.replace("{keyspace}", self.keyspace).replace("{lease_id}", &id)).await?;
+            self.run(
+                &statement
+                    .replace("{keyspace}", self.keyspace)
+                    .replace("{lease_id}", &id),
+            )
+            .await?;
         }
         let lease = Lease::take(self).await?;
         let applied = self.apply_missing(&lease, settings).await;
@@ -326,7 +382,10 @@ impl<'a> Ddl<'a> {
             (None, Some(chosen)) => chosen.clone(),
             (None, None) => return Err(missing(self.options, "it has no settings")),
         };
-        let applied = before.migrations.last().map_or(0, |migration| migration.version);
+        let applied = before
+            .migrations
+            .last()
+            .map_or(0, |migration| migration.version);
         if applied > VERSION {
             return Err(StoreError::NewerSchema {
                 address: self.options.address(),
@@ -336,7 +395,11 @@ impl<'a> Ddl<'a> {
         }
         let retention = (u64::from(settings.retention_days) * 86_400).to_string();
         for (version, (name, text)) in (1_i64..).zip(MIGRATIONS) {
-            if before.migrations.iter().any(|migration| migration.version == version) {
+            if before
+                .migrations
+                .iter()
+                .any(|migration| migration.version == version)
+            {
                 continue;
             }
             for statement in statements(text) {
@@ -349,8 +412,10 @@ impl<'a> Ddl<'a> {
             }
             if version == 1 {
                 for (name, value) in settings.rows() {
-                    let insert =
-                        format!("INSERT INTO {}.settings (name, value) VALUES (?, ?)", self.keyspace);
+                    let insert = format!(
+                        "INSERT INTO {}.settings (name, value) VALUES (?, ?)",
+                        self.keyspace
+                    );
                     self.query(&insert, (name, value)).await?;
                 }
             }
@@ -360,21 +425,33 @@ impl<'a> Ddl<'a> {
             );
             let version = i32::try_from(version).unwrap_or(i32::MAX);
             let now = CqlTimestamp(Timestamp::now().micros().div_euclid(1_000));
-            self.query(&insert, (version, name, now, host_name())).await?;
+            self.query(&insert, (version, name, now, host_name()))
+                .await?;
         }
         Ok(())
     }
 
     async fn settings(&self) -> Result<BTreeMap<String, String>, StoreError> {
-        let found = self.query(&format!("SELECT name, value FROM {}.settings", self.keyspace), ()).await?;
-        Ok(rows::<(String, String)>(found, "settings")?.into_iter().collect())
+        let found = self
+            .query(
+                &format!("SELECT name, value FROM {}.settings", self.keyspace),
+                (),
+            )
+            .await?;
+        Ok(rows::<(String, String)>(found, "settings")?
+            .into_iter()
+            .collect())
     }
 
     async fn run(&self, statement: &str) -> Result<QueryResult, StoreError> {
         self.query(statement, ()).await
     }
 
-    async fn query(&self, text: &str, values: impl SerializeRow) -> Result<QueryResult, StoreError> {
+    async fn query(
+        &self,
+        text: &str,
+        values: impl SerializeRow,
+    ) -> Result<QueryResult, StoreError> {
         let mut statement = Statement::new(text);
         statement.set_request_timeout(Some(STEP_LIMIT));
         statement.set_is_idempotent(true);
@@ -429,7 +506,10 @@ impl<'a> Lease<'a> {
                 return Ok(Self { ddl, holder });
             }
             if begun.elapsed() > LEASE_LIMIT {
-                return Err(StoreError::TimedOut { backend: Backend::Cassandra, limit: LEASE_LIMIT });
+                return Err(StoreError::TimedOut {
+                    backend: Backend::Cassandra,
+                    limit: LEASE_LIMIT,
+                });
             }
             tokio::time::sleep(LEASE_STEP).await;
         }
@@ -440,7 +520,11 @@ impl<'a> Lease<'a> {
             "UPDATE {}.schema_lease USING TTL {LEASE_SECONDS} SET holder = ? WHERE name = 'schema' IF holder = ?",
             self.ddl.keyspace
         );
-        let (held, by) = applied(self.ddl.query(&update, (&self.holder, &self.holder)).await?)?;
+        let (held, by) = applied(
+            self.ddl
+                .query(&update, (&self.holder, &self.holder))
+                .await?,
+        )?;
         if held {
             return Ok(());
         }
@@ -451,8 +535,10 @@ impl<'a> Lease<'a> {
     }
 
     async fn give_back(self) -> Result<(), StoreError> {
-        let delete =
-            format!("DELETE FROM {}.schema_lease WHERE name = 'schema' IF holder = ?", self.ddl.keyspace);
+        let delete = format!(
+            "DELETE FROM {}.schema_lease WHERE name = 'schema' IF holder = ?",
+            self.ddl.keyspace
+        );
         self.ddl.query(&delete, (&self.holder,)).await.map(drop)
     }
 }
@@ -462,10 +548,14 @@ fn applied(result: QueryResult) -> Result<(bool, Option<String>), StoreError> {
     let row = rows::<Row>(result, "schema_lease")?.into_iter().next();
     let columns = row.map(|row| row.columns).unwrap_or_default();
     let took_effect = matches!(columns.first(), Some(Some(CqlValue::Boolean(true))));
-    let holder = columns.into_iter().rev().flatten().find_map(|value| match value {
-        CqlValue::Text(text) if text != "schema" => Some(text),
-        _ => None,
-    });
+    let holder = columns
+        .into_iter()
+        .rev()
+        .flatten()
+        .find_map(|value| match value {
+            CqlValue::Text(text) if text != "schema" => Some(text),
+            _ => None,
+        });
     Ok((took_effect, holder))
 }
 
@@ -473,18 +563,29 @@ fn rows<T>(result: QueryResult, table: &'static str) -> Result<Vec<T>, StoreErro
 where
     T: for<'frame, 'metadata> scylla::deserialize::row::DeserializeRow<'frame, 'metadata>,
 {
-    let corrupt = |error: &dyn std::error::Error| StoreError::Corrupt { table, detail: error.to_string() };
+    let corrupt = |error: &dyn std::error::Error| StoreError::Corrupt {
+        table,
+        detail: error.to_string(),
+    };
     let rows = result.into_rows_result().map_err(|error| corrupt(&error))?;
     let rows = rows.rows::<T>().map_err(|error| corrupt(&error))?;
-    rows.collect::<Result<_, _>>().map_err(|error| corrupt(&error))
+    rows.collect::<Result<_, _>>()
+        .map_err(|error| corrupt(&error))
 }
 
 /// The statements of a file, without its comments.
 fn statements(text: &str) -> Vec<String> {
-    let code: Vec<&str> =
-        text.lines().map(|line| line.split_once("--").map_or(line, |(code, _)| code)).collect();
+    let code: Vec<&str> = text
+        .lines()
+        .map(|line| line.split_once("--").map_or(line, |(code, _)| code))
+        .collect();
     let statements = code.join("\n");
-    statements.split(';').map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect()
+    statements
+        .split(';')
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+        .map(str::to_owned)
+        .collect()
 }
 
 fn keyspace_statement(keyspace: &str, replication: &Replication) -> String {
@@ -493,9 +594,14 @@ fn keyspace_statement(keyspace: &str, replication: &Replication) -> String {
             format!("{{'class': 'SimpleStrategy', 'replication_factor': {copies}}}")
         }
         Replication::Datacenters(datacenters) => {
-            let copies: Vec<String> =
-                datacenters.iter().map(|(name, copies)| format!("'{name}': {copies}")).collect();
-            format!("{{'class': 'NetworkTopologyStrategy', {}}}", copies.join(", "))
+            let copies: Vec<String> = datacenters
+                .iter()
+                .map(|(name, copies)| format!("'{name}': {copies}"))
+                .collect();
+            format!(
+                "{{'class': 'NetworkTopologyStrategy', {}}}",
+                copies.join(", ")
+            )
         }
     };
     format!(
@@ -507,7 +613,9 @@ fn keyspace_statement(keyspace: &str, replication: &Replication) -> String {
 fn check_keyspace(keyspace: &str) -> Result<(), StoreError> {
     let fits = keyspace.len() <= 48
         && keyspace.starts_with(|first: char| first.is_ascii_lowercase())
-        && keyspace.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+        && keyspace
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
     if fits {
         return Ok(());
     }
@@ -531,7 +639,10 @@ fn table_id(keyspace: &str, table: &str) -> Uuid {
 }
 
 pub(super) fn host_name() -> String {
-    hostname::get().ok().and_then(|name| name.into_string().ok()).unwrap_or_else(|| "unknown".to_owned())
+    hostname::get()
+        .ok()
+        .and_then(|name| name.into_string().ok())
+        .unwrap_or_else(|| "unknown".to_owned())
 }
 
 fn missing(options: &CassandraOptions, detail: &str) -> StoreError {
@@ -567,15 +678,34 @@ mod tests {
             window_days: 7,
             retention_days: 0,
         };
-        let rows = settings.rows().map(|(name, value)| (name.to_owned(), value)).into_iter().collect();
+        let rows = settings
+            .rows()
+            .map(|(name, value)| (name.to_owned(), value))
+            .into_iter()
+            .collect();
         assert_eq!(SchemaSettings::from_rows(&rows).unwrap(), settings);
         for bad in [
-            SchemaSettings { bucket_minutes: 7, ..settings.clone() },
-            SchemaSettings { shards: 0, ..settings.clone() },
-            SchemaSettings { window_days: 0, ..settings.clone() },
-            SchemaSettings { retention_days: 8_000, ..settings.clone() },
+            SchemaSettings {
+                bucket_minutes: 7,
+                ..settings.clone()
+            },
+            SchemaSettings {
+                shards: 0,
+                ..settings.clone()
+            },
+            SchemaSettings {
+                window_days: 0,
+                ..settings.clone()
+            },
+            SchemaSettings {
+                retention_days: 8_000,
+                ..settings.clone()
+            },
         ] {
-            assert!(matches!(bad.check(), Err(StoreError::BadSetting { .. })), "{bad:?}");
+            assert!(
+                matches!(bad.check(), Err(StoreError::BadSetting { .. })),
+                "{bad:?}"
+            );
         }
     }
 
@@ -589,7 +719,9 @@ mod tests {
                 let mut words = statement.split_whitespace();
                 let sets_options = words.next() == Some("ALTER")
                     && words.next() == Some("TABLE")
-                    && words.next().is_some_and(|table| table.starts_with("{keyspace}."))
+                    && words
+                        .next()
+                        .is_some_and(|table| table.starts_with("{keyspace}."))
                     && words.next() == Some("WITH");
                 let makes = statement.contains("IF NOT EXISTS {keyspace}.");
                 assert!(makes || sets_options, "{name}: {statement}");

@@ -82,7 +82,10 @@ pub(super) struct Batched {
 
 impl Batched {
     fn new(insert: String) -> Self {
-        Self { insert, prepared: [const { OnceCell::const_new() }; MOST_ROWS] }
+        Self {
+            insert,
+            prepared: [const { OnceCell::const_new() }; MOST_ROWS],
+        }
     }
 
     /// The statement for so many rows, 1 to [`MOST_ROWS`].
@@ -99,7 +102,12 @@ impl Batched {
                     return prepare(session, options, &self.insert).await;
                 }
                 let rows = format!("{};\n", self.insert).repeat(count);
-                prepare(session, options, &format!("BEGIN UNLOGGED BATCH\n{rows}APPLY BATCH")).await
+                prepare(
+                    session,
+                    options,
+                    &format!("BEGIN UNLOGGED BATCH\n{rows}APPLY BATCH"),
+                )
+                .await
             })
             .await
     }
@@ -138,11 +146,18 @@ pub(super) struct Statements {
 }
 
 impl Statements {
-    pub(super) async fn prepare(session: &Session, options: &CassandraOptions) -> Result<Self, StoreError> {
-        let one =
-            async |text: &str| prepare(session, options, &text.replace("{ks}", &options.keyspace)).await;
+    pub(super) async fn prepare(
+        session: &Session,
+        options: &CassandraOptions,
+    ) -> Result<Self, StoreError> {
+        let one = async |text: &str| {
+            prepare(session, options, &text.replace("{ks}", &options.keyspace)).await
+        };
         let layer = async |layer: Layer| {
-            let text = |text: &str| text.replace("{ks}", &options.keyspace).replace("{layer}", layer.name());
+            let text = |text: &str| {
+                text.replace("{ks}", &options.keyspace)
+                    .replace("{layer}", layer.name())
+            };
             Ok::<_, StoreError>(LayerStatements {
                 insert_chunk: prepare(
                     session,
@@ -263,7 +278,8 @@ async fn prepare(
     text: &str,
 ) -> Result<PreparedStatement, StoreError> {
     let prepared = session.prepare(Statement::new(text)).await;
-    let mut prepared = prepared.map_err(|error| store_error(error, &options.address(), "statement"))?;
+    let mut prepared =
+        prepared.map_err(|error| store_error(error, &options.address(), "statement"))?;
     prepared.set_is_idempotent(true);
     // Each answer would repeat what the types look like: for one chunk more bytes than its summary.
     prepared.set_use_cached_result_metadata(true);
@@ -277,26 +293,51 @@ mod tests {
     fn the_log_path_has_no_statement_that_it_must_not_have() {
         let source = include_str!("statements.rs");
         let source = source.split("#[cfg(test)]").next().unwrap_or_default();
-        let code: Vec<&str> = source.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
-        for forbidden in
-            ["ALLOW FILTERING", "IF NOT", " IF ", "UPDATE ", "DELETE ", "TRUNCATE", "COUNTER", "null", "NULL"]
-        {
-            let found: Vec<_> = code.iter().filter(|line| line.contains(forbidden)).collect();
+        let code: Vec<&str> = source
+            .lines()
+            .filter(|line| !line.trim_start().starts_with("//"))
+            .collect();
+        for forbidden in [
+            "ALLOW FILTERING",
+            "IF NOT",
+            " IF ",
+            "UPDATE ",
+            "DELETE ",
+            "TRUNCATE",
+            "COUNTER",
+            "null",
+            "NULL",
+        ] {
+            let found: Vec<_> = code
+                .iter()
+                .filter(|line| line.contains(forbidden))
+                .collect();
             assert!(found.is_empty(), "{forbidden}: {found:?}");
         }
         let code = code.join(" ");
-        let selects = code.split("\"SELECT ").skip(1).map(|rest| rest.split("\",").next().unwrap_or(rest));
+        let selects = code
+            .split("\"SELECT ")
+            .skip(1)
+            .map(|rest| rest.split("\",").next().unwrap_or(rest));
         let selects: Vec<&str> = selects.collect();
         assert!(selects.len() > 8, "the texts are found");
         for select in selects {
-            assert!(select.contains(" WHERE ") || select.contains(" LIMIT ?"), "{select}");
+            assert!(
+                select.contains(" WHERE ") || select.contains(" LIMIT ?"),
+                "{select}"
+            );
         }
         // Every write of records says when and for how long; arrivals live by their table's rule.
-        for insert in
-            code.split("\"INSERT INTO ").skip(1).map(|rest| rest.split("\",").next().unwrap_or(rest))
+        for insert in code
+            .split("\"INSERT INTO ")
+            .skip(1)
+            .map(|rest| rest.split("\",").next().unwrap_or(rest))
         {
             let of_the_tail = insert.contains(".arrivals") || insert.contains(".writers");
-            assert!(of_the_tail || insert.contains("USING TIMESTAMP ? AND TTL ?"), "{insert}");
+            assert!(
+                of_the_tail || insert.contains("USING TIMESTAMP ? AND TTL ?"),
+                "{insert}"
+            );
         }
     }
 }

@@ -42,7 +42,8 @@ pub(super) struct Counted(Mutex<Option<(ChunkStoreStats, Instant)>>);
 impl Counted {
     fn fresh(&self) -> Option<ChunkStoreStats> {
         let last = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        last.filter(|(_, until)| Instant::now() < *until).map(|(stats, _)| stats)
+        last.filter(|(_, until)| Instant::now() < *until)
+            .map(|(stats, _)| stats)
     }
 
     fn keep(&self, stats: ChunkStoreStats, buckets: usize, begun: Instant) {
@@ -62,24 +63,33 @@ impl CassandraLogStore {
         let mut plain_bytes = 0;
         let mut partitions = 0;
         for layer in Layer::ALL {
-            let buckets = self.read_buckets(layer, TimeRange::ALL, Order::NewestFirst, usize::MAX).await?;
+            let buckets = self
+                .read_buckets(layer, TimeRange::ALL, Order::NewestFirst, usize::MAX)
+                .await?;
             let most = (COUNTED / usize::from(self.settings.shards.max(1))).max(1);
             let counted = &buckets[..buckets.len().min(most)];
             partitions += counted.len();
             let counts = counted.iter().map(|&bucket| async move {
                 let summaries = self.read_summaries(&[bucket]).await?;
-                let records = summaries.iter().map(|found| u64::from(found.summary.records())).sum::<u64>();
+                let records = summaries
+                    .iter()
+                    .map(|found| u64::from(found.summary.records()))
+                    .sum::<u64>();
                 let bytes = summaries.iter().map(|found| found.bytes).sum::<u64>();
                 Ok::<_, StoreError>((records, summaries.len() as u64, bytes))
             });
-            let counts: Vec<(u64, u64, u64)> =
-                stream::iter(counts.collect::<Vec<_>>()).buffer_unordered(AT_ONCE).try_collect().await?;
-            let sum =
-                counts.iter().fold((0, 0, 0), |sum, next| (sum.0 + next.0, sum.1 + next.1, sum.2 + next.2));
+            let counts: Vec<(u64, u64, u64)> = stream::iter(counts.collect::<Vec<_>>())
+                .buffer_unordered(AT_ONCE)
+                .try_collect()
+                .await?;
+            let sum = counts.iter().fold((0, 0, 0), |sum, next| {
+                (sum.0 + next.0, sum.1 + next.1, sum.2 + next.2)
+            });
             // With `usize::MAX` asked for, these are all there are.
             let whole = |part: u64| match counted.len() as u128 {
                 0 => 0,
-                count => u64::try_from(u128::from(part) * buckets.len() as u128 / count).unwrap_or(u64::MAX),
+                count => u64::try_from(u128::from(part) * buckets.len() as u128 / count)
+                    .unwrap_or(u64::MAX),
             };
             stats.records += whole(sum.0);
             stats.chunks += whole(sum.1);
@@ -105,9 +115,20 @@ impl CassandraLogStore {
         let read = async {
             let mut query = Statement::new(query.as_str());
             query.set_consistency(Consistency::One);
-            let rows = self.session.query_unpaged(query, ()).await.ok()?.into_rows_result().ok()?;
+            let rows = self
+                .session
+                .query_unpaged(query, ())
+                .await
+                .ok()?
+                .into_rows_result()
+                .ok()?;
             let sizes = rows.rows::<(i64,)>().ok()?;
-            Some(sizes.flatten().map(|(mebibytes,)| u64::try_from(mebibytes).unwrap_or(0)).sum::<u64>())
+            Some(
+                sizes
+                    .flatten()
+                    .map(|(mebibytes,)| u64::try_from(mebibytes).unwrap_or(0))
+                    .sum::<u64>(),
+            )
         };
         read.await.unwrap_or(0) * 1024 * 1024
     }

@@ -20,8 +20,8 @@ use super::codec::{self, Levels, Records, VISIBLE_BYTES, encode_request_chunks, 
 use super::errors::refused;
 use super::log_store::CassandraLogStore;
 use super::place::{
-    Life, Place, SECOND, chunk_settings, date_of, day_and_window, index_name, index_shard_of, millis_of,
-    period_of,
+    Life, Place, SECOND, chunk_settings, date_of, day_and_window, index_name, index_shard_of,
+    millis_of, period_of,
 };
 use super::statements::{Batched, Cell, MOST_ROWS};
 
@@ -92,15 +92,21 @@ impl CassandraLogStore {
             }
         }
         self.count_expired(expired);
-        let newest: HashMap<Uuid, Timestamp> =
-            chunks.iter().map(|chunk| (chunk.summary.key.id, chunk.summary.last_at)).collect();
+        let newest: HashMap<Uuid, Timestamp> = chunks
+            .iter()
+            .map(|chunk| (chunk.summary.key.id, chunk.summary.last_at))
+            .collect();
         requests.retain(|row| newest.contains_key(&row.chunk.id));
 
-        self.note_buckets(chunks.iter().map(|chunk| chunk.summary.key.bucket), &life).await?;
+        self.note_buckets(chunks.iter().map(|chunk| chunk.summary.key.bucket), &life)
+            .await?;
         let index = self.write_index(&requests, &newest, &life);
         let (stored, ()) = futures::try_join!(self.write_chunks(chunks, &life), index)?;
         self.write_summaries(&stored).await?;
-        let arrived = stored.into_iter().map(|chunk| (chunk.layer, chunk.id, chunk.visible)).collect();
+        let arrived = stored
+            .into_iter()
+            .map(|chunk| (chunk.layer, chunk.id, chunk.visible))
+            .collect();
         self.announce(arrived).await?;
         self.write_watermarks(watermarks).await
     }
@@ -134,25 +140,43 @@ impl CassandraLogStore {
                 // As long as the newest chunk that it may name. Never `None`: some chunk of it lives.
                 let ttl = life.ttl(last).unwrap_or(1);
                 let now = life.now.micros().div_euclid(SECOND);
-                let ends = if ttl == 0 { i64::MAX } else { now + i64::from(ttl) };
+                let ends = if ttl == 0 {
+                    i64::MAX
+                } else {
+                    now + i64::from(ttl)
+                };
                 let known = written.get(&bucket);
-                if known.is_some_and(|&(known, at)| known >= ends && at.elapsed() < BUCKET_TRUSTED) {
+                if known.is_some_and(|&(known, at)| known >= ends && at.elapsed() < BUCKET_TRUSTED)
+                {
                     continue;
                 }
-                let slack = if ttl > 0 && last > life.now { BUCKET_SLACK_SECONDS } else { 0 };
+                let slack = if ttl > 0 && last > life.now {
+                    BUCKET_SLACK_SECONDS
+                } else {
+                    0
+                };
                 let ttl = i32::try_from(i64::from(ttl) + slack).unwrap_or(ttl);
                 missing.push((bucket, ends.saturating_add(slack), ttl));
             }
         }
-        let inserts = missing.iter().map(|&(bucket, _, ttl)| self.note_bucket(bucket, ttl, life));
+        let inserts = missing
+            .iter()
+            .map(|&(bucket, _, ttl)| self.note_bucket(bucket, ttl, life));
         let inserts = stream::iter(inserts.collect::<Vec<_>>());
-        inserts.buffer_unordered(PARALLEL).try_collect::<()>().await?;
+        inserts
+            .buffer_unordered(PARALLEL)
+            .try_collect::<()>()
+            .await?;
         let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
         if written.len() + missing.len() > REMEMBERED_BUCKETS {
             written.clear();
         }
         let at = Instant::now();
-        written.extend(missing.into_iter().map(|(bucket, ends, _)| (bucket, (ends, at))));
+        written.extend(
+            missing
+                .into_iter()
+                .map(|(bucket, ends, _)| (bucket, (ends, at))),
+        );
         Ok(())
     }
 
@@ -170,7 +194,11 @@ impl CassandraLogStore {
         Ok(())
     }
 
-    async fn write_chunks(&self, chunks: Vec<Chunk>, life: &Life) -> Result<Vec<Stored>, StoreError> {
+    async fn write_chunks(
+        &self,
+        chunks: Vec<Chunk>,
+        life: &Life,
+    ) -> Result<Vec<Stored>, StoreError> {
         let writes = stream::iter(chunks).map(|chunk| self.write_chunk(chunk, life));
         let stored: Vec<Vec<Stored>> = writes.buffered(PARALLEL).try_collect().await?;
         Ok(stored.into_iter().flatten().collect())
@@ -191,8 +219,10 @@ impl CassandraLogStore {
                 self.set_aside(chunk, &reason).await?;
                 continue;
             };
-            let newest: HashMap<Uuid, Timestamp> =
-                pieces.iter().map(|piece| (piece.summary.key.id, piece.summary.last_at)).collect();
+            let newest: HashMap<Uuid, Timestamp> = pieces
+                .iter()
+                .map(|piece| (piece.summary.key.id, piece.summary.last_at))
+                .collect();
             self.write_index(&requests, &newest, life).await?;
             for piece in pieces {
                 match self.insert_chunk(&piece, life).await {
@@ -212,7 +242,9 @@ impl CassandraLogStore {
             return Err(StoreError::Poison {
                 backend: Backend::Cassandra,
                 what: "chunk",
-                reason: format!("{bytes} bytes are more than the {MOST_CHUNK_BYTES} that a row may have"),
+                reason: format!(
+                    "{bytes} bytes are more than the {MOST_CHUNK_BYTES} that a row may have"
+                ),
             });
         }
         let key = chunk.summary.key;
@@ -237,13 +269,23 @@ impl CassandraLogStore {
             Cell::Long(stored.written_at),
             Cell::Int(stored.ttl),
         ];
-        self.execute("chunk", &self.statements.of(stored.layer).insert_chunk, &cells).await?;
+        self.execute(
+            "chunk",
+            &self.statements.of(stored.layer).insert_chunk,
+            &cells,
+        )
+        .await?;
         Ok(stored)
     }
 
     async fn set_aside(&self, chunk: Chunk, reason: &str) -> Result<(), StoreError> {
-        let Some(entry) = chunk.entries.into_iter().next() else { return Ok(()) };
-        let record = Record { origin: chunk.summary.origin, entry };
+        let Some(entry) = chunk.entries.into_iter().next() else {
+            return Ok(());
+        };
+        let record = Record {
+            origin: chunk.summary.origin,
+            entry,
+        };
         let id = record.id();
         let Some(quarantine) = self.quarantine.clone() else {
             tracing::error!(%id, reason, "a record cannot be stored, and there is no quarantine");
@@ -254,7 +296,9 @@ impl CassandraLogStore {
             });
         };
         let why = reason.to_owned();
-        tokio::task::spawn_blocking(move || quarantine.keep(&record, &why)).await.map_err(refused)?
+        tokio::task::spawn_blocking(move || quarantine.keep(&record, &why))
+            .await
+            .map_err(refused)?
     }
 
     /// Writes the summaries, by which chunks are found: those of one partition together.
@@ -264,18 +308,35 @@ impl CassandraLogStore {
         let runs = order.chunk_by(|one, two| (one.layer, one.place) == (two.layer, two.place));
         let bytes = |chunk: &&Stored| chunk.visible.len() + VISIBLE_BYTES;
         let groups = runs.flat_map(|run| cut(run, usize::MAX, GROUP_BYTES, bytes));
-        let writes = groups.map(|group| self.write_group(group)).collect::<Vec<_>>();
-        stream::iter(writes).buffer_unordered(PARALLEL).try_collect::<()>().await
+        let writes = groups
+            .map(|group| self.write_group(group))
+            .collect::<Vec<_>>();
+        stream::iter(writes)
+            .buffer_unordered(PARALLEL)
+            .try_collect::<()>()
+            .await
     }
 
     async fn write_group(&self, group: &[&Stored]) -> Result<(), StoreError> {
-        let Some(first) = group.first() else { return Ok(()) };
+        let Some(first) = group.first() else {
+            return Ok(());
+        };
         let visible = codec::encode_visible(
-            group.iter().map(|chunk| (chunk.layer, chunk.id, chunk.visible.as_slice())),
+            group
+                .iter()
+                .map(|chunk| (chunk.layer, chunk.id, chunk.visible.as_slice())),
         );
         // As long as the newest of them.
-        let ttl = group.iter().map(|chunk| chunk.ttl).max().unwrap_or(first.ttl);
-        let written_at = group.iter().map(|chunk| chunk.written_at).max().unwrap_or(first.written_at);
+        let ttl = group
+            .iter()
+            .map(|chunk| chunk.ttl)
+            .max()
+            .unwrap_or(first.ttl);
+        let written_at = group
+            .iter()
+            .map(|chunk| chunk.written_at)
+            .max()
+            .unwrap_or(first.written_at);
         let cells = [
             Cell::Date(first.place.date()),
             Cell::Short(first.place.bucket),
@@ -285,7 +346,13 @@ impl CassandraLogStore {
             Cell::Long(written_at),
             Cell::Int(ttl),
         ];
-        self.execute("summaries", &self.statements.of(first.layer).insert_summaries, &cells).await.map(drop)
+        self.execute(
+            "summaries",
+            &self.statements.of(first.layer).insert_summaries,
+            &cells,
+        )
+        .await
+        .map(drop)
     }
 
     /// Writes where the requests of the put are, one row for each request and period.
@@ -299,8 +366,13 @@ impl CassandraLogStore {
         let runs = rows.chunk_by(|one, two| (one.period, one.shard) == (two.period, two.shard));
         let bytes = |row: &IndexRow<'_>| row.chunks.len() + row.request.len() + ROW_BYTES;
         let batches = runs.flat_map(|run| cut(run, MOST_ROWS, BATCH_BYTES, bytes));
-        let writes = batches.map(|batch| self.write_index_batch(batch)).collect::<Vec<_>>();
-        stream::iter(writes).buffer_unordered(PARALLEL).try_collect::<()>().await
+        let writes = batches
+            .map(|batch| self.write_index_batch(batch))
+            .collect::<Vec<_>>();
+        stream::iter(writes)
+            .buffer_unordered(PARALLEL)
+            .try_collect::<()>()
+            .await
     }
 
     fn index_rows<'a>(
@@ -310,17 +382,25 @@ impl CassandraLogStore {
         life: &Life,
     ) -> Vec<IndexRow<'a>> {
         let period = |row: &RequestEntry| {
-            period_of(day_and_window(row.chunk.bucket, &self.settings).0, &self.settings)
+            period_of(
+                day_and_window(row.chunk.bucket, &self.settings).0,
+                &self.settings,
+            )
         };
-        let mut order: Vec<(i64, &RequestId, &RequestEntry)> =
-            requests.iter().map(|row| (period(row), &row.request_id, row)).collect();
+        let mut order: Vec<(i64, &RequestId, &RequestEntry)> = requests
+            .iter()
+            .map(|row| (period(row), &row.request_id, row))
+            .collect();
         // Of one request as they came, so that the same put gives the same row.
         order.sort_by(|one, two| (one.0, one.1).cmp(&(two.0, two.1)));
         let groups = order.chunk_by(|one, two| (one.0, one.1) == (two.0, two.1));
         let mut rows: Vec<IndexRow<'a>> = groups
             .filter_map(|group| {
                 let &(period, id, _) = group.first()?;
-                let latest = group.iter().filter_map(|(.., row)| newest.get(&row.chunk.id)).max()?;
+                let latest = group
+                    .iter()
+                    .filter_map(|(.., row)| newest.get(&row.chunk.id))
+                    .max()?;
                 let request = index_name(id);
                 let entries: Vec<&RequestEntry> = group.iter().map(|(.., row)| *row).collect();
                 Some(IndexRow {
@@ -351,7 +431,13 @@ impl CassandraLogStore {
                 Cell::Int(row.ttl),
             ]);
         }
-        self.execute_rows("index rows", &self.statements.insert_request, batch.len(), &cells).await
+        self.execute_rows(
+            "index rows",
+            &self.statements.insert_request,
+            batch.len(),
+            &cells,
+        )
+        .await
     }
 
     async fn execute_rows(
@@ -367,7 +453,11 @@ impl CassandraLogStore {
 
     async fn write_watermarks(&self, watermarks: HashMap<OriginId, u64>) -> Result<(), StoreError> {
         let days = i32::try_from(self.settings.retention_days).unwrap_or(0);
-        let ttl = if days == 0 { 0 } else { (days * 86_400).saturating_add(WATERMARK_SLACK_SECONDS) };
+        let ttl = if days == 0 {
+            0
+        } else {
+            (days * 86_400).saturating_add(WATERMARK_SLACK_SECONDS)
+        };
         let writes = watermarks.into_iter().map(|(origin, until)| async move {
             let cells = [
                 Cell::Uuid(Uuid::from_u128(origin.as_u128())),
@@ -376,9 +466,14 @@ impl CassandraLogStore {
                 Cell::Long(i64::try_from(until).unwrap_or(i64::MAX)),
                 Cell::Int(ttl),
             ];
-            self.execute("watermark", &self.statements.insert_watermark, &cells).await.map(drop)
+            self.execute("watermark", &self.statements.insert_watermark, &cells)
+                .await
+                .map(drop)
         });
-        stream::iter(writes.collect::<Vec<_>>()).buffer_unordered(PARALLEL).try_collect::<()>().await
+        stream::iter(writes.collect::<Vec<_>>())
+            .buffer_unordered(PARALLEL)
+            .try_collect::<()>()
+            .await
     }
 }
 
@@ -426,7 +521,9 @@ mod tests {
         let runs: Vec<&[usize]> = cut(&rows, 16, 3_500, |&bytes| bytes).collect();
         assert_eq!(runs, [&rows[..1], &rows[1..2], &rows[2..5], &rows[5..]]);
         let many = [1_usize; 40];
-        let lengths: Vec<usize> = cut(&many, 16, 3_500, |&bytes| bytes).map(<[usize]>::len).collect();
+        let lengths: Vec<usize> = cut(&many, 16, 3_500, |&bytes| bytes)
+            .map(<[usize]>::len)
+            .collect();
         assert_eq!(lengths, [16, 16, 8]);
         assert_eq!(cut(&many[..0], 16, 3_500, |&bytes| bytes).count(), 0);
     }

@@ -37,7 +37,10 @@ pub struct SeenChunks {
 
 impl SeenChunks {
     pub fn contains(&self, id: &Uuid) -> bool {
-        self.runs.iter().rev().any(|run| run.binary_search(id).is_ok())
+        self.runs
+            .iter()
+            .rev()
+            .any(|run| run.binary_search(id).is_ok())
     }
 
     pub fn len(&self) -> usize {
@@ -76,8 +79,9 @@ mod tests {
         let mut next = 0;
         let mut step = 1;
         while next < total {
-            let ids: Vec<Uuid> =
-                (next..next + step).map(|id| Uuid::from_u128(id * 7_919 % (1 << 90))).collect();
+            let ids: Vec<Uuid> = (next..next + step)
+                .map(|id| Uuid::from_u128(id * 7_919 % (1 << 90)))
+                .collect();
             next += step;
             step = step % 50 + 1;
             seen.add(ids);

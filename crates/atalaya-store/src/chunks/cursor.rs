@@ -29,7 +29,10 @@ impl PartialEq for ArrivalCursor {
 
 impl fmt::Debug for ArrivalCursor {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_tuple("ArrivalCursor").field(&self.0).finish()
+        formatter
+            .debug_tuple("ArrivalCursor")
+            .field(&self.0)
+            .finish()
     }
 }
 

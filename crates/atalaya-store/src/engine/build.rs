@@ -9,7 +9,9 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use crate::chunks::{ChunkSettings, FrameChunks};
-use atalaya_domain::chunk::{Bucket, Chunk, ChunkKey, ChunkSummary, Entries, MinuteCounts, RequestEntry};
+use atalaya_domain::chunk::{
+    Bucket, Chunk, ChunkKey, ChunkSummary, Entries, MinuteCounts, RequestEntry,
+};
 use atalaya_domain::record::{Entry, Frame, Layer, LevelCounts, Origin, RequestId};
 use atalaya_domain::time::{TimeRange, Timestamp};
 
@@ -25,17 +27,27 @@ pub(crate) const MINUTE: i64 = 60_000_000;
 
 /// Cuts a frame into its chunks: by bucket, and within one in the order of positions.
 pub fn build(frame: &Frame, settings: ChunkSettings) -> FrameChunks {
-    cut(frame, settings, |range| Entries::Own(frame.entries[range].to_vec()))
+    cut(frame, settings, |range| {
+        Entries::Own(frame.entries[range].to_vec())
+    })
 }
 
 /// As [`build`], for the frame at `index`: runs of its entries are shared and not copied.
 pub fn build_shared(frames: &Arc<[Frame]>, index: usize, settings: ChunkSettings) -> FrameChunks {
-    let part = |range| Entries::Part { frames: Arc::clone(frames), frame: index, range };
+    let part = |range| Entries::Part {
+        frames: Arc::clone(frames),
+        frame: index,
+        range,
+    };
     cut(&frames[index], settings, part)
 }
 
 /// `part` gives a run of the frame's entries.
-fn cut(frame: &Frame, settings: ChunkSettings, part: impl Fn(Range<usize>) -> Entries) -> FrameChunks {
+fn cut(
+    frame: &Frame,
+    settings: ChunkSettings,
+    part: impl Fn(Range<usize>) -> Entries,
+) -> FrameChunks {
     let entries = &frame.entries;
     let mut order: Vec<usize> = (0..entries.len()).collect();
     order.sort_by_key(|&index| entries[index].position);
@@ -44,8 +56,12 @@ fn cut(frame: &Frame, settings: ChunkSettings, part: impl Fn(Range<usize>) -> En
         let bucket = bucket_of(frame.origin.layer, entries[index].timestamp, settings);
         buckets.entry(bucket).or_default().push(index);
     }
-    let mut built =
-        FrameChunks { origin: frame.origin.id, until: frame.until, chunks: Vec::new(), requests: Vec::new() };
+    let mut built = FrameChunks {
+        origin: frame.origin.id,
+        until: frame.until,
+        chunks: Vec::new(),
+        requests: Vec::new(),
+    };
     for (bucket, indices) in buckets {
         let mut rest = indices.as_slice();
         while let Some(&first) = rest.first() {
@@ -55,7 +71,13 @@ fn cut(frame: &Frame, settings: ChunkSettings, part: impl Fn(Range<usize>) -> En
             let is_run = run.iter().copied().eq(range.clone());
             let run: Vec<&Entry> = run.iter().map(|&index| &entries[index]).collect();
             let kept = if is_run { part(range) } else { copied(&run) };
-            built.chunks.push(chunk_of(&frame.origin, bucket, &run, kept, &mut built.requests));
+            built.chunks.push(chunk_of(
+                &frame.origin,
+                bucket,
+                &run,
+                kept,
+                &mut built.requests,
+            ));
         }
     }
     built
@@ -79,7 +101,13 @@ pub fn halves(chunk: &Chunk) -> Option<([Chunk; 2], Vec<RequestEntry>)> {
     let (first, second) = entries.split_at(entries.len() / 2);
     let mut requests = Vec::new();
     let halves = [first, second].map(|run| {
-        chunk_of(&chunk.summary.origin, chunk.summary.key.bucket, run, copied(run), &mut requests)
+        chunk_of(
+            &chunk.summary.origin,
+            chunk.summary.key.bucket,
+            run,
+            copied(run),
+            &mut requests,
+        )
     });
     Some((halves, requests))
 }
@@ -103,7 +131,10 @@ fn chunk_of(
 
 /// The bucket that a record of this time belongs to.
 pub fn bucket_of(layer: Layer, at: Timestamp, settings: ChunkSettings) -> Bucket {
-    Bucket { layer, start: floor(at, width(settings)) }
+    Bucket {
+        layer,
+        start: floor(at, width(settings)),
+    }
 }
 
 /// The instants of a bucket.
@@ -148,14 +179,24 @@ fn summarise(origin: &Arc<Origin>, bucket: Bucket, run: &[&Entry]) -> ChunkSumma
         first_at = first_at.min(entry.timestamp);
         last_at = last_at.max(entry.timestamp);
         levels.add(entry.level);
-        minutes.entry(floor(entry.timestamp, MINUTE)).or_default().add(entry.level);
+        minutes
+            .entry(floor(entry.timestamp, MINUTE))
+            .or_default()
+            .add(entry.level);
     }
     ChunkSummary {
-        key: ChunkKey { bucket, first_at, id: chunk_id(origin, bucket, run) },
+        key: ChunkKey {
+            bucket,
+            first_at,
+            id: chunk_id(origin, bucket, run),
+        },
         last_at,
         origin: Arc::clone(origin),
         levels,
-        minutes: minutes.into_iter().map(|(minute, levels)| MinuteCounts { minute, levels }).collect(),
+        minutes: minutes
+            .into_iter()
+            .map(|(minute, levels)| MinuteCounts { minute, levels })
+            .collect(),
     }
 }
 
@@ -177,7 +218,9 @@ fn chunk_id(origin: &Origin, bucket: Bucket, run: &[&Entry]) -> Uuid {
 fn index_requests(summary: &ChunkSummary, run: &[&Entry], rows: &mut Vec<RequestEntry>) {
     let mut seen: BTreeMap<&RequestId, RequestEntry> = BTreeMap::new();
     for entry in run {
-        let Some(id) = &entry.request_id else { continue };
+        let Some(id) = &entry.request_id else {
+            continue;
+        };
         seen.entry(id)
             .and_modify(|row| {
                 row.first_seen = row.first_seen.min(entry.timestamp);

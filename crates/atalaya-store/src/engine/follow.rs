@@ -38,8 +38,10 @@ pub(super) async fn follow(
         let keys: Vec<_> = wanted.map(|summary| summary.key).collect();
         for chunk in store.filtered(&keys, Arc::clone(&filter)).await? {
             let origin = &chunk.summary.origin;
-            records
-                .extend(chunk.entries.into_iter().map(|entry| Record { origin: Arc::clone(origin), entry }));
+            records.extend(chunk.entries.into_iter().map(|entry| Record {
+                origin: Arc::clone(origin),
+                entry,
+            }));
         }
         if records.len() >= limit {
             break;

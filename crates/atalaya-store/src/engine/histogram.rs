@@ -36,14 +36,18 @@ impl Histogram {
     /// wants to see the seconds, comes back as it is.
     pub fn aligned(range: TimeRange, bins: usize) -> (TimeRange, usize) {
         let bins = bins.clamp(1, MOST_BINS);
-        let wide = TimeRange::new(floor(range.from, MINUTE), ceiling(before(range.until), MINUTE));
+        let wide = TimeRange::new(
+            floor(range.from, MINUTE),
+            ceiling(before(range.until), MINUTE),
+        );
         let minutes = wide.length().as_micros().div_ceil(MINUTE as u128);
         if range.is_empty() || minutes < bins.min(FEW_MINUTES) as u128 {
             return (range, bins);
         }
         let width = minutes.div_ceil(bins as u128);
         let bins = minutes.div_ceil(width);
-        let length = Duration::from_micros(u64::try_from(bins * width * MINUTE as u128).unwrap_or(u64::MAX));
+        let length =
+            Duration::from_micros(u64::try_from(bins * width * MINUTE as u128).unwrap_or(u64::MAX));
         (
             TimeRange::new(wide.from, wide.from.saturating_add(length)),
             usize::try_from(bins).unwrap_or(MOST_BINS),
@@ -61,22 +65,41 @@ pub(super) async fn histogram(
     let bins = bins.clamp(1, MOST_BINS);
     // 128 bits: from the first to the last instant there are more microseconds than fit 64.
     let length = i128::from(range.until.micros()) - i128::from(range.from.micros());
-    let width =
-        length.max(1).div_euclid(bins as i128) + i128::from(length.max(1).rem_euclid(bins as i128) > 0);
+    let width = length.max(1).div_euclid(bins as i128)
+        + i128::from(length.max(1).rem_euclid(bins as i128) > 0);
     let inside = range.intersect(&selection.range());
-    let counted = Counted { range, inside, width, bins: vec![LevelCounts::default(); bins] };
+    let counted = Counted {
+        range,
+        inside,
+        width,
+        bins: vec![LevelCounts::default(); bins],
+    };
     let layers = selection.layers().into_iter().map(|layer| {
         let filter = Wanted::filter(Arc::clone(&selection), inside, None);
-        Counting { store, selection: &*selection, filter, cancel, counted: counted.clone() }.layer(layer)
+        Counting {
+            store,
+            selection: &*selection,
+            filter,
+            cancel,
+            counted: counted.clone(),
+        }
+        .layer(layer)
     });
     let mut bins = vec![LevelCounts::default(); bins];
     let mut scanned = Scanned::default();
     for (of_layer, scanned_there) in futures::future::try_join_all(layers).await? {
-        bins.iter_mut().zip(&of_layer.bins).for_each(|(bin, counts)| bin.merge(counts));
+        bins.iter_mut()
+            .zip(&of_layer.bins)
+            .for_each(|(bin, counts)| bin.merge(counts));
         scanned.add(&scanned_there);
     }
     let bin_width = Duration::from_micros(u64::try_from(width).unwrap_or(u64::MAX));
-    Ok(Histogram { range, bin_width, bins, scanned })
+    Ok(Histogram {
+        range,
+        bin_width,
+        bins,
+        scanned,
+    })
 }
 
 /// What counting one layer takes.
@@ -104,14 +127,18 @@ impl Counting<'_> {
             // while records are waited for.
             for some in buckets.chunks(BUCKETS) {
                 let store = self.store;
-                let reads = some.chunks(TOGETHER).map(|few| store.summaries_of(few)).collect::<Vec<_>>();
+                let reads = some
+                    .chunks(TOGETHER)
+                    .map(|few| store.summaries_of(few))
+                    .collect::<Vec<_>>();
                 let mut reads = stream::iter(reads).buffer_unordered(AT_ONCE);
                 while let Some(summaries) = unless_cancelled(self.cancel, reads.try_next()).await? {
                     scanned.chunks += summaries.len() as u64;
                     undecided.extend(summaries.iter().filter_map(|summary| self.decide(summary)));
                 }
                 while undecided.len() >= CHUNKS {
-                    self.records(&undecided.split_off(undecided.len() - CHUNKS), &mut scanned).await?;
+                    self.records(&undecided.split_off(undecided.len() - CHUNKS), &mut scanned)
+                        .await?;
                 }
             }
             if listed_all {
@@ -132,7 +159,11 @@ impl Counting<'_> {
         (!counted).then_some(summary.key)
     }
 
-    async fn records(&mut self, keys: &[ChunkKey], scanned: &mut Scanned) -> Result<(), StoreError> {
+    async fn records(
+        &mut self,
+        keys: &[ChunkKey],
+        scanned: &mut Scanned,
+    ) -> Result<(), StoreError> {
         if keys.is_empty() {
             return Ok(());
         }
@@ -168,7 +199,9 @@ impl Counted {
         }
         let offset = i128::from(at.micros()) - i128::from(self.range.from.micros());
         // The last instant of time stands just past the last bin.
-        usize::try_from(offset / self.width).ok().map(|bin| bin.min(self.bins.len() - 1))
+        usize::try_from(offset / self.width)
+            .ok()
+            .map(|bin| bin.min(self.bins.len() - 1))
     }
 
     /// Counts a chunk's records of these levels by its minutes, if each minute falls into one bin
@@ -179,7 +212,12 @@ impl Counted {
             let first = minute.minute.max(summary.key.first_at);
             let end = ceiling(minute.minute, MINUTE);
             // The last minute includes the instant that it ends with.
-            let last = if end == Timestamp::MAX { end } else { before(end) }.min(summary.last_at);
+            let last = if end == Timestamp::MAX {
+                end
+            } else {
+                before(end)
+            }
+            .min(summary.last_at);
             let bin = self.bin(first);
             let outside = last < self.inside.from || first >= self.inside.until;
             if bin != self.bin(last) || (bin.is_none() && !outside) {

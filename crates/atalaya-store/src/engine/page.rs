@@ -28,8 +28,14 @@ const MOST_BATCH: usize = 64;
 
 pub(super) type Key = (Timestamp, OriginId, u64);
 
-const LAST_ID: RecordId = RecordId { origin: OriginId::from_u128(u128::MAX), position: u64::MAX };
-const FIRST_ID: RecordId = RecordId { origin: OriginId::from_u128(0), position: 0 };
+const LAST_ID: RecordId = RecordId {
+    origin: OriginId::from_u128(u128::MAX),
+    position: u64::MAX,
+};
+const FIRST_ID: RecordId = RecordId {
+    origin: OriginId::from_u128(0),
+    position: 0,
+};
 
 pub(super) async fn page(
     store: &dyn ChunkStore,
@@ -43,8 +49,11 @@ pub(super) async fn page(
             Order::OldestFirst => TimeRange::new(range.from.max(timestamp), range.until),
         };
     }
-    let filter =
-        Wanted::filter(Arc::clone(&selection), range, request.after.map(|cursor| (cursor, request.order)));
+    let filter = Wanted::filter(
+        Arc::clone(&selection),
+        range,
+        request.after.map(|cursor| (cursor, request.order)),
+    );
     let mut scanned = Scanned::default();
     let windows = Windows::open(store, selection, range, request.order, &mut scanned);
     let windows = unless_cancelled(&request.cancel, windows).await?;
@@ -73,12 +82,18 @@ pub(super) async fn context(
     before: usize,
     after: usize,
 ) -> Result<Vec<Record>, StoreError> {
-    let cursor = Cursor { timestamp: record.entry.timestamp, id: record.id() };
+    let cursor = Cursor {
+        timestamp: record.entry.timestamp,
+        id: record.id(),
+    };
     let side = async |order, limit| -> Result<Vec<Record>, StoreError> {
         if limit == 0 {
             return Ok(Vec::new());
         }
-        let source = OneSource { layer: record.origin.layer, source: record.origin.source.clone() };
+        let source = OneSource {
+            layer: record.origin.layer,
+            source: record.origin.source.clone(),
+        };
         let request = PageRequest {
             query: Query::everything(),
             range: TimeRange::ALL,
@@ -126,14 +141,22 @@ impl Merge<'_> {
             let batch = self.next_batch().await?;
             self.release(self.unread.last().map(|chunk| bound(chunk, self.order)));
             if self.records.len() >= self.limit {
-                let end = self.records.last().map(|last| PageEnd { cursor: cursor_of(last), full: true });
+                let end = self.records.last().map(|last| PageEnd {
+                    cursor: cursor_of(last),
+                    full: true,
+                });
                 return Ok(self.finish(end));
             }
             if let Some(cursor) = self.stop() {
-                return Ok(self.finish(Some(PageEnd { cursor, full: false })));
+                return Ok(self.finish(Some(PageEnd {
+                    cursor,
+                    full: false,
+                })));
             }
             if batch > 0 {
-                let batch = self.unread.split_off(self.unread.len().saturating_sub(batch));
+                let batch = self
+                    .unread
+                    .split_off(self.unread.len().saturating_sub(batch));
                 self.read(&batch).await?;
             } else if self.windows.at_end() {
                 return Ok(self.finish(None));
@@ -156,23 +179,36 @@ impl Merge<'_> {
                 return Ok(next.len());
             }
             let looked_at = self.windows.next(ahead, &mut self.scanned);
-            let Some(window) = unless_cancelled(self.cancel, looked_at).await? else { continue };
+            let Some(window) = unless_cancelled(self.cancel, looked_at).await? else {
+                continue;
+            };
             ahead = (ahead * 2).min(MOST_AHEAD);
             self.unread.extend(window.candidates);
             match self.order {
                 Order::NewestFirst => {
                     self.unread.sort_unstable_by_key(|chunk| chunk.last_at);
-                    self.seen_to = Some(Cursor { timestamp: window.start, id: FIRST_ID });
+                    self.seen_to = Some(Cursor {
+                        timestamp: window.start,
+                        id: FIRST_ID,
+                    });
                 }
                 Order::OldestFirst => {
-                    self.unread.sort_unstable_by_key(|chunk| std::cmp::Reverse(chunk.key.first_at));
+                    self.unread
+                        .sort_unstable_by_key(|chunk| std::cmp::Reverse(chunk.key.first_at));
                     // The last window includes the instant that it ends with.
                     let last = window.end == Timestamp::MAX;
-                    self.seen_to = if last { None } else { self.cursor_before(window.end) };
+                    self.seen_to = if last {
+                        None
+                    } else {
+                        self.cursor_before(window.end)
+                    };
                 }
             }
             if self.from.is_none() {
-                self.from = self.unread.last().and_then(|chunk| self.cursor_before(bound(chunk, self.order)));
+                self.from = self
+                    .unread
+                    .last()
+                    .and_then(|chunk| self.cursor_before(bound(chunk, self.order)));
             }
         }
     }
@@ -194,12 +230,16 @@ impl Merge<'_> {
         let keys: Vec<_> = batch.iter().rev().map(|chunk| chunk.key).collect();
         let chunks = self.store.filtered(&keys, Arc::clone(&self.filter));
         let chunks = unless_cancelled(self.cancel, chunks).await?;
-        self.plan.learn(batch, chunks.iter().map(|chunk| chunk.entries.len()).sum());
+        self.plan
+            .learn(batch, chunks.iter().map(|chunk| chunk.entries.len()).sum());
         for chunk in chunks {
             self.scanned.chunks_read += 1;
             self.scanned.records += u64::from(chunk.summary.records());
             for entry in chunk.entries {
-                let record = Record { origin: Arc::clone(&chunk.summary.origin), entry };
+                let record = Record {
+                    origin: Arc::clone(&chunk.summary.origin),
+                    entry,
+                };
                 self.ready.insert(record.sort_key(), record);
             }
             // What comes after a full page is read again for the next one.
@@ -237,13 +277,14 @@ impl Merge<'_> {
     /// The place just before all records of this instant, in order; none before the first instant.
     fn cursor_before(&self, at: Timestamp) -> Option<Cursor> {
         match self.order {
-            Order::NewestFirst => {
-                (at < Timestamp::MAX).then(|| Cursor { timestamp: after(at), id: FIRST_ID })
-            }
-            Order::OldestFirst => at
-                .micros()
-                .checked_sub(1)
-                .map(|micros| Cursor { timestamp: Timestamp::from_micros(micros), id: LAST_ID }),
+            Order::NewestFirst => (at < Timestamp::MAX).then(|| Cursor {
+                timestamp: after(at),
+                id: FIRST_ID,
+            }),
+            Order::OldestFirst => at.micros().checked_sub(1).map(|micros| Cursor {
+                timestamp: Timestamp::from_micros(micros),
+                id: LAST_ID,
+            }),
         }
     }
 
@@ -262,12 +303,19 @@ impl Merge<'_> {
     }
 
     fn finish(self, next: Option<PageEnd>) -> Page {
-        Page { records: self.records, next, scanned: self.scanned }
+        Page {
+            records: self.records,
+            next,
+            scanned: self.scanned,
+        }
     }
 }
 
 fn cursor_of(record: &Record) -> Cursor {
-    Cursor { timestamp: record.entry.timestamp, id: record.id() }
+    Cursor {
+        timestamp: record.entry.timestamp,
+        id: record.id(),
+    }
 }
 
 fn after(at: Timestamp) -> Timestamp {

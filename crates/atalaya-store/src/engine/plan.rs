@@ -23,7 +23,12 @@ pub(super) struct Plan {
 
 impl Plan {
     pub(super) fn new(range: TimeRange, order: Order) -> Self {
-        Self { range, order, promised: 0.0, kept: 0.0 }
+        Self {
+            range,
+            order,
+            promised: 0.0,
+            kept: 0.0,
+        }
     }
 
     /// The number of the next chunks (last in `unread`) after which probably `wanted` records are
@@ -39,7 +44,9 @@ impl Plan {
         (0..=unread.len()).find(|&count| {
             let (rest, read) = unread.split_at(unread.len() - count);
             let bound = rest.last().map(|chunk| bound(chunk, self.order));
-            let ready = ready.keys().filter(|(at, ..)| bound.is_none_or(|bound| self.precedes(*at, bound)));
+            let ready = ready
+                .keys()
+                .filter(|(at, ..)| bound.is_none_or(|bound| self.precedes(*at, bound)));
             let promised: f64 = read.iter().map(|chunk| self.promise(chunk, bound)).sum();
             ready.count() as f64 + promised * self.share() >= wanted
         })
@@ -47,7 +54,10 @@ impl Plan {
 
     /// After reading these chunks, which gave so many records.
     pub(super) fn learn(&mut self, read: &[Candidate], kept: usize) {
-        self.promised += read.iter().map(|chunk| self.promise(chunk, None)).sum::<f64>();
+        self.promised += read
+            .iter()
+            .map(|chunk| self.promise(chunk, None))
+            .sum::<f64>();
         self.kept += kept as f64;
     }
 
@@ -59,14 +69,21 @@ impl Plan {
     /// Records of the chunk that are in the range and come before `bound`.
     fn promise(&self, chunk: &Candidate, bound: Option<Timestamp>) -> f64 {
         let (first, last) = (micros(chunk.key.first_at), micros(chunk.last_at));
-        let (mut from, mut until) = (first.max(micros(self.range.from)), last.min(micros(self.range.until)));
+        let (mut from, mut until) = (
+            first.max(micros(self.range.from)),
+            last.min(micros(self.range.until)),
+        );
         match (self.order, bound) {
             (Order::NewestFirst, Some(bound)) => from = from.max(micros(bound)),
             (Order::OldestFirst, Some(bound)) => until = until.min(micros(bound)),
             (_, None) => {}
         }
         let matching = f64::from(chunk.matching);
-        if last > first { matching * ((until - from) / (last - first)).max(0.0) } else { matching }
+        if last > first {
+            matching * ((until - from) / (last - first)).max(0.0)
+        } else {
+            matching
+        }
     }
 
     fn precedes(&self, at: Timestamp, bound: Timestamp) -> bool {
@@ -103,9 +120,20 @@ mod tests {
     /// A chunk of so many records from one second to another.
     fn chunk(from: i64, until: i64, matching: u32) -> Candidate {
         let at = |second: i64| Timestamp::from_micros(second * SECOND);
-        let bucket = Bucket { layer: Layer::Application, start: at(0) };
-        let key = ChunkKey { bucket, first_at: at(from), id: Uuid::from_u128(u128::from(matching)) };
-        Candidate { key, last_at: at(until), matching }
+        let bucket = Bucket {
+            layer: Layer::Application,
+            start: at(0),
+        };
+        let key = ChunkKey {
+            bucket,
+            first_at: at(from),
+            id: Uuid::from_u128(u128::from(matching)),
+        };
+        Candidate {
+            key,
+            last_at: at(until),
+            matching,
+        }
     }
 
     fn newest(wanted: usize, unread: &[Candidate], plan: Plan) -> Option<usize> {
@@ -115,7 +143,9 @@ mod tests {
     #[test]
     fn one_after_the_other_are_read_until_they_are_enough() {
         let plan = Plan::new(TimeRange::ALL, Order::NewestFirst);
-        let unread: Vec<Candidate> = (0..9).map(|place| chunk(place * 10, place * 10 + 9, 100)).collect();
+        let unread: Vec<Candidate> = (0..9)
+            .map(|place| chunk(place * 10, place * 10 + 9, 100))
+            .collect();
         assert_eq!(newest(100, &unread, plan), Some(1));
         assert_eq!(newest(250, &unread, plan), Some(3));
         assert_eq!(newest(901, &unread, plan), None);
@@ -130,21 +160,30 @@ mod tests {
         let older = (0..8).map(|place| chunk(place, 80 + place, 200));
         let newer = (0..8).map(|place| chunk(100 + place, 180 + place, 200));
         let unread: Vec<Candidate> = older.chain(newer).collect();
-        assert_eq!(newest(200, &unread, Plan::new(TimeRange::ALL, Order::NewestFirst)), Some(8));
+        assert_eq!(
+            newest(200, &unread, Plan::new(TimeRange::ALL, Order::NewestFirst)),
+            Some(8)
+        );
     }
 
     #[test]
     fn what_lies_beyond_the_range_is_not_counted() {
         let until = Timestamp::from_micros(185 * SECOND);
         let plan = Plan::new(TimeRange::new(Timestamp::MIN, until), Order::NewestFirst);
-        let unread = [chunk(160, 169, 100), chunk(170, 179, 100), chunk(180, 190, 100)];
+        let unread = [
+            chunk(160, 169, 100),
+            chunk(170, 179, 100),
+            chunk(180, 190, 100),
+        ];
         assert_eq!(newest(60, &unread, plan), Some(2));
     }
 
     #[test]
     fn a_filter_that_leaves_little_asks_for_more() {
         let mut plan = Plan::new(TimeRange::ALL, Order::NewestFirst);
-        let unread: Vec<Candidate> = (0..60).map(|place| chunk(place * 10, place * 10 + 9, 100)).collect();
+        let unread: Vec<Candidate> = (0..60)
+            .map(|place| chunk(place * 10, place * 10 + 9, 100))
+            .collect();
         plan.learn(&unread[..1], 9);
         assert_eq!(newest(50, &unread, plan), Some(6), "a tenth is left");
         plan.learn(&unread[..10], 0);

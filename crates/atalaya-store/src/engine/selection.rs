@@ -114,9 +114,18 @@ impl Wanted {
         after: Option<(Cursor, Order)>,
     ) -> Arc<dyn RecordFilter> {
         let literals = selection.required_literals();
-        let literals = literals.iter().map(|literal| memmem::Finder::new(literal).into_owned()).collect();
+        let literals = literals
+            .iter()
+            .map(|literal| memmem::Finder::new(literal).into_owned())
+            .collect();
         let levels = selection.levels();
-        Arc::new(Self { selection, range, levels, after, literals })
+        Arc::new(Self {
+            selection,
+            range,
+            levels,
+            after,
+            literals,
+        })
     }
 }
 
@@ -128,7 +137,9 @@ impl RecordFilter for Wanted {
         // One pass to lower the case of 64 KiB and a vectorised search cost a tenth of what
         // building the records would.
         let texts = texts.to_ascii_lowercase();
-        self.literals.iter().all(|literal| literal.find(&texts).is_some())
+        self.literals
+            .iter()
+            .all(|literal| literal.find(&texts).is_some())
     }
 
     fn wants(&self, at: Timestamp, level: Level) -> bool {
@@ -150,7 +161,8 @@ impl RecordFilter for Wanted {
 /// Whether the instant is in the range. A range that ends with time itself includes its last
 /// instant, so that a record stamped with it is not lost.
 pub(super) fn holds(range: &TimeRange, at: Timestamp) -> bool {
-    range.contains(at) || (range.until == Timestamp::MAX && at == Timestamp::MAX && range.from <= at)
+    range.contains(at)
+        || (range.until == Timestamp::MAX && at == Timestamp::MAX && range.from <= at)
 }
 
 /// Whether no instant is in the range, in the sense of [`holds`].

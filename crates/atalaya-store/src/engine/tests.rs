@@ -39,7 +39,10 @@ impl ChunkStore for Memory {
     async fn put(&self, frames: Vec<FrameChunks>) -> Result<(), StoreError> {
         for frame in frames {
             self.requests.lock().unwrap().extend(frame.requests);
-            let chunks = frame.chunks.into_iter().map(|chunk| (chunk.summary.key, chunk));
+            let chunks = frame
+                .chunks
+                .into_iter()
+                .map(|chunk| (chunk.summary.key, chunk));
             self.chunks.lock().unwrap().extend(chunks);
         }
         Ok(())
@@ -49,7 +52,11 @@ impl ChunkStore for Memory {
         Ok(None)
     }
 
-    async fn watermarks(&self, _: Option<OriginId>, _: usize) -> Result<Vec<(OriginId, u64)>, StoreError> {
+    async fn watermarks(
+        &self,
+        _: Option<OriginId>,
+        _: usize,
+    ) -> Result<Vec<(OriginId, u64)>, StoreError> {
         Ok(Vec::new())
     }
 
@@ -66,7 +73,9 @@ impl ChunkStore for Memory {
         buckets.retain(|&bucket| {
             let window = build::bucket_range(bucket, self.settings());
             let begun = bucket.start < range.until || range.until == Timestamp::MAX;
-            bucket.layer == layer && begun && (window.until > range.from || window.until == Timestamp::MAX)
+            bucket.layer == layer
+                && begun
+                && (window.until > range.from || window.until == Timestamp::MAX)
         });
         if order == Order::NewestFirst {
             buckets.reverse();
@@ -77,18 +86,28 @@ impl ChunkStore for Memory {
 
     async fn summaries(&self, bucket: Bucket) -> Result<Vec<ChunkSummary>, StoreError> {
         let chunks = self.chunks.lock().unwrap();
-        let of_bucket = chunks.values().rev().filter(|chunk| chunk.summary.key.bucket == bucket);
+        let of_bucket = chunks
+            .values()
+            .rev()
+            .filter(|chunk| chunk.summary.key.bucket == bucket);
         Ok(of_bucket.map(|chunk| chunk.summary.clone()).collect())
     }
 
     async fn chunks(&self, keys: &[ChunkKey]) -> Result<Vec<Chunk>, StoreError> {
         let chunks = self.chunks.lock().unwrap();
-        Ok(keys.iter().filter_map(|key| chunks.get(key).cloned()).collect())
+        Ok(keys
+            .iter()
+            .filter_map(|key| chunks.get(key).cloned())
+            .collect())
     }
 
     async fn request(&self, id: &RequestId) -> Result<Vec<RequestEntry>, StoreError> {
         let rows = self.requests.lock().unwrap();
-        Ok(rows.iter().filter(|row| row.request_id == *id).cloned().collect())
+        Ok(rows
+            .iter()
+            .filter(|row| row.request_id == *id)
+            .cloned()
+            .collect())
     }
 
     async fn arrivals_end(&self) -> Result<ArrivalCursor, StoreError> {
@@ -129,7 +148,9 @@ impl Selection for AtLeast {
     }
 
     fn matching_levels(&self, _: &ChunkSummary) -> Option<[bool; 5]> {
-        self.request.is_none().then(|| Level::ALL.map(|level| level >= self.level))
+        self.request
+            .is_none()
+            .then(|| Level::ALL.map(|level| level >= self.level))
     }
 
     fn matches(&self, record: &Record) -> bool {
@@ -163,20 +184,28 @@ fn any_time() -> impl Strategy<Value = i64> {
 
 fn any_frames() -> impl Strategy<Value = Vec<Frame>> {
     let entry = (any_time(), 0_usize..5, 0_usize..12);
-    let frame = (0_u128..4, 0_u64..4, prop::collection::vec(entry, 0..60), 0_usize..2);
+    let frame = (
+        0_u128..4,
+        0_u64..4,
+        prop::collection::vec(entry, 0..60),
+        0_usize..2,
+    );
     prop::collection::vec(frame, 0..8).prop_map(|frames| {
         let frame = |(origin, from, entries, big): (u128, u64, Vec<(i64, usize, usize)>, usize)| {
             let layer = Layer::ALL[(origin % 2) as usize];
             let from = from * 100;
-            let entries = entries.into_iter().enumerate().map(|(index, (at, level, request))| Entry {
-                timestamp: Timestamp::from_micros(at),
-                position: from + index as u64,
-                level: Level::ALL[level],
-                // Large ones make small chunks, so that many overlap.
-                message: "x".repeat(big * 20_000).into(),
-                request_id: (request < 3).then(|| RequestId::new(format!("r{request}"))),
-                ..Entry::default()
-            });
+            let entries = entries
+                .into_iter()
+                .enumerate()
+                .map(|(index, (at, level, request))| Entry {
+                    timestamp: Timestamp::from_micros(at),
+                    position: from + index as u64,
+                    level: Level::ALL[level],
+                    // Large ones make small chunks, so that many overlap.
+                    message: "x".repeat(big * 20_000).into(),
+                    request_id: (request < 3).then(|| RequestId::new(format!("r{request}"))),
+                    ..Entry::default()
+                });
             Frame {
                 origin: Arc::new(Origin {
                     id: OriginId::from_u128(origin),
@@ -207,10 +236,10 @@ fn records(frames: &[Frame]) -> Vec<Record> {
     let mut records: Vec<Record> = frames
         .iter()
         .flat_map(|frame| {
-            frame
-                .entries
-                .iter()
-                .map(|entry| Record { origin: Arc::clone(&frame.origin), entry: entry.clone() })
+            frame.entries.iter().map(|entry| Record {
+                origin: Arc::clone(&frame.origin),
+                entry: entry.clone(),
+            })
         })
         .collect();
     records.sort_by_key(Record::sort_key);
@@ -218,7 +247,9 @@ fn records(frames: &[Frame]) -> Vec<Record> {
 }
 
 fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread().build().unwrap()
+    tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap()
 }
 
 proptest! {
@@ -352,10 +383,19 @@ async fn an_aligned_histogram_reads_no_records() {
         (range.from, range.until, bins),
         (Timestamp::from_seconds(0), Timestamp::from_seconds(900), 15)
     );
-    let selection = Arc::new(AtLeast { level: Level::Debug, request: None });
-    let histogram = histogram::histogram(&*engine.store, selection, range, bins, &CancellationToken::new())
-        .await
-        .unwrap();
+    let selection = Arc::new(AtLeast {
+        level: Level::Debug,
+        request: None,
+    });
+    let histogram = histogram::histogram(
+        &*engine.store,
+        selection,
+        range,
+        bins,
+        &CancellationToken::new(),
+    )
+    .await
+    .unwrap();
     assert_eq!(histogram.scanned.chunks_read, 0);
     assert!(histogram.bins.iter().all(|bin| bin.total() == 60));
 }
@@ -373,7 +413,10 @@ async fn a_cancelled_read_ends() {
         cancel: CancellationToken::new(),
     };
     request.cancel.cancel();
-    assert!(matches!(engine.page(&request).await, Err(StoreError::Cancelled)));
+    assert!(matches!(
+        engine.page(&request).await,
+        Err(StoreError::Cancelled)
+    ));
 }
 
 /// Three weeks in which nothing matches, in windows of ten minutes, and one record before them.
@@ -383,7 +426,11 @@ fn a_match_far_back_is_found_over_very_many_windows() {
     let entry = |window: i64| Entry {
         timestamp: Timestamp::from_micros(window * 10 * build::MINUTE),
         position: window.cast_unsigned(),
-        level: if window == 0 { Level::Error } else { Level::Info },
+        level: if window == 0 {
+            Level::Error
+        } else {
+            Level::Info
+        },
         ..Entry::default()
     };
     let frame = Frame {
@@ -408,10 +455,18 @@ fn a_match_far_back_is_found_over_very_many_windows() {
     };
     let page = runtime().block_on(async {
         let engine = stored(&[frame]).await;
-        let selection = Arc::new(AtLeast { level: Level::Error, request: None });
-        page::page(&*engine.store, selection, &request).await.unwrap()
+        let selection = Arc::new(AtLeast {
+            level: Level::Error,
+            request: None,
+        });
+        page::page(&*engine.store, selection, &request)
+            .await
+            .unwrap()
     });
     assert_eq!(page.records.len(), 1);
-    assert_eq!((page.scanned.buckets, page.scanned.chunks_read), (WINDOWS.cast_unsigned(), 1));
+    assert_eq!(
+        (page.scanned.buckets, page.scanned.chunks_read),
+        (WINDOWS.cast_unsigned(), 1)
+    );
     assert!(page.next.is_none());
 }

@@ -19,14 +19,22 @@ pub(super) async fn trace(
     limit: usize,
 ) -> Result<RequestRecords, StoreError> {
     let filter: Arc<dyn RecordFilter> = Arc::new(OfRequest(id.clone()));
-    let mut keys: Vec<_> = store.request(id).await?.into_iter().map(|row| row.chunk).collect();
+    let mut keys: Vec<_> = store
+        .request(id)
+        .await?
+        .into_iter()
+        .map(|row| row.chunk)
+        .collect();
     keys.sort_unstable_by_key(|key| (key.first_at, *key));
     keys.dedup();
     let mut buckets: Vec<_> = keys.iter().map(|key| key.bucket).collect();
     buckets.sort_unstable();
     buckets.dedup();
-    let mut scanned =
-        Scanned { buckets: buckets.len() as u64, chunks: keys.len() as u64, ..Scanned::default() };
+    let mut scanned = Scanned {
+        buckets: buckets.len() as u64,
+        chunks: keys.len() as u64,
+        ..Scanned::default()
+    };
 
     // The oldest `limit`, whatever the order in which chunks give them; the others are counted.
     let mut kept = BTreeMap::new();
@@ -36,7 +44,10 @@ pub(super) async fn trace(
             scanned.chunks_read += 1;
             scanned.records += u64::from(chunk.summary.records());
             for entry in chunk.entries {
-                let record = Record { origin: Arc::clone(&chunk.summary.origin), entry };
+                let record = Record {
+                    origin: Arc::clone(&chunk.summary.origin),
+                    entry,
+                };
                 kept.insert(record.sort_key(), record);
                 if kept.len() > limit {
                     kept.pop_last();
@@ -45,7 +56,12 @@ pub(super) async fn trace(
             }
         }
     }
-    Ok(RequestRecords { request_id: id.clone(), records: kept.into_values().collect(), omitted, scanned })
+    Ok(RequestRecords {
+        request_id: id.clone(),
+        records: kept.into_values().collect(),
+        omitted,
+        scanned,
+    })
 }
 
 struct OfRequest(RequestId);

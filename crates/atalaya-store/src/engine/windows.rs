@@ -59,11 +59,18 @@ struct LayerBuckets {
 
 impl LayerBuckets {
     fn new(layer: Layer, range: TimeRange) -> Self {
-        Self { layer, listed: VecDeque::new(), rest: Some(range), limit: FIRST_LISTED }
+        Self {
+            layer,
+            listed: VecDeque::new(),
+            rest: Some(range),
+            limit: FIRST_LISTED,
+        }
     }
 
     async fn refill(&mut self, store: &dyn ChunkStore, order: Order) -> Result<(), StoreError> {
-        let Some(rest) = self.rest.take_if(|_| self.listed.is_empty()) else { return Ok(()) };
+        let Some(rest) = self.rest.take_if(|_| self.listed.is_empty()) else {
+            return Ok(());
+        };
         let buckets = store.buckets(self.layer, rest, order, self.limit).await?;
         if let Some(&last) = buckets.last().filter(|_| buckets.len() >= self.limit) {
             let window = bucket_range(last, store.settings());
@@ -103,7 +110,9 @@ impl<'a> Windows<'a> {
             windows.ready = windows.of_request(id, scanned).await?;
         } else if !is_empty(&range) {
             let layers = selection.layers().into_iter();
-            windows.layers = layers.map(|layer| LayerBuckets::new(layer, range)).collect();
+            windows.layers = layers
+                .map(|layer| LayerBuckets::new(layer, range))
+                .collect();
         }
         Ok(windows)
     }
@@ -127,7 +136,11 @@ impl<'a> Windows<'a> {
                     candidates: Vec::new(),
                 });
                 // The index does not count: one, at least.
-                window.candidates.push(Candidate { key: row.chunk, last_at: row.last_seen, matching: 1 });
+                window.candidates.push(Candidate {
+                    key: row.chunk,
+                    last_at: row.last_seen,
+                    matching: 1,
+                });
             }
         }
         Ok(match self.order {
@@ -153,7 +166,9 @@ impl<'a> Windows<'a> {
         if windows.is_empty() {
             let mut starts: Vec<Vec<Bucket>> = Vec::new();
             while starts.len() < ahead {
-                let Some(buckets) = self.next_buckets().await? else { break };
+                let Some(buckets) = self.next_buckets().await? else {
+                    break;
+                };
                 starts.push(buckets);
             }
             let reads = starts.into_iter().map(|buckets| self.read(buckets));
@@ -174,19 +189,34 @@ impl<'a> Windows<'a> {
     }
 
     async fn read(&self, buckets: Vec<Bucket>) -> Result<(Window, u64), StoreError> {
-        let range =
-            buckets.first().map_or(TimeRange::ALL, |&bucket| bucket_range(bucket, self.store.settings()));
-        let mut window = Window { start: range.from, end: range.until, candidates: Vec::new() };
+        let range = buckets.first().map_or(TimeRange::ALL, |&bucket| {
+            bucket_range(bucket, self.store.settings())
+        });
+        let mut window = Window {
+            start: range.from,
+            end: range.until,
+            candidates: Vec::new(),
+        };
         let mut looked_at = 0;
-        let reads = buckets.into_iter().map(|bucket| self.store.summaries(bucket));
-        for summary in futures::future::try_join_all(reads).await?.into_iter().flatten() {
+        let reads = buckets
+            .into_iter()
+            .map(|bucket| self.store.summaries(bucket));
+        for summary in futures::future::try_join_all(reads)
+            .await?
+            .into_iter()
+            .flatten()
+        {
             looked_at += 1;
             if overlaps(&self.range, &summary) && self.selection.may_match(&summary) {
                 let matching = match self.selection.matching_levels(&summary) {
                     Some(levels) => summary.levels.only(levels).total(),
                     None => summary.records(),
                 };
-                window.candidates.push(Candidate { key: summary.key, last_at: summary.last_at, matching });
+                window.candidates.push(Candidate {
+                    key: summary.key,
+                    last_at: summary.last_at,
+                    matching,
+                });
             }
         }
         Ok((window, looked_at))
@@ -195,15 +225,25 @@ impl<'a> Windows<'a> {
     /// The buckets of the next window, one for each layer that has it.
     async fn next_buckets(&mut self) -> Result<Option<Vec<Bucket>>, StoreError> {
         let (store, order) = (self.store, self.order);
-        futures::future::try_join_all(self.layers.iter_mut().map(|layer| layer.refill(store, order))).await?;
-        let fronts = self.layers.iter().filter_map(|layer| layer.listed.front().map(|bucket| bucket.start));
+        futures::future::try_join_all(
+            self.layers
+                .iter_mut()
+                .map(|layer| layer.refill(store, order)),
+        )
+        .await?;
+        let fronts = self
+            .layers
+            .iter()
+            .filter_map(|layer| layer.listed.front().map(|bucket| bucket.start));
         let next = match self.order {
             Order::NewestFirst => fronts.max(),
             Order::OldestFirst => fronts.min(),
         };
         Ok(next.map(|start| {
             let layers = self.layers.iter_mut();
-            layers.filter_map(|layer| layer.listed.pop_front_if(|bucket| bucket.start == start)).collect()
+            layers
+                .filter_map(|layer| layer.listed.pop_front_if(|bucket| bucket.start == start))
+                .collect()
         }))
     }
 }

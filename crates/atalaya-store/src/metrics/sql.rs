@@ -17,8 +17,8 @@ use atalaya_domain::record::RequestId;
 use atalaya_domain::time::{TimeRange, Timestamp};
 
 use super::{
-    DeliveryFilter, HealthSample, MetricsStore, PhaseDurations, PointsDuration, RequestEvents, SourceRun,
-    Target, TeamDeployments, TestingFailures, Written,
+    DeliveryFilter, HealthSample, MetricsStore, PhaseDurations, PointsDuration, RequestEvents,
+    SourceRun, Target, TeamDeployments, TestingFailures, Written,
 };
 
 pub(crate) mod connection;
@@ -55,8 +55,12 @@ impl Write {
             Self::Source(run) => operation::put_source(connection, run).await,
             Self::PdcaEvent(event) => pdca::append(connection, event).await,
             Self::Target(target) => operation::put_target(connection, target).await,
-            Self::HealthSamples(samples) => operation::put_health_samples(connection, samples).await,
-            Self::PruneHealthSamples(before) => operation::prune_health_samples(connection, *before).await,
+            Self::HealthSamples(samples) => {
+                operation::put_health_samples(connection, samples).await
+            }
+            Self::PruneHealthSamples(before) => {
+                operation::prune_health_samples(connection, *before).await
+            }
         }
     }
 }
@@ -179,7 +183,11 @@ impl<D: SqlDatabase> MetricsStore for D {
         .await
     }
 
-    async fn phase_durations(&self, phase: Phase, range: TimeRange) -> Result<PhaseDurations, StoreError> {
+    async fn phase_durations(
+        &self,
+        phase: Phase,
+        range: TimeRange,
+    ) -> Result<PhaseDurations, StoreError> {
         self.read(View::Latest, move |mut connection| {
             Box::pin(async move { questions::phase_durations(&mut connection, phase, range).await })
         })
@@ -193,7 +201,10 @@ impl<D: SqlDatabase> MetricsStore for D {
         .await
     }
 
-    async fn deployments_per_team(&self, range: TimeRange) -> Result<Vec<TeamDeployments>, StoreError> {
+    async fn deployments_per_team(
+        &self,
+        range: TimeRange,
+    ) -> Result<Vec<TeamDeployments>, StoreError> {
         self.read(View::Latest, move |mut connection| {
             Box::pin(async move { questions::deployments_per_team(&mut connection, range).await })
         })
@@ -207,9 +218,14 @@ impl<D: SqlDatabase> MetricsStore for D {
         .await
     }
 
-    async fn testing_by_story_points(&self, range: TimeRange) -> Result<Vec<PointsDuration>, StoreError> {
+    async fn testing_by_story_points(
+        &self,
+        range: TimeRange,
+    ) -> Result<Vec<PointsDuration>, StoreError> {
         self.read(View::Latest, move |mut connection| {
-            Box::pin(async move { questions::testing_by_story_points(&mut connection, range).await })
+            Box::pin(
+                async move { questions::testing_by_story_points(&mut connection, range).await },
+            )
         })
         .await
     }

@@ -35,7 +35,11 @@ pub struct MySqlOptions {
 
 impl MySqlOptions {
     /// Port 3306, 5 s a connection, 30 s a statement, 5 s a lock, neither password nor certificate.
-    pub fn new(host: impl Into<String>, database: impl Into<String>, user: impl Into<String>) -> Self {
+    pub fn new(
+        host: impl Into<String>,
+        database: impl Into<String>,
+        user: impl Into<String>,
+    ) -> Self {
         Self {
             host: host.into(),
             port: 3306,
@@ -76,12 +80,18 @@ impl MySqlOptions {
     }
 
     /// One connection outside of any pool, so that what is wrong is said as it is.
-    pub(super) async fn connect_once(&self, purpose: Purpose) -> Result<MySqlConnection, StoreError> {
+    pub(super) async fn connect_once(
+        &self,
+        purpose: Purpose,
+    ) -> Result<MySqlConnection, StoreError> {
         if let Some(file) = &self.ca_file {
             // The driver's own message does not name the file.
             tokio::fs::metadata(file).await.map_err(|error| {
                 let reason = format!("cannot read the ca_file {}: {error}", file.display());
-                StoreError::Refused { backend: Backend::MySql, source: reason.into() }
+                StoreError::Refused {
+                    backend: Backend::MySql,
+                    source: reason.into(),
+                }
             })?;
         }
         let opened = async {
@@ -134,7 +144,9 @@ impl Purpose {
                  foreign_key_checks = 1, unique_checks = 1, innodb_lock_wait_timeout = {lock_seconds},
                  wait_timeout = 120"
         );
-        sqlx::raw_sql(AssertSqlSafe(settings)).execute(connection).await?;
+        sqlx::raw_sql(AssertSqlSafe(settings))
+            .execute(connection)
+            .await?;
         Ok(())
     }
 }

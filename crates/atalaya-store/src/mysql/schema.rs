@@ -19,9 +19,18 @@ use super::options::{MySqlOptions, Purpose};
 
 /// A migration that was published is never edited; its place in the list is its version.
 const MIGRATIONS: &[(&str, &str)] = &[
-    ("delivery", include_str!("../../../../migrations/mysql/0001_delivery.sql")),
-    ("improvement", include_str!("../../../../migrations/mysql/0002_improvement.sql")),
-    ("operation", include_str!("../../../../migrations/mysql/0003_operation.sql")),
+    (
+        "delivery",
+        include_str!("../../../../migrations/mysql/0001_delivery.sql"),
+    ),
+    (
+        "improvement",
+        include_str!("../../../../migrations/mysql/0002_improvement.sql"),
+    ),
+    (
+        "operation",
+        include_str!("../../../../migrations/mysql/0003_operation.sql"),
+    ),
 ];
 
 /// How long one host waits while another one migrates, in seconds.
@@ -48,8 +57,16 @@ impl SchemaStatus {
                 address,
                 detail: "the database is empty".to_owned(),
             }),
-            _ if found < known => Err(StoreError::OlderSchema { address, found, known }),
-            _ if found > known => Err(StoreError::NewerSchema { address, found, known }),
+            _ if found < known => Err(StoreError::OlderSchema {
+                address,
+                found,
+                known,
+            }),
+            _ if found > known => Err(StoreError::NewerSchema {
+                address,
+                found,
+                known,
+            }),
             _ => Ok(()),
         }
     }
@@ -74,7 +91,10 @@ pub async fn init(options: &MySqlOptions) -> Result<SchemaStatus, StoreError> {
         // A backquote inside of a quoted name is doubled.
         let name = options.database.replace('`', "``");
         let create = format!("CREATE DATABASE IF NOT EXISTS `{name}` CHARACTER SET utf8mb4");
-        sqlx::raw_sql(trusted(create)).execute(&mut connection).await.map_err(failed)?;
+        sqlx::raw_sql(trusted(create))
+            .execute(&mut connection)
+            .await
+            .map_err(failed)?;
     }
     connection.close().await.map_err(failed)?;
     migrate(options).await
@@ -97,10 +117,15 @@ pub async fn status(options: &MySqlOptions) -> Result<SchemaStatus, StoreError> 
     found
 }
 
-async fn read(connection: &mut MySqlConnection, options: &MySqlOptions) -> Result<SchemaStatus, StoreError> {
+async fn read(
+    connection: &mut MySqlConnection,
+    options: &MySqlOptions,
+) -> Result<SchemaStatus, StoreError> {
     let failed = |error| store_error(error, options);
-    let server: String =
-        sqlx::query_scalar("SELECT VERSION()").fetch_one(&mut *connection).await.map_err(failed)?;
+    let server: String = sqlx::query_scalar("SELECT VERSION()")
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(failed)?;
     let versions: Result<Vec<(i64, Option<i64>)>, _> =
         sqlx::query_as("SELECT version, finished_at FROM schema_migrations ORDER BY version")
             .fetch_all(connection)
@@ -108,18 +133,29 @@ async fn read(connection: &mut MySqlConnection, options: &MySqlOptions) -> Resul
     let found = match versions {
         Ok(versions) => newest(&versions),
         Err(error) if number(&error) == Some(1146) => 0,
-        Err(error) if number(&error) == Some(1054) => return Err(foreign(options, "schema_migrations")),
+        Err(error) if number(&error) == Some(1054) => {
+            return Err(foreign(options, "schema_migrations"));
+        }
         Err(error) => return Err(failed(error)),
     };
-    Ok(SchemaStatus { server, found, known: known() })
+    Ok(SchemaStatus {
+        server,
+        found,
+        known: known(),
+    })
 }
 
 /// The version of what was applied: up to the first that was begun and not finished, or a newer one
 /// than ours even when it is only being applied.
 fn newest(versions: &[(i64, Option<i64>)]) -> i64 {
-    let newer = versions.iter().map(|(version, _)| *version).filter(|version| *version > known()).max();
-    let whole =
-        (1..).zip(versions).take_while(|(next, (version, finished))| next == version && finished.is_some());
+    let newer = versions
+        .iter()
+        .map(|(version, _)| *version)
+        .filter(|version| *version > known())
+        .max();
+    let whole = (1..)
+        .zip(versions)
+        .take_while(|(next, (version, finished))| next == version && finished.is_some());
     newer.unwrap_or_else(|| whole.map(|(next, _)| next).last().unwrap_or(0))
 }
 
@@ -131,14 +167,20 @@ fn refuse_old_server(server: &str) -> Result<(), StoreError> {
     // Proxies put `5.5.5-` before MariaDB's own number.
     let version = server.strip_prefix("5.5.5-").unwrap_or(server);
     let (name, oldest) = OLDEST[usize::from(!server.contains("MariaDB"))];
-    let mut numbers = version.split(|character: char| !character.is_ascii_digit()).map(str::parse::<u32>);
+    let mut numbers = version
+        .split(|character: char| !character.is_ascii_digit())
+        .map(str::parse::<u32>);
     let mut next = || numbers.next().and_then(Result::ok).unwrap_or(0);
     if (next(), next(), next()) >= oldest {
         return Ok(());
     }
     let (major, minor, patch) = oldest;
-    let reason = format!("the server is {server}; atalaya needs {name} {major}.{minor}.{patch} or newer");
-    Err(StoreError::Refused { backend: Backend::MySql, source: reason.into() })
+    let reason =
+        format!("the server is {server}; atalaya needs {name} {major}.{minor}.{patch} or newer");
+    Err(StoreError::Refused {
+        backend: Backend::MySql,
+        source: reason.into(),
+    })
 }
 
 async fn migrate_to(
@@ -181,7 +223,10 @@ async fn migrate_to(
         .execute(&mut *connection)
         .await
         .map_err(failed)?;
-        sqlx::raw_sql(trusted((*statements).to_owned())).execute(&mut *connection).await.map_err(failed)?;
+        sqlx::raw_sql(trusted((*statements).to_owned()))
+            .execute(&mut *connection)
+            .await
+            .map_err(failed)?;
         sqlx::query("UPDATE schema_migrations SET finished_at = ? WHERE version = ?")
             .bind(Timestamp::now().micros())
             .bind(version)
@@ -195,7 +240,10 @@ async fn migrate_to(
 /// One host at a time. The lock belongs to the connection and ends with it.
 async fn lock(connection: &mut MySqlConnection, options: &MySqlOptions) -> Result<(), StoreError> {
     // Locks are the server's, not the database's, and a name has at most 64 characters.
-    let name = format!("atalaya.{}", &blake3::hash(options.database.as_bytes()).to_hex()[..32]);
+    let name = format!(
+        "atalaya.{}",
+        &blake3::hash(options.database.as_bytes()).to_hex()[..32]
+    );
     let taken: Option<i64> = sqlx::query_scalar("SELECT GET_LOCK(?, ?)")
         .bind(name)
         .bind(LOCK_WAIT_SECONDS)
@@ -205,8 +253,9 @@ async fn lock(connection: &mut MySqlConnection, options: &MySqlOptions) -> Resul
     if taken == Some(1) {
         return Ok(());
     }
-    let reason =
-        format!("another host has been migrating this database for {LOCK_WAIT_SECONDS} s; try again later");
+    let reason = format!(
+        "another host has been migrating this database for {LOCK_WAIT_SECONDS} s; try again later"
+    );
     Err(StoreError::Unavailable {
         backend: Backend::MySql,
         address: options.address(),
@@ -241,7 +290,10 @@ fn foreign(options: &MySqlOptions, table: &str) -> StoreError {
         "the database at {} has a table `{table}` of something else; give atalaya a database of its own",
         options.address()
     );
-    StoreError::Refused { backend: Backend::MySql, source: reason.into() }
+    StoreError::Refused {
+        backend: Backend::MySql,
+        source: reason.into(),
+    }
 }
 
 /// SQL made of our own constants and of a quoted name only.
@@ -265,7 +317,13 @@ mod tests {
         ] {
             assert!(refuse_old_server(server).is_ok(), "{server}");
         }
-        for server in ["10.5.29-MariaDB", "5.5.5-10.3.1-MariaDB", "5.7.44-log", "8.0.16", "unknown"] {
+        for server in [
+            "10.5.29-MariaDB",
+            "5.5.5-10.3.1-MariaDB",
+            "5.7.44-log",
+            "8.0.16",
+            "unknown",
+        ] {
             assert!(refuse_old_server(server).is_err(), "{server}");
         }
     }

@@ -43,12 +43,16 @@ pub(super) type OrphanCount = Arc<Mutex<Option<(Instant, u64)>>>;
 impl MySqlMetricsStore {
     pub(super) async fn read_vitals(&self) -> Result<Database, StoreError> {
         let known = *self.orphans.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = known.filter(|(at, _)| at.elapsed() < ORPHANS_STAY).map(|(_, orphans)| orphans);
+        let known = known
+            .filter(|(at, _)| at.elapsed() < ORPHANS_STAY)
+            .map(|(_, orphans)| orphans);
         let database: Database = self
             .read(View::Latest, move |connection| {
                 Box::pin(async move {
                     match connection {
-                        Connection::MySql { connection, limit } => read(connection, limit, known).await,
+                        Connection::MySql { connection, limit } => {
+                            read(connection, limit, known).await
+                        }
                         Connection::Sqlite(_) => Ok(Database::default()),
                     }
                 })
@@ -67,8 +71,11 @@ async fn read(
     limit: Duration,
     orphans: Option<u64>,
 ) -> Result<Database, Failure> {
-    let version: String =
-        within(limit, sqlx::query_scalar("SELECT VERSION()").fetch_one(&mut *connection)).await?;
+    let version: String = within(
+        limit,
+        sqlx::query_scalar("SELECT VERSION()").fetch_one(&mut *connection),
+    )
+    .await?;
     let status = named(connection, limit, STATUS).await?;
     let variables = named(connection, limit, VARIABLES).await?;
     let mut tables = Vec::new();
@@ -79,13 +86,24 @@ async fn read(
             bytes: count(&row, "size_bytes")?,
         });
     }
-    tables.sort_by(|left, right| right.bytes.cmp(&left.bytes).then_with(|| left.table.cmp(&right.table)));
+    tables.sort_by(|left, right| {
+        right
+            .bytes
+            .cmp(&left.bytes)
+            .then_with(|| left.table.cmp(&right.table))
+    });
     let orphans = match orphans {
         Some(known) => known,
         None => count_orphans(connection, limit).await?,
     };
-    let on = variables.get("performance_schema").is_some_and(|value| value == "ON" || value == "1");
-    let unused_indexes = if on { unused(connection, limit).await } else { None };
+    let on = variables
+        .get("performance_schema")
+        .is_some_and(|value| value == "ON" || value == "1");
+    let unused_indexes = if on {
+        unused(connection, limit).await
+    } else {
+        None
+    };
     let number = |name: &str| status.get(name).and_then(|value| value.parse::<u64>().ok());
     Ok(Database {
         version: Some(version),
@@ -93,11 +111,15 @@ async fn read(
         disk_bytes: Some(tables.iter().filter_map(|table| table.bytes).sum()),
         tables,
         slow_queries: number("slow_queries"),
-        long_query_seconds: variables.get("long_query_time").and_then(|value| value.parse().ok()),
+        long_query_seconds: variables
+            .get("long_query_time")
+            .and_then(|value| value.parse().ok()),
         statements: number("questions"),
         threads_connected: number("threads_connected"),
         threads_running: number("threads_running"),
-        threads_limit: variables.get("max_connections").and_then(|value| value.parse().ok()),
+        threads_limit: variables
+            .get("max_connections")
+            .and_then(|value| value.parse().ok()),
         joins_without_index: number("select_full_join"),
         unused_indexes,
         orphans: Some(orphans),
@@ -110,7 +132,10 @@ fn innodb(number: impl Fn(&str) -> Option<u64>, buffer: Option<&String>) -> Inno
         let (part, whole) = (part?, whole.filter(|whole| *whole > 0)?);
         Some(part as f64 / whole as f64)
     };
-    let misses = ratio(number("innodb_buffer_pool_reads"), number("innodb_buffer_pool_read_requests"));
+    let misses = ratio(
+        number("innodb_buffer_pool_reads"),
+        number("innodb_buffer_pool_read_requests"),
+    );
     Innodb {
         buffer_hit_ratio: misses.map(|misses| (1.0 - misses).max(0.0)),
         buffer_bytes: buffer.and_then(|value| value.parse().ok()),
@@ -132,8 +157,15 @@ async fn named(
     limit: Duration,
     sql: &'static str,
 ) -> Result<BTreeMap<String, String>, Failure> {
-    let rows = within(limit, sqlx::query_as::<_, (String, String)>(sql).fetch_all(connection)).await?;
-    Ok(rows.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect())
+    let rows = within(
+        limit,
+        sqlx::query_as::<_, (String, String)>(sql).fetch_all(connection),
+    )
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|(name, value)| (name.to_ascii_lowercase(), value))
+        .collect())
 }
 
 /// Rows whose foreign key names a row that is not there: possible only where the checks were off.
@@ -141,14 +173,26 @@ async fn count_orphans(connection: &mut MySqlConnection, limit: Duration) -> Res
     let rows = within(limit, sqlx::query(REFERENCES).fetch_all(&mut *connection)).await?;
     let mut keys: BTreeMap<(String, String, String), Vec<(String, String)>> = BTreeMap::new();
     for row in &rows {
-        let key = (text(row, "child")?, text(row, "parent")?, text(row, "name")?);
-        keys.entry(key).or_default().push((text(row, "child_column")?, text(row, "parent_column")?));
+        let key = (
+            text(row, "child")?,
+            text(row, "parent")?,
+            text(row, "name")?,
+        );
+        keys.entry(key)
+            .or_default()
+            .push((text(row, "child_column")?, text(row, "parent_column")?));
     }
     let mut orphans = 0;
     for ((child, parent, _), columns) in keys {
-        let both = columns.iter().map(|(from, to)| format!("c.{} = p.{}", quoted(from), quoted(to)));
-        let named = columns.iter().map(|(from, _)| format!("c.{} IS NOT NULL", quoted(from)));
-        let Some((_, to)) = columns.first() else { continue };
+        let both = columns
+            .iter()
+            .map(|(from, to)| format!("c.{} = p.{}", quoted(from), quoted(to)));
+        let named = columns
+            .iter()
+            .map(|(from, _)| format!("c.{} IS NOT NULL", quoted(from)));
+        let Some((_, to)) = columns.first() else {
+            continue;
+        };
         let sql = format!(
             "SELECT COUNT(*) FROM {} c LEFT JOIN {} p ON {} WHERE {} AND p.{} IS NULL",
             quoted(&child),
@@ -157,8 +201,11 @@ async fn count_orphans(connection: &mut MySqlConnection, limit: Duration) -> Res
             named.collect::<Vec<_>>().join(" AND "),
             quoted(to)
         );
-        let count: i64 =
-            within(limit, sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(&mut *connection)).await?;
+        let count: i64 = within(
+            limit,
+            sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(&mut *connection),
+        )
+        .await?;
         orphans += u64::try_from(count).unwrap_or(0);
     }
     Ok(orphans)
@@ -166,19 +213,32 @@ async fn count_orphans(connection: &mut MySqlConnection, limit: Duration) -> Res
 
 /// `None` when we may not look.
 async fn unused(connection: &mut MySqlConnection, limit: Duration) -> Option<Vec<String>> {
-    let rows = within(limit, sqlx::query(UNUSED).fetch_all(connection)).await.ok()?;
-    rows.iter().map(|row| Some(format!("{}.{}", text(row, "child").ok()?, text(row, "name").ok()?))).collect()
+    let rows = within(limit, sqlx::query(UNUSED).fetch_all(connection))
+        .await
+        .ok()?;
+    rows.iter()
+        .map(|row| {
+            Some(format!(
+                "{}.{}",
+                text(row, "child").ok()?,
+                text(row, "name").ok()?
+            ))
+        })
+        .collect()
 }
 
 /// MySQL 8 gives some names of its catalogue as bytes.
 fn text(row: &sqlx::mysql::MySqlRow, name: &str) -> Result<String, sqlx::Error> {
     row.try_get::<String, _>(name).or_else(|_| {
-        row.try_get::<Vec<u8>, _>(name).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+        row.try_get::<Vec<u8>, _>(name)
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
     })
 }
 
 fn count(row: &sqlx::mysql::MySqlRow, name: &str) -> Result<Option<u64>, sqlx::Error> {
-    Ok(row.try_get::<Option<i64>, _>(name)?.and_then(|value| u64::try_from(value).ok()))
+    Ok(row
+        .try_get::<Option<i64>, _>(name)?
+        .and_then(|value| u64::try_from(value).ok()))
 }
 
 fn quoted(name: &str) -> String {

@@ -28,7 +28,9 @@ use super::open::{Durability, Schema, SqliteFile};
 const SCHEMA: Schema = Schema {
     name: "logs",
     application_id: 0x4174_4c67, // "AtLg"
-    migrations: &[include_str!("../../../../migrations/sqlite/logs/0001_chunks.sql")],
+    migrations: &[include_str!(
+        "../../../../migrations/sqlite/logs/0001_chunks.sql"
+    )],
 };
 
 /// Chunks that share a part of the request index; written into the migration's comment.
@@ -49,15 +51,25 @@ impl SqliteChunkStore {
     /// Opens or creates the store.
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
         let file = SqliteFile::open(path, &SCHEMA, Durability::EachCommit).await?;
-        let minutes: i64 = sqlx::query_scalar("SELECT value FROM settings WHERE name = 'bucket_minutes'")
-            .fetch_one(file.readers())
-            .await
-            .map_err(|error| file.error(error))?;
+        let minutes: i64 =
+            sqlx::query_scalar("SELECT value FROM settings WHERE name = 'bucket_minutes'")
+                .fetch_one(file.readers())
+                .await
+                .map_err(|error| file.error(error))?;
         let bucket_minutes = u16::try_from(minutes)
             .ok()
             .filter(|&minutes| minutes > 0 && 1_440 % minutes == 0)
-            .ok_or_else(|| corrupt("settings", format!("bucket_minutes {minutes} does not divide a day")))?;
-        Ok(Self { file, settings: ChunkSettings { bucket_minutes }, origins: Mutex::default() })
+            .ok_or_else(|| {
+                corrupt(
+                    "settings",
+                    format!("bucket_minutes {minutes} does not divide a day"),
+                )
+            })?;
+        Ok(Self {
+            file,
+            settings: ChunkSettings { bucket_minutes },
+            origins: Mutex::default(),
+        })
     }
 
     /// Closes the file; what was put is in it.
@@ -200,17 +212,28 @@ impl SqliteChunkStore {
         let origins = self.origins(rows.iter().map(|row| row.5)).await?;
         let mut blocks = Vec::with_capacity(rows.len());
         for (layer, bucket, first_at, last_at, id, origin, minutes, place, data) in rows {
-            let summary = SummaryRow { layer, bucket, first_at, last_at, id, origin, minutes };
+            let summary = SummaryRow {
+                layer,
+                bucket,
+                first_at,
+                last_at,
+                id,
+                origin,
+                minutes,
+            };
             blocks.push((place, summary.summary(&origins)?, data));
         }
-        let threads =
-            std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(blocks.len());
+        let threads = std::thread::available_parallelism()
+            .map_or(1, std::num::NonZero::get)
+            .min(blocks.len());
         let share = blocks.len().div_ceil(threads.max(1));
         let mut workers = Vec::with_capacity(threads);
         while !blocks.is_empty() {
             let rest = blocks.split_off(share.min(blocks.len()));
             let filter = filter.clone();
-            workers.push(tokio::task::spawn_blocking(move || decode_blocks(blocks, filter.as_deref())));
+            workers.push(tokio::task::spawn_blocking(move || {
+                decode_blocks(blocks, filter.as_deref())
+            }));
             blocks = rest;
         }
         let mut chunks = Vec::with_capacity(keys.len());
@@ -241,7 +264,9 @@ impl ChunkStore for SqliteChunkStore {
             return Ok(());
         }
         let frames = self.encode(frames).await?;
-        self.file.write(move |connection| Box::pin(put_frames(connection, frames))).await
+        self.file
+            .write(move |connection| Box::pin(put_frames(connection, frames)))
+            .await
     }
 
     async fn watermark(&self, origin: OriginId) -> Result<Option<u64>, StoreError> {
@@ -304,7 +329,11 @@ impl ChunkStore for SqliteChunkStore {
             }
         };
         // The end of a range is outside, but nothing is later than the end of time.
-        let last = if range.until == Timestamp::MAX { i64::MAX } else { range.until.micros() - 1 };
+        let last = if range.until == Timestamp::MAX {
+            i64::MAX
+        } else {
+            range.until.micros() - 1
+        };
         let starts: Vec<i64> = sqlx::query_scalar(sql)
             .bind(number_of(layer))
             .bind(bucket_of(layer, range.from, self.settings).start.micros())
@@ -313,7 +342,13 @@ impl ChunkStore for SqliteChunkStore {
             .fetch_all(self.file.readers())
             .await
             .map_err(|error| self.file.error(error))?;
-        Ok(starts.into_iter().map(|start| Bucket { layer, start: Timestamp::from_micros(start) }).collect())
+        Ok(starts
+            .into_iter()
+            .map(|start| Bucket {
+                layer,
+                start: Timestamp::from_micros(start),
+            })
+            .collect())
     }
 
     async fn summaries(&self, bucket: Bucket) -> Result<Vec<ChunkSummary>, StoreError> {
@@ -372,10 +407,11 @@ impl ChunkStore for SqliteChunkStore {
 
     async fn arrivals_end(&self) -> Result<ArrivalCursor, StoreError> {
         // Not the greatest arrival in the table: after everything expired, that is lower.
-        let end: Option<i64> = sqlx::query_scalar("SELECT seq FROM sqlite_sequence WHERE name = 'chunks'")
-            .fetch_optional(self.file.readers())
-            .await
-            .map_err(|error| self.file.error(error))?;
+        let end: Option<i64> =
+            sqlx::query_scalar("SELECT seq FROM sqlite_sequence WHERE name = 'chunks'")
+                .fetch_optional(self.file.readers())
+                .await
+                .map_err(|error| self.file.error(error))?;
         Ok(ArrivalCursor::new(end.unwrap_or(0)))
     }
 
@@ -396,8 +432,12 @@ impl ChunkStore for SqliteChunkStore {
         .fetch_all(self.file.readers())
         .await
         .map_err(|error| self.file.error(error))?;
-        let end = rows.last().map_or(cursor, |row| ArrivalCursor::new(row.arrival));
-        let summaries = self.with_origins(rows.into_iter().map(|row| row.summary).collect()).await?;
+        let end = rows
+            .last()
+            .map_or(cursor, |row| ArrivalCursor::new(row.arrival));
+        let summaries = self
+            .with_origins(rows.into_iter().map(|row| row.summary).collect())
+            .await?;
         Ok((summaries, end))
     }
 
@@ -434,20 +474,30 @@ struct ArrivalRow {
 
 impl SummaryRow {
     fn summary(self, origins: &HashMap<i64, Arc<Origin>>) -> Result<ChunkSummary, StoreError> {
-        let minutes = codec::decode_minutes(&self.minutes).map_err(|damage| corrupt("chunks", damage))?;
-        let levels = minutes.iter().fold(LevelCounts::default(), |mut sum, minute| {
-            sum.merge(&minute.levels);
-            sum
-        });
+        let minutes =
+            codec::decode_minutes(&self.minutes).map_err(|damage| corrupt("chunks", damage))?;
+        let levels = minutes
+            .iter()
+            .fold(LevelCounts::default(), |mut sum, minute| {
+                sum.merge(&minute.levels);
+                sum
+            });
         Ok(ChunkSummary {
             key: ChunkKey {
-                bucket: Bucket { layer: layer_of(self.layer)?, start: Timestamp::from_micros(self.bucket) },
+                bucket: Bucket {
+                    layer: layer_of(self.layer)?,
+                    start: Timestamp::from_micros(self.bucket),
+                },
                 first_at: Timestamp::from_micros(self.first_at),
-                id: Uuid::from_slice(&self.id).map_err(|error| corrupt("chunks", error.to_string()))?,
+                id: Uuid::from_slice(&self.id)
+                    .map_err(|error| corrupt("chunks", error.to_string()))?,
             },
             last_at: Timestamp::from_micros(self.last_at),
             origin: origins.get(&self.origin).cloned().ok_or_else(|| {
-                corrupt("chunks", format!("origin {} is not in the table of origins", self.origin))
+                corrupt(
+                    "chunks",
+                    format!("origin {} is not in the table of origins", self.origin),
+                )
             })?,
             levels,
             minutes,
@@ -472,7 +522,10 @@ struct EncodedChunk {
 fn encode_frame(encoder: &mut Encoder, frame: FrameChunks) -> std::io::Result<EncodedFrame> {
     let mut hashes: HashMap<Uuid, Vec<i64>> = HashMap::new();
     for row in &frame.requests {
-        hashes.entry(row.chunk.id).or_default().push(request_hash(&row.request_id));
+        hashes
+            .entry(row.chunk.id)
+            .or_default()
+            .push(request_hash(&row.request_id));
     }
     let chunks = frame.chunks.into_iter().map(|chunk| {
         Ok(EncodedChunk {
@@ -489,7 +542,10 @@ fn encode_frame(encoder: &mut Encoder, frame: FrameChunks) -> std::io::Result<En
     })
 }
 
-async fn put_frames(connection: &mut SqliteConnection, frames: Vec<EncodedFrame>) -> Result<(), sqlx::Error> {
+async fn put_frames(
+    connection: &mut SqliteConnection,
+    frames: Vec<EncodedFrame>,
+) -> Result<(), sqlx::Error> {
     let mut origins: HashMap<Arc<Origin>, i64> = HashMap::new();
     let mut requests: Vec<(i64, i64, i64)> = Vec::new();
     let (mut chunks, mut records) = (0_i64, 0_i64);
@@ -525,8 +581,12 @@ async fn put_frames(connection: &mut SqliteConnection, frames: Vec<EncodedFrame>
                 .bind(chunk.block)
                 .execute(&mut *connection)
                 .await?;
-            requests
-                .extend(chunk.request_hashes.into_iter().map(|hash| (arrival / PART_CHUNKS, hash, arrival)));
+            requests.extend(
+                chunk
+                    .request_hashes
+                    .into_iter()
+                    .map(|hash| (arrival / PART_CHUNKS, hash, arrival)),
+            );
         }
         sqlx::query(
             "INSERT INTO watermarks (origin, stored_to) VALUES (?1, ?2)
@@ -548,7 +608,10 @@ async fn put_frames(connection: &mut SqliteConnection, frames: Vec<EncodedFrame>
     Ok(())
 }
 
-async fn origin_ref(connection: &mut SqliteConnection, origin: &Origin) -> Result<i64, sqlx::Error> {
+async fn origin_ref(
+    connection: &mut SqliteConnection,
+    origin: &Origin,
+) -> Result<i64, sqlx::Error> {
     // The update changes nothing; without it RETURNING gives no row for a known origin.
     sqlx::query_scalar(
         "INSERT INTO origins (id, layer, source, host) VALUES (?1, ?2, ?3, ?4)
@@ -601,16 +664,25 @@ async fn expire_step(
     .bind(EXPIRE_STEP)
     .fetch_all(&mut *connection)
     .await?;
-    let Some(&(last, _)) = expired.last() else { return Ok((0, None)) };
+    let Some(&(last, _)) = expired.last() else {
+        return Ok((0, None));
+    };
     let mut records = 0_i64;
     for (_, minutes) in &expired {
         let minutes = codec::decode_minutes(minutes).unwrap_or_default();
-        records += minutes.iter().map(|minute| i64::from(minute.levels.total())).sum::<i64>();
+        records += minutes
+            .iter()
+            .map(|minute| i64::from(minute.levels.total()))
+            .sum::<i64>();
     }
     let arrivals: Vec<i64> = expired.iter().map(|(arrival, _)| *arrival).collect();
-    let mut parts: Vec<i64> = arrivals.iter().map(|arrival| arrival / PART_CHUNKS).collect();
+    let mut parts: Vec<i64> = arrivals
+        .iter()
+        .map(|arrival| arrival / PART_CHUNKS)
+        .collect();
     parts.dedup();
-    let list = serde_json::to_string(&arrivals).map_err(|error| sqlx::Error::Encode(error.into()))?;
+    let list =
+        serde_json::to_string(&arrivals).map_err(|error| sqlx::Error::Encode(error.into()))?;
     let parts = serde_json::to_string(&parts).map_err(|error| sqlx::Error::Encode(error.into()))?;
     sqlx::query("DELETE FROM chunks WHERE arrival IN (SELECT value FROM json_each(?1))")
         .bind(&list)
@@ -662,16 +734,24 @@ fn decode_block(
     let content = decoder.content(data)?;
     let Some(filter) = filter else {
         let columns = Columns::read(content)?;
-        let entries = (0..columns.len()).map(|index| columns.entry(index)).collect();
+        let entries = (0..columns.len())
+            .map(|index| columns.entry(index))
+            .collect();
         return Ok(Chunk { summary, entries });
     };
     if !filter.may_keep_any(content) {
-        return Ok(Chunk { summary, entries: Entries::default() });
+        return Ok(Chunk {
+            summary,
+            entries: Entries::default(),
+        });
     }
     let columns = Columns::read(content)?;
     let entries = (0..columns.len())
         .filter(|&index| filter.wants(columns.time(index), columns.level(index)))
-        .map(|index| Record { origin: Arc::clone(&summary.origin), entry: columns.entry(index) })
+        .map(|index| Record {
+            origin: Arc::clone(&summary.origin),
+            entry: columns.entry(index),
+        })
         .filter(|record| filter.keeps(record))
         .map(|record| record.entry)
         .collect();
@@ -681,7 +761,9 @@ fn decode_block(
 /// 48 bits: SQLite keeps them in six bytes.
 fn request_hash(id: &RequestId) -> i64 {
     let hash = blake3::hash(id.as_str().as_bytes());
-    hash.as_bytes()[..6].iter().fold(0, |bits, &byte| bits << 8 | i64::from(byte))
+    hash.as_bytes()[..6]
+        .iter()
+        .fold(0, |bits, &byte| bits << 8 | i64::from(byte))
 }
 
 fn origin_bytes(origin: OriginId) -> Vec<u8> {
@@ -689,12 +771,16 @@ fn origin_bytes(origin: OriginId) -> Vec<u8> {
 }
 
 fn origin_of(bytes: Vec<u8>) -> Result<OriginId, StoreError> {
-    let bytes = bytes.try_into().map_err(|_| corrupt("origins", "an id is not 16 bytes long"))?;
+    let bytes = bytes
+        .try_into()
+        .map_err(|_| corrupt("origins", "an id is not 16 bytes long"))?;
     Ok(OriginId::from_u128(u128::from_be_bytes(bytes)))
 }
 
 fn position_of(bytes: Vec<u8>) -> Result<u64, StoreError> {
-    let bytes = bytes.try_into().map_err(|_| corrupt("watermarks", "a position is not 8 bytes long"))?;
+    let bytes = bytes
+        .try_into()
+        .map_err(|_| corrupt("watermarks", "a position is not 8 bytes long"))?;
     Ok(u64::from_be_bytes(bytes))
 }
 
@@ -709,14 +795,23 @@ fn layer_of(number: i64) -> Result<Layer, StoreError> {
     match number {
         0 => Ok(Layer::Application),
         1 => Ok(Layer::Infrastructure),
-        _ => Err(corrupt("chunks", format!("layer {number} is neither 0 nor 1"))),
+        _ => Err(corrupt(
+            "chunks",
+            format!("layer {number} is neither 0 nor 1"),
+        )),
     }
 }
 
 fn corrupt(table: &'static str, detail: impl Into<String>) -> StoreError {
-    StoreError::Corrupt { table, detail: detail.into() }
+    StoreError::Corrupt {
+        table,
+        detail: detail.into(),
+    }
 }
 
 fn refused(error: impl std::error::Error + Send + Sync + 'static) -> StoreError {
-    StoreError::Refused { backend: Backend::Sqlite, source: Box::new(error) }
+    StoreError::Refused {
+        backend: Backend::Sqlite,
+        source: Box::new(error),
+    }
 }

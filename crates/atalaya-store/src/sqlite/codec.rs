@@ -35,7 +35,10 @@ pub(super) struct Encoder {
 
 impl Encoder {
     pub(super) fn new() -> std::io::Result<Self> {
-        Ok(Self { zstd: zstd::bulk::Compressor::new(LEVEL)?, content: Vec::new() })
+        Ok(Self {
+            zstd: zstd::bulk::Compressor::new(LEVEL)?,
+            content: Vec::new(),
+        })
     }
 
     pub(super) fn encode(&mut self, entries: &[Entry]) -> std::io::Result<Vec<u8>> {
@@ -43,7 +46,9 @@ impl Encoder {
         write_content(entries, &mut self.content);
         let mut block = Vec::with_capacity(4 + zstd::zstd_safe::compress_bound(self.content.len()));
         block.extend_from_slice(
-            &u32::try_from(self.content.len()).map_err(std::io::Error::other)?.to_le_bytes(),
+            &u32::try_from(self.content.len())
+                .map_err(std::io::Error::other)?
+                .to_le_bytes(),
         );
         let mut tail = std::io::Cursor::new(block);
         tail.set_position(4);
@@ -62,12 +67,17 @@ pub(super) struct Decoder {
 
 impl Decoder {
     pub(super) fn new() -> std::io::Result<Self> {
-        Ok(Self { zstd: zstd::bulk::Decompressor::new()?, content: Vec::new() })
+        Ok(Self {
+            zstd: zstd::bulk::Decompressor::new()?,
+            content: Vec::new(),
+        })
     }
 
     /// The content of a block, for [`Columns::read`].
     pub(super) fn content(&mut self, block: &[u8]) -> Result<&[u8], Damage> {
-        let (length, frame) = block.split_first_chunk::<4>().ok_or("the block is cut short")?;
+        let (length, frame) = block
+            .split_first_chunk::<4>()
+            .ok_or("the block is cut short")?;
         let length = u32::from_le_bytes(*length) as usize;
         if length > MAX_CONTENT {
             return Err("the block's length is impossible");
@@ -78,7 +88,11 @@ impl Decoder {
             .zstd
             .decompress_to_buffer(frame, &mut self.content)
             .map_err(|_| "the block cannot be decompressed")?;
-        if written == length { Ok(&self.content) } else { Err("the block has another length than it says") }
+        if written == length {
+            Ok(&self.content)
+        } else {
+            Err("the block has another length than it says")
+        }
     }
 }
 
@@ -122,10 +136,15 @@ impl<'a> Columns<'a> {
             })
             .collect::<Result<_, Damage>>()?;
         let levels = input.bytes(count)?;
-        if levels.iter().any(|&level| usize::from(level) >= Level::ALL.len()) {
+        if levels
+            .iter()
+            .any(|&level| usize::from(level) >= Level::ALL.len())
+        {
             return Err("a level is out of range");
         }
-        let durations = (0..count).map(|_| input.duration()).collect::<Result<_, _>>()?;
+        let durations = (0..count)
+            .map(|_| input.duration())
+            .collect::<Result<_, _>>()?;
         let logger = input.texts(count)?;
         let message = input.texts(count)?;
         let request_id = input.texts(count)?;
@@ -136,7 +155,9 @@ impl<'a> Columns<'a> {
         let mut pairs = 0_usize;
         metadata.push(0);
         for _ in 0..count {
-            pairs = pairs.checked_add(input.count()?).ok_or("too much metadata")?;
+            pairs = pairs
+                .checked_add(input.count()?)
+                .ok_or("too much metadata")?;
             metadata.push(u32::try_from(pairs).map_err(|_| "too much metadata")?);
         }
         let names = input.texts(pairs)?;
@@ -217,7 +238,11 @@ struct Span {
 impl<'a> Texts<'a> {
     fn get(&self, index: usize) -> Option<&'a str> {
         let span = self.spans.get(index)?;
-        if span.present { self.text.get(span.start as usize..span.end as usize) } else { None }
+        if span.present {
+            self.text.get(span.start as usize..span.end as usize)
+        } else {
+            None
+        }
     }
 }
 
@@ -240,7 +265,12 @@ fn write_content(entries: &[Entry], out: &mut Vec<u8>) {
     }
     write_texts(entries.iter().map(|entry| entry.logger.as_deref()), out);
     write_texts(entries.iter().map(|entry| Some(&*entry.message)), out);
-    write_texts(entries.iter().map(|entry| entry.request_id.as_ref().map(RequestId::as_str)), out);
+    write_texts(
+        entries
+            .iter()
+            .map(|entry| entry.request_id.as_ref().map(RequestId::as_str)),
+        out,
+    );
     write_texts(entries.iter().map(|entry| entry.user_id.as_deref()), out);
     write_texts(entries.iter().map(|entry| entry.session_id.as_deref()), out);
     write_texts(entries.iter().map(|entry| entry.traceback.as_deref()), out);
@@ -312,7 +342,10 @@ pub(super) fn decode_minutes(blob: &[u8]) -> Result<Vec<MinuteCounts>, Damage> {
         for count in &mut levels.0 {
             *count = u32::try_from(input.number()?).map_err(|_| "a count is out of range")?;
         }
-        minutes.push(MinuteCounts { minute: Timestamp::from_micros(minute.saturating_mul(MINUTE)), levels });
+        minutes.push(MinuteCounts {
+            minute: Timestamp::from_micros(minute.saturating_mul(MINUTE)),
+            levels,
+        });
     }
     Ok(minutes)
 }
@@ -339,7 +372,10 @@ impl<'a> Input<'a> {
     }
 
     fn bytes(&mut self, count: usize) -> Result<&'a [u8], Damage> {
-        let (bytes, rest) = self.0.split_at_checked(count).ok_or("the block is cut short")?;
+        let (bytes, rest) = self
+            .0
+            .split_at_checked(count)
+            .ok_or("the block is cut short")?;
         self.0 = rest;
         Ok(bytes)
     }
@@ -364,14 +400,20 @@ impl<'a> Input<'a> {
     /// A number of things that follow, each at least one byte: never more than the bytes left.
     fn count(&mut self) -> Result<usize, Damage> {
         let count = self.number()?;
-        usize::try_from(count).ok().filter(|&count| count <= self.0.len()).ok_or("a count is out of range")
+        usize::try_from(count)
+            .ok()
+            .filter(|&count| count <= self.0.len())
+            .ok_or("a count is out of range")
     }
 
     fn duration(&mut self) -> Result<Option<f64>, Damage> {
         Ok(match self.number()? {
             0 => None,
             1 => {
-                let bytes = self.bytes(8)?.try_into().map_err(|_| "the block is cut short")?;
+                let bytes = self
+                    .bytes(8)?
+                    .try_into()
+                    .map_err(|_| "the block is cut short")?;
                 Some(f64::from_le_bytes(bytes))
             }
             micros => Some(micros_to_ms(micros - 2)),
@@ -393,10 +435,18 @@ impl<'a> Input<'a> {
                     .and_then(|length| end.checked_add(length))
                     .ok_or("a text is too long")?;
             }
-            spans.push(Span { start, end, present: length > 0 });
+            spans.push(Span {
+                start,
+                end,
+                present: length > 0,
+            });
         }
-        let text = std::str::from_utf8(self.bytes(end as usize)?).map_err(|_| "a text is not UTF-8")?;
-        if spans.iter().any(|span| !text.is_char_boundary(span.start as usize)) {
+        let text =
+            std::str::from_utf8(self.bytes(end as usize)?).map_err(|_| "a text is not UTF-8")?;
+        if spans
+            .iter()
+            .any(|span| !text.is_char_boundary(span.start as usize))
+        {
             return Err("a text is cut within a character");
         }
         Ok(Texts { text, spans })
@@ -413,7 +463,12 @@ mod tests {
     use atalaya_domain::record::Text;
 
     fn any_text() -> impl Strategy<Value = Text> {
-        prop_oneof![any::<String>(), Just(String::new()), "[a-z\\x00\\x1b]{0,80}"].prop_map(Into::into)
+        prop_oneof![
+            any::<String>(),
+            Just(String::new()),
+            "[a-z\\x00\\x1b]{0,80}"
+        ]
+        .prop_map(Into::into)
     }
 
     fn any_entry() -> impl Strategy<Value = Entry> {
@@ -430,7 +485,8 @@ mod tests {
         let metadata = prop::collection::vec((any_text(), any_text()), 0..4);
         (numbers, any_text(), texts, metadata).prop_map(
             |((at, position, level, duration_ms), message, texts, metadata)| {
-                let [logger, request_id, user_id, session_id, traceback] = texts.try_into().unwrap();
+                let [logger, request_id, user_id, session_id, traceback] =
+                    texts.try_into().unwrap();
                 Entry {
                     timestamp: Timestamp::from_micros(at),
                     position,
@@ -451,7 +507,9 @@ mod tests {
     fn decode(block: &[u8]) -> Result<Vec<Entry>, Damage> {
         let mut decoder = Decoder::new().unwrap();
         let columns = Columns::read(decoder.content(block)?)?;
-        Ok((0..columns.len()).map(|index| columns.entry(index)).collect())
+        Ok((0..columns.len())
+            .map(|index| columns.entry(index))
+            .collect())
     }
 
     proptest! {

@@ -39,7 +39,9 @@ pub struct SqliteMetricsStore {
 impl SqliteMetricsStore {
     /// Opens the file, makes it when it is missing, and brings its schema up to date.
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
-        Ok(Self { file: SqliteFile::open(path, &SCHEMA, Durability::EachCommit).await? })
+        Ok(Self {
+            file: SqliteFile::open(path, &SCHEMA, Durability::EachCommit).await?,
+        })
     }
 
     pub async fn close(&self) {
@@ -50,7 +52,10 @@ impl SqliteMetricsStore {
         match failure {
             Failure::Driver(error) => self.file.error(error),
             Failure::Store(error) => error,
-            Failure::Silent(limit) => StoreError::TimedOut { backend: Backend::Sqlite, limit },
+            Failure::Silent(limit) => StoreError::TimedOut {
+                backend: Backend::Sqlite,
+                limit,
+            },
         }
     }
 }
@@ -104,22 +109,31 @@ impl From<Failure> for sqlx::Error {
         match failure {
             Failure::Driver(error) => error,
             Failure::Store(error) => Self::Configuration(error.into()),
-            Failure::Silent(limit) => {
-                Self::Configuration(StoreError::TimedOut { backend: Backend::Sqlite, limit }.into())
-            }
+            Failure::Silent(limit) => Self::Configuration(
+                StoreError::TimedOut {
+                    backend: Backend::Sqlite,
+                    limit,
+                }
+                .into(),
+            ),
         }
     }
 }
 
 fn carried(error: StoreError) -> StoreError {
-    let StoreError::Refused { backend, source } = error else { return error };
+    let StoreError::Refused { backend, source } = error else {
+        return error;
+    };
     match source.downcast::<sqlx::Error>() {
         Ok(driver) => match *driver {
             sqlx::Error::Configuration(inner) => match inner.downcast::<StoreError>() {
                 Ok(ours) => *ours,
                 Err(source) => StoreError::Refused { backend, source },
             },
-            other => StoreError::Refused { backend, source: other.into() },
+            other => StoreError::Refused {
+                backend,
+                source: other.into(),
+            },
         },
         Err(source) => StoreError::Refused { backend, source },
     }

@@ -65,9 +65,16 @@ pub struct SqliteFile {
 impl SqliteFile {
     /// Opens the file, creating it and its folder when they do not exist, and brings its schema up
     /// to date.
-    pub async fn open(path: &Path, schema: &Schema, durability: Durability) -> Result<Self, StoreError> {
+    pub async fn open(
+        path: &Path,
+        schema: &Schema,
+        durability: Durability,
+    ) -> Result<Self, StoreError> {
         let address = path.display().to_string();
-        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        if let Some(folder) = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty())
+        {
             tokio::fs::create_dir_all(folder).await.map_err(|error| StoreError::NotWritable {
                 backend: Backend::Sqlite,
                 address: address.clone(),
@@ -111,10 +118,15 @@ impl SqliteFile {
                 .test_before_acquire(false)
         };
         let writer = options.clone().pragma("cache_size", "-16384");
-        let reader = options.pragma("cache_size", "-4096").pragma("query_only", "on");
+        let reader = options
+            .pragma("cache_size", "-4096")
+            .pragma("query_only", "on");
         let file = Self {
             path: path.to_owned(),
-            writer: pool(1).connect_with(writer).await.map_err(|error| store_error(error, &address))?,
+            writer: pool(1)
+                .connect_with(writer)
+                .await
+                .map_err(|error| store_error(error, &address))?,
             readers: pool(READERS).connect_lazy_with(reader),
         };
         Ok(file)
@@ -140,7 +152,9 @@ impl SqliteFile {
     pub async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, sqlx::Error>> + Send + 'static,
+        F: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, sqlx::Error>>
+            + Send
+            + 'static,
     {
         let writer = self.writer.clone();
         let done = tokio::spawn(async move {
@@ -156,7 +170,10 @@ impl SqliteFile {
         match done.await {
             Ok(outcome) => outcome.map_err(|error| self.error(error)),
             // Only when the runtime shuts down or `work` panicked; nothing was committed by it.
-            Err(stopped) => Err(StoreError::Refused { backend: Backend::Sqlite, source: Box::new(stopped) }),
+            Err(stopped) => Err(StoreError::Refused {
+                backend: Backend::Sqlite,
+                source: Box::new(stopped),
+            }),
         }
     }
 
@@ -194,12 +211,18 @@ where
 }
 
 /// Checks the library, switches to WAL, checks whose file it is and migrates it.
-async fn prepare(path: &Path, options: &SqliteConnectOptions, schema: &Schema) -> Result<(), StoreError> {
+async fn prepare(
+    path: &Path,
+    options: &SqliteConnectOptions,
+    schema: &Schema,
+) -> Result<(), StoreError> {
     let address = path.display().to_string();
     let failed = |error| store_error(error, &address);
     let mut connection = options.connect().await.map_err(failed)?;
-    let version: String =
-        sqlx::query_scalar("SELECT sqlite_version()").fetch_one(&mut connection).await.map_err(failed)?;
+    let version: String = sqlx::query_scalar("SELECT sqlite_version()")
+        .fetch_one(&mut connection)
+        .await
+        .map_err(failed)?;
     if parse_version(&version).is_none_or(|version| version < SAFE_WAL_VERSION) {
         return Err(refused(format!(
             "SQLite {version} can lose committed data in WAL mode; build with 3.51.3 or newer"
@@ -213,16 +236,32 @@ async fn prepare(path: &Path, options: &SqliteConnectOptions, schema: &Schema) -
         return connection.close().await.map_err(failed);
     }
     // Under the write lock, because another process may be creating the same file.
-    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+    let mut transaction = connection
+        .begin_with("BEGIN IMMEDIATE")
+        .await
+        .map_err(failed)?;
     let found = user_version(&mut transaction).await.map_err(failed)?;
     if found > known {
-        return Err(StoreError::NewerSchema { address, found, known });
+        return Err(StoreError::NewerSchema {
+            address,
+            found,
+            known,
+        });
     }
     for migration in &schema.migrations[usize::try_from(found).unwrap_or(0)..] {
-        sqlx::raw_sql(*migration).execute(&mut *transaction).await.map_err(failed)?;
+        sqlx::raw_sql(*migration)
+            .execute(&mut *transaction)
+            .await
+            .map_err(failed)?;
     }
-    let stamp = format!("PRAGMA application_id = {}; PRAGMA user_version = {known};", schema.application_id);
-    sqlx::raw_sql(trusted(stamp)).execute(&mut *transaction).await.map_err(failed)?;
+    let stamp = format!(
+        "PRAGMA application_id = {}; PRAGMA user_version = {known};",
+        schema.application_id
+    );
+    sqlx::raw_sql(trusted(stamp))
+        .execute(&mut *transaction)
+        .await
+        .map_err(failed)?;
     transaction.commit().await.map_err(failed)?;
     connection.close().await.map_err(failed)
 }
@@ -233,7 +272,9 @@ fn trusted(sql: String) -> SqlStr {
 }
 
 async fn user_version(connection: &mut SqliteConnection) -> Result<i64, sqlx::Error> {
-    sqlx::query_scalar("PRAGMA user_version").fetch_one(connection).await
+    sqlx::query_scalar("PRAGMA user_version")
+        .fetch_one(connection)
+        .await
 }
 
 async fn check_owner(
@@ -248,8 +289,10 @@ async fn check_owner(
         .fetch_one(&mut *connection)
         .await
         .map_err(failed)?;
-    let owner: i32 =
-        sqlx::query_scalar("PRAGMA application_id").fetch_one(&mut *connection).await.map_err(failed)?;
+    let owner: i32 = sqlx::query_scalar("PRAGMA application_id")
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(failed)?;
     if owner != schema.application_id && (owner != 0 || tables != 0) {
         return Err(refused(format!(
             "{address} is a database of something else than atalaya's {}; name another file in the configuration",
@@ -264,7 +307,12 @@ async fn check_owner(
 async fn switch_to_wal(options: &SqliteConnectOptions) -> Result<(), sqlx::Error> {
     let mut pause = Duration::from_millis(5);
     loop {
-        match options.clone().journal_mode(SqliteJournalMode::Wal).connect().await {
+        match options
+            .clone()
+            .journal_mode(SqliteJournalMode::Wal)
+            .connect()
+            .await
+        {
             Ok(connection) => return connection.close().await,
             Err(error) if is_busy(&error) && pause < Duration::from_secs(2) => {
                 tokio::time::sleep(pause).await;
@@ -288,12 +336,16 @@ fn parse_version(text: &str) -> Option<(u32, u32, u32)> {
 }
 
 fn refused(reason: String) -> StoreError {
-    StoreError::Refused { backend: Backend::Sqlite, source: reason.into() }
+    StoreError::Refused {
+        backend: Backend::Sqlite,
+        source: reason.into(),
+    }
 }
 
 /// The low byte of SQLite's extended result code.
 fn primary_code(code: Option<Cow<'_, str>>) -> Option<u32> {
-    code.and_then(|code| code.parse::<u32>().ok()).map(|code| code & 0xff)
+    code.and_then(|code| code.parse::<u32>().ok())
+        .map(|code| code & 0xff)
 }
 
 /// Source of the codes: <https://www.sqlite.org/rescode.html>.
@@ -308,25 +360,45 @@ fn store_error(error: sqlx::Error, address: &str) -> StoreError {
                 reason: format!("{}; {remedy}", cause.message()),
             };
             match primary_code(cause.code()) {
-                Some(5 | 6) => StoreError::TimedOut { backend, limit: BUSY_LIMIT },
+                Some(5 | 6) => StoreError::TimedOut {
+                    backend,
+                    limit: BUSY_LIMIT,
+                },
                 Some(3 | 8) => unwritable("check the owner and mode of the file and its folder"),
                 Some(10) => unwritable("check the disk and its free space"),
                 Some(13) => unwritable("free some space"),
                 Some(14) => unwritable("check that the folder exists and may be written"),
-                Some(11 | 26) => {
-                    StoreError::Corrupt { table: "the file", detail: format!("{address}: {cause}") }
-                }
-                _ => StoreError::Refused { backend, source: sqlx::Error::Database(cause).into() },
+                Some(11 | 26) => StoreError::Corrupt {
+                    table: "the file",
+                    detail: format!("{address}: {cause}"),
+                },
+                _ => StoreError::Refused {
+                    backend,
+                    source: sqlx::Error::Database(cause).into(),
+                },
             }
         }
-        sqlx::Error::PoolTimedOut => StoreError::TimedOut { backend, limit: QUEUE_LIMIT },
+        sqlx::Error::PoolTimedOut => StoreError::TimedOut {
+            backend,
+            limit: QUEUE_LIMIT,
+        },
         error @ (sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed | sqlx::Error::Io(_)) => {
-            StoreError::Unavailable { backend, address, source: error.into() }
+            StoreError::Unavailable {
+                backend,
+                address,
+                source: error.into(),
+            }
         }
         error @ (sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_)) => {
-            StoreError::Corrupt { table: "the file", detail: format!("{address}: {error}") }
+            StoreError::Corrupt {
+                table: "the file",
+                detail: format!("{address}: {error}"),
+            }
         }
-        error => StoreError::Refused { backend, source: error.into() },
+        error => StoreError::Refused {
+            backend,
+            source: error.into(),
+        },
     }
 }
 
@@ -339,36 +411,77 @@ mod tests {
     const SCHEMA: Schema = Schema {
         name: "test",
         application_id: 7,
-        migrations: &["CREATE TABLE one (n INTEGER PRIMARY KEY)", "CREATE TABLE two (n INTEGER PRIMARY KEY)"],
+        migrations: &[
+            "CREATE TABLE one (n INTEGER PRIMARY KEY)",
+            "CREATE TABLE two (n INTEGER PRIMARY KEY)",
+        ],
     };
 
     fn older() -> Schema {
-        Schema { migrations: &SCHEMA.migrations[..1], ..SCHEMA }
+        Schema {
+            migrations: &SCHEMA.migrations[..1],
+            ..SCHEMA
+        }
     }
 
     #[tokio::test]
     async fn migrates_step_by_step_and_refuses_a_newer_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("deep/er/test.sqlite");
-        SqliteFile::open(&path, &older(), Durability::EachCommit).await.unwrap().close().await;
-        let file = SqliteFile::open(&path, &SCHEMA, Durability::EachCommit).await.unwrap();
-        sqlx::query("SELECT * FROM one, two").fetch_all(file.readers()).await.unwrap();
+        SqliteFile::open(&path, &older(), Durability::EachCommit)
+            .await
+            .unwrap()
+            .close()
+            .await;
+        let file = SqliteFile::open(&path, &SCHEMA, Durability::EachCommit)
+            .await
+            .unwrap();
+        sqlx::query("SELECT * FROM one, two")
+            .fetch_all(file.readers())
+            .await
+            .unwrap();
         file.close().await;
-        let error = SqliteFile::open(&path, &older(), Durability::EachCommit).await.unwrap_err();
-        assert!(matches!(error, StoreError::NewerSchema { found: 2, known: 1, .. }), "{error}");
+        let error = SqliteFile::open(&path, &older(), Durability::EachCommit)
+            .await
+            .unwrap_err();
+        assert!(
+            matches!(
+                error,
+                StoreError::NewerSchema {
+                    found: 2,
+                    known: 1,
+                    ..
+                }
+            ),
+            "{error}"
+        );
     }
 
     #[tokio::test]
     async fn refuses_the_file_of_something_else() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("test.sqlite");
-        SqliteFile::open(&path, &SCHEMA, Durability::EachCommit).await.unwrap().close().await;
-        let other = Schema { application_id: 8, ..SCHEMA };
-        let error = SqliteFile::open(&path, &other, Durability::EachCommit).await.unwrap_err();
+        SqliteFile::open(&path, &SCHEMA, Durability::EachCommit)
+            .await
+            .unwrap()
+            .close()
+            .await;
+        let other = Schema {
+            application_id: 8,
+            ..SCHEMA
+        };
+        let error = SqliteFile::open(&path, &other, Durability::EachCommit)
+            .await
+            .unwrap_err();
         assert!(matches!(error, StoreError::Refused { .. }), "{error}");
-        std::fs::write(folder.path().join("text"), "plainly no database, and long enough to see it").unwrap();
-        let error =
-            SqliteFile::open(&folder.path().join("text"), &SCHEMA, Durability::EachCommit).await.unwrap_err();
+        std::fs::write(
+            folder.path().join("text"),
+            "plainly no database, and long enough to see it",
+        )
+        .unwrap();
+        let error = SqliteFile::open(&folder.path().join("text"), &SCHEMA, Durability::EachCommit)
+            .await
+            .unwrap_err();
         assert!(matches!(error, StoreError::Corrupt { .. }), "{error}");
     }
 
@@ -387,9 +500,17 @@ mod tests {
     #[tokio::test]
     async fn readers_cannot_write_and_a_failed_write_leaves_nothing() {
         let folder = tempfile::tempdir().unwrap();
-        let file =
-            SqliteFile::open(&folder.path().join("test.sqlite"), &SCHEMA, Durability::Cache).await.unwrap();
-        let error = sqlx::query("INSERT INTO one VALUES (1)").execute(file.readers()).await.unwrap_err();
+        let file = SqliteFile::open(
+            &folder.path().join("test.sqlite"),
+            &SCHEMA,
+            Durability::Cache,
+        )
+        .await
+        .unwrap();
+        let error = sqlx::query("INSERT INTO one VALUES (1)")
+            .execute(file.readers())
+            .await
+            .unwrap_err();
         assert!(matches!(file.error(error), StoreError::NotWritable { .. }));
         let failed = file.write(|connection| {
             Box::pin(async move {
@@ -400,11 +521,18 @@ mod tests {
         });
         assert!(failed.await.is_err());
         file.write(|connection| {
-            Box::pin(async move { sqlx::query("INSERT INTO one VALUES (2)").execute(connection).await })
+            Box::pin(async move {
+                sqlx::query("INSERT INTO one VALUES (2)")
+                    .execute(connection)
+                    .await
+            })
         })
         .await
         .unwrap();
-        let rows: Vec<i64> = sqlx::query_scalar("SELECT n FROM one").fetch_all(file.readers()).await.unwrap();
+        let rows: Vec<i64> = sqlx::query_scalar("SELECT n FROM one")
+            .fetch_all(file.readers())
+            .await
+            .unwrap();
         assert_eq!(rows, [2]);
     }
 }

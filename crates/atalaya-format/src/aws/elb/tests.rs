@@ -11,7 +11,10 @@ fn application() {
     let fields = [
         ("@time", "2024-05-12T06:41:30.135052Z"),
         ("@level", "ERROR"),
-        ("@message", "POST https://shop.example:443/api/pay?x=1 HTTP/1.1"),
+        (
+            "@message",
+            "POST https://shop.example:443/api/pay?x=1 HTTP/1.1",
+        ),
         ("@ms", "53"),
         ("@id", "1-605112f0-31f3"),
         ("client", "192.0.2.7"),
@@ -46,7 +49,8 @@ fn application() {
 
 #[test]
 fn classic_and_network() {
-    let head = "2024-05-13T23:39:43.945958Z my-lb 192.0.2.7:2817 10.0.0.1:80 0.000073 0.001048 0.000057";
+    let head =
+        "2024-05-13T23:39:43.945958Z my-lb 192.0.2.7:2817 10.0.0.1:80 0.000073 0.001048 0.000057";
     check(
         &format!(r#"{head} 404 404 0 29 "GET http://www.example:80/ HTTP/1.1" "curl/7.38.0" - -"#),
         "aws-elb",
@@ -63,7 +67,11 @@ fn classic_and_network() {
         "aws-elb",
         &[("status", "200")],
     );
-    check(&format!(r#"{head} - - 82 305 "- - - " "-" - -"#), "aws-elb", &[("status", ""), ("bytes", "305")]);
+    check(
+        &format!(r#"{head} - - 82 305 "- - - " "-" - -"#),
+        "aws-elb",
+        &[("status", ""), ("bytes", "305")],
+    );
     let tls = "tls 2.0 2024-12-20T02:59:40 net/my-nlb/c6e7 g3d4 192.0.2.7:51341 10.0.0.1:443 5 2 98 246 - arn:aws:acm:x - ECDHE-RSA tlsv12 - shop.example - - - 2024-12-20T02:59:30";
     check(
         tls,

@@ -31,6 +31,11 @@ fn requests() {
     check(
         own.replace(" - - - - -", " - - \"-\" \"-\" -").as_str(),
         "aws-s3",
-        &[("@message", "S3.EXPIRE.OBJECT"), ("client", ""), ("key", "a.jpg"), ("@level", "INFO")],
+        &[
+            ("@message", "S3.EXPIRE.OBJECT"),
+            ("client", ""),
+            ("key", "a.jpg"),
+            ("@level", "INFO"),
+        ],
     );
 }

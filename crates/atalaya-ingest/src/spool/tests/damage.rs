@@ -11,7 +11,11 @@ use super::rig::{self, Rig};
 use atalaya_domain::time::Timestamp;
 
 fn rounds() -> u64 {
-    if std::env::var_os("ATALAYA_TEST_LONG").is_some() { 10_000 } else { 200 }
+    if std::env::var_os("ATALAYA_TEST_LONG").is_some() {
+        10_000
+    } else {
+        200
+    }
 }
 
 /// A spool with several segments, the newest one open, some groups stored.
@@ -63,9 +67,14 @@ fn whatever_is_damaged_the_rest_is_delivered() {
         });
         rig.disk.crash(Loss::Nothing);
         let (found, ledger) = rig::contents(&rig.disk);
-        let after: HashSet<(u128, u64)> =
-            found.iter().flat_map(|group| group.frames.iter().map(rig::place)).collect();
-        assert!(after.is_subset(&before), "round {round}: something was invented");
+        let after: HashSet<(u128, u64)> = found
+            .iter()
+            .flat_map(|group| group.frames.iter().map(rig::place))
+            .collect();
+        assert!(
+            after.is_subset(&before),
+            "round {round}: something was invented"
+        );
         let name = path.file_name().unwrap().to_str().unwrap();
         // Only a segment holds groups, and damage to a few bytes costs one of them.
         let may_be_lost = match what {
@@ -74,7 +83,10 @@ fn whatever_is_damaged_the_rest_is_delivered() {
             _ => before.len(),
         };
         let lost = before.len() - after.len();
-        assert!(lost <= may_be_lost, "round {round}: {lost} groups lost to {touched:?} of {name}");
+        assert!(
+            lost <= may_be_lost,
+            "round {round}: {lost} groups lost to {touched:?} of {name}"
+        );
         if what < 2 {
             groups += before.len();
             delivered += after.len();
@@ -99,7 +111,10 @@ fn whatever_is_damaged_the_rest_is_delivered() {
 
 fn places(disk: &Disk) -> HashSet<(u128, u64)> {
     let (groups, _) = rig::contents(disk);
-    groups.iter().flat_map(|group| group.frames.iter().map(rig::place)).collect()
+    groups
+        .iter()
+        .flat_map(|group| group.frames.iter().map(rig::place))
+        .collect()
 }
 
 #[test]
@@ -124,10 +139,26 @@ fn a_missing_segment_and_one_of_another_version_do_not_stop_the_others() {
         let sum = crc32c::crc32c(&bytes[..28]);
         bytes[28..32].copy_from_slice(&sum.to_le_bytes());
     });
-    let start = crate::spool::recover::recover(&rig.disk, &rig::dir(), Timestamp::from_seconds(900)).unwrap();
+    let start =
+        crate::spool::recover::recover(&rig.disk, &rig::dir(), Timestamp::from_seconds(900))
+            .unwrap();
     assert_eq!(start.notices.len(), 2, "{:?}", start.notices);
-    assert!(start.notices.iter().any(|notice| notice.contains("is missing")), "{:?}", start.notices);
-    assert!(start.notices.iter().any(|notice| notice.contains("is of version 7")), "{:?}", start.notices);
+    assert!(
+        start
+            .notices
+            .iter()
+            .any(|notice| notice.contains("is missing")),
+        "{:?}",
+        start.notices
+    );
+    assert!(
+        start
+            .notices
+            .iter()
+            .any(|notice| notice.contains("is of version 7")),
+        "{:?}",
+        start.notices
+    );
     let (found, _) = rig::contents(&rig.disk);
     assert!(!found.is_empty() && found.len() < before);
 }

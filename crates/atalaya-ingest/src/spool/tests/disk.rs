@@ -102,7 +102,10 @@ impl State {
             Loss::Random(seed) => Some(StdRng::seed_from_u64(seed)),
             Loss::Everything | Loss::Nothing => None,
         };
-        let mut left = Self { durable_names: self.durable_names.clone(), ..Self::default() };
+        let mut left = Self {
+            durable_names: self.durable_names.clone(),
+            ..Self::default()
+        };
         for naming in &self.renamed {
             let stays = match (&mut random, loss) {
                 (Some(random), _) => random.random(),
@@ -143,7 +146,11 @@ impl State {
                     (None, _) => {}
                 }
             }
-            left.inodes.push(Inode { live: bytes.clone(), durable: bytes, pending: Vec::new() });
+            left.inodes.push(Inode {
+                live: bytes.clone(),
+                durable: bytes,
+                pending: Vec::new(),
+            });
         }
         left.names = left.durable_names.clone();
         left
@@ -167,7 +174,10 @@ impl std::fmt::Debug for Disk {
 
 impl Disk {
     pub fn of(state: State) -> Self {
-        Self { state: Arc::new(Mutex::new(state)), watch: Arc::default() }
+        Self {
+            state: Arc::new(Mutex::new(state)),
+            watch: Arc::default(),
+        }
     }
 
     pub fn watch(&self, watch: impl FnMut(&State) + Send + 'static) {
@@ -195,7 +205,11 @@ impl Disk {
     /// Names and sizes of all files.
     pub fn files(&self) -> Vec<(PathBuf, usize)> {
         let state = self.state.lock().unwrap();
-        state.names.iter().map(|(path, inode)| (path.clone(), state.inodes[*inode].live.len())).collect()
+        state
+            .names
+            .iter()
+            .map(|(path, inode)| (path.clone(), state.inodes[*inode].live.len()))
+            .collect()
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut State) -> io::Result<T>) -> io::Result<T> {
@@ -236,12 +250,24 @@ impl Fs for Disk {
             state.renamed.push(naming);
             Ok(inode)
         })?;
-        Ok(Box::new(OpenFile { disk: self.clone(), inode }))
+        Ok(Box::new(OpenFile {
+            disk: self.clone(),
+            inode,
+        }))
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn FsFile>> {
-        let inode = *self.state.lock().unwrap().names.get(path).ok_or_else(missing)?;
-        Ok(Box::new(OpenFile { disk: self.clone(), inode }))
+        let inode = *self
+            .state
+            .lock()
+            .unwrap()
+            .names
+            .get(path)
+            .ok_or_else(missing)?;
+        Ok(Box::new(OpenFile {
+            disk: self.clone(),
+            inode,
+        }))
     }
 
     fn read(&self, path: &Path, from: u64, most: u64) -> io::Result<Vec<u8>> {
@@ -297,7 +323,10 @@ impl FsFile for OpenFile {
             let (written, outcome) = match state.fault {
                 Some(Fault::NoSpace(room)) => {
                     state.fault = None;
-                    (&bytes[..room.min(bytes.len())], Err(io::Error::from(io::ErrorKind::StorageFull)))
+                    (
+                        &bytes[..room.min(bytes.len())],
+                        Err(io::Error::from(io::ErrorKind::StorageFull)),
+                    )
                 }
                 Some(Fault::Write) => {
                     state.fault = None;

@@ -103,7 +103,11 @@ fn crash(rig: &mut Rig, loss: Loss) {
 }
 
 fn cases() -> u32 {
-    if std::env::var_os("ATALAYA_TEST_LONG").is_some() { 10_000 } else { 512 }
+    if std::env::var_os("ATALAYA_TEST_LONG").is_some() {
+        10_000
+    } else {
+        512
+    }
 }
 
 prop_state_machine! {

@@ -29,27 +29,41 @@ impl Expected {
     fn take(&mut self, rig: &Rig) {
         self.needed = rig.needed();
         self.acked = rig.acked.clone();
-        self.stored_until = (0..rig::ORIGINS).map(|origin| (origin, rig.stored_until(origin))).collect();
+        self.stored_until = (0..rig::ORIGINS)
+            .map(|origin| (origin, rig.stored_until(origin)))
+            .collect();
     }
 }
 
 fn check(state: &State, loss: Loss, expected: &Expected) {
     let disk = Disk::of(state.after(loss));
     let (groups, ledger) = rig::contents(&disk);
-    let found: HashSet<(u128, u64)> =
-        groups.iter().flat_map(|group| group.frames.iter().map(rig::place)).collect();
+    let found: HashSet<(u128, u64)> = groups
+        .iter()
+        .flat_map(|group| group.frames.iter().map(rig::place))
+        .collect();
     let lost: Vec<_> = expected.needed.difference(&found).collect();
-    assert!(lost.is_empty(), "{loss:?} after {} operations: {lost:?} are lost", expected.checked);
+    assert!(
+        lost.is_empty(),
+        "{loss:?} after {} operations: {lost:?} are lost",
+        expected.checked
+    );
     for group in &groups {
         for frame in &*group.frames {
             let until = expected.acked.get(&rig::place(frame));
-            assert!(until.is_none_or(|until| *until == frame.until), "a group came back changed");
+            assert!(
+                until.is_none_or(|until| *until == frame.until),
+                "a group came back changed"
+            );
         }
     }
     for (&(origin, _), &until) in &expected.acked {
         let (known, trust) = ledger.known(OriginId::from_u128(origin));
-        let stored =
-            if trust == Trust::Full { 0 } else { expected.stored_until.get(&origin).copied().unwrap_or(0) };
+        let stored = if trust == Trust::Full {
+            0
+        } else {
+            expected.stored_until.get(&origin).copied().unwrap_or(0)
+        };
         let reached = known.unwrap_or(0).max(stored);
         assert!(
             reached >= until,
@@ -70,7 +84,11 @@ fn run(seed: u64) {
             expected.checked += 1;
             let seed = seed.wrapping_add(expected.checked);
             // The two plain ways in turn, and one of the many others each time.
-            let plain = if seed % 2 == 0 { Loss::Everything } else { Loss::Nothing };
+            let plain = if seed % 2 == 0 {
+                Loss::Everything
+            } else {
+                Loss::Nothing
+            };
             for loss in [plain, Loss::Random(seed)] {
                 check(state, loss, &expected);
             }
@@ -80,8 +98,9 @@ fn run(seed: u64) {
         match random.random_range(0..20) {
             0..8 => {
                 let origin = random.random_range(0..rig::ORIGINS);
-                let sizes: Vec<usize> =
-                    (0..random.random_range(1..4)).map(|_| random.random_range(0..900)).collect();
+                let sizes: Vec<usize> = (0..random.random_range(1..4))
+                    .map(|_| random.random_range(0..900))
+                    .collect();
                 rig.append(origin, &sizes);
             }
             8..12 => rig.take(random.random_range(1..5)),
@@ -102,12 +121,20 @@ fn run(seed: u64) {
         expected.lock().unwrap().take(&rig);
     }
     rig.settle();
-    assert!(rig.acked.len() > 50, "only {} groups were written", rig.acked.len());
+    assert!(
+        rig.acked.len() > 50,
+        "only {} groups were written",
+        rig.acked.len()
+    );
 }
 
 #[test]
 fn a_power_failure_at_any_moment_loses_nothing_that_was_acknowledged() {
-    let runs = if std::env::var_os("ATALAYA_TEST_LONG").is_some() { 20 } else { 1 };
+    let runs = if std::env::var_os("ATALAYA_TEST_LONG").is_some() {
+        20
+    } else {
+        1
+    };
     for _ in 0..runs {
         run(rand::random());
     }

@@ -64,8 +64,17 @@ fn open(disk: &Disk, config: &SpoolConfig) -> (Writer, Arc<Ledger>, Backlog) {
     let fs: Arc<Disk> = Arc::new(disk.clone());
     let start = recover::recover(&*fs, &config.dir, Timestamp::from_seconds(900)).unwrap();
     let ledger = Arc::new(Ledger::new(start.recovered));
-    let writer = Writer::new(fs.clone(), config.clone(), Arc::clone(&ledger), start.next_number);
-    (writer, ledger, Backlog::new(fs, config.dir.clone(), start.seen))
+    let writer = Writer::new(
+        fs.clone(),
+        config.clone(),
+        Arc::clone(&ledger),
+        start.next_number,
+    );
+    (
+        writer,
+        ledger,
+        Backlog::new(fs, config.dir.clone(), start.seen),
+    )
 }
 
 /// Everything that a start on this disk would send, and how far it knows the origins.
@@ -145,7 +154,11 @@ impl Rig {
     pub fn take(&mut self, count: usize) {
         let room = self.config.in_flight.saturating_sub(self.flying.len());
         for _ in 0..count.min(room) {
-            let group = if self.ready.is_empty() { self.next_group() } else { Some(self.ready.remove(0)) };
+            let group = if self.ready.is_empty() {
+                self.next_group()
+            } else {
+                Some(self.ready.remove(0))
+            };
             let Some(group) = group else { break };
             self.flying.push(group);
         }
@@ -185,7 +198,10 @@ impl Rig {
         let group = self.flying.remove(which % self.flying.len());
         for frame in &*group.frames {
             // The same again takes nothing back from what is safe by now.
-            let stored = self.stored.entry(place(frame)).or_insert(Stored { until: 0, at: self.time });
+            let stored = self.stored.entry(place(frame)).or_insert(Stored {
+                until: 0,
+                at: self.time,
+            });
             stored.until = frame.until;
         }
         self.ledger.acked(&group, 0, self.now());
@@ -213,7 +229,8 @@ impl Rig {
     /// The store comes back and has forgotten what it had only in memory; everything is sent again.
     pub fn outage(&mut self) {
         let horizon = self.time;
-        self.stored.retain(|_, stored| horizon.saturating_sub(stored.at) >= FORGETS);
+        self.stored
+            .retain(|_, stored| horizon.saturating_sub(stored.at) >= FORGETS);
         let from = self.ledger.replay();
         if from < self.cursor {
             self.replay_until = self.cursor.max(self.replay_until);
@@ -241,7 +258,11 @@ impl Rig {
                 (known, _) => known.unwrap_or(0).max(stored),
             };
             // Less would be read twice in other pieces, and less than that could be lost.
-            assert!(at >= before[&origin], "origin {origin} was at {}, is at {at}", before[&origin]);
+            assert!(
+                at >= before[&origin],
+                "origin {origin} was at {}, is at {at}",
+                before[&origin]
+            );
             self.read.insert(origin, at);
         }
     }
@@ -260,9 +281,11 @@ impl Rig {
     /// Everything is sent; then each line that the reader is past is stored once.
     pub fn settle(&mut self) {
         self.disk.set_fault(None);
-        while let Some(group) =
-            if self.ready.is_empty() { self.next_group() } else { Some(self.ready.remove(0)) }
-        {
+        while let Some(group) = if self.ready.is_empty() {
+            self.next_group()
+        } else {
+            Some(self.ready.remove(0))
+        } {
             self.flying.push(group);
         }
         while !self.flying.is_empty() {
@@ -274,22 +297,43 @@ impl Rig {
                 assert_eq!(*from, at, "origin {origin}: a gap or an overlap");
                 at = stored.until;
             }
-            assert_eq!(at, self.read[&origin], "origin {origin} is not stored to where it was read");
+            assert_eq!(
+                at, self.read[&origin],
+                "origin {origin} is not stored to where it was read"
+            );
         }
         let look = self.ledger.look();
-        assert_eq!((look.waiting_groups, look.totals.waiting(), look.totals.damaged), (0, 0, 0), "{look:?}");
+        assert_eq!(
+            (
+                look.waiting_groups,
+                look.totals.waiting(),
+                look.totals.damaged
+            ),
+            (0, 0, 0),
+            "{look:?}"
+        );
     }
 
     /// What must survive: acknowledged to the reader and not safe in the store.
     pub fn needed(&self) -> HashSet<(u128, u64)> {
         let is_safe = |place: &(u128, u64)| {
-            self.stored.get(place).is_some_and(|stored| self.time.saturating_sub(stored.at) >= FORGETS)
+            self.stored
+                .get(place)
+                .is_some_and(|stored| self.time.saturating_sub(stored.at) >= FORGETS)
         };
-        self.acked.keys().filter(|place| !is_safe(place)).copied().collect()
+        self.acked
+            .keys()
+            .filter(|place| !is_safe(place))
+            .copied()
+            .collect()
     }
 
     pub fn quarantined(&self) -> usize {
         let quarantine = Path::new("/spool/quarantine");
-        self.disk.files().iter().filter(|(path, _)| path.parent() == Some(quarantine)).count()
+        self.disk
+            .files()
+            .iter()
+            .filter(|(path, _)| path.parent() == Some(quarantine))
+            .count()
     }
 }

@@ -16,13 +16,29 @@ const BIGINT: ColumnType<'static> = ColumnType::Native(NativeType::BigInt);
 const INT: ColumnType<'static> = ColumnType::Native(NativeType::Int);
 
 fn list(of: ColumnType<'static>) -> ColumnType<'static> {
-    ColumnType::Collection { frozen: true, typ: CollectionType::List(Box::new(of)) }
+    ColumnType::Collection {
+        frozen: true,
+        typ: CollectionType::List(Box::new(of)),
+    }
 }
 
-fn user_type(name: &'static str, fields: Vec<(&'static str, ColumnType<'static>)>) -> ColumnType<'static> {
-    let field_types = fields.into_iter().map(|(name, typ)| (name.into(), typ)).collect();
-    let definition = UserDefinedType { name: name.into(), keyspace: "k".into(), field_types };
-    ColumnType::UserDefinedType { frozen: true, definition: Arc::new(definition) }
+fn user_type(
+    name: &'static str,
+    fields: Vec<(&'static str, ColumnType<'static>)>,
+) -> ColumnType<'static> {
+    let field_types = fields
+        .into_iter()
+        .map(|(name, typ)| (name.into(), typ))
+        .collect();
+    let definition = UserDefinedType {
+        name: name.into(),
+        keyspace: "k".into(),
+        field_types,
+    };
+    ColumnType::UserDefinedType {
+        frozen: true,
+        definition: Arc::new(definition),
+    }
 }
 
 /// As `cql/0001_chunks.cql` declares them.
@@ -58,7 +74,13 @@ fn summary_type() -> ColumnType<'static> {
             ("last_us", BIGINT),
             ("records", INT),
             ("bytes", INT),
-            ("levels", ColumnType::Collection { frozen: true, typ: levels }),
+            (
+                "levels",
+                ColumnType::Collection {
+                    frozen: true,
+                    typ: levels,
+                },
+            ),
             ("minutes", list(minutes)),
             ("host", TEXT),
             ("source", TEXT),
@@ -80,11 +102,17 @@ fn written(value: &CqlValue, typ: &ColumnType<'_>) -> Vec<u8> {
 }
 
 fn any_text() -> impl Strategy<Value = Text> {
-    prop_oneof![any::<String>(), Just(String::new()), "[a-z\\x00\\x1b]{0,80}"].prop_map(Into::into)
+    prop_oneof![
+        any::<String>(),
+        Just(String::new()),
+        "[a-z\\x00\\x1b]{0,80}"
+    ]
+    .prop_map(Into::into)
 }
 
 fn any_entry() -> impl Strategy<Value = Entry> {
-    let duration = prop::option::of(any::<f64>().prop_filter("equals itself", |value| !value.is_nan()));
+    let duration =
+        prop::option::of(any::<f64>().prop_filter("equals itself", |value| !value.is_nan()));
     let numbers = (any::<i64>(), any::<u64>(), 0_usize..5, duration);
     let texts = prop::collection::vec(prop::option::of(any_text()), 5);
     let metadata = prop::collection::vec((any_text(), any_text()), 0..4);
@@ -123,12 +151,21 @@ fn generic_record(entry: &Entry) -> CqlValue {
         .map(|(name, value)| CqlValue::Tuple(vec![text_of(Some(name)), text_of(Some(value))]));
     let metadata = CqlValue::List(pairs.collect());
     let fields = [
-        ("timestamp_us", Some(CqlValue::BigInt(entry.timestamp.micros()))),
-        ("position", Some(CqlValue::BigInt(entry.position.cast_signed()))),
+        (
+            "timestamp_us",
+            Some(CqlValue::BigInt(entry.timestamp.micros())),
+        ),
+        (
+            "position",
+            Some(CqlValue::BigInt(entry.position.cast_signed())),
+        ),
         ("level", text_of(Some(entry.level.name()))),
         ("logger", text_of(entry.logger.as_deref())),
         ("message", text_of(Some(&entry.message))),
-        ("request_id", text_of(entry.request_id.as_ref().map(RequestId::as_str))),
+        (
+            "request_id",
+            text_of(entry.request_id.as_ref().map(RequestId::as_str)),
+        ),
         ("user_id", text_of(entry.user_id.as_deref())),
         ("session_id", text_of(entry.session_id.as_deref())),
         ("duration_ms", entry.duration_ms.map(CqlValue::Double)),
@@ -138,7 +175,10 @@ fn generic_record(entry: &Entry) -> CqlValue {
     CqlValue::UserDefinedType {
         keyspace: "k".to_owned(),
         name: "application_record".to_owned(),
-        fields: fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+        fields: fields
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect(),
     }
 }
 

@@ -110,7 +110,10 @@ impl ForeignStore {
     pub async fn window_rows(&self, day: Day, start: Timestamp) -> Result<Vec<Frame>, StoreError> {
         let windows = self.only()?;
         let (from_ms, until_ms) = windows.span_ms(start);
-        let mut cut = Cut { endless: true, ..Cut::default() };
+        let mut cut = Cut {
+            endless: true,
+            ..Cut::default()
+        };
         let table = &windows.table;
         table
             .entries(day, from_ms, until_ms, |source, entry, placed| {
@@ -133,7 +136,10 @@ impl ForeignStore {
                     counts.misplaced += 1;
                 } else {
                     let window = counts.windows.entry(windows.window(row.at)).or_default();
-                    window.entry(row.source.origin.id).or_default().add(row.level);
+                    window
+                        .entry(row.source.origin.id)
+                        .or_default()
+                        .add(row.level);
                 }
                 Ok(true)
             })
@@ -165,8 +171,10 @@ impl Cut {
         self.last = entry.timestamp;
         if placed {
             self.bytes += 64 + entry.text_bytes();
-            let (_, entries) =
-                self.origins.entry(origin.id).or_insert_with(|| (Arc::clone(origin), Vec::new()));
+            let (_, entries) = self
+                .origins
+                .entry(origin.id)
+                .or_insert_with(|| (Arc::clone(origin), Vec::new()));
             entries.push(entry);
         } else {
             self.misplaced += 1;
@@ -179,7 +187,12 @@ impl Cut {
         let until = position_after(day, last_ms, table.has_rest());
         let frames = self.origins.into_values().map(|(origin, mut entries)| {
             entries.sort_by_key(|entry| entry.position);
-            Frame { origin, from: from.unwrap_or(0), until, entries }
+            Frame {
+                origin,
+                from: from.unwrap_or(0),
+                until,
+                entries,
+            }
         });
         SliceOfRows {
             frames: frames.collect(),

@@ -81,10 +81,16 @@ pub fn origin_id(table: &str, day: Day, layer: Layer, source: &str, host: &str) 
 pub(super) fn position(day: Day, at_ms: i64, rest: Option<&[u8]>) -> Option<u64> {
     let Some(rest) = rest else {
         // Exact, and below the half of what a position can be, beyond which no store is at ease.
-        return at_ms.checked_add(EPOCH).and_then(|position| u64::try_from(position).ok());
+        return at_ms
+            .checked_add(EPOCH)
+            .and_then(|position| u64::try_from(position).ok());
     };
-    let offset = at_ms.checked_sub(day.start_ms())?.checked_add(POSITION_SLACK_MS)?;
-    let offset = u64::try_from(offset).ok().filter(|offset| *offset < 1 << 34)?;
+    let offset = at_ms
+        .checked_sub(day.start_ms())?
+        .checked_add(POSITION_SLACK_MS)?;
+    let offset = u64::try_from(offset)
+        .ok()
+        .filter(|offset| *offset < 1 << 34)?;
     let mut hash = [0_u8; 8];
     hash.copy_from_slice(&blake3::hash(rest).as_bytes()[..8]);
     Some((offset << HASH_BITS) | (u64::from_be_bytes(hash) >> (64 - HASH_BITS)))
@@ -101,8 +107,16 @@ pub(super) fn instant_of(day: Day, position: u64, has_rest: bool) -> i64 {
 
 /// The position before all rows after this instant.
 pub(super) fn position_after(day: Day, at_ms: i64, has_rest: bool) -> u64 {
-    position(day, at_ms.saturating_add(1), has_rest.then_some(&[][..]))
-        .map_or(i64::MAX as u64, |next| if has_rest { next & !((1 << HASH_BITS) - 1) } else { next })
+    position(day, at_ms.saturating_add(1), has_rest.then_some(&[][..])).map_or(
+        i64::MAX as u64,
+        |next| {
+            if has_rest {
+                next & !((1 << HASH_BITS) - 1)
+            } else {
+                next
+            }
+        },
+    )
 }
 
 /// What a chunk's id says.
@@ -127,7 +141,10 @@ pub(super) fn table_tag(table: &str) -> u64 {
 
 /// Of a source and host, for [`SliceId::source`].
 pub(super) fn source_tag(source: &str, host: &str) -> u64 {
-    short_hash(&[b"source", source.as_bytes(), host.as_bytes()], SOURCE_BITS)
+    short_hash(
+        &[b"source", source.as_bytes(), host.as_bytes()],
+        SOURCE_BITS,
+    )
 }
 
 fn short_hash(parts: &[&[u8]], bits: u32) -> u64 {
@@ -160,7 +177,13 @@ impl SliceId {
         let announced = take(1) == 1;
         let end_ms = take(END_BITS) as i64;
         let day = take(2) as i32 - 1;
-        Self { tag: take(TAG_BITS), day, end_ms, source, announced }
+        Self {
+            tag: take(TAG_BITS),
+            day,
+            end_ms,
+            source,
+            announced,
+        }
     }
 }
 
@@ -202,7 +225,11 @@ pub(super) fn chunk_key(
         source,
         announced,
     };
-    ChunkKey { bucket, first_at, id: id.to_uuid() }
+    ChunkKey {
+        bucket,
+        first_at,
+        id: id.to_uuid(),
+    }
 }
 
 #[cfg(test)]

@@ -32,12 +32,20 @@ struct Remembered<V> {
 impl<K: Eq + Hash + Copy, V: Clone> Known<K, V> {
     /// `most` is the sum of the weights that are kept.
     pub(super) fn new(most: usize) -> Self {
-        Self { entries: HashMap::new(), weight: 0, most, tick: 0 }
+        Self {
+            entries: HashMap::new(),
+            weight: 0,
+            most,
+            tick: 0,
+        }
     }
 
     pub(super) fn get(&mut self, key: &K, now: Timestamp) -> Option<V> {
         self.tick += 1;
-        let found = self.entries.get_mut(key).filter(|found| now < found.until)?;
+        let found = self
+            .entries
+            .get_mut(key)
+            .filter(|found| now < found.until)?;
         found.used = self.tick;
         Some(found.value.clone())
     }
@@ -51,7 +59,15 @@ impl<K: Eq + Hash + Copy, V: Clone> Known<K, V> {
         self.tick += 1;
         let until = now.saturating_add((age / 10).min(LONGEST));
         let weight = weight.max(1);
-        let before = self.entries.insert(key, Remembered { value, weight, used: self.tick, until });
+        let before = self.entries.insert(
+            key,
+            Remembered {
+                value,
+                weight,
+                used: self.tick,
+                until,
+            },
+        );
         self.weight += weight;
         self.weight -= before.map_or(0, |before| before.weight);
         if self.weight > self.most {
@@ -73,11 +89,21 @@ mod tests {
         let at = Timestamp::from_seconds;
         let mut known: Known<u32, u32> = Known::new(10);
         known.put(1, 1, 1, at(950), at(1_000));
-        assert_eq!(known.get(&1, at(1_000)), None, "50 seconds old: asked again");
+        assert_eq!(
+            known.get(&1, at(1_000)),
+            None,
+            "50 seconds old: asked again"
+        );
         known.put(1, 1, 1, at(0), at(1_000));
-        assert_eq!((known.get(&1, at(1_099)), known.get(&1, at(1_100))), (Some(1), None));
+        assert_eq!(
+            (known.get(&1, at(1_099)), known.get(&1, at(1_100))),
+            (Some(1), None)
+        );
         known.put(1, 1, 1, at(-1_000_000), at(1_000));
-        assert_eq!((known.get(&1, at(4_599)), known.get(&1, at(4_600))), (Some(1), None));
+        assert_eq!(
+            (known.get(&1, at(4_599)), known.get(&1, at(4_600))),
+            (Some(1), None)
+        );
         for key in 0..100 {
             known.put(key, key, 1, at(0), at(1_000));
             assert_eq!(known.get(&0, at(1_001)), Some(0), "used all the time");

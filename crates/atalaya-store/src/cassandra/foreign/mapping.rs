@@ -80,9 +80,14 @@ impl Mapping {
                     ..common
                 },
             ),
-            "infrastructure_logs" => {
-                (Layer::Infrastructure, keyspace.to_owned(), Columns { source: named("source"), ..common })
-            }
+            "infrastructure_logs" => (
+                Layer::Infrastructure,
+                keyspace.to_owned(),
+                Columns {
+                    source: named("source"),
+                    ..common
+                },
+            ),
             _ => return None,
         };
         Some(Self {
@@ -139,19 +144,36 @@ pub(super) async fn shape(
     let statement = "SELECT column_name, kind, position, type FROM system_schema.columns
         WHERE keyspace_name = ? AND table_name = ?";
     let prepared = super::read::prepare(session, resilience, statement).await?;
-    pages(session, resilience, &prepared, &key, |(name, kind, position, of_type): (_, _, _, _)| {
-        columns.push(Column { name, kind, position, of_type });
-        Ok(true)
-    })
+    pages(
+        session,
+        resilience,
+        &prepared,
+        &key,
+        |(name, kind, position, of_type): (_, _, _, _)| {
+            columns.push(Column {
+                name,
+                kind,
+                position,
+                of_type,
+            });
+            Ok(true)
+        },
+    )
     .await?;
     let mut indexed = Vec::new();
     let statement = "SELECT index_name, options FROM system_schema.indexes
         WHERE keyspace_name = ? AND table_name = ?";
     let prepared = super::read::prepare(session, resilience, statement).await?;
-    pages(session, resilience, &prepared, &key, |(_, options): (String, BTreeMap<String, String>)| {
-        indexed.extend(options.get("target").cloned());
-        Ok(true)
-    })
+    pages(
+        session,
+        resilience,
+        &prepared,
+        &key,
+        |(_, options): (String, BTreeMap<String, String>)| {
+            indexed.extend(options.get("target").cloned());
+            Ok(true)
+        },
+    )
     .await?;
     check(mapping, &columns, &indexed)
 }
@@ -160,21 +182,29 @@ fn check(mapping: &Mapping, columns: &[Column], indexed: &[String]) -> Result<Sh
     let table = mapping.name();
     let wrong = |reason: String| StoreError::Refused {
         backend: Backend::Cassandra,
-        source: format!("{table} cannot be read in place: {reason}; see `[[stores.cassandra.foreign]]`")
-            .into(),
+        source: format!(
+            "{table} cannot be read in place: {reason}; see `[[stores.cassandra.foreign]]`"
+        )
+        .into(),
     };
     if columns.is_empty() {
         return Err(wrong("there is no such table".to_owned()));
     }
     let of_kind = |kind: &str| {
-        let mut found: Vec<&Column> = columns.iter().filter(|column| column.kind == kind).collect();
+        let mut found: Vec<&Column> = columns
+            .iter()
+            .filter(|column| column.kind == kind)
+            .collect();
         found.sort_by_key(|column| column.position);
         found
     };
     match of_kind("partition_key")[..] {
         [day] if day.name == mapping.day && day.of_type == "date" => {}
         [day] if day.name == mapping.day => {
-            return Err(wrong(format!("its column {} is a {}, not a date", day.name, day.of_type)));
+            return Err(wrong(format!(
+                "its column {} is a {}, not a date",
+                day.name, day.of_type
+            )));
         }
         ref key => {
             let key: Vec<&str> = key.iter().map(|column| &*column.name).collect();
@@ -210,20 +240,30 @@ fn check(mapping: &Mapping, columns: &[Column], indexed: &[String]) -> Result<Sh
             return Err(wrong(format!("it has no column {name}")));
         }
     }
-    let request_indexed =
-        mapping.columns.request_id.as_ref().is_some_and(|name| {
-            indexed.iter().any(|target| target == name || target.trim_matches('"') == name)
-        });
+    let request_indexed = mapping.columns.request_id.as_ref().is_some_and(|name| {
+        indexed
+            .iter()
+            .any(|target| target == name || target.trim_matches('"') == name)
+    });
     let rest: Vec<String> = clustering.map(|column| column.name.clone()).collect();
     let named = |name: &String| {
         *name == mapping.day
             || *name == mapping.columns.timestamp
             || mapping.columns.all().any(|known| known == name)
     };
-    let mut others: Vec<String> =
-        columns.iter().map(|column| &column.name).filter(|name| !named(name)).cloned().collect();
+    let mut others: Vec<String> = columns
+        .iter()
+        .map(|column| &column.name)
+        .filter(|name| !named(name))
+        .cloned()
+        .collect();
     others.sort_unstable();
-    Ok(Shape { time, rest, request_indexed, others })
+    Ok(Shape {
+        time,
+        rest,
+        request_indexed,
+        others,
+    })
 }
 
 impl Columns {
@@ -253,12 +293,17 @@ mod tests {
     use super::*;
 
     fn column(name: &str, kind: &str, position: i32, of_type: &str) -> Column {
-        Column { name: name.to_owned(), kind: kind.to_owned(), position, of_type: of_type.to_owned() }
+        Column {
+            name: name.to_owned(),
+            kind: kind.to_owned(),
+            position,
+            of_type: of_type.to_owned(),
+        }
     }
 
     fn older() -> Vec<Column> {
-        let regular =
-            ["source", "level", "message", "metadata"].map(|name| column(name, "regular", -1, "text"));
+        let regular = ["source", "level", "message", "metadata"]
+            .map(|name| column(name, "regular", -1, "text"));
         let key = [
             column("log_date", "partition_key", 0, "date"),
             column("timestamp", "clustering", 0, "timestamp"),
@@ -270,19 +315,25 @@ mod tests {
     fn a_table_that_does_not_fit_is_told_why() {
         let mapping = Mapping::built_in("old", "infrastructure_logs").unwrap();
         let shape = check(&mapping, &older(), &[]).unwrap();
-        assert_eq!((shape.time, shape.rest.len(), shape.request_indexed), (TimeKind::Timestamp, 0, false));
+        assert_eq!(
+            (shape.time, shape.rest.len(), shape.request_indexed),
+            (TimeKind::Timestamp, 0, false)
+        );
         assert_eq!(Mapping::built_in("old", "events"), None);
 
         let told = |change: fn(&mut Vec<Column>)| {
             let mut columns = older();
             change(&mut columns);
-            let StoreError::Refused { source, .. } = check(&mapping, &columns, &[]).unwrap_err() else {
+            let StoreError::Refused { source, .. } = check(&mapping, &columns, &[]).unwrap_err()
+            else {
                 panic!("refused")
             };
             source.to_string()
         };
         assert!(told(Vec::clear).contains("no such table"));
-        assert!(told(|columns| columns[0].of_type = "text".to_owned()).contains("log_date is a text"));
+        assert!(
+            told(|columns| columns[0].of_type = "text".to_owned()).contains("log_date is a text")
+        );
         assert!(
             told(|columns| columns.push(column("shard", "partition_key", 1, "int")))
                 .contains("(log_date, shard)")

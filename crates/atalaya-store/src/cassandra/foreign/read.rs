@@ -23,7 +23,9 @@ pub(super) async fn prepare(
     resilience: &Resilience,
     text: &str,
 ) -> Result<PreparedStatement, StoreError> {
-    resilience.run::<_, PrepareError, _>("statement", || session.prepare(text)).await
+    resilience
+        .run::<_, PrepareError, _>("statement", || session.prepare(text))
+        .await
 }
 
 /// Calls `row` for each row until it says `false`.
@@ -39,8 +41,11 @@ where
 {
     let mut place = PagingState::start();
     loop {
-        let (answer, next) =
-            resilience.run("read", || session.execute_single_page(prepared, values, place.clone())).await?;
+        let (answer, next) = resilience
+            .run("read", || {
+                session.execute_single_page(prepared, values, place.clone())
+            })
+            .await?;
         if !each::<R>(answer, &mut row)? {
             return Ok(());
         }
@@ -68,5 +73,8 @@ where
 }
 
 fn damaged(error: &dyn std::error::Error) -> StoreError {
-    StoreError::Corrupt { table: "a foreign table", detail: error.to_string() }
+    StoreError::Corrupt {
+        table: "a foreign table",
+        detail: error.to_string(),
+    }
 }

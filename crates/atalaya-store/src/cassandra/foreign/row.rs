@@ -67,7 +67,14 @@ impl Layout {
         let level = add(&mapping.columns.level);
         let source = add(&mapping.columns.source);
         let host = add(&mapping.columns.host);
-        Self { columns, rest, level, source, host, fields: None }
+        Self {
+            columns,
+            rest,
+            level,
+            source,
+            host,
+            fields: None,
+        }
     }
 
     /// All columns of a row.
@@ -119,7 +126,12 @@ impl Layout {
     fn rest_of(&self, row: &Row) -> Vec<u8> {
         let mut bytes = Vec::new();
         for index in self.rest.clone() {
-            let text = row.columns.get(index).and_then(Option::as_ref).map(text).unwrap_or_default();
+            let text = row
+                .columns
+                .get(index)
+                .and_then(Option::as_ref)
+                .map(text)
+                .unwrap_or_default();
             bytes.extend_from_slice(&(text.len() as u64).to_be_bytes());
             bytes.extend_from_slice(text.as_bytes());
         }
@@ -129,10 +141,18 @@ impl Layout {
     /// The entry of a row, at a position that the caller knows.
     pub(super) fn read_entry(&self, row: &mut Row, brief: &Brief, position: u64) -> Entry {
         let Some(fields) = &self.fields else {
-            return Entry { timestamp: brief.at, position, level: brief.level, ..Entry::default() };
+            return Entry {
+                timestamp: brief.at,
+                position,
+                level: brief.level,
+                ..Entry::default()
+            };
         };
         let mut metadata = Metadata::new();
-        if let Some(value) = fields.metadata.and_then(|index| row.columns.get_mut(index)?.take()) {
+        if let Some(value) = fields
+            .metadata
+            .and_then(|index| row.columns.get_mut(index)?.take())
+        {
             match value {
                 CqlValue::Map(pairs) => {
                     metadata.extend(
@@ -144,7 +164,9 @@ impl Layout {
                 other => metadata.push(("metadata".into(), into_text(other).into())),
             }
         }
-        let word = self.level.and_then(|index| row.columns.get(index)?.as_ref());
+        let word = self
+            .level
+            .and_then(|index| row.columns.get(index)?.as_ref());
         if let Some(word) = word.filter(|value| level_of(value).is_none()) {
             add(&mut metadata, LEVEL_FIELD, text(word));
         }
@@ -189,7 +211,11 @@ fn add(metadata: &mut Metadata, name: &str, value: String) {
 }
 
 fn text_of(row: &Row, index: usize) -> Option<String> {
-    row.columns.get(index)?.as_ref().map(text).filter(|text| !text.is_empty())
+    row.columns
+        .get(index)?
+        .as_ref()
+        .map(text)
+        .filter(|text| !text.is_empty())
 }
 
 /// The instant of a `timestamp` or `timeuuid`.
@@ -201,7 +227,9 @@ pub(super) fn time_of(value: &CqlValue) -> Option<Timestamp> {
             let ticks = (u64::from(u16::from_be_bytes([bytes[6] & 0x0f, bytes[7]])) << 48)
                 | (u64::from(u16::from_be_bytes([bytes[4], bytes[5]])) << 32)
                 | u64::from(u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]));
-            Some(Timestamp::from_micros((ticks as i64 - GREGORIAN_TICKS).div_euclid(10)))
+            Some(Timestamp::from_micros(
+                (ticks as i64 - GREGORIAN_TICKS).div_euclid(10),
+            ))
         }
         _ => None,
     }
@@ -212,7 +240,10 @@ fn level_of(value: &CqlValue) -> Option<Level> {
     match value {
         CqlValue::Text(word) | CqlValue::Ascii(word) => Level::from_word(word.trim()),
         CqlValue::TinyInt(_) | CqlValue::SmallInt(_) | CqlValue::Int(_) => {
-            let severity = text(value).parse::<u8>().ok().filter(|severity| *severity <= 7)?;
+            let severity = text(value)
+                .parse::<u8>()
+                .ok()
+                .filter(|severity| *severity <= 7)?;
             Some(Level::from_syslog_severity(severity))
         }
         _ => None,
@@ -254,8 +285,10 @@ fn text(value: &CqlValue) -> String {
             format!("[{}]", join(values))
         }
         CqlValue::Map(pairs) => {
-            let pairs: Vec<String> =
-                pairs.iter().map(|(name, value)| format!("{}: {}", text(name), text(value))).collect();
+            let pairs: Vec<String> = pairs
+                .iter()
+                .map(|(name, value)| format!("{}: {}", text(name), text(value)))
+                .collect();
             format!("{{{}}}", pairs.join(", "))
         }
         CqlValue::Empty => String::new(),
@@ -266,7 +299,13 @@ fn text(value: &CqlValue) -> String {
 /// A signed big-endian number times ten to the power of minus `scale`.
 fn decimal(bytes: &[u8], scale: i32) -> String {
     if bytes.len() > 16 {
-        return format!("0x{}", bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
+        return format!(
+            "0x{}",
+            bytes
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect::<String>()
+        );
     }
     let negative = bytes.first().is_some_and(|byte| byte & 0x80 != 0);
     let mut padded = [if negative { 0xff } else { 0 }; 16];
@@ -295,7 +334,9 @@ mod tests {
     #[test]
     fn values_read_as_a_person_would_write_them() {
         let number = |bytes: &[u8], scale| {
-            CqlValue::Decimal(CqlDecimal::from_signed_be_bytes_slice_and_exponent(bytes, scale))
+            CqlValue::Decimal(CqlDecimal::from_signed_be_bytes_slice_and_exponent(
+                bytes, scale,
+            ))
         };
         for (value, expected) in [
             (number(&[0x04, 0xd2], 2), "12.34"),
@@ -303,8 +344,14 @@ mod tests {
             (number(&[5], 3), "0.005"),
             (number(&[7], 0), "7"),
             (CqlValue::Date(CqlDate((1 << 31) + 20_509)), "2026-02-25"),
-            (CqlValue::Timestamp(CqlTimestamp(1_500)), "1970-01-01T00:00:01.500000Z"),
-            (CqlValue::List(vec![CqlValue::Int(1), CqlValue::Text("a".into())]), "[1, a]"),
+            (
+                CqlValue::Timestamp(CqlTimestamp(1_500)),
+                "1970-01-01T00:00:01.500000Z",
+            ),
+            (
+                CqlValue::List(vec![CqlValue::Int(1), CqlValue::Text("a".into())]),
+                "[1, a]",
+            ),
             (CqlValue::Blob(vec![0, 255]), "00ff"),
             (CqlValue::Boolean(true), "true"),
         ] {
@@ -313,13 +360,19 @@ mod tests {
         let uuid: uuid::Uuid = "c6054fc0-1600-11f1-8de9-0242ac120002".parse().unwrap();
         let at = time_of(&CqlValue::Timeuuid(CqlTimeuuid::from(uuid))).unwrap();
         let (seconds, nanos) = uuid.get_timestamp().unwrap().to_unix();
-        assert_eq!(at.micros(), seconds as i64 * 1_000_000 + i64::from(nanos) / 1_000);
+        assert_eq!(
+            at.micros(),
+            seconds as i64 * 1_000_000 + i64::from(nanos) / 1_000
+        );
     }
 
     #[test]
     fn a_row_keeps_everything_that_it_holds() {
         let mut mapping = Mapping::built_in("old", "application_logs").unwrap();
-        mapping.columns.extra.insert("pod".to_owned(), "pod_name".to_owned());
+        mapping
+            .columns
+            .extra
+            .insert("pod".to_owned(), "pod_name".to_owned());
         let shape = Shape {
             time: TimeKind::Timestamp,
             rest: vec!["seq".to_owned()],
@@ -337,15 +390,18 @@ mod tests {
             "user_id" => Some(CqlValue::Int(42)),
             "duration_ms" => Some(CqlValue::Double(1.5)),
             "metadata" => {
-                let pair =
-                    |name: &str, value: &str| (CqlValue::Text(name.into()), CqlValue::Text(value.into()));
+                let pair = |name: &str, value: &str| {
+                    (CqlValue::Text(name.into()), CqlValue::Text(value.into()))
+                };
                 Some(CqlValue::Map(vec![pair("level", "x"), pair("path", "/a")]))
             }
             "pod_name" => some("web-1"),
             "region" => some("eu"),
             _ => None,
         };
-        let mut row = Row { columns: layout.columns.iter().map(|name| value(name)).collect() };
+        let mut row = Row {
+            columns: layout.columns.iter().map(|name| value(name)).collect(),
+        };
         let brief = layout.read_brief(&row).unwrap();
         assert_eq!(brief.level, Level::Info);
         let rest = brief.rest.clone().unwrap();
@@ -355,12 +411,24 @@ mod tests {
             (&*entry.message, entry.request_id, entry.user_id.as_deref()),
             ("hello", None, Some("42"))
         );
-        assert_eq!((entry.duration_ms, entry.timestamp), (Some(1.5), Timestamp::from_seconds(1)));
-        let metadata: Vec<(&str, &str)> =
-            entry.metadata.iter().map(|(name, value)| (&**name, &**value)).collect();
+        assert_eq!(
+            (entry.duration_ms, entry.timestamp),
+            (Some(1.5), Timestamp::from_seconds(1))
+        );
+        let metadata: Vec<(&str, &str)> = entry
+            .metadata
+            .iter()
+            .map(|(name, value)| (&**name, &**value))
+            .collect();
         assert_eq!(
             metadata,
-            [("level", "x"), ("path", "/a"), ("level_column", "AUDIT"), ("pod", "web-1"), ("region", "eu")]
+            [
+                ("level", "x"),
+                ("path", "/a"),
+                ("level_column", "AUDIT"),
+                ("pod", "web-1"),
+                ("region", "eu")
+            ]
         );
     }
 }

@@ -92,17 +92,38 @@ pub(super) fn texts(mapping: &Mapping, shape: &Shape) -> BTreeMap<&'static str, 
         TimeKind::Timestamp => "?",
         TimeKind::TimeUuid => "minTimeuuid(?)",
     };
-    let list =
-        |layout: &Layout| layout.columns.iter().map(|column| quoted(column)).collect::<Vec<_>>().join(", ");
+    let list = |layout: &Layout| {
+        layout
+            .columns
+            .iter()
+            .map(|column| quoted(column))
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
     let brief = list(&Layout::brief(mapping, shape));
     let full = list(&Layout::full(mapping, shape));
     let slice = format!("{day} = ? AND {time} >= {instant} AND {time} < {instant}");
     let mut texts = BTreeMap::from([
-        ("first", format!("SELECT {time} FROM {table} WHERE {day} = ? ORDER BY {time} ASC LIMIT 1")),
-        ("last", format!("SELECT {time} FROM {table} WHERE {day} = ? ORDER BY {time} DESC LIMIT 1")),
-        ("some", format!("SELECT {time} FROM {table} WHERE {slice} LIMIT 1")),
-        ("brief", format!("SELECT {brief} FROM {table} WHERE {slice} ORDER BY {time} ASC")),
-        ("full", format!("SELECT {full} FROM {table} WHERE {slice} ORDER BY {time} ASC")),
+        (
+            "first",
+            format!("SELECT {time} FROM {table} WHERE {day} = ? ORDER BY {time} ASC LIMIT 1"),
+        ),
+        (
+            "last",
+            format!("SELECT {time} FROM {table} WHERE {day} = ? ORDER BY {time} DESC LIMIT 1"),
+        ),
+        (
+            "some",
+            format!("SELECT {time} FROM {table} WHERE {slice} LIMIT 1"),
+        ),
+        (
+            "brief",
+            format!("SELECT {brief} FROM {table} WHERE {slice} ORDER BY {time} ASC"),
+        ),
+        (
+            "full",
+            format!("SELECT {full} FROM {table} WHERE {slice} ORDER BY {time} ASC"),
+        ),
         ("days", format!("SELECT DISTINCT {day} FROM {table}")),
     ]);
     if let Some(request) = &mapping.columns.request_id {
@@ -113,7 +134,9 @@ pub(super) fn texts(mapping: &Mapping, shape: &Shape) -> BTreeMap<&'static str, 
                 format!("SELECT {brief}, {day} FROM {table} WHERE {request} = ?")
             } else {
                 // Within one partition, and a slice of it.
-                format!("SELECT {brief} FROM {table} WHERE {slice} AND {request} = ? ALLOW FILTERING")
+                format!(
+                    "SELECT {brief} FROM {table} WHERE {slice} AND {request} = ? ALLOW FILTERING"
+                )
             },
         );
     }
@@ -145,7 +168,11 @@ impl Table {
             some: of("some", 1).await?,
             brief: of("brief", BRIEF_PAGE).await?,
             full: of("full", FULL_PAGE).await?,
-            request: if texts.contains_key("request") { Some(of("request", FULL_PAGE).await?) } else { None },
+            request: if texts.contains_key("request") {
+                Some(of("request", FULL_PAGE).await?)
+            } else {
+                None
+            },
         };
         Ok(Self {
             name: mapping.name(),
@@ -190,8 +217,17 @@ impl Table {
     }
 
     /// Whether there is a row from the one to before the other instant.
-    pub(super) async fn has_some(&self, day: Day, from_ms: i64, until_ms: i64) -> Result<bool, StoreError> {
-        let values = (cql_day(day), self.instant_of(from_ms), self.instant_of(until_ms));
+    pub(super) async fn has_some(
+        &self,
+        day: Day,
+        from_ms: i64,
+        until_ms: i64,
+    ) -> Result<bool, StoreError> {
+        let values = (
+            cql_day(day),
+            self.instant_of(from_ms),
+            self.instant_of(until_ms),
+        );
         Ok(self.instant(&self.statements.some, values).await?.is_some())
     }
 
@@ -201,10 +237,16 @@ impl Table {
         values: impl scylla::serialize::row::SerializeRow + Sync,
     ) -> Result<Option<i64>, StoreError> {
         let mut found = None;
-        pages(&self.session, &self.resilience, statement, &values, |(value,): (CqlValue,)| {
-            found = time_of(&value).map(|at| at.micros().div_euclid(1_000));
-            Ok(false)
-        })
+        pages(
+            &self.session,
+            &self.resilience,
+            statement,
+            &values,
+            |(value,): (CqlValue,)| {
+                found = time_of(&value).map(|at| at.micros().div_euclid(1_000));
+                Ok(false)
+            },
+        )
         .await?;
         Ok(found)
     }
@@ -217,14 +259,22 @@ impl Table {
         until_ms: i64,
         mut row: impl FnMut(BriefRow) -> Go + Send,
     ) -> Result<(), StoreError> {
-        let values = (cql_day(day), self.instant_of(from_ms), self.instant_of(until_ms));
+        let values = (
+            cql_day(day),
+            self.instant_of(from_ms),
+            self.instant_of(until_ms),
+        );
         let mut sources = Sources::default();
-        pages(&self.session, &self.resilience, &self.statements.brief, &values, |read: Row| {
-            match self.brief.read_brief(&read) {
+        pages(
+            &self.session,
+            &self.resilience,
+            &self.statements.brief,
+            &values,
+            |read: Row| match self.brief.read_brief(&read) {
                 Some(brief) => row(self.placed(day, &brief, &mut sources)),
                 None => Ok(true),
-            }
-        })
+            },
+        )
         .await
     }
 
@@ -237,21 +287,36 @@ impl Table {
         until_ms: i64,
         mut row: impl FnMut(&Arc<SourceOfRow>, Entry, bool) -> Go + Send,
     ) -> Result<(), StoreError> {
-        let values = (cql_day(day), self.instant_of(from_ms), self.instant_of(until_ms));
+        let values = (
+            cql_day(day),
+            self.instant_of(from_ms),
+            self.instant_of(until_ms),
+        );
         let mut sources = Sources::default();
         let (mut bytes, mut rows) = (0_u64, 0_u64);
-        pages(&self.session, &self.resilience, &self.statements.full, &values, |mut read: Row| {
-            let Some(brief) = self.full.read_brief(&read) else { return Ok(true) };
-            let placed = self.placed(day, &brief, &mut sources);
-            let entry = self.full.read_entry(&mut read, &brief, placed.position.unwrap_or_default());
-            bytes += 64 + entry.text_bytes() as u64;
-            rows += 1;
-            row(&placed.source, entry, placed.position.is_some())
-        })
+        pages(
+            &self.session,
+            &self.resilience,
+            &self.statements.full,
+            &values,
+            |mut read: Row| {
+                let Some(brief) = self.full.read_brief(&read) else {
+                    return Ok(true);
+                };
+                let placed = self.placed(day, &brief, &mut sources);
+                let entry =
+                    self.full
+                        .read_entry(&mut read, &brief, placed.position.unwrap_or_default());
+                bytes += 64 + entry.text_bytes() as u64;
+                rows += 1;
+                row(&placed.source, entry, placed.position.is_some())
+            },
+        )
         .await?;
         if let Some(measured) = bytes.checked_div(rows) {
             let known = self.bytes_a_row.load(Ordering::Relaxed);
-            self.bytes_a_row.store((known * 3 + measured) / 4, Ordering::Relaxed);
+            self.bytes_a_row
+                .store((known * 3 + measured) / 4, Ordering::Relaxed);
         }
         Ok(())
     }
@@ -300,19 +365,29 @@ impl Table {
         id: &RequestId,
         mut row: impl FnMut(Day, BriefRow) -> Go + Send,
     ) -> Result<(), StoreError> {
-        let Some(statement) = &self.statements.request else { return Ok(()) };
+        let Some(statement) = &self.statements.request else {
+            return Ok(());
+        };
         let mut sources: HashMap<Day, Sources> = HashMap::new();
-        pages(&self.session, &self.resilience, statement, &(id.as_str(),), |read: Row| {
-            let Some(Some(CqlValue::Date(date))) = read.columns.last() else { return Ok(true) };
-            let day = Day((i64::from(date.0) - (1 << 31)) as i32);
-            match self.brief.read_brief(&read) {
-                Some(brief) => {
-                    let placed = self.placed(day, &brief, sources.entry(day).or_default());
-                    row(day, placed)
+        pages(
+            &self.session,
+            &self.resilience,
+            statement,
+            &(id.as_str(),),
+            |read: Row| {
+                let Some(Some(CqlValue::Date(date))) = read.columns.last() else {
+                    return Ok(true);
+                };
+                let day = Day((i64::from(date.0) - (1 << 31)) as i32);
+                match self.brief.read_brief(&read) {
+                    Some(brief) => {
+                        let placed = self.placed(day, &brief, sources.entry(day).or_default());
+                        row(day, placed)
+                    }
+                    None => Ok(true),
                 }
-                None => Ok(true),
-            }
-        })
+            },
+        )
         .await
     }
 
@@ -324,7 +399,9 @@ impl Table {
         (from_ms, until_ms): (i64, i64),
         id: &RequestId,
     ) -> Result<Vec<BriefRow>, StoreError> {
-        let Some(statement) = &self.statements.request else { return Ok(Vec::new()) };
+        let Some(statement) = &self.statements.request else {
+            return Ok(Vec::new());
+        };
         let parts = i64::from(self.day_parts.load(Ordering::Relaxed).max(1));
         let step = (DAY_MS / parts).max(SMALLEST_PART_MS);
         let mut rest: Vec<(i64, i64)> = Vec::new();
@@ -340,7 +417,10 @@ impl Table {
         while let Some((from, until)) = rest.pop() {
             match self.search_part(statement, day, (from, until), id).await? {
                 Some(rows) => {
-                    found.extend(rows.iter().map(|brief| self.placed(day, brief, &mut sources)));
+                    found.extend(
+                        rows.iter()
+                            .map(|brief| self.placed(day, brief, &mut sources)),
+                    );
                 }
                 None => {
                     let middle = from + (until - from) / 2;
@@ -362,18 +442,29 @@ impl Table {
         (from, until): (i64, i64),
         id: &RequestId,
     ) -> Result<Option<Vec<Brief>>, StoreError> {
-        let values = (cql_day(day), self.instant_of(from), self.instant_of(until), id.as_str());
+        let values = (
+            cql_day(day),
+            self.instant_of(from),
+            self.instant_of(until),
+            id.as_str(),
+        );
         let may_cut = until - from >= 2 * SMALLEST_PART_MS;
         let mut found = Vec::new();
         let mut place = PagingState::start();
         loop {
             let asked = self.resilience.run("read", || async {
-                match self.session.execute_single_page(statement, values, place.clone()).await {
+                match self
+                    .session
+                    .execute_single_page(statement, values, place.clone())
+                    .await
+                {
                     Err(error) if may_cut && is_too_slow(&error) => Ok(None),
                     answer => answer.map(Some),
                 }
             });
-            let Some((answer, next)) = asked.await? else { return Ok(None) };
+            let Some((answer, next)) = asked.await? else {
+                return Ok(None);
+            };
             each::<Row>(answer, |row| {
                 found.extend(self.brief.read_brief(&row));
                 Ok(true)
@@ -392,10 +483,16 @@ impl Table {
         let text = texts.get("days").map_or("", String::as_str);
         let statement = prepare(&self.session, &self.resilience, text).await?;
         let mut days = Vec::new();
-        pages(&self.session, &self.resilience, &statement, &(), |(date,): (CqlDate,)| {
-            days.push(Day((i64::from(date.0) - (1 << 31)) as i32));
-            Ok(true)
-        })
+        pages(
+            &self.session,
+            &self.resilience,
+            &statement,
+            &(),
+            |(date,): (CqlDate,)| {
+                days.push(Day((i64::from(date.0) - (1 << 31)) as i32));
+                Ok(true)
+            },
+        )
         .await?;
         Ok(days)
     }
@@ -432,8 +529,12 @@ mod tests {
             let mapping = Mapping::built_in("old", table).unwrap();
             for time in [TimeKind::Timestamp, TimeKind::TimeUuid] {
                 for request_indexed in [false, true] {
-                    let shape =
-                        Shape { time, rest: vec!["Seq\"Nr".to_owned()], request_indexed, others: Vec::new() };
+                    let shape = Shape {
+                        time,
+                        rest: vec!["Seq\"Nr".to_owned()],
+                        request_indexed,
+                        others: Vec::new(),
+                    };
                     for (name, text) in texts(&mapping, &shape) {
                         assert!(text.starts_with("SELECT "), "read-only: {text}");
                         let by_index = name == "request" && request_indexed;

@@ -46,9 +46,16 @@ pub(super) struct TableCursor {
 pub(super) type Announced = Vec<(ChunkSummary, Vec<u64>)>;
 
 /// The cursor from which everything that comes later is new.
-pub(super) async fn start(windows: &TableWindows, now: Timestamp) -> Result<TableCursor, StoreError> {
+pub(super) async fn start(
+    windows: &TableWindows,
+    now: Timestamp,
+) -> Result<TableCursor, StoreError> {
     let now_ms = now.micros().div_euclid(1_000);
-    let mut cursor = TableCursor { since_ms: now_ms, from_ms: now_ms - overlap_ms(), seen: BTreeSet::new() };
+    let mut cursor = TableCursor {
+        since_ms: now_ms,
+        from_ms: now_ms - overlap_ms(),
+        seen: BTreeSet::new(),
+    };
     for day in days(&cursor, now) {
         windows
             .table
@@ -73,7 +80,12 @@ pub(super) async fn news(
     let mut newest = None;
     let mut left = MOST_NEW;
     for day in days(cursor, now) {
-        let mut runs = Runs { windows, day, open: BTreeMap::new(), done: Vec::new() };
+        let mut runs = Runs {
+            windows,
+            day,
+            open: BTreeMap::new(),
+            done: Vec::new(),
+        };
         windows
             .table
             .briefs(day, cursor.from_ms, end_of(day), |row| {
@@ -123,8 +135,11 @@ fn end_of(day: Day) -> i64 {
 impl TableCursor {
     /// Remembers a row; `false` when it was known.
     fn see(&mut self, day: Day, row: &BriefRow) -> bool {
-        let Some(position) = row.position else { return false };
-        self.seen.insert((row.at.micros().div_euclid(1_000), day, position))
+        let Some(position) = row.position else {
+            return false;
+        };
+        self.seen
+            .insert((row.at.micros().div_euclid(1_000), day, position))
     }
 
     fn trim(&mut self) {
@@ -149,9 +164,9 @@ impl Runs<'_> {
     fn add(&mut self, row: BriefRow) {
         let full = self.open.get(&row.source.tag).is_some_and(|rows| {
             rows.len() >= MOST_ROWS
-                || rows
-                    .first()
-                    .is_some_and(|first| self.windows.window(first.at) != self.windows.window(row.at))
+                || rows.first().is_some_and(|first| {
+                    self.windows.window(first.at) != self.windows.window(row.at)
+                })
         });
         if full {
             self.interrupt(&row);
@@ -168,13 +183,19 @@ impl Runs<'_> {
     fn close(&mut self, rows: &[BriefRow]) {
         let Some(first) = rows.first() else { return };
         let table = &self.windows.table;
-        let bucket = Bucket { layer: table.mapping.layer, start: self.windows.window(first.at) };
+        let bucket = Bucket {
+            layer: table.mapping.layer,
+            start: self.windows.window(first.at),
+        };
         // A row further from its day than its neighbours has no place in a bucket's key.
         if (self.day.0 - Day::of(bucket.start).0).abs() > 1 {
             return;
         }
         if let Some(summary) = summary_of(table, bucket, self.day, rows, true) {
-            self.done.push((summary, rows.iter().filter_map(|row| row.position).collect()));
+            self.done.push((
+                summary,
+                rows.iter().filter_map(|row| row.position).collect(),
+            ));
         }
     }
 

@@ -66,11 +66,18 @@ impl TableWindows {
     /// The partitions that are looked at, now.
     pub(super) fn days(&self, now: Timestamp) -> (Day, Day) {
         let today = Day::of(now);
-        (today.plus(-i32::from(self.table.mapping.days)), today.plus(1))
+        (
+            today.plus(-i32::from(self.table.mapping.days)),
+            today.plus(1),
+        )
     }
 
     /// The ends of a partition, cut to the day before and after its own; `None` when it is empty.
-    pub(super) async fn ends(&self, day: Day, now: Timestamp) -> Result<Option<(i64, i64)>, StoreError> {
+    pub(super) async fn ends(
+        &self,
+        day: Day,
+        now: Timestamp,
+    ) -> Result<Option<(i64, i64)>, StoreError> {
         if let Some(known) = lock(&self.ends).get(&day, now) {
             return Ok(known);
         }
@@ -158,7 +165,10 @@ impl TableWindows {
                 continue;
             }
             let window_of = |ms: i64| self.window(Timestamp::from_millis(ms));
-            let (mut start, end) = (window_of(first_ms.max(day.start_ms())), window_of(last_ms.min(day_end)));
+            let (mut start, end) = (
+                window_of(first_ms.max(day.start_ms())),
+                window_of(last_ms.min(day_end)),
+            );
             while start <= end {
                 let range = self.range(start);
                 if range.until > from && start <= last {
@@ -218,11 +228,16 @@ impl TableWindows {
                 summaries.extend_from_slice(&known);
                 continue;
             }
-            let Some((first_ms, last_ms)) = self.ends(partition, now).await? else { continue };
+            let Some((first_ms, last_ms)) = self.ends(partition, now).await? else {
+                continue;
+            };
             if last_ms < from_ms || first_ms >= until_ms {
                 continue;
             }
-            let bucket = Bucket { layer: self.table.mapping.layer, start };
+            let bucket = Bucket {
+                layer: self.table.mapping.layer,
+                start,
+            };
             let mut cutter = Cutter::new(&self.table, bucket, partition, self.table.rows_a_slice());
             self.table
                 .briefs(partition, from_ms, until_ms, |row| {
@@ -244,13 +259,22 @@ impl TableWindows {
     }
 
     fn range(&self, start: Timestamp) -> TimeRange {
-        bucket_range(Bucket { layer: self.table.mapping.layer, start }, self.settings)
+        bucket_range(
+            Bucket {
+                layer: self.table.mapping.layer,
+                start,
+            },
+            self.settings,
+        )
     }
 
     /// A window in milliseconds; the end is outside.
     pub(super) fn span_ms(&self, start: Timestamp) -> (i64, i64) {
         let range = self.range(start);
-        (range.from.micros().div_euclid(1_000), range.until.micros().div_euclid(1_000))
+        (
+            range.from.micros().div_euclid(1_000),
+            range.until.micros().div_euclid(1_000),
+        )
     }
 }
 
@@ -330,7 +354,16 @@ pub(super) fn summary_of(
 
 impl<'a> Cutter<'a> {
     pub(super) fn new(table: &'a Table, bucket: Bucket, day: Day, most: usize) -> Self {
-        Self { table, bucket, day, most, rows: 0, last_ms: i64::MIN, open: HashMap::new(), done: Vec::new() }
+        Self {
+            table,
+            bucket,
+            day,
+            most,
+            rows: 0,
+            last_ms: i64::MIN,
+            open: HashMap::new(),
+            done: Vec::new(),
+        }
     }
 
     pub(super) fn add(&mut self, row: &BriefRow) {
@@ -344,12 +377,19 @@ impl<'a> Cutter<'a> {
         }
         self.rows += 1;
         self.last_ms = at_ms;
-        self.open.entry(row.source.tag).or_insert_with(|| Open::new(row)).add(row);
+        self.open
+            .entry(row.source.tag)
+            .or_insert_with(|| Open::new(row))
+            .add(row);
     }
 
     fn close(&mut self) {
         let (table, bucket, day) = (self.table, self.bucket, self.day);
-        self.done.extend(self.open.drain().map(|(_, open)| open.summary(table, bucket, day, false)));
+        self.done.extend(
+            self.open
+                .drain()
+                .map(|(_, open)| open.summary(table, bucket, day, false)),
+        );
         self.rows = 0;
     }
 

@@ -40,13 +40,23 @@ pub async fn ask(
         .query_single_page(statement, (), scylla::response::PagingState::start())
         .await
         .map_err(|error| error.to_string())?;
-    let rows = answer.into_rows_result().map_err(|error| error.to_string())?;
-    let names: Vec<String> = rows.column_specs().iter().map(|column| column.name().to_owned()).collect();
+    let rows = answer
+        .into_rows_result()
+        .map_err(|error| error.to_string())?;
+    let names: Vec<String> = rows
+        .column_specs()
+        .iter()
+        .map(|column| column.name().to_owned())
+        .collect();
     let rows = rows.rows::<Row>().map_err(|error| error.to_string())?;
     rows.map(|row| {
         let row = row.map_err(|error| error.to_string())?;
         let cells = names.iter().cloned().zip(row.columns);
-        Ok(Fields(cells.filter_map(|(name, value)| Some((name, value?))).collect()))
+        Ok(Fields(
+            cells
+                .filter_map(|(name, value)| Some((name, value?)))
+                .collect(),
+        ))
     })
     .collect()
 }
@@ -106,7 +116,9 @@ impl Fields {
     pub fn time_of_uuid(&self, name: &str) -> Option<Timestamp> {
         /// From 1582-10-15, where these UUIDs begin, to 1970, in units of 100 ns.
         const GREGORIAN: i64 = 0x01b2_1dd2_1381_4000;
-        let CqlValue::Timeuuid(uuid) = self.get(name)? else { return None };
+        let CqlValue::Timeuuid(uuid) = self.get(name)? else {
+            return None;
+        };
         let (low, middle, high, _) = uuid.as_fields();
         let ticks = (i64::from(high & 0x0fff) << 48) | (i64::from(middle) << 32) | i64::from(low);
         Some(Timestamp::from_micros((ticks - GREGORIAN) / 10))
@@ -122,19 +134,29 @@ impl Fields {
 
     /// A map of text to text.
     pub fn map(&self, name: &str) -> HashMap<String, String> {
-        let Some(CqlValue::Map(entries)) = self.get(name) else { return HashMap::new() };
+        let Some(CqlValue::Map(entries)) = self.get(name) else {
+            return HashMap::new();
+        };
         let text = |value: &CqlValue| match value {
             CqlValue::Text(text) | CqlValue::Ascii(text) => Some(text.clone()),
             _ => None,
         };
-        entries.iter().filter_map(|(key, value)| Some((text(key)?, text(value)?))).collect()
+        entries
+            .iter()
+            .filter_map(|(key, value)| Some((text(key)?, text(value)?)))
+            .collect()
     }
 }
 
 #[cfg(test)]
 impl Fields {
     pub fn of(cells: impl IntoIterator<Item = (&'static str, CqlValue)>) -> Self {
-        Self(cells.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+        Self(
+            cells
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect(),
+        )
     }
 }
 
@@ -162,6 +184,9 @@ mod tests {
     fn a_time_uuid_holds_its_instant() {
         let uuid = "58e0a7d7-eebc-11d8-9669-0800200c9a66".parse().unwrap();
         let fields = Fields::of([("now", CqlValue::Timeuuid(uuid))]);
-        assert_eq!(fields.time_of_uuid("now").unwrap().to_rfc3339(), "2004-08-15T13:09:31.981000Z");
+        assert_eq!(
+            fields.time_of_uuid("now").unwrap().to_rfc3339(),
+            "2004-08-15T13:09:31.981000Z"
+        );
     }
 }

@@ -28,9 +28,12 @@ pub async fn read(session: &Session, keyspace: &str) -> Option<Design> {
         "SELECT table_name, compaction, compression, default_time_to_live \
          FROM system_schema.tables WHERE keyspace_name = '{quoted}'"
     );
-    let copies = format!("SELECT replication FROM system_schema.keyspaces WHERE keyspace_name = '{quoted}'");
-    let (tables, copies) =
-        tokio::join!(fields::ask(session, None, tables), fields::ask(session, None, copies));
+    let copies =
+        format!("SELECT replication FROM system_schema.keyspaces WHERE keyspace_name = '{quoted}'");
+    let (tables, copies) = tokio::join!(
+        fields::ask(session, None, tables),
+        fields::ask(session, None, copies)
+    );
     let (tables, copies) = (tables.ok()?, copies.ok()?);
     let mut design = Design {
         replication: copies.first().and_then(replication),
@@ -38,10 +41,15 @@ pub async fn read(session: &Session, keyspace: &str) -> Option<Design> {
         ..Design::default()
     };
     if design.replication.is_none() {
-        design.not_told.push(format!("there is no keyspace {keyspace}"));
+        design
+            .not_told
+            .push(format!("there is no keyspace {keyspace}"));
         return Some(design);
     }
-    let reader = Reader { session, keyspace: format!("\"{}\"", keyspace.replace('"', "\"\"")) };
+    let reader = Reader {
+        session,
+        keyspace: format!("\"{}\"", keyspace.replace('"', "\"\"")),
+    };
     match reader.settings().await {
         Ok(settings) => design.settings = settings,
         Err(reason) => design.not_told.push(format!("settings: {reason}")),
@@ -51,7 +59,9 @@ pub async fn read(session: &Session, keyspace: &str) -> Option<Design> {
             design.oldest_day = oldest;
             design.sample = Some(sample);
         }
-        Err(reason) => design.not_told.push(format!("a sample of the rows: {reason}")),
+        Err(reason) => design
+            .not_told
+            .push(format!("a sample of the rows: {reason}")),
     }
     Some(design)
 }
@@ -69,7 +79,11 @@ fn replication(row: &Fields) -> Option<Replication> {
         .filter_map(|(name, value)| {
             // `3`, or `3/1` with transient copies: those are copies as well.
             let copies = value.split('/').next()?.parse().ok()?;
-            let datacenter = if name == "replication_factor" { String::new() } else { name.clone() };
+            let datacenter = if name == "replication_factor" {
+                String::new()
+            } else {
+                name.clone()
+            };
             Some((datacenter, copies))
         })
         .collect();
@@ -80,9 +94,11 @@ fn replication(row: &Fields) -> Option<Replication> {
 /// options on purpose.
 fn table(row: &Fields) -> Option<TableOptions> {
     let table = row.text("table_name")?;
-    let ours = LAYERS
-        .iter()
-        .any(|layer| table.strip_prefix(layer).is_some_and(|rest| rest == "_logs" || rest == "_summaries"));
+    let ours = LAYERS.iter().any(|layer| {
+        table
+            .strip_prefix(layer)
+            .is_some_and(|rest| rest == "_logs" || rest == "_summaries")
+    });
     if !ours && table != "request_index" {
         return None;
     }
@@ -94,16 +110,28 @@ fn table(row: &Fields) -> Option<TableOptions> {
         // Cassandra's own default.
         _ => 86_400,
     };
-    let class = compaction.get("class").map(|class| short(class)).unwrap_or_default();
+    let class = compaction
+        .get("class")
+        .map(|class| short(class))
+        .unwrap_or_default();
     let windows = class == "TimeWindowCompactionStrategy";
-    let size = compaction.get("compaction_window_size").map_or(Some(1), |size| size.parse::<u64>().ok());
-    let enabled = compression.get("enabled").is_none_or(|enabled| enabled != "false");
+    let size = compaction
+        .get("compaction_window_size")
+        .map_or(Some(1), |size| size.parse::<u64>().ok());
+    let enabled = compression
+        .get("enabled")
+        .is_none_or(|enabled| enabled != "false");
     Some(TableOptions {
         table,
         compaction: class,
         window_seconds: size.filter(|_| windows).map(|size| size * unit),
-        compression: compression.get("class").filter(|_| enabled).map(|class| short(class)),
-        chunk_kib: compression.get("chunk_length_in_kb").and_then(|kib| kib.parse().ok()),
+        compression: compression
+            .get("class")
+            .filter(|_| enabled)
+            .map(|class| short(class)),
+        chunk_kib: compression
+            .get("chunk_length_in_kb")
+            .and_then(|kib| kib.parse().ok()),
         default_ttl_seconds: row.count("default_time_to_live").unwrap_or(0),
     })
 }
@@ -119,19 +147,30 @@ impl Reader<'_> {
         let rows = fields::ask(
             self.session,
             None,
-            format!("SELECT name, value FROM {}.settings LIMIT 100", self.keyspace),
+            format!(
+                "SELECT name, value FROM {}.settings LIMIT 100",
+                self.keyspace
+            ),
         )
         .await?;
         let value = |name: &str| -> Option<u32> {
-            let row = rows.iter().find(|row| row.text("name").as_deref() == Some(name))?;
+            let row = rows
+                .iter()
+                .find(|row| row.text("name").as_deref() == Some(name))?;
             row.text("value")?.parse().ok()
         };
-        Ok(value("retention_days")
-            .zip(value("window_days"))
-            .map(|(retention_days, window_days)| LogSettings { retention_days, window_days }))
+        Ok(value("retention_days").zip(value("window_days")).map(
+            |(retention_days, window_days)| LogSettings {
+                retention_days,
+                window_days,
+            },
+        ))
     }
 
-    async fn sample(&self, settings: Option<LogSettings>) -> Result<(Option<NaiveDate>, Sample), String> {
+    async fn sample(
+        &self,
+        settings: Option<LogSettings>,
+    ) -> Result<(Option<NaiveDate>, Sample), String> {
         let mut oldest: Option<NaiveDate> = None;
         let mut sample = Sample::default();
         for layer in LAYERS {
@@ -152,7 +191,10 @@ impl Reader<'_> {
 
     /// Newest first.
     async fn days(&self, layer: &str) -> Result<Vec<NaiveDate>, String> {
-        let cql = format!("SELECT log_date FROM {}.log_days WHERE layer = '{layer}'", self.keyspace);
+        let cql = format!(
+            "SELECT log_date FROM {}.log_days WHERE layer = '{layer}'",
+            self.keyspace
+        );
         let rows = fields::ask(self.session, None, cql).await?;
         let mut days: Vec<NaiveDate> = rows
             .iter()
@@ -188,14 +230,18 @@ impl Reader<'_> {
 }
 
 fn judge(rows: &[Fields], settings: Option<LogSettings>, now: Timestamp, sample: &mut Sample) {
-    let retention = settings.map(|settings| settings.retention_days).filter(|days| *days > 0);
+    let retention = settings
+        .map(|settings| settings.retention_days)
+        .filter(|days| *days > 0);
     let retention = retention.map(|days| Duration::from_secs(u64::from(days) * 86_400));
     for row in rows {
         sample.rows += 1;
         if row.get("ttl").is_none() {
             sample.without_ttl += 1;
         }
-        let Some(CqlValue::BigInt(last)) = row.get("last_us") else { continue };
+        let Some(CqlValue::BigInt(last)) = row.get("last_us") else {
+            continue;
+        };
         let age = now.since(Timestamp::from_micros(*last));
         if retention.is_some_and(|retention| age > retention + GRACE) {
             sample.overdue += 1;
@@ -211,7 +257,9 @@ fn spread<T: Copy>(values: &[T], count: usize) -> Vec<T> {
         (0, _) | (_, 0) => Vec::new(),
         (length, count) if length <= count => values.to_vec(),
         (length, 1) => vec![values[length / 2]],
-        (length, count) => (0..count).map(|index| values[index * (length - 1) / (count - 1)]).collect(),
+        (length, count) => (0..count)
+            .map(|index| values[index * (length - 1) / (count - 1)])
+            .collect(),
     }
 }
 
@@ -225,7 +273,12 @@ mod tests {
     }
 
     fn map(entries: &[(&str, &str)]) -> CqlValue {
-        CqlValue::Map(entries.iter().map(|(key, value)| (text(key), text(value))).collect())
+        CqlValue::Map(
+            entries
+                .iter()
+                .map(|(key, value)| (text(key), text(value)))
+                .collect(),
+        )
     }
 
     #[test]
@@ -233,7 +286,10 @@ mod tests {
         let topology = Fields::of([(
             "replication",
             map(&[
-                ("class", "org.apache.cassandra.locator.NetworkTopologyStrategy"),
+                (
+                    "class",
+                    "org.apache.cassandra.locator.NetworkTopologyStrategy",
+                ),
                 ("dc1", "3"),
                 ("dc2", "3/1"),
             ]),
@@ -244,9 +300,15 @@ mod tests {
         assert_eq!(known.copies_in(Some("dc3")), None);
         let simple = Fields::of([(
             "replication",
-            map(&[("class", "org.apache.cassandra.locator.SimpleStrategy"), ("replication_factor", "1")]),
+            map(&[
+                ("class", "org.apache.cassandra.locator.SimpleStrategy"),
+                ("replication_factor", "1"),
+            ]),
         )]);
-        assert_eq!(replication(&simple).unwrap().copies_in(Some("anything")), Some(1));
+        assert_eq!(
+            replication(&simple).unwrap().copies_in(Some("anything")),
+            Some(1)
+        );
     }
 
     #[test]
@@ -256,7 +318,10 @@ mod tests {
             (
                 "compaction",
                 map(&[
-                    ("class", "org.apache.cassandra.db.compaction.TimeWindowCompactionStrategy"),
+                    (
+                        "class",
+                        "org.apache.cassandra.db.compaction.TimeWindowCompactionStrategy",
+                    ),
                     ("compaction_window_unit", "HOURS"),
                     ("compaction_window_size", "12"),
                 ]),
@@ -274,7 +339,10 @@ mod tests {
         assert_eq!(options.window_seconds, Some(12 * 3_600));
         assert_eq!(options.compression.as_deref(), Some("ZstdCompressor"));
         assert_eq!(options.default_ttl_seconds, 7_776_000);
-        assert_eq!(table(&Fields::of([("table_name", text("watermarks"))])), None);
+        assert_eq!(
+            table(&Fields::of([("table_name", text("watermarks"))])),
+            None
+        );
     }
 
     #[test]
@@ -282,17 +350,32 @@ mod tests {
         let now = Timestamp::from_seconds(100 * 86_400);
         let row = |ttl: Option<i32>, age_days: i64| {
             let last = CqlValue::BigInt(now.micros() - age_days * 86_400_000_000);
-            Fields::of(ttl.map(|ttl| ("ttl", CqlValue::Int(ttl))).into_iter().chain([("last_us", last)]))
+            Fields::of(
+                ttl.map(|ttl| ("ttl", CqlValue::Int(ttl)))
+                    .into_iter()
+                    .chain([("last_us", last)]),
+            )
         };
         let rows = [row(Some(60), 1), row(None, 2), row(Some(60), 95)];
         let mut sample = Sample::default();
-        let settings = Some(LogSettings { retention_days: 90, window_days: 3 });
+        let settings = Some(LogSettings {
+            retention_days: 90,
+            window_days: 3,
+        });
         judge(&rows, settings, now, &mut sample);
         assert_eq!((sample.rows, sample.without_ttl, sample.overdue), (3, 1, 1));
         assert_eq!(sample.oldest_overdue_days, Some(95));
         // For ever is for ever.
         let mut sample = Sample::default();
-        judge(&rows, Some(LogSettings { retention_days: 0, window_days: 3 }), now, &mut sample);
+        judge(
+            &rows,
+            Some(LogSettings {
+                retention_days: 0,
+                window_days: 3,
+            }),
+            now,
+            &mut sample,
+        );
         assert_eq!(sample.overdue, 0);
     }
 

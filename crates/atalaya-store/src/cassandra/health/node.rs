@@ -12,7 +12,9 @@ use scylla::policies::load_balancing::{
 };
 
 use super::fields::{self, Fields};
-use atalaya_domain::health::ring::{ClockDifference, Measures, Node, NodeSettings, Pool, TableFigure};
+use atalaya_domain::health::ring::{
+    ClockDifference, Measures, Node, NodeSettings, Pool, TableFigure,
+};
 use atalaya_domain::time::Timestamp;
 
 /// Questions on their way to one node: they must not be what keeps it busy.
@@ -70,7 +72,9 @@ impl GossipRow {
     }
 
     pub fn is_joining(&self) -> bool {
-        self.state.as_deref().is_some_and(|state| state.starts_with("BOOT") || state.starts_with("JOINING"))
+        self.state
+            .as_deref()
+            .is_some_and(|state| state.starts_with("BOOT") || state.starts_with("JOINING"))
     }
 
     pub fn into_node(self) -> Node {
@@ -110,7 +114,8 @@ const CACHES: (&str, &str) = ("caches", "*");
 
 /// Asks one node everything; never fails.
 pub async fn ask(session: &Session, known: Arc<DriverNode>, keyspace: &str) -> Answered {
-    let policy = SingleTargetLoadBalancingPolicy::new(NodeIdentifier::Node(Arc::clone(&known)), None);
+    let policy =
+        SingleTargetLoadBalancingPolicy::new(NodeIdentifier::Node(Arc::clone(&known)), None);
     let mut node = Node {
         address: std::net::SocketAddr::new(known.address.ip(), known.address.port()).to_string(),
         host_id: Some(known.host_id.to_string()),
@@ -120,19 +125,28 @@ pub async fn ask(session: &Session, known: Arc<DriverNode>, keyspace: &str) -> A
     };
     if let Err(reason) = introduce(session, &policy, &mut node).await {
         node.problem = Some(reason);
-        return Answered { node, gossip: Vec::new() };
+        return Answered {
+            node,
+            gossip: Vec::new(),
+        };
     }
     let present = match views(session, &policy).await {
         Ok(present) => present,
         Err(reason) => {
             node.not_told.push(format!("system_views: {reason}"));
-            return Answered { node, gossip: Vec::new() };
+            return Answered {
+                node,
+                gossip: Vec::new(),
+            };
         }
     };
     let mut gossip = Vec::new();
     let mut hints = None;
-    let wanted: Vec<(&str, &str)> =
-        VIEWS.into_iter().chain([CLIENTS, CACHES]).filter(|(view, _)| present.contains(*view)).collect();
+    let wanted: Vec<(&str, &str)> = VIEWS
+        .into_iter()
+        .chain([CLIENTS, CACHES])
+        .filter(|(view, _)| present.contains(*view))
+        .collect();
     let mut waiting: BTreeSet<&str> = wanted.iter().map(|(view, _)| *view).collect();
     let questions = wanted.into_iter().map(|(view, columns)| {
         let cql = format!("SELECT {columns} FROM system_views.{view}");
@@ -150,13 +164,21 @@ pub async fn ask(session: &Session, known: Arc<DriverNode>, keyspace: &str) -> A
             Ok(rows) => match view {
                 "gossip_info" => gossip = rows.iter().map(GossipRow::of).collect(),
                 "pending_hints" => hints = Some(rows),
-                _ => take(view, &rows, keyspace, &mut node.measures, &mut node.settings),
+                _ => take(
+                    view,
+                    &rows,
+                    keyspace,
+                    &mut node.measures,
+                    &mut node.settings,
+                ),
             },
         }
     }
     drop(answers);
     node.not_told.extend(
-        waiting.into_iter().map(|view| format!("{view}: no answer within {} s", NODE_LIMIT.as_secs())),
+        waiting
+            .into_iter()
+            .map(|view| format!("{view}: no answer within {} s", NODE_LIMIT.as_secs())),
     );
     if let Some(hints) = hints {
         take_hints(&hints, &mut gossip, &mut node.measures);
@@ -197,19 +219,38 @@ async fn introduce(
     Ok(())
 }
 
-async fn views(session: &Session, policy: &Arc<dyn LoadBalancingPolicy>) -> Result<BTreeSet<String>, String> {
-    let cql = "SELECT table_name FROM system_virtual_schema.tables WHERE keyspace_name = 'system_views'";
+async fn views(
+    session: &Session,
+    policy: &Arc<dyn LoadBalancingPolicy>,
+) -> Result<BTreeSet<String>, String> {
+    let cql =
+        "SELECT table_name FROM system_virtual_schema.tables WHERE keyspace_name = 'system_views'";
     let rows = fields::ask(session, Some(policy), cql.to_owned()).await?;
-    Ok(rows.iter().filter_map(|row| row.text("table_name")).collect())
+    Ok(rows
+        .iter()
+        .filter_map(|row| row.text("table_name"))
+        .collect())
 }
 
-fn take(view: &str, rows: &[Fields], keyspace: &str, measures: &mut Measures, settings: &mut NodeSettings) {
+fn take(
+    view: &str,
+    rows: &[Fields],
+    keyspace: &str,
+    measures: &mut Measures,
+    settings: &mut NodeSettings,
+) {
     let sum = |name: &str| rows.iter().filter_map(|row| row.count(name)).sum::<u64>();
-    let of_ours = || rows.iter().filter(|row| row.text("keyspace_name").as_deref() == Some(keyspace));
+    let of_ours = || {
+        rows.iter()
+            .filter(|row| row.text("keyspace_name").as_deref() == Some(keyspace))
+    };
     let greatest = |name: &str, factor: f64| {
         of_ours()
             .filter_map(|row| {
-                Some(TableFigure { table: row.text("table_name")?, value: row.float(name)? * factor })
+                Some(TableFigure {
+                    table: row.text("table_name")?,
+                    value: row.float(name)? * factor,
+                })
             })
             .max_by(|left, right| left.value.total_cmp(&right.value))
     };
@@ -219,29 +260,38 @@ fn take(view: &str, rows: &[Fields], keyspace: &str, measures: &mut Measures, se
             measures.blocked = Some(sum("blocked_tasks"));
             measures.blocked_ever = Some(sum("blocked_tasks_all_time"));
             measures.busiest_pool = busiest(rows);
-            let compaction =
-                rows.iter().find(|row| row.text("name").as_deref() == Some("CompactionExecutor"));
+            let compaction = rows
+                .iter()
+                .find(|row| row.text("name").as_deref() == Some("CompactionExecutor"));
             measures.compactions_queued = compaction.and_then(|row| row.count("pending_tasks"));
         }
         "sstable_tasks" => {
             let compactions = || {
                 rows.iter().filter(|row| {
-                    row.text("kind").is_none_or(|kind| kind.to_ascii_lowercase().contains("compaction"))
+                    row.text("kind")
+                        .is_none_or(|kind| kind.to_ascii_lowercase().contains("compaction"))
                 })
             };
             measures.compactions = Some(compactions().count() as u64);
-            measures.compaction_ratio =
-                compactions().filter_map(|row| row.float("completion_ratio")).min_by(f64::total_cmp);
+            measures.compaction_ratio = compactions()
+                .filter_map(|row| row.float("completion_ratio"))
+                .min_by(f64::total_cmp);
         }
         "disk_usage" => {
             let bytes = |mebibytes: u64| mebibytes * 1024 * 1024;
             measures.disk_bytes = Some(bytes(sum("mebibytes")));
-            measures.keyspace_bytes = Some(bytes(of_ours().filter_map(|row| row.count("mebibytes")).sum()));
+            measures.keyspace_bytes = Some(bytes(
+                of_ours().filter_map(|row| row.count("mebibytes")).sum(),
+            ));
         }
         "max_partition_size" => measures.largest_partition = greatest("mebibytes", MEBIBYTE),
         "tombstones_per_read" => measures.tombstones = greatest("max", 1.0),
-        "local_read_latency" => measures.read_p99_ms = greatest("p99th_ms", 1.0).map(|worst| worst.value),
-        "local_write_latency" => measures.write_p99_ms = greatest("p99th_ms", 1.0).map(|worst| worst.value),
+        "local_read_latency" => {
+            measures.read_p99_ms = greatest("p99th_ms", 1.0).map(|worst| worst.value)
+        }
+        "local_write_latency" => {
+            measures.write_p99_ms = greatest("p99th_ms", 1.0).map(|worst| worst.value)
+        }
         "internode_inbound" => {
             *measures.dropped.get_or_insert(0) += sum("expired_count");
             *measures.messages.get_or_insert(0) += sum("processed_count");
@@ -260,7 +310,9 @@ fn take(view: &str, rows: &[Fields], keyspace: &str, measures: &mut Measures, se
         }
         "clients" => measures.clients = Some(rows.len() as u64),
         "caches" => {
-            let keys = rows.iter().find(|row| row.text("name").as_deref() == Some("keys"));
+            let keys = rows
+                .iter()
+                .find(|row| row.text("name").as_deref() == Some("keys"));
             measures.key_cache_hit_ratio = keys.and_then(|row| row.float("hit_ratio"));
         }
         "settings" => take_settings(rows, settings),
@@ -283,17 +335,23 @@ fn busiest(rows: &[Fields]) -> Option<Pool> {
 fn take_settings(rows: &[Fields], settings: &mut NodeSettings) {
     let value = |names: &[&str]| {
         names.iter().find_map(|wanted| {
-            let row = rows.iter().find(|row| row.text("name").as_deref() == Some(*wanted))?;
-            row.text("value").filter(|value| !value.is_empty() && value != "null")
+            let row = rows
+                .iter()
+                .find(|row| row.text("name").as_deref() == Some(*wanted))?;
+            row.text("value")
+                .filter(|value| !value.is_empty() && value != "null")
         })
     };
     settings.memtable_allocation = value(&["memtable_allocation_type"]);
     settings.memtable_heap = value(&["memtable_heap_space", "memtable_heap_space_in_mb"]);
     settings.memtable_offheap = value(&["memtable_offheap_space", "memtable_offheap_space_in_mb"]);
     settings.commitlog_sync = value(&["commitlog_sync"]);
-    settings.tombstone_warn = value(&["tombstone_warn_threshold"]).and_then(|value| value.parse().ok());
-    settings.tombstone_fail = value(&["tombstone_failure_threshold"]).and_then(|value| value.parse().ok());
-    settings.hint_window_ms = value(&["max_hint_window_in_ms"]).and_then(|value| value.parse().ok());
+    settings.tombstone_warn =
+        value(&["tombstone_warn_threshold"]).and_then(|value| value.parse().ok());
+    settings.tombstone_fail =
+        value(&["tombstone_failure_threshold"]).and_then(|value| value.parse().ok());
+    settings.hint_window_ms =
+        value(&["max_hint_window_in_ms"]).and_then(|value| value.parse().ok());
 }
 
 fn take_hints(hints: &[Fields], gossip: &mut [GossipRow], measures: &mut Measures) {
@@ -305,28 +363,42 @@ fn take_hints(hints: &[Fields], gossip: &mut [GossipRow], measures: &mut Measure
             (known, new) => known.or(new),
         };
         let target = hint.text("host_id");
-        if let Some(row) = gossip.iter_mut().find(|row| row.host_id.is_some() && row.host_id == target) {
+        if let Some(row) = gossip
+            .iter_mut()
+            .find(|row| row.host_id.is_some() && row.host_id == target)
+        {
             row.hint_files = files;
             row.oldest_hint = oldest;
-            row.failure_detector = hint.text("status").filter(|status| status == "UP" || status == "DOWN");
+            row.failure_detector = hint
+                .text("status")
+                .filter(|status| status == "UP" || status == "DOWN");
         }
     }
     measures.hint_files = Some(hints.iter().filter_map(|hint| hint.count("files")).sum());
 }
 
 fn take_own_gossip(gossip: &[GossipRow], node: &mut Node) {
-    let Some(own) = gossip.iter().find(|row| row.host_id.is_some() && row.host_id == node.host_id) else {
+    let Some(own) = gossip
+        .iter()
+        .find(|row| row.host_id.is_some() && row.host_id == node.host_id)
+    else {
         return;
     };
     node.state.clone_from(&own.state);
     node.load_bytes = own.load_bytes;
-    node.started_at = own.generation.and_then(|at| i64::try_from(at).ok()).map(Timestamp::from_seconds);
+    node.started_at = own
+        .generation
+        .and_then(|at| i64::try_from(at).ok())
+        .map(Timestamp::from_seconds);
     node.measures.disk_state.clone_from(&own.disk_state);
     // `big-nb` or `bti-da`: what is written, whatever the settings say.
-    node.settings.sstable_format = own
-        .sstables
-        .as_deref()
-        .map(|formats| formats.split(['-', ',']).next().unwrap_or_default().to_owned());
+    node.settings.sstable_format = own.sstables.as_deref().map(|formats| {
+        formats
+            .split(['-', ','])
+            .next()
+            .unwrap_or_default()
+            .to_owned()
+    });
 }
 
 #[cfg(test)]
@@ -342,21 +414,33 @@ mod tests {
 
     #[test]
     fn figures_of_other_keyspaces_are_not_ours() {
-        let rows =
-            [("logging", "application_logs", 7), ("other", "huge", 900), ("logging", "request_index", 3)]
-                .map(|(keyspace, table, mebibytes)| {
-                    Fields::of([
-                        ("keyspace_name", text(keyspace)),
-                        ("table_name", text(table)),
-                        ("mebibytes", CqlValue::BigInt(mebibytes)),
-                    ])
-                });
+        let rows = [
+            ("logging", "application_logs", 7),
+            ("other", "huge", 900),
+            ("logging", "request_index", 3),
+        ]
+        .map(|(keyspace, table, mebibytes)| {
+            Fields::of([
+                ("keyspace_name", text(keyspace)),
+                ("table_name", text(table)),
+                ("mebibytes", CqlValue::BigInt(mebibytes)),
+            ])
+        });
         let mut measures = Measures::default();
         let mut settings = NodeSettings::default();
-        take("max_partition_size", &rows, "logging", &mut measures, &mut settings);
+        take(
+            "max_partition_size",
+            &rows,
+            "logging",
+            &mut measures,
+            &mut settings,
+        );
         take("disk_usage", &rows, "logging", &mut measures, &mut settings);
         let largest = measures.largest_partition.unwrap();
-        assert_eq!((largest.table.as_str(), largest.value), ("application_logs", 7.0 * MEBIBYTE));
+        assert_eq!(
+            (largest.table.as_str(), largest.value),
+            ("application_logs", 7.0 * MEBIBYTE)
+        );
         assert_eq!(measures.keyspace_bytes, Some(10 << 20));
         assert_eq!(measures.disk_bytes, Some(910 << 20));
     }
@@ -373,9 +457,19 @@ mod tests {
                 ("blocked_tasks_all_time", CqlValue::BigInt(blocked + 1)),
             ])
         };
-        let rows = [pool("MutationStage", 5, 0), pool("ReadStage", 90, 1), pool("CompactionExecutor", 3, 0)];
+        let rows = [
+            pool("MutationStage", 5, 0),
+            pool("ReadStage", 90, 1),
+            pool("CompactionExecutor", 3, 0),
+        ];
         let mut measures = Measures::default();
-        take("thread_pools", &rows, "logging", &mut measures, &mut NodeSettings::default());
+        take(
+            "thread_pools",
+            &rows,
+            "logging",
+            &mut measures,
+            &mut NodeSettings::default(),
+        );
         assert_eq!(measures.pending, Some(98));
         assert_eq!(measures.blocked, Some(1));
         assert_eq!(measures.blocked_ever, Some(4));
@@ -395,14 +489,29 @@ mod tests {
             ("sent_count", CqlValue::BigInt(50)),
         ])];
         let mut measures = Measures::default();
-        take("internode_inbound", &inbound, "logging", &mut measures, &mut NodeSettings::default());
-        take("internode_outbound", &outbound, "logging", &mut measures, &mut NodeSettings::default());
+        take(
+            "internode_inbound",
+            &inbound,
+            "logging",
+            &mut measures,
+            &mut NodeSettings::default(),
+        );
+        take(
+            "internode_outbound",
+            &outbound,
+            "logging",
+            &mut measures,
+            &mut NodeSettings::default(),
+        );
         assert_eq!((measures.dropped, measures.messages), (Some(9), Some(150)));
     }
 
     #[test]
     fn hints_stand_beside_the_node_that_they_are_for() {
-        let mut gossip = [GossipRow { host_id: Some("b".to_owned()), ..GossipRow::default() }];
+        let mut gossip = [GossipRow {
+            host_id: Some("b".to_owned()),
+            ..GossipRow::default()
+        }];
         let hints = [Fields::of([
             ("host_id", text("b")),
             ("files", CqlValue::Int(2)),

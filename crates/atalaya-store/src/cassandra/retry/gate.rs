@@ -98,7 +98,10 @@ impl Gate {
         };
         self.attempts += 1;
         self.in_flight += 1;
-        Admission::Go(Ticket { number: self.attempts, probe })
+        Admission::Go(Ticket {
+            number: self.attempts,
+            probe,
+        })
     }
 
     /// `chance`, of 0 to 1, is the part of a pause between probes that is waited.
@@ -130,7 +133,11 @@ impl Gate {
             return Change::Opened;
         }
         let before = self.limit();
-        let step = if self.limit < self.careful_from { 1.0 } else { 1.0 / self.limit };
+        let step = if self.limit < self.careful_from {
+            1.0
+        } else {
+            1.0 / self.limit
+        };
         self.limit = (self.limit + step).min(self.settings.most_in_flight.max(1) as f64);
         Change::Places(1 + self.limit() - before)
     }
@@ -152,7 +159,11 @@ impl Gate {
             Some(_) => Change::None,
             None if self.faults_in_a_row >= FAULTS_TO_CLOSE => {
                 let next = now + probe_pause(self.settings, 0, chance);
-                self.closed = Some(Closed { next, probing: false, probes: 0 });
+                self.closed = Some(Closed {
+                    next,
+                    probing: false,
+                    probes: 0,
+                });
                 // Begins with one again, and doubles each round up to where it was.
                 self.careful_from = self.limit;
                 self.limit = 1.0;

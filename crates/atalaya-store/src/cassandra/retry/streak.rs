@@ -34,7 +34,10 @@ struct Moment {
 
 impl Moment {
     fn now() -> Self {
-        Self { at: Instant::now(), wall: Timestamp::now() }
+        Self {
+            at: Instant::now(),
+            wall: Timestamp::now(),
+        }
     }
 }
 
@@ -57,7 +60,10 @@ impl Streak {
     }
 
     pub fn failed(&mut self, reason: String) {
-        let first = self.faults.take().map_or_else(Moment::now, |(first, _)| first);
+        let first = self
+            .faults
+            .take()
+            .map_or_else(Moment::now, |(first, _)| first);
         self.faults = Some((first, reason));
     }
 
@@ -84,8 +90,9 @@ impl Streak {
                 reason: format!("Cassandra is unreachable at {address}: {reason}"),
             });
         }
-        let heard =
-            self.heard.filter(|heard| self.asking > 0 && heard.at.elapsed() >= SILENCE_WORTH_A_WORD)?;
+        let heard = self
+            .heard
+            .filter(|heard| self.asking > 0 && heard.at.elapsed() >= SILENCE_WORTH_A_WORD)?;
         Some(Trouble {
             since: heard.wall,
             reason: format!("Cassandra gives no answer at {address}: still waiting"),

@@ -15,7 +15,14 @@ fn answer(error: DbError) -> ExecutionError {
 }
 
 fn resilience(budget: Duration) -> Resilience {
-    Resilience::seeded("ring/logging", RetrySettings { budget, ..RetrySettings::default() }, 1)
+    Resilience::seeded(
+        "ring/logging",
+        RetrySettings {
+            budget,
+            ..RetrySettings::default()
+        },
+        1,
+    )
 }
 
 #[tokio::test(start_paused = true)]
@@ -52,7 +59,11 @@ async fn a_passing_fault_is_repeated_and_others_are_not() {
             })
             .await;
         let told = outcome.unwrap_err();
-        assert_eq!((attempts.get(), told.is_poison(), told.is_transient()), (1, poison, false), "{told}");
+        assert_eq!(
+            (attempts.get(), told.is_poison(), told.is_transient()),
+            (1, poison, false),
+            "{told}"
+        );
     }
 }
 
@@ -60,13 +71,20 @@ async fn a_passing_fault_is_repeated_and_others_are_not() {
 async fn a_spent_budget_is_a_transient_error_with_the_last_cause() {
     let resilience = resilience(Duration::from_secs(20));
     let began = Instant::now();
-    let outcome: Result<(), _> =
-        resilience.run("chunk", || async { Err(answer(DbError::IsBootstrapping)) }).await;
+    let outcome: Result<(), _> = resilience
+        .run("chunk", || async { Err(answer(DbError::IsBootstrapping)) })
+        .await;
     let told = outcome.unwrap_err();
-    assert!(told.is_transient() && matches!(told, StoreError::Unavailable { .. }), "{told:?}");
+    assert!(
+        told.is_transient() && matches!(told, StoreError::Unavailable { .. }),
+        "{told:?}"
+    );
     assert_eq!(began.elapsed(), Duration::from_secs(20));
     let load = resilience.load();
-    assert!(load.closed && load.in_flight == 0 && load.attempts > 5, "{load:?}");
+    assert!(
+        load.closed && load.in_flight == 0 && load.attempts > 5,
+        "{load:?}"
+    );
 }
 
 /// A server that is overloaded for a minute, with the times of all attempts.
@@ -90,7 +108,12 @@ impl Server {
     }
 
     fn between(&self, from: Duration, until: Duration) -> usize {
-        self.attempts.lock().unwrap().iter().filter(|&&at| from <= at && at < until).count()
+        self.attempts
+            .lock()
+            .unwrap()
+            .iter()
+            .filter(|&&at| from <= at && at < until)
+            .count()
     }
 }
 
@@ -99,7 +122,10 @@ impl Server {
 #[tokio::test(start_paused = true)]
 async fn a_minute_of_overload_is_probed_and_full_speed_is_back_within_five_seconds() {
     for seed in 0..2 {
-        let settings = RetrySettings { budget: Duration::from_secs(30), ..RetrySettings::default() };
+        let settings = RetrySettings {
+            budget: Duration::from_secs(30),
+            ..RetrySettings::default()
+        };
         let resilience = Resilience::seeded("ring/logging", settings, seed);
         let server = Server {
             began: Instant::now(),
@@ -117,19 +143,31 @@ async fn a_minute_of_overload_is_probed_and_full_speed_is_back_within_five_secon
         .await;
         let second = Duration::from_secs(1);
         let full = server.between(5 * second, 6 * second);
-        assert!(full > 3_000, "64 places of 20 ms give 3,200 a second: {full}");
+        assert!(
+            full > 3_000,
+            "64 places of 20 ms give 3,200 a second: {full}"
+        );
         // What was on its way when the first answer came cannot be called back.
         let on_the_way = server.between(10 * second, 10 * second + Duration::from_millis(100));
         assert!(on_the_way <= 64 + 10, "{on_the_way}");
         for slice in 0..599 {
             let from = 10 * second + Duration::from_millis(100) * (slice + 1);
             let attempts = server.between(from, (from + second).min(70 * second));
-            assert!(attempts <= 10, "{attempts} attempts in the second from {from:?}, seed {seed}");
+            assert!(
+                attempts <= 10,
+                "{attempts} attempts in the second from {from:?}, seed {seed}"
+            );
         }
         let whole = server.between(11 * second, 70 * second);
-        assert!((59 / 2..590).contains(&whole), "it was probed all the time: {whole}");
+        assert!(
+            (59 / 2..590).contains(&whole),
+            "it was probed all the time: {whole}"
+        );
         let again = server.between(75 * second, 76 * second);
-        assert!(again * 10 >= full * 9, "{again} a second after five seconds, {full} before, seed {seed}");
+        assert!(
+            again * 10 >= full * 9,
+            "{again} a second after five seconds, {full} before, seed {seed}"
+        );
     }
 }
 
@@ -163,24 +201,36 @@ async fn one_partition_that_is_away_does_not_slow_the_others() {
     let (_, outcome) = tokio::join!(others, gone);
     assert!(outcome.unwrap_err().is_transient());
     assert!(served.load(Ordering::Relaxed) > 90_000, "{served:?}");
-    assert!((5..60).contains(&away.load(Ordering::Relaxed)), "its pauses grew to seconds: {away:?}");
+    assert!(
+        (5..60).contains(&away.load(Ordering::Relaxed)),
+        "its pauses grew to seconds: {away:?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_probe_whose_caller_went_away_leaves_the_gate_to_the_next() {
     let resilience = Arc::new(resilience(Duration::from_secs(5)));
-    let failed: Result<(), _> = resilience.run("chunk", || async { Err(answer(DbError::Overloaded)) }).await;
+    let failed: Result<(), _> = resilience
+        .run("chunk", || async { Err(answer(DbError::Overloaded)) })
+        .await;
     failed.unwrap_err();
     assert!(resilience.load().closed);
     let hanging = tokio::spawn({
         let resilience = Arc::clone(&resilience);
-        async move { resilience.run("chunk", std::future::pending::<Result<(), ExecutionError>>).await }
+        async move {
+            resilience
+                .run("chunk", std::future::pending::<Result<(), ExecutionError>>)
+                .await
+        }
     });
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert_eq!(resilience.load().in_flight, 1, "it is the probe");
     hanging.abort();
     assert!(hanging.await.unwrap_err().is_cancelled());
-    resilience.run("chunk", || async { Ok::<(), ExecutionError>(()) }).await.unwrap();
+    resilience
+        .run("chunk", || async { Ok::<(), ExecutionError>(()) })
+        .await
+        .unwrap();
     let load = resilience.load();
     assert!(!load.closed && load.in_flight == 0, "{load:?}");
 }
@@ -232,16 +282,38 @@ async fn what_repeated_calls_meet_is_told_while_they_go_on() {
     let resilience = Arc::new(resilience(Duration::from_secs(20)));
     let call = tokio::spawn({
         let resilience = Arc::clone(&resilience);
-        async move { resilience.run("chunk", || async { Err::<(), _>(answer(DbError::IsBootstrapping)) }).await }
+        async move {
+            resilience
+                .run("chunk", || async {
+                    Err::<(), _>(answer(DbError::IsBootstrapping))
+                })
+                .await
+        }
     });
     tokio::time::sleep(Duration::from_millis(900)).await;
-    assert_eq!(resilience.trouble(), None, "one that is over soon is nobody's business");
+    assert_eq!(
+        resilience.trouble(),
+        None,
+        "one that is over soon is nobody's business"
+    );
     tokio::time::sleep(Duration::from_millis(200)).await;
     let told = resilience.trouble().unwrap();
-    assert!(told.reason.starts_with("Cassandra is unreachable at ring/logging: "), "{told:?}");
+    assert!(
+        told.reason
+            .starts_with("Cassandra is unreachable at ring/logging: "),
+        "{told:?}"
+    );
     let error = call.await.unwrap().unwrap_err();
-    assert_eq!(crate::error::describe(&error), told.reason, "the error says the same");
-    assert_eq!(resilience.trouble(), None, "nobody asks any more: the error was told");
+    assert_eq!(
+        crate::error::describe(&error),
+        told.reason,
+        "the error says the same"
+    );
+    assert_eq!(
+        resilience.trouble(),
+        None,
+        "nobody asks any more: the error was told"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -260,9 +332,22 @@ async fn an_answer_ends_the_trouble_and_silence_is_one() {
     tokio::time::sleep(Duration::from_millis(1_900)).await;
     assert_eq!(resilience.trouble(), None);
     tokio::time::sleep(Duration::from_millis(200)).await;
-    assert!(resilience.trouble().unwrap().reason.contains("gives no answer at ring/logging"));
-    resilience.run("read", || async { Ok::<(), ExecutionError>(()) }).await.unwrap();
+    assert!(
+        resilience
+            .trouble()
+            .unwrap()
+            .reason
+            .contains("gives no answer at ring/logging")
+    );
+    resilience
+        .run("read", || async { Ok::<(), ExecutionError>(()) })
+        .await
+        .unwrap();
     assert_eq!(resilience.trouble(), None, "another one was answered");
-    assert_eq!(slow.await.unwrap().unwrap(), 7, "what is slow is not cut, whatever the budget");
+    assert_eq!(
+        slow.await.unwrap().unwrap(),
+        7,
+        "what is slow is not cut, whatever the budget"
+    );
     assert_eq!(resilience.trouble(), None);
 }

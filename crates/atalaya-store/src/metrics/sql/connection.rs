@@ -48,7 +48,10 @@ pub(crate) trait Stored:
 {
 }
 
-impl<T> Stored for T where T: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, MySqlRow> + Send + Unpin {}
+impl<T> Stored for T where
+    T: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, MySqlRow> + Send + Unpin
+{
+}
 
 /// A statement with `?` for its values, in the words of each database where they differ.
 #[derive(Clone, Copy, Debug)]
@@ -59,7 +62,10 @@ pub(crate) struct Sql {
 
 impl From<&'static str> for Sql {
     fn from(both: &'static str) -> Self {
-        Self { sqlite: both, mysql: both }
+        Self {
+            sqlite: both,
+            mysql: both,
+        }
     }
 }
 
@@ -68,7 +74,10 @@ impl From<&'static str> for Sql {
 /// wrote.
 macro_rules! locking {
     ($select:literal) => {
-        $crate::metrics::sql::connection::Sql { sqlite: $select, mysql: concat!($select, " FOR UPDATE") }
+        $crate::metrics::sql::connection::Sql {
+            sqlite: $select,
+            mysql: concat!($select, " FOR UPDATE"),
+        }
     };
 }
 pub(crate) use locking;
@@ -207,7 +216,11 @@ impl Connection<'_> {
 
     /// What the database refuses because of what is in it.
     pub fn refuse(&self, reason: String) -> Failure {
-        StoreError::Refused { backend: self.backend(), source: reason.into() }.into()
+        StoreError::Refused {
+            backend: self.backend(),
+            source: reason.into(),
+        }
+        .into()
     }
 
     pub async fn rows<T: Stored>(
@@ -219,7 +232,9 @@ impl Connection<'_> {
         match self {
             Self::Sqlite(connection) => {
                 let arguments = arguments_of!(SqliteArguments, values);
-                Ok(sqlx::query_as_with(sql.sqlite, arguments).fetch_all(&mut **connection).await?)
+                Ok(sqlx::query_as_with(sql.sqlite, arguments)
+                    .fetch_all(&mut **connection)
+                    .await?)
             }
             Self::MySql { connection, limit } => {
                 let arguments = arguments_of!(MySqlArguments, values);
@@ -241,11 +256,18 @@ impl Connection<'_> {
     /// Inserts rows, many with one statement. `head` ends before `VALUES`.
     ///
     /// In hundreds, tens and ones, so that three prepared statements serve every number of rows.
-    pub async fn insert(&mut self, head: impl Into<Sql>, rows: &[Vec<Value<'_>>]) -> Result<(), Failure> {
+    pub async fn insert(
+        &mut self,
+        head: impl Into<Sql>,
+        rows: &[Vec<Value<'_>>],
+    ) -> Result<(), Failure> {
         let head = head.into();
         let mut rest = rows;
         while let Some(first) = rest.first() {
-            let size = INSERT_SIZES.into_iter().find(|size| *size <= rest.len()).unwrap_or(1);
+            let size = INSERT_SIZES
+                .into_iter()
+                .find(|size| *size <= rest.len())
+                .unwrap_or(1);
             let (part, later) = rest.split_at(size);
             rest = later;
             let row = format!("({})", vec!["?"; first.len()].join(", "));
@@ -256,12 +278,18 @@ impl Connection<'_> {
                 Self::Sqlite(connection) => {
                     let arguments = arguments_of!(SqliteArguments, &values);
                     let sql = AssertSqlSafe(format!("{}{tail}", head.sqlite));
-                    sqlx::query_with(sql, arguments).execute(&mut **connection).await?;
+                    sqlx::query_with(sql, arguments)
+                        .execute(&mut **connection)
+                        .await?;
                 }
                 Self::MySql { connection, limit } => {
                     let arguments = arguments_of!(MySqlArguments, &values);
                     let sql = AssertSqlSafe(format!("{}{tail}", head.mysql));
-                    within(*limit, sqlx::query_with(sql, arguments).execute(&mut **connection)).await?;
+                    within(
+                        *limit,
+                        sqlx::query_with(sql, arguments).execute(&mut **connection),
+                    )
+                    .await?;
                 }
             }
         }
@@ -269,12 +297,18 @@ impl Connection<'_> {
     }
 
     /// Returns how many rows it changed.
-    pub async fn execute(&mut self, sql: impl Into<Sql>, values: &[Value<'_>]) -> Result<u64, Failure> {
+    pub async fn execute(
+        &mut self,
+        sql: impl Into<Sql>,
+        values: &[Value<'_>],
+    ) -> Result<u64, Failure> {
         let sql = sql.into();
         match self {
             Self::Sqlite(connection) => {
                 let arguments = arguments_of!(SqliteArguments, values);
-                let done = sqlx::query_with(sql.sqlite, arguments).execute(&mut **connection).await?;
+                let done = sqlx::query_with(sql.sqlite, arguments)
+                    .execute(&mut **connection)
+                    .await?;
                 Ok(done.rows_affected())
             }
             Self::MySql { connection, limit } => {

@@ -58,7 +58,10 @@ fn in_order<T>(facts: &[T], key: impl Fn(&T) -> &String) -> Vec<&T> {
 }
 
 /// The feature of a cycle is not known here; its phases will say, whenever they are recorded.
-async fn make_cycles(connection: &mut Connection<'_>, deployments: &[Deployment]) -> Result<(), Failure> {
+async fn make_cycles(
+    connection: &mut Connection<'_>,
+    deployments: &[Deployment],
+) -> Result<(), Failure> {
     let named: BTreeMap<&String, &Deployment> = deployments
         .iter()
         .filter_map(|deployment| Some((deployment.cycle_id.as_ref()?, deployment)))
@@ -111,7 +114,10 @@ async fn put_commits(
 ) -> Result<(), Failure> {
     if has_old {
         connection
-            .execute("DELETE FROM deployment_commits WHERE deployment_id = ?", values![&deployment.id])
+            .execute(
+                "DELETE FROM deployment_commits WHERE deployment_id = ?",
+                values![&deployment.id],
+            )
             .await?;
     }
     let rows: Vec<_> = (0_i64..)
@@ -136,9 +142,16 @@ async fn put_commits(
         .await
 }
 
-async fn deployment_by_id(connection: &mut Connection<'_>, id: &str) -> Result<Option<Deployment>, Failure> {
-    let row: Option<DeploymentRow> =
-        connection.row(locking!("SELECT * FROM deployments WHERE id = ?"), values![id]).await?;
+async fn deployment_by_id(
+    connection: &mut Connection<'_>,
+    id: &str,
+) -> Result<Option<Deployment>, Failure> {
+    let row: Option<DeploymentRow> = connection
+        .row(
+            locking!("SELECT * FROM deployments WHERE id = ?"),
+            values![id],
+        )
+        .await?;
     let Some(row) = row else { return Ok(None) };
     let commits: Vec<CommitRow> = connection
         .rows(
@@ -147,7 +160,9 @@ async fn deployment_by_id(connection: &mut Connection<'_>, id: &str) -> Result<O
             values![id],
         )
         .await?;
-    Ok(Some(row.into_deployment(commits.into_iter().map(CommitRow::into_commit).collect())?))
+    Ok(Some(row.into_deployment(
+        commits.into_iter().map(CommitRow::into_commit).collect(),
+    )?))
 }
 
 pub(super) async fn put_incidents(
@@ -156,8 +171,12 @@ pub(super) async fn put_incidents(
 ) -> Result<Written, Failure> {
     let mut written = Written::default();
     for incident in in_order(incidents, |incident| &incident.id) {
-        let known: Option<IncidentRow> =
-            connection.row(locking!("SELECT * FROM incidents WHERE id = ?"), values![&incident.id]).await?;
+        let known: Option<IncidentRow> = connection
+            .row(
+                locking!("SELECT * FROM incidents WHERE id = ?"),
+                values![&incident.id],
+            )
+            .await?;
         let sql = match known.map(IncidentRow::into_incident) {
             Some(known) if known == *incident => {
                 written.unchanged += 1;
@@ -186,8 +205,12 @@ async fn refuse_unknown_cause(
     incident: &str,
     cause: &str,
 ) -> Result<(), Failure> {
-    let known: Option<(i64,)> =
-        connection.row("SELECT finished_at FROM deployments WHERE id = ?", values![cause]).await?;
+    let known: Option<(i64,)> = connection
+        .row(
+            "SELECT finished_at FROM deployments WHERE id = ?",
+            values![cause],
+        )
+        .await?;
     if known.is_some() {
         return Ok(());
     }
@@ -269,7 +292,10 @@ pub(super) async fn deployments_of_request(
     id: &RequestId,
 ) -> Result<Vec<Deployment>, Failure> {
     let rows: Vec<DeploymentRow> = connection
-        .rows("SELECT * FROM deployments WHERE request_id = ? ORDER BY finished_at, id", values![id.as_str()])
+        .rows(
+            "SELECT * FROM deployments WHERE request_id = ? ORDER BY finished_at, id",
+            values![id.as_str()],
+        )
         .await?;
     let commits: Vec<CommitRow> = connection
         .rows(
@@ -286,7 +312,10 @@ fn join(rows: Vec<DeploymentRow>, commits: Vec<CommitRow>) -> Result<Vec<Deploym
     let mut by_deployment: HashMap<String, Vec<DeployedCommit>> = HashMap::new();
     for mut commit in commits {
         let deployment = std::mem::take(&mut commit.deployment_id);
-        by_deployment.entry(deployment).or_default().push(commit.into_commit());
+        by_deployment
+            .entry(deployment)
+            .or_default()
+            .push(commit.into_commit());
     }
     rows.into_iter()
         .map(|row| {
@@ -309,7 +338,13 @@ pub(super) async fn incidents(
              WHERE opened_at < ? AND (resolved_at IS NULL OR resolved_at > ? OR opened_at >= ?)
                  AND (? IS NULL OR service = ?)
              ORDER BY opened_at, id",
-            values![range.until, range.from, range.from, &filter.service, &filter.service],
+            values![
+                range.until,
+                range.from,
+                range.from,
+                &filter.service,
+                &filter.service
+            ],
         )
         .await?;
     Ok(rows.into_iter().map(IncidentRow::into_incident).collect())
@@ -320,7 +355,10 @@ pub(super) async fn incidents_of_request(
     id: &RequestId,
 ) -> Result<Vec<Incident>, Failure> {
     let rows: Vec<IncidentRow> = connection
-        .rows("SELECT * FROM incidents WHERE request_id = ? ORDER BY opened_at, id", values![id.as_str()])
+        .rows(
+            "SELECT * FROM incidents WHERE request_id = ? ORDER BY opened_at, id",
+            values![id.as_str()],
+        )
         .await?;
     Ok(rows.into_iter().map(IncidentRow::into_incident).collect())
 }

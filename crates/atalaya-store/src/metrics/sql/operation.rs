@@ -7,42 +7,71 @@ use atalaya_domain::time::{TimeRange, Timestamp};
 
 use super::connection::{Connection, Failure, locking, values};
 
-pub(super) async fn put_source(connection: &mut Connection<'_>, run: &SourceRun) -> Result<Written, Failure> {
-    let known: Option<(i64,)> =
-        connection.row(locking!("SELECT synced_at FROM sources WHERE name = ?"), values![&run.name]).await?;
+pub(super) async fn put_source(
+    connection: &mut Connection<'_>,
+    run: &SourceRun,
+) -> Result<Written, Failure> {
+    let known: Option<(i64,)> = connection
+        .row(
+            locking!("SELECT synced_at FROM sources WHERE name = ?"),
+            values![&run.name],
+        )
+        .await?;
     // The same four values in the same order for both.
     let (sql, written) = match known {
         Some(_) => (
             "UPDATE sources SET gives_deployments = ?, gives_incidents = ?, synced_at = ? WHERE name = ?",
-            Written { updated: 1, ..Written::default() },
+            Written {
+                updated: 1,
+                ..Written::default()
+            },
         ),
         None => (
             "INSERT INTO sources (gives_deployments, gives_incidents, synced_at, name) VALUES (?, ?, ?, ?)",
-            Written { inserted: 1, ..Written::default() },
+            Written {
+                inserted: 1,
+                ..Written::default()
+            },
         ),
     };
     connection
-        .execute(sql, values![run.gives_deployments, run.gives_incidents, run.synced_at, &run.name])
+        .execute(
+            sql,
+            values![
+                run.gives_deployments,
+                run.gives_incidents,
+                run.synced_at,
+                &run.name
+            ],
+        )
         .await?;
     Ok(written)
 }
 
 pub(super) async fn sources(connection: &mut Connection<'_>) -> Result<Vec<SourceRun>, Failure> {
     let rows: Vec<(String, bool, bool, i64)> = connection
-        .rows("SELECT name, gives_deployments, gives_incidents, synced_at FROM sources ORDER BY name", &[])
+        .rows(
+            "SELECT name, gives_deployments, gives_incidents, synced_at FROM sources ORDER BY name",
+            &[],
+        )
         .await?;
     Ok(rows
         .into_iter()
-        .map(|(name, gives_deployments, gives_incidents, synced_at)| SourceRun {
-            name,
-            gives_deployments,
-            gives_incidents,
-            synced_at: Timestamp::from_micros(synced_at),
-        })
+        .map(
+            |(name, gives_deployments, gives_incidents, synced_at)| SourceRun {
+                name,
+                gives_deployments,
+                gives_incidents,
+                synced_at: Timestamp::from_micros(synced_at),
+            },
+        )
         .collect())
 }
 
-pub(super) async fn put_target(connection: &mut Connection<'_>, target: &Target) -> Result<Written, Failure> {
+pub(super) async fn put_target(
+    connection: &mut Connection<'_>,
+    target: &Target,
+) -> Result<Written, Failure> {
     let service = target.service.as_deref().unwrap_or_default();
     let team = target.team.as_deref().unwrap_or_default();
     let known: Option<(f64,)> = connection
@@ -53,18 +82,32 @@ pub(super) async fn put_target(connection: &mut Connection<'_>, target: &Target)
         .await?;
     let (sql, written) = match known {
         Some((value,)) if value.to_bits() == target.value.to_bits() => {
-            return Ok(Written { unchanged: 1, ..Written::default() });
+            return Ok(Written {
+                unchanged: 1,
+                ..Written::default()
+            });
         }
         Some(_) => (
             "UPDATE targets SET value = ?, set_at = ? WHERE metric = ? AND service = ? AND team = ?",
-            Written { updated: 1, ..Written::default() },
+            Written {
+                updated: 1,
+                ..Written::default()
+            },
         ),
         None => (
             "INSERT INTO targets (value, set_at, metric, service, team) VALUES (?, ?, ?, ?, ?)",
-            Written { inserted: 1, ..Written::default() },
+            Written {
+                inserted: 1,
+                ..Written::default()
+            },
         ),
     };
-    connection.execute(sql, values![target.value, target.set_at, &target.metric, service, team]).await?;
+    connection
+        .execute(
+            sql,
+            values![target.value, target.set_at, &target.metric, service, team],
+        )
+        .await?;
     Ok(written)
 }
 
@@ -132,7 +175,12 @@ pub(super) async fn put_health_samples(
                 None => new.push(values![*component, *measure, taken_at, *value].to_vec()),
             }
         }
-        connection.insert("INSERT INTO health_samples (component, measure, taken_at, value)", &new).await?;
+        connection
+            .insert(
+                "INSERT INTO health_samples (component, measure, taken_at, value)",
+                &new,
+            )
+            .await?;
     }
     Ok(written)
 }
@@ -167,7 +215,14 @@ pub(super) async fn prune_health_samples(
     connection: &mut Connection<'_>,
     before: Timestamp,
 ) -> Result<Written, Failure> {
-    let deleted =
-        connection.execute("DELETE FROM health_samples WHERE taken_at < ?", values![before]).await?;
-    Ok(Written { updated: deleted, ..Written::default() })
+    let deleted = connection
+        .execute(
+            "DELETE FROM health_samples WHERE taken_at < ?",
+            values![before],
+        )
+        .await?;
+    Ok(Written {
+        updated: deleted,
+        ..Written::default()
+    })
 }

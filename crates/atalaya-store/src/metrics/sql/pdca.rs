@@ -7,18 +7,31 @@ use atalaya_domain::time::Timestamp;
 use super::connection::{Connection, Failure, locking, values};
 use super::rows::corrupt;
 
-pub(super) async fn append(connection: &mut Connection<'_>, event: &PdcaEvent) -> Result<Written, Failure> {
+pub(super) async fn append(
+    connection: &mut Connection<'_>,
+    event: &PdcaEvent,
+) -> Result<Written, Failure> {
     let body = serde_json::to_string(&event.happening)
         .map_err(|error| corrupt("pdca_events", &event.pdca_id, error))?;
     // Writers of one cycle stand in line here.
     let _anchor: Option<(i64,)> = connection
-        .row(locking!("SELECT created_at FROM pdca_cycles WHERE pdca_id = ?"), values![&event.pdca_id])
+        .row(
+            locking!("SELECT created_at FROM pdca_cycles WHERE pdca_id = ?"),
+            values![&event.pdca_id],
+        )
         .await?;
-    let last: Option<(Option<u32>,)> =
-        connection.row("SELECT MAX(seq) FROM pdca_events WHERE pdca_id = ?", values![&event.pdca_id]).await?;
+    let last: Option<(Option<u32>,)> = connection
+        .row(
+            "SELECT MAX(seq) FROM pdca_events WHERE pdca_id = ?",
+            values![&event.pdca_id],
+        )
+        .await?;
     let last = last.and_then(|(last,)| last).unwrap_or(0);
     if event.seq <= last && is_stored(connection, event, &body).await? {
-        return Ok(Written { unchanged: 1, ..Written::default() });
+        return Ok(Written {
+            unchanged: 1,
+            ..Written::default()
+        });
     }
     if last.checked_add(1) != Some(event.seq) {
         return Err(connection.refuse(format!(
@@ -40,17 +53,25 @@ pub(super) async fn append(connection: &mut Connection<'_>, event: &PdcaEvent) -
             values![&event.pdca_id, event.seq, event.at, &event.by, &body],
         )
         .await?;
-    Ok(Written { inserted: 1, ..Written::default() })
+    Ok(Written {
+        inserted: 1,
+        ..Written::default()
+    })
 }
 
-async fn is_stored(connection: &mut Connection<'_>, event: &PdcaEvent, body: &str) -> Result<bool, Failure> {
+async fn is_stored(
+    connection: &mut Connection<'_>,
+    event: &PdcaEvent,
+    body: &str,
+) -> Result<bool, Failure> {
     let known: Option<(i64, String, String)> = connection
         .row(
             "SELECT at, actor, body FROM pdca_events WHERE pdca_id = ? AND seq = ?",
             values![&event.pdca_id, event.seq],
         )
         .await?;
-    Ok(known.is_some_and(|(at, by, known)| at == event.at.micros() && by == event.by && known == body))
+    Ok(known
+        .is_some_and(|(at, by, known)| at == event.at.micros() && by == event.by && known == body))
 }
 
 pub(super) async fn events(
@@ -66,9 +87,16 @@ pub(super) async fn events(
         .await?;
     rows.into_iter()
         .map(|(pdca_id, seq, at, by, body)| {
-            let happening = serde_json::from_str(&body)
-                .map_err(|error| corrupt("pdca_events", &pdca_id, format!("event {seq}: {error}")))?;
-            Ok(PdcaEvent { pdca_id, seq, at: Timestamp::from_micros(at), by, happening })
+            let happening = serde_json::from_str(&body).map_err(|error| {
+                corrupt("pdca_events", &pdca_id, format!("event {seq}: {error}"))
+            })?;
+            Ok(PdcaEvent {
+                pdca_id,
+                seq,
+                at: Timestamp::from_micros(at),
+                by,
+                happening,
+            })
         })
         .collect()
 }

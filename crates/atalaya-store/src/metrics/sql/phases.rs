@@ -40,10 +40,16 @@ pub(super) async fn record(
         by_cycle.entry(&phase.cycle_id).or_default().push(phase);
     }
     for (cycle_id, phases) in by_cycle {
-        let Some(first) = phases.first() else { continue };
+        let Some(first) = phases.first() else {
+            continue;
+        };
         let made = make_cycle(connection, cycle_id, &first.feature_id, first.recorded_at).await?;
         // Of a cycle that was not there, nothing else can be: foreign keys hold.
-        let known = if made { Attempts::new() } else { attempts_of(connection, cycle_id).await? };
+        let known = if made {
+            Attempts::new()
+        } else {
+            attempts_of(connection, cycle_id).await?
+        };
         // Of one key the last one given counts.
         let mut wanted = known.clone();
         let mut new = Vec::new();
@@ -62,12 +68,22 @@ pub(super) async fn record(
         if wanted == known {
             continue;
         }
-        let changed: Vec<&PhaseRow> =
-            known.iter().filter_map(|(key, old)| wanted.get(key).filter(|row| *row != old)).collect();
+        let changed: Vec<&PhaseRow> = known
+            .iter()
+            .filter_map(|(key, old)| wanted.get(key).filter(|row| *row != old))
+            .collect();
         update_phases(connection, &changed).await?;
-        let new: Vec<_> = new.iter().filter_map(|key| wanted.get(key)).map(values_of).collect();
+        let new: Vec<_> = new
+            .iter()
+            .filter_map(|key| wanted.get(key))
+            .map(values_of)
+            .collect();
         insert_phases(connection, &new).await?;
-        let deployments = if made { Vec::new() } else { deployments_of(connection, cycle_id).await? };
+        let deployments = if made {
+            Vec::new()
+        } else {
+            deployments_of(connection, cycle_id).await?
+        };
         summarise(connection, cycle_id, &wanted, &deployments).await?;
     }
     Ok(written)
@@ -96,13 +112,19 @@ pub(super) async fn make_cycle(
 /// Whether there is such a cycle.
 async fn lock_cycle(connection: &mut Connection<'_>, cycle_id: &str) -> Result<bool, Failure> {
     let known: Option<(i64,)> = connection
-        .row(locking!("SELECT started_at FROM cycles WHERE cycle_id = ?"), values![cycle_id])
+        .row(
+            locking!("SELECT started_at FROM cycles WHERE cycle_id = ?"),
+            values![cycle_id],
+        )
         .await?;
     Ok(known.is_some())
 }
 
 /// Folds the cycle's row anew from everything that belongs to it.
-pub(super) async fn refresh_cycle(connection: &mut Connection<'_>, cycle_id: &str) -> Result<(), Failure> {
+pub(super) async fn refresh_cycle(
+    connection: &mut Connection<'_>,
+    cycle_id: &str,
+) -> Result<(), Failure> {
     lock_cycle(connection, cycle_id).await?;
     let known = attempts_of(connection, cycle_id).await?;
     let deployments = deployments_of(connection, cycle_id).await?;
@@ -152,7 +174,10 @@ async fn update_phases(connection: &mut Connection<'_>, rows: &[&PhaseRow]) -> R
 }
 
 /// In the order given: phases of one instant are read in the order in which they were recorded.
-async fn insert_phases(connection: &mut Connection<'_>, rows: &[Vec<Value<'_>>]) -> Result<(), Failure> {
+async fn insert_phases(
+    connection: &mut Connection<'_>,
+    rows: &[Vec<Value<'_>>],
+) -> Result<(), Failure> {
     let insert = of_phases!(
         "INSERT INTO dora_metrics (feature_id, decision, duration_seconds, metadata, " at ",
              cycle_id, phase_name, attempt)"
@@ -179,7 +204,9 @@ async fn summarise(
     known: &Attempts,
     deployments: &[CycleDeployment],
 ) -> Result<(), Failure> {
-    let Some(row) = fold(cycle_id, known, deployments)? else { return Ok(()) };
+    let Some(row) = fold(cycle_id, known, deployments)? else {
+        return Ok(());
+    };
     connection
         .execute(
             "UPDATE cycles SET feature_id = ?, team = ?, service = ?, started_at = ?, finished_at = ?
@@ -198,11 +225,15 @@ fn fold(
     deployments: &[CycleDeployment],
 ) -> Result<Option<CycleRow>, StoreError> {
     let phases = in_order(known)?;
-    let phase_starts = phases.iter().map(|phase| phase.recorded_at.saturating_sub(phase.duration));
-    let deployment_starts = deployments
+    let phase_starts = phases
         .iter()
-        .map(|deployment| Timestamp::from_micros(deployment.started_at.unwrap_or(deployment.finished_at)));
-    let Some(started_at) = phase_starts.chain(deployment_starts).min() else { return Ok(None) };
+        .map(|phase| phase.recorded_at.saturating_sub(phase.duration));
+    let deployment_starts = deployments.iter().map(|deployment| {
+        Timestamp::from_micros(deployment.started_at.unwrap_or(deployment.finished_at))
+    });
+    let Some(started_at) = phase_starts.chain(deployment_starts).min() else {
+        return Ok(None);
+    };
 
     let passed_phases = phases
         .iter()
@@ -211,7 +242,8 @@ fn fold(
     let passed_deployments = deployments
         .iter()
         .filter(|deployment| {
-            deployment.environment == PRODUCTION && deployment.result == DeploymentResult::Success.name()
+            deployment.environment == PRODUCTION
+                && deployment.result == DeploymentResult::Success.name()
         })
         .map(|deployment| Timestamp::from_micros(deployment.finished_at));
     let finished_at = passed_phases.chain(passed_deployments).min();
@@ -219,10 +251,20 @@ fn fold(
     let of_phases = |name: &str| phases.iter().find_map(|phase| phase.text(name));
     Ok(Some(CycleRow {
         cycle_id: cycle_id.to_owned(),
-        feature_id: phases.first().map_or(cycle_id, |phase| phase.feature_id.as_str()).to_owned(),
-        team: of_phases("team").or_else(|| deployments.iter().find_map(|deployment| deployment.team.clone())),
-        service: of_phases("service")
-            .or_else(|| deployments.first().map(|deployment| deployment.service.clone())),
+        feature_id: phases
+            .first()
+            .map_or(cycle_id, |phase| phase.feature_id.as_str())
+            .to_owned(),
+        team: of_phases("team").or_else(|| {
+            deployments
+                .iter()
+                .find_map(|deployment| deployment.team.clone())
+        }),
+        service: of_phases("service").or_else(|| {
+            deployments
+                .first()
+                .map(|deployment| deployment.service.clone())
+        }),
         started_at: started_at.micros(),
         finished_at: finished_at.map(Timestamp::micros),
     }))
@@ -232,9 +274,13 @@ fn fold(
 const PRODUCTION: &str = "production";
 
 /// One cycle with its phases in the order of their time.
-pub(super) async fn cycle(connection: &mut Connection<'_>, cycle_id: &str) -> Result<Option<Cycle>, Failure> {
-    let row: Option<CycleRow> =
-        connection.row("SELECT * FROM cycles WHERE cycle_id = ?", values![cycle_id]).await?;
+pub(super) async fn cycle(
+    connection: &mut Connection<'_>,
+    cycle_id: &str,
+) -> Result<Option<Cycle>, Failure> {
+    let row: Option<CycleRow> = connection
+        .row("SELECT * FROM cycles WHERE cycle_id = ?", values![cycle_id])
+        .await?;
     let Some(row) = row else { return Ok(None) };
     let known = attempts_of(connection, cycle_id).await?;
     Ok(Some(row.into_cycle(in_order(&known)?)))
@@ -263,7 +309,10 @@ pub(super) async fn cycles(
             ],
         )
         .await?;
-    Ok(rows.into_iter().map(|row| row.into_cycle(Vec::new())).collect())
+    Ok(rows
+        .into_iter()
+        .map(|row| row.into_cycle(Vec::new()))
+        .collect())
 }
 
 pub(super) async fn phases(
@@ -283,7 +332,10 @@ pub(super) async fn phases(
             values![range.from, range.until, &filter.service, &filter.service, &filter.team, &filter.team],
         )
         .await?;
-    Ok(rows.into_iter().map(PhaseRow::into_record).collect::<Result<_, _>>()?)
+    Ok(rows
+        .into_iter()
+        .map(PhaseRow::into_record)
+        .collect::<Result<_, _>>()?)
 }
 
 pub(super) async fn of_request(
@@ -299,11 +351,18 @@ pub(super) async fn of_request(
             values![id.as_str()],
         )
         .await?;
-    Ok(rows.into_iter().map(PhaseRow::into_record).collect::<Result<_, _>>()?)
+    Ok(rows
+        .into_iter()
+        .map(PhaseRow::into_record)
+        .collect::<Result<_, _>>()?)
 }
 
 fn in_order(known: &Attempts) -> Result<Vec<PhaseRecord>, StoreError> {
-    let mut phases = known.values().cloned().map(PhaseRow::into_record).collect::<Result<Vec<_>, _>>()?;
+    let mut phases = known
+        .values()
+        .cloned()
+        .map(PhaseRow::into_record)
+        .collect::<Result<Vec<_>, _>>()?;
     phases.sort_by_key(|phase| (phase.recorded_at, phase.phase, phase.attempt));
     Ok(phases)
 }

@@ -32,7 +32,12 @@ pub(super) async fn recovery_durations(
         .row(
             of_phases!("SELECT COUNT(*), AVG(duration_seconds) + 0E0 FROM dora_metrics
                         WHERE phase_name = ? AND " at " >= ? AND " at " < ? AND decision = ?"),
-            values![Phase::Maintenance.name(), range.from, range.until, Decision::Resolved.name()],
+            values![
+                Phase::Maintenance.name(),
+                range.from,
+                range.until,
+                Decision::Resolved.name()
+            ],
         )
         .await?;
     Ok(durations(row))
@@ -40,7 +45,10 @@ pub(super) async fn recovery_durations(
 
 fn durations(row: Option<(i64, Option<f64>)>) -> PhaseDurations {
     let (phases, mean_seconds) = row.unwrap_or_default();
-    PhaseDurations { phases: phases.unsigned_abs(), mean_seconds }
+    PhaseDurations {
+        phases: phases.unsigned_abs(),
+        mean_seconds,
+    }
 }
 
 pub(super) async fn deployments_per_team(
@@ -57,7 +65,10 @@ pub(super) async fn deployments_per_team(
         .await?;
     Ok(rows
         .into_iter()
-        .map(|(team, deployments)| TeamDeployments { team, deployments: deployments.unsigned_abs() })
+        .map(|(team, deployments)| TeamDeployments {
+            team,
+            deployments: deployments.unsigned_abs(),
+        })
         .collect())
 }
 
@@ -69,11 +80,19 @@ pub(super) async fn testing_failures(
         .row(
             of_phases!("SELECT COUNT(*), COUNT(CASE WHEN decision = ? THEN 1 END) FROM dora_metrics
                         WHERE phase_name = ? AND " at " >= ? AND " at " < ?"),
-            values![Decision::NoGo.name(), Phase::Testing.name(), range.from, range.until],
+            values![
+                Decision::NoGo.name(),
+                Phase::Testing.name(),
+                range.from,
+                range.until
+            ],
         )
         .await?;
     let (testing, no_go) = row.unwrap_or_default();
-    Ok(TestingFailures { testing: testing.unsigned_abs(), no_go: no_go.unsigned_abs() })
+    Ok(TestingFailures {
+        testing: testing.unsigned_abs(),
+        no_go: no_go.unsigned_abs(),
+    })
 }
 
 pub(super) async fn testing_by_story_points(

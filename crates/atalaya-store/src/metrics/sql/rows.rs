@@ -52,11 +52,17 @@ impl PhaseRow {
 
     pub fn into_record(self) -> Result<PhaseRecord, StoreError> {
         let wrong = |what: &str, word: &str| {
-            corrupt("dora_metrics", &self.cycle_id, format!("unknown {what} `{word}`"))
+            corrupt(
+                "dora_metrics",
+                &self.cycle_id,
+                format!("unknown {what} `{word}`"),
+            )
         };
         Ok(PhaseRecord {
-            phase: Phase::from_word(&self.phase_name).ok_or_else(|| wrong("phase", &self.phase_name))?,
-            decision: Decision::from_word(&self.decision).ok_or_else(|| wrong("decision", &self.decision))?,
+            phase: Phase::from_word(&self.phase_name)
+                .ok_or_else(|| wrong("phase", &self.phase_name))?,
+            decision: Decision::from_word(&self.decision)
+                .ok_or_else(|| wrong("decision", &self.decision))?,
             attempt: self.attempt,
             duration: Duration::from_micros((self.duration_seconds * 1e6).round() as u64),
             recorded_at: Timestamp::from_micros(self.created_at),
@@ -112,10 +118,12 @@ pub(super) struct DeploymentRow {
 impl DeploymentRow {
     /// `commits` are those of this deployment, oldest first.
     pub fn into_deployment(self, commits: Vec<DeployedCommit>) -> Result<Deployment, StoreError> {
-        let wrong =
-            |what: &str, word: &str| corrupt("deployments", &self.id, format!("unknown {what} `{word}`"));
+        let wrong = |what: &str, word: &str| {
+            corrupt("deployments", &self.id, format!("unknown {what} `{word}`"))
+        };
         Ok(Deployment {
-            result: DeploymentResult::from_word(&self.result).ok_or_else(|| wrong("result", &self.result))?,
+            result: DeploymentResult::from_word(&self.result)
+                .ok_or_else(|| wrong("result", &self.result))?,
             kind: DeploymentKind::from_word(&self.kind).ok_or_else(|| wrong("kind", &self.kind))?,
             id: self.id,
             service: self.service,
@@ -181,6 +189,13 @@ impl IncidentRow {
     }
 }
 
-pub(super) fn corrupt(table: &'static str, key: &str, detail: impl std::fmt::Display) -> StoreError {
-    StoreError::Corrupt { table, detail: format!("`{key}`: {detail}") }
+pub(super) fn corrupt(
+    table: &'static str,
+    key: &str,
+    detail: impl std::fmt::Display,
+) -> StoreError {
+    StoreError::Corrupt {
+        table,
+        detail: format!("`{key}`: {detail}"),
+    }
 }

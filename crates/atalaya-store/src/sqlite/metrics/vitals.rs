@@ -11,8 +11,10 @@ impl SqliteMetricsStore {
     pub(super) async fn read_vitals(&self) -> Result<Database, StoreError> {
         let failed = |error| self.file.error(error);
         let readers = self.file.readers();
-        let version: String =
-            sqlx::query_scalar("SELECT sqlite_version()").fetch_one(readers).await.map_err(failed)?;
+        let version: String = sqlx::query_scalar("SELECT sqlite_version()")
+            .fetch_one(readers)
+            .await
+            .map_err(failed)?;
         let names: Vec<String> = sqlx::query_scalar(
             "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'",
         )
@@ -23,14 +25,24 @@ impl SqliteMetricsStore {
         for table in names {
             // The name is our own schema's, and quoted all the same.
             let quoted = table.replace('"', "\"\"");
-            let rows: i64 =
-                sqlx::query_scalar(sqlx::AssertSqlSafe(format!("SELECT COUNT(*) FROM \"{quoted}\"")))
-                    .fetch_one(readers)
-                    .await
-                    .map_err(failed)?;
-            tables.push(TableSize { table, rows: u64::try_from(rows).unwrap_or(0), bytes: None });
+            let rows: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(format!(
+                "SELECT COUNT(*) FROM \"{quoted}\""
+            )))
+            .fetch_one(readers)
+            .await
+            .map_err(failed)?;
+            tables.push(TableSize {
+                table,
+                rows: u64::try_from(rows).unwrap_or(0),
+                bytes: None,
+            });
         }
-        tables.sort_by(|left, right| right.rows.cmp(&left.rows).then_with(|| left.table.cmp(&right.table)));
+        tables.sort_by(|left, right| {
+            right
+                .rows
+                .cmp(&left.rows)
+                .then_with(|| left.table.cmp(&right.table))
+        });
         let orphans: i64 = sqlx::query("SELECT COUNT(*) FROM pragma_foreign_key_check")
             .fetch_one(readers)
             .await
