@@ -27,6 +27,11 @@ pub mod shown;
 
 pub mod telemetry;
 
+pub mod workers;
+
+pub mod host;
+pub mod signals;
+
 pub mod tui;
 
 pub mod cli;

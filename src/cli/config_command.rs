@@ -8,6 +8,7 @@ use clap::Subcommand;
 use crate::config::places::Password;
 use crate::config::{self, LogsPlace, MetricsPlace, Request, Settings};
 use crate::service;
+use crate::telemetry;
 
 use super::output;
 
@@ -50,7 +51,11 @@ fn path(request: &Request) -> anyhow::Result<ExitCode> {
     }
     // The paths help most when the configuration itself is broken.
     match Settings::load(request) {
-        Ok(settings) => writeln!(text, "data           {}", settings.data_dir.display())?,
+        Ok(settings) => {
+            let log = telemetry::folder(&settings.data_dir);
+            writeln!(text, "data           {}", settings.data_dir.display())?;
+            writeln!(text, "our own log    {}", log.display())?;
+        }
         Err(error) => writeln!(text, "data           unknown: {error}")?,
     }
     output::print(&text)?;

@@ -4,8 +4,9 @@
 //! code: 0 everything was stored; 1 a file could not be read or its records were refused; 2 a
 //! missing file or an unknown name; 75 another process ingests with the same data directory.
 
+use std::convert::Infallible;
 use std::fmt::Write as _;
-use std::io::{ErrorKind, Write as _};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,22 +14,24 @@ use std::time::{Duration, Instant};
 
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 use serde_json::json;
-use tokio_util::sync::CancellationToken;
+use tokio::sync::watch::Receiver;
 
-use crate::service::{self, Stores};
+use crate::host::{Host, Opening};
+use crate::service;
+use crate::service::ingest::Plan;
 use crate::shown::Shown;
+use crate::signals;
 use atalaya_domain::record::Layer;
 use atalaya_ingest::spool::{self, SpoolState, SpoolStatus};
 use atalaya_ingest::{
-    FileAccount, Ingest, IngestConfig, IngestHandle, IngestInput, IngestStatus, Mode, StreamInput,
+    FileAccount, Ingest, IngestConfig, IngestInput, IngestStatus, Mode, StreamInput,
 };
+
+use atalaya_store::error::StoreError;
 
 use super::{Context, UsageError, output};
 
 mod explain;
-
-/// How often a follower tries a store that could not be opened.
-const STORE_RETRY: Duration = Duration::from_secs(1);
 
 /// Arguments of `atalaya ingest`.
 #[derive(Debug, clap::Args)]
@@ -102,44 +105,31 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
         )
         .into());
     }
-    let settings = &context.settings;
-    let mode = if args.follow {
-        Mode::Follow
+    let opening = if args.follow {
+        Opening::Waiting
     } else {
-        Mode::Once
+        Opening::Now
     };
-    let host = service::health::host_name();
-    let cancel = CancellationToken::new();
-    stop_on_signals(&cancel);
-    let Some(stores) = open_stores(context, args.follow, &cancel).await? else {
+    let waiting = |error: &StoreError| {
+        let why = Shown::line(&service::describe(error)).to_string();
+        output::note(&format!("waiting for the store: {why}"));
+    };
+    let cancel = signals::cancelled_by_signals();
+    let opened = Host::open(&context.settings, "ingest", opening, cancel, waiting).await?;
+    let Some(host) = opened else {
         return Ok(ExitCode::SUCCESS);
     };
-    let sink = service::ingest::sink(settings, stores.logs).await?;
     let aside_before = set_aside(context).await?;
     let started = Instant::now();
-    let mut total = None;
-    let mut handle = if takes_stdin {
-        let config = IngestConfig::new(Vec::new(), settings.ingest_state_dir(), host, Mode::Once);
-        let stream = StreamInput {
-            name: "standard input".to_owned(),
-            key: args
-                .key
-                .clone()
-                .unwrap_or_else(|| format!("{:032x}", rand::random::<u128>())),
-            reader: Box::new(std::io::stdin()),
-            input: inputs
-                .into_iter()
-                .next()
-                .unwrap_or_else(|| IngestInput::detected("-")),
-        };
-        Ingest::start_stream(config, stream, sink, cancel.clone())?
+    let read = if args.follow {
+        follow(&host, inputs, context).await
     } else {
-        total = (!args.follow).then(|| bytes_of(&inputs));
-        let config = IngestConfig::new(inputs, settings.ingest_state_dir(), host, mode);
-        Ingest::start(config, sink, cancel.clone())?
+        read_once(&args, inputs, context, &host).await
     };
-    let status = watch(&mut handle, total).await?;
-    let finished = status.finished || (args.follow && cancel.is_cancelled());
+    let interrupted = host.cancel().is_cancelled();
+    host.stop().await;
+    let status = read?;
+    let finished = status.finished || (args.follow && interrupted);
     let text = if args.json {
         format!(
             "{}\n",
@@ -167,43 +157,63 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// Opens the stores. A follower waits for one that cannot be written yet (a read-only file system, a
-/// full disk) instead of giving up: its files wait too, and nothing is lost. `None`: interrupted.
-async fn open_stores(
+/// Reads what is there, then ends.
+async fn read_once(
+    args: &Args,
+    inputs: Vec<IngestInput>,
     context: &Context,
-    follow: bool,
-    cancel: &CancellationToken,
-) -> anyhow::Result<Option<Stores>> {
-    let mut told = false;
-    loop {
-        // A server that is away is no reason to wait: the spool takes what is read.
-        let opened = if follow {
-            service::attach_servers(&context.settings).await
-        } else {
-            service::open_stores(&context.settings).await
+    host: &Host,
+) -> anyhow::Result<IngestStatus> {
+    let settings = &context.settings;
+    let name = service::health::host_name();
+    let sink = service::ingest::sink(settings, host.stores.logs.clone()).await?;
+    let state_dir = settings.ingest_state_dir();
+    let cancel = host.cancel().clone();
+    let takes_stdin = args.files.iter().any(|file| file == "-");
+    let total = (!takes_stdin).then(|| bytes_of(&inputs));
+    let mut handle = if takes_stdin {
+        let config = IngestConfig::new(Vec::new(), state_dir, name, Mode::Once);
+        let stream = StreamInput {
+            name: "standard input".to_owned(),
+            key: args
+                .key
+                .clone()
+                .unwrap_or_else(|| format!("{:032x}", rand::random::<u128>())),
+            reader: Box::new(std::io::stdin()),
+            input: inputs
+                .into_iter()
+                .next()
+                .unwrap_or_else(|| IngestInput::detected("-")),
         };
-        let error = match opened {
-            Ok(stores) => return Ok(Some(stores)),
-            Err(error) => error,
-        };
-        if !follow || !error.is_transient() {
-            return Err(error.into());
-        }
-        if !told {
-            told = true;
-            let mut stderr = std::io::stderr().lock();
-            // Nobody may be reading; the waiting goes on all the same.
-            let _ = writeln!(
-                stderr,
-                "atalaya: waiting for the store: {}",
-                service::describe(&error)
-            );
-        }
-        tokio::select! {
-            () = cancel.cancelled() => return Ok(None),
-            () = tokio::time::sleep(STORE_RETRY) => {}
-        }
-    }
+        Ingest::start_stream(config, stream, sink, cancel)?
+    } else {
+        let config = IngestConfig::new(inputs, state_dir, name, Mode::Once);
+        Ingest::start(config, sink, cancel)?
+    };
+    let status = handle.status();
+    watch(status, total, async { Ok(handle.finished().await?) }).await
+}
+
+/// Follows until a signal ends it; the supervisor of the host starts it again when it fails.
+async fn follow(
+    host: &Host,
+    inputs: Vec<IngestInput>,
+    context: &Context,
+) -> anyhow::Result<IngestStatus> {
+    let state_dir = context.settings.ingest_state_dir();
+    let name = service::health::host_name();
+    let plan = Plan {
+        config: IngestConfig::new(inputs, state_dir, name, Mode::Follow),
+        passed_over: Vec::new(),
+    };
+    let status = host.follow(plan).await?;
+    let last = status.clone();
+    let ended = async {
+        host.cancel().cancelled().await;
+        host.stop_workers().await;
+        Ok(last.borrow().clone())
+    };
+    watch(status, None, ended).await
 }
 
 /// How many records lie in the quarantine.
@@ -285,32 +295,13 @@ fn bytes_of(inputs: &[IngestInput]) -> u64 {
         .sum()
 }
 
-/// The first Ctrl-C or SIGTERM ends the ingest cleanly.
-pub(super) fn stop_on_signals(cancel: &CancellationToken) {
-    let cancel = cancel.clone();
-    tokio::spawn(async move {
-        let interrupted = async {
-            if tokio::signal::ctrl_c().await.is_err() {
-                std::future::pending::<()>().await;
-            }
-        };
-        let terminated = async {
-            match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-                Ok(mut signal) => {
-                    signal.recv().await;
-                }
-                Err(_) => std::future::pending().await,
-            }
-        };
-        tokio::select! { () = interrupted => {}, () = terminated => {} }
-        cancel.cancel();
-    });
-}
-
-/// Shows the progress on a terminal until the ingest ends.
-async fn watch(handle: &mut IngestHandle, total: Option<u64>) -> anyhow::Result<IngestStatus> {
+/// Shows the progress on a terminal until the ingest has ended; its last status.
+async fn watch(
+    mut status: Receiver<IngestStatus>,
+    total: Option<u64>,
+    ended: impl Future<Output = anyhow::Result<IngestStatus>>,
+) -> anyhow::Result<IngestStatus> {
     let bar = progress_bar(total);
-    let mut status = handle.status();
     let told = AtomicUsize::new(0);
     let mut told_of_the_spool = 0;
     let showing = async {
@@ -332,14 +323,12 @@ async fn watch(handle: &mut IngestHandle, total: Option<u64>) -> anyhow::Result<
             }
             bar.set_message(message);
         }
+        // The sender is gone; the end is not far.
+        std::future::pending::<Infallible>().await
     };
-    let ended = tokio::select! {
-        ended = handle_finished(handle) => ended,
-        () = showing => Ok(None),
-    };
-    let last = match ended? {
-        Some(status) => status,
-        None => handle.finished().await?,
+    let last = tokio::select! {
+        last = ended => last?,
+        never = showing => match never {},
     };
     tell_new(&last, &told, &bar); // of the last moment
     bar.finish_and_clear();
@@ -352,10 +341,6 @@ fn tell_new(status: &IngestStatus, told: &AtomicUsize, bar: &ProgressBar) {
         bar.suspend(|| output::note(&Shown::line(notice).to_string()));
     }
     told.fetch_max(status.notices.len(), Ordering::Relaxed);
-}
-
-async fn handle_finished(handle: &mut IngestHandle) -> anyhow::Result<Option<IngestStatus>> {
-    Ok(Some(handle.finished().await?))
 }
 
 /// Draws on standard error, and only on a terminal.

@@ -7,10 +7,6 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
-
 use crate::config::{IdNamesConfig, IngestFileConfig, Settings};
 use atalaya_domain::record::Layer;
 use atalaya_domain::time::Timestamp;
@@ -22,17 +18,12 @@ use atalaya_ingest::content::{self, Content, Got};
 use atalaya_ingest::discover::discover;
 use atalaya_ingest::rotation::RotatedName;
 use atalaya_ingest::spool::{self, SpoolConfig, SpooledSink};
-use atalaya_ingest::{
-    Ingest, IngestConfig, IngestError, IngestHandle, IngestInput, IngestStatus, Mode, Unread,
-};
+use atalaya_ingest::{IngestConfig, IngestError, IngestInput, Mode, Unread};
 use atalaya_store::engine::LogEngine;
-use atalaya_store::error::{Backend, describe};
+use atalaya_store::error::Backend;
 
 /// Where a Unix machine keeps its logs.
 const SYSTEM_LOGS: &str = "/var/log";
-/// A directory that cannot be written is tried again this often.
-const START_AGAIN: Duration = Duration::from_secs(2);
-
 /// An input that was asked for in words that mean nothing; always with the words that would.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -235,84 +226,6 @@ pub async fn sink(settings: &Settings, logs: LogEngine) -> Result<Arc<dyn FrameS
         Ok(Arc::new(SpooledSink::open(config, Arc::new(logs))?) as Arc<dyn FrameSink>)
     });
     opened.await.map_err(|_| IngestError::Died)?
-}
-
-/// An ingest that runs, or that starts as soon as its directory can be written, with the status that
-/// the screens show.
-#[derive(Debug)]
-pub struct Attached {
-    pub status: watch::Receiver<IngestStatus>,
-    task: JoinHandle<Result<(), IngestError>>,
-}
-
-impl Attached {
-    /// Waits for the end; the token that it was started with must have been cancelled.
-    pub async fn ended(self) -> Result<(), IngestError> {
-        self.task.await.map_err(|_| IngestError::Died)?
-    }
-}
-
-/// Follows what was planned until cancelled. The status also names what was found but is not read,
-/// and says why nothing is read while the directory cannot be written.
-pub async fn attach(
-    settings: &Settings,
-    plan: Plan,
-    logs: LogEngine,
-    cancel: &CancellationToken,
-) -> Result<Attached, IngestError> {
-    let first = match start(settings, &plan, &logs, cancel).await {
-        Err(error) if !error.is_transient() => return Err(error),
-        first => first,
-    };
-    let (sender, status) = watch::channel(IngestStatus::default());
-    let (settings, cancel) = (settings.clone(), cancel.clone());
-    let task = tokio::spawn(async move {
-        let with_passed_over = |mut status: IngestStatus| {
-            status.unread.extend(plan.passed_over.iter().cloned());
-            status
-        };
-        let mut started = first;
-        let handle = loop {
-            match started {
-                Ok(handle) => break handle,
-                // Whatever it is by now: the console is open.
-                Err(error) => {
-                    let paused = Some(describe(&error));
-                    let status = IngestStatus {
-                        at: Timestamp::now(),
-                        paused,
-                        ..IngestStatus::default()
-                    };
-                    sender.send_replace(with_passed_over(status));
-                }
-            }
-            tokio::select! {
-                () = cancel.cancelled() => return Ok(()),
-                () = tokio::time::sleep(START_AGAIN) => {}
-            }
-            started = start(&settings, &plan, &logs, &cancel).await;
-        };
-        let mut own = handle.status();
-        loop {
-            sender.send_replace(with_passed_over(own.borrow_and_update().clone()));
-            tokio::select! {
-                () = cancel.cancelled() => break,
-                changed = own.changed() => if changed.is_err() { break },
-            }
-        }
-        handle.stop().await.map(drop)
-    });
-    Ok(Attached { status, task })
-}
-
-async fn start(
-    settings: &Settings,
-    plan: &Plan,
-    logs: &LogEngine,
-    cancel: &CancellationToken,
-) -> Result<IngestHandle, IngestError> {
-    let sink = sink(settings, logs.clone()).await?;
-    Ingest::start(plan.config.clone(), sink, cancel.child_token())
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@
 //! Promises: raw mode, alternate screen, cursor, bracketed paste and mouse are restored on every
 //! way out of the process but `SIGKILL`; restoring twice is harmless.
 
+use std::backtrace::Backtrace;
 use std::io::{self, IsTerminal, Write};
 use std::panic;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -25,6 +26,8 @@ use crossterm::terminal::{
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
 use tokio::sync::Notify;
+
+use atalaya_ingest::contained::is_contained;
 
 /// What the terminal is set to; guarded by [`SCREEN`].
 #[derive(Clone, Copy, Debug, Default)]
@@ -200,6 +203,11 @@ fn install_panic_hook() {
     }
     let default = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
+        // Background work that panics is started again by its supervisor, and shown.
+        if is_contained() {
+            tracing::error!(%info, backtrace = %Backtrace::force_capture(), "background work panicked");
+            return;
+        }
         restore();
         default(info);
         PANICKED.store(true, Ordering::SeqCst);

@@ -46,3 +46,4 @@ mod spool_backlog;
 mod spool_kill;
 mod sqlite_store;
 mod track_cli;
+mod workers;

@@ -6,11 +6,13 @@ use serde::Serialize;
 
 use self::database::Database;
 use self::ring::Ring;
+use self::worker::Worker;
 use super::time::Timestamp;
 
 pub mod database;
 pub mod design;
 pub mod ring;
+pub mod worker;
 
 /// The order is the meaning: a whole is as bad as its worst part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -179,6 +181,14 @@ impl Health {
             status,
             message,
         });
+        self
+    }
+
+    /// … with what the background workers of this process do.
+    #[must_use]
+    pub fn with_workers(mut self, workers: &[Worker]) -> Self {
+        let checks = workers.iter().map(|worker| worker.check(self.at));
+        self.checks.extend(checks);
         self
     }
 

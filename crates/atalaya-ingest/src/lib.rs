@@ -29,6 +29,7 @@ pub use atalaya_format as format;
 
 pub mod accounts;
 pub mod checkpoint;
+pub mod contained;
 pub mod content;
 pub mod crash;
 pub mod discover;

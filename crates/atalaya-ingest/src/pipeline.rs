@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::accounts::IngestStatus;
+use super::contained::{READER_THREAD, contained};
 use super::reader::{Acknowledgement, Port, Reader, Step};
 use super::spool::SpoolStatus;
 use super::watch_files::FileWatch;
@@ -198,13 +199,8 @@ pub fn start(
     let reader = Reader::new(config, port)?;
 
     let (ended, appender_ended) = sync_channel(1);
-    let appender = tokio::spawn(append_all(
-        sink,
-        waiting,
-        Arc::clone(&shared),
-        cancel.clone(),
-        ended,
-    ));
+    let appending = append_all(sink, waiting, Arc::clone(&shared), cancel.clone(), ended);
+    let appender = tokio::spawn(contained(appending));
     let (status, status_seen) = watch::channel(IngestStatus::default());
     let (done, thread_done) = oneshot::channel();
     let thread = Thread {
@@ -219,7 +215,7 @@ pub fn start(
         patience,
     };
     std::thread::Builder::new()
-        .name("ingest".into())
+        .name(READER_THREAD.into())
         .spawn(move || {
             thread.run(stream);
             let _ = done.send(());

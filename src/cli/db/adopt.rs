@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
-use tokio_util::sync::CancellationToken;
 
 use crate::config::places::LogsPlace;
 use crate::service::adopt::{self, Adopted, Adoption, Counts, Progress};
@@ -15,7 +14,8 @@ use crate::shown::Shown;
 use atalaya_domain::record::Level;
 use atalaya_domain::time::Timestamp;
 
-use super::super::{Context, UsageError, ingest, output};
+use super::super::{Context, UsageError, output};
+use crate::signals;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -85,8 +85,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
         ))
         .into());
     };
-    let cancel = CancellationToken::new();
-    ingest::stop_on_signals(&cancel);
+    let cancel = signals::cancelled_by_signals();
     let bar = progress_bar();
     let adoption = Box::pin(Adoption::open(place, mapping)).await?;
     let adopted = adoption

@@ -19,7 +19,8 @@ use crate::service::stores;
 use crate::shown::Shown;
 use atalaya_store::metrics::MetricsStore;
 
-use super::super::{Context, UsageError, ingest, output};
+use super::super::{Context, UsageError, output};
+use crate::signals;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -164,8 +165,7 @@ fn in_words(mistake: &places::Mistake) -> UsageError {
 
 pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let wanted = Wanted::of(&args)?;
-    let cancel = CancellationToken::new();
-    ingest::stop_on_signals(&cancel);
+    let cancel = signals::cancelled_by_signals();
     let mut done = Done::default();
     if wanted.logs {
         done.logs = copy_logs(&args, context, &cancel).await?;

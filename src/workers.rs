@@ -1,0 +1,8 @@
+//! Background work, each kind in a file of its own and none with a loop that nobody watches.
+
+pub mod health;
+pub mod ingest;
+pub mod supervisor;
+pub mod sync_git;
+
+pub use supervisor::{Supervisor, WorkerError};

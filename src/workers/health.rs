@@ -1,0 +1,63 @@
+//! Measures host, stores and the workers themselves, now and then.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+use super::supervisor::{Supervisor, WorkerError};
+use crate::service::{self, Stores};
+use atalaya_domain::health::Health;
+use atalaya_domain::time::Timestamp;
+
+/// How often host and stores are measured while somebody may be looking.
+const EVERY: Duration = Duration::from_secs(10);
+
+/// Starts measuring. The receiver changes with each measurement.
+pub fn start(
+    supervisor: &Supervisor,
+    stores: Stores,
+    data_dir: PathBuf,
+) -> watch::Receiver<Health> {
+    let unmeasured = Health::new(
+        Timestamp::now(),
+        Err("not measured yet".to_owned()),
+        Vec::new(),
+    );
+    let (sender, receiver) = watch::channel(unmeasured);
+    let watched = supervisor.clone();
+    supervisor.spawn("health", move |cancel| {
+        measure(
+            stores.clone(),
+            data_dir.clone(),
+            watched.clone(),
+            sender.clone(),
+            cancel,
+        )
+    });
+    receiver
+}
+
+async fn measure(
+    stores: Stores,
+    data_dir: PathBuf,
+    supervisor: Supervisor,
+    sender: watch::Sender<Health>,
+    cancel: CancellationToken,
+) -> Result<(), WorkerError> {
+    let mut tick = tokio::time::interval(EVERY);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = cancel.cancelled() => return Ok(()),
+            _ = tick.tick() => {}
+        }
+        let measured = tokio::select! {
+            () = cancel.cancelled() => return Ok(()),
+            measured = service::health::measure(&stores, &data_dir) => measured,
+        };
+        sender.send_replace(measured.with_workers(&supervisor.workers()));
+    }
+}

@@ -1,0 +1,116 @@
+//! Follows log files into the store, and starts again when the directory of its state could not be
+//! written or a part of it died.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Mutex, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::supervisor::{Supervisor, WorkerError};
+use crate::config::Settings;
+use crate::service::describe;
+use crate::service::ingest::{Plan, sink};
+use atalaya_domain::time::Timestamp;
+use atalaya_ingest::{Ingest, IngestError, IngestHandle, IngestStatus, Unread};
+use atalaya_store::engine::LogEngine;
+
+/// A directory that cannot be written is tried again this often.
+const START_AGAIN: Duration = Duration::from_secs(2);
+
+/// Follows what was planned until everything ends. The status also names what was found but is not
+/// read, and says why nothing is read while the directory cannot be written.
+///
+/// # Errors
+/// The first start failed for a reason that does not pass by itself.
+pub async fn start(
+    supervisor: &Supervisor,
+    settings: Settings,
+    plan: Plan,
+    logs: LogEngine,
+) -> Result<watch::Receiver<IngestStatus>, IngestError> {
+    let (sender, status) = watch::channel(IngestStatus::default());
+    let follower = Arc::new(Follower {
+        settings,
+        plan,
+        logs,
+        sender,
+    });
+    // The first try is the caller's to hear of. Its handle waits in the slot for the worker; a
+    // worker that is made anew finds the slot empty and tries by itself.
+    let first = match follower.start(&CancellationToken::new()).await {
+        Err(error) if !error.is_transient() => return Err(error),
+        first => first,
+    };
+    let slot = Arc::new(Mutex::new(Some(first)));
+    supervisor.spawn("ingest", move |cancel| {
+        let (follower, slot) = (Arc::clone(&follower), Arc::clone(&slot));
+        async move {
+            let first = slot.lock().await.take();
+            follower.follow(first, cancel).await
+        }
+    });
+    Ok(status)
+}
+
+struct Follower {
+    settings: Settings,
+    plan: Plan,
+    logs: LogEngine,
+    sender: watch::Sender<IngestStatus>,
+}
+
+impl Follower {
+    async fn start(&self, cancel: &CancellationToken) -> Result<IngestHandle, IngestError> {
+        let sink = sink(&self.settings, self.logs.clone()).await?;
+        Ingest::start(self.plan.config.clone(), sink, cancel.child_token())
+    }
+
+    async fn follow(
+        &self,
+        first: Option<Result<IngestHandle, IngestError>>,
+        cancel: CancellationToken,
+    ) -> Result<(), WorkerError> {
+        let mut started = match first {
+            Some(first) => first,
+            None => self.start(&cancel).await,
+        };
+        let mut handle = loop {
+            match started {
+                Ok(handle) => break handle,
+                // Whatever it is by now: the files wait, and the reason is shown.
+                Err(error) => self.tell(IngestStatus {
+                    at: Timestamp::now(),
+                    paused: Some(describe(&error)),
+                    ..IngestStatus::default()
+                }),
+            }
+            tokio::select! {
+                () = cancel.cancelled() => return Ok(()),
+                () = tokio::time::sleep(START_AGAIN) => {}
+            }
+            started = self.start(&cancel).await;
+        };
+        let mut own = handle.status();
+        loop {
+            self.tell(own.borrow_and_update().clone());
+            tokio::select! {
+                () = cancel.cancelled() => break,
+                changed = own.changed() => if changed.is_err() { break },
+            }
+        }
+        let last = if cancel.is_cancelled() {
+            handle.stop().await?
+        } else {
+            handle.finished().await?
+        };
+        self.tell(last);
+        Ok(())
+    }
+
+    fn tell(&self, mut status: IngestStatus) {
+        let passed_over: &[Unread] = &self.plan.passed_over;
+        status.unread.extend(passed_over.iter().cloned());
+        self.sender.send_replace(status);
+    }
+}

@@ -1,0 +1,158 @@
+//! The background work of a long command: what happens when a part of it panics, and where its own
+//! log is.
+
+use std::fmt::Write as _;
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::pty::{Pty, console};
+
+const LINES: usize = 40;
+
+fn home_with_log() -> tempfile::TempDir {
+    let home = tempfile::tempdir().unwrap();
+    let config = home.path().join(".config/atalaya/config.toml");
+    std::fs::create_dir_all(config.parent().unwrap()).unwrap();
+    let log = home.path().join("app.log");
+    let text = format!(
+        "[ingest]\ndiscover = false\n[[ingest.files]]\npath = '{}'\n",
+        log.display()
+    );
+    std::fs::write(config, text).unwrap();
+    append(&log, 0);
+    home
+}
+
+fn append(log: &Path, from: usize) {
+    let mut text = String::new();
+    for number in from..from + LINES {
+        writeln!(
+            text,
+            "2026-11-29 10:00:00,000 INFO shop: line {number:04} done"
+        )
+        .unwrap();
+    }
+    let mut file = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(log)
+        .unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+}
+
+/// How many records the store of this home holds, asked by another process.
+fn stored(home: &Path) -> usize {
+    let printed = Command::new(env!("CARGO_BIN_EXE_atalaya"))
+        .args([
+            "logs",
+            "--json",
+            "--limit",
+            "100000",
+            "since:2026-11-28 done",
+        ])
+        .env("HOME", home)
+        .env_remove("FAILPOINTS")
+        .output()
+        .unwrap();
+    assert!(printed.status.success(), "{printed:?}");
+    printed
+        .stdout
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty())
+        .count()
+}
+
+fn wait_until_stored(home: &Path, wanted: usize) {
+    let begin = Instant::now();
+    loop {
+        let found = stored(home);
+        if found == wanted {
+            return;
+        }
+        assert!(
+            begin.elapsed() < Duration::from_secs(60),
+            "{found} of {wanted} were stored"
+        );
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
+/// The thread that reads files panics while it writes its checkpoint. The console stays, says so,
+/// and goes on where it was.
+#[test]
+fn a_panic_of_the_ingest_is_shown_and_the_ingest_starts_again() {
+    let home = home_with_log();
+    let mut command = console(home.path());
+    command.env(
+        "FAILPOINTS",
+        "checkpoint::before_write=1*panic(asked for by a test)",
+    );
+    let mut console = Pty::start(command, 40, 140);
+    console.wait_for_text("line 0039 done");
+    append(&home.path().join("app.log"), LINES);
+    wait_until_stored(home.path(), 2 * LINES);
+    console.send("3x");
+    console.wait_for_text("worker ingest");
+    console.wait_for_text("runs again after restart 1: the thread");
+    console.send("\x1b");
+    console.wait_until_gone("What was checked");
+    console.send("q");
+    assert!(console.ended().success());
+    console.assert_restored();
+    assert_eq!(stored(home.path()), 2 * LINES);
+    let log = std::fs::read_to_string(data(home.path()).join("log/console.log")).unwrap();
+    assert!(log.contains("asked for by a test"), "{log}");
+}
+
+fn data(home: &Path) -> std::path::PathBuf {
+    home.join(".local/share/atalaya")
+}
+
+/// A follower without a screen leaves its warnings in a file of its own, which only its owner reads,
+/// and which `config path` names.
+#[test]
+fn a_follower_writes_a_log_of_its_own() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let home = home_with_log();
+    let mut follower = Command::new(env!("CARGO_BIN_EXE_atalaya"))
+        .args(["ingest", "--follow", "app.log"])
+        .current_dir(home.path())
+        .env("HOME", home.path())
+        .env(
+            "FAILPOINTS",
+            "checkpoint::before_write=1*panic(asked for by a test)",
+        )
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    wait_until_stored(home.path(), LINES);
+    let path = data(home.path()).join("log/ingest.log");
+    let begin = Instant::now();
+    while !std::fs::read_to_string(&path).is_ok_and(|log| log.contains("starts again")) {
+        assert!(
+            begin.elapsed() < Duration::from_secs(30),
+            "nothing was told"
+        );
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    append(&home.path().join("app.log"), LINES);
+    wait_until_stored(home.path(), 2 * LINES);
+    let pid = rustix::process::Pid::from_child(&follower);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    assert!(follower.wait().unwrap().success());
+    assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    let printed = Command::new(env!("CARGO_BIN_EXE_atalaya"))
+        .args(["config", "path"])
+        .env("HOME", home.path())
+        .output()
+        .unwrap();
+    let printed = String::from_utf8(printed.stdout).unwrap();
+    assert!(
+        printed.contains(path.parent().unwrap().to_str().unwrap()),
+        "{printed}"
+    );
+}
