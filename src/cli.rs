@@ -111,10 +111,14 @@ impl Context {
 /// Reads the arguments; help, version and usage errors are printed here.
 pub fn parse() -> Result<Invocation, ExitCode> {
     Invocation::try_parse().map_err(|error| {
-        let code = if error.use_stderr() { 2 } else { 0 };
+        if error.use_stderr() {
+            // It repeats the arguments, which may hold anything.
+            output::aside(&error.render().to_string());
+            return ExitCode::from(2);
+        }
         // A closed pipe while printing help is not worth a message.
         let _ = error.print();
-        ExitCode::from(code)
+        ExitCode::SUCCESS
     })
 }
 

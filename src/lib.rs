@@ -30,6 +30,7 @@ pub mod telemetry;
 pub mod workers;
 
 pub mod host;
+pub mod privacy;
 pub mod signals;
 
 pub mod tui;

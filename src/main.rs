@@ -4,8 +4,10 @@ use std::process::ExitCode;
 
 use atalaya::cli;
 use atalaya::ingest::crash;
+use atalaya::privacy;
 
 fn main() -> ExitCode {
+    privacy::keep();
     let invocation = match cli::parse() {
         Ok(invocation) => invocation,
         Err(code) => return code,

@@ -298,6 +298,27 @@ impl<'a> Shown<'a> {
     }
 }
 
+/// JSON text in which whatever acts on a terminal, or hides, is written as a `\u` escape: the same
+/// values exactly. What JSON escapes by itself is left as it is.
+pub fn json(text: &str) -> Cow<'_, str> {
+    let acts = |character: char| character >= '\x7f' && is_hidden(character);
+    if text.is_ascii() && !text.contains('\x7f') || !text.contains(acts) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 64);
+    for character in text.chars() {
+        if acts(character) {
+            let mut units = [0; 2];
+            for unit in character.encode_utf16(&mut units) {
+                out.push_str(&format!("\\u{unit:04x}"));
+            }
+        } else {
+            out.push(character);
+        }
+    }
+    Cow::Owned(out)
+}
+
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.text)

@@ -1,5 +1,6 @@
 //! `atalaya completions SHELL`.
 
+use super::output::Form;
 use std::process::ExitCode;
 
 use clap::CommandFactory;
@@ -24,6 +25,6 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         "atalaya",
         &mut script,
     );
-    output::print(&String::from_utf8_lossy(&script))?;
+    output::print(Form::Own, &String::from_utf8_lossy(&script))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,5 +1,6 @@
 //! `atalaya config show|check|path`.
 
+use super::output::Form;
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
@@ -58,7 +59,7 @@ fn path(request: &Request) -> anyhow::Result<ExitCode> {
         }
         Err(error) => writeln!(text, "data           unknown: {error}")?,
     }
-    output::print(&text)?;
+    output::print(Form::Text, &text)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -86,7 +87,7 @@ fn show(settings: &Settings) -> anyhow::Result<ExitCode> {
             password.found_in
         )?;
     }
-    output::print(&text)?;
+    output::print(Form::Text, &text)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -117,7 +118,7 @@ async fn check(settings: &Settings) -> anyhow::Result<ExitCode> {
             Some(problem) => writeln!(text, "FAIL  {}: {problem}", finding.what)?,
         }
     }
-    output::print(&text)?;
+    output::print(Form::Text, &text)?;
     Ok(if healthy {
         ExitCode::SUCCESS
     } else {

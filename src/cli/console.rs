@@ -1,6 +1,7 @@
 //! `atalaya` without a subcommand, and `atalaya demo`: the console, with the background work of
 //! this machine beside it.
 
+use super::output::Form;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -113,13 +114,16 @@ async fn fill(folder: &Path, seed: u64, settings: &Settings) -> anyhow::Result<E
     let settings = settings.embedded_in(folder.to_path_buf());
     let stores = service::open_stores(&settings).await?;
     let made = demo::fill(&stores, Timestamp::now(), seed).await?;
-    super::output::print(&format!(
-        "made up {} records, {} deployments and {} incidents in {}\n",
-        made.records,
-        made.deployments,
-        made.incidents,
-        folder.display()
-    ))?;
+    super::output::print(
+        Form::Text,
+        &format!(
+            "made up {} records, {} deployments and {} incidents in {}\n",
+            made.records,
+            made.deployments,
+            made.incidents,
+            folder.display()
+        ),
+    )?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -3,6 +3,7 @@
 //! Exit code: 0 everything is as this program needs it; 1 something is missing, older, newer or
 //! away; 2 wrong usage.
 
+use super::output::Form;
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
@@ -114,11 +115,14 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     };
     let reports = database::run(&context.settings, &task).await;
     let current = reports.iter().all(SchemaReport::is_current);
-    output::print(&if json {
-        format!("{:#}\n", json!(reports))
-    } else {
-        text(&reports)?
-    })?;
+    output::print(
+        Form::of(json),
+        &if json {
+            format!("{:#}\n", json!(reports))
+        } else {
+            text(&reports)?
+        },
+    )?;
     Ok(if current {
         ExitCode::SUCCESS
     } else {

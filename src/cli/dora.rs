@@ -1,7 +1,8 @@
 //! `atalaya dora`: report, sync, import, record.
 
+use super::output::Form;
 use std::collections::BTreeMap;
-use std::io::{IsTerminal, Write as _};
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -223,11 +224,15 @@ async fn report(args: &ReportArgs, context: &Context) -> anyhow::Result<ExitCode
     let store = service::open_metrics(&context.settings).await?;
     sync_first(&*store, context).await?;
     let report = dora::report(&*store, &request, Timestamp::now()).await?;
-    output::print(&match args.format {
-        Format::Text => dora_text::text(&report, args.explain),
-        Format::Markdown => dora_markdown::markdown(&report, args.explain),
-        Format::Json => format!("{:#}\n", dora_json::json(&report)),
-    })?;
+    let form = Form::of(matches!(args.format, Format::Json));
+    output::print(
+        form,
+        &match args.format {
+            Format::Text => dora_text::text(&report, args.explain),
+            Format::Markdown => dora_markdown::markdown(&report, args.explain),
+            Format::Json => format!("{:#}\n", dora_json::json(&report)),
+        },
+    )?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -255,9 +260,8 @@ async fn sync_first(store: &dyn MetricsStore, context: &Context) -> anyhow::Resu
     .await;
     bar.finish_and_clear();
     if let Some(outcome) = gathered(outcome)? {
-        let mut stderr = std::io::stderr().lock();
         // Beside the report, not in it; a closed stderr is no reason to withhold the report.
-        let _ = writeln!(stderr, "{}", told(&outcome));
+        output::aside(&told(&outcome));
     }
     Ok(())
 }
@@ -280,23 +284,26 @@ async fn sync(args: SyncArgs, context: &Context) -> anyhow::Result<ExitCode> {
     }
     let store = service::open_metrics(&context.settings).await?;
     let outcome = sync_with_progress(&*store, &path, options).await?;
-    output::print(&if args.json {
-        format!(
-            "{:#}\n",
-            json!({
-                "repository": outcome.git.repository,
-                "service": outcome.git.service,
-                "method": outcome.git.method,
-                "deployments": outcome.git.deployments.len(),
-                "commits_read": outcome.git.commits_read,
-                "written": outcome.written,
-                "withdrawn": outcome.withdrawn,
-                "notes": outcome.git.notes,
-            })
-        )
-    } else {
-        format!("{}\n", told(&outcome))
-    })?;
+    output::print(
+        Form::of(args.json),
+        &if args.json {
+            format!(
+                "{:#}\n",
+                json!({
+                    "repository": outcome.git.repository,
+                    "service": outcome.git.service,
+                    "method": outcome.git.method,
+                    "deployments": outcome.git.deployments.len(),
+                    "commits_read": outcome.git.commits_read,
+                    "written": outcome.written,
+                    "withdrawn": outcome.withdrawn,
+                    "notes": outcome.git.notes,
+                })
+            )
+        } else {
+            format!("{}\n", told(&outcome))
+        },
+    )?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -381,16 +388,19 @@ async fn import(args: ImportArgs, context: &Context) -> anyhow::Result<ExitCode>
     let outcome =
         gathered(dora::import_file(&*store, &args.file, reading, Timestamp::now()).await)?;
     if args.json {
-        output::print(&format!(
-            "{:#}\n",
-            json!({
-                "cycles": outcome.cycles,
-                "phases": outcome.phases,
-                "deployments": outcome.deployments,
-                "incidents": outcome.incidents,
-                "flags": outcome.flags.iter().map(ToString::to_string).collect::<Vec<_>>(),
-            })
-        ))?;
+        output::print(
+            Form::Json,
+            &format!(
+                "{:#}\n",
+                json!({
+                    "cycles": outcome.cycles,
+                    "phases": outcome.phases,
+                    "deployments": outcome.deployments,
+                    "incidents": outcome.incidents,
+                    "flags": outcome.flags.iter().map(ToString::to_string).collect::<Vec<_>>(),
+                })
+            ),
+        )?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut text = format!(
@@ -407,7 +417,7 @@ async fn import(args: ImportArgs, context: &Context) -> anyhow::Result<ExitCode>
             crate::report::dora::plain(&flag.to_string())
         ));
     }
-    output::print(&text)?;
+    output::print(Form::Text, &text)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -474,37 +484,40 @@ async fn record(args: RecordArgs, context: &Context) -> anyhow::Result<ExitCode>
     let store = service::open_metrics(&context.settings).await?;
     let cycle_id = record.cycle_id.clone();
     let recorded = dora::record(&*store, record, "record").await?;
-    output::print(&if args.json {
-        format!(
-            "{:#}\n",
-            json!({
-                "cycle_id": cycle_id,
-                "phase_name": phase.name(),
-                "attempt": recorded.attempt,
-                "created_at": recorded_at.to_rfc3339(),
-                "written": recorded.written,
-                "deployment": recorded.deployment,
-                "incident": recorded.incident,
-            })
-        )
-    } else {
-        let also = [
-            ("deployment", &recorded.deployment),
-            ("incident", &recorded.incident),
-        ]
-        .into_iter()
-        .filter_map(|(what, id)| id.as_ref().map(|id| format!("; {what} {id}")))
-        .collect::<String>();
-        format!(
-            "{} of {cycle_id}, attempt {}: {}{also}\n",
-            phase.name(),
-            recorded.attempt,
-            changes(recorded.written)
-        )
-    })?;
+    output::print(
+        Form::of(args.json),
+        &if args.json {
+            format!(
+                "{:#}\n",
+                json!({
+                    "cycle_id": cycle_id,
+                    "phase_name": phase.name(),
+                    "attempt": recorded.attempt,
+                    "created_at": recorded_at.to_rfc3339(),
+                    "written": recorded.written,
+                    "deployment": recorded.deployment,
+                    "incident": recorded.incident,
+                })
+            )
+        } else {
+            let also = [
+                ("deployment", &recorded.deployment),
+                ("incident", &recorded.incident),
+            ]
+            .into_iter()
+            .filter_map(|(what, id)| id.as_ref().map(|id| format!("; {what} {id}")))
+            .collect::<String>();
+            format!(
+                "{} of {cycle_id}, attempt {}: {}{also}\n",
+                phase.name(),
+                recorded.attempt,
+                changes(recorded.written)
+            )
+        },
+    )?;
     // A progress line would be in the way of scripts; a person is told how to look at it.
     if !args.json && std::io::stdout().is_terminal() && recorded.deployment.is_some() {
-        output::print("see it with: atalaya dora report\n")?;
+        output::print(Form::Text, "see it with: atalaya dora report\n")?;
     }
     Ok(ExitCode::SUCCESS)
 }

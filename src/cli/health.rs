@@ -1,5 +1,6 @@
 //! `atalaya health`: exit code 0 ok, 1 degraded, 2 failing.
 
+use super::output::Form;
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
@@ -25,11 +26,14 @@ pub async fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     // A store that is away is a finding, not a failure to find out.
     let stores = service::attach_stores(&context.settings).await?;
     let health = service::health::measure(&stores, &context.settings.data_dir).await;
-    output::print(&if args.json {
-        format!("{}\n", to_json(&health))
-    } else {
-        to_text(&health)
-    })?;
+    output::print(
+        Form::of(args.json),
+        &if args.json {
+            format!("{}\n", to_json(&health))
+        } else {
+            to_text(&health)
+        },
+    )?;
     Ok(ExitCode::from(match health.status() {
         Status::Ok => 0,
         Status::Degraded => 1,

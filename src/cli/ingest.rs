@@ -4,6 +4,7 @@
 //! code: 0 everything was stored; 1 a file could not be read or its records were refused; 2 a
 //! missing file or an unknown name; 75 another process ingests with the same data directory.
 
+use super::output::Form;
 use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::io::ErrorKind;
@@ -138,7 +139,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     } else {
         summary(&status, started.elapsed(), finished)
     };
-    output::print(&text)?;
+    output::print(Form::of(args.json), &text)?;
     let aside = set_aside(context).await?.saturating_sub(aside_before);
     if aside > 0 {
         output::note(&format!(

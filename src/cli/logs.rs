@@ -1,5 +1,6 @@
 //! `atalaya logs`: records that match a query, or all of them as they come.
 
+use super::output::Form;
 use std::io::IsTerminal;
 use std::ops::ControlFlow;
 use std::process::ExitCode;
@@ -182,6 +183,8 @@ struct Printer {
 
 impl Printer {
     fn print(self, records: &[Record]) -> anyhow::Result<()> {
+        // The text form is coloured, and made safe field by field.
+        let form = if self.json { Form::Json } else { Form::Own };
         let mut text = String::new();
         for record in records {
             if self.json {
@@ -191,6 +194,6 @@ impl Printer {
                 text.push_str(&record_text::record(record, self.style));
             }
         }
-        Ok(output::print(&text)?)
+        Ok(output::print(form, &text)?)
     }
 }

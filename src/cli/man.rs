@@ -1,5 +1,6 @@
 //! `atalaya man`: the manual page of the program or of one subcommand.
 
+use super::output::Form;
 use std::process::ExitCode;
 
 use clap::CommandFactory;
@@ -26,6 +27,6 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     };
     let mut roff = Vec::new();
     clap_mangen::Man::new(page).render(&mut roff)?;
-    output::print(&String::from_utf8_lossy(&roff))?;
+    output::print(Form::Own, &String::from_utf8_lossy(&roff))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,5 +1,6 @@
 //! `atalaya pdca`: Plan-Do-Check-Act cycles from the command line.
 
+use super::output::Form;
 use std::process::ExitCode;
 
 use clap::Subcommand;
@@ -163,7 +164,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
             }
         }
     };
-    output::print(&text)?;
+    output::print(Form::of(args.json), &text)?;
     Ok(ExitCode::SUCCESS)
 }
 

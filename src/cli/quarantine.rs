@@ -2,6 +2,7 @@
 //!
 //! Exit code: 0 done; 1 some stay in the quarantine, or the store is away; 2 an unknown id.
 
+use super::output::Form;
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
@@ -75,11 +76,14 @@ async fn list(context: &Context, json: bool) -> anyhow::Result<ExitCode> {
     let kept = kept(context).await?;
     if json {
         let all: Vec<_> = kept.iter().map(|one| to_json(one, Fields::Few)).collect();
-        output::print(&format!("{}\n", serde_json::to_string_pretty(&all)?))?;
+        output::print(
+            Form::Json,
+            &format!("{}\n", serde_json::to_string_pretty(&all)?),
+        )?;
     } else if kept.is_empty() {
         output::note("nothing is set aside");
     } else {
-        output::print(&kept.iter().map(line).collect::<String>())?;
+        output::print(Form::Text, &kept.iter().map(line).collect::<String>())?;
         output::note(
             "`atalaya quarantine show ID` has the record, `retry ID` or `retry --all` sends it again",
         );
@@ -96,10 +100,13 @@ async fn show(context: &Context, id: String, json: bool) -> anyhow::Result<ExitC
     .await?;
     let kept = found.map_err(|error| unknown(&id, &error))?;
     if json {
-        output::print(&format!(
-            "{}\n",
-            serde_json::to_string_pretty(&to_json(&kept, Fields::All))?
-        ))?;
+        output::print(
+            Form::Json,
+            &format!(
+                "{}\n",
+                serde_json::to_string_pretty(&to_json(&kept, Fields::All))?
+            ),
+        )?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut text = line(&kept);
@@ -136,7 +143,7 @@ async fn show(context: &Context, id: String, json: bool) -> anyhow::Result<ExitC
             }
         }
     }
-    output::print(&text)?;
+    output::print(Form::Text, &text)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -182,7 +189,7 @@ async fn retry(context: &Context, ids: Vec<String>, all: bool) -> anyhow::Result
         text,
         "{stored} records stored, {stay} stay in the quarantine"
     );
-    output::print(&text)?;
+    output::print(Form::Text, &text)?;
     Ok(if stay > 0 {
         ExitCode::FAILURE
     } else {

@@ -1,5 +1,6 @@
 //! `atalaya trace`: everything that carries a request id, as a waterfall.
 
+use super::output::Form;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -72,7 +73,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
             text.push_str(&record_json::trace_line(row)?);
             text.push('\n');
         }
-        output::print(&text)?;
+        output::print(Form::Json, &text)?;
         if found.omitted > 0 {
             output::note(&format!(
                 "{} later records are left out; --limit takes more",
@@ -80,7 +81,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
             ));
         }
     } else {
-        output::print(&record_text::trace(&found, logs::style(zone)))?;
+        output::print(Form::Own, &record_text::trace(&found, logs::style(zone)))?;
     }
     Ok(ExitCode::SUCCESS)
 }

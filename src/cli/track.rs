@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::io::{IsTerminal, Write as _};
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use crate::service;
@@ -129,8 +129,7 @@ fn program_name(command: &[OsString]) -> Option<String> {
 }
 
 fn say(text: &str) {
-    // Nowhere is left to say that standard error is closed.
-    let _ = writeln!(std::io::stderr(), "atalaya: {text}");
+    super::output::note(text);
 }
 
 async fn checked_out() -> Option<String> {
@@ -148,18 +147,16 @@ fn refuse(error: &TrackError) -> ExitCode {
 /// A phase that waits is told to people only: a script compares the command's own output. One that
 /// is lost is told to everybody.
 fn tell(kept: &Kept) {
-    let mut stderr = std::io::stderr();
     let line = match kept {
         Kept::Recorded { .. } => return,
-        Kept::Waiting { .. } if !stderr.is_terminal() => return,
+        Kept::Waiting { .. } if !std::io::stderr().is_terminal() => return,
         Kept::Waiting { file, reason } => {
             format!(
-                "atalaya: the phase waits in {} and is recorded by the next run: {reason}",
+                "the phase waits in {} and is recorded by the next run: {reason}",
                 file.display()
             )
         }
-        Kept::Lost { reason } => format!("atalaya: the phase could not be recorded: {reason}"),
+        Kept::Lost { reason } => format!("the phase could not be recorded: {reason}"),
     };
-    // Nowhere is left to say that standard error is closed.
-    let _ = writeln!(stderr, "{line}");
+    say(&line);
 }

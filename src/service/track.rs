@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use tokio::process::Command;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::privacy;
 use atalaya_domain::delivery::{Decision, Phase, PhaseRecord};
 use atalaya_domain::record::RequestId;
 use atalaya_domain::time::Timestamp;
@@ -158,7 +159,7 @@ pub async fn run(
         source,
     };
     let clock = Instant::now();
-    let mut child = command.spawn().map_err(not_run)?;
+    let mut child = privacy::as_inherited(|| command.spawn()).map_err(not_run)?;
     let pumps = capture
         .map_or_else(|| Ok(Vec::new()), |capture| capture.begin(&mut child))
         .map_err(not_run)?;

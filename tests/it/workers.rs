@@ -156,3 +156,43 @@ fn a_follower_writes_a_log_of_its_own() {
         "{printed}"
     );
 }
+
+/// A copy of a log that only few may read must not become readable by everybody, whatever the mask
+/// of the shell says; and a tracked command runs under the mask of the shell.
+#[test]
+fn what_is_written_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let home = home_with_log();
+    let shell = |script: &str| {
+        let done = Command::new("sh")
+            .args(["-c", &format!("umask 022; {script}")])
+            .current_dir(home.path())
+            .env("HOME", home.path())
+            .env("ATALAYA", env!("CARGO_BIN_EXE_atalaya"))
+            .output()
+            .unwrap();
+        assert!(done.status.success(), "{done:?}");
+    };
+    shell("$ATALAYA ingest app.log");
+    shell("$ATALAYA dora record --feature f --phase planning --decision go");
+    shell("$ATALAYA track --feature f --phase testing -- touch by-the-command");
+    let mut folders = vec![home.path().join(".local/share/atalaya")];
+    let mut files = 0;
+    while let Some(folder) = folders.pop() {
+        let mode = folder.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o700, "{}", folder.display());
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let mode = path.metadata().unwrap().permissions().mode() & 0o777;
+            assert_eq!(mode & 0o077, 0, "{} is {mode:o}", path.display());
+            files += 1;
+        }
+    }
+    assert!(files >= 4, "only {files} files were found");
+    let made = home.path().join("by-the-command").metadata().unwrap();
+    assert_eq!(made.permissions().mode() & 0o777, 0o644);
+}

@@ -1,5 +1,6 @@
 //! `atalaya db adopt`: a table of others, one record a row, copied into chunks.
 
+use super::super::output::Form;
 use std::fmt::Write as _;
 use std::process::ExitCode;
 use std::str::FromStr;
@@ -94,11 +95,14 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     bar.finish_and_clear();
     let adopted = adopted?;
     let name = format!("{keyspace}.{table}");
-    output::print(&if args.json {
-        format!("{}\n", json_of(&name, &adoption, &adopted, args.dry_run))
-    } else {
-        text(&name, &adoption, &adopted, args.dry_run)?
-    })?;
+    output::print(
+        Form::of(args.json),
+        &if args.json {
+            format!("{}\n", json_of(&name, &adoption, &adopted, args.dry_run))
+        } else {
+            text(&name, &adoption, &adopted, args.dry_run)?
+        },
+    )?;
     let done = args.dry_run || adopted.is_complete();
     Ok(if done {
         ExitCode::SUCCESS

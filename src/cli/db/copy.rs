@@ -1,5 +1,6 @@
 //! `atalaya db copy`: what one store holds, into another one.
 
+use super::super::output::Form;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -194,11 +195,14 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
             "the {layer} of both places are the same store: nothing to copy"
         ));
     }
-    output::print(&if args.json {
-        format!("{}\n", done.json())
-    } else {
-        done.text()?
-    })?;
+    output::print(
+        Form::of(args.json),
+        &if args.json {
+            format!("{}\n", done.json())
+        } else {
+            done.text()?
+        },
+    )?;
     Ok(if done.is_equal() {
         ExitCode::SUCCESS
     } else {

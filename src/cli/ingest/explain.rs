@@ -1,5 +1,6 @@
 //! `atalaya ingest --explain`: why the lines of a file are read as they are. Nothing is stored.
 
+use super::super::output::Form;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
@@ -46,7 +47,7 @@ pub async fn run(inputs: Vec<IngestInput>, json: bool) -> anyhow::Result<ExitCod
             .collect();
         texts.join("\n")
     };
-    output::print(&text)?;
+    output::print(Form::of(json), &text)?;
     Ok(ExitCode::SUCCESS)
 }
 
