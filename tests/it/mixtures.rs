@@ -3,7 +3,7 @@
 //! The corpus is the caller's: our own cases, or third-party samples.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use atalaya::domain::record::Entry;
@@ -32,16 +32,21 @@ fn decode_from(bytes: &[u8], from: usize, zone: SourceZone, reference: Timestamp
     entries
 }
 
-/// Inputs of all cases of our own, in the same order everywhere.
+/// Inputs of all cases and formats of our own, in the same order everywhere.
 pub fn own_cases() -> Vec<Vec<u8>> {
-    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/cases");
-    let text = std::fs::read_to_string(data.join("logs.jsonl")).unwrap();
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
+    let text = std::fs::read_to_string(data.join("cases/logs.jsonl")).unwrap();
     let cases = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
     let mut files: Vec<Vec<u8>> = cases.map(|case| case["input"].as_str().unwrap().into()).collect();
-    let reports = std::fs::read_dir(data.join("reports")).unwrap();
-    let mut reports: Vec<_> = reports.map(|folder| folder.unwrap().path().join("input.log")).collect();
-    reports.sort();
-    files.extend(reports.iter().map(|path| std::fs::read(path).unwrap()));
+    let below = |folder: &str| {
+        let entries = std::fs::read_dir(data.join(folder)).unwrap();
+        let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+        paths.sort();
+        paths
+    };
+    files.extend(below("cases/reports").iter().map(|path| std::fs::read(path.join("input.log")).unwrap()));
+    let is_log = |path: &&PathBuf| path.extension().is_some_and(|ending| ending == "log");
+    files.extend(below("formats").iter().filter(is_log).map(|path| std::fs::read(path).unwrap()));
     files
 }
 
@@ -92,19 +97,21 @@ fn structural() -> BTreeSet<&'static str> {
      severitynumber severitytext error tags labels start_time payload context extra exception client \
      version target http insert correlationid micros oteltraceid reqid responsetime status seconds awsrequestid prefix epoch instant level_name channel levelname asctime database name \
      latencies latency started took elapsedms session sessionid userid users status_code code headers \
-     facility service millis priority thread short full line lines login code time_taken bytes"
+     facility service millis priority thread short full line lines login code time_taken bytes nest report requested systemd"
         .split_ascii_whitespace()
         .collect()
 }
 
 /// What a record leaves out on purpose: terminal sequences, members that are null or empty, the cursor
-/// of a journal, which names a place that the record has anyway, and blank lines of a container.
+/// of a journal, which names a place that the record has anyway, blank lines of a container, and
+/// uvicorn's word on an answer whose status says otherwise.
 static IN_NO_RECORD: LazyLock<regex::Regex> = LazyLock::new(|| {
     let parts = [
         r"\x1b\[[0-9;?]*[A-Za-z]",
         r#""\w+"\s*:\s*null"#,
         r"\b\w+=(?:\s|$)",
         r#""__CURSOR"\s*:\s*"[^"]*""#,
+        r#"^INFO:\s+\S+ - ""#,
         r"^\S+ std(?:out|err) [FP] ?$",
         r#"^\{"log":"\\n","stream":"\w+""#,
     ];
