@@ -15,6 +15,7 @@ mod db_copy;
 mod decoded;
 mod demo_company;
 mod dora_cli;
+mod dora_own;
 mod formats_own;
 mod git_source;
 mod hostile;
