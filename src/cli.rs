@@ -9,10 +9,10 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::config::{self, ConfigError, Settings};
-use crate::ingest::IngestError;
 use crate::service::ingest::InputError;
 use crate::service::{self, Stores};
 use crate::tui::ConsoleError;
+use atalaya_ingest::IngestError;
 
 pub mod completions;
 pub mod config_command;
@@ -125,11 +125,16 @@ pub async fn run(invocation: Invocation) -> anyhow::Result<ExitCode> {
         Some(Command::Man(args)) => return man::run(&args),
         _ => {}
     }
-    let request = config::Request { file: invocation.config, data_dir: invocation.data_dir };
+    let request = config::Request {
+        file: invocation.config,
+        data_dir: invocation.data_dir,
+    };
     if let Some(Command::Config(args)) = &invocation.command {
         return config_command::run(args, &request).await;
     }
-    let context = Context { settings: Settings::load(&request)? };
+    let context = Context {
+        settings: Settings::load(&request)?,
+    };
     service::ingest::define_formats(&context.settings)?;
     match invocation.command {
         Some(Command::Logs(args)) => logs::run(args, &context).await,
@@ -175,5 +180,8 @@ fn is_mistake_of_user(error: &anyhow::Error) -> bool {
 
 fn is_busy(error: &anyhow::Error) -> bool {
     error.downcast_ref::<BusyError>().is_some()
-        || matches!(error.downcast_ref::<IngestError>(), Some(IngestError::Locked { .. }))
+        || matches!(
+            error.downcast_ref::<IngestError>(),
+            Some(IngestError::Locked { .. })
+        )
 }

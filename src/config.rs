@@ -15,8 +15,8 @@ pub mod places;
 pub mod stores;
 
 pub use file::{
-    ConsoleConfig, DoraConfig, FileConfig, IdNamesConfig, IngestConfig, IngestFileConfig, PdcaConfig,
-    TargetsConfig, UserFormatConfig,
+    ConsoleConfig, DoraConfig, FileConfig, IdNamesConfig, IngestConfig, IngestFileConfig,
+    PdcaConfig, TargetsConfig, UserFormatConfig,
 };
 pub use layers::{Layer, Value};
 pub use places::{LogsPlace, MetricsPlace};
@@ -26,7 +26,10 @@ pub use stores::{SpoolConfig, StoresConfig};
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     #[error("cannot read the configuration {path}: {source}")]
-    Unreadable { path: PathBuf, source: std::io::Error },
+    Unreadable {
+        path: PathBuf,
+        source: std::io::Error,
+    },
     #[error("{place}: {message}")]
     Invalid { place: String, message: String },
     #[error("no home directory is known for this user; name a place with --data-dir and --config")]
@@ -75,17 +78,24 @@ impl Settings {
             (None, None, None) => return Err(ConfigError::NoHome),
         };
         let (logs_place, metrics_place) =
-            places::resolve(&loaded.config.stores, &|name| std::env::var(name).ok()).map_err(|mistake| {
-                let key = format!("stores.{}", mistake.key);
-                let place = match loaded.values.iter().find(|value| value.key == key) {
-                    Some(value) => format!("{}: {key}", value.layer),
-                    None => key,
-                };
-                ConfigError::Invalid { place, message: mistake.message }
-            })?;
+            places::resolve(&loaded.config.stores, &|name| std::env::var(name).ok()).map_err(
+                |mistake| {
+                    let key = format!("stores.{}", mistake.key);
+                    let place = match loaded.values.iter().find(|value| value.key == key) {
+                        Some(value) => format!("{}: {key}", value.layer),
+                        None => key,
+                    };
+                    ConfigError::Invalid {
+                        place,
+                        message: mistake.message,
+                    }
+                },
+            )?;
         Ok(Self {
             data_dir,
-            themes_dir: project.as_ref().map(|project| project.config_dir().join("themes")),
+            themes_dir: project
+                .as_ref()
+                .map(|project| project.config_dir().join("themes")),
             stores: loaded.config.stores,
             logs_place,
             metrics_place,
@@ -133,12 +143,19 @@ pub struct Location {
 
 /// The files that are read, in order; absent ones are passed over unless the user named them.
 pub fn locations(request: &Request, project: Option<&ProjectDirs>) -> Vec<Location> {
-    let system = Location { path: Path::new("/etc/atalaya/config.toml").to_path_buf(), required: false };
+    let system = Location {
+        path: Path::new("/etc/atalaya/config.toml").to_path_buf(),
+        required: false,
+    };
     let own = match (&request.file, project) {
-        (Some(named), _) => Some(Location { path: named.clone(), required: true }),
-        (None, Some(project)) => {
-            Some(Location { path: project.config_dir().join("config.toml"), required: false })
-        }
+        (Some(named), _) => Some(Location {
+            path: named.clone(),
+            required: true,
+        }),
+        (None, Some(project)) => Some(Location {
+            path: project.config_dir().join("config.toml"),
+            required: false,
+        }),
         (None, None) => None,
     };
     std::iter::once(system).chain(own).collect()

@@ -12,17 +12,13 @@
 //! 8. [`report`]: a domain value as Markdown, text or JSON; [`shown`]: untrusted text made safe
 //! 9. [`tui`] and [`cli`]: what people see; [`telemetry`]: our own log, to a file
 
-pub mod domain;
-
-pub mod query;
-
-pub mod store;
-
-pub mod source;
-
-pub mod ingest;
+pub use atalaya_domain as domain;
+pub use atalaya_ingest as ingest;
+pub use atalaya_query as query;
+pub use atalaya_store as store;
 
 pub mod config;
+pub mod source;
 
 pub mod service;
 

@@ -12,10 +12,16 @@ fn main() -> ExitCode {
     };
     // Of use to the tests that kill the program at a chosen place; nothing in a release build.
     let _points = crash::choose_points();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => {
-            return cli::report_error(&anyhow::Error::new(error).context("cannot start the async runtime"));
+            return cli::report_error(
+                &anyhow::Error::new(error).context("cannot start the async runtime"),
+            );
         }
     };
     let outcome = runtime.block_on(cli::run(invocation));

@@ -16,10 +16,10 @@ pub mod track;
 
 use std::sync::Arc;
 
-use crate::store::engine::LogEngine;
-use crate::store::metrics::MetricsStore;
+use atalaya_store::engine::LogEngine;
+use atalaya_store::metrics::MetricsStore;
 
-pub use crate::store::error::describe;
+pub use atalaya_store::error::describe;
 pub use stores::{attach_servers, attach_stores, check_stores, open_metrics, open_stores};
 
 /// The opened stores, as every use case takes them.

@@ -52,7 +52,11 @@ impl<'a> Shown<'a> {
     pub fn line_within(raw: &'a str, width: usize) -> Self {
         let (shown, whole) = Self::neutralised(raw, width);
         // Emoji sequences are narrower than their characters, so that "enough" was not.
-        let shown = if whole || shown.width > width { shown } else { Self::line(raw) };
+        let shown = if whole || shown.width > width {
+            shown
+        } else {
+            Self::line(raw)
+        };
         shown.fit(width)
     }
 
@@ -63,21 +67,43 @@ impl<'a> Shown<'a> {
 
     /// The program's own words, which need no care.
     pub fn own(text: &'static str) -> Self {
-        Self { text: Cow::Borrowed(text), width: width_of(text), altered: false }
+        Self {
+            text: Cow::Borrowed(text),
+            width: width_of(text),
+            altered: false,
+        }
     }
 
     /// The text, read until it is wider than `enough`, and whether that was all of it.
     fn neutralised(raw: &'a str, enough: usize) -> (Self, bool) {
         // Most log lines; one pass, nothing copied.
         if raw.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
-            return (Self { text: Cow::Borrowed(raw), width: raw.len(), altered: false }, true);
+            return (
+                Self {
+                    text: Cow::Borrowed(raw),
+                    width: raw.len(),
+                    altered: false,
+                },
+                true,
+            );
         }
         let mut writer = Writer::new(raw.len(), enough);
         let whole = raw.chars().all(|character| writer.write(character));
         writer.finish_marks();
         let width = width_of(&writer.out);
-        let text = if writer.out == raw { Cow::Borrowed(raw) } else { Cow::Owned(writer.out) };
-        (Self { text, width, altered: writer.altered }, whole)
+        let text = if writer.out == raw {
+            Cow::Borrowed(raw)
+        } else {
+            Cow::Owned(writer.out)
+        };
+        (
+            Self {
+                text,
+                width,
+                altered: writer.altered,
+            },
+            whole,
+        )
     }
 
     pub fn as_str(&self) -> &str {
@@ -104,7 +130,11 @@ impl<'a> Shown<'a> {
     }
 
     pub fn into_owned(self) -> Shown<'static> {
-        Shown { text: Cow::Owned(self.text.into_owned()), width: self.width, altered: self.altered }
+        Shown {
+            text: Cow::Owned(self.text.into_owned()),
+            width: self.width,
+            altered: self.altered,
+        }
     }
 
     /// At most `width` columns, cut between grapheme clusters, with `…` at the cut.
@@ -114,7 +144,11 @@ impl<'a> Shown<'a> {
             return self;
         }
         let Some(room) = width.checked_sub(1) else {
-            return Self { text: Cow::Borrowed(""), width: 0, ..self };
+            return Self {
+                text: Cow::Borrowed(""),
+                width: 0,
+                ..self
+            };
         };
         let mut used = 0;
         let mut end = 0;
@@ -127,7 +161,11 @@ impl<'a> Shown<'a> {
             end = at + grapheme.len();
         }
         let text = Cow::Owned(format!("{}{ELLIPSIS}", &self.text[..end]));
-        Self { text, width: used + 1, ..self }
+        Self {
+            text,
+            width: used + 1,
+            ..self
+        }
     }
 
     /// Exactly `width` columns: cut with `…`, or filled up with spaces at the end.
@@ -139,7 +177,11 @@ impl<'a> Shown<'a> {
         }
         let mut text = fitted.text.into_owned();
         text.extend(std::iter::repeat_n(' ', width - fitted.width));
-        Self { text: Cow::Owned(text), width, altered: fitted.altered }
+        Self {
+            text: Cow::Owned(text),
+            width,
+            altered: fitted.altered,
+        }
     }
 
     /// The columns from `offset` on, at most `width` of them: horizontal scrolling. A wide
@@ -164,7 +206,11 @@ impl<'a> Shown<'a> {
             }
             column = next;
         }
-        Shown { text: Cow::Owned(text), width: used, altered: self.altered }
+        Shown {
+            text: Cow::Owned(text),
+            width: used,
+            altered: self.altered,
+        }
     }
 
     /// Where byte ranges of the raw text (search hits) are in the columns of `Shown::line(raw)`.
@@ -192,14 +238,32 @@ impl<'a> Shown<'a> {
         }
         columns.push((writer.out.len(), column));
         let place = |at: usize, after: bool| {
-            let index = starts.partition_point(|(start, _)| if after { *start < at } else { *start <= at });
-            let index = if after { index.min(starts.len() - 1) } else { index.saturating_sub(1) };
-            let shown = starts[index].1;
             let index =
-                columns.partition_point(|(start, _)| if after { *start < shown } else { *start <= shown });
-            columns[if after { index.min(columns.len() - 1) } else { index.saturating_sub(1) }].1
+                starts.partition_point(|(start, _)| if after { *start < at } else { *start <= at });
+            let index = if after {
+                index.min(starts.len() - 1)
+            } else {
+                index.saturating_sub(1)
+            };
+            let shown = starts[index].1;
+            let index = columns.partition_point(|(start, _)| {
+                if after {
+                    *start < shown
+                } else {
+                    *start <= shown
+                }
+            });
+            columns[if after {
+                index.min(columns.len() - 1)
+            } else {
+                index.saturating_sub(1)
+            }]
+            .1
         };
-        ranges.iter().map(|range| place(range.start, false)..place(range.end, true)).collect()
+        ranges
+            .iter()
+            .map(|range| place(range.start, false)..place(range.end, true))
+            .collect()
     }
 
     /// The text with everything invisible spelled out as in a string literal (`\x1b`, `\n`,
@@ -213,7 +277,11 @@ impl<'a> Shown<'a> {
                 '\r' => text.push_str("\\r"),
                 '\t' => text.push_str("\\t"),
                 control if control.is_control() => {
-                    text.extend(['\\', 'x'].into_iter().chain(format!("{:02x}", u32::from(control)).chars()));
+                    text.extend(
+                        ['\\', 'x']
+                            .into_iter()
+                            .chain(format!("{:02x}", u32::from(control)).chars()),
+                    );
                 }
                 other if is_hidden(other) || is_mark(other) => {
                     text.extend(other.escape_unicode());
@@ -222,7 +290,11 @@ impl<'a> Shown<'a> {
             }
         }
         let width = width_of(&text);
-        Shown { altered: text != raw, width, text: Cow::Owned(text) }
+        Shown {
+            altered: text != raw,
+            width,
+            text: Cow::Owned(text),
+        }
     }
 }
 
@@ -365,12 +437,17 @@ fn is_mark(character: char) -> bool {
     static MARKS: OnceLock<Vec<(char, char)>> = OnceLock::new();
     character >= '\u{300}'
         && (character.width() == Some(0)
-            || contains(MARKS.get_or_init(|| ranges(r"[\p{M}\p{Grapheme_Extend}]")), character))
+            || contains(
+                MARKS.get_or_init(|| ranges(r"[\p{M}\p{Grapheme_Extend}]")),
+                character,
+            ))
 }
 
 fn contains(ranges: &[(char, char)], character: char) -> bool {
     let index = ranges.partition_point(|(_, last)| *last < character);
-    ranges.get(index).is_some_and(|(first, _)| *first <= character)
+    ranges
+        .get(index)
+        .is_some_and(|(first, _)| *first <= character)
 }
 
 /// The ranges of a character class, ascending. Were the class not understood, everything outside
@@ -378,9 +455,10 @@ fn contains(ranges: &[(char, char)], character: char) -> bool {
 fn ranges(class: &str) -> Vec<(char, char)> {
     let parsed = regex_syntax::parse(class);
     match parsed.as_ref().map(regex_syntax::hir::Hir::kind) {
-        Ok(HirKind::Class(Class::Unicode(class))) => {
-            class.iter().map(|range| (range.start(), range.end())).collect()
-        }
+        Ok(HirKind::Class(Class::Unicode(class))) => class
+            .iter()
+            .map(|range| (range.start(), range.end()))
+            .collect(),
         _ => vec![('\u{80}', char::MAX)],
     }
 }
@@ -397,7 +475,13 @@ mod tests {
 
     #[test]
     fn plain_text_is_borrowed() {
-        for raw in ["", "GET /index.html 200", "größe", "日本語", "naïve e\u{301}"] {
+        for raw in [
+            "",
+            "GET /index.html 200",
+            "größe",
+            "日本語",
+            "naïve e\u{301}",
+        ] {
             let shown = Shown::line(raw);
             assert!(matches!(shown.text, Cow::Borrowed(_)), "{raw}");
             assert_eq!(shown.as_str(), raw);
@@ -415,8 +499,14 @@ mod tests {
             ("日\tb", "日  b"),
             ("a\r\nb", "a␍␤b"),
             ("user\u{202e}txt.exe", "user⟨202E⟩txt.exe"),
-            ("\u{61c}\u{2066}\u{2069}\u{200e}", "⟨061C⟩⟨2066⟩⟨2069⟩⟨200E⟩"),
-            ("pass\u{200b}word\u{feff}\u{2060}", "pass⟨200B⟩word⟨FEFF⟩⟨2060⟩"),
+            (
+                "\u{61c}\u{2066}\u{2069}\u{200e}",
+                "⟨061C⟩⟨2066⟩⟨2069⟩⟨200E⟩",
+            ),
+            (
+                "pass\u{200b}word\u{feff}\u{2060}",
+                "pass⟨200B⟩word⟨FEFF⟩⟨2060⟩",
+            ),
             ("👨\u{200d}👩", "👨⟨200D⟩👩"),
             ("x\u{e0041}\u{e007f}", "x⟨E0041⟩⟨E007F⟩"),
             ("a\u{2028}b\u{2029}", "a⟨2028⟩b⟨2029⟩"),
@@ -427,8 +517,14 @@ mod tests {
             ("❤\u{fe0f}", "❤\u{fe0f}"),
             ("\u{301}a", "◌\u{301}a"),
             ("\x1b\u{301}", "␛◌\u{301}"),
-            ("a\u{301}\u{301}\u{301}\u{301}", "a\u{301}\u{301}\u{301}\u{301}"),
-            ("a\u{301}\u{301}\u{301}\u{301}\u{301}\u{301}b", "a\u{301}\u{301}\u{301}\u{301}⟨+2⟩b"),
+            (
+                "a\u{301}\u{301}\u{301}\u{301}",
+                "a\u{301}\u{301}\u{301}\u{301}",
+            ),
+            (
+                "a\u{301}\u{301}\u{301}\u{301}\u{301}\u{301}b",
+                "a\u{301}\u{301}\u{301}\u{301}⟨+2⟩b",
+            ),
         ] {
             assert_eq!(line(raw), shown, "{raw:?}");
         }
@@ -468,7 +564,11 @@ mod tests {
     fn is_clean(text: &str) -> bool {
         let mut marks = 0;
         text.chars().all(|character| {
-            marks = if character.width() == Some(0) { marks + 1 } else { 0 };
+            marks = if character.width() == Some(0) {
+                marks + 1
+            } else {
+                0
+            };
             !is_forbidden(character) && marks <= MAX_MARKS
         })
     }
@@ -477,20 +577,31 @@ mod tests {
     fn known_attacks_are_inert_and_still_readable() {
         for raw in PAYLOADS {
             let shown = Shown::line(raw);
-            assert!(is_clean(shown.as_str()) && shown.is_altered(), "{raw:?} → {shown}");
             assert!(
-                raw.chars().filter(char::is_ascii_graphic).all(|kept| shown.as_str().contains(kept)),
+                is_clean(shown.as_str()) && shown.is_altered(),
+                "{raw:?} → {shown}"
+            );
+            assert!(
+                raw.chars()
+                    .filter(char::is_ascii_graphic)
+                    .all(|kept| shown.as_str().contains(kept)),
                 "{shown}"
             );
             assert!(is_clean(Shown::escaped(raw).as_str()));
         }
-        assert_eq!(Shown::escaped("a\x1b[0m\u{9b}\u{202e}\n\\").as_str(), "a\\x1b[0m\\x9b\\u{202e}\\n\\\\");
+        assert_eq!(
+            Shown::escaped("a\x1b[0m\u{9b}\u{202e}\n\\").as_str(),
+            "a\\x1b[0m\\x9b\\u{202e}\\n\\\\"
+        );
     }
 
     #[test]
     fn lines_are_split_and_widths_counted() {
         let lines = Shown::lines("a\tb\n日本\r\n\ne\u{301}\n");
-        let seen: Vec<(&str, usize)> = lines.iter().map(|line| (line.as_str(), line.width())).collect();
+        let seen: Vec<(&str, usize)> = lines
+            .iter()
+            .map(|line| (line.as_str(), line.width()))
+            .collect();
         assert_eq!(seen, [("a   b", 5), ("日本", 4), ("", 0), ("e\u{301}", 1)]);
     }
 
@@ -511,7 +622,11 @@ mod tests {
     #[test]
     fn hits_in_the_raw_text_are_found_on_the_screen() {
         let raw = "\x1b[1m\tgröße 日本 end";
-        let at = |needle: &str| raw.find(needle).map(|start| start..start + needle.len()).unwrap_or_default();
+        let at = |needle: &str| {
+            raw.find(needle)
+                .map(|start| start..start + needle.len())
+                .unwrap_or_default()
+        };
         let shown = Shown::line(raw);
         for needle in ["größe", "日本", "end", "\x1b[1m"] {
             let columns = Shown::columns(raw, &[at(needle)]).remove(0);
@@ -560,7 +675,11 @@ mod tests {
             "plain text ",
             "\0\x7f\x08",
         ];
-        let cases = if std::env::var_os("ATALAYA_TEST_LONG").is_some() { 10_000_000 } else { 100_000 };
+        let cases = if std::env::var_os("ATALAYA_TEST_LONG").is_some() {
+            10_000_000
+        } else {
+            100_000
+        };
         // splitmix64: the same texts in every run.
         let mut state = 0x0a7a_1a7a_u64;
         let mut next = move |below: usize| {
@@ -577,7 +696,9 @@ mod tests {
                     0 => {
                         let payload = PAYLOADS[next(PAYLOADS.len())].as_bytes();
                         let from = next(payload.len());
-                        bytes.extend_from_slice(&payload[from..from + next(payload.len() - from + 1)]);
+                        bytes.extend_from_slice(
+                            &payload[from..from + next(payload.len() - from + 1)],
+                        );
                     }
                     1 => bytes.extend((0..next(12)).map(|_| next(256) as u8)),
                     _ => bytes.extend_from_slice(PIECES[next(PIECES.len())].as_bytes()),
@@ -586,9 +707,16 @@ mod tests {
             let raw = String::from_utf8_lossy(&bytes);
             let shown = Shown::line(&raw);
             assert!(is_clean(shown.as_str()), "case {case}: {raw:?} → {shown:?}");
-            assert_eq!(shown.width(), width_of(shown.as_str()), "case {case}: {raw:?}");
+            assert_eq!(
+                shown.width(),
+                width_of(shown.as_str()),
+                "case {case}: {raw:?}"
+            );
             let escaped = Shown::escaped(&raw);
-            assert!(is_clean(escaped.as_str()), "case {case}: {raw:?} → {escaped:?}");
+            assert!(
+                is_clean(escaped.as_str()),
+                "case {case}: {raw:?} → {escaped:?}"
+            );
         }
     }
 

@@ -42,13 +42,13 @@ use self::tabs::dora::DoraTab;
 use self::tabs::pdca::PdcaTab;
 use self::terminal::{Canvas, Output, TerminalGuard};
 use self::theme::{ColorDepth, Theme, ThemeError};
-use crate::domain::health::Health;
-use crate::domain::time::Timestamp;
-use crate::ingest::accounts::IngestStatus;
-use crate::query::Zone;
 use crate::service::Stores;
 use crate::service::dora::ReportRequest;
 use crate::service::pdca::PdcaSettings;
+use atalaya_domain::health::Health;
+use atalaya_domain::time::Timestamp;
+use atalaya_ingest::accounts::IngestStatus;
+use atalaya_query::Zone;
 
 /// At most 20 frames a second: more than a person can read over ssh only costs bytes.
 const FRAME: Duration = Duration::from_millis(50);
@@ -111,12 +111,17 @@ pub async fn run(input: ConsoleInput) -> Result<Ended, ConsoleError> {
     let variable = |name: &str| std::env::var(name).ok();
     let depth = ColorDepth::detect(variable);
     let (saved, trouble) = state::load(&input.data_dir);
-    let chosen =
-        saved.theme.as_ref().filter(|(_, over)| *over == input.theme).map_or(&input.theme, |(name, _)| name);
+    let chosen = saved
+        .theme
+        .as_ref()
+        .filter(|(_, over)| *over == input.theme)
+        .map_or(&input.theme, |(name, _)| name);
     let theme = match Theme::load(chosen, input.themes_dir.as_deref(), depth) {
         Ok(theme) => theme,
         // A theme chosen once and deleted since must not keep the console from starting.
-        Err(_) if *chosen != input.theme => Theme::load(&input.theme, input.themes_dir.as_deref(), depth)?,
+        Err(_) if *chosen != input.theme => {
+            Theme::load(&input.theme, input.themes_dir.as_deref(), depth)?
+        }
         Err(error) => return Err(error.into()),
     };
 
@@ -140,7 +145,12 @@ pub async fn run(input: ConsoleInput) -> Result<Ended, ConsoleError> {
         now: Timestamp::now(),
         size,
     };
-    let mut app = App::with_tabs(setup, &saved, DoraTab::new(input.dora), PdcaTab::new(input.pdca));
+    let mut app = App::with_tabs(
+        setup,
+        &saved,
+        DoraTab::new(input.dora),
+        PdcaTab::new(input.pdca),
+    );
     if let Some(trouble) = trouble {
         app.notify(Notice::trouble(widgets::safe_text::line(&trouble)));
     }
@@ -153,7 +163,10 @@ pub async fn run(input: ConsoleInput) -> Result<Ended, ConsoleError> {
     let mut health = input.health;
     let mut frame_tick = interval(FRAME);
     frame_tick.set_missed_tick_behavior(MissedTickBehavior::Delay); // the default saves up frames while idle
-    let mut clock = interval_at(Instant::now() + Duration::from_secs(1), Duration::from_secs(1));
+    let mut clock = interval_at(
+        Instant::now() + Duration::from_secs(1),
+        Duration::from_secs(1),
+    );
     clock.set_missed_tick_behavior(MissedTickBehavior::Skip);
 
     let ended = loop {
@@ -251,10 +264,15 @@ async fn attend(
             app.repaint();
         }
         Request::Copy { text, what } => {
-            match clipboard::sequence(&text, clipboard::Wrap::detect(|name| std::env::var(name).ok())) {
+            match clipboard::sequence(
+                &text,
+                clipboard::Wrap::detect(|name| std::env::var(name).ok()),
+            ) {
                 Some(sequence) => {
                     guard.write_sequence(&sequence)?;
-                    app.notify(Notice::plain(format!("{what} copied to the clipboard (OSC 52)")));
+                    app.notify(Notice::plain(format!(
+                        "{what} copied to the clipboard (OSC 52)"
+                    )));
                 }
                 None => {
                     let path = data_dir.join("clipboard.txt");
@@ -263,7 +281,9 @@ async fn attend(
                             "{what} is too large for the clipboard; it is in {}",
                             path.display()
                         )),
-                        Err(error) => Notice::trouble(format!("cannot write {}: {error}", path.display())),
+                        Err(error) => {
+                            Notice::trouble(format!("cannot write {}: {error}", path.display()))
+                        }
                     };
                     app.notify(notice);
                 }
@@ -272,13 +292,16 @@ async fn attend(
         Request::WriteFile { path, text } => {
             let notice = match write_new(Path::new(&path), &text).await {
                 Ok(()) => Notice::plain(format!("wrote {}", widgets::safe_text::line(&path))),
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Notice::trouble(format!(
-                    "{} exists already; give another name",
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    Notice::trouble(format!(
+                        "{} exists already; give another name",
+                        widgets::safe_text::line(&path)
+                    ))
+                }
+                Err(error) => Notice::trouble(format!(
+                    "cannot write {}: {error}",
                     widgets::safe_text::line(&path)
                 )),
-                Err(error) => {
-                    Notice::trouble(format!("cannot write {}: {error}", widgets::safe_text::line(&path)))
-                }
             };
             app.notify(notice);
         }
@@ -304,7 +327,11 @@ fn break_on_purpose(fault: app::Fault) -> io::Result<()> {
 /// Never over a file that is there: a slip of the finger must not cost one.
 async fn write_new(path: &Path, text: &str) -> io::Result<()> {
     use tokio::io::AsyncWriteExt;
-    let mut file = tokio::fs::OpenOptions::new().write(true).create_new(true).open(path).await?;
+    let mut file = tokio::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(path)
+        .await?;
     file.write_all(text.as_bytes()).await?;
     file.flush().await
 }
@@ -358,7 +385,11 @@ impl Signals {
             continued: of(rustix::process::Signal::CONT)?,
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
-            hang_up: if hang_up_is_ignored() { None } else { Some(signal(SignalKind::hangup())?) },
+            hang_up: if hang_up_is_ignored() {
+                None
+            } else {
+                Some(signal(SignalKind::hangup())?)
+            },
         })
     }
 
@@ -386,6 +417,10 @@ async fn received(signal: &mut Option<Signal>) {
 /// Whether this process was started with `SIGHUP` ignored. Where `/proc` does not tell, it was not.
 fn hang_up_is_ignored() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).map(str::trim);
-    mask.and_then(|mask| u64::from_str_radix(mask, 16).ok()).is_some_and(|mask| mask & 1 == 1)
+    let mask = status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigIgn:"))
+        .map(str::trim);
+    mask.and_then(|mask| u64::from_str_radix(mask, 16).ok())
+        .is_some_and(|mask| mask & 1 == 1)
 }

@@ -28,14 +28,25 @@ const PYTHON_LINES: u64 = 20_000;
 const SETTLE: Duration = Duration::from_secs(5);
 
 pub fn run(arguments: &[String]) {
-    let lines = arguments.first().map_or(LINES, |text| text.parse().unwrap());
+    let lines = arguments
+        .first()
+        .map_or(LINES, |text| text.parse().unwrap());
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("figures-cassandra");
     let _ = fs::remove_dir_all(&folder); // of an earlier run that was interrupted
     fs::create_dir_all(&folder).unwrap();
-    let ring = Cluster::builder().full_size().jmx_ports_from(17_299).start().unwrap();
+    let ring = Cluster::builder()
+        .full_size()
+        .jmx_ports_from(17_299)
+        .start()
+        .unwrap();
     let servers = [ring.process_id(0).unwrap()];
     let nodes = ring.addresses();
-    let own_place = |keyspace| Place { nodes: &nodes, keyspace, copies: 1, servers: &servers };
+    let own_place = |keyspace| Place {
+        nodes: &nodes,
+        keyspace,
+        copies: 1,
+        servers: &servers,
+    };
 
     let file = |name: &str, lines| {
         let path = folder.join(name);
@@ -51,7 +62,11 @@ pub fn run(arguments: &[String]) {
         bytes as f64 / lines as f64
     );
 
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
     let options = CassandraOptions::new([nodes[0].to_string()], "peers");
     let session = Arc::new(runtime.block_on(connect(&options)).unwrap());
     runtime.block_on(async {
@@ -62,16 +77,29 @@ pub fn run(arguments: &[String]) {
 
     // The server's own compiler has to warm up before anything is counted: with fewer lines it still
     // takes half a core while ours are measured, and the figure is that of a node in its first minute.
-    runtime.block_on(ours::measure(&own_place("warm"), &warm_input, &folder, lines));
+    runtime.block_on(ours::measure(
+        &own_place("warm"),
+        &warm_input,
+        &folder,
+        lines,
+    ));
     std::thread::sleep(SETTLE);
 
     let python = python::measure(nodes[0], "peers", &python_input, &servers);
     std::thread::sleep(SETTLE);
     let plain = runtime.block_on(plain::measure(&session, "peers", &plain_input, &servers));
     std::thread::sleep(SETTLE);
-    let own = runtime.block_on(ours::measure(&own_place("atalaya"), &own_input, &folder, lines));
+    let own = runtime.block_on(ours::measure(
+        &own_place("atalaya"),
+        &own_input,
+        &folder,
+        lines,
+    ));
 
-    println!("{:<34} {:>12} {:>16} {:>16}", "way", "records/s", "client CPU s/M", "server CPU s/M");
+    println!(
+        "{:<34} {:>12} {:>16} {:>16}",
+        "way", "records/s", "client CPU s/M", "server CPU s/M"
+    );
     for (name, cost) in [
         ("Python handler, batches of 100", python.as_ref()),
         ("Rust loop, 256 single inserts", Some(&plain)),
@@ -79,14 +107,23 @@ pub fn run(arguments: &[String]) {
     ] {
         match cost {
             Some(cost) => {
-                println!("{name:<34} {:>12.0} {:>16.2} {:>16.2}", cost.rate(), cost.client(), cost.server());
+                println!(
+                    "{name:<34} {:>12.0} {:>16.2} {:>16.2}",
+                    cost.rate(),
+                    cost.client(),
+                    cost.server()
+                );
             }
             None => println!("{name:<34} {:>12}", "not measured"),
         }
     }
     let ratio = |peer: &Cost| own.cost.rate() / peer.rate();
     if let Some(python) = &python {
-        println!("{:.0} times the Python handler, {:.1} times the Rust loop", ratio(python), ratio(&plain));
+        println!(
+            "{:.0} times the Python handler, {:.1} times the Rust loop",
+            ratio(python),
+            ratio(&plain)
+        );
     } else {
         println!("{:.1} times the Rust loop", ratio(&plain));
     }
@@ -138,7 +175,10 @@ pub struct Meter {
 impl Meter {
     pub fn start(servers: &[u32]) -> Self {
         Self {
-            servers: servers.iter().map(|&server| (server, cpu_seconds(server))).collect(),
+            servers: servers
+                .iter()
+                .map(|&server| (server, cpu_seconds(server)))
+                .collect(),
             client_seconds: cpu_seconds(std::process::id()),
             began: Instant::now(),
         }
@@ -166,5 +206,9 @@ pub fn cpu_seconds(process: u32) -> f64 {
     // The name in brackets may hold anything; utime and stime are fields 14 and 15.
     let after_name = stat.rsplit_once(')').unwrap().1;
     let fields: Vec<&str> = after_name.split_whitespace().collect();
-    fields[11..13].iter().map(|ticks| ticks.parse::<f64>().unwrap()).sum::<f64>() / TICKS
+    fields[11..13]
+        .iter()
+        .map(|ticks| ticks.parse::<f64>().unwrap())
+        .sum::<f64>()
+        / TICKS
 }

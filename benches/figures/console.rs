@@ -33,7 +33,12 @@ struct Console {
 impl Console {
     fn start(data_dir: &Path, (columns, rows): (u16, u16)) -> Self {
         let pty = native_pty_system()
-            .openpty(PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 })
+            .openpty(PtySize {
+                rows,
+                cols: columns,
+                pixel_width: 0,
+                pixel_height: 0,
+            })
             .unwrap();
         let mut command = CommandBuilder::new(binary());
         command.args(["--data-dir", &data_dir.display().to_string()]);
@@ -67,7 +72,13 @@ impl Console {
             }
         });
         let keyboard = pty.master.take_writer().unwrap();
-        Self { child, keyboard, _master: pty.master, written, first_frame }
+        Self {
+            child,
+            keyboard,
+            _master: pty.master,
+            written,
+            first_frame,
+        }
     }
 
     fn type_keys(&mut self, keys: &str) {
@@ -93,7 +104,12 @@ impl Console {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
         let of = |name: &str| {
             let line = status.lines().find(|line| line.starts_with(name)).unwrap();
-            line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() / 1_024.0
+            line.split_whitespace()
+                .nth(1)
+                .unwrap()
+                .parse::<f64>()
+                .unwrap()
+                / 1_024.0
         };
         (of("VmRSS:"), of("RssAnon:"))
     }
@@ -110,13 +126,20 @@ fn binary() -> PathBuf {
 
 pub fn run(_arguments: &[String]) {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("figures-console");
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
     let engine = runtime.block_on(prepare(&folder));
 
     let mut starts: Vec<Duration> = (0..STARTS)
         .map(|_| {
             let console = Console::start(&folder, (80, 24));
-            let first = console.first_frame.recv_timeout(Duration::from_secs(10)).unwrap();
+            let first = console
+                .first_frame
+                .recv_timeout(Duration::from_secs(10))
+                .unwrap();
             console.end();
             first
         })
@@ -136,7 +159,9 @@ pub fn run(_arguments: &[String]) {
 /// A store of [`RECORDS`] records that end now; made once.
 async fn prepare(folder: &Path) -> LogEngine {
     fs::create_dir_all(folder).unwrap();
-    let store = SqliteChunkStore::open(&folder.join("logs.db")).await.unwrap();
+    let store = SqliteChunkStore::open(&folder.join("logs.db"))
+        .await
+        .unwrap();
     let engine = LogEngine::new(Arc::new(store));
     let stored = engine.store().stats().await.unwrap().records;
     if stored < RECORDS {
@@ -145,7 +170,13 @@ async fn prepare(folder: &Path) -> LogEngine {
         for part in 0..RECORDS / 10_000 {
             let at = start.saturating_add(Duration::from_secs(part * 864));
             engine
-                .append(&[frame(1, part * 10_000, 10_000, at, Duration::from_micros(86_400))])
+                .append(&[frame(
+                    1,
+                    part * 10_000,
+                    10_000,
+                    at,
+                    Duration::from_micros(86_400),
+                )])
                 .await
                 .unwrap();
         }
@@ -165,7 +196,11 @@ fn frame(origin: u8, from: u64, count: u64, start: Timestamp, step: Duration) ->
         .map(|position| Entry {
             timestamp: start.saturating_add(step * u32::try_from(position - from).unwrap()),
             position,
-            level: if position % 40 == 0 { Level::Error } else { Level::Info },
+            level: if position % 40 == 0 {
+                Level::Error
+            } else {
+                Level::Info
+            },
             logger: Some("shop.checkout".into()),
             message: format!(
                 "order {position} of user {} took its way through the warehouse",
@@ -180,7 +215,12 @@ fn frame(origin: u8, from: u64, count: u64, start: Timestamp, step: Duration) ->
             ..Entry::default()
         })
         .collect();
-    Frame { origin: Arc::new(origin), from, until: from + count, entries }
+    Frame {
+        origin: Arc::new(origin),
+        from,
+        until: from + count,
+        entries,
+    }
 }
 
 /// A fresh origin for each run, so that nothing was stored before.
@@ -197,7 +237,10 @@ async fn write_for(engine: &LogEngine, length: Duration, times_a_second: u64, re
     while started.elapsed() < length {
         tick.tick().await;
         let step = every / u32::try_from(records_each).unwrap();
-        engine.append(&[frame(2, position, records_each, Timestamp::now(), step)]).await.unwrap();
+        engine
+            .append(&[frame(2, position, records_each, Timestamp::now(), step)])
+            .await
+            .unwrap();
         position += records_each;
     }
 }
@@ -218,13 +261,21 @@ fn frames_under_load(folder: &Path, runtime: &tokio::runtime::Runtime, engine: &
         .flat_map(|entry| {
             let text = fs::read_to_string(entry.unwrap().path()).unwrap();
             text.lines()
-                .filter_map(|line| line.split("micros=").nth(1)?.split_whitespace().next()?.parse().ok())
+                .filter_map(|line| {
+                    line.split("micros=")
+                        .nth(1)?
+                        .split_whitespace()
+                        .next()?
+                        .parse()
+                        .ok()
+                })
                 .collect::<Vec<u64>>()
         })
         .collect();
     times.sort_unstable();
-    let at =
-        |share: f64| times.get(((times.len() as f64 * share) as usize).min(times.len().saturating_sub(1)));
+    let at = |share: f64| {
+        times.get(((times.len() as f64 * share) as usize).min(times.len().saturating_sub(1)))
+    };
     println!(
         "frame at 200x60 while 5,000 records/s arrive: {} frames, p50 {:.2} ms, p99 {:.2} ms   (aim p99 < 8 ms)",
         times.len(),

@@ -20,8 +20,14 @@ use tokio_util::sync::CancellationToken;
 const LINES: u64 = 1_000_000;
 
 pub fn run(arguments: &[String]) {
-    let lines = arguments.first().map_or(LINES, |text| text.parse().unwrap());
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let lines = arguments
+        .first()
+        .map_or(LINES, |text| text.parse().unwrap());
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
     let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("figures-ingest");
     let _ = fs::remove_dir_all(&dir); // of an earlier run that was interrupted
     fs::create_dir_all(&dir).unwrap();
@@ -29,10 +35,21 @@ pub fn run(arguments: &[String]) {
         "{:<14} {:>9} {:>9} {:>12} {:>10} {:>12} {:>12}",
         "input", "lines", "MB", "records/s", "MB/s", "bytes/line", "on disk/rec"
     );
-    for (name, line) in [("nginx-access", access as fn(&mut SmallRng, u64, &mut String)), ("json", json)] {
+    for (name, line) in [
+        (
+            "nginx-access",
+            access as fn(&mut SmallRng, u64, &mut String),
+        ),
+        ("json", json),
+    ] {
         let log = dir.join(format!("{name}.log"));
         write_log(&log, lines, line);
-        runtime.block_on(measure(name, &log, &dir.join(format!("{name}-data")), lines));
+        runtime.block_on(measure(
+            name,
+            &log,
+            &dir.join(format!("{name}-data")),
+            lines,
+        ));
     }
     fs::remove_dir_all(&dir).unwrap();
 }
@@ -60,7 +77,11 @@ async fn measure(name: &str, log: &Path, data: &Path, lines: u64) {
     let status = handle.finished().await.unwrap();
     let seconds = began.elapsed().as_secs_f64();
     let stats = store.stats().await.unwrap();
-    assert_eq!((status.totals.written, stats.records), (lines, lines), "{status:?}");
+    assert_eq!(
+        (status.totals.written, stats.records),
+        (lines, lines),
+        "{status:?}"
+    );
     let bytes = fs::metadata(log).unwrap().len() as f64;
     println!(
         "{name:<14} {lines:>9} {:>9.0} {:>12.0} {:>10.0} {:>12.1} {:>12.1}",

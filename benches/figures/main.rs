@@ -36,14 +36,19 @@ const FIGURES: &[(&str, fn(&[String]))] = &[
 
 fn main() {
     // Cargo adds `--bench`.
-    let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
+    let mut arguments = std::env::args()
+        .skip(1)
+        .filter(|argument| argument != "--bench");
     let name = arguments.next().unwrap_or_default();
     let arguments: Vec<String> = arguments.collect();
     match FIGURES.iter().find(|(known, _)| *known == name) {
         Some((_, run)) => run(&arguments),
         None => {
             let known: Vec<&str> = FIGURES.iter().map(|(name, _)| *name).collect();
-            eprintln!("no figure is called `{name}`; there are: {}", known.join(", "));
+            eprintln!(
+                "no figure is called `{name}`; there are: {}",
+                known.join(", ")
+            );
             std::process::exit(2);
         }
     }

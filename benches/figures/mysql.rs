@@ -29,7 +29,11 @@ const DAYS: i64 = 400;
 const REPEATS: usize = 300;
 
 pub fn run(_: &[String]) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(figures()).unwrap();
 }
 
@@ -40,14 +44,20 @@ async fn figures() -> anyhow::Result<()> {
     options.port = server.get_port();
     let status = mysql::init(&options).await?;
     let outcome = async {
-        measure(&status.server, Arc::new(MySqlMetricsStore::connect(&options).await?)).await?;
+        measure(
+            &status.server,
+            Arc::new(MySqlMetricsStore::connect(&options).await?),
+        )
+        .await?;
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
         let embedded = SqliteMetricsStore::open(&folder.path().join("metrics.sqlite")).await?;
         measure("SQLite (embedded)", Arc::new(embedded)).await
     };
     let outcome = outcome.await;
     let mut administrator = server.connect().await?;
-    sqlx::raw_sql(AssertSqlSafe(format!("DROP DATABASE `{database}`"))).execute(&mut administrator).await?;
+    sqlx::raw_sql(AssertSqlSafe(format!("DROP DATABASE `{database}`")))
+        .execute(&mut administrator)
+        .await?;
     outcome
 }
 
@@ -60,9 +70,11 @@ async fn measure(name: &str, store: Arc<dyn MetricsStore>) -> anyhow::Result<()>
         store.record_phases(&phases).await?;
     }
     let rows = CYCLES as f64 * PHASES as f64;
-    println!("{rows:.0} phases, {:.0} a second in writes of {}", rows / begin.elapsed().as_secs_f64(), {
-        BATCH as usize * PHASES
-    });
+    println!(
+        "{rows:.0} phases, {:.0} a second in writes of {}",
+        rows / begin.elapsed().as_secs_f64(),
+        { BATCH as usize * PHASES }
+    );
     println!("{:<52} {:>9} {:>9}", "", "p50", "p95");
     questions(&*store).await?;
     inserts(&*store).await?;
@@ -75,7 +87,10 @@ async fn questions(store: &dyn MetricsStore) -> anyhow::Result<()> {
     for (span, days) in [("30 days", 30), ("400 days", DAYS)] {
         let mut range = || {
             let until = END - random.random_range(0..=DAYS - days) * DAY;
-            TimeRange::new(Timestamp::from_micros(until - days * DAY), Timestamp::from_micros(until))
+            TimeRange::new(
+                Timestamp::from_micros(until - days * DAY),
+                Timestamp::from_micros(until),
+            )
         };
         let name = |question: &str| format!("{question}, {span}");
 
@@ -125,7 +140,9 @@ async fn questions(store: &dyn MetricsStore) -> anyhow::Result<()> {
 async fn inserts(store: &dyn MetricsStore) -> anyhow::Result<()> {
     let mut times = Vec::new();
     for number in 0..REPEATS as u64 {
-        let [phase, ..] = &phases_of(number, "new-")[..] else { anyhow::bail!("a cycle has phases") };
+        let [phase, ..] = &phases_of(number, "new-")[..] else {
+            anyhow::bail!("a cycle has phases")
+        };
         let begin = Instant::now();
         let written = store.record_phases(std::slice::from_ref(phase)).await?;
         times.push(begin.elapsed());
@@ -198,7 +215,10 @@ fn phases_of(cycle: u64, prefix: &str) -> Vec<PhaseRecord> {
                 ("service".to_owned(), service.as_str().into()),
                 ("story_points".to_owned(), points.into()),
                 ("request_id".to_owned(), format!("req-{cycle:016x}").into()),
-                ("tests".to_owned(), serde_json::json!({"passed": 58, "failed": 2, "coverage": 0.87})),
+                (
+                    "tests".to_owned(),
+                    serde_json::json!({"passed": 58, "failed": 2, "coverage": 0.87}),
+                ),
             ]),
         })
         .collect()
@@ -231,7 +251,9 @@ fn deployment(number: u64) -> Deployment {
 
 fn row(name: &str, mut times: Vec<Duration>) {
     times.sort_unstable();
-    let at = |ratio: f64| times[((times.len() as f64 * ratio).ceil() as usize).clamp(1, times.len()) - 1];
+    let at = |ratio: f64| {
+        times[((times.len() as f64 * ratio).ceil() as usize).clamp(1, times.len()) - 1]
+    };
     let shown = |time: Duration| format!("{:.2} ms", time.as_secs_f64() * 1_000.0);
     println!("{name:<52} {:>9} {:>9}", shown(at(0.5)), shown(at(0.95)));
 }

@@ -22,7 +22,10 @@ pub fn run(arguments: &[String]) {
     let mut rest = arguments.iter();
     while let Some(argument) = rest.next() {
         if argument == "--mb" {
-            megabytes = rest.next().and_then(|number| number.parse().ok()).unwrap_or(megabytes);
+            megabytes = rest
+                .next()
+                .and_then(|number| number.parse().ok())
+                .unwrap_or(megabytes);
         } else {
             wanted.push(argument);
         }
@@ -71,7 +74,10 @@ fn write_file(path: &Path, make: lines::Maker, megabytes: usize) {
 }
 
 fn hint() -> TimeHint {
-    TimeHint { reference: Timestamp::from_seconds(1_795_314_069), zone: SourceZone::Utc }
+    TimeHint {
+        reference: Timestamp::from_seconds(1_795_314_069),
+        zone: SourceZone::Utc,
+    }
 }
 
 fn measure(format: Shape, path: &Path) {
@@ -120,8 +126,10 @@ fn measure(format: Shape, path: &Path) {
     let decode = start.elapsed();
 
     // Twice: the first may still wait for the file to be written out.
-    let counted =
-        (0..2).filter_map(|_| timed(Command::new("wc").arg("-l").arg(path))).min().unwrap_or_default();
+    let counted = (0..2)
+        .filter_map(|_| timed(Command::new("wc").arg("-l").arg(path)))
+        .min()
+        .unwrap_or_default();
     println!(
         "{:<16} {:>10.0} {:>12.0} {:>10.0} {:>12.0} {:>12.0} {:>8.1}",
         format.name(),
@@ -134,7 +142,10 @@ fn measure(format: Shape, path: &Path) {
     );
     let lost = decoder.counts().records - decoder.tally().of(format.name());
     if mismatched + lost > 0 {
-        println!("{:<16} {mismatched} lines and {lost} records did not fit the format", "");
+        println!(
+            "{:<16} {mismatched} lines and {lost} records did not fit the format",
+            ""
+        );
     }
 }
 
@@ -142,9 +153,12 @@ fn measure(format: Shape, path: &Path) {
 fn peers(path: &Path) {
     let size = std::fs::metadata(path).unwrap().len() as f64 / 1e6;
     let mut lnav = Command::new("lnav");
-    lnav.args(["-n", "-c", ";SELECT count(*) FROM access_log"]).arg(path);
+    lnav.args(["-n", "-c", ";SELECT count(*) FROM access_log"])
+        .arg(path);
     let mut goaccess = Command::new("goaccess");
-    goaccess.arg(path).args(["--log-format=COMBINED", "--no-progress", "-o", "json"]);
+    goaccess
+        .arg(path)
+        .args(["--log-format=COMBINED", "--no-progress", "-o", "json"]);
     for (name, command) in [("lnav -n", &mut lnav), ("goaccess", &mut goaccess)] {
         match timed(command) {
             Some(taken) => println!(
@@ -160,6 +174,11 @@ fn peers(path: &Path) {
 /// Wall time of a program that ends well.
 fn timed(command: &mut Command) -> Option<Duration> {
     let start = Instant::now();
-    let status = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().ok()?;
+    let status = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .ok()?;
     status.success().then(|| start.elapsed())
 }

@@ -27,11 +27,20 @@ const STEP_US: i64 = 50;
 const TICKS: f64 = 100.0;
 
 pub fn run(arguments: &[String]) {
-    let number =
-        |index: usize, default: u64| arguments.get(index).map_or(default, |text| text.parse().unwrap());
+    let number = |index: usize, default: u64| {
+        arguments
+            .get(index)
+            .map_or(default, |text| text.parse().unwrap())
+    };
     let (records, in_flight, frames) = (number(0, 1_000_000), number(1, 4), number(2, 16));
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    runtime.block_on(figures(records, in_flight as usize, frames)).unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime
+        .block_on(figures(records, in_flight as usize, frames))
+        .unwrap();
 }
 
 async fn figures(records: u64, in_flight: usize, frames: u64) -> anyhow::Result<()> {
@@ -41,11 +50,18 @@ async fn figures(records: u64, in_flight: usize, frames: u64) -> anyhow::Result<
     let session = connect(&options).await?;
     schema::init(&session, &options, &SchemaSettings::default()).await?;
     let outcome = puts(&options, records, in_flight, frames).await;
-    session.query_unpaged(format!("DROP KEYSPACE {}", options.keyspace), ()).await?;
+    session
+        .query_unpaged(format!("DROP KEYSPACE {}", options.keyspace), ())
+        .await?;
     outcome
 }
 
-async fn puts(options: &CassandraOptions, records: u64, in_flight: usize, frames: u64) -> anyhow::Result<()> {
+async fn puts(
+    options: &CassandraOptions,
+    records: u64,
+    in_flight: usize,
+    frames: u64,
+) -> anyhow::Result<()> {
     let store = Arc::new(CassandraLogStore::connect(options).await?);
     let engine = LogEngine::new(store.clone());
     let end = Timestamp::now().micros();
@@ -57,9 +73,17 @@ async fn puts(options: &CassandraOptions, records: u64, in_flight: usize, frames
     let made = Instant::now();
     let made_cpu = own_cpu()?;
     let groups: Vec<Vec<Frame>> = (0..records / FRAME / frames)
-        .map(|group| (0..frames).map(|index| frame(group * frames + index, begin)).collect())
+        .map(|group| {
+            (0..frames)
+                .map(|index| frame(group * frames + index, begin))
+                .collect()
+        })
         .collect();
-    println!("made in {:.1?}, {:.2} CPU s", made.elapsed(), own_cpu()? - made_cpu);
+    println!(
+        "made in {:.1?}, {:.2} CPU s",
+        made.elapsed(),
+        own_cpu()? - made_cpu
+    );
     let written = groups.len() as u64 * frames * FRAME;
 
     let servers = server_pids()?;
@@ -79,7 +103,10 @@ async fn puts(options: &CassandraOptions, records: u64, in_flight: usize, frames
         .try_collect()
         .await?;
     let took = begun.elapsed();
-    let (client, server) = (own_cpu()? - client_before, cpu_of(&servers)? - server_before);
+    let (client, server) = (
+        own_cpu()? - client_before,
+        cpu_of(&servers)? - server_before,
+    );
     let million = written as f64 / 1e6;
     let mut latencies = latencies;
     latencies.sort_unstable();
@@ -146,7 +173,12 @@ fn frame(number: u64, begin: i64) -> Frame {
             }
         })
         .collect();
-    Frame { origin, from: first * 350, until: (first + FRAME) * 350, entries }
+    Frame {
+        origin,
+        from: first * 350,
+        until: (first + FRAME) * 350,
+        entries,
+    }
 }
 
 /// Of this process, in seconds.
@@ -158,7 +190,13 @@ fn server_pids() -> anyhow::Result<Vec<u32>> {
     let mut pids = Vec::new();
     for process in std::fs::read_dir("/proc")? {
         let process = process?;
-        let Some(pid) = process.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+        let Some(pid) = process
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse().ok())
+        else {
+            continue;
+        };
         let command = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
         if String::from_utf8_lossy(&command).contains("CassandraDaemon") {
             pids.push(pid);

@@ -25,8 +25,14 @@ const END: i64 = 1_790_000_000_000_000;
 const SUBSTRINGS: [&str; 3] = ["needle-in-the-haystack", "checkout", "\"took 499\""];
 
 pub fn run(arguments: &[String]) {
-    let records = arguments.first().map_or(RECORDS, |text| text.parse().unwrap());
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let records = arguments
+        .first()
+        .map_or(RECORDS, |text| text.parse().unwrap());
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(figures(Data::new(records, END))).unwrap();
 }
 
@@ -50,7 +56,8 @@ async fn figures(data: Data) -> anyhow::Result<()> {
 
 /// Opens the store, building it when it is not complete.
 async fn prepared(data: Data) -> anyhow::Result<Arc<SqliteChunkStore>> {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from);
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from);
     let path = target.join(format!("figures/logs-of-90-days-{}.sqlite", data.records()));
     let store = Arc::new(SqliteChunkStore::open(&path).await?);
     if store.stats().await?.records == data.records() {
@@ -60,7 +67,11 @@ async fn prepared(data: Data) -> anyhow::Result<Arc<SqliteChunkStore>> {
     let engine = LogEngine::new(store.clone());
     let (mut writing, mut text) = (Duration::ZERO, 0);
     for frames in data.groups() {
-        text += frames.iter().flat_map(|frame| &frame.entries).map(text_bytes).sum::<usize>();
+        text += frames
+            .iter()
+            .flat_map(|frame| &frame.entries)
+            .map(text_bytes)
+            .sum::<usize>();
         let begin = Instant::now();
         engine.append(&frames).await?;
         writing += begin.elapsed();

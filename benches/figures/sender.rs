@@ -32,8 +32,14 @@ impl FrameSink for Nothing {
 }
 
 pub fn run(arguments: &[String]) {
-    let calls = arguments.first().map_or(CALLS, |text| text.parse().unwrap());
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let calls = arguments
+        .first()
+        .map_or(CALLS, |text| text.parse().unwrap());
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
     let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("figures-sender");
     println!(
         "{:<34} {:>10} {:>10} {:>10} {:>10} {:>12} {:>9}",
@@ -51,11 +57,20 @@ pub fn run(arguments: &[String]) {
 }
 
 async fn measure(name: &str, calls: u64, threads: u64, pause: Duration, dir: &std::path::Path) {
-    let config = SpoolConfig { keep: Duration::ZERO, ..SpoolConfig::new(dir) };
+    let config = SpoolConfig {
+        keep: Duration::ZERO,
+        ..SpoolConfig::new(dir)
+    };
     let spool = Arc::new(SpooledSink::open(config, Arc::new(Nothing)).unwrap());
-    let sender = LogSender::start(SenderConfig::new("shop", "host"), spool.clone()).await.unwrap();
+    let sender = LogSender::start(SenderConfig::new("shop", "host"), spool.clone())
+        .await
+        .unwrap();
     // A paced run makes no more calls than fit into some seconds.
-    let each = if pause.is_zero() { calls / threads } else { (calls / 4).min(100_000) };
+    let each = if pause.is_zero() {
+        calls / threads
+    } else {
+        (calls / 4).min(100_000)
+    };
     let began = Instant::now();
     let tasks: Vec<_> = (0..threads)
         .map(|thread| {
@@ -65,7 +80,11 @@ async fn measure(name: &str, calls: u64, threads: u64, pause: Duration, dir: &st
         .collect();
     let mut times: Vec<Duration> = Vec::new();
     for task in tasks {
-        times.extend(tokio::task::spawn_blocking(move || task.join().unwrap()).await.unwrap());
+        times.extend(
+            tokio::task::spawn_blocking(move || task.join().unwrap())
+                .await
+                .unwrap(),
+        );
     }
     let seconds = began.elapsed().as_secs_f64();
     let counts = sender.close(Duration::from_secs(30)).await;

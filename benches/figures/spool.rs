@@ -45,8 +45,14 @@ impl FrameSink for Nothing {
 }
 
 pub fn run(arguments: &[String]) {
-    let records = arguments.first().map_or(RECORDS, |text| text.parse().unwrap());
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let records = arguments
+        .first()
+        .map_or(RECORDS, |text| text.parse().unwrap());
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
     let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("figures-spool");
     let _ = fs::remove_dir_all(&dir); // of an earlier run that was interrupted
     println!(
@@ -61,7 +67,14 @@ pub fn run(arguments: &[String]) {
         FRAME_RECORDS,
         1,
     ));
-    runtime.block_on(append(&dir, "append, 8 senders of 100 records", records / 4, 1, 100, 8));
+    runtime.block_on(append(
+        &dir,
+        "append, 8 senders of 100 records",
+        records / 4,
+        1,
+        100,
+        8,
+    ));
     runtime.block_on(append(&dir, "append, 1 sender of 1 record", 5_000, 1, 1, 1));
     runtime.block_on(drain(&dir, records));
     let _ = fs::remove_dir_all(&dir);
@@ -69,7 +82,13 @@ pub fn run(arguments: &[String]) {
 
 /// Groups are made once and written again and again: only the spool is measured.
 fn groups(frames: u64, records: u64) -> Vec<Arc<[Frame]>> {
-    (0..8).map(|group| (0..frames).map(|frame| a_frame(group * frames + frame, records)).collect()).collect()
+    (0..8)
+        .map(|group| {
+            (0..frames)
+                .map(|frame| a_frame(group * frames + frame, records))
+                .collect()
+        })
+        .collect()
 }
 
 /// A line of about 350 bytes as it stands in an application's log.
@@ -108,7 +127,10 @@ fn a_frame(number: u64, records: u64) -> Frame {
 
 fn config(dir: &Path) -> SpoolConfig {
     // Removed at once, so that the limit does not stand in the way of the figure.
-    SpoolConfig { keep: Duration::ZERO, ..SpoolConfig::with_size(dir, 4 << 30) }
+    SpoolConfig {
+        keep: Duration::ZERO,
+        ..SpoolConfig::with_size(dir, 4 << 30)
+    }
 }
 
 async fn append(dir: &Path, name: &str, records: u64, frames: u64, per_frame: u64, senders: u64) {
@@ -124,7 +146,10 @@ async fn append(dir: &Path, name: &str, records: u64, frames: u64, per_frame: u6
                 let mut times = Vec::new();
                 for number in (sender..appends).step_by(usize::try_from(senders).unwrap()) {
                     let called = Instant::now();
-                    spool.append(Arc::clone(&groups[(number % 8) as usize])).await.unwrap();
+                    spool
+                        .append(Arc::clone(&groups[(number % 8) as usize]))
+                        .await
+                        .unwrap();
                     times.push(called.elapsed());
                 }
                 times
@@ -163,12 +188,17 @@ fn written_bytes(group: &[Frame]) -> usize {
 /// A backlog on disk, then a start that drains it.
 async fn drain(dir: &Path, records: u64) {
     let _ = fs::remove_dir_all(dir);
-    let store = Arc::new(Nothing { is_away: AtomicBool::new(true) });
+    let store = Arc::new(Nothing {
+        is_away: AtomicBool::new(true),
+    });
     let spool = SpooledSink::open(config(dir), store).unwrap();
     let groups = groups(GROUP_FRAMES, FRAME_RECORDS);
     let appends = (records / (GROUP_FRAMES * FRAME_RECORDS)).max(1);
     for number in 0..appends {
-        spool.append(Arc::clone(&groups[(number % 8) as usize])).await.unwrap();
+        spool
+            .append(Arc::clone(&groups[(number % 8) as usize]))
+            .await
+            .unwrap();
     }
     let bytes = spool.status().bytes as f64;
     spool.close().await;
@@ -197,12 +227,25 @@ async fn drain(dir: &Path, records: u64) {
 fn cpu_seconds() -> f64 {
     let stat = fs::read_to_string("/proc/self/stat").unwrap();
     // Fields after the name, which may hold spaces: utime and stime are the 12th and 13th of them.
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+    let fields: Vec<&str> = stat
+        .rsplit(')')
+        .next()
+        .unwrap()
+        .split_whitespace()
+        .collect();
     (fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap()) / 100.0
 }
 
 fn peak_memory_mb() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmHWM")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmHWM"))
+        .unwrap();
+    line.split_whitespace()
+        .nth(1)
+        .unwrap()
+        .parse::<u64>()
+        .unwrap()
+        / 1024
 }

@@ -45,28 +45,66 @@ const MESSAGE: &str = "\"message\":\"";
 
 pub fn run(arguments: &[String]) {
     if arguments.first().is_some_and(|first| first == WRITER) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
         return runtime.block_on(write(&serde_json::from_str(&arguments[1]).unwrap()));
     }
-    let number =
-        |index: usize, default: u64| arguments.get(index).map_or(default, |text| text.parse().unwrap());
+    let number = |index: usize, default: u64| {
+        arguments
+            .get(index)
+            .map_or(default, |text| text.parse().unwrap())
+    };
     let (seconds, rate) = (number(0, SECONDS), number(1, RATE));
     let ring = Cluster::builder().full_size().start().unwrap();
     let node = ring.addresses()[0].to_string();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(async {
         let options = CassandraOptions::new([&node], KEYSPACE);
-        schema::init(&connect(&options).await.unwrap(), &options, &SchemaSettings::default()).await.unwrap();
+        schema::init(
+            &connect(&options).await.unwrap(),
+            &options,
+            &SchemaSettings::default(),
+        )
+        .await
+        .unwrap();
         // A record that the follower shows when it has taken hold of the tail.
         let store = CassandraLogStore::connect(&options).await.unwrap();
-        let first = Work { node: node.clone(), writer: u64::MAX, seconds: 1, rate: RATE };
-        LogEngine::new(Arc::new(store)).append(&[first.frame(0, Timestamp::now())]).await.unwrap();
+        let first = Work {
+            node: node.clone(),
+            writer: u64::MAX,
+            seconds: 1,
+            rate: RATE,
+        };
+        LogEngine::new(Arc::new(store))
+            .append(&[first.frame(0, Timestamp::now())])
+            .await
+            .unwrap();
     });
-    let work = Work { node, writer: 0, seconds: seconds.div_ceil(3), rate };
+    let work = Work {
+        node,
+        writer: 0,
+        seconds: seconds.div_ceil(3),
+        rate,
+    };
     let server = ring.process_id(0).unwrap();
-    println!("{WRITERS} processes write, each tenth frame {} minutes late", LATE.as_secs() / 60);
+    println!(
+        "{WRITERS} processes write, each tenth frame {} minutes late",
+        LATE.as_secs() / 60
+    );
     // The server's own compiler has to warm up before anything is counted.
-    measure(&Work { writer: 1_000, ..work.clone() }, server);
+    measure(
+        &Work {
+            writer: 1_000,
+            ..work.clone()
+        },
+        server,
+    );
     measure(&Work { seconds, ..work }, server).print();
 }
 
@@ -107,7 +145,10 @@ fn measure(work: &Work, server: u32) -> Measured {
     let server_before = cpu_seconds(server);
     let writers: Vec<Child> = (0..WRITERS)
         .map(|index| {
-            let own = Work { writer: work.writer + index, ..work.clone() };
+            let own = Work {
+                writer: work.writer + index,
+                ..work.clone()
+            };
             let mut command = Command::new(std::env::current_exe().unwrap());
             command.args(["ring-tail", WRITER, &serde_json::to_string(&own).unwrap()]);
             command.stdout(Stdio::piped()).spawn().unwrap()
@@ -128,25 +169,35 @@ fn measure(work: &Work, server: u32) -> Measured {
     let mut seen: HashMap<(u64, u64), u32> = HashMap::with_capacity(arrived.len());
     let mut measured = Measured {
         records,
-        seconds: written.iter().map(|written| written.seconds).fold(0.0, f64::max),
+        seconds: written
+            .iter()
+            .map(|written| written.seconds)
+            .fold(0.0, f64::max),
         from_creation: Vec::new(),
         from_acknowledgement: Vec::new(),
         late: Vec::new(),
         cpu: [
-            ("writers", written.iter().map(|written| written.cpu_seconds).sum()),
+            (
+                "writers",
+                written.iter().map(|written| written.cpu_seconds).sum(),
+            ),
             ("follower", follower.cpu_seconds),
             ("server", server_seconds),
         ],
     };
-    let writers: HashMap<u64, Written> =
-        written.into_iter().map(|written| (written.writer, written)).collect();
+    let writers: HashMap<u64, Written> = written
+        .into_iter()
+        .map(|written| (written.writer, written))
+        .collect();
     for arrival in arrived {
         *seen.entry((arrival.writer, arrival.position)).or_default() += 1;
         let writes = &writers[&arrival.writer].acknowledged;
         let write = writes.partition_point(|(until, _)| *until <= arrival.position);
         let after_creation = arrival.at - arrival.created;
         measured.from_creation.push(after_creation);
-        measured.from_acknowledgement.push(arrival.at - writes[write].1);
+        measured
+            .from_acknowledgement
+            .push(arrival.at - writes[write].1);
         if arrival.is_late {
             measured.late.push(after_creation);
         }
@@ -172,17 +223,31 @@ impl Measured {
         for (name, times) in [
             ("from the record's creation", &mut self.from_creation),
             ("  of those that come late", &mut self.late),
-            ("from the acknowledgement of its write", &mut self.from_acknowledgement),
+            (
+                "from the acknowledgement of its write",
+                &mut self.from_acknowledgement,
+            ),
         ] {
             times.sort_unstable();
             let rank = |percent: usize| {
                 let index = (times.len() * percent).div_ceil(100).saturating_sub(1);
-                times.get(index).map_or(f64::NAN, |micros| *micros as f64 / 1e3)
+                times
+                    .get(index)
+                    .map_or(f64::NAN, |micros| *micros as f64 / 1e3)
             };
-            println!("{name:<44} {:>8.0} {:>8.0} {:>8.0} {:>8.0}", rank(50), rank(95), rank(99), rank(100));
+            println!(
+                "{name:<44} {:>8.0} {:>8.0} {:>8.0} {:>8.0}",
+                rank(50),
+                rank(95),
+                rank(99),
+                rank(100)
+            );
         }
-        let all: Vec<String> =
-            self.cpu.iter().map(|(name, seconds)| format!("{name} {seconds:.1} CPU s")).collect();
+        let all: Vec<String> = self
+            .cpu
+            .iter()
+            .map(|(name, seconds)| format!("{name} {seconds:.1} CPU s"))
+            .collect();
         println!("{}", all.join(", "));
     }
 }
@@ -208,10 +273,21 @@ impl Follower {
     /// Returns when it follows: what is written from now on is new to it.
     fn start(node: &str, home: &Path) -> Self {
         let config = home.join("config.toml");
-        std::fs::write(&config, format!("[stores]\nlogs = 'cassandra://{node}/{KEYSPACE}'\n")).unwrap();
+        std::fs::write(
+            &config,
+            format!("[stores]\nlogs = 'cassandra://{node}/{KEYSPACE}'\n"),
+        )
+        .unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_atalaya"));
-        command.arg("--config").arg(&config).args(["logs", "--follow", "--json", "--limit", "1"]);
-        command.env_clear().env("HOME", home).current_dir(home).stdout(Stdio::piped());
+        command
+            .arg("--config")
+            .arg(&config)
+            .args(["logs", "--follow", "--json", "--limit", "1"]);
+        command
+            .env_clear()
+            .env("HOME", home)
+            .current_dir(home)
+            .stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut output = BufReader::with_capacity(1 << 20, child.stdout.take().unwrap());
         let mut newest = String::new();
@@ -220,7 +296,12 @@ impl Follower {
         let count = Arc::new(AtomicU64::new(0));
         let counting = Arc::clone(&count);
         let reading = std::thread::spawn(move || read(output, &counting));
-        Self { child, count, reading: Some(reading), cpu_seconds: 0.0 }
+        Self {
+            child,
+            count,
+            reading: Some(reading),
+            cpu_seconds: 0.0,
+        }
     }
 
     /// Waits until `expected` have come, and a little longer.
@@ -265,7 +346,9 @@ fn read(mut output: BufReader<ChildStdout>, counting: &AtomicU64) -> Vec<Arrival
 /// One writing process.
 async fn write(work: &Work) {
     let options = CassandraOptions::new([&work.node], KEYSPACE);
-    let engine = LogEngine::new(Arc::new(CassandraLogStore::connect(&options).await.unwrap()));
+    let engine = LogEngine::new(Arc::new(
+        CassandraLogStore::connect(&options).await.unwrap(),
+    ));
     let frames = work.seconds * 1_000 / EVERY.as_millis() as u64;
     let (begun, begun_at) = (Instant::now(), Timestamp::now());
     let mut tick = tokio::time::interval(EVERY);
@@ -339,7 +422,11 @@ impl Work {
             entries: entries.collect(),
             origin: Arc::new(Origin {
                 id: OriginId::from_u128(u128::from(self.writer) + 1),
-                layer: if self.writer.is_multiple_of(2) { Layer::Application } else { Layer::Infrastructure },
+                layer: if self.writer.is_multiple_of(2) {
+                    Layer::Application
+                } else {
+                    Layer::Infrastructure
+                },
                 source: format!("app/writer{}", self.writer).into(),
                 host: format!("host-{}", self.writer).into(),
             }),

@@ -18,7 +18,12 @@ pub struct Args {
 
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Invocation::command(), "atalaya", &mut script);
+    clap_complete::generate(
+        args.shell,
+        &mut Invocation::command(),
+        "atalaya",
+        &mut script,
+    );
     output::print(&String::from_utf8_lossy(&script))?;
     Ok(ExitCode::SUCCESS)
 }

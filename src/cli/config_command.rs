@@ -41,7 +41,11 @@ pub async fn run(args: &Args, request: &Request) -> anyhow::Result<ExitCode> {
 fn path(request: &Request) -> anyhow::Result<ExitCode> {
     let mut text = String::new();
     for location in config::user_locations(request) {
-        let state = if location.path.exists() { "read" } else { "not there" };
+        let state = if location.path.exists() {
+            "read"
+        } else {
+            "not there"
+        };
         writeln!(text, "configuration  {} ({state})", location.path.display())?;
     }
     // The paths help most when the configuration itself is broken.
@@ -71,7 +75,11 @@ fn show(settings: &Settings) -> anyhow::Result<ExitCode> {
         writeln!(text, "# {} from {}", value.key, value.layer)?;
     }
     for (store, password) in passwords(settings) {
-        writeln!(text, "# password of stores.{store}: *** from {}", password.found_in)?;
+        writeln!(
+            text,
+            "# password of stores.{store}: *** from {}",
+            password.found_in
+        )?;
     }
     output::print(&text)?;
     Ok(ExitCode::SUCCESS)
@@ -105,5 +113,9 @@ async fn check(settings: &Settings) -> anyhow::Result<ExitCode> {
         }
     }
     output::print(&text)?;
-    Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if healthy {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }

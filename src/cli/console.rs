@@ -10,14 +10,14 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Settings;
-use crate::domain::health::Health;
-use crate::domain::time::Timestamp;
-use crate::ingest::{IngestError, IngestStatus};
-use crate::query::Zone;
 use crate::service::{self, Stores, demo};
 use crate::source::git;
 use crate::telemetry;
 use crate::tui::{self, ConsoleInput, Ended};
+use atalaya_domain::health::Health;
+use atalaya_domain::time::Timestamp;
+use atalaya_ingest::{IngestError, IngestStatus};
+use atalaya_query::Zone;
 
 use super::Context;
 
@@ -43,7 +43,8 @@ pub async fn run(context: &Context) -> anyhow::Result<ExitCode> {
 
     let planning = settings.clone();
     let planned_host = host.clone();
-    let plan = tokio::task::spawn_blocking(move || service::ingest::plan(&planning, &planned_host)).await??;
+    let plan = tokio::task::spawn_blocking(move || service::ingest::plan(&planning, &planned_host))
+        .await??;
     let ingest = match service::ingest::attach(settings, plan, stores.logs.clone(), &cancel).await {
         Ok(ingest) => Some(ingest),
         // Somebody reads the files already: this console only watches.
@@ -62,7 +63,9 @@ pub async fn run(context: &Context) -> anyhow::Result<ExitCode> {
         match tokio::time::timeout(STOP_LIMIT, ingest.ended()).await {
             Ok(ended) => ended?,
             // What was not stored is read again at the next start.
-            Err(_) => tracing::warn!("the ingest did not stop in time; it resumes from its last checkpoint"),
+            Err(_) => tracing::warn!(
+                "the ingest did not stop in time; it resumes from its last checkpoint"
+            ),
         }
     }
     Ok(exit_code(ended?))
@@ -72,7 +75,9 @@ pub async fn run(context: &Context) -> anyhow::Result<ExitCode> {
 /// in, now and then. Outside of a repository there is nothing to read.
 async fn sync_git(settings: Settings, stores: Stores, cancel: CancellationToken) {
     let configured = settings.dora.repository.clone();
-    let Some(repository) = configured.clone().or_else(|| std::env::current_dir().ok()) else { return };
+    let Some(repository) = configured.clone().or_else(|| std::env::current_dir().ok()) else {
+        return;
+    };
     let asked = repository.clone();
     let found = tokio::task::spawn_blocking(move || git::is_repository(&asked)).await;
     // A configured path that is no repository is an error worth its message below.
@@ -87,8 +92,14 @@ async fn sync_git(settings: Settings, stores: Stores, cancel: CancellationToken)
             _ = tick.tick() => {}
         }
         let options = service::dora::sync_options(&settings.dora, None, None);
-        let synced =
-            service::dora::sync_git(&*stores.metrics, &repository, options, Timestamp::now(), |_| {}).await;
+        let synced = service::dora::sync_git(
+            &*stores.metrics,
+            &repository,
+            options,
+            Timestamp::now(),
+            |_| {},
+        )
+        .await;
         match synced {
             Ok(outcome) => tracing::info!(
                 repository = %outcome.git.repository.display(),
@@ -193,12 +204,20 @@ fn console_input(
     let pdca = service::pdca::PdcaSettings::configured(&settings.dora, &settings.pdca, zone)
         .map_err(|error| super::UsageError(error.to_string()))?;
     Ok(ConsoleInput {
-        health: Some(watch_health(stores.clone(), settings.data_dir.clone(), cancel.clone())),
+        health: Some(watch_health(
+            stores.clone(),
+            settings.data_dir.clone(),
+            cancel.clone(),
+        )),
         stores,
         ingest,
         theme: settings.console.theme.clone(),
         themes_dir: settings.themes_dir.clone(),
-        zone: if settings.console.utc { Zone::Utc } else { Zone::Local },
+        zone: if settings.console.utc {
+            Zone::Utc
+        } else {
+            Zone::Local
+        },
         mouse: settings.console.mouse,
         data_dir: settings.data_dir.clone(),
         host,
@@ -210,8 +229,16 @@ fn console_input(
 }
 
 /// Measures now and then, until cancelled. The receiver changes with each measurement.
-fn watch_health(stores: Stores, data_dir: PathBuf, cancel: CancellationToken) -> watch::Receiver<Health> {
-    let unmeasured = Health::new(Timestamp::now(), Err("not measured yet".to_owned()), Vec::new());
+fn watch_health(
+    stores: Stores,
+    data_dir: PathBuf,
+    cancel: CancellationToken,
+) -> watch::Receiver<Health> {
+    let unmeasured = Health::new(
+        Timestamp::now(),
+        Err("not measured yet".to_owned()),
+        Vec::new(),
+    );
     let (sender, receiver) = watch::channel(unmeasured);
     tokio::spawn(async move {
         let mut tick = tokio::time::interval(HEALTH_EVERY);
@@ -221,7 +248,10 @@ fn watch_health(stores: Stores, data_dir: PathBuf, cancel: CancellationToken) ->
                 () = cancel.cancelled() => return,
                 _ = tick.tick() => {}
             }
-            if sender.send(service::health::measure(&stores, &data_dir).await).is_err() {
+            if sender
+                .send(service::health::measure(&stores, &data_dir).await)
+                .is_err()
+            {
                 return;
             }
         }
@@ -233,7 +263,9 @@ fn watch_health(stores: Stores, data_dir: PathBuf, cancel: CancellationToken) ->
 fn exit_code(ended: Ended) -> ExitCode {
     match ended {
         Ended::Quit => ExitCode::SUCCESS,
-        Ended::Signal(number) => ExitCode::from(128_u8.saturating_add(u8::try_from(number).unwrap_or(0))),
+        Ended::Signal(number) => {
+            ExitCode::from(128_u8.saturating_add(u8::try_from(number).unwrap_or(0)))
+        }
         Ended::HungUp => ExitCode::from(129),
     }
 }

@@ -114,12 +114,23 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     };
     let reports = database::run(&context.settings, &task).await;
     let current = reports.iter().all(SchemaReport::is_current);
-    output::print(&if json { format!("{:#}\n", json!(reports)) } else { text(&reports)? })?;
-    Ok(if current { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    output::print(&if json {
+        format!("{:#}\n", json!(reports))
+    } else {
+        text(&reports)?
+    })?;
+    Ok(if current {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 fn wishes(args: &InitArgs) -> Result<LayoutWishes, UsageError> {
-    let factor = args.replication_factor.map(|copies| copies.to_string().parse()).transpose();
+    let factor = args
+        .replication_factor
+        .map(|copies| copies.to_string().parse())
+        .transpose();
     let factor = factor.map_err(|_| {
         UsageError("--replication-factor is the number of copies of each row, 1 to 100".to_owned())
     })?;
@@ -130,16 +141,26 @@ fn wishes(args: &InitArgs) -> Result<LayoutWishes, UsageError> {
         window_days: args.window_days,
         retention_days: args.retention_days,
     };
-    wishes
-        .check()
-        .map_err(|mistake| UsageError(format!("--{}: {}", mistake.key.replace('_', "-"), mistake.message)))?;
+    wishes.check().map_err(|mistake| {
+        UsageError(format!(
+            "--{}: {}",
+            mistake.key.replace('_', "-"),
+            mistake.message
+        ))
+    })?;
     Ok(wishes)
 }
 
 fn text(reports: &[SchemaReport]) -> Result<String, std::fmt::Error> {
     let mut text = String::new();
     for report in reports {
-        write!(text, "{:8} {} at {}: ", report.store, report.backend, Shown::line(&report.address))?;
+        write!(
+            text,
+            "{:8} {} at {}: ",
+            report.store,
+            report.backend,
+            Shown::line(&report.address)
+        )?;
         if let (Some(version), Some(needed)) = (report.version, report.needed) {
             write!(text, "version {version} of {needed}, ")?;
         }
@@ -149,8 +170,11 @@ fn text(reports: &[SchemaReport]) -> Result<String, std::fmt::Error> {
         }
         text.push('\n');
         if !report.settings.is_empty() {
-            let settings: Vec<String> =
-                report.settings.iter().map(|(name, value)| format!("{name} {value}")).collect();
+            let settings: Vec<String> = report
+                .settings
+                .iter()
+                .map(|(name, value)| format!("{name} {value}"))
+                .collect();
             writeln!(text, "         {}", Shown::line(&settings.join(", ")))?;
         }
         for step in &report.migrations {

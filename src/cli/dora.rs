@@ -11,14 +11,14 @@ use clap::{Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
-use crate::domain::delivery::{Decision, Phase, PhaseRecord};
-use crate::domain::time::Timestamp;
 use crate::report::{dora_json, dora_markdown, dora_text};
 use crate::service;
 use crate::service::dora::{self, GatherError, ReportRequest, SyncOutcome, UnknownWord};
 use crate::source::git;
 use crate::source::sdlc_file::{Reading, parse_time};
-use crate::store::metrics::{MetricsStore, Written};
+use atalaya_domain::delivery::{Decision, Phase, PhaseRecord};
+use atalaya_domain::time::Timestamp;
+use atalaya_store::metrics::{MetricsStore, Written};
 
 use super::{Context, UsageError, output};
 
@@ -192,15 +192,26 @@ fn usage(error: &UnknownWord) -> anyhow::Error {
 
 /// What the user named wrongly ends with 2, what a store could not do with 1.
 fn gathered<T>(result: Result<T, GatherError>) -> anyhow::Result<T> {
-    result.map_err(|error| if error.is_usage() { UsageError(error.to_string()).into() } else { error.into() })
+    result.map_err(|error| {
+        if error.is_usage() {
+            UsageError(error.to_string()).into()
+        } else {
+            error.into()
+        }
+    })
 }
 
 async fn report(args: &ReportArgs, context: &Context) -> anyhow::Result<ExitCode> {
     let config = &context.settings.dora;
-    let profile = args.profile.as_deref().map(dora::profile).transpose().map_err(|error| usage(&error))?;
+    let profile = args
+        .profile
+        .as_deref()
+        .map(dora::profile)
+        .transpose()
+        .map_err(|error| usage(&error))?;
     let zone = dora::zone(context.settings.ingest.timezone.as_deref());
-    let mut request =
-        ReportRequest::configured(args.days, config, profile, zone).map_err(|error| usage(&error))?;
+    let mut request = ReportRequest::configured(args.days, config, profile, zone)
+        .map_err(|error| usage(&error))?;
     if let Some(word) = &args.thresholds {
         request.rules.thresholds = dora::thresholds(word).map_err(|error| usage(&error))?;
     }
@@ -223,11 +234,24 @@ async fn report(args: &ReportArgs, context: &Context) -> anyhow::Result<ExitCode
 /// The configured repository, or before the first report the one of the current directory.
 async fn sync_first(store: &dyn MetricsStore, context: &Context) -> anyhow::Result<()> {
     let here = std::env::current_dir().context("where is the current directory?")?;
-    let bar = progress_bar(&context.settings.dora.repository.clone().unwrap_or_else(|| here.clone()));
+    let bar = progress_bar(
+        &context
+            .settings
+            .dora
+            .repository
+            .clone()
+            .unwrap_or_else(|| here.clone()),
+    );
     let shown = bar.clone();
-    let outcome = dora::sync_due(store, &context.settings.dora, &here, Timestamp::now(), move |read| {
-        shown.set_position(read as u64);
-    })
+    let outcome = dora::sync_due(
+        store,
+        &context.settings.dora,
+        &here,
+        Timestamp::now(),
+        move |read| {
+            shown.set_position(read as u64);
+        },
+    )
     .await;
     bar.finish_and_clear();
     if let Some(outcome) = gathered(outcome)? {
@@ -283,9 +307,10 @@ async fn sync_with_progress(
 ) -> anyhow::Result<SyncOutcome> {
     let bar = progress_bar(path);
     let shown = bar.clone();
-    let outcome =
-        dora::sync_git(store, path, options, Timestamp::now(), move |read| shown.set_position(read as u64))
-            .await;
+    let outcome = dora::sync_git(store, path, options, Timestamp::now(), move |read| {
+        shown.set_position(read as u64)
+    })
+    .await;
     bar.finish_and_clear();
     gathered(outcome)
 }
@@ -293,7 +318,9 @@ async fn sync_with_progress(
 /// Draws nothing unless standard error is a terminal.
 fn progress_bar(path: &Path) -> ProgressBar {
     let bar = ProgressBar::new_spinner().with_message(format!("reading {}", path.display()));
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}: {human_pos} commits, {elapsed}") {
+    if let Ok(style) =
+        ProgressStyle::with_template("{spinner} {msg}: {human_pos} commits, {elapsed}")
+    {
         bar.set_style(style);
     }
     bar.enable_steady_tick(Duration::from_millis(100));
@@ -318,7 +345,10 @@ fn told(outcome: &SyncOutcome) -> String {
         ));
     }
     if git.aliases > 0 {
-        text.push_str(&format!("\n{} further tags name commits that are deployments already", git.aliases));
+        text.push_str(&format!(
+            "\n{} further tags name commits that are deployments already",
+            git.aliases
+        ));
     }
     for note in &git.notes {
         text.push_str(&format!("\nnote: {note}"));
@@ -327,19 +357,29 @@ fn told(outcome: &SyncOutcome) -> String {
 }
 
 fn changes(written: Written) -> String {
-    format!("{} new, {} changed, {} as they were", written.inserted, written.updated, written.unchanged)
+    format!(
+        "{} new, {} changed, {} as they were",
+        written.inserted, written.updated, written.unchanged
+    )
 }
 
 async fn import(args: ImportArgs, context: &Context) -> anyhow::Result<ExitCode> {
     let zone = match &args.zone {
         Some(name) => name.parse().map_err(|_| {
-            UsageError(format!("`{name}` is no zone; one looks like `Europe/Madrid` or `UTC`"))
+            UsageError(format!(
+                "`{name}` is no zone; one looks like `Europe/Madrid` or `UTC`"
+            ))
         })?,
         None => dora::zone(context.settings.ingest.timezone.as_deref()),
     };
-    let reading = Reading { zone, service: args.service, team: args.team };
+    let reading = Reading {
+        zone,
+        service: args.service,
+        team: args.team,
+    };
     let store = service::open_metrics(&context.settings).await?;
-    let outcome = gathered(dora::import_file(&*store, &args.file, reading, Timestamp::now()).await)?;
+    let outcome =
+        gathered(dora::import_file(&*store, &args.file, reading, Timestamp::now()).await)?;
     if args.json {
         output::print(&format!(
             "{:#}\n",
@@ -362,7 +402,10 @@ async fn import(args: ImportArgs, context: &Context) -> anyhow::Result<ExitCode>
         changes(outcome.incidents)
     );
     for flag in &outcome.flags {
-        text.push_str(&format!("flag: {}\n", crate::report::dora::plain(&flag.to_string())));
+        text.push_str(&format!(
+            "flag: {}\n",
+            crate::report::dora::plain(&flag.to_string())
+        ));
     }
     output::print(&text)?;
     Ok(ExitCode::SUCCESS)
@@ -379,20 +422,33 @@ async fn record(args: RecordArgs, context: &Context) -> anyhow::Result<ExitCode>
     })?;
     let recorded_at = match &args.at {
         None => Timestamp::now(),
-        Some(text) => parse_time(text, dora::zone(context.settings.ingest.timezone.as_deref()))
-            .ok_or_else(|| UsageError(format!("`{text}` is no time; one looks like 2026-11-22T14:05:00Z")))?,
+        Some(text) => parse_time(
+            text,
+            dora::zone(context.settings.ingest.timezone.as_deref()),
+        )
+        .ok_or_else(|| {
+            UsageError(format!(
+                "`{text}` is no time; one looks like 2026-11-22T14:05:00Z"
+            ))
+        })?,
     };
     if args.feature.trim().is_empty() {
-        return Err(
-            UsageError("--feature is empty; name the feature, as in --feature FEAT-1".to_owned()).into()
-        );
+        return Err(UsageError(
+            "--feature is empty; name the feature, as in --feature FEAT-1".to_owned(),
+        )
+        .into());
     }
     let mut metadata = BTreeMap::new();
     for pair in &args.metadata {
-        let (name, value) = pair
-            .split_once('=')
-            .ok_or_else(|| UsageError(format!("`{pair}` is not NAME=VALUE, as in --meta story_points=5")))?;
-        metadata.insert(name.to_owned(), serde_json::from_str(value).unwrap_or_else(|_| value.into()));
+        let (name, value) = pair.split_once('=').ok_or_else(|| {
+            UsageError(format!(
+                "`{pair}` is not NAME=VALUE, as in --meta story_points=5"
+            ))
+        })?;
+        metadata.insert(
+            name.to_owned(),
+            serde_json::from_str(value).unwrap_or_else(|_| value.into()),
+        );
     }
     for (name, value) in [
         ("service", args.service),
@@ -432,10 +488,13 @@ async fn record(args: RecordArgs, context: &Context) -> anyhow::Result<ExitCode>
             })
         )
     } else {
-        let also = [("deployment", &recorded.deployment), ("incident", &recorded.incident)]
-            .into_iter()
-            .filter_map(|(what, id)| id.as_ref().map(|id| format!("; {what} {id}")))
-            .collect::<String>();
+        let also = [
+            ("deployment", &recorded.deployment),
+            ("incident", &recorded.incident),
+        ]
+        .into_iter()
+        .filter_map(|(what, id)| id.as_ref().map(|id| format!("; {what} {id}")))
+        .collect::<String>();
         format!(
             "{} of {cycle_id}, attempt {}: {}{also}\n",
             phase.name(),
@@ -453,23 +512,31 @@ async fn record(args: RecordArgs, context: &Context) -> anyhow::Result<ExitCode>
 /// Shared with `atalaya track`.
 pub(super) fn parse_phase(word: &str) -> Result<Phase, UsageError> {
     Phase::from_word(word).ok_or_else(|| {
-        UsageError(format!("`{word}` is no phase; use one of {}", Phase::ALL.map(Phase::name).join(", ")))
+        UsageError(format!(
+            "`{word}` is no phase; use one of {}",
+            Phase::ALL.map(Phase::name).join(", ")
+        ))
     })
 }
 
 /// `1h30m`, `95s`, `250ms`, `2d`, or a number of seconds.
 fn parse_duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("`{text}` is no duration; one looks like 95s, 12m, 1h30m or 95.5 (seconds)");
+    let wrong =
+        || format!("`{text}` is no duration; one looks like 95s, 12m, 1h30m or 95.5 (seconds)");
     if let Ok(seconds) = text.parse::<f64>() {
         return Duration::try_from_secs_f64(seconds).map_err(|_| wrong());
     }
     let mut total = Duration::ZERO;
     let mut rest = text.trim();
     while !rest.is_empty() {
-        let digits = rest.find(|letter: char| !letter.is_ascii_digit() && letter != '.').ok_or_else(wrong)?;
+        let digits = rest
+            .find(|letter: char| !letter.is_ascii_digit() && letter != '.')
+            .ok_or_else(wrong)?;
         let number: f64 = rest[..digits].parse().map_err(|_| wrong())?;
         rest = &rest[digits..];
-        let letters = rest.find(|letter: char| letter.is_ascii_digit()).unwrap_or(rest.len());
+        let letters = rest
+            .find(|letter: char| letter.is_ascii_digit())
+            .unwrap_or(rest.len());
         let seconds = match &rest[..letters] {
             "ms" => 0.001,
             "s" => 1.0,
@@ -483,7 +550,11 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
             .ok_or_else(wrong)?;
         rest = &rest[letters..];
     }
-    if total.is_zero() && text.trim().is_empty() { Err(wrong()) } else { Ok(total) }
+    if total.is_zero() && text.trim().is_empty() {
+        Err(wrong())
+    } else {
+        Ok(total)
+    }
 }
 
 #[cfg(test)]
@@ -492,10 +563,19 @@ mod tests {
 
     #[test]
     fn durations() {
-        for (text, seconds) in
-            [("95", 95.0), ("95s", 95.0), ("1h30m", 5_400.0), ("250ms", 0.25), ("0s", 0.0), ("1.5h", 5_400.0)]
-        {
-            assert_eq!(parse_duration(text), Ok(Duration::from_secs_f64(seconds)), "{text}");
+        for (text, seconds) in [
+            ("95", 95.0),
+            ("95s", 95.0),
+            ("1h30m", 5_400.0),
+            ("250ms", 0.25),
+            ("0s", 0.0),
+            ("1.5h", 5_400.0),
+        ] {
+            assert_eq!(
+                parse_duration(text),
+                Ok(Duration::from_secs_f64(seconds)),
+                "{text}"
+            );
         }
         for text in ["", "soon", "5x", "-3", "h", "1e400"] {
             assert!(parse_duration(text).is_err(), "{text}");

@@ -5,9 +5,9 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use crate::domain::health::{Health, Status};
 use crate::service;
 use crate::shown::Shown;
+use atalaya_domain::health::{Health, Status};
 
 use super::{Context, output};
 
@@ -25,7 +25,11 @@ pub async fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     // A store that is away is a finding, not a failure to find out.
     let stores = service::attach_stores(&context.settings).await?;
     let health = service::health::measure(&stores, &context.settings.data_dir).await;
-    output::print(&if args.json { format!("{}\n", to_json(&health)) } else { to_text(&health) })?;
+    output::print(&if args.json {
+        format!("{}\n", to_json(&health))
+    } else {
+        to_text(&health)
+    })?;
     Ok(ExitCode::from(match health.status() {
         Status::Ok => 0,
         Status::Degraded => 1,
@@ -35,7 +39,11 @@ pub async fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
 
 /// The older tool's shape (`checks` with pass/fail and `summary`), widened by `components`.
 fn to_json(health: &Health) -> serde_json::Value {
-    let passed = health.checks.iter().filter(|check| check.status == Status::Ok).count();
+    let passed = health
+        .checks
+        .iter()
+        .filter(|check| check.status == Status::Ok)
+        .count();
     let checks: Vec<_> = health
         .checks
         .iter()
@@ -70,7 +78,10 @@ fn to_json(health: &Health) -> serde_json::Value {
 
 fn to_text(health: &Health) -> String {
     let names = health.checks.iter().map(|check| check.name.len());
-    let width = names.chain(health.advice.iter().map(|advice| advice.name.len())).max().unwrap_or(0);
+    let width = names
+        .chain(health.advice.iter().map(|advice| advice.name.len()))
+        .max()
+        .unwrap_or(0);
     let mut text = String::new();
     for check in &health.checks {
         // Writing to a string cannot fail.
@@ -83,7 +94,13 @@ fn to_text(health: &Health) -> String {
         );
     }
     for advice in &health.advice {
-        let _ = writeln!(text, "{:<9} {:<width$}  {}", "advice", advice.name, Shown::line(&advice.message));
+        let _ = writeln!(
+            text,
+            "{:<9} {:<width$}  {}",
+            "advice",
+            advice.name,
+            Shown::line(&advice.message)
+        );
     }
     text
 }

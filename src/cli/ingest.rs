@@ -15,13 +15,13 @@ use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::record::Layer;
-use crate::ingest::spool::{self, SpoolState, SpoolStatus};
-use crate::ingest::{
-    FileAccount, Ingest, IngestConfig, IngestHandle, IngestInput, IngestStatus, Mode, StreamInput,
-};
 use crate::service::{self, Stores};
 use crate::shown::Shown;
+use atalaya_domain::record::Layer;
+use atalaya_ingest::spool::{self, SpoolState, SpoolStatus};
+use atalaya_ingest::{
+    FileAccount, Ingest, IngestConfig, IngestHandle, IngestInput, IngestStatus, Mode, StreamInput,
+};
 
 use super::{Context, UsageError, output};
 
@@ -97,10 +97,17 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
         .into());
     }
     if takes_stdin && args.follow {
-        return Err(UsageError("standard input is read to its end anyway; leave out --follow".into()).into());
+        return Err(UsageError(
+            "standard input is read to its end anyway; leave out --follow".into(),
+        )
+        .into());
     }
     let settings = &context.settings;
-    let mode = if args.follow { Mode::Follow } else { Mode::Once };
+    let mode = if args.follow {
+        Mode::Follow
+    } else {
+        Mode::Once
+    };
     let host = service::health::host_name();
     let cancel = CancellationToken::new();
     stop_on_signals(&cancel);
@@ -115,9 +122,15 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
         let config = IngestConfig::new(Vec::new(), settings.ingest_state_dir(), host, Mode::Once);
         let stream = StreamInput {
             name: "standard input".to_owned(),
-            key: args.key.clone().unwrap_or_else(|| format!("{:032x}", rand::random::<u128>())),
+            key: args
+                .key
+                .clone()
+                .unwrap_or_else(|| format!("{:032x}", rand::random::<u128>())),
             reader: Box::new(std::io::stdin()),
-            input: inputs.into_iter().next().unwrap_or_else(|| IngestInput::detected("-")),
+            input: inputs
+                .into_iter()
+                .next()
+                .unwrap_or_else(|| IngestInput::detected("-")),
         };
         Ingest::start_stream(config, stream, sink, cancel.clone())?
     } else {
@@ -128,7 +141,10 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let status = watch(&mut handle, total).await?;
     let finished = status.finished || (args.follow && cancel.is_cancelled());
     let text = if args.json {
-        format!("{}\n", serde_json::to_string(&to_json(&status, started.elapsed(), finished))?)
+        format!(
+            "{}\n",
+            serde_json::to_string(&to_json(&status, started.elapsed(), finished))?
+        )
     } else {
         summary(&status, started.elapsed(), finished)
     };
@@ -144,7 +160,11 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let refused = status.unread.iter().any(|unread| unread.refused);
     let untouched = status.files.is_empty() && !takes_stdin && !status.unread.is_empty();
     let left_out = !args.follow && (refused || untouched);
-    Ok(if troubled || left_out || !finished { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(if troubled || left_out || !finished {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
 }
 
 /// Opens the stores. A follower waits for one that cannot be written yet (a read-only file system, a
@@ -173,7 +193,11 @@ async fn open_stores(
             told = true;
             let mut stderr = std::io::stderr().lock();
             // Nobody may be reading; the waiting goes on all the same.
-            let _ = writeln!(stderr, "atalaya: waiting for the store: {}", service::describe(&error));
+            let _ = writeln!(
+                stderr,
+                "atalaya: waiting for the store: {}",
+                service::describe(&error)
+            );
         }
         tokio::select! {
             () = cancel.cancelled() => return Ok(None),
@@ -185,13 +209,26 @@ async fn open_stores(
 /// How many records lie in the quarantine.
 async fn set_aside(context: &Context) -> anyhow::Result<usize> {
     let folder = service::quarantine::folder(&context.settings.data_dir);
-    Ok(tokio::task::spawn_blocking(move || spool::quarantine::ids(&folder)).await??.len())
+    Ok(
+        tokio::task::spawn_blocking(move || spool::quarantine::ids(&folder))
+            .await??
+            .len(),
+    )
 }
 
 fn inputs(args: &Args, context: &Context) -> anyhow::Result<Vec<IngestInput>> {
     let usage = |error: service::ingest::InputError| UsageError(error.to_string());
-    let format = args.format.as_deref().map(service::ingest::find_format).transpose().map_err(usage)?;
-    let zone = args.timezone.as_deref().or(context.settings.ingest.timezone.as_deref()).unwrap_or("local");
+    let format = args
+        .format
+        .as_deref()
+        .map(service::ingest::find_format)
+        .transpose()
+        .map_err(usage)?;
+    let zone = args
+        .timezone
+        .as_deref()
+        .or(context.settings.ingest.timezone.as_deref())
+        .unwrap_or("local");
     let zone = service::ingest::parse_zone(zone).map_err(usage)?;
     let mut inputs = Vec::with_capacity(args.files.len());
     for file in &args.files {
@@ -221,7 +258,9 @@ fn check_readable(path: &Path, follow: bool) -> Result<(), UsageError> {
         Ok(metadata) if !metadata.is_file() => Err(UsageError(format!(
             "{shown} is not a regular file; pipe it in: `atalaya ingest - < {shown}`"
         ))),
-        Ok(_) => std::fs::File::open(path).map(drop).map_err(|error| unreadable(path, &error)),
+        Ok(_) => std::fs::File::open(path)
+            .map(drop)
+            .map_err(|error| unreadable(path, &error)),
         Err(error) if follow && error.kind() == ErrorKind::NotFound => Ok(()),
         Err(error) => Err(unreadable(path, &error)),
     }
@@ -229,7 +268,9 @@ fn check_readable(path: &Path, follow: bool) -> Result<(), UsageError> {
 
 fn unreadable(path: &Path, error: &std::io::Error) -> UsageError {
     let remedy = match error.kind() {
-        ErrorKind::PermissionDenied => "; run as a user or group that may read it (`ls -l` names them)",
+        ErrorKind::PermissionDenied => {
+            "; run as a user or group that may read it (`ls -l` names them)"
+        }
         _ => "",
     };
     UsageError(format!("cannot read {}: {error}{remedy}", path.display()))
@@ -320,7 +361,10 @@ async fn handle_finished(handle: &mut IngestHandle) -> anyhow::Result<Option<Ing
 /// Draws on standard error, and only on a terminal.
 fn progress_bar(total: Option<u64>) -> ProgressBar {
     let (bar, template) = match total {
-        Some(total) => (ProgressBar::new(total), "{bar:30} {bytes}/{total_bytes} {msg} {eta}"),
+        Some(total) => (
+            ProgressBar::new(total),
+            "{bar:30} {bytes}/{total_bytes} {msg} {eta}",
+        ),
         None => (ProgressBar::new_spinner(), "{spinner} {bytes} {msg}"),
     };
     if let Ok(style) = ProgressStyle::with_template(template) {
@@ -337,7 +381,12 @@ fn summary(status: &IngestStatus, took: Duration, finished: bool) -> String {
     }
     for unread in &status.unread {
         let path = unread.path.to_string_lossy();
-        let _ = writeln!(text, "{}: not read: {}", Shown::line(&path), Shown::line(&unread.reason));
+        let _ = writeln!(
+            text,
+            "{}: not read: {}",
+            Shown::line(&path),
+            Shown::line(&unread.reason)
+        );
     }
     let totals = &status.totals;
     let seconds = took.as_secs_f64().max(0.001);
@@ -350,7 +399,11 @@ fn summary(status: &IngestStatus, took: Duration, finished: bool) -> String {
         totals.records,
         totals.joined,
         totals.skipped,
-        if totals.pending() > 0 { format!(" + {} pending", totals.pending()) } else { String::new() },
+        if totals.pending() > 0 {
+            format!(" + {} pending", totals.pending())
+        } else {
+            String::new()
+        },
         totals.written,
         totals.mismatched,
         totals.cut,

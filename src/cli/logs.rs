@@ -5,15 +5,15 @@ use std::ops::ControlFlow;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use crate::domain::record::Record;
-use crate::domain::time::Timestamp;
-use crate::query::{Query, QueryClock, QueryError, Zone};
 use crate::report::record_json::RecordJson;
 use crate::report::record_text::{self, TextStyle};
 use crate::service::Stores;
 use crate::service::logs::{Outcome, Search, Tail, search};
 use crate::shown::Shown;
-use crate::store::chunks::Order;
+use atalaya_domain::record::Record;
+use atalaya_domain::time::Timestamp;
+use atalaya_query::{Query, QueryClock, QueryError, Zone};
+use atalaya_store::chunks::Order;
 
 use super::{Context, UsageError, output};
 
@@ -39,7 +39,10 @@ Examples:
 Query: words and \"phrases\" (without case), /regex/, field:value with * and commas, -term, or,
 parentheses. Fields: level source request_id logger message user session host layer duration
 meta.NAME traceback has since until at id. Times: 15m 2h 3d 12:30 today 2026-11-21T12:30Z.")]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
 pub struct Args {
     /// What to look for; everything when left out.
     #[arg(value_name = "QUERY")]
@@ -69,12 +72,19 @@ pub struct Args {
 pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let zone = if args.utc { Zone::Utc } else { Zone::Local };
     let query = parse(&args.query.join(" "), zone)?;
-    let printer = Printer { json: args.json, style: style(zone) };
+    let printer = Printer {
+        json: args.json,
+        style: style(zone),
+    };
     let stores = context.stores().await?;
     if args.follow {
         return follow(&stores, query, args.limit.unwrap_or(FOLLOW_LIMIT), printer).await;
     }
-    let order = if args.oldest_first { Order::OldestFirst } else { Order::NewestFirst };
+    let order = if args.oldest_first {
+        Order::OldestFirst
+    } else {
+        Order::NewestFirst
+    };
     let limit = match args.limit.unwrap_or(LIMIT) {
         0 => None,
         limit => Some(limit),
@@ -82,7 +92,11 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let mut printed = Ok(());
     let outcome = search(&stores.logs, &Search::new(query, order, limit), |records| {
         printed = printer.print(&records);
-        if printed.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        if printed.is_ok() {
+            ControlFlow::Continue(())
+        } else {
+            ControlFlow::Break(())
+        }
     })
     .await?;
     printed?;
@@ -92,12 +106,22 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
 
 /// Reads a query, or explains with a mark below it what is wrong.
 pub(super) fn parse(text: &str, zone: Zone) -> Result<Query, UsageError> {
-    Query::parse(text, &QueryClock { now: Timestamp::now(), zone }).map_err(|wrong| wrong_query(text, &wrong))
+    Query::parse(
+        text,
+        &QueryClock {
+            now: Timestamp::now(),
+            zone,
+        },
+    )
+    .map_err(|wrong| wrong_query(text, &wrong))
 }
 
 fn wrong_query(text: &str, wrong: &QueryError) -> UsageError {
     let drawn = wrong.render(text);
-    let lines: Vec<String> = Shown::lines(&drawn).iter().map(ToString::to_string).collect();
+    let lines: Vec<String> = Shown::lines(&drawn)
+        .iter()
+        .map(ToString::to_string)
+        .collect();
     UsageError(lines.join("\n"))
 }
 
@@ -105,7 +129,10 @@ fn wrong_query(text: &str, wrong: &QueryError) -> UsageError {
 pub(super) fn style(zone: Zone) -> TextStyle {
     let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
         || std::env::var_os("TERM").is_some_and(|value| value == "dumb");
-    TextStyle { zone, colour: !refused && std::io::stdout().is_terminal() }
+    TextStyle {
+        zone,
+        colour: !refused && std::io::stdout().is_terminal(),
+    }
 }
 
 /// On standard error, and only when the output would leave a question.
@@ -113,11 +140,19 @@ fn say_outcome(outcome: &Outcome, limit_by_default: bool) {
     if outcome.matched == 0 {
         output::note(&format!("no record matches: {outcome}"));
     } else if !outcome.complete && limit_by_default && std::io::stderr().is_terminal() {
-        output::note(&format!("the first {} are shown; --limit 0 prints all", outcome.matched));
+        output::note(&format!(
+            "the first {} are shown; --limit 0 prints all",
+            outcome.matched
+        ));
     }
 }
 
-async fn follow(stores: &Stores, query: Query, limit: u64, printer: Printer) -> anyhow::Result<ExitCode> {
+async fn follow(
+    stores: &Stores,
+    query: Query,
+    limit: u64,
+    printer: Printer,
+) -> anyhow::Result<ExitCode> {
     let (mut tail, newest) = Tail::start(&stores.logs, query, limit).await?;
     printer.print(&newest)?;
     let mut tick = tokio::time::interval(POLL);

@@ -19,7 +19,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let page = match &args.command {
         None => program,
         Some(name) => program.find_subcommand(name).cloned().ok_or_else(|| {
-            UsageError(format!("there is no subcommand `{name}`; `atalaya --help` lists them"))
+            UsageError(format!(
+                "there is no subcommand `{name}`; `atalaya --help` lists them"
+            ))
         })?,
     };
     let mut roff = Vec::new();

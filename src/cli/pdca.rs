@@ -4,11 +4,11 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use crate::domain::dora::{Metric, Scope};
-use crate::domain::pdca::{Applied, PdcaCycle, Texts, Verdict};
-use crate::domain::time::Timestamp;
 use crate::service::pdca::{self, Draft, PdcaError, PdcaSettings};
-use crate::store::metrics::MetricsStore;
+use atalaya_domain::dora::{Metric, Scope};
+use atalaya_domain::pdca::{Applied, PdcaCycle, Texts, Verdict};
+use atalaya_domain::time::Timestamp;
+use atalaya_store::metrics::MetricsStore;
 
 use super::{Context, UsageError, output};
 
@@ -125,20 +125,42 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let text = match args.command {
         Command::List => {
             let cycles = pdca::list(store).await.map_err(usage)?;
-            if args.json { show::json(&cycles)? } else { show::list(&cycles, now) }
+            if args.json {
+                show::json(&cycles)?
+            } else {
+                show::list(&cycles, now)
+            }
         }
         Command::Show { id } => {
             let (cycle, events) = pdca::show(store, &id).await.map_err(usage)?;
-            if args.json { show::history_json(&cycle, &events)? } else { show::cycle(&cycle, now) }
+            if args.json {
+                show::history_json(&cycle, &events)?
+            } else {
+                show::cycle(&cycle, now)
+            }
         }
         Command::Propose { service, team } => {
-            let scope = Scope { service, team, environment: rules.environment.clone() };
-            let proposals = pdca::proposals(store, &scope, &rules, now).await.map_err(usage)?;
-            if args.json { show::json(&proposals)? } else { show::proposals(&proposals) }
+            let scope = Scope {
+                service,
+                team,
+                environment: rules.environment.clone(),
+            };
+            let proposals = pdca::proposals(store, &scope, &rules, now)
+                .await
+                .map_err(usage)?;
+            if args.json {
+                show::json(&proposals)?
+            } else {
+                show::proposals(&proposals)
+            }
         }
         other => {
             let cycle = change(other, store, &rules, &by, now).await?;
-            if args.json { show::json(&cycle)? } else { show::cycle(&cycle, now) }
+            if args.json {
+                show::json(&cycle)?
+            } else {
+                show::cycle(&cycle, now)
+            }
         }
     };
     output::print(&text)?;
@@ -154,7 +176,11 @@ async fn change(
 ) -> anyhow::Result<PdcaCycle> {
     let done = match command {
         Command::New(new) => {
-            let guards = new.guards.iter().map(|word| metric(word)).collect::<Result<Vec<_>, _>>()?;
+            let guards = new
+                .guards
+                .iter()
+                .map(|word| metric(word))
+                .collect::<Result<Vec<_>, _>>()?;
             let draft = Draft {
                 metric: metric(&new.metric)?,
                 title: new.title,
@@ -168,9 +194,27 @@ async fn change(
             };
             pdca::create(store, draft, rules, by, now).await
         }
-        Command::Start { id, what, at, request_id, commit } => {
+        Command::Start {
+            id,
+            what,
+            at,
+            request_id,
+            commit,
+        } => {
             let applied_at = at.as_deref().map_or(Ok(now), instant)?;
-            pdca::start(store, &id, Applied { what, applied_at, request_id, commit }, by, now).await
+            pdca::start(
+                store,
+                &id,
+                Applied {
+                    what,
+                    applied_at,
+                    request_id,
+                    commit,
+                },
+                by,
+                now,
+            )
+            .await
         }
         Command::Check { id } => pdca::check(store, &id, rules, by, now).await,
         Command::Decide { id, verdict, why } => {
@@ -182,8 +226,24 @@ async fn change(
             pdca::decide(store, &id, verdict, &why, by, now).await
         }
         Command::Note { id, text } => pdca::note(store, &id, &text, by, now).await,
-        Command::Edit { id, title, hypothesis, change } => {
-            pdca::edit(store, &id, Texts { title, hypothesis, change }, by, now).await
+        Command::Edit {
+            id,
+            title,
+            hypothesis,
+            change,
+        } => {
+            pdca::edit(
+                store,
+                &id,
+                Texts {
+                    title,
+                    hypothesis,
+                    change,
+                },
+                by,
+                now,
+            )
+            .await
         }
         // Read-only commands were answered before.
         Command::List | Command::Show { .. } | Command::Propose { .. } => {
@@ -195,18 +255,29 @@ async fn change(
 
 /// A wrong request ends with exit code 2, a failing store with 1.
 fn usage(error: PdcaError) -> anyhow::Error {
-    if error.is_usage() { UsageError(error.to_string()).into() } else { error.into() }
+    if error.is_usage() {
+        UsageError(error.to_string()).into()
+    } else {
+        error.into()
+    }
 }
 
 fn metric(word: &str) -> Result<Metric, UsageError> {
     Metric::from_word(word).ok_or_else(|| {
         let known: Vec<&str> = Metric::ALL.iter().map(|metric| metric.key()).collect();
-        UsageError(format!("`{word}` is no metric; use one of {}", known.join(", ")))
+        UsageError(format!(
+            "`{word}` is no metric; use one of {}",
+            known.join(", ")
+        ))
     })
 }
 
 fn instant(text: &str) -> Result<Timestamp, UsageError> {
-    chrono::DateTime::parse_from_rfc3339(text).map(Timestamp::from).map_err(|error| {
-        UsageError(format!("`{text}` is no time ({error}); write it as 2026-03-06T17:00:00Z"))
-    })
+    chrono::DateTime::parse_from_rfc3339(text)
+        .map(Timestamp::from)
+        .map_err(|error| {
+            UsageError(format!(
+                "`{text}` is no time ({error}); write it as 2026-03-06T17:00:00Z"
+            ))
+        })
 }

@@ -8,11 +8,11 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use serde_json::json;
 
-use crate::domain::record::RequestId;
-use crate::domain::time::Timestamp;
-use crate::ingest::spool::quarantine::Kept;
 use crate::service::quarantine;
 use crate::shown::Shown;
+use atalaya_domain::record::RequestId;
+use atalaya_domain::time::Timestamp;
+use atalaya_ingest::spool::quarantine::Kept;
 
 use super::{Context, UsageError, output};
 
@@ -96,7 +96,10 @@ async fn show(context: &Context, id: String, json: bool) -> anyhow::Result<ExitC
     .await?;
     let kept = found.map_err(|error| unknown(&id, &error))?;
     if json {
-        output::print(&format!("{}\n", serde_json::to_string_pretty(&to_json(&kept, Fields::All))?))?;
+        output::print(&format!(
+            "{}\n",
+            serde_json::to_string_pretty(&to_json(&kept, Fields::All))?
+        ))?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut text = line(&kept);
@@ -116,9 +119,15 @@ async fn show(context: &Context, id: String, json: bool) -> anyhow::Result<ExitC
                 ("user_id", entry.user_id.as_deref()),
                 ("session_id", entry.session_id.as_deref()),
             ];
-            let fields = fields.into_iter().filter_map(|(name, value)| Some((name, value?)));
-            for (name, value) in fields.chain(entry.metadata.iter().map(|(name, value)| (&**name, &**value)))
-            {
+            let fields = fields
+                .into_iter()
+                .filter_map(|(name, value)| Some((name, value?)));
+            for (name, value) in fields.chain(
+                entry
+                    .metadata
+                    .iter()
+                    .map(|(name, value)| (&**name, &**value)),
+            ) {
                 let _ = writeln!(text, "  {}: {}", Shown::line(name), Shown::line(value));
             }
             let _ = writeln!(text, "  message: {}", Shown::line(&entry.message));
@@ -133,7 +142,11 @@ async fn show(context: &Context, id: String, json: bool) -> anyhow::Result<ExitC
 
 async fn retry(context: &Context, ids: Vec<String>, all: bool) -> anyhow::Result<ExitCode> {
     let ids = if all {
-        kept(context).await?.into_iter().map(|kept| kept.id).collect()
+        kept(context)
+            .await?
+            .into_iter()
+            .map(|kept| kept.id)
+            .collect()
     } else {
         let settings = context.settings.clone();
         tokio::task::spawn_blocking(move || -> anyhow::Result<Vec<String>> {
@@ -156,13 +169,25 @@ async fn retry(context: &Context, ids: Vec<String>, all: bool) -> anyhow::Result
             Ok(records) => stored += records,
             Err(reason) => {
                 stay += 1;
-                let _ = writeln!(text, "{}: stays: {}", Shown::line(&one.id), Shown::line(reason));
+                let _ = writeln!(
+                    text,
+                    "{}: stays: {}",
+                    Shown::line(&one.id),
+                    Shown::line(reason)
+                );
             }
         }
     }
-    let _ = writeln!(text, "{stored} records stored, {stay} stay in the quarantine");
+    let _ = writeln!(
+        text,
+        "{stored} records stored, {stay} stay in the quarantine"
+    );
     output::print(&text)?;
-    Ok(if stay > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(if stay > 0 {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
 }
 
 fn unknown(id: &str, error: &std::io::Error) -> UsageError {
@@ -174,18 +199,31 @@ fn unknown(id: &str, error: &std::io::Error) -> UsageError {
 
 /// `<id>  2026-11-22T…Z  app/shop  web1  1 record: <reason>`.
 fn line(kept: &Kept) -> String {
-    let at = kept.at.map_or_else(|| "?".to_owned(), Timestamp::to_rfc3339);
+    let at = kept
+        .at
+        .map_or_else(|| "?".to_owned(), Timestamp::to_rfc3339);
     let what = match &kept.frames {
         Ok(frames) => {
             let records: usize = frames.iter().map(|frame| frame.entries.len()).sum();
             let of = frames.first().map_or_else(String::new, |frame| {
-                format!("{}  {}  ", Shown::line(&frame.origin.source), Shown::line(&frame.origin.host))
+                format!(
+                    "{}  {}  ",
+                    Shown::line(&frame.origin.source),
+                    Shown::line(&frame.origin.host)
+                )
             });
-            format!("{of}{records} record{}", if records == 1 { "" } else { "s" })
+            format!(
+                "{of}{records} record{}",
+                if records == 1 { "" } else { "s" }
+            )
         }
         Err(reason) => reason.clone(),
     };
-    format!("{}  {at}  {what}: {}\n", Shown::line(&kept.id), Shown::line(&kept.reason))
+    format!(
+        "{}  {at}  {what}: {}\n",
+        Shown::line(&kept.id),
+        Shown::line(&kept.reason)
+    )
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -206,7 +244,11 @@ fn to_json(kept: &Kept, fields: Fields) -> serde_json::Value {
         "problem": kept.frames.as_ref().err(),
     });
     if fields == Fields::All {
-        value["entries"] = frames.iter().flat_map(|frame| &frame.entries).map(|entry| json!(entry)).collect();
+        value["entries"] = frames
+            .iter()
+            .flat_map(|frame| &frame.entries)
+            .map(|entry| json!(entry))
+            .collect();
     }
     value
 }

@@ -3,11 +3,11 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use crate::domain::record::RequestId;
-use crate::query::Zone;
 use crate::report::{record_json, record_text};
 use crate::service::trace::{self, TraceOptions};
 use crate::shown::Shown;
+use atalaya_domain::record::RequestId;
+use atalaya_query::Zone;
 
 use super::{Context, logs, output};
 
@@ -44,12 +44,26 @@ pub struct Args {
 pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let zone = if args.utc { Zone::Utc } else { Zone::Local };
     let stores = context.stores().await?;
-    let ids: Vec<RequestId> = args.request_ids.iter().map(|id| RequestId::new(id.as_str())).collect();
-    let options = TraceOptions { limit: args.limit.max(1), gap: Duration::from_millis(args.gap_ms) };
+    let ids: Vec<RequestId> = args
+        .request_ids
+        .iter()
+        .map(|id| RequestId::new(id.as_str()))
+        .collect();
+    let options = TraceOptions {
+        limit: args.limit.max(1),
+        gap: Duration::from_millis(args.gap_ms),
+    };
     let found = trace::trace(&stores, &ids, options).await?;
     if found.rows.is_empty() {
-        let names: Vec<String> = args.request_ids.iter().map(|id| Shown::line(id).to_string()).collect();
-        output::note(&format!("nothing carries the request id {}", names.join(" or ")));
+        let names: Vec<String> = args
+            .request_ids
+            .iter()
+            .map(|id| Shown::line(id).to_string())
+            .collect();
+        output::note(&format!(
+            "nothing carries the request id {}",
+            names.join(" or ")
+        ));
         return Ok(ExitCode::FAILURE);
     }
     if args.json {
@@ -60,7 +74,10 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
         }
         output::print(&text)?;
         if found.omitted > 0 {
-            output::note(&format!("{} later records are left out; --limit takes more", found.omitted));
+            output::note(&format!(
+                "{} later records are left out; --limit takes more",
+                found.omitted
+            ));
         }
     } else {
         output::print(&record_text::trace(&found, logs::style(zone)))?;

@@ -5,10 +5,10 @@ use std::ffi::OsString;
 use std::io::{IsTerminal, Write as _};
 use std::process::ExitCode;
 
-use crate::domain::delivery::Phase;
 use crate::service;
 use crate::service::track::{self, Capture, Kept, TrackError, TrackRequest};
 use crate::source::git;
+use atalaya_domain::delivery::Phase;
 
 use super::dora::parse_phase;
 use super::{Context, UsageError};
@@ -49,15 +49,20 @@ pub struct Args {
 pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let phase = parse_phase(&args.phase)?;
     if args.feature.trim().is_empty() {
-        return Err(
-            UsageError("--feature is empty; name the feature, as in --feature FEAT-1".to_owned()).into()
-        );
+        return Err(UsageError(
+            "--feature is empty; name the feature, as in --feature FEAT-1".to_owned(),
+        )
+        .into());
     }
     let commit = match args.commit {
         None if phase == Phase::Deployment => checked_out().await,
         given => given,
     };
-    let client = args.service.clone().or_else(|| program_name(&args.command)).unwrap_or_default();
+    let client = args
+        .service
+        .clone()
+        .or_else(|| program_name(&args.command))
+        .unwrap_or_default();
     let metadata: BTreeMap<String, serde_json::Value> = [
         ("service", args.service),
         ("team", args.team),
@@ -75,7 +80,11 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
         command: args.command,
     };
     let request_context = track::request_context(|name| std::env::var(name).ok(), rand::random());
-    let capture = if args.capture { capture(context, &client, &request_context).await } else { None };
+    let capture = if args.capture {
+        capture(context, &client, &request_context).await
+    } else {
+        None
+    };
     let tracked = match track::run(request, &request_context, capture.as_ref()).await {
         Ok(tracked) => tracked,
         Err(error) => return Ok(refuse(&error)),
@@ -83,17 +92,28 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     if let Some(capture) = capture {
         let lost = capture.close().await;
         if lost > 0 {
-            say(&format!("{lost} lines of the command's output could not be kept"));
+            say(&format!(
+                "{lost} lines of the command's output could not be kept"
+            ));
         }
     }
     let folder = context.settings.data_dir.join("pending-phases");
-    let kept = track::keep(tracked.phase, &folder, service::open_metrics(&context.settings)).await;
+    let kept = track::keep(
+        tracked.phase,
+        &folder,
+        service::open_metrics(&context.settings),
+    )
+    .await;
     tell(&kept);
     Ok(ExitCode::from(tracked.exit_code))
 }
 
 /// `None`, said to people, when nothing can be kept: the command runs all the same.
-async fn capture(context: &Context, client: &str, request: &track::RequestContext) -> Option<Capture> {
+async fn capture(
+    context: &Context,
+    client: &str,
+    request: &track::RequestContext,
+) -> Option<Capture> {
     match Capture::start(&context.settings, client, request.id.clone()).await {
         Ok(capture) => Some(capture),
         Err(reason) => {
@@ -115,7 +135,9 @@ fn say(text: &str) {
 
 async fn checked_out() -> Option<String> {
     let here = std::env::current_dir().ok()?;
-    tokio::task::spawn_blocking(move || git::head_commit(&here)).await.ok()?
+    tokio::task::spawn_blocking(move || git::head_commit(&here))
+        .await
+        .ok()?
 }
 
 fn refuse(error: &TrackError) -> ExitCode {

@@ -35,7 +35,12 @@ pub struct ConsoleConfig {
 
 impl Default for ConsoleConfig {
     fn default() -> Self {
-        Self { theme: "dark".to_owned(), mouse: false, utc: false, keys: BTreeMap::new() }
+        Self {
+            theme: "dark".to_owned(),
+            mouse: false,
+            utc: false,
+            keys: BTreeMap::new(),
+        }
     }
 }
 
@@ -189,6 +194,11 @@ pub struct PdcaConfig {
 
 impl Default for PdcaConfig {
     fn default() -> Self {
-        Self { apply_percent: 15.0, revert_percent: -5.0, continue_percent: 5.0, baseline_days: 28 }
+        Self {
+            apply_percent: 15.0,
+            revert_percent: -5.0,
+            continue_percent: 5.0,
+            baseline_days: 28,
+        }
     }
 }

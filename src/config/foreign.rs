@@ -1,6 +1,6 @@
 //! From `[[stores.cassandra.foreign]]` to the mapping of a table.
 
-use crate::store::cassandra::foreign::{Columns, Mapping};
+use atalaya_store::cassandra::foreign::{Columns, Mapping};
 
 use super::places::Mistake;
 use super::stores::{ForeignPartitionKind, ForeignTableConfig};
@@ -11,7 +11,10 @@ pub(super) fn mappings(entries: &[ForeignTableConfig]) -> Result<Vec<Mapping>, M
     for entry in entries {
         let found = mapping(entry)?;
         if mappings.iter().any(|known| known.name() == found.name()) {
-            return Err(Mistake::new("foreign", format!("{} is named twice", found.name())));
+            return Err(Mistake::new(
+                "foreign",
+                format!("{} is named twice", found.name()),
+            ));
         }
         mappings.push(found);
     }
@@ -63,7 +66,9 @@ fn mapping(entry: &ForeignTableConfig) -> Result<Mapping, Mistake> {
         (None, None) => return Err(needed("columns")),
     };
     if entry.days == Some(0) {
-        return Err(wrong("with 0 days nothing would be looked at; write 90".to_owned()));
+        return Err(wrong(
+            "with 0 days nothing would be looked at; write 90".to_owned(),
+        ));
     }
     let source = match (&entry.source, built_in) {
         (Some(source), _) => source.clone(),
@@ -72,7 +77,15 @@ fn mapping(entry: &ForeignTableConfig) -> Result<Mapping, Mistake> {
     };
     let days = entry.days.unwrap_or(Mapping::DAYS);
     let (keyspace, table) = (entry.keyspace.clone(), entry.table.clone());
-    Ok(Mapping { keyspace, table, layer, source, day, days, columns })
+    Ok(Mapping {
+        keyspace,
+        table,
+        layer,
+        source,
+        day,
+        days,
+        columns,
+    })
 }
 
 #[cfg(test)]
@@ -90,10 +103,21 @@ mod tests {
     #[test]
     fn older_tables_need_their_name_only_and_others_a_mapping() {
         let older = "[[foreign]]\nkeyspace = \"old\"\ntable = \"infrastructure_logs\"\n";
-        assert_eq!(of(older).unwrap(), [Mapping::built_in("old", "infrastructure_logs").unwrap()]);
+        assert_eq!(
+            of(older).unwrap(),
+            [Mapping::built_in("old", "infrastructure_logs").unwrap()]
+        );
         assert!(of(&older.repeat(2)).unwrap_err().contains("named twice"));
-        assert!(of(&format!("{older}days = 0")).unwrap_err().contains("0 days"));
-        assert!(of(&format!("{older}layer = \"web\"")).unwrap_err().contains("web"));
+        assert!(
+            of(&format!("{older}days = 0"))
+                .unwrap_err()
+                .contains("0 days")
+        );
+        assert!(
+            of(&format!("{older}layer = \"web\""))
+                .unwrap_err()
+                .contains("web")
+        );
 
         let events = "[[foreign]]\nkeyspace = \"shop\"\ntable = \"events\"\n";
         assert!(of(events).unwrap_err().contains("`layer` is missing"));
@@ -101,8 +125,13 @@ mod tests {
             "{events}layer = \"app\"\ndays = 7\npartition = {{ column = \"day\", kind = \"date\" }}\n\
              columns = {{ timestamp = \"at\", message = \"body\", extra = {{ pod = \"pod_name\" }} }}"
         );
-        let [mapping] = &of(&full).unwrap()[..] else { panic!("one mapping") };
-        assert_eq!((&*mapping.source, mapping.days, &*mapping.day), ("shop.events", 7, "day"));
+        let [mapping] = &of(&full).unwrap()[..] else {
+            panic!("one mapping")
+        };
+        assert_eq!(
+            (&*mapping.source, mapping.days, &*mapping.day),
+            ("shop.events", 7, "day")
+        );
         assert_eq!(mapping.columns.extra["pod"], "pod_name");
     }
 }

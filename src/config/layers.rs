@@ -15,8 +15,12 @@ const PREFIX: &str = "ATALAYA_";
 /// Variables of the project's own tests, which may run the program in their environment.
 const TEST_PREFIX: &str = "ATALAYA_TEST_";
 /// Variables with the prefix that are not configuration.
-const OTHER_VARIABLES: [&str; 4] =
-    ["ATALAYA_CONFIG", "ATALAYA_REQUEST_ID", CASSANDRA_PASSWORD, MYSQL_PASSWORD];
+const OTHER_VARIABLES: [&str; 4] = [
+    "ATALAYA_CONFIG",
+    "ATALAYA_REQUEST_ID",
+    CASSANDRA_PASSWORD,
+    MYSQL_PASSWORD,
+];
 
 /// Where a value came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,8 +63,15 @@ pub fn load(
     for location in locations {
         let text = match std::fs::read_to_string(&location.path) {
             Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound && !location.required => continue,
-            Err(source) => return Err(ConfigError::Unreadable { path: location.path.clone(), source }),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && !location.required => {
+                continue;
+            }
+            Err(source) => {
+                return Err(ConfigError::Unreadable {
+                    path: location.path.clone(),
+                    source,
+                });
+            }
         };
         let place = location.path.display().to_string();
         check::<FileConfig>(&text, &place)?;
@@ -93,7 +104,10 @@ fn check<T: DeserializeOwned>(text: &str, place: &str) -> Result<T, ConfigError>
             message.push_str(&suggestion);
             message.push_str("`?");
         }
-        ConfigError::Invalid { place: place.to_owned(), message }
+        ConfigError::Invalid {
+            place: place.to_owned(),
+            message,
+        }
     })
 }
 
@@ -103,14 +117,24 @@ fn described(error: &toml::de::Error, text: &str) -> String {
     let start = error.span().map_or(0, |span| span.start.min(text.len()));
     let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
     let line = text[line_start..].lines().next().unwrap_or_default();
-    let key = line.split('=').next().unwrap_or_default().to_ascii_lowercase();
-    let secret_key = ["pass", "pwd", "secret", "token"].iter().any(|word| key.contains(word));
+    let key = line
+        .split('=')
+        .next()
+        .unwrap_or_default()
+        .to_ascii_lowercase();
+    let secret_key = ["pass", "pwd", "secret", "token"]
+        .iter()
+        .any(|word| key.contains(word));
     if !secret_key && redacted(line) == line {
         return error.to_string().trim_end().to_owned();
     }
     let number = text[..start].matches('\n').count() + 1;
     // A message may repeat the value too.
-    let what = if error.message().starts_with("unknown field") { error.message() } else { "cannot be read" };
+    let what = if error.message().starts_with("unknown field") {
+        error.message()
+    } else {
+        "cannot be read"
+    };
     let remedy = if key.trim_end().ends_with("_file") {
         ""
     } else {
@@ -121,7 +145,9 @@ fn described(error: &toml::de::Error, text: &str) -> String {
 
 /// The known key that is nearest to the unknown one in serde's message, when it is near.
 fn suggest(message: &str) -> Option<String> {
-    let list = message.strip_prefix("unknown field").or_else(|| message.strip_prefix("unknown variant"))?;
+    let list = message
+        .strip_prefix("unknown field")
+        .or_else(|| message.strip_prefix("unknown variant"))?;
     let mut quoted = list.split('`').skip(1).step_by(2);
     let unknown = quoted.next()?;
     quoted
@@ -164,12 +190,20 @@ fn merge(into: &mut Table, from: Table) {
 
 fn note_values(prefix: &str, table: &Table, layer: &Layer, values: &mut Vec<Value>) {
     for (key, value) in table {
-        let key = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+        let key = if prefix.is_empty() {
+            key.clone()
+        } else {
+            format!("{prefix}.{key}")
+        };
         if let toml::Value::Table(inner) = value {
             note_values(&key, inner, layer, values);
         } else {
             values.retain(|known| known.key != key);
-            values.push(Value { key, value: value.clone(), layer: layer.clone() });
+            values.push(Value {
+                key,
+                value: value.clone(),
+                layer: layer.clone(),
+            });
         }
     }
 }
@@ -191,7 +225,10 @@ mod tests {
     fn file(dir: &tempfile::TempDir, name: &str, text: &str) -> Location {
         let path = dir.path().join(name);
         std::fs::write(&path, text).unwrap();
-        Location { path, required: true }
+        Location {
+            path,
+            required: true,
+        }
     }
 
     #[test]
@@ -204,14 +241,25 @@ mod tests {
     #[test]
     fn later_layers_win_value_by_value() {
         let dir = tempfile::tempdir().unwrap();
-        let system = file(&dir, "system.toml", "[console]\ntheme = \"light\"\nmouse = true\n");
+        let system = file(
+            &dir,
+            "system.toml",
+            "[console]\ntheme = \"light\"\nmouse = true\n",
+        );
         let own = file(&dir, "own.toml", "[console]\ntheme = \"high-contrast\"\n");
-        let loaded =
-            load(&[system, own], variables(&[("ATALAYA_CONSOLE__UTC", "true"), ("HOME", "x")])).unwrap();
+        let loaded = load(
+            &[system, own],
+            variables(&[("ATALAYA_CONSOLE__UTC", "true"), ("HOME", "x")]),
+        )
+        .unwrap();
         assert_eq!(loaded.config.console.theme, "high-contrast");
         assert!(loaded.config.console.mouse);
         assert!(loaded.config.console.utc);
-        let theme = loaded.values.iter().find(|value| value.key == "console.theme").unwrap();
+        let theme = loaded
+            .values
+            .iter()
+            .find(|value| value.key == "console.theme")
+            .unwrap();
         assert!(matches!(&theme.layer, Layer::File(path) if path.ends_with("own.toml")));
     }
 
@@ -230,7 +278,9 @@ mod tests {
         assert!(message.contains("line 2"), "{message}");
         assert!(message.contains("did you mean `theme`?"), "{message}");
 
-        let message = load(&[], variables(&[("ATALAYA_CONSOL__THEME", "x")])).unwrap_err().to_string();
+        let message = load(&[], variables(&[("ATALAYA_CONSOL__THEME", "x")]))
+            .unwrap_err()
+            .to_string();
         assert!(message.contains("ATALAYA_CONSOL__THEME"), "{message}");
         assert!(message.contains("did you mean `console`?"), "{message}");
     }
@@ -249,17 +299,33 @@ mod tests {
         for text in lines {
             let own = file(&dir, "own.toml", text);
             let message = load(&[own], variables(&[])).unwrap_err().to_string();
-            assert!(message.contains("own.toml") && message.contains("line 2"), "{message}");
+            assert!(
+                message.contains("own.toml") && message.contains("line 2"),
+                "{message}"
+            );
             assert!(!message.contains("canary"), "{message}");
         }
-        for name in ["ATALAYA_CASSANDRA_PASSWROD", "ATALAYA_STORES__MYSQL__PASSWORD", "ATALAYA_STORES__LOG"] {
-            let message = load(&[], variables(&[(name, "x://me:canary-9@a/b")])).unwrap_err().to_string();
-            assert!(message.contains(name) && !message.contains("canary"), "{message}");
+        for name in [
+            "ATALAYA_CASSANDRA_PASSWROD",
+            "ATALAYA_STORES__MYSQL__PASSWORD",
+            "ATALAYA_STORES__LOG",
+        ] {
+            let message = load(&[], variables(&[(name, "x://me:canary-9@a/b")]))
+                .unwrap_err()
+                .to_string();
+            assert!(
+                message.contains(name) && !message.contains("canary"),
+                "{message}"
+            );
         }
         assert!(
             load(
                 &[],
-                variables(&[(CASSANDRA_PASSWORD, "x"), (MYSQL_PASSWORD, "y"), ("ATALAYA_TEST_SEED", "7")])
+                variables(&[
+                    (CASSANDRA_PASSWORD, "x"),
+                    (MYSQL_PASSWORD, "y"),
+                    ("ATALAYA_TEST_SEED", "7")
+                ])
             )
             .is_ok()
         );
@@ -267,14 +333,26 @@ mod tests {
 
     #[test]
     fn a_wrong_word_suggests_the_likely_one() {
-        let message =
-            load(&[], variables(&[("ATALAYA_STORES__CASSANDRA__CONSISTENCY", "local_quorom")])).unwrap_err();
-        assert!(message.to_string().contains("did you mean `local_quorum`?"), "{message}");
+        let message = load(
+            &[],
+            variables(&[("ATALAYA_STORES__CASSANDRA__CONSISTENCY", "local_quorom")]),
+        )
+        .unwrap_err();
+        assert!(
+            message.to_string().contains("did you mean `local_quorum`?"),
+            "{message}"
+        );
     }
 
     #[test]
     fn a_named_file_must_exist() {
-        let missing = Location { path: PathBuf::from("no-such-file.toml"), required: true };
-        assert!(matches!(load(&[missing], variables(&[])), Err(ConfigError::Unreadable { .. })));
+        let missing = Location {
+            path: PathBuf::from("no-such-file.toml"),
+            required: true,
+        };
+        assert!(matches!(
+            load(&[missing], variables(&[])),
+            Err(ConfigError::Unreadable { .. })
+        ));
     }
 }

@@ -15,10 +15,11 @@ use std::str::FromStr;
 use percent_encoding::percent_decode_str;
 use secrecy::SecretString;
 
-use crate::store::cassandra::foreign::Mapping;
+use atalaya_store::cassandra::ConsistencyLevel;
+use atalaya_store::cassandra::foreign::Mapping;
 
 use super::foreign;
-use super::stores::{CassandraConfig, ConsistencyLevel, MySqlConfig, StoresConfig};
+use super::stores::{CassandraConfig, MySqlConfig, StoresConfig};
 
 pub const CASSANDRA_PASSWORD: &str = "ATALAYA_CASSANDRA_PASSWORD";
 pub const MYSQL_PASSWORD: &str = "ATALAYA_MYSQL_PASSWORD";
@@ -96,18 +97,26 @@ impl LayoutWishes {
         {
             return Err(Mistake::new(
                 "bucket_minutes",
-                format!("{minutes} does not divide a day of 1440 minutes; write 5, 10, 15, 30 or 60"),
+                format!(
+                    "{minutes} does not divide a day of 1440 minutes; write 5, 10, 15, 30 or 60"
+                ),
             ));
         }
         if let Some(shards) = self.shards
             && !SHARDS.contains(&shards)
         {
-            return Err(Mistake::new("shards", format!("{shards} is not between 1 and 64; write 1")));
+            return Err(Mistake::new(
+                "shards",
+                format!("{shards} is not between 1 and 64; write 1"),
+            ));
         }
         if let Some(days) = self.window_days
             && !WINDOW_DAYS.contains(&days)
         {
-            return Err(Mistake::new("window_days", format!("{days} is not between 1 and 365; write 3")));
+            return Err(Mistake::new(
+                "window_days",
+                format!("{days} is not between 1 and 365; write 3"),
+            ));
         }
         if let Some(days) = self.retention_days
             && days > MOST_RETENTION_DAYS
@@ -142,7 +151,12 @@ impl FromStr for Replication {
                 "`{text}` is no replication; write the number of copies by datacenter, `dc1=3,dc2=2`, or one number for a single datacenter, `3`"
             )
         };
-        let copies = |word: &str| word.trim().parse::<u16>().ok().filter(|copies| (1..=100).contains(copies));
+        let copies = |word: &str| {
+            word.trim()
+                .parse::<u16>()
+                .ok()
+                .filter(|copies| (1..=100).contains(copies))
+        };
         if let Some(all) = copies(text) {
             return Ok(Self::Simple(all));
         }
@@ -151,7 +165,9 @@ impl FromStr for Replication {
             let (name, number) = part.split_once('=').ok_or_else(wrong)?;
             let name = name.trim();
             let plain = !name.is_empty()
-                && name.chars().all(|letter| letter.is_ascii_alphanumeric() || "_-.".contains(letter));
+                && name
+                    .chars()
+                    .all(|letter| letter.is_ascii_alphanumeric() || "_-.".contains(letter));
             let number = copies(number).filter(|_| plain).ok_or_else(wrong)?;
             if datacenters.insert(name.to_owned(), number).is_some() {
                 return Err(wrong());
@@ -166,8 +182,10 @@ impl fmt::Display for Replication {
         match self {
             Self::Simple(copies) => write!(formatter, "{copies}"),
             Self::Datacenters(all) => {
-                let parts: Vec<String> =
-                    all.iter().map(|(name, copies)| format!("{name}={copies}")).collect();
+                let parts: Vec<String> = all
+                    .iter()
+                    .map(|(name, copies)| format!("{name}={copies}"))
+                    .collect();
                 formatter.write_str(&parts.join(","))
             }
         }
@@ -213,11 +231,17 @@ pub struct Mistake {
 
 impl Mistake {
     pub(super) fn new(key: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { key: key.into(), message: message.into() }
+        Self {
+            key: key.into(),
+            message: message.into(),
+        }
     }
 
     fn below(self, table: &str) -> Self {
-        Self { key: format!("{table}.{}", self.key), ..self }
+        Self {
+            key: format!("{table}.{}", self.key),
+            ..self
+        }
     }
 }
 
@@ -256,7 +280,9 @@ pub fn cassandra(
     };
     let address = form.parse(url)?;
     let plain = address.name.len() <= 48
-        && address.name.starts_with(|letter: char| letter.is_ascii_lowercase())
+        && address
+            .name
+            .starts_with(|letter: char| letter.is_ascii_lowercase())
         && address
             .name
             .chars()
@@ -274,7 +300,10 @@ pub fn cassandra(
     if !TIMEOUT_SECONDS.contains(&config.request_timeout_s) {
         return Err(in_table(Mistake::new(
             "request_timeout_s",
-            format!("{} is not between 1 and 600 seconds; write 10", config.request_timeout_s),
+            format!(
+                "{} is not between 1 and 600 seconds; write 10",
+                config.request_timeout_s
+            ),
         )));
     }
     let client = match (&config.client_cert, &config.client_key) {
@@ -306,17 +335,27 @@ pub fn cassandra(
         retention_days: config.retention_days,
     };
     layout.check().map_err(in_table)?;
-    let password =
-        password(CASSANDRA_PASSWORD, config.password_file.as_deref(), variable).map_err(in_table)?;
+    let password = password(
+        CASSANDRA_PASSWORD,
+        config.password_file.as_deref(),
+        variable,
+    )
+    .map_err(in_table)?;
     form.check_user(&address, password.as_ref())?;
     Ok(CassandraPlace {
-        nodes: address.hosts.into_iter().map(|(host, port)| join(&host, port)).collect(),
+        nodes: address
+            .hosts
+            .into_iter()
+            .map(|(host, port)| join(&host, port))
+            .collect(),
         keyspace: address.name,
         user: address.user,
         password,
         datacenter: config.datacenter.clone(),
-        tls: (config.tls || config.ca_file.is_some() || client.is_some())
-            .then(|| TlsFiles { ca_file: config.ca_file.clone(), client }),
+        tls: (config.tls || config.ca_file.is_some() || client.is_some()).then(|| TlsFiles {
+            ca_file: config.ca_file.clone(),
+            client,
+        }),
         consistency: config.consistency,
         request_timeout_s: config.request_timeout_s,
         layout,
@@ -342,7 +381,10 @@ pub fn mysql(
     };
     let mut address = form.parse(url)?;
     let plain = address.name.len() <= 64
-        && address.name.chars().all(|letter| letter.is_ascii_alphanumeric() || "_-$".contains(letter));
+        && address
+            .name
+            .chars()
+            .all(|letter| letter.is_ascii_alphanumeric() || "_-$".contains(letter));
     if !plain {
         return Err(Mistake::new(
             key,
@@ -355,19 +397,35 @@ pub fn mysql(
     if address.hosts.len() > 1 {
         return Err(Mistake::new(
             key,
-            format!("names several hosts; metrics are kept by one server: `{}`", form.example),
+            format!(
+                "names several hosts; metrics are kept by one server: `{}`",
+                form.example
+            ),
         ));
     }
     let (host, port) = address.hosts.remove(0);
     let password = password(MYSQL_PASSWORD, config.password_file.as_deref(), variable)
         .map_err(|mistake| mistake.below("mysql"))?;
-    let Some(user) = address.user else { return Err(form.mistake("names no user")) };
-    Ok(MySqlPlace { host, port, database: address.name, user, password, ca_file: config.ca_file.clone() })
+    let Some(user) = address.user else {
+        return Err(form.mistake("names no user"));
+    };
+    Ok(MySqlPlace {
+        host,
+        port,
+        database: address.name,
+        user,
+        password,
+        ca_file: config.ca_file.clone(),
+    })
 }
 
 /// An IPv6 address needs its brackets again.
 fn join(host: &str, port: u16) -> String {
-    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+    if host.contains(':') {
+        format!("[{host}]:{port}")
+    } else {
+        format!("{host}:{port}")
+    }
 }
 
 /// How an address of one kind of store is written.
@@ -392,7 +450,10 @@ struct Address {
 
 impl AddressForm<'_> {
     fn mistake(&self, what: impl fmt::Display) -> Mistake {
-        Mistake::new(self.key, format!("{what}; an address looks like `{}`", self.example))
+        Mistake::new(
+            self.key,
+            format!("{what}; an address looks like `{}`", self.example),
+        )
     }
 
     fn parse(&self, url: &str) -> Result<Address, Mistake> {
@@ -400,9 +461,10 @@ impl AddressForm<'_> {
             return Err(self.mistake(format_args!("`{}` is no address", redacted(url))));
         };
         if scheme != self.scheme {
-            return Err(
-                self.mistake(format_args!("`{scheme}://` is not supported here, only `{}://`", self.scheme))
-            );
+            return Err(self.mistake(format_args!(
+                "`{scheme}://` is not supported here, only `{}://`",
+                self.scheme
+            )));
         }
         // The last `@`, because a password may hold one: it must not be taken for a host.
         let (user, rest) = match rest.rsplit_once('@') {
@@ -429,13 +491,24 @@ impl AddressForm<'_> {
         if name.is_empty() {
             return Err(self.mistake(format_args!("names no {} after the host", self.unit)));
         }
-        let hosts = hosts.split(',').map(|host| self.host(host.trim())).collect::<Result<Vec<_>, _>>()?;
+        let hosts = hosts
+            .split(',')
+            .map(|host| self.host(host.trim()))
+            .collect::<Result<Vec<_>, _>>()?;
         let user = user
             .filter(|user| !user.is_empty())
-            .map(|user| percent_decode_str(user).decode_utf8().map(std::borrow::Cow::into_owned))
+            .map(|user| {
+                percent_decode_str(user)
+                    .decode_utf8()
+                    .map(std::borrow::Cow::into_owned)
+            })
             .transpose()
             .map_err(|_| self.mistake("the user is not UTF-8"))?;
-        Ok(Address { user, hosts, name: name.to_owned() })
+        Ok(Address {
+            user,
+            hosts,
+            name: name.to_owned(),
+        })
     }
 
     /// `host`, `host:port`, `[::1]` or `[::1]:port`.
@@ -488,7 +561,10 @@ fn password(
     variable: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Option<Password>, Mistake> {
     if let Some(text) = variable(name).filter(|text| !text.is_empty()) {
-        return Ok(Some(Password { secret: text.into(), found_in: name.to_owned() }));
+        return Ok(Some(Password {
+            secret: text.into(),
+            found_in: name.to_owned(),
+        }));
     }
     let Some(path) = file else { return Ok(None) };
     let shown = path.display();
@@ -497,7 +573,9 @@ fn password(
     let mut file = fs::File::open(path).map_err(unreadable)?;
     let metadata = file.metadata().map_err(unreadable)?;
     if !metadata.is_file() {
-        return Err(wrong(format!("{shown} is no regular file; name the file that holds the password")));
+        return Err(wrong(format!(
+            "{shown} is no regular file; name the file that holds the password"
+        )));
     }
     let mode = metadata.permissions().mode() & 0o777;
     if mode & 0o077 != 0 {
@@ -506,7 +584,10 @@ fn password(
         )));
     }
     let mut text = String::new();
-    (&mut file).take(PASSWORD_BYTES + 1).read_to_string(&mut text).map_err(unreadable)?;
+    (&mut file)
+        .take(PASSWORD_BYTES + 1)
+        .read_to_string(&mut text)
+        .map_err(unreadable)?;
     if text.len() as u64 > PASSWORD_BYTES {
         return Err(wrong(format!(
             "{shown} is longer than a password; it must hold the password and nothing else"
@@ -514,9 +595,14 @@ fn password(
     }
     let text = text.trim_end_matches(['\n', '\r']);
     if text.is_empty() {
-        return Err(wrong(format!("{shown} is empty; it must hold the password and nothing else")));
+        return Err(wrong(format!(
+            "{shown} is empty; it must hold the password and nothing else"
+        )));
     }
-    Ok(Some(Password { secret: text.into(), found_in: shown.to_string() }))
+    Ok(Some(Password {
+        secret: text.into(),
+        found_in: shown.to_string(),
+    }))
 }
 
 /// A text with what stands between `://` (or its start) and the last `@` replaced, as it may hold a
@@ -525,8 +611,9 @@ pub fn redacted(text: &str) -> String {
     text.split_inclusive(char::is_whitespace)
         .map(|word| match word.rsplit_once('@') {
             Some((before, after)) => {
-                let kept =
-                    before.split_once("://").map_or(String::new(), |(scheme, _)| format!("{scheme}://"));
+                let kept = before
+                    .split_once("://")
+                    .map_or(String::new(), |(scheme, _)| format!("{scheme}://"));
                 format!("{kept}***@{after}")
             }
             None => word.to_owned(),
@@ -556,13 +643,20 @@ mod tests {
 
     #[test]
     fn addresses_are_taken_apart() {
-        let place = ring("cassandra://me%40home@10.0.0.1:9999,node2,[::1],[::2]:7/logging").unwrap();
-        assert_eq!(place.nodes, ["10.0.0.1:9999", "node2:9042", "[::1]:9042", "[::2]:7"]);
+        let place =
+            ring("cassandra://me%40home@10.0.0.1:9999,node2,[::1],[::2]:7/logging").unwrap();
+        assert_eq!(
+            place.nodes,
+            ["10.0.0.1:9999", "node2:9042", "[::1]:9042", "[::2]:7"]
+        );
         assert_eq!(place.keyspace, "logging");
         assert_eq!(place.user.as_deref(), Some("me@home"));
         let place = server("mysql://atalaya@db1/metrics").unwrap();
         assert_eq!(place.user, "atalaya");
-        assert_eq!((place.host.as_str(), place.port, place.database.as_str()), ("db1", 3306, "metrics"));
+        assert_eq!(
+            (place.host.as_str(), place.port, place.database.as_str()),
+            ("db1", 3306, "metrics")
+        );
         assert!(server("mysql://me@[::1]:3307/metrics").is_ok_and(|place| place.host == "::1"));
     }
 
@@ -570,7 +664,10 @@ mod tests {
     fn what_is_wrong_with_an_address_is_said_with_the_form() {
         let cases = [
             ("10.0.0.1/logging", "is no address"),
-            ("mysql://10.0.0.1/logging", "`mysql://` is not supported here"),
+            (
+                "mysql://10.0.0.1/logging",
+                "`mysql://` is not supported here",
+            ),
             ("cassandra://10.0.0.1", "names no keyspace"),
             ("cassandra://10.0.0.1/", "names no keyspace"),
             ("cassandra:///logging", "names no host"),
@@ -584,25 +681,69 @@ mod tests {
         for (url, expected) in cases {
             let mistake = ring(url).unwrap_err();
             assert!(mistake.message.contains(expected), "{url}: {mistake}");
-            assert!(mistake.message.contains("cassandra://user@10.0.0.1:9042,10.0.0.2/logging"), "{mistake}");
+            assert!(
+                mistake
+                    .message
+                    .contains("cassandra://user@10.0.0.1:9042,10.0.0.2/logging"),
+                "{mistake}"
+            );
             assert_eq!(mistake.key, "logs");
         }
-        assert!(ring("cassandra://a/Logging").unwrap_err().message.contains("lower-case"));
-        assert!(ring("cassandra://a/x;DROP").unwrap_err().message.contains("cannot be a keyspace"));
-        assert!(server("mysql://me@a,b/atalaya").unwrap_err().message.contains("several hosts"));
-        assert!(server("mysql://a/atalaya").unwrap_err().message.contains("names no user"));
-        assert!(server("mysql://a/at`alaya").unwrap_err().message.contains("cannot be a database"));
+        assert!(
+            ring("cassandra://a/Logging")
+                .unwrap_err()
+                .message
+                .contains("lower-case")
+        );
+        assert!(
+            ring("cassandra://a/x;DROP")
+                .unwrap_err()
+                .message
+                .contains("cannot be a keyspace")
+        );
+        assert!(
+            server("mysql://me@a,b/atalaya")
+                .unwrap_err()
+                .message
+                .contains("several hosts")
+        );
+        assert!(
+            server("mysql://a/atalaya")
+                .unwrap_err()
+                .message
+                .contains("names no user")
+        );
+        assert!(
+            server("mysql://a/at`alaya")
+                .unwrap_err()
+                .message
+                .contains("cannot be a database")
+        );
     }
 
     #[test]
     fn a_password_in_an_address_is_refused_and_not_repeated() {
-        for url in ["cassandra://me:canary-7@a/logging", "cassandra://me:can@ary-7@a/logging"] {
+        for url in [
+            "cassandra://me:canary-7@a/logging",
+            "cassandra://me:can@ary-7@a/logging",
+        ] {
             let message = ring(url).unwrap_err().message;
-            assert!(message.contains(CASSANDRA_PASSWORD) && message.contains("password_file"), "{message}");
+            assert!(
+                message.contains(CASSANDRA_PASSWORD) && message.contains("password_file"),
+                "{message}"
+            );
             assert!(!message.contains("ary-7"), "{message}");
         }
-        assert!(!ring("me:canary-7@a/logging").unwrap_err().message.contains("canary"));
-        assert_eq!(redacted("at cassandra://me:p@ss@a/b and x@y"), "at cassandra://***@a/b and ***@y");
+        assert!(
+            !ring("me:canary-7@a/logging")
+                .unwrap_err()
+                .message
+                .contains("canary")
+        );
+        assert_eq!(
+            redacted("at cassandra://me:p@ss@a/b and x@y"),
+            "at cassandra://***@a/b and ***@y"
+        );
     }
 
     #[test]
@@ -610,7 +751,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("secret");
         fs::write(&path, "canary-8\n").unwrap();
-        let config = CassandraConfig { password_file: Some(path.clone()), ..CassandraConfig::default() };
+        let config = CassandraConfig {
+            password_file: Some(path.clone()),
+            ..CassandraConfig::default()
+        };
         let place = |variable: &dyn Fn(&str) -> Option<String>| {
             cassandra("logs", "cassandra://me@a/logging", &config, variable)
         };
@@ -618,14 +762,18 @@ mod tests {
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
             let mistake = place(&nothing).unwrap_err();
             assert_eq!(mistake.key, "cassandra.password_file");
-            assert!(mistake.message.contains(&format!("mode {mode:04o}")), "{mistake}");
+            assert!(
+                mistake.message.contains(&format!("mode {mode:04o}")),
+                "{mistake}"
+            );
             assert!(mistake.message.contains("chmod 600"), "{mistake}");
         }
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         let found = place(&nothing).unwrap();
         assert!(!format!("{found:?}").contains("canary"));
         assert_eq!(found.password.unwrap().secret.expose_secret(), "canary-8");
-        let of_variable = place(&|name| (name == CASSANDRA_PASSWORD).then(|| "other".to_owned())).unwrap();
+        let of_variable =
+            place(&|name| (name == CASSANDRA_PASSWORD).then(|| "other".to_owned())).unwrap();
         assert_eq!(of_variable.password.unwrap().found_in, CASSANDRA_PASSWORD);
         // A password without a user would be silently unused.
         let mistake = cassandra("logs", "cassandra://a/logging", &config, &nothing).unwrap_err();
@@ -641,8 +789,25 @@ mod tests {
         assert_eq!("3".parse(), Ok(Replication::Simple(3)));
         let two: Replication = "dc1=3, dc2=2".parse().unwrap();
         assert_eq!(two.to_string(), "dc1=3,dc2=2");
-        for wrong in ["", "0", "dc1", "dc1=", "=3", "dc1=x", "dc1=3,dc1=2", "d'c=3", "dc1=-1", "101"] {
-            assert!(wrong.parse::<Replication>().unwrap_err().contains("dc1=3,dc2=2"), "{wrong}");
+        for wrong in [
+            "",
+            "0",
+            "dc1",
+            "dc1=",
+            "=3",
+            "dc1=x",
+            "dc1=3,dc1=2",
+            "d'c=3",
+            "dc1=-1",
+            "101",
+        ] {
+            assert!(
+                wrong
+                    .parse::<Replication>()
+                    .unwrap_err()
+                    .contains("dc1=3,dc2=2"),
+                "{wrong}"
+            );
         }
     }
 
@@ -654,14 +819,35 @@ mod tests {
             cassandra("logs", "cassandra://a/logging", &config, &nothing).unwrap_err()
         };
         let cases: [(fn(&mut CassandraConfig), &str); 8] = [
-            (|config| config.retention_days = Some(7_301), "cassandra.retention_days"),
-            (|config| config.bucket_minutes = Some(7), "cassandra.bucket_minutes"),
-            (|config| config.bucket_minutes = Some(0), "cassandra.bucket_minutes"),
+            (
+                |config| config.retention_days = Some(7_301),
+                "cassandra.retention_days",
+            ),
+            (
+                |config| config.bucket_minutes = Some(7),
+                "cassandra.bucket_minutes",
+            ),
+            (
+                |config| config.bucket_minutes = Some(0),
+                "cassandra.bucket_minutes",
+            ),
             (|config| config.shards = Some(0), "cassandra.shards"),
-            (|config| config.window_days = Some(0), "cassandra.window_days"),
-            (|config| config.request_timeout_s = 0, "cassandra.request_timeout_s"),
-            (|config| config.replication = Some("many".to_owned()), "cassandra.replication"),
-            (|config| config.client_key = Some("key.pem".into()), "cassandra.client_key"),
+            (
+                |config| config.window_days = Some(0),
+                "cassandra.window_days",
+            ),
+            (
+                |config| config.request_timeout_s = 0,
+                "cassandra.request_timeout_s",
+            ),
+            (
+                |config| config.replication = Some("many".to_owned()),
+                "cassandra.replication",
+            ),
+            (
+                |config| config.client_key = Some("key.pem".into()),
+                "cassandra.client_key",
+            ),
         ];
         for (change, key) in cases {
             assert_eq!(with(change).key, key);

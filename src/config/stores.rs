@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use atalaya_store::cassandra::ConsistencyLevel;
 use serde::{Deserialize, Serialize};
 
 /// `[stores]`
@@ -69,20 +70,6 @@ impl Default for CassandraConfig {
             foreign: Vec::new(),
         }
     }
-}
-
-/// How many replicas must answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ConsistencyLevel {
-    One,
-    Two,
-    Three,
-    Quorum,
-    All,
-    LocalOne,
-    LocalQuorum,
-    EachQuorum,
 }
 
 /// `[[stores.cassandra.foreign]]`. For a table of the older layout, `application_logs` or
@@ -164,6 +151,10 @@ pub struct SpoolConfig {
 
 impl Default for SpoolConfig {
     fn default() -> Self {
-        Self { enabled: None, max_bytes: 1 << 30, keep_seconds: 60 }
+        Self {
+            enabled: None,
+            max_bytes: 1 << 30,
+            keep_seconds: 60,
+        }
     }
 }

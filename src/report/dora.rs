@@ -2,13 +2,16 @@
 
 use chrono_tz::Tz;
 
-use crate::domain::dora::{Delta, Direction, DoraReport, MetricReport, Unit, Value, WeekPoint};
-use crate::domain::time::Timestamp;
 use crate::shown::Shown;
+use atalaya_domain::dora::{Delta, Direction, DoraReport, MetricReport, Unit, Value, WeekPoint};
+use atalaya_domain::time::Timestamp;
 
 /// `2026-11-22 14:05` in a zone.
 pub fn minute(at: Timestamp, zone: Tz) -> String {
-    at.to_utc().with_timezone(&zone).format("%Y-%m-%d %H:%M").to_string()
+    at.to_utc()
+        .with_timezone(&zone)
+        .format("%Y-%m-%d %H:%M")
+        .to_string()
 }
 
 /// Weeks as bars, lowest to highest; a week without a number is a dot.
@@ -16,7 +19,10 @@ pub fn minute(at: Timestamp, zone: Tz) -> String {
 /// Bars start at zero, so that equal heights mean equal values and not only equal ranks.
 pub fn sparkline(weeks: &[WeekPoint]) -> String {
     const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-    let highest = weeks.iter().filter_map(|week| week.value.number()).fold(0.0, f64::max);
+    let highest = weeks
+        .iter()
+        .filter_map(|week| week.value.number())
+        .fold(0.0, f64::max);
     weeks
         .iter()
         .map(|week| match week.value.number() {
@@ -29,7 +35,9 @@ pub fn sparkline(weeks: &[WeekPoint]) -> String {
 
 /// `+12 % better`, `+0.3/day better` after a zero, `no change`, or `-` without both numbers.
 pub fn delta(delta: Option<&Delta>, unit: Unit) -> String {
-    let Some(delta) = delta else { return "-".to_owned() };
+    let Some(delta) = delta else {
+        return "-".to_owned();
+    };
     let word = match delta.direction {
         Direction::Same => return "no change".to_owned(),
         Direction::Better => "better",
@@ -43,7 +51,9 @@ pub fn delta(delta: Option<&Delta>, unit: Unit) -> String {
 
 /// `1.0/week, met`.
 pub fn target(metric: &MetricReport) -> String {
-    let Some(target) = metric.target else { return "-".to_owned() };
+    let Some(target) = metric.target else {
+        return "-".to_owned();
+    };
     let unit = metric.metric.unit();
     match target.met {
         Some(true) => format!("{}, met", unit.show(target.value)),
@@ -53,7 +63,9 @@ pub fn target(metric: &MetricReport) -> String {
 }
 
 pub fn level(metric: &MetricReport) -> &'static str {
-    metric.level.map_or("-", crate::domain::dora::PerformanceLevel::name)
+    metric
+        .level
+        .map_or("-", atalaya_domain::dora::PerformanceLevel::name)
 }
 
 pub fn score(score: Option<f64>) -> String {
@@ -78,7 +90,12 @@ pub fn samples(metric: &MetricReport) -> String {
 /// Whose figures: `shop, team blue, production`.
 pub fn scope(report: &DoraReport) -> String {
     let service = report.scope.service.as_deref().unwrap_or("all services");
-    let team = report.scope.team.as_deref().map(|team| format!(", team {team}")).unwrap_or_default();
+    let team = report
+        .scope
+        .team
+        .as_deref()
+        .map(|team| format!(", team {team}"))
+        .unwrap_or_default();
     plain(&format!("{service}{team}, {}", report.scope.environment))
 }
 

@@ -9,13 +9,17 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use crate::domain::dora::quick_check::{INDUSTRY_OVERALL, industry};
-use crate::domain::dora::{DeploymentLine, DoraReport, Metric, MetricReport, Value};
-use crate::domain::time::TimeRange;
+use atalaya_domain::dora::quick_check::{INDUSTRY_OVERALL, industry};
+use atalaya_domain::dora::{DeploymentLine, DoraReport, Metric, MetricReport, Value};
+use atalaya_domain::time::TimeRange;
 
 /// The whole report as one object.
 pub fn json(report: &DoraReport) -> Json {
-    let number = |metric: Metric| report.metric(metric).and_then(|found| found.measured.value.number());
+    let number = |metric: Metric| {
+        report
+            .metric(metric)
+            .and_then(|found| found.measured.value.number())
+    };
     let percent = |metric: Metric| number(metric).map(|ratio| ratio * 100.0);
     let quick = report.overall.quick_check;
     json!({
@@ -38,7 +42,7 @@ pub fn json(report: &DoraReport) -> Json {
         },
         "total_cycles": report.cycles,
         "overall": {
-            "level": report.overall.level.map(crate::domain::dora::PerformanceLevel::name),
+            "level": report.overall.level.map(atalaya_domain::dora::PerformanceLevel::name),
             "rule": report.overall.level_rule,
             "quick_check": {
                 "overall": quick.overall,
@@ -89,7 +93,7 @@ fn metric(report: &MetricReport) -> Json {
         "text": report.show(),
         "samples": measured.samples,
         "interval": measured.interval,
-        "level": report.level.map(crate::domain::dora::PerformanceLevel::name),
+        "level": report.level.map(atalaya_domain::dora::PerformanceLevel::name),
         "level_rule": report.level_rule,
         "score": report.score,
         "industry_score": industry(report.metric),

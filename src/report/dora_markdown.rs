@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use super::dora::{delta, level, minute, overall, plain, samples, scope, score, sparkline, target};
-use crate::domain::dora::quick_check::{INDUSTRY_OVERALL, industry};
-use crate::domain::dora::{DoraReport, show_hours};
+use atalaya_domain::dora::quick_check::{INDUSTRY_OVERALL, industry};
+use atalaya_domain::dora::{DoraReport, show_hours};
 
 /// How many left-out rows of one metric are named before they are only counted.
 const LEFT_OUT: usize = 20;
@@ -42,7 +42,10 @@ fn write(out: &mut String, report: &DoraReport, explain: bool) -> std::fmt::Resu
         report.rules.thresholds.name(),
         cell(&overall(report)),
     )?;
-    writeln!(out, "| metric | value | level | n | before | change | target | score (industry) | 12 weeks |")?;
+    writeln!(
+        out,
+        "| metric | value | level | n | before | change | target | score (industry) | 12 weeks |"
+    )?;
     writeln!(out, "|---|---|---|---|---|---|---|---|---|")?;
     for metric in &report.metrics {
         writeln!(
@@ -78,7 +81,11 @@ fn write(out: &mut String, report: &DoraReport, explain: bool) -> std::fmt::Resu
             writeln!(out, "- {}", cell(note))?;
         }
     }
-    writeln!(out, "\nMade {} ({zone}).", minute(report.generated_at, zone))
+    writeln!(
+        out,
+        "\nMade {} ({zone}).",
+        minute(report.generated_at, zone)
+    )
 }
 
 fn slowest(out: &mut String, report: &DoraReport) -> std::fmt::Result {
@@ -123,7 +130,12 @@ fn failed(out: &mut String, report: &DoraReport) -> std::fmt::Result {
             minute(line.deployment.finished_at, report.rules.zone),
             cell(&line.deployment.id),
             cell(line.failed.as_deref().unwrap_or_default()),
-            cell(line.deployment.request_id.as_ref().map_or("-", |id| id.as_str())),
+            cell(
+                line.deployment
+                    .request_id
+                    .as_ref()
+                    .map_or("-", |id| id.as_str())
+            ),
         )?;
     }
     Ok(())
@@ -191,9 +203,20 @@ fn how(out: &mut String, report: &DoraReport, explain: bool) -> std::fmt::Result
             }
         }
         for left in told.left_out.iter().take(LEFT_OUT) {
-            writeln!(out, "- left out: {} {}: {}", left.kind.name(), cell(&left.id), cell(&left.reason))?;
+            writeln!(
+                out,
+                "- left out: {} {}: {}",
+                left.kind.name(),
+                cell(&left.id),
+                cell(&left.reason)
+            )?;
         }
-        if let Some(more) = told.left_out.len().checked_sub(LEFT_OUT).filter(|&more| more > 0) {
+        if let Some(more) = told
+            .left_out
+            .len()
+            .checked_sub(LEFT_OUT)
+            .filter(|&more| more > 0)
+        {
             writeln!(out, "- left out: {more} more")?;
         }
     }

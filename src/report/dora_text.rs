@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use super::dora::{delta, level, minute, overall, plain, samples, scope, score, sparkline, target};
-use crate::domain::dora::quick_check::INDUSTRY_OVERALL;
-use crate::domain::dora::{DoraReport, show_hours};
+use atalaya_domain::dora::quick_check::INDUSTRY_OVERALL;
+use atalaya_domain::dora::{DoraReport, show_hours};
 
 /// The whole report; `explain` adds the rows, the rule and what was left out of each metric.
 pub fn text(report: &DoraReport, explain: bool) -> String {
@@ -59,7 +59,13 @@ fn write(out: &mut String, report: &DoraReport, explain: bool) -> std::fmt::Resu
             .iter()
             .filter(|detail| detail.value.number().is_some_and(|value| value != 0.0))
         {
-            writeln!(out, "    {}: {} (n {})", detail.title, detail.value.show(detail.unit), detail.samples)?;
+            writeln!(
+                out,
+                "    {}: {} (n {})",
+                detail.title,
+                detail.value.show(detail.unit),
+                detail.samples
+            )?;
         }
         writeln!(out, "    {}", metric.level_rule)?;
         if explain {
@@ -83,7 +89,9 @@ fn write(out: &mut String, report: &DoraReport, explain: bool) -> std::fmt::Resu
         writeln!(out, "\nFailed deployments")?;
         for line in report.failed() {
             let recovery = match line.recovery {
-                Some(recovery) if recovery.open => format!("open for {}", show_hours(recovery.hours())),
+                Some(recovery) if recovery.open => {
+                    format!("open for {}", show_hours(recovery.hours()))
+                }
                 Some(recovery) => format!("recovered in {}", show_hours(recovery.hours())),
                 None => "recovery unknown".to_owned(),
             };
@@ -111,7 +119,7 @@ fn write(out: &mut String, report: &DoraReport, explain: bool) -> std::fmt::Resu
 fn explanation(
     out: &mut String,
     report: &DoraReport,
-    metric: &crate::domain::dora::MetricReport,
+    metric: &atalaya_domain::dora::MetricReport,
 ) -> std::fmt::Result {
     let zone = report.rules.zone;
     let told = &metric.measured.explanation;

@@ -8,10 +8,10 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use crate::domain::delivery::Deployment;
-use crate::domain::record::{Level, Record, RequestId};
 use crate::service::trace::{Trace, TraceEvent, TraceRow};
 use crate::shown::Shown;
+use atalaya_domain::delivery::Deployment;
+use atalaya_domain::record::{Level, Record, RequestId};
 
 use super::record_text::duration;
 
@@ -34,7 +34,13 @@ pub fn of_trace(trace: &Trace) -> String {
         let _ = writeln!(out, "Nothing carries this id.");
         return out;
     };
-    let _ = writeln!(out, "- **When**: {} to {} UTC ({})", first.at, last.at, duration(trace.span()));
+    let _ = writeln!(
+        out,
+        "- **When**: {} to {} UTC ({})",
+        first.at,
+        last.at,
+        duration(trace.span())
+    );
     let worst = trace.worst().unwrap_or_default();
     let _ = writeln!(out, "- **Events**: {}, worst {worst}", trace.rows.len());
     let lanes: Vec<String> = trace
@@ -47,14 +53,22 @@ pub fn of_trace(trace: &Trace) -> String {
         let _ = writeln!(out, "- **Deployment**: {}", describe(deployment));
     }
     timeline(&mut out, trace);
-    let failed: Vec<&Record> = trace.records().filter(|record| record.entry.level >= Level::Error).collect();
+    let failed: Vec<&Record> = trace
+        .records()
+        .filter(|record| record.entry.level >= Level::Error)
+        .collect();
     details(&mut out, &failed);
     let _ = writeln!(
         out,
         "\nReproduce: {}",
         code(&format!(
             "atalaya trace {}",
-            trace.ids.iter().map(RequestId::as_str).collect::<Vec<_>>().join(" ")
+            trace
+                .ids
+                .iter()
+                .map(RequestId::as_str)
+                .collect::<Vec<_>>()
+                .join(" ")
         ))
     );
     out
@@ -63,7 +77,12 @@ pub fn of_trace(trace: &Trace) -> String {
 /// The note of one record: itself in full, and its neighbours as a timeline.
 pub fn of_record(record: &Record, neighbours: &[Record]) -> String {
     let mut out = String::new();
-    let _ = writeln!(out, "# Incident note: {} in {}\n", record.entry.level, code(&record.origin.source));
+    let _ = writeln!(
+        out,
+        "# Incident note: {} in {}\n",
+        record.entry.level,
+        code(&record.origin.source)
+    );
     let _ = writeln!(out, "- **When**: {} UTC", record.entry.timestamp);
     let _ = writeln!(out, "- **Host**: {}", code(record.host()));
     if let Some(id) = &record.entry.request_id {
@@ -71,10 +90,16 @@ pub fn of_record(record: &Record, neighbours: &[Record]) -> String {
     }
     details(&mut out, &[record]);
     if !neighbours.is_empty() {
-        let _ =
-            writeln!(out, "\n## Around it\n\n| time (UTC) | level | source | message |\n|---|---|---|---|");
+        let _ = writeln!(
+            out,
+            "\n## Around it\n\n| time (UTC) | level | source | message |\n|---|---|---|---|"
+        );
         for near in neighbours {
-            let mark = if near.id() == record.id() { "**→** " } else { "" };
+            let mark = if near.id() == record.id() {
+                "**→** "
+            } else {
+                ""
+            };
             let _ = writeln!(
                 out,
                 "| {} | {} | {} | {mark}{} |",
@@ -85,7 +110,11 @@ pub fn of_record(record: &Record, neighbours: &[Record]) -> String {
             );
         }
     }
-    let _ = writeln!(out, "\nReproduce: {}", code(&format!("atalaya logs id:{}", record.id())));
+    let _ = writeln!(
+        out,
+        "\nReproduce: {}",
+        code(&format!("atalaya logs id:{}", record.id()))
+    );
     out
 }
 
@@ -97,8 +126,11 @@ fn deployments(trace: &Trace) -> impl Iterator<Item = &Deployment> {
 }
 
 fn describe(deployment: &Deployment) -> String {
-    let commit =
-        deployment.commit.as_deref().map(|commit| format!(", commit {}", code(commit))).unwrap_or_default();
+    let commit = deployment
+        .commit
+        .as_deref()
+        .map(|commit| format!(", commit {}", code(commit)))
+        .unwrap_or_default();
     format!(
         "{} to {}, {} at {}{commit} ({})",
         code(&deployment.service),
@@ -128,7 +160,10 @@ fn timeline(out: &mut String, trace: &Trace) {
     }
     let left_out = trace.rows.len() - rows.len();
     if left_out > 0 {
-        let _ = writeln!(out, "\n{left_out} rows without a warning or error are left out.");
+        let _ = writeln!(
+            out,
+            "\n{left_out} rows without a warning or error are left out."
+        );
     }
     if trace.omitted > 0 {
         let _ = writeln!(out, "\n{} later records were not read.", trace.omitted);
@@ -159,7 +194,10 @@ fn details(out: &mut String, records: &[&Record]) {
     let _ = writeln!(out, "\n## Records");
     for record in records.iter().take(MOST_DETAILS) {
         let entry = &record.entry;
-        let mut text = format!("{} {} {}", entry.timestamp, entry.level, record.origin.source);
+        let mut text = format!(
+            "{} {} {}",
+            entry.timestamp, entry.level, record.origin.source
+        );
         let mut field = |name: &str, value: Option<&str>| {
             if let Some(value) = value {
                 let _ = write!(text, "\n{name}: {}", masked_value(name, value));
@@ -167,7 +205,10 @@ fn details(out: &mut String, records: &[&Record]) {
         };
         field("logger", entry.logger.as_deref());
         field("message", Some(&entry.message));
-        field("request_id", entry.request_id.as_ref().map(RequestId::as_str));
+        field(
+            "request_id",
+            entry.request_id.as_ref().map(RequestId::as_str),
+        );
         field("user_id", entry.user_id.as_deref());
         field("session_id", entry.session_id.as_deref());
         for (name, value) in &entry.metadata {
@@ -184,7 +225,11 @@ fn details(out: &mut String, records: &[&Record]) {
         block(out, &text);
     }
     if records.len() > MOST_DETAILS {
-        let _ = writeln!(out, "\n{} more records of this kind.", records.len() - MOST_DETAILS);
+        let _ = writeln!(
+            out,
+            "\n{} more records of this kind.",
+            records.len() - MOST_DETAILS
+        );
     }
 }
 
@@ -196,7 +241,10 @@ fn block(out: &mut String, text: &str) {
 }
 
 fn longest_run(text: &str, of: char) -> usize {
-    text.split(|character| character != of).map(str::len).max().unwrap_or(0)
+    text.split(|character| character != of)
+        .map(str::len)
+        .max()
+        .unwrap_or(0)
 }
 
 /// Text in one cell of a table: one line, cut, nothing in it that Markdown would act on.
@@ -205,7 +253,10 @@ fn cell(text: &str) -> String {
     let shown = Shown::line_within(&masked, MESSAGE_WIDTH);
     let mut out = String::with_capacity(shown.as_str().len());
     for character in shown.as_str().chars() {
-        if matches!(character, '|' | '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '~' | '#' | '!') {
+        if matches!(
+            character,
+            '|' | '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '~' | '#' | '!'
+        ) {
             out.push('\\');
         }
         out.push(character);
@@ -218,20 +269,38 @@ fn code(text: &str) -> String {
     let masked = mask(text);
     let shown = Shown::line(&masked);
     let fence = "`".repeat(longest_run(shown.as_str(), '`') + 1);
-    let space = if shown.as_str().contains('`') { " " } else { "" };
+    let space = if shown.as_str().contains('`') {
+        " "
+    } else {
+        ""
+    };
     format!("{fence}{space}{shown}{space}{fence}")
 }
 
 /// Names whose values are secrets, whatever they look like.
 fn is_secret_name(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    ["password", "passwd", "secret", "token", "api_key", "apikey", "authorization", "cookie", "private_key"]
-        .iter()
-        .any(|part| name.contains(part))
+    [
+        "password",
+        "passwd",
+        "secret",
+        "token",
+        "api_key",
+        "apikey",
+        "authorization",
+        "cookie",
+        "private_key",
+    ]
+    .iter()
+    .any(|part| name.contains(part))
 }
 
 fn masked_value<'a>(name: &str, value: &'a str) -> Cow<'a, str> {
-    if is_secret_name(name) { Cow::Borrowed("***") } else { mask(value) }
+    if is_secret_name(name) {
+        Cow::Borrowed("***")
+    } else {
+        mask(value)
+    }
 }
 
 /// Replaces what looks like a secret by `***`: values of telling names (`password=…`,
@@ -240,23 +309,40 @@ fn masked_value<'a>(name: &str, value: &'a str) -> Cow<'a, str> {
 pub fn mask(text: &str) -> Cow<'_, str> {
     static SECRETS: LazyLock<Result<Vec<(Regex, &str)>, regex::Error>> = LazyLock::new(|| {
         const RULES: [(&str, &str); 6] = [
-            (r"(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|$)", "***"),
-            (r"(?i)\b(bearer|basic|digest)\s+[a-z0-9+/_.~=-]{8,}", "$1 ***"),
+            (
+                r"(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|$)",
+                "***",
+            ),
+            (
+                r"(?i)\b(bearer|basic|digest)\s+[a-z0-9+/_.~=-]{8,}",
+                "$1 ***",
+            ),
             (
                 r#"(?i)\b([a-z0-9_.-]*(?:password|passwd|pwd|secret|token|api[_-]?key|authorization|cookie|session_?key|private[_-]?key)["']?\s*[:=]\s*)(?:"[^"]*"|'[^']*'|[^\s,;&"']+)"#,
                 "$1***",
             ),
-            (r"\b([a-zA-Z][a-zA-Z0-9+.-]*://[^\s/:@]*):[^\s/@]+@", "$1:***@"),
-            (r"\beyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]*", "***"),
+            (
+                r"\b([a-zA-Z][a-zA-Z0-9+.-]*://[^\s/:@]*):[^\s/@]+@",
+                "$1:***@",
+            ),
+            (
+                r"\beyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]*",
+                "***",
+            ),
             (
                 r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b|\bgh[pousr]_[A-Za-z0-9]{20,}|\bxox[abprs]-[A-Za-z0-9-]{10,}|\bsk-[A-Za-z0-9_-]{20,}",
                 "***",
             ),
         ];
-        RULES.into_iter().map(|(rule, by)| Regex::new(rule).map(|regex| (regex, by))).collect()
+        RULES
+            .into_iter()
+            .map(|(rule, by)| Regex::new(rule).map(|regex| (regex, by)))
+            .collect()
     });
     // Without rules nothing may leave; a test holds that they compile.
-    let Ok(rules) = &*SECRETS else { return Cow::Borrowed("***") };
+    let Ok(rules) = &*SECRETS else {
+        return Cow::Borrowed("***");
+    };
     let mut text = Cow::Borrowed(text);
     for (regex, by) in rules {
         if let Cow::Owned(masked) = regex.replace_all(&text, *by) {
@@ -272,21 +358,33 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::domain::record::{Entry, Layer, Origin, OriginId};
-    use crate::domain::time::Timestamp;
+    use atalaya_domain::record::{Entry, Layer, Origin, OriginId};
+    use atalaya_domain::time::Timestamp;
 
     #[test]
     fn secrets_are_masked() {
         for (text, masked) in [
             ("login password=hunter2 ok", "login password=*** ok"),
-            (r#"{"api_key": "abc def", "x": 1}"#, r#"{"api_key": ***, "x": 1}"#),
-            ("Authorization: Bearer abcdef123456", "Authorization: *** ***"),
+            (
+                r#"{"api_key": "abc def", "x": 1}"#,
+                r#"{"api_key": ***, "x": 1}"#,
+            ),
+            (
+                "Authorization: Bearer abcdef123456",
+                "Authorization: *** ***",
+            ),
             ("sent Bearer abcdef123456==", "sent Bearer ***"),
-            ("postgres://app:s3cret@db/shop", "postgres://app:***@db/shop"),
+            (
+                "postgres://app:s3cret@db/shop",
+                "postgres://app:***@db/shop",
+            ),
             ("jwt eyJhbGciOi.eyJzdWIiOi.abc_def end", "jwt *** end"),
             ("key AKIAABCDEFGHIJKLMNOP used", "key *** used"),
             ("GET /reset?token=abc&x=1", "GET /reset?token=***&x=1"),
-            ("-----BEGIN RSA PRIVATE KEY-----\nMII\n-----END RSA PRIVATE KEY-----!", "***!"),
+            (
+                "-----BEGIN RSA PRIVATE KEY-----\nMII\n-----END RSA PRIVATE KEY-----!",
+                "***!",
+            ),
             ("the password was wrong", "the password was wrong"),
         ] {
             assert_eq!(mask(text), masked, "{text}");
@@ -310,17 +408,28 @@ mod tests {
             request_id: Some(RequestId::new("req-1")),
             ..Entry::default()
         };
-        Record { origin: Arc::new(origin), entry }
+        Record {
+            origin: Arc::new(origin),
+            entry,
+        }
     }
 
     fn trace_of(records: Vec<Record>) -> Trace {
         let events = records
             .into_iter()
             .map(|record| {
-                (record.entry.timestamp, RequestId::new("req-1"), TraceEvent::Record(Box::new(record)))
+                (
+                    record.entry.timestamp,
+                    RequestId::new("req-1"),
+                    TraceEvent::Record(Box::new(record)),
+                )
             })
             .collect();
-        Trace::build(vec![RequestId::new("req-1")], events, Duration::from_secs(1))
+        Trace::build(
+            vec![RequestId::new("req-1")],
+            events,
+            Duration::from_secs(1),
+        )
     }
 
     #[test]
@@ -345,21 +454,37 @@ mod tests {
         assert!(!note.contains("abc") && !note.contains('\x1b'), "{note}");
 
         let note = of_record(&records[1], &records);
-        assert!(note.contains("**→** token") && note.contains("`atalaya logs id:0000"), "{note}");
+        assert!(
+            note.contains("**→** token") && note.contains("`atalaya logs id:0000"),
+            "{note}"
+        );
     }
 
     #[test]
     fn a_long_trace_keeps_what_went_wrong() {
         let records = (0..500)
             .map(|index| {
-                record(index, if index == 250 { Level::Error } else { Level::Info }, &format!("step {index}"))
+                record(
+                    index,
+                    if index == 250 {
+                        Level::Error
+                    } else {
+                        Level::Info
+                    },
+                    &format!("step {index}"),
+                )
             })
             .collect();
         let note = of_trace(&trace_of(records));
         assert!(
-            note.contains("| step 0 |") && note.contains("| step 250 |") && note.contains("| step 499 |")
+            note.contains("| step 0 |")
+                && note.contains("| step 250 |")
+                && note.contains("| step 499 |")
         );
-        assert!(note.contains("497 rows without a warning or error are left out."), "{note}");
+        assert!(
+            note.contains("497 rows without a warning or error are left out."),
+            "{note}"
+        );
         assert!(of_trace(&trace_of(Vec::new())).contains("Nothing carries this id."));
     }
 }

@@ -7,8 +7,8 @@
 use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
 
-use crate::domain::record::{Metadata, Record, RequestId};
 use crate::service::trace::{TraceEvent, TraceRow};
+use atalaya_domain::record::{Metadata, Record, RequestId};
 
 #[derive(Clone, Debug, Serialize)]
 pub struct RecordJson<'a> {
@@ -108,9 +108,11 @@ fn facts(event: &TraceEvent) -> (String, Option<f64>, Metadata) {
         }
     };
     match event {
-        TraceEvent::Record(record) => {
-            (record.id().to_string(), record.entry.duration_ms, record.entry.metadata.clone())
-        }
+        TraceEvent::Record(record) => (
+            record.id().to_string(),
+            record.entry.duration_ms,
+            record.entry.metadata.clone(),
+        ),
         TraceEvent::Phase(phase) => {
             add("cycle_id", Some(&phase.cycle_id));
             add("feature_id", Some(&phase.feature_id));
@@ -120,7 +122,12 @@ fn facts(event: &TraceEvent) -> (String, Option<f64>, Metadata) {
             for name in phase.metadata.keys().filter(|name| *name != "request_id") {
                 add(name, phase.text(name).as_deref());
             }
-            let id = format!("phase:{}:{}:{}", phase.cycle_id, phase.phase.name(), phase.attempt);
+            let id = format!(
+                "phase:{}:{}:{}",
+                phase.cycle_id,
+                phase.phase.name(),
+                phase.attempt
+            );
             (id, Some(phase.duration.as_secs_f64() * 1_000.0), metadata)
         }
         TraceEvent::DeploymentStarted(deployment) | TraceEvent::DeploymentFinished(deployment) => {
@@ -133,13 +140,25 @@ fn facts(event: &TraceEvent) -> (String, Option<f64>, Metadata) {
             add("result", finished.then_some(deployment.result.name()));
             add("kind", Some(deployment.kind.name()));
             add("cycle_id", deployment.cycle_id.as_deref());
-            let length = deployment.started_at.map(|started| deployment.finished_at.since(started));
+            let length = deployment
+                .started_at
+                .map(|started| deployment.finished_at.since(started));
             let moment = if finished { "finished" } else { "started" };
-            let duration_ms = length.filter(|_| finished).map(|length| length.as_secs_f64() * 1_000.0);
-            (format!("deployment:{}:{moment}", deployment.id), duration_ms, metadata)
+            let duration_ms = length
+                .filter(|_| finished)
+                .map(|length| length.as_secs_f64() * 1_000.0);
+            (
+                format!("deployment:{}:{moment}", deployment.id),
+                duration_ms,
+                metadata,
+            )
         }
         TraceEvent::IncidentOpened(incident) | TraceEvent::IncidentResolved(incident) => {
-            let moment = if matches!(event, TraceEvent::IncidentOpened(_)) { "opened" } else { "resolved" };
+            let moment = if matches!(event, TraceEvent::IncidentOpened(_)) {
+                "opened"
+            } else {
+                "resolved"
+            };
             add("incident_id", Some(&incident.id));
             add("service", incident.service.as_deref());
             add("severity", incident.severity.as_deref());
@@ -149,7 +168,10 @@ fn facts(event: &TraceEvent) -> (String, Option<f64>, Metadata) {
     }
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde asks for")]
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the shape that serde asks for"
+)]
 fn object<S: Serializer>(metadata: &&Metadata, serializer: S) -> Result<S::Ok, S::Error> {
     let mut map = serializer.serialize_map(Some(metadata.len()))?;
     for (name, value) in *metadata {
@@ -167,8 +189,8 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::domain::record::{Entry, Layer, Level, Origin, OriginId};
-    use crate::domain::time::Timestamp;
+    use atalaya_domain::record::{Entry, Layer, Level, Origin, OriginId};
+    use atalaya_domain::time::Timestamp;
 
     fn record(entry: Entry) -> Record {
         let origin = Origin {
@@ -177,12 +199,19 @@ mod tests {
             source: "syslog".into(),
             host: "web1".into(),
         };
-        Record { origin: Arc::new(origin), entry }
+        Record {
+            origin: Arc::new(origin),
+            entry,
+        }
     }
 
     #[test]
     fn every_key_is_there_and_absent_values_are_null() {
-        let line = RecordJson::line(&record(Entry { position: 255, ..Entry::default() })).unwrap();
+        let line = RecordJson::line(&record(Entry {
+            position: 255,
+            ..Entry::default()
+        }))
+        .unwrap();
         let value: Value = serde_json::from_str(&line).unwrap();
         assert_eq!(
             value,
@@ -210,7 +239,10 @@ mod tests {
         };
         let line = RecordJson::line(&record(entry)).unwrap();
         assert!(!line.contains('\n'));
-        assert!(line.find("\"b\"") < line.find("\"a\""), "the order of the input");
+        assert!(
+            line.find("\"b\"") < line.find("\"a\""),
+            "the order of the input"
+        );
         let value: Value = serde_json::from_str(&line).unwrap();
         for key in ["message", "request_id", "traceback"] {
             assert_eq!(value[key], hostile, "{key}");

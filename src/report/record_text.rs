@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use chrono::Local;
 
-use crate::domain::record::{Level, Record};
-use crate::domain::time::Timestamp;
-use crate::query::Zone;
 use crate::service::trace::{Trace, TraceEvent, TraceRow};
 use crate::shown::Shown;
+use atalaya_domain::record::{Level, Record};
+use atalaya_domain::time::Timestamp;
+use atalaya_query::Zone;
 
 /// Columns of the source.
 const SOURCE_WIDTH: usize = 16;
@@ -26,7 +26,11 @@ pub struct TextStyle {
 
 impl TextStyle {
     fn paint(self, text: &str, sgr: &str) -> String {
-        if self.colour && !sgr.is_empty() { format!("\x1b[{sgr}m{text}\x1b[0m") } else { text.to_owned() }
+        if self.colour && !sgr.is_empty() {
+            format!("\x1b[{sgr}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
     }
 
     fn faint(self, text: &str) -> String {
@@ -83,13 +87,21 @@ pub fn record(record: &Record, style: TextStyle) -> String {
     let first = lines.next().map(Shown::into_text).unwrap_or_default();
     out.push_str(&style.paint(&first, level_sgr(level)));
     if let Some(id) = &entry.request_id {
-        let _ = write!(out, " {}", style.faint(&format!("[{}]", Shown::line(id.as_str()))));
+        let _ = write!(
+            out,
+            " {}",
+            style.faint(&format!("[{}]", Shown::line(id.as_str())))
+        );
     }
     if let Some(duration) = entry.duration_ms {
         let _ = write!(out, " {}", style.faint(&format!("{duration} ms")));
     }
     out.push('\n');
-    let below = entry.traceback.as_deref().map(Shown::lines).unwrap_or_default();
+    let below = entry
+        .traceback
+        .as_deref()
+        .map(Shown::lines)
+        .unwrap_or_default();
     for line in lines.chain(below) {
         let _ = writeln!(out, "{indent}{}", style.faint(line.as_str()));
     }
@@ -100,8 +112,14 @@ pub fn record(record: &Record, style: TextStyle) -> String {
 /// pauses stand between the rows.
 pub fn trace(trace: &Trace, style: TextStyle) -> String {
     let mut out = String::new();
-    let ids: Vec<String> = trace.ids.iter().map(|id| Shown::line(id.as_str()).to_string()).collect();
-    let Some(first) = trace.rows.first() else { return out };
+    let ids: Vec<String> = trace
+        .ids
+        .iter()
+        .map(|id| Shown::line(id.as_str()).to_string())
+        .collect();
+    let Some(first) = trace.rows.first() else {
+        return out;
+    };
     let worst = trace.worst().unwrap_or_default();
     let _ = writeln!(
         out,
@@ -113,11 +131,20 @@ pub fn trace(trace: &Trace, style: TextStyle) -> String {
         trace.lanes.len(),
         style.paint(worst.name(), level_sgr(worst)),
     );
-    let lane_width = trace.lanes.iter().map(|lane| Shown::line(&lane.source).width()).max().unwrap_or(0);
+    let lane_width = trace
+        .lanes
+        .iter()
+        .map(|lane| Shown::line(&lane.source).width())
+        .max()
+        .unwrap_or(0);
     let lane_width = lane_width.min(SOURCE_WIDTH);
     for row in &trace.rows {
         if row.long_gap {
-            let _ = writeln!(out, "{}", style.faint(&format!("{:>12}  ── {} ──", "", duration(row.gap))));
+            let _ = writeln!(
+                out,
+                "{}",
+                style.faint(&format!("{:>12}  ── {} ──", "", duration(row.gap)))
+            );
         }
         trace_row(&mut out, trace, row, lane_width, style);
     }
@@ -150,7 +177,12 @@ fn trace_row(out: &mut String, trace: &Trace, row: &TraceRow, lane_width: usize,
     );
     let indent = " ".repeat(12 + 1 + 1 + 1 + lane_width + 1 + BAR_WIDTH + 1);
     let traceback = match &row.event {
-        TraceEvent::Record(record) => record.entry.traceback.as_deref().map(Shown::lines).unwrap_or_default(),
+        TraceEvent::Record(record) => record
+            .entry
+            .traceback
+            .as_deref()
+            .map(Shown::lines)
+            .unwrap_or_default(),
         _ => Vec::new(),
     };
     for line in lines.chain(traceback) {
@@ -159,9 +191,17 @@ fn trace_row(out: &mut String, trace: &Trace, row: &TraceRow, lane_width: usize,
 }
 
 fn bar(offset: Duration, span: Duration) -> String {
-    let share = if span.is_zero() { 0.0 } else { offset.as_secs_f64() / span.as_secs_f64() };
+    let share = if span.is_zero() {
+        0.0
+    } else {
+        offset.as_secs_f64() / span.as_secs_f64()
+    };
     let place = ((share * (BAR_WIDTH - 1) as f64).round() as usize).min(BAR_WIDTH - 1);
-    format!("{}█{}", "·".repeat(place), "·".repeat(BAR_WIDTH - 1 - place))
+    format!(
+        "{}█{}",
+        "·".repeat(place),
+        "·".repeat(BAR_WIDTH - 1 - place)
+    )
 }
 
 /// `0.5 ms`, `12.345 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`.
@@ -181,9 +221,12 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::domain::record::{Entry, Layer, Origin, OriginId, RequestId};
+    use atalaya_domain::record::{Entry, Layer, Origin, OriginId, RequestId};
 
-    const PLAIN: TextStyle = TextStyle { zone: Zone::Utc, colour: false };
+    const PLAIN: TextStyle = TextStyle {
+        zone: Zone::Utc,
+        colour: false,
+    };
 
     fn example() -> Record {
         let origin = Origin {
@@ -201,7 +244,10 @@ mod tests {
             duration_ms: Some(12.5),
             ..Entry::default()
         };
-        Record { origin: Arc::new(origin), entry }
+        Record {
+            origin: Arc::new(origin),
+            entry,
+        }
     }
 
     #[test]
@@ -215,29 +261,57 @@ mod tests {
                  {indent}second\n{indent}Trace:\n{indent}    at x\n"
             )
         );
-        let coloured = record(&example(), TextStyle { colour: true, ..PLAIN });
+        let coloured = record(
+            &example(),
+            TextStyle {
+                colour: true,
+                ..PLAIN
+            },
+        );
         assert!(coloured.contains("\x1b[31mE\x1b[0m") && !coloured.contains("\x1b[2J"));
     }
 
     #[test]
     fn a_trace_is_a_waterfall() {
         let mut late = example();
-        late.entry.timestamp = late.entry.timestamp.saturating_add(Duration::from_millis(2_500));
+        late.entry.timestamp = late
+            .entry
+            .timestamp
+            .saturating_add(Duration::from_millis(2_500));
         let events = [example(), late]
             .into_iter()
             .map(|record| {
-                (record.entry.timestamp, RequestId::new("req-1"), TraceEvent::Record(Box::new(record)))
+                (
+                    record.entry.timestamp,
+                    RequestId::new("req-1"),
+                    TraceEvent::Record(Box::new(record)),
+                )
             })
             .collect();
-        let text = trace(&Trace::build(vec![RequestId::new("req-1")], events, Duration::from_secs(1)), PLAIN);
+        let text = trace(
+            &Trace::build(
+                vec![RequestId::new("req-1")],
+                events,
+                Duration::from_secs(1),
+            ),
+            PLAIN,
+        );
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(
             lines[0],
             "req-1: 2 events in 2.500 s from 2023-11-14 22:13:20.123, 1 sources, worst ERROR"
         );
-        assert!(lines[1].starts_with("     +0.0 ms E app/a-very-long… █···"), "{text}");
+        assert!(
+            lines[1].starts_with("     +0.0 ms E app/a-very-long… █···"),
+            "{text}"
+        );
         assert!(text.contains("── 2.500 s ──"), "{text}");
-        assert!(lines.iter().any(|line| line.contains("+2.500 s") && line.contains("···█ first")), "{text}");
+        assert!(
+            lines
+                .iter()
+                .any(|line| line.contains("+2.500 s") && line.contains("···█ first")),
+            "{text}"
+        );
     }
 
     #[test]

@@ -15,15 +15,15 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::places::CassandraPlace;
-use crate::domain::chunk::{Bucket, ChunkSummary};
-use crate::domain::record::{Frame, LevelCounts, OriginId};
-use crate::domain::time::Timestamp;
-use crate::store::cassandra::CassandraLogStore;
-use crate::store::cassandra::foreign::{ForeignStore, Mapping, Partition, PartitionCounts};
-use crate::store::cassandra::retry::{Resilience, RetrySettings};
-use crate::store::chunks::ChunkStore;
-use crate::store::engine::LogEngine;
-use crate::store::error::StoreError;
+use atalaya_domain::chunk::{Bucket, ChunkSummary};
+use atalaya_domain::record::{Frame, LevelCounts, OriginId};
+use atalaya_domain::time::Timestamp;
+use atalaya_store::cassandra::CassandraLogStore;
+use atalaya_store::cassandra::foreign::{ForeignStore, Mapping, Partition, PartitionCounts};
+use atalaya_store::cassandra::retry::{Resilience, RetrySettings};
+use atalaya_store::chunks::ChunkStore;
+use atalaya_store::engine::LogEngine;
+use atalaya_store::error::StoreError;
 
 use super::copy::CopyError;
 use super::stores::cassandra_options;
@@ -119,8 +119,13 @@ pub struct Adoption {
 
 /// What the columns of a table mean: from the configuration, or because it is of the older layout.
 pub fn mapping(place: &CassandraPlace, keyspace: &str, table: &str) -> Option<Mapping> {
-    let configured = place.foreign.iter().find(|known| known.keyspace == keyspace && known.table == table);
-    configured.cloned().or_else(|| Mapping::built_in(keyspace, table))
+    let configured = place
+        .foreign
+        .iter()
+        .find(|known| known.keyspace == keyspace && known.table == table);
+    configured
+        .cloned()
+        .or_else(|| Mapping::built_in(keyspace, table))
 }
 
 impl Adoption {
@@ -130,8 +135,8 @@ impl Adoption {
         let store = CassandraLogStore::connect(&options).await?;
         let retention = store.schema_settings().retention_days;
         let now = Timestamp::now();
-        let keep_since =
-            (retention > 0).then(|| now.saturating_sub(Duration::from_secs(u64::from(retention) * 86_400)));
+        let keep_since = (retention > 0)
+            .then(|| now.saturating_sub(Duration::from_secs(u64::from(retention) * 86_400)));
         let from = ForeignStore::open(
             store.session(),
             &Arc::new(Resilience::new(options.address(), RetrySettings::default())),
@@ -140,7 +145,11 @@ impl Adoption {
             Arc::new(Timestamp::now),
         )
         .await?;
-        Ok(Self { from, to: Arc::new(store), keep_since })
+        Ok(Self {
+            from,
+            to: Arc::new(store),
+            keep_since,
+        })
     }
 
     /// From when on the store keeps records; `None` when it keeps them for ever.
@@ -155,7 +164,15 @@ impl Adoption {
         cancel: &CancellationToken,
         watch: Watch<'_>,
     ) -> Result<Adopted, CopyError> {
-        adopt(&self.from, &self.to, self.keep_since, dry_run, cancel, watch).await
+        adopt(
+            &self.from,
+            &self.to,
+            self.keep_since,
+            dry_run,
+            cancel,
+            watch,
+        )
+        .await
     }
 }
 
@@ -178,7 +195,10 @@ pub async fn adopt(
         done: AtomicU64::new(0),
     };
     let counted = adoption.count().await?;
-    let mut adopted = Adopted { partitions: counted.len() as u64, ..Adopted::default() };
+    let mut adopted = Adopted {
+        partitions: counted.len() as u64,
+        ..Adopted::default()
+    };
     for (_, counts) in &counted {
         adopted.older += counts.older;
         adopted.misplaced += counts.misplaced;
@@ -242,15 +262,25 @@ type ByOrigin = BTreeMap<OriginId, LevelCounts>;
 
 impl Run<'_> {
     fn reading(&self, source: StoreError) -> CopyError {
-        CopyError::Read { address: self.from.address(), source }
+        CopyError::Read {
+            address: self.from.address(),
+            source,
+        }
     }
 
     fn writing(&self, source: StoreError) -> CopyError {
-        CopyError::Write { address: self.engine.store().address(), source }
+        CopyError::Write {
+            address: self.engine.store().address(),
+            source,
+        }
     }
 
     fn go_on(&self) -> Result<(), CopyError> {
-        if self.cancel.is_cancelled() { Err(CopyError::Cancelled) } else { Ok(()) }
+        if self.cancel.is_cancelled() {
+            Err(CopyError::Cancelled)
+        } else {
+            Ok(())
+        }
     }
 
     fn tell(&self, stage: Stage, rows: u64, total: u64) {
@@ -259,7 +289,11 @@ impl Run<'_> {
     }
 
     async fn count(&self) -> Result<Vec<(Partition, PartitionCounts)>, CopyError> {
-        let partitions = self.from.partitions().await.map_err(|error| self.reading(error))?;
+        let partitions = self
+            .from
+            .partitions()
+            .await
+            .map_err(|error| self.reading(error))?;
         stream::iter(partitions)
             .map(async |partition| {
                 self.go_on()?;
@@ -281,36 +315,67 @@ impl Run<'_> {
         total: u64,
     ) -> Result<Copied, CopyError> {
         let day = partition.day;
-        let progress = self.from.progress_origin(day).map_err(|error| self.reading(error))?;
-        let mut place = self.engine.watermark(progress.id).await.map_err(|error| self.writing(error))?;
-        let mut copied = Copied { rows: 0, resumed: place.is_some() };
+        let progress = self
+            .from
+            .progress_origin(day)
+            .map_err(|error| self.reading(error))?;
+        let mut place = self
+            .engine
+            .watermark(progress.id)
+            .await
+            .map_err(|error| self.writing(error))?;
+        let mut copied = Copied {
+            rows: 0,
+            resumed: place.is_some(),
+        };
         loop {
             self.go_on()?;
-            let slice = self.from.slice(day, place).await.map_err(|error| self.reading(error))?;
+            let slice = self
+                .from
+                .slice(day, place)
+                .await
+                .map_err(|error| self.reading(error))?;
             if slice.rows == 0 {
                 break;
             }
             let until = slice.until;
             let mut frames = slice.frames;
             for frame in &mut frames {
-                frame.entries.retain(|entry| entry.timestamp >= self.keep_since);
+                frame
+                    .entries
+                    .retain(|entry| entry.timestamp >= self.keep_since);
             }
             frames.retain(|frame| !frame.entries.is_empty());
             if !frames.is_empty() {
-                let rows = self.engine.append(&frames).await.map_err(|error| self.writing(error))?;
+                let rows = self
+                    .engine
+                    .append(&frames)
+                    .await
+                    .map_err(|error| self.writing(error))?;
                 copied.rows += rows;
                 self.tell(Stage::Copying, rows, total);
             }
             // After the rows: a run that ends here stores them again, the very same way.
-            let passed =
-                Frame { origin: Arc::clone(&progress), from: place.unwrap_or(0), until, entries: Vec::new() };
-            self.engine.append(&[passed]).await.map_err(|error| self.writing(error))?;
+            let passed = Frame {
+                origin: Arc::clone(&progress),
+                from: place.unwrap_or(0),
+                until,
+                entries: Vec::new(),
+            };
+            self.engine
+                .append(&[passed])
+                .await
+                .map_err(|error| self.writing(error))?;
             place = Some(until);
             if !slice.more {
                 break;
             }
         }
-        self.tell(Stage::Copying, rows_of(counts).saturating_sub(copied.rows), total);
+        self.tell(
+            Stage::Copying,
+            rows_of(counts).saturating_sub(copied.rows),
+            total,
+        );
         Ok(copied)
     }
 
@@ -342,7 +407,11 @@ impl Run<'_> {
     }
 
     /// Chunks of a window that are of this partition's origins.
-    async fn stored(&self, start: Timestamp, expected: &ByOrigin) -> Result<Vec<ChunkSummary>, CopyError> {
+    async fn stored(
+        &self,
+        start: Timestamp,
+        expected: &ByOrigin,
+    ) -> Result<Vec<ChunkSummary>, CopyError> {
         let layer = self.from.layer().map_err(|error| self.reading(error))?;
         let summaries = self.engine.store().summaries(Bucket { layer, start }).await;
         let mut summaries = summaries.map_err(|error| self.writing(error))?;
@@ -358,9 +427,19 @@ impl Run<'_> {
         expected: &ByOrigin,
     ) -> Result<u64, CopyError> {
         let mut known: BTreeSet<(OriginId, u64)> = BTreeSet::new();
-        let keys: Vec<_> = self.stored(start, expected).await?.iter().map(|summary| summary.key).collect();
+        let keys: Vec<_> = self
+            .stored(start, expected)
+            .await?
+            .iter()
+            .map(|summary| summary.key)
+            .collect();
         for keys in keys.chunks(CHUNKS) {
-            let chunks = self.engine.store().chunks(keys).await.map_err(|error| self.writing(error))?;
+            let chunks = self
+                .engine
+                .store()
+                .chunks(keys)
+                .await
+                .map_err(|error| self.writing(error))?;
             for chunk in chunks {
                 let origin = chunk.summary.origin.id;
                 known.extend(chunk.entries.iter().map(|entry| (origin, entry.position)));
@@ -375,7 +454,10 @@ impl Run<'_> {
             });
         }
         frames.retain(|frame| !frame.entries.is_empty());
-        self.engine.append(&frames).await.map_err(|error| self.writing(error))
+        self.engine
+            .append(&frames)
+            .await
+            .map_err(|error| self.writing(error))
     }
 }
 
@@ -387,7 +469,10 @@ fn rows_of(counts: &PartitionCounts) -> u64 {
 fn by_origin(summaries: &[ChunkSummary]) -> ByOrigin {
     let mut counts = ByOrigin::new();
     for summary in summaries {
-        counts.entry(summary.origin.id).or_default().merge(&summary.levels);
+        counts
+            .entry(summary.origin.id)
+            .or_default()
+            .merge(&summary.levels);
     }
     counts
 }

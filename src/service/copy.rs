@@ -7,7 +7,7 @@
 
 use std::path::PathBuf;
 
-use crate::store::error::StoreError;
+use atalaya_store::error::StoreError;
 
 pub mod logs;
 pub mod metrics;
@@ -21,8 +21,13 @@ pub enum CopyError {
     Read { address: String, source: StoreError },
     #[error("cannot write to {address}")]
     Write { address: String, source: StoreError },
-    #[error("cannot keep in {path} how far the copy is; free some space or name another --data-dir")]
-    Progress { path: PathBuf, source: std::io::Error },
+    #[error(
+        "cannot keep in {path} how far the copy is; free some space or name another --data-dir"
+    )]
+    Progress {
+        path: PathBuf,
+        source: std::io::Error,
+    },
     #[error("interrupted; the same command goes on from there")]
     Cancelled,
 }

@@ -8,12 +8,14 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::config::Settings;
-use crate::config::places::{CassandraPlace, LayoutWishes, LogsPlace, MetricsPlace, MySqlPlace, Replication};
-use crate::store::cassandra::{connect, schema};
-use crate::store::error::{Backend, StoreError, describe};
-use crate::store::mysql;
-use crate::store::sqlite::chunks::SqliteChunkStore;
-use crate::store::sqlite::metrics::SqliteMetricsStore;
+use crate::config::places::{
+    CassandraPlace, LayoutWishes, LogsPlace, MetricsPlace, MySqlPlace, Replication,
+};
+use atalaya_store::cassandra::{connect, schema};
+use atalaya_store::error::{Backend, StoreError, describe};
+use atalaya_store::mysql;
+use atalaya_store::sqlite::chunks::SqliteChunkStore;
+use atalaya_store::sqlite::metrics::SqliteMetricsStore;
 
 use super::stores::{advised_logs, advised_metrics, cassandra_options, mysql_options};
 
@@ -119,8 +121,8 @@ impl SchemaReport {
     fn failed(&mut self, error: &StoreError) {
         self.state = State::of(error);
         self.problem = Some(describe(error));
-        if let StoreError::OlderSchema { found, known, .. } | StoreError::NewerSchema { found, known, .. } =
-            error
+        if let StoreError::OlderSchema { found, known, .. }
+        | StoreError::NewerSchema { found, known, .. } = error
         {
             self.version = Some(*found);
             self.needed = Some(*known);
@@ -131,7 +133,10 @@ impl SchemaReport {
 /// Does it for both stores; the reports are those of afterwards.
 pub async fn run(settings: &Settings, task: &Task) -> Vec<SchemaReport> {
     // Boxed, as the drivers' futures are large.
-    let (logs, metrics) = tokio::join!(Box::pin(logs(settings, task)), Box::pin(metrics(settings, task)));
+    let (logs, metrics) = tokio::join!(
+        Box::pin(logs(settings, task)),
+        Box::pin(metrics(settings, task))
+    );
     vec![logs, metrics]
 }
 
@@ -141,7 +146,9 @@ async fn logs(settings: &Settings, task: &Task) -> SchemaReport {
             let path = settings.logs_database();
             let mut report = SchemaReport::new("logs", Backend::Sqlite, path.display().to_string());
             if *task == Task::Status && !path.exists() {
-                report.notes.push("not there yet; the first command that needs it makes it".to_owned());
+                report
+                    .notes
+                    .push("not there yet; the first command that needs it makes it".to_owned());
             } else if let Err(error) = SqliteChunkStore::open(&path).await {
                 report.failed(&error);
             }
@@ -155,9 +162,12 @@ async fn metrics(settings: &Settings, task: &Task) -> SchemaReport {
     match &settings.metrics_place {
         MetricsPlace::Embedded => {
             let path = settings.metrics_database();
-            let mut report = SchemaReport::new("metrics", Backend::Sqlite, path.display().to_string());
+            let mut report =
+                SchemaReport::new("metrics", Backend::Sqlite, path.display().to_string());
             if *task == Task::Status && !path.exists() {
-                report.notes.push("not there yet; the first command that needs it makes it".to_owned());
+                report
+                    .notes
+                    .push("not there yet; the first command that needs it makes it".to_owned());
             } else if let Err(error) = SqliteMetricsStore::open(&path).await {
                 report.failed(&error);
             }
@@ -173,7 +183,9 @@ async fn cassandra(place: &CassandraPlace, task: &Task) -> SchemaReport {
     let mut report = SchemaReport::new("logs", Backend::Cassandra, address.clone());
     report.needed = Some(schema::VERSION);
     let done = async {
-        let session = Box::pin(connect::connect(&options)).await.map_err(advised_logs)?;
+        let session = Box::pin(connect::connect(&options))
+            .await
+            .map_err(advised_logs)?;
         match task {
             Task::Init(wishes) => {
                 let wishes = wishes.clone().or(&place.layout);
@@ -215,12 +227,16 @@ async fn cassandra(place: &CassandraPlace, task: &Task) -> SchemaReport {
             address,
             detail: "the keyspace or its tables are not there".to_owned(),
         }),
-        Some(found) if found < status.known => {
-            Some(StoreError::OlderSchema { address, found, known: status.known })
-        }
-        Some(found) if found > status.known => {
-            Some(StoreError::NewerSchema { address, found, known: status.known })
-        }
+        Some(found) if found < status.known => Some(StoreError::OlderSchema {
+            address,
+            found,
+            known: status.known,
+        }),
+        Some(found) if found > status.known => Some(StoreError::NewerSchema {
+            address,
+            found,
+            known: status.known,
+        }),
         Some(_) => None,
     };
     if let Some(error) = problem {
@@ -264,22 +280,28 @@ fn schema_settings(wishes: &LayoutWishes) -> schema::SchemaSettings {
             None => defaults.replication,
             Some(Replication::Simple(copies)) => schema::Replication::Simple((*copies).into()),
             Some(Replication::Datacenters(all)) => schema::Replication::Datacenters(
-                all.iter().map(|(name, &copies)| (name.clone(), copies.into())).collect(),
+                all.iter()
+                    .map(|(name, &copies)| (name.clone(), copies.into()))
+                    .collect(),
             ),
         },
         bucket_minutes: wishes.bucket_minutes.unwrap_or(defaults.bucket_minutes),
         shards: wishes.shards.unwrap_or(defaults.shards),
         window_days: wishes.window_days.unwrap_or(defaults.window_days),
-        retention_days: wishes.retention_days.map_or(defaults.retention_days, u32::from),
+        retention_days: wishes
+            .retention_days
+            .map_or(defaults.retention_days, u32::from),
     }
 }
 
 fn named(settings: &schema::SchemaSettings) -> BTreeMap<&'static str, String> {
     let replication = match &settings.replication {
         schema::Replication::Simple(copies) => copies.to_string(),
-        schema::Replication::Datacenters(all) => {
-            all.iter().map(|(name, copies)| format!("{name}={copies}")).collect::<Vec<_>>().join(",")
-        }
+        schema::Replication::Datacenters(all) => all
+            .iter()
+            .map(|(name, copies)| format!("{name}={copies}"))
+            .collect::<Vec<_>>()
+            .join(","),
     };
     BTreeMap::from([
         ("replication", replication),
@@ -293,11 +315,23 @@ fn named(settings: &schema::SchemaSettings) -> BTreeMap<&'static str, String> {
 /// Wishes that the keyspace does not have: it was made with other ones, and keeps them.
 fn differences(wishes: &LayoutWishes, in_force: &BTreeMap<&'static str, String>) -> Vec<String> {
     let wished = [
-        ("replication", wishes.replication.as_ref().map(ToString::to_string)),
-        ("bucket_minutes", wishes.bucket_minutes.map(|minutes| minutes.to_string())),
+        (
+            "replication",
+            wishes.replication.as_ref().map(ToString::to_string),
+        ),
+        (
+            "bucket_minutes",
+            wishes.bucket_minutes.map(|minutes| minutes.to_string()),
+        ),
         ("shards", wishes.shards.map(|shards| shards.to_string())),
-        ("window_days", wishes.window_days.map(|days| days.to_string())),
-        ("retention_days", wishes.retention_days.map(|days| days.to_string())),
+        (
+            "window_days",
+            wishes.window_days.map(|days| days.to_string()),
+        ),
+        (
+            "retention_days",
+            wishes.retention_days.map(|days| days.to_string()),
+        ),
     ];
     wished
         .into_iter()
@@ -317,7 +351,10 @@ mod tests {
     #[test]
     fn what_was_not_wished_is_the_default_and_a_wish_that_came_too_late_is_told() {
         let wishes = LayoutWishes {
-            replication: Some(Replication::Datacenters(BTreeMap::from([("dc1".to_owned(), 3)]))),
+            replication: Some(Replication::Datacenters(BTreeMap::from([(
+                "dc1".to_owned(),
+                3,
+            )]))),
             shards: Some(4),
             ..LayoutWishes::default()
         };
@@ -326,8 +363,14 @@ mod tests {
         let in_force = named(&settings);
         assert_eq!(in_force["replication"], "dc1=3");
         assert!(differences(&wishes, &in_force).is_empty());
-        let later = LayoutWishes { shards: Some(8), ..wishes };
+        let later = LayoutWishes {
+            shards: Some(8),
+            ..wishes
+        };
         let notes = differences(&later, &in_force);
-        assert_eq!(notes, ["shards 8 was asked for, but the keyspace was made with 4 and keeps it"]);
+        assert_eq!(
+            notes,
+            ["shards 8 was asked for, but the keyspace was made with 4 and keeps it"]
+        );
     }
 }

@@ -9,9 +9,9 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use crate::domain::time::Timestamp;
-use crate::store::error::StoreError;
-use crate::store::metrics::SourceRun;
+use atalaya_domain::time::Timestamp;
+use atalaya_store::error::StoreError;
+use atalaya_store::metrics::SourceRun;
 
 use super::Stores;
 use super::dora::UnknownWord;
@@ -113,7 +113,10 @@ pub async fn fill(stores: &Stores, now: Timestamp, seed: u64) -> Result<Made, De
 /// Records that the company writes between two instants, for the live tail of the demo.
 pub async fn live(stores: &Stores, from: Timestamp, until: Timestamp) -> Result<u64, StoreError> {
     let mut random = StdRng::seed_from_u64(from.micros().unsigned_abs());
-    stores.logs.append(&logs::traffic(from, until, &mut random)).await
+    stores
+        .logs
+        .append(&logs::traffic(from, until, &mut random))
+        .await
 }
 
 /// A duration spread round `mean` by up to half of it, either way.
@@ -148,10 +151,12 @@ mod tests {
         let layers: std::collections::BTreeSet<_> = frames
             .iter()
             .filter(|frame| {
-                frame
-                    .entries
-                    .iter()
-                    .any(|entry| entry.request_id.as_ref().is_some_and(|id| id.as_str() == FAILING_REQUEST))
+                frame.entries.iter().any(|entry| {
+                    entry
+                        .request_id
+                        .as_ref()
+                        .is_some_and(|id| id.as_str() == FAILING_REQUEST)
+                })
             })
             .map(|frame| frame.origin.layer)
             .collect();
@@ -164,9 +169,19 @@ mod tests {
         let history = delivery::history(now(), &mut random);
         for frame in logs::frames(now(), &history, &mut random) {
             assert!(frame.entries.iter().all(|entry| entry.timestamp <= now()));
-            assert!(frame.entries.windows(2).all(|pair| pair[0].position < pair[1].position));
+            assert!(
+                frame
+                    .entries
+                    .windows(2)
+                    .all(|pair| pair[0].position < pair[1].position)
+            );
         }
-        assert!(history.deployments.iter().all(|deployment| deployment.finished_at <= now()));
+        assert!(
+            history
+                .deployments
+                .iter()
+                .all(|deployment| deployment.finished_at <= now())
+        );
         assert_eq!(history.incidents.len(), 2);
     }
 }

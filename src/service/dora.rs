@@ -11,16 +11,18 @@ use std::time::Duration;
 use chrono_tz::Tz;
 
 use crate::config::DoraConfig;
-use crate::domain::delivery::{Deployment, Incident, PhaseRecord};
-use crate::domain::dora::trend::whole_weeks;
-use crate::domain::dora::{self, DoraReport, Facts, Profile, Rules, Scope, Sources, Targets, ThresholdSet};
-use crate::domain::time::{TimeRange, Timestamp};
-use crate::store::error::StoreError;
-use crate::store::metrics::{DeliveryFilter, MetricsStore, SourceRun};
+use atalaya_domain::delivery::{Deployment, Incident, PhaseRecord};
+use atalaya_domain::dora::trend::whole_weeks;
+use atalaya_domain::dora::{
+    self, DoraReport, Facts, Profile, Rules, Scope, Sources, Targets, ThresholdSet,
+};
+use atalaya_domain::time::{TimeRange, Timestamp};
+use atalaya_store::error::StoreError;
+use atalaya_store::metrics::{DeliveryFilter, MetricsStore, SourceRun};
 
 pub use gather::{
-    GatherError, ImportOutcome, RUN_ID, Recorded, SyncOutcome, import_file, record, sync_due, sync_git,
-    sync_options,
+    GatherError, ImportOutcome, RUN_ID, Recorded, SyncOutcome, import_file, record, sync_due,
+    sync_git, sync_options,
 };
 
 /// How far before the first range facts are read: an incident or a re-deploy may belong to a
@@ -53,7 +55,10 @@ impl ReportRequest {
         zone: Tz,
     ) -> Result<Self, UnknownWord> {
         Ok(Self {
-            scope: Scope { environment: config.environment.clone(), ..Scope::default() },
+            scope: Scope {
+                environment: config.environment.clone(),
+                ..Scope::default()
+            },
             rules: rules(config, profile, zone)?,
             ..Self::days(days)
         })
@@ -70,7 +75,13 @@ pub struct UnknownWord {
 
 impl fmt::Display for UnknownWord {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "`{}` is no {}; use one of {}", self.word, self.what, self.known.join(", "))
+        write!(
+            formatter,
+            "`{}` is no {}; use one of {}",
+            self.word,
+            self.what,
+            self.known.join(", ")
+        )
     }
 }
 
@@ -98,8 +109,11 @@ pub fn rules(config: &DoraConfig, wanted: Option<Profile>, zone: Tz) -> Result<R
         None => profile(&config.profile)?,
     };
     let configured = thresholds(&config.thresholds)?;
-    let chosen =
-        if configured == ThresholdSet::default() { profile.default_thresholds() } else { configured };
+    let chosen = if configured == ThresholdSet::default() {
+        profile.default_thresholds()
+    } else {
+        configured
+    };
     Ok(Rules {
         thresholds: chosen,
         targets: Targets {
@@ -151,7 +165,10 @@ pub async fn load(
 ) -> Result<Loaded, StoreError> {
     let window = TimeRange::ending(now, request.window);
     let weeks = whole_weeks(now, request.rules.weeks, request.rules.zone);
-    let from = weeks.first().map_or(window.from, |week| week.from).min(window.previous().from);
+    let from = weeks
+        .first()
+        .map_or(window.from, |week| week.from)
+        .min(window.previous().from);
     // Links are made over the whole environment and narrowed afterwards, so neither service nor
     // team is part of the filter.
     let filter = DeliveryFilter {
@@ -190,21 +207,42 @@ pub fn compute(loaded: &Loaded, request: &ReportRequest, now: Timestamp) -> Dora
 /// A service or team that nothing is known of is more likely a slip than a quiet team.
 fn unknown_scope(loaded: &Loaded, scope: &Scope) -> Option<String> {
     let missing = |what: &str, wanted: &Option<String>, known: BTreeSet<String>| {
-        let wanted = wanted.as_ref().filter(|wanted| !known.contains(*wanted) && !known.is_empty())?;
+        let wanted = wanted
+            .as_ref()
+            .filter(|wanted| !known.contains(*wanted) && !known.is_empty())?;
         let names: Vec<String> = known.into_iter().take(10).collect();
-        Some(format!("nothing is known of {what} `{wanted}`; there is {}", names.join(", ")))
+        Some(format!(
+            "nothing is known of {what} `{wanted}`; there is {}",
+            names.join(", ")
+        ))
     };
-    let of_phases = |name: &'static str| loaded.phases.iter().filter_map(move |phase| phase.text(name));
-    let services =
-        loaded.deployments.iter().map(|known| known.service.clone()).chain(of_phases("service")).collect();
-    let teams =
-        loaded.deployments.iter().filter_map(|known| known.team.clone()).chain(of_phases("team")).collect();
+    let of_phases = |name: &'static str| {
+        loaded
+            .phases
+            .iter()
+            .filter_map(move |phase| phase.text(name))
+    };
+    let services = loaded
+        .deployments
+        .iter()
+        .map(|known| known.service.clone())
+        .chain(of_phases("service"))
+        .collect();
+    let teams = loaded
+        .deployments
+        .iter()
+        .filter_map(|known| known.team.clone())
+        .chain(of_phases("team"))
+        .collect();
     missing("service", &scope.service, services).or_else(|| missing("team", &scope.team, teams))
 }
 
 /// The zone that days and weeks are counted in: the configured one, else this host's, else UTC.
 pub fn zone(configured: Option<&str>) -> Tz {
-    let zone = configured.and_then(|name| name.parse().ok()).or_else(host_zone).unwrap_or(Tz::UTC);
+    let zone = configured
+        .and_then(|name| name.parse().ok())
+        .or_else(host_zone)
+        .unwrap_or(Tz::UTC);
     // The same zone by the name that people know.
     if zone == Tz::Etc__UTC { Tz::UTC } else { zone }
 }

@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 use sysinfo::{Disks, System};
 use tokio::time::timeout;
 
-use crate::domain::health::{Disk, Health, Host, StoreHealth};
-use crate::domain::record::OriginId;
-use crate::domain::time::Timestamp;
-use crate::ingest::spool::quarantine;
-use crate::store::error::StoreError;
+use atalaya_domain::health::{Disk, Health, Host, StoreHealth};
+use atalaya_domain::record::OriginId;
+use atalaya_domain::time::Timestamp;
+use atalaya_ingest::spool::quarantine;
+use atalaya_store::error::StoreError;
 
 use super::Stores;
 
@@ -24,7 +24,9 @@ pub async fn measure(stores: &Stores, data_dir: &Path) -> Health {
     let data_dir: PathBuf = data_dir.to_path_buf();
     let aside = super::quarantine::folder(&data_dir);
     let measuring = tokio::task::spawn_blocking(move || {
-        let kept = quarantine::ids(&aside).map(|ids| ids.len()).map_err(|error| error.to_string());
+        let kept = quarantine::ids(&aside)
+            .map(|ids| ids.len())
+            .map_err(|error| error.to_string());
         (measure_host(&data_dir), kept)
     });
     let (measured, logs, metrics, ring, database) = tokio::join!(
@@ -107,9 +109,14 @@ fn measure_host(data_dir: &Path) -> Result<Host, sysinfo::Error> {
         let mount = disk.mount_point().display().to_string();
         // Bind mounts and overlays list one device many times; one line each is enough.
         let twin = |known: &Disk| {
-            known.total_bytes == disk.total_space() && known.available_bytes == disk.available_space()
+            known.total_bytes == disk.total_space()
+                && known.available_bytes == disk.available_space()
         };
-        if disk.total_space() > 0 && !disks.iter().any(|known| known.mount == mount || twin(known)) {
+        if disk.total_space() > 0
+            && !disks
+                .iter()
+                .any(|known| known.mount == mount || twin(known))
+        {
             disks.push(Disk {
                 mount,
                 total_bytes: disk.total_space(),
@@ -139,5 +146,8 @@ fn measure_host(data_dir: &Path) -> Result<Host, sysinfo::Error> {
 
 /// This machine's name; `localhost` when it has none.
 pub fn host_name() -> String {
-    hostname::get().map_or_else(|_| "localhost".to_owned(), |name| name.to_string_lossy().into_owned())
+    hostname::get().map_or_else(
+        |_| "localhost".to_owned(),
+        |name| name.to_string_lossy().into_owned(),
+    )
 }

@@ -12,21 +12,21 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{IdNamesConfig, IngestFileConfig, Settings};
-use crate::domain::record::Layer;
-use crate::domain::time::Timestamp;
-use crate::ingest::FrameSink;
-use crate::ingest::content::{self, Content, Got};
-use crate::ingest::discover::discover;
-use crate::ingest::format::explain::Explanation;
-use crate::ingest::format::user_defined::Definition;
-use crate::ingest::format::{self, Shape, SourceZone, TimeHint, registry};
-use crate::ingest::rotation::RotatedName;
-use crate::ingest::spool::{self, SpoolConfig, SpooledSink};
-use crate::ingest::{
+use atalaya_domain::record::Layer;
+use atalaya_domain::time::Timestamp;
+use atalaya_format::explain::Explanation;
+use atalaya_format::user_defined::Definition;
+use atalaya_format::{Shape, SourceZone, TimeHint, registry};
+use atalaya_ingest::FrameSink;
+use atalaya_ingest::content::{self, Content, Got};
+use atalaya_ingest::discover::discover;
+use atalaya_ingest::rotation::RotatedName;
+use atalaya_ingest::spool::{self, SpoolConfig, SpooledSink};
+use atalaya_ingest::{
     Ingest, IngestConfig, IngestError, IngestHandle, IngestInput, IngestStatus, Mode, Unread,
 };
-use crate::store::engine::LogEngine;
-use crate::store::error::{Backend, describe};
+use atalaya_store::engine::LogEngine;
+use atalaya_store::error::{Backend, describe};
 
 /// Where a Unix machine keeps its logs.
 const SYSTEM_LOGS: &str = "/var/log";
@@ -48,28 +48,62 @@ pub struct Plan {
 /// Resolves the configured inputs; with none, looks for this machine's logs. Reads directories, so
 /// call it where blocking is allowed.
 pub fn plan(settings: &Settings, host: &str) -> Result<Plan, InputError> {
-    let zone = settings.ingest.timezone.as_deref().map_or(Ok(SourceZone::Local), parse_zone)?;
-    let mut inputs =
-        settings.ingest.files.iter().map(|file| input(file, zone)).collect::<Result<Vec<_>, _>>()?;
+    let zone = settings
+        .ingest
+        .timezone
+        .as_deref()
+        .map_or(Ok(SourceZone::Local), parse_zone)?;
+    let mut inputs = settings
+        .ingest
+        .files
+        .iter()
+        .map(|file| input(file, zone))
+        .collect::<Result<Vec<_>, _>>()?;
     let mut passed_over = Vec::new();
     if inputs.is_empty() && settings.ingest.discover {
         let found = discover(Path::new(SYSTEM_LOGS));
-        inputs = found.inputs.into_iter().map(|input| IngestInput { zone, ..input }).collect();
-        passed_over =
-            found.passed_over.into_iter().map(|(path, reason)| Unread::passed_over(path, reason)).collect();
+        inputs = found
+            .inputs
+            .into_iter()
+            .map(|input| IngestInput { zone, ..input })
+            .collect();
+        passed_over = found
+            .passed_over
+            .into_iter()
+            .map(|(path, reason)| Unread::passed_over(path, reason))
+            .collect();
     }
     let config = IngestConfig::new(inputs, settings.ingest_state_dir(), host, Mode::Follow);
-    Ok(Plan { config, passed_over })
+    Ok(Plan {
+        config,
+        passed_over,
+    })
 }
 
 fn input(file: &IngestFileConfig, default_zone: SourceZone) -> Result<IngestInput, InputError> {
-    let in_file = |error: InputError| InputError(format!("[[ingest.files]] {}: {error}", file.path));
+    let in_file =
+        |error: InputError| InputError(format!("[[ingest.files]] {}: {error}", file.path));
     Ok(IngestInput {
         pattern: file.path.clone(),
-        format: file.format.as_deref().map(find_format).transpose().map_err(in_file)?,
+        format: file
+            .format
+            .as_deref()
+            .map(find_format)
+            .transpose()
+            .map_err(in_file)?,
         source: file.source.as_deref().map(Into::into),
-        layer: file.layer.as_deref().map(Layer::from_str).transpose().map_err(InputError).map_err(in_file)?,
-        zone: file.timezone.as_deref().map_or(Ok(default_zone), parse_zone).map_err(in_file)?,
+        layer: file
+            .layer
+            .as_deref()
+            .map(Layer::from_str)
+            .transpose()
+            .map_err(InputError)
+            .map_err(in_file)?,
+        zone: file
+            .timezone
+            .as_deref()
+            .map_or(Ok(default_zone), parse_zone)
+            .map_err(in_file)?,
     })
 }
 
@@ -77,7 +111,7 @@ fn input(file: &IngestFileConfig, default_zone: SourceZone) -> Result<IngestInpu
 pub fn define_formats(settings: &Settings) -> Result<(), InputError> {
     let ids = &settings.ingest.ids;
     if *ids != IdNamesConfig::default() {
-        format::ids::configure(&ids.request, &ids.user, &ids.session)
+        atalaya_format::ids::configure(&ids.request, &ids.user, &ids.session)
             .map_err(|error| InputError(format!("[ingest.ids] {error}")))?;
     }
     if settings.ingest.formats.is_empty() {
@@ -88,13 +122,17 @@ pub fn define_formats(settings: &Settings) -> Result<(), InputError> {
         .formats
         .iter()
         .map(|(name, format)| {
-            let layer = format.layer.as_deref().map_or(Ok(Layer::Application), Layer::from_str);
+            let layer = format
+                .layer
+                .as_deref()
+                .map_or(Ok(Layer::Application), Layer::from_str);
             Ok(Definition {
                 name: name.clone(),
                 pattern: format.pattern.clone(),
                 time_format: format.time_format.clone(),
                 source: format.source.clone(),
-                layer: layer.map_err(|error| InputError(format!("[ingest.formats.{name}] {error}")))?,
+                layer: layer
+                    .map_err(|error| InputError(format!("[ingest.formats.{name}] {error}")))?,
             })
         })
         .collect::<Result<_, InputError>>()?;
@@ -103,15 +141,18 @@ pub fn define_formats(settings: &Settings) -> Result<(), InputError> {
 
 /// The format with this name, or an error with the likely one and the list.
 pub fn find_format(name: &str) -> Result<Shape, InputError> {
-    format::by_name(name).ok_or_else(|| {
-        let likely = format::names()
+    atalaya_format::by_name(name).ok_or_else(|| {
+        let likely = atalaya_format::names()
             .map(|known| (strsim::jaro_winkler(name, known), known))
             .filter(|(likeness, _)| *likeness > 0.75)
             .max_by(|left, right| left.0.total_cmp(&right.0))
             .map(|(_, known)| format!("; did you mean `{known}`?"))
             .unwrap_or_default();
-        let names: Vec<&str> = format::names().collect();
-        InputError(format!("unknown format `{name}`{likely} The formats are: {}", names.join(", ")))
+        let names: Vec<&str> = atalaya_format::names().collect();
+        InputError(format!(
+            "unknown format `{name}`{likely} The formats are: {}",
+            names.join(", ")
+        ))
     })
 }
 
@@ -124,14 +165,19 @@ const EXPLAINED_BYTES: usize = 1 << 20;
 /// The file cannot be opened or unpacked.
 pub fn explain(input: &IngestInput) -> Result<Explanation, InputError> {
     let path = Path::new(&input.pattern);
-    let refused = |error: std::io::Error| InputError(format!("cannot read {}: {error}", path.display()));
+    let refused =
+        |error: std::io::Error| InputError(format!("cannot read {}: {error}", path.display()));
     let file = content::open_file(path).map_err(refused)?;
     let modified = file.metadata().map_err(refused)?.mtime();
-    let mut content = Content::of(file, RotatedName::of(&path.to_string_lossy()).packing).map_err(refused)?;
+    let mut content =
+        Content::of(file, RotatedName::of(&path.to_string_lossy()).packing).map_err(refused)?;
     let mut bytes = vec![0; EXPLAINED_BYTES];
     let mut filled = 0;
     while filled < bytes.len() {
-        match content.read_at(filled as u64, &mut bytes[filled..]).map_err(refused)? {
+        match content
+            .read_at(filled as u64, &mut bytes[filled..])
+            .map_err(refused)?
+        {
             Got::Bytes(size) => filled += size,
             Got::Nothing | Got::End => break,
         }
@@ -142,8 +188,11 @@ pub fn explain(input: &IngestInput) -> Result<Explanation, InputError> {
     if filled == EXPLAINED_BYTES && lines.len() > 1 {
         lines.pop(); // half a line tells nothing
     }
-    let hint = TimeHint { reference: Timestamp::from_seconds(modified), zone: input.zone };
-    Ok(format::explain::explain(path, &lines, &hint))
+    let hint = TimeHint {
+        reference: Timestamp::from_seconds(modified),
+        zone: input.zone,
+    };
+    Ok(atalaya_format::explain::explain(path, &lines, &hint))
 }
 
 /// `UTC`, `local`, an IANA name (`Europe/Madrid`) or an offset (`+02:00`).
@@ -167,7 +216,9 @@ pub fn parse_zone(text: &str) -> Result<SourceZone, InputError> {
 pub async fn sink(settings: &Settings, logs: LogEngine) -> Result<Arc<dyn FrameSink>, IngestError> {
     let dir = settings.ingest_state_dir().join("spool");
     let configured = settings.ingest.spool;
-    let is_wanted = configured.enabled.unwrap_or(logs.store().backend() != Backend::Sqlite);
+    let is_wanted = configured
+        .enabled
+        .unwrap_or(logs.store().backend() != Backend::Sqlite);
     let runtime = tokio::runtime::Handle::current();
     // Opening reads a directory and a segment: nothing for the threads of the runtime.
     let opened = tokio::task::spawn_blocking(move || {
@@ -227,7 +278,11 @@ pub async fn attach(
                 // Whatever it is by now: the console is open.
                 Err(error) => {
                     let paused = Some(describe(&error));
-                    let status = IngestStatus { at: Timestamp::now(), paused, ..IngestStatus::default() };
+                    let status = IngestStatus {
+                        at: Timestamp::now(),
+                        paused,
+                        ..IngestStatus::default()
+                    };
                     sender.send_replace(with_passed_over(status));
                 }
             }
@@ -269,19 +324,30 @@ mod tests {
     #[test]
     fn an_unknown_format_suggests_the_likely_one() {
         let message = find_format("nginx-acces").unwrap_err().to_string();
-        assert!(message.contains("did you mean `nginx-access`?"), "{message}");
+        assert!(
+            message.contains("did you mean `nginx-access`?"),
+            "{message}"
+        );
         assert!(message.contains("nginx-error"), "{message}");
     }
 
     #[test]
     fn zones_are_read_in_every_spelling() {
         assert_eq!(parse_zone("utc").unwrap(), SourceZone::Utc);
-        assert_eq!(parse_zone("Europe/Madrid").unwrap(), SourceZone::Named(chrono_tz::Europe::Madrid));
+        assert_eq!(
+            parse_zone("Europe/Madrid").unwrap(),
+            SourceZone::Named(chrono_tz::Europe::Madrid)
+        );
         assert_eq!(
             parse_zone("-02:00").unwrap(),
             SourceZone::Fixed(chrono::FixedOffset::west_opt(7_200).unwrap())
         );
-        assert!(parse_zone("Mars/Olympus").unwrap_err().to_string().contains("Europe/Madrid"));
+        assert!(
+            parse_zone("Mars/Olympus")
+                .unwrap_err()
+                .to_string()
+                .contains("Europe/Madrid")
+        );
     }
 
     #[test]
@@ -294,6 +360,9 @@ mod tests {
             timezone: None,
         };
         let message = input(&file, SourceZone::Utc).unwrap_err().to_string();
-        assert!(message.contains("/srv/app.log") && message.contains("`app` and `infra`"), "{message}");
+        assert!(
+            message.contains("/srv/app.log") && message.contains("`app` and `infra`"),
+            "{message}"
+        );
     }
 }

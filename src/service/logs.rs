@@ -10,12 +10,12 @@ use std::ops::ControlFlow;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::record::{Record, RecordId};
-use crate::domain::time::TimeRange;
-use crate::query::Query;
-use crate::store::chunks::Order;
-use crate::store::engine::{Follower, LogEngine, PageRequest, Scanned};
-use crate::store::error::StoreError;
+use atalaya_domain::record::{Record, RecordId};
+use atalaya_domain::time::TimeRange;
+use atalaya_query::Query;
+use atalaya_store::chunks::Order;
+use atalaya_store::engine::{Follower, LogEngine, PageRequest, Scanned};
+use atalaya_store::error::StoreError;
 
 /// Most records in one page.
 const PAGE: usize = 500;
@@ -34,7 +34,12 @@ pub struct Search {
 
 impl Search {
     pub fn new(query: Query, order: Order, limit: Option<u64>) -> Self {
-        Self { query, order, limit, cancel: CancellationToken::new() }
+        Self {
+            query,
+            order,
+            limit,
+            cancel: CancellationToken::new(),
+        }
     }
 }
 
@@ -58,7 +63,12 @@ impl Outcome {
 
 impl fmt::Display for Outcome {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Scanned { chunks, chunks_read, records, .. } = self.scanned;
+        let Scanned {
+            chunks,
+            chunks_read,
+            records,
+            ..
+        } = self.scanned;
         write!(
             formatter,
             "scanned {records} records in {chunks_read} of {chunks} chunks, matched {}",
@@ -77,7 +87,9 @@ pub async fn search(
     let mut outcome = Outcome::default();
     let mut after = None;
     loop {
-        let left = search.limit.map_or(u64::MAX, |limit| limit.saturating_sub(outcome.matched));
+        let left = search
+            .limit
+            .map_or(u64::MAX, |limit| limit.saturating_sub(outcome.matched));
         if left == 0 {
             return Ok(outcome);
         }

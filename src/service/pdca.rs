@@ -6,16 +6,16 @@ use std::time::Duration;
 use chrono::SecondsFormat;
 
 use crate::config::{DoraConfig, PdcaConfig};
-use crate::domain::dora::{self, DoraReport, Metric, Profile, Rules, Scope};
-use crate::domain::pdca::propose::{baseline, expected_percent};
-use crate::domain::pdca::rules::{BeforeAfter, evaluate};
-use crate::domain::pdca::{
-    Act, Applied, Happening, MetricSamples, PdcaCycle, PdcaEvent, PdcaRules, Plan, PlannedLook, Proposal,
-    Refusal, Texts, Verdict, propose,
+use atalaya_domain::dora::{self, DoraReport, Metric, Profile, Rules, Scope};
+use atalaya_domain::pdca::propose::{baseline, expected_percent};
+use atalaya_domain::pdca::rules::{BeforeAfter, evaluate};
+use atalaya_domain::pdca::{
+    Act, Applied, Happening, MetricSamples, PdcaCycle, PdcaEvent, PdcaRules, Plan, PlannedLook,
+    Proposal, Refusal, Texts, Verdict, propose,
 };
-use crate::domain::time::{TimeRange, Timestamp};
-use crate::store::error::StoreError;
-use crate::store::metrics::{DeliveryFilter, MetricsStore};
+use atalaya_domain::time::{TimeRange, Timestamp};
+use atalaya_store::error::StoreError;
+use atalaya_store::metrics::{DeliveryFilter, MetricsStore};
 
 use super::dora::{Loaded, UnknownWord};
 
@@ -35,7 +35,10 @@ pub struct PdcaSettings {
 impl Default for PdcaSettings {
     fn default() -> Self {
         Self {
-            dora: Rules { weeks: 0, ..Rules::default() },
+            dora: Rules {
+                weeks: 0,
+                ..Rules::default()
+            },
             rules: PdcaRules::default(),
             baseline_days: PdcaConfig::default().baseline_days,
             environment: dora::PRODUCTION.to_owned(),
@@ -52,7 +55,10 @@ impl PdcaSettings {
     ) -> Result<Self, UnknownWord> {
         Ok(Self {
             // The weekly series is not looked at here.
-            dora: Rules { weeks: 0, ..super::dora::rules(dora, Some(Profile::Dora), zone)? },
+            dora: Rules {
+                weeks: 0,
+                ..super::dora::rules(dora, Some(Profile::Dora), zone)?
+            },
             rules: PdcaRules {
                 apply_percent: pdca.apply_percent,
                 revert_percent: pdca.revert_percent,
@@ -94,7 +100,11 @@ pub enum PdcaError {
     #[error(
         "look {number} of PDCA cycle `{id}` is due at {due_at}; a look before its time would be chosen by its result"
     )]
-    TooEarly { id: String, number: u32, due_at: Timestamp },
+    TooEarly {
+        id: String,
+        number: u32,
+        due_at: Timestamp,
+    },
     #[error("all looks of PDCA cycle `{0}` were taken; decide it")]
     NoLooksLeft(String),
     #[error("the change cannot have been applied at {at}: {why}")]
@@ -126,7 +136,10 @@ pub async fn list(store: &dyn MetricsStore) -> Result<Vec<PdcaCycle>, PdcaError>
 }
 
 /// One cycle with its history.
-pub async fn show(store: &dyn MetricsStore, id: &str) -> Result<(PdcaCycle, Vec<PdcaEvent>), PdcaError> {
+pub async fn show(
+    store: &dyn MetricsStore,
+    id: &str,
+) -> Result<(PdcaCycle, Vec<PdcaEvent>), PdcaError> {
     let events = store.pdca_events(Some(id)).await?;
     if events.is_empty() {
         return Err(PdcaError::Unknown(id.to_owned()));
@@ -163,7 +176,9 @@ pub async fn create(
     };
     let window = TimeRange::ending(now, settings.baseline_length());
     let before = report(store, &scope, window, settings, now).await?;
-    let guards = draft.guards.unwrap_or_else(|| vec![Metric::ChangeFailureRate, Metric::RecoveryTime]);
+    let guards = draft
+        .guards
+        .unwrap_or_else(|| vec![Metric::ChangeFailureRate, Metric::RecoveryTime]);
     let plan = Plan {
         title: draft.title.trim().to_owned(),
         metric: draft.metric,
@@ -173,10 +188,15 @@ pub async fn create(
         baseline: baseline(&before, draft.metric),
         hypothesis: draft.hypothesis,
         change: draft.change,
-        expected_percent: draft.expected_percent.unwrap_or_else(|| expected_percent(draft.metric)),
+        expected_percent: draft
+            .expected_percent
+            .unwrap_or_else(|| expected_percent(draft.metric)),
         smallest_effect_percent: settings.rules.apply_percent,
         owner: draft.owner,
-        guards: guards.into_iter().filter(|guard| *guard != draft.metric).collect(),
+        guards: guards
+            .into_iter()
+            .filter(|guard| *guard != draft.metric)
+            .collect(),
     };
     let event = PdcaEvent {
         pdca_id: free_id(store, now).await?,
@@ -211,7 +231,11 @@ pub async fn edit(
     by: &str,
     now: Timestamp,
 ) -> Result<PdcaCycle, PdcaError> {
-    if texts.title.as_ref().is_some_and(|title| title.trim().is_empty()) {
+    if texts
+        .title
+        .as_ref()
+        .is_some_and(|title| title.trim().is_empty())
+    {
         return Err(PdcaError::NoTitle);
     }
     happen(store, id, Happening::Edited(texts), by, now).await
@@ -236,7 +260,10 @@ pub async fn start(
     now: Timestamp,
 ) -> Result<PdcaCycle, PdcaError> {
     let (cycle, _) = show(store, id).await?;
-    let wrong = |why: String| PdcaError::WrongTime { at: applied.applied_at, why };
+    let wrong = |why: String| PdcaError::WrongTime {
+        at: applied.applied_at,
+        why,
+    };
     let baseline_end = cycle.plan.baseline.window.until;
     if applied.applied_at > now {
         return Err(wrong("that is in the future".to_owned()));
@@ -258,17 +285,31 @@ pub async fn check(
     now: Timestamp,
 ) -> Result<PdcaCycle, PdcaError> {
     let (cycle, _) = show(store, id).await?;
-    let Some(applied) = &cycle.applied else { return Err(Refusal::NotStarted(cycle.id).into()) };
+    let Some(applied) = &cycle.applied else {
+        return Err(Refusal::NotStarted(cycle.id).into());
+    };
     if cycle.state.is_closed() {
         return Err(Refusal::Closed(cycle.id, cycle.state).into());
     }
     let Some(planned) = cycle.due_look(now) else {
         return Err(match cycle.next_look_at() {
-            Some((look, due_at)) => PdcaError::TooEarly { id: cycle.id, number: look.number, due_at },
+            Some((look, due_at)) => PdcaError::TooEarly {
+                id: cycle.id,
+                number: look.number,
+                due_at,
+            },
             None => PdcaError::NoLooksLeft(cycle.id),
         });
     };
-    let look = look(store, &cycle.plan, planned, applied.applied_at, settings, now).await?;
+    let look = look(
+        store,
+        &cycle.plan,
+        planned,
+        applied.applied_at,
+        settings,
+        now,
+    )
+    .await?;
     happen(store, id, Happening::Checked(Box::new(look)), by, now).await
 }
 
@@ -281,7 +322,11 @@ pub async fn decide(
     by: &str,
     now: Timestamp,
 ) -> Result<PdcaCycle, PdcaError> {
-    let act = Act { verdict, why: why.to_owned(), automatic: false };
+    let act = Act {
+        verdict,
+        why: why.to_owned(),
+        automatic: false,
+    };
     happen(store, id, Happening::Decided(act), by, now).await
 }
 
@@ -306,13 +351,16 @@ async fn look(
     applied_at: Timestamp,
     settings: &PdcaSettings,
     now: Timestamp,
-) -> Result<crate::domain::pdca::Look, PdcaError> {
+) -> Result<atalaya_domain::pdca::Look, PdcaError> {
     let scope = scope_of(plan);
     let loaded = load(store, &scope, plan.baseline.window.from, now).await?;
     let of = |range: TimeRange| dora::report(&loaded.facts(), &scope, range, &settings.dora, now);
     let after = of(planned.after(applied_at));
-    let before: Vec<DoraReport> =
-        planned.before(applied_at, plan.baseline.window).into_iter().map(of).collect();
+    let before: Vec<DoraReport> = planned
+        .before(applied_at, plan.baseline.window)
+        .into_iter()
+        .map(of)
+        .collect();
     let samples = |metric| BeforeAfter {
         before: before
             .iter()
@@ -320,11 +368,21 @@ async fn look(
             .reduce(MetricSamples::merge),
         after: MetricSamples::of(&after, metric),
     };
-    Ok(evaluate(plan, planned, applied_at, samples, &settings.rules))
+    Ok(evaluate(
+        plan,
+        planned,
+        applied_at,
+        samples,
+        &settings.rules,
+    ))
 }
 
 fn scope_of(plan: &Plan) -> Scope {
-    Scope { service: plan.service.clone(), team: plan.team.clone(), environment: plan.environment.clone() }
+    Scope {
+        service: plan.service.clone(),
+        team: plan.team.clone(),
+        environment: plan.environment.clone(),
+    }
 }
 
 async fn report(
@@ -335,7 +393,13 @@ async fn report(
     now: Timestamp,
 ) -> Result<DoraReport, StoreError> {
     let loaded = load(store, scope, window.from, now).await?;
-    Ok(dora::report(&loaded.facts(), scope, window, &settings.dora, now))
+    Ok(dora::report(
+        &loaded.facts(),
+        scope,
+        window,
+        &settings.dora,
+        now,
+    ))
 }
 
 async fn load(

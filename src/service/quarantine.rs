@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::config::Settings;
-use crate::ingest::spool::quarantine::{self, Folder, Kept};
-use crate::store::engine::LogEngine;
-use crate::store::error::{StoreError, describe};
-use crate::store::quarantine::Quarantine;
+use atalaya_ingest::spool::quarantine::{self, Folder, Kept};
+use atalaya_store::engine::LogEngine;
+use atalaya_store::error::{StoreError, describe};
+use atalaya_store::quarantine::Quarantine;
 
 use super::stores::open_logs_at;
 
@@ -60,7 +60,10 @@ pub async fn retry(settings: &Settings, ids: &[String]) -> Result<Vec<Retried>, 
             Err(error) if error.is_transient() => return Err(error),
             Err(error) => Err(describe(&error)),
         };
-        retried.push(Retried { id: id.clone(), outcome });
+        retried.push(Retried {
+            id: id.clone(),
+            outcome,
+        });
     }
     Ok(retried)
 }
@@ -78,11 +81,15 @@ async fn retry_one(engine: &LogEngine, folder: &Path, id: &str) -> Result<u64, S
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
 ) -> Result<T, StoreError> {
-    let done =
-        tokio::task::spawn_blocking(work).await.unwrap_or_else(|lost| Err(std::io::Error::other(lost)));
+    let done = tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|lost| Err(std::io::Error::other(lost)));
     done.map_err(|error| unusable(error.to_string()))
 }
 
 fn unusable(detail: String) -> StoreError {
-    StoreError::Corrupt { table: "the quarantine", detail }
+    StoreError::Corrupt {
+        table: "the quarantine",
+        detail,
+    }
 }

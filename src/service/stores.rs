@@ -6,33 +6,35 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use scylla::statement::Consistency;
 
 use crate::config::Settings;
 use crate::config::places::{
-    CASSANDRA_PASSWORD, CassandraPlace, LogsPlace, MYSQL_PASSWORD, MetricsPlace, MySqlPlace, TlsFiles,
+    CASSANDRA_PASSWORD, CassandraPlace, LogsPlace, MYSQL_PASSWORD, MetricsPlace, MySqlPlace,
+    TlsFiles,
 };
-use crate::config::stores::ConsistencyLevel;
-use crate::domain::time::Timestamp;
-use crate::store::background::Background;
-use crate::store::cassandra::foreign::{ForeignStore, Mapping};
-use crate::store::cassandra::retry::{Resilience, RetrySettings};
-use crate::store::cassandra::{CassandraLogStore, CassandraOptions, TlsOptions, connect, probe};
-use crate::store::chunks::ChunkStore;
-use crate::store::engine::LogEngine;
-use crate::store::error::{Backend, StoreError};
-use crate::store::metrics::MetricsStore;
-use crate::store::mysql::{MySqlMetricsStore, MySqlOptions};
-use crate::store::quarantine::Quarantine;
-use crate::store::sqlite::chunks::SqliteChunkStore;
-use crate::store::sqlite::metrics::SqliteMetricsStore;
-use crate::store::union::Union;
+use atalaya_domain::time::Timestamp;
+use atalaya_store::background::Background;
+use atalaya_store::cassandra::foreign::{ForeignStore, Mapping};
+use atalaya_store::cassandra::retry::{Resilience, RetrySettings};
+use atalaya_store::cassandra::{CassandraLogStore, CassandraOptions, TlsOptions, connect, probe};
+use atalaya_store::chunks::ChunkStore;
+use atalaya_store::engine::LogEngine;
+use atalaya_store::error::{Backend, StoreError};
+use atalaya_store::metrics::MetricsStore;
+use atalaya_store::mysql::{MySqlMetricsStore, MySqlOptions};
+use atalaya_store::quarantine::Quarantine;
+use atalaya_store::sqlite::chunks::SqliteChunkStore;
+use atalaya_store::sqlite::metrics::SqliteMetricsStore;
+use atalaya_store::union::Union;
 
 use super::{Finding, Stores, describe, quarantine};
 
 /// Opens the configured stores, creating embedded ones that do not exist yet.
 pub async fn open_stores(settings: &Settings) -> Result<Stores, StoreError> {
-    Ok(Stores { logs: LogEngine::new(open_logs(settings).await?), metrics: open_metrics(settings).await? })
+    Ok(Stores {
+        logs: LogEngine::new(open_logs(settings).await?),
+        metrics: open_metrics(settings).await?,
+    })
 }
 
 /// As [`open_stores`], but a server that is away is no error: its store says so in every answer and
@@ -55,7 +57,11 @@ pub async fn attach_stores(settings: &Settings) -> Result<Stores, StoreError> {
                 let settings = settings.clone();
                 Box::pin(async move { open_logs(&settings).await })
             };
-            Arc::new(Background::<dyn ChunkStore>::start(Backend::Sqlite, address, Box::new(connect)))
+            Arc::new(Background::<dyn ChunkStore>::start(
+                Backend::Sqlite,
+                address,
+                Box::new(connect),
+            ))
         }
         attached => attached?,
     };
@@ -67,31 +73,54 @@ pub async fn attach_stores(settings: &Settings) -> Result<Stores, StoreError> {
                 let settings = settings.clone();
                 Box::pin(async move { open_metrics(&settings).await })
             };
-            Arc::new(Background::<dyn MetricsStore>::start(Backend::Sqlite, address, Box::new(connect)))
+            Arc::new(Background::<dyn MetricsStore>::start(
+                Backend::Sqlite,
+                address,
+                Box::new(connect),
+            ))
         }
         attached => attached?,
     };
-    Ok(Stores { logs: LogEngine::new(logs), metrics })
+    Ok(Stores {
+        logs: LogEngine::new(logs),
+        metrics,
+    })
 }
 
 async fn attach_logs(settings: &Settings) -> Result<Arc<dyn ChunkStore>, StoreError> {
-    let LogsPlace::Cassandra(place) = &settings.logs_place else { return open_logs(settings).await };
+    let LogsPlace::Cassandra(place) = &settings.logs_place else {
+        return open_logs(settings).await;
+    };
     let options = cassandra_options(place);
     let address = options.address();
     let foreign = place.foreign.clone();
     let aside = Some(quarantine::keeper(settings));
     let connect = move || -> BoxFuture<'static, _> {
-        Box::pin(connect_cassandra(options.clone(), foreign.clone(), aside.clone()))
+        Box::pin(connect_cassandra(
+            options.clone(),
+            foreign.clone(),
+            aside.clone(),
+        ))
     };
-    Ok(Arc::new(Background::<dyn ChunkStore>::start(Backend::Cassandra, address, Box::new(connect))))
+    Ok(Arc::new(Background::<dyn ChunkStore>::start(
+        Backend::Cassandra,
+        address,
+        Box::new(connect),
+    )))
 }
 
 async fn attach_metrics(settings: &Settings) -> Result<Arc<dyn MetricsStore>, StoreError> {
-    let MetricsPlace::MySql(place) = &settings.metrics_place else { return open_metrics(settings).await };
+    let MetricsPlace::MySql(place) = &settings.metrics_place else {
+        return open_metrics(settings).await;
+    };
     let options = mysql_options(place);
     let address = options.address();
     let connect = move || -> BoxFuture<'static, _> { Box::pin(connect_mysql(options.clone())) };
-    Ok(Arc::new(Background::<dyn MetricsStore>::start(Backend::MySql, address, Box::new(connect))))
+    Ok(Arc::new(Background::<dyn MetricsStore>::start(
+        Backend::MySql,
+        address,
+        Box::new(connect),
+    )))
 }
 
 /// Only the log store.
@@ -107,10 +136,15 @@ pub async fn open_logs(settings: &Settings) -> Result<Arc<dyn ChunkStore>, Store
 
 /// The log store of any place, without the tables of others and without a quarantine: what it can
 /// never take is an error. `file` is the embedded one.
-pub async fn open_logs_at(place: &LogsPlace, file: &Path) -> Result<Arc<dyn ChunkStore>, StoreError> {
+pub async fn open_logs_at(
+    place: &LogsPlace,
+    file: &Path,
+) -> Result<Arc<dyn ChunkStore>, StoreError> {
     match place {
         LogsPlace::Embedded => Ok(Arc::new(SqliteChunkStore::open(file).await?)),
-        LogsPlace::Cassandra(place) => connect_cassandra(cassandra_options(place), Vec::new(), None).await,
+        LogsPlace::Cassandra(place) => {
+            connect_cassandra(cassandra_options(place), Vec::new(), None).await
+        }
     }
 }
 
@@ -120,7 +154,10 @@ pub async fn open_metrics(settings: &Settings) -> Result<Arc<dyn MetricsStore>, 
 }
 
 /// The metrics store of any place; `file` is the embedded one.
-pub async fn open_metrics_at(place: &MetricsPlace, file: &Path) -> Result<Arc<dyn MetricsStore>, StoreError> {
+pub async fn open_metrics_at(
+    place: &MetricsPlace,
+    file: &Path,
+) -> Result<Arc<dyn MetricsStore>, StoreError> {
     match place {
         MetricsPlace::Embedded => Ok(Arc::new(SqliteMetricsStore::open(file).await?)),
         MetricsPlace::MySql(place) => connect_mysql(mysql_options(place)).await,
@@ -132,9 +169,10 @@ pub async fn open_metrics_at(place: &MetricsPlace, file: &Path) -> Result<Arc<dy
 pub async fn check_stores(settings: &Settings) -> Vec<Finding> {
     let logs = async {
         match &settings.logs_place {
-            LogsPlace::Embedded => {
-                (settings.logs_database().display().to_string(), open_logs(settings).await.map(drop))
-            }
+            LogsPlace::Embedded => (
+                settings.logs_database().display().to_string(),
+                open_logs(settings).await.map(drop),
+            ),
             LogsPlace::Cassandra(place) => {
                 let options = cassandra_options(place);
                 (
@@ -147,7 +185,9 @@ pub async fn check_stores(settings: &Settings) -> Vec<Finding> {
     let metrics = async {
         let name = match &settings.metrics_place {
             MetricsPlace::Embedded => settings.metrics_database().display().to_string(),
-            MetricsPlace::MySql(place) => format!("{} at {}", Backend::MySql, mysql_options(place).address()),
+            MetricsPlace::MySql(place) => {
+                format!("{} at {}", Backend::MySql, mysql_options(place).address())
+            }
         };
         (name, check_metrics(settings).await)
     };
@@ -161,15 +201,24 @@ pub async fn check_stores(settings: &Settings) -> Vec<Finding> {
         .collect()
 }
 
-async fn check_cassandra(options: CassandraOptions, foreign: Vec<Mapping>) -> Result<(), StoreError> {
+async fn check_cassandra(
+    options: CassandraOptions,
+    foreign: Vec<Mapping>,
+) -> Result<(), StoreError> {
     connect_cassandra(options.clone(), foreign, None).await?;
-    let session = Box::pin(connect::connect(&options)).await.map_err(advised_logs)?;
+    let session = Box::pin(connect::connect(&options))
+        .await
+        .map_err(advised_logs)?;
     probe::writable(&session, &options).await
 }
 
 async fn check_metrics(settings: &Settings) -> Result<(), StoreError> {
     // Deletes nothing: no sample is older than the beginning of time.
-    open_metrics(settings).await?.prune_health_samples(Timestamp::MIN).await.map(drop)
+    open_metrics(settings)
+        .await?
+        .prune_health_samples(Timestamp::MIN)
+        .await
+        .map(drop)
 }
 
 /// Our own tables, and those of others beside them. What can never be stored goes `aside`.
@@ -179,7 +228,9 @@ async fn connect_cassandra(
     aside: Option<Arc<dyn Quarantine>>,
 ) -> Result<Arc<dyn ChunkStore>, StoreError> {
     // Boxed, as a driver's futures are large and every command holds this one.
-    let mut own = Box::pin(CassandraLogStore::connect(&options)).await.map_err(advised_logs)?;
+    let mut own = Box::pin(CassandraLogStore::connect(&options))
+        .await
+        .map_err(advised_logs)?;
     if let Some(aside) = aside {
         own = own.with_quarantine(aside);
     }
@@ -188,8 +239,14 @@ async fn connect_cassandra(
     }
     let resilience = Arc::new(Resilience::new(options.address(), RetrySettings::reads()));
     let clock = Arc::new(Timestamp::now);
-    let part =
-        Box::pin(ForeignStore::open(own.session(), &resilience, foreign, own.settings(), clock)).await?;
+    let part = Box::pin(ForeignStore::open(
+        own.session(),
+        &resilience,
+        foreign,
+        own.settings(),
+        clock,
+    ))
+    .await?;
     Ok(Arc::new(Union::new(Arc::new(own), Arc::new(part))))
 }
 
@@ -204,12 +261,24 @@ pub(super) fn advised_metrics(error: StoreError) -> StoreError {
 /// The error of an attempt to connect, with what to look at.
 fn advised(error: StoreError, key: &str, variable: &str) -> StoreError {
     match error {
-        StoreError::Unavailable { backend, address, source } => StoreError::Unavailable {
+        StoreError::Unavailable {
             backend,
             address,
-            source: format!("{}; is it running, and is {key} its address?", describe(&*source)).into(),
+            source,
+        } => StoreError::Unavailable {
+            backend,
+            address,
+            source: format!(
+                "{}; is it running, and is {key} its address?",
+                describe(&*source)
+            )
+            .into(),
         },
-        StoreError::NotAuthenticated { backend, address, reason } => StoreError::NotAuthenticated {
+        StoreError::NotAuthenticated {
+            backend,
+            address,
+            reason,
+        } => StoreError::NotAuthenticated {
             backend,
             address,
             reason: format!("{reason}; check the user in {key}, and {variable} or password_file"),
@@ -219,16 +288,27 @@ fn advised(error: StoreError, key: &str, variable: &str) -> StoreError {
 }
 
 async fn connect_mysql(options: MySqlOptions) -> Result<Arc<dyn MetricsStore>, StoreError> {
-    Ok(Arc::new(Box::pin(MySqlMetricsStore::connect(&options)).await.map_err(advised_metrics)?))
+    Ok(Arc::new(
+        Box::pin(MySqlMetricsStore::connect(&options))
+            .await
+            .map_err(advised_metrics)?,
+    ))
 }
 
 /// The driver's options of a configured server.
 pub fn mysql_options(place: &MySqlPlace) -> MySqlOptions {
     MySqlOptions {
         port: place.port,
-        password: place.password.as_ref().map(|password| password.secret.clone()),
+        password: place
+            .password
+            .as_ref()
+            .map(|password| password.secret.clone()),
         ca_file: place.ca_file.clone(),
-        ..MySqlOptions::new(place.host.clone(), place.database.clone(), place.user.clone())
+        ..MySqlOptions::new(
+            place.host.clone(),
+            place.database.clone(),
+            place.user.clone(),
+        )
     }
 }
 
@@ -236,28 +316,21 @@ pub fn mysql_options(place: &MySqlPlace) -> MySqlOptions {
 pub fn cassandra_options(place: &CassandraPlace) -> CassandraOptions {
     CassandraOptions {
         user: place.user.clone(),
-        password: place.password.as_ref().map(|password| password.secret.clone()),
+        password: place
+            .password
+            .as_ref()
+            .map(|password| password.secret.clone()),
         datacenter: place.datacenter.clone(),
         tls: place.tls.as_ref().map(tls_options),
-        consistency: consistency(place.consistency),
+        consistency: place.consistency,
         request_timeout: Duration::from_secs(place.request_timeout_s.into()),
         ..CassandraOptions::new(place.nodes.iter().cloned(), place.keyspace.clone())
     }
 }
 
 fn tls_options(files: &TlsFiles) -> TlsOptions {
-    TlsOptions { ca_file: files.ca_file.clone(), client: files.client.clone() }
-}
-
-const fn consistency(level: ConsistencyLevel) -> Consistency {
-    match level {
-        ConsistencyLevel::One => Consistency::One,
-        ConsistencyLevel::Two => Consistency::Two,
-        ConsistencyLevel::Three => Consistency::Three,
-        ConsistencyLevel::Quorum => Consistency::Quorum,
-        ConsistencyLevel::All => Consistency::All,
-        ConsistencyLevel::LocalOne => Consistency::LocalOne,
-        ConsistencyLevel::LocalQuorum => Consistency::LocalQuorum,
-        ConsistencyLevel::EachQuorum => Consistency::EachQuorum,
+    TlsOptions {
+        ca_file: files.ca_file.clone(),
+        client: files.client.clone(),
     }
 }

@@ -4,12 +4,12 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use crate::domain::delivery::{Deployment, DeploymentResult, Incident, PhaseRecord};
-use crate::domain::record::{Level, Record, RequestId};
-use crate::domain::time::{TimeRange, Timestamp};
-use crate::store::engine::Scanned;
-use crate::store::error::StoreError;
-use crate::store::metrics::RequestEvents;
+use atalaya_domain::delivery::{Deployment, DeploymentResult, Incident, PhaseRecord};
+use atalaya_domain::record::{Level, Record, RequestId};
+use atalaya_domain::time::{TimeRange, Timestamp};
+use atalaya_store::engine::Scanned;
+use atalaya_store::error::StoreError;
+use atalaya_store::metrics::RequestEvents;
 
 use super::Stores;
 
@@ -24,7 +24,10 @@ pub struct TraceOptions {
 
 impl Default for TraceOptions {
     fn default() -> Self {
-        Self { limit: 10_000, gap: Duration::from_secs(1) }
+        Self {
+            limit: 10_000,
+            gap: Duration::from_secs(1),
+        }
     }
 }
 
@@ -69,14 +72,30 @@ impl TraceEvent {
         match self {
             Self::Record(record) => record.entry.message.to_string(),
             Self::Phase(phase) => {
-                format!("phase {} of {}: {}", phase.phase.name(), phase.feature_id, phase.decision.name())
+                format!(
+                    "phase {} of {}: {}",
+                    phase.phase.name(),
+                    phase.feature_id,
+                    phase.decision.name()
+                )
             }
             Self::DeploymentStarted(deployment) => {
-                format!("deployment of {} to {} started", deployment.service, deployment.environment)
+                format!(
+                    "deployment of {} to {} started",
+                    deployment.service, deployment.environment
+                )
             }
             Self::DeploymentFinished(deployment) => {
-                let Deployment { service, environment, result, .. } = &**deployment;
-                format!("deployment of {service} to {environment}: {}", result.name())
+                let Deployment {
+                    service,
+                    environment,
+                    result,
+                    ..
+                } = &**deployment;
+                format!(
+                    "deployment of {service} to {environment}: {}",
+                    result.name()
+                )
             }
             Self::IncidentOpened(incident) => format!("incident opened: {}", incident.title),
             Self::IncidentResolved(incident) => format!("incident resolved: {}", incident.title),
@@ -130,7 +149,10 @@ impl Trace {
     /// From the first row to just after the last; `None` when there are none.
     pub fn range(&self) -> Option<TimeRange> {
         let (first, last) = (self.rows.first()?, self.rows.last()?);
-        Some(TimeRange::new(first.at, last.at.saturating_add(Duration::from_micros(1))))
+        Some(TimeRange::new(
+            first.at,
+            last.at.saturating_add(Duration::from_micros(1)),
+        ))
     }
 
     pub fn worst(&self) -> Option<Level> {
@@ -159,14 +181,23 @@ impl Trace {
             (*at, identity)
         });
         let start = events.first().map(|(at, _, _)| *at).unwrap_or_default();
-        let mut trace = Self { ids, ..Self::default() };
+        let mut trace = Self {
+            ids,
+            ..Self::default()
+        };
         let mut lane_of: HashMap<String, usize> = HashMap::new();
         let mut previous = start;
         for (at, request_id, event) in events {
             let source = event.source().to_owned();
             let level = event.level();
             let lane = *lane_of.entry(source.clone()).or_insert_with(|| {
-                trace.lanes.push(Lane { source, rows: 0, worst: level, first: at, last: at });
+                trace.lanes.push(Lane {
+                    source,
+                    rows: 0,
+                    worst: level,
+                    first: at,
+                    last: at,
+                });
                 trace.lanes.len() - 1
             });
             if let Some(lane) = trace.lanes.get_mut(lane) {
@@ -192,7 +223,11 @@ impl Trace {
 }
 
 /// Everything that carries one of the ids. An id that nothing carries adds no rows.
-pub async fn trace(stores: &Stores, ids: &[RequestId], options: TraceOptions) -> Result<Trace, StoreError> {
+pub async fn trace(
+    stores: &Stores,
+    ids: &[RequestId],
+    options: TraceOptions,
+) -> Result<Trace, StoreError> {
     let mut distinct: Vec<RequestId> = Vec::with_capacity(ids.len());
     for id in ids {
         if !distinct.contains(id) {
@@ -203,37 +238,54 @@ pub async fn trace(stores: &Stores, ids: &[RequestId], options: TraceOptions) ->
     let mut omitted = 0;
     let mut scanned = Scanned::default();
     for id in &distinct {
-        let (found, metrics) =
-            tokio::try_join!(stores.logs.trace(id, options.limit), stores.metrics.events_of_request(id))?;
+        let (found, metrics) = tokio::try_join!(
+            stores.logs.trace(id, options.limit),
+            stores.metrics.events_of_request(id)
+        )?;
         omitted += found.omitted;
         scanned.buckets += found.scanned.buckets;
         scanned.chunks += found.scanned.chunks;
         scanned.chunks_read += found.scanned.chunks_read;
         scanned.records += found.scanned.records;
+        events.extend(found.records.into_iter().map(|record| {
+            (
+                record.entry.timestamp,
+                id.clone(),
+                TraceEvent::Record(Box::new(record)),
+            )
+        }));
         events.extend(
-            found
-                .records
+            moments(metrics)
                 .into_iter()
-                .map(|record| (record.entry.timestamp, id.clone(), TraceEvent::Record(Box::new(record)))),
+                .map(|(at, event)| (at, id.clone(), event)),
         );
-        events.extend(moments(metrics).into_iter().map(|(at, event)| (at, id.clone(), event)));
     }
     let trace = Trace::build(distinct, events, options.gap);
-    Ok(Trace { omitted, scanned, ..trace })
+    Ok(Trace {
+        omitted,
+        scanned,
+        ..trace
+    })
 }
 
 /// Metrics events at the times at which they happened: what has a beginning and an end gives two.
 fn moments(events: RequestEvents) -> Vec<(Timestamp, TraceEvent)> {
     let mut moments = Vec::new();
     moments.extend(
-        events.phases.into_iter().map(|phase| (phase.recorded_at, TraceEvent::Phase(Box::new(phase)))),
+        events
+            .phases
+            .into_iter()
+            .map(|phase| (phase.recorded_at, TraceEvent::Phase(Box::new(phase)))),
     );
     for deployment in events.deployments {
         let deployment = Box::new(deployment);
         if let Some(started) = deployment.started_at {
             moments.push((started, TraceEvent::DeploymentStarted(deployment.clone())));
         }
-        moments.push((deployment.finished_at, TraceEvent::DeploymentFinished(deployment)));
+        moments.push((
+            deployment.finished_at,
+            TraceEvent::DeploymentFinished(deployment),
+        ));
     }
     for incident in events.incidents {
         let incident = Box::new(incident);
@@ -250,7 +302,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::domain::record::{Entry, Layer, Origin, OriginId};
+    use atalaya_domain::record::{Entry, Layer, Origin, OriginId};
 
     fn record(source: &str, millis: i64, level: Level) -> (Timestamp, RequestId, TraceEvent) {
         let at = Timestamp::from_millis(millis);
@@ -260,8 +312,20 @@ mod tests {
             source: source.into(),
             host: "h".into(),
         };
-        let entry = Entry { timestamp: at, position: millis.unsigned_abs(), level, ..Entry::default() };
-        (at, RequestId::new("r"), TraceEvent::Record(Box::new(Record { origin: Arc::new(origin), entry })))
+        let entry = Entry {
+            timestamp: at,
+            position: millis.unsigned_abs(),
+            level,
+            ..Entry::default()
+        };
+        (
+            at,
+            RequestId::new("r"),
+            TraceEvent::Record(Box::new(Record {
+                origin: Arc::new(origin),
+                entry,
+            })),
+        )
     }
 
     #[test]
@@ -276,20 +340,44 @@ mod tests {
         let rows: Vec<_> = trace
             .rows
             .iter()
-            .map(|row| (row.offset.as_millis(), row.gap.as_millis(), row.long_gap, row.lane))
+            .map(|row| {
+                (
+                    row.offset.as_millis(),
+                    row.gap.as_millis(),
+                    row.long_gap,
+                    row.lane,
+                )
+            })
             .collect();
-        assert_eq!(rows, [(0, 0, false, 0), (200, 200, false, 1), (4_000, 3_800, true, 1)]);
         assert_eq!(
-            trace.lanes.iter().map(|lane| (lane.source.as_str(), lane.rows)).collect::<Vec<_>>(),
+            rows,
+            [
+                (0, 0, false, 0),
+                (200, 200, false, 1),
+                (4_000, 3_800, true, 1)
+            ]
+        );
+        assert_eq!(
+            trace
+                .lanes
+                .iter()
+                .map(|lane| (lane.source.as_str(), lane.rows))
+                .collect::<Vec<_>>(),
             [("nginx", 1), ("app", 2)]
         );
-        assert_eq!((trace.worst(), trace.span()), (Some(Level::Error), Duration::from_secs(4)));
+        assert_eq!(
+            (trace.worst(), trace.span()),
+            (Some(Level::Error), Duration::from_secs(4))
+        );
         assert_eq!(trace.lanes[1].worst, Level::Error);
     }
 
     #[test]
     fn a_trace_of_nothing_is_empty() {
         let trace = Trace::build(vec![RequestId::new("r")], Vec::new(), Duration::ZERO);
-        assert_eq!((trace.worst(), trace.span(), trace.range()), (None, Duration::ZERO, None));
+        assert_eq!(
+            (trace.worst(), trace.span(), trace.range()),
+            (None, Duration::ZERO, None)
+        );
     }
 }

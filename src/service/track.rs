@@ -17,11 +17,11 @@ use serde::{Deserialize, Serialize};
 use tokio::process::Command;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::domain::delivery::{Decision, Phase, PhaseRecord};
-use crate::domain::record::RequestId;
-use crate::domain::time::Timestamp;
-use crate::store::error::StoreError;
-use crate::store::metrics::MetricsStore;
+use atalaya_domain::delivery::{Decision, Phase, PhaseRecord};
+use atalaya_domain::record::RequestId;
+use atalaya_domain::time::Timestamp;
+use atalaya_store::error::StoreError;
+use atalaya_store::metrics::MetricsStore;
 
 use super::dora::{RUN_ID, record};
 
@@ -89,22 +89,37 @@ pub struct RequestContext {
 }
 
 /// `lookup` reads one variable; `random` gives 16 bytes for a new id.
-pub fn request_context(lookup: impl Fn(&str) -> Option<String>, random: [u8; 16]) -> RequestContext {
+pub fn request_context(
+    lookup: impl Fn(&str) -> Option<String>,
+    random: [u8; 16],
+) -> RequestContext {
     let usable = |text: String| {
         let text = text.trim().to_owned();
         (!text.is_empty() && text.len() <= REQUEST_ID_BYTES && !text.chars().any(char::is_control))
             .then_some(text)
     };
     for name in REQUEST_VARIABLES {
-        let Some(text) = lookup(name).and_then(usable) else { continue };
-        let id = if name == "TRACEPARENT" { trace_id(&text) } else { Some(text.as_str()) };
+        let Some(text) = lookup(name).and_then(usable) else {
+            continue;
+        };
+        let id = if name == "TRACEPARENT" {
+            trace_id(&text)
+        } else {
+            Some(text.as_str())
+        };
         if let Some(id) = id {
-            return RequestContext { id: RequestId::new(id), traceparent: None };
+            return RequestContext {
+                id: RequestId::new(id),
+                traceparent: None,
+            };
         }
     }
     let id: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
     let span = &id[16..];
-    RequestContext { traceparent: Some(format!("00-{id}-{span}-01")), id: RequestId::new(id) }
+    RequestContext {
+        traceparent: Some(format!("00-{id}-{span}-01")),
+        id: RequestId::new(id),
+    }
 }
 
 /// The second part of `00-<32 hex>-<16 hex>-<2 hex>`; all zeros is no id.
@@ -138,12 +153,19 @@ pub async fn run(
     if capture.is_some() {
         Capture::redirect(&mut command);
     }
-    let not_run = |source| TrackError::NotRun { command: program.to_string_lossy().into_owned(), source };
+    let not_run = |source| TrackError::NotRun {
+        command: program.to_string_lossy().into_owned(),
+        source,
+    };
     let clock = Instant::now();
     let mut child = command.spawn().map_err(not_run)?;
-    let pumps =
-        capture.map_or_else(|| Ok(Vec::new()), |capture| capture.begin(&mut child)).map_err(not_run)?;
-    let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(rustix::process::Pid::from_raw);
+    let pumps = capture
+        .map_or_else(|| Ok(Vec::new()), |capture| capture.begin(&mut child))
+        .map_err(not_run)?;
+    let pid = child
+        .id()
+        .and_then(|pid| i32::try_from(pid).ok())
+        .and_then(rustix::process::Pid::from_raw);
     let status = loop {
         tokio::select! {
             status = child.wait() => {
@@ -161,11 +183,17 @@ pub async fn run(
     for pump in pumps {
         pump.finish().await;
     }
-    Ok(Tracked { exit_code: exit_code(status), phase: phase(request, context, status, duration) })
+    Ok(Tracked {
+        exit_code: exit_code(status),
+        phase: phase(request, context, status, duration),
+    })
 }
 
 fn exit_code(status: ExitStatus) -> u8 {
-    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(1);
+    let code = status
+        .code()
+        .or_else(|| status.signal().map(|signal| 128 + signal))
+        .unwrap_or(1);
     u8::try_from(code).unwrap_or(1)
 }
 
@@ -198,7 +226,10 @@ fn phase(
     }
     // The program only: arguments may hold secrets.
     if let Some(program) = request.command.first() {
-        metadata.insert("command".to_owned(), program.to_string_lossy().into_owned().into());
+        metadata.insert(
+            "command".to_owned(),
+            program.to_string_lossy().into_owned().into(),
+        );
     }
     PhaseRecord {
         cycle_id: request.cycle_id,
@@ -255,10 +286,13 @@ impl Signals {
 
 fn in_terminal_foreground() -> bool {
     let own = rustix::process::getpgrp();
-    [rustix::stdio::stdin().as_raw_group(), rustix::stdio::stderr().as_raw_group()]
-        .into_iter()
-        .flatten()
-        .any(|group| group == own)
+    [
+        rustix::stdio::stdin().as_raw_group(),
+        rustix::stdio::stderr().as_raw_group(),
+    ]
+    .into_iter()
+    .flatten()
+    .any(|group| group == own)
 }
 
 /// The foreground process group of a descriptor, if it is a terminal.
@@ -310,7 +344,9 @@ where
     };
     match wait(phase, folder) {
         Ok(file) => Kept::Waiting { file, reason },
-        Err(error) => Kept::Lost { reason: format!("{reason}; and {}: {error}", folder.display()) },
+        Err(error) => Kept::Lost {
+            reason: format!("{reason}; and {}: {error}", folder.display()),
+        },
     }
 }
 
@@ -342,7 +378,10 @@ fn waiting(folder: &Path) -> Vec<PathBuf> {
         .flatten()
         .flatten()
         .map(|entry| entry.path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "json")
+        })
         .take(PENDING_FILES)
         .collect();
     files.sort();
@@ -354,15 +393,25 @@ fn read(file: &Path) -> io::Result<Pending> {
         return Err(io::Error::other("larger than any phase"));
     }
     let pending: Pending = serde_json::from_slice(&std::fs::read(file)?)?;
-    if pending.version == 1 { Ok(pending) } else { Err(io::Error::other("written by a newer atalaya")) }
+    if pending.version == 1 {
+        Ok(pending)
+    } else {
+        Err(io::Error::other("written by a newer atalaya"))
+    }
 }
 
 fn wait(phase: PhaseRecord, folder: &Path) -> io::Result<PathBuf> {
     std::fs::create_dir_all(folder)?;
     if waiting(folder).len() >= PENDING_FILES {
-        return Err(io::Error::other(format!("{PENDING_FILES} phases wait already")));
+        return Err(io::Error::other(format!(
+            "{PENDING_FILES} phases wait already"
+        )));
     }
-    let name = format!("{:020}-{}", phase.recorded_at.micros().max(0), std::process::id());
+    let name = format!(
+        "{:020}-{}",
+        phase.recorded_at.micros().max(0),
+        std::process::id()
+    );
     let content = serde_json::to_vec(&Pending { version: 1, phase })?;
     let temporary = folder.join(format!("{name}.tmp"));
     let file = folder.join(format!("{name}.json"));
@@ -378,7 +427,12 @@ mod tests {
 
     fn context(variables: &[(&str, &str)]) -> RequestContext {
         request_context(
-            |name| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()),
+            |name| {
+                variables
+                    .iter()
+                    .find(|(known, _)| *known == name)
+                    .map(|(_, value)| (*value).to_owned())
+            },
             [0xab; 16],
         )
     }
@@ -386,16 +440,34 @@ mod tests {
     #[test]
     fn a_request_id_is_inherited_in_order_or_made() {
         const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-        let own = context(&[("REQUEST_ID", "b"), ("ATALAYA_REQUEST_ID", "a"), ("TRACEPARENT", PARENT)]);
+        let own = context(&[
+            ("REQUEST_ID", "b"),
+            ("ATALAYA_REQUEST_ID", "a"),
+            ("TRACEPARENT", PARENT),
+        ]);
         assert_eq!(own.id.as_str(), "a");
-        assert_eq!(context(&[("REQUEST_ID", "b"), ("ATALAYA_REQUEST_ID", "  ")]).id.as_str(), "b");
-        assert_eq!(context(&[("TRACEPARENT", PARENT)]).id.as_str(), "4bf92f3577b34da6a3ce929d0e0e4736");
+        assert_eq!(
+            context(&[("REQUEST_ID", "b"), ("ATALAYA_REQUEST_ID", "  ")])
+                .id
+                .as_str(),
+            "b"
+        );
+        assert_eq!(
+            context(&[("TRACEPARENT", PARENT)]).id.as_str(),
+            "4bf92f3577b34da6a3ce929d0e0e4736"
+        );
         let made = context(&[
-            ("TRACEPARENT", "00-00000000000000000000000000000000-00f067aa0ba902b7-01"),
+            (
+                "TRACEPARENT",
+                "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+            ),
             ("REQUEST_ID", "a\nb"),
         ]);
         assert_eq!(made.id.as_str(), "ab".repeat(16));
-        assert_eq!(made.traceparent, Some(format!("00-{}-{}-01", "ab".repeat(16), "ab".repeat(8))));
+        assert_eq!(
+            made.traceparent,
+            Some(format!("00-{}-{}-01", "ab".repeat(16), "ab".repeat(8)))
+        );
     }
 
     #[test]

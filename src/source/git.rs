@@ -20,8 +20,8 @@ mod tags;
 
 use std::path::{Path, PathBuf};
 
-use crate::domain::delivery::Deployment;
-use crate::domain::dora::PRODUCTION;
+use atalaya_domain::delivery::Deployment;
+use atalaya_domain::dora::PRODUCTION;
 
 pub use deployments::{Carries, Mark, assign};
 pub use history::{Commit, History};
@@ -87,11 +87,19 @@ pub enum GitError {
     #[error("{path} is not in a git repository ({reason}); name one with --repo PATH")]
     NotARepository { path: PathBuf, reason: String },
     #[error("{path} has no branch `{branch}`; it has {known}")]
-    NoBranch { path: PathBuf, branch: String, known: String },
+    NoBranch {
+        path: PathBuf,
+        branch: String,
+        known: String,
+    },
     #[error("`{pattern}` is not a tag pattern: {reason}; one looks like `v*` or `release-*`")]
     Pattern { pattern: String, reason: String },
     #[error("cannot read {what} of {path}: {reason}; `git fsck` in it may tell more")]
-    Unreadable { path: PathBuf, what: &'static str, reason: String },
+    Unreadable {
+        path: PathBuf,
+        what: &'static str,
+        reason: String,
+    },
 }
 
 impl GitError {
@@ -102,13 +110,31 @@ impl GitError {
 }
 
 /// Reads a repository. `progress` is called now and then with the number of commits read so far.
-pub fn read(path: &Path, options: &Options, progress: &mut dyn FnMut(usize)) -> Result<Outcome, GitError> {
+pub fn read(
+    path: &Path,
+    options: &Options,
+    progress: &mut dyn FnMut(usize),
+) -> Result<Outcome, GitError> {
     let repository = open(path)?;
-    let place = repository.workdir().unwrap_or_else(|| repository.git_dir()).to_path_buf();
+    let place = repository
+        .workdir()
+        .unwrap_or_else(|| repository.git_dir())
+        .to_path_buf();
     let place = place.canonicalize().unwrap_or(place);
-    let service = options.service.clone().unwrap_or_else(|| service_name(&place));
-    let reader = history::Reader { repository: &repository, place: &place, max_commits: options.max_commits };
-    let mut outcome = Outcome { repository: place.clone(), service, ..Outcome::default() };
+    let service = options
+        .service
+        .clone()
+        .unwrap_or_else(|| service_name(&place));
+    let reader = history::Reader {
+        repository: &repository,
+        place: &place,
+        max_commits: options.max_commits,
+    };
+    let mut outcome = Outcome {
+        repository: place.clone(),
+        service,
+        ..Outcome::default()
+    };
 
     let pattern = match &options.which {
         Which::Tags(glob) => Some(TagPattern::glob(glob)?),
@@ -120,11 +146,16 @@ pub fn read(path: &Path, options: &Options, progress: &mut dyn FnMut(usize)) -> 
         None => tags::Found::default(),
     };
     if found.without_commit > 0 {
-        outcome.notes.push(format!("{} tags name no commit and are left out", found.without_commit));
+        outcome.notes.push(format!(
+            "{} tags name no commit and are left out",
+            found.without_commit
+        ));
     }
 
     let (history, marks) = match &options.which {
-        Which::Tags(_) | Which::Auto if !found.tags.is_empty() || matches!(options.which, Which::Tags(_)) => {
+        Which::Tags(_) | Which::Auto
+            if !found.tags.is_empty() || matches!(options.which, Which::Tags(_)) =>
+        {
             let history = reader.read(&found.tips(), progress)?;
             let (marks, aliases) = tags::marks(&history, &found.tags, &outcome.service, options);
             outcome.aliases = aliases;
@@ -189,10 +220,14 @@ pub fn is_repository(path: &Path) -> bool {
 
 fn open(path: &Path) -> Result<gix::Repository, GitError> {
     if !path.exists() {
-        return Err(GitError::NoSuchPath { path: path.to_path_buf() });
+        return Err(GitError::NoSuchPath {
+            path: path.to_path_buf(),
+        });
     }
-    let mut repository = gix::discover(path)
-        .map_err(|error| GitError::NotARepository { path: path.to_path_buf(), reason: error.to_string() })?;
+    let mut repository = gix::discover(path).map_err(|error| GitError::NotARepository {
+        path: path.to_path_buf(),
+        reason: error.to_string(),
+    })?;
     repository.object_cache_size_if_unset(8 << 20);
     Ok(repository)
 }
@@ -204,5 +239,6 @@ fn service_name(place: &Path) -> String {
         .map(|part| part.as_os_str().to_string_lossy().into_owned())
         .find(|name| name != ".git" && name != "/")
         .unwrap_or_else(|| "repository".to_owned());
-    name.strip_suffix(".git").map_or(name.clone(), str::to_owned)
+    name.strip_suffix(".git")
+        .map_or(name.clone(), str::to_owned)
 }

@@ -14,15 +14,21 @@ pub use self::pull_requests::{pull_request, review};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::domain::time::Timestamp;
+use atalaya_domain::time::Timestamp;
 
 /// Why an answer could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum GithubError {
     #[error("this is not GitHub's {what}: {source}")]
-    Shape { what: &'static str, source: serde_json::Error },
+    Shape {
+        what: &'static str,
+        source: serde_json::Error,
+    },
     #[error("`{pattern}` is no pattern for job names: {source}")]
-    Pattern { pattern: String, source: Box<regex::Error> },
+    Pattern {
+        pattern: String,
+        source: Box<regex::Error>,
+    },
 }
 
 fn read<T: DeserializeOwned>(what: &'static str, json: &str) -> Result<T, GithubError> {

@@ -6,11 +6,11 @@
 
 use std::time::Duration;
 
-use crate::domain::delivery::{
+use atalaya_domain::delivery::{
     Decision, Deployment, DeploymentKind, DeploymentResult, Incident, Phase, PhaseRecord,
 };
-use crate::domain::dora::PRODUCTION;
-use crate::domain::dora::iact::PHASE_WORD;
+use atalaya_domain::dora::PRODUCTION;
+use atalaya_domain::dora::iact::PHASE_WORD;
 
 /// Service of a phase that names none.
 pub const UNNAMED_SERVICE: &str = "default";
@@ -26,9 +26,13 @@ pub fn deployment_of(phase: &PhaseRecord, origin: &str) -> Option<Deployment> {
         .unwrap_or(DeploymentKind::Normal);
     Some(Deployment {
         id: format!("{}/deployment#{}", phase.cycle_id, phase.attempt),
-        service: phase.text("service").unwrap_or_else(|| UNNAMED_SERVICE.to_owned()),
+        service: phase
+            .text("service")
+            .unwrap_or_else(|| UNNAMED_SERVICE.to_owned()),
         team: phase.text("team"),
-        environment: phase.text("environment").unwrap_or_else(|| PRODUCTION.to_owned()),
+        environment: phase
+            .text("environment")
+            .unwrap_or_else(|| PRODUCTION.to_owned()),
         commit: phase.text("commit").or_else(|| phase.text("sha")),
         started_at: Some(phase.recorded_at.saturating_sub(phase.duration)),
         finished_at: phase.recorded_at,
@@ -64,19 +68,31 @@ pub fn incident_of(phase: &PhaseRecord, origin: &str) -> Option<Incident> {
         Phase::Recovery => true,
         Phase::Maintenance => {
             lasted.is_some()
-                || phase.text(PHASE_WORD).is_some_and(|word| word.eq_ignore_ascii_case("incident"))
-                || matches!(phase.decision, Decision::Resolved | Decision::Failed | Decision::Blocked)
+                || phase
+                    .text(PHASE_WORD)
+                    .is_some_and(|word| word.eq_ignore_ascii_case("incident"))
+                || matches!(
+                    phase.decision,
+                    Decision::Resolved | Decision::Failed | Decision::Blocked
+                )
         }
         _ => false,
     };
     is_incident.then(|| Incident {
-        id: format!("{}/{}#{}", phase.cycle_id, phase.phase.name(), phase.attempt),
+        id: format!(
+            "{}/{}#{}",
+            phase.cycle_id,
+            phase.phase.name(),
+            phase.attempt
+        ),
         title: phase
             .text("title")
             .unwrap_or_else(|| format!("{} of {}", phase.phase.name(), phase.feature_id)),
         service: phase.text("service"),
         severity: phase.text("severity"),
-        opened_at: phase.recorded_at.saturating_sub(lasted.unwrap_or(phase.duration)),
+        opened_at: phase
+            .recorded_at
+            .saturating_sub(lasted.unwrap_or(phase.duration)),
         resolved_at: phase.decision.passed().then_some(phase.recorded_at),
         caused_by: None,
         request_id: None,

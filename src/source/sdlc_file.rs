@@ -17,9 +17,11 @@ use chrono_tz::Tz;
 use serde_json::Value;
 
 use super::phases::{deployment_of, incident_of};
-use crate::domain::delivery::{Decision, Deployment, DeploymentResult, Incident, Phase, PhaseRecord};
-use crate::domain::dora::iact::PHASE_WORD;
-use crate::domain::time::Timestamp;
+use atalaya_domain::delivery::{
+    Decision, Deployment, DeploymentResult, Incident, Phase, PhaseRecord,
+};
+use atalaya_domain::dora::iact::PHASE_WORD;
+use atalaya_domain::time::Timestamp;
 
 /// Origin of everything from such a file.
 pub const ORIGIN: &str = "sdlc-file";
@@ -72,8 +74,15 @@ pub struct Reading {
 pub fn read(bytes: &[u8], reading: &Reading) -> Result<Import, SdlcFileError> {
     // The recorder's editors on other systems leave a byte order mark.
     let file: Value = serde_json::from_slice(bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes))?;
-    let cycles = file.get("cycles").and_then(Value::as_array).ok_or(SdlcFileError::NoCycles)?;
-    let mut parser = Parser { reading, import: Import::default(), features: HashMap::new() };
+    let cycles = file
+        .get("cycles")
+        .and_then(Value::as_array)
+        .ok_or(SdlcFileError::NoCycles)?;
+    let mut parser = Parser {
+        reading,
+        import: Import::default(),
+        features: HashMap::new(),
+    };
     for (index, cycle) in cycles.iter().enumerate() {
         parser.cycle(index, cycle);
     }
@@ -89,30 +98,49 @@ struct Parser<'r> {
 
 impl Parser<'_> {
     fn flag(&mut self, place: &str, message: impl Into<String>) {
-        self.import.flags.push(Flag { place: place.to_owned(), message: message.into() });
+        self.import.flags.push(Flag {
+            place: place.to_owned(),
+            message: message.into(),
+        });
     }
 
     fn cycle(&mut self, index: usize, cycle: &Value) {
         let place = format!("cycles[{index}]");
         let text = |name: &str| {
-            cycle.get(name).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty())
+            cycle
+                .get(name)
+                .and_then(Value::as_str)
+                .map(str::trim)
+                .filter(|text| !text.is_empty())
         };
         let Some(cycle_id) = text("cycle_id") else {
             return self.flag(&place, "left out: it has no cycle_id");
         };
         let feature_id = text("feature_id").unwrap_or(cycle_id).to_owned();
         let mut cycle_id = cycle_id.to_owned();
-        if self.features.get(&cycle_id).is_some_and(|feature| *feature != feature_id) {
+        if self
+            .features
+            .get(&cycle_id)
+            .is_some_and(|feature| *feature != feature_id)
+        {
             let renamed = format!("{cycle_id}~{feature_id}");
-            self.flag(&place, format!("`{cycle_id}` is used by two features; kept as `{renamed}`"));
+            self.flag(
+                &place,
+                format!("`{cycle_id}` is used by two features; kept as `{renamed}`"),
+            );
             cycle_id = renamed;
         }
         self.features.insert(cycle_id.clone(), feature_id.clone());
         self.import.cycles += 1;
 
-        let fallback_at = ["end_time", "start_time"].into_iter().find_map(|name| self.time(cycle.get(name)));
+        let fallback_at = ["end_time", "start_time"]
+            .into_iter()
+            .find_map(|name| self.time(cycle.get(name)));
         let mut common: BTreeMap<String, Value> = BTreeMap::new();
-        for (name, given) in [("service", &self.reading.service), ("team", &self.reading.team)] {
+        for (name, given) in [
+            ("service", &self.reading.service),
+            ("team", &self.reading.team),
+        ] {
             if let Some(value) = text(name).map(str::to_owned).or_else(|| given.clone()) {
                 common.insert(name.to_owned(), value.into());
             }
@@ -123,7 +151,9 @@ impl Parser<'_> {
         let mut records = Vec::new();
         for (number, phase) in phases.iter().enumerate() {
             let place = format!("{place}.phases[{number}]");
-            if let Some(record) = self.phase(&place, phase, &cycle_id, &feature_id, fallback_at, &common) {
+            if let Some(record) =
+                self.phase(&place, phase, &cycle_id, &feature_id, fallback_at, &common)
+            {
                 records.push(record);
             }
         }
@@ -150,9 +180,14 @@ impl Parser<'_> {
     ) -> Option<PhaseRecord> {
         let mut metadata = common.clone();
         if let Some(own) = phase.get("metadata").and_then(Value::as_object) {
-            metadata.extend(own.iter().map(|(name, value)| (name.clone(), value.clone())));
+            metadata.extend(
+                own.iter()
+                    .map(|(name, value)| (name.clone(), value.clone())),
+            );
         }
-        let Some(word) = ["phase", "phase_name"].into_iter().find_map(|name| phase.get(name)?.as_str())
+        let Some(word) = ["phase", "phase_name"]
+            .into_iter()
+            .find_map(|name| phase.get(name)?.as_str())
         else {
             self.flag(place, "left out: it names no phase");
             return None;
@@ -162,10 +197,16 @@ impl Parser<'_> {
             metadata.insert(PHASE_WORD.to_owned(), word.into());
         }
         let kind = kind.unwrap_or_else(|| {
-            self.flag(place, format!("unknown phase `{word}`, kept as implementation with its own word"));
+            self.flag(
+                place,
+                format!("unknown phase `{word}`, kept as implementation with its own word"),
+            );
             Phase::Implementation // in no formula
         });
-        let word = phase.get("decision").and_then(Value::as_str).unwrap_or_default();
+        let word = phase
+            .get("decision")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
         let decision = Decision::from_word(word);
         if decision.is_none_or(|decision| decision.name() != word) {
             metadata.insert(DECISION_WORD.to_owned(), word.into());
@@ -173,15 +214,23 @@ impl Parser<'_> {
         let decision = decision.unwrap_or_else(|| {
             self.flag(
                 place,
-                format!("unknown decision `{word}`, kept as review (not decided) with its own word"),
+                format!(
+                    "unknown decision `{word}`, kept as review (not decided) with its own word"
+                ),
             );
             Decision::Review
         });
         let Some(recorded_at) = self.time(phase.get("timestamp")).or_else(|| {
-            self.flag(place, "no readable timestamp: the cycle's own time is taken");
+            self.flag(
+                place,
+                "no readable timestamp: the cycle's own time is taken",
+            );
             fallback_at
         }) else {
-            self.flag(place, "left out: neither it nor its cycle has a readable time");
+            self.flag(
+                place,
+                "left out: neither it nor its cycle has a readable time",
+            );
             return None;
         };
         Some(PhaseRecord {
@@ -197,7 +246,9 @@ impl Parser<'_> {
     }
 
     fn duration(&mut self, place: &str, phase: &Value) -> Duration {
-        let seconds = ["duration_seconds", "duration"].into_iter().find_map(|name| number(phase.get(name)?));
+        let seconds = ["duration_seconds", "duration"]
+            .into_iter()
+            .find_map(|name| number(phase.get(name)?));
         match seconds.map(Duration::try_from_secs_f64) {
             Some(Ok(duration)) => duration,
             Some(Err(_)) => {
@@ -214,9 +265,14 @@ impl Parser<'_> {
     /// Deployments and incidents of one cycle; an incident is laid to the cycle's last deployment
     /// before it.
     fn derive(&mut self, records: &[PhaseRecord]) {
-        let deployments: Vec<Deployment> =
-            records.iter().filter_map(|record| deployment_of(record, ORIGIN)).collect();
-        for mut incident in records.iter().filter_map(|record| incident_of(record, ORIGIN)) {
+        let deployments: Vec<Deployment> = records
+            .iter()
+            .filter_map(|record| deployment_of(record, ORIGIN))
+            .collect();
+        for mut incident in records
+            .iter()
+            .filter_map(|record| incident_of(record, ORIGIN))
+        {
             incident.caused_by = deployments
                 .iter()
                 .rev()
@@ -253,12 +309,19 @@ pub fn parse_time(text: &str, zone: Tz) -> Option<Timestamp> {
     if let Ok(at) = DateTime::parse_from_rfc3339(text) {
         return Some(Timestamp::from(at));
     }
-    let local = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M"]
-        .into_iter()
-        .find_map(|format| NaiveDateTime::parse_from_str(text, format).ok())?;
+    let local = [
+        "%Y-%m-%dT%H:%M:%S%.f",
+        "%Y-%m-%d %H:%M:%S%.f",
+        "%Y-%m-%dT%H:%M",
+    ]
+    .into_iter()
+    .find_map(|format| NaiveDateTime::parse_from_str(text, format).ok())?;
     zone.from_local_datetime(&local)
         .earliest()
-        .or_else(|| zone.from_local_datetime(&(local + TimeDelta::hours(1))).earliest())
+        .or_else(|| {
+            zone.from_local_datetime(&(local + TimeDelta::hours(1)))
+                .earliest()
+        })
         .map(Timestamp::from)
 }
 
@@ -274,7 +337,11 @@ mod tests {
       "last_updated":"2026-03-02T10:20:06.001000"}"#;
 
     fn reading() -> Reading {
-        Reading { zone: Tz::Europe__Madrid, service: Some("shop".to_owned()), team: None }
+        Reading {
+            zone: Tz::Europe__Madrid,
+            service: Some("shop".to_owned()),
+            team: None,
+        }
     }
 
     fn one(phases: &str) -> Import {
@@ -287,13 +354,25 @@ mod tests {
     #[test]
     fn the_documented_example() {
         let import = read(EXAMPLE.as_bytes(), &reading()).unwrap();
-        assert_eq!((import.cycles, import.phases.len(), import.flags.len()), (1, 2, 0));
-        assert_eq!(import.phases[0].duration, Duration::from_micros(1_260_400_000));
+        assert_eq!(
+            (import.cycles, import.phases.len(), import.flags.len()),
+            (1, 2, 0)
+        );
+        assert_eq!(
+            import.phases[0].duration,
+            Duration::from_micros(1_260_400_000)
+        );
         // 10:20:05.31 in Madrid in March is 09:20:05.31 UTC.
-        assert_eq!(import.phases[1].recorded_at.to_rfc3339(), "2026-03-02T09:20:05.310000Z");
+        assert_eq!(
+            import.phases[1].recorded_at.to_rfc3339(),
+            "2026-03-02T09:20:05.310000Z"
+        );
         let deployment = &import.deployments[0];
         assert_eq!(deployment.id, "cycle-20260302-091500/deployment#1");
-        assert_eq!((deployment.service.as_str(), deployment.result), ("shop", DeploymentResult::Success));
+        assert_eq!(
+            (deployment.service.as_str(), deployment.result),
+            ("shop", DeploymentResult::Success)
+        );
         assert_eq!(deployment.request_id.as_ref().unwrap().as_str(), "req-5f1c");
         assert!(import.incidents.is_empty());
         assert_eq!(read(EXAMPLE.as_bytes(), &reading()).unwrap(), import);
@@ -305,31 +384,48 @@ mod tests {
             r#"{"phase":"planning","decision":"approved","timestamp":"2026-03-02T10:00:00Z","duration":30}"#,
         );
         assert_eq!(import.phases[0].duration, Duration::from_secs(30));
-        assert_eq!(import.phases[0].recorded_at.to_rfc3339(), "2026-03-02T10:00:00.000000Z");
+        assert_eq!(
+            import.phases[0].recorded_at.to_rfc3339(),
+            "2026-03-02T10:00:00.000000Z"
+        );
         assert_eq!(import.phases[0].decision, Decision::Go);
-        assert_eq!(import.phases[0].text(DECISION_WORD).as_deref(), Some("approved"));
+        assert_eq!(
+            import.phases[0].text(DECISION_WORD).as_deref(),
+            Some("approved")
+        );
         assert!(import.flags.is_empty());
     }
 
     #[test]
     fn unknown_words_are_kept_and_flagged() {
-        let import =
-            one(r#"{"phase":"launch","decision":"unknown","timestamp":"2026-03-02T10:00:00","duration":1}"#);
+        let import = one(
+            r#"{"phase":"launch","decision":"unknown","timestamp":"2026-03-02T10:00:00","duration":1}"#,
+        );
         assert_eq!(import.phases[0].text(PHASE_WORD).as_deref(), Some("launch"));
-        assert_eq!(import.phases[0].text(DECISION_WORD).as_deref(), Some("unknown"));
+        assert_eq!(
+            import.phases[0].text(DECISION_WORD).as_deref(),
+            Some("unknown")
+        );
         assert_eq!(import.phases[0].decision, Decision::Review);
         let places: Vec<String> = import.flags.iter().map(Flag::to_string).collect();
         assert_eq!(places.len(), 2);
-        assert!(places[0].starts_with("cycles[0].phases[0]: unknown phase `launch`"), "{places:?}");
+        assert!(
+            places[0].starts_with("cycles[0].phases[0]: unknown phase `launch`"),
+            "{places:?}"
+        );
     }
 
     #[test]
     fn repeated_phases_are_attempts_in_the_order_of_time() {
-        let import =
-            one(r#"{"phase":"testing","decision":"go","timestamp":"2026-03-02T12:00:00","duration":1},
-               {"phase":"testing","decision":"no-go","timestamp":"2026-03-02T11:00:00","duration":1}"#);
-        let attempts: Vec<(Decision, u32)> =
-            import.phases.iter().map(|phase| (phase.decision, phase.attempt)).collect();
+        let import = one(
+            r#"{"phase":"testing","decision":"go","timestamp":"2026-03-02T12:00:00","duration":1},
+               {"phase":"testing","decision":"no-go","timestamp":"2026-03-02T11:00:00","duration":1}"#,
+        );
+        let attempts: Vec<(Decision, u32)> = import
+            .phases
+            .iter()
+            .map(|phase| (phase.decision, phase.attempt))
+            .collect();
         assert_eq!(attempts, [(Decision::NoGo, 1), (Decision::Go, 2)]);
     }
 
@@ -344,7 +440,10 @@ mod tests {
         assert_eq!(import.incidents.len(), 2);
         let mended = &import.incidents[0];
         assert_eq!(mended.caused_by.as_deref(), Some("c1/deployment#1"));
-        assert_eq!(mended.resolved_at.unwrap().since(mended.opened_at), Duration::from_hours(1));
+        assert_eq!(
+            mended.resolved_at.unwrap().since(mended.opened_at),
+            Duration::from_hours(1)
+        );
         let open = &import.incidents[1];
         assert_eq!(open.resolved_at, None);
         assert_eq!(open.opened_at.to_rfc3339(), "2026-03-02T13:00:00.000000Z");
@@ -357,20 +456,32 @@ mod tests {
             {"cycle_id":"c","feature_id":"B","phases":[{"phase":"testing","decision":"go","timestamp":"2026-03-02T10:00:00","duration":1}]},
             {"feature_id":"nameless"}]}"#;
         let import = read(file.as_bytes(), &reading()).unwrap();
-        let ids: Vec<&str> = import.phases.iter().map(|phase| phase.cycle_id.as_str()).collect();
+        let ids: Vec<&str> = import
+            .phases
+            .iter()
+            .map(|phase| phase.cycle_id.as_str())
+            .collect();
         assert_eq!(ids, ["c", "c~B"]);
         assert_eq!(import.flags.len(), 2);
     }
 
     #[test]
     fn bad_values_are_flagged_and_bad_files_refused() {
-        let import = one(r#"{"phase":"testing","decision":"go","timestamp":"yesterday","duration":-4},
+        let import = one(
+            r#"{"phase":"testing","decision":"go","timestamp":"yesterday","duration":-4},
                {"phase":"testing","decision":"go","timestamp":"2026-03-02T10:00:00"},
-               {"decision":"go"}, 7"#);
+               {"decision":"go"}, 7"#,
+        );
         assert_eq!(import.phases.len(), 2);
         assert_eq!(import.flags.len(), 5);
-        assert!(matches!(read(b"{}", &reading()), Err(SdlcFileError::NoCycles)));
-        assert!(matches!(read(b"{", &reading()), Err(SdlcFileError::NotJson(_))));
+        assert!(matches!(
+            read(b"{}", &reading()),
+            Err(SdlcFileError::NoCycles)
+        ));
+        assert!(matches!(
+            read(b"{", &reading()),
+            Err(SdlcFileError::NotJson(_))
+        ));
     }
 
     #[test]

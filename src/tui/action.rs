@@ -123,7 +123,10 @@ actions! {
 
 impl Action {
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|action| action.name() == name)
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|action| action.name() == name)
     }
 }
 
@@ -136,7 +139,11 @@ mod tests {
         for (index, action) in Action::ALL.iter().enumerate() {
             assert_eq!(Action::from_name(action.name()), Some(*action));
             assert!(!action.help().is_empty());
-            assert!(Action::ALL[index + 1..].iter().all(|other| other.name() != action.name()));
+            assert!(
+                Action::ALL[index + 1..]
+                    .iter()
+                    .all(|other| other.name() != action.name())
+            );
         }
     }
 }

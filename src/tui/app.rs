@@ -24,9 +24,9 @@ use super::tabs::{Context, PromptHint, Prompted, Tab, TabEvent, TabId};
 use super::theme::{ColorDepth, Theme};
 use super::widgets::line_edit::{Edited, LineEdit};
 use super::widgets::safe_text;
-use crate::domain::time::Timestamp;
-use crate::query::Zone;
-use crate::store::chunks::Troubles;
+use atalaya_domain::time::Timestamp;
+use atalaya_query::Zone;
+use atalaya_store::chunks::Troubles;
 
 /// Below this a layout would only be a broken one.
 pub const SMALLEST: (u16, u16) = (60, 15);
@@ -39,10 +39,15 @@ const SECOND_INTERRUPT: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 enum Overlay {
     None,
-    Help { scroll: usize },
+    Help {
+        scroll: usize,
+    },
     Palette(Palette),
     Prompt(Prompt),
-    Confirm { kind: &'static str, question: String },
+    Confirm {
+        kind: &'static str,
+        question: String,
+    },
 }
 
 #[derive(Debug)]
@@ -219,7 +224,10 @@ impl App {
     pub fn saved(&self) -> Saved {
         Saved {
             tab: Some(self.active),
-            theme: Some((self.chosen_theme.clone(), self.setup.configured_theme.clone())),
+            theme: Some((
+                self.chosen_theme.clone(),
+                self.setup.configured_theme.clone(),
+            )),
             logs: self.logs.saved(),
         }
     }
@@ -288,7 +296,10 @@ impl App {
     }
 
     fn on_troubles(&mut self, mut troubles: Troubles) {
-        for trouble in [&mut troubles.reads, &mut troubles.writes].into_iter().flatten() {
+        for trouble in [&mut troubles.reads, &mut troubles.writes]
+            .into_iter()
+            .flatten()
+        {
             trouble.reason = safe_text::line(&trouble.reason);
         }
         if self.troubles != troubles {
@@ -330,7 +341,11 @@ impl App {
             TabId::Pdca => &mut self.pdca,
         };
         let effects = tab.update(event, &context);
-        if id == self.active && !effects.iter().any(|effect| matches!(effect, Effect::Unchanged)) {
+        if id == self.active
+            && !effects
+                .iter()
+                .any(|effect| matches!(effect, Effect::Unchanged))
+        {
             self.dirty = true;
         }
         for effect in effects {
@@ -342,7 +357,9 @@ impl App {
     /// A banner takes rows of its own: what was read before moves down and stays readable.
     fn make_room_for_banner(&mut self) {
         let banner = self.tab(self.active).status(&self.context()).banner;
-        let rows = banner.map_or(0, |reason| view::banner_lines(&reason, self.setup.size.0).len());
+        let rows = banner.map_or(0, |reason| {
+            view::banner_lines(&reason, self.setup.size.0).len()
+        });
         let rows = u16::try_from(rows).unwrap_or(0);
         if rows != self.banner_rows {
             self.banner_rows = rows;
@@ -367,8 +384,11 @@ impl App {
             Effect::Unchanged => {}
             Effect::Notice(notice) => self.notify(notice),
             Effect::OpenTrace(ids) => {
-                let argument =
-                    ids.iter().map(crate::domain::record::RequestId::as_str).collect::<Vec<_>>().join("\n");
+                let argument = ids
+                    .iter()
+                    .map(atalaya_domain::record::RequestId::as_str)
+                    .collect::<Vec<_>>()
+                    .join("\n");
                 self.open_logs(from, "req", argument);
             }
             Effect::OpenLogs { filter, at } => {
@@ -377,14 +397,26 @@ impl App {
             }
             Effect::Prompt(PromptRequest { kind, label, text }) => {
                 let line = LineEdit::new(text);
-                let hint = self.tab(from).prompt_hint(kind, line.text(), line.cursor(), &self.context());
-                self.overlay =
-                    Overlay::Prompt(Prompt { kind, label, line, hint, chosen: None, refused: false });
+                let hint =
+                    self.tab(from)
+                        .prompt_hint(kind, line.text(), line.cursor(), &self.context());
+                self.overlay = Overlay::Prompt(Prompt {
+                    kind,
+                    label,
+                    line,
+                    hint,
+                    chosen: None,
+                    refused: false,
+                });
                 self.dirty = true;
             }
-            Effect::Confirm { kind, question } => self.overlay = Overlay::Confirm { kind, question },
+            Effect::Confirm { kind, question } => {
+                self.overlay = Overlay::Confirm { kind, question }
+            }
             Effect::Copy { text, what } => self.requests.push(Request::Copy { text, what }),
-            Effect::WriteFile { path, text } => self.requests.push(Request::WriteFile { path, text }),
+            Effect::WriteFile { path, text } => {
+                self.requests.push(Request::WriteFile { path, text })
+            }
             work => self.effects.push(work),
         }
     }
@@ -392,15 +424,28 @@ impl App {
     fn open_logs(&mut self, from: TabId, name: &str, argument: String) {
         if from != TabId::Logs {
             self.go(TabId::Logs);
-            self.return_to = Some(Return { tab: from, trace_depth: None });
+            self.return_to = Some(Return {
+                tab: from,
+                trace_depth: None,
+            });
         }
-        self.send(TabId::Logs, TabEvent::Command { name: name.into(), argument });
+        self.send(
+            TabId::Logs,
+            TabEvent::Command {
+                name: name.into(),
+                argument,
+            },
+        );
         self.remember_trace(from, name);
     }
 
     fn remember_trace(&mut self, from: TabId, command: &str) {
         let depth = self.logs.depth();
-        if let Some(origin) = self.return_to.as_mut().filter(|_| from != TabId::Logs && command == "req") {
+        if let Some(origin) = self
+            .return_to
+            .as_mut()
+            .filter(|_| from != TabId::Logs && command == "req")
+        {
             origin.trace_depth = Some(depth);
         }
     }
@@ -434,7 +479,8 @@ impl App {
     }
 
     fn on_key(&mut self, key: &KeyEvent) {
-        let interrupt = key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL);
+        let interrupt =
+            key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL);
         // Read by now, and it hides the status line.
         self.notice = None;
         self.dirty = true;
@@ -448,7 +494,9 @@ impl App {
             Overlay::Help { scroll } => match key.code {
                 KeyCode::Char('j') | KeyCode::Down => *scroll = scroll.saturating_add(1).min(500),
                 KeyCode::Char('k') | KeyCode::Up => *scroll = scroll.saturating_sub(1),
-                KeyCode::PageDown | KeyCode::Char(' ') => *scroll = scroll.saturating_add(10).min(500),
+                KeyCode::PageDown | KeyCode::Char(' ') => {
+                    *scroll = scroll.saturating_add(10).min(500)
+                }
                 KeyCode::PageUp => *scroll = scroll.saturating_sub(10),
                 _ => self.overlay = Overlay::None,
             },
@@ -466,7 +514,11 @@ impl App {
                 if self.tab(self.active).captures_keys() {
                     return self.send(self.active, TabEvent::Key(*key));
                 }
-                if let Some(action) = self.setup.keymap.action(self.tab(self.active).scopes(), Key::of(key)) {
+                if let Some(action) = self
+                    .setup
+                    .keymap
+                    .action(self.tab(self.active).scopes(), Key::of(key))
+                {
                     self.on_action(action);
                 }
             }
@@ -475,7 +527,9 @@ impl App {
 
     /// Ctrl-C: cancels what is open or under way, and quits when pressed again soon.
     fn interrupt(&mut self) {
-        let again = self.interrupted_at.is_some_and(|at| self.setup.now.since(at) <= SECOND_INTERRUPT);
+        let again = self
+            .interrupted_at
+            .is_some_and(|at| self.setup.now.since(at) <= SECOND_INTERRUPT);
         if again {
             self.quitting = true;
             return;
@@ -484,7 +538,13 @@ impl App {
         match std::mem::replace(&mut self.overlay, Overlay::None) {
             Overlay::None => self.send(self.active, TabEvent::Action(Action::Interrupt)),
             Overlay::Prompt(prompt) => {
-                self.send(self.active, TabEvent::Prompted { kind: prompt.kind, step: Prompted::Cancelled });
+                self.send(
+                    self.active,
+                    TabEvent::Prompted {
+                        kind: prompt.kind,
+                        step: Prompted::Cancelled,
+                    },
+                );
             }
             _ => {}
         }
@@ -518,8 +578,16 @@ impl App {
                 }
             }
             Action::Zone => {
-                self.setup.zone = if self.setup.zone == Zone::Utc { Zone::Local } else { Zone::Utc };
-                let name = if self.setup.zone == Zone::Utc { "UTC" } else { "local time" };
+                self.setup.zone = if self.setup.zone == Zone::Utc {
+                    Zone::Local
+                } else {
+                    Zone::Utc
+                };
+                let name = if self.setup.zone == Zone::Utc {
+                    "UTC"
+                } else {
+                    "local time"
+                };
                 self.notify(Notice::plain(format!("times are shown in {name}")));
             }
             Action::Mouse => {
@@ -562,19 +630,33 @@ impl App {
     }
 
     fn prompt_key(&mut self, key: &KeyEvent) {
-        let Overlay::Prompt(prompt) = &mut self.overlay else { return };
+        let Overlay::Prompt(prompt) = &mut self.overlay else {
+            return;
+        };
         match key.code {
             KeyCode::Esc => {
                 let kind = prompt.kind;
                 self.overlay = Overlay::None;
-                self.send(self.active, TabEvent::Prompted { kind, step: Prompted::Cancelled });
+                self.send(
+                    self.active,
+                    TabEvent::Prompted {
+                        kind,
+                        step: Prompted::Cancelled,
+                    },
+                );
             }
             // A text with a known mistake is not sent off; the mistake stays in sight.
             KeyCode::Enter if prompt.hint.error.is_some() => prompt.refused = true,
             KeyCode::Enter => {
                 let (kind, text) = (prompt.kind, prompt.line.text().to_owned());
                 self.overlay = Overlay::None;
-                self.send(self.active, TabEvent::Prompted { kind, step: Prompted::Accepted(text) });
+                self.send(
+                    self.active,
+                    TabEvent::Prompted {
+                        kind,
+                        step: Prompted::Accepted(text),
+                    },
+                );
             }
             KeyCode::Tab | KeyCode::BackTab if !prompt.hint.completions.is_empty() => {
                 let count = prompt.hint.completions.len();
@@ -586,8 +668,14 @@ impl App {
                 };
                 prompt.chosen = Some(next);
                 prompt.line.replace_word(&prompt.hint.completions[next]);
-                let (kind, text, cursor) = (prompt.kind, prompt.line.text().to_owned(), prompt.line.cursor());
-                let fresh = self.tab(self.active).prompt_hint(kind, &text, cursor, &self.context());
+                let (kind, text, cursor) = (
+                    prompt.kind,
+                    prompt.line.text().to_owned(),
+                    prompt.line.cursor(),
+                );
+                let fresh = self
+                    .tab(self.active)
+                    .prompt_hint(kind, &text, cursor, &self.context());
                 if let Overlay::Prompt(prompt) = &mut self.overlay {
                     prompt.refused = false;
                     if count == 1 {
@@ -598,7 +686,13 @@ impl App {
                         prompt.hint.error = fresh.error;
                     }
                 }
-                self.send(self.active, TabEvent::Prompted { kind, step: Prompted::Edited(text) });
+                self.send(
+                    self.active,
+                    TabEvent::Prompted {
+                        kind,
+                        step: Prompted::Edited(text),
+                    },
+                );
             }
             _ => {
                 if prompt.line.key(key) == Edited::Text {
@@ -610,25 +704,45 @@ impl App {
 
     fn prompt_edited(&mut self) {
         self.dirty = true;
-        let Overlay::Prompt(prompt) = &self.overlay else { return };
-        let (kind, text, cursor) = (prompt.kind, prompt.line.text().to_owned(), prompt.line.cursor());
-        let hint = self.tab(self.active).prompt_hint(kind, &text, cursor, &self.context());
+        let Overlay::Prompt(prompt) = &self.overlay else {
+            return;
+        };
+        let (kind, text, cursor) = (
+            prompt.kind,
+            prompt.line.text().to_owned(),
+            prompt.line.cursor(),
+        );
+        let hint = self
+            .tab(self.active)
+            .prompt_hint(kind, &text, cursor, &self.context());
         if let Overlay::Prompt(prompt) = &mut self.overlay {
             prompt.hint = hint;
             prompt.chosen = None;
             prompt.refused = false;
         }
-        self.send(self.active, TabEvent::Prompted { kind, step: Prompted::Edited(text) });
+        self.send(
+            self.active,
+            TabEvent::Prompted {
+                kind,
+                step: Prompted::Edited(text),
+            },
+        );
     }
 
     fn open_palette(&mut self) {
-        let actions = self.help().into_iter().flat_map(|(_, lines)| lines).collect();
+        let actions = self
+            .help()
+            .into_iter()
+            .flat_map(|(_, lines)| lines)
+            .collect();
         let themes = Theme::names(self.setup.themes_dir.as_deref());
         self.overlay = Overlay::Palette(Palette::new(actions, &themes));
     }
 
     fn palette_key(&mut self, key: &KeyEvent) {
-        let Overlay::Palette(palette) = &mut self.overlay else { return };
+        let Overlay::Palette(palette) = &mut self.overlay else {
+            return;
+        };
         match key.code {
             KeyCode::Esc => self.overlay = Overlay::None,
             KeyCode::Enter => {
@@ -649,7 +763,11 @@ impl App {
             "q" | "quit" => self.quitting = true,
             "theme" => self.set_theme(argument.trim()),
             "utc" | "local" => {
-                self.setup.zone = if name == "utc" { Zone::Utc } else { Zone::Local };
+                self.setup.zone = if name == "utc" {
+                    Zone::Utc
+                } else {
+                    Zone::Local
+                };
             }
             "mouse" => self.on_action(Action::Mouse),
             "dora" => self.go(TabId::Dora),
@@ -668,9 +786,18 @@ impl App {
                 let origin = self.active;
                 if origin != TabId::Logs && palette::is_logs_command(name) {
                     self.go(TabId::Logs);
-                    self.return_to = Some(Return { tab: origin, trace_depth: None });
+                    self.return_to = Some(Return {
+                        tab: origin,
+                        trace_depth: None,
+                    });
                 }
-                self.send(self.active, TabEvent::Command { name: name.into(), argument });
+                self.send(
+                    self.active,
+                    TabEvent::Command {
+                        name: name.into(),
+                        argument,
+                    },
+                );
                 self.remember_trace(origin, name);
             }
         }

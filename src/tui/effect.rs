@@ -10,9 +10,9 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::tabs::{TabId, dora, infra, logs, pdca};
-use crate::domain::record::RequestId;
-use crate::domain::time::Timestamp;
 use crate::service::Stores;
+use atalaya_domain::record::RequestId;
+use atalaya_domain::time::Timestamp;
 
 /// What an `update` may return.
 #[derive(Clone, Debug)]
@@ -88,11 +88,17 @@ pub enum NoticeKind {
 
 impl Notice {
     pub fn plain(text: impl Into<String>) -> Self {
-        Self { kind: NoticeKind::Plain, text: text.into() }
+        Self {
+            kind: NoticeKind::Plain,
+            text: text.into(),
+        }
     }
 
     pub fn trouble(text: impl Into<String>) -> Self {
-        Self { kind: NoticeKind::Trouble, text: text.into() }
+        Self {
+            kind: NoticeKind::Trouble,
+            text: text.into(),
+        }
     }
 }
 
@@ -134,16 +140,33 @@ pub struct Runner {
 impl Runner {
     /// `answers` is bounded; a task that finds it full waits, and is cancelled with the rest.
     pub fn new(stores: Stores, answers: mpsc::Sender<Answer>) -> Self {
-        Self { stores: Some(stores), answers, running: HashMap::new(), stopped: CancellationToken::new() }
+        Self {
+            stores: Some(stores),
+            answers,
+            running: HashMap::new(),
+            stopped: CancellationToken::new(),
+        }
     }
 
     /// Starts one effect. Effects that the app carries out itself are not for here and are ignored.
     pub fn spawn(&mut self, effect: Effect) {
         let slot = match &effect {
-            Effect::Logs(work) => Slot { tab: TabId::Logs, name: work.slot() },
-            Effect::Dora(work) => Slot { tab: TabId::Dora, name: work.slot() },
-            Effect::Infra(work) => Slot { tab: TabId::Infra, name: work.slot() },
-            Effect::Pdca(work) => Slot { tab: TabId::Pdca, name: work.slot() },
+            Effect::Logs(work) => Slot {
+                tab: TabId::Logs,
+                name: work.slot(),
+            },
+            Effect::Dora(work) => Slot {
+                tab: TabId::Dora,
+                name: work.slot(),
+            },
+            Effect::Infra(work) => Slot {
+                tab: TabId::Infra,
+                name: work.slot(),
+            },
+            Effect::Pdca(work) => Slot {
+                tab: TabId::Pdca,
+                name: work.slot(),
+            },
             Effect::Cancel(slot) => {
                 if let Some(older) = self.running.remove(slot) {
                     older.cancel();
@@ -152,7 +175,9 @@ impl Runner {
             }
             _ => return,
         };
-        let Some(stores) = self.stores.clone() else { return };
+        let Some(stores) = self.stores.clone() else {
+            return;
+        };
         let cancel = self.stopped.child_token();
         if let Some(older) = self.running.insert(slot, cancel.clone()) {
             older.cancel();
@@ -161,10 +186,18 @@ impl Runner {
         tokio::spawn(async move {
             let work = async {
                 match effect {
-                    Effect::Logs(work) => logs::perform(work, &stores, &cancel).await.map(Answer::Logs),
-                    Effect::Dora(work) => dora::perform(work, &stores, &cancel).await.map(Answer::Dora),
-                    Effect::Infra(work) => infra::perform(work, &stores, &cancel).await.map(Answer::Infra),
-                    Effect::Pdca(work) => pdca::perform(work, &stores, &cancel).await.map(Answer::Pdca),
+                    Effect::Logs(work) => logs::perform(work, &stores, &cancel)
+                        .await
+                        .map(Answer::Logs),
+                    Effect::Dora(work) => dora::perform(work, &stores, &cancel)
+                        .await
+                        .map(Answer::Dora),
+                    Effect::Infra(work) => infra::perform(work, &stores, &cancel)
+                        .await
+                        .map(Answer::Infra),
+                    Effect::Pdca(work) => pdca::perform(work, &stores, &cancel)
+                        .await
+                        .map(Answer::Pdca),
                     _ => None,
                 }
             };

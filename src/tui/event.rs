@@ -5,9 +5,9 @@ use std::sync::Arc;
 use crossterm::event::Event;
 
 use super::effect::Answer;
-use crate::domain::health::Health;
-use crate::ingest::accounts::IngestStatus;
-use crate::store::chunks::Troubles;
+use atalaya_domain::health::Health;
+use atalaya_ingest::accounts::IngestStatus;
+use atalaya_store::chunks::Troubles;
 
 #[derive(Debug)]
 pub enum AppEvent {

@@ -10,7 +10,9 @@ use std::io::{self, IsTerminal};
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
+use crossterm::event::{
+    Event, KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind,
+};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use tokio::sync::mpsc;
 
@@ -40,7 +42,9 @@ pub fn start() -> io::Result<mpsc::Receiver<Input>> {
         File::open("/dev/tty")?.into()
     };
     let (sender, receiver) = mpsc::channel(64);
-    std::thread::Builder::new().name("keys".into()).spawn(move || read_until_gone(&tty, &sender))?;
+    std::thread::Builder::new()
+        .name("keys".into())
+        .spawn(move || read_until_gone(&tty, &sender))?;
     Ok(receiver)
 }
 
@@ -48,7 +52,10 @@ fn read_until_gone(tty: &OwnedFd, sender: &mpsc::Sender<Input>) {
     let mut parser = Parser::default();
     let mut buffer = [0_u8; 1024];
     loop {
-        let wait = parser.is_pending().then_some(ESCAPE_WAIT).and_then(|wait| Timespec::try_from(wait).ok());
+        let wait = parser
+            .is_pending()
+            .then_some(ESCAPE_WAIT)
+            .and_then(|wait| Timespec::try_from(wait).ok());
         let mut polled = [PollFd::new(tty, PollFlags::IN)];
         match rustix::event::poll(&mut polled, wait.as_ref()) {
             Err(rustix::io::Errno::INTR) => continue,
@@ -155,7 +162,11 @@ impl Parser {
     pub fn timed_out(&mut self) -> Vec<Event> {
         let lone = self.pending == [0x1b];
         self.pending.clear();
-        if lone { vec![key(KeyCode::Esc, KeyModifiers::NONE)] } else { Vec::new() }
+        if lone {
+            vec![key(KeyCode::Esc, KeyModifiers::NONE)]
+        } else {
+            Vec::new()
+        }
     }
 }
 
@@ -173,7 +184,13 @@ fn step(bytes: &[u8]) -> Step {
 /// One key that is not an escape sequence: a control byte or a character.
 fn plain(bytes: &[u8], modifiers: KeyModifiers) -> Step {
     let control = |letter: u8| {
-        Step::Took(1, Some(key(KeyCode::Char(char::from(letter)), modifiers | KeyModifiers::CONTROL)))
+        Step::Took(
+            1,
+            Some(key(
+                KeyCode::Char(char::from(letter)),
+                modifiers | KeyModifiers::CONTROL,
+            )),
+        )
     };
     match bytes[0] {
         b'\r' | b'\n' => Step::Took(1, Some(key(KeyCode::Enter, modifiers))),
@@ -193,11 +210,20 @@ fn plain(bytes: &[u8], modifiers: KeyModifiers) -> Step {
             if bytes.len() < length {
                 return Step::Wait;
             }
-            match std::str::from_utf8(&bytes[..length]).ok().and_then(|text| text.chars().next()) {
+            match std::str::from_utf8(&bytes[..length])
+                .ok()
+                .and_then(|text| text.chars().next())
+            {
                 Some(character) => {
-                    let shift =
-                        if character.is_uppercase() { KeyModifiers::SHIFT } else { KeyModifiers::NONE };
-                    Step::Took(length, Some(key(KeyCode::Char(character), modifiers | shift)))
+                    let shift = if character.is_uppercase() {
+                        KeyModifiers::SHIFT
+                    } else {
+                        KeyModifiers::NONE
+                    };
+                    Step::Took(
+                        length,
+                        Some(key(KeyCode::Char(character), modifiers | shift)),
+                    )
                 }
                 None => Step::Took(1, None),
             }
@@ -211,7 +237,10 @@ fn escape(bytes: &[u8]) -> Step {
         Some(b'[') => csi(bytes),
         Some(b'O') => match bytes.get(2) {
             None => Step::Wait,
-            Some(&last) => Step::Took(3, letter_key(last).map(|code| key(code, KeyModifiers::NONE))),
+            Some(&last) => Step::Took(
+                3,
+                letter_key(last).map(|code| key(code, KeyModifiers::NONE)),
+            ),
         },
         // A second ESC: the first was the key.
         Some(0x1b) => Step::Took(1, Some(key(KeyCode::Esc, KeyModifiers::NONE))),
@@ -246,15 +275,20 @@ fn csi(bytes: &[u8]) -> Step {
     if body.first() == Some(&b'[') {
         return match body.get(1) {
             None => Step::Wait,
-            Some(&last @ b'A'..=b'E') => {
-                Step::Took(4, Some(key(KeyCode::F(last - b'A' + 1), KeyModifiers::NONE)))
-            }
+            Some(&last @ b'A'..=b'E') => Step::Took(
+                4,
+                Some(key(KeyCode::F(last - b'A' + 1), KeyModifiers::NONE)),
+            ),
             Some(_) => Step::Took(4, None),
         };
     }
     let Some(end) = body.iter().position(|byte| !(0x20..=0x3f).contains(byte)) else {
         // Longer than any real sequence: drop it rather than collect without end.
-        return if body.len() > 64 { Step::Took(bytes.len(), None) } else { Step::Wait };
+        return if body.len() > 64 {
+            Step::Took(bytes.len(), None)
+        } else {
+            Step::Wait
+        };
     };
     let last = body[end];
     let length = 2 + end + 1;
@@ -265,7 +299,9 @@ fn csi(bytes: &[u8]) -> Step {
     if let Some(mouse) = parameters.strip_prefix('<') {
         return Step::Took(length, mouse_event(mouse, last));
     }
-    let mut numbers = parameters.split(';').map(|number| number.parse::<u16>().unwrap_or(0));
+    let mut numbers = parameters
+        .split(';')
+        .map(|number| number.parse::<u16>().unwrap_or(0));
     let first = numbers.next().unwrap_or(0);
     let modifiers = modifiers_of(numbers.next().unwrap_or(1));
     let code = if last == b'~' {
@@ -301,7 +337,9 @@ fn modifiers_of(parameter: u16) -> KeyModifiers {
 
 /// SGR mouse report (xterm 1006): `button;column;row`, final `M` for a press, `m` for a release.
 fn mouse_event(parameters: &str, last: u8) -> Option<Event> {
-    let mut numbers = parameters.split(';').map(|number| number.parse::<u16>().ok());
+    let mut numbers = parameters
+        .split(';')
+        .map(|number| number.parse::<u16>().ok());
     let button = numbers.next()??;
     let column = numbers.next()??.checked_sub(1)?;
     let row = numbers.next()??.checked_sub(1)?;
@@ -311,7 +349,12 @@ fn mouse_event(parameters: &str, last: u8) -> Option<Event> {
         (65, b'M') => MouseEventKind::ScrollDown,
         _ => return None,
     };
-    Some(Event::Mouse(MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE }))
+    Some(Event::Mouse(MouseEvent {
+        kind,
+        column,
+        row,
+        modifiers: KeyModifiers::NONE,
+    }))
 }
 
 #[cfg(test)]
@@ -366,14 +409,20 @@ mod tests {
         assert_eq!(parser.feed(b"\x1b[200~:q\rrm \x1b[2"), []);
         assert_eq!(
             parser.feed(b"01~j"),
-            [Event::Paste(":q\rrm ".into()), key(KeyCode::Char('j'), KeyModifiers::NONE)]
+            [
+                Event::Paste(":q\rrm ".into()),
+                key(KeyCode::Char('j'), KeyModifiers::NONE)
+            ]
         );
     }
 
     #[test]
     fn answers_of_the_terminal_are_not_taken_for_keys() {
         assert_eq!(keys(b"\x1b[?62;22c"), []);
-        assert_eq!(keys(b"\x1b[?62;22cj"), [key(KeyCode::Char('j'), KeyModifiers::NONE)]);
+        assert_eq!(
+            keys(b"\x1b[?62;22cj"),
+            [key(KeyCode::Char('j'), KeyModifiers::NONE)]
+        );
         assert_eq!(keys(b"\x1b[<0;10;5M").len(), 1);
     }
 

@@ -53,8 +53,15 @@ impl Key {
     pub fn of(event: &KeyEvent) -> Self {
         // Shift is part of the character already, and BackTab is Shift-Tab.
         let drop_shift = matches!(event.code, KeyCode::Char(_) | KeyCode::BackTab);
-        let modifiers = if drop_shift { event.modifiers - KeyModifiers::SHIFT } else { event.modifiers };
-        Self { code: event.code, modifiers }
+        let modifiers = if drop_shift {
+            event.modifiers - KeyModifiers::SHIFT
+        } else {
+            event.modifiers
+        };
+        Self {
+            code: event.code,
+            modifiers,
+        }
     }
 }
 
@@ -116,16 +123,33 @@ impl FromStr for Key {
                 break;
             }
         }
-        if let Some((_, code)) = NAMED.iter().find(|(name, _)| name.eq_ignore_ascii_case(rest)) {
-            return Ok(Self { code: *code, modifiers });
+        if let Some((_, code)) = NAMED
+            .iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case(rest))
+        {
+            return Ok(Self {
+                code: *code,
+                modifiers,
+            });
         }
-        if let Some(number) = rest.strip_prefix('F').and_then(|number| number.parse().ok()) {
-            return Ok(Self { code: KeyCode::F(number), modifiers });
+        if let Some(number) = rest
+            .strip_prefix('F')
+            .and_then(|number| number.parse().ok())
+        {
+            return Ok(Self {
+                code: KeyCode::F(number),
+                modifiers,
+            });
         }
         let mut characters = rest.chars();
         match (characters.next(), characters.next()) {
-            (Some(character), None) => Ok(Self { code: KeyCode::Char(character), modifiers }),
-            _ => Err(format!("`{text}` is not a key; keys look like `j`, `Ctrl-d`, `PgDn`, `Space` or `F2`")),
+            (Some(character), None) => Ok(Self {
+                code: KeyCode::Char(character),
+                modifiers,
+            }),
+            _ => Err(format!(
+                "`{text}` is not a key; keys look like `j`, `Ctrl-d`, `PgDn`, `Space` or `F2`"
+            )),
         }
     }
 }
@@ -225,11 +249,18 @@ const TABLE: &[Row] = &[
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeymapError {
     #[error("`{name}` is not an action of the console{}", suggestion.as_ref().map(|near| format!("; did you mean `{near}`?")).unwrap_or_default())]
-    UnknownAction { name: String, suggestion: Option<String> },
+    UnknownAction {
+        name: String,
+        suggestion: Option<String>,
+    },
     #[error("keys of `{action}`: {reason}")]
     BadKey { action: String, reason: String },
     #[error("`{key}` is bound to both `{first}` and `{second}`; give one of them another key")]
-    Clash { key: String, first: &'static str, second: &'static str },
+    Clash {
+        key: String,
+        first: &'static str,
+        second: &'static str,
+    },
 }
 
 /// The bindings in force.
@@ -246,7 +277,10 @@ impl Keymap {
         for &(scope, keys, action) in TABLE {
             let keys = overrides.get(action.name()).map_or(keys, String::as_str);
             let keys: Result<_, String> = keys.split_whitespace().map(str::parse).collect();
-            let keys = keys.map_err(|reason| KeymapError::BadKey { action: action.name().into(), reason })?;
+            let keys = keys.map_err(|reason| KeymapError::BadKey {
+                action: action.name().into(),
+                reason,
+            })?;
             rows.push((scope, keys, action));
         }
         for name in overrides.keys() {
@@ -255,8 +289,13 @@ impl Keymap {
                     .iter()
                     .map(|action| (strsim::jaro_winkler(name, action.name()), action.name()))
                     .max_by(|left, right| left.0.total_cmp(&right.0));
-                let suggestion = near.filter(|(score, _)| *score > 0.8).map(|(_, near)| near.to_owned());
-                return Err(KeymapError::UnknownAction { name: name.clone(), suggestion });
+                let suggestion = near
+                    .filter(|(score, _)| *score > 0.8)
+                    .map(|(_, near)| near.to_owned());
+                return Err(KeymapError::UnknownAction {
+                    name: name.clone(),
+                    suggestion,
+                });
             }
         }
         let keymap = Self { rows };
@@ -267,7 +306,10 @@ impl Keymap {
     fn refuse_clashes(&self) -> Result<(), KeymapError> {
         for (index, (scope, keys, action)) in self.rows.iter().enumerate() {
             for (other_scope, other_keys, other) in &self.rows[index + 1..] {
-                if let Some(key) = keys.iter().find(|key| other_keys.contains(key) && scope == other_scope) {
+                if let Some(key) = keys
+                    .iter()
+                    .find(|key| other_keys.contains(key) && scope == other_scope)
+                {
                     return Err(KeymapError::Clash {
                         key: key.to_string(),
                         first: action.name(),
@@ -284,7 +326,11 @@ impl Keymap {
         scopes
             .iter()
             .chain(&[Scope::Global])
-            .find_map(|scope| self.rows.iter().find(|(held, keys, _)| held == scope && keys.contains(&key)))
+            .find_map(|scope| {
+                self.rows
+                    .iter()
+                    .find(|(held, keys, _)| held == scope && keys.contains(&key))
+            })
             .map(|(_, _, action)| *action)
     }
 
@@ -293,7 +339,11 @@ impl Keymap {
         scopes
             .iter()
             .chain(&[Scope::Global])
-            .find_map(|scope| self.rows.iter().find(|(held, _, bound)| held == scope && *bound == action))
+            .find_map(|scope| {
+                self.rows
+                    .iter()
+                    .find(|(held, _, bound)| held == scope && *bound == action)
+            })
             .and_then(|(_, keys, _)| keys.first().copied())
     }
 
@@ -305,7 +355,11 @@ impl Keymap {
         for scope in scopes.iter().chain(&[Scope::Global]) {
             let mut lines = Vec::new();
             for (_, keys, action) in self.rows.iter().filter(|(held, _, _)| held == scope) {
-                let open: Vec<Key> = keys.iter().copied().filter(|key| !seen.contains(key)).collect();
+                let open: Vec<Key> = keys
+                    .iter()
+                    .copied()
+                    .filter(|key| !seen.contains(key))
+                    .collect();
                 if !open.is_empty() {
                     let names: Vec<String> = open.iter().map(Key::to_string).collect();
                     lines.push((names.join(" "), *action));
@@ -321,7 +375,10 @@ impl Keymap {
 
     /// Every action that a key of these scopes reaches, for the palette.
     pub fn actions(&self, scopes: &[Scope]) -> Vec<(String, Action)> {
-        self.help(scopes).into_iter().flat_map(|(_, lines)| lines).collect()
+        self.help(scopes)
+            .into_iter()
+            .flat_map(|(_, lines)| lines)
+            .collect()
     }
 }
 
@@ -371,15 +428,27 @@ mod tests {
         let overrides = BTreeMap::from([("next_error".to_owned(), "F8".to_owned())]);
         let map = Keymap::new(&overrides).unwrap();
         assert_eq!(map.action(&[Scope::Logs], key("e")), None);
-        assert_eq!(map.action(&[Scope::Logs], key("F8")), Some(Action::NextError));
-        assert_eq!(map.key_of(&[Scope::Logs], Action::NextError), Some(key("F8")));
-        assert!(map.help(&[Scope::Logs])[0].1.contains(&("F8".to_owned(), Action::NextError)));
+        assert_eq!(
+            map.action(&[Scope::Logs], key("F8")),
+            Some(Action::NextError)
+        );
+        assert_eq!(
+            map.key_of(&[Scope::Logs], Action::NextError),
+            Some(key("F8"))
+        );
+        assert!(
+            map.help(&[Scope::Logs])[0]
+                .1
+                .contains(&("F8".to_owned(), Action::NextError))
+        );
     }
 
     #[test]
     fn wrong_overrides_say_what_is_wrong() {
         let error = |name: &str, keys: &str| {
-            Keymap::new(&BTreeMap::from([(name.to_owned(), keys.to_owned())])).unwrap_err().to_string()
+            Keymap::new(&BTreeMap::from([(name.to_owned(), keys.to_owned())]))
+                .unwrap_err()
+                .to_string()
         };
         assert_eq!(
             error("next_eror", "e"),

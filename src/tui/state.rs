@@ -46,7 +46,12 @@ pub fn load(data_dir: &Path) -> (Saved, Option<String>) {
     let text = match fs::read_to_string(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return (Saved::default(), None),
-        Err(error) => return (Saved::default(), Some(format!("cannot read {}: {error}", path.display()))),
+        Err(error) => {
+            return (
+                Saved::default(),
+                Some(format!("cannot read {}: {error}", path.display())),
+            );
+        }
     };
     match serde_json::from_str(&text) {
         Ok(saved) => (saved, None),
@@ -55,7 +60,10 @@ pub fn load(data_dir: &Path) -> (Saved, Option<String>) {
             let _ = fs::rename(&path, &aside);
             (
                 Saved::default(),
-                Some(format!("the saved state was not readable ({error}); kept as {}", aside.display())),
+                Some(format!(
+                    "the saved state was not readable ({error}); kept as {}",
+                    aside.display()
+                )),
             )
         }
     }
@@ -94,7 +102,11 @@ mod tests {
         };
         save(dir.path(), &saved).unwrap();
         assert_eq!(load(dir.path()), (saved, None));
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "no temporary file stays");
+        assert_eq!(
+            fs::read_dir(dir.path()).unwrap().count(),
+            1,
+            "no temporary file stays"
+        );
     }
 
     #[test]
@@ -104,7 +116,10 @@ mod tests {
         let (saved, reason) = load(dir.path());
         assert_eq!(saved, Saved::default());
         assert!(reason.unwrap().contains("console.json.bad"));
-        assert_eq!(fs::read_to_string(dir.path().join("console.json.bad")).unwrap(), "{ half");
+        assert_eq!(
+            fs::read_to_string(dir.path().join("console.json.bad")).unwrap(),
+            "{ half"
+        );
         assert_eq!(load(dir.path()).1, None);
     }
 }

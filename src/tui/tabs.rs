@@ -57,15 +57,17 @@ use super::action::Action;
 use super::effect::{Answer, Effect};
 use super::keymap::Scope;
 use super::theme::{Role, Theme};
-use crate::domain::health::Health;
-use crate::domain::time::Timestamp;
-use crate::ingest::accounts::IngestStatus;
-use crate::query::Zone;
-use crate::store::chunks::Troubles;
-use crate::store::error::describe;
+use atalaya_domain::health::Health;
+use atalaya_domain::time::Timestamp;
+use atalaya_ingest::accounts::IngestStatus;
+use atalaya_query::Zone;
+use atalaya_store::chunks::Troubles;
+use atalaya_store::error::describe;
 
 /// The tabs, in the order of their digits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum TabId {
     Dora,
@@ -201,7 +203,13 @@ pub trait Tab {
     }
 
     /// Asked after each change of a prompt's text; `cursor` is a byte offset.
-    fn prompt_hint(&self, kind: &str, text: &str, cursor: usize, context: &Context<'_>) -> PromptHint {
+    fn prompt_hint(
+        &self,
+        kind: &str,
+        text: &str,
+        cursor: usize,
+        context: &Context<'_>,
+    ) -> PromptHint {
         let _ = (kind, text, cursor, context);
         PromptHint::default()
     }

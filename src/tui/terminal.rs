@@ -19,7 +19,9 @@ use crossterm::event::{
 };
 use crossterm::queue;
 use crossterm::style::ResetColor;
-use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
+use crossterm::terminal::{
+    EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
+};
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
 use tokio::sync::Notify;
@@ -33,7 +35,10 @@ struct Held {
 }
 
 /// The process has one terminal, so this is a static: the panic hook must reach it from any thread.
-static SCREEN: Mutex<Held> = Mutex::new(Held { taken: false, mouse: false });
+static SCREEN: Mutex<Held> = Mutex::new(Held {
+    taken: false,
+    mouse: false,
+});
 static WRITTEN: AtomicU64 = AtomicU64::new(0);
 static PANICKED: AtomicBool = AtomicBool::new(false);
 static PANIC_SEEN: Notify = Notify::const_new();
@@ -98,7 +103,10 @@ impl TerminalGuard {
     /// Fails when standard output is not a terminal.
     pub fn take(mouse: bool) -> io::Result<Self> {
         if !io::stdout().is_terminal() {
-            return Err(io::Error::new(io::ErrorKind::Unsupported, "standard output is not a terminal"));
+            return Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                "standard output is not a terminal",
+            ));
         }
         install_panic_hook();
         enter(mouse)?;
@@ -174,7 +182,13 @@ pub fn restore() {
     if held.mouse {
         let _ = queue!(out, DisableMouseCapture);
     }
-    let _ = queue!(out, DisableBracketedPaste, ResetColor, Show, LeaveAlternateScreen);
+    let _ = queue!(
+        out,
+        DisableBracketedPaste,
+        ResetColor,
+        Show,
+        LeaveAlternateScreen
+    );
     let _ = out.flush();
     let _ = disable_raw_mode();
 }

@@ -68,8 +68,8 @@ roles! {
 }
 
 impl Role {
-    pub const fn of_level(level: crate::domain::record::Level) -> Self {
-        use crate::domain::record::Level;
+    pub const fn of_level(level: atalaya_domain::record::Level) -> Self {
+        use atalaya_domain::record::Level;
         match level {
             Level::Debug => Self::Debug,
             Level::Info => Self::Info,
@@ -95,9 +95,14 @@ impl ColorDepth {
     pub fn detect(variable: impl Fn(&str) -> Option<String>) -> Self {
         let set = |name: &str| variable(name).filter(|value| !value.is_empty());
         let term = set("TERM").unwrap_or_default();
-        if set("NO_COLOR").is_some() || term == "dumb" || term.ends_with("-m") || term.starts_with("vt") {
+        if set("NO_COLOR").is_some()
+            || term == "dumb"
+            || term.ends_with("-m")
+            || term.starts_with("vt")
+        {
             Self::Mono
-        } else if set("COLORTERM").is_some_and(|value| matches!(value.as_str(), "truecolor" | "24bit"))
+        } else if set("COLORTERM")
+            .is_some_and(|value| matches!(value.as_str(), "truecolor" | "24bit"))
             || term.contains("direct")
         {
             Self::True
@@ -115,7 +120,10 @@ pub enum ThemeError {
     #[error("there is no theme `{name}`; there are {known}")]
     Unknown { name: String, known: String },
     #[error("cannot read the theme {}", path.display())]
-    Unreadable { path: PathBuf, source: std::io::Error },
+    Unreadable {
+        path: PathBuf,
+        source: std::io::Error,
+    },
     #[error("theme {origin}: {reason}")]
     Wrong { origin: String, reason: String },
 }
@@ -156,32 +164,48 @@ pub struct Theme {
 const BUILT_IN: [(&str, &str); 4] = [
     ("dark", include_str!("../../themes/dark.toml")),
     ("light", include_str!("../../themes/light.toml")),
-    ("high-contrast", include_str!("../../themes/high-contrast.toml")),
+    (
+        "high-contrast",
+        include_str!("../../themes/high-contrast.toml"),
+    ),
     ("monochrome", include_str!("../../themes/monochrome.toml")),
 ];
 
 impl Theme {
     /// The theme called `name`: of the user's directory, else built in. Without colours it is the
     /// monochrome one, whatever was asked for.
-    pub fn load(name: &str, user_dir: Option<&Path>, depth: ColorDepth) -> Result<Self, ThemeError> {
+    pub fn load(
+        name: &str,
+        user_dir: Option<&Path>,
+        depth: ColorDepth,
+    ) -> Result<Self, ThemeError> {
         if depth == ColorDepth::Mono {
             return Self::parse(BUILT_IN[3].1, "monochrome", depth);
         }
         // A name, never a path: `:theme ../../etc/passwd` has nothing to find.
-        let plain = name.chars().all(|character| character.is_alphanumeric() || "-_".contains(character));
+        let plain = name
+            .chars()
+            .all(|character| character.is_alphanumeric() || "-_".contains(character));
         if let Some(path) = user_dir
             .filter(|_| plain)
             .map(|dir| dir.join(format!("{name}.toml")))
             .filter(|path| path.is_file())
         {
-            let text = std::fs::read_to_string(&path)
-                .map_err(|source| ThemeError::Unreadable { path: path.clone(), source })?;
-            return Self::parse(&text, &path.display().to_string(), depth)
-                .map(|theme| Self { name: name.into(), ..theme });
+            let text = std::fs::read_to_string(&path).map_err(|source| ThemeError::Unreadable {
+                path: path.clone(),
+                source,
+            })?;
+            return Self::parse(&text, &path.display().to_string(), depth).map(|theme| Self {
+                name: name.into(),
+                ..theme
+            });
         }
         match BUILT_IN.iter().find(|(known, _)| *known == name) {
             Some((_, text)) => Self::parse(text, name, depth),
-            None => Err(ThemeError::Unknown { name: name.into(), known: Self::names(user_dir).join(", ") }),
+            None => Err(ThemeError::Unknown {
+                name: name.into(),
+                known: Self::names(user_dir).join(", "),
+            }),
         }
     }
 
@@ -196,12 +220,22 @@ impl Theme {
 
     /// Names that `load` knows: the built-in ones, then the user's.
     pub fn names(user_dir: Option<&Path>) -> Vec<String> {
-        let mut names: Vec<String> = BUILT_IN.iter().map(|(name, _)| (*name).to_owned()).collect();
+        let mut names: Vec<String> = BUILT_IN
+            .iter()
+            .map(|(name, _)| (*name).to_owned())
+            .collect();
         let entries = user_dir.and_then(|dir| std::fs::read_dir(dir).ok());
         let mut own: Vec<String> = entries
             .into_iter()
             .flatten()
-            .filter_map(|entry| entry.ok()?.file_name().to_str()?.strip_suffix(".toml").map(str::to_owned))
+            .filter_map(|entry| {
+                entry
+                    .ok()?
+                    .file_name()
+                    .to_str()?
+                    .strip_suffix(".toml")
+                    .map(str::to_owned)
+            })
             .filter(|name| !names.contains(name))
             .take(100)
             .collect();
@@ -211,16 +245,25 @@ impl Theme {
     }
 
     fn parse(text: &str, origin: &str, depth: ColorDepth) -> Result<Self, ThemeError> {
-        let wrong = |reason: String| ThemeError::Wrong { origin: origin.to_owned(), reason };
+        let wrong = |reason: String| ThemeError::Wrong {
+            origin: origin.to_owned(),
+            reason,
+        };
         let file: File = toml::from_str(text).map_err(|error| wrong(error.to_string()))?;
         let mut styles = vec![Style::new(); Role::ALL.len()];
         for (name, paint) in &file.roles {
             let Some(index) = Role::ALL.iter().position(|role| role.name() == name) else {
-                return Err(wrong(format!("`{name}` is not a role; see themes/dark.toml for all of them")));
+                return Err(wrong(format!(
+                    "`{name}` is not a role; see themes/dark.toml for all of them"
+                )));
             };
             styles[index] = paint.style(depth).map_err(&wrong)?;
         }
-        Ok(Self { name: file.name.unwrap_or_else(|| origin.to_owned()), depth, styles })
+        Ok(Self {
+            name: file.name.unwrap_or_else(|| origin.to_owned()),
+            depth,
+            styles,
+        })
     }
 
     pub fn style(&self, role: Role) -> Style {
@@ -234,8 +277,14 @@ impl Theme {
 
     /// A style for the n-th of several equals (lanes of a trace).
     pub fn lane(&self, index: usize) -> Style {
-        const LANES: [u32; 6] =
-            [0x006c_b6ff, 0x00d2_a8ff, 0x007e_c699, 0x00e3_b341, 0x0079_c0c9, 0x00f0_883e];
+        const LANES: [u32; 6] = [
+            0x006c_b6ff,
+            0x00d2_a8ff,
+            0x007e_c699,
+            0x00e3_b341,
+            0x0079_c0c9,
+            0x00f0_883e,
+        ];
         if self.has_color() {
             Style::new().fg(adapt(rgb(LANES[index % LANES.len()]), self.depth))
         } else {
@@ -301,12 +350,16 @@ fn color(text: &str) -> Result<Color, String> {
         .filter(|digits| digits.len() == 6)
         .and_then(|digits| u32::from_str_radix(digits, 16).ok())
         .map(rgb)
-        .ok_or_else(|| format!("`{text}` is not a colour; one looks like `#6cb6ff` or `light-cyan`"))
+        .ok_or_else(|| {
+            format!("`{text}` is not a colour; one looks like `#6cb6ff` or `light-cyan`")
+        })
 }
 
 /// The nearest colour that the terminal has.
 fn adapt(color: Color, depth: ColorDepth) -> Color {
-    let Color::Rgb(red, green, blue) = color else { return color };
+    let Color::Rgb(red, green, blue) = color else {
+        return color;
+    };
     match depth {
         ColorDepth::True => color,
         ColorDepth::Ansi256 => Color::Indexed(nearest_256(red, green, blue)),
@@ -324,10 +377,17 @@ fn distance(left: (u8, u8, u8), right: (u8, u8, u8)) -> u32 {
 /// The colour cube (16 to 231) or the grey ramp (232 to 255) of xterm, whichever is nearer.
 fn nearest_256(red: u8, green: u8, blue: u8) -> u8 {
     const STEPS: [u8; 6] = [0, 95, 135, 175, 215, 255];
-    let step =
-        |value: u8| (0_u8..6).min_by_key(|index| STEPS[usize::from(*index)].abs_diff(value)).unwrap_or(0);
+    let step = |value: u8| {
+        (0_u8..6)
+            .min_by_key(|index| STEPS[usize::from(*index)].abs_diff(value))
+            .unwrap_or(0)
+    };
     let (r, g, b) = (step(red), step(green), step(blue));
-    let cube = (STEPS[usize::from(r)], STEPS[usize::from(g)], STEPS[usize::from(b)]);
+    let cube = (
+        STEPS[usize::from(r)],
+        STEPS[usize::from(g)],
+        STEPS[usize::from(b)],
+    );
     let average = ((u16::from(red) + u16::from(green) + u16::from(blue)) / 3) as u8;
     let ramp = (average.saturating_sub(3) / 10).min(23);
     let grey = 8 + ramp * 10;
@@ -405,18 +465,33 @@ mod tests {
 
     fn environment(values: &'static [(&'static str, &'static str)]) -> ColorDepth {
         ColorDepth::detect(|name| {
-            values.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+            values
+                .iter()
+                .find(|(known, _)| *known == name)
+                .map(|(_, value)| (*value).to_owned())
         })
     }
 
     #[test]
     fn the_environment_says_how_many_colours_there_are() {
-        assert_eq!(environment(&[("TERM", "xterm-256color"), ("COLORTERM", "truecolor")]), ColorDepth::True);
-        assert_eq!(environment(&[("TERM", "xterm-256color")]), ColorDepth::Ansi256);
+        assert_eq!(
+            environment(&[("TERM", "xterm-256color"), ("COLORTERM", "truecolor")]),
+            ColorDepth::True
+        );
+        assert_eq!(
+            environment(&[("TERM", "xterm-256color")]),
+            ColorDepth::Ansi256
+        );
         assert_eq!(environment(&[("TERM", "xterm")]), ColorDepth::Ansi16);
         assert_eq!(environment(&[("TERM", "linux")]), ColorDepth::Ansi16);
-        assert_eq!(environment(&[("NO_COLOR", "1"), ("COLORTERM", "truecolor")]), ColorDepth::Mono);
-        assert_eq!(environment(&[("NO_COLOR", ""), ("TERM", "xterm-256color")]), ColorDepth::Ansi256);
+        assert_eq!(
+            environment(&[("NO_COLOR", "1"), ("COLORTERM", "truecolor")]),
+            ColorDepth::Mono
+        );
+        assert_eq!(
+            environment(&[("NO_COLOR", ""), ("TERM", "xterm-256color")]),
+            ColorDepth::Ansi256
+        );
         assert_eq!(environment(&[("TERM", "dumb")]), ColorDepth::Mono);
     }
 
@@ -439,23 +514,45 @@ mod tests {
                 let style = theme.style(*role);
                 assert_eq!((style.fg, style.bg), (None, None), "{name} {role:?}");
             }
-            assert!(theme.style(Role::Selection).add_modifier.contains(Modifier::REVERSED));
+            assert!(
+                theme
+                    .style(Role::Selection)
+                    .add_modifier
+                    .contains(Modifier::REVERSED)
+            );
         }
     }
 
     #[test]
     fn colours_come_down_to_what_there_is() {
         assert_eq!(adapt(rgb(0x00ff_7b72), ColorDepth::Ansi16), Color::LightRed);
-        assert_eq!(adapt(rgb(0x006c_b6ff), ColorDepth::Ansi16), Color::LightCyan);
-        assert_eq!(adapt(rgb(0x00ff_0000), ColorDepth::Ansi256), Color::Indexed(196));
-        assert_eq!(adapt(rgb(0x0080_8080), ColorDepth::Ansi256), Color::Indexed(244));
+        assert_eq!(
+            adapt(rgb(0x006c_b6ff), ColorDepth::Ansi16),
+            Color::LightCyan
+        );
+        assert_eq!(
+            adapt(rgb(0x00ff_0000), ColorDepth::Ansi256),
+            Color::Indexed(196)
+        );
+        assert_eq!(
+            adapt(rgb(0x0080_8080), ColorDepth::Ansi256),
+            Color::Indexed(244)
+        );
     }
 
     #[test]
     fn a_user_theme_is_found_and_its_mistakes_are_named() {
         let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("mine.toml"), "[roles]\nerror = { fg = \"#ff0000\" }\n").unwrap();
-        std::fs::write(dir.path().join("bad.toml"), "[roles]\nerror = { fg = \"reddish\" }\n").unwrap();
+        std::fs::write(
+            dir.path().join("mine.toml"),
+            "[roles]\nerror = { fg = \"#ff0000\" }\n",
+        )
+        .unwrap();
+        std::fs::write(
+            dir.path().join("bad.toml"),
+            "[roles]\nerror = { fg = \"reddish\" }\n",
+        )
+        .unwrap();
         let theme = Theme::load("mine", Some(dir.path()), ColorDepth::True).unwrap();
         assert_eq!(theme.style(Role::Error).fg, Some(Color::Rgb(255, 0, 0)));
         assert!(
@@ -464,7 +561,12 @@ mod tests {
                 .to_string()
                 .contains("`reddish`")
         );
-        let unknown = Theme::load("nope", Some(dir.path()), ColorDepth::True).unwrap_err().to_string();
-        assert!(unknown.contains("high-contrast") && unknown.contains("mine"), "{unknown}");
+        let unknown = Theme::load("nope", Some(dir.path()), ColorDepth::True)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            unknown.contains("high-contrast") && unknown.contains("mine"),
+            "{unknown}"
+        );
     }
 }

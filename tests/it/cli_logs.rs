@@ -30,17 +30,29 @@ fn atalaya(home: &Path, arguments: &[&str]) -> Output {
 
 fn command(home: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_atalaya"));
-    command.args(["--data-dir", "data"]).args(arguments).current_dir(home).env_clear().env("HOME", home);
+    command
+        .args(["--data-dir", "data"])
+        .args(arguments)
+        .current_dir(home)
+        .env_clear()
+        .env("HOME", home);
     command
 }
 
 fn stdout(output: &Output) -> String {
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
 fn json_lines(output: &Output) -> Vec<Value> {
-    stdout(output).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    stdout(output)
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
 }
 
 fn frame(source: &str, layer: Layer, entries: Vec<Entry>) -> Frame {
@@ -50,28 +62,48 @@ fn frame(source: &str, layer: Layer, entries: Vec<Entry>) -> Frame {
         source: source.into(),
         host: "web1".into(),
     };
-    let until = entries.iter().map(|entry| entry.position + 1).max().unwrap_or(0);
-    Frame { origin: Arc::new(origin), from: 0, until, entries }
+    let until = entries
+        .iter()
+        .map(|entry| entry.position + 1)
+        .max()
+        .unwrap_or(0);
+    Frame {
+        origin: Arc::new(origin),
+        from: 0,
+        until,
+        entries,
+    }
 }
 
 async fn engine(home: &Path) -> LogEngine {
     let data = home.join("data");
     std::fs::create_dir_all(&data).unwrap();
-    LogEngine::new(Arc::new(SqliteChunkStore::open(&data.join("logs.db")).await.unwrap()))
+    LogEngine::new(Arc::new(
+        SqliteChunkStore::open(&data.join("logs.db")).await.unwrap(),
+    ))
 }
 
 /// Puts frames into the stores that the binary then opens.
 fn store(home: &Path, frames: &[Frame], deployments: &[Deployment]) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(async {
         engine(home).await.append(frames).await.unwrap();
-        let metrics = SqliteMetricsStore::open(&home.join("data/metrics.db")).await.unwrap();
+        let metrics = SqliteMetricsStore::open(&home.join("data/metrics.db"))
+            .await
+            .unwrap();
         metrics.put_deployments(deployments).await.unwrap();
     });
 }
 
 fn ingress() -> Frame {
-    let decoded = decode(format("nginx-access"), INGRESS, hint("2020-03-01T00:00:00Z"));
+    let decoded = decode(
+        format("nginx-access"),
+        INGRESS,
+        hint("2020-03-01T00:00:00Z"),
+    );
     assert_eq!(decoded.read(), 24);
     frame("nginx/ingress", Layer::Infrastructure, decoded.entries)
 }
@@ -87,7 +119,10 @@ fn hostile() -> Frame {
         session_id: Some(HOSTILE.into()),
         duration_ms: Some(1.25),
         traceback: Some(format!("Trace\n{HOSTILE}").into()),
-        metadata: vec![("name".into(), HOSTILE.into()), (HOSTILE.into(), "value".into())],
+        metadata: vec![
+            ("name".into(), HOSTILE.into()),
+            (HOSTILE.into(), "value".into()),
+        ],
         ..Entry::default()
     };
     frame("app/shop", Layer::Application, vec![entry])
@@ -115,7 +150,10 @@ fn deployment() -> Deployment {
 fn queries_find_what_the_file_holds() {
     let home = tempfile::tempdir().unwrap();
     store(home.path(), &[ingress()], &[]);
-    let posts = INGRESS.split(|&byte| byte == b'\n').filter(|line| contains(line, b"\"POST ")).count();
+    let posts = INGRESS
+        .split(|&byte| byte == b'\n')
+        .filter(|line| contains(line, b"\"POST "))
+        .count();
     assert!(posts > 0);
     for (query, expected) in [
         ("", 24),
@@ -135,10 +173,16 @@ fn queries_find_what_the_file_holds() {
     }
     let times = |arguments: &[&str]| -> Vec<String> {
         let found = json_lines(&atalaya(home.path(), arguments));
-        found.iter().map(|record| record["timestamp"].as_str().unwrap().to_owned()).collect()
+        found
+            .iter()
+            .map(|record| record["timestamp"].as_str().unwrap().to_owned())
+            .collect()
     };
     let newest = times(&["logs", "--json", "--limit", "5"]);
-    assert!(newest.len() == 5 && newest.is_sorted_by(|left, right| left >= right), "{newest:?}");
+    assert!(
+        newest.len() == 5 && newest.is_sorted_by(|left, right| left >= right),
+        "{newest:?}"
+    );
     let oldest = times(&["logs", "--json", "--oldest-first", "--limit", "0"]);
     assert!(oldest.len() == 24 && oldest.is_sorted());
     assert_eq!(oldest.last(), newest.first());
@@ -181,7 +225,10 @@ fn json_gives_back_what_was_stored_and_text_shows_it_inert() {
     assert_eq!(record["traceback"], format!("Trace\n{HOSTILE}"));
     assert_eq!(record["metadata"]["name"], HOSTILE);
     assert_eq!(record["metadata"][HOSTILE], "value");
-    assert_eq!((&record["user_id"], &record["duration_ms"]), (&Value::from(42), &Value::from(1.25)));
+    assert_eq!(
+        (&record["user_id"], &record["duration_ms"]),
+        (&Value::from(42), &Value::from(1.25))
+    );
     assert_eq!(record["layer"], "application");
 
     for arguments in [&["logs", "level:critical"][..], &["trace", REQUEST]] {
@@ -191,7 +238,10 @@ fn json_gives_back_what_was_stored_and_text_shows_it_inert() {
                 || matches!(character, '\u{200b}' | '\u{202e}' | '\u{e0041}')
         });
         assert_eq!(bad, None, "{shown}");
-        assert!(shown.contains('␛') && shown.contains("⟨202E⟩") && shown.contains("日本"), "{shown}");
+        assert!(
+            shown.contains('␛') && shown.contains("⟨202E⟩") && shown.contains("日本"),
+            "{shown}"
+        );
     }
 }
 
@@ -200,20 +250,37 @@ fn a_trace_joins_both_layers_and_the_deployment() {
     let home = tempfile::tempdir().unwrap();
     store(home.path(), &[ingress(), hostile()], &[deployment()]);
     let rows = json_lines(&atalaya(home.path(), &["trace", REQUEST, "--json"]));
-    let sources: Vec<&str> = rows.iter().map(|row| row["source"].as_str().unwrap()).collect();
+    let sources: Vec<&str> = rows
+        .iter()
+        .map(|row| row["source"].as_str().unwrap())
+        .collect();
     let nginx = ["nginx/ingress"; 3];
-    assert_eq!(sources, [&["deployment", "deployment"][..], &nginx, &["app/shop"]].concat());
+    assert_eq!(
+        sources,
+        [&["deployment", "deployment"][..], &nginx, &["app/shop"]].concat()
+    );
     assert!(rows.iter().all(|row| row["request_id"] == REQUEST));
-    assert_eq!(rows[1]["message"], "deployment of shop to production: failed");
+    assert_eq!(
+        rows[1]["message"],
+        "deployment of shop to production: failed"
+    );
     assert_eq!(rows[1]["metadata"]["commit"], "abc");
 
     let shown = stdout(&atalaya(home.path(), &["trace", REQUEST, "--utc"]));
-    assert!(shown.starts_with(&format!("{REQUEST}: 6 events in ")), "{shown}");
-    assert!(shown.contains("worst CRITICAL") && shown.contains("── "), "{shown}");
+    assert!(
+        shown.starts_with(&format!("{REQUEST}: 6 events in ")),
+        "{shown}"
+    );
+    assert!(
+        shown.contains("worst CRITICAL") && shown.contains("── "),
+        "{shown}"
+    );
 
     let unknown = atalaya(home.path(), &["trace", "no-such"]);
     assert_eq!(unknown.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&unknown.stderr).contains("nothing carries the request id no-such"));
+    assert!(
+        String::from_utf8_lossy(&unknown.stderr).contains("nothing carries the request id no-such")
+    );
 }
 
 #[test]
@@ -223,13 +290,19 @@ fn a_wrong_query_is_drawn_and_nothing_found_is_explained() {
     let wrong = atalaya(home.path(), &["logs", "GET levle:error"]);
     assert_eq!(wrong.status.code(), Some(2));
     let message = String::from_utf8(wrong.stderr).unwrap();
-    assert!(message.contains("\n  GET levle:error\n      ^^^^^\n"), "{message}");
+    assert!(
+        message.contains("\n  GET levle:error\n      ^^^^^\n"),
+        "{message}"
+    );
     assert!(message.contains("did you mean `level`?"), "{message}");
 
     let nothing = atalaya(home.path(), &["logs", "absent"]);
     assert!(nothing.status.success() && nothing.stdout.is_empty());
     let message = String::from_utf8(nothing.stderr).unwrap();
-    assert!(message.contains("no record matches: scanned ") && message.contains("matched 0"), "{message}");
+    assert!(
+        message.contains("no record matches: scanned ") && message.contains("matched 0"),
+        "{message}"
+    );
 }
 
 #[test]
@@ -243,18 +316,32 @@ fn a_closed_pipe_ends_quietly() {
             ..Entry::default()
         })
         .collect();
-    store(home.path(), &[frame("app/a", Layer::Application, entries)], &[]);
+    store(
+        home.path(),
+        &[frame("app/a", Layer::Application, entries)],
+        &[],
+    );
     let mut child = command(home.path(), &["logs", "--limit", "0", "--oldest-first"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
     let mut first = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
+    BufReader::new(child.stdout.take().unwrap())
+        .read_line(&mut first)
+        .unwrap();
     assert!(first.contains("line 0 "), "{first}");
     let mut errors = String::new();
-    child.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
-    assert!(child.wait().unwrap().success() && errors.is_empty(), "{errors}");
+    child
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut errors)
+        .unwrap();
+    assert!(
+        child.wait().unwrap().success() && errors.is_empty(),
+        "{errors}"
+    );
 }
 
 #[test]
@@ -269,7 +356,11 @@ fn follow_prints_what_arrives_once() {
     let part = |from: u64, until: u64| Frame {
         from,
         until,
-        ..frame("app/a", Layer::Application, (from..until).map(entry).collect())
+        ..frame(
+            "app/a",
+            Layer::Application,
+            (from..until).map(entry).collect(),
+        )
     };
     store(home.path(), &[part(0, 3)], &[]);
     let mut child = command(home.path(), &["logs", "event", "--follow", "--limit", "2"])

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 const ELSEWHERE: [&str; 2] = [concat!("shared", "/data"), concat!("ATALAYA", "_REFERENCE")];
 
 fn files(folder: &Path, found: &mut Vec<PathBuf>) {
-    let Ok(entries) = std::fs::read_dir(folder) else { return }; // `crates` may not be there
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return;
+    }; // `crates` may not be there
     for entry in entries {
         let path = entry.unwrap().path();
         if path.is_dir() {
@@ -21,7 +23,14 @@ fn files(folder: &Path, found: &mut Vec<PathBuf>) {
 fn nothing_here_names_the_third_party_samples() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut all = Vec::new();
-    for folder in ["src", "crates", "benches", "tests/it", "tests/servers", "tests/data"] {
+    for folder in [
+        "src",
+        "crates",
+        "benches",
+        "tests/it",
+        "tests/servers",
+        "tests/data",
+    ] {
         files(&root.join(folder), &mut all);
     }
     assert!(all.len() > 100, "the sources were not found");

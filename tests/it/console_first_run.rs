@@ -35,7 +35,10 @@ pub struct Machine {
 
 impl Machine {
     pub fn new() -> Self {
-        let machine = Self { home: tempfile::tempdir().unwrap(), now: Utc::now() };
+        let machine = Self {
+            home: tempfile::tempdir().unwrap(),
+            now: Utc::now(),
+        };
         machine.write_logs();
         machine.write_repository();
         let logs = machine.logs();
@@ -43,7 +46,11 @@ impl Machine {
         std::fs::create_dir_all(config.parent().unwrap()).unwrap();
         let files = ["access.log", "shop.json"]
             .map(|name| format!("[[ingest.files]]\npath = '{}'\n", logs.join(name).display()));
-        std::fs::write(&config, format!("[ingest]\ndiscover = false\n\n{}", files.join("\n"))).unwrap();
+        std::fs::write(
+            &config,
+            format!("[ingest]\ndiscover = false\n\n{}", files.join("\n")),
+        )
+        .unwrap();
         machine
     }
 
@@ -59,7 +66,12 @@ impl Machine {
     fn write_logs(&self) {
         std::fs::create_dir_all(self.logs()).unwrap();
         std::fs::write(self.logs().join("access.log"), OLD_ACCESS).unwrap();
-        self.append_access(300, "GET /cart HTTP/1.1", 200, "5e6f708192a3b4c5d6e7f8091a2b3c4d");
+        self.append_access(
+            300,
+            "GET /cart HTTP/1.1",
+            200,
+            "5e6f708192a3b4c5d6e7f8091a2b3c4d",
+        );
         self.append_access(118, "POST /checkout HTTP/1.1", 502, BROKEN);
         let mut lines = Vec::new();
         for number in 0..16 {
@@ -73,7 +85,12 @@ impl Machine {
         lines.push(self.line(200, "WARNING", "payment provider is slow", WHOLE));
         lines.push(self.line(199, "INFO", "payment accepted", WHOLE));
         lines.push(self.line(120, "INFO", "checkout begins", BROKEN));
-        lines.push(self.line(119, "ERROR", "payment provider closed the connection", BROKEN));
+        lines.push(self.line(
+            119,
+            "ERROR",
+            "payment provider closed the connection",
+            BROKEN,
+        ));
         lines.push(self.line(118, "INFO", "checkout ends with 502", BROKEN));
         lines.push(self.line(90, "ERROR", "mail could not be sent", ""));
         lines.push(self.line(60, "INFO", "cache warmed", ""));
@@ -97,13 +114,18 @@ impl Machine {
     }
 
     pub fn append(&self, name: &str, text: &str) {
-        let mut file = OpenOptions::new().append(true).open(self.logs().join(name)).unwrap();
+        let mut file = OpenOptions::new()
+            .append(true)
+            .open(self.logs().join(name))
+            .unwrap();
         file.write_all(text.as_bytes()).unwrap();
     }
 
     fn append_access(&self, seconds_ago: i64, request: &str, status: u16, id: &str) {
         let stamp = self.ago(seconds_ago).format("%d/%b/%Y:%H:%M:%S %z");
-        let line = format!("192.0.2.7 - - [{stamp}] \"{request}\" {status} 512 \"-\" \"curl/8.5.0\" {id}\n");
+        let line = format!(
+            "192.0.2.7 - - [{stamp}] \"{request}\" {status} 512 \"-\" \"curl/8.5.0\" {id}\n"
+        );
         self.append("access.log", &line);
     }
 
@@ -135,7 +157,12 @@ impl Machine {
         self.open_with(rows, cols, |_| {})
     }
 
-    pub fn open_with(&self, rows: u16, cols: u16, change: impl Fn(&mut portable_pty::CommandBuilder)) -> Pty {
+    pub fn open_with(
+        &self,
+        rows: u16,
+        cols: u16,
+        change: impl Fn(&mut portable_pty::CommandBuilder),
+    ) -> Pty {
         let mut command = console(self.home.path());
         command.cwd(self.repository());
         command.env("TZ", "UTC");
@@ -146,19 +173,29 @@ impl Machine {
 
 /// The rows of the screen that hold `text`.
 pub fn rows_with(screen: &Screen, text: &str) -> Vec<String> {
-    screen.contents().lines().filter(|row| row.contains(text)).map(str::to_owned).collect()
+    screen
+        .contents()
+        .lines()
+        .filter(|row| row.contains(text))
+        .map(str::to_owned)
+        .collect()
 }
 
 /// The row of the list that has the cursor holds `text`.
 pub fn cursor_on(screen: &Screen, text: &str) -> bool {
-    screen.contents().lines().any(|row| row.starts_with(['▸', '◈']) && row.contains(text))
+    screen
+        .contents()
+        .lines()
+        .any(|row| row.starts_with(['▸', '◈']) && row.contains(text))
 }
 
 /// Types `keys` and waits until the row under the cursor holds `text`.
 #[track_caller]
 pub fn moves_to(pty: &mut Pty, keys: &str, text: &str) {
     pty.send(keys);
-    pty.wait(&format!("{keys} to lead to `{text}`"), |screen| cursor_on(screen, text));
+    pty.wait(&format!("{keys} to lead to `{text}`"), |screen| {
+        cursor_on(screen, text)
+    });
 }
 
 /// Types `keys` and waits for `text`.
@@ -191,9 +228,16 @@ fn a_first_run_shows_the_configured_files_and_the_deployments_of_the_repository(
             && cursor_on(screen, "health check passed")
     });
     let checkout = pty.look(|screen| {
-        rows_with(screen, &BROKEN[..11]).iter().map(|row| row.contains("access")).collect::<Vec<_>>()
+        rows_with(screen, &BROKEN[..11])
+            .iter()
+            .map(|row| row.contains("access"))
+            .collect::<Vec<_>>()
     });
-    assert_eq!(checkout, [false, false, true, false], "a request through both files, in the order of time");
+    assert_eq!(
+        checkout,
+        [false, false, true, false],
+        "a request through both files, in the order of time"
+    );
 
     shows(&mut pty, "1", "shop@v1.1.0");
     pty.wait("the frequency and both deployments", |screen| {
@@ -201,19 +245,30 @@ fn a_first_run_shows_the_configured_files_and_the_deployments_of_the_repository(
     });
     let frequency = pty.look(|screen| {
         let text = screen.contents();
-        let at = text.lines().position(|row| row.contains("Deployment frequency")).unwrap();
-        text.lines().nth(at + 1).unwrap().chars().take(25).collect::<String>()
+        let at = text
+            .lines()
+            .position(|row| row.contains("Deployment frequency"))
+            .unwrap();
+        text.lines()
+            .nth(at + 1)
+            .unwrap()
+            .chars()
+            .take(25)
+            .collect::<String>()
     });
     assert!(!frequency.contains("N/A"), "{frequency}");
 
     shows(&mut pty, "3", "Ingest · 2 files");
     for (file, records) in [("access.log", ACCESS), ("shop.json", APP)] {
-        pty.wait(&format!("{file} to be live with its {records} records"), |screen| {
-            rows_with(screen, file).iter().any(|row| {
-                row.trim_start().starts_with("live")
-                    && row.split_whitespace().nth(3) == Some(&records.to_string())
-            })
-        });
+        pty.wait(
+            &format!("{file} to be live with its {records} records"),
+            |screen| {
+                rows_with(screen, file).iter().any(|row| {
+                    row.trim_start().starts_with("live")
+                        && row.split_whitespace().nth(3) == Some(&records.to_string())
+                })
+            },
+        );
     }
 
     pty.send("2");
@@ -235,7 +290,9 @@ fn the_keys_of_the_logs_do_what_help_says() {
 
     // A filter that is wrong says so and changes nothing; one that is right filters.
     shows(&mut pty, "flevel:loud\r", " ! ");
-    pty.wait("the list to stay", |screen| screen.contents().contains("stock of article 00 read"));
+    pty.wait("the list to stay", |screen| {
+        screen.contents().contains("stock of article 00 read")
+    });
     pty.send("\x1b");
     pty.wait_until_gone("level:loud");
     pty.wait_for_text("· all records");
@@ -281,9 +338,13 @@ fn the_keys_of_the_logs_do_what_help_says() {
     pty.send("t");
     pty.wait("the trace with the records of both files", |screen| {
         screen.contents().contains(BROKEN)
-            && ["checkout begins", "POST /checkout", "checkout ends with 502"]
-                .iter()
-                .all(|text| screen.contents().contains(text))
+            && [
+                "checkout begins",
+                "POST /checkout",
+                "checkout ends with 502",
+            ]
+            .iter()
+            .all(|text| screen.contents().contains(text))
             && !screen.contents().contains("mail could not be sent")
     });
     pty.send("\x1b");
@@ -309,7 +370,13 @@ fn the_keys_of_the_logs_do_what_help_says() {
 
     // The histogram has three sizes and comes back to the first.
     let rows = |pty: &Pty| {
-        pty.look(|screen| screen.contents().lines().position(|row| row.contains("· all records")).unwrap())
+        pty.look(|screen| {
+            screen
+                .contents()
+                .lines()
+                .position(|row| row.contains("· all records"))
+                .unwrap()
+        })
     };
     let first = rows(&pty);
     let mut sizes = vec![first];
@@ -326,7 +393,10 @@ fn the_keys_of_the_logs_do_what_help_says() {
         sizes.push(rows(&pty));
     }
     assert_eq!(sizes[3], first, "{sizes:?}");
-    assert!(sizes.contains(&1), "hidden, the list begins under the header: {sizes:?}");
+    assert!(
+        sizes.contains(&1),
+        "hidden, the list begins under the header: {sizes:?}"
+    );
 
     // Help is built from the key map; Esc closes it.
     shows(&mut pty, "?", "Keys of this screen");
@@ -349,8 +419,12 @@ fn a_paused_list_stays_and_counts_what_comes() {
     // With their places: the list has room left, and not even that may shift them.
     let places = |screen: &Screen| -> Vec<(usize, String)> {
         let text = screen.contents();
-        let rows = text.lines().map(|row| row.trim_end().to_owned()).enumerate();
-        rows.filter(|(_, row)| row.contains("app/json") && !row.contains("late record")).collect()
+        let rows = text
+            .lines()
+            .map(|row| row.trim_end().to_owned())
+            .enumerate();
+        rows.filter(|(_, row)| row.contains("app/json") && !row.contains("late record"))
+            .collect()
     };
     let before = pty.look(places);
     assert_eq!(before.len(), APP);
@@ -358,9 +432,15 @@ fn a_paused_list_stays_and_counts_what_comes() {
         machine.append_now(&format!("late record {number}"));
     }
     pty.wait_for_text("‖ paused, 3 new");
-    assert_eq!(pty.look(places), before, "nothing moves while somebody reads");
+    assert_eq!(
+        pty.look(places),
+        before,
+        "nothing moves while somebody reads"
+    );
     pty.send("G");
-    pty.wait("the newest record", |screen| cursor_on(screen, "late record 2"));
+    pty.wait("the newest record", |screen| {
+        cursor_on(screen, "late record 2")
+    });
     pty.wait_for_text("● following");
     pty.wait_for_text("late record 0");
     pty.send(":q\r");
@@ -379,7 +459,10 @@ fn tab_filter_and_theme_are_kept_between_runs() {
     pty.send(":theme light\r");
     pty.wait("other colours", |screen| colours(screen) != dark);
     let light = pty.look(colours);
-    assert!(!colour_codes(&pty.bytes()).is_empty(), "with colours there are codes to be found");
+    assert!(
+        !colour_codes(&pty.bytes()).is_empty(),
+        "with colours there are codes to be found"
+    );
     shows(&mut pty, "flevel>=error\r", "row 3 of 3");
     shows(&mut pty, "3", "Ingest · 2 files");
     pty.send("q");
@@ -402,12 +485,19 @@ fn without_colour_the_selection_is_still_seen() {
     pty.wait_for_text("● following");
     moves_to(&mut pty, "E", "mail could not be sent");
     pty.wait("the row under the cursor to be reversed", |screen| {
-        let row = screen.contents().lines().position(|row| row.starts_with('▸'));
-        row.and_then(|row| screen.cell(u16::try_from(row).unwrap(), 50)).is_some_and(vt100::Cell::inverse)
+        let row = screen
+            .contents()
+            .lines()
+            .position(|row| row.starts_with('▸'));
+        row.and_then(|row| screen.cell(u16::try_from(row).unwrap(), 50))
+            .is_some_and(vt100::Cell::inverse)
     });
-    for (tab, text) in
-        [("1", "shop@v1.1.0"), ("3", "Ingest · 2 files"), ("4", "0 cycles"), ("2", "mail could not be sent")]
-    {
+    for (tab, text) in [
+        ("1", "shop@v1.1.0"),
+        ("3", "Ingest · 2 files"),
+        ("4", "0 cycles"),
+        ("2", "mail could not be sent"),
+    ] {
         shows(&mut pty, tab, text);
     }
     shows(&mut pty, "?", "Keys of this screen");
@@ -418,7 +508,10 @@ fn without_colour_the_selection_is_still_seen() {
     let bytes = pty.bytes();
     let coloured: Vec<String> = colour_codes(&bytes);
     assert!(coloured.is_empty(), "{coloured:?}");
-    assert!(String::from_utf8_lossy(&bytes).contains("\x1b["), "it drew something");
+    assert!(
+        String::from_utf8_lossy(&bytes).contains("\x1b["),
+        "it drew something"
+    );
 }
 
 /// The SGR sequences that set a colour other than the terminal's own.

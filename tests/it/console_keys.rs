@@ -42,21 +42,73 @@ const DRIVEN: &[(&str, &str, &str)] = &[
         "j Down k Up Ctrl-d Ctrl-u PgDn PgUp Ctrl-f Ctrl-b g G Home End",
         "console_keys::the_list_is_moved_through",
     ),
-    ("Moving", "h l Left Right Enter", "console_keys::the_list_is_moved_through"),
-    ("Logs", "f / n N e E W t r o m u U i", "console_first_run::the_keys_of_the_logs_do_what_help_says"),
-    ("Logs", "Space", "console_first_run::a_paused_list_stays_and_counts_what_comes"),
-    ("Logs", "w O p c F T z Z < > x y Y", "console_keys::the_list_is_looked_into"),
-    ("Logs", "P b B", "console_keys::messages_are_folded_and_queries_kept"),
-    ("Saved queries", "x Del", "console_keys::messages_are_folded_and_queries_kept"),
+    (
+        "Moving",
+        "h l Left Right Enter",
+        "console_keys::the_list_is_moved_through",
+    ),
+    (
+        "Logs",
+        "f / n N e E W t r o m u U i",
+        "console_first_run::the_keys_of_the_logs_do_what_help_says",
+    ),
+    (
+        "Logs",
+        "Space",
+        "console_first_run::a_paused_list_stays_and_counts_what_comes",
+    ),
+    (
+        "Logs",
+        "w O p c F T z Z < > x y Y",
+        "console_keys::the_list_is_looked_into",
+    ),
+    (
+        "Logs",
+        "P b B",
+        "console_keys::messages_are_folded_and_queries_kept",
+    ),
+    (
+        "Saved queries",
+        "x Del",
+        "console_keys::messages_are_folded_and_queries_kept",
+    ),
     ("Details", "f", "console_keys::the_list_is_looked_into"),
-    ("Trace", "s S a / n N y Y", "console_keys::a_trace_is_walked_through"),
-    ("DORA", "d x f t w y X", "console_keys::a_figure_is_followed_to_its_records"),
+    (
+        "Trace",
+        "s S a / n N y Y",
+        "console_keys::a_trace_is_walked_through",
+    ),
+    (
+        "DORA",
+        "d x f t w y X",
+        "console_keys::a_figure_is_followed_to_its_records",
+    ),
     ("Infra", "f x", "console_keys::a_file_leads_to_its_records"),
-    ("PDCA", "a e s c D", "console_keys::a_cycle_is_planned_edited_started_checked_and_decided"),
-    ("Everywhere", "1 2 3 4 Tab Shift-Tab Esc q [ ] : ? L", "console_keys::keys_that_hold_everywhere"),
-    ("Everywhere", "F5 Ctrl-r", "console_keys::a_figure_is_followed_to_its_records"),
-    ("Everywhere", "F2 Ctrl-l Ctrl-c", "console_keys::keys_that_hold_everywhere"),
-    ("Everywhere", "Ctrl-z", "console_terminal::a_shell_stops_it_and_brings_it_back_fifty_times"),
+    (
+        "PDCA",
+        "a e s c D",
+        "console_keys::a_cycle_is_planned_edited_started_checked_and_decided",
+    ),
+    (
+        "Everywhere",
+        "1 2 3 4 Tab Shift-Tab Esc q [ ] : ? L",
+        "console_keys::keys_that_hold_everywhere",
+    ),
+    (
+        "Everywhere",
+        "F5 Ctrl-r",
+        "console_keys::a_figure_is_followed_to_its_records",
+    ),
+    (
+        "Everywhere",
+        "F2 Ctrl-l Ctrl-c",
+        "console_keys::keys_that_hold_everywhere",
+    ),
+    (
+        "Everywhere",
+        "Ctrl-z",
+        "console_terminal::a_shell_stops_it_and_brings_it_back_fifty_times",
+    ),
 ];
 
 #[test]
@@ -94,7 +146,10 @@ fn every_key_of_the_key_map_is_driven() {
         let (module, name) = test.split_once("::").unwrap();
         let path = format!("{}/tests/it/{module}.rs", env!("CARGO_MANIFEST_DIR"));
         let text = std::fs::read_to_string(path).unwrap();
-        assert!(text.contains(&format!("#[test]\nfn {name}()")), "{test} is gone");
+        assert!(
+            text.contains(&format!("#[test]\nfn {name}()")),
+            "{test} is gone"
+        );
     }
 }
 
@@ -129,8 +184,13 @@ fn hides(pty: &mut Pty, keys: &str, text: &str) {
 fn clipboard(pty: &Pty) -> String {
     let bytes = pty.bytes();
     let start = memchr::memmem::rfind(&bytes, b"\x1b]52;c;").expect("an OSC 52 sequence") + 7;
-    let length = bytes[start..].iter().position(|&byte| byte == 0x07).expect("its end");
-    let decoded = base64::engine::general_purpose::STANDARD.decode(&bytes[start..start + length]).unwrap();
+    let length = bytes[start..]
+        .iter()
+        .position(|&byte| byte == 0x07)
+        .expect("its end");
+    let decoded = base64::engine::general_purpose::STANDARD
+        .decode(&bytes[start..start + length])
+        .unwrap();
     String::from_utf8(decoded).unwrap()
 }
 
@@ -177,7 +237,9 @@ fn the_list_is_moved_through() {
         hides(&mut pty, there, "stock of article 00");
         pty.wait_for_text("icle 00 read");
         machine.append_now("something new");
-        pty.wait("a record to be counted", |screen| screen.contents().contains("paused, "));
+        pty.wait("a record to be counted", |screen| {
+            screen.contents().contains("paused, ")
+        });
         pty.wait_for_text("icle 00 read");
         shows(&mut pty, back, "stock of article 00 read");
     }
@@ -209,7 +271,13 @@ fn the_list_is_looked_into() {
     shows(&mut pty, "gjjjf", "filter source:app/json");
     pty.send(ESC);
     pty.wait("the prompt to go", |screen| {
-        !screen.contents().lines().last().unwrap().trim_start().starts_with("filter ")
+        !screen
+            .contents()
+            .lines()
+            .last()
+            .unwrap()
+            .trim_start()
+            .starts_with("filter ")
     });
     hides(&mut pty, "p", "Details · ");
 
@@ -232,7 +300,9 @@ fn the_list_is_looked_into() {
     shows(&mut pty, "T", "14:32 · 14:32:07");
     pty.send("-150s\r");
     pty.wait("the records of that time", |screen| {
-        ["payment accepted", "checkout begins"].iter().any(|text| cursor_on(screen, text))
+        ["payment accepted", "checkout begins"]
+            .iter()
+            .any(|text| cursor_on(screen, text))
     });
     pty.wait_for_text("‖ paused");
 
@@ -269,7 +339,9 @@ fn the_list_is_looked_into() {
     shows(&mut pty, "Y", "the incident note copied");
     let note = clipboard(&pty);
     assert!(
-        note.starts_with('#') && note.contains("mail could not be sent") && note.contains("checkout begins"),
+        note.starts_with('#')
+            && note.contains("mail could not be sent")
+            && note.contains("checkout begins"),
         "{note}"
     );
     quit(pty);
@@ -292,7 +364,11 @@ fn messages_are_folded_and_queries_kept() {
     shows(&mut pty, "stock\r", "query `stock` saved");
     shows(&mut pty, "x", "row 29 of 29");
     shows(&mut pty, "flevel>=error\r", "row 3 of 3");
-    shows(&mut pty, ":save the bad ones\r", "query `the bad ones` saved");
+    shows(
+        &mut pty,
+        ":save the bad ones\r",
+        "query `the bad ones` saved",
+    );
     shows(&mut pty, ESC, "row 29 of 29");
     shows(&mut pty, "b", "Saved queries, then earlier filters");
     pty.wait_for_text("the bad ones");
@@ -310,7 +386,9 @@ fn messages_are_folded_and_queries_kept() {
     pty.wait_for_text("stock ");
     shows(&mut pty, DELETE, "Remove the saved query `stock`?");
     shows(&mut pty, "y", "removed");
-    pty.wait("the other one under the cursor", |screen| cursor_on(screen, "the bad ones"));
+    pty.wait("the other one under the cursor", |screen| {
+        cursor_on(screen, "the bad ones")
+    });
     shows(&mut pty, ESC, "row 16 of 16");
     quit(pty);
 }
@@ -319,7 +397,11 @@ fn messages_are_folded_and_queries_kept() {
 fn a_trace_is_walked_through() {
     let machine = Machine::new();
     let slow = "0e1f2a3b4c5d6e7f8091a2b3c4d5e6f7";
-    for (seconds, text) in [(410, "order begins"), (405, "order waits"), (400, "order ends")] {
+    for (seconds, text) in [
+        (410, "order begins"),
+        (405, "order waits"),
+        (400, "order ends"),
+    ] {
         machine.append("shop.json", &machine.line(seconds, "INFO", text, slow));
     }
     let mut pty = machine.open(40, 120);
@@ -350,12 +432,19 @@ fn a_trace_is_walked_through() {
 /// Runs the command line on the console's own stores.
 fn atalaya(machine: &Machine, arguments: &[&str]) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_atalaya"));
-    command.args(arguments).current_dir(machine.repository()).env("HOME", machine.home.path());
+    command
+        .args(arguments)
+        .current_dir(machine.repository())
+        .env("HOME", machine.home.path());
     for name in ["XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"] {
         command.env_remove(name);
     }
     let output = command.stdin(Stdio::null()).output().unwrap();
-    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{arguments:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }
 
 fn record(machine: &Machine, phase: &str, decision: &str, cycle: &str, more: &[&str]) {
@@ -381,7 +470,13 @@ fn record(machine: &Machine, phase: &str, decision: &str, cycle: &str, more: &[&
 fn a_figure_is_followed_to_its_records() {
     let machine = Machine::new();
     record(&machine, "testing", "go", "c-7", &["--duration", "12m"]);
-    record(&machine, "deployment", "success", "c-7", &["--duration", "95s", "--request-id", BROKEN]);
+    record(
+        &machine,
+        "deployment",
+        "success",
+        "c-7",
+        &["--duration", "95s", "--request-id", BROKEN],
+    );
     let mut pty = opened(&machine);
     shows(&mut pty, "1", "c-7/deployment#1");
     pty.wait_for_text("shop@v1.1.0");
@@ -403,12 +498,24 @@ fn a_figure_is_followed_to_its_records() {
     hides(&mut pty, "q", "Deployment shop@v1.1.0");
 
     // The number explains itself: of the card that has the cursor.
-    shows(&mut pty, "x", "Deployment frequency: where the number comes from");
+    shows(
+        &mut pty,
+        "x",
+        "Deployment frequency: where the number comes from",
+    );
     pty.wait_for_text("The rule");
     hides(&mut pty, ESC, "The rule");
-    shows(&mut pty, "lx", "Change lead time: where the number comes from");
+    shows(
+        &mut pty,
+        "lx",
+        "Change lead time: where the number comes from",
+    );
     hides(&mut pty, ESC, "The rule");
-    shows(&mut pty, "hx", "Deployment frequency: where the number comes from");
+    shows(
+        &mut pty,
+        "hx",
+        "Deployment frequency: where the number comes from",
+    );
     hides(&mut pty, ESC, "The rule");
     // Tab changes between the cards and the deployments.
     shows(&mut pty, "\t\r", "Deployment shop@v1.1.0");
@@ -439,11 +546,20 @@ fn a_figure_is_followed_to_its_records() {
         .find(|path| path.extension().is_some_and(|extension| extension == "md"))
         .expect("the report");
     let report = std::fs::read_to_string(report).unwrap();
-    assert!(report.contains("Deployment frequency") && report.contains("c-7"), "{report}");
+    assert!(
+        report.contains("Deployment frequency") && report.contains("c-7"),
+        "{report}"
+    );
 
     // What others record is there when it is read again.
     for (key, cycle) in [(CTRL_R, "c-8"), (F5, "c-9")] {
-        record(&machine, "deployment", "success", cycle, &["--duration", "5s"]);
+        record(
+            &machine,
+            "deployment",
+            "success",
+            cycle,
+            &["--duration", "5s"],
+        );
         shows(&mut pty, key, &format!("{cycle}/deployment#1"));
     }
     quit(pty);
@@ -487,11 +603,18 @@ fn a_cycle_is_planned_edited_started_checked_and_decided() {
     shows(&mut pty, "a", "New cycle");
     pty.send("Smaller changes\tSmall ones wait less.\rThey are read sooner.\tAt most 200 lines\t");
     shows(&mut pty, "25\tshop\tana\t", "> metric");
-    let metric =
-        |screen: &Screen| screen.contents().lines().find(|line| line.contains("> metric")).map(str::to_owned);
+    let metric = |screen: &Screen| {
+        screen
+            .contents()
+            .lines()
+            .find(|line| line.contains("> metric"))
+            .map(str::to_owned)
+    };
     let before = pty.look(metric);
     pty.send(RIGHT);
-    pty.wait("another metric", |screen| metric(screen) != before && metric(screen).is_some());
+    pty.wait("another metric", |screen| {
+        metric(screen) != before && metric(screen).is_some()
+    });
     pty.send(LEFT);
     pty.wait("the first metric again", |screen| metric(screen) == before);
     shows(&mut pty, SHIFT_TAB, "> owner");
@@ -530,9 +653,12 @@ fn a_cycle_is_planned_edited_started_checked_and_decided() {
 fn keys_that_hold_everywhere() {
     let machine = Machine::new();
     let mut pty = opened(&machine);
-    for (key, text) in
-        [("1", "shop@v1.1.0"), ("3", "Ingest · 2 files"), ("4", "0 cycles"), ("2", "● following")]
-    {
+    for (key, text) in [
+        ("1", "shop@v1.1.0"),
+        ("3", "Ingest · 2 files"),
+        ("4", "0 cycles"),
+        ("2", "● following"),
+    ] {
         shows(&mut pty, key, text);
     }
     for (command, text) in [
@@ -561,7 +687,9 @@ fn keys_that_hold_everywhere() {
     // Panels.
     shows(&mut pty, "p", "Details · ");
     pty.send("\t");
-    pty.wait("the details to have the keys", |screen| screen.contents().contains("Tab panel"));
+    pty.wait("the details to have the keys", |screen| {
+        screen.contents().contains("Tab panel")
+    });
     hides(&mut pty, SHIFT_TAB, "Tab panel");
     hides(&mut pty, "q", "Details · ");
 
@@ -586,10 +714,14 @@ fn keys_that_hold_everywhere() {
     row_after(&mut pty, "\x1b[<65;20;20M", |row| row == 29);
     let target = pty.look(|screen| {
         let text = screen.contents();
-        text.lines().position(|line| line.contains("checkout begins")).unwrap()
+        text.lines()
+            .position(|line| line.contains("checkout begins"))
+            .unwrap()
     });
     pty.send(&format!("\x1b[<0;30;{}M", target + 1));
-    pty.wait("the row that was clicked", |screen| cursor_on(screen, "checkout begins"));
+    pty.wait("the row that was clicked", |screen| {
+        cursor_on(screen, "checkout begins")
+    });
     shows(&mut pty, F2, "mouse off");
     pty.wait("no mouse", |screen| !mouse(screen));
     shows(&mut pty, ":mouse\r", "mouse on");
@@ -599,16 +731,24 @@ fn keys_that_hold_everywhere() {
     row_after(&mut pty, "G", |row| row == 29);
     pty.send(":-150s\r");
     pty.wait("the records of that time", |screen| {
-        ["payment accepted", "checkout begins"].iter().any(|text| cursor_on(screen, text))
+        ["payment accepted", "checkout begins"]
+            .iter()
+            .any(|text| cursor_on(screen, text))
     });
     let clock = machine.ago(150).format("%Y-%m-%dT%H:%M:%S");
     row_after(&mut pty, "G", |row| row == 29);
     pty.send(&format!(":goto {clock}\r"));
     pty.wait("the records of that time", |screen| {
-        ["payment accepted", "checkout begins"].iter().any(|text| cursor_on(screen, text))
+        ["payment accepted", "checkout begins"]
+            .iter()
+            .any(|text| cursor_on(screen, text))
     });
     shows(&mut pty, ":goto never\r", "`never` is not a time");
-    shows(&mut pty, &format!(":req {BROKEN} {WHOLE}\r"), "payment accepted");
+    shows(
+        &mut pty,
+        &format!(":req {BROKEN} {WHOLE}\r"),
+        "payment accepted",
+    );
     pty.wait_for_text("of 6");
     hides(&mut pty, ESC, "of 6");
     shows(&mut pty, ":filter level>=error\r", "row 3 of 3");
@@ -624,7 +764,9 @@ fn keys_that_hold_everywhere() {
     shows(&mut pty, "\r", "theme light");
     shows(&mut pty, ":preverr", "previous error");
     pty.send("\r");
-    pty.wait("the last error", |screen| cursor_on(screen, "mail could not be sent"));
+    pty.wait("the last error", |screen| {
+        cursor_on(screen, "mail could not be sent")
+    });
     shows(&mut pty, ":infr\t", ":infra");
     shows(&mut pty, "\r", "Ingest · 2 files");
     shows(&mut pty, ":logs\r", "mail could not be sent");
@@ -633,11 +775,17 @@ fn keys_that_hold_everywhere() {
     hides(&mut pty, ESC, "Commands");
     pty.send("\x1b[200~:q\rq\x1b[201~");
     shows(&mut pty, "f", "filter ");
-    shows(&mut pty, "\x1b[200~level>=error\x1b[201~", "filter level>=error");
+    shows(
+        &mut pty,
+        "\x1b[200~level>=error\x1b[201~",
+        "filter level>=error",
+    );
     pty.send(ESC);
 
     // The screen anew; and Ctrl-C first cancels.
-    pty.wait("no prompt", |screen| !screen.contents().contains("filter level>=error"));
+    pty.wait("no prompt", |screen| {
+        !screen.contents().contains("filter level>=error")
+    });
     let written = pty.bytes().len();
     pty.send(CTRL_L);
     pty.wait_for_bytes("Atalaya", written);

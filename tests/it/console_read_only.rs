@@ -11,7 +11,11 @@ use super::pty::{Pty, console, with_args};
 
 /// The screen's words with one blank between them, so that a sentence may go over the end of a row.
 fn words(screen: &vt100::Screen) -> String {
-    screen.contents().split_whitespace().collect::<Vec<_>>().join(" ")
+    screen
+        .contents()
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 #[test]
@@ -22,14 +26,26 @@ fn a_console_on_a_read_only_directory_opens_says_why_and_goes_on() {
     fs::write(&log, "the first line\n").unwrap();
     let config = home.path().join(".config/atalaya/config.toml");
     fs::create_dir_all(config.parent().unwrap()).unwrap();
-    let files = format!("[[ingest.files]]\npath = '{}'\nformat = 'plain'\n", log.display());
+    let files = format!(
+        "[[ingest.files]]\npath = '{}'\nformat = 'plain'\n",
+        log.display()
+    );
     fs::write(&config, format!("[ingest]\ndiscover = false\n{files}")).unwrap();
     let data = disk.0.join("data");
-    let command =
-        || -> CommandBuilder { with_args(console(home.path()), ["--data-dir".as_ref(), data.as_os_str()]) };
+    let command = || -> CommandBuilder {
+        with_args(
+            console(home.path()),
+            ["--data-dir".as_ref(), data.as_os_str()],
+        )
+    };
     let health = || {
         let mut command = Command::new(env!("CARGO_BIN_EXE_atalaya"));
-        command.arg("--data-dir").arg(&data).arg("health").env_clear().env("HOME", home.path());
+        command
+            .arg("--data-dir")
+            .arg(&data)
+            .arg("health")
+            .env_clear()
+            .env("HOME", home.path());
         command.output().unwrap()
     };
 
@@ -46,7 +62,10 @@ fn a_console_on_a_read_only_directory_opens_says_why_and_goes_on() {
     let told = health();
     let said = String::from_utf8_lossy(&told.stdout).into_owned();
     assert_eq!(told.status.code(), Some(2), "{said}");
-    assert!(said.contains("Read-only file system") && said.contains("--data-dir"), "{said}");
+    assert!(
+        said.contains("Read-only file system") && said.contains("--data-dir"),
+        "{said}"
+    );
 
     terminal.send("2");
     disk.make_writable();
@@ -59,7 +78,9 @@ fn a_console_on_a_read_only_directory_opens_says_why_and_goes_on() {
     // The same with everything there already.
     disk.remount("ro");
     let mut terminal = Pty::start(command(), 24, 120);
-    terminal.wait("the reason", |screen| words(screen).contains("SQLite cannot write at"));
+    terminal.wait("the reason", |screen| {
+        words(screen).contains("SQLite cannot write at")
+    });
     disk.make_writable();
     terminal.wait_for_text("the first line");
     let mut text = fs::read_to_string(&log).unwrap();

@@ -37,7 +37,12 @@ impl Console {
         let config = dir.path().join("config.toml");
         std::fs::write(&config, "[ingest]\ndiscover = false\n").unwrap();
         let data = dir.path().join("data");
-        let arguments = ["--config".as_ref(), config.as_os_str(), "--data-dir".as_ref(), data.as_os_str()];
+        let arguments = [
+            "--config".as_ref(),
+            config.as_os_str(),
+            "--data-dir".as_ref(),
+            data.as_os_str(),
+        ];
         let pty = Pty::start(with_args(command(dir.path()), arguments), 24, 80);
         Self { pty, dir }
     }
@@ -80,7 +85,9 @@ fn assert_quick(what: &str, limit: Duration, mut attempt: impl FnMut() -> Durati
 fn takes_the_terminal_and_gives_it_back_on_quit() {
     assert_quick("quitting", GIVEN_BACK_WITHIN, || {
         let mut console = Console::opened();
-        console.wait("the alternate screen", |screen| screen.alternate_screen() && screen.bracketed_paste());
+        console.wait("the alternate screen", |screen| {
+            screen.alternate_screen() && screen.bracketed_paste()
+        });
         let begin = Instant::now();
         console.send("q");
         console.assert_restored();
@@ -99,8 +106,9 @@ fn gives_the_terminal_back_on_every_signal() {
         assert_quick("ending on a signal", GIVEN_BACK_WITHIN, || {
             let mut console = Console::opened();
             console.send("\x1bOQ");
-            console
-                .wait("the mouse", |screen| screen.mouse_protocol_mode() != vt100::MouseProtocolMode::None);
+            console.wait("the mouse", |screen| {
+                screen.mouse_protocol_mode() != vt100::MouseProtocolMode::None
+            });
             let begin = Instant::now();
             console.signal(signal);
             console.assert_restored();
@@ -128,8 +136,9 @@ fn gives_the_terminal_back_before_the_message_of_a_panic() {
         assert_quick(message, GIVEN_BACK_WITHIN, || {
             let mut console = Console::opened();
             console.send("\x1bOQ");
-            console
-                .wait("the mouse", |screen| screen.mouse_protocol_mode() != vt100::MouseProtocolMode::None);
+            console.wait("the mouse", |screen| {
+                screen.mouse_protocol_mode() != vt100::MouseProtocolMode::None
+            });
             let begin = Instant::now();
             console.send(command);
             console.assert_restored();
@@ -179,7 +188,10 @@ fn a_shell_stops_it_and_brings_it_back_fifty_times() {
         shell.send(&format!("clear; echo \"stty {round} [$(stty -g)]\"\r"));
         let begins = format!("stty {round} [");
         shell.wait(&begins, |screen| {
-            screen.contents().lines().any(|line| line.starts_with(&begins) && line.contains(']'))
+            screen
+                .contents()
+                .lines()
+                .any(|line| line.starts_with(&begins) && line.contains(']'))
         });
         let text = shell.text();
         let line = text.lines().find(|line| line.starts_with(&begins)).unwrap();
@@ -229,7 +241,11 @@ fn ends_within_a_second_without_spinning_when_the_terminal_is_gone() {
             let mut console = if ignored {
                 Console::start_from(|home| {
                     let mut command = CommandBuilder::new("sh");
-                    command.args(["-c", "trap '' HUP; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_atalaya")]);
+                    command.args([
+                        "-c",
+                        "trap '' HUP; exec \"$0\" \"$@\"",
+                        env!("CARGO_BIN_EXE_atalaya"),
+                    ]);
                     settled(command, home)
                 })
             } else {
@@ -240,7 +256,10 @@ fn ends_within_a_second_without_spinning_when_the_terminal_is_gone() {
             console.hang_up();
             let took = console.wait_for_state('Z', LIMIT);
             let cost = console.cpu().saturating_sub(before);
-            assert!(cost <= CPU_WITHIN, "{cost:?} of CPU after the terminal was gone");
+            assert!(
+                cost <= CPU_WITHIN,
+                "{cost:?} of CPU after the terminal was gone"
+            );
             took
         });
     }
@@ -254,33 +273,65 @@ fn an_ingest_beside_the_console_outlives_its_terminal() {
     let data = home.path().join("data");
     let line = |number: usize| format!("{{\"level\":\"INFO\",\"message\":\"line {number}\"}}\n");
     std::fs::write(&log, (0..100).map(line).collect::<String>()).unwrap();
-    std::fs::write(home.path().join("config.toml"), "[ingest]\ndiscover = false\n").unwrap();
+    std::fs::write(
+        home.path().join("config.toml"),
+        "[ingest]\ndiscover = false\n",
+    )
+    .unwrap();
     let atalaya = || {
         let mut command = Command::new(env!("CARGO_BIN_EXE_atalaya"));
-        command.args(["--config", "config.toml", "--data-dir", "data"]).current_dir(home.path());
-        command.env("HOME", home.path()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .args(["--config", "config.toml", "--data-dir", "data"])
+            .current_dir(home.path());
+        command
+            .env("HOME", home.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         command
     };
     let stored = || {
-        let output = atalaya().args(["logs", "line", "--limit", "1000", "--json"]).output().unwrap();
+        let output = atalaya()
+            .args(["logs", "line", "--limit", "1000", "--json"])
+            .output()
+            .unwrap();
         String::from_utf8(output.stdout).unwrap().lines().count()
     };
     let wait_for = |wanted: usize| {
         let begin = Instant::now();
         while stored() != wanted {
-            assert!(begin.elapsed() < LIMIT, "{} of {wanted} lines are stored", stored());
+            assert!(
+                begin.elapsed() < LIMIT,
+                "{} of {wanted} lines are stored",
+                stored()
+            );
         }
     };
-    let mut ingest = atalaya().args(["ingest", "--follow"]).arg(&log).stdout(Stdio::null()).spawn().unwrap();
+    let mut ingest = atalaya()
+        .args(["ingest", "--follow"])
+        .arg(&log)
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
     wait_for(100);
     let arguments = ["--config", "config.toml", "--data-dir"].map(std::ffi::OsStr::new);
-    let mut console =
-        Pty::start(with_args(console(home.path()), arguments.into_iter().chain([data.as_os_str()])), 24, 80);
+    let mut console = Pty::start(
+        with_args(
+            console(home.path()),
+            arguments.into_iter().chain([data.as_os_str()]),
+        ),
+        24,
+        80,
+    );
     console.wait_for_text("line 99");
     console.hang_up();
     console.wait_for_state('Z', LIMIT);
     let mut file = std::fs::OpenOptions::new().append(true).open(&log).unwrap();
-    std::io::Write::write_all(&mut file, (100..200).map(line).collect::<String>().as_bytes()).unwrap();
+    std::io::Write::write_all(
+        &mut file,
+        (100..200).map(line).collect::<String>().as_bytes(),
+    )
+    .unwrap();
     wait_for(200);
     assert!(ingest.try_wait().unwrap().is_none(), "the ingest runs on");
     ingest.kill().unwrap();

@@ -8,7 +8,9 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::Arc;
 
-use atalaya::domain::record::{Entry, Frame, Layer, Level, Origin, OriginId, Record, RecordId, RequestId};
+use atalaya::domain::record::{
+    Entry, Frame, Layer, Level, Origin, OriginId, Record, RecordId, RequestId,
+};
 use atalaya::domain::time::{TimeRange, Timestamp};
 use atalaya::query::Query;
 use atalaya::store::chunks::{ChunkStore, FrameChunks, Order};
@@ -29,7 +31,11 @@ pub(crate) fn atalaya(home: &Path, arguments: &[&str]) -> Output {
 
 pub(crate) fn command(home: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_atalaya"));
-    command.args(arguments).current_dir(home).env_clear().env("HOME", home);
+    command
+        .args(arguments)
+        .current_dir(home)
+        .env_clear()
+        .env("HOME", home);
     command
 }
 
@@ -45,18 +51,29 @@ pub(crate) fn done(output: &Output) -> String {
 }
 
 pub(crate) async fn logs(folder: &Path) -> Arc<dyn ChunkStore> {
-    Arc::new(SqliteChunkStore::open(&folder.join("logs.db")).await.unwrap())
+    Arc::new(
+        SqliteChunkStore::open(&folder.join("logs.db"))
+            .await
+            .unwrap(),
+    )
 }
 
 pub(crate) async fn metrics(folder: &Path) -> Arc<dyn MetricsStore> {
-    Arc::new(SqliteMetricsStore::open(&folder.join("metrics.db")).await.unwrap())
+    Arc::new(
+        SqliteMetricsStore::open(&folder.join("metrics.db"))
+            .await
+            .unwrap(),
+    )
 }
 
 /// A company of three services, and what a company does not have: hostile texts, records of one
 /// microsecond, a request over ninety days, an origin without records, targets and samples.
 pub(crate) async fn fill(folder: &Path) {
     let home = folder.parent().unwrap();
-    done(&atalaya(home, &["demo", "--fill", folder.to_str().unwrap()]));
+    done(&atalaya(
+        home,
+        &["demo", "--fill", folder.to_str().unwrap()],
+    ));
     let store = logs(folder).await;
     let engine = LogEngine::new(Arc::clone(&store));
     let now = Timestamp::now().micros();
@@ -83,17 +100,39 @@ pub(crate) async fn fill(folder: &Path) {
                 metadata: vec![("b".into(), "2".into()), ("a".into(), "".into())],
             })
             .collect();
-        engine.append(&[Frame { origin, from: 0, until: 90_000, entries }]).await.unwrap();
+        engine
+            .append(&[Frame {
+                origin,
+                from: 0,
+                until: 90_000,
+                entries,
+            }])
+            .await
+            .unwrap();
     }
     store
-        .put(vec![FrameChunks { origin: SILENT, until: 77, chunks: Vec::new(), requests: Vec::new() }])
+        .put(vec![FrameChunks {
+            origin: SILENT,
+            until: 77,
+            chunks: Vec::new(),
+            requests: Vec::new(),
+        }])
         .await
         .unwrap();
     let metrics = metrics(folder).await;
     for service in [None, Some("shop".to_owned())] {
         let set_at = Timestamp::now();
         let metric = "change_lead_time".to_owned();
-        metrics.put_target(&Target { metric, service, team: None, value: 0.1, set_at }).await.unwrap();
+        metrics
+            .put_target(&Target {
+                metric,
+                service,
+                team: None,
+                value: 0.1,
+                set_at,
+            })
+            .await
+            .unwrap();
     }
     let samples: Vec<HealthSample> = (0..12_000)
         .map(|index| HealthSample {
@@ -136,10 +175,16 @@ pub(crate) async fn records(store: &Arc<dyn ChunkStore>) -> BTreeMap<RecordId, R
 pub(crate) async fn counted(store: &Arc<dyn ChunkStore>) -> u64 {
     let mut count = 0;
     for layer in Layer::ALL {
-        let buckets = store.buckets(layer, TimeRange::ALL, Order::OldestFirst, usize::MAX).await.unwrap();
+        let buckets = store
+            .buckets(layer, TimeRange::ALL, Order::OldestFirst, usize::MAX)
+            .await
+            .unwrap();
         for bucket in buckets {
             let summaries = store.summaries(bucket).await.unwrap();
-            count += summaries.iter().map(|summary| u64::from(summary.records())).sum::<u64>();
+            count += summaries
+                .iter()
+                .map(|summary| u64::from(summary.records()))
+                .sum::<u64>();
         }
     }
     count
@@ -149,7 +194,11 @@ pub(crate) async fn assert_same_logs(from: &Arc<dyn ChunkStore>, to: &Arc<dyn Ch
     let expected = records(from).await;
     assert!(expected.len() > 1_000);
     assert_eq!(records(to).await, expected);
-    assert_eq!(counted(to).await, expected.len() as u64, "something is stored twice");
+    assert_eq!(
+        counted(to).await,
+        expected.len() as u64,
+        "something is stored twice"
+    );
     let mut after = None;
     loop {
         let page = from.watermarks(after, 100).await.unwrap();
@@ -162,7 +211,13 @@ pub(crate) async fn assert_same_logs(from: &Arc<dyn ChunkStore>, to: &Arc<dyn Ch
     assert_eq!(to.watermark(SILENT).await.unwrap(), Some(77));
     let trace = |store: &Arc<dyn ChunkStore>| {
         let engine = LogEngine::new(Arc::clone(store));
-        async move { engine.trace(&RequestId::new(REQUEST), 1_000).await.unwrap().records }
+        async move {
+            engine
+                .trace(&RequestId::new(REQUEST), 1_000)
+                .await
+                .unwrap()
+                .records
+        }
     };
     let (traced, expected) = (trace(to).await, trace(from).await);
     assert_eq!(expected.len(), 180);
@@ -177,13 +232,33 @@ pub(crate) async fn assert_same_metrics(from: &Arc<dyn MetricsStore>, to: &Arc<d
     let deployments = from.deployments(&all).await.unwrap();
     assert!(deployments.len() > 50);
     assert_eq!(to.deployments(&all).await.unwrap(), deployments);
-    assert_eq!(to.incidents(&all).await.unwrap(), from.incidents(&all).await.unwrap());
-    assert_eq!(to.phases(&all).await.unwrap(), from.phases(&all).await.unwrap());
-    assert_eq!(to.cycles(&all, 10_000).await.unwrap(), from.cycles(&all, 10_000).await.unwrap());
-    assert_eq!(to.pdca_events(None).await.unwrap(), from.pdca_events(None).await.unwrap());
+    assert_eq!(
+        to.incidents(&all).await.unwrap(),
+        from.incidents(&all).await.unwrap()
+    );
+    assert_eq!(
+        to.phases(&all).await.unwrap(),
+        from.phases(&all).await.unwrap()
+    );
+    assert_eq!(
+        to.cycles(&all, 10_000).await.unwrap(),
+        from.cycles(&all, 10_000).await.unwrap()
+    );
+    assert_eq!(
+        to.pdca_events(None).await.unwrap(),
+        from.pdca_events(None).await.unwrap()
+    );
     assert_eq!(to.targets().await.unwrap(), from.targets().await.unwrap());
     assert_eq!(to.sources().await.unwrap(), from.sources().await.unwrap());
-    let samples = to.health_samples(None, TimeRange::ALL, 100_000).await.unwrap();
+    let samples = to
+        .health_samples(None, TimeRange::ALL, 100_000)
+        .await
+        .unwrap();
     assert_eq!(samples.len(), 12_000);
-    assert_eq!(samples, from.health_samples(None, TimeRange::ALL, 100_000).await.unwrap());
+    assert_eq!(
+        samples,
+        from.health_samples(None, TimeRange::ALL, 100_000)
+            .await
+            .unwrap()
+    );
 }

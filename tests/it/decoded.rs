@@ -4,7 +4,9 @@
 
 use atalaya::domain::record::Entry;
 use atalaya::domain::time::Timestamp;
-use atalaya::ingest::format::{Choice, DecodeCounts, Decoder, Line, Shape, SourceZone, TimeHint, by_name};
+use atalaya::ingest::format::{
+    Choice, DecodeCounts, Decoder, Line, Shape, SourceZone, TimeHint, by_name,
+};
 
 pub fn format(name: &str) -> Shape {
     by_name(name).unwrap_or_else(|| panic!("no format is called {name}"))
@@ -12,7 +14,10 @@ pub fn format(name: &str) -> Shape {
 
 /// Stamps without a zone are UTC; those without a year are nearest to the reference.
 pub fn hint(reference: &str) -> TimeHint {
-    TimeHint { reference: instant(reference).unwrap(), zone: SourceZone::Utc }
+    TimeHint {
+        reference: instant(reference).unwrap(),
+        zone: SourceZone::Utc,
+    }
 }
 
 /// What the decoder made of a whole file.
@@ -25,7 +30,10 @@ pub struct Decoded {
 impl Decoded {
     /// Entries that carry no parse error.
     pub fn read(&self) -> usize {
-        self.entries.iter().filter(|entry| entry.metadata("parse_error").is_none()).count()
+        self.entries
+            .iter()
+            .filter(|entry| entry.metadata("parse_error").is_none())
+            .count()
     }
 }
 
@@ -35,8 +43,15 @@ pub fn cut_lines(bytes: &[u8]) -> Vec<Line<'_>> {
         .split_inclusive(|&byte| byte == b'\n')
         .map(|line| {
             let next = position + line.len() as u64;
-            let bare = line.strip_suffix(b"\n").map_or(line, |line| line.strip_suffix(b"\r").unwrap_or(line));
-            let cut = Line { position, next, bytes: bare, cut: None };
+            let bare = line
+                .strip_suffix(b"\n")
+                .map_or(line, |line| line.strip_suffix(b"\r").unwrap_or(line));
+            let cut = Line {
+                position,
+                next,
+                bytes: bare,
+                cut: None,
+            };
             position = next;
             cut
         })
@@ -53,7 +68,11 @@ pub fn decode(format: Shape, bytes: &[u8], hint: TimeHint) -> Decoded {
     }
     decoder.finish(&mut |entry| entries.push(entry));
     let counts = decoder.counts();
-    assert_eq!(counts.lines, counts.records + counts.joined + counts.skipped, "{counts:?}");
+    assert_eq!(
+        counts.lines,
+        counts.records + counts.joined + counts.skipped,
+        "{counts:?}"
+    );
     assert_eq!(counts.records, entries.len() as u64);
     assert!(entries.is_sorted_by(|a, b| a.position < b.position));
     Decoded { entries, counts }

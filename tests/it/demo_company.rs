@@ -13,8 +13,16 @@ use atalaya::store::sqlite::metrics::SqliteMetricsStore;
 
 async fn stores(folder: &std::path::Path) -> Stores {
     Stores {
-        logs: LogEngine::new(Arc::new(SqliteChunkStore::open(&folder.join("logs.db")).await.unwrap())),
-        metrics: Arc::new(SqliteMetricsStore::open(&folder.join("metrics.db")).await.unwrap()),
+        logs: LogEngine::new(Arc::new(
+            SqliteChunkStore::open(&folder.join("logs.db"))
+                .await
+                .unwrap(),
+        )),
+        metrics: Arc::new(
+            SqliteMetricsStore::open(&folder.join("metrics.db"))
+                .await
+                .unwrap(),
+        ),
     }
 }
 
@@ -24,31 +32,66 @@ async fn every_promise_of_the_demo_is_in_its_stores() {
     let stores = stores(folder.path()).await;
     let now = Timestamp::from_seconds(1_790_000_000);
     let made = demo::fill(&stores, now, 7).await.unwrap();
-    assert_eq!(stores.logs.store().stats().await.unwrap().records, made.records);
+    assert_eq!(
+        stores.logs.store().stats().await.unwrap().records,
+        made.records
+    );
     assert_eq!(made.incidents, 2);
 
-    let deployments = stores.metrics.deployments(&DeliveryFilter::default()).await.unwrap();
+    let deployments = stores
+        .metrics
+        .deployments(&DeliveryFilter::default())
+        .await
+        .unwrap();
     assert_eq!(deployments.len() as u64, made.deployments);
-    let services: BTreeSet<&str> = deployments.iter().map(|deployment| deployment.service.as_str()).collect();
+    let services: BTreeSet<&str> = deployments
+        .iter()
+        .map(|deployment| deployment.service.as_str())
+        .collect();
     assert_eq!(services.len(), 3);
 
     // The failing request is one story over both layers, and the incident carries its id.
     let id = RequestId::new(demo::FAILING_REQUEST);
     let trace = stores.logs.trace(&id, 1_000).await.unwrap();
-    let layers: BTreeSet<Layer> = trace.records.iter().map(|record| record.origin.layer).collect();
+    let layers: BTreeSet<Layer> = trace
+        .records
+        .iter()
+        .map(|record| record.origin.layer)
+        .collect();
     assert_eq!(layers.len(), 2);
-    assert!(trace.records.iter().any(|record| record.entry.traceback.is_some()));
-    assert_eq!(stores.metrics.events_of_request(&id).await.unwrap().incidents.len(), 1);
+    assert!(
+        trace
+            .records
+            .iter()
+            .any(|record| record.entry.traceback.is_some())
+    );
+    assert_eq!(
+        stores
+            .metrics
+            .events_of_request(&id)
+            .await
+            .unwrap()
+            .incidents
+            .len(),
+        1
+    );
 
     // PDCA cycles in each state that a cycle can be in without a person's next step.
-    let states: BTreeSet<&str> =
-        pdca::list(&*stores.metrics).await.unwrap().iter().map(|cycle| cycle.state.name()).collect();
+    let states: BTreeSet<&str> = pdca::list(&*stores.metrics)
+        .await
+        .unwrap()
+        .iter()
+        .map(|cycle| cycle.state.name())
+        .collect();
     assert!(states.len() >= 5, "{states:?}");
 
     // Every deployment's request id leads to records.
     for deployment in &deployments {
         let id = deployment.request_id.clone().unwrap();
-        assert!(!stores.logs.trace(&id, 10).await.unwrap().records.is_empty(), "{id}");
+        assert!(
+            !stores.logs.trace(&id, 10).await.unwrap().records.is_empty(),
+            "{id}"
+        );
     }
 }
 
@@ -60,10 +103,16 @@ async fn filling_twice_changes_nothing_and_live_traffic_adds() {
     demo::fill(&stores, now, 7).await.unwrap();
     let first = stores.logs.store().stats().await.unwrap();
     demo::fill(&stores, now, 7).await.unwrap();
-    assert_eq!(stores.logs.store().stats().await.unwrap().records, first.records);
+    assert_eq!(
+        stores.logs.store().stats().await.unwrap().records,
+        first.records
+    );
 
     let later = Timestamp::from_seconds(1_790_000_020);
     let added = demo::live(&stores, now, later).await.unwrap();
     assert!(added > 0);
-    assert_eq!(stores.logs.store().stats().await.unwrap().records, first.records + added);
+    assert_eq!(
+        stores.logs.store().stats().await.unwrap().records,
+        first.records + added
+    );
 }

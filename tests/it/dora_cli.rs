@@ -19,7 +19,11 @@ fn atalaya(home: &Path, arguments: &[&str]) -> Output {
 }
 
 fn json(output: &Output) -> Value {
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     serde_json::from_slice(&output.stdout)
         .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stdout)))
 }
@@ -37,14 +41,28 @@ fn recent() -> i64 {
 #[test]
 fn an_empty_store_has_no_number_and_no_class() {
     let home = tempfile::tempdir().unwrap();
-    let report = json(&atalaya(home.path(), &["dora", "report", "--format", "json"]));
-    for key in ["lead_time_hours", "deployment_frequency", "change_failure_rate", "mttr_hours"] {
+    let report = json(&atalaya(
+        home.path(),
+        &["dora", "report", "--format", "json"],
+    ));
+    for key in [
+        "lead_time_hours",
+        "deployment_frequency",
+        "change_failure_rate",
+        "mttr_hours",
+    ] {
         assert_eq!(report["metrics"].get(key), Some(&Value::Null), "{key}");
     }
     assert_eq!(report["overall"]["level"], Value::Null);
-    assert_eq!(report["details"]["deployment_frequency"]["not_available"], "no deployment source");
+    assert_eq!(
+        report["details"]["deployment_frequency"]["not_available"],
+        "no deployment source"
+    );
     let shown = text(&atalaya(home.path(), &["dora", "report"]).stdout);
-    assert!(shown.contains("N/A (no deployment source)") && shown.contains("insufficient data"), "{shown}");
+    assert!(
+        shown.contains("N/A (no deployment source)") && shown.contains("insufficient data"),
+        "{shown}"
+    );
 }
 
 #[test]
@@ -57,26 +75,62 @@ fn syncing_twice_changes_nothing_and_a_deleted_tag_is_withdrawn() {
         commit(&shop, start + hours, &format!("for {tag}"));
         git(&shop, start + hours + 6, &["tag", "-a", tag, "-m", tag]);
     }
-    let first = json(&atalaya(home.path(), &["dora", "sync", "--repo", "shop", "--json"]));
-    assert_eq!((first["deployments"].as_u64(), first["written"]["inserted"].as_u64()), (Some(3), Some(3)));
-    let again = json(&atalaya(home.path(), &["dora", "sync", "--repo", "shop", "--json"]));
-    assert_eq!(again["written"], serde_json::json!({"inserted": 0, "updated": 0, "unchanged": 3}));
+    let first = json(&atalaya(
+        home.path(),
+        &["dora", "sync", "--repo", "shop", "--json"],
+    ));
+    assert_eq!(
+        (
+            first["deployments"].as_u64(),
+            first["written"]["inserted"].as_u64()
+        ),
+        (Some(3), Some(3))
+    );
+    let again = json(&atalaya(
+        home.path(),
+        &["dora", "sync", "--repo", "shop", "--json"],
+    ));
+    assert_eq!(
+        again["written"],
+        serde_json::json!({"inserted": 0, "updated": 0, "unchanged": 3})
+    );
 
-    let report = json(&atalaya(home.path(), &["dora", "report", "--format", "json", "--service", "shop"]));
+    let report = json(&atalaya(
+        home.path(),
+        &["dora", "report", "--format", "json", "--service", "shop"],
+    ));
     assert_eq!(report["metrics"]["lead_time_hours"], 6.0);
     assert_eq!(report["details"]["change_lead_time"]["samples"], 2);
     assert_eq!(report["metrics"]["deployment_frequency"], 0.1);
     assert_eq!(report["metrics"]["change_failure_rate"], Value::Null);
-    assert_eq!(report["details"]["change_failure_rate"]["not_available"], "no incident source");
+    assert_eq!(
+        report["details"]["change_failure_rate"]["not_available"],
+        "no incident source"
+    );
     assert_eq!(report["slowest_changes"][0]["deployment"], "shop@v1.2.0");
 
     git(&shop, start + 60, &["tag", "-d", "v1.1.0"]);
-    let after = json(&atalaya(home.path(), &["dora", "sync", "--repo", "shop", "--json"]));
+    let after = json(&atalaya(
+        home.path(),
+        &["dora", "sync", "--repo", "shop", "--json"],
+    ));
     assert_eq!(after["withdrawn"], 1);
-    let report = json(&atalaya(home.path(), &["dora", "report", "--format", "json"]));
+    let report = json(&atalaya(
+        home.path(),
+        &["dora", "report", "--format", "json"],
+    ));
     assert_eq!(report["details"]["deployment_frequency"]["samples"], 2);
-    let quiet = json(&atalaya(home.path(), &["dora", "sync", "--repo", "shop", "--json"]));
-    assert_eq!((quiet["withdrawn"].as_u64(), quiet["written"]["updated"].as_u64()), (Some(0), Some(0)));
+    let quiet = json(&atalaya(
+        home.path(),
+        &["dora", "sync", "--repo", "shop", "--json"],
+    ));
+    assert_eq!(
+        (
+            quiet["withdrawn"].as_u64(),
+            quiet["written"]["updated"].as_u64()
+        ),
+        (Some(0), Some(0))
+    );
 }
 
 #[test]
@@ -93,7 +147,11 @@ fn the_first_report_reads_the_repository_it_stands_in() {
         "{}",
         text(&output.stdout)
     );
-    assert!(text(&output.stderr).contains("1 deployments from version tags"), "{}", text(&output.stderr));
+    assert!(
+        text(&output.stderr).contains("1 deployments from version tags"),
+        "{}",
+        text(&output.stderr)
+    );
 }
 
 #[test]
@@ -101,7 +159,9 @@ fn an_imported_file_gives_the_older_figures_and_the_standard_ones() {
     let home = tempfile::tempdir().unwrap();
     let at = |hours: i64| {
         let now = atalaya::domain::time::Timestamp::now();
-        (now.to_utc() - chrono::TimeDelta::hours(hours)).format("%Y-%m-%dT%H:%M:%S%.6f").to_string()
+        (now.to_utc() - chrono::TimeDelta::hours(hours))
+            .format("%Y-%m-%dT%H:%M:%S%.6f")
+            .to_string()
     };
     let cycle = |id: &str, phases: &[(&str, &str, i64, u32)]| {
         let phases: Vec<Value> = phases
@@ -118,26 +178,41 @@ fn an_imported_file_gives_the_older_figures_and_the_standard_ones() {
     ], "last_updated": at(1)});
     std::fs::write(home.path().join("metrics.json"), file.to_string()).unwrap();
 
-    let first = json(&atalaya(home.path(), &["dora", "import", "metrics.json", "--zone", "UTC", "--json"]));
+    let first = json(&atalaya(
+        home.path(),
+        &["dora", "import", "metrics.json", "--zone", "UTC", "--json"],
+    ));
     assert_eq!(first["phases"]["inserted"], 6);
     assert_eq!(first["flags"], serde_json::json!([]));
-    let again = json(&atalaya(home.path(), &["dora", "import", "metrics.json", "--zone", "UTC", "--json"]));
+    let again = json(&atalaya(
+        home.path(),
+        &["dora", "import", "metrics.json", "--zone", "UTC", "--json"],
+    ));
     for what in ["phases", "deployments", "incidents"] {
         assert_eq!(
-            (again[what]["inserted"].as_u64(), again[what]["updated"].as_u64()),
+            (
+                again[what]["inserted"].as_u64(),
+                again[what]["updated"].as_u64()
+            ),
             (Some(0), Some(0)),
             "{what}"
         );
     }
 
-    let report = json(&atalaya(home.path(), &["dora", "report", "--format", "json"]));
+    let report = json(&atalaya(
+        home.path(),
+        &["dora", "report", "--format", "json"],
+    ));
     assert_eq!(report["metrics"]["change_failure_rate"], 50.0);
     assert_eq!(report["metrics"]["mttr_hours"], 1.0);
     assert_eq!(report["total_cycles"], 2);
     assert_eq!(report["failed_deployments"][0]["id"], "c2/deployment#1");
     assert_eq!(report["incidents"][0]["link"], "explicit");
 
-    let older = json(&atalaya(home.path(), &["dora", "report", "--format", "json", "--profile", "iact"]));
+    let older = json(&atalaya(
+        home.path(),
+        &["dora", "report", "--format", "json", "--profile", "iact"],
+    ));
     assert_eq!(older["metrics"]["lead_time_hours"], 1.0);
     assert_eq!(older["metrics"]["deployment_frequency"], 2.0);
     let no_go = older["metrics"]["change_failure_rate"].as_f64().unwrap();
@@ -162,15 +237,34 @@ fn recording_a_phase() {
         ];
         json(&atalaya(home.path(), &[&base, more].concat()))
     };
-    let first =
-        record(&["--duration", "90s", "--service", "shop", "--attempt", "1", "--at", "2026-10-05T10:00:00Z"]);
+    let first = record(&[
+        "--duration",
+        "90s",
+        "--service",
+        "shop",
+        "--attempt",
+        "1",
+        "--at",
+        "2026-10-05T10:00:00Z",
+    ]);
     assert_eq!(
         (first["attempt"].as_u64(), first["deployment"].as_str()),
         (Some(1), Some("FEAT-1/deployment#1"))
     );
-    let same =
-        record(&["--duration", "90s", "--service", "shop", "--attempt", "1", "--at", "2026-10-05T10:00:00Z"]);
-    assert_eq!(same["written"], serde_json::json!({"inserted": 0, "updated": 0, "unchanged": 1}));
+    let same = record(&[
+        "--duration",
+        "90s",
+        "--service",
+        "shop",
+        "--attempt",
+        "1",
+        "--at",
+        "2026-10-05T10:00:00Z",
+    ]);
+    assert_eq!(
+        same["written"],
+        serde_json::json!({"inserted": 0, "updated": 0, "unchanged": 1})
+    );
     assert_eq!(record(&["--service", "shop"])["attempt"], 2);
 }
 
@@ -184,9 +278,24 @@ fn what_is_wrong_ends_with_two_and_says_what_to_do() {
         (&["dora", "import", "nowhere.json"], "nowhere.json"),
         (&["dora", "import", "other.json"], "`cycles`"),
         (&["dora", "report", "--profile", "best"], "dora, iact"),
-        (&["dora", "report", "--thresholds", "dora-1999"], "dora-2023"),
+        (
+            &["dora", "report", "--thresholds", "dora-1999"],
+            "dora-2023",
+        ),
         (&["dora", "report", "--days", "0"], "1..=3650"),
-        (&["dora", "record", "--feature", "F", "--phase", "launch", "--decision", "go"], "planning"),
+        (
+            &[
+                "dora",
+                "record",
+                "--feature",
+                "F",
+                "--phase",
+                "launch",
+                "--decision",
+                "go",
+            ],
+            "planning",
+        ),
     ];
     for (arguments, expected) in cases {
         let output = atalaya(home.path(), arguments);

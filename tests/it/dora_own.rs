@@ -13,7 +13,9 @@ use atalaya::domain::delivery::pull_request::{
 use atalaya::domain::delivery::{DeployedCommit, Deployment, DeploymentKind, DeploymentResult};
 use atalaya::domain::dora::failures::Delivered;
 use atalaya::domain::dora::stages::stages;
-use atalaya::domain::dora::{Facts, Metric, Rules, Scope, Sources, Value as Figure, lead_time, report};
+use atalaya::domain::dora::{
+    Facts, Metric, Rules, Scope, Sources, Value as Figure, lead_time, report,
+};
 use atalaya::domain::time::{TimeRange, Timestamp};
 use atalaya::source::git::{Carries, Commit, History, Mark, assign};
 use atalaya::source::github::{self, DeployPattern};
@@ -26,18 +28,38 @@ const COUNTERPARTS: &[(&str, &str)] = &[
         "dora_golden::previous_successful_deployments_are_those_of_devlake",
         "the_previous_deployment_is_of_the_same_service_and_reached_users",
     ),
-    ("dora_golden::lead_times_of_a_real_project", "lead_times_of_a_history_with_a_merge"),
-    ("devlake::stages_of_pull_requests_are_those_of_devlake", "stages_and_issues_of_pull_requests"),
-    ("devlake::issues_of_pull_requests_are_those_of_devlake", "stages_and_issues_of_pull_requests"),
-    ("devlake::jobs_of_github_are_those_of_devlake", "answers_of_github_become_facts"),
-    ("devlake::pull_requests_of_github_are_those_of_devlake", "answers_of_github_become_facts"),
-    ("devlake::reviews_of_github_are_those_of_devlake", "answers_of_github_become_facts"),
+    (
+        "dora_golden::lead_times_of_a_real_project",
+        "lead_times_of_a_history_with_a_merge",
+    ),
+    (
+        "devlake::stages_of_pull_requests_are_those_of_devlake",
+        "stages_and_issues_of_pull_requests",
+    ),
+    (
+        "devlake::issues_of_pull_requests_are_those_of_devlake",
+        "stages_and_issues_of_pull_requests",
+    ),
+    (
+        "devlake::jobs_of_github_are_those_of_devlake",
+        "answers_of_github_become_facts",
+    ),
+    (
+        "devlake::pull_requests_of_github_are_those_of_devlake",
+        "answers_of_github_become_facts",
+    ),
+    (
+        "devlake::reviews_of_github_are_those_of_devlake",
+        "answers_of_github_become_facts",
+    ),
 ];
 
 const DAY: Duration = Duration::from_hours(24);
 
 fn path(file: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(file)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests")
+        .join(file)
 }
 
 fn text(file: &str) -> String {
@@ -89,27 +111,41 @@ fn deployment(id: &str, service: &str, environment: &str, finished_at: Timestamp
 #[test]
 fn each_third_party_table_has_a_counterpart_here() {
     let inventory = std::fs::read_to_string(path("reference/inventory")).unwrap();
-    let rows = inventory.lines().filter(|line| line.starts_with("expected ") || line.starts_with("told "));
+    let rows = inventory
+        .lines()
+        .filter(|line| line.starts_with("expected ") || line.starts_with("told "));
     let compared: BTreeSet<&str> = rows
         .filter_map(|row| row.split_whitespace().last())
         .filter(|test| test.starts_with("dora_golden::") || test.starts_with("devlake::"))
         .collect();
-    let named: BTreeSet<&str> = COUNTERPARTS.iter().map(|(reference, _)| *reference).collect();
+    let named: BTreeSet<&str> = COUNTERPARTS
+        .iter()
+        .map(|(reference, _)| *reference)
+        .collect();
     assert_eq!(compared, named);
     let here = include_str!("dora_own.rs");
     for (_, own) in COUNTERPARTS {
-        assert!(here.contains(&format!("#[test]\nfn {own}()")), "{own} is no test");
+        assert!(
+            here.contains(&format!("#[test]\nfn {own}()")),
+            "{own} is no test"
+        );
     }
 }
 
 #[test]
 fn the_previous_deployment_is_of_the_same_service_and_reached_users() {
     let text = text("deployments.csv");
-    let rows: Vec<Vec<&str>> = text.lines().skip(1).map(|line| line.split(',').collect()).collect();
+    let rows: Vec<Vec<&str>> = text
+        .lines()
+        .skip(1)
+        .map(|line| line.split(',').collect())
+        .collect();
     let deployments: Vec<Deployment> = rows
         .iter()
         .map(|row| {
-            let [id, service, environment, commit, finished, word, _] = row[..] else { panic!("{row:?}") };
+            let [id, service, environment, commit, finished, word, _] = row[..] else {
+                panic!("{row:?}")
+            };
             Deployment {
                 commit: Some(commit.to_owned()),
                 result: result(word),
@@ -119,12 +155,16 @@ fn the_previous_deployment_is_of_the_same_service_and_reached_users() {
         .collect();
     let mut compared = 0;
     for environment in ["production", "staging"] {
-        let facts = Facts { deployments: &deployments, ..Facts::default() };
+        let facts = Facts {
+            deployments: &deployments,
+            ..Facts::default()
+        };
         let delivered = Delivered::link(&facts, environment, DAY);
         for (index, deployment) in delivered.deployments.iter().enumerate() {
             let row = rows.iter().find(|row| row[0] == deployment.id).unwrap();
             if deployment.result == DeploymentResult::Success {
-                let previous = delivered.previous[index].map(|at| delivered.deployments[at].id.as_str());
+                let previous =
+                    delivered.previous[index].map(|at| delivered.deployments[at].id.as_str());
                 assert_eq!(previous.unwrap_or(""), row[6], "{}", deployment.id);
                 compared += 1;
             }
@@ -157,17 +197,27 @@ fn lead_times_of_a_history_with_a_merge() {
     let deployments = assign(&history, marks.collect(), None).deployments;
     let facts = Facts {
         deployments: &deployments,
-        sources: Sources { deployments: true, incidents: false },
+        sources: Sources {
+            deployments: true,
+            incidents: false,
+        },
         ..Facts::default()
     };
     let delivered = Delivered::link(&facts, "production", DAY);
     for release in list(&data["releases"]) {
         let id = release["id"].as_str().unwrap();
-        let index = delivered.deployments.iter().position(|found| found.id == id).unwrap();
+        let index = delivered
+            .deployments
+            .iter()
+            .position(|found| found.id == id)
+            .unwrap();
         let breakdown = lead_time::breakdown(&delivered, index);
         let expect = &release["expect"];
         if expect.is_null() {
-            assert!(breakdown.is_none(), "{id}: nothing is known of what came before");
+            assert!(
+                breakdown.is_none(),
+                "{id}: nothing is known of what came before"
+            );
             continue;
         }
         let lead = breakdown.unwrap();
@@ -176,19 +226,42 @@ fn lead_times_of_a_history_with_a_merge() {
         let (changes, left_out) = lead_time::changes(&delivered, index);
         let mut hours: Vec<f64> = changes.iter().map(|change| change.hours).collect();
         hours.sort_by(f64::total_cmp);
-        let expected: Vec<f64> = list(&expect["hours"]).iter().filter_map(Value::as_f64).collect();
+        let expected: Vec<f64> = list(&expect["hours"])
+            .iter()
+            .filter_map(Value::as_f64)
+            .collect();
         assert_eq!((hours, left_out.len()), (expected.clone(), 0), "{id}");
-        assert_eq!(lead.commits as u64, expect["commits"].as_u64().unwrap(), "{id}");
-        assert_eq!(Some(lead.median_hours), expect["median_hours"].as_f64(), "{id}");
+        assert_eq!(
+            lead.commits as u64,
+            expect["commits"].as_u64().unwrap(),
+            "{id}"
+        );
+        assert_eq!(
+            Some(lead.median_hours),
+            expect["median_hours"].as_f64(),
+            "{id}"
+        );
         assert_eq!(Some(&lead.longest_hours), expected.last(), "{id}");
-        assert_eq!(Some(lead.writing_hours), expect["writing_hours"].as_f64(), "{id}");
+        assert_eq!(
+            Some(lead.writing_hours),
+            expect["writing_hours"].as_f64(),
+            "{id}"
+        );
     }
 
     let month = &data["month"];
     let window = TimeRange::new(time(&month["from"]), time(&month["until"]));
-    let report = report(&facts, &Scope::default(), window, &Rules::default(), window.until);
+    let report = report(
+        &facts,
+        &Scope::default(),
+        window,
+        &Rules::default(),
+        window.until,
+    );
     let lead = report.metric(Metric::ChangeLeadTime).unwrap();
-    let Figure::Known(hours) = lead.measured.value else { panic!("{:?}", lead.measured.value) };
+    let Figure::Known(hours) = lead.measured.value else {
+        panic!("{:?}", lead.measured.value)
+    };
     let found = json!({"deployments": report.deployments.len(), "commits": lead.measured.samples, "median_hours": hours});
     for (name, want) in month["expect"].as_object().unwrap() {
         assert_eq!(found[name].as_f64(), want.as_f64(), "{name}");
@@ -200,7 +273,11 @@ fn compare(expect: &Value, found: &Value) {
     for (name, want) in expect.as_object().unwrap() {
         let got = &found[name];
         if name == "at" || name.ends_with("_at") {
-            assert_eq!(got.as_str().and_then(instant), want.as_str().and_then(instant), "{name} of {found}");
+            assert_eq!(
+                got.as_str().and_then(instant),
+                want.as_str().and_then(instant),
+                "{name} of {found}"
+            );
         } else {
             assert_eq!(got, want, "{name} of {found}");
         }
@@ -269,7 +346,10 @@ fn answers_of_github_become_facts() {
         let what = string(&case["what"]);
         let found = match what.as_str() {
             "pull_request" => of_pull(&github::pull_request(&answer, "asked/for").unwrap()),
-            "review" => github::review(&answer).unwrap().as_ref().map_or(Value::Null, of_review),
+            "review" => github::review(&answer)
+                .unwrap()
+                .as_ref()
+                .map_or(Value::Null, of_review),
             "job" => of_job(&answer),
             other => panic!("no answer: {other}"),
         };
@@ -324,18 +404,29 @@ fn stages_and_issues_of_pull_requests() {
             Deployment {
                 result: result(row["result"].as_str().unwrap()),
                 commits: Some(list(&row["merges"]).iter().map(merge).collect()),
-                ..deployment(row["id"].as_str().unwrap(), "shop", "production", time(&row["finished_at"]))
+                ..deployment(
+                    row["id"].as_str().unwrap(),
+                    "shop",
+                    "production",
+                    time(&row["finished_at"]),
+                )
             }
         })
         .collect();
-    let facts = Facts { deployments: &deployments, ..Facts::default() };
+    let facts = Facts {
+        deployments: &deployments,
+        ..Facts::default()
+    };
     let delivered = Delivered::link(&facts, "production", DAY);
     let issues: Vec<IssueRef> = serde_json::from_value(data["issues"].clone()).unwrap();
     for row in list(&data["pulls"]) {
         let pull = pull(row);
         let commits: Vec<ProposedCommit> = list(&row["commits"])
             .iter()
-            .map(|commit| ProposedCommit { sha: string(&commit[0]), authored_at: time(&commit[1]) })
+            .map(|commit| ProposedCommit {
+                sha: string(&commit[0]),
+                authored_at: time(&commit[1]),
+            })
             .collect();
         let comments: Vec<Comment> = list(&row["comments"])
             .iter()

@@ -8,7 +8,11 @@ use atalaya::ingest::format::{Parsed, Shape, SourceZone, TimeHint, all};
 use atalaya::query::{Query, QueryClock, Zone};
 
 fn cases() -> usize {
-    if std::env::var_os("ATALAYA_TEST_LONG").is_some() { 1_000_000 } else { 100_000 }
+    if std::env::var_os("ATALAYA_TEST_LONG").is_some() {
+        1_000_000
+    } else {
+        100_000
+    }
 }
 
 /// splitmix64: the same numbers in every run.
@@ -88,7 +92,10 @@ fn part(line: &str, numbers: &mut Numbers) -> String {
 
 #[test]
 fn no_line_crashes_a_parser() {
-    let hint = TimeHint { reference: Timestamp::from_seconds(1_790_000_000), zone: SourceZone::Utc };
+    let hint = TimeHint {
+        reference: Timestamp::from_seconds(1_790_000_000),
+        zone: SourceZone::Utc,
+    };
     let mut numbers = Numbers(1);
     let formats: Vec<Shape> = all().collect();
     let mut read = 0;
@@ -108,16 +115,26 @@ fn no_line_crashes_a_parser() {
         let found = match format {
             Shape::Format(format) => {
                 let first = text.lines().next().unwrap_or_default();
-                let _ = (format.opens(first), format.joins(first, text.lines().last().unwrap_or_default()));
+                let _ = (
+                    format.opens(first),
+                    format.joins(first, text.lines().last().unwrap_or_default()),
+                );
                 format.parse(&text, &hint, &mut parsed).is_ok()
             }
             Shape::Envelope(envelope) => envelope.open(&text, &hint, &mut parsed).is_ok(),
             Shape::Plain => false,
         };
         read += usize::from(found);
-        assert!(parsed.duration_ms.is_none_or(f64::is_finite), "{}: {text:?}", format.name());
+        assert!(
+            parsed.duration_ms.is_none_or(f64::is_finite),
+            "{}: {text:?}",
+            format.name()
+        );
     }
-    assert!(read > cases() / 100, "only {read} texts were read: the lines are too far from real ones");
+    assert!(
+        read > cases() / 100,
+        "only {read} texts were read: the lines are too far from real ones"
+    );
 }
 
 const WORDS: [&str; 44] = [
@@ -169,7 +186,10 @@ const WORDS: [&str; 44] = [
 
 #[test]
 fn no_text_crashes_the_query_language_and_what_it_prints_it_reads() {
-    let clock = QueryClock { now: Timestamp::from_seconds(1_790_000_000), zone: Zone::Utc };
+    let clock = QueryClock {
+        now: Timestamp::from_seconds(1_790_000_000),
+        zone: Zone::Utc,
+    };
     let mut numbers = Numbers(2);
     let (mut good, mut bad) = (0, 0);
     for _ in 0..cases() {
@@ -199,5 +219,8 @@ fn no_text_crashes_the_query_language_and_what_it_prints_it_reads() {
             }
         }
     }
-    assert!(good > cases() / 50 && bad > cases() / 50, "{good} good and {bad} bad ones");
+    assert!(
+        good > cases() / 50 && bad > cases() / 50,
+        "{good} good and {bad} bad ones"
+    );
 }

@@ -23,9 +23,14 @@ pub(crate) struct SmallDisk(pub(crate) PathBuf);
 impl SmallDisk {
     pub(crate) fn mount(at: &Path, options: &str) -> Self {
         fs::create_dir_all(at).unwrap();
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(at).status();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", options, "tmpfs"])
+            .arg(at)
+            .status();
         assert!(
-            mounted.as_ref().is_ok_and(std::process::ExitStatus::success),
+            mounted
+                .as_ref()
+                .is_ok_and(std::process::ExitStatus::success),
             "this test mounts a small tmpfs and needs root for it: {mounted:?}"
         );
         Self(at.to_path_buf())
@@ -39,7 +44,10 @@ impl SmallDisk {
 
     pub(crate) fn remount(&self, options: &str) {
         let options = format!("remount,{options}");
-        let remounted = Command::new("mount").args(["-o", &options]).arg(&self.0).status();
+        let remounted = Command::new("mount")
+            .args(["-o", &options])
+            .arg(&self.0)
+            .status();
         assert!(remounted.unwrap().success());
     }
 }
@@ -73,36 +81,72 @@ async fn a_full_disk_pauses_the_ingest_and_costs_nothing() {
         .collect();
     fs::write(&log, &text).unwrap();
 
-    let store = std::sync::Arc::new(SqliteChunkStore::open(&disk.0.join("logs.db")).await.unwrap());
-    let input =
-        IngestInput { format: format::by_name("plain"), ..IngestInput::detected(log.to_string_lossy()) };
+    let store = std::sync::Arc::new(
+        SqliteChunkStore::open(&disk.0.join("logs.db"))
+            .await
+            .unwrap(),
+    );
+    let input = IngestInput {
+        format: format::by_name("plain"),
+        ..IngestInput::detected(log.to_string_lossy())
+    };
     let config = IngestConfig::new(vec![input], disk.0.join("state"), "host", Mode::Follow);
     let engine = LogEngine::new(store.clone());
-    let handle = Ingest::start(config, std::sync::Arc::new(engine), CancellationToken::new()).unwrap();
+    let handle = Ingest::start(
+        config,
+        std::sync::Arc::new(engine),
+        CancellationToken::new(),
+    )
+    .unwrap();
     let mut status = handle.status();
     let wait = |what: &'static str, mut until: Box<dyn FnMut(&IngestStatus) -> bool>| {
         let mut status = status.clone();
         async move {
-            let found =
-                tokio::time::timeout(Duration::from_secs(30), status.wait_for(|status| until(status))).await;
-            found.unwrap_or_else(|_| panic!("{what} did not come about")).unwrap().clone()
+            let found = tokio::time::timeout(
+                Duration::from_secs(30),
+                status.wait_for(|status| until(status)),
+            )
+            .await;
+            found
+                .unwrap_or_else(|_| panic!("{what} did not come about"))
+                .unwrap()
+                .clone()
         }
     };
     let paused = wait("a pause", Box::new(|status| status.paused.is_some())).await;
     let reason = paused.paused.clone().unwrap();
     assert!(reason.contains("cannot"), "{reason}");
     assert!(paused.totals.written < LINES as u64);
-    assert!(paused.files.iter().any(|file| file.state.name() == "waiting"), "{paused:?}");
+    assert!(
+        paused
+            .files
+            .iter()
+            .any(|file| file.state.name() == "waiting"),
+        "{paused:?}"
+    );
 
     fs::remove_file(&ballast).unwrap();
-    let after = wait("the end", Box::new(|status| status.totals.written >= LINES as u64)).await;
+    let after = wait(
+        "the end",
+        Box::new(|status| status.totals.written >= LINES as u64),
+    )
+    .await;
     assert_eq!(after.totals.written, LINES as u64);
     assert_eq!(after.totals.bytes_read, text.len() as u64);
-    assert_eq!(after.totals.lines, after.totals.records + after.totals.joined + after.totals.skipped);
+    assert_eq!(
+        after.totals.lines,
+        after.totals.records + after.totals.joined + after.totals.skipped
+    );
     status.mark_changed();
     let last = handle.stop().await.unwrap();
     assert_eq!(last.totals.in_flight(), 0);
-    assert_eq!(atalaya::store::chunks::ChunkStore::stats(&*store).await.unwrap().records, LINES as u64);
+    assert_eq!(
+        atalaya::store::chunks::ChunkStore::stats(&*store)
+            .await
+            .unwrap()
+            .records,
+        LINES as u64
+    );
     store.close().await;
 }
 
@@ -124,9 +168,17 @@ async fn a_read_only_directory_is_waited_for() {
         .unwrap();
     // The reason comes before anything else does.
     let mut reason = String::new();
-    BufReader::new(follower.stderr.take().unwrap()).read_line(&mut reason).unwrap();
-    assert!(reason.contains("waiting for the store") && reason.contains("Read-only"), "{reason}");
-    assert!(follower.try_wait().unwrap().is_none(), "a follower waits instead of ending");
+    BufReader::new(follower.stderr.take().unwrap())
+        .read_line(&mut reason)
+        .unwrap();
+    assert!(
+        reason.contains("waiting for the store") && reason.contains("Read-only"),
+        "{reason}"
+    );
+    assert!(
+        follower.try_wait().unwrap().is_none(),
+        "a follower waits instead of ending"
+    );
 
     disk.make_writable();
     let deadline = Instant::now() + Duration::from_secs(30);
@@ -135,7 +187,10 @@ async fn a_read_only_directory_is_waited_for() {
         if database.exists()
             && let Ok(store) = SqliteChunkStore::open(&database).await
         {
-            let records = atalaya::store::chunks::ChunkStore::stats(&store).await.unwrap().records;
+            let records = atalaya::store::chunks::ChunkStore::stats(&store)
+                .await
+                .unwrap()
+                .records;
             store.close().await;
             if records == 3 || Instant::now() > deadline {
                 break records;
@@ -151,7 +206,11 @@ async fn a_read_only_directory_is_waited_for() {
 
 /// Fills a file system to its last byte.
 fn fill(disk: &SmallDisk) {
-    let mut ballast = fs::File::options().create(true).append(true).open(disk.0.join("ballast")).unwrap();
+    let mut ballast = fs::File::options()
+        .create(true)
+        .append(true)
+        .open(disk.0.join("ballast"))
+        .unwrap();
     for size in [1 << 16, 1 << 12, 1] {
         while ballast.write_all(&vec![1; size]).is_ok() {}
     }
@@ -170,7 +229,8 @@ struct Spooled {
 
 impl Spooled {
     async fn start(dir: &Path, writer: &Writer, spool: &Path, state: &Path) -> Self {
-        let store = std::sync::Arc::new(SqliteChunkStore::open(&dir.join("logs.db")).await.unwrap());
+        let store =
+            std::sync::Arc::new(SqliteChunkStore::open(&dir.join("logs.db")).await.unwrap());
         let engine = std::sync::Arc::new(LogEngine::new(store.clone()));
         let spool = SpoolConfig::with_size(spool, 64 << 20);
         let spool = std::sync::Arc::new(SpooledSink::open(spool, engine).unwrap());
@@ -179,8 +239,13 @@ impl Spooled {
             ..IngestInput::detected(path.to_string_lossy())
         });
         let config = IngestConfig::new(inputs.collect(), state, "host", Mode::Follow);
-        let handle = pipeline::start(config, spool.clone(), CancellationToken::new(), None).unwrap();
-        Self { store, spool, handle }
+        let handle =
+            pipeline::start(config, spool.clone(), CancellationToken::new(), None).unwrap();
+        Self {
+            store,
+            spool,
+            handle,
+        }
     }
 
     async fn until(&self, what: &str, holds: impl FnMut(&IngestStatus) -> bool) -> IngestStatus {
@@ -213,29 +278,57 @@ async fn a_full_disk_under_the_spool_pauses_the_reading_and_costs_nothing() {
         writer.append(0, 1_000);
         writer.append(1, 1_000);
     }
-    let paused = running.until("a pause", |status| status.paused.is_some()).await.paused.unwrap();
-    assert!(paused.contains("spool") && paused.contains("No space"), "{paused}");
+    let paused = running
+        .until("a pause", |status| status.paused.is_some())
+        .await
+        .paused
+        .unwrap();
+    assert!(
+        paused.contains("spool") && paused.contains("No space"),
+        "{paused}"
+    );
     tokio::time::sleep(FULL_FOR).await;
-    assert!(running.handle.status().borrow().paused.is_some(), "there is still no space");
+    assert!(
+        running.handle.status().borrow().paused.is_some(),
+        "there is still no space"
+    );
     assert!(!running.spool.status().is_drained() || running.spool.status().stuck.is_some());
 
     // The file system grows under the running program.
     disk.remount("size=64m");
     let since = Instant::now();
-    running.until("the end of the pause", |status| status.paused.is_none()).await;
+    running
+        .until("the end of the pause", |status| status.paused.is_none())
+        .await;
     assert!(since.elapsed() <= RESUMES, "{:?}", since.elapsed());
-    lines::wait_for(&*running.store, writer.total(), Duration::from_secs(30), String::new).await;
+    lines::wait_for(
+        &*running.store,
+        writer.total(),
+        Duration::from_secs(30),
+        String::new,
+    )
+    .await;
     assert_eq!(running.spool.status().damaged_bytes, 0);
     let store = running.end().await;
-    lines::tally(&*store, &writer.written).await.check("after the pause");
+    lines::tally(&*store, &writer.written)
+        .await
+        .check("after the pause");
     drop(store);
 
     // Nothing is corrupt: another start takes all of it up without a word.
     writer.append(1, 1);
     let again = Spooled::start(dir.path(), &writer, &spool, &state).await;
     assert_eq!(again.spool.status().notices, [""; 0]);
-    lines::wait_for(&*again.store, writer.total(), Duration::from_secs(30), String::new).await;
-    lines::tally(&*again.end().await, &writer.written).await.check("after another start");
+    lines::wait_for(
+        &*again.store,
+        writer.total(),
+        Duration::from_secs(30),
+        String::new,
+    )
+    .await;
+    lines::tally(&*again.end().await, &writer.written)
+        .await
+        .check("after another start");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -253,16 +346,34 @@ async fn a_full_disk_under_the_checkpoint_pauses_the_reading_and_costs_nothing()
     writer.rotate(0);
     writer.append(0, 1_000);
     writer.append(1, 1_000);
-    let paused = running.until("a pause", |status| status.paused.is_some()).await.paused.unwrap();
-    assert!(paused.contains("checkpoint") && paused.contains("No space"), "{paused}");
+    let paused = running
+        .until("a pause", |status| status.paused.is_some())
+        .await
+        .paused
+        .unwrap();
+    assert!(
+        paused.contains("checkpoint") && paused.contains("No space"),
+        "{paused}"
+    );
     tokio::time::sleep(FULL_FOR).await;
-    assert!(running.handle.status().borrow().paused.is_some(), "there is still no space");
+    assert!(
+        running.handle.status().borrow().paused.is_some(),
+        "there is still no space"
+    );
 
     free(&disk);
     let since = Instant::now();
-    running.until("the end of the pause", |status| status.paused.is_none()).await;
+    running
+        .until("the end of the pause", |status| status.paused.is_none())
+        .await;
     assert!(since.elapsed() <= RESUMES, "{:?}", since.elapsed());
-    lines::wait_for(&*running.store, writer.total(), Duration::from_secs(30), String::new).await;
+    lines::wait_for(
+        &*running.store,
+        writer.total(),
+        Duration::from_secs(30),
+        String::new,
+    )
+    .await;
     fill(&disk);
     writer.append(0, 1_000);
     // Stopped with a full disk: the checkpoint that is there is the last whole one.
@@ -270,6 +381,14 @@ async fn a_full_disk_under_the_checkpoint_pauses_the_reading_and_costs_nothing()
     drop(store);
     free(&disk);
     let again = Spooled::start(dir.path(), &writer, &spool, &state).await;
-    lines::wait_for(&*again.store, writer.total(), Duration::from_secs(30), String::new).await;
-    lines::tally(&*again.end().await, &writer.written).await.check("after another start");
+    lines::wait_for(
+        &*again.store,
+        writer.total(),
+        Duration::from_secs(30),
+        String::new,
+    )
+    .await;
+    lines::tally(&*again.end().await, &writer.written)
+        .await
+        .check("after another start");
 }

@@ -35,19 +35,33 @@ fn start(dir: &Path, way: Way) -> Child {
         .env("ATALAYA_INGEST__SPOOL__KEEP_SECONDS", "1")
         .env_remove("ATALAYA_CONFIG")
         .stdout(Stdio::null())
-        .stderr(File::options().create(true).append(true).open(dir.join("stderr")).unwrap())
+        .stderr(
+            File::options()
+                .create(true)
+                .append(true)
+                .open(dir.join("stderr"))
+                .unwrap(),
+        )
         .spawn()
         .unwrap()
 }
 
 #[test]
 fn killed_at_random_moments_each_line_is_stored_once() {
-    kill_at_random_moments(Way { lines: 200_000, kills: 20, spool: false });
+    kill_at_random_moments(Way {
+        lines: 200_000,
+        kills: 20,
+        spool: false,
+    });
 }
 
 #[test]
 fn killed_at_random_moments_each_line_comes_through_the_spool_once() {
-    kill_at_random_moments(Way { lines: 100_000, kills: 20, spool: true });
+    kill_at_random_moments(Way {
+        lines: 100_000,
+        kills: 20,
+        spool: true,
+    });
 }
 
 fn kill_at_random_moments(way: Way) {
@@ -58,13 +72,22 @@ fn kill_at_random_moments(way: Way) {
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     fs::create_dir(dir.path().join("logs")).unwrap();
     fs::create_dir(dir.path().join("data")).unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let store = runtime.block_on(SqliteChunkStore::open(&dir.path().join("data/logs.db"))).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let store = runtime
+        .block_on(SqliteChunkStore::open(&dir.path().join("data/logs.db")))
+        .unwrap();
 
     let child = Arc::new(Mutex::new(start(dir.path(), way)));
     let done = Arc::new(AtomicBool::new(false));
     let killer = std::thread::spawn({
-        let (child, done, dir) = (Arc::clone(&child), Arc::clone(&done), dir.path().to_path_buf());
+        let (child, done, dir) = (
+            Arc::clone(&child),
+            Arc::clone(&done),
+            dir.path().to_path_buf(),
+        );
         let mut random = StdRng::seed_from_u64(seed.wrapping_add(1));
         move || {
             let mut kills = 0;
@@ -87,10 +110,15 @@ fn kill_at_random_moments(way: Way) {
         }
     });
 
-    let mut writer = Writer { logs: dir.path().join("logs"), written: 0 };
+    let mut writer = Writer {
+        logs: dir.path().join("logs"),
+        written: 0,
+    };
     let mut next_rotation = 8_000;
     while writer.written < way.lines {
-        let count = random.random_range(1..1_500).min(way.lines - writer.written);
+        let count = random
+            .random_range(1..1_500)
+            .min(way.lines - writer.written);
         writer.append(count);
         if writer.written >= next_rotation {
             next_rotation = writer.written + random.random_range(2_000..14_000);
@@ -102,7 +130,12 @@ fn kill_at_random_moments(way: Way) {
                 1 => {
                     writer.shift(&runtime, &store, dir.path());
                     fs::copy(writer.path("x.log"), writer.path("x.log.1")).unwrap();
-                    File::options().write(true).open(writer.path("x.log")).unwrap().set_len(0).unwrap();
+                    File::options()
+                        .write(true)
+                        .open(writer.path("x.log"))
+                        .unwrap()
+                        .set_len(0)
+                        .unwrap();
                 }
                 2 => {
                     wait_for(&runtime, &store, writer.written, dir.path());
@@ -134,10 +167,18 @@ fn kill_at_random_moments(way: Way) {
         assert_eq!(message, line(number as u64), "seed {seed}");
         times[number] += 1;
     }
-    let missing: Vec<_> =
-        times.iter().enumerate().filter(|(_, times)| **times == 0).map(|(number, _)| number).collect();
-    let repeated: Vec<_> =
-        times.iter().enumerate().filter(|(_, times)| **times > 1).map(|(number, _)| number).collect();
+    let missing: Vec<_> = times
+        .iter()
+        .enumerate()
+        .filter(|(_, times)| **times == 0)
+        .map(|(number, _)| number)
+        .collect();
+    let repeated: Vec<_> = times
+        .iter()
+        .enumerate()
+        .filter(|(_, times)| **times > 1)
+        .map(|(number, _)| number)
+        .collect();
     assert!(
         missing.is_empty() && repeated.is_empty(),
         "seed {seed}: {} missing {:?}…, {} repeated {:?}…\n{}",
@@ -169,7 +210,11 @@ impl Writer {
             text.push_str(&line(number));
             text.push('\n');
         }
-        let mut file = File::options().create(true).append(true).open(self.path("x.log")).unwrap();
+        let mut file = File::options()
+            .create(true)
+            .append(true)
+            .open(self.path("x.log"))
+            .unwrap();
         // In two writes, so that half a line stands there for a moment.
         let (first, second) = text.as_bytes().split_at(text.len() * 2 / 3);
         file.write_all(first).unwrap();
@@ -193,7 +238,10 @@ impl Writer {
         for number in (1..5).rev() {
             for suffix in ["", ".gz"] {
                 if self.path(&format!("x.log.{number}{suffix}")).exists() {
-                    self.rename(&format!("x.log.{number}{suffix}"), &format!("x.log.{}{suffix}", number + 1));
+                    self.rename(
+                        &format!("x.log.{number}{suffix}"),
+                        &format!("x.log.{}{suffix}", number + 1),
+                    );
                 }
             }
         }
@@ -232,11 +280,23 @@ fn wait_for(runtime: &tokio::runtime::Runtime, store: &SqliteChunkStore, lines: 
 pub async fn messages(store: &SqliteChunkStore) -> Vec<String> {
     let mut messages = Vec::new();
     for layer in Layer::ALL {
-        for bucket in store.buckets(layer, TimeRange::ALL, Order::OldestFirst, 100_000).await.unwrap() {
+        for bucket in store
+            .buckets(layer, TimeRange::ALL, Order::OldestFirst, 100_000)
+            .await
+            .unwrap()
+        {
             let summaries = store.summaries(bucket).await.unwrap();
-            for summary in summaries.iter().filter(|summary| &*summary.origin.source != "atalaya/ingest") {
+            for summary in summaries
+                .iter()
+                .filter(|summary| &*summary.origin.source != "atalaya/ingest")
+            {
                 for chunk in store.chunks(&[summary.key]).await.unwrap() {
-                    messages.extend(chunk.entries.into_iter().map(|entry| String::from(entry.message)));
+                    messages.extend(
+                        chunk
+                            .entries
+                            .into_iter()
+                            .map(|entry| String::from(entry.message)),
+                    );
                 }
             }
         }

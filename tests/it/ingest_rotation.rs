@@ -40,8 +40,14 @@ impl Port for FakePort {
 
     fn offer(&mut self, frame: Frame) -> Result<(), Frame> {
         let mut store = self.store.lock().unwrap();
-        let stored = store.watermarks.insert(frame.origin.id, frame.until).unwrap_or(0);
-        assert_eq!(frame.from, stored, "a frame begins where the one before ended");
+        let stored = store
+            .watermarks
+            .insert(frame.origin.id, frame.until)
+            .unwrap_or(0);
+        assert_eq!(
+            frame.from, stored,
+            "a frame begins where the one before ended"
+        );
         assert!(frame.until > frame.from);
         let records = frame.entries.len() as u64;
         for entry in frame.entries {
@@ -52,7 +58,10 @@ impl Port for FakePort {
                 store.lines.push(entry.message.into());
             }
         }
-        self.answers.push(Acknowledgement { origin: frame.origin.id, outcome: Ok((frame.until, records)) });
+        self.answers.push(Acknowledgement {
+            origin: frame.origin.id,
+            outcome: Ok((frame.until, records)),
+        });
         Ok(())
     }
 
@@ -98,7 +107,10 @@ impl World {
 
     fn begin(&mut self) {
         let pattern = self.path(&self.pattern).to_string_lossy().into_owned();
-        let input = IngestInput { format: format::by_name("plain"), ..IngestInput::detected(pattern) };
+        let input = IngestInput {
+            format: format::by_name("plain"),
+            ..IngestInput::detected(pattern)
+        };
         let config = IngestConfig::new(vec![input], self.state(), "host", Mode::Follow);
         self.reader = Some(Reader::new(config, self.port.clone()).unwrap());
     }
@@ -133,7 +145,11 @@ impl World {
     }
 
     fn append(&mut self, name: &str, lines: &[String]) {
-        let mut file = File::options().create(true).append(true).open(self.path(name)).unwrap();
+        let mut file = File::options()
+            .create(true)
+            .append(true)
+            .open(self.path(name))
+            .unwrap();
         self.write(&mut file, lines);
     }
 
@@ -150,13 +166,22 @@ impl World {
 
     fn copytruncate(&self, from: &str, to: &str) {
         fs::copy(self.path(from), self.path(to)).unwrap();
-        File::options().write(true).open(self.path(from)).unwrap().set_len(0).unwrap();
+        File::options()
+            .write(true)
+            .open(self.path(from))
+            .unwrap()
+            .set_len(0)
+            .unwrap();
     }
 
     fn gzip(&self, from: &str, to: &str) {
-        let mut encoder =
-            flate2::write::GzEncoder::new(File::create(self.path(to)).unwrap(), flate2::Compression::fast());
-        encoder.write_all(&fs::read(self.path(from)).unwrap()).unwrap();
+        let mut encoder = flate2::write::GzEncoder::new(
+            File::create(self.path(to)).unwrap(),
+            flate2::Compression::fast(),
+        );
+        encoder
+            .write_all(&fs::read(self.path(from)).unwrap())
+            .unwrap();
         encoder.finish().unwrap();
         fs::remove_file(self.path(from)).unwrap();
     }
@@ -206,7 +231,9 @@ fn difference(one: &[String], other: &[String]) -> Vec<String> {
 }
 
 fn lines(prefix: &str, count: usize) -> Vec<String> {
-    (0..count).map(|index| format!("{prefix} number {index} of the lines that are written here")).collect()
+    (0..count)
+        .map(|index| format!("{prefix} number {index} of the lines that are written here"))
+        .collect()
 }
 
 #[test]
@@ -214,7 +241,10 @@ fn appended_lines_and_half_lines() {
     let mut world = World::new("x.log");
     world.append("x.log", &lines("a", 10));
     world.look();
-    let mut file = File::options().append(true).open(world.path("x.log")).unwrap();
+    let mut file = File::options()
+        .append(true)
+        .open(world.path("x.log"))
+        .unwrap();
     file.write_all(b"half a li").unwrap();
     world.look();
     assert_eq!(world.stored(), 10, "a line without its end waits");
@@ -229,13 +259,19 @@ fn rotation_by_rename_with_a_writer_that_closes_late() {
     let mut world = World::new("x.log");
     world.append("x.log", &lines("a", 100));
     world.glance();
-    let mut old = File::options().append(true).open(world.path("x.log")).unwrap();
+    let mut old = File::options()
+        .append(true)
+        .open(world.path("x.log"))
+        .unwrap();
     world.rename("x.log", "x.log.1");
     world.append("x.log", &lines("b", 100));
     world.glance();
     world.write(&mut old, &lines("late", 50));
     world.look();
-    world.write(&mut old, &lines("very late, after the descriptor was closed", 50));
+    world.write(
+        &mut old,
+        &lines("very late, after the descriptor was closed", 50),
+    );
     old.write_all(b"and no newline at the end").unwrap();
     world.expected.push("and no newline at the end".into());
     world.look();
@@ -355,7 +391,10 @@ fn regrown_past_the_old_offset_while_running() {
     world.append("x.log", &lines("read", 300));
     world.look();
     world.copytruncate("x.log", "x.log.1");
-    world.append("x.log", &lines("other and longer lines, more of them than before", 900));
+    world.append(
+        "x.log",
+        &lines("other and longer lines, more of them than before", 900),
+    );
     world.look();
     world.assert_each_line_once();
 }
@@ -369,7 +408,12 @@ fn a_busy_writer_and_fifty_copytruncates() {
         fs::copy(world.path("x.log"), world.path("x.log.1")).unwrap();
         world.append("x.log", &lines(&format!("in between {round}"), 20));
         world.glance();
-        File::options().write(true).open(world.path("x.log")).unwrap().set_len(0).unwrap();
+        File::options()
+            .write(true)
+            .open(world.path("x.log"))
+            .unwrap()
+            .set_len(0)
+            .unwrap();
         if round % 3 == 0 {
             world.append("x.log", &lines(&format!("regrown a lot {round}"), 200));
         }
@@ -390,7 +434,12 @@ fn a_truncation_that_costs_lines_is_a_row() {
     world.append("x.log", &lines("read", 30));
     world.look();
     world.kill();
-    File::options().write(true).open(world.path("x.log")).unwrap().set_len(0).unwrap();
+    File::options()
+        .write(true)
+        .open(world.path("x.log"))
+        .unwrap()
+        .set_len(0)
+        .unwrap();
     world.append("x.log", &lines("new", 3));
     world.begin();
     world.look();
@@ -400,7 +449,12 @@ fn a_truncation_that_costs_lines_is_a_row() {
     let events = world.events();
     assert_eq!(events.len(), 1, "{events:?}");
     assert_eq!(events[0].0, Level::Warning);
-    assert!(events[0].1.contains("truncated or overwritten while nobody was reading"), "{events:?}");
+    assert!(
+        events[0]
+            .1
+            .contains("truncated or overwritten while nobody was reading"),
+        "{events:?}"
+    );
 }
 
 #[test]
@@ -420,7 +474,9 @@ fn inodes_are_used_again_and_nothing_is_taken_for_something_else() {
                 world.append("x.log", &content);
             }
         }
-        inodes.insert(std::os::unix::fs::MetadataExt::ino(&fs::metadata(world.path("x.log")).unwrap()));
+        inodes.insert(std::os::unix::fs::MetadataExt::ino(
+            &fs::metadata(world.path("x.log")).unwrap(),
+        ));
         match cycle % 5 {
             0 => world.restart(),
             1 => world.look(),
@@ -432,7 +488,11 @@ fn inodes_are_used_again_and_nothing_is_taken_for_something_else() {
         fs::remove_file(world.path("x.log")).unwrap();
         world.look();
     }
-    assert!(inodes.len() < 100, "this file system never uses an inode again: {} of 200", inodes.len());
+    assert!(
+        inodes.len() < 100,
+        "this file system never uses an inode again: {} of 200",
+        inodes.len()
+    );
     world.assert_each_line_once();
 }
 
@@ -440,7 +500,10 @@ fn inodes_are_used_again_and_nothing_is_taken_for_something_else() {
 fn fifty_files_with_one_header_and_tiny_and_empty_ones() {
     let mut world = World::new("*.log*");
     for index in 0..50 {
-        world.append(&format!("same-{index}.log"), &["a header that all of them begin with".to_owned()]);
+        world.append(
+            &format!("same-{index}.log"),
+            &["a header that all of them begin with".to_owned()],
+        );
     }
     for index in 0..5 {
         world.append(&format!("tiny.log.{index}"), &["x".to_owned()]);
@@ -449,7 +512,10 @@ fn fifty_files_with_one_header_and_tiny_and_empty_ones() {
     world.look();
     world.restart();
     for index in 0..50 {
-        world.append(&format!("same-{index}.log"), &lines(&format!("own lines of {index}"), index));
+        world.append(
+            &format!("same-{index}.log"),
+            &lines(&format!("own lines of {index}"), index),
+        );
     }
     for index in 0..5 {
         world.append(&format!("empty-{index}.log"), &lines("no longer empty", 2));
@@ -463,7 +529,14 @@ fn fifty_files_with_one_header_and_tiny_and_empty_ones() {
 fn a_damaged_checkpoint_neither_repeats_nor_loses() {
     let damages: [fn(&Path); 4] = [
         |path| fs::write(path, vec![0; 512]).unwrap(),
-        |path| File::options().write(true).open(path).unwrap().set_len(40).unwrap(),
+        |path| {
+            File::options()
+                .write(true)
+                .open(path)
+                .unwrap()
+                .set_len(40)
+                .unwrap()
+        },
         |path| fs::remove_file(path).unwrap(),
         |path| {
             let mut bytes = fs::read(path).unwrap();
@@ -527,9 +600,19 @@ fn copy_dir(from: &Path, to: &Path) {
 #[test]
 fn a_second_reader_of_the_same_state_is_refused() {
     let world = World::new("x.log");
-    let config = IngestConfig::new(vec![IngestInput::detected("x.log")], world.state(), "host", Mode::Follow);
+    let config = IngestConfig::new(
+        vec![IngestInput::detected("x.log")],
+        world.state(),
+        "host",
+        Mode::Follow,
+    );
     let error = Reader::new(config, FakePort::default()).unwrap_err();
-    assert!(error.to_string().contains("another atalaya is reading files"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("another atalaya is reading files"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -552,9 +635,16 @@ fn odd_files_are_named_once_and_disturb_nobody() {
     world.assert_each_line_once();
     let elapsed = world.elapsed;
     let now = world.start + elapsed;
-    let status = world.reader.as_mut().unwrap().status(now, Timestamp::now(), None);
-    let unread: Vec<_> =
-        status.unread.iter().map(|unread| unread.path.file_name().unwrap().to_str().unwrap()).collect();
+    let status = world
+        .reader
+        .as_mut()
+        .unwrap()
+        .status(now, Timestamp::now(), None);
+    let unread: Vec<_> = status
+        .unread
+        .iter()
+        .map(|unread| unread.path.file_name().unwrap().to_str().unwrap())
+        .collect();
     assert_eq!(unread, ["directory", "fifo", "loop", "wtmp"]);
     assert_eq!(status.notices.len(), 4, "{:?}", status.notices);
 }
@@ -576,7 +666,10 @@ fn any_order_of_events_keeps_each_line_once() {
             match action {
                 0 | 1 => {
                     let count = random.random_range(1..60);
-                    world.append("x.log", &lines(&format!("seed {seed} round {round}"), count));
+                    world.append(
+                        "x.log",
+                        &lines(&format!("seed {seed} round {round}"), count),
+                    );
                 }
                 2 => world.glance(),
                 3 => world.look(),
@@ -584,7 +677,9 @@ fn any_order_of_events_keeps_each_line_once() {
                     shift(&world);
                     world.rename("x.log", "x.log.1");
                 }
-                5 if world.path("x.log").exists() && fs::metadata(world.path("x.log")).unwrap().len() > 0 => {
+                5 if world.path("x.log").exists()
+                    && fs::metadata(world.path("x.log")).unwrap().len() > 0 =>
+                {
                     // Two copies of a file that nobody ever looked at cannot be told from two files.
                     world.look();
                     shift(&world);

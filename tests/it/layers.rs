@@ -16,8 +16,16 @@ const ALLOWED: [(&str, &[&str]); 12] = [
     ("shown", &[]),
     ("telemetry", &[]),
     ("report", &["domain", "query", "store", "service", "shown"]),
-    ("service", &["config", "domain", "ingest", "query", "source", "store"]),
-    ("tui", &["config", "domain", "ingest", "query", "report", "service", "shown", "store"]),
+    (
+        "service",
+        &["config", "domain", "ingest", "query", "source", "store"],
+    ),
+    (
+        "tui",
+        &[
+            "config", "domain", "ingest", "query", "report", "service", "shown", "store",
+        ],
+    ),
     (
         "cli",
         &[
@@ -58,21 +66,35 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
 
 /// The top-level module that a file belongs to; `None` for `lib.rs` and `main.rs`.
 fn module_of(path: &Path, root: &Path) -> Option<String> {
-    let first = path.strip_prefix(root).unwrap().components().next().unwrap();
-    let name = Path::new(first.as_os_str()).file_stem().unwrap().to_string_lossy().into_owned();
+    let first = path
+        .strip_prefix(root)
+        .unwrap()
+        .components()
+        .next()
+        .unwrap();
+    let name = Path::new(first.as_os_str())
+        .file_stem()
+        .unwrap()
+        .to_string_lossy()
+        .into_owned();
     (name != "lib" && name != "main").then_some(name)
 }
 
 /// Code without comments and without the test module at its end.
 fn code_of(text: &str) -> String {
     let code = text.split("#[cfg(test)]").next().unwrap();
-    code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+    code.lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 fn names_after<'a>(code: &'a str, prefix: &'a str) -> impl Iterator<Item = &'a str> {
     code.match_indices(prefix).map(move |(at, _)| {
         let rest = &code[at + prefix.len()..];
-        rest.split(|character: char| !character.is_alphanumeric() && character != '_').next().unwrap()
+        rest.split(|character: char| !character.is_alphanumeric() && character != '_')
+            .next()
+            .unwrap()
     })
 }
 
@@ -86,11 +108,16 @@ fn modules_use_only_what_lies_below_them() {
     assert!(files.len() > 20, "the sources were not found");
     let mut wrong = Vec::new();
     for path in &files {
-        let Some(module) = module_of(path, &root) else { continue };
+        let Some(module) = module_of(path, &root) else {
+            continue;
+        };
         let text = fs::read_to_string(path).unwrap();
         let code = code_of(&text);
         let Some(below) = allowed.get(module.as_str()) else {
-            wrong.push(format!("{}: module `{module}` has no row in the table", path.display()));
+            wrong.push(format!(
+                "{}: module `{module}` has no row in the table",
+                path.display()
+            ));
             continue;
         };
         for used in names_after(&code, "crate::") {
@@ -98,11 +125,23 @@ fn modules_use_only_what_lies_below_them() {
                 wrong.push(format!("{}: `{module}` uses `{used}`", path.display()));
             }
         }
-        for name in forbidden.get(module.as_str()).into_iter().copied().flatten() {
+        for name in forbidden
+            .get(module.as_str())
+            .into_iter()
+            .copied()
+            .flatten()
+        {
             if code.contains(&format!("use {name}::")) || code.contains(&format!(" {name}::")) {
-                wrong.push(format!("{}: `{module}` knows the crate `{name}`", path.display()));
+                wrong.push(format!(
+                    "{}: `{module}` knows the crate `{name}`",
+                    path.display()
+                ));
             }
         }
     }
-    assert!(wrong.is_empty(), "arrows that point up:\n{}", wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "arrows that point up:\n{}",
+        wrong.join("\n")
+    );
 }

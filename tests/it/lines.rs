@@ -19,7 +19,10 @@ const OWN_SOURCE: &str = "atalaya/ingest";
 /// The text of a line: who wrote it, its number there, a hash of both, and something to carry.
 pub fn line(file: usize, number: u64) -> String {
     let hash = blake3::hash(format!("{file}/{number}").as_bytes()).to_hex();
-    format!("f{file} {number:07} {} a line of a writer whose file is renamed now and then", &hash[..24])
+    format!(
+        "f{file} {number:07} {} a line of a writer whose file is renamed now and then",
+        &hash[..24]
+    )
 }
 
 /// Writes lines to files `0.log`, `1.log` … of one folder and rotates them by renaming.
@@ -33,7 +36,11 @@ pub struct Writer {
 impl Writer {
     pub fn new(folder: &Path, files: usize) -> Self {
         fs::create_dir_all(folder).unwrap();
-        let writer = Self { folder: folder.to_path_buf(), written: vec![0; files], rotations: 0 };
+        let writer = Self {
+            folder: folder.to_path_buf(),
+            written: vec![0; files],
+            rotations: 0,
+        };
         for path in writer.paths() {
             File::create(path).unwrap();
         }
@@ -41,7 +48,9 @@ impl Writer {
     }
 
     pub fn paths(&self) -> Vec<PathBuf> {
-        (0..self.written.len()).map(|file| self.folder.join(format!("{file}.log"))).collect()
+        (0..self.written.len())
+            .map(|file| self.folder.join(format!("{file}.log")))
+            .collect()
     }
 
     pub fn total(&self) -> u64 {
@@ -55,7 +64,11 @@ impl Writer {
             text.push('\n');
         }
         let path = self.folder.join(format!("{file}.log"));
-        let mut log = File::options().create(true).append(true).open(path).unwrap();
+        let mut log = File::options()
+            .create(true)
+            .append(true)
+            .open(path)
+            .unwrap();
         // In two writes, so that half a line stands there for a moment.
         let (first, second) = text.as_bytes().split_at(text.len() * 2 / 3);
         log.write_all(first).unwrap();
@@ -69,7 +82,9 @@ impl Writer {
             0 => self.folder.join(format!("{file}.log")),
             _ => self.folder.join(format!("{file}.log.{generation}")),
         };
-        let oldest = (0..usize::MAX).find(|generation| !path(*generation).exists()).unwrap();
+        let oldest = (0..usize::MAX)
+            .find(|generation| !path(*generation).exists())
+            .unwrap();
         for generation in (0..oldest).rev() {
             fs::rename(path(generation), path(generation + 1)).unwrap();
         }
@@ -115,7 +130,11 @@ pub async fn tally(store: &dyn ChunkStore, written: &[u64]) -> Tally {
         .map(|(file, count)| (file, vec![0; usize::try_from(*count).unwrap()]))
         .collect();
     for layer in Layer::ALL {
-        for bucket in store.buckets(layer, TimeRange::ALL, Order::OldestFirst, 100_000).await.unwrap() {
+        for bucket in store
+            .buckets(layer, TimeRange::ALL, Order::OldestFirst, 100_000)
+            .await
+            .unwrap()
+        {
             let summaries = store.summaries(bucket).await.unwrap();
             let keys: Vec<_> = summaries
                 .iter()
@@ -124,7 +143,11 @@ pub async fn tally(store: &dyn ChunkStore, written: &[u64]) -> Tally {
                 .collect();
             for keys in keys.chunks(16) {
                 let chunks = store.chunks(keys).await.unwrap();
-                assert_eq!(chunks.len(), keys.len(), "a chunk has a summary and no records");
+                assert_eq!(
+                    chunks.len(),
+                    keys.len(),
+                    "a chunk has a summary and no records"
+                );
                 for entry in chunks.into_iter().flat_map(|chunk| chunk.entries) {
                     let message = String::from(entry.message);
                     let place = place(&message)
@@ -169,9 +192,14 @@ fn place(message: &str) -> Option<(usize, u64)> {
 pub async fn stored(store: &dyn ChunkStore) -> Result<u64, StoreError> {
     let mut stored = 0;
     for layer in Layer::ALL {
-        for bucket in store.buckets(layer, TimeRange::ALL, Order::OldestFirst, 100_000).await? {
+        for bucket in store
+            .buckets(layer, TimeRange::ALL, Order::OldestFirst, 100_000)
+            .await?
+        {
             let summaries = store.summaries(bucket).await?;
-            let own = summaries.iter().filter(|summary| &*summary.origin.source != OWN_SOURCE);
+            let own = summaries
+                .iter()
+                .filter(|summary| &*summary.origin.source != OWN_SOURCE);
             stored += own.map(|summary| u64::from(summary.records())).sum::<u64>();
         }
     }
@@ -180,7 +208,12 @@ pub async fn stored(store: &dyn ChunkStore) -> Result<u64, StoreError> {
 
 /// Waits until this many lines are stored. Fails when none come for `patience`; a store that does
 /// not answer is one from which none come.
-pub async fn wait_for(store: &dyn ChunkStore, lines: u64, patience: Duration, context: impl Fn() -> String) {
+pub async fn wait_for(
+    store: &dyn ChunkStore,
+    lines: u64,
+    patience: Duration,
+    context: impl Fn() -> String,
+) {
     let mut last = (0, Instant::now());
     loop {
         let answer = stored(store).await;

@@ -1,7 +1,10 @@
 //! Everything that needs more than one module, a real terminal or real files, and nothing but the clone.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
-#![allow(clippy::print_stdout, reason = "seeds and histories, shown when a test fails")]
+#![allow(
+    clippy::print_stdout,
+    reason = "seeds and histories, shown when a test fails"
+)]
 
 mod cli_logs;
 mod cli_manners;

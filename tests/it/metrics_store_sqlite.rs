@@ -12,7 +12,9 @@ use crate::metrics_store_suite::metrics_store_suite;
 
 async fn empty() -> (Arc<dyn MetricsStore>, TempDir) {
     let folder = tempfile::tempdir().unwrap();
-    let store = SqliteMetricsStore::open(&folder.path().join("metrics.sqlite")).await.unwrap();
+    let store = SqliteMetricsStore::open(&folder.path().join("metrics.sqlite"))
+        .await
+        .unwrap();
     (Arc::new(store), folder)
 }
 

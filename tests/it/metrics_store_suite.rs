@@ -9,14 +9,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use atalaya::domain::delivery::{
-    Decision, DeployedCommit, Deployment, DeploymentKind, DeploymentResult, Incident, Phase, PhaseRecord,
+    Decision, DeployedCommit, Deployment, DeploymentKind, DeploymentResult, Incident, Phase,
+    PhaseRecord,
 };
 use atalaya::domain::pdca::{Happening, PdcaEvent};
 use atalaya::domain::record::RequestId;
 use atalaya::domain::time::{TimeRange, Timestamp};
 use atalaya::store::error::StoreError;
 use atalaya::store::metrics::{
-    DeliveryFilter, HealthSample, MetricsStore, PointsDuration, SourceRun, Target, TeamDeployments, Written,
+    DeliveryFilter, HealthSample, MetricsStore, PointsDuration, SourceRun, Target, TeamDeployments,
+    Written,
 };
 use serde_json::json;
 
@@ -85,7 +87,9 @@ fn phase(cycle: &str, phase: Phase, minutes: i64) -> PhaseRecord {
 }
 
 fn with(mut record: PhaseRecord, metadata: serde_json::Value) -> PhaseRecord {
-    let serde_json::Value::Object(fields) = metadata else { panic!("metadata is an object") };
+    let serde_json::Value::Object(fields) = metadata else {
+        panic!("metadata is an object")
+    };
     record.metadata = fields.into_iter().collect();
     record
 }
@@ -132,7 +136,11 @@ fn incident(id: &str, opened: i64, resolved: Option<i64>) -> Incident {
 }
 
 fn written(inserted: u64, updated: u64, unchanged: u64) -> Written {
-    Written { inserted, updated, unchanged }
+    Written {
+        inserted,
+        updated,
+        unchanged,
+    }
 }
 
 fn within(from: i64, until: i64) -> TimeRange {
@@ -140,18 +148,36 @@ fn within(from: i64, until: i64) -> TimeRange {
 }
 
 fn ids(deployments: &[Deployment]) -> Vec<&str> {
-    deployments.iter().map(|deployment| deployment.id.as_str()).collect()
+    deployments
+        .iter()
+        .map(|deployment| deployment.id.as_str())
+        .collect()
 }
 
 pub async fn writing_again_changes_nothing(store: Store) {
-    let phases =
-        [phase("c1", Phase::Planning, 0), phase("c1", Phase::Testing, 10), phase("c2", Phase::Testing, 5)];
+    let phases = [
+        phase("c1", Phase::Planning, 0),
+        phase("c1", Phase::Testing, 10),
+        phase("c2", Phase::Testing, 5),
+    ];
     let deployments = [deployment("d1", 100), deployment("d2", 200)];
-    let incidents = [Incident { caused_by: Some("d1".to_owned()), ..incident("i1", 110, Some(120)) }];
+    let incidents = [Incident {
+        caused_by: Some("d1".to_owned()),
+        ..incident("i1", 110, Some(120))
+    }];
 
-    assert_eq!(store.record_phases(&phases).await.unwrap(), written(3, 0, 0));
-    assert_eq!(store.put_deployments(&deployments).await.unwrap(), written(2, 0, 0));
-    assert_eq!(store.put_incidents(&incidents).await.unwrap(), written(1, 0, 0));
+    assert_eq!(
+        store.record_phases(&phases).await.unwrap(),
+        written(3, 0, 0)
+    );
+    assert_eq!(
+        store.put_deployments(&deployments).await.unwrap(),
+        written(2, 0, 0)
+    );
+    assert_eq!(
+        store.put_incidents(&incidents).await.unwrap(),
+        written(1, 0, 0)
+    );
     let everything = DeliveryFilter::default();
     let before = (
         store.phases(&everything).await.unwrap(),
@@ -160,9 +186,18 @@ pub async fn writing_again_changes_nothing(store: Store) {
         store.incidents(&everything).await.unwrap(),
     );
 
-    assert_eq!(store.record_phases(&phases).await.unwrap(), written(0, 0, 3));
-    assert_eq!(store.put_deployments(&deployments).await.unwrap(), written(0, 0, 2));
-    assert_eq!(store.put_incidents(&incidents).await.unwrap(), written(0, 0, 1));
+    assert_eq!(
+        store.record_phases(&phases).await.unwrap(),
+        written(0, 0, 3)
+    );
+    assert_eq!(
+        store.put_deployments(&deployments).await.unwrap(),
+        written(0, 0, 2)
+    );
+    assert_eq!(
+        store.put_incidents(&incidents).await.unwrap(),
+        written(0, 0, 1)
+    );
     let after = (
         store.phases(&everything).await.unwrap(),
         store.cycles(&everything, 10).await.unwrap(),
@@ -175,27 +210,84 @@ pub async fn writing_again_changes_nothing(store: Store) {
 }
 
 pub async fn a_changed_row_is_updated(store: Store) {
-    store.record_phases(&[phase("c1", Phase::Testing, 10)]).await.unwrap();
-    let changed = PhaseRecord { decision: Decision::NoGo, ..phase("c1", Phase::Testing, 10) };
-    let second = PhaseRecord { attempt: 2, ..phase("c1", Phase::Testing, 20) };
-    assert_eq!(store.record_phases(&[changed.clone(), second.clone()]).await.unwrap(), written(1, 1, 0));
-    assert_eq!(store.phases(&DeliveryFilter::default()).await.unwrap(), [changed, second]);
+    store
+        .record_phases(&[phase("c1", Phase::Testing, 10)])
+        .await
+        .unwrap();
+    let changed = PhaseRecord {
+        decision: Decision::NoGo,
+        ..phase("c1", Phase::Testing, 10)
+    };
+    let second = PhaseRecord {
+        attempt: 2,
+        ..phase("c1", Phase::Testing, 20)
+    };
+    assert_eq!(
+        store
+            .record_phases(&[changed.clone(), second.clone()])
+            .await
+            .unwrap(),
+        written(1, 1, 0)
+    );
+    assert_eq!(
+        store.phases(&DeliveryFilter::default()).await.unwrap(),
+        [changed, second]
+    );
 
-    store.put_deployments(&[deployment("d1", 100)]).await.unwrap();
-    let shorter = Deployment { commits: Some(vec![commit("z9", 1)]), ..deployment("d1", 100) };
-    assert_eq!(store.put_deployments(std::slice::from_ref(&shorter)).await.unwrap(), written(0, 1, 0));
-    assert_eq!(store.deployments(&DeliveryFilter::default()).await.unwrap(), [shorter]);
+    store
+        .put_deployments(&[deployment("d1", 100)])
+        .await
+        .unwrap();
+    let shorter = Deployment {
+        commits: Some(vec![commit("z9", 1)]),
+        ..deployment("d1", 100)
+    };
+    assert_eq!(
+        store
+            .put_deployments(std::slice::from_ref(&shorter))
+            .await
+            .unwrap(),
+        written(0, 1, 0)
+    );
+    assert_eq!(
+        store.deployments(&DeliveryFilter::default()).await.unwrap(),
+        [shorter]
+    );
 
-    store.put_incidents(&[incident("i1", 1, None)]).await.unwrap();
-    assert_eq!(store.put_incidents(&[incident("i1", 1, Some(9))]).await.unwrap(), written(0, 1, 0));
-    assert_eq!(store.incidents(&DeliveryFilter::default()).await.unwrap(), [incident("i1", 1, Some(9))]);
+    store
+        .put_incidents(&[incident("i1", 1, None)])
+        .await
+        .unwrap();
+    assert_eq!(
+        store
+            .put_incidents(&[incident("i1", 1, Some(9))])
+            .await
+            .unwrap(),
+        written(0, 1, 0)
+    );
+    assert_eq!(
+        store.incidents(&DeliveryFilter::default()).await.unwrap(),
+        [incident("i1", 1, Some(9))]
+    );
 }
 
 pub async fn one_write_with_the_same_key_twice(store: Store) {
     let first = phase("c1", Phase::Testing, 10);
-    let last = PhaseRecord { decision: Decision::NoGo, ..first.clone() };
-    assert_eq!(store.record_phases(&[first.clone(), first, last.clone()]).await.unwrap(), written(1, 1, 1));
-    assert_eq!(store.phases(&DeliveryFilter::default()).await.unwrap(), [last]);
+    let last = PhaseRecord {
+        decision: Decision::NoGo,
+        ..first.clone()
+    };
+    assert_eq!(
+        store
+            .record_phases(&[first.clone(), first, last.clone()])
+            .await
+            .unwrap(),
+        written(1, 1, 1)
+    );
+    assert_eq!(
+        store.phases(&DeliveryFilter::default()).await.unwrap(),
+        [last]
+    );
 }
 
 pub async fn phases_come_back_as_they_were(store: Store) {
@@ -216,20 +308,42 @@ pub async fn phases_come_back_as_they_were(store: Store) {
         }
     }
     store.record_phases(&phases).await.unwrap();
-    assert_eq!(store.record_phases(&phases).await.unwrap(), written(0, 0, 72));
-    assert_eq!(store.phases(&DeliveryFilter::default()).await.unwrap(), phases);
-    let teams = DeliveryFilter { team: Some("red".to_owned()), ..DeliveryFilter::default() };
+    assert_eq!(
+        store.record_phases(&phases).await.unwrap(),
+        written(0, 0, 72)
+    );
+    assert_eq!(
+        store.phases(&DeliveryFilter::default()).await.unwrap(),
+        phases
+    );
+    let teams = DeliveryFilter {
+        team: Some("red".to_owned()),
+        ..DeliveryFilter::default()
+    };
     assert_eq!(store.phases(&teams).await.unwrap().len(), 72);
-    let others = DeliveryFilter { service: Some("shop".to_owned()), ..DeliveryFilter::default() };
+    let others = DeliveryFilter {
+        service: Some("shop".to_owned()),
+        ..DeliveryFilter::default()
+    };
     assert_eq!(store.phases(&others).await.unwrap(), []);
 }
 
 fn parts_of_a_cycle() -> (Vec<PhaseRecord>, Vec<Deployment>) {
     let phases = vec![
         with(phase("c1", Phase::Planning, 10), json!({"team": "red"})),
-        with(phase("c1", Phase::Testing, 30), json!({"team": "blue", "service": "shop"})),
-        PhaseRecord { decision: Decision::Failed, ..phase("c1", Phase::Deployment, 40) },
-        PhaseRecord { attempt: 2, decision: Decision::Success, ..phase("c1", Phase::Deployment, 50) },
+        with(
+            phase("c1", Phase::Testing, 30),
+            json!({"team": "blue", "service": "shop"}),
+        ),
+        PhaseRecord {
+            decision: Decision::Failed,
+            ..phase("c1", Phase::Deployment, 40)
+        },
+        PhaseRecord {
+            attempt: 2,
+            decision: Decision::Success,
+            ..phase("c1", Phase::Deployment, 50)
+        },
         phase("c1", Phase::Maintenance, 90),
     ];
     let deployments = vec![
@@ -238,7 +352,10 @@ fn parts_of_a_cycle() -> (Vec<PhaseRecord>, Vec<Deployment>) {
             environment: "staging".to_owned(),
             ..deployment("d-staging", 35)
         },
-        Deployment { cycle_id: Some("c1".to_owned()), ..deployment("d-production", 49) },
+        Deployment {
+            cycle_id: Some("c1".to_owned()),
+            ..deployment("d-production", 49)
+        },
     ];
     (phases, deployments)
 }
@@ -248,7 +365,10 @@ pub async fn a_cycle_is_folded_from_its_parts(store: Store) {
     store.record_phases(&phases).await.unwrap();
     let cycle = store.cycle("c1").await.unwrap().unwrap();
     assert_eq!(cycle.feature_id, "FEAT-c1");
-    assert_eq!((cycle.team.as_deref(), cycle.service.as_deref()), (Some("red"), Some("shop")));
+    assert_eq!(
+        (cycle.team.as_deref(), cycle.service.as_deref()),
+        (Some("red"), Some("shop"))
+    );
     assert_eq!(
         (cycle.started_at, cycle.finished_at),
         (at(9), Some(at(50))),
@@ -258,7 +378,11 @@ pub async fn a_cycle_is_folded_from_its_parts(store: Store) {
 
     store.put_deployments(&deployments).await.unwrap();
     let cycle = store.cycle("c1").await.unwrap().unwrap();
-    assert_eq!(cycle.finished_at, Some(at(49)), "staging does not end a cycle, production does");
+    assert_eq!(
+        cycle.finished_at,
+        Some(at(49)),
+        "staging does not end a cycle, production does"
+    );
     assert_eq!(store.cycle("c2").await.unwrap(), None);
 }
 
@@ -266,53 +390,127 @@ pub async fn a_cycle_does_not_depend_on_the_order_of_writing(store: Store) {
     let (mut phases, deployments) = parts_of_a_cycle();
     store.put_deployments(&deployments).await.unwrap();
     let cycle = store.cycle("c1").await.unwrap().unwrap();
-    assert_eq!((cycle.feature_id.as_str(), cycle.service.as_deref()), ("c1", Some("shop")));
-    assert_eq!((cycle.started_at, cycle.finished_at), (at(30), Some(at(49))));
+    assert_eq!(
+        (cycle.feature_id.as_str(), cycle.service.as_deref()),
+        ("c1", Some("shop"))
+    );
+    assert_eq!(
+        (cycle.started_at, cycle.finished_at),
+        (at(30), Some(at(49)))
+    );
 
     phases.reverse();
     for part in &phases {
-        store.record_phases(std::slice::from_ref(part)).await.unwrap();
+        store
+            .record_phases(std::slice::from_ref(part))
+            .await
+            .unwrap();
     }
     phases.reverse();
     let cycle = store.cycle("c1").await.unwrap().unwrap();
     assert_eq!(cycle.feature_id, "FEAT-c1");
-    assert_eq!((cycle.team.as_deref(), cycle.service.as_deref()), (Some("red"), Some("shop")));
+    assert_eq!(
+        (cycle.team.as_deref(), cycle.service.as_deref()),
+        (Some("red"), Some("shop"))
+    );
     assert_eq!((cycle.started_at, cycle.finished_at), (at(9), Some(at(49))));
     assert_eq!(cycle.phases, phases);
 }
 
 pub async fn a_moved_deployment_leaves_its_cycle(store: Store) {
-    store.record_phases(&[phase("c1", Phase::Planning, 10), phase("c2", Phase::Planning, 10)]).await.unwrap();
-    let first = Deployment { cycle_id: Some("c1".to_owned()), ..deployment("d1", 40) };
-    store.put_deployments(std::slice::from_ref(&first)).await.unwrap();
-    assert_eq!(store.cycle("c1").await.unwrap().unwrap().finished_at, Some(at(40)));
-    store.put_deployments(&[Deployment { cycle_id: Some("c2".to_owned()), ..first }]).await.unwrap();
+    store
+        .record_phases(&[
+            phase("c1", Phase::Planning, 10),
+            phase("c2", Phase::Planning, 10),
+        ])
+        .await
+        .unwrap();
+    let first = Deployment {
+        cycle_id: Some("c1".to_owned()),
+        ..deployment("d1", 40)
+    };
+    store
+        .put_deployments(std::slice::from_ref(&first))
+        .await
+        .unwrap();
+    assert_eq!(
+        store.cycle("c1").await.unwrap().unwrap().finished_at,
+        Some(at(40))
+    );
+    store
+        .put_deployments(&[Deployment {
+            cycle_id: Some("c2".to_owned()),
+            ..first
+        }])
+        .await
+        .unwrap();
     assert_eq!(store.cycle("c1").await.unwrap().unwrap().finished_at, None);
-    assert_eq!(store.cycle("c2").await.unwrap().unwrap().finished_at, Some(at(40)));
+    assert_eq!(
+        store.cycle("c2").await.unwrap().unwrap().finished_at,
+        Some(at(40))
+    );
 }
 
 pub async fn unknown_commits_are_not_no_commits(store: Store) {
-    let unknown = Deployment { commits: None, ..deployment("d1", 10) };
-    let none = Deployment { commits: Some(Vec::new()), ..deployment("d2", 20) };
-    store.put_deployments(&[unknown.clone(), none.clone()]).await.unwrap();
-    assert_eq!(store.deployments(&DeliveryFilter::default()).await.unwrap(), [unknown.clone(), none.clone()]);
-    let now_none = Deployment { commits: Some(Vec::new()), ..unknown };
-    assert_eq!(store.put_deployments(&[now_none.clone(), none]).await.unwrap(), written(0, 1, 1));
-    assert_eq!(store.deployments(&DeliveryFilter::default()).await.unwrap()[0], now_none);
+    let unknown = Deployment {
+        commits: None,
+        ..deployment("d1", 10)
+    };
+    let none = Deployment {
+        commits: Some(Vec::new()),
+        ..deployment("d2", 20)
+    };
+    store
+        .put_deployments(&[unknown.clone(), none.clone()])
+        .await
+        .unwrap();
+    assert_eq!(
+        store.deployments(&DeliveryFilter::default()).await.unwrap(),
+        [unknown.clone(), none.clone()]
+    );
+    let now_none = Deployment {
+        commits: Some(Vec::new()),
+        ..unknown
+    };
+    assert_eq!(
+        store
+            .put_deployments(&[now_none.clone(), none])
+            .await
+            .unwrap(),
+        written(0, 1, 1)
+    );
+    assert_eq!(
+        store.deployments(&DeliveryFilter::default()).await.unwrap()[0],
+        now_none
+    );
 }
 
 pub async fn deployments_are_filtered_and_in_order(store: Store) {
     let mut all = vec![
         deployment("late", 90),
-        Deployment { team: None, ..deployment("early", 10) },
-        Deployment { service: "search".to_owned(), ..deployment("search", 20) },
-        Deployment { environment: "staging".to_owned(), commits: None, ..deployment("staging", 30) },
+        Deployment {
+            team: None,
+            ..deployment("early", 10)
+        },
+        Deployment {
+            service: "search".to_owned(),
+            ..deployment("search", 20)
+        },
+        Deployment {
+            environment: "staging".to_owned(),
+            commits: None,
+            ..deployment("staging", 30)
+        },
         deployment("tie-b", 50),
         deployment("tie-a", 50),
     ];
-    for (index, result) in [DeploymentResult::Failed, DeploymentResult::RolledBack, DeploymentResult::Aborted]
-        .into_iter()
-        .enumerate()
+    for (index, result) in [
+        DeploymentResult::Failed,
+        DeploymentResult::RolledBack,
+        DeploymentResult::Aborted,
+    ]
+    .into_iter()
+    .enumerate()
     {
         all[index].result = result;
     }
@@ -321,7 +519,10 @@ pub async fn deployments_are_filtered_and_in_order(store: Store) {
     store.put_deployments(&all).await.unwrap();
 
     let found = store.deployments(&DeliveryFilter::default()).await.unwrap();
-    assert_eq!(ids(&found), ["early", "search", "staging", "tie-a", "tie-b", "late"]);
+    assert_eq!(
+        ids(&found),
+        ["early", "search", "staging", "tie-a", "tie-b", "late"]
+    );
     all.sort_by(|one, other| (one.finished_at, &one.id).cmp(&(other.finished_at, &other.id)));
     assert_eq!(found, all, "each with its own commits");
 
@@ -331,18 +532,53 @@ pub async fn deployments_are_filtered_and_in_order(store: Store) {
         team: Some("red".to_owned()),
         environment: Some("production".to_owned()),
     };
-    assert_eq!(ids(&store.deployments(&filter).await.unwrap()), ["tie-a", "tie-b"]);
+    assert_eq!(
+        ids(&store.deployments(&filter).await.unwrap()),
+        ["tie-a", "tie-b"]
+    );
 }
 
 pub async fn ranges_are_half_open(store: Store) {
-    store.put_deployments(&[deployment("d1", 10), deployment("d2", 20)]).await.unwrap();
-    store.record_phases(&[phase("c1", Phase::Testing, 10), phase("c2", Phase::Testing, 20)]).await.unwrap();
-    let filter = DeliveryFilter { range: Some(within(10, 20)), ..DeliveryFilter::default() };
+    store
+        .put_deployments(&[deployment("d1", 10), deployment("d2", 20)])
+        .await
+        .unwrap();
+    store
+        .record_phases(&[
+            phase("c1", Phase::Testing, 10),
+            phase("c2", Phase::Testing, 20),
+        ])
+        .await
+        .unwrap();
+    let filter = DeliveryFilter {
+        range: Some(within(10, 20)),
+        ..DeliveryFilter::default()
+    };
     assert_eq!(ids(&store.deployments(&filter).await.unwrap()), ["d1"]);
     let phases = store.phases(&filter).await.unwrap();
-    assert_eq!(phases.iter().map(|phase| phase.cycle_id.as_str()).collect::<Vec<_>>(), ["c1"]);
-    assert_eq!(store.phase_durations(Phase::Testing, within(10, 20)).await.unwrap().phases, 1);
-    assert_eq!(store.phase_durations(Phase::Testing, within(10, 21)).await.unwrap().phases, 2);
+    assert_eq!(
+        phases
+            .iter()
+            .map(|phase| phase.cycle_id.as_str())
+            .collect::<Vec<_>>(),
+        ["c1"]
+    );
+    assert_eq!(
+        store
+            .phase_durations(Phase::Testing, within(10, 20))
+            .await
+            .unwrap()
+            .phases,
+        1
+    );
+    assert_eq!(
+        store
+            .phase_durations(Phase::Testing, within(10, 21))
+            .await
+            .unwrap()
+            .phases,
+        2
+    );
 }
 
 pub async fn incidents_open_within_the_range(store: Store) {
@@ -353,7 +589,10 @@ pub async fn incidents_open_within_the_range(store: Store) {
         incident("at-once", 10, Some(10)),
         incident("inside", 12, Some(13)),
         incident("out-of", 19, Some(99)),
-        Incident { service: None, ..incident("no-service", 19, None) },
+        Incident {
+            service: None,
+            ..incident("no-service", 19, None)
+        },
         incident("after", 20, None),
     ];
     store.put_incidents(&all).await.unwrap();
@@ -367,13 +606,27 @@ pub async fn incidents_open_within_the_range(store: Store) {
                 ..DeliveryFilter::default()
             };
             let incidents = store.incidents(&filter).await.unwrap();
-            incidents.into_iter().map(|incident| incident.id).collect::<Vec<_>>()
+            incidents
+                .into_iter()
+                .map(|incident| incident.id)
+                .collect::<Vec<_>>()
         }
     };
-    assert_eq!(found(None).await.len(), 8, "team and environment do not apply to incidents");
+    assert_eq!(
+        found(None).await.len(),
+        8,
+        "team and environment do not apply to incidents"
+    );
     assert_eq!(
         found(Some(within(10, 20))).await,
-        ["into", "still-open", "at-once", "inside", "no-service", "out-of"]
+        [
+            "into",
+            "still-open",
+            "at-once",
+            "inside",
+            "no-service",
+            "out-of"
+        ]
     );
     let of_shop = DeliveryFilter {
         range: Some(within(19, 20)),
@@ -385,57 +638,119 @@ pub async fn incidents_open_within_the_range(store: Store) {
 }
 
 pub async fn an_incident_of_an_unknown_deployment_is_refused(store: Store) {
-    let orphan = Incident { caused_by: Some("nowhere".to_owned()), ..incident("i2", 5, None) };
-    let error = store.put_incidents(&[incident("i1", 1, None), orphan.clone()]).await.unwrap_err();
+    let orphan = Incident {
+        caused_by: Some("nowhere".to_owned()),
+        ..incident("i2", 5, None)
+    };
+    let error = store
+        .put_incidents(&[incident("i1", 1, None), orphan.clone()])
+        .await
+        .unwrap_err();
     assert!(!error.is_transient());
-    let StoreError::Refused { source, .. } = error else { panic!("{error}") };
+    let StoreError::Refused { source, .. } = error else {
+        panic!("{error}")
+    };
     let reason = source.to_string();
-    assert!(reason.contains("i2") && reason.contains("nowhere"), "{reason}");
-    assert_eq!(store.incidents(&DeliveryFilter::default()).await.unwrap(), [], "all or nothing");
+    assert!(
+        reason.contains("i2") && reason.contains("nowhere"),
+        "{reason}"
+    );
+    assert_eq!(
+        store.incidents(&DeliveryFilter::default()).await.unwrap(),
+        [],
+        "all or nothing"
+    );
 
-    store.put_deployments(&[deployment("nowhere", 4)]).await.unwrap();
-    assert_eq!(store.put_incidents(std::slice::from_ref(&orphan)).await.unwrap(), written(1, 0, 0));
-    assert_eq!(store.incidents(&DeliveryFilter::default()).await.unwrap(), [orphan]);
+    store
+        .put_deployments(&[deployment("nowhere", 4)])
+        .await
+        .unwrap();
+    assert_eq!(
+        store
+            .put_incidents(std::slice::from_ref(&orphan))
+            .await
+            .unwrap(),
+        written(1, 0, 0)
+    );
+    assert_eq!(
+        store.incidents(&DeliveryFilter::default()).await.unwrap(),
+        [orphan]
+    );
 }
 
 pub async fn a_request_finds_its_events(store: Store) {
     let id = RequestId::new("req-5f1c");
     let other = RequestId::new("req-5F1C");
     let of = |id: &RequestId| json!({"request_id": id.as_str()});
-    let mine =
-        [with(phase("c1", Phase::Testing, 1), of(&id)), with(phase("c1", Phase::Deployment, 2), of(&id))];
+    let mine = [
+        with(phase("c1", Phase::Testing, 1), of(&id)),
+        with(phase("c1", Phase::Deployment, 2), of(&id)),
+    ];
     store.record_phases(&mine).await.unwrap();
     store
-        .record_phases(&[with(phase("c2", Phase::Testing, 1), of(&other)), phase("c3", Phase::Testing, 1)])
+        .record_phases(&[
+            with(phase("c2", Phase::Testing, 1), of(&other)),
+            phase("c3", Phase::Testing, 1),
+        ])
         .await
         .unwrap();
-    let shipped = Deployment { request_id: Some(id.clone()), ..deployment("d1", 3) };
-    store.put_deployments(&[shipped.clone(), deployment("d2", 4)]).await.unwrap();
-    let broken = Incident { request_id: Some(id.clone()), ..incident("i1", 5, None) };
-    store.put_incidents(&[broken.clone(), incident("i2", 6, None)]).await.unwrap();
+    let shipped = Deployment {
+        request_id: Some(id.clone()),
+        ..deployment("d1", 3)
+    };
+    store
+        .put_deployments(&[shipped.clone(), deployment("d2", 4)])
+        .await
+        .unwrap();
+    let broken = Incident {
+        request_id: Some(id.clone()),
+        ..incident("i1", 5, None)
+    };
+    store
+        .put_incidents(&[broken.clone(), incident("i2", 6, None)])
+        .await
+        .unwrap();
 
     let events = store.events_of_request(&id).await.unwrap();
     assert_eq!(events.phases, mine);
     assert_eq!(events.deployments, [shipped]);
     assert_eq!(events.incidents, [broken]);
-    assert_eq!(store.events_of_request(&other).await.unwrap().phases.len(), 1, "ids are told apart by case");
-    let nothing = store.events_of_request(&RequestId::new("req-0")).await.unwrap();
-    assert!(nothing.phases.is_empty() && nothing.deployments.is_empty() && nothing.incidents.is_empty());
+    assert_eq!(
+        store.events_of_request(&other).await.unwrap().phases.len(),
+        1,
+        "ids are told apart by case"
+    );
+    let nothing = store
+        .events_of_request(&RequestId::new("req-0"))
+        .await
+        .unwrap();
+    assert!(
+        nothing.phases.is_empty() && nothing.deployments.is_empty() && nothing.incidents.is_empty()
+    );
 }
 
 pub async fn cycles_newest_first_and_limited(store: Store) {
     let phases: Vec<_> = (0..6)
         .map(|number| {
             let team = if number % 2 == 0 { "red" } else { "blue" };
-            with(phase(&format!("c{number}"), Phase::Planning, number * 10), json!({"team": team}))
+            with(
+                phase(&format!("c{number}"), Phase::Planning, number * 10),
+                json!({"team": team}),
+            )
         })
         .collect();
     store.record_phases(&phases).await.unwrap();
     let names = |cycles: Vec<atalaya::domain::delivery::Cycle>| {
-        cycles.into_iter().map(|cycle| cycle.cycle_id).collect::<Vec<_>>()
+        cycles
+            .into_iter()
+            .map(|cycle| cycle.cycle_id)
+            .collect::<Vec<_>>()
     };
     let everything = DeliveryFilter::default();
-    assert_eq!(names(store.cycles(&everything, 2).await.unwrap()), ["c5", "c4"]);
+    assert_eq!(
+        names(store.cycles(&everything, 2).await.unwrap()),
+        ["c5", "c4"]
+    );
     let red = DeliveryFilter {
         team: Some("red".to_owned()),
         range: Some(TimeRange::new(at(0), at(100))),
@@ -446,7 +761,14 @@ pub async fn cycles_newest_first_and_limited(store: Store) {
         ["c4", "c2"],
         "c0 began a minute before the range"
     );
-    assert!(store.cycles(&everything, 10).await.unwrap().iter().all(|cycle| cycle.phases.is_empty()));
+    assert!(
+        store
+            .cycles(&everything, 10)
+            .await
+            .unwrap()
+            .iter()
+            .all(|cycle| cycle.phases.is_empty())
+    );
 }
 
 pub async fn sources_are_remembered(store: Store) {
@@ -458,41 +780,90 @@ pub async fn sources_are_remembered(store: Store) {
     };
     store.put_source(&run("record", 1)).await.unwrap();
     store.put_source(&run("git:shop", 2)).await.unwrap();
-    store.put_source(&SourceRun { gives_incidents: true, ..run("record", 3) }).await.unwrap();
+    store
+        .put_source(&SourceRun {
+            gives_incidents: true,
+            ..run("record", 3)
+        })
+        .await
+        .unwrap();
     assert_eq!(
         store.sources().await.unwrap(),
-        [run("git:shop", 2), SourceRun { gives_incidents: true, ..run("record", 3) }]
+        [
+            run("git:shop", 2),
+            SourceRun {
+                gives_incidents: true,
+                ..run("record", 3)
+            }
+        ]
     );
 }
 
 pub async fn the_four_questions(store: Store) {
-    let lasting =
-        |seconds: u64, record: PhaseRecord| PhaseRecord { duration: Duration::from_secs(seconds), ..record };
+    let lasting = |seconds: u64, record: PhaseRecord| PhaseRecord {
+        duration: Duration::from_secs(seconds),
+        ..record
+    };
     let deciding = |decision, record: PhaseRecord| PhaseRecord { decision, ..record };
     store
         .record_phases(&[
-            lasting(100, with(phase("c1", Phase::Deployment, 10), json!({"team": "red"}))),
-            lasting(200, with(phase("c2", Phase::Deployment, 20), json!({"team": "red"}))),
-            lasting(600, with(phase("c3", Phase::Deployment, 30), json!({"team": "blue"}))),
+            lasting(
+                100,
+                with(phase("c1", Phase::Deployment, 10), json!({"team": "red"})),
+            ),
+            lasting(
+                200,
+                with(phase("c2", Phase::Deployment, 20), json!({"team": "red"})),
+            ),
+            lasting(
+                600,
+                with(phase("c3", Phase::Deployment, 30), json!({"team": "blue"})),
+            ),
             lasting(999, phase("c4", Phase::Deployment, 99)),
-            lasting(10, with(phase("c1", Phase::Testing, 5), json!({"story_points": 3}))),
-            lasting(20, with(phase("c2", Phase::Testing, 6), json!({"story_points": 3.0}))),
+            lasting(
+                10,
+                with(phase("c1", Phase::Testing, 5), json!({"story_points": 3})),
+            ),
+            lasting(
+                20,
+                with(phase("c2", Phase::Testing, 6), json!({"story_points": 3.0})),
+            ),
             deciding(
                 Decision::NoGo,
-                lasting(70, with(phase("c3", Phase::Testing, 7), json!({"story_points": 8}))),
+                lasting(
+                    70,
+                    with(phase("c3", Phase::Testing, 7), json!({"story_points": 8})),
+                ),
             ),
-            deciding(Decision::Failed, lasting(500, phase("c4", Phase::Testing, 8))),
-            deciding(Decision::Resolved, lasting(3_600, phase("c3", Phase::Maintenance, 40))),
-            deciding(Decision::Blocked, lasting(9_999, phase("c4", Phase::Maintenance, 41))),
+            deciding(
+                Decision::Failed,
+                lasting(500, phase("c4", Phase::Testing, 8)),
+            ),
+            deciding(
+                Decision::Resolved,
+                lasting(3_600, phase("c3", Phase::Maintenance, 40)),
+            ),
+            deciding(
+                Decision::Blocked,
+                lasting(9_999, phase("c4", Phase::Maintenance, 41)),
+            ),
         ])
         .await
         .unwrap();
     let range = within(0, 60);
 
-    let deployment = store.phase_durations(Phase::Deployment, range).await.unwrap();
-    assert_eq!((deployment.phases, deployment.mean_seconds), (3, Some(300.0)));
-    let team =
-        |team: Option<&str>, deployments| TeamDeployments { team: team.map(str::to_owned), deployments };
+    let deployment = store
+        .phase_durations(Phase::Deployment, range)
+        .await
+        .unwrap();
+    assert_eq!(
+        (deployment.phases, deployment.mean_seconds),
+        (3, Some(300.0))
+    );
+    let team = |team: Option<&str>, deployments| TeamDeployments {
+        team: team.map(str::to_owned),
+        deployments,
+    };
     assert_eq!(
         store.deployments_per_team(range).await.unwrap(),
         [team(Some("red"), 2), team(Some("blue"), 1)]
@@ -503,12 +874,23 @@ pub async fn the_four_questions(store: Store) {
         "those without a team are not left out"
     );
     let testing = store.testing_failures(range).await.unwrap();
-    assert_eq!((testing.testing, testing.no_go, testing.percent()), (4, 1, Some(25.0)));
+    assert_eq!(
+        (testing.testing, testing.no_go, testing.percent()),
+        (4, 1, Some(25.0))
+    );
     assert_eq!(
         store.testing_by_story_points(range).await.unwrap(),
         [
-            PointsDuration { story_points: 3.0, phases: 2, mean_seconds: 15.0 },
-            PointsDuration { story_points: 8.0, phases: 1, mean_seconds: 70.0 }
+            PointsDuration {
+                story_points: 3.0,
+                phases: 2,
+                mean_seconds: 15.0
+            },
+            PointsDuration {
+                story_points: 8.0,
+                phases: 1,
+                mean_seconds: 70.0
+            }
         ]
     );
     let recovery = store.recovery_durations(range).await.unwrap();
@@ -517,16 +899,27 @@ pub async fn the_four_questions(store: Store) {
 
 pub async fn questions_without_rows(store: Store) {
     let range = TimeRange::ALL;
-    let deployment = store.phase_durations(Phase::Deployment, range).await.unwrap();
+    let deployment = store
+        .phase_durations(Phase::Deployment, range)
+        .await
+        .unwrap();
     assert_eq!((deployment.phases, deployment.mean_seconds), (0, None));
     assert_eq!(store.deployments_per_team(range).await.unwrap(), []);
     assert_eq!(store.testing_failures(range).await.unwrap().percent(), None);
     assert_eq!(store.testing_by_story_points(range).await.unwrap(), []);
-    assert_eq!(store.recovery_durations(range).await.unwrap().mean_seconds, None);
+    assert_eq!(
+        store.recovery_durations(range).await.unwrap().mean_seconds,
+        None
+    );
 }
 
 pub async fn story_points_as_text(store: Store) {
-    let tested = |cycle, points| with(phase(cycle, Phase::Testing, 1), json!({"story_points": points}));
+    let tested = |cycle, points| {
+        with(
+            phase(cycle, Phase::Testing, 1),
+            json!({"story_points": points}),
+        )
+    };
     store
         .record_phases(&[
             tested("c1", json!("5")),
@@ -538,7 +931,11 @@ pub async fn story_points_as_text(store: Store) {
         .unwrap();
     assert_eq!(
         store.testing_by_story_points(TimeRange::ALL).await.unwrap(),
-        [PointsDuration { story_points: 5.0, phases: 1, mean_seconds: 60.0 }]
+        [PointsDuration {
+            story_points: 5.0,
+            phases: 1,
+            mean_seconds: 60.0
+        }]
     );
 }
 
@@ -554,10 +951,20 @@ fn note(pdca_id: &str, seq: u32, text: &str) -> PdcaEvent {
 
 pub async fn pdca_events_are_appended_once(store: Store) {
     assert_eq!(store.pdca_events(None).await.unwrap(), []);
-    let events = [note("p1", 1, "one"), note("p1", 2, "two"), note("p0", 1, "other")];
+    let events = [
+        note("p1", 1, "one"),
+        note("p1", 2, "two"),
+        note("p0", 1, "other"),
+    ];
     for event in &events {
-        assert_eq!(store.append_pdca_event(event).await.unwrap(), written(1, 0, 0));
-        assert_eq!(store.append_pdca_event(event).await.unwrap(), written(0, 0, 1));
+        assert_eq!(
+            store.append_pdca_event(event).await.unwrap(),
+            written(1, 0, 0)
+        );
+        assert_eq!(
+            store.append_pdca_event(event).await.unwrap(),
+            written(0, 0, 1)
+        );
     }
     assert_eq!(store.pdca_events(Some("p1")).await.unwrap(), events[..2]);
     assert_eq!(store.pdca_events(Some("p")).await.unwrap(), []);
@@ -568,13 +975,25 @@ pub async fn pdca_events_are_appended_once(store: Store) {
 }
 
 pub async fn a_pdca_event_out_of_turn_is_refused(store: Store) {
-    store.append_pdca_event(&note("p1", 1, "one")).await.unwrap();
-    for wrong in [note("p1", 1, "changed"), note("p1", 3, "a gap"), note("p2", 2, "no beginning")] {
+    store
+        .append_pdca_event(&note("p1", 1, "one"))
+        .await
+        .unwrap();
+    for wrong in [
+        note("p1", 1, "changed"),
+        note("p1", 3, "a gap"),
+        note("p2", 2, "no beginning"),
+    ] {
         let error = store.append_pdca_event(&wrong).await.unwrap_err();
-        let StoreError::Refused { source, .. } = error else { panic!("{error}") };
+        let StoreError::Refused { source, .. } = error else {
+            panic!("{error}")
+        };
         assert!(source.to_string().contains(&wrong.pdca_id), "{source}");
     }
-    assert_eq!(store.pdca_events(None).await.unwrap(), [note("p1", 1, "one")]);
+    assert_eq!(
+        store.pdca_events(None).await.unwrap(),
+        [note("p1", 1, "one")]
+    );
 }
 
 pub async fn targets_keep_their_time(store: Store) {
@@ -585,11 +1004,32 @@ pub async fn targets_keep_their_time(store: Store) {
         value,
         set_at: at(minutes),
     };
-    assert_eq!(store.put_target(&target(Some("shop"), 24.0, 1)).await.unwrap(), written(1, 0, 0));
-    assert_eq!(store.put_target(&target(None, 48.0, 2)).await.unwrap(), written(1, 0, 0));
-    assert_eq!(store.put_target(&target(None, 48.0, 3)).await.unwrap(), written(0, 0, 1));
-    assert_eq!(store.put_target(&target(Some("shop"), 12.0, 4)).await.unwrap(), written(0, 1, 0));
-    assert_eq!(store.targets().await.unwrap(), [target(None, 48.0, 2), target(Some("shop"), 12.0, 4)]);
+    assert_eq!(
+        store
+            .put_target(&target(Some("shop"), 24.0, 1))
+            .await
+            .unwrap(),
+        written(1, 0, 0)
+    );
+    assert_eq!(
+        store.put_target(&target(None, 48.0, 2)).await.unwrap(),
+        written(1, 0, 0)
+    );
+    assert_eq!(
+        store.put_target(&target(None, 48.0, 3)).await.unwrap(),
+        written(0, 0, 1)
+    );
+    assert_eq!(
+        store
+            .put_target(&target(Some("shop"), 12.0, 4))
+            .await
+            .unwrap(),
+        written(0, 1, 0)
+    );
+    assert_eq!(
+        store.targets().await.unwrap(),
+        [target(None, 48.0, 2), target(Some("shop"), 12.0, 4)]
+    );
 }
 
 pub async fn health_samples_newest_and_pruned(store: Store) {
@@ -599,37 +1039,90 @@ pub async fn health_samples_newest_and_pruned(store: Store) {
         taken_at: at(minutes),
         value,
     };
-    let all =
-        [sample("host", 1, 0.1), sample("host", 2, 0.2), sample("store", 2, 7.0), sample("host", 3, 0.3)];
-    assert_eq!(store.put_health_samples(&all).await.unwrap(), written(4, 0, 0));
-    assert_eq!(store.put_health_samples(&all).await.unwrap(), written(0, 0, 4));
-    assert_eq!(store.health_samples(None, TimeRange::ALL, 9).await.unwrap(), all);
-    assert_eq!(store.health_samples(Some("host"), within(0, 3), 1).await.unwrap(), [all[1].clone()]);
+    let all = [
+        sample("host", 1, 0.1),
+        sample("host", 2, 0.2),
+        sample("store", 2, 7.0),
+        sample("host", 3, 0.3),
+    ];
+    assert_eq!(
+        store.put_health_samples(&all).await.unwrap(),
+        written(4, 0, 0)
+    );
+    assert_eq!(
+        store.put_health_samples(&all).await.unwrap(),
+        written(0, 0, 4)
+    );
+    assert_eq!(
+        store.health_samples(None, TimeRange::ALL, 9).await.unwrap(),
+        all
+    );
+    assert_eq!(
+        store
+            .health_samples(Some("host"), within(0, 3), 1)
+            .await
+            .unwrap(),
+        [all[1].clone()]
+    );
     assert_eq!(store.prune_health_samples(at(2)).await.unwrap(), 1);
-    assert_eq!(store.health_samples(None, TimeRange::ALL, 9).await.unwrap(), all[1..]);
+    assert_eq!(
+        store.health_samples(None, TimeRange::ALL, 9).await.unwrap(),
+        all[1..]
+    );
 }
 
 pub async fn hostile_text_comes_back(store: Store) {
     let nasty = "'; DROP TABLE deployments; -- \u{202e}\u{1b}[2J é 漢 🦀 \"\\%_";
     let record = PhaseRecord {
         feature_id: nasty.to_owned(),
-        ..with(phase(nasty, Phase::Testing, 1), json!({"team": nasty, "request_id": nasty}))
+        ..with(
+            phase(nasty, Phase::Testing, 1),
+            json!({"team": nasty, "request_id": nasty}),
+        )
     };
-    store.record_phases(std::slice::from_ref(&record)).await.unwrap();
-    let shipped =
-        Deployment { team: Some(nasty.to_owned()), service: nasty.to_owned(), ..deployment(nasty, 2) };
-    store.put_deployments(std::slice::from_ref(&shipped)).await.unwrap();
-    assert_eq!(store.cycle(nasty).await.unwrap().unwrap().phases, std::slice::from_ref(&record));
-    assert_eq!(store.events_of_request(&RequestId::new(nasty)).await.unwrap().phases, [record]);
-    let filter = DeliveryFilter { service: Some(nasty.to_owned()), ..DeliveryFilter::default() };
+    store
+        .record_phases(std::slice::from_ref(&record))
+        .await
+        .unwrap();
+    let shipped = Deployment {
+        team: Some(nasty.to_owned()),
+        service: nasty.to_owned(),
+        ..deployment(nasty, 2)
+    };
+    store
+        .put_deployments(std::slice::from_ref(&shipped))
+        .await
+        .unwrap();
+    assert_eq!(
+        store.cycle(nasty).await.unwrap().unwrap().phases,
+        std::slice::from_ref(&record)
+    );
+    assert_eq!(
+        store
+            .events_of_request(&RequestId::new(nasty))
+            .await
+            .unwrap()
+            .phases,
+        [record]
+    );
+    let filter = DeliveryFilter {
+        service: Some(nasty.to_owned()),
+        ..DeliveryFilter::default()
+    };
     assert_eq!(store.deployments(&filter).await.unwrap(), [shipped]);
 }
 
 pub async fn an_empty_write_is_fine(store: Store) {
     assert_eq!(store.record_phases(&[]).await.unwrap(), Written::default());
-    assert_eq!(store.put_deployments(&[]).await.unwrap(), Written::default());
+    assert_eq!(
+        store.put_deployments(&[]).await.unwrap(),
+        Written::default()
+    );
     assert_eq!(store.put_incidents(&[]).await.unwrap(), Written::default());
-    assert_eq!(store.put_health_samples(&[]).await.unwrap(), Written::default());
+    assert_eq!(
+        store.put_health_samples(&[]).await.unwrap(),
+        Written::default()
+    );
 }
 
 pub async fn writers_at_once_lose_nothing(store: Store) {
@@ -645,7 +1138,10 @@ pub async fn writers_at_once_lose_nothing(store: Store) {
                     } else {
                         format!("{writer}-{number}")
                     };
-                    let done = store.record_phases(&[phase(&cycle, Phase::Testing, number)]).await.unwrap();
+                    let done = store
+                        .record_phases(&[phase(&cycle, Phase::Testing, number)])
+                        .await
+                        .unwrap();
                     total.inserted += done.inserted;
                     total.updated += done.updated;
                     total.unchanged += done.unchanged;
@@ -662,7 +1158,14 @@ pub async fn writers_at_once_lose_nothing(store: Store) {
         total.unchanged += done.unchanged;
     }
     assert_eq!(total, written(13 + 8 * 12, 0, 7 * 13));
-    assert_eq!(store.phases(&DeliveryFilter::default()).await.unwrap().len(), 109);
+    assert_eq!(
+        store
+            .phases(&DeliveryFilter::default())
+            .await
+            .unwrap()
+            .len(),
+        109
+    );
 }
 
 /// A write whose caller goes away either happens or does not; the next one meets a clean store.
@@ -670,8 +1173,9 @@ pub async fn a_dropped_caller_leaves_no_open_transaction(store: Store) {
     for number in 0..100_i64 {
         let writer = store.clone();
         let task = tokio::spawn(async move {
-            let phases: Vec<_> =
-                (0..20).map(|part| phase(&format!("c{number}-{part}"), Phase::Testing, part)).collect();
+            let phases: Vec<_> = (0..20)
+                .map(|part| phase(&format!("c{number}-{part}"), Phase::Testing, part))
+                .collect();
             writer.record_phases(&phases).await
         });
         for _ in 0..number % 17 {
@@ -680,14 +1184,25 @@ pub async fn a_dropped_caller_leaves_no_open_transaction(store: Store) {
         task.abort();
         let _aborted_or_done = task.await;
     }
-    let all = store.record_phases(&[phase("after", Phase::Testing, 0)]).await.unwrap();
+    let all = store
+        .record_phases(&[phase("after", Phase::Testing, 0)])
+        .await
+        .unwrap();
     assert_eq!(all, written(1, 0, 0));
     // Writes stand in one line, so the last one has seen all the others through.
     let mut sizes: BTreeMap<String, u32> = BTreeMap::new();
     for found in store.phases(&DeliveryFilter::default()).await.unwrap() {
-        let batch = found.cycle_id.split('-').next().unwrap_or_default().to_owned();
+        let batch = found
+            .cycle_id
+            .split('-')
+            .next()
+            .unwrap_or_default()
+            .to_owned();
         *sizes.entry(batch).or_default() += 1;
     }
     assert_eq!(sizes.remove("after"), Some(1));
-    assert!(sizes.values().all(|size| *size == 20), "whole transactions only: {sizes:?}");
+    assert!(
+        sizes.values().all(|size| *size == 20),
+        "whole transactions only: {sizes:?}"
+    );
 }

@@ -25,7 +25,11 @@ fn decode_from(bytes: &[u8], from: usize, zone: SourceZone, reference: Timestamp
     decoder.set_head(bytes, from > 0);
     let mut entries = Vec::new();
     for line in cut_lines(&bytes[from..]) {
-        let line = Line { position: line.position + from as u64, next: line.next + from as u64, ..line };
+        let line = Line {
+            position: line.position + from as u64,
+            next: line.next + from as u64,
+            ..line
+        };
         decoder.line(line, &mut |entry| entries.push(entry));
     }
     decoder.finish(&mut |entry| entries.push(entry));
@@ -36,24 +40,39 @@ fn decode_from(bytes: &[u8], from: usize, zone: SourceZone, reference: Timestamp
 pub fn own_cases() -> Vec<Vec<u8>> {
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
     let text = std::fs::read_to_string(data.join("cases/logs.jsonl")).unwrap();
-    let cases = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
-    let mut files: Vec<Vec<u8>> = cases.map(|case| case["input"].as_str().unwrap().into()).collect();
+    let cases = text
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let mut files: Vec<Vec<u8>> = cases
+        .map(|case| case["input"].as_str().unwrap().into())
+        .collect();
     let below = |folder: &str| {
         let entries = std::fs::read_dir(data.join(folder)).unwrap();
         let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
         paths.sort();
         paths
     };
-    files.extend(below("cases/reports").iter().map(|path| std::fs::read(path.join("input.log")).unwrap()));
+    files.extend(
+        below("cases/reports")
+            .iter()
+            .map(|path| std::fs::read(path.join("input.log")).unwrap()),
+    );
     let is_log = |path: &&PathBuf| path.extension().is_some_and(|ending| ending == "log");
-    files.extend(below("formats").iter().filter(is_log).map(|path| std::fs::read(path).unwrap()));
+    files.extend(
+        below("formats")
+            .iter()
+            .filter(is_log)
+            .map(|path| std::fs::read(path).unwrap()),
+    );
     files
 }
 
 /// Those files of a corpus of which mixtures can be made: UTF-16 and unterminated last lines have tests
 /// of their own.
 pub fn mixable(mut files: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
-    files.retain(|file| file.ends_with(b"\n") && !file.starts_with(&[0xff, 0xfe]) && file.is_ascii());
+    files.retain(|file| {
+        file.ends_with(b"\n") && !file.starts_with(&[0xff, 0xfe]) && file.is_ascii()
+    });
     files
 }
 
@@ -71,8 +90,21 @@ impl Numbers {
 
 /// Everything that a record says, in lower case.
 fn said(entry: &Entry) -> String {
-    let mut text = format!("{} {} {}", entry.message, entry.level.name(), entry.timestamp.to_rfc3339());
-    for field in [&entry.logger, &entry.user_id, &entry.session_id, &entry.traceback].into_iter().flatten() {
+    let mut text = format!(
+        "{} {} {}",
+        entry.message,
+        entry.level.name(),
+        entry.timestamp.to_rfc3339()
+    );
+    for field in [
+        &entry.logger,
+        &entry.user_id,
+        &entry.session_id,
+        &entry.traceback,
+    ]
+    .into_iter()
+    .flatten()
+    {
         text.push(' ');
         text.push_str(field);
     }
@@ -173,7 +205,11 @@ fn is_of_a_stamp(word: &str) -> bool {
 
 /// How many random mixtures.
 fn mixtures() -> usize {
-    if std::env::var_os("ATALAYA_TEST_LONG").is_some() { 10_000 } else { 400 }
+    if std::env::var_os("ATALAYA_TEST_LONG").is_some() {
+        10_000
+    } else {
+        400
+    }
 }
 
 /// A mixture: runs of lines of some files after each other.
@@ -184,7 +220,9 @@ fn mixed(files: &[Vec<u8>], numbers: &mut Numbers) -> Vec<u8> {
         let lines = cut_lines(file);
         let from = numbers.below(lines.len());
         let until = (from + 1 + numbers.below(30)).min(lines.len());
-        bytes.extend_from_slice(&file[lines[from].position as usize..lines[until - 1].next as usize]);
+        bytes.extend_from_slice(
+            &file[lines[from].position as usize..lines[until - 1].next as usize],
+        );
     }
     bytes
 }
@@ -201,7 +239,12 @@ pub fn no_word_of_any_mixture_is_lost(files: &[Vec<u8>]) {
     }
     wrong.sort();
     wrong.dedup();
-    assert!(wrong.is_empty(), "{} words: {}", wrong.len(), wrong[..wrong.len().min(40)].join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} words: {}",
+        wrong.len(),
+        wrong[..wrong.len().min(40)].join("\n")
+    );
 }
 
 /// What comes after a file never changes its records, but for those that it continues.
@@ -210,7 +253,10 @@ pub fn what_follows_changes_nothing_before_it(files: &[Vec<u8>]) {
     for _ in 0..mixtures() {
         let first = mixed(files, &mut numbers);
         let second = mixed(files, &mut numbers);
-        let hint = TimeHint { reference: instant(NOW).unwrap(), zone: SourceZone::Utc };
+        let hint = TimeHint {
+            reference: instant(NOW).unwrap(),
+            zone: SourceZone::Utc,
+        };
         let mut decoder = Decoder::new(Choice::Any(None), hint);
         let mut settled = Vec::new();
         for line in cut_lines(&first) {
@@ -234,7 +280,10 @@ pub fn reading_on_gives_the_same_records(files: &[Vec<u8>]) {
         if bytes.windows(8).any(|window| window == b"#Fields:") {
             continue;
         }
-        let hint = TimeHint { reference: instant(NOW).unwrap(), zone: SourceZone::Utc };
+        let hint = TimeHint {
+            reference: instant(NOW).unwrap(),
+            zone: SourceZone::Utc,
+        };
         let mut decoder = Decoder::new(Choice::Any(None), hint);
         let mut whole = Vec::new();
         let mut ends = vec![0];
@@ -245,21 +294,30 @@ pub fn reading_on_gives_the_same_records(files: &[Vec<u8>]) {
         decoder.finish(&mut |entry| whole.push(entry));
         let from = ends[numbers.below(ends.len())];
         let rest = decode_from(&bytes, from, SourceZone::Utc, instant(NOW).unwrap());
-        let expected: Vec<&Entry> = whole.iter().filter(|entry| entry.position >= from as u64).collect();
+        let expected: Vec<&Entry> = whole
+            .iter()
+            .filter(|entry| entry.position >= from as u64)
+            .collect();
         assert_eq!(
             rest.len(),
             expected.len(),
             "from {from}: {}\n{:?}\n{:?}",
             String::from_utf8_lossy(&bytes),
             rest.iter().map(|entry| entry.position).collect::<Vec<_>>(),
-            expected.iter().map(|entry| entry.position).collect::<Vec<_>>(),
+            expected
+                .iter()
+                .map(|entry| entry.position)
+                .collect::<Vec<_>>(),
         );
         for (one, other) in rest.iter().zip(expected) {
             assert_eq!(
                 (one.position, one.level, &one.message),
                 (other.position, other.level, &other.message)
             );
-            assert_eq!((&one.request_id, &one.traceback), (&other.request_id, &other.traceback));
+            assert_eq!(
+                (&one.request_id, &one.traceback),
+                (&other.request_id, &other.traceback)
+            );
         }
     }
 }
@@ -278,14 +336,26 @@ pub fn any_window_of_a_file_says_the_same(files: &[Vec<u8>]) {
         let whole = detect::detect(path, &lines[..64]).shape.name();
         for window in lines.chunks_exact(64) {
             let detected = detect::detect(path, window);
-            if detected.tally.by_shape().iter().all(|(name, _)| *name == "plain") {
+            if detected
+                .tally
+                .by_shape()
+                .iter()
+                .all(|(name, _)| *name == "plain")
+            {
                 continue; // the inside of one long record
             }
             let found = detected.shape.name();
-            assert!(found == whole || found == "plain", "{:?}: {found} in {whole}", window.first());
+            assert!(
+                found == whole || found == "plain",
+                "{:?}: {found} in {whole}",
+                window.first()
+            );
             windows += 1;
             silent += usize::from(found != whole);
         }
     }
-    assert!(silent * 10 <= windows, "{silent} of {windows} windows say nothing");
+    assert!(
+        silent * 10 <= windows,
+        "{silent} of {windows} windows say nothing"
+    );
 }

@@ -25,17 +25,25 @@ struct Place {
 impl Place {
     fn new() -> Self {
         let everyone = fs::Permissions::from_mode(0o755);
-        let folder = tempfile::Builder::new().permissions(everyone).tempdir().unwrap();
+        let folder = tempfile::Builder::new()
+            .permissions(everyone)
+            .tempdir()
+            .unwrap();
         let home = folder.path().join("home");
         fs::create_dir(&home).unwrap();
         let built = Path::new(env!("CARGO_BIN_EXE_atalaya"));
         if fs::metadata(&home).unwrap().uid() != 0 {
-            return Self { folder, program: vec![built.into()] };
+            return Self {
+                folder,
+                program: vec![built.into()],
+            };
         }
         std::os::unix::fs::chown(&home, Some(NOBODY), Some(NOBODY)).unwrap();
         // The folder that it was built in may be closed to others.
         let binary = folder.path().join("atalaya");
-        fs::hard_link(built, &binary).or_else(|_| fs::copy(built, &binary).map(drop)).unwrap();
+        fs::hard_link(built, &binary)
+            .or_else(|_| fs::copy(built, &binary).map(drop))
+            .unwrap();
         let as_nobody = format!("--reuid={NOBODY} --regid={NOBODY} --clear-groups");
         let mut program: Vec<OsString> = vec!["setpriv".into()];
         program.extend(as_nobody.split(' ').map(Into::into));
@@ -71,14 +79,21 @@ impl Place {
     /// As [`run`](Self::run), with the exit code and what was said to the user.
     fn told(&self, data: &Path, arguments: &[&str]) -> (Option<i32>, String) {
         let output = self.run(data, arguments);
-        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+        (
+            output.status.code(),
+            String::from_utf8(output.stderr).unwrap(),
+        )
     }
 }
 
 impl Drop for Place {
     /// What was closed can be removed again.
     fn drop(&mut self) {
-        for entry in fs::read_dir(self.folder.path()).into_iter().flatten().flatten() {
+        for entry in fs::read_dir(self.folder.path())
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
             let _ = fs::set_permissions(entry.path(), fs::Permissions::from_mode(0o755));
         }
     }
@@ -94,15 +109,25 @@ fn a_log_that_may_not_be_read_is_named_and_others_are_read() {
 
     let (code, said) = place.told(&data, &["ingest", "secret.log"]);
     assert_eq!(code, Some(2), "{said}");
-    assert!(said.contains("secret.log") && said.contains("Permission denied"), "{said}");
+    assert!(
+        said.contains("secret.log") && said.contains("Permission denied"),
+        "{said}"
+    );
     assert!(said.contains("a user or group that may read it"), "{said}");
 
     let (code, said) = place.told(&data, &["ingest", "--format", "plain", "*.log"]);
     assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("secret.log is not read: Permission denied"), "{said}");
+    assert!(
+        said.contains("secret.log is not read: Permission denied"),
+        "{said}"
+    );
     let found = place.run(&data, &["logs", "", "--json"]);
     assert!(found.status.success());
-    assert_eq!(String::from_utf8(found.stdout).unwrap().lines().count(), 2, "the open one is stored");
+    assert_eq!(
+        String::from_utf8(found.stdout).unwrap().lines().count(),
+        2,
+        "the open one is stored"
+    );
 }
 
 #[test]
@@ -114,13 +139,19 @@ fn a_data_folder_of_somebody_else_is_refused_with_the_remedy() {
         let (code, said) = place.told(&data, arguments);
         assert_eq!(code, Some(1), "{arguments:?}: {said}");
         assert!(said.contains(&data.display().to_string()), "{said}");
-        assert!(said.contains("Permission denied") && said.contains("--data-dir"), "{said}");
+        assert!(
+            said.contains("Permission denied") && said.contains("--data-dir"),
+            "{said}"
+        );
         assert_eq!(said.lines().count(), 1, "one error, no backtrace: {said}");
     }
     let health = place.run(&data, &["health"]);
     let said = String::from_utf8(health.stdout).unwrap();
     assert_eq!(health.status.code(), Some(2), "{said}");
-    assert!(said.contains("Permission denied") && said.contains("--data-dir"), "{said}");
+    assert!(
+        said.contains("Permission denied") && said.contains("--data-dir"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -135,12 +166,19 @@ fn stores_of_somebody_else_are_refused_with_the_remedy() {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o0)).unwrap();
         let (code, said) = place.told(&data, &["logs", ""]);
         assert_eq!(code, Some(1), "{said}");
-        assert!(said.contains(&path.display().to_string()) && said.contains("Permission denied"), "{said}");
+        assert!(
+            said.contains(&path.display().to_string()) && said.contains("Permission denied"),
+            "{said}"
+        );
         assert!(said.contains("owner and mode"), "{said}");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
     }
     let found = place.run(&data, &["logs", "", "--json"]);
-    assert_eq!((found.status.code(), found.stdout.is_empty()), (Some(0), false), "nothing was lost");
+    assert_eq!(
+        (found.status.code(), found.stdout.is_empty()),
+        (Some(0), false),
+        "nothing was lost"
+    );
 }
 
 #[test]
@@ -150,9 +188,17 @@ fn a_console_says_which_logs_it_may_not_read() {
     fs::write(place.path("secret.log"), "a line for few\n").unwrap();
     let secret = place.closed("secret.log");
     let config = place.path("config.toml");
-    let files = [place.path("open.log"), secret]
-        .map(|path| format!("[[ingest.files]]\npath = '{}'\nformat = 'plain'\n", path.display()));
-    fs::write(&config, format!("[ingest]\ndiscover = false\n{}", files.concat())).unwrap();
+    let files = [place.path("open.log"), secret].map(|path| {
+        format!(
+            "[[ingest.files]]\npath = '{}'\nformat = 'plain'\n",
+            path.display()
+        )
+    });
+    fs::write(
+        &config,
+        format!("[ingest]\ndiscover = false\n{}", files.concat()),
+    )
+    .unwrap();
 
     let mut command = settled(CommandBuilder::new(&place.program[0]), &place.path("home"));
     command.args(&place.program[1..]);

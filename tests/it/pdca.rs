@@ -49,14 +49,20 @@ fn deployment(id: u32, at: Timestamp, lead_hours: u32) -> Deployment {
 /// Four weeks with a deployment a day at about 40 hours, then a week at a fourth of that.
 async fn shop() -> (Arc<dyn MetricsStore>, TempDir) {
     let folder = tempfile::tempdir().unwrap();
-    let store = SqliteMetricsStore::open(&folder.path().join("metrics.sqlite")).await.unwrap();
+    let store = SqliteMetricsStore::open(&folder.path().join("metrics.sqlite"))
+        .await
+        .unwrap();
     let mut deployments = Vec::new();
     for number in 0..28 {
         let lead = 30 + number * 7 % 20;
         deployments.push(deployment(number, day(number).saturating_add(HOUR), lead));
     }
     for number in 28..36 {
-        deployments.push(deployment(number, day(number).saturating_add(HOUR), 8 + number % 5));
+        deployments.push(deployment(
+            number,
+            day(number).saturating_add(HOUR),
+            8 + number % 5,
+        ));
     }
     store.put_deployments(&deployments).await.unwrap();
     let run = SourceRun {
@@ -70,7 +76,12 @@ async fn shop() -> (Arc<dyn MetricsStore>, TempDir) {
 }
 
 fn settings() -> PdcaSettings {
-    PdcaSettings::configured(&DoraConfig::default(), &PdcaConfig::default(), chrono_tz::Tz::UTC).unwrap()
+    PdcaSettings::configured(
+        &DoraConfig::default(),
+        &PdcaConfig::default(),
+        chrono_tz::Tz::UTC,
+    )
+    .unwrap()
 }
 
 fn draft() -> Draft {
@@ -101,48 +112,96 @@ async fn from_plan_to_decision() {
     let (store, _folder) = shop().await;
     let store = store.as_ref();
     let settings = settings();
-    let cycle = pdca::create(store, draft(), &settings, "ana", day(28)).await.unwrap();
-    assert_eq!((cycle.state, cycle.plan.baseline.samples), (State::Plan, 28));
+    let cycle = pdca::create(store, draft(), &settings, "ana", day(28))
+        .await
+        .unwrap();
+    assert_eq!(
+        (cycle.state, cycle.plan.baseline.samples),
+        (State::Plan, 28)
+    );
     assert!((30.0..50.0).contains(&cycle.plan.baseline.value.unwrap()));
-    assert_eq!(cycle.plan.guards, [Metric::ChangeFailureRate, Metric::RecoveryTime]);
+    assert_eq!(
+        cycle.plan.guards,
+        [Metric::ChangeFailureRate, Metric::RecoveryTime]
+    );
     let id = cycle.id;
 
-    let early = pdca::check(store, &id, &settings, "ana", day(29)).await.unwrap_err();
-    assert!(matches!(early, PdcaError::Refused(Refusal::NotStarted(_))), "{early}");
-    pdca::start(store, &id, applied(day(28)), "ana", day(28)).await.unwrap();
-    let early = pdca::check(store, &id, &settings, "ana", day(29)).await.unwrap_err();
-    assert!(matches!(early, PdcaError::TooEarly { number: 1, due_at, .. } if due_at == day(30)), "{early}");
+    let early = pdca::check(store, &id, &settings, "ana", day(29))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(early, PdcaError::Refused(Refusal::NotStarted(_))),
+        "{early}"
+    );
+    pdca::start(store, &id, applied(day(28)), "ana", day(28))
+        .await
+        .unwrap();
+    let early = pdca::check(store, &id, &settings, "ana", day(29))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(early, PdcaError::TooEarly { number: 1, due_at, .. } if due_at == day(30)),
+        "{early}"
+    );
 
     // Two days give two deployments: no answer, whatever they show.
-    let cycle = pdca::check(store, &id, &settings, "ana", day(30)).await.unwrap();
+    let cycle = pdca::check(store, &id, &settings, "ana", day(30))
+        .await
+        .unwrap();
     let look = cycle.last_look().unwrap();
     assert_eq!(
         (look.evidence, look.proposed, cycle.state),
         (Evidence::Insufficient, Verdict::Continue, State::Check)
     );
     let primary = look.primary().unwrap();
-    assert_eq!((primary.metric, primary.n_base, primary.n_post), (Metric::ChangeLeadTime, 8, 2));
-    assert_eq!(look.seeds_rule_decision, Some(Verdict::Apply), "the plain rule would jump at it");
+    assert_eq!(
+        (primary.metric, primary.n_base, primary.n_post),
+        (Metric::ChangeLeadTime, 8, 2)
+    );
+    assert_eq!(
+        look.seeds_rule_decision,
+        Some(Verdict::Apply),
+        "the plain rule would jump at it"
+    );
 
-    let cycle = pdca::check(store, &id, &settings, "ana", day(36)).await.unwrap();
+    let cycle = pdca::check(store, &id, &settings, "ana", day(36))
+        .await
+        .unwrap();
     let look = cycle.last_look().unwrap();
-    assert_eq!((look.number, look.evidence, look.proposed), (2, Evidence::Better, Verdict::Apply));
+    assert_eq!(
+        (look.number, look.evidence, look.proposed),
+        (2, Evidence::Better, Verdict::Apply)
+    );
     let primary = look.primary().unwrap();
     assert_eq!((primary.n_base, primary.n_post), (28, 7));
     assert!(primary.percent.unwrap() > 60.0, "{primary:?}");
     assert_eq!(cycle.state, State::Act, "proposed, not decided");
 
-    pdca::note(store, &id, "the team likes it", "ben", day(36)).await.unwrap();
-    let cycle = pdca::decide(store, &id, Verdict::Apply, "faster", "ana", day(36)).await.unwrap();
+    pdca::note(store, &id, "the team likes it", "ben", day(36))
+        .await
+        .unwrap();
+    let cycle = pdca::decide(store, &id, Verdict::Apply, "faster", "ana", day(36))
+        .await
+        .unwrap();
     assert_eq!(cycle.state, State::Applied);
-    let closed = pdca::check(store, &id, &settings, "ana", day(60)).await.unwrap_err();
-    assert!(matches!(closed, PdcaError::Refused(Refusal::Closed(..))), "{closed}");
+    let closed = pdca::check(store, &id, &settings, "ana", day(60))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(closed, PdcaError::Refused(Refusal::Closed(..))),
+        "{closed}"
+    );
 
     let (read, events) = pdca::show(store, &id).await.unwrap();
     assert_eq!(read, cycle, "what was written reads back the same");
     assert_eq!(
-        events.iter().map(|event| event.happening.name()).collect::<Vec<_>>(),
-        ["planned", "started", "checked", "checked", "noted", "decided"]
+        events
+            .iter()
+            .map(|event| event.happening.name())
+            .collect::<Vec<_>>(),
+        [
+            "planned", "started", "checked", "checked", "noted", "decided"
+        ]
     );
     assert_eq!(pdca::list(store).await.unwrap(), [cycle]);
 }
@@ -151,36 +210,70 @@ async fn from_plan_to_decision() {
 async fn what_is_refused() {
     let (store, _folder) = shop().await;
     let store = store.as_ref();
-    let untitled = Draft { title: " ".to_owned(), ..draft() };
-    let error = pdca::create(store, untitled, &settings(), "ana", day(28)).await.unwrap_err();
+    let untitled = Draft {
+        title: " ".to_owned(),
+        ..draft()
+    };
+    let error = pdca::create(store, untitled, &settings(), "ana", day(28))
+        .await
+        .unwrap_err();
     assert!(matches!(error, PdcaError::NoTitle) && error.is_usage());
     let error = pdca::show(store, "pdca-0").await.unwrap_err();
     assert!(matches!(&error, PdcaError::Unknown(id) if id == "pdca-0"));
 
-    let first = pdca::create(store, draft(), &settings(), "ana", day(28)).await.unwrap();
-    let second = pdca::create(store, draft(), &settings(), "ben", day(28)).await.unwrap();
-    assert_eq!(second.id, format!("{}-2", first.id), "two plans in one second are two plans");
+    let first = pdca::create(store, draft(), &settings(), "ana", day(28))
+        .await
+        .unwrap();
+    let second = pdca::create(store, draft(), &settings(), "ben", day(28))
+        .await
+        .unwrap();
+    assert_eq!(
+        second.id,
+        format!("{}-2", first.id),
+        "two plans in one second are two plans"
+    );
     for (at, now) in [(day(27), day(28)), (day(30), day(29))] {
-        let error = pdca::start(store, &first.id, applied(at), "ana", now).await.unwrap_err();
+        let error = pdca::start(store, &first.id, applied(at), "ana", now)
+            .await
+            .unwrap_err();
         assert!(matches!(error, PdcaError::WrongTime { .. }), "{error}");
     }
-    let texts = Texts { hypothesis: Some("reviews wait for people".to_owned()), ..Texts::default() };
-    let edited = pdca::edit(store, &first.id, texts, "ana", day(29)).await.unwrap();
+    let texts = Texts {
+        hypothesis: Some("reviews wait for people".to_owned()),
+        ..Texts::default()
+    };
+    let edited = pdca::edit(store, &first.id, texts, "ana", day(29))
+        .await
+        .unwrap();
     assert_eq!(edited.plan.hypothesis, "reviews wait for people");
-    assert_eq!((edited.plan.title.as_str(), edited.plan.metric), ("Smaller changes", Metric::ChangeLeadTime));
+    assert_eq!(
+        (edited.plan.title.as_str(), edited.plan.metric),
+        ("Smaller changes", Metric::ChangeLeadTime)
+    );
 }
 
 #[tokio::test]
 async fn proposals_come_from_missed_targets() {
     let (store, _folder) = shop().await;
     let scope = Scope::default();
-    assert_eq!(pdca::proposals(store.as_ref(), &scope, &settings(), day(28)).await.unwrap(), []);
+    assert_eq!(
+        pdca::proposals(store.as_ref(), &scope, &settings(), day(28))
+            .await
+            .unwrap(),
+        []
+    );
     let mut strict = settings();
     strict.dora.targets.lead_time_hours = Some(24.0);
-    let proposals = pdca::proposals(store.as_ref(), &scope, &strict, day(28)).await.unwrap();
+    let proposals = pdca::proposals(store.as_ref(), &scope, &strict, day(28))
+        .await
+        .unwrap();
     assert_eq!(proposals.len(), 1);
     assert_eq!(
-        (proposals[0].metric, proposals[0].target, proposals[0].samples),
+        (
+            proposals[0].metric,
+            proposals[0].target,
+            proposals[0].samples
+        ),
         (Metric::ChangeLeadTime, 24.0, 28)
     );
 }

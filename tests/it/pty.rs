@@ -50,7 +50,14 @@ pub fn settled(mut command: CommandBuilder, home: &Path) -> CommandBuilder {
     command.env("LC_ALL", "C.UTF-8");
     // The message of a panic stays on the screen only without a long backtrace after it.
     command.env("RUST_BACKTRACE", "0");
-    for name in ["NO_COLOR", "TMUX", "STY", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"] {
+    for name in [
+        "NO_COLOR",
+        "TMUX",
+        "STY",
+        "XDG_CONFIG_HOME",
+        "XDG_DATA_HOME",
+        "XDG_STATE_HOME",
+    ] {
         command.env_remove(name);
     }
     let inherited = std::env::vars_os().map(|(name, _)| name);
@@ -74,7 +81,12 @@ pub fn with_args<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(
 impl Pty {
     /// Starts a program in a terminal of `rows` by `cols` cells.
     pub fn start(command: CommandBuilder, rows: u16, cols: u16) -> Self {
-        let size = PtySize { rows, cols, pixel_width: 0, pixel_height: 0 };
+        let size = PtySize {
+            rows,
+            cols,
+            pixel_width: 0,
+            pixel_height: 0,
+        };
         let pair = native_pty_system().openpty(size).unwrap();
         let termios = termios_of(&*pair.master);
         let child = pair.slave.spawn_command(command).unwrap();
@@ -82,7 +94,13 @@ impl Pty {
         let mut reader = pair.master.try_clone_reader().unwrap();
         let writer = pair.master.take_writer().unwrap();
         let parser = vt100::Parser::new(rows.try_into().unwrap(), cols.try_into().unwrap(), 0);
-        let output = Arc::new((Mutex::new(Output { parser, bytes: Vec::new() }), Condvar::new()));
+        let output = Arc::new((
+            Mutex::new(Output {
+                parser,
+                bytes: Vec::new(),
+            }),
+            Condvar::new(),
+        ));
         let shared = Arc::clone(&output);
         let closing = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&closing);
@@ -129,7 +147,12 @@ impl Pty {
                 drop(output);
                 panic!("waited for {what}; the screen is:\n{screen}");
             }
-            output = self.output.1.wait_timeout(output, left.min(Duration::from_millis(200))).unwrap().0;
+            output = self
+                .output
+                .1
+                .wait_timeout(output, left.min(Duration::from_millis(200)))
+                .unwrap()
+                .0;
         }
     }
 
@@ -140,7 +163,9 @@ impl Pty {
 
     #[track_caller]
     pub fn wait_until_gone(&self, text: &str) {
-        self.wait(&format!("`{text}` to go"), |screen| !screen.contents().contains(text));
+        self.wait(&format!("`{text}` to go"), |screen| {
+            !screen.contents().contains(text)
+        });
     }
 
     /// Something of the screen as it is now.
@@ -165,14 +190,30 @@ impl Pty {
         while memchr::memmem::find(&output.bytes[from..], text.as_bytes()).is_none() {
             let left = deadline.saturating_duration_since(Instant::now());
             assert!(!left.is_zero(), "waited for `{text}` to be written");
-            output = self.output.1.wait_timeout(output, left.min(Duration::from_millis(200))).unwrap().0;
+            output = self
+                .output
+                .1
+                .wait_timeout(output, left.min(Duration::from_millis(200)))
+                .unwrap()
+                .0;
         }
     }
 
     pub fn resize(&self, rows: u16, cols: u16) {
         let (rows_wanted, cols_wanted) = (rows.try_into().unwrap(), cols.try_into().unwrap());
-        self.output.0.lock().unwrap().parser.screen_mut().set_size(rows_wanted, cols_wanted);
-        let size = PtySize { rows, cols, pixel_width: 0, pixel_height: 0 };
+        self.output
+            .0
+            .lock()
+            .unwrap()
+            .parser
+            .screen_mut()
+            .set_size(rows_wanted, cols_wanted);
+        let size = PtySize {
+            rows,
+            cols,
+            pixel_width: 0,
+            pixel_height: 0,
+        };
         self.master.as_ref().unwrap().resize(size).unwrap();
     }
 
@@ -204,7 +245,12 @@ impl Pty {
     /// for.
     fn stat(&self) -> Vec<String> {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap();
-        stat.rsplit_once(')').unwrap().1.split_whitespace().map(str::to_owned).collect()
+        stat.rsplit_once(')')
+            .unwrap()
+            .1
+            .split_whitespace()
+            .map(str::to_owned)
+            .collect()
     }
 
     /// State letter of the process; `Z` before it is waited for.
@@ -222,7 +268,11 @@ impl Pty {
     pub fn wait_for_state(&self, wanted: char, limit: Duration) -> Duration {
         let begin = Instant::now();
         while self.state() != wanted {
-            assert!(begin.elapsed() < limit, "the process is in state {}, not {wanted}", self.state());
+            assert!(
+                begin.elapsed() < limit,
+                "the process is in state {}, not {wanted}",
+                self.state()
+            );
             std::thread::yield_now();
         }
         begin.elapsed()

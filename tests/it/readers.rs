@@ -14,13 +14,18 @@ use crate::decoded::instant;
 use crate::mixtures::{self, NOW, mixable, own_cases, read};
 
 fn data(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(path)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/data")
+        .join(path)
 }
 
 /// A record as `atalaya logs --json` prints it, without its origin.
 fn as_json(entry: &Entry) -> Value {
-    let metadata: serde_json::Map<String, Value> =
-        entry.metadata.iter().map(|(name, value)| (name.to_string(), value.to_string().into())).collect();
+    let metadata: serde_json::Map<String, Value> = entry
+        .metadata
+        .iter()
+        .map(|(name, value)| (name.to_string(), value.to_string().into()))
+        .collect();
     json!({
         "timestamp": entry.timestamp.to_rfc3339(),
         "level": entry.level.name(),
@@ -46,8 +51,11 @@ fn small_files_give_their_records() {
             Some(name) => SourceZone::Named(name.parse().unwrap()),
             None => SourceZone::Utc,
         };
-        let entries =
-            read(case["input"].as_str().unwrap().as_bytes(), zone, case["modified"].as_str().unwrap_or(NOW));
+        let entries = read(
+            case["input"].as_str().unwrap().as_bytes(),
+            zone,
+            case["modified"].as_str().unwrap_or(NOW),
+        );
         for difference in differences(&case, &entries) {
             wrong.push(format!("{}: {difference}", case["name"]));
         }
@@ -58,10 +66,24 @@ fn small_files_give_their_records() {
 fn differences(case: &Value, entries: &[Entry]) -> Vec<String> {
     let mut wrong = Vec::new();
     if case["records"].as_u64() != Some(entries.len() as u64) {
-        wrong.push(format!("{} records instead of {}", entries.len(), case["records"]));
+        wrong.push(format!(
+            "{} records instead of {}",
+            entries.len(),
+            case["records"]
+        ));
     }
-    for (index, (want, entry)) in case["expect"].as_array().unwrap().iter().zip(entries).enumerate() {
-        wrong.extend(record_differences(want, entry).into_iter().map(|one| format!("record {index}: {one}")));
+    for (index, (want, entry)) in case["expect"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .zip(entries)
+        .enumerate()
+    {
+        wrong.extend(
+            record_differences(want, entry)
+                .into_iter()
+                .map(|one| format!("record {index}: {one}")),
+        );
     }
     wrong
 }
@@ -72,9 +94,10 @@ pub fn record_differences(want: &Value, entry: &Entry) -> Vec<String> {
     let mut wrong = Vec::new();
     for (name, want) in want.as_object().unwrap() {
         let pairs: Vec<(String, &Value, &Value)> = match want {
-            Value::Object(fields) => {
-                fields.iter().map(|(key, want)| (format!("{name}.{key}"), want, &got[name][key])).collect()
-            }
+            Value::Object(fields) => fields
+                .iter()
+                .map(|(key, want)| (format!("{name}.{key}"), want, &got[name][key]))
+                .collect(),
             want => vec![(name.clone(), want, &got[name])],
         };
         for (name, want, got) in pairs {
@@ -101,18 +124,24 @@ fn inputs_of_bug_reports_are_read_as_their_users_wished() {
     for folder in std::fs::read_dir(data("cases/reports")).unwrap() {
         let folder = folder.unwrap().path();
         let expect: Value =
-            serde_json::from_str(&std::fs::read_to_string(folder.join("expect.json")).unwrap()).unwrap();
+            serde_json::from_str(&std::fs::read_to_string(folder.join("expect.json")).unwrap())
+                .unwrap();
         let number = folder.file_name().unwrap().to_string_lossy().into_owned();
-        let mut records: Vec<(Timestamp, u64, Value)> =
-            read(&std::fs::read(folder.join("input.log")).unwrap(), SourceZone::Utc, NOW)
-                .iter()
-                .map(|entry| (entry.timestamp, entry.position, as_json(entry)))
-                .collect();
+        let mut records: Vec<(Timestamp, u64, Value)> = read(
+            &std::fs::read(folder.join("input.log")).unwrap(),
+            SourceZone::Utc,
+            NOW,
+        )
+        .iter()
+        .map(|entry| (entry.timestamp, entry.position, as_json(entry)))
+        .collect();
         records.sort_by_key(|(at, position, _)| (*at, *position));
         let records: Vec<Value> = records.into_iter().map(|(_, _, record)| record).collect();
         count += 1;
         for wish in unmet(&expect, &records) {
-            let listed = OTHERWISE.iter().any(|(of, field, _)| *of == number && wish.contains(field));
+            let listed = OTHERWISE
+                .iter()
+                .any(|(of, field, _)| *of == number && wish.contains(field));
             if !listed {
                 wrong.push(format!("{number}: {wish}"));
             }
@@ -133,12 +162,18 @@ fn unmet(expect: &Value, records: &[Value]) -> Vec<String> {
     if let Some([least, most]) = expect["count_should"].as_array().map(Vec::as_slice) {
         let within = least.as_u64()..=most.as_u64();
         if !within.contains(&Some(records.len() as u64)) {
-            unmet.push(format!("{} records instead of {least} to {most}", records.len()));
+            unmet.push(format!(
+                "{} records instead of {least} to {most}",
+                records.len()
+            ));
         }
     }
     for check in expect["checks"].as_array().into_iter().flatten() {
         let find = check["find"].as_str().unwrap();
-        let found: Vec<&Value> = records.iter().filter(|record| holds(&record.to_string(), find)).collect();
+        let found: Vec<&Value> = records
+            .iter()
+            .filter(|record| holds(&record.to_string(), find))
+            .collect();
         let [record] = found.as_slice() else {
             unmet.push(format!("{find:?} stands in {} records", found.len()));
             continue;
@@ -146,20 +181,30 @@ fn unmet(expect: &Value, records: &[Value]) -> Vec<String> {
         for kind in ["must", "should"] {
             for (name, want) in check[kind].as_object().into_iter().flatten() {
                 if !wished(record, name, want) {
-                    unmet.push(format!("{find:?}: {name} is not as wished: {want}; {record}"));
+                    unmet.push(format!(
+                        "{find:?}: {name} is not as wished: {want}; {record}"
+                    ));
                 }
             }
         }
     }
     for (name, want) in expect["first"].as_object().into_iter().flatten() {
-        if records.first().is_none_or(|record| !wished(record, name, want)) {
-            unmet.push(format!("the first record's {name} is not as wished: {want}"));
+        if records
+            .first()
+            .is_none_or(|record| !wished(record, name, want))
+        {
+            unmet.push(format!(
+                "the first record's {name} is not as wished: {want}"
+            ));
         }
     }
     let mut from = 0;
     for text in expect["order"].as_array().into_iter().flatten() {
         let text = text.as_str().unwrap();
-        match records[from..].iter().position(|record| holds(&record.to_string(), text)) {
+        match records[from..]
+            .iter()
+            .position(|record| holds(&record.to_string(), text))
+        {
             Some(at) => from += at + 1,
             None => unmet.push(format!("{text:?} does not follow in order")),
         }
@@ -219,14 +264,21 @@ fn fits(got: &Value, want: &Value) -> bool {
 
 /// The crate has no look-ahead; the cases use one form of it.
 fn lookahead_free(pattern: &str, text: &str) -> bool {
-    match pattern.strip_prefix("^(?!").and_then(|rest| rest.strip_suffix(')')) {
+    match pattern
+        .strip_prefix("^(?!")
+        .and_then(|rest| rest.strip_suffix(')'))
+    {
         Some(not) => !text.starts_with(not),
         None => regex::Regex::new(pattern).unwrap().is_match(text),
     }
 }
 
 fn holds(text: &str, part: &str) -> bool {
-    text.contains(part) || text.replace("\\\"", "\"").replace("\\\\", "\\").contains(part)
+    text.contains(part)
+        || text
+            .replace("\\\"", "\"")
+            .replace("\\\\", "\\")
+            .contains(part)
 }
 
 /// Our own cases.

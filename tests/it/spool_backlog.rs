@@ -16,7 +16,11 @@ use atalaya::store::sqlite::chunks::SqliteChunkStore;
 
 /// 1 GiB in the long lane.
 fn backlog_bytes() -> u64 {
-    if std::env::var_os("ATALAYA_TEST_LONG").is_some() { 1 << 30 } else { 200 << 20 }
+    if std::env::var_os("ATALAYA_TEST_LONG").is_some() {
+        1 << 30
+    } else {
+        200 << 20
+    }
 }
 
 const MOST_MEMORY_KB: u64 = 256 << 10;
@@ -29,7 +33,10 @@ struct Away;
 #[async_trait]
 impl FrameSink for Away {
     async fn append(&self, _: Arc<[Frame]>) -> Result<u64, StoreError> {
-        Err(StoreError::TimedOut { backend: Backend::Cassandra, limit: Duration::ZERO })
+        Err(StoreError::TimedOut {
+            backend: Backend::Cassandra,
+            limit: Duration::ZERO,
+        })
     }
 
     async fn watermark(&self, _: OriginId) -> Result<Option<u64>, StoreError> {
@@ -52,7 +59,13 @@ fn group(number: u64) -> Arc<[Frame]> {
             ..Entry::default()
         })
         .collect();
-    [Frame { origin, from: number * RECORDS, until: (number + 1) * RECORDS, entries }].into()
+    [Frame {
+        origin,
+        from: number * RECORDS,
+        until: (number + 1) * RECORDS,
+        entries,
+    }]
+    .into()
 }
 
 struct Running(Child);
@@ -68,7 +81,8 @@ impl Drop for Running {
 async fn a_start_on_a_large_backlog_is_quick_and_draining_it_takes_little_memory() {
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let spool_dir = dir.path().join("data/ingest/spool");
-    let spool = SpooledSink::open(SpoolConfig::with_size(&spool_dir, 4 << 30), Arc::new(Away)).unwrap();
+    let spool =
+        SpooledSink::open(SpoolConfig::with_size(&spool_dir, 4 << 30), Arc::new(Away)).unwrap();
     let mut groups = 0;
     while spool.status().bytes < backlog_bytes() {
         spool.append(group(groups)).await.unwrap();
@@ -87,7 +101,10 @@ async fn a_start_on_a_large_backlog_is_quick_and_draining_it_takes_little_memory
             .arg(&log)
             .env("XDG_CONFIG_HOME", dir.path().join("config"))
             .env("ATALAYA_INGEST__SPOOL__ENABLED", "true")
-            .env("ATALAYA_INGEST__SPOOL__MAX_BYTES", (4_u64 << 30).to_string())
+            .env(
+                "ATALAYA_INGEST__SPOOL__MAX_BYTES",
+                (4_u64 << 30).to_string(),
+            )
             .env("ATALAYA_INGEST__SPOOL__KEEP_SECONDS", "0")
             .env_remove("ATALAYA_CONFIG")
             .stdout(Stdio::null())
@@ -104,7 +121,9 @@ async fn a_start_on_a_large_backlog_is_quick_and_draining_it_takes_little_memory
     let all = groups * RECORDS + 1;
     // By what was done in the meantime where the clock measures a busy machine. The line itself waits
     // half a second for others of its frame.
-    let store = SqliteChunkStore::open(&dir.path().join("data/logs.db")).await.unwrap();
+    let store = SqliteChunkStore::open(&dir.path().join("data/logs.db"))
+        .await
+        .unwrap();
     let drained = store.stats().await.unwrap().records;
     assert!(
         taken < Duration::from_secs(2) || drained < all / 2,
@@ -112,25 +131,40 @@ async fn a_start_on_a_large_backlog_is_quick_and_draining_it_takes_little_memory
     );
 
     while store.stats().await.unwrap().records < all {
-        assert!(began.elapsed() < limit, "{} of {all} records came", store.stats().await.unwrap().records);
+        assert!(
+            began.elapsed() < limit,
+            "{} of {all} records came",
+            store.stats().await.unwrap().records
+        );
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     let peak = peak_memory_kb(running.0.id());
-    println!("taken after {taken:?}, drained after {:?}, peak {peak} KB", began.elapsed());
+    println!(
+        "taken after {taken:?}, drained after {:?}, peak {peak} KB",
+        began.elapsed()
+    );
     assert!(peak < MOST_MEMORY_KB, "{peak} KB while draining");
     store.close().await;
 }
 
 fn newest_segment_holds(dir: &Path, text: &[u8]) -> bool {
-    let entries = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
-    let newest: Option<PathBuf> =
-        entries.filter(|path| path.extension().is_some_and(|kind| kind == "seg")).max();
-    let bytes = newest.and_then(|path| fs::read(path).ok()).unwrap_or_default();
+    let entries = fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let newest: Option<PathBuf> = entries
+        .filter(|path| path.extension().is_some_and(|kind| kind == "seg"))
+        .max();
+    let bytes = newest
+        .and_then(|path| fs::read(path).ok())
+        .unwrap_or_default();
     memchr::memmem::find(&bytes, text).is_some()
 }
 
 fn peak_memory_kb(pid: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmHWM")).unwrap();
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmHWM"))
+        .unwrap();
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }

@@ -32,7 +32,13 @@ fn start(dir: &Path, points: Option<String>) -> Child {
         .env_remove("ATALAYA_CONFIG")
         .env_remove("FAILPOINTS")
         .stdout(Stdio::null())
-        .stderr(File::options().create(true).append(true).open(dir.join("stderr")).unwrap());
+        .stderr(
+            File::options()
+                .create(true)
+                .append(true)
+                .open(dir.join("stderr"))
+                .unwrap(),
+        );
     if let Some(points) = points {
         command.env("FAILPOINTS", points);
     }
@@ -44,8 +50,14 @@ fn line(number: u64) -> String {
 }
 
 fn write_lines(dir: &Path, written: &mut u64, count: u64) {
-    let text: String = (*written..*written + count).map(|number| line(number) + "\n").collect();
-    let mut file = File::options().create(true).append(true).open(dir.join("x.log")).unwrap();
+    let text: String = (*written..*written + count)
+        .map(|number| line(number) + "\n")
+        .collect();
+    let mut file = File::options()
+        .create(true)
+        .append(true)
+        .open(dir.join("x.log"))
+        .unwrap();
     file.write_all(text.as_bytes()).unwrap();
     *written += count;
 }
@@ -57,7 +69,11 @@ fn kill_at(point: &str) {
     write_lines(dir.path(), &mut written, 2_500);
     let said = || fs::read_to_string(dir.path().join("stderr")).unwrap_or_default();
     for passes in PASSES {
-        let action = if passes == 0 { "return".to_owned() } else { format!("{passes}*off->return") };
+        let action = if passes == 0 {
+            "return".to_owned()
+        } else {
+            format!("{passes}*off->return")
+        };
         let mut child = start(dir.path(), Some(format!("{point}={action}")));
         let began = Instant::now();
         // There is always more to do, until the program dies of it.
@@ -65,21 +81,38 @@ fn kill_at(point: &str) {
             if let Some(ended) = child.try_wait().unwrap() {
                 break ended;
             }
-            assert!(began.elapsed() < LIMIT, "{point} was not reached after {passes} passes\n{}", said());
+            assert!(
+                began.elapsed() < LIMIT,
+                "{point} was not reached after {passes} passes\n{}",
+                said()
+            );
             write_lines(dir.path(), &mut written, 20);
             std::thread::sleep(Duration::from_millis(40));
         };
-        assert!(ended.code().is_none(), "{point}: ended by itself with {ended}\n{}", said());
+        assert!(
+            ended.code().is_none(),
+            "{point}: ended by itself with {ended}\n{}",
+            said()
+        );
     }
     write_lines(dir.path(), &mut written, 100);
 
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     let mut child = start(dir.path(), None);
-    let store = runtime.block_on(SqliteChunkStore::open(&dir.path().join("data/logs.db"))).unwrap();
+    let store = runtime
+        .block_on(SqliteChunkStore::open(&dir.path().join("data/logs.db")))
+        .unwrap();
     let began = Instant::now();
     while runtime.block_on(store.stats()).unwrap().records < written {
         let stored = runtime.block_on(store.stats()).unwrap().records;
-        assert!(began.elapsed() < LIMIT, "{point}: {stored} of {written} lines came\n{}", said());
+        assert!(
+            began.elapsed() < LIMIT,
+            "{point}: {stored} of {written} lines came\n{}",
+            said()
+        );
         std::thread::sleep(Duration::from_millis(20));
     }
     // Long enough for a line that would come twice.
@@ -89,7 +122,12 @@ fn kill_at(point: &str) {
     let mut found = runtime.block_on(messages(&store));
     found.sort_unstable();
     let wanted: Vec<String> = (0..written).map(line).collect();
-    assert!(found == wanted, "{point}: {} records of {written} lines\n{}", found.len(), said());
+    assert!(
+        found == wanted,
+        "{point}: {} records of {written} lines\n{}",
+        found.len(),
+        said()
+    );
 }
 
 /// Several tests, so that they share the cores.

@@ -25,7 +25,9 @@ const START: i64 = 1_790_000_000_000_000;
 
 async fn empty() -> (Arc<dyn ChunkStore>, TempDir) {
     let folder = tempfile::tempdir().unwrap();
-    let store = SqliteChunkStore::open(&folder.path().join("logs.sqlite")).await.unwrap();
+    let store = SqliteChunkStore::open(&folder.path().join("logs.sqlite"))
+        .await
+        .unwrap();
     (Arc::new(store), folder)
 }
 
@@ -41,16 +43,24 @@ const CHILD: &str = "ATALAYA_TEST_STORE";
 /// This test binary again, running only the test of this name.
 fn child(test: &str, store: &Path) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", test, "--nocapture"]).env(CHILD, store);
+    command
+        .args(["--exact", test, "--nocapture"])
+        .env(CHILD, store);
     command
 }
 
 /// Runs SQLite's own check, on a connection of its own.
 async fn check_integrity(path: &Path) {
     use sqlx::ConnectOptions as _;
-    let mut connection = sqlx::sqlite::SqliteConnectOptions::new().filename(path).connect().await.unwrap();
-    let verdict: String =
-        sqlx::query_scalar("PRAGMA integrity_check").fetch_one(&mut connection).await.unwrap();
+    let mut connection = sqlx::sqlite::SqliteConnectOptions::new()
+        .filename(path)
+        .connect()
+        .await
+        .unwrap();
+    let verdict: String = sqlx::query_scalar("PRAGMA integrity_check")
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
     assert_eq!(verdict, "ok");
     let (chunks, blocks, total): (i64, i64, i64) = sqlx::query_as(
         "SELECT (SELECT count(*) FROM chunks), (SELECT count(*) FROM blocks), (SELECT chunks FROM totals)",
@@ -66,7 +76,11 @@ async fn kill_9_loses_no_acknowledged_frame() {
     const KILLS: usize = 20;
     let written = |origin_id: u128, part: u64| {
         let begin = START + part as i64 * 1_000_000;
-        frame(&origin(origin_id, Layer::Application), part * 50, (0..50).map(|index| begin + index))
+        frame(
+            &origin(origin_id, Layer::Application),
+            part * 50,
+            (0..50).map(|index| begin + index),
+        )
     };
     if let Some(store) = std::env::var_os(CHILD) {
         let engine = engine_at(Path::new(&store)).await;
@@ -93,8 +107,9 @@ async fn kill_9_loses_no_acknowledged_frame() {
         let mut left = random.random_range(1..60);
         for line in BufReader::new(writer.stdout.take().unwrap()).lines() {
             let line = line.unwrap();
-            if let Some(("0" | "1", _)) =
-                line.strip_prefix("stored ").and_then(|stored| stored.split_once(' '))
+            if let Some(("0" | "1", _)) = line
+                .strip_prefix("stored ")
+                .and_then(|stored| stored.split_once(' '))
             {
                 let (origin, part) = line["stored ".len()..].split_once(' ').unwrap();
                 let until = (part.parse::<u64>().unwrap() + 1) * 50;
@@ -110,9 +125,15 @@ async fn kill_9_loses_no_acknowledged_frame() {
         let engine = engine_at(&path).await;
         let mut expected = Vec::new();
         for origin_id in 0..2 {
-            let until =
-                engine.watermark(origin(origin_id, Layer::Application).id).await.unwrap().unwrap_or(0);
-            assert!(until >= acknowledged[origin_id as usize], "an acknowledged frame is gone");
+            let until = engine
+                .watermark(origin(origin_id, Layer::Application).id)
+                .await
+                .unwrap()
+                .unwrap_or(0);
+            assert!(
+                until >= acknowledged[origin_id as usize],
+                "an acknowledged frame is gone"
+            );
             expected.extend((0..until / 50).flat_map(|part| written(origin_id, part).entries));
         }
         let mut found: Vec<Entry> = read_all(&engine, Order::OldestFirst, 1_000)
@@ -145,7 +166,10 @@ async fn many_writers_never_see_a_busy_store() {
                 let origin = origin(task, Layer::Application);
                 for part in 0..WRITES {
                     let begin = START + part as i64 * 1_000;
-                    engine.append(&[frame(&origin, part * 3, [begin, begin + 1, begin - 1])]).await.unwrap();
+                    engine
+                        .append(&[frame(&origin, part * 3, [begin, begin + 1, begin - 1])])
+                        .await
+                        .unwrap();
                 }
             })
         })
@@ -180,7 +204,11 @@ async fn many_writers_never_see_a_busy_store() {
     ids.sort_unstable();
     ids.dedup();
     assert_eq!(ids.len(), seen.len(), "none twice");
-    assert_eq!(seen.len() as u64, TASKS as u64 * WRITES * 3, "none missed, also of the other handle");
+    assert_eq!(
+        seen.len() as u64,
+        TASKS as u64 * WRITES * 3,
+        "none missed, also of the other handle"
+    );
     check_integrity(&path).await;
 }
 
@@ -203,16 +231,29 @@ async fn aborted_callers_leave_no_open_transaction() {
         task.await.ok();
     }
     // The writer connection is free and clean: a whole frame goes in, by this handle and by another.
-    engine.append(&[frame(&origin, 10_000, [START])]).await.unwrap();
+    engine
+        .append(&[frame(&origin, 10_000, [START])])
+        .await
+        .unwrap();
     let other = engine_at(&path).await;
-    other.append(&[frame(&origin, 20_000, [START])]).await.unwrap();
+    other
+        .append(&[frame(&origin, 20_000, [START])])
+        .await
+        .unwrap();
     let records = read_all(&other, Order::OldestFirst, 1_000).await;
     // Frames are there whole or not at all.
-    let mut positions: Vec<u64> =
-        records.iter().map(|record| record.entry.position).filter(|&at| at < 10_000).collect();
+    let mut positions: Vec<u64> = records
+        .iter()
+        .map(|record| record.entry.position)
+        .filter(|&at| at < 10_000)
+        .collect();
     positions.sort_unstable();
     assert_eq!(positions.len() % 10, 0);
-    assert!(positions.chunks(10).all(|frame| frame[0] % 10 == 0 && frame[9] == frame[0] + 9));
+    assert!(
+        positions
+            .chunks(10)
+            .all(|frame| frame[0] % 10 == 0 && frame[9] == frame[0] + 9)
+    );
     store.close().await;
     check_integrity(&path).await;
 }
@@ -220,11 +261,16 @@ async fn aborted_callers_leave_no_open_transaction() {
 /// A frame whose texts do not compress.
 fn bulky(origin_id: u128, part: u64) -> Frame {
     let mut random = rand::rngs::SmallRng::seed_from_u64(part);
-    let mut frame =
-        frame(&origin(origin_id, Layer::Application), part * 100, (0..100).map(|index| START + index));
+    let mut frame = frame(
+        &origin(origin_id, Layer::Application),
+        part * 100,
+        (0..100).map(|index| START + index),
+    );
     for entry in &mut frame.entries {
-        entry.message =
-            (0..2_000).map(|_| char::from(random.random_range(33..127_u8))).collect::<String>().into();
+        entry.message = (0..2_000)
+            .map(|_| char::from(random.random_range(33..127_u8)))
+            .collect::<String>()
+            .into();
     }
     frame
 }
@@ -241,26 +287,45 @@ async fn a_full_disk_refuses_writes_and_is_usable_again() {
                 Err(error) => break error,
             }
         };
-        assert!(matches!(refused, StoreError::NotWritable { .. }), "{refused:?}");
+        assert!(
+            matches!(refused, StoreError::NotWritable { .. }),
+            "{refused:?}"
+        );
         assert!(refused.is_transient());
         assert!(stored > 0);
         // What was acknowledged can be read meanwhile.
-        assert_eq!(read_all(&engine, Order::OldestFirst, 1_000).await.len() as u64, stored * 100);
+        assert_eq!(
+            read_all(&engine, Order::OldestFirst, 1_000).await.len() as u64,
+            stored * 100
+        );
         for _ in 0..3 {
             let again = engine.append(&[bulky(1, stored)]).await.unwrap_err();
             assert!(matches!(again, StoreError::NotWritable { .. }), "{again:?}");
         }
-        let limit = rustix::process::Rlimit { current: None, maximum: None };
+        let limit = rustix::process::Rlimit {
+            current: None,
+            maximum: None,
+        };
         rustix::process::setrlimit(rustix::process::Resource::Fsize, limit).unwrap();
         engine.append(&[bulky(1, stored)]).await.unwrap();
-        assert_eq!(read_all(&engine, Order::OldestFirst, 1_000).await.len() as u64, (stored + 1) * 100);
+        assert_eq!(
+            read_all(&engine, Order::OldestFirst, 1_000).await.len() as u64,
+            (stored + 1) * 100
+        );
         return;
     }
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("logs.sqlite");
-    engine_at(&path).await.append(&[frame(&origin(9, Layer::Application), 0, [START])]).await.unwrap();
+    engine_at(&path)
+        .await
+        .append(&[frame(&origin(9, Layer::Application), 0, [START])])
+        .await
+        .unwrap();
     let store = folder.path().join("child.sqlite");
-    let inner = child("sqlite_store::a_full_disk_refuses_writes_and_is_usable_again", &store);
+    let inner = child(
+        "sqlite_store::a_full_disk_refuses_writes_and_is_usable_again",
+        &store,
+    );
     // A file that may not grow stands for a full disk; `trap` has the write fail instead of killing.
     let output = Command::new("sh")
         .args(["-c", "trap '' XFSZ; ulimit -S -f 2048; exec \"$0\" \"$@\""])
@@ -269,7 +334,11 @@ async fn a_full_disk_refuses_writes_and_is_usable_again() {
         .env(CHILD, &store)
         .output()
         .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stdout)
+    );
     check_integrity(&store).await;
 }
 
@@ -278,14 +347,21 @@ async fn a_place_that_cannot_be_written_is_said_so() {
     let folder = tempfile::tempdir().unwrap();
     // Not a matter of rights, which a superuser does not lack: a file stands where a folder should.
     std::fs::write(folder.path().join("file"), "").unwrap();
-    let error = SqliteChunkStore::open(&folder.path().join("file/logs.sqlite")).await.unwrap_err();
+    let error = SqliteChunkStore::open(&folder.path().join("file/logs.sqlite"))
+        .await
+        .unwrap_err();
     assert!(matches!(error, StoreError::NotWritable { .. }), "{error:?}");
     std::fs::create_dir(folder.path().join("logs.sqlite")).unwrap();
-    let error = SqliteChunkStore::open(&folder.path().join("logs.sqlite")).await.unwrap_err();
+    let error = SqliteChunkStore::open(&folder.path().join("logs.sqlite"))
+        .await
+        .unwrap_err();
     assert!(matches!(error, StoreError::NotWritable { .. }), "{error:?}");
     std::fs::remove_dir(folder.path().join("logs.sqlite")).unwrap();
     let engine = engine_at(&folder.path().join("logs.sqlite")).await;
-    engine.append(&[frame(&origin(1, Layer::Application), 0, [START])]).await.unwrap();
+    engine
+        .append(&[frame(&origin(1, Layer::Application), 0, [START])])
+        .await
+        .unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -294,10 +370,20 @@ async fn a_newer_file_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("logs.sqlite");
     SqliteChunkStore::open(&path).await.unwrap().close().await;
-    let mut connection = sqlx::sqlite::SqliteConnectOptions::new().filename(&path).connect().await.unwrap();
-    sqlx::query("PRAGMA user_version = 99").execute(&mut connection).await.unwrap();
+    let mut connection = sqlx::sqlite::SqliteConnectOptions::new()
+        .filename(&path)
+        .connect()
+        .await
+        .unwrap();
+    sqlx::query("PRAGMA user_version = 99")
+        .execute(&mut connection)
+        .await
+        .unwrap();
     let error = SqliteChunkStore::open(&path).await.unwrap_err();
-    assert!(matches!(error, StoreError::NewerSchema { found: 99, .. }), "{error:?}");
+    assert!(
+        matches!(error, StoreError::NewerSchema { found: 99, .. }),
+        "{error:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -313,7 +399,10 @@ async fn expired_chunks_go_with_their_index_and_arrivals_go_on() {
             frame.entries = (0..10_u64)
                 .map(|index| Entry {
                     request_id: Some(RequestId::new("req")),
-                    ..entry(START + number as i64 * day + index as i64, number * 10 + index)
+                    ..entry(
+                        START + number as i64 * day + index as i64,
+                        number * 10 + index,
+                    )
                 })
                 .collect();
             frame
@@ -321,12 +410,22 @@ async fn expired_chunks_go_with_their_index_and_arrivals_go_on() {
         .collect();
     engine.append(&days).await.unwrap();
     let before = Timestamp::from_micros(START + 20 * day + 5);
-    assert_eq!(store.expire(before).await.unwrap(), 20, "a chunk with one record that is young enough stays");
+    assert_eq!(
+        store.expire(before).await.unwrap(),
+        20,
+        "a chunk with one record that is young enough stays"
+    );
     assert_eq!(store.expire(before).await.unwrap(), 0);
-    assert_eq!(read_all(&engine, Order::OldestFirst, 1_000).await.len(), 100);
+    assert_eq!(
+        read_all(&engine, Order::OldestFirst, 1_000).await.len(),
+        100
+    );
     let request = RequestId::new("req");
     assert_eq!(store.request(&request).await.unwrap().len(), 10);
-    assert_eq!(engine.trace(&request, 1_000).await.unwrap().records.len(), 100);
+    assert_eq!(
+        engine.trace(&request, 1_000).await.unwrap().records.len(),
+        100
+    );
     let stats = store.stats().await.unwrap();
     assert_eq!((stats.chunks, stats.records), (10, 100));
 
@@ -346,13 +445,24 @@ async fn readers_go_on_while_another_process_holds_the_write_lock() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("logs.sqlite");
     let engine = engine_at(&path).await;
-    engine.append(&[frame(&origin(1, Layer::Application), 0, [START])]).await.unwrap();
-    let mut other = sqlx::sqlite::SqliteConnectOptions::new().filename(&path).connect().await.unwrap();
+    engine
+        .append(&[frame(&origin(1, Layer::Application), 0, [START])])
+        .await
+        .unwrap();
+    let mut other = sqlx::sqlite::SqliteConnectOptions::new()
+        .filename(&path)
+        .connect()
+        .await
+        .unwrap();
     let lock = other.begin_with("BEGIN IMMEDIATE").await.unwrap();
     assert_eq!(read_all(&engine, Order::OldestFirst, 10).await.len(), 1);
     let writing = tokio::spawn({
         let engine = engine.clone();
-        async move { engine.append(&[frame(&origin(1, Layer::Application), 1, [START + 1])]).await }
+        async move {
+            engine
+                .append(&[frame(&origin(1, Layer::Application), 1, [START + 1])])
+                .await
+        }
     });
     assert_eq!(read_all(&engine, Order::OldestFirst, 10).await.len(), 1);
     assert!(!writing.is_finished());
@@ -366,20 +476,32 @@ async fn a_read_only_file_is_said_so_and_works_again() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("logs.sqlite");
     SqliteChunkStore::open(&path).await.unwrap().close().await;
-    let mode = |bits| std::fs::set_permissions(&path, std::fs::Permissions::from_mode(bits)).unwrap();
+    let mode =
+        |bits| std::fs::set_permissions(&path, std::fs::Permissions::from_mode(bits)).unwrap();
     mode(0o400);
     let written = async {
         let store = SqliteChunkStore::open(&path).await?;
-        LogEngine::new(Arc::new(store)).append(&[frame(&origin(1, Layer::Application), 0, [START])]).await
+        LogEngine::new(Arc::new(store))
+            .append(&[frame(&origin(1, Layer::Application), 0, [START])])
+            .await
     };
     let outcome = written.await;
     // Modes do not bind the superuser; for everyone else the file cannot be written.
     if getuid().is_root() {
         assert_eq!(outcome.unwrap(), 1);
     } else {
-        assert!(matches!(outcome, Err(StoreError::NotWritable { .. })), "{outcome:?}");
+        assert!(
+            matches!(outcome, Err(StoreError::NotWritable { .. })),
+            "{outcome:?}"
+        );
     }
     mode(0o600);
     let engine = engine_at(&path).await;
-    assert_eq!(engine.append(&[frame(&origin(1, Layer::Application), 0, [START])]).await.unwrap(), 1);
+    assert_eq!(
+        engine
+            .append(&[frame(&origin(1, Layer::Application), 0, [START])])
+            .await
+            .unwrap(),
+        1
+    );
 }

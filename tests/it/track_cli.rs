@@ -8,18 +8,43 @@ use serde_json::Value;
 
 fn track(home: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_atalaya"));
-    command.current_dir(home).env_clear().env("HOME", home).env("PATH", "/usr/bin:/bin").env("TZ", "UTC");
-    command.args(["--data-dir", "data", "track", "--feature", "FEAT-1", "--service", "shop"]);
+    command
+        .current_dir(home)
+        .env_clear()
+        .env("HOME", home)
+        .env("PATH", "/usr/bin:/bin")
+        .env("TZ", "UTC");
+    command.args([
+        "--data-dir",
+        "data",
+        "track",
+        "--feature",
+        "FEAT-1",
+        "--service",
+        "shop",
+    ]);
     command
 }
 
 fn run(home: &Path, phase: &str, script: &str) -> Output {
-    track(home).args(["--phase", phase, "--", "sh", "-c", script]).output().unwrap()
+    track(home)
+        .args(["--phase", phase, "--", "sh", "-c", script])
+        .output()
+        .unwrap()
 }
 
 fn report(home: &Path) -> Value {
     let output = Command::new(env!("CARGO_BIN_EXE_atalaya"))
-        .args(["--data-dir", "data", "dora", "report", "--format", "json", "--profile", "iact"])
+        .args([
+            "--data-dir",
+            "data",
+            "dora",
+            "report",
+            "--format",
+            "json",
+            "--profile",
+            "iact",
+        ])
         .current_dir(home)
         .env_clear()
         .env("HOME", home)
@@ -32,21 +57,37 @@ fn report(home: &Path) -> Value {
 /// Decisions and metadata of the testing phases, through the rows that explain the older figure.
 fn testing(home: &Path) -> Vec<String> {
     let report = report(home);
-    let rows = report["details"]["change_failure_rate"]["explanation"]["rows"].as_array().unwrap();
-    rows.iter().map(|row| row["note"].as_str().unwrap().to_owned()).collect()
+    let rows = report["details"]["change_failure_rate"]["explanation"]["rows"]
+        .as_array()
+        .unwrap();
+    rows.iter()
+        .map(|row| row["note"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 #[test]
 fn output_input_and_exit_code_are_the_commands_own() {
     let home = tempfile::tempdir().unwrap();
     let mut child = track(home.path())
-        .args(["--phase", "testing", "--", "sh", "-c", "cat; printf 'to stderr \\377' >&2; exit 3"])
+        .args([
+            "--phase",
+            "testing",
+            "--",
+            "sh",
+            "-c",
+            "cat; printf 'to stderr \\377' >&2; exit 3",
+        ])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    child.stdin.take().unwrap().write_all(b"through \x00 and \xff through").unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(b"through \x00 and \xff through")
+        .unwrap();
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.stdout, b"through \x00 and \xff through");
     assert_eq!(output.stderr, b"to stderr \xff");
@@ -59,15 +100,29 @@ fn output_input_and_exit_code_are_the_commands_own() {
 #[test]
 fn death_by_signal_and_commands_that_are_not_there() {
     let home = tempfile::tempdir().unwrap();
-    assert_eq!(run(home.path(), "testing", "kill -9 $$").status.code(), Some(137));
-    assert_eq!(run(home.path(), "testing", "kill -TERM $$").status.code(), Some(143));
-    let missing =
-        track(home.path()).args(["--phase", "testing", "--", "no-such-command-here"]).output().unwrap();
+    assert_eq!(
+        run(home.path(), "testing", "kill -9 $$").status.code(),
+        Some(137)
+    );
+    assert_eq!(
+        run(home.path(), "testing", "kill -TERM $$").status.code(),
+        Some(143)
+    );
+    let missing = track(home.path())
+        .args(["--phase", "testing", "--", "no-such-command-here"])
+        .output()
+        .unwrap();
     assert_eq!(missing.status.code(), Some(127));
     assert!(String::from_utf8_lossy(&missing.stderr).contains("no-such-command-here"));
-    let folder = track(home.path()).args(["--phase", "testing", "--", "/"]).output().unwrap();
+    let folder = track(home.path())
+        .args(["--phase", "testing", "--", "/"])
+        .output()
+        .unwrap();
     assert_eq!(folder.status.code(), Some(126));
-    let wrong = track(home.path()).args(["--phase", "launch", "--", "true"]).output().unwrap();
+    let wrong = track(home.path())
+        .args(["--phase", "launch", "--", "true"])
+        .output()
+        .unwrap();
     assert_eq!(wrong.status.code(), Some(2));
     assert_eq!(testing(home.path()).len(), 2);
 }
@@ -80,8 +135,9 @@ fn signals_are_passed_on() {
         (rustix::process::Signal::INT, "INT"),
         (rustix::process::Signal::USR1, "USR1"),
     ] {
-        let script =
-            format!("trap 'echo got {name}; exit 7' {name}; echo ready; while :; do sleep 0.02; done");
+        let script = format!(
+            "trap 'echo got {name}; exit 7' {name}; echo ready; while :; do sleep 0.02; done"
+        );
         let mut child = track(home.path())
             .args(["--phase", "testing", "--", "sh", "-c", &script])
             .stdin(Stdio::null())
@@ -121,7 +177,9 @@ fn the_request_id_is_handed_down() {
         .unwrap();
     assert_eq!(inherited.stdout, b"req-42 req-42\n");
     let report = report(home.path());
-    let rows = report["details"]["change_failure_rate"]["explanation"]["rows"].as_array().unwrap();
+    let rows = report["details"]["change_failure_rate"]["explanation"]["rows"]
+        .as_array()
+        .unwrap();
     assert_eq!(rows.last().unwrap()["request_id"], "req-42");
 }
 
@@ -143,7 +201,11 @@ fn a_tracked_deployment_is_a_deployment() {
         (Some("FEAT-1/deployment#1"), Some("track"))
     );
     assert_eq!(deployment["service"], "shop");
-    assert!(deployment["request_id"].as_str().is_some_and(|id| id.len() == 32));
+    assert!(
+        deployment["request_id"]
+            .as_str()
+            .is_some_and(|id| id.len() == 32)
+    );
 }
 
 #[test]
@@ -151,20 +213,37 @@ fn a_store_that_fails_disturbs_nothing_and_loses_nothing() {
     let home = tempfile::tempdir().unwrap();
     let data = home.path().join("data");
     std::fs::create_dir(&data).unwrap();
-    std::fs::write(data.join("metrics.db"), "this is not a database, and long enough to be sure of it")
-        .unwrap();
+    std::fs::write(
+        data.join("metrics.db"),
+        "this is not a database, and long enough to be sure of it",
+    )
+    .unwrap();
     for code in [0, 4] {
         let output = run(home.path(), "testing", &format!("echo out; exit {code}"));
-        assert_eq!((output.stdout.as_slice(), output.stderr.as_slice()), (&b"out\n"[..], &b""[..]));
+        assert_eq!(
+            (output.stdout.as_slice(), output.stderr.as_slice()),
+            (&b"out\n"[..], &b""[..])
+        );
         assert_eq!(output.status.code(), Some(code));
     }
-    let waiting = || std::fs::read_dir(data.join("pending-phases")).unwrap().count();
+    let waiting = || {
+        std::fs::read_dir(data.join("pending-phases"))
+            .unwrap()
+            .count()
+    };
     assert_eq!(waiting(), 2);
-    std::fs::write(data.join("pending-phases/00000000000000000000-1.json"), "{ half a").unwrap();
+    std::fs::write(
+        data.join("pending-phases/00000000000000000000-1.json"),
+        "{ half a",
+    )
+    .unwrap();
 
     std::fs::remove_file(data.join("metrics.db")).unwrap();
     assert_eq!(run(home.path(), "testing", "exit 0").status.code(), Some(0));
-    assert_eq!(testing(home.path()), ["FEAT-1 go", "FEAT-1 no-go", "FEAT-1 go"]);
+    assert_eq!(
+        testing(home.path()),
+        ["FEAT-1 go", "FEAT-1 no-go", "FEAT-1 go"]
+    );
     let names: Vec<String> = std::fs::read_dir(data.join("pending-phases"))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
@@ -175,23 +254,38 @@ fn a_store_that_fails_disturbs_nothing_and_loses_nothing() {
 #[test]
 fn without_any_place_to_keep_it_the_command_still_runs_and_the_loss_is_said() {
     let home = tempfile::tempdir().unwrap();
-    std::fs::write(home.path().join("data"), "a file where the directory should be").unwrap();
+    std::fs::write(
+        home.path().join("data"),
+        "a file where the directory should be",
+    )
+    .unwrap();
     let output = run(home.path(), "testing", "echo out; exit 5");
-    assert_eq!((output.stdout.as_slice(), output.status.code()), (&b"out\n"[..], Some(5)));
+    assert_eq!(
+        (output.stdout.as_slice(), output.status.code()),
+        (&b"out\n"[..], Some(5))
+    );
     assert!(String::from_utf8_lossy(&output.stderr).contains("could not be recorded"));
 }
 
 /// The records that carry this request id, as the program prints them.
 fn kept(home: &Path, request: &str) -> Vec<Value> {
     let output = Command::new(env!("CARGO_BIN_EXE_atalaya"))
-        .args(["--data-dir", "data", "logs", "--json", &format!("request_id:{request}")])
+        .args([
+            "--data-dir",
+            "data",
+            "logs",
+            "--json",
+            &format!("request_id:{request}"),
+        ])
         .current_dir(home)
         .env_clear()
         .env("HOME", home)
         .output()
         .unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
 }
 
 #[test]
@@ -212,12 +306,19 @@ fn captured_output_is_passed_on_unchanged_and_kept_line_by_line() {
         .map(|record| {
             assert_eq!(record["source"], "app/shop", "{record}");
             let text = |value: &Value| value.as_str().unwrap().to_owned();
-            (text(&record["message"]), text(&record["metadata"]["stream"]))
+            (
+                text(&record["message"]),
+                text(&record["metadata"]["stream"]),
+            )
         })
         .collect();
     found.sort_unstable();
     let of = |message: &str, stream: &str| (message.to_owned(), stream.to_owned());
-    let expected = [of("no newline", "stdout"), of("one", "stdout"), of("to stderr \\xff", "stderr")];
+    let expected = [
+        of("no newline", "stdout"),
+        of("one", "stdout"),
+        of("to stderr \\xff", "stderr"),
+    ];
     assert_eq!(found, expected);
 }
 
@@ -231,15 +332,35 @@ fn capturing_neither_holds_up_nor_outlives_whoever_reads() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    child.stdout.take().unwrap().read_exact(&mut [0; 10]).unwrap();
+    child
+        .stdout
+        .take()
+        .unwrap()
+        .read_exact(&mut [0; 10])
+        .unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(128 + 13));
     // A child that keeps the output open is not waited for.
     let output = track(home.path())
-        .args(["--phase", "testing", "--capture", "--", "sh", "-c", "echo said; sleep 600 & echo $! >&2"])
+        .args([
+            "--phase",
+            "testing",
+            "--capture",
+            "--",
+            "sh",
+            "-c",
+            "echo said; sleep 600 & echo $! >&2",
+        ])
         .output();
     // (Its end of our own pipes is ours: the sleeper has only the command's.)
     let output = output.unwrap();
     assert_eq!(output.stdout, b"said\n");
     let sleeper = String::from_utf8(output.stderr).unwrap();
-    assert!(Command::new("kill").arg(sleeper.trim()).status().unwrap().success(), "it went on");
+    assert!(
+        Command::new("kill")
+            .arg(sleeper.trim())
+            .status()
+            .unwrap()
+            .success(),
+        "it went on"
+    );
 }

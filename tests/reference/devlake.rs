@@ -70,23 +70,59 @@ struct Measured<'a> {
 fn stage_columns<'a>() -> Vec<(&'static str, Column<Measured<'a>>)> {
     vec![
         ("id", Column::Ours(|ours| ours.pull.id.clone())),
-        ("project_name", Column::Left("the name of the table's only project")),
-        ("first_commit_sha", Column::Ours(|ours| or_empty(ours.stages.first_commit.map(|first| &first.sha)))),
+        (
+            "project_name",
+            Column::Left("the name of the table's only project"),
+        ),
+        (
+            "first_commit_sha",
+            Column::Ours(|ours| or_empty(ours.stages.first_commit.map(|first| &first.sha))),
+        ),
         (
             "first_commit_authored_date",
             Column::At(|ours| ours.stages.first_commit.map(|first| first.authored_at)),
         ),
-        ("first_review_id", Column::Ours(|ours| or_empty(ours.stages.first_answer.map(|first| &first.id)))),
-        ("first_comment_date", Column::At(|ours| ours.stages.first_answer.map(|first| first.at))),
-        ("deployment_commit_id", Column::Ours(|ours| or_empty(ours.stages.deployment.map(|of| &of.id)))),
-        ("pr_deployed_date", Column::At(|ours| ours.stages.deployment.map(|of| of.finished_at))),
-        ("pr_created_date", Column::At(|ours| Some(ours.pull.opened_at))),
+        (
+            "first_review_id",
+            Column::Ours(|ours| or_empty(ours.stages.first_answer.map(|first| &first.id))),
+        ),
+        (
+            "first_comment_date",
+            Column::At(|ours| ours.stages.first_answer.map(|first| first.at)),
+        ),
+        (
+            "deployment_commit_id",
+            Column::Ours(|ours| or_empty(ours.stages.deployment.map(|of| &of.id))),
+        ),
+        (
+            "pr_deployed_date",
+            Column::At(|ours| ours.stages.deployment.map(|of| of.finished_at)),
+        ),
+        (
+            "pr_created_date",
+            Column::At(|ours| Some(ours.pull.opened_at)),
+        ),
         ("pr_merged_date", Column::At(|ours| ours.pull.merged_at)),
-        ("pr_coding_time", Column::Ours(|ours| or_empty(ours.stages.coding_minutes))),
-        ("pr_pickup_time", Column::Ours(|ours| or_empty(ours.stages.pickup_minutes))),
-        ("pr_review_time", Column::Ours(|ours| or_empty(ours.stages.review_minutes))),
-        ("pr_deploy_time", Column::Ours(|ours| or_empty(ours.stages.deploy_minutes))),
-        ("pr_cycle_time", Column::Ours(|ours| ours.stages.cycle_minutes.to_string())),
+        (
+            "pr_coding_time",
+            Column::Ours(|ours| or_empty(ours.stages.coding_minutes)),
+        ),
+        (
+            "pr_pickup_time",
+            Column::Ours(|ours| or_empty(ours.stages.pickup_minutes)),
+        ),
+        (
+            "pr_review_time",
+            Column::Ours(|ours| or_empty(ours.stages.review_minutes)),
+        ),
+        (
+            "pr_deploy_time",
+            Column::Ours(|ours| or_empty(ours.stages.deploy_minutes)),
+        ),
+        (
+            "pr_cycle_time",
+            Column::Ours(|ours| ours.stages.cycle_minutes.to_string()),
+        ),
     ]
 }
 
@@ -106,29 +142,41 @@ fn stages_of_pull_requests_are_those_of_devlake() {
     assert_eq!(pulls.len(), 7);
     let mut commits: HashMap<String, Vec<ProposedCommit>> = HashMap::new();
     for row in csv_table(&format!("{folder}/pull_request_commits.csv")) {
-        commits.entry(row["pull_request_id"].clone()).or_default().push(ProposedCommit {
-            sha: row["commit_sha"].clone(),
-            authored_at: table_time(&row["commit_authored_date"]),
-        });
+        commits
+            .entry(row["pull_request_id"].clone())
+            .or_default()
+            .push(ProposedCommit {
+                sha: row["commit_sha"].clone(),
+                authored_at: table_time(&row["commit_authored_date"]),
+            });
     }
     let mut comments: HashMap<String, Vec<Comment>> = HashMap::new();
     for row in csv_table(&format!("{folder}/pull_request_comments.csv")) {
-        comments.entry(row["pull_request_id"].clone()).or_default().push(Comment {
-            id: row["id"].clone(),
-            author: Some(row["account_id"].clone()),
-            at: table_time(&row["created_date"]),
-            text: String::new(),
-            verdict: None,
-            sha: None,
-        });
+        comments
+            .entry(row["pull_request_id"].clone())
+            .or_default()
+            .push(Comment {
+                id: row["id"].clone(),
+                author: Some(row["account_id"].clone()),
+                at: table_time(&row["created_date"]),
+                text: String::new(),
+                verdict: None,
+                sha: None,
+            });
     }
     let deployments: Vec<Deployment> = deployments_with_merges();
-    let facts = Facts { deployments: &deployments, ..Facts::default() };
+    let facts = Facts {
+        deployments: &deployments,
+        ..Facts::default()
+    };
     let delivered = Delivered::link(&facts, "PRODUCTION", Duration::from_hours(24));
-    let of = |map: &HashMap<String, Vec<Comment>>, id: &str| map.get(id).cloned().unwrap_or_default();
+    let of =
+        |map: &HashMap<String, Vec<Comment>>, id: &str| map.get(id).cloned().unwrap_or_default();
     let answers: Vec<Vec<Comment>> = pulls.iter().map(|pull| of(&comments, &pull.id)).collect();
-    let proposed: Vec<Vec<ProposedCommit>> =
-        pulls.iter().map(|pull| commits.get(&pull.id).cloned().unwrap_or_default()).collect();
+    let proposed: Vec<Vec<ProposedCommit>> = pulls
+        .iter()
+        .map(|pull| commits.get(&pull.id).cloned().unwrap_or_default())
+        .collect();
     let measured: BTreeMap<String, Measured<'_>> = pulls
         .iter()
         .zip(proposed.iter().zip(&answers))
@@ -155,8 +203,13 @@ fn answers(table: &str) -> Vec<(String, serde_json::Value, String)> {
             let params: serde_json::Value = serde_json::from_str(&row["params"]).unwrap();
             assert_eq!(params["Name"], "panjf2000/ants");
             let input = serde_json::from_str(&row["input"]).unwrap();
-            (params["ConnectionId"].as_u64() == Some(CONNECTION))
-                .then(|| (row.remove("id").unwrap(), input, row.remove("data").unwrap()))
+            (params["ConnectionId"].as_u64() == Some(CONNECTION)).then(|| {
+                (
+                    row.remove("id").unwrap(),
+                    input,
+                    row.remove("data").unwrap(),
+                )
+            })
         })
         .collect()
 }
@@ -184,7 +237,8 @@ fn pulls() -> Vec<Proposed> {
         .into_iter()
         .map(|(raw_row, _, json)| {
             let raw: serde_json::Value = serde_json::from_str(&json).unwrap();
-            let repository = |branch: &str| raw[branch]["repo"]["id"].as_u64().unwrap_or(0).to_string();
+            let repository =
+                |branch: &str| raw[branch]["repo"]["id"].as_u64().unwrap_or(0).to_string();
             Proposed {
                 pull: github::pull_request(&json, "asked/for").unwrap(),
                 raw_row,
@@ -199,7 +253,10 @@ const TOOL_PULLS: &[(&str, Column<Proposed>)] = &[
     ("connection_id", Column::Left(BOOKKEEPING)),
     ("github_id", Column::Ours(|ours| number_of(&ours.pull.id))),
     ("repo_id", Column::Ours(|ours| ours.repository.clone())),
-    ("head_repo_id", Column::Ours(|ours| ours.head_repository.clone())),
+    (
+        "head_repo_id",
+        Column::Ours(|ours| ours.head_repository.clone()),
+    ),
     ("number", Column::Ours(|ours| ours.pull.number.to_string())),
     (
         "state",
@@ -209,8 +266,14 @@ const TOOL_PULLS: &[(&str, Column<Proposed>)] = &[
         }),
     ),
     ("title", Column::Ours(|ours| ours.pull.title.clone())),
-    ("github_created_at", Column::At(|ours| Some(ours.pull.opened_at))),
-    ("github_updated_at", Column::At(|ours| Some(ours.pull.updated_at))),
+    (
+        "github_created_at",
+        Column::At(|ours| Some(ours.pull.opened_at)),
+    ),
+    (
+        "github_updated_at",
+        Column::At(|ours| Some(ours.pull.updated_at)),
+    ),
     ("closed_at", Column::At(|ours| ours.pull.closed_at)),
     ("merged_at", Column::At(|ours| ours.pull.merged_at)),
     ("additions", Column::Left(NOT_ASKED)),
@@ -218,19 +281,43 @@ const TOOL_PULLS: &[(&str, Column<Proposed>)] = &[
     ("comments", Column::Left(NOT_ASKED)),
     ("commits", Column::Left(NOT_ASKED)),
     ("review_comments", Column::Left(NOT_ASKED)),
-    ("merged", Column::Left("0 for every row, merged or not; `merged_at` says it")),
+    (
+        "merged",
+        Column::Left("0 for every row, merged or not; `merged_at` says it"),
+    ),
     ("body", Column::Ours(|ours| as_json(&ours.pull.description))),
     ("type", Column::Left(NOT_ASKED)),
     ("component", Column::Left(NOT_ASKED)),
-    ("merge_commit_sha", Column::Ours(|ours| or_empty(ours.pull.merge_sha.as_ref()))),
-    ("head_ref", Column::Ours(|ours| ours.pull.head_branch.clone())),
-    ("base_ref", Column::Ours(|ours| ours.pull.base_branch.clone())),
-    ("base_commit_sha", Column::Ours(|ours| ours.pull.base_sha.clone())),
-    ("head_commit_sha", Column::Ours(|ours| ours.pull.head_sha.clone())),
+    (
+        "merge_commit_sha",
+        Column::Ours(|ours| or_empty(ours.pull.merge_sha.as_ref())),
+    ),
+    (
+        "head_ref",
+        Column::Ours(|ours| ours.pull.head_branch.clone()),
+    ),
+    (
+        "base_ref",
+        Column::Ours(|ours| ours.pull.base_branch.clone()),
+    ),
+    (
+        "base_commit_sha",
+        Column::Ours(|ours| ours.pull.base_sha.clone()),
+    ),
+    (
+        "head_commit_sha",
+        Column::Ours(|ours| ours.pull.head_sha.clone()),
+    ),
     ("url", Column::Ours(|ours| ours.pull.url.clone())),
-    ("author_name", Column::Ours(|ours| or_empty(ours.pull.author.as_ref()))),
+    (
+        "author_name",
+        Column::Ours(|ours| or_empty(ours.pull.author.as_ref())),
+    ),
     ("author_id", Column::Left(NUMBER_OF_ACCOUNT)),
-    ("is_draft", Column::Ours(|ours| u8::from(ours.pull.draft).to_string())),
+    (
+        "is_draft",
+        Column::Ours(|ours| u8::from(ours.pull.draft).to_string()),
+    ),
     ("_raw_data_params", Column::Left(BOOKKEEPING)),
     ("_raw_data_table", Column::Left(BOOKKEEPING)),
     ("_raw_data_id", Column::Ours(|ours| ours.raw_row.clone())),
@@ -239,31 +326,73 @@ const TOOL_PULLS: &[(&str, Column<Proposed>)] = &[
 
 /// The same rows in DevLake's own words: GitHub's ids behind a prefix.
 const PULLS: &[(&str, Column<Proposed>)] = &[
-    ("id", Column::Ours(|ours| format!("github:GithubPullRequest:1:{}", number_of(&ours.pull.id)))),
-    ("base_repo_id", Column::Ours(|ours| format!("github:GithubRepo:1:{}", ours.repository))),
-    ("head_repo_id", Column::Ours(|ours| format!("github:GithubRepo:1:{}", ours.head_repository))),
-    ("status", Column::Ours(|ours| ours.pull.state().name().to_ascii_uppercase())),
-    ("original_status", Column::Left("GitHub's word, compared in the table before")),
+    (
+        "id",
+        Column::Ours(|ours| format!("github:GithubPullRequest:1:{}", number_of(&ours.pull.id))),
+    ),
+    (
+        "base_repo_id",
+        Column::Ours(|ours| format!("github:GithubRepo:1:{}", ours.repository)),
+    ),
+    (
+        "head_repo_id",
+        Column::Ours(|ours| format!("github:GithubRepo:1:{}", ours.head_repository)),
+    ),
+    (
+        "status",
+        Column::Ours(|ours| ours.pull.state().name().to_ascii_uppercase()),
+    ),
+    (
+        "original_status",
+        Column::Left("GitHub's word, compared in the table before"),
+    ),
     ("title", Column::Ours(|ours| ours.pull.title.clone())),
-    ("description", Column::Ours(|ours| as_json(&ours.pull.description))),
+    (
+        "description",
+        Column::Ours(|ours| as_json(&ours.pull.description)),
+    ),
     ("url", Column::Ours(|ours| ours.pull.url.clone())),
-    ("author_name", Column::Ours(|ours| or_empty(ours.pull.author.as_ref()))),
+    (
+        "author_name",
+        Column::Ours(|ours| or_empty(ours.pull.author.as_ref())),
+    ),
     ("author_id", Column::Left(NUMBER_OF_ACCOUNT)),
     ("parent_pr_id", Column::Left("empty for every row")),
-    ("pull_request_key", Column::Ours(|ours| ours.pull.number.to_string())),
+    (
+        "pull_request_key",
+        Column::Ours(|ours| ours.pull.number.to_string()),
+    ),
     ("created_date", Column::At(|ours| Some(ours.pull.opened_at))),
     ("merged_date", Column::At(|ours| ours.pull.merged_at)),
     ("closed_date", Column::At(|ours| ours.pull.closed_at)),
     ("type", Column::Left(NOT_ASKED)),
     ("component", Column::Left(NOT_ASKED)),
-    ("merge_commit_sha", Column::Ours(|ours| or_empty(ours.pull.merge_sha.as_ref()))),
-    ("head_ref", Column::Ours(|ours| ours.pull.head_branch.clone())),
-    ("base_ref", Column::Ours(|ours| ours.pull.base_branch.clone())),
-    ("base_commit_sha", Column::Ours(|ours| ours.pull.base_sha.clone())),
-    ("head_commit_sha", Column::Ours(|ours| ours.pull.head_sha.clone())),
+    (
+        "merge_commit_sha",
+        Column::Ours(|ours| or_empty(ours.pull.merge_sha.as_ref())),
+    ),
+    (
+        "head_ref",
+        Column::Ours(|ours| ours.pull.head_branch.clone()),
+    ),
+    (
+        "base_ref",
+        Column::Ours(|ours| ours.pull.base_branch.clone()),
+    ),
+    (
+        "base_commit_sha",
+        Column::Ours(|ours| ours.pull.base_sha.clone()),
+    ),
+    (
+        "head_commit_sha",
+        Column::Ours(|ours| ours.pull.head_sha.clone()),
+    ),
     ("additions", Column::Left(NOT_ASKED)),
     ("deletions", Column::Left(NOT_ASKED)),
-    ("is_draft", Column::Ours(|ours| u8::from(ours.pull.draft).to_string())),
+    (
+        "is_draft",
+        Column::Ours(|ours| u8::from(ours.pull.draft).to_string()),
+    ),
     ("_raw_data_params", Column::Left(BOOKKEEPING)),
     ("_raw_data_table", Column::Left(BOOKKEEPING)),
     ("_raw_data_id", Column::Ours(|ours| ours.raw_row.clone())),
@@ -272,8 +401,10 @@ const PULLS: &[(&str, Column<Proposed>)] = &[
 
 #[test]
 fn pull_requests_of_github_are_those_of_devlake() {
-    let by_number: BTreeMap<String, Proposed> =
-        pulls().into_iter().map(|pull| (pull.pull.number.to_string(), pull)).collect();
+    let by_number: BTreeMap<String, Proposed> = pulls()
+        .into_iter()
+        .map(|pull| (pull.pull.number.to_string(), pull))
+        .collect();
     assert_eq!(by_number.len(), 49);
     let tables = format!("{GITHUB}/snapshot_tables");
     compare_table(
@@ -288,7 +419,10 @@ fn pull_requests_of_github_are_those_of_devlake() {
         &by_number,
         PULLS,
     );
-    let merged = by_number.values().filter(|ours| ours.pull.state() == PullRequestState::Merged).count();
+    let merged = by_number
+        .values()
+        .filter(|ours| ours.pull.state() == PullRequestState::Merged)
+        .count();
     assert_eq!(merged, 26);
 }
 
@@ -301,14 +435,26 @@ struct Review {
 
 const REVIEWS: &[(&str, Column<Review>)] = &[
     ("connection_id", Column::Left(BOOKKEEPING)),
-    ("github_id", Column::Ours(|ours| number_of(&ours.comment.id))),
+    (
+        "github_id",
+        Column::Ours(|ours| number_of(&ours.comment.id)),
+    ),
     ("pull_request_id", Column::Ours(|ours| ours.pull.clone())),
     ("body", Column::Ours(|ours| ours.comment.text.clone())),
-    ("author_username", Column::Ours(|ours| or_empty(ours.comment.author.as_ref()))),
+    (
+        "author_username",
+        Column::Ours(|ours| or_empty(ours.comment.author.as_ref())),
+    ),
     ("author_user_id", Column::Left(NUMBER_OF_ACCOUNT)),
     ("github_submit_at", Column::At(|ours| Some(ours.comment.at))),
-    ("commit_sha", Column::Ours(|ours| or_empty(ours.comment.sha.as_ref()))),
-    ("state", Column::Ours(|ours| or_empty(ours.comment.verdict.map(Verdict::name)).to_ascii_uppercase())),
+    (
+        "commit_sha",
+        Column::Ours(|ours| or_empty(ours.comment.sha.as_ref())),
+    ),
+    (
+        "state",
+        Column::Ours(|ours| or_empty(ours.comment.verdict.map(Verdict::name)).to_ascii_uppercase()),
+    ),
     ("_raw_data_params", Column::Left(BOOKKEEPING)),
     ("_raw_data_table", Column::Left(BOOKKEEPING)),
     ("_raw_data_id", Column::Ours(|ours| ours.raw_row.clone())),
@@ -322,7 +468,14 @@ fn reviews_of_github_are_those_of_devlake() {
         .map(|(raw_row, input, json)| {
             let comment = github::review(&json).unwrap().expect("handed in");
             let pull = input["GithubId"].to_string();
-            (number_of(&comment.id), Review { comment, raw_row, pull })
+            (
+                number_of(&comment.id),
+                Review {
+                    comment,
+                    raw_row,
+                    pull,
+                },
+            )
         })
         .collect();
     assert_eq!(by_id.len(), 30);
@@ -351,13 +504,24 @@ fn jobs() -> BTreeMap<String, Ran> {
             let job = github::job(&json).unwrap();
             let deployment = pattern.deployment(&job, "panjf2000/ants", "production");
             let deploys = pattern.names(&job);
-            (job.id.to_string(), Ran { job, deployment, deploys })
+            (
+                job.id.to_string(),
+                Ran {
+                    job,
+                    deployment,
+                    deploys,
+                },
+            )
         })
         .collect()
 }
 
 fn word(ours: &Ran, word: &str) -> String {
-    if ours.deploys { word.to_owned() } else { String::new() }
+    if ours.deploys {
+        word.to_owned()
+    } else {
+        String::new()
+    }
 }
 
 const TOOL_JOBS: &[(&str, Column<Ran>)] = &[
@@ -365,30 +529,57 @@ const TOOL_JOBS: &[(&str, Column<Ran>)] = &[
     ("repo_id", Column::Left(BOOKKEEPING)),
     ("id", Column::Ours(|ours| ours.job.id.to_string())),
     ("run_id", Column::Ours(|ours| ours.job.run_id.to_string())),
-    ("run_url", Column::Left("made of the repository and the run")),
+    (
+        "run_url",
+        Column::Left("made of the repository and the run"),
+    ),
     ("node_id", Column::Left("GitHub's second name of the job")),
     ("head_sha", Column::Ours(|ours| ours.job.head_sha.clone())),
     ("url", Column::Left("made of the repository and the job")),
-    ("html_url", Column::Ours(|ours| or_empty(ours.job.url.as_ref()))),
-    ("status", Column::Ours(|ours| ours.job.status.to_ascii_uppercase())),
-    ("conclusion", Column::Ours(|ours| or_empty(ours.job.conclusion.as_ref()).to_ascii_uppercase())),
+    (
+        "html_url",
+        Column::Ours(|ours| or_empty(ours.job.url.as_ref())),
+    ),
+    (
+        "status",
+        Column::Ours(|ours| ours.job.status.to_ascii_uppercase()),
+    ),
+    (
+        "conclusion",
+        Column::Ours(|ours| or_empty(ours.job.conclusion.as_ref()).to_ascii_uppercase()),
+    ),
     ("started_at", Column::At(|ours| ours.job.started_at)),
     ("completed_at", Column::At(|ours| ours.job.completed_at)),
     ("name", Column::Ours(|ours| ours.job.name.clone())),
-    ("steps", Column::Left("the steps of a job are not facts of delivery")),
-    ("check_run_url", Column::Left("made of the repository and the job")),
+    (
+        "steps",
+        Column::Left("the steps of a job are not facts of delivery"),
+    ),
+    (
+        "check_run_url",
+        Column::Left("made of the repository and the job"),
+    ),
     ("labels", Column::Left("of the machine that ran it")),
     ("runner_id", Column::Left("of the machine that ran it")),
     ("runner_name", Column::Left("of the machine that ran it")),
-    ("runner_group_id", Column::Left("of the machine that ran it")),
+    (
+        "runner_group_id",
+        Column::Left("of the machine that ran it"),
+    ),
     ("type", Column::Ours(|ours| word(ours, "DEPLOYMENT"))),
     ("environment", Column::Ours(|ours| word(ours, "PRODUCTION"))),
 ];
 
 const TASKS: &[(&str, Column<Ran>)] = &[
-    ("id", Column::Ours(|ours| format!("github:GithubJob:1:{}:{}", ours.job.run_id, ours.job.id))),
+    (
+        "id",
+        Column::Ours(|ours| format!("github:GithubJob:1:{}:{}", ours.job.run_id, ours.job.id)),
+    ),
     ("name", Column::Ours(|ours| ours.job.name.clone())),
-    ("pipeline_id", Column::Ours(|ours| format!("github:GithubRun:1:134018330:{}", ours.job.run_id))),
+    (
+        "pipeline_id",
+        Column::Ours(|ours| format!("github:GithubRun:1:134018330:{}", ours.job.run_id)),
+    ),
     (
         "result",
         Column::Ours(|ours| {
@@ -411,11 +602,20 @@ const TASKS: &[(&str, Column<Ran>)] = &[
             .to_owned()
         }),
     ),
-    ("original_status", Column::Ours(|ours| ours.job.status.to_ascii_uppercase())),
-    ("original_result", Column::Ours(|ours| or_empty(ours.job.conclusion.as_ref()).to_ascii_uppercase())),
+    (
+        "original_status",
+        Column::Ours(|ours| ours.job.status.to_ascii_uppercase()),
+    ),
+    (
+        "original_result",
+        Column::Ours(|ours| or_empty(ours.job.conclusion.as_ref()).to_ascii_uppercase()),
+    ),
     ("type", Column::Ours(|ours| word(ours, "DEPLOYMENT"))),
     ("environment", Column::Ours(|ours| word(ours, "PRODUCTION"))),
-    ("duration_sec", Column::Ours(|ours| or_empty(ours.job.seconds()))),
+    (
+        "duration_sec",
+        Column::Ours(|ours| or_empty(ours.job.seconds())),
+    ),
     ("queued_duration_sec", Column::Left("empty for every row")),
     ("created_date", Column::At(|ours| ours.job.started_at)),
     ("queued_date", Column::Left("empty for every row")),
@@ -429,7 +629,12 @@ fn jobs_of_github_are_those_of_devlake() {
     let jobs = jobs();
     assert_eq!(jobs.len(), 35);
     let tables = format!("{GITHUB}/snapshot_tables");
-    compare_table(&format!("{tables}/_tool_github_jobs.csv"), |row| row["id"].clone(), &jobs, TOOL_JOBS);
+    compare_table(
+        &format!("{tables}/_tool_github_jobs.csv"),
+        |row| row["id"].clone(),
+        &jobs,
+        TOOL_JOBS,
+    );
     compare_table(
         &format!("{tables}/cicd_tasks.csv"),
         |row| number_of(&row["id"].replace(':', "-")),
@@ -443,7 +648,12 @@ fn jobs_of_github_are_those_of_devlake() {
         .filter(|ours| ours.deploys)
         .map(|ours| {
             let conclusion = ours.job.conclusion.as_deref().unwrap_or("none yet");
-            (conclusion, ours.deployment.as_ref().map_or("none", |made| made.result.name()))
+            (
+                conclusion,
+                ours.deployment
+                    .as_ref()
+                    .map_or("none", |made| made.result.name()),
+            )
         })
         .collect();
     let count = |wanted| made.iter().filter(|&&found| found == wanted).count();
@@ -458,7 +668,10 @@ fn jobs_of_github_are_those_of_devlake() {
     });
     let deployed = deployed.unwrap();
     assert_eq!(deployed.finished_at, table_time("2021-02-18T07:05:53Z"));
-    assert_eq!((deployed.service.as_str(), deployed.environment.as_str()), ("ants", "production"));
+    assert_eq!(
+        (deployed.service.as_str(), deployed.environment.as_str()),
+        ("ants", "production")
+    );
 }
 
 // ---- Pull requests and the issues they name ---------------------------------------------------------
@@ -487,7 +700,11 @@ fn issues_of_pull_requests_are_those_of_devlake() {
             })
         })
         .collect();
-    assert_eq!(issues.len(), 3, "the issue of the other connection is on no board of the project");
+    assert_eq!(
+        issues.len(),
+        3,
+        "the issue of the other connection is on no board of the project"
+    );
     let pulls: Vec<PullRequest> = csv_table(&format!("{LINKER}/pull_requests.csv"))
         .iter()
         .map(little_known)
@@ -504,8 +721,14 @@ fn issues_of_pull_requests_are_those_of_devlake() {
         &[
             ("pull_request_id", Column::Ours(|link| link.pull.id.clone())),
             ("issue_id", Column::Ours(|link| link.issue.id.clone())),
-            ("pull_request_key", Column::Ours(|link| link.pull.number.to_string())),
-            ("issue_key", Column::Ours(|link| link.issue.number.to_string())),
+            (
+                "pull_request_key",
+                Column::Ours(|link| link.pull.number.to_string()),
+            ),
+            (
+                "issue_key",
+                Column::Ours(|link| link.issue.number.to_string()),
+            ),
             ("_raw_data_params", Column::Left(BOOKKEEPING)),
             ("_raw_data_table", Column::Left(BOOKKEEPING)),
             ("_raw_data_id", Column::Left(BOOKKEEPING)),
@@ -528,14 +751,29 @@ fn a_webhook_has_the_same_pull_request_as_the_list() {
         let json = payload["pull_request"].to_string();
         let pull = github::pull_request(&json, "asked/for").unwrap();
         assert_eq!(pull.state(), state, "{event}");
-        assert_eq!(pull.repository, payload["repository"]["full_name"].as_str().unwrap(), "{event}");
+        assert_eq!(
+            pull.repository,
+            payload["repository"]["full_name"].as_str().unwrap(),
+            "{event}"
+        );
         assert_eq!(pull.number, payload["number"].as_u64().unwrap(), "{event}");
-        assert!(pull.opened_at > Timestamp::from_seconds(1_500_000_000), "{event}");
+        assert!(
+            pull.opened_at > Timestamp::from_seconds(1_500_000_000),
+            "{event}"
+        );
     }
-    for event in ["completed.failure.with-organization", "in_progress", "queued"] {
+    for event in [
+        "completed.failure.with-organization",
+        "in_progress",
+        "queued",
+    ] {
         let payload = read_json(&format!("{folder}/workflow_job/{event}.payload.json"));
         let job = github::job(&payload["workflow_job"].to_string()).unwrap();
-        let expected = if event.starts_with("completed") { JobOutcome::Failure } else { JobOutcome::Running };
+        let expected = if event.starts_with("completed") {
+            JobOutcome::Failure
+        } else {
+            JobOutcome::Running
+        };
         assert_eq!(job.outcome(), expected, "{event}");
     }
 }

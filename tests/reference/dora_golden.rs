@@ -45,14 +45,22 @@ pub fn deployment(row: &TableRow, finished: &str) -> Deployment {
 /// Id of the previous successful deployment of each, as ours finds it.
 pub fn previous(deployments: &[Deployment]) -> HashMap<String, String> {
     let mut found = HashMap::new();
-    let environments: std::collections::BTreeSet<&str> =
-        deployments.iter().map(|deployment| deployment.environment.as_str()).collect();
+    let environments: std::collections::BTreeSet<&str> = deployments
+        .iter()
+        .map(|deployment| deployment.environment.as_str())
+        .collect();
     for environment in environments {
-        let facts = Facts { deployments, ..Facts::default() };
+        let facts = Facts {
+            deployments,
+            ..Facts::default()
+        };
         let delivered = Delivered::link(&facts, environment, Duration::from_hours(24));
         for (index, deployment) in delivered.deployments.iter().enumerate() {
             if let Some(before) = delivered.previous[index] {
-                found.insert(deployment.id.clone(), delivered.deployments[before].id.clone());
+                found.insert(
+                    deployment.id.clone(),
+                    delivered.deployments[before].id.clone(),
+                );
             }
         }
     }
@@ -63,13 +71,22 @@ pub const DORA: &str = "devlake/backend/plugins/dora/e2e";
 
 #[test]
 fn previous_successful_deployments_are_those_of_devlake() {
-    let before = table(&format!("{DORA}/prev_success_deployment_commit/cicd_deployment_commits_before.csv"));
-    let after = table(&format!("{DORA}/prev_success_deployment_commit/cicd_deployment_commits_after.csv"));
-    let deployments: Vec<Deployment> = before.iter().map(|row| deployment(row, "finished_date")).collect();
+    let before = table(&format!(
+        "{DORA}/prev_success_deployment_commit/cicd_deployment_commits_before.csv"
+    ));
+    let after = table(&format!(
+        "{DORA}/prev_success_deployment_commit/cicd_deployment_commits_after.csv"
+    ));
+    let deployments: Vec<Deployment> = before
+        .iter()
+        .map(|row| deployment(row, "finished_date"))
+        .collect();
     let found = previous(&deployments);
     let mut compared = 0;
     for row in &after {
-        let expected = row.get("prev_success_deployment_commit_id").map_or("", String::as_str);
+        let expected = row
+            .get("prev_success_deployment_commit_id")
+            .map_or("", String::as_str);
         // A row without an environment has no line of deployments there.
         if row["result"] == "SUCCESS" && !row["environment"].is_empty() {
             assert_eq!(
@@ -105,7 +122,9 @@ pub fn deployments_with_merges() -> Vec<Deployment> {
         .collect();
     for deployment in &mut deployments {
         // What is new in it is known only against a predecessor.
-        let Some(old) = before.get(&deployment.id).map(|id| &heads[id]) else { continue };
+        let Some(old) = before.get(&deployment.id).map(|id| &heads[id]) else {
+            continue;
+        };
         let new = deployment.commit.as_ref().unwrap();
         deployment.commits = Some(
             diffs
@@ -130,17 +149,26 @@ pub fn deployments_with_merges() -> Vec<Deployment> {
 fn deploy_times_are_those_of_devlake() {
     let folder = format!("{DORA}/change_lead_time");
     let deployments = deployments_with_merges();
-    let facts = Facts { deployments: &deployments, ..Facts::default() };
+    let facts = Facts {
+        deployments: &deployments,
+        ..Facts::default()
+    };
     let delivered = Delivered::link(&facts, "PRODUCTION", Duration::from_hours(24));
     let mut minutes: HashMap<String, u64> = HashMap::new();
     let mut anomalies = Vec::new();
     for index in 0..delivered.deployments.len() {
         let (changes, left_out) = lead_time::changes(&delivered, index);
         for change in changes {
-            minutes.insert(change.commit.sha.clone(), (change.hours * 60.0 - 1e-9).ceil() as u64);
+            minutes.insert(
+                change.commit.sha.clone(),
+                (change.hours * 60.0 - 1e-9).ceil() as u64,
+            );
         }
         anomalies.extend(
-            left_out.into_iter().filter(|left| left.reason.starts_with("anomaly")).map(|left| left.id),
+            left_out
+                .into_iter()
+                .filter(|left| left.reason.starts_with("anomaly"))
+                .map(|left| left.id),
         );
     }
     let expected = table(&format!("{folder}/project_pr_metrics.csv"));
@@ -160,7 +188,9 @@ fn angle_grinder() -> (History, HashMap<String, String>) {
     let mut tags = HashMap::new();
     for line in read("angle-grinder/git-history.tsv").lines().skip(1) {
         let fields: Vec<&str> = line.split('\t').collect();
-        let [sha, parents, authored, committed, names, subject] = fields[..] else { panic!("{line}") };
+        let [sha, parents, authored, committed, names, subject] = fields[..] else {
+            panic!("{line}")
+        };
         for name in names.split_whitespace() {
             tags.insert(name.to_owned(), sha.to_owned());
         }
@@ -179,8 +209,10 @@ fn angle_grinder() -> (History, HashMap<String, String>) {
 #[test]
 fn lead_times_of_a_real_project() {
     let (history, tags) = angle_grinder();
-    let releases: serde_json::Value =
-        serde_json::from_str(&read("angle-grinder/test_files/angle_grinder_releases.json")).unwrap();
+    let releases: serde_json::Value = serde_json::from_str(&read(
+        "angle-grinder/test_files/angle_grinder_releases.json",
+    ))
+    .unwrap();
     let expected: serde_json::Value =
         serde_json::from_str(&read("angle-grinder/git-history-expected.json")).unwrap();
     let marks: Vec<Mark> = releases
@@ -204,7 +236,10 @@ fn lead_times_of_a_real_project() {
     let deployments = assign(&history, marks, None).deployments;
     let facts = Facts {
         deployments: &deployments,
-        sources: Sources { deployments: true, incidents: false },
+        sources: Sources {
+            deployments: true,
+            incidents: false,
+        },
         ..Facts::default()
     };
     let delivered = Delivered::link(&facts, "production", Duration::from_hours(24));
@@ -212,11 +247,20 @@ fn lead_times_of_a_real_project() {
     let mut compared = 0;
     for row in expected["per_deployment"].as_array().unwrap() {
         let id = row["deployment"].as_str().unwrap();
-        let index = delivered.deployments.iter().position(|deployment| deployment.id == id).unwrap();
-        let before = delivered.previous[index].map(|before| delivered.deployments[before].id.as_str());
+        let index = delivered
+            .deployments
+            .iter()
+            .position(|deployment| deployment.id == id)
+            .unwrap();
+        let before =
+            delivered.previous[index].map(|before| delivered.deployments[before].id.as_str());
         assert_eq!(before, row["previous"].as_str(), "{id}");
         let lead = lead_time::breakdown(&delivered, index).unwrap();
-        assert_eq!(lead.commits as u64, row["commits"].as_u64().unwrap(), "{id}");
+        assert_eq!(
+            lead.commits as u64,
+            row["commits"].as_u64().unwrap(),
+            "{id}"
+        );
         let close = |hours: f64, name: &str| {
             let seconds = row[name].as_f64().unwrap();
             assert!(
@@ -227,19 +271,49 @@ fn lead_times_of_a_real_project() {
         };
         close(lead.median_hours, "lead_time_seconds_median");
         close(lead.longest_hours, "lead_time_seconds_max");
-        close(lead.longest_hours - lead.writing_hours, "lead_time_seconds_min");
+        close(
+            lead.longest_hours - lead.writing_hours,
+            "lead_time_seconds_min",
+        );
         compared += 1;
     }
-    assert_eq!(compared, expected["deployments_after_baseline"].as_u64().unwrap());
+    assert_eq!(
+        compared,
+        expected["deployments_after_baseline"].as_u64().unwrap()
+    );
 
     let window = TimeRange::new(time("2018-03-01T00:00:00Z"), time("2018-04-01T00:00:00Z"));
-    let report = report(&facts, &Scope::default(), window, &Rules::default(), window.until);
+    let report = report(
+        &facts,
+        &Scope::default(),
+        window,
+        &Rules::default(),
+        window.until,
+    );
     let lead = report.metric(Metric::ChangeLeadTime).unwrap();
-    let Value::Known(hours) = lead.measured.value else { panic!("{:?}", lead.measured.value) };
-    assert!((hours * 3_600.0 - expected["lead_time_seconds_median_all"].as_f64().unwrap()).abs() < 0.01);
-    assert_eq!(lead.measured.samples as u64, expected["commits"].as_u64().unwrap());
-    assert_eq!(report.deployments.len() as u64, expected["releases"].as_u64().unwrap());
-    let mean = lead.measured.explanation.rows.iter().map(|row| row.value).sum::<f64>()
+    let Value::Known(hours) = lead.measured.value else {
+        panic!("{:?}", lead.measured.value)
+    };
+    assert!(
+        (hours * 3_600.0 - expected["lead_time_seconds_median_all"].as_f64().unwrap()).abs() < 0.01
+    );
+    assert_eq!(
+        lead.measured.samples as u64,
+        expected["commits"].as_u64().unwrap()
+    );
+    assert_eq!(
+        report.deployments.len() as u64,
+        expected["releases"].as_u64().unwrap()
+    );
+    let mean = lead
+        .measured
+        .explanation
+        .rows
+        .iter()
+        .map(|row| row.value)
+        .sum::<f64>()
         / lead.measured.samples as f64;
-    assert!((mean * 3_600.0 - expected["lead_time_seconds_mean_all"].as_f64().unwrap()).abs() < 0.01);
+    assert!(
+        (mean * 3_600.0 - expected["lead_time_seconds_mean_all"].as_f64().unwrap()).abs() < 0.01
+    );
 }

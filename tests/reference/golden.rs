@@ -20,8 +20,10 @@ pub use crate::decoded::{Decoded, cut_lines, decode, format, hint, instant};
 /// Where a file of the samples is: below the folder that `cargo xtask test --reference` names, or
 /// where that looks for it by itself.
 pub fn data_path(path: &str) -> PathBuf {
-    let folder = std::env::var_os("ATALAYA_REFERENCE")
-        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/data"), PathBuf::from);
+    let folder = std::env::var_os("ATALAYA_REFERENCE").map_or_else(
+        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/data"),
+        PathBuf::from,
+    );
     assert!(
         folder.is_dir(),
         "no third-party samples in {}: cargo xtask test --reference <folder>",
@@ -36,8 +38,16 @@ pub fn read(path: &str) -> Vec<u8> {
     let raw = std::fs::read(&full).unwrap_or_else(|error| panic!("{}: {error}", full.display()));
     let mut bytes = Vec::new();
     match full.extension().and_then(|extension| extension.to_str()) {
-        Some("gz") => _ = flate2::read::MultiGzDecoder::new(raw.as_slice()).read_to_end(&mut bytes).unwrap(),
-        Some("bz2") => _ = bzip2::read::MultiBzDecoder::new(raw.as_slice()).read_to_end(&mut bytes).unwrap(),
+        Some("gz") => {
+            _ = flate2::read::MultiGzDecoder::new(raw.as_slice())
+                .read_to_end(&mut bytes)
+                .unwrap()
+        }
+        Some("bz2") => {
+            _ = bzip2::read::MultiBzDecoder::new(raw.as_slice())
+                .read_to_end(&mut bytes)
+                .unwrap()
+        }
         _ => bytes = raw,
     }
     bytes
@@ -122,9 +132,18 @@ pub fn beats(path: &str, format_name: &str, mapping: Mapping, differences: &[Dif
     let expected = expected.as_array().unwrap();
     // The harness upstream keeps the first 100 events only.
     if expected.len() < 100 {
-        assert_eq!(decoded.entries.len(), expected.len(), "{path}: records; ours: {:#?}", decoded.entries);
+        assert_eq!(
+            decoded.entries.len(),
+            expected.len(),
+            "{path}: records; ours: {:#?}",
+            decoded.entries
+        );
     } else {
-        assert!(decoded.entries.len() >= expected.len(), "{path}: {} records", decoded.entries.len());
+        assert!(
+            decoded.entries.len() >= expected.len(),
+            "{path}: {} records",
+            decoded.entries.len()
+        );
     }
     let rows: Vec<BTreeMap<String, Value>> = expected
         .iter()
@@ -137,7 +156,8 @@ pub fn beats(path: &str, format_name: &str, mapping: Mapping, differences: &[Dif
                         || name.contains(".as.")
                         || name.starts_with("related.")
                         || name.as_str() == "log.flags"
-                        || (name.starts_with("user_agent.") && name.as_str() != "user_agent.original"))
+                        || (name.starts_with("user_agent.")
+                            && name.as_str() != "user_agent.original"))
                 })
                 .map(|(name, value)| (name.clone(), value.clone()))
                 .collect()
@@ -160,7 +180,10 @@ pub fn compare(
         for (name, want) in row {
             if name == "log.offset" {
                 if want.as_u64() != Some(entry.position) {
-                    wrong.push(format!("record {index}: begins at {}, expected {want}", entry.position));
+                    wrong.push(format!(
+                        "record {index}: begins at {}, expected {want}",
+                        entry.position
+                    ));
                 }
                 continue;
             }
@@ -168,7 +191,9 @@ pub fn compare(
                 wrong.push(format!("record {index}: no mapping for {name} = {want}"));
                 continue;
             };
-            let Err(difference) = agrees(entry, *ours, want) else { continue };
+            let Err(difference) = agrees(entry, *ours, want) else {
+                continue;
+            };
             let listed = differences.iter().position(|listed| {
                 path.ends_with(listed.file)
                     && listed.field == name
@@ -176,13 +201,18 @@ pub fn compare(
             });
             match listed {
                 Some(listed) => used[listed] = true,
-                None => wrong.push(format!("record {index}: {name}: {difference}\n   in {entry:?}")),
+                None => wrong.push(format!(
+                    "record {index}: {name}: {difference}\n   in {entry:?}"
+                )),
             }
         }
     }
     for (difference, used) in differences.iter().zip(used) {
         if path.ends_with(difference.file) && !used {
-            wrong.push(format!("{} does not differ ({})", difference.field, difference.reason));
+            wrong.push(format!(
+                "{} does not differ ({})",
+                difference.field, difference.reason
+            ));
         }
     }
     assert!(wrong.is_empty(), "{path}:\n{}", wrong.join("\n"));
@@ -192,8 +222,12 @@ fn agrees(entry: &Entry, ours: Ours, want: &Value) -> Result<(), String> {
     let got: Option<String> = match ours {
         Ours::Left(_) => return Ok(()),
         Ours::Time => {
-            let want = want.as_str().and_then(instant).ok_or_else(|| format!("no instant: {want}"))?;
-            return if entry.timestamp.micros().div_euclid(1_000) == want.micros().div_euclid(1_000) {
+            let want = want
+                .as_str()
+                .and_then(instant)
+                .ok_or_else(|| format!("no instant: {want}"))?;
+            return if entry.timestamp.micros().div_euclid(1_000) == want.micros().div_euclid(1_000)
+            {
                 Ok(())
             } else {
                 Err(format!("{} instead of {want}", entry.timestamp))
@@ -230,7 +264,10 @@ fn agrees(entry: &Entry, ours: Ours, want: &Value) -> Result<(), String> {
         Value::Array(items) => Some(
             items
                 .iter()
-                .map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_owned))
+                .map(|item| {
+                    item.as_str()
+                        .map_or_else(|| item.to_string(), str::to_owned)
+                })
                 .collect::<Vec<_>>()
                 .join(","),
         ),
@@ -244,7 +281,11 @@ fn agrees(entry: &Entry, ours: Ours, want: &Value) -> Result<(), String> {
         (None, None) => true,
         _ => false,
     };
-    if same { Ok(()) } else { Err(format!("{got:?} instead of {want:?}")) }
+    if same {
+        Ok(())
+    } else {
+        Err(format!("{got:?} instead of {want:?}"))
+    }
 }
 
 // Tables.
@@ -331,7 +372,11 @@ pub fn compare_table<T>(
                 Column::Ours(make) => (make(value), want.clone()),
                 Column::At(make) => (
                     make(value).map(Timestamp::to_rfc3339).unwrap_or_default(),
-                    if want.is_empty() { String::new() } else { table_time(want).to_rfc3339() },
+                    if want.is_empty() {
+                        String::new()
+                    } else {
+                        table_time(want).to_rfc3339()
+                    },
                 ),
             };
             if got != want {
@@ -356,5 +401,8 @@ pub fn table_time(text: &str) -> Timestamp {
 #[test]
 fn cells_of_a_table_may_be_quoted() {
     let rows = csv_cells("a,b\r\n\"x, \"\"y\"\"\nz\",\n1,2");
-    assert_eq!(rows, [vec!["a", "b"], vec!["x, \"y\"\nz", ""], vec!["1", "2"]]);
+    assert_eq!(
+        rows,
+        [vec!["a", "b"], vec!["x, \"y\"\nz", ""], vec!["1", "2"]]
+    );
 }

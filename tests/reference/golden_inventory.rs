@@ -18,28 +18,50 @@ struct Row<'a> {
 }
 
 fn rows(inventory: &str) -> Vec<Row<'_>> {
-    let lines = inventory.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let lines = inventory
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with('#'));
     lines
-        .map(|line| match line.split_whitespace().collect::<Vec<_>>()[..] {
-            ["expected" | "told", files, pattern, test] => {
-                Row { pattern, compared: Some((files.parse().unwrap(), test)) }
-            }
-            ["input", pattern] => Row { pattern, compared: None },
-            _ => panic!("no row of an inventory: {line}"),
-        })
+        .map(
+            |line| match line.split_whitespace().collect::<Vec<_>>()[..] {
+                ["expected" | "told", files, pattern, test] => Row {
+                    pattern,
+                    compared: Some((files.parse().unwrap(), test)),
+                },
+                ["input", pattern] => Row {
+                    pattern,
+                    compared: None,
+                },
+                _ => panic!("no row of an inventory: {line}"),
+            },
+        )
         .collect()
 }
 
 fn files(folder: &Path, root: &Path, found: &mut BTreeSet<String>) {
-    for entry in std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display())) {
+    for entry in
+        std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
+    {
         let path = entry.unwrap().path();
         if path.is_dir() {
             files(&path, root, found);
             continue;
         }
-        let name = path.file_name().unwrap().to_string_lossy().to_ascii_uppercase();
-        if !["LICENSE", "NOTICE", "APACHE-LICENSE", "README"].iter().any(|word| name.starts_with(word)) {
-            found.insert(path.strip_prefix(root).unwrap().to_string_lossy().into_owned());
+        let name = path
+            .file_name()
+            .unwrap()
+            .to_string_lossy()
+            .to_ascii_uppercase();
+        if !["LICENSE", "NOTICE", "APACHE-LICENSE", "README"]
+            .iter()
+            .any(|word| name.starts_with(word))
+        {
+            found.insert(
+                path.strip_prefix(root)
+                    .unwrap()
+                    .to_string_lossy()
+                    .into_owned(),
+            );
         }
     }
 }
@@ -61,19 +83,28 @@ fn every_file_with_an_expected_result_has_a_test() {
     let root = data_path("");
     let mut all = BTreeSet::new();
     files(&root, &root, &mut all);
-    assert!(all.len() > 200, "the samples were not found: {} files", all.len());
+    assert!(
+        all.len() > 200,
+        "the samples were not found: {} files",
+        all.len()
+    );
     let rows = rows(include_str!("inventory"));
     let mut wrong = Vec::new();
     let mut seen = BTreeSet::new();
     for Row { pattern, compared } in &rows {
-        let Some((count, test)) = compared else { continue };
+        let Some((count, test)) = compared else {
+            continue;
+        };
         if !is_a_test(test) {
             wrong.push(format!("{test} is no test"));
         }
         let matcher = glob(pattern);
         let matching: Vec<&String> = all.iter().filter(|file| matcher.is_match(file)).collect();
         if matching.len() != *count {
-            wrong.push(format!("{pattern}: {} files, and the inventory says {count}", matching.len()));
+            wrong.push(format!(
+                "{pattern}: {} files, and the inventory says {count}",
+                matching.len()
+            ));
         }
         for file in matching {
             if !seen.insert(file) {
@@ -84,9 +115,15 @@ fn every_file_with_an_expected_result_has_a_test() {
     let inputs = rows.iter().filter(|row| row.compared.is_none());
     let inputs: Vec<GlobMatcher> = inputs.map(|row| glob(row.pattern)).collect();
     for file in all.difference(&seen.into_iter().cloned().collect()) {
-        let looks_expected = ["expected", ".golden", ".out", "/want", "snapshot_tables/_tool"]
-            .iter()
-            .any(|sign| file.contains(sign));
+        let looks_expected = [
+            "expected",
+            ".golden",
+            ".out",
+            "/want",
+            "snapshot_tables/_tool",
+        ]
+        .iter()
+        .any(|sign| file.contains(sign));
         if looks_expected || !inputs.iter().any(|matcher| matcher.is_match(file)) {
             wrong.push(format!("{file}: no test compares it"));
         }

@@ -13,17 +13,27 @@ fn corpus() -> Vec<Vec<u8>> {
 }
 
 fn collect(folder: &Path, files: &mut Vec<Vec<u8>>) {
-    let mut paths: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut paths: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     paths.sort();
     for path in paths {
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         if path.is_dir() {
             if !matches!(name.as_str(), "cases" | "devlake" | "octokit-webhooks") {
                 collect(&path, files);
             }
-        } else if path.extension().is_some_and(|kind| kind == "log") || name.starts_with("logfile_") {
+        } else if path.extension().is_some_and(|kind| kind == "log") || name.starts_with("logfile_")
+        {
             let bytes = std::fs::read(&path).unwrap();
-            let end = cut_lines(&bytes).get(300).map_or(bytes.len(), |line| line.position as usize);
+            let end = cut_lines(&bytes)
+                .get(300)
+                .map_or(bytes.len(), |line| line.position as usize);
             files.push(bytes[..end].to_vec());
         }
     }

@@ -8,7 +8,8 @@ use atalaya::ingest::format::{Parsed, Shape, SourceZone, TimeHint, escape};
 use serde_json::Value;
 
 use super::golden::{
-    Difference, Mapping, Ours, beats, compare, decode, detect, format, hint, instant, read, read_json,
+    Difference, Mapping, Ours, beats, compare, decode, detect, format, hint, instant, read,
+    read_json,
 };
 
 const IN_MESSAGE: Ours = Ours::Left("stands in the message");
@@ -68,7 +69,12 @@ fn syslog_agrees_with_beats() {
         "auth/test/test",
         "auth/test/secure-rhel7",
     ] {
-        beats(&format!("beats/filebeat/module/system/{file}.log"), "syslog", SYSLOG, DIFFERENT);
+        beats(
+            &format!("beats/filebeat/module/system/{file}.log"),
+            "syslog",
+            SYSLOG,
+            DIFFERENT,
+        );
     }
 }
 
@@ -77,13 +83,24 @@ fn syslog_with_iso_times_takes_the_time_from_the_line() {
     let bytes = read("beats/filebeat/module/system/syslog/test/suse-syslog.log");
     let decoded = decode(format("syslog"), &bytes, hint("2022-01-13T00:00:00Z"));
     let first = decoded.entries.first().unwrap();
-    assert_eq!(first.timestamp, instant("2018-08-14T12:30:02.203151Z").unwrap());
+    assert_eq!(
+        first.timestamp,
+        instant("2018-08-14T12:30:02.203151Z").unwrap()
+    );
 }
 
 /// `[gc][young][3449979][986594]`: the words after `gc`.
 fn gc_part(entry: &Entry, from_end: usize) -> Option<String> {
-    let parts: Vec<&str> = entry.metadata("gc")?.split(['[', ']']).filter(|part| !part.is_empty()).collect();
-    parts.iter().rev().nth(from_end).map(|part| (*part).to_owned())
+    let parts: Vec<&str> = entry
+        .metadata("gc")?
+        .split(['[', ']'])
+        .filter(|part| !part.is_empty())
+        .collect();
+    parts
+        .iter()
+        .rev()
+        .nth(from_end)
+        .map(|part| (*part).to_owned())
 }
 
 const ELASTICSEARCH: Mapping = &[
@@ -94,11 +111,23 @@ const ELASTICSEARCH: Mapping = &[
     ("elasticsearch.node.name", Ours::Meta("node")),
     ("elasticsearch.index.name", Ours::Meta("index")),
     ("elasticsearch.index.id", Ours::Meta("index_id")),
-    ("elasticsearch.server.gc.young.one", Ours::Made(|entry| gc_part(entry, 1))),
-    ("elasticsearch.server.gc.young.two", Ours::Made(|entry| gc_part(entry, 0))),
-    ("elasticsearch.server.gc.overhead_seq", Ours::Made(|entry| gc_part(entry, 0))),
+    (
+        "elasticsearch.server.gc.young.one",
+        Ours::Made(|entry| gc_part(entry, 1)),
+    ),
+    (
+        "elasticsearch.server.gc.young.two",
+        Ours::Made(|entry| gc_part(entry, 0)),
+    ),
+    (
+        "elasticsearch.server.gc.overhead_seq",
+        Ours::Made(|entry| gc_part(entry, 0)),
+    ),
     ("elasticsearch.server.gc.collection_duration.ms", IN_MESSAGE),
-    ("elasticsearch.server.gc.observation_duration.ms", IN_MESSAGE),
+    (
+        "elasticsearch.server.gc.observation_duration.ms",
+        IN_MESSAGE,
+    ),
 ];
 
 #[test]
@@ -110,10 +139,22 @@ fn elasticsearch_text_agrees_with_beats() {
         DIFFERENT,
     );
     let bytes = read("beats/filebeat/module/elasticsearch/server/test/test.log");
-    let decoded = decode(format("elasticsearch"), &bytes, hint("2022-01-13T00:00:00Z"));
-    let traces: Vec<&str> = decoded.entries.iter().filter_map(|entry| entry.traceback.as_deref()).collect();
+    let decoded = decode(
+        format("elasticsearch"),
+        &bytes,
+        hint("2022-01-13T00:00:00Z"),
+    );
+    let traces: Vec<&str> = decoded
+        .entries
+        .iter()
+        .filter_map(|entry| entry.traceback.as_deref())
+        .collect();
     assert_eq!(traces.len(), 3);
-    assert!(traces.iter().all(|trace| trace.starts_with("org.elasticsearch.")));
+    assert!(
+        traces
+            .iter()
+            .all(|trace| trace.starts_with("org.elasticsearch."))
+    );
 }
 
 const ELASTICSEARCH_JSON: Mapping = &[
@@ -159,9 +200,18 @@ fn csv(path: &str) -> Vec<BTreeMap<String, Value>> {
     let names: Vec<&str> = lines.next().unwrap().split(',').collect();
     lines
         .map(|line| {
-            let values =
-                line.split(',').map(|value| if value == "<NULL>" { Value::Null } else { value.into() });
-            names.iter().map(|name| (*name).to_owned()).zip(values).collect()
+            let values = line.split(',').map(|value| {
+                if value == "<NULL>" {
+                    Value::Null
+                } else {
+                    value.into()
+                }
+            });
+            names
+                .iter()
+                .map(|name| (*name).to_owned())
+                .zip(values)
+                .collect()
         })
         .collect()
 }
@@ -204,14 +254,21 @@ const LNAV: Mapping = &[
     ("log_pid", Ours::Meta("pid")),
     ("log_pri", Ours::Left("no priority in these lines")),
     ("log_procname", Ours::Logger),
-    ("log_struct", Ours::Left("no structured data in these lines")),
+    (
+        "log_struct",
+        Ours::Left("no structured data in these lines"),
+    ),
     ("log_syslog_tag", Ours::Left("process and pid stand apart")),
     ("syslog_version", Ours::Left("no version in these lines")),
 ];
 
 fn lnav(input: &str, output: &str, format_name: &str) {
     let reference = hint("2007-11-03T12:00:00Z");
-    let decoded = decode(format(format_name), &read(&format!("lnav/test/{input}")), reference);
+    let decoded = decode(
+        format(format_name),
+        &read(&format!("lnav/test/{input}")),
+        reference,
+    );
     let rows = csv(&format!("lnav/test/expected/{output}"));
     assert_eq!(decoded.entries.len(), rows.len(), "{input}");
     compare(input, &decoded.entries, &rows, LNAV, DIFFERENT);
@@ -219,37 +276,74 @@ fn lnav(input: &str, output: &str, format_name: &str) {
 
 #[test]
 fn access_and_syslog_agree_with_lnav() {
-    lnav("logfile_access_log.0", "test_sql.sh_ffbc3dbf8464455358a77acffa10a8dd8a080374.out", "nginx-access");
-    lnav("logfile_access_log.0", "test_sql.sh_ffbc3dbf8464455358a77acffa10a8dd8a080374.out", "apache-access");
-    lnav("logfile_syslog.0", "test_sql.sh_2ed3f3b18ef4ecc68e4dd3cc8041b61fcf2a59af.out", "syslog");
+    lnav(
+        "logfile_access_log.0",
+        "test_sql.sh_ffbc3dbf8464455358a77acffa10a8dd8a080374.out",
+        "nginx-access",
+    );
+    lnav(
+        "logfile_access_log.0",
+        "test_sql.sh_ffbc3dbf8464455358a77acffa10a8dd8a080374.out",
+        "apache-access",
+    );
+    lnav(
+        "logfile_syslog.0",
+        "test_sql.sh_2ed3f3b18ef4ecc68e4dd3cc8041b61fcf2a59af.out",
+        "syslog",
+    );
     let text = String::from_utf8(read(
         "lnav/test/expected/test_cmds.sh_eb22c3e94c536a1bfaeae0c40d271b5b4b08f4fc.out",
     ))
     .unwrap();
-    let rows: Vec<BTreeMap<String, Value>> =
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let decoded =
-        decode(format("nginx-access"), &read("lnav/test/logfile_access_log.0"), hint("2009-07-21T00:00:00Z"));
+    let rows: Vec<BTreeMap<String, Value>> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let decoded = decode(
+        format("nginx-access"),
+        &read("lnav/test/logfile_access_log.0"),
+        hint("2009-07-21T00:00:00Z"),
+    );
     assert_eq!(decoded.entries.len(), rows.len());
-    compare("logfile_access_log.0", &decoded.entries, &rows, LNAV, DIFFERENT);
+    compare(
+        "logfile_access_log.0",
+        &decoded.entries,
+        &rows,
+        LNAV,
+        DIFFERENT,
+    );
 }
 
 #[test]
 fn levels_agree_with_lnav() {
-    let rows = csv("lnav/test/expected/test_format_loader.sh_15e861d2327512a721fd42ae51dc5427689e0bb6.out");
-    let decoded =
-        decode(format("plain"), &read("lnav/test/logfile_leveltest.0"), hint("2016-07-01T00:00:00Z"));
+    let rows = csv(
+        "lnav/test/expected/test_format_loader.sh_15e861d2327512a721fd42ae51dc5427689e0bb6.out",
+    );
+    let decoded = decode(
+        format("plain"),
+        &read("lnav/test/logfile_leveltest.0"),
+        hint("2016-07-01T00:00:00Z"),
+    );
     let mut mapping = LNAV.to_vec();
     mapping.retain(|(name, _)| *name != "log_level");
     mapping.push(("log_level", Ours::Level));
     assert_eq!(decoded.entries.len(), rows.len());
-    compare("logfile_leveltest.0", &decoded.entries, &rows, mapping.leak(), DIFFERENT);
+    compare(
+        "logfile_leveltest.0",
+        &decoded.entries,
+        &rows,
+        mapping.leak(),
+        DIFFERENT,
+    );
 }
 
 #[test]
 fn journald_agrees_with_lnav() {
-    let decoded =
-        decode(format("journald"), &read("lnav/test/logfile_journald.json"), hint("2018-08-21T00:00:00Z"));
+    let decoded = decode(
+        format("journald"),
+        &read("lnav/test/logfile_journald.json"),
+        hint("2018-08-21T00:00:00Z"),
+    );
     let text = String::from_utf8(read(
         "lnav/test/expected/test_json_format.sh_84a71e94dc34661a70bb9015b67ba00e93e9cfb5.out",
     ))
@@ -259,7 +353,11 @@ fn journald_agrees_with_lnav() {
         .entries
         .iter()
         .map(|entry| {
-            let level = if entry.level == Level::Critical { "FATAL" } else { entry.level.name() };
+            let level = if entry.level == Level::Critical {
+                "FATAL"
+            } else {
+                entry.level.name()
+            };
             format!(
                 "{} {} {} {}[{}] {level} {}",
                 entry.timestamp,
@@ -305,7 +403,9 @@ fn docker_compose_agrees_with_lnav() {
         if has_head {
             return line[31..].to_owned();
         }
-        let signal = line.strip_prefix("1:signal-handler (").and_then(|rest| rest.split_once(") "));
+        let signal = line
+            .strip_prefix("1:signal-handler (")
+            .and_then(|rest| rest.split_once(") "));
         signal.map_or(line.clone(), |(_, text)| text.to_owned())
     };
     let mut expected: Vec<String> = text.lines().map(expect).collect();
@@ -320,7 +420,10 @@ fn docker_compose_agrees_with_lnav() {
                 return message.replace("(1714024483)", "(25 Apr 2024 05:54:43.000)");
             }
             assert_eq!(service, Some("web-1"));
-            format!("{} {message}", entry.timestamp.to_rfc3339().replace('Z', "+0000"))
+            format!(
+                "{} {message}",
+                entry.timestamp.to_rfc3339().replace('Z', "+0000")
+            )
         })
         .collect();
     expected.sort();
@@ -331,10 +434,16 @@ fn docker_compose_agrees_with_lnav() {
 #[test]
 fn times_without_a_date_roll_over_midnight() {
     // Read back from the end of the file: three hours before the first midnight.
-    let decoded =
-        decode(format("plain"), &read("lnav/test/logfile_rollover.0"), hint("2007-11-02T00:00:00Z"));
-    let days: Vec<String> =
-        decoded.entries.iter().map(|entry| entry.timestamp.to_rfc3339()[..16].to_owned()).collect();
+    let decoded = decode(
+        format("plain"),
+        &read("lnav/test/logfile_rollover.0"),
+        hint("2007-11-02T00:00:00Z"),
+    );
+    let days: Vec<String> = decoded
+        .entries
+        .iter()
+        .map(|entry| entry.timestamp.to_rfc3339()[..16].to_owned())
+        .collect();
     assert_eq!(
         days,
         [
@@ -350,20 +459,41 @@ fn times_without_a_date_roll_over_midnight() {
         decoded
             .entries
             .iter()
-            .all(|entry| entry.level == Level::Debug && entry.metadata("time_source") == Some("date"))
+            .all(|entry| entry.level == Level::Debug
+                && entry.metadata("time_source") == Some("date"))
     );
 }
 
 #[test]
 fn plain_text_keeps_lines_bytes_and_line_ends_apart() {
-    let multiline =
-        decode(format("plain"), &read("lnav/test/logfile_multiline.0"), hint("2009-07-21T00:00:00Z"));
-    let messages: Vec<&str> = multiline.entries.iter().map(|entry| &*entry.message).collect();
-    assert_eq!(messages, ["DEBUG:Hello, World!\n  How are you today?", "ERROR:Goodbye, World!"]);
+    let multiline = decode(
+        format("plain"),
+        &read("lnav/test/logfile_multiline.0"),
+        hint("2009-07-21T00:00:00Z"),
+    );
+    let messages: Vec<&str> = multiline
+        .entries
+        .iter()
+        .map(|entry| &*entry.message)
+        .collect();
+    assert_eq!(
+        messages,
+        [
+            "DEBUG:Hello, World!\n  How are you today?",
+            "ERROR:Goodbye, World!"
+        ]
+    );
     assert_eq!(multiline.entries[1].level, Level::Error);
-    assert_eq!(multiline.entries[0].timestamp, instant("2009-07-20T22:59:27.672Z").unwrap());
+    assert_eq!(
+        multiline.entries[0].timestamp,
+        instant("2009-07-20T22:59:27.672Z").unwrap()
+    );
 
-    let crlf = decode(format("plain"), &read("lnav/test/logfile_crlf.0"), hint("2015-01-01T00:00:00Z"));
+    let crlf = decode(
+        format("plain"),
+        &read("lnav/test/logfile_crlf.0"),
+        hint("2015-01-01T00:00:00Z"),
+    );
     let messages: Vec<&str> = crlf.entries.iter().map(|entry| &*entry.message).collect();
     assert_eq!(messages, ["DEBUG:foo bar baz", "WARN:foo bar baz"]);
 
@@ -373,7 +503,11 @@ fn plain_text_keeps_lines_bytes_and_line_ends_apart() {
     let entry = &invalid.entries[0];
     assert_eq!(entry.metadata("escaped_bytes"), Some("true"));
     let exact = escape::unescape(&entry.message).unwrap();
-    let mut expected: Vec<u8> = bytes.iter().copied().filter(|&byte| byte != b'\r').collect();
+    let mut expected: Vec<u8> = bytes
+        .iter()
+        .copied()
+        .filter(|&byte| byte != b'\r')
+        .collect();
     assert_eq!(expected.pop(), Some(b'\n'));
     let stamp = b"2015-03-12T23:16:52.071:";
     assert_eq!(exact, expected[stamp.len()..]);
@@ -401,11 +535,27 @@ fn files_without_an_expectation_are_read_in_full() {
         ("lnav/test/logfile_syslog.3", "syslog", 7),
         ("lnav/test/logfile_uwsgi.0", "uwsgi", 19),
         ("lnav/test/logfile_shop_access_log.0", "nginx-access", 1_000),
-        ("elastic-examples/apache_logs/apache_logs", "apache-access", 10_000),
-        ("elastic-examples/apache_logs/apache_logs", "nginx-access", 10_000),
+        (
+            "elastic-examples/apache_logs/apache_logs",
+            "apache-access",
+            10_000,
+        ),
+        (
+            "elastic-examples/apache_logs/apache_logs",
+            "nginx-access",
+            10_000,
+        ),
     ] {
-        let decoded = decode(format(format_name), &read(path), hint("2020-01-01T00:00:00Z"));
-        assert_eq!((decoded.entries.len(), decoded.read()), (records, records), "{path}");
+        let decoded = decode(
+            format(format_name),
+            &read(path),
+            hint("2020-01-01T00:00:00Z"),
+        );
+        assert_eq!(
+            (decoded.entries.len(), decoded.read()),
+            (records, records),
+            "{path}"
+        );
     }
 }
 
@@ -424,7 +574,11 @@ fn the_agent_that_a_line_ends_in_is_kept() {
 
 #[test]
 fn uwsgi_fields_are_read() {
-    let decoded = decode(format("uwsgi"), &read("lnav/test/logfile_uwsgi.0"), hint("2020-01-01T00:00:00Z"));
+    let decoded = decode(
+        format("uwsgi"),
+        &read("lnav/test/logfile_uwsgi.0"),
+        hint("2020-01-01T00:00:00Z"),
+    );
     let third = &decoded.entries[2];
     assert_eq!(third.duration_ms, Some(0.068));
     assert_eq!(third.metadata("status"), Some("200"));
@@ -446,16 +600,48 @@ fn vrl_cases_agree() {
         ("parse_nginx_log", "referer", Ours::Meta("referrer")),
         ("parse_nginx_log", "http_referer", Ours::Meta("referrer")),
         ("parse_nginx_log", "agent", Ours::Meta("user_agent")),
-        ("parse_nginx_log", "http_user_agent", Ours::Meta("user_agent")),
-        ("parse_nginx_log", "http_x_forwarded_for", Ours::Meta("forwarded_for")),
+        (
+            "parse_nginx_log",
+            "http_user_agent",
+            Ours::Meta("user_agent"),
+        ),
+        (
+            "parse_nginx_log",
+            "http_x_forwarded_for",
+            Ours::Meta("forwarded_for"),
+        ),
         ("parse_nginx_log", "compression", Ours::Meta("compression")),
-        ("parse_nginx_log", "request_length", Ours::Meta("request_length")),
+        (
+            "parse_nginx_log",
+            "request_length",
+            Ours::Meta("request_length"),
+        ),
         ("parse_nginx_log", "request_time", Ours::DurationSeconds),
-        ("parse_nginx_log", "proxy_upstream_name", Ours::Meta("upstream")),
-        ("parse_nginx_log", "upstream_addr", Ours::Meta("upstream_address")),
-        ("parse_nginx_log", "upstream_response_length", Ours::Meta("upstream_response_length")),
-        ("parse_nginx_log", "upstream_response_time", Ours::Meta("upstream_response_time")),
-        ("parse_nginx_log", "upstream_status", Ours::Meta("upstream_status")),
+        (
+            "parse_nginx_log",
+            "proxy_upstream_name",
+            Ours::Meta("upstream"),
+        ),
+        (
+            "parse_nginx_log",
+            "upstream_addr",
+            Ours::Meta("upstream_address"),
+        ),
+        (
+            "parse_nginx_log",
+            "upstream_response_length",
+            Ours::Meta("upstream_response_length"),
+        ),
+        (
+            "parse_nginx_log",
+            "upstream_response_time",
+            Ours::Meta("upstream_response_time"),
+        ),
+        (
+            "parse_nginx_log",
+            "upstream_status",
+            Ours::Meta("upstream_status"),
+        ),
         ("parse_nginx_log", "req_id", Ours::RequestId),
         ("parse_nginx_log", "cid", Ours::Meta("connection")),
         ("parse_nginx_log", "server", Ours::Meta("server")),
@@ -464,7 +650,12 @@ fn vrl_cases_agree() {
         (
             "parse_nginx_log",
             "request",
-            Ours::Made(|entry| entry.metadata("request").or(Some(&*entry.message)).map(str::to_owned)),
+            Ours::Made(|entry| {
+                entry
+                    .metadata("request")
+                    .or(Some(&*entry.message))
+                    .map(str::to_owned)
+            }),
         ),
         // beats and nginx itself keep the appended fields in the message; vrl cuts them off.
         (
@@ -489,8 +680,16 @@ fn vrl_cases_agree() {
         ("parse_syslog", "msgid", Ours::Meta("msgid")),
         ("parse_syslog", "facility", Ours::Meta("facility")),
         ("parse_syslog", "version", Ours::Left("always 1")),
-        ("parse_syslog", "empty", Ours::Left("an element without values")),
-        ("parse_syslog", "exampleSDID@32473", Ours::Left("compared below, value by value")),
+        (
+            "parse_syslog",
+            "empty",
+            Ours::Left("an element without values"),
+        ),
+        (
+            "parse_syslog",
+            "exampleSDID@32473",
+            Ours::Left("compared below, value by value"),
+        ),
         ("parse_glog", "id", Ours::Meta("thread")),
         ("parse_glog", "file", Ours::Meta("file")),
         ("parse_glog", "line", Ours::Meta("line")),
@@ -509,8 +708,17 @@ fn vrl_cases_agree() {
         ("", "port", Ours::Meta("client_port")),
     ];
     let mut compared = 0;
-    for file in ["parse_nginx_log", "parse_glog", "parse_common_log", "parse_apache_log", "parse_syslog"] {
-        for case in read_json(&format!("vrl/cases/{file}.json")).as_array().unwrap() {
+    for file in [
+        "parse_nginx_log",
+        "parse_glog",
+        "parse_common_log",
+        "parse_apache_log",
+        "parse_syslog",
+    ] {
+        for case in read_json(&format!("vrl/cases/{file}.json"))
+            .as_array()
+            .unwrap()
+        {
             let id = case["id"].as_str().unwrap();
             // Placeholders only, not even brackets: nothing says that this is an access log.
             if id == "parse_apache_log/log_line_valid_empty" {
@@ -527,9 +735,18 @@ fn vrl_cases_agree() {
             };
             let zone = case["assumed_timezone"]
                 .as_str()
-                .map_or(SourceZone::Utc, |zone| SourceZone::Named(zone.parse().unwrap()));
-            let hint = TimeHint { zone, ..hint("2026-07-01T00:00:00Z") };
-            let decoded = decode(format(format_name), case["input"].as_str().unwrap().as_bytes(), hint);
+                .map_or(SourceZone::Utc, |zone| {
+                    SourceZone::Named(zone.parse().unwrap())
+                });
+            let hint = TimeHint {
+                zone,
+                ..hint("2026-07-01T00:00:00Z")
+            };
+            let decoded = decode(
+                format(format_name),
+                case["input"].as_str().unwrap().as_bytes(),
+                hint,
+            );
             compared += 1;
             if case["want_error"] == true {
                 assert_eq!(decoded.counts.mismatched, 1, "{id}");
@@ -541,7 +758,8 @@ fn vrl_cases_agree() {
                 "{id}: {:?}",
                 decoded.entries
             );
-            let mut row: BTreeMap<String, Value> = serde_json::from_value(case["want"].clone()).unwrap();
+            let mut row: BTreeMap<String, Value> =
+                serde_json::from_value(case["want"].clone()).unwrap();
             if let Some(Value::String(time)) = row.get_mut("timestamp") {
                 *time = time.replace("YYYY", "2026");
             }
@@ -569,42 +787,90 @@ fn vrl_cases_agree() {
 fn every_file_is_detected_as_what_it_is() {
     let module = "beats/filebeat/module";
     for (path, name) in [
-        (format!("{module}/nginx/access/test/test.log"), "nginx-access"),
-        (format!("{module}/nginx/ingress_controller/test/test.log"), "nginx-access"),
-        (format!("{module}/nginx/error/test/error.log"), "nginx-error"),
-        (format!("{module}/apache/access/test/test.log"), "apache-access"),
-        (format!("{module}/apache/access/test/darwin-2.4.23.log"), "apache-access"),
-        (format!("{module}/apache/access/test/ssl-request.log"), "apache-access"),
-        (format!("{module}/apache/error/test/test.log"), "apache-error"),
-        (format!("{module}/apache/error/test/ubuntu-2.2.22.log"), "apache-error"),
-        (format!("{module}/traefik/access/test/test.log"), "traefik-access"),
-        (format!("{module}/system/syslog/test/darwin-syslog-sample.log"), "syslog"),
-        (format!("{module}/system/syslog/test/suse-syslog.log"), "syslog"),
+        (
+            format!("{module}/nginx/access/test/test.log"),
+            "nginx-access",
+        ),
+        (
+            format!("{module}/nginx/ingress_controller/test/test.log"),
+            "nginx-access",
+        ),
+        (
+            format!("{module}/nginx/error/test/error.log"),
+            "nginx-error",
+        ),
+        (
+            format!("{module}/apache/access/test/test.log"),
+            "apache-access",
+        ),
+        (
+            format!("{module}/apache/access/test/darwin-2.4.23.log"),
+            "apache-access",
+        ),
+        (
+            format!("{module}/apache/access/test/ssl-request.log"),
+            "apache-access",
+        ),
+        (
+            format!("{module}/apache/error/test/test.log"),
+            "apache-error",
+        ),
+        (
+            format!("{module}/apache/error/test/ubuntu-2.2.22.log"),
+            "apache-error",
+        ),
+        (
+            format!("{module}/traefik/access/test/test.log"),
+            "traefik-access",
+        ),
+        (
+            format!("{module}/system/syslog/test/darwin-syslog-sample.log"),
+            "syslog",
+        ),
+        (
+            format!("{module}/system/syslog/test/suse-syslog.log"),
+            "syslog",
+        ),
         (format!("{module}/system/auth/test/test.log"), "syslog"),
-        (format!("{module}/elasticsearch/server/test/test.log"), "elasticsearch"),
+        (
+            format!("{module}/elasticsearch/server/test/test.log"),
+            "elasticsearch",
+        ),
         ("lnav/test/logfile_access_log.0".into(), "nginx-access"),
         ("lnav/test/logfile_shop_access_log.0".into(), "nginx-access"),
         ("lnav/test/logfile_syslog.0".into(), "syslog"),
         ("lnav/test/logfile_syslog.3".into(), "syslog"),
         ("lnav/test/logfile_journald.json".into(), "journald"),
-        ("lnav/test/logfile_docker_compose_with_ts.0".into(), "docker-compose"),
+        (
+            "lnav/test/logfile_docker_compose_with_ts.0".into(),
+            "docker-compose",
+        ),
         ("lnav/test/logfile_uwsgi.0".into(), "uwsgi"),
         ("lnav/test/logfile_leveltest.0".into(), "plain"),
         ("lnav/test/logfile_rollover.0".into(), "app-line"),
         ("lnav/test/logfile_multiline.0".into(), "app-line"),
-        ("elastic-examples/apache_logs/apache_logs".into(), "nginx-access"),
+        (
+            "elastic-examples/apache_logs/apache_logs".into(),
+            "nginx-access",
+        ),
     ] {
         let bytes = read(&path);
         let text = String::from_utf8_lossy(&bytes);
         let lines: Vec<&str> = text.lines().take(64).collect();
         assert_eq!(detect(&lines).name(), name, "{path}");
     }
-    let vhost =
-        "example.com:80 10.1.2.3 - - [22/Nov/2026:02:21:09 +0000] \"GET / HTTP/1.1\" 200 5 \"-\" \"curl\"";
+    let vhost = "example.com:80 10.1.2.3 - - [22/Nov/2026:02:21:09 +0000] \"GET / HTTP/1.1\" 200 5 \"-\" \"curl\"";
     assert_eq!(detect(&[vhost]).name(), "apache-access");
     let mut parsed = Parsed::default();
-    let Shape::Format(apache) = format("apache-access") else { panic!("a format") };
-    apache.parse(vhost, &hint("2026-01-01T00:00:00Z"), &mut parsed).unwrap();
-    assert_eq!(parsed.metadata[0], ("vhost".into(), "example.com:80".into()));
+    let Shape::Format(apache) = format("apache-access") else {
+        panic!("a format")
+    };
+    apache
+        .parse(vhost, &hint("2026-01-01T00:00:00Z"), &mut parsed)
+        .unwrap();
+    assert_eq!(
+        parsed.metadata[0],
+        ("vhost".into(), "example.com:80".into())
+    );
     assert_eq!(parsed.metadata[1], ("client".into(), "10.1.2.3".into()));
 }

@@ -8,23 +8,37 @@ const DERIVED: Ours = Ours::Left("derived from url.original");
 
 /// beats gives the version without `HTTP/`.
 fn http_version(entry: &Entry) -> Option<String> {
-    Some(entry.metadata("protocol")?.strip_prefix("HTTP/")?.to_owned())
+    Some(
+        entry
+            .metadata("protocol")?
+            .strip_prefix("HTTP/")?
+            .to_owned(),
+    )
 }
 
 /// beats sorts the list, and lists a single client too.
 fn addresses(entry: &Entry) -> Option<String> {
-    let mut list: Vec<&str> =
-        entry.metadata("addresses").or_else(|| entry.metadata("client"))?.split(',').collect();
+    let mut list: Vec<&str> = entry
+        .metadata("addresses")
+        .or_else(|| entry.metadata("client"))?
+        .split(',')
+        .collect();
     list.sort_unstable();
     Some(list.join(","))
 }
 
 fn client_ip(entry: &Entry) -> Option<String> {
-    entry.metadata("client").filter(|client| client.parse::<std::net::IpAddr>().is_ok()).map(str::to_owned)
+    entry
+        .metadata("client")
+        .filter(|client| client.parse::<std::net::IpAddr>().is_ok())
+        .map(str::to_owned)
 }
 
 fn client_name(entry: &Entry) -> Option<String> {
-    entry.metadata("client").filter(|client| client.parse::<std::net::IpAddr>().is_err()).map(str::to_owned)
+    entry
+        .metadata("client")
+        .filter(|client| client.parse::<std::net::IpAddr>().is_err())
+        .map(str::to_owned)
 }
 
 const ACCESS: Mapping = &[
@@ -50,8 +64,14 @@ const ACCESS: Mapping = &[
     ("apache.access.ssl.cipher", Ours::Meta("tls_cipher")),
     ("apache.access.ssl.protocol", Ours::Meta("tls_protocol")),
     ("tls.cipher", Ours::Meta("tls_cipher")),
-    ("tls.version", Ours::Left("derived from apache.access.ssl.protocol")),
-    ("tls.version_protocol", Ours::Left("derived from apache.access.ssl.protocol")),
+    (
+        "tls.version",
+        Ours::Left("derived from apache.access.ssl.protocol"),
+    ),
+    (
+        "tls.version_protocol",
+        Ours::Left("derived from apache.access.ssl.protocol"),
+    ),
     ("event.duration", Ours::DurationNs),
     ("traefik.access.backend_url", Ours::Meta("server")),
     ("traefik.access.frontend_name", Ours::Meta("router")),
@@ -63,7 +83,12 @@ const DIFFERENT: &[Difference] = &[];
 
 #[test]
 fn nginx_access_agrees_with_beats() {
-    beats("beats/filebeat/module/nginx/access/test/test.log", "nginx-access", ACCESS, DIFFERENT);
+    beats(
+        "beats/filebeat/module/nginx/access/test/test.log",
+        "nginx-access",
+        ACCESS,
+        DIFFERENT,
+    );
 }
 
 #[test]
@@ -80,7 +105,12 @@ fn apache_access_agrees_with_beats() {
 
 #[test]
 fn traefik_access_agrees_with_beats() {
-    beats("beats/filebeat/module/traefik/access/test/test.log", "traefik-access", ACCESS, DIFFERENT);
+    beats(
+        "beats/filebeat/module/traefik/access/test/test.log",
+        "traefik-access",
+        ACCESS,
+        DIFFERENT,
+    );
 }
 
 /// The last upstream that was tried: beats gives its parts.
@@ -104,7 +134,10 @@ fn listed(entry: &Entry, name: &str) -> Option<String> {
 }
 
 fn total(entry: &Entry, name: &str) -> Option<String> {
-    let numbers = entry.metadata(name)?.split(", ").map(|number| number.parse::<f64>().unwrap());
+    let numbers = entry
+        .metadata(name)?
+        .split(", ")
+        .map(|number| number.parse::<f64>().unwrap());
     Some(numbers.sum::<f64>().to_string())
 }
 
@@ -118,13 +151,34 @@ fn request_seconds(entry: &Entry) -> Option<String> {
 
 const INGRESS: Mapping = &[
     ("nginx.ingress_controller.http.request.id", Ours::RequestId),
-    ("nginx.ingress_controller.http.request.length", Ours::Meta("request_length")),
-    ("nginx.ingress_controller.http.request.time", Ours::Made(request_seconds)),
-    ("nginx.ingress_controller.remote_ip_list", Ours::Made(addresses)),
-    ("nginx.ingress_controller.upstream.alternative_name", Ours::Meta("upstream_alternative")),
-    ("nginx.ingress_controller.upstream.ip", Ours::Made(upstream_ip)),
-    ("nginx.ingress_controller.upstream.name", Ours::Meta("upstream")),
-    ("nginx.ingress_controller.upstream.port", Ours::Made(upstream_port)),
+    (
+        "nginx.ingress_controller.http.request.length",
+        Ours::Meta("request_length"),
+    ),
+    (
+        "nginx.ingress_controller.http.request.time",
+        Ours::Made(request_seconds),
+    ),
+    (
+        "nginx.ingress_controller.remote_ip_list",
+        Ours::Made(addresses),
+    ),
+    (
+        "nginx.ingress_controller.upstream.alternative_name",
+        Ours::Meta("upstream_alternative"),
+    ),
+    (
+        "nginx.ingress_controller.upstream.ip",
+        Ours::Made(upstream_ip),
+    ),
+    (
+        "nginx.ingress_controller.upstream.name",
+        Ours::Meta("upstream"),
+    ),
+    (
+        "nginx.ingress_controller.upstream.port",
+        Ours::Made(upstream_port),
+    ),
     (
         "nginx.ingress_controller.upstream.response.length",
         Ours::Made(|entry| last(entry, "upstream_response_length")),
@@ -149,7 +203,10 @@ const INGRESS: Mapping = &[
         "nginx.ingress_controller.upstream.response.time_list",
         Ours::Made(|entry| listed(entry, "upstream_response_time")),
     ),
-    ("nginx.ingress_controller.upstream_address_list", Ours::Made(|entry| listed(entry, "upstream_address"))),
+    (
+        "nginx.ingress_controller.upstream_address_list",
+        Ours::Made(|entry| listed(entry, "upstream_address")),
+    ),
 ];
 
 #[test]
@@ -180,7 +237,12 @@ const ERROR: Mapping = &[
 
 #[test]
 fn nginx_error_agrees_with_beats() {
-    beats("beats/filebeat/module/nginx/error/test/error.log", "nginx-error", ERROR, DIFFERENT);
+    beats(
+        "beats/filebeat/module/nginx/error/test/error.log",
+        "nginx-error",
+        ERROR,
+        DIFFERENT,
+    );
 }
 
 #[test]

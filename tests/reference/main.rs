@@ -5,7 +5,10 @@
 //! with what stands in `inventory`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
-#![allow(clippy::unnecessary_wraps, reason = "the golden mappings take functions that may answer nothing")]
+#![allow(
+    clippy::unnecessary_wraps,
+    reason = "the golden mappings take functions that may answer nothing"
+)]
 
 #[path = "../it/decoded.rs"]
 mod decoded;

@@ -31,7 +31,12 @@ mod sharded {
     use super::*;
 
     async fn empty() -> (Arc<dyn ChunkStore>, Keyspace) {
-        let settings = SchemaSettings { shards: 5, bucket_minutes: 1, window_days: 1, ..for_ever() };
+        let settings = SchemaSettings {
+            shards: 5,
+            bucket_minutes: 1,
+            window_days: 1,
+            ..for_ever()
+        };
         let keyspace = Keyspace::make(&settings).await;
         (Arc::new(keyspace.store().await), keyspace)
     }
@@ -49,9 +54,16 @@ mod sharded {
 
 impl Keyspace {
     async fn rows(&self, text: &str) -> Vec<Vec<Option<CqlValue>>> {
-        let result = self.session.query_unpaged(text.replace("{ks}", self.name()), ()).await.unwrap();
+        let result = self
+            .session
+            .query_unpaged(text.replace("{ks}", self.name()), ())
+            .await
+            .unwrap();
         let rows = result.into_rows_result().unwrap();
-        rows.rows::<Row>().unwrap().map(|row| row.unwrap().columns).collect()
+        rows.rows::<Row>()
+            .unwrap()
+            .map(|row| row.unwrap().columns)
+            .collect()
     }
 }
 
@@ -64,9 +76,21 @@ async fn cells(keyspace: &Keyspace) -> (Vec<String>, Vec<i64>) {
     let mut cells = Vec::new();
     let mut ttls = Vec::new();
     for (table, key, columns) in [
-        ("application_logs", "log_date, bucket, shard, first_at, chunk_id", &["summary", "logs"][..]),
-        ("application_summaries", "log_date, bucket, shard, group_id", &["chunks"]),
-        ("request_index", "period, shard, request_id, group_id", &["chunks"]),
+        (
+            "application_logs",
+            "log_date, bucket, shard, first_at, chunk_id",
+            &["summary", "logs"][..],
+        ),
+        (
+            "application_summaries",
+            "log_date, bucket, shard, group_id",
+            &["chunks"],
+        ),
+        (
+            "request_index",
+            "period, shard, request_id, group_id",
+            &["chunks"],
+        ),
         ("watermarks", "origin", &["stored_to"]),
     ] {
         for column in columns {
@@ -96,25 +120,54 @@ async fn a_put_repeated_writes_the_very_same_cells() {
     let origin = origin(1, Layer::Application);
     let begin = now();
     // Old, of now, and of the future.
-    let times = [begin - 80 * DAY, begin - DAY, begin - 1_000_000, begin, begin + DAY];
-    let mut written = frame(&origin, 0, times.into_iter().flat_map(|at| (0..50).map(move |step| at + step)));
+    let times = [
+        begin - 80 * DAY,
+        begin - DAY,
+        begin - 1_000_000,
+        begin,
+        begin + DAY,
+    ];
+    let mut written = frame(
+        &origin,
+        0,
+        times
+            .into_iter()
+            .flat_map(|at| (0..50).map(move |step| at + step)),
+    );
     for entry in &mut written.entries {
         entry.request_id = Some(RequestId::new(format!("r{}", entry.position % 7)));
     }
-    let past = Frame { entries: written.entries[..200].to_vec(), until: 200, ..written.clone() };
-    LogEngine::new(Arc::new(keyspace.store().await)).append(std::slice::from_ref(&past)).await.unwrap();
+    let past = Frame {
+        entries: written.entries[..200].to_vec(),
+        until: 200,
+        ..written.clone()
+    };
+    LogEngine::new(Arc::new(keyspace.store().await))
+        .append(std::slice::from_ref(&past))
+        .await
+        .unwrap();
     let (before, _) = cells(&keyspace).await;
     // Another process, after a crash.
-    LogEngine::new(Arc::new(keyspace.store().await)).append(&[past]).await.unwrap();
+    LogEngine::new(Arc::new(keyspace.store().await))
+        .append(&[past])
+        .await
+        .unwrap();
     assert_eq!(cells(&keyspace).await.0, before);
     assert!(before.len() > 10);
 
     // The end of a row is its record's age away, whenever it was written.
-    LogEngine::new(Arc::new(keyspace.store().await)).append(&[written]).await.unwrap();
+    LogEngine::new(Arc::new(keyspace.store().await))
+        .append(&[written])
+        .await
+        .unwrap();
     let (_, ttls) = cells(&keyspace).await;
     let near = |days: i64| ttls.iter().any(|ttl| (ttl - days * 86_400).abs() < 120);
     assert!(near(10) && near(89) && near(90), "{ttls:?}");
-    assert!(ttls.iter().all(|ttl| (9 * 86_400..=120 * 86_400).contains(ttl)), "{ttls:?}");
+    assert!(
+        ttls.iter()
+            .all(|ttl| (9 * 86_400..=120 * 86_400).contains(ttl)),
+        "{ttls:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -127,8 +180,11 @@ async fn a_put_repeated_in_parts_hides_nothing() {
     let frames: Vec<Frame> = (0..3_u64)
         .map(|part| {
             let begin = START - part as i64 * 1_000_000;
-            let mut frame =
-                frame(&origin(1, Layer::Application), part * 10, (0..10).map(|step| begin + step));
+            let mut frame = frame(
+                &origin(1, Layer::Application),
+                part * 10,
+                (0..10).map(|step| begin + step),
+            );
             for entry in &mut frame.entries {
                 entry.request_id = Some(id.clone());
             }
@@ -146,7 +202,11 @@ async fn a_put_repeated_in_parts_hides_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn records_older_than_the_retention_are_counted_and_not_written() {
     const DAY: i64 = 86_400_000_000;
-    let keyspace = Keyspace::make(&SchemaSettings { retention_days: 7, ..SchemaSettings::default() }).await;
+    let keyspace = Keyspace::make(&SchemaSettings {
+        retention_days: 7,
+        ..SchemaSettings::default()
+    })
+    .await;
     let store = Arc::new(keyspace.store().await);
     let engine = LogEngine::new(store.clone());
     let origin = origin(1, Layer::Infrastructure);
@@ -155,11 +215,25 @@ async fn records_older_than_the_retention_are_counted_and_not_written() {
     old.entries[7].request_id = Some(RequestId::new("gone"));
     engine.append(&[old]).await.unwrap();
     assert_eq!(store.expired(), 300);
-    assert_eq!(store.watermark(origin.id).await.unwrap(), Some(300), "they are done with all the same");
+    assert_eq!(
+        store.watermark(origin.id).await.unwrap(),
+        Some(300),
+        "they are done with all the same"
+    );
     assert_eq!(store.stats().await.unwrap().records, 0);
     assert_eq!(store.request(&RequestId::new("gone")).await.unwrap(), []);
-    engine.append(&[frame(&origin, 300, (0..5).map(|step| begin - 6 * DAY + step))]).await.unwrap();
-    assert_eq!((store.expired(), store.stats().await.unwrap().records), (300, 5));
+    engine
+        .append(&[frame(
+            &origin,
+            300,
+            (0..5).map(|step| begin - 6 * DAY + step),
+        )])
+        .await
+        .unwrap();
+    assert_eq!(
+        (store.expired(), store.stats().await.unwrap().records),
+        (300, 5)
+    );
     assert_eq!(read_all(&engine, Order::NewestFirst, 100).await.len(), 5);
 }
 
@@ -179,9 +253,13 @@ fn lines(origin_id: u128, part: u64, begin: i64, count: u64) -> Frame {
                     .map(|_| char::from(random.random_range(32..127_u8)))
                     .collect::<String>()
                     .into(),
-                request_id: (index % 3 > 0).then(|| RequestId::new(format!("{part:08}-{:030}", index % 60))),
+                request_id: (index % 3 > 0)
+                    .then(|| RequestId::new(format!("{part:08}-{:030}", index % 60))),
                 // Many of one millisecond.
-                ..entry(begin + (part as i64 * count as i64 + index as i64) * 100, part * count + index)
+                ..entry(
+                    begin + (part as i64 * count as i64 + index as i64) * 100,
+                    part * count + index,
+                )
             }
         })
         .collect();
@@ -197,8 +275,9 @@ async fn lines_of_all_sizes_without_a_warning_or_a_tombstone() {
     let store = Arc::new(keyspace.store().await);
     let engine = LogEngine::new(store.clone());
     let begin = now() - 600_000_000;
-    let written: Vec<Frame> =
-        (0..FRAMES).map(|part| lines(u128::from(part % 3), part / 3, begin, RECORDS)).collect();
+    let written: Vec<Frame> = (0..FRAMES)
+        .map(|part| lines(u128::from(part % 3), part / 3, begin, RECORDS))
+        .collect();
     for group in written.chunks(12) {
         engine.append(group).await.unwrap();
     }
@@ -206,14 +285,23 @@ async fn lines_of_all_sizes_without_a_warning_or_a_tombstone() {
     let mut expected: Vec<Record> = Vec::new();
     for frame in &written {
         let records = frame.entries.iter().cloned();
-        expected.extend(records.map(|entry| Record { origin: Arc::clone(&frame.origin), entry }));
+        expected.extend(records.map(|entry| Record {
+            origin: Arc::clone(&frame.origin),
+            entry,
+        }));
     }
     expected.sort_by_key(Record::sort_key);
     assert_eq!(read_all(&engine, Order::OldestFirst, 5_000).await, expected);
     let id = RequestId::new(format!("{:08}-{:030}", 4, 8));
-    let of_it = expected.iter().filter(|record| record.entry.request_id.as_ref() == Some(&id)).count();
+    let of_it = expected
+        .iter()
+        .filter(|record| record.entry.request_id.as_ref() == Some(&id))
+        .count();
     assert!(of_it > 20);
-    assert_eq!(engine.trace(&id, 10_000).await.unwrap().records.len(), of_it);
+    assert_eq!(
+        engine.trace(&id, 10_000).await.unwrap().records.len(),
+        of_it
+    );
 
     let (_, ttls) = cells(&keyspace).await;
     assert!(ttls.iter().all(|ttl| *ttl > 0), "every row ends");
@@ -226,7 +314,10 @@ async fn lines_of_all_sizes_without_a_warning_or_a_tombstone() {
     assert!(read.len() > 5, "the node counts: {read:?}");
     for row in read {
         // The node's histogram begins with 1: that stands for none. Reads of many rows were among them.
-        assert!(matches!(row[1], Some(CqlValue::Double(max)) if max <= 1.0), "tombstones in {row:?}");
+        assert!(
+            matches!(row[1], Some(CqlValue::Double(max)) if max <= 1.0),
+            "tombstones in {row:?}"
+        );
     }
 }
 
@@ -236,25 +327,45 @@ async fn a_record_that_cannot_be_stored_is_set_aside_alone() {
     let aside = folder.path().join("quarantine");
     let keyspace = Keyspace::make(&for_ever()).await;
     let strict = LogEngine::new(Arc::new(keyspace.store().await));
-    let mut written = frame(&origin(1, Layer::Application), 0, (0..300).map(|step| START + step));
+    let mut written = frame(
+        &origin(1, Layer::Application),
+        0,
+        (0..300).map(|step| START + step),
+    );
     for entry in &mut written.entries {
         entry.request_id = Some(RequestId::new("req"));
     }
     // A chunk of its own by its size, and one that the node refuses although it is sent: a key
     // would be too long, were it not cut.
     written.entries[120].message = "x".repeat(20 << 20).into();
-    let refused = strict.append(std::slice::from_ref(&written)).await.unwrap_err();
-    assert!(refused.is_poison() && !refused.is_transient(), "{refused:?}");
+    let refused = strict
+        .append(std::slice::from_ref(&written))
+        .await
+        .unwrap_err();
+    assert!(
+        refused.is_poison() && !refused.is_transient(),
+        "{refused:?}"
+    );
 
-    let store = keyspace.store().await.with_quarantine(Arc::new(Folder::new(&aside, 1 << 30)));
+    let store = keyspace
+        .store()
+        .await
+        .with_quarantine(Arc::new(Folder::new(&aside, 1 << 30)));
     let engine = LogEngine::new(Arc::new(store));
     for _ in 0..2 {
         engine.append(std::slice::from_ref(&written)).await.unwrap();
     }
     let ids = quarantine::ids(&aside).unwrap();
-    assert_eq!(ids, [format!("{}-78", written.origin.id)], "once, also when the put is repeated");
+    assert_eq!(
+        ids,
+        [format!("{}-78", written.origin.id)],
+        "once, also when the put is repeated"
+    );
     let kept = quarantine::open(&aside, &ids[0]).unwrap();
-    assert_eq!(kept.frames.unwrap()[0].entries, [written.entries[120].clone()]);
+    assert_eq!(
+        kept.frames.unwrap()[0].entries,
+        [written.entries[120].clone()]
+    );
     assert!(kept.reason.contains("bytes"), "{}", kept.reason);
     let positions: Vec<u64> = read_all(&engine, Order::OldestFirst, 1_000)
         .await
@@ -263,8 +374,19 @@ async fn a_record_that_cannot_be_stored_is_set_aside_alone() {
         .collect();
     let others: Vec<u64> = (0..300).filter(|&position| position != 120).collect();
     assert_eq!(positions, others);
-    assert_eq!(engine.trace(&RequestId::new("req"), 1_000).await.unwrap().records.len(), 299);
-    assert_eq!(engine.watermark(written.origin.id).await.unwrap(), Some(300));
+    assert_eq!(
+        engine
+            .trace(&RequestId::new("req"), 1_000)
+            .await
+            .unwrap()
+            .records
+            .len(),
+        299
+    );
+    assert_eq!(
+        engine.watermark(written.origin.id).await.unwrap(),
+        Some(300)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -277,23 +399,37 @@ async fn any_client_reads_the_chunks_and_what_it_writes_is_read() {
     written.entries[0].duration_ms = Some(0.1 + 0.2);
     written.entries[1].level = Level::Critical;
     engine.append(std::slice::from_ref(&written)).await.unwrap();
-    let rows =
-        keyspace.rows("SELECT log_date, bucket, shard, summary, logs FROM {ks}.application_logs").await;
+    let rows = keyspace
+        .rows("SELECT log_date, bucket, shard, summary, logs FROM {ks}.application_logs")
+        .await;
     assert_eq!(rows.len(), 1);
-    let [_, _, _, Some(summary), Some(logs)] = &rows[0][..] else { panic!("{rows:?}") };
+    let [_, _, _, Some(summary), Some(logs)] = &rows[0][..] else {
+        panic!("{rows:?}")
+    };
     let field = |value: &CqlValue, name: &str| match value {
-        CqlValue::UserDefinedType { fields, .. } => {
-            fields.iter().find(|(known, _)| known == name).unwrap().1.clone()
-        }
+        CqlValue::UserDefinedType { fields, .. } => fields
+            .iter()
+            .find(|(known, _)| known == name)
+            .unwrap()
+            .1
+            .clone(),
         other => panic!("{other:?}"),
     };
     let text = |text: &str| Some(CqlValue::Text(text.to_owned()));
     assert_eq!(field(summary, "source"), text("app/source3"));
-    assert_eq!(field(summary, "origin"), Some(CqlValue::Uuid(Uuid::from_u128(3))));
+    assert_eq!(
+        field(summary, "origin"),
+        Some(CqlValue::Uuid(Uuid::from_u128(3)))
+    );
     assert_eq!(field(summary, "records"), Some(CqlValue::Int(2)));
-    let CqlValue::List(records) = logs else { panic!("{logs:?}") };
+    let CqlValue::List(records) = logs else {
+        panic!("{logs:?}")
+    };
     assert_eq!(field(&records[0], "message"), text("message 0"));
-    assert_eq!(field(&records[0], "duration_ms"), Some(CqlValue::Double(0.1 + 0.2)));
+    assert_eq!(
+        field(&records[0], "duration_ms"),
+        Some(CqlValue::Double(0.1 + 0.2))
+    );
     assert_eq!(field(&records[0], "logger"), None);
     assert_eq!(
         field(&records[0], "metadata"),
@@ -322,24 +458,47 @@ async fn any_client_reads_the_chunks_and_what_it_writes_is_read() {
             "logs (log_date, bucket, shard, first_at, chunk_id, summary, logs)",
             vec![first_at, copy.clone(), summary.clone(), logs.clone()],
         ),
-        ("summaries (log_date, bucket, shard, group_id, chunks)", vec![copy, CqlValue::List(vec![visible])]),
+        (
+            "summaries (log_date, bucket, shard, group_id, chunks)",
+            vec![copy, CqlValue::List(vec![visible])],
+        ),
     ] {
         let markers = vec!["?"; values.len() + 3].join(", ");
-        let insert = format!("INSERT INTO {}.application_{columns} VALUES ({markers})", keyspace.name());
+        let insert = format!(
+            "INSERT INTO {}.application_{columns} VALUES ({markers})",
+            keyspace.name()
+        );
         let prepared = keyspace.session.prepare(insert).await.unwrap();
         let key = row[..3].iter().cloned();
         let values: Vec<Option<CqlValue>> = key.chain(values.into_iter().map(Some)).collect();
-        keyspace.session.execute_unpaged(&prepared, values).await.unwrap();
+        keyspace
+            .session
+            .execute_unpaged(&prepared, values)
+            .await
+            .unwrap();
     }
-    let bucket =
-        store.buckets(Layer::Application, atalaya::domain::time::TimeRange::ALL, Order::NewestFirst, 1);
+    let bucket = store.buckets(
+        Layer::Application,
+        atalaya::domain::time::TimeRange::ALL,
+        Order::NewestFirst,
+        1,
+    );
     let bucket = bucket.await.unwrap()[0];
-    let keys: Vec<_> = store.summaries(bucket).await.unwrap().iter().map(|summary| summary.key).collect();
+    let keys: Vec<_> = store
+        .summaries(bucket)
+        .await
+        .unwrap()
+        .iter()
+        .map(|summary| summary.key)
+        .collect();
     let chunks = store.chunks(&keys).await.unwrap();
     assert_eq!(chunks.len(), 2);
     assert_eq!(&*chunks[0].entries, &written.entries[..]);
     assert_eq!(&*chunks[1].entries, &written.entries[..]);
-    assert!(keys.iter().any(|key| key.id == Uuid::from_u128(0x1234_5678)));
+    assert!(
+        keys.iter()
+            .any(|key| key.id == Uuid::from_u128(0x1234_5678))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -404,14 +563,19 @@ async fn followers_miss_nothing_of_several_processes_at_full_speed() {
     let seen = reader.await.unwrap();
     let distinct: BTreeSet<RecordId> = seen.iter().copied().collect();
     assert_eq!(seen.len(), distinct.len(), "none twice");
-    assert_eq!(distinct.len() as u64, WRITERS * FRAMES * RECORDS, "none missed");
+    assert_eq!(
+        distinct.len() as u64,
+        WRITERS * FRAMES * RECORDS,
+        "none missed"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_follower_that_begins_late_sees_no_repeats_and_no_past() {
     let keyspace = Keyspace::make(&for_ever()).await;
-    let written: Vec<Frame> =
-        (0..300_u64).map(|part| frame(&origin(1, Layer::Application), part, [START + part as i64])).collect();
+    let written: Vec<Frame> = (0..300_u64)
+        .map(|part| frame(&origin(1, Layer::Application), part, [START + part as i64]))
+        .collect();
     let first = LogEngine::new(Arc::new(keyspace.store().await));
     // More arrivals than one partition of them holds.
     for frame in &written {
@@ -424,14 +588,29 @@ async fn a_follower_that_begins_late_sees_no_repeats_and_no_past() {
         second.append(std::slice::from_ref(frame)).await.unwrap();
     }
     assert_eq!(first.follow(&mut follower, 1_000).await.unwrap(), []);
-    second.append(&[frame(&origin(1, Layer::Application), 300, [START])]).await.unwrap();
+    second
+        .append(&[frame(&origin(1, Layer::Application), 300, [START])])
+        .await
+        .unwrap();
     let arrived = first.follow(&mut follower, 1_000).await.unwrap();
-    assert_eq!(arrived.iter().map(|record| record.entry.position).collect::<Vec<_>>(), [300]);
+    assert_eq!(
+        arrived
+            .iter()
+            .map(|record| record.entry.position)
+            .collect::<Vec<_>>(),
+        [300]
+    );
     // Both announce the same before anybody looks.
     let same = [frame(&origin(1, Layer::Application), 301, [START])];
     for engine in [&first, &second] {
         engine.append(&same).await.unwrap();
     }
     let arrived = first.follow(&mut follower, 1_000).await.unwrap();
-    assert_eq!(arrived.iter().map(|record| record.entry.position).collect::<Vec<_>>(), [301]);
+    assert_eq!(
+        arrived
+            .iter()
+            .map(|record| record.entry.position)
+            .collect::<Vec<_>>(),
+        [301]
+    );
 }

@@ -19,12 +19,20 @@ use crate::pty::{Pty, console};
 fn configure(home: &Path, logs: &str) {
     let config = home.join(".config/atalaya/config.toml");
     std::fs::create_dir_all(config.parent().unwrap()).unwrap();
-    std::fs::write(&config, format!("[ingest]\ndiscover = false\n\n[stores]\nlogs = '{logs}'\n")).unwrap();
+    std::fs::write(
+        &config,
+        format!("[ingest]\ndiscover = false\n\n[stores]\nlogs = '{logs}'\n"),
+    )
+    .unwrap();
 }
 
 fn atalaya(home: &Path, arguments: &[&str]) -> std::process::Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_atalaya"));
-    command.args(arguments).current_dir(home).env_clear().env("HOME", home);
+    command
+        .args(arguments)
+        .current_dir(home)
+        .env_clear()
+        .env("HOME", home);
     command.output().unwrap()
 }
 
@@ -40,18 +48,27 @@ fn frame(numbers: std::ops::RangeInclusive<u64>) -> Frame {
     let now = Timestamp::now().micros();
     let entries = numbers
         .map(|number| Entry {
-            timestamp: Timestamp::from_micros(now - i64::try_from(last - number).unwrap() * 1_000_000),
+            timestamp: Timestamp::from_micros(
+                now - i64::try_from(last - number).unwrap() * 1_000_000,
+            ),
             position: number,
             message: format!("number {number:03} <").into(),
             ..Entry::default()
         })
         .collect();
-    Frame { origin: Arc::new(origin), from, until: last + 1, entries }
+    Frame {
+        origin: Arc::new(origin),
+        from,
+        until: last + 1,
+        entries,
+    }
 }
 
 async fn write(address: &str, numbers: std::ops::RangeInclusive<u64>) {
     let options = CassandraOptions::new([address], "logging");
-    let engine = LogEngine::new(Arc::new(CassandraLogStore::connect(&options).await.unwrap()));
+    let engine = LogEngine::new(Arc::new(
+        CassandraLogStore::connect(&options).await.unwrap(),
+    ));
     engine.append(&[frame(numbers)]).await.unwrap();
 }
 
@@ -63,7 +80,10 @@ fn words(screen: &str) -> String {
 fn each_once(screen: &str, numbers: std::ops::RangeInclusive<u64>) {
     for number in numbers {
         let times = screen.matches(&format!("number {number:03} <")).count();
-        assert_eq!(times, 1, "number {number} is there {times} times:\n{screen}");
+        assert_eq!(
+            times, 1,
+            "number {number} is there {times} times:\n{screen}"
+        );
     }
 }
 
@@ -74,7 +94,11 @@ async fn the_console_outlives_its_ring_and_goes_on_where_it_was() {
     let home = tempfile::tempdir().unwrap();
     configure(home.path(), &format!("cassandra://{address}/logging"));
     let made = atalaya(home.path(), &["db", "init"]);
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    assert!(
+        made.status.success(),
+        "{}",
+        String::from_utf8_lossy(&made.stderr)
+    );
     write(&address, 1..=5).await;
 
     let mut terminal = Pty::start(console(home.path()), 24, 80);
@@ -86,7 +110,9 @@ async fn the_console_outlives_its_ring_and_goes_on_where_it_was() {
     each_once(&terminal.text(), 1..=8);
 
     ring.kill(0);
-    terminal.wait_for_text(&format!("Cassandra is unreachable at {address}/logging, since"));
+    terminal.wait_for_text(&format!(
+        "Cassandra is unreachable at {address}/logging, since"
+    ));
     // The last row of a frame: the others are there then.
     terminal.wait_for_text("follows when the store answers");
     let away = terminal.text();
@@ -99,7 +125,12 @@ async fn the_console_outlives_its_ring_and_goes_on_where_it_was() {
     terminal.wait_for_text("Ring ");
     terminal.wait_for_text("0 of 1 nodes up");
     let health = atalaya(home.path(), &["health"]);
-    assert_eq!(health.status.code(), Some(2), "failing: {}", String::from_utf8_lossy(&health.stdout));
+    assert_eq!(
+        health.status.code(),
+        Some(2),
+        "failing: {}",
+        String::from_utf8_lossy(&health.stdout)
+    );
     assert!(String::from_utf8_lossy(&health.stdout).contains("is unreachable at"));
     terminal.send("2");
     terminal.wait_for_text("number 008 <");
@@ -127,12 +158,19 @@ async fn a_console_that_opens_before_its_ring_finds_it() {
     terminal.wait_for_text("is unreachable at");
     ring.restart(0).unwrap();
     // There is a ring and no keyspace: that is said with what to do, and found when it was done.
-    terminal.wait("the remedy", |screen| words(&screen.contents()).contains("atalaya db init"));
+    terminal.wait("the remedy", |screen| {
+        words(&screen.contents()).contains("atalaya db init")
+    });
     terminal.send("3");
-    terminal.wait("the remedy on Infra", |screen| words(&screen.contents()).contains("atalaya db init"));
+    terminal.wait("the remedy on Infra", |screen| {
+        words(&screen.contents()).contains("atalaya db init")
+    });
     let health = atalaya(home.path(), &["health"]);
     let said = String::from_utf8_lossy(&health.stdout);
-    assert!(said.contains("run `atalaya db init`") && !said.contains("unreachable"), "{said}");
+    assert!(
+        said.contains("run `atalaya db init`") && !said.contains("unreachable"),
+        "{said}"
+    );
     assert_eq!(health.status.code(), Some(2), "{said}");
     terminal.send("2");
     assert!(atalaya(home.path(), &["db", "init"]).status.success());
@@ -155,12 +193,19 @@ async fn a_lost_quorum_is_said_within_seconds_to_readers_and_by_the_writer() {
     std::fs::write(&log, "the first line\n").unwrap();
     configure(home.path(), &format!("cassandra://{address}/logging"));
     let config = home.path().join(".config/atalaya/config.toml");
-    let files = format!("\n[[ingest.files]]\npath = '{}'\nformat = 'plain'\n", log.display());
+    let files = format!(
+        "\n[[ingest.files]]\npath = '{}'\nformat = 'plain'\n",
+        log.display()
+    );
     let mut text = std::fs::read_to_string(&config).unwrap();
     text.push_str(&files);
     std::fs::write(&config, text).unwrap();
     let made = atalaya(home.path(), &["db", "init", "--replication-factor", "3"]);
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    assert!(
+        made.status.success(),
+        "{}",
+        String::from_utf8_lossy(&made.stderr)
+    );
     let mut terminal = Pty::start(console(home.path()), 24, 120);
     terminal.wait_for_text("the first line");
     terminal.wait_for_text("● following");
@@ -181,10 +226,19 @@ async fn a_lost_quorum_is_said_within_seconds_to_readers_and_by_the_writer() {
         "two of three killed: the banner after {readers:?}, the spool's line after {writer:?}\n{banner}"
     );
     println!("{}", terminal.text());
-    assert!(banner.contains(&format!("at {address}/logging")), "{banner}");
-    assert!(banner.contains("the first line"), "what was there stays: {banner}");
+    assert!(
+        banner.contains(&format!("at {address}/logging")),
+        "{banner}"
+    );
+    assert!(
+        banner.contains("the first line"),
+        "what was there stays: {banner}"
+    );
     // Three seconds, and what the machine of a test may be late.
-    assert!(readers < Duration::from_secs(6) && writer < Duration::from_secs(8), "{readers:?} {writer:?}");
+    assert!(
+        readers < Duration::from_secs(6) && writer < Duration::from_secs(8),
+        "{readers:?} {writer:?}"
+    );
 
     ring.restart(1).unwrap();
     ring.launch(2).unwrap();

@@ -37,12 +37,22 @@ async fn assert_on_servers(home: &Path, keyspace: &Keyspace, database: &OwnDatab
     let (from, to) = (home.join("source"), keyspace.store().await);
     let to: Arc<dyn ChunkStore> = Arc::new(to);
     copied::assert_same_logs(&copied::logs(&from).await, &to).await;
-    let to: Arc<dyn MetricsStore> = Arc::new(MySqlMetricsStore::connect(&database.options).await.unwrap());
+    let to: Arc<dyn MetricsStore> =
+        Arc::new(MySqlMetricsStore::connect(&database.options).await.unwrap());
     copied::assert_same_metrics(&copied::metrics(&from).await, &to).await;
 }
 
-const COPY: [&str; 9] =
-    ["--config", "c.toml", "--data-dir", "source", "db", "copy", "--from", "embedded", "--to"];
+const COPY: [&str; 9] = [
+    "--config",
+    "c.toml",
+    "--data-dir",
+    "source",
+    "db",
+    "copy",
+    "--from",
+    "embedded",
+    "--to",
+];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn everything_goes_to_the_servers_and_back() {
@@ -57,7 +67,16 @@ async fn everything_goes_to_the_servers_and_back() {
     done(&atalaya(home, &to_servers));
     assert_on_servers(home, &keyspace, &database).await;
 
-    let back = ["--config", "c.toml", "db", "copy", "--from", "configured", "--to", "sqlite:back"];
+    let back = [
+        "--config",
+        "c.toml",
+        "db",
+        "copy",
+        "--from",
+        "configured",
+        "--to",
+        "sqlite:back",
+    ];
     done(&atalaya(home, &back));
     let (from, to) = (home.join("source"), home.join("back"));
     copied::assert_same_logs(&copied::logs(&from).await, &copied::logs(&to).await).await;
@@ -69,8 +88,14 @@ async fn everything_goes_to_the_servers_and_back() {
         &["logs", "level>=error", "--limit", "0", "--json"],
         &["pdca", "list", "--json"],
     ] {
-        let embedded = done(&atalaya(home, &[&["--data-dir", "source"], arguments].concat()));
-        let servers = done(&atalaya(home, &[&["--config", "c.toml"], arguments].concat()));
+        let embedded = done(&atalaya(
+            home,
+            &[&["--data-dir", "source"], arguments].concat(),
+        ));
+        let servers = done(&atalaya(
+            home,
+            &[&["--config", "c.toml"], arguments].concat(),
+        ));
         assert!(embedded.len() > 100);
         assert_eq!(values(&servers), values(&embedded), "{arguments:?}");
     }
@@ -78,7 +103,10 @@ async fn everything_goes_to_the_servers_and_back() {
 
 /// As JSON, because the order of metadata is not content.
 fn values(lines: &str) -> Vec<Value> {
-    serde_json::Deserializer::from_str(lines).into_iter().map(Result::unwrap).collect()
+    serde_json::Deserializer::from_str(lines)
+        .into_iter()
+        .map(Result::unwrap)
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -94,7 +122,11 @@ async fn killed_on_the_way_to_the_servers_it_is_finished_by_the_next_run() {
     let to_servers = [&COPY[..], &["configured"]].concat();
     let mut killed = 0;
     for _ in 0..8 {
-        let mut run = command(home, &to_servers).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let mut run = command(home, &to_servers)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
         // The moment of the kill is what is random here, not what is waited for.
         std::thread::sleep(Duration::from_millis(random.random_range(50..1_500)));
         run.kill().unwrap();
@@ -110,12 +142,30 @@ async fn what_the_keyspace_does_not_keep_so_long_is_counted() {
     let home = tempfile::tempdir().unwrap();
     let home = home.path();
     // Of the records over ninety days, two thirds are too old here.
-    let settings = SchemaSettings { retention_days: 30, bucket_minutes: 60, ..SchemaSettings::default() };
+    let settings = SchemaSettings {
+        retention_days: 30,
+        bucket_minutes: 60,
+        ..SchemaSettings::default()
+    };
     let keyspace = Keyspace::make(&settings).await;
-    let place = format!("cassandra://{}/{}", keyspace.options.nodes.join(","), keyspace.name());
+    let place = format!(
+        "cassandra://{}/{}",
+        keyspace.options.nodes.join(","),
+        keyspace.name()
+    );
     copied::fill(&home.join("source")).await;
-    let arguments =
-        ["--data-dir", "source", "db", "copy", "--from", "embedded", "--to", &place, "--logs", "--json"];
+    let arguments = [
+        "--data-dir",
+        "source",
+        "db",
+        "copy",
+        "--from",
+        "embedded",
+        "--to",
+        &place,
+        "--logs",
+        "--json",
+    ];
     let copied: Value = serde_json::from_str(&done(&atalaya(home, &arguments))).unwrap();
     let logs = &copied["logs"];
     assert_eq!(copied["equal"], true);

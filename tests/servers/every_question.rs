@@ -4,7 +4,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use atalaya::domain::record::{Entry, Frame, Layer, Level, LevelCounts, Origin, OriginId, Record, RequestId};
+use atalaya::domain::record::{
+    Entry, Frame, Layer, Level, LevelCounts, Origin, OriginId, Record, RequestId,
+};
 use atalaya::domain::time::{TimeRange, Timestamp};
 use atalaya::query::{Query, QueryClock, Zone};
 use atalaya::store::chunks::Order;
@@ -50,8 +52,16 @@ const QUESTIONS: [(&str, bool); 16] = [
 ];
 
 fn origin(number: u64) -> Origin {
-    let layer = if number < 6 { Layer::Application } else { Layer::Infrastructure };
-    let source = if number < 6 { format!("app/svc{number}") } else { format!("nginx/access{number}") };
+    let layer = if number < 6 {
+        Layer::Application
+    } else {
+        Layer::Infrastructure
+    };
+    let source = if number < 6 {
+        format!("app/svc{number}")
+    } else {
+        format!("nginx/access{number}")
+    };
     Origin {
         id: OriginId::from_u128(u128::from(number) + 1),
         layer,
@@ -68,8 +78,16 @@ fn entry(number: u64, position: u64, at: i64, lasting: bool) -> Entry {
         4..=10 => Level::Debug,
         _ => Level::Info,
     };
-    let request = if lasting { LASTING.to_owned() } else { format!("req-{:x}", number / OF_A_REQUEST) };
-    let needle = if number.is_multiple_of(9_973) { " with a needle" } else { "" };
+    let request = if lasting {
+        LASTING.to_owned()
+    } else {
+        format!("req-{:x}", number / OF_A_REQUEST)
+    };
+    let needle = if number.is_multiple_of(9_973) {
+        " with a needle"
+    } else {
+        ""
+    };
     Entry {
         timestamp: Timestamp::from_micros(at),
         position,
@@ -80,8 +98,17 @@ fn entry(number: u64, position: u64, at: i64, lasting: bool) -> Entry {
         user_id: Some(format!("user{}", number % 211).into()),
         session_id: None,
         duration_ms: Some((number % 500) as f64 + 0.5),
-        traceback: (level >= Level::Error).then(|| format!("Traceback:\n  ValueError: {number}").into()),
-        metadata: vec![("status".into(), if number.is_multiple_of(61) { "502" } else { "200" }.into())],
+        traceback: (level >= Level::Error)
+            .then(|| format!("Traceback:\n  ValueError: {number}").into()),
+        metadata: vec![(
+            "status".into(),
+            if number.is_multiple_of(61) {
+                "502"
+            } else {
+                "200"
+            }
+            .into(),
+        )],
     }
 }
 
@@ -94,7 +121,12 @@ fn round(round: u64, rounds: u64) -> Vec<Frame> {
         let entries = (0..FRAME).map(|index| {
             let place = index * ORIGINS + of;
             let lasting = round.is_multiple_of(rounds / 12) && place.is_multiple_of(1_333);
-            entry(round * ROUND + place, round * FRAME + index, begin + place as i64 * STEP, lasting)
+            entry(
+                round * ROUND + place,
+                round * FRAME + index,
+                begin + place as i64 * STEP,
+                lasting,
+            )
         });
         Frame {
             entries: entries.collect(),
@@ -120,8 +152,14 @@ impl Both {
             let frames = round(number, rounds);
             let stored = engine.append(&frames).await.unwrap();
             assert_eq!(stored, ROUND);
-            for Frame { origin, entries, .. } in frames {
-                list.extend(entries.into_iter().map(|entry| Record { origin: Arc::clone(&origin), entry }));
+            for Frame {
+                origin, entries, ..
+            } in frames
+            {
+                list.extend(entries.into_iter().map(|entry| Record {
+                    origin: Arc::clone(&origin),
+                    entry,
+                }));
             }
         }
         list.sort_by_key(Record::sort_key);
@@ -130,30 +168,61 @@ impl Both {
 
     fn asked(&self, text: &str) -> Asked<'_> {
         let query = query(text);
-        let matching = self.list.iter().filter(|record| query.matches(record)).collect();
-        Asked { engine: &self.engine, query, matching }
+        let matching = self
+            .list
+            .iter()
+            .filter(|record| query.matches(record))
+            .collect();
+        Asked {
+            engine: &self.engine,
+            query,
+            matching,
+        }
     }
 
     async fn trace(&self, id: &str) {
         let id = RequestId::new(id);
-        let wanted: Vec<&Record> =
-            self.list.iter().filter(|record| record.entry.request_id.as_ref() == Some(&id)).collect();
+        let wanted: Vec<&Record> = self
+            .list
+            .iter()
+            .filter(|record| record.entry.request_id.as_ref() == Some(&id))
+            .collect();
         let found = self.engine.trace(&id, 10_000).await.unwrap();
         assert!(!wanted.is_empty() && found.omitted == 0);
-        assert!(found.records.iter().eq(wanted.iter().copied()), "{id}: all of it, in order");
+        assert!(
+            found.records.iter().eq(wanted.iter().copied()),
+            "{id}: all of it, in order"
+        );
         // A chunk holds at least one of its records, or it would not be in the index.
-        assert!(found.scanned.chunks_read <= wanted.len() as u64, "{id}: {:?}", found.scanned);
+        assert!(
+            found.scanned.chunks_read <= wanted.len() as u64,
+            "{id}: {:?}",
+            found.scanned
+        );
     }
 
     async fn context(&self, place: usize) {
         let record = &self.list[place];
         let same = |other: &&Record| other.origin.source == record.origin.source;
-        let before: Vec<&Record> = self.list[..place].iter().rev().filter(same).take(20).collect();
+        let before: Vec<&Record> = self.list[..place]
+            .iter()
+            .rev()
+            .filter(same)
+            .take(20)
+            .collect();
         let after = self.list[place + 1..].iter().filter(same).take(20);
-        let wanted: Vec<&Record> =
-            before.into_iter().rev().chain(std::iter::once(record)).chain(after).collect();
+        let wanted: Vec<&Record> = before
+            .into_iter()
+            .rev()
+            .chain(std::iter::once(record))
+            .chain(after)
+            .collect();
         let found = self.engine.context(record, 20, 20).await.unwrap();
-        assert!(found.iter().eq(wanted), "what stands around {}", record.entry.message);
+        assert!(
+            found.iter().eq(wanted),
+            "what stands around {}",
+            record.entry.message
+        );
     }
 }
 
@@ -193,7 +262,12 @@ impl Asked<'_> {
             found.extend(page.records);
             request.after = page.next.map(|end| end.cursor);
             if request.after.is_none() {
-                assert_eq!(found.len(), wanted.len(), "{} {order:?}: it ends before its end", self.query);
+                assert_eq!(
+                    found.len(),
+                    wanted.len(),
+                    "{} {order:?}: it ends before its end",
+                    self.query
+                );
                 break;
             }
         }
@@ -207,7 +281,11 @@ impl Asked<'_> {
 
     async fn histogram(&self, range: TimeRange, by_summaries: bool) {
         let (range, bins) = Histogram::aligned(range, 120);
-        let drawn = self.engine.histogram(&self.query, range, bins, &CancellationToken::new()).await.unwrap();
+        let drawn = self
+            .engine
+            .histogram(&self.query, range, bins, &CancellationToken::new())
+            .await
+            .unwrap();
         let mut wanted = vec![LevelCounts::default(); drawn.bins.len()];
         for record in self.inside(range) {
             let offset = record.entry.timestamp.micros() - range.from.micros();
@@ -216,13 +294,20 @@ impl Asked<'_> {
         }
         assert_eq!(drawn.bins, wanted, "{}", self.query);
         if by_summaries {
-            assert_eq!(drawn.scanned.chunks_read, 0, "{}: counted by summaries alone", self.query);
+            assert_eq!(
+                drawn.scanned.chunks_read, 0,
+                "{}: counted by summaries alone",
+                self.query
+            );
         }
     }
 }
 
 fn query(text: &str) -> Query {
-    let clock = QueryClock { now: Timestamp::from_micros(END), zone: Zone::Utc };
+    let clock = QueryClock {
+        now: Timestamp::from_micros(END),
+        zone: Zone::Utc,
+    };
     Query::parse(text, &clock).unwrap()
 }
 
@@ -243,7 +328,11 @@ async fn every_question_is_answered_as_by_a_plain_list_and_within_its_bounds() {
 
     for (text, by_summaries) in QUESTIONS {
         let asked = both.asked(text);
-        assert_eq!(asked.matching.is_empty(), text == "nowhere-to-be-found", "{text}");
+        assert_eq!(
+            asked.matching.is_empty(),
+            text == "nowhere-to-be-found",
+            "{text}"
+        );
         let newest = asked.pages(TimeRange::ALL, Order::NewestFirst, 3).await;
         asked.pages(TimeRange::ALL, Order::OldestFirst, 1).await;
         asked.pages(hour, Order::NewestFirst, 2).await;
@@ -260,8 +349,15 @@ async fn every_question_is_answered_as_by_a_plain_list_and_within_its_bounds() {
     both.asked("level>=error").histogram(minute, false).await;
 
     both.trace(LASTING).await;
-    for number in [0, 1, rounds * ROUND / 3, rounds * ROUND / 2 + 7, rounds * ROUND - 1] {
-        both.trace(&format!("req-{:x}", number / OF_A_REQUEST)).await;
+    for number in [
+        0,
+        1,
+        rounds * ROUND / 3,
+        rounds * ROUND / 2 + 7,
+        rounds * ROUND - 1,
+    ] {
+        both.trace(&format!("req-{:x}", number / OF_A_REQUEST))
+            .await;
     }
     for place in [0, both.list.len() / 2, both.list.len() - 1] {
         both.context(place).await;

@@ -20,7 +20,11 @@ impl Follower {
     pub fn new(folder: &Path, configuration: &str, files: Vec<PathBuf>) -> Self {
         fs::create_dir_all(folder.join("data")).unwrap();
         fs::write(folder.join("config.toml"), configuration).unwrap();
-        Self { folder: folder.to_path_buf(), files, child: None }
+        Self {
+            folder: folder.to_path_buf(),
+            files,
+            child: None,
+        }
     }
 
     fn command(&self) -> Command {
@@ -51,7 +55,11 @@ impl Follower {
 
     pub fn start(&mut self) {
         assert!(self.child.is_none(), "one at a time");
-        let stderr = File::options().create(true).append(true).open(self.folder.join("stderr")).unwrap();
+        let stderr = File::options()
+            .create(true)
+            .append(true)
+            .open(self.folder.join("stderr"))
+            .unwrap();
         let child = self
             .command()
             .args(["ingest", "--follow", "--format", "plain"])
@@ -67,7 +75,11 @@ impl Follower {
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
             let ended = child.try_wait().unwrap();
-            assert!(ended.is_none(), "the program ended by itself: {ended:?}\n{}", self.words());
+            assert!(
+                ended.is_none(),
+                "the program ended by itself: {ended:?}\n{}",
+                self.words()
+            );
             child.kill().unwrap();
             child.wait().unwrap();
         }
@@ -80,14 +92,18 @@ impl Follower {
 
     /// The settings that the program resolves.
     pub fn settings(&self) -> Settings {
-        let request =
-            Request { file: Some(self.folder.join("config.toml")), data_dir: Some(self.folder.join("data")) };
+        let request = Request {
+            file: Some(self.folder.join("config.toml")),
+            data_dir: Some(self.folder.join("data")),
+        };
         Settings::load(&request).unwrap()
     }
 
     /// The log store of its configuration, opened beside it.
     pub async fn store(&self) -> Arc<dyn ChunkStore> {
-        atalaya::service::stores::open_logs(&self.settings()).await.unwrap()
+        atalaya::service::stores::open_logs(&self.settings())
+            .await
+            .unwrap()
     }
 }
 

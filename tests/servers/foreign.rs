@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use atalaya::domain::record::{Entry, Frame, Layer, Level, Origin, OriginId, Record, RequestId, Text};
+use atalaya::domain::record::{
+    Entry, Frame, Layer, Level, Origin, OriginId, Record, RequestId, Text,
+};
 use atalaya::domain::time::{TimeRange, Timestamp};
 use atalaya::query::{Query, QueryClock, Zone};
 use atalaya::service::adopt::{Progress, Stage, adopt};
@@ -93,10 +95,19 @@ impl Older {
     }
 
     pub(crate) async fn open(&self, tables: &[&str]) -> ForeignStore {
-        let mappings = tables.iter().map(|table| Mapping::built_in(&self.keyspace, table).unwrap()).collect();
-        ForeignStore::open(&self.session, &self.resilience, mappings, ChunkSettings::default(), self.clock())
-            .await
-            .unwrap()
+        let mappings = tables
+            .iter()
+            .map(|table| Mapping::built_in(&self.keyspace, table).unwrap())
+            .collect();
+        ForeignStore::open(
+            &self.session,
+            &self.resilience,
+            mappings,
+            ChunkSettings::default(),
+            self.clock(),
+        )
+        .await
+        .unwrap()
     }
 
     pub(crate) async fn write(&self, rows: &[Row]) {
@@ -122,8 +133,11 @@ impl Older {
             .map(async |row| {
                 let day = CqlDate((row.day + (1 << 31)) as u32);
                 let at = CqlTimestamp(row.at_ms);
-                let metadata: BTreeMap<&str, &str> =
-                    row.metadata.iter().map(|(name, value)| (*name, &**value)).collect();
+                let metadata: BTreeMap<&str, &str> = row
+                    .metadata
+                    .iter()
+                    .map(|(name, value)| (*name, &**value))
+                    .collect();
                 match &row.source {
                     Some(source) => {
                         let values = (day, at, source, row.level, &row.message, metadata);
@@ -165,7 +179,11 @@ impl Older {
         for row in rows {
             let (table, layer, source) = match &row.source {
                 Some(source) => ("infrastructure_logs", Layer::Infrastructure, source.clone()),
-                None => ("application_logs", Layer::Application, format!("app/{}", self.keyspace)),
+                None => (
+                    "application_logs",
+                    Layer::Application,
+                    format!("app/{}", self.keyspace),
+                ),
             };
             let host = format!("{}.{table}", self.keyspace);
             let id = OriginId::derive(&[
@@ -177,7 +195,12 @@ impl Older {
                 host.as_bytes(),
             ]);
             let frame = frames.entry(id).or_insert_with(|| Frame {
-                origin: Arc::new(Origin { id, layer, source: source.into(), host: host.into() }),
+                origin: Arc::new(Origin {
+                    id,
+                    layer,
+                    source: source.into(),
+                    host: host.into(),
+                }),
                 from: 0,
                 until: u64::MAX,
                 entries: Vec::new(),
@@ -216,8 +239,11 @@ pub(crate) struct Row {
 
 impl Row {
     fn entry(&self) -> Entry {
-        let mut metadata: Vec<(Text, Text)> =
-            self.metadata.iter().map(|(name, value)| ((*name).into(), value.as_str().into())).collect();
+        let mut metadata: Vec<(Text, Text)> = self
+            .metadata
+            .iter()
+            .map(|(name, value)| ((*name).into(), value.as_str().into()))
+            .collect();
         metadata.sort();
         let level = Level::from_word(self.level);
         if level.is_none() {
@@ -240,8 +266,8 @@ impl Row {
 }
 
 const LEVELS: [&str; 12] = [
-    "DEBUG", "INFO", "INFO", "INFO", "INFO", "info", "WARNING", "WARNING", "ERROR", "CRITICAL", "AUDIT",
-    "INFO",
+    "DEBUG", "INFO", "INFO", "INFO", "INFO", "info", "WARNING", "WARNING", "ERROR", "CRITICAL",
+    "AUDIT", "INFO",
 ];
 const LOGGERS: [&str; 4] = ["analytics", "billing.tax", "api", "api.auth"];
 const SOURCES: [&str; 3] = ["nginx/access", "syslog", "postgresql"];
@@ -254,9 +280,16 @@ pub(crate) fn row(random: &mut StdRng, at_ms: i64, infra: bool) -> Row {
         1 => format!("payment of order {number} declined: card expired"),
         2 => format!("Überweisung {number} geprüft ✓"),
         3 => "heartbeat noise".to_owned(),
-        _ => format!("user logged in from 10.0.{}.{}", number % 256, number / 256 % 256),
+        _ => format!(
+            "user logged in from 10.0.{}.{}",
+            number % 256,
+            number / 256 % 256
+        ),
     };
-    let mut metadata = vec![("status", ["200", "404", "502"][number as usize % 3].to_owned())];
+    let mut metadata = vec![(
+        "status",
+        ["200", "404", "502"][number as usize % 3].to_owned(),
+    )];
     if number % 7 == 0 {
         metadata.push(("host", format!("web{}", number % 4)));
     }
@@ -287,8 +320,9 @@ pub(crate) fn row(random: &mut StdRng, at_ms: i64, infra: bool) -> Row {
         user_id: (number % 2 == 0).then_some(i32::try_from(number % 60).unwrap()),
         session_id: (number % 11 == 0).then(|| format!("s{}", number % 40)),
         metadata,
-        traceback: (level == "ERROR")
-            .then(|| "Traceback (most recent call last):\n  File \"a.py\", line 3\nValueError: x".to_owned()),
+        traceback: (level == "ERROR").then(|| {
+            "Traceback (most recent call last):\n  File \"a.py\", line 3\nValueError: x".to_owned()
+        }),
         duration_ms: (number % 4 == 0).then(|| i64::from(number) * 7),
     }
 }
@@ -330,7 +364,9 @@ fn week_from(seed: u64, start: i64, busy: usize) -> Vec<Row> {
 }
 
 async fn embedded(folder: &tempfile::TempDir, name: &str, frames: &[Frame]) -> LogEngine {
-    let store = SqliteChunkStore::open(&folder.path().join(name)).await.unwrap();
+    let store = SqliteChunkStore::open(&folder.path().join(name))
+        .await
+        .unwrap();
     let engine = LogEngine::new(Arc::new(store));
     for frame in frames {
         engine.append(std::slice::from_ref(frame)).await.unwrap();
@@ -339,7 +375,10 @@ async fn embedded(folder: &tempfile::TempDir, name: &str, frames: &[Frame]) -> L
 }
 
 fn clock() -> QueryClock {
-    QueryClock { now: Timestamp::from_millis(START + 4 * DAY), zone: Zone::Utc }
+    QueryClock {
+        now: Timestamp::from_millis(START + 4 * DAY),
+        zone: Zone::Utc,
+    }
 }
 
 fn query(text: &str) -> Query {
@@ -395,16 +434,35 @@ async fn same_answers(there: &LogEngine, here: &LogEngine) {
         let expected = read(here, &query, Order::NewestFirst, 5_000).await;
         assert!(!expected.is_empty(), "`{text}` finds something");
         let found = read(there, &query, Order::NewestFirst, 700).await;
-        assert!(found == expected, "`{text}`: {} found, {} expected", found.len(), expected.len());
+        assert!(
+            found == expected,
+            "`{text}`: {} found, {} expected",
+            found.len(),
+            expected.len()
+        );
         if number % 3 == 1 {
             let mut found = read(there, &query, Order::OldestFirst, 900).await;
             found.reverse();
-            assert!(found == expected, "`{text}` from the oldest: {}", found.len());
+            assert!(
+                found == expected,
+                "`{text}` from the oldest: {}",
+                found.len()
+            );
         }
-        let day = TimeRange::new(Timestamp::from_millis(START), Timestamp::from_millis(START + DAY));
-        for (range, bins) in
-            [(day, 96), (TimeRange::new(day.from.saturating_add(Duration::from_secs(36_000)), day.until), 50)]
-        {
+        let day = TimeRange::new(
+            Timestamp::from_millis(START),
+            Timestamp::from_millis(START + DAY),
+        );
+        for (range, bins) in [
+            (day, 96),
+            (
+                TimeRange::new(
+                    day.from.saturating_add(Duration::from_secs(36_000)),
+                    day.until,
+                ),
+                50,
+            ),
+        ] {
             let (range, bins) = Histogram::aligned(range, bins);
             let cancel = CancellationToken::new();
             let expected = here.histogram(&query, range, bins, &cancel).await.unwrap();
@@ -413,7 +471,10 @@ async fn same_answers(there: &LogEngine, here: &LogEngine) {
         }
     }
     for layers in [&Layer::ALL[..], &[Layer::Infrastructure]] {
-        assert_eq!(there.extent(layers).await.unwrap(), here.extent(layers).await.unwrap());
+        assert_eq!(
+            there.extent(layers).await.unwrap(),
+            here.extent(layers).await.unwrap()
+        );
     }
     for id in ["req-42", "req-1", "nobody"] {
         let id = RequestId::new(id);
@@ -436,9 +497,19 @@ async fn every_question_about_the_older_tables_is_answered_as_about_our_own() {
     older.write(&rows).await;
     let folder = tempfile::tempdir().unwrap();
     let frames = older.frames(&rows);
-    assert_eq!(frames.iter().map(|frame| frame.entries.len()).sum::<usize>(), rows.len());
+    assert_eq!(
+        frames
+            .iter()
+            .map(|frame| frame.entries.len())
+            .sum::<usize>(),
+        rows.len()
+    );
     let here = embedded(&folder, "same.db", &frames).await;
-    let store = Arc::new(older.open(&["application_logs", "infrastructure_logs"]).await);
+    let store = Arc::new(
+        older
+            .open(&["application_logs", "infrastructure_logs"])
+            .await,
+    );
     same_answers(&LogEngine::new(store), &here).await;
     older.drop().await;
 }
@@ -447,7 +518,12 @@ async fn every_question_about_the_older_tables_is_answered_as_about_our_own() {
 async fn the_older_tables_and_our_own_are_one() {
     let older = Older::create().await;
     // Here the same request is found through the table's own index.
-    older.cql(&format!("CREATE INDEX ON {}.application_logs (request_id)", older.keyspace)).await;
+    older
+        .cql(&format!(
+            "CREATE INDEX ON {}.application_logs (request_id)",
+            older.keyspace
+        ))
+        .await;
     let rows = week(2);
     older.write(&rows).await;
     let folder = tempfile::tempdir().unwrap();
@@ -463,26 +539,62 @@ async fn the_older_tables_and_our_own_are_one() {
             let entries = (0..500_u64)
                 .map(|position| {
                     let at = START + random.random_range(0..4 * DAY);
-                    Entry { position, ..row(&mut random, at, false).entry() }
+                    Entry {
+                        position,
+                        ..row(&mut random, at, false).entry()
+                    }
                 })
                 .collect();
-            Frame { origin: Arc::new(origin), from: 0, until: 500, entries }
+            Frame {
+                origin: Arc::new(origin),
+                from: 0,
+                until: 500,
+                entries,
+            }
         })
         .collect();
-    let all: Vec<Frame> = older.frames(&rows).into_iter().chain(ours.clone()).collect();
+    let all: Vec<Frame> = older
+        .frames(&rows)
+        .into_iter()
+        .chain(ours.clone())
+        .collect();
     let here = embedded(&folder, "all.db", &all).await;
     let own = embedded(&folder, "own.db", &ours).await;
-    let part = Arc::new(older.open(&["application_logs", "infrastructure_logs"]).await);
+    let part = Arc::new(
+        older
+            .open(&["application_logs", "infrastructure_logs"])
+            .await,
+    );
     let there = LogEngine::new(Arc::new(Union::new(Arc::clone(own.store()), part)));
     same_answers(&there, &here).await;
 
     // What is written goes to our own.
-    let frame = Frame { from: 500, until: 501, ..ours[0].clone() };
+    let frame = Frame {
+        from: 500,
+        until: 501,
+        ..ours[0].clone()
+    };
     let mut follower = there.follower(Query::everything()).await.unwrap();
-    let late = Entry { position: 500, timestamp: Timestamp::from_millis(START), ..Entry::default() };
-    there.append(&[Frame { entries: vec![late.clone()], ..frame }]).await.unwrap();
+    let late = Entry {
+        position: 500,
+        timestamp: Timestamp::from_millis(START),
+        ..Entry::default()
+    };
+    there
+        .append(&[Frame {
+            entries: vec![late.clone()],
+            ..frame
+        }])
+        .await
+        .unwrap();
     let arrived = there.follow(&mut follower, 100).await.unwrap();
-    assert_eq!(arrived.iter().map(|record| &record.entry).collect::<Vec<_>>(), [&late]);
+    assert_eq!(
+        arrived
+            .iter()
+            .map(|record| &record.entry)
+            .collect::<Vec<_>>(),
+        [&late]
+    );
     assert_eq!(there.watermark(ours[0].origin.id).await.unwrap(), Some(501));
     older.drop().await;
 }
@@ -494,14 +606,26 @@ async fn rows_that_arrive_are_followed_none_twice_and_none_missed() {
     let begin = START + 23 * 3_600_000 + 59 * 60_000;
     let mut before = Vec::new();
     for number in 0..30 {
-        before.push(row(&mut random, begin - 20_000 + number * 700, number % 3 == 0));
+        before.push(row(
+            &mut random,
+            begin - 20_000 + number * 700,
+            number % 3 == 0,
+        ));
     }
     older.write(&before).await;
     older.set_clock(begin);
-    let store = Arc::new(older.open(&["application_logs", "infrastructure_logs"]).await);
+    let store = Arc::new(
+        older
+            .open(&["application_logs", "infrastructure_logs"])
+            .await,
+    );
     let engine = LogEngine::new(Arc::clone(&store) as _);
     let mut follower = engine.follower(Query::everything()).await.unwrap();
-    assert_eq!(engine.follow(&mut follower, 1_000).await.unwrap(), [], "nothing of before");
+    assert_eq!(
+        engine.follow(&mut follower, 1_000).await.unwrap(),
+        [],
+        "nothing of before"
+    );
 
     let mut written = Vec::new();
     let mut followed = Vec::new();
@@ -532,7 +656,10 @@ async fn rows_that_arrive_are_followed_none_twice_and_none_missed() {
         .into_iter()
         .flat_map(|frame| {
             let origin = frame.origin;
-            frame.entries.into_iter().map(move |entry| Record { origin: Arc::clone(&origin), entry })
+            frame.entries.into_iter().map(move |entry| Record {
+                origin: Arc::clone(&origin),
+                entry,
+            })
         })
         .collect();
     expected.sort_by_key(key);
@@ -544,13 +671,17 @@ async fn rows_that_arrive_are_followed_none_twice_and_none_missed() {
 
     // Filters hold while following, too.
     let mut errors = engine.follower(query("level>=error")).await.unwrap();
-    let mut rows: Vec<Row> =
-        (0..400).map(|number| row(&mut random, begin + 125_000 + number, false)).collect();
+    let mut rows: Vec<Row> = (0..400)
+        .map(|number| row(&mut random, begin + 125_000 + number, false))
+        .collect();
     rows.retain(|row| !taken.contains(&(false, row.at_ms)));
     older.write(&rows).await;
     older.set_clock(begin + 126_000);
     let found = engine.follow(&mut errors, 1_000).await.unwrap();
-    let expected = rows.iter().filter(|row| row.entry().level >= Level::Error).count();
+    let expected = rows
+        .iter()
+        .filter(|row| row.entry().level >= Level::Error)
+        .count();
     assert!(expected > 10);
     assert_eq!(found.len(), expected);
     older.drop().await;
@@ -612,7 +743,14 @@ async fn a_table_of_anyone_with_more_in_its_key_is_read_too() {
             )
             .await
             .unwrap();
-        expected.insert(body, (nanos / 1_000, service, Level::from_syslog_severity((number % 8) as u8)));
+        expected.insert(
+            body,
+            (
+                nanos / 1_000,
+                service,
+                Level::from_syslog_severity((number % 8) as u8),
+            ),
+        );
     }
     let mut mapping = Mapping::built_in(keyspace, "infrastructure_logs").unwrap();
     mapping.table = "Events".to_owned();
@@ -642,13 +780,26 @@ async fn a_table_of_anyone_with_more_in_its_key_is_read_too() {
         for record in &found {
             let (at, service, level) = expected[&*record.entry.message];
             assert_eq!(record.entry.timestamp.micros() as u128, at);
-            assert_eq!((&*record.origin.source, &*record.origin.host), (service, "n1"));
+            assert_eq!(
+                (&*record.origin.source, &*record.origin.host),
+                (service, "n1")
+            );
             assert_eq!(record.entry.level, level);
             assert_eq!(record.entry.metadata("region"), Some("eu"));
             assert!(record.entry.duration_ms.is_some());
         }
     }
-    assert_eq!(read(&engine, &query("source:mail \"event 17\""), Order::OldestFirst, 10).await.len(), 6);
+    assert_eq!(
+        read(
+            &engine,
+            &query("source:mail \"event 17\""),
+            Order::OldestFirst,
+            10
+        )
+        .await
+        .len(),
+        6
+    );
 
     mapping.columns.message = "text".to_owned();
     let told = ForeignStore::open(
@@ -660,7 +811,10 @@ async fn a_table_of_anyone_with_more_in_its_key_is_read_too() {
     )
     .await;
     let told = atalaya::store::error::describe(&told.err().unwrap());
-    assert!(told.contains("Events") && told.contains("no column text"), "{told}");
+    assert!(
+        told.contains("Events") && told.contains("no column text"),
+        "{told}"
+    );
     older.drop().await;
 }
 
@@ -668,7 +822,10 @@ async fn a_table_of_anyone_with_more_in_its_key_is_read_too() {
 async fn levels_in(store: &dyn ChunkStore) -> [u64; 5] {
     let mut levels = [0; 5];
     for layer in Layer::ALL {
-        for bucket in store.buckets(layer, TimeRange::ALL, Order::OldestFirst, usize::MAX >> 1).await.unwrap()
+        for bucket in store
+            .buckets(layer, TimeRange::ALL, Order::OldestFirst, usize::MAX >> 1)
+            .await
+            .unwrap()
         {
             for summary in store.summaries(bucket).await.unwrap() {
                 for (sum, count) in levels.iter_mut().zip(summary.levels.0) {
@@ -693,7 +850,10 @@ fn records_of(frames: &[Frame]) -> Vec<Record> {
     let mut records: Vec<Record> = frames
         .iter()
         .flat_map(|frame| {
-            let record = |entry: &Entry| Record { origin: Arc::clone(&frame.origin), entry: entry.clone() };
+            let record = |entry: &Entry| Record {
+                origin: Arc::clone(&frame.origin),
+                entry: entry.clone(),
+            };
             frame.entries.iter().map(record)
         })
         .collect();
@@ -709,16 +869,26 @@ async fn an_adoption_that_is_cut_off_again_and_again_copies_each_row_once() {
     let folder = tempfile::tempdir().unwrap();
     for table in ["application_logs", "infrastructure_logs"] {
         let infra = table == "infrastructure_logs";
-        let rows: Vec<Row> = rows.iter().filter(|row| row.source.is_some() == infra).cloned().collect();
+        let rows: Vec<Row> = rows
+            .iter()
+            .filter(|row| row.source.is_some() == infra)
+            .cloned()
+            .collect();
         let frames = older.frames(&rows);
         let from = Arc::new(older.open(&[table]).await);
         let path = folder.path().join(format!("{table}.db"));
         let to: Arc<dyn ChunkStore> = Arc::new(SqliteChunkStore::open(&path).await.unwrap());
         let never = CancellationToken::new();
 
-        let planned = adopt(&from, &to, None, true, &never, &|_| {}).await.unwrap();
+        let planned = adopt(&from, &to, None, true, &never, &|_| {})
+            .await
+            .unwrap();
         assert_eq!(planned.table.0, levels_of(&frames));
-        assert_eq!((planned.copied, levels_in(&*to).await), (0, [0; 5]), "a dry run writes nothing");
+        assert_eq!(
+            (planned.copied, levels_in(&*to).await),
+            (0, [0; 5]),
+            "a dry run writes nothing"
+        );
 
         // Dropped at some await after so many steps, ten times over.
         let mut random = StdRng::seed_from_u64(6);
@@ -729,7 +899,9 @@ async fn an_adoption_that_is_cut_off_again_and_again_copies_each_row_once() {
             let watch = {
                 let (taken, stop) = (Arc::clone(&taken), stop.clone());
                 move |progress: Progress| {
-                    if progress.stage == Stage::Copying && taken.fetch_add(1, Ordering::Relaxed) >= steps {
+                    if progress.stage == Stage::Copying
+                        && taken.fetch_add(1, Ordering::Relaxed) >= steps
+                    {
                         stop.cancel();
                     }
                 }
@@ -741,35 +913,66 @@ async fn an_adoption_that_is_cut_off_again_and_again_copies_each_row_once() {
             }
         }
         // Rows that come late, into what was copied already.
-        let mut late: Vec<Row> =
-            (0..40).map(|number| row(&mut random, START + 9 * 3_600_000 + number * 7_001, infra)).collect();
+        let mut late: Vec<Row> = (0..40)
+            .map(|number| row(&mut random, START + 9 * 3_600_000 + number * 7_001, infra))
+            .collect();
         late.retain(|late| !rows.iter().any(|row| row.at_ms == late.at_ms));
         older.write(&late).await;
         let all: Vec<Row> = rows.iter().chain(&late).cloned().collect();
         let frames = older.frames(&all);
 
-        let adopted = adopt(&from, &to, None, false, &never, &|_| {}).await.unwrap();
+        let adopted = adopt(&from, &to, None, false, &never, &|_| {})
+            .await
+            .unwrap();
         assert!(adopted.is_complete() && adopted.resumed, "{adopted:?}");
         assert_eq!(adopted.late, late.len() as u64, "{adopted:?}");
-        assert_eq!((adopted.table.0, adopted.store.0), (levels_of(&frames), levels_of(&frames)));
-        assert_eq!(levels_in(&*to).await, levels_of(&frames), "each row in one chunk");
+        assert_eq!(
+            (adopted.table.0, adopted.store.0),
+            (levels_of(&frames), levels_of(&frames))
+        );
+        assert_eq!(
+            levels_in(&*to).await,
+            levels_of(&frames),
+            "each row in one chunk"
+        );
         // With the table still beside it nothing is there twice.
         let both: Arc<dyn ChunkStore> = Arc::new(Union::new(Arc::clone(&to), from.clone()));
-        assert_eq!(levels_in(&*both).await, levels_of(&frames), "each row counts once");
+        assert_eq!(
+            levels_in(&*both).await,
+            levels_of(&frames),
+            "each row counts once"
+        );
         let engine = LogEngine::new(both);
         let found = read(&engine, &Query::everything(), Order::OldestFirst, 5_000).await;
-        assert!(found == records_of(&frames), "{} of {}", found.len(), all.len());
+        assert!(
+            found == records_of(&frames),
+            "{} of {}",
+            found.len(),
+            all.len()
+        );
         let engine = LogEngine::new(Arc::clone(&to));
         let found = read(&engine, &Query::everything(), Order::OldestFirst, 5_000).await;
-        assert!(found == records_of(&frames), "{} of {}", found.len(), all.len());
+        assert!(
+            found == records_of(&frames),
+            "{} of {}",
+            found.len(),
+            all.len()
+        );
 
         // Once more: nothing to do. From some day on: the older rows are told.
-        let again = adopt(&from, &to, None, false, &never, &|_| {}).await.unwrap();
+        let again = adopt(&from, &to, None, false, &never, &|_| {})
+            .await
+            .unwrap();
         assert_eq!((again.copied, again.missing, again.beyond), (0, 0, 0));
         let since = Timestamp::from_millis(START + DAY);
-        let told = adopt(&from, &to, Some(since), true, &never, &|_| {}).await.unwrap();
+        let told = adopt(&from, &to, Some(since), true, &never, &|_| {})
+            .await
+            .unwrap();
         let kept = all.iter().filter(|row| row.at_ms >= START + DAY).count() as u64;
-        assert_eq!((told.table.total(), told.older), (kept, all.len() as u64 - kept));
+        assert_eq!(
+            (told.table.total(), told.older),
+            (kept, all.len() as u64 - kept)
+        );
     }
     older.drop().await;
 }
@@ -783,7 +986,9 @@ async fn the_command_is_killed_five_times_and_adopts_each_row_once() {
     rows.retain(|row| row.source.is_none());
     let kept = rows.len();
     let mut random = StdRng::seed_from_u64(8);
-    rows.extend((0..25).map(|number| row(&mut random, today - (95 + number) * DAY + number, false)));
+    rows.extend(
+        (0..25).map(|number| row(&mut random, today - (95 + number) * DAY + number, false)),
+    );
     older.write(&rows).await;
     let frames = older.frames(&rows[..kept]);
 
@@ -797,7 +1002,11 @@ async fn the_command_is_killed_five_times_and_adopts_each_row_once() {
     let command_from = |from: &str| {
         let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_atalaya"));
         command.args(["db", "adopt", "--json", "--from", from]);
-        command.env_clear().env("HOME", folder.path()).env("ATALAYA_CONFIG", &config).kill_on_drop(true);
+        command
+            .env_clear()
+            .env("HOME", folder.path())
+            .env("ATALAYA_CONFIG", &config)
+            .kill_on_drop(true);
         command
     };
     let command = || command_from(&table);
@@ -817,7 +1026,10 @@ async fn the_command_is_killed_five_times_and_adopts_each_row_once() {
     let mut killed = 0;
     while killed < 5 {
         let before = place().await;
-        let mut child = command().stdout(std::process::Stdio::null()).spawn().unwrap();
+        let mut child = command()
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
         let mut moved = 0;
         let mut last = before;
         // Killed in the middle of the copy, or after it if that was the rest.
@@ -832,26 +1044,46 @@ async fn the_command_is_killed_five_times_and_adopts_each_row_once() {
     }
     let output = command().output().await.unwrap();
     let told = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{told} {}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{told} {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let told: serde_json::Value = serde_json::from_str(&told).unwrap();
-    assert_eq!((&told["complete"], &told["missing"]), (&serde_json::json!(true), &serde_json::json!(0)));
+    assert_eq!(
+        (&told["complete"], &told["missing"]),
+        (&serde_json::json!(true), &serde_json::json!(0))
+    );
     assert_eq!(
         (&told["table"]["rows"], &told["store"]["rows"]),
         (&serde_json::json!(kept), &serde_json::json!(kept))
     );
     assert_eq!(told["older_than_retention"], serde_json::json!(25));
-    assert_eq!(levels_in(&store).await, levels_of(&frames), "each row in one chunk");
+    assert_eq!(
+        levels_in(&store).await,
+        levels_of(&frames),
+        "each row in one chunk"
+    );
     let engine = LogEngine::new(Arc::new(store));
     let found = read(&engine, &Query::everything(), Order::OldestFirst, 5_000).await;
     assert!(found == records_of(&frames), "{} of {kept}", found.len());
     let id = RequestId::new("req-500");
-    let expected: Vec<Record> =
-        found.into_iter().filter(|record| record.entry.request_id.as_ref() == Some(&id)).collect();
+    let expected: Vec<Record> = found
+        .into_iter()
+        .filter(|record| record.entry.request_id.as_ref() == Some(&id))
+        .collect();
     assert!(!expected.is_empty());
-    assert_eq!(engine.trace(&id, 1_000).await.unwrap().records, expected, "the index came along");
+    assert_eq!(
+        engine.trace(&id, 1_000).await.unwrap().records,
+        expected,
+        "the index came along"
+    );
 
     // A table that is not known, and one that is not what it is taken for.
-    for (from, needle) in [("nowhere.events", "stores.cassandra.foreign"), ("nothing", "KEYSPACE.TABLE")] {
+    for (from, needle) in [
+        ("nowhere.events", "stores.cassandra.foreign"),
+        ("nothing", "KEYSPACE.TABLE"),
+    ] {
         let output = command_from(from).output().await.unwrap();
         assert_eq!(output.status.code(), Some(2));
         assert!(String::from_utf8_lossy(&output.stderr).contains(needle));

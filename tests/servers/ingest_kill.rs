@@ -23,9 +23,17 @@ struct Size {
 #[test]
 fn killed_at_random_moments_each_line_is_in_cassandra_once() {
     let size = if long() {
-        Size { lines: 1_000_000, rotations: 100, kills: 200 }
+        Size {
+            lines: 1_000_000,
+            rotations: 100,
+            kills: 200,
+        }
     } else {
-        Size { lines: 100_000, rotations: 10, kills: 20 }
+        Size {
+            lines: 100_000,
+            rotations: 10,
+            kills: 20,
+        }
     };
     let keyspace = OwnLogs::shared("kill");
     run(&size, &keyspace.configuration(1, ""), true);
@@ -44,7 +52,10 @@ fn run(size: &Size, configuration: &str, init: bool) {
     if init {
         follower.run(&["db", "init"]);
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     let store = runtime.block_on(follower.store());
     let follower = Arc::new(Mutex::new(follower));
     follower.lock().unwrap().start();
@@ -52,12 +63,18 @@ fn run(size: &Size, configuration: &str, init: bool) {
     for file in 0..FILES {
         writer.append(file, 1);
     }
-    runtime.block_on(wait_for(&*store, FILES as u64, PATIENCE, || follower.lock().unwrap().words()));
+    runtime.block_on(wait_for(&*store, FILES as u64, PATIENCE, || {
+        follower.lock().unwrap().words()
+    }));
 
     let killed = Arc::new(AtomicUsize::new(0));
     let failed = Arc::new(AtomicBool::new(false));
     let killer = std::thread::spawn({
-        let (follower, killed, failed) = (Arc::clone(&follower), Arc::clone(&killed), Arc::clone(&failed));
+        let (follower, killed, failed) = (
+            Arc::clone(&follower),
+            Arc::clone(&killed),
+            Arc::clone(&failed),
+        );
         let mut random = StdRng::seed_from_u64(seed.wrapping_add(1));
         let kills = size.kills;
         move || {
@@ -82,7 +99,9 @@ fn run(size: &Size, configuration: &str, init: bool) {
             std::thread::sleep(Duration::from_millis(2));
             continue;
         }
-        let count = random.random_range(1..1_500).min(size.lines - writer.total());
+        let count = random
+            .random_range(1..1_500)
+            .min(size.lines - writer.total());
         writer.append(random.random_range(0..FILES), count);
         if writer.total() * size.rotations as u64 / size.lines >= next_rotation {
             next_rotation += 1;
@@ -94,7 +113,9 @@ fn run(size: &Size, configuration: &str, init: bool) {
     }
     killer.join().unwrap();
     let wrote = since.elapsed();
-    runtime.block_on(wait_for(&*store, size.lines, PATIENCE, || follower.lock().unwrap().words()));
+    runtime.block_on(wait_for(&*store, size.lines, PATIENCE, || {
+        follower.lock().unwrap().words()
+    }));
     let stored = since.elapsed();
     {
         let mut follower = follower.lock().unwrap();

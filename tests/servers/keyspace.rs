@@ -15,7 +15,10 @@ pub(crate) fn options() -> CassandraOptions {
 
 /// Settings of the suites, whose records have fixed dates: nothing expires.
 pub(crate) fn for_ever() -> SchemaSettings {
-    SchemaSettings { retention_days: 0, ..SchemaSettings::default() }
+    SchemaSettings {
+        retention_days: 0,
+        ..SchemaSettings::default()
+    }
 }
 
 /// Drops its keyspace when the test ends, however it ends.
@@ -28,12 +31,17 @@ impl Keyspace {
     /// Connected, with nothing made yet.
     pub(crate) async fn unmade() -> Self {
         let options = options();
-        Self { session: Arc::new(connect(&options).await.unwrap()), options }
+        Self {
+            session: Arc::new(connect(&options).await.unwrap()),
+            options,
+        }
     }
 
     pub(crate) async fn make(settings: &SchemaSettings) -> Self {
         let keyspace = Self::unmade().await;
-        schema::init(&keyspace.session, &keyspace.options, settings).await.unwrap();
+        schema::init(&keyspace.session, &keyspace.options, settings)
+            .await
+            .unwrap();
         keyspace
     }
 

@@ -31,12 +31,23 @@ struct Tail {
 
 impl Tail {
     fn start(keyspace: &Keyspace, home: &std::path::Path) -> Self {
-        let logs = format!("cassandra://{}/{}", keyspace.options.nodes.join(","), keyspace.name());
+        let logs = format!(
+            "cassandra://{}/{}",
+            keyspace.options.nodes.join(","),
+            keyspace.name()
+        );
         let config = home.join("config.toml");
         std::fs::write(&config, format!("[stores]\nlogs = '{logs}'\n")).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_atalaya"));
-        command.arg("--config").arg(&config).args(["logs", "--follow", "--json"]);
-        command.env_clear().env("HOME", home).current_dir(home).stdout(Stdio::piped());
+        command
+            .arg("--config")
+            .arg(&config)
+            .args(["logs", "--follow", "--json"]);
+        command
+            .env_clear()
+            .env("HOME", home)
+            .current_dir(home)
+            .stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let output = BufReader::new(child.stdout.take().unwrap());
         let (sender, lines) = channel();
@@ -52,7 +63,9 @@ impl Tail {
     }
 
     fn next(&self, deadline: Instant) -> Option<(String, i64)> {
-        self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())).ok()
+        self.lines
+            .recv_timeout(deadline.saturating_duration_since(Instant::now()))
+            .ok()
     }
 }
 
@@ -66,7 +79,11 @@ impl Drop for Tail {
 fn origin(writer: u64) -> Arc<Origin> {
     Arc::new(Origin {
         id: OriginId::from_u128(u128::from(writer) + 1),
-        layer: if writer.is_multiple_of(2) { Layer::Application } else { Layer::Infrastructure },
+        layer: if writer.is_multiple_of(2) {
+            Layer::Application
+        } else {
+            Layer::Infrastructure
+        },
         source: format!("app/writer{writer}").into(),
         host: format!("host-{writer}").into(),
     })
@@ -77,17 +94,28 @@ fn origin(writer: u64) -> Arc<Origin> {
 fn frame(origin: &Arc<Origin>, writer: u64, number: u64) -> Frame {
     let now = Timestamp::now();
     let late = number % 10 == 3;
-    let at = if late { now.saturating_sub(Duration::from_secs(2 * 86_400)) } else { now };
+    let at = if late {
+        now.saturating_sub(Duration::from_secs(2 * 86_400))
+    } else {
+        now
+    };
     let from = number * FRAME;
     let entries = (from..from + FRAME)
         .map(|position| Entry {
-            timestamp: Timestamp::from_micros(at.micros() + i64::try_from(position % FRAME).unwrap()),
+            timestamp: Timestamp::from_micros(
+                at.micros() + i64::try_from(position % FRAME).unwrap(),
+            ),
             position,
             message: format!("{writer} {position} {}", now.micros()).into(),
             ..Entry::default()
         })
         .collect();
-    Frame { origin: Arc::clone(origin), from, until: from + FRAME, entries }
+    Frame {
+        origin: Arc::clone(origin),
+        from,
+        until: from + FRAME,
+        entries,
+    }
 }
 
 fn percentile(sorted: &[i64], percent: usize) -> f64 {
@@ -118,7 +146,10 @@ async fn records_of_all_hosts_and_late_ones_come_once_while_twenty_thousand_a_se
             let mut tick = tokio::time::interval(EVERY);
             for number in 0..FRAMES {
                 tick.tick().await;
-                engine.append(&[frame(&origin, writer, number)]).await.unwrap();
+                engine
+                    .append(&[frame(&origin, writer, number)])
+                    .await
+                    .unwrap();
             }
         }));
     }
@@ -128,7 +159,9 @@ async fn records_of_all_hosts_and_late_ones_come_once_while_twenty_thousand_a_se
         let mut seen: HashMap<(u64, u64), u32> = HashMap::with_capacity(expected);
         let mut waits = Vec::with_capacity(expected);
         while seen.len() < expected {
-            let Some((line, at)) = tail.next(deadline) else { break };
+            let Some((line, at)) = tail.next(deadline) else {
+                break;
+            };
             let record: serde_json::Value = serde_json::from_str(&line).unwrap();
             let message = record["message"].as_str().unwrap();
             let mut words = message.split(' ').map(|word| word.parse::<u64>().unwrap());
@@ -159,5 +192,9 @@ async fn records_of_all_hosts_and_late_ones_come_once_while_twenty_thousand_a_se
     );
     let missed = expected - seen.len();
     let twice = seen.values().filter(|times| **times > 1).count();
-    assert_eq!((missed, twice, extra), (0, 0, 0), "missed, doubled, and repeated at the end");
+    assert_eq!(
+        (missed, twice, extra),
+        (0, 0, 0),
+        "missed, doubled, and repeated at the end"
+    );
 }

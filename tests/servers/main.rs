@@ -2,7 +2,10 @@
 //! server fails and says `cargo xtask services up`. Fault tests start servers of their own.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
-#![allow(clippy::print_stdout, reason = "seeds and histories, shown when a test fails")]
+#![allow(
+    clippy::print_stdout,
+    reason = "seeds and histories, shown when a test fails"
+)]
 
 mod cassandra_schema;
 mod cassandra_store;
@@ -27,7 +30,10 @@ mod mysql_store;
 mod mysql_vitals;
 mod node_kill;
 mod own_logs;
-#[allow(dead_code, reason = "shared with the tests without servers, which use all of it")]
+#[allow(
+    dead_code,
+    reason = "shared with the tests without servers, which use all of it"
+)]
 #[path = "../it/pty.rs"]
 mod pty;
 mod retry;

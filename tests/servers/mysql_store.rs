@@ -48,30 +48,48 @@ impl OwnDatabase {
 
     /// The administrator, in this database.
     pub async fn administrator(&self) -> MySqlConnection {
-        administrator(&self.options).database(&self.options.database).connect().await.unwrap()
+        administrator(&self.options)
+            .database(&self.options.database)
+            .connect()
+            .await
+            .unwrap()
     }
 
     /// Runs what a test needs as the administrator.
     pub async fn sql(&self, statements: &str) {
         let mut connection = self.administrator().await;
-        sqlx::raw_sql(AssertSqlSafe(statements.to_owned())).execute(&mut connection).await.unwrap();
+        sqlx::raw_sql(AssertSqlSafe(statements.to_owned()))
+            .execute(&mut connection)
+            .await
+            .unwrap();
     }
 
     /// A number that the administrator asks for.
     pub async fn number(&self, query: &str) -> i64 {
         let mut connection = self.administrator().await;
-        sqlx::query_scalar(AssertSqlSafe(query.to_owned())).fetch_one(&mut connection).await.unwrap()
+        sqlx::query_scalar(AssertSqlSafe(query.to_owned()))
+            .fetch_one(&mut connection)
+            .await
+            .unwrap()
     }
 
     /// A user of the same name as the database, with the password `right` and these rights.
     pub async fn user(&self, rights: &[&str]) -> MySqlOptions {
         let name = &self.options.database;
-        self.sql(&format!("CREATE USER `{name}`@'%' IDENTIFIED BY 'right'")).await;
+        self.sql(&format!("CREATE USER `{name}`@'%' IDENTIFIED BY 'right'"))
+            .await;
         for right in rights {
             let (right, table) = right.split_once(" ON ").unwrap_or((right, "*"));
-            self.sql(&format!("GRANT {right} ON `{name}`.{table} TO `{name}`@'%'")).await;
+            self.sql(&format!(
+                "GRANT {right} ON `{name}`.{table} TO `{name}`@'%'"
+            ))
+            .await;
         }
-        MySqlOptions { user: name.clone(), password: Some("right".into()), ..self.options.clone() }
+        MySqlOptions {
+            user: name.clone(),
+            password: Some("right".into()),
+            ..self.options.clone()
+        }
     }
 
     /// Rows that name a row which is not there, over every foreign key that the tables have.
@@ -85,7 +103,11 @@ impl OwnDatabase {
         .fetch_all(&mut connection)
         .await
         .unwrap();
-        assert_eq!(keys.len(), 7, "every reference of the schema is a foreign key: {keys:?}");
+        assert_eq!(
+            keys.len(),
+            7,
+            "every reference of the schema is a foreign key: {keys:?}"
+        );
         let mut orphans = 0;
         for (table, column, parent, key) in keys {
             orphans += self
@@ -101,7 +123,10 @@ impl OwnDatabase {
 }
 
 fn administrator(options: &MySqlOptions) -> MySqlConnectOptions {
-    MySqlConnectOptions::new().host(&options.host).port(options.port).username("root")
+    MySqlConnectOptions::new()
+        .host(&options.host)
+        .port(options.port)
+        .username("root")
 }
 
 impl Drop for OwnDatabase {
@@ -109,12 +134,19 @@ impl Drop for OwnDatabase {
         let options = self.options.clone();
         // A runtime of its own: this may be dropped inside of one that is ending.
         let dropped = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
             runtime.block_on(async move {
                 let mut server = administrator(&options).connect().await.unwrap();
                 let name = &options.database;
-                let text = format!("DROP DATABASE IF EXISTS `{name}`; DROP USER IF EXISTS `{name}`@'%'");
-                sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut server).await.unwrap();
+                let text =
+                    format!("DROP DATABASE IF EXISTS `{name}`; DROP USER IF EXISTS `{name}`@'%'");
+                sqlx::raw_sql(AssertSqlSafe(text))
+                    .execute(&mut server)
+                    .await
+                    .unwrap();
             });
         });
         let _ = dropped.join();

@@ -12,7 +12,12 @@ async fn a_new_database_is_well_and_tells_its_figures() {
     let store = MySqlMetricsStore::connect(&database.options).await.unwrap();
     let vitals = store.vitals().await.unwrap();
     assert!(vitals.version.as_deref().unwrap().contains('.'));
-    assert!(vitals.tables.iter().any(|table| table.table == "dora_metrics"));
+    assert!(
+        vitals
+            .tables
+            .iter()
+            .any(|table| table.table == "dora_metrics")
+    );
     assert!(vitals.disk_bytes.unwrap() > 0 && vitals.uptime_seconds.is_some());
     assert!(vitals.threads_connected.unwrap() > 0 && vitals.threads_limit.unwrap() > 0);
     assert!(vitals.slow_queries.is_some() && vitals.statements.unwrap() > 0);

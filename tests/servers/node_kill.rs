@@ -21,9 +21,17 @@ fn cassandra_killed_during_an_ingest_loses_and_doubles_nothing() {
     let keyspace = OwnLogs::own("node", ring.addresses());
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let mut writer = Writer::new(&folder.path().join("logs"), FILES);
-    let mut follower = Follower::new(folder.path(), &keyspace.configuration(1, ""), writer.paths());
+    let mut follower = Follower::new(
+        folder.path(),
+        &keyspace.configuration(1, ""),
+        writer.paths(),
+    );
     follower.run(&["db", "init"]);
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
     let store = runtime.block_on(follower.store());
     follower.start();
     let since = Instant::now();
@@ -32,7 +40,10 @@ fn cassandra_killed_during_an_ingest_loses_and_doubles_nothing() {
         let writing = scope.spawn(move || {
             let began = Instant::now();
             while writer.total() < lines {
-                writer.append((writer.total() / 50) as usize % FILES, 50.min(lines - writer.total()));
+                writer.append(
+                    (writer.total() / 50) as usize % FILES,
+                    50.min(lines - writer.total()),
+                );
                 let due = Duration::from_secs_f64(writer.total() as f64 / LINES_A_SECOND as f64);
                 std::thread::sleep(due.saturating_sub(began.elapsed()));
             }
@@ -46,12 +57,20 @@ fn cassandra_killed_during_an_ingest_loses_and_doubles_nothing() {
             std::thread::sleep(Duration::from_millis(1_500));
             let dead = Instant::now();
             ring.restart(0).unwrap();
-            println!("kill {kill}: the node answers again after {:.1} s", dead.elapsed().as_secs_f64());
+            println!(
+                "kill {kill}: the node answers again after {:.1} s",
+                dead.elapsed().as_secs_f64()
+            );
         }
         writing.join().unwrap().written
     });
     runtime.block_on(wait_for(&*store, lines, PATIENCE, || follower.words()));
-    println!("{lines} lines, {kills} kills of the node: {:.1} s", since.elapsed().as_secs_f64());
-    runtime.block_on(tally(&*store, &written)).check(follower.words());
+    println!(
+        "{lines} lines, {kills} kills of the node: {:.1} s",
+        since.elapsed().as_secs_f64()
+    );
+    runtime
+        .block_on(tally(&*store, &written))
+        .check(follower.words());
     follower.kill();
 }

@@ -27,7 +27,11 @@ impl OwnLogs {
     }
 
     fn new(purpose: &str, nodes: Vec<SocketAddr>, shared: bool) -> Self {
-        Self { name: format!("t_{purpose}_{:08x}", rand::random::<u32>()), nodes, shared }
+        Self {
+            name: format!("t_{purpose}_{:08x}", rand::random::<u32>()),
+            nodes,
+            shared,
+        }
     }
 
     /// `config.toml` for logs in this keyspace; `more` is added to it.

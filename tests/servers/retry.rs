@@ -20,8 +20,8 @@ use atalaya::store::engine::{LogEngine, PageRequest};
 use atalaya::store::error::StoreError;
 use futures::{StreamExt as _, stream};
 use scylla_proxy::{
-    Condition, Node, Proxy, Reaction as _, RequestOpcode, RequestReaction, RequestRule, RunningProxy,
-    ShardAwareness, example_db_errors,
+    Condition, Node, Proxy, Reaction as _, RequestOpcode, RequestReaction, RequestRule,
+    RunningProxy, ShardAwareness, example_db_errors,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -41,23 +41,37 @@ impl Through {
     async fn start(request_timeout: Duration) -> Self {
         let keyspace = Keyspace::make(&for_ever()).await;
         let real: SocketAddr = keyspace.options.nodes[0].parse().unwrap();
-        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let free = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap();
         let node = Node::builder()
             .real_address(real)
             .proxy_address(free)
             .shard_awareness(ShardAwareness::Unaware)
             .build();
-        let proxy = Proxy::builder().with_node(node).build().run().await.unwrap();
+        let proxy = Proxy::builder()
+            .with_node(node)
+            .build()
+            .run()
+            .await
+            .unwrap();
         let options = CassandraOptions {
             request_timeout,
             ..CassandraOptions::new([free.to_string()], keyspace.name())
         };
-        Self { keyspace, proxy, options }
+        Self {
+            keyspace,
+            proxy,
+            options,
+        }
     }
 
     async fn store(&self, settings: RetrySettings) -> CassandraLogStore {
         let session = Arc::new(connect(&self.options).await.unwrap());
-        CassandraLogStore::open(session, &self.options, settings).await.unwrap()
+        CassandraLogStore::open(session, &self.options, settings)
+            .await
+            .unwrap()
     }
 
     /// Statements, but not those by which the driver learns about the ring.
@@ -67,7 +81,8 @@ impl Through {
         let condition = Condition::not(Condition::ConnectionRegisteredAnyEvent)
             .and(statements)
             .and(Condition::RandomWithProbability(probability));
-        self.proxy.running_nodes[0].change_request_rules(Some(vec![RequestRule(condition, reaction)]));
+        self.proxy.running_nodes[0]
+            .change_request_rules(Some(vec![RequestRule(condition, reaction)]));
     }
 
     fn let_through(&mut self) {
@@ -102,7 +117,12 @@ fn frame(number: u64) -> Frame {
         source: "app/shop".into(),
         host: "web1".into(),
     };
-    Frame { origin: Arc::new(origin), from: number * RECORDS, until: (number + 1) * RECORDS, entries }
+    Frame {
+        origin: Arc::new(origin),
+        from: number * RECORDS,
+        until: (number + 1) * RECORDS,
+        entries,
+    }
 }
 
 /// Puts frames as the spool does: one that failed is put again. Returns the errors that came through.
@@ -167,10 +187,16 @@ async fn counted(keyspace: &Keyspace) -> u64 {
     let store = keyspace.store().await;
     let mut count = 0;
     for layer in Layer::ALL {
-        let buckets = store.buckets(layer, TimeRange::ALL, Order::OldestFirst, 1 << 30).await.unwrap();
+        let buckets = store
+            .buckets(layer, TimeRange::ALL, Order::OldestFirst, 1 << 30)
+            .await
+            .unwrap();
         for bucket in buckets {
             let summaries = store.summaries(bucket).await.unwrap();
-            count += summaries.iter().map(|summary| u64::from(summary.records())).sum::<u64>();
+            count += summaries
+                .iter()
+                .map(|summary| u64::from(summary.records()))
+                .sum::<u64>();
         }
     }
     count
@@ -181,7 +207,10 @@ fn expected(frames: u64) -> Vec<Record> {
         .flat_map(|number| {
             let frame = frame(number);
             let origin = frame.origin;
-            frame.entries.into_iter().map(move |entry| Record { origin: Arc::clone(&origin), entry })
+            frame.entries.into_iter().map(move |entry| Record {
+                origin: Arc::clone(&origin),
+                entry,
+            })
         })
         .collect();
     records.sort_by_key(Record::sort_key);
@@ -189,7 +218,11 @@ fn expected(frames: u64) -> Vec<Record> {
 }
 
 fn puts() -> u64 {
-    if std::env::var_os("ATALAYA_TEST_LONG").is_some() { 10_000 } else { 400 }
+    if std::env::var_os("ATALAYA_TEST_LONG").is_some() {
+        10_000
+    } else {
+        400
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -230,8 +263,17 @@ async fn errors_that_pass_reach_nobody_and_nothing_is_lost_or_doubled() {
     }
     through.let_through();
     let found = stored(&through.keyspace).await;
-    assert!(found == expected(next), "{} of {}", found.len(), next * RECORDS);
-    assert_eq!(Box::pin(counted(&through.keyspace)).await, next * RECORDS, "each record in one chunk");
+    assert!(
+        found == expected(next),
+        "{} of {}",
+        found.len(),
+        next * RECORDS
+    );
+    assert_eq!(
+        Box::pin(counted(&through.keyspace)).await,
+        next * RECORDS,
+        "each record in one chunk"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -239,21 +281,42 @@ async fn errors_that_stay_are_told_and_the_data_is_put_again() {
     let mut through = Through::start(Duration::from_secs(5)).await;
     let folder = tempfile::tempdir().unwrap();
     let aside = folder.path().join("quarantine");
-    let store = through.store(patience()).await.with_quarantine(Arc::new(Folder::new(&aside, 64 << 20)));
+    let store = through
+        .store(patience())
+        .await
+        .with_quarantine(Arc::new(Folder::new(&aside, 64 << 20)));
     let engine = LogEngine::new(Arc::new(store));
     let forged = RequestReaction::forge;
     let phases: Vec<(&str, RequestReaction, fn(&StoreError) -> bool)> = vec![
-        ("syntax error", forged().syntax_error(), StoreError::is_poison),
+        (
+            "syntax error",
+            forged().syntax_error(),
+            StoreError::is_poison,
+        ),
         ("invalid", forged().invalid(), StoreError::is_poison),
-        ("function failure", forged().function_failure(), StoreError::is_poison),
-        ("already exists", forged().already_exists(), |error| matches!(error, StoreError::Refused { .. })),
+        (
+            "function failure",
+            forged().function_failure(),
+            StoreError::is_poison,
+        ),
+        ("already exists", forged().already_exists(), |error| {
+            matches!(error, StoreError::Refused { .. })
+        }),
         ("authentication", forged().authentication_error(), |error| {
             matches!(error, StoreError::NotAuthenticated { .. })
         }),
-        ("unauthorised", forged().unauthorized(), |error| matches!(error, StoreError::NotAuthorised { .. })),
-        ("configuration", forged().config_error(), |error| matches!(error, StoreError::Refused { .. })),
-        ("protocol", forged().protocol_error(), |error| matches!(error, StoreError::Refused { .. })),
-        ("another code", forged().other(2_137), |error| matches!(error, StoreError::Refused { .. })),
+        ("unauthorised", forged().unauthorized(), |error| {
+            matches!(error, StoreError::NotAuthorised { .. })
+        }),
+        ("configuration", forged().config_error(), |error| {
+            matches!(error, StoreError::Refused { .. })
+        }),
+        ("protocol", forged().protocol_error(), |error| {
+            matches!(error, StoreError::Refused { .. })
+        }),
+        ("another code", forged().other(2_137), |error| {
+            matches!(error, StoreError::Refused { .. })
+        }),
     ];
     let each = puts() / 4 / phases.len() as u64;
     let mut next = 0;
@@ -275,12 +338,20 @@ async fn errors_that_stay_are_told_and_the_data_is_put_again() {
         assert!(!kept.reason.is_empty());
         for frame in kept.frames.unwrap() {
             let origin = &frame.origin;
-            all.extend(frame.entries.into_iter().map(|entry| Record { origin: Arc::clone(origin), entry }));
+            all.extend(frame.entries.into_iter().map(|entry| Record {
+                origin: Arc::clone(origin),
+                entry,
+            }));
         }
     }
     all.sort_by_key(Record::sort_key);
     all.dedup_by_key(|record| record.id());
-    assert!(all == expected(next), "{} stored and aside of {}", all.len(), next * RECORDS);
+    assert!(
+        all == expected(next),
+        "{} stored and aside of {}",
+        all.len(),
+        next * RECORDS
+    );
     let mut ids: Vec<_> = found.iter().map(Record::id).collect();
     ids.sort_unstable();
     ids.dedup();
@@ -293,7 +364,10 @@ async fn a_ring_that_answers_nothing_but_overloaded_is_left_alone() {
     // More than the longest pause between two probes: whoever comes after the end is still there for
     // the probe that is answered.
     let budget = RetrySettings::default().longest_probe_pause * 2;
-    let settings = RetrySettings { budget, ..RetrySettings::default() };
+    let settings = RetrySettings {
+        budget,
+        ..RetrySettings::default()
+    };
     let store = Arc::new(through.store(settings).await);
     let engine = LogEngine::new(Arc::clone(&store) as _);
     engine.append(&[frame(0)]).await.unwrap();
@@ -310,13 +384,20 @@ async fn a_ring_that_answers_nothing_but_overloaded_is_left_alone() {
         .buffer_unordered(200)
         .collect::<Vec<_>>()
         .await;
-    assert!(told.iter().all(|told| told.as_ref().is_err_and(StoreError::is_transient)), "{told:?}");
+    assert!(
+        told.iter()
+            .all(|told| told.as_ref().is_err_and(StoreError::is_transient)),
+        "{told:?}"
+    );
     assert!(store.load().0.closed);
     // What was on its way when the first answer came, and at most five probes a second since.
     let most = settings.most_in_flight as u64 + began.elapsed().as_millis() as u64 / 200 + 1;
     let sent = sent.load(Ordering::Relaxed);
     println!("{sent} statements of 199 writers in {:?}", began.elapsed());
-    assert!(sent <= most, "{sent} statements of 199 writers reached the ring");
+    assert!(
+        sent <= most,
+        "{sent} statements of 199 writers reached the ring"
+    );
 
     through.let_through();
     let errors = put_all(&engine, 1..200).await;

@@ -25,7 +25,11 @@ const PATIENCE: Duration = Duration::from_secs(120);
 #[test]
 fn a_ring_of_three_may_lose_one_node_unnoticed_and_two_with_a_banner() {
     let ring = Arc::new(Cluster::builder().nodes(3).start().unwrap());
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(one_node_dies(&ring));
     runtime.block_on(two_nodes_die(&ring));
 }
@@ -43,7 +47,11 @@ impl Spooled {
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let keyspace = OwnLogs::own(purpose, ring.addresses());
         let writer = Writer::new(&folder.path().join("logs"), files);
-        let settings = Follower::new(folder.path(), &keyspace.configuration(3, ""), writer.paths());
+        let settings = Follower::new(
+            folder.path(),
+            &keyspace.configuration(3, ""),
+            writer.paths(),
+        );
         settings.run(&["db", "init"]);
         let store = settings.store().await;
         let engine = Arc::new(LogEngine::new(Arc::clone(&store)));
@@ -53,16 +61,34 @@ impl Spooled {
             format: format::by_name("plain"),
             ..IngestInput::detected(path.to_string_lossy())
         });
-        let config = IngestConfig::new(inputs.collect(), folder.path().join("state"), "host", Mode::Follow);
-        let ingest = pipeline::start(config, spool.clone(), CancellationToken::new(), None).unwrap();
-        (Self { folder, store, spool, ingest }, writer)
+        let config = IngestConfig::new(
+            inputs.collect(),
+            folder.path().join("state"),
+            "host",
+            Mode::Follow,
+        );
+        let ingest =
+            pipeline::start(config, spool.clone(), CancellationToken::new(), None).unwrap();
+        (
+            Self {
+                folder,
+                store,
+                spool,
+                ingest,
+            },
+            writer,
+        )
     }
 
     /// Waits for a state of spool and ingest, and says how long it took.
     async fn until(&self, what: &str, mut holds: impl FnMut(&Self) -> bool) -> Duration {
         let since = Instant::now();
         while !holds(self) {
-            assert!(since.elapsed() < PATIENCE, "{what} did not come about: {:?}", self.spool.status());
+            assert!(
+                since.elapsed() < PATIENCE,
+                "{what} did not come about: {:?}",
+                self.spool.status()
+            );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         since.elapsed()
@@ -74,9 +100,14 @@ impl Spooled {
 
     async fn end(self, written: &[u64]) {
         let lines = written.iter().sum();
-        wait_for(&*self.store, lines, PATIENCE, || format!("{:?}", self.spool.status())).await;
+        wait_for(&*self.store, lines, PATIENCE, || {
+            format!("{:?}", self.spool.status())
+        })
+        .await;
         self.ingest.stop().await.unwrap();
-        tally(&*self.store, written).await.check(format!("{:?}", self.spool.status()));
+        tally(&*self.store, written)
+            .await
+            .check(format!("{:?}", self.spool.status()));
         drop(self.folder);
     }
 }
@@ -86,7 +117,9 @@ async fn blocking<T: Send + 'static>(
     work: impl FnOnce(&Cluster) -> T + Send + 'static,
 ) -> T {
     let ring = Arc::clone(ring);
-    tokio::task::spawn_blocking(move || work(&ring)).await.unwrap()
+    tokio::task::spawn_blocking(move || work(&ring))
+        .await
+        .unwrap()
 }
 
 async fn one_node_dies(ring: &Arc<Cluster>) {
@@ -126,7 +159,11 @@ async fn one_node_dies(ring: &Arc<Cluster>) {
             let engine = probed.engine.clone();
             async move {
                 engine
-                    .append(&[frame(&origin(77, Layer::Application), number, [1_700_000_000_000_000])])
+                    .append(&[frame(
+                        &origin(77, Layer::Application),
+                        number,
+                        [1_700_000_000_000_000],
+                    )])
                     .await
                     .map(|_| ())
             }
@@ -154,15 +191,29 @@ async fn one_node_dies(ring: &Arc<Cluster>) {
         blocking(ring, move |ring| ring.kill(node)).await;
         // Long enough for the others to notice by themselves that it is gone.
         tokio::time::sleep(Duration::from_secs(8)).await;
-        blocking(ring, move |ring| ring.restart(node)).await.unwrap();
+        blocking(ring, move |ring| ring.restart(node))
+            .await
+            .unwrap();
     }
     tokio::time::sleep(Duration::from_secs(2)).await;
     done.store(true, Ordering::Relaxed);
     let written = writing.join().unwrap();
     let (reads, writes) = (reads.await.unwrap(), writes.await.unwrap());
-    println!("one of three killed, {} times: {reads}; {writes}", deaths.len());
-    assert!(reads.errors.is_empty() && writes.errors.is_empty(), "{:?} {:?}", reads.errors, writes.errors);
-    assert_eq!(banners.await.unwrap(), Vec::<String>::new(), "nobody needs to know");
+    println!(
+        "one of three killed, {} times: {reads}; {writes}",
+        deaths.len()
+    );
+    assert!(
+        reads.errors.is_empty() && writes.errors.is_empty(),
+        "{:?} {:?}",
+        reads.errors,
+        writes.errors
+    );
+    assert_eq!(
+        banners.await.unwrap(),
+        Vec::<String>::new(),
+        "nobody needs to know"
+    );
     spooled.end(&written).await;
 }
 
@@ -178,7 +229,10 @@ impl Probe {
         let keyspace = OwnLogs::own("probe", ring.addresses());
         let settings = Follower::new(folder.path(), &keyspace.configuration(3, ""), Vec::new());
         settings.run(&["db", "init"]);
-        Self { engine: LogEngine::new(settings.store().await), _folder: folder }
+        Self {
+            engine: LogEngine::new(settings.store().await),
+            _folder: folder,
+        }
     }
 }
 
@@ -194,7 +248,11 @@ impl std::fmt::Display for Watched {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut sorted = self.answers.clone();
         sorted.sort_unstable();
-        let at = |share: usize| sorted.get((sorted.len() * share).div_ceil(100).saturating_sub(1)).copied();
+        let at = |share: usize| {
+            sorted
+                .get((sorted.len() * share).div_ceil(100).saturating_sub(1))
+                .copied()
+        };
         write!(
             formatter,
             "{} {}s, p50 {:?}, p99 {:?}, longest {:?}, {} errors",
@@ -219,7 +277,10 @@ where
 {
     let done = Arc::clone(done);
     tokio::spawn(async move {
-        let mut watched = Watched { what, ..Watched::default() };
+        let mut watched = Watched {
+            what,
+            ..Watched::default()
+        };
         let mut number = 0;
         while !done.load(Ordering::Relaxed) {
             let since = Instant::now();
@@ -252,16 +313,24 @@ async fn two_nodes_die(ring: &Arc<Cluster>) {
         writer.append(1, 1_000);
     }
     spooled
-        .until("a banner", |spooled| matches!(spooled.spool.status().state, SpoolState::Away { .. }))
+        .until("a banner", |spooled| {
+            matches!(spooled.spool.status().state, SpoolState::Away { .. })
+        })
         .await;
     println!(
         "two of three killed: after {:?}: {}",
         since.elapsed(),
         spooled.spool.status().sentence().unwrap()
     );
-    let SpoolState::Away { why, .. } = spooled.spool.status().state else { panic!("the banner went away") };
+    let SpoolState::Away { why, .. } = spooled.spool.status().state else {
+        panic!("the banner went away")
+    };
     assert!(why.contains("Cassandra"), "{why}");
-    spooled.until("a pause of the reading", |spooled| spooled.paused().is_some()).await;
+    spooled
+        .until("a pause of the reading", |spooled| {
+            spooled.paused().is_some()
+        })
+        .await;
     let paused = spooled.paused().unwrap();
     println!("paused: {paused}");
     assert!(paused.contains("full"), "{paused}");
@@ -271,16 +340,25 @@ async fn two_nodes_die(ring: &Arc<Cluster>) {
     blocking(ring, |ring| ring.restart(1)).await.unwrap();
     let back = Instant::now();
     blocking(ring, |ring| ring.launch(2)).await.unwrap();
-    spooled.until("the end of the pause", |spooled| spooled.paused().is_none()).await;
+    spooled
+        .until("the end of the pause", |spooled| spooled.paused().is_none())
+        .await;
     let resumed = back.elapsed();
     let lines = writer.total();
-    wait_for(&*spooled.store, lines, PATIENCE, || format!("{:?}", spooled.spool.status())).await;
+    wait_for(&*spooled.store, lines, PATIENCE, || {
+        format!("{:?}", spooled.spool.status())
+    })
+    .await;
     println!(
         "a quorum is back: reading goes on after {resumed:?}, {} lines are stored after {:?}",
         lines - 1_000,
         back.elapsed()
     );
-    spooled.until("a quiet spool", |spooled| spooled.spool.status().is_drained()).await;
+    spooled
+        .until("a quiet spool", |spooled| {
+            spooled.spool.status().is_drained()
+        })
+        .await;
     blocking(ring, Cluster::wait_whole).await.unwrap();
     spooled.end(&writer.written).await;
 }

@@ -20,7 +20,11 @@ use crate::log_store_suite::{frame, origin};
 
 async fn session(nodes: impl IntoIterator<Item = impl ToString>, keyspace: &str) -> Arc<Session> {
     let nodes = nodes.into_iter().map(|node| node.to_string());
-    Arc::new(connect(&CassandraOptions::new(nodes, keyspace)).await.unwrap())
+    Arc::new(
+        connect(&CassandraOptions::new(nodes, keyspace))
+            .await
+            .unwrap(),
+    )
 }
 
 /// Measures until the ring is as wanted: failure detectors need some seconds.
@@ -51,11 +55,21 @@ async fn every_node_of_the_shared_ring_tells_of_itself() {
         assert_eq!(node.letters(), "UN");
         assert!(node.version.as_deref().unwrap().starts_with("5."));
         assert!(node.tokens.unwrap() > 0 && node.load_bytes.unwrap() > 0);
-        assert!(node.clock.unwrap().ahead_ms.abs() < 5_000.0, "the same machine: {:?}", node.clock);
+        assert!(
+            node.clock.unwrap().ahead_ms.abs() < 5_000.0,
+            "the same machine: {:?}",
+            node.clock
+        );
         let measures = &node.measures;
-        assert!(measures.disk_bytes.is_some() && measures.pending.is_some() && measures.dropped.is_some());
+        assert!(
+            measures.disk_bytes.is_some()
+                && measures.pending.is_some()
+                && measures.dropped.is_some()
+        );
         assert!(measures.clients.unwrap() > 0, "we are one");
-        assert!(node.settings.memtable_allocation.is_some() && node.settings.sstable_format.is_some());
+        assert!(
+            node.settings.memtable_allocation.is_some() && node.settings.sstable_format.is_some()
+        );
         assert!(node.started_at.unwrap() < Timestamp::now());
     }
     let design = ring.design.unwrap();
@@ -64,15 +78,24 @@ async fn every_node_of_the_shared_ring_tells_of_itself() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dead_node_and_a_frozen_one_are_down_with_the_reason_and_the_others_view() {
-    let cluster = tokio::task::spawn_blocking(|| Cluster::builder().nodes(3).start().unwrap()).await.unwrap();
+    let cluster = tokio::task::spawn_blocking(|| Cluster::builder().nodes(3).start().unwrap())
+        .await
+        .unwrap();
     cluster
         .cql("CREATE KEYSPACE k WITH replication = {'class': 'NetworkTopologyStrategy', 'datacenter1': 3}")
         .unwrap();
     let probe = RingProbe::new(session(cluster.addresses(), "k").await, "k");
-    let whole = until(&probe, "three nodes", |ring| ring.up() == 3 && ring.nodes.len() == 3).await;
+    let whole = until(&probe, "three nodes", |ring| {
+        ring.up() == 3 && ring.nodes.len() == 3
+    })
+    .await;
     let now = Timestamp::now();
     let status = |ring: &Ring, name: &str| {
-        ring.checks(now).into_iter().find(|check| check.name == name).unwrap().status
+        ring.checks(now)
+            .into_iter()
+            .find(|check| check.name == name)
+            .unwrap()
+            .status
     };
     assert_eq!(status(&whole, "ring"), Status::Ok);
     assert_eq!(status(&whole, "ring schema"), Status::Ok);
@@ -83,7 +106,11 @@ async fn a_dead_node_and_a_frozen_one_are_down_with_the_reason_and_the_others_vi
     let dead = short.nodes.iter().find(|node| !node.is_up()).unwrap();
     assert_eq!(dead.address, cluster.addresses()[2].to_string());
     assert_eq!(dead.seen_by.len(), 2, "both others tell of it: {dead:#?}");
-    assert_eq!(status(&short, "ring"), Status::Degraded, "two of three copies are a quorum");
+    assert_eq!(
+        status(&short, "ring"),
+        Status::Degraded,
+        "two of three copies are a quorum"
+    );
 
     // It holds its connections and says nothing.
     cluster.freeze(1).unwrap();
@@ -112,21 +139,46 @@ async fn the_keyspace_is_held_to_its_design_and_a_row_for_ever_is_found() {
     let at = Timestamp::now();
     let design = ring.design.clone().unwrap();
     assert_eq!(design.not_told, Vec::<String>::new());
-    assert_eq!(design.settings, Some(LogSettings { retention_days: 90, window_days: 3 }));
+    assert_eq!(
+        design.settings,
+        Some(LogSettings {
+            retention_days: 90,
+            window_days: 3
+        })
+    );
     assert_eq!(design.tables.len(), 5, "{:?}", design.tables);
     let sample = design.sample.clone().unwrap();
-    assert_eq!((sample.rows, sample.without_ttl, sample.overdue), (8, 0, 0), "four days of each layer");
-    for check in ring.checks(at).iter().filter(|check| check.name.starts_with("log ")) {
+    assert_eq!(
+        (sample.rows, sample.without_ttl, sample.overdue),
+        (8, 0, 0),
+        "four days of each layer"
+    );
+    for check in ring
+        .checks(at)
+        .iter()
+        .filter(|check| check.name.starts_with("log "))
+    {
         assert_eq!(check.status, Status::Ok, "{check:?}");
     }
-    assert!(ring.checks(at).iter().any(|check| check.message.contains("30 windows of 3 days")));
+    assert!(
+        ring.checks(at)
+            .iter()
+            .any(|check| check.message.contains("30 windows of 3 days"))
+    );
 
     // Somebody writes a row without a lifetime, into a day that is looked at.
     let today = Timestamp::now().to_utc().date_naive();
-    let bucket = "SELECT bucket FROM {ks}.log_buckets WHERE layer = 'application' AND log_date = '{day}'"
-        .replace("{ks}", keyspace.name())
-        .replace("{day}", &today.to_string());
-    let rows = keyspace.session.query_unpaged(bucket, ()).await.unwrap().into_rows_result().unwrap();
+    let bucket =
+        "SELECT bucket FROM {ks}.log_buckets WHERE layer = 'application' AND log_date = '{day}'"
+            .replace("{ks}", keyspace.name())
+            .replace("{day}", &today.to_string());
+    let rows = keyspace
+        .session
+        .query_unpaged(bucket, ())
+        .await
+        .unwrap()
+        .into_rows_result()
+        .unwrap();
     let (bucket,) = rows.first_row::<(i16,)>().unwrap();
     let insert = format!(
         "INSERT INTO {}.application_logs (log_date, bucket, shard, first_at, chunk_id, logs) \
@@ -135,7 +187,13 @@ async fn the_keyspace_is_held_to_its_design_and_a_row_for_ever_is_found() {
     );
     keyspace.session.query_unpaged(insert, ()).await.unwrap();
     // A new probe: the store's own looks again after a minute.
-    let ring = RingProbe::new(Arc::clone(&keyspace.session), keyspace.name()).measure().await;
-    let check = ring.checks(at).into_iter().find(|check| check.name == "log ttl").unwrap();
+    let ring = RingProbe::new(Arc::clone(&keyspace.session), keyspace.name())
+        .measure()
+        .await;
+    let check = ring
+        .checks(at)
+        .into_iter()
+        .find(|check| check.name == "log ttl")
+        .unwrap();
     assert_eq!(check.status, Status::Failing, "{check:?}");
 }

@@ -18,7 +18,12 @@ fn run(address: SocketAddr, statement: &str, consistency: Consistency) -> anyhow
 #[test]
 fn the_shared_servers_answer() {
     for address in xtask::services::cassandra().unwrap() {
-        run(address, "SELECT cluster_name FROM system.local", Consistency::One).unwrap();
+        run(
+            address,
+            "SELECT cluster_name FROM system.local",
+            Consistency::One,
+        )
+        .unwrap();
     }
     assert!(xtask::services::mariadb().unwrap().starts_with("mysql://"));
 }
@@ -26,19 +31,37 @@ fn the_shared_servers_answer() {
 #[test]
 fn a_ring_of_three_survives_the_death_of_one_and_takes_it_back() {
     let ring = Cluster::builder().nodes(3).start().unwrap();
-    let [first, second, third] = ring.addresses()[..] else { panic!("three nodes") };
+    let [first, second, third] = ring.addresses()[..] else {
+        panic!("three nodes")
+    };
     ring.cql("CREATE KEYSPACE k WITH replication = {'class': 'NetworkTopologyStrategy', 'datacenter1': 3}")
         .unwrap();
-    ring.cql("CREATE TABLE k.t (id int PRIMARY KEY, text text)").unwrap();
-    run(first, "INSERT INTO k.t (id, text) VALUES (1, 'before')", Consistency::All).unwrap();
+    ring.cql("CREATE TABLE k.t (id int PRIMARY KEY, text text)")
+        .unwrap();
+    run(
+        first,
+        "INSERT INTO k.t (id, text) VALUES (1, 'before')",
+        Consistency::All,
+    )
+    .unwrap();
 
     ring.kill(1);
     assert!(!ring.is_running(1));
     assert!(TcpStream::connect(second).is_err());
-    run(third, "INSERT INTO k.t (id, text) VALUES (2, 'during')", Consistency::Quorum).unwrap();
+    run(
+        third,
+        "INSERT INTO k.t (id, text) VALUES (2, 'during')",
+        Consistency::Quorum,
+    )
+    .unwrap();
     ring.restart(1).unwrap();
     // Every copy is needed again, and every copy is there.
-    run(second, "INSERT INTO k.t (id, text) VALUES (3, 'after')", Consistency::All).unwrap();
+    run(
+        second,
+        "INSERT INTO k.t (id, text) VALUES (3, 'after')",
+        Consistency::All,
+    )
+    .unwrap();
     run(first, "SELECT text FROM k.t WHERE id = 1", Consistency::All).unwrap();
 }
 
@@ -46,20 +69,33 @@ fn a_ring_of_three_survives_the_death_of_one_and_takes_it_back() {
 fn a_node_with_passwords_lets_nobody_in_without() {
     let ring = Cluster::builder().authentication().start().unwrap();
     let address = ring.addresses()[0];
-    ring.cql("CREATE ROLE reader WITH PASSWORD = 'right' AND LOGIN = true").unwrap();
+    ring.cql("CREATE ROLE reader WITH PASSWORD = 'right' AND LOGIN = true")
+        .unwrap();
     let query = "SELECT cluster_name FROM system.local";
-    let ask =
-        |user, password| cql::execute(address, Some(Credentials { user, password }), query, Consistency::One);
+    let ask = |user, password| {
+        cql::execute(
+            address,
+            Some(Credentials { user, password }),
+            query,
+            Consistency::One,
+        )
+    };
     ask("reader", "right").unwrap();
     ask("reader", "wrong").unwrap_err();
     run(address, query, Consistency::One).unwrap_err();
     let denied = cql::execute(
         address,
-        Some(Credentials { user: "reader", password: "right" }),
+        Some(Credentials {
+            user: "reader",
+            password: "right",
+        }),
         "CREATE KEYSPACE k WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}",
         Consistency::One,
     );
-    assert!(denied.unwrap_err().to_string().contains("reader"), "the server says who may not");
+    assert!(
+        denied.unwrap_err().to_string().contains("reader"),
+        "the server says who may not"
+    );
 }
 
 #[test]
@@ -80,10 +116,20 @@ fn a_node_with_tls_speaks_it_and_nothing_else() {
     let ring = Cluster::builder().tls().start().unwrap();
     let address = ring.addresses()[0];
     let certificates = ring.certificates().unwrap();
-    assert_eq!(options_over_tls(address, &certificates.authority).unwrap(), 0x06, "SUPPORTED");
+    assert_eq!(
+        options_over_tls(address, &certificates.authority).unwrap(),
+        0x06,
+        "SUPPORTED"
+    );
     let refused = options_over_tls(address, &certificates.stranger).unwrap_err();
     assert!(refused.to_string().contains("UnknownIssuer"), "{refused}");
-    cql::execute(address, None, "SELECT cluster_name FROM system.local", Consistency::One).unwrap_err();
+    cql::execute(
+        address,
+        None,
+        "SELECT cluster_name FROM system.local",
+        Consistency::One,
+    )
+    .unwrap_err();
 }
 
 /// The opcode that a node answers to OPTIONS, through TLS that trusts this authority alone.

@@ -25,16 +25,24 @@ const ALL: [&str; 10] = [
 const PEERS: [&str; 2] = ["lnav", "goaccess"];
 
 pub fn run(args: &Args) -> anyhow::Result<()> {
-    let which: Vec<&str> =
-        if args.which.is_empty() { ALL.to_vec() } else { args.which.iter().map(String::as_str).collect() };
+    let which: Vec<&str> = if args.which.is_empty() {
+        ALL.to_vec()
+    } else {
+        args.which.iter().map(String::as_str).collect()
+    };
     if which.contains(&"parse") {
         for peer in PEERS.into_iter().filter(|peer| !is_installed(peer)) {
-            eprintln!("{peer} is not installed: its column stays empty (apt-get install -y {peer})");
+            eprintln!(
+                "{peer} is not installed: its column stays empty (apt-get install -y {peer})"
+            );
         }
     }
     step("build", cargo().args(["build", "--release", "--quiet"]))?;
     for name in which {
-        step(name, cargo().args(["bench", "--quiet", "--bench", "figures", "--", name]))?;
+        step(
+            name,
+            cargo().args(["bench", "--quiet", "--bench", "figures", "--", name]),
+        )?;
     }
     Ok(())
 }

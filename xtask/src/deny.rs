@@ -8,5 +8,8 @@ pub fn run() -> anyhow::Result<()> {
     if !is_installed("cargo-deny") {
         bail!("cargo-deny is not installed: cargo install --locked cargo-deny");
     }
-    step("deny", cargo().args(["deny", "--locked", "check", "licenses", "bans", "sources"]))
+    step(
+        "deny",
+        cargo().args(["deny", "--locked", "check", "licenses", "bans", "sources"]),
+    )
 }

@@ -63,8 +63,16 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
             trees: own_trees()?,
             crates: Some(outside::crates()?),
             binary: outside::binary()?,
-            build: if args.build { Some(timing::builds()?) } else { None },
-            test_seconds: if args.test { Some(timing::test()?) } else { None },
+            build: if args.build {
+                Some(timing::builds()?)
+            } else {
+                None
+            },
+            test_seconds: if args.test {
+                Some(timing::test()?)
+            } else {
+                None
+            },
         },
     };
     let shown = if args.json {
@@ -81,12 +89,17 @@ fn own_trees() -> anyhow::Result<Vec<tree::Figures>> {
     let crates = root().join("crates");
     if crates.is_dir() {
         let entries = std::fs::read_dir(&crates).with_context(|| crates.display().to_string())?;
-        let mut folders: Vec<_> =
-            entries.map(|entry| Ok(entry?.path().join("src"))).collect::<std::io::Result<_>>()?;
+        let mut folders: Vec<_> = entries
+            .map(|entry| Ok(entry?.path().join("src")))
+            .collect::<std::io::Result<_>>()?;
         folders.retain(|folder| folder.is_dir());
         folders.sort();
         for folder in folders {
-            let name = folder.strip_prefix(root()).unwrap_or(&folder).display().to_string();
+            let name = folder
+                .strip_prefix(root())
+                .unwrap_or(&folder)
+                .display()
+                .to_string();
             trees.push(tree::Tree::read(&name, &folder)?);
         }
     }

@@ -11,12 +11,36 @@ use xtask::tools::{self, Tool, cargo, root, step};
 
 /// A screen: file name, terminal size, and the keys that lead to it from the start.
 const SCREENS: [Screen; 6] = [
-    Screen { name: "dora", size: (120, 34), keys: &["1"] },
-    Screen { name: "logs", size: (120, 34), keys: &["2"] },
-    Screen { name: "logs-80x24", size: (80, 24), keys: &["2"] },
-    Screen { name: "trace", size: (120, 34), keys: &["2", ":", "req req-7f3a9c", "Enter"] },
-    Screen { name: "infra", size: (120, 34), keys: &["3"] },
-    Screen { name: "pdca", size: (120, 34), keys: &["4"] },
+    Screen {
+        name: "dora",
+        size: (120, 34),
+        keys: &["1"],
+    },
+    Screen {
+        name: "logs",
+        size: (120, 34),
+        keys: &["2"],
+    },
+    Screen {
+        name: "logs-80x24",
+        size: (80, 24),
+        keys: &["2"],
+    },
+    Screen {
+        name: "trace",
+        size: (120, 34),
+        keys: &["2", ":", "req req-7f3a9c", "Enter"],
+    },
+    Screen {
+        name: "infra",
+        size: (120, 34),
+        keys: &["3"],
+    },
+    Screen {
+        name: "pdca",
+        size: (120, 34),
+        keys: &["4"],
+    },
 ];
 const SESSION: &str = "atalaya-screenshots";
 /// Time for the console to answer a key from its stores; pictures only, nothing is asserted on it.
@@ -29,7 +53,11 @@ struct Screen {
 }
 
 pub fn run() -> anyhow::Result<()> {
-    tools::require(&[Tool { program: "tmux", package: "tmux", used_for: "the terminal of the pictures" }])?;
+    tools::require(&[Tool {
+        program: "tmux",
+        package: "tmux",
+        used_for: "the terminal of the pictures",
+    }])?;
     // A picture shows no speed: the profile that the tests have built already is enough.
     step("build", cargo().args(["build", "--quiet"]))?;
     let docs = root().join("docs");
@@ -51,7 +79,17 @@ fn capture(screen: &Screen) -> anyhow::Result<String> {
     let (columns, rows) = (screen.size.0.to_string(), screen.size.1.to_string());
     let program = root().join("target/debug/atalaya");
     let command = format!("COLORTERM=truecolor TZ=UTC {} demo", quoted(&program));
-    tmux(&["new-session", "-d", "-s", SESSION, "-x", &columns, "-y", &rows, &command])?;
+    tmux(&[
+        "new-session",
+        "-d",
+        "-s",
+        SESSION,
+        "-x",
+        &columns,
+        "-y",
+        &rows,
+        &command,
+    ])?;
     sleep(SETTLE * 2);
     for key in screen.keys {
         tmux(&["send-keys", "-t", SESSION, key])?;
@@ -67,9 +105,16 @@ fn quoted(path: &Path) -> String {
 }
 
 fn tmux(arguments: &[&str]) -> anyhow::Result<String> {
-    let output = Command::new("tmux").args(arguments).output().context("cannot start tmux")?;
+    let output = Command::new("tmux")
+        .args(arguments)
+        .output()
+        .context("cannot start tmux")?;
     if !output.status.success() {
-        bail!("tmux {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim());
+        bail!(
+            "tmux {}: {}",
+            arguments.join(" "),
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }

@@ -39,9 +39,15 @@ pub fn cassandra() -> anyhow::Result<Vec<SocketAddr>> {
     let addresses = match std::env::var(CASSANDRA_VARIABLE) {
         Ok(text) => text
             .split(',')
-            .map(|address| resolve(address.trim()).with_context(|| format!("{CASSANDRA_VARIABLE}={text}")))
+            .map(|address| {
+                resolve(address.trim()).with_context(|| format!("{CASSANDRA_VARIABLE}={text}"))
+            })
             .collect::<anyhow::Result<Vec<_>>>()?,
-        Err(_) => State::load()?.cassandra.iter().map(|node| node.address).collect(),
+        Err(_) => State::load()?
+            .cassandra
+            .iter()
+            .map(|node| node.address)
+            .collect(),
     };
     match addresses.first() {
         None => bail!("no Cassandra for the tests: {REMEDY}"),
@@ -64,7 +70,8 @@ pub fn mariadb() -> anyhow::Result<String> {
         },
     };
     let authority = url.rsplit(['@', '/']).next().unwrap_or_default();
-    let address = resolve(authority).with_context(|| format!("{url}: expected mysql://user@host:port"))?;
+    let address =
+        resolve(authority).with_context(|| format!("{url}: expected mysql://user@host:port"))?;
     TcpStream::connect_timeout(&address, CONNECT)
         .with_context(|| format!("no MariaDB answers at {address}: {REMEDY}"))?;
     Ok(url)

@@ -35,8 +35,16 @@ const NEEDED: [Tool; 3] = [
         package: "git",
         used_for: "makes the repositories that the git source is tested on",
     },
-    Tool { program: "mount", package: "mount", used_for: "small file systems for the full-disk tests" },
-    Tool { program: "mariadbd", package: "mariadb-server", used_for: "the metrics database" },
+    Tool {
+        program: "mount",
+        package: "mount",
+        used_for: "small file systems for the full-disk tests",
+    },
+    Tool {
+        program: "mariadbd",
+        package: "mariadb-server",
+        used_for: "the metrics database",
+    },
 ];
 const SERVER_TESTS: [&str; 4] = ["test", "--package", "atalaya", "--test=servers"];
 
@@ -66,17 +74,28 @@ fn samples(named: Option<&Path>) -> anyhow::Result<Option<PathBuf>> {
         let usual = root().join(USUAL_REFERENCE);
         return Ok(usual.is_dir().then_some(usual));
     };
-    let whole = folder.canonicalize().with_context(|| format!("no samples in {}", folder.display()))?;
-    ensure!(whole.is_dir(), "no samples in {}: not a folder", folder.display());
+    let whole = folder
+        .canonicalize()
+        .with_context(|| format!("no samples in {}", folder.display()))?;
+    ensure!(
+        whole.is_dir(),
+        "no samples in {}: not a folder",
+        folder.display()
+    );
     Ok(Some(whole))
 }
 
 /// How many files the reference tests compare, by the rows of their inventory:
 /// `expected <files> <pattern> <test>` or `told …`; rows of mere inputs have no number.
 fn compared(inventory: &str) -> anyhow::Result<usize> {
-    let rows = inventory.lines().filter(|line| line.starts_with("expected ") || line.starts_with("told "));
+    let rows = inventory
+        .lines()
+        .filter(|line| line.starts_with("expected ") || line.starts_with("told "));
     rows.map(|row| {
-        let files = row.split_whitespace().nth(1).and_then(|files| files.parse::<usize>().ok());
+        let files = row
+            .split_whitespace()
+            .nth(1)
+            .and_then(|files| files.parse::<usize>().ok());
         files.with_context(|| format!("{INVENTORY}: no number of files in {row:?}"))
     })
     .sum()
@@ -87,22 +106,42 @@ fn lanes(args: &Args, samples: Option<&Path>) -> anyhow::Result<()> {
     step("format", cargo().args(["fmt", "--all", "--check"]))?;
     step(
         "clippy",
-        cargo().args(["clippy", "--workspace", "--all-targets", "--quiet", "--", "--deny", "warnings"]),
+        cargo().args([
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--quiet",
+            "--",
+            "--deny",
+            "warnings",
+        ]),
     )?;
     let mut own = cargo();
-    own.args(["test", "--workspace", "--lib", "--bins", "--test=it"]).env_remove(REFERENCE_VARIABLE);
+    own.args(["test", "--workspace", "--lib", "--bins", "--test=it"])
+        .env_remove(REFERENCE_VARIABLE);
     step("tests of the clone alone", own.arg("--").args(&args.rest))?;
     if let Some(samples) = samples {
         let mut reference = cargo();
-        reference.args(["test", "--package", "atalaya", "--test=reference"]).env(REFERENCE_VARIABLE, samples);
-        step("tests on third-party samples", reference.arg("--").args(&args.rest))?;
+        reference
+            .args(["test", "--package", "atalaya", "--test=reference"])
+            .env(REFERENCE_VARIABLE, samples);
+        step(
+            "tests on third-party samples",
+            reference.arg("--").args(&args.rest),
+        )?;
     }
     step(
         "examples in the documentation",
-        cargo().args(["test", "--workspace", "--doc", "--quiet"]).arg("--").args(&args.rest),
+        cargo()
+            .args(["test", "--workspace", "--doc", "--quiet"])
+            .arg("--")
+            .args(&args.rest),
     )?;
     // Built first, so that the servers do not compete with the compiler.
-    step("build the tests with servers", cargo().args(SERVER_TESTS).arg("--no-run"))?;
+    step(
+        "build the tests with servers",
+        cargo().args(SERVER_TESTS).arg("--no-run"),
+    )?;
     with_servers(|| {
         let mut tests = cargo();
         tests.args(SERVER_TESTS).arg("--").args(&args.rest);
@@ -148,6 +187,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         assert!(samples(Some(folder.path())).unwrap().is_some());
         let error = samples(Some(&folder.path().join("none"))).unwrap_err();
-        assert!(format!("{error:#}").starts_with("no samples in "), "{error:#}");
+        assert!(
+            format!("{error:#}").starts_with("no samples in "),
+            "{error:#}"
+        );
     }
 }

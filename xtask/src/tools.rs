@@ -16,7 +16,10 @@ pub struct Tool {
 
 /// Fails with the one command that installs everything that is missing.
 pub fn require(tools: &[Tool]) -> anyhow::Result<()> {
-    let missing: Vec<&Tool> = tools.iter().filter(|tool| !is_installed(tool.program)).collect();
+    let missing: Vec<&Tool> = tools
+        .iter()
+        .filter(|tool| !is_installed(tool.program))
+        .collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -24,13 +27,17 @@ pub fn require(tools: &[Tool]) -> anyhow::Result<()> {
         eprintln!("missing: {} ({})", tool.program, tool.used_for);
     }
     let packages: Vec<&str> = missing.iter().map(|tool| tool.package).collect();
-    bail!("install what is missing: apt-get update && apt-get install -y {}", packages.join(" "))
+    bail!(
+        "install what is missing: apt-get update && apt-get install -y {}",
+        packages.join(" ")
+    )
 }
 
 /// Whether a program is on the path.
 pub fn is_installed(program: &str) -> bool {
-    std::env::var_os("PATH")
-        .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(program).is_file()))
+    std::env::var_os("PATH").is_some_and(|path| {
+        std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+    })
 }
 
 /// The cargo that runs this task.
@@ -50,7 +57,9 @@ pub fn root() -> PathBuf {
 pub fn step(name: &str, command: &mut Command) -> anyhow::Result<()> {
     eprintln!("== {name}");
     let program = command.get_program().to_owned();
-    let status = command.status().with_context(|| format!("cannot start {}", display(&program)))?;
+    let status = command
+        .status()
+        .with_context(|| format!("cannot start {}", display(&program)))?;
     if !status.success() {
         bail!("{name} failed ({status})");
     }

@@ -6,10 +6,18 @@ use scylla::client::session::Session;
 use xtask::services::cluster::Cluster;
 
 /// Compacts, and prints the bytes of each table for each record, with its compressor.
-pub async fn print_disk(ring: &Cluster, session: &Session, keyspace: &str, records: u64, input_bytes: u64) {
+pub async fn print_disk(
+    ring: &Cluster,
+    session: &Session,
+    keyspace: &str,
+    records: u64,
+    input_bytes: u64,
+) {
     ring.nodetool(0, &["flush", keyspace]).unwrap();
     ring.nodetool(0, &["compact", keyspace]).unwrap();
-    let printed = ring.nodetool(0, &["tablestats", "-F", "json", keyspace]).unwrap();
+    let printed = ring
+        .nodetool(0, &["tablestats", "-F", "json", keyspace])
+        .unwrap();
     // nodetool writes its warnings in front of the object.
     let object = &printed[printed.find('{').unwrap()..];
     let stats: serde_json::Value = serde_json::from_str(object).unwrap();
@@ -20,7 +28,11 @@ pub async fn print_disk(ring: &Cluster, session: &Session, keyspace: &str, recor
         total += bytes;
         // Each table has some kilobytes of its own.
         if bytes / records as f64 >= 0.1 {
-            println!("  {table:<28} {:>8.2} bytes/record  {}", bytes / records as f64, compressors[table]);
+            println!(
+                "  {table:<28} {:>8.2} bytes/record  {}",
+                bytes / records as f64,
+                compressors[table]
+            );
         }
     }
     println!(
@@ -34,7 +46,12 @@ pub async fn print_disk(ring: &Cluster, session: &Session, keyspace: &str, recor
 /// As the server itself names them, by table.
 async fn compressors(session: &Session, keyspace: &str) -> BTreeMap<String, String> {
     let select = "SELECT table_name, compression FROM system_schema.tables WHERE keyspace_name = ?";
-    let answer = session.query_unpaged(select, (keyspace,)).await.unwrap().into_rows_result().unwrap();
+    let answer = session
+        .query_unpaged(select, (keyspace,))
+        .await
+        .unwrap()
+        .into_rows_result()
+        .unwrap();
     let rows = answer.rows::<(String, BTreeMap<String, String>)>().unwrap();
     rows.map(|row| {
         let (table, options) = row.unwrap();
@@ -45,7 +62,10 @@ async fn compressors(session: &Session, keyspace: &str) -> BTreeMap<String, Stri
         } else {
             format!(", level {}", of("compression_level"))
         };
-        (table, format!("{class}, {} KiB{level}", of("chunk_length_in_kb")))
+        (
+            table,
+            format!("{class}, {} KiB{level}", of("chunk_length_in_kb")),
+        )
     })
     .collect()
 }

@@ -52,7 +52,11 @@ impl FrameSink for Timed {
     async fn append(&self, frames: Arc<[Frame]>) -> Result<u64, StoreError> {
         let began = Instant::now();
         let records = self.engine.append_shared(&frames).await?;
-        self.writes.lock().unwrap().push(Write { began, acknowledged: Instant::now(), records });
+        self.writes.lock().unwrap().push(Write {
+            began,
+            acknowledged: Instant::now(),
+            records,
+        });
         Ok(records)
     }
 
@@ -69,9 +73,13 @@ impl Place<'_> {
     /// Makes the keyspace, if it is not there.
     pub async fn prepare(&self) {
         let session = connect(&self.options()).await.unwrap();
-        let settings =
-            SchemaSettings { replication: Replication::Simple(self.copies), ..SchemaSettings::default() };
-        schema::init(&session, &self.options(), &settings).await.unwrap();
+        let settings = SchemaSettings {
+            replication: Replication::Simple(self.copies),
+            ..SchemaSettings::default()
+        };
+        schema::init(&session, &self.options(), &settings)
+            .await
+            .unwrap();
     }
 }
 
@@ -79,15 +87,23 @@ pub async fn measure(place: &Place<'_>, input: &Path, folder: &Path, lines: u64)
     place.prepare().await;
     let (keyspace, options) = (place.keyspace, place.options());
     let store = Arc::new(CassandraLogStore::connect(&options).await.unwrap());
-    let timed = Arc::new(Timed { engine: LogEngine::new(store.clone()), writes: Mutex::default() });
+    let timed = Arc::new(Timed {
+        engine: LogEngine::new(store.clone()),
+        writes: Mutex::default(),
+    });
     let state = folder.join(format!("{keyspace}-state"));
     let spool = SpoolConfig::new(state.join("spool"));
 
     let meter = Meter::start(place.servers);
     let sink = Arc::new(SpooledSink::open(spool, Arc::clone(&timed) as _).unwrap());
-    let config =
-        IngestConfig::new(vec![IngestInput::detected(input.to_string_lossy())], state, "host", Mode::Once);
-    let mut handle = Ingest::start(config, Arc::clone(&sink) as _, CancellationToken::new()).unwrap();
+    let config = IngestConfig::new(
+        vec![IngestInput::detected(input.to_string_lossy())],
+        state,
+        "host",
+        Mode::Once,
+    );
+    let mut handle =
+        Ingest::start(config, Arc::clone(&sink) as _, CancellationToken::new()).unwrap();
     let status = handle.finished().await.unwrap();
     while !sink.status().is_drained() {
         tokio::time::sleep(Duration::from_millis(5)).await;
@@ -96,7 +112,11 @@ pub async fn measure(place: &Place<'_>, input: &Path, folder: &Path, lines: u64)
     let writes = std::mem::take(&mut *timed.writes.lock().unwrap());
     let written: u64 = writes.iter().map(|write| write.records).sum();
     let stored = store.stats().await.unwrap().records;
-    assert_eq!((status.totals.records, written, stored), (lines, lines, lines), "{status:?}");
+    assert_eq!(
+        (status.totals.records, written, stored),
+        (lines, lines, lines),
+        "{status:?}"
+    );
     Own { cost, writes }
 }
 

@@ -39,7 +39,12 @@ struct Record {
     metadata: HashMap<String, serde_json::Value>,
 }
 
-pub async fn measure(session: &Arc<Session>, keyspace: &str, input: &Path, servers: &[u32]) -> Cost {
+pub async fn measure(
+    session: &Arc<Session>,
+    keyspace: &str,
+    input: &Path,
+    servers: &[u32],
+) -> Cost {
     session
         .query_unpaged(
             format!(
@@ -62,12 +67,19 @@ pub async fn measure(session: &Arc<Session>, keyspace: &str, input: &Path, serve
         .unwrap();
     let meter = Meter::start(servers);
     let lines = BufReader::new(File::open(input).unwrap()).lines();
-    let records = lines.map(|line| serde_json::from_str::<Record>(&line.unwrap()).unwrap()).zip(1..);
+    let records = lines
+        .map(|line| serde_json::from_str::<Record>(&line.unwrap()).unwrap())
+        .zip(1..);
     let records = insert_all(session, insert, records, |(record, number)| {
-        let metadata: HashMap<String, String> =
-            record.metadata.iter().map(|(name, value)| (name.clone(), value.to_string())).collect();
+        let metadata: HashMap<String, String> = record
+            .metadata
+            .iter()
+            .map(|(name, value)| (name.clone(), value.to_string()))
+            .collect();
         (
-            cql_date(i64::from(record.timestamp.num_days_from_ce() - DAYS_TO_1970)),
+            cql_date(i64::from(
+                record.timestamp.num_days_from_ce() - DAYS_TO_1970,
+            )),
             (record.timestamp.timestamp().rem_euclid(86_400) / 600) as i16,
             CqlTimestamp(record.timestamp.timestamp_millis()),
             Uuid::from_u128(number),
@@ -109,7 +121,11 @@ where
     for row in rows {
         sent += 1;
         let permit = Arc::clone(&permits).acquire_owned().await.unwrap();
-        let (session, insert, inserted) = (Arc::clone(session), Arc::clone(&insert), Arc::clone(&inserted));
+        let (session, insert, inserted) = (
+            Arc::clone(session),
+            Arc::clone(&insert),
+            Arc::clone(&inserted),
+        );
         tokio::spawn(async move {
             let values = values(row);
             for _ in 0..ATTEMPTS {
@@ -122,6 +138,10 @@ where
         });
     }
     let _all = permits.acquire_many(IN_FLIGHT).await.unwrap();
-    assert_eq!(inserted.load(Ordering::Relaxed), sent, "rows that the server has not taken");
+    assert_eq!(
+        inserted.load(Ordering::Relaxed),
+        sent,
+        "rows that the server has not taken"
+    );
     sent
 }

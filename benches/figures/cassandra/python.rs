@@ -33,11 +33,19 @@ pub fn measure(node: SocketAddr, keyspace: &str, input: &Path, servers: &[u32]) 
     let meter = Meter::start(servers);
     let output = Command::new(python)
         .arg(script)
-        .args([node.ip().to_string(), node.port().to_string(), keyspace.to_owned()])
+        .args([
+            node.ip().to_string(),
+            node.port().to_string(),
+            keyspace.to_owned(),
+        ])
         .arg(input)
         .output()
         .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let printed: Printed = serde_json::from_slice(&output.stdout).unwrap();
     // Start and end of the interpreter do not count for it.
     Some(Cost {

@@ -26,13 +26,21 @@ const WINDOW: Duration = Duration::from_secs(2);
 const BACK: f64 = 0.9;
 
 pub fn run(arguments: &[String]) {
-    let lines = arguments.first().map_or(LINES, |text| text.parse().unwrap());
+    let lines = arguments
+        .first()
+        .map_or(LINES, |text| text.parse().unwrap());
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("figures-scale");
     let _ = fs::remove_dir_all(&folder); // of an earlier run that was interrupted
     fs::create_dir_all(&folder).unwrap();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
 
-    println!("{lines} JSON lines, request index and spool included, LOCAL_QUORUM; 2 GiB heap a node");
+    println!(
+        "{lines} JSON lines, request index and spool included, LOCAL_QUORUM; 2 GiB heap a node"
+    );
     println!(
         "{:<24} {:>10} {:>15} {:>15}  of each node",
         "ring", "records/s", "client CPU s/M", "server CPU s/M"
@@ -64,18 +72,28 @@ struct Bench<'a> {
 
 impl<'a> Bench<'a> {
     fn start(nodes: usize, folder: &'a Path) -> Self {
-        Self { ring: Cluster::builder().full_size().nodes(nodes).start().unwrap(), folder }
+        Self {
+            ring: Cluster::builder().full_size().nodes(nodes).start().unwrap(),
+            folder,
+        }
     }
 
     /// Prints a row and returns records/s.
     fn measure(&self, runtime: &Runtime, name: &str, copies: u32, lines: u64) -> f64 {
         let nodes = self.ring.addresses();
-        let servers: Vec<u32> = (0..nodes.len()).map(|node| self.ring.process_id(node).unwrap()).collect();
+        let servers: Vec<u32> = (0..nodes.len())
+            .map(|node| self.ring.process_id(node).unwrap())
+            .collect();
         let own = |keyspace: &str, lines: u64| {
             let path = self.folder.join(format!("{keyspace}.log"));
             input::write(&path, lines);
             sleep(SETTLE);
-            let place = Place { nodes: &nodes, keyspace, copies, servers: &servers };
+            let place = Place {
+                nodes: &nodes,
+                keyspace,
+                copies,
+                servers: &servers,
+            };
             let own = runtime.block_on(measure(&place, &path, self.folder, lines));
             fs::remove_file(path).unwrap();
             own.cost
@@ -83,8 +101,11 @@ impl<'a> Bench<'a> {
         // The servers' own compilers have to warm up before anything is counted.
         own(&format!("warm_{name}"), lines / 4);
         let cost = own(name, lines);
-        let each: Vec<String> =
-            cost.server_seconds.iter().map(|seconds| format!("{:.1}", cost.per_million(*seconds))).collect();
+        let each: Vec<String> = cost
+            .server_seconds
+            .iter()
+            .map(|seconds| format!("{:.1}", cost.per_million(*seconds)))
+            .collect();
         println!(
             "{:<24} {:>10.0} {:>15.2} {:>15.2}  {} CPU s/M; {:.2} of {} cores busy",
             format!("nodes: {}, copies: {copies}", nodes.len()),
@@ -102,7 +123,12 @@ impl<'a> Bench<'a> {
     fn death(&self, runtime: &Runtime, input: &Path, lines: u64) {
         let nodes = self.ring.addresses();
         // The process that dies has no time to ask for afterwards.
-        let place = Place { nodes: &nodes, keyspace: "death", copies: NODES as u32, servers: &[] };
+        let place = Place {
+            nodes: &nodes,
+            keyspace: "death",
+            copies: NODES as u32,
+            servers: &[],
+        };
         // So that writing begins at once.
         runtime.block_on(place.prepare());
         let (own, killed) = std::thread::scope(|scope| {
@@ -121,20 +147,33 @@ impl<'a> Bench<'a> {
 fn print_recovery(own: &Own, killed: Instant) {
     let mut writes: Vec<&Write> = own.writes.iter().collect();
     writes.sort_by_key(|write| write.acknowledged);
-    let (first, last) = (writes[0].acknowledged, writes[writes.len() - 1].acknowledged);
-    assert!(killed < last, "everything was written before a node was killed");
+    let (first, last) = (
+        writes[0].acknowledged,
+        writes[writes.len() - 1].acknowledged,
+    );
+    assert!(
+        killed < last,
+        "everything was written before a node was killed"
+    );
     let longest = |from: Instant, until: Instant| {
-        let gaps = writes.windows(2).filter(|pair| (from..until).contains(&pair[1].acknowledged));
-        gaps.map(|pair| pair[1].acknowledged - pair[0].acknowledged).max().unwrap_or_default()
+        let gaps = writes
+            .windows(2)
+            .filter(|pair| (from..until).contains(&pair[1].acknowledged));
+        gaps.map(|pair| pair[1].acknowledged - pair[0].acknowledged)
+            .max()
+            .unwrap_or_default()
     };
     let rate = |from: Instant, until: Instant| {
-        let within = writes.iter().filter(|write| (from..until).contains(&write.acknowledged));
+        let within = writes
+            .iter()
+            .filter(|write| (from..until).contains(&write.acknowledged));
         within.map(|write| write.records).sum::<u64>() as f64 / (until - from).as_secs_f64()
     };
     // Without the first seconds, which connect and fill the spool.
     let before = rate(first + KILLED_AFTER / 4, killed);
     let back = writes.iter().map(|write| write.acknowledged).find(|at| {
-        at.checked_sub(WINDOW).is_some_and(|from| from >= killed && rate(from, *at) >= before * BACK)
+        at.checked_sub(WINDOW)
+            .is_some_and(|from| from >= killed && rate(from, *at) >= before * BACK)
     });
     println!(
         "a node of three killed while writing: longest pause between acknowledged writes {:.2?} (before it {:.2?})",
@@ -148,6 +187,9 @@ fn print_recovery(own: &Own, killed: Instant) {
             at - killed,
             rate(at, last)
         ),
-        None => println!("  {before:.0} records/s before; never again within {:.1?}", last - killed),
+        None => println!(
+            "  {before:.0} records/s before; never again within {:.1?}",
+            last - killed
+        ),
     }
 }

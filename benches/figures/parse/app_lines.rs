@@ -5,7 +5,12 @@ use std::fmt::Write as _;
 use super::lines::{MESSAGES, Maker, PATHS, address, clock};
 
 const LEVELS: [&str; 6] = ["INFO", "INFO", "INFO", "DEBUG", "WARNING", "ERROR"];
-const LOGGERS: [&str; 4] = ["shop.orders.views", "shop.cart", "django.request", "payments.gateway.client"];
+const LOGGERS: [&str; 4] = [
+    "shop.orders.views",
+    "shop.cart",
+    "django.request",
+    "payments.gateway.client",
+];
 const STATEMENTS: [&str; 3] = [
     "SELECT o.id, o.total, o.state FROM orders o JOIN customers c ON c.id = o.customer_id WHERE c.email = $1 ORDER BY o.id DESC LIMIT 20",
     "UPDATE carts SET updated_at = now(), items = items + 1 WHERE id = $1",

@@ -25,7 +25,9 @@ impl Random {
     }
 
     pub fn hex(&mut self) -> String {
-        (0..4).map(|_| format!("{:08x}", self.below(u32::MAX as usize))).collect()
+        (0..4)
+            .map(|_| format!("{:08x}", self.below(u32::MAX as usize)))
+            .collect()
     }
 }
 
@@ -55,7 +57,11 @@ pub const MESSAGES: [&str; 4] = [
 
 /// What makes lines for a format; `None` for one that has none here.
 pub fn maker(format: &str) -> Option<Maker> {
-    MAKERS.iter().chain(super::app_lines::MAKERS).find(|(name, _)| *name == format).map(|(_, make)| *make)
+    MAKERS
+        .iter()
+        .chain(super::app_lines::MAKERS)
+        .find(|(name, _)| *name == format)
+        .map(|(_, make)| *make)
 }
 
 const MAKERS: &[(&str, Maker)] = &[
@@ -199,11 +205,22 @@ fn combined(out: &mut String, random: &mut Random, index: usize) {
 }
 
 pub fn address(random: &mut Random) -> String {
-    format!("{}.{}.{}.{}", 1 + random.below(220), random.below(256), random.below(256), random.below(256))
+    format!(
+        "{}.{}.{}.{}",
+        1 + random.below(220),
+        random.below(256),
+        random.below(256),
+        random.below(256)
+    )
 }
 
 /// A second of the day, advancing every 20 lines.
 pub fn clock(index: usize) -> String {
     let second = index / 20;
-    format!("{:02}:{:02}:{:02}", second / 3_600 % 24, second / 60 % 60, second % 60)
+    format!(
+        "{:02}:{:02}:{:02}",
+        second / 3_600 % 24,
+        second / 60 % 60,
+        second % 60
+    )
 }

@@ -32,7 +32,10 @@ pub struct Data {
 impl Data {
     /// About `records`; whole parts of them.
     pub fn new(records: u64, end: i64) -> Self {
-        Self { parts: (records / PART).max(8), end: end / STEP * STEP }
+        Self {
+            parts: (records / PART).max(8),
+            end: end / STEP * STEP,
+        }
     }
 
     pub fn records(&self) -> u64 {
@@ -64,7 +67,10 @@ impl Data {
     pub fn span(&self, random: &mut SmallRng, seconds: i64) -> TimeRange {
         let last = self.end - seconds * 1_000_000;
         // Whole milliseconds too.
-        range_at(random.random_range(self.dense_from().min(last)..=last) / 1_000 * 1_000, seconds)
+        range_at(
+            random.random_range(self.dense_from().min(last)..=last) / 1_000 * 1_000,
+            seconds,
+        )
     }
 
     pub fn newest_day(&self) -> TimeRange {
@@ -89,9 +95,19 @@ impl Data {
             let in_part = index * ORIGINS + origin;
             let position = (part * FRAME + index) * 350;
             let at = begin + in_part as i64 * STEP + random.random_range(0..STEP);
-            let needle =
-                if part * PART + in_part == self.records() / 3 { " needle-in-the-haystack" } else { "" };
-            entry(part * PART + in_part, position, Timestamp::from_micros(at), layer, needle, &mut random)
+            let needle = if part * PART + in_part == self.records() / 3 {
+                " needle-in-the-haystack"
+            } else {
+                ""
+            };
+            entry(
+                part * PART + in_part,
+                position,
+                Timestamp::from_micros(at),
+                layer,
+                needle,
+                &mut random,
+            )
         });
         Frame {
             entries: entries.collect(),
@@ -121,27 +137,46 @@ impl Data {
     pub fn groups(self) -> impl Iterator<Item = Vec<Frame>> {
         (0..self.parts.div_ceil(2)).map(move |pair| {
             let parts = pair * 2..(pair * 2 + 2).min(self.parts);
-            parts.flat_map(|part| (0..ORIGINS).map(move |origin| self.frame(part, origin))).collect()
+            parts
+                .flat_map(|part| (0..ORIGINS).map(move |origin| self.frame(part, origin)))
+                .collect()
         })
     }
 }
 
 pub fn range_at(from: i64, seconds: i64) -> TimeRange {
-    TimeRange::new(Timestamp::from_micros(from), Timestamp::from_micros(from + seconds * 1_000_000))
+    TimeRange::new(
+        Timestamp::from_micros(from),
+        Timestamp::from_micros(from + seconds * 1_000_000),
+    )
 }
 
 fn layer_of(origin: u64) -> Layer {
-    if origin < 6 { Layer::Application } else { Layer::Infrastructure }
+    if origin < 6 {
+        Layer::Application
+    } else {
+        Layer::Infrastructure
+    }
 }
 
 fn request_id(number: u64) -> RequestId {
     RequestId::new(format!("{:016x}", number / OF_A_REQUEST * OF_A_REQUEST))
 }
 
-const PATHS: [&str; 6] =
-    ["/api/cart", "/api/checkout", "/api/orders", "/login", "/static/app.js", "/api/search"];
-const LOGGERS: [&str; 4] =
-    ["shop.cart.views", "shop.checkout.payment", "shop.orders.tasks", "django.request"];
+const PATHS: [&str; 6] = [
+    "/api/cart",
+    "/api/checkout",
+    "/api/orders",
+    "/login",
+    "/static/app.js",
+    "/api/search",
+];
+const LOGGERS: [&str; 4] = [
+    "shop.cart.views",
+    "shop.checkout.payment",
+    "shop.orders.tasks",
+    "django.request",
+];
 
 fn entry(
     number: u64,
@@ -161,18 +196,33 @@ fn entry(
     let duration = f64::from(random.random_range(1_000..500_000_u32)) / 1_000.0;
     let path = PATHS[random.random_range(0..PATHS.len())];
     let user = random.random_range(0..50_000_u32);
-    let address = format!("10.{}.{}.{}", user % 200, user / 251, random.random_range(1..255_u8));
+    let address = format!(
+        "10.{}.{}.{}",
+        user % 200,
+        user / 251,
+        random.random_range(1..255_u8)
+    );
     if layer == Layer::Infrastructure {
         return Entry {
             timestamp,
             position,
             level,
-            message: format!("GET {path}?page={} HTTP/1.1{needle}", random.random_range(1..9_000_u16)).into(),
+            message: format!(
+                "GET {path}?page={} HTTP/1.1{needle}",
+                random.random_range(1..9_000_u16)
+            )
+            .into(),
             duration_ms: Some(duration),
             metadata: vec![
                 ("remote_addr".into(), address.into()),
-                ("status".into(), if level >= Level::Error { "502" } else { "200" }.into()),
-                ("bytes".into(), random.random_range(100..90_000_u32).to_string().into()),
+                (
+                    "status".into(),
+                    if level >= Level::Error { "502" } else { "200" }.into(),
+                ),
+                (
+                    "bytes".into(),
+                    random.random_range(100..90_000_u32).to_string().into(),
+                ),
                 (
                     "user_agent".into(),
                     "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0".into(),

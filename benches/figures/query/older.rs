@@ -33,7 +33,8 @@ const TABLES: [&str; 2] = [
      message text, metadata map<text, text>, PRIMARY KEY ((log_date), timestamp))
      WITH CLUSTERING ORDER BY (timestamp DESC) AND default_time_to_live = 7776000",
 ];
-const APPLICATION: &str = "SELECT timestamp, level, logger, message, request_id, user_id, session_id,
+const APPLICATION: &str =
+    "SELECT timestamp, level, logger, message, request_id, user_id, session_id,
     metadata, traceback, duration_ms FROM older.application_logs";
 const INFRASTRUCTURE: &str =
     "SELECT timestamp, source, level, message, metadata FROM older.infrastructure_logs";
@@ -63,15 +64,16 @@ impl Older {
             ..CassandraOptions::new([node.to_string()], KEYSPACE)
         };
         let session = Arc::new(connect(&options).await.unwrap());
-        let keyspace =
-            "CREATE KEYSPACE older WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}";
+        let keyspace = "CREATE KEYSPACE older WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}";
         for statement in [keyspace, TABLES[0], TABLES[1]] {
             session.query_unpaged(statement, ()).await.unwrap();
         }
         fill_application(&session, data).await;
         fill_infrastructure(&session, data).await;
         // Another one: the last of the tasks that wrote may still hold theirs for a moment.
-        Self { session: CachingSession::from(connect(&options).await.unwrap(), 64) }
+        Self {
+            session: CachingSession::from(connect(&options).await.unwrap(), 64),
+        }
     }
 
     pub async fn ask(&self, ask: &Ask, data: &Data) -> Result<Found, Refusal> {
@@ -81,7 +83,10 @@ impl Older {
             Ask::Trace(id) => self.trace(id).await?,
             Ask::Count { text, range, .. } => self.count(text, *range).await?,
         };
-        Ok(Found { records, times: vec![begun.elapsed()] })
+        Ok(Found {
+            records,
+            times: vec![begun.elapsed()],
+        })
     }
 
     async fn newest(&self, newest: &Newest, data: &Data) -> Result<Found, Refusal> {
@@ -112,10 +117,15 @@ impl Older {
                 let text = format!(
                     "{select} WHERE log_date = ? AND timestamp >= ? AND timestamp < ?{filter} LIMIT {}{}",
                     newest.limit,
-                    if filter.is_empty() { "" } else { " ALLOW FILTERING" }
+                    if filter.is_empty() {
+                        ""
+                    } else {
+                        " ALLOW FILTERING"
+                    }
                 );
                 let values = (cql_date(day), CqlTimestamp(from), CqlTimestamp(until));
-                self.rows(&text, values, |row| found.push(time_of(&row))).await?;
+                self.rows(&text, values, |row| found.push(time_of(&row)))
+                    .await?;
             }
             day -= 1;
         }
@@ -125,7 +135,10 @@ impl Older {
     /// Nobody knows the days of a request.
     async fn trace(&self, id: &RequestId) -> Result<u64, Refusal> {
         let mut records = 0;
-        for (select, column) in [(APPLICATION, "request_id"), (INFRASTRUCTURE, "metadata['request_id']")] {
+        for (select, column) in [
+            (APPLICATION, "request_id"),
+            (INFRASTRUCTURE, "metadata['request_id']"),
+        ] {
             let text = format!("{select} WHERE {column} = ? ALLOW FILTERING");
             self.rows(&text, (id.as_str(),), |_| records += 1).await?;
         }
@@ -143,7 +156,11 @@ impl Older {
                 let text = format!(
                     "{} WHERE log_date = ? AND timestamp >= ? AND timestamp < ?{filter}{}",
                     COUNTED[index % COUNTED.len()],
-                    if filter.is_empty() { "" } else { " ALLOW FILTERING" }
+                    if filter.is_empty() {
+                        ""
+                    } else {
+                        " ALLOW FILTERING"
+                    }
                 );
                 let values = (cql_date(day), CqlTimestamp(from), CqlTimestamp(until));
                 self.rows(&text, values, |row| {
@@ -165,10 +182,17 @@ impl Older {
         let begun = Instant::now();
         let mut place = Some(PagingState::start());
         while let Some(from) = place {
-            match self.session.execute_single_page(text, values.clone(), from).await {
+            match self
+                .session
+                .execute_single_page(text, values.clone(), from)
+                .await
+            {
                 Ok((answer, next)) => {
                     let answer = answer.into_rows_result().unwrap();
-                    answer.rows::<Row>().unwrap().for_each(|row| take(row.unwrap()));
+                    answer
+                        .rows::<Row>()
+                        .unwrap()
+                        .for_each(|row| take(row.unwrap()));
                     place = next.into_paging_control_flow().continue_value();
                 }
                 Err(error) if gave_up(&error) => return Err(Refusal(begun.elapsed())),
@@ -204,8 +228,14 @@ fn filters(text: &str) -> Vec<(&'static str, &'static str)> {
             (INFRASTRUCTURE, CRITICAL),
         ],
         FILTERED => vec![
-            (INFRASTRUCTURE, " AND source = 'nginx/access6' AND level = 'ERROR'"),
-            (INFRASTRUCTURE, " AND source = 'nginx/access6' AND level = 'CRITICAL'"),
+            (
+                INFRASTRUCTURE,
+                " AND source = 'nginx/access6' AND level = 'ERROR'",
+            ),
+            (
+                INFRASTRUCTURE,
+                " AND source = 'nginx/access6' AND level = 'CRITICAL'",
+            ),
         ],
         BY_USER => vec![(APPLICATION, " AND user_id = 77 AND duration_ms > 400")],
         other => panic!("{other} has no words in the older schema"),
@@ -214,11 +244,18 @@ fn filters(text: &str) -> Vec<(&'static str, &'static str)> {
 
 /// In milliseconds, without what the calendar of CQL cannot say.
 fn milliseconds(range: TimeRange) -> (i64, i64) {
-    (range.from.micros().div_euclid(1_000), range.until.micros().div_euclid(1_000))
+    (
+        range.from.micros().div_euclid(1_000),
+        range.until.micros().div_euclid(1_000),
+    )
 }
 
 fn time_of(row: &Row) -> i64 {
-    row.columns[0].as_ref().and_then(CqlValue::as_cql_timestamp).unwrap().0
+    row.columns[0]
+        .as_ref()
+        .and_then(CqlValue::as_cql_timestamp)
+        .unwrap()
+        .0
 }
 
 async fn fill_application(session: &Arc<Session>, data: Data) {
@@ -230,7 +267,12 @@ async fn fill_application(session: &Arc<Session>, data: Data) {
         .await
         .unwrap();
     let values = |entry: Entry| {
-        let user: i32 = entry.user_id.unwrap().trim_start_matches("user").parse().unwrap();
+        let user: i32 = entry
+            .user_id
+            .unwrap()
+            .trim_start_matches("user")
+            .parse()
+            .unwrap();
         // In thousandths, as the records are made.
         let duration = (entry.duration_ms.unwrap() * 1e3).round() as i64;
         (
@@ -259,12 +301,19 @@ async fn fill_infrastructure(session: &Arc<Session>, data: Data) {
         .unwrap();
     let entries = data.frames(Layer::Infrastructure).flat_map(|frame| {
         let source = frame.origin.source.to_string();
-        frame.entries.into_iter().map(move |entry| (source.clone(), entry))
+        frame
+            .entries
+            .into_iter()
+            .map(move |entry| (source.clone(), entry))
     });
     let values = |(source, entry): (String, Entry)| {
         let mut metadata = map(entry.metadata);
         // What has no column stands there.
-        metadata.extend(entry.request_id.map(|id| ("request_id".to_owned(), id.as_str().to_owned())));
+        metadata.extend(
+            entry
+                .request_id
+                .map(|id| ("request_id".to_owned(), id.as_str().to_owned())),
+        );
         (
             cql_date(entry.timestamp.micros().div_euclid(DAY)),
             CqlTimestamp(entry.timestamp.micros().div_euclid(1_000)),
@@ -278,5 +327,8 @@ async fn fill_infrastructure(session: &Arc<Session>, data: Data) {
 }
 
 fn map(metadata: Vec<(Text, Text)>) -> HashMap<String, String> {
-    metadata.into_iter().map(|(name, value)| (name.into(), value.into())).collect()
+    metadata
+        .into_iter()
+        .map(|(name, value)| (name.into(), value.into()))
+        .collect()
 }

@@ -54,34 +54,64 @@ pub const BY_USER: &str = "user:user77 duration>400ms";
 /// What is asked, under which name, how often at most.
 fn questions(data: &Data) -> Vec<(String, Vec<Ask>)> {
     let mut random = SmallRng::seed_from_u64(1);
-    let newest = |text, range, limit| Ask::Newest(Newest { text, range, limit, pages: 1 });
+    let newest = |text, range, limit| {
+        Ask::Newest(Newest {
+            text,
+            range,
+            limit,
+            pages: 1,
+        })
+    };
     let mut all = Vec::new();
     for text in ["", FILTERED, BY_USER] {
         let name = format!("newest 200 {text}");
-        all.push((name.trim_end().to_owned(), vec![newest(text, TimeRange::ALL, PAGE); REPEATS]));
+        all.push((
+            name.trim_end().to_owned(),
+            vec![newest(text, TimeRange::ALL, PAGE); REPEATS],
+        ));
     }
     let mut each = |name: &str, ask: &mut dyn FnMut(&mut SmallRng) -> Ask| {
-        all.push((name.to_owned(), (0..REPEATS).map(|_| ask(&mut random)).collect()));
+        all.push((
+            name.to_owned(),
+            (0..REPEATS).map(|_| ask(&mut random)).collect(),
+        ));
     };
     // Of the newest 5 minutes first, then of others, which no cache has seen.
     let mut last = Some(range_at(data.end - 300_000_000, 300));
     each("errors of 5 minutes", &mut |random| {
-        newest(ERRORS_ONLY, last.take().unwrap_or_else(|| data.span(random, 300)), ERRORS)
+        newest(
+            ERRORS_ONLY,
+            last.take().unwrap_or_else(|| data.span(random, 300)),
+            ERRORS,
+        )
     });
-    each("jump to a minute", &mut |random| newest("", data.span(random, 60), PAGE));
-    each("trace of a request_id, both layers", &mut |random| Ask::Trace(data.request(random)));
+    each("jump to a minute", &mut |random| {
+        newest("", data.span(random, 60), PAGE)
+    });
+    each("trace of a request_id, both layers", &mut |random| {
+        Ask::Trace(data.request(random))
+    });
     for (name, text, seconds) in [
         ("histogram of an hour", "", 3_600),
         ("histogram of an hour, level>=error", ERRORS_ONLY, 3_600),
         ("histogram of a day", "", 86_400),
     ] {
         each(name, &mut |random| {
-            let span = if seconds == 86_400 { data.newest_day() } else { data.span(random, seconds) };
+            let span = if seconds == 86_400 {
+                data.newest_day()
+            } else {
+                data.span(random, seconds)
+            };
             let (range, bins) = Histogram::aligned(span, BINS);
             Ask::Count { text, range, bins }
         });
     }
-    let back = Newest { text: "", range: TimeRange::ALL, limit: PAGE, pages: PAGES };
+    let back = Newest {
+        text: "",
+        range: TimeRange::ALL,
+        limit: PAGE,
+        pages: PAGES,
+    };
     all.push(("each of 100 pages back".to_owned(), vec![Ask::Newest(back)]));
     all
 }
@@ -123,10 +153,17 @@ pub async fn ask_all(ways: &[(&str, Way)], data: &Data) {
             print!(" {:>26}", cell(found, asks.len(), refused));
             let known = first.get_or_insert_with(|| records.clone());
             let both = known.len().min(records.len());
-            assert_eq!(known[..both], records[..both], "{name}: {way_name} finds other records");
+            assert_eq!(
+                known[..both],
+                records[..both],
+                "{name}: {way_name} finds other records"
+            );
         }
         let found = first.unwrap_or_default();
-        println!(" {:>9}", found.iter().sum::<u64>() / found.len().max(1) as u64);
+        println!(
+            " {:>9}",
+            found.iter().sum::<u64>() / found.len().max(1) as u64
+        );
     }
 }
 
@@ -158,7 +195,11 @@ fn cell(found: Vec<Found>, asked: usize, refused: Option<Refusal>) -> String {
     let mut times: Vec<Duration> = found.into_iter().flat_map(|found| found.times).collect();
     times.sort_unstable();
     let rank = |percent: usize| times[(times.len() * percent).div_ceil(100) - 1];
-    let few = if answers < asked { format!(" ({answers}x)") } else { String::new() };
+    let few = if answers < asked {
+        format!(" ({answers}x)")
+    } else {
+        String::new()
+    };
     format!("{:.1?} {:.1?}{few}", rank(50), rank(95))
 }
 
@@ -168,7 +209,9 @@ async fn ask_engine(engine: &LogEngine, ask: &Ask, data: &Data) -> anyhow::Resul
         Ask::Trace(id) => engine.trace(id, TRACE).await?.records.len() as u64,
         Ask::Count { text, range, bins } => {
             let cancel = CancellationToken::new();
-            let drawn = engine.histogram(&query(text, data)?, *range, *bins, &cancel).await?;
+            let drawn = engine
+                .histogram(&query(text, data)?, *range, *bins, &cancel)
+                .await?;
             drawn.bins.iter().map(|bin| u64::from(bin.total())).sum()
         }
         Ask::Newest(newest) => {
@@ -184,13 +227,24 @@ async fn ask_engine(engine: &LogEngine, ask: &Ask, data: &Data) -> anyhow::Resul
             return Ok(Found { records, times });
         }
     };
-    Ok(Found { records, times: vec![begun.elapsed()] })
+    Ok(Found {
+        records,
+        times: vec![begun.elapsed()],
+    })
 }
 
 /// A text over the newest day, to its end: when the first hit came, and the last page.
 pub async fn substring(engine: &LogEngine, text: &'static str, data: &Data) -> anyhow::Result<()> {
-    let newest = Newest { text, range: data.newest_day(), limit: PAGE, pages: 1 };
-    let mut request = PageRequest { scan_limit: 200_000, ..request(&newest, data)? };
+    let newest = Newest {
+        text,
+        range: data.newest_day(),
+        limit: PAGE,
+        pages: 1,
+    };
+    let mut request = PageRequest {
+        scan_limit: 200_000,
+        ..request(&newest, data)?
+    };
     let begin = Instant::now();
     let (mut first, mut hits, mut scanned, mut longest) = (None, 0, 0, Duration::ZERO);
     loop {
@@ -228,6 +282,9 @@ fn request(newest: &Newest, data: &Data) -> anyhow::Result<PageRequest> {
 }
 
 fn query(text: &str, data: &Data) -> anyhow::Result<Query> {
-    let clock = QueryClock { now: Timestamp::from_micros(data.end), zone: Zone::Utc };
+    let clock = QueryClock {
+        now: Timestamp::from_micros(data.end),
+        zone: Zone::Utc,
+    };
     Query::parse(text, &clock).with_context(|| format!("query {text}"))
 }

@@ -24,10 +24,20 @@ const KEYSPACE: &str = "atalaya";
 const PUTS_IN_FLIGHT: usize = 4;
 
 pub fn run(arguments: &[String]) {
-    let records = arguments.first().map_or(RECORDS, |text| text.parse().unwrap());
+    let records = arguments
+        .first()
+        .map_or(RECORDS, |text| text.parse().unwrap());
     let data = Data::new(records, Timestamp::now().micros());
-    let ring = Cluster::builder().full_size().jmx_ports_from(17_399).start().unwrap();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let ring = Cluster::builder()
+        .full_size()
+        .jmx_ports_from(17_399)
+        .start()
+        .unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(figures(&ring, data)).unwrap();
 }
 
@@ -42,17 +52,32 @@ async fn figures(ring: &Cluster, data: Data) -> anyhow::Result<()> {
     let begun = Instant::now();
     let (stored, bytes) = stream::iter(data.groups())
         .map(async |frames| {
-            let bytes = frames.iter().flat_map(|frame| &frame.entries).map(text_bytes).sum::<usize>();
+            let bytes = frames
+                .iter()
+                .flat_map(|frame| &frame.entries)
+                .map(text_bytes)
+                .sum::<usize>();
             Ok((engine.append(&frames).await?, bytes as u64))
         })
         .buffer_unordered(PUTS_IN_FLIGHT)
-        .try_fold((0, 0), async |all, one| anyhow::Ok((all.0 + one.0, all.1 + one.1)))
+        .try_fold((0, 0), async |all, one| {
+            anyhow::Ok((all.0 + one.0, all.1 + one.1))
+        })
         .await?;
-    println!("{stored} records written in {:.0?}, making them included", begun.elapsed());
-    assert_eq!((stored, store.stats().await?.records), (data.records(), data.records()));
+    println!(
+        "{stored} records written in {:.0?}, making them included",
+        begun.elapsed()
+    );
+    assert_eq!(
+        (stored, store.stats().await?.records),
+        (data.records(), data.records())
+    );
     let begun = Instant::now();
     let older = Older::fill(node, data).await;
-    println!("the same into the older schema, 256 inserts in flight, in {:.0?}", begun.elapsed());
+    println!(
+        "the same into the older schema, 256 inserts in flight, in {:.0?}",
+        begun.elapsed()
+    );
     for keyspace in [KEYSPACE, older::KEYSPACE] {
         print_disk(ring, &session, keyspace, stored, bytes).await;
     }
@@ -64,7 +89,10 @@ async fn figures(ring: &Cluster, data: Data) -> anyhow::Result<()> {
         data.earlier()
     );
     ask_all(
-        &[("atalaya", Way::Engine(engine.clone())), ("older, ALLOW FILTERING", Way::Older(older))],
+        &[
+            ("atalaya", Way::Engine(engine.clone())),
+            ("older, ALLOW FILTERING", Way::Older(older)),
+        ],
         &data,
     )
     .await;

@@ -10,10 +10,10 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::places::LogsPlace;
-use crate::domain::record::Level;
-use crate::domain::time::Timestamp;
 use crate::service::adopt::{self, Adopted, Adoption, Counts, Progress};
 use crate::shown::Shown;
+use atalaya_domain::record::Level;
+use atalaya_domain::time::Timestamp;
 
 use super::super::{Context, UsageError, ingest, output};
 
@@ -61,9 +61,10 @@ impl FromStr for TableName {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.split_once('.') {
-            Some((keyspace, table)) if !keyspace.is_empty() && !table.is_empty() => {
-                Ok(Self { keyspace: keyspace.to_owned(), table: table.to_owned() })
-            }
+            Some((keyspace, table)) if !keyspace.is_empty() && !table.is_empty() => Ok(Self {
+                keyspace: keyspace.to_owned(),
+                table: table.to_owned(),
+            }),
             _ => Err("a table is named KEYSPACE.TABLE, as in `old.application_logs`".to_owned()),
         }
     }
@@ -88,7 +89,9 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     ingest::stop_on_signals(&cancel);
     let bar = progress_bar();
     let adoption = Box::pin(Adoption::open(place, mapping)).await?;
-    let adopted = adoption.run(args.dry_run, &cancel, &|progress| show(&bar, progress)).await;
+    let adopted = adoption
+        .run(args.dry_run, &cancel, &|progress| show(&bar, progress))
+        .await;
     bar.finish_and_clear();
     let adopted = adopted?;
     let name = format!("{keyspace}.{table}");
@@ -98,13 +101,18 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
         text(&name, &adoption, &adopted, args.dry_run)?
     })?;
     let done = args.dry_run || adopted.is_complete();
-    Ok(if done { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if done {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 /// Draws on standard error, and only on a terminal.
 fn progress_bar() -> ProgressBar {
     let bar = ProgressBar::new(0);
-    if let Ok(style) = ProgressStyle::with_template("{msg} {bar:30} {human_pos}/{human_len} {per_sec} {eta}")
+    if let Ok(style) =
+        ProgressStyle::with_template("{msg} {bar:30} {human_pos}/{human_len} {per_sec} {eta}")
     {
         bar.set_style(style);
     }
@@ -119,8 +127,14 @@ fn show(bar: &ProgressBar, progress: Progress) {
 }
 
 fn levels(counts: &Counts) -> String {
-    let named = Level::ALL.into_iter().zip(counts.0).filter(|(_, count)| *count > 0);
-    named.map(|(level, count)| format!("{level} {count}")).collect::<Vec<_>>().join(", ")
+    let named = Level::ALL
+        .into_iter()
+        .zip(counts.0)
+        .filter(|(_, count)| *count > 0);
+    named
+        .map(|(level, count)| format!("{level} {count}"))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn text(
@@ -133,7 +147,13 @@ fn text(
     let name = Shown::line(name);
     let table = &adopted.table;
     if dry_run {
-        writeln!(text, "{name}: {} rows in {} days: {}", table.total(), adopted.partitions, levels(table))?;
+        writeln!(
+            text,
+            "{name}: {} rows in {} days: {}",
+            table.total(),
+            adopted.partitions,
+            levels(table)
+        )?;
     } else {
         writeln!(
             text,
@@ -141,13 +161,21 @@ fn text(
             table.total() - adopted.missing,
             table.total(),
             adopted.copied,
-            if adopted.resumed { " (went on with an earlier run)" } else { "" },
+            if adopted.resumed {
+                " (went on with an earlier run)"
+            } else {
+                ""
+            },
         )?;
         writeln!(text, "  table  {}", levels(table))?;
         writeln!(text, "  store  {}", levels(&adopted.store))?;
     }
     if adopted.late > 0 {
-        writeln!(text, "  {} rows had come into days that were copied before", adopted.late)?;
+        writeln!(
+            text,
+            "  {} rows had come into days that were copied before",
+            adopted.late
+        )?;
     }
     if adopted.missing > 0 {
         writeln!(text, "  {} rows are MISSING; run it again", adopted.missing)?;
@@ -160,7 +188,10 @@ fn text(
         )?;
     }
     if adopted.older > 0 {
-        let since = adoption.keep_since().map(Timestamp::to_rfc3339).unwrap_or_default();
+        let since = adoption
+            .keep_since()
+            .map(Timestamp::to_rfc3339)
+            .unwrap_or_default();
         writeln!(
             text,
             "  {} rows from before {since} are older than the retention: left out",
@@ -168,7 +199,11 @@ fn text(
         )?;
     }
     if adopted.misplaced > 0 {
-        writeln!(text, "  {} rows have a time months away from their day: LEFT OUT", adopted.misplaced)?;
+        writeln!(
+            text,
+            "  {} rows have a time months away from their day: LEFT OUT",
+            adopted.misplaced
+        )?;
     }
     Ok(text)
 }

@@ -17,7 +17,7 @@ use crate::service::copy::metrics::TableCopied;
 use crate::service::copy::{self, Progress, Sum};
 use crate::service::stores;
 use crate::shown::Shown;
-use crate::store::metrics::MetricsStore;
+use atalaya_store::metrics::MetricsStore;
 
 use super::super::{Context, UsageError, ingest, output};
 
@@ -80,7 +80,11 @@ impl FromStr for Place {
         // `cassandra:cassandra://…` says it twice and means the same.
         let address = |scheme: &str| {
             let rest = text.strip_prefix(scheme)?.strip_prefix(':')?;
-            Some(if rest.starts_with(scheme) { rest.to_owned() } else { text.to_owned() })
+            Some(if rest.starts_with(scheme) {
+                rest.to_owned()
+            } else {
+                text.to_owned()
+            })
         };
         if let Some(address) = address("cassandra") {
             return Ok(Self::Cassandra(address));
@@ -118,8 +122,12 @@ impl Place {
             Self::Configured => (settings.logs_place.clone(), embedded),
             Self::Sqlite(folder) => (LogsPlace::Embedded, folder.join("logs.db")),
             Self::Cassandra(url) => {
-                let place = places::cassandra("the place", url, &settings.stores.cassandra, &variable);
-                (LogsPlace::Cassandra(place.map_err(|mistake| in_words(&mistake))?), embedded)
+                let place =
+                    places::cassandra("the place", url, &settings.stores.cassandra, &variable);
+                (
+                    LogsPlace::Cassandra(place.map_err(|mistake| in_words(&mistake))?),
+                    embedded,
+                )
             }
         };
         if let LogsPlace::Cassandra(place) = &mut place {
@@ -137,7 +145,10 @@ impl Place {
             Self::Sqlite(folder) => (MetricsPlace::Embedded, folder.join("metrics.db")),
             Self::MySql(url) => {
                 let place = places::mysql("the place", url, &settings.stores.mysql, &variable);
-                (MetricsPlace::MySql(place.map_err(|mistake| in_words(&mistake))?), embedded)
+                (
+                    MetricsPlace::MySql(place.map_err(|mistake| in_words(&mistake))?),
+                    embedded,
+                )
             }
         })
     }
@@ -162,9 +173,15 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     if wanted.metrics {
         done.metrics = copy_metrics(&args, context, &cancel).await?;
     }
-    let same =
-        [("logs", wanted.logs && done.logs.is_none()), ("metrics", wanted.metrics && done.metrics.is_none())];
-    let same: Vec<&str> = same.into_iter().filter(|(_, same)| *same).map(|(layer, _)| layer).collect();
+    let same = [
+        ("logs", wanted.logs && done.logs.is_none()),
+        ("metrics", wanted.metrics && done.metrics.is_none()),
+    ];
+    let same: Vec<&str> = same
+        .into_iter()
+        .filter(|(_, same)| *same)
+        .map(|(layer, _)| layer)
+        .collect();
     if done.logs.is_none() && done.metrics.is_none() {
         return Err(UsageError(format!(
             "both places are the same store of {}; name another one with --to",
@@ -173,10 +190,20 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
         .into());
     }
     for layer in same {
-        output::note(&format!("the {layer} of both places are the same store: nothing to copy"));
+        output::note(&format!(
+            "the {layer} of both places are the same store: nothing to copy"
+        ));
     }
-    output::print(&if args.json { format!("{}\n", done.json()) } else { done.text()? })?;
-    Ok(if done.is_equal() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    output::print(&if args.json {
+        format!("{}\n", done.json())
+    } else {
+        done.text()?
+    })?;
+    Ok(if done.is_equal() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 #[derive(Clone, Copy)]
@@ -190,13 +217,17 @@ impl Wanted {
     fn of(args: &Args) -> Result<Self, UsageError> {
         let can_logs = args.from.has_logs() && args.to.has_logs();
         let can_metrics = args.from.has_metrics() && args.to.has_metrics();
-        if (args.logs && !can_logs) || (args.metrics && !can_metrics) || (!can_logs && !can_metrics) {
+        if (args.logs && !can_logs) || (args.metrics && !can_metrics) || (!can_logs && !can_metrics)
+        {
             return Err(UsageError(
                 "these two places do not hold the same: Cassandra keeps logs, MySQL keeps metrics; name `embedded`, `configured` or `sqlite:FOLDER` on the other side".to_owned(),
             ));
         }
         Ok(match (args.logs, args.metrics) {
-            (false, false) => Self { logs: can_logs, metrics: can_metrics },
+            (false, false) => Self {
+                logs: can_logs,
+                metrics: can_metrics,
+            },
             (logs, metrics) => Self { logs, metrics },
         })
     }
@@ -210,7 +241,9 @@ async fn copy_logs(
 ) -> anyhow::Result<Option<LogsCopied>> {
     let (from, from_file) = args.from.logs(context)?;
     let (to, to_file) = args.to.logs(context)?;
-    check_there(&from, &from_file, |place| matches!(place, LogsPlace::Embedded))?;
+    check_there(&from, &from_file, |place| {
+        matches!(place, LogsPlace::Embedded)
+    })?;
     let from = stores::open_logs_at(&from, &from_file).await?;
     let to = stores::open_logs_at(&to, &to_file).await?;
     if (from.backend(), from.address()) == (to.backend(), to.address()) {
@@ -218,7 +251,8 @@ async fn copy_logs(
     }
     let folder = context.settings.data_dir.join("copies");
     let bar = progress_bar("logs");
-    let copied = copy::logs::copy(from, to, &folder, cancel, &|progress| show(&bar, progress)).await;
+    let copied =
+        copy::logs::copy(from, to, &folder, cancel, &|progress| show(&bar, progress)).await;
     bar.finish_and_clear();
     Ok(Some(copied?))
 }
@@ -230,7 +264,9 @@ async fn copy_metrics(
 ) -> anyhow::Result<Option<Vec<TableCopied>>> {
     let (from, from_file) = args.from.metrics(context)?;
     let (to, to_file) = args.to.metrics(context)?;
-    check_there(&from, &from_file, |place| matches!(place, MetricsPlace::Embedded))?;
+    check_there(&from, &from_file, |place| {
+        matches!(place, MetricsPlace::Embedded)
+    })?;
     let from: Arc<dyn MetricsStore> = stores::open_metrics_at(&from, &from_file).await?;
     let to: Arc<dyn MetricsStore> = stores::open_metrics_at(&to, &to_file).await?;
     if (from.backend(), from.address()) == (to.backend(), to.address()) {
@@ -243,7 +279,11 @@ async fn copy_metrics(
 }
 
 /// Opening an embedded store makes it; as a source it must be there.
-fn check_there<P>(place: &P, file: &Path, is_embedded: impl Fn(&P) -> bool) -> Result<(), UsageError> {
+fn check_there<P>(
+    place: &P,
+    file: &Path,
+    is_embedded: impl Fn(&P) -> bool,
+) -> Result<(), UsageError> {
     if is_embedded(place) && !file.exists() {
         return Err(UsageError(format!(
             "there is nothing to copy from: {} does not exist; name its folder with `sqlite:FOLDER`",
@@ -256,7 +296,9 @@ fn check_there<P>(place: &P, file: &Path, is_embedded: impl Fn(&P) -> bool) -> R
 /// Draws on standard error, and only on a terminal.
 fn progress_bar(what: &str) -> ProgressBar {
     let bar = ProgressBar::new(0);
-    if let Ok(style) = ProgressStyle::with_template("{prefix} {msg} {bar:30} {human_pos}/{human_len} {eta}") {
+    if let Ok(style) =
+        ProgressStyle::with_template("{prefix} {msg} {bar:30} {human_pos}/{human_len} {eta}")
+    {
         bar.set_style(style);
     }
     bar.set_prefix(what.to_owned());
@@ -282,7 +324,9 @@ impl Done {
     }
 
     fn is_equal(&self) -> bool {
-        self.logs.as_ref().is_none_or(|logs| logs.compared.is_equal())
+        self.logs
+            .as_ref()
+            .is_none_or(|logs| logs.compared.is_equal())
             && self.tables().all(TableCopied::is_equal)
     }
 
@@ -299,7 +343,11 @@ impl Done {
                 compared.chunks_to,
                 logs.origins,
                 sums(compared.records_from, compared.records_to),
-                if logs.resumed { " (went on with an earlier run)" } else { "" },
+                if logs.resumed {
+                    " (went on with an earlier run)"
+                } else {
+                    ""
+                },
             )?;
             if compared.expired > 0 {
                 writeln!(
@@ -309,7 +357,11 @@ impl Done {
                 )?;
             }
             if compared.missing > 0 {
-                write!(text, "         {} chunks are missing, for example", compared.missing)?;
+                write!(
+                    text,
+                    "         {} chunks are missing, for example",
+                    compared.missing
+                )?;
                 for key in &compared.missing_examples {
                     write!(text, " {} of {}", key.id, key.first_at.to_rfc3339())?;
                 }
@@ -323,7 +375,11 @@ impl Done {
                 )?;
             }
             if compared.origins_behind > 0 {
-                writeln!(text, "         {} origins are behind", compared.origins_behind)?;
+                writeln!(
+                    text,
+                    "         {} origins are behind",
+                    compared.origins_behind
+                )?;
             }
         }
         for table in self.tables() {
@@ -339,7 +395,11 @@ impl Done {
                 table.written.updated,
             )?;
             if !table.is_equal() {
-                writeln!(text, "         missing: {}", Shown::line(&table.missing_examples.join(", ")))?;
+                writeln!(
+                    text,
+                    "         missing: {}",
+                    Shown::line(&table.missing_examples.join(", "))
+                )?;
             }
         }
         Ok(text)
@@ -381,5 +441,9 @@ const fn verdict(equal: bool) -> &'static str {
 
 fn sums(from: Sum, to: Sum) -> String {
     let short = |sum: Sum| format!("{:016x}", sum.sum >> 64);
-    if from == to { short(from) } else { format!("{} instead of {}", short(to), short(from)) }
+    if from == to {
+        short(from)
+    } else {
+        format!("{} instead of {}", short(to), short(from))
+    }
 }

@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::domain::pdca::effect::show_p;
-use crate::domain::pdca::propose::Proposal;
-use crate::domain::pdca::{Effect, Look, PdcaCycle, PdcaEvent};
-use crate::domain::time::Timestamp;
 use crate::shown::Shown;
+use atalaya_domain::pdca::effect::show_p;
+use atalaya_domain::pdca::propose::Proposal;
+use atalaya_domain::pdca::{Effect, Look, PdcaCycle, PdcaEvent};
+use atalaya_domain::time::Timestamp;
 
 // Writing to a string cannot fail; the results are dropped for that reason throughout.
 
@@ -21,9 +21,12 @@ pub fn list(cycles: &[PdcaCycle], now: Timestamp) -> String {
     for cycle in cycles {
         let plan = &cycle.plan;
         let unit = plan.metric.unit();
-        let shown = |value: Option<f64>| value.map_or_else(|| "N/A".to_owned(), |value| unit.show(value));
-        let now_shown =
-            cycle.last_look().and_then(Look::primary).map_or_else(|| waiting(cycle, now), Effect::show);
+        let shown =
+            |value: Option<f64>| value.map_or_else(|| "N/A".to_owned(), |value| unit.show(value));
+        let now_shown = cycle
+            .last_look()
+            .and_then(Look::primary)
+            .map_or_else(|| waiting(cycle, now), Effect::show);
         let _ = writeln!(
             text,
             "{:<22} {:<8} {:<12} {} -> {}  {}\n{:22} {}",
@@ -43,8 +46,15 @@ pub fn list(cycles: &[PdcaCycle], now: Timestamp) -> String {
 /// What the cycle waits for.
 fn waiting(cycle: &PdcaCycle, now: Timestamp) -> String {
     match cycle.next_look_at() {
-        Some((look, due_at)) if due_at <= now => format!("look {} ({}) is due", look.number, look.title()),
-        Some((look, due_at)) => format!("look {} ({}) at {}", look.number, look.title(), minute(due_at)),
+        Some((look, due_at)) if due_at <= now => {
+            format!("look {} ({}) is due", look.number, look.title())
+        }
+        Some((look, due_at)) => format!(
+            "look {} ({}) at {}",
+            look.number,
+            look.title(),
+            minute(due_at)
+        ),
         None if cycle.applied.is_none() => "not started".to_owned(),
         None => "no look left".to_owned(),
     }
@@ -54,9 +64,16 @@ fn waiting(cycle: &PdcaCycle, now: Timestamp) -> String {
 pub fn cycle(cycle: &PdcaCycle, now: Timestamp) -> String {
     let plan = &cycle.plan;
     let unit = plan.metric.unit();
-    let shown = |value: Option<f64>| value.map_or_else(|| "N/A".to_owned(), |value| unit.show(value));
+    let shown =
+        |value: Option<f64>| value.map_or_else(|| "N/A".to_owned(), |value| unit.show(value));
     let mut text = String::new();
-    let _ = writeln!(text, "{}  {}  ({})", cycle.id, one_line(&plan.title), cycle.state);
+    let _ = writeln!(
+        text,
+        "{}  {}  ({})",
+        cycle.id,
+        one_line(&plan.title),
+        cycle.state
+    );
     let _ = writeln!(
         text,
         "\nPLAN   {} of {}",
@@ -64,7 +81,11 @@ pub fn cycle(cycle: &PdcaCycle, now: Timestamp) -> String {
         plan.service.as_deref().unwrap_or("all services")
     );
     let interval = plan.baseline.interval.map_or_else(String::new, |interval| {
-        format!(", 95 % {} to {}", unit.show(interval.low), unit.show(interval.high))
+        format!(
+            ", 95 % {} to {}",
+            unit.show(interval.low),
+            unit.show(interval.high)
+        )
     });
     let _ = writeln!(
         text,
@@ -74,10 +95,22 @@ pub fn cycle(cycle: &PdcaCycle, now: Timestamp) -> String {
         minute(plan.baseline.window.from),
         minute(plan.baseline.window.until)
     );
-    let _ = writeln!(text, "  target      {} ({:.0} % better)", shown(plan.target()), plan.expected_percent);
-    let _ = writeln!(text, "  worth it    from {:.0} % better", plan.smallest_effect_percent);
-    for (name, value) in [("hypothesis", &plan.hypothesis), ("change", &plan.change), ("owner", &plan.owner)]
-    {
+    let _ = writeln!(
+        text,
+        "  target      {} ({:.0} % better)",
+        shown(plan.target()),
+        plan.expected_percent
+    );
+    let _ = writeln!(
+        text,
+        "  worth it    from {:.0} % better",
+        plan.smallest_effect_percent
+    );
+    for (name, value) in [
+        ("hypothesis", &plan.hypothesis),
+        ("change", &plan.change),
+        ("owner", &plan.owner),
+    ] {
         if !value.is_empty() {
             let _ = writeln!(text, "  {name:<11} {}", one_line(value));
         }
@@ -86,7 +119,11 @@ pub fn cycle(cycle: &PdcaCycle, now: Timestamp) -> String {
     let _ = writeln!(
         text,
         "  guards      {}",
-        if guards.is_empty() { "none".to_owned() } else { guards.join(", ") }
+        if guards.is_empty() {
+            "none".to_owned()
+        } else {
+            guards.join(", ")
+        }
     );
     for warning in &plan.baseline.warnings {
         let _ = writeln!(text, "  note        {warning}");
@@ -97,8 +134,16 @@ pub fn cycle(cycle: &PdcaCycle, now: Timestamp) -> String {
             let _ = writeln!(text, "  not started");
         }
         Some(applied) => {
-            let _ = writeln!(text, "  {}  {}", minute(applied.applied_at), one_line(&applied.what));
-            for (name, value) in [("request", &applied.request_id), ("commit", &applied.commit)] {
+            let _ = writeln!(
+                text,
+                "  {}  {}",
+                minute(applied.applied_at),
+                one_line(&applied.what)
+            );
+            for (name, value) in [
+                ("request", &applied.request_id),
+                ("commit", &applied.commit),
+            ] {
                 if let Some(value) = value {
                     let _ = writeln!(text, "  {name:<11} {}", one_line(value));
                 }
@@ -127,8 +172,13 @@ pub fn cycle(cycle: &PdcaCycle, now: Timestamp) -> String {
         let _ = writeln!(text, "  nothing decided");
     }
     for note in &cycle.notes {
-        let _ =
-            writeln!(text, "\nNOTE   {} {}: {}", minute(note.at), one_line(&note.by), one_line(&note.text));
+        let _ = writeln!(
+            text,
+            "\nNOTE   {} {}: {}",
+            minute(note.at),
+            one_line(&note.by),
+            one_line(&note.text)
+        );
     }
     text
 }
@@ -143,7 +193,9 @@ fn look(text: &mut String, look: &Look) {
         look.evidence
     );
     for effect in &look.effects {
-        let p = effect.p_adjusted.map_or_else(String::new, |p| format!(", p {}", show_p(p)));
+        let p = effect
+            .p_adjusted
+            .map_or_else(String::new, |p| format!(", p {}", show_p(p)));
         let _ = writeln!(
             text,
             "    {:<32} {} [{}{p}] {}",
@@ -157,7 +209,11 @@ fn look(text: &mut String, look: &Look) {
         }
     }
     for guard in &look.guards {
-        let state = if look.guards_worse.contains(&guard.metric) { "WORSE" } else { "holds" };
+        let state = if look.guards_worse.contains(&guard.metric) {
+            "WORSE"
+        } else {
+            "holds"
+        };
         let _ = writeln!(
             text,
             "    guard {:<26} {state}, n {}/{}",
@@ -168,8 +224,10 @@ fn look(text: &mut String, look: &Look) {
     }
     let _ = writeln!(text, "    proposed: {}: {}", look.proposed, look.reason);
     if let (Some(score), Some(verdict)) = (look.seeds_score, look.seeds_rule_decision) {
-        let _ =
-            writeln!(text, "    the plain rule on point estimates would say {verdict} (score {score:+.1})");
+        let _ = writeln!(
+            text,
+            "    the plain rule on point estimates would say {verdict} (score {score:+.1})"
+        );
     }
 }
 
@@ -209,9 +267,12 @@ fn readable_times(value: &mut Value) {
         Value::Array(items) => items.iter_mut().for_each(readable_times),
         Value::Object(fields) => {
             for (name, field) in fields {
-                let instant = name == "at" || name == "from" || name == "until" || name.ends_with("_at");
+                let instant =
+                    name == "at" || name == "from" || name == "until" || name.ends_with("_at");
                 match field.as_i64().filter(|_| instant) {
-                    Some(micros) => *field = Value::String(Timestamp::from_micros(micros).to_rfc3339()),
+                    Some(micros) => {
+                        *field = Value::String(Timestamp::from_micros(micros).to_rfc3339())
+                    }
                     None => readable_times(field),
                 }
             }

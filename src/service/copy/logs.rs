@@ -15,12 +15,12 @@ use std::time::{Duration, Instant};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::chunk::{Bucket, Chunk, ChunkKey};
-use crate::domain::record::{Entry, Frame, Layer, Origin, OriginId};
-use crate::domain::time::{TimeRange, Timestamp};
-use crate::store::chunks::{ChunkStore, FrameChunks, Order};
-use crate::store::engine::build::{bucket_range, build, request_rows};
-use crate::store::error::StoreError;
+use atalaya_domain::chunk::{Bucket, Chunk, ChunkKey};
+use atalaya_domain::record::{Entry, Frame, Layer, Origin, OriginId};
+use atalaya_domain::time::{TimeRange, Timestamp};
+use atalaya_store::chunks::{ChunkStore, FrameChunks, Order};
+use atalaya_store::engine::build::{bucket_range, build, request_rows};
+use atalaya_store::error::StoreError;
 
 use super::progress::{Folder, Saved};
 use super::{CopyError, Progress, Stage, Sum, Watch, short};
@@ -103,13 +103,29 @@ pub async fn copy(
 ) -> Result<LogsCopied, CopyError> {
     let names = [&from, &to].map(|side| format!("{} {}", side.backend(), side.address()));
     let folder = Folder::of(parent, &names[0], &names[1]);
-    let copy = Copy { from, to, cancel, watch, done: AtomicU64::new(0), total: 0 };
+    let copy = Copy {
+        from,
+        to,
+        cancel,
+        watch,
+        done: AtomicU64::new(0),
+        total: 0,
+    };
     let (mut saved, resumed) = match folder.load().await? {
         Some(saved) => (saved, true),
         None => (copy.begin(&folder, &names).await?, false),
     };
-    let total = copy.from.stats().await.map_err(|error| copy.reading(error))?.records;
-    let copy = Copy { done: AtomicU64::new(saved.records), total, ..copy };
+    let total = copy
+        .from
+        .stats()
+        .await
+        .map_err(|error| copy.reading(error))?
+        .records;
+    let copy = Copy {
+        done: AtomicU64::new(saved.records),
+        total,
+        ..copy
+    };
     for layer in Layer::ALL {
         copy.layer(layer, &folder, &mut saved).await?;
     }
@@ -119,7 +135,13 @@ pub async fn copy(
     let origins = copy.compare_watermarks(&folder, &mut compared).await?;
     // What is missing is copied by the next run, from the beginning.
     folder.remove().await?;
-    Ok(LogsCopied { resumed, chunks: saved.chunks, records: saved.records, origins, compared })
+    Ok(LogsCopied {
+        resumed,
+        chunks: saved.chunks,
+        records: saved.records,
+        origins,
+        compared,
+    })
 }
 
 /// Chunks that are copied at once.
@@ -140,16 +162,26 @@ struct Copy<'a> {
 
 impl Copy<'_> {
     fn reading(&self, source: StoreError) -> CopyError {
-        CopyError::Read { address: self.from.address(), source }
+        CopyError::Read {
+            address: self.from.address(),
+            source,
+        }
     }
 
     fn writing(&self, source: StoreError) -> CopyError {
-        CopyError::Write { address: self.to.address(), source }
+        CopyError::Write {
+            address: self.to.address(),
+            source,
+        }
     }
 
     fn tell(&self, stage: Stage, records: u64) {
         let done = self.done.fetch_add(records, Ordering::Relaxed) + records;
-        (self.watch)(Progress { stage, done, total: self.total });
+        (self.watch)(Progress {
+            stage,
+            done,
+            total: self.total,
+        });
     }
 
     /// Keeps the watermarks of this moment: whatever they cover is visible from now on.
@@ -157,12 +189,18 @@ impl Copy<'_> {
         let mut snapshot = folder.snapshot().await?;
         let mut after = None;
         loop {
-            let page = self.from.watermarks(after, WATERMARKS).await.map_err(|error| self.reading(error))?;
+            let page = self
+                .from
+                .watermarks(after, WATERMARKS)
+                .await
+                .map_err(|error| self.reading(error))?;
             let Some(&(last, _)) = page.last() else { break };
             after = Some(last);
             for (origin, until) in page {
                 // To memory, and every few hundred to the page cache.
-                snapshot.add(origin, until).map_err(|error| folder.failed(error))?;
+                snapshot
+                    .add(origin, until)
+                    .map_err(|error| folder.failed(error))?;
             }
         }
         folder.begin(&names[0], &names[1], snapshot).await
@@ -183,17 +221,25 @@ impl Copy<'_> {
             .map(|bucket| async move { Ok((bucket, self.from.summaries(bucket).await?)) })
             .buffered(IN_FLIGHT);
         let mut batches: Vec<Batch> = Vec::new();
-        while let Some((bucket, summaries)) = keys.try_next().await.map_err(|error| self.reading(error))? {
+        while let Some((bucket, summaries)) =
+            keys.try_next().await.map_err(|error| self.reading(error))?
+        {
             for summary in summaries {
                 match batches.last_mut() {
                     Some(batch) if batch.keys.len() < BATCH => batch.keys.push(summary.key),
-                    _ => batches.push(Batch { keys: vec![summary.key], through: None }),
+                    _ => batches.push(Batch {
+                        keys: vec![summary.key],
+                        through: None,
+                    }),
                 }
             }
             match batches.last_mut() {
                 Some(batch) => batch.through = Some(bucket),
                 // Everything in it expired meanwhile.
-                None => batches.push(Batch { keys: Vec::new(), through: Some(bucket) }),
+                None => batches.push(Batch {
+                    keys: Vec::new(),
+                    through: Some(bucket),
+                }),
             }
         }
         Ok((batches, next))
@@ -205,7 +251,12 @@ impl Copy<'_> {
         (end < Timestamp::MAX).then_some(end)
     }
 
-    async fn layer(&self, layer: Layer, folder: &Folder, saved: &mut Saved) -> Result<(), CopyError> {
+    async fn layer(
+        &self,
+        layer: Layer,
+        folder: &Folder,
+        saved: &mut Saved,
+    ) -> Result<(), CopyError> {
         let mut last_save = Instant::now();
         let mut next = match saved.finished.get(&layer) {
             Some(&start) => self.behind(Bucket { layer, start }),
@@ -218,11 +269,15 @@ impl Copy<'_> {
                 break;
             }
             // In order, so that what is remembered holds for all before it.
-            let mut copied = stream::iter(batches).map(|batch| self.copy_batch(batch)).buffered(IN_FLIGHT);
+            let mut copied = stream::iter(batches)
+                .map(|batch| self.copy_batch(batch))
+                .buffered(IN_FLIGHT);
             while let Some(outcome) = copied.next().await {
                 let stopped = match outcome {
                     Ok((through, chunks, records)) => {
-                        saved.finished.extend(through.map(|bucket| (layer, bucket.start)));
+                        saved
+                            .finished
+                            .extend(through.map(|bucket| (layer, bucket.start)));
                         saved.chunks += chunks;
                         saved.records += records;
                         self.cancel.is_cancelled().then_some(CopyError::Cancelled)
@@ -243,10 +298,17 @@ impl Copy<'_> {
 
     /// The bucket that is complete with it, and chunks and records that were written.
     async fn copy_batch(&self, batch: Batch) -> Result<(Option<Bucket>, u64, u64), CopyError> {
-        let chunks = self.from.chunks(&batch.keys).await.map_err(|error| self.reading(error))?;
+        let chunks = self
+            .from
+            .chunks(&batch.keys)
+            .await
+            .map_err(|error| self.reading(error))?;
         let count = chunks.len() as u64;
         let records = chunks.iter().map(|chunk| chunk.entries.len() as u64).sum();
-        self.to.put(self.fitted(chunks)).await.map_err(|error| self.writing(error))?;
+        self.to
+            .put(self.fitted(chunks))
+            .await
+            .map_err(|error| self.writing(error))?;
         self.tell(Stage::Copying, records);
         Ok((batch.through, count, records))
     }
@@ -269,8 +331,15 @@ impl Copy<'_> {
                 frame.requests.extend(request_rows(&chunk));
                 frame.chunks.push(chunk);
             } else {
-                let cut =
-                    build(&Frame { origin, from: 0, until: 0, entries: chunk.entries.into() }, settings);
+                let cut = build(
+                    &Frame {
+                        origin,
+                        from: 0,
+                        until: 0,
+                        entries: chunk.entries.into(),
+                    },
+                    settings,
+                );
                 frame.requests.extend(cut.requests);
                 frame.chunks.extend(cut.chunks);
             }
@@ -281,7 +350,9 @@ impl Copy<'_> {
     async fn put_watermarks(&self, folder: &Folder) -> Result<(), CopyError> {
         let mut list = folder.watermarks()?;
         loop {
-            let page = list.next(WATERMARKS).map_err(|error| folder.unreadable(error))?;
+            let page = list
+                .next(WATERMARKS)
+                .map_err(|error| folder.unreadable(error))?;
             if page.is_empty() {
                 return Ok(());
             }
@@ -291,7 +362,10 @@ impl Copy<'_> {
                 chunks: Vec::new(),
                 requests: Vec::new(),
             });
-            self.to.put(frames.collect()).await.map_err(|error| self.writing(error))?;
+            self.to
+                .put(frames.collect())
+                .await
+                .map_err(|error| self.writing(error))?;
         }
     }
 
@@ -306,8 +380,9 @@ impl Copy<'_> {
                 if batches.is_empty() {
                     break;
                 }
-                let mut found =
-                    stream::iter(batches).map(|batch| self.compare_batch(batch)).buffer_unordered(IN_FLIGHT);
+                let mut found = stream::iter(batches)
+                    .map(|batch| self.compare_batch(batch))
+                    .buffer_unordered(IN_FLIGHT);
                 while let Some(batch) = found.try_next().await? {
                     compared.merge(batch);
                     if self.cancel.is_cancelled() {
@@ -320,24 +395,39 @@ impl Copy<'_> {
     }
 
     async fn compare_batch(&self, batch: Batch) -> Result<LogsCompared, CopyError> {
-        let chunks = self.from.chunks(&batch.keys).await.map_err(|error| self.reading(error))?;
-        let mut compared = LogsCompared { chunks_from: chunks.len() as u64, ..LogsCompared::default() };
+        let chunks = self
+            .from
+            .chunks(&batch.keys)
+            .await
+            .map_err(|error| self.reading(error))?;
+        let mut compared = LogsCompared {
+            chunks_from: chunks.len() as u64,
+            ..LogsCompared::default()
+        };
         let records = chunks.iter().map(|chunk| chunk.entries.len() as u64).sum();
         let frames = self.fitted(chunks);
         let expected = || frames.iter().flat_map(|frame| &frame.chunks);
         let keys: Vec<ChunkKey> = expected().map(|chunk| chunk.summary.key).collect();
-        let stored = self.to.chunks(&keys).await.map_err(|error| self.writing(error))?;
+        let stored = self
+            .to
+            .chunks(&keys)
+            .await
+            .map_err(|error| self.writing(error))?;
         let found: HashSet<ChunkKey> = stored.iter().map(|chunk| chunk.summary.key).collect();
         compared.chunks_to = stored.len() as u64;
         compared.records_to = sum_of(&stored);
         let too_old = self.too_old();
         for chunk in expected() {
             if found.contains(&chunk.summary.key) {
-                compared.records_from.merge(sum_of(std::slice::from_ref(chunk)));
+                compared
+                    .records_from
+                    .merge(sum_of(std::slice::from_ref(chunk)));
             } else if chunk.summary.last_at < too_old {
                 compared.expired += chunk.entries.len() as u64;
             } else {
-                compared.records_from.merge(sum_of(std::slice::from_ref(chunk)));
+                compared
+                    .records_from
+                    .merge(sum_of(std::slice::from_ref(chunk)));
                 compared.missing += 1;
                 if compared.missing_examples.len() < EXAMPLES {
                     compared.missing_examples.push(chunk.summary.key);
@@ -346,9 +436,14 @@ impl Copy<'_> {
         }
         let mut rows = frames.iter().flat_map(|frame| &frame.requests);
         if let Some(row) = rows.find(|row| found.contains(&row.chunk)) {
-            let rows = self.to.request(&row.request_id).await.map_err(|error| self.writing(error))?;
+            let rows = self
+                .to
+                .request(&row.request_id)
+                .await
+                .map_err(|error| self.writing(error))?;
             compared.requests = 1;
-            compared.requests_missing = u64::from(!rows.iter().any(|found| found.chunk == row.chunk));
+            compared.requests_missing =
+                u64::from(!rows.iter().any(|found| found.chunk == row.chunk));
         }
         self.tell(Stage::Comparing, records);
         Ok(compared)
@@ -372,7 +467,9 @@ impl Copy<'_> {
         let mut origins = 0;
         let mut list = folder.watermarks()?;
         loop {
-            let page = list.next(WATERMARKS).map_err(|error| folder.unreadable(error))?;
+            let page = list
+                .next(WATERMARKS)
+                .map_err(|error| folder.unreadable(error))?;
             if page.is_empty() {
                 return Ok(origins);
             }
@@ -383,7 +480,9 @@ impl Copy<'_> {
                     Ok(stored.is_none_or(|stored| stored < until))
                 })
                 .buffer_unordered(2 * IN_FLIGHT)
-                .try_fold(0, |behind, is_behind| async move { Ok(behind + u64::from(is_behind)) });
+                .try_fold(0, |behind, is_behind| async move {
+                    Ok(behind + u64::from(is_behind))
+                });
             compared.origins_behind += behind.await.map_err(|error| self.writing(error))?;
         }
     }
@@ -404,16 +503,36 @@ fn sum_of(chunks: &[Chunk]) -> Sum {
 fn hash_of(origin: &Origin, entry: &Entry) -> u128 {
     let mut hasher = blake3::Hasher::new();
     let mut text = |text: Option<&str>| {
-        hasher.update(&text.map_or(u64::MAX, |text| text.len() as u64).to_le_bytes());
+        hasher.update(
+            &text
+                .map_or(u64::MAX, |text| text.len() as u64)
+                .to_le_bytes(),
+        );
         hasher.update(text.unwrap_or_default().as_bytes());
     };
-    for field in [&*origin.source, &*origin.host, origin.layer.name(), entry.level.name(), &*entry.message] {
+    for field in [
+        &*origin.source,
+        &*origin.host,
+        origin.layer.name(),
+        entry.level.name(),
+        &*entry.message,
+    ] {
         text(Some(field));
     }
-    for field in [&entry.logger, &entry.user_id, &entry.session_id, &entry.traceback] {
+    for field in [
+        &entry.logger,
+        &entry.user_id,
+        &entry.session_id,
+        &entry.traceback,
+    ] {
         text(field.as_deref());
     }
-    text(entry.request_id.as_ref().map(crate::domain::record::RequestId::as_str));
+    text(
+        entry
+            .request_id
+            .as_ref()
+            .map(atalaya_domain::record::RequestId::as_str),
+    );
     let mut metadata: Vec<_> = entry.metadata.iter().collect();
     metadata.sort_unstable();
     for (name, value) in metadata {
@@ -424,6 +543,12 @@ fn hash_of(origin: &Origin, entry: &Entry) -> u128 {
     hasher.update(&entry.position.to_le_bytes());
     hasher.update(&entry.timestamp.micros().to_le_bytes());
     hasher.update(&[u8::from(entry.duration_ms.is_some())]);
-    hasher.update(&entry.duration_ms.unwrap_or_default().to_bits().to_le_bytes());
+    hasher.update(
+        &entry
+            .duration_ms
+            .unwrap_or_default()
+            .to_bits()
+            .to_le_bytes(),
+    );
     short(&hasher)
 }

@@ -9,9 +9,9 @@ use std::collections::HashSet;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::time::{TimeRange, Timestamp};
-use crate::store::error::StoreError;
-use crate::store::metrics::{DeliveryFilter, HealthSample, MetricsStore, Written};
+use atalaya_domain::time::{TimeRange, Timestamp};
+use atalaya_store::error::StoreError;
+use atalaya_store::metrics::{DeliveryFilter, HealthSample, MetricsStore, Written};
 
 use super::{CopyError, Progress, Stage, Sum, Watch, short};
 
@@ -44,7 +44,11 @@ impl TableCopied {
     const fn new(name: &'static str) -> Self {
         Self {
             name,
-            written: Written { inserted: 0, updated: 0, unchanged: 0 },
+            written: Written {
+                inserted: 0,
+                updated: 0,
+                unchanged: 0,
+            },
             from: Sum { count: 0, sum: 0 },
             to: Sum { count: 0, sum: 0 },
             missing_examples: Vec::new(),
@@ -83,7 +87,12 @@ pub async fn copy(
     cancel: &CancellationToken,
     watch: Watch<'_>,
 ) -> Result<Vec<TableCopied>, CopyError> {
-    let copy = Copy { from, to, cancel, watch };
+    let copy = Copy {
+        from,
+        to,
+        cancel,
+        watch,
+    };
     let mut tables = Tables::default();
     copy.write(&mut tables).await?;
     copy.compare(&mut tables).await?;
@@ -140,17 +149,31 @@ struct Copy<'a> {
 
 impl Copy<'_> {
     fn reading(&self, source: StoreError) -> CopyError {
-        CopyError::Read { address: self.from.address(), source }
+        CopyError::Read {
+            address: self.from.address(),
+            source,
+        }
     }
 
     fn writing(&self, source: StoreError) -> CopyError {
-        CopyError::Write { address: self.to.address(), source }
+        CopyError::Write {
+            address: self.to.address(),
+            source,
+        }
     }
 
     /// Says that another step is done, or stops.
     fn step(&self, stage: Stage, done: u64) -> Result<(), CopyError> {
-        (self.watch)(Progress { stage, done, total: STEPS });
-        if self.cancel.is_cancelled() { Err(CopyError::Cancelled) } else { Ok(()) }
+        (self.watch)(Progress {
+            stage,
+            done,
+            total: STEPS,
+        });
+        if self.cancel.is_cancelled() {
+            Err(CopyError::Cancelled)
+        } else {
+            Ok(())
+        }
     }
 
     async fn write(&self, tables: &mut Tables) -> Result<(), CopyError> {
@@ -159,7 +182,10 @@ impl Copy<'_> {
         let known = self.to.sources().await.map_err(writing)?;
         for run in self.from.sources().await.map_err(reading)? {
             // The destination may have been read on meanwhile.
-            if known.iter().any(|known| known.name == run.name && known.synced_at >= run.synced_at) {
+            if known
+                .iter()
+                .any(|known| known.name == run.name && known.synced_at >= run.synced_at)
+            {
                 tables.sources.written.unchanged += 1;
                 continue;
             }
@@ -167,30 +193,60 @@ impl Copy<'_> {
             tables.sources.written.inserted += 1;
         }
         for target in self.from.targets().await.map_err(reading)? {
-            tables.targets.wrote(self.to.put_target(&target).await.map_err(writing)?);
+            tables
+                .targets
+                .wrote(self.to.put_target(&target).await.map_err(writing)?);
         }
         for (index, range) in (0..).zip(slices()) {
             let filter = of(range);
             // Before the incidents, which name them.
-            for rows in self.from.deployments(&filter).await.map_err(reading)?.chunks(BATCH) {
-                tables.deployments.wrote(self.to.put_deployments(rows).await.map_err(writing)?);
+            for rows in self
+                .from
+                .deployments(&filter)
+                .await
+                .map_err(reading)?
+                .chunks(BATCH)
+            {
+                tables
+                    .deployments
+                    .wrote(self.to.put_deployments(rows).await.map_err(writing)?);
             }
-            for rows in self.from.phases(&filter).await.map_err(reading)?.chunks(BATCH) {
-                tables.phases.wrote(self.to.record_phases(rows).await.map_err(writing)?);
+            for rows in self
+                .from
+                .phases(&filter)
+                .await
+                .map_err(reading)?
+                .chunks(BATCH)
+            {
+                tables
+                    .phases
+                    .wrote(self.to.record_phases(rows).await.map_err(writing)?);
             }
             self.step(Stage::Copying, index)?;
         }
         let all = DeliveryFilter::default();
-        for rows in self.from.incidents(&all).await.map_err(reading)?.chunks(BATCH) {
-            tables.incidents.wrote(self.to.put_incidents(rows).await.map_err(writing)?);
+        for rows in self
+            .from
+            .incidents(&all)
+            .await
+            .map_err(reading)?
+            .chunks(BATCH)
+        {
+            tables
+                .incidents
+                .wrote(self.to.put_incidents(rows).await.map_err(writing)?);
         }
         for event in self.from.pdca_events(None).await.map_err(reading)? {
-            tables.pdca_events.wrote(self.to.append_pdca_event(&event).await.map_err(writing)?);
+            tables
+                .pdca_events
+                .wrote(self.to.append_pdca_event(&event).await.map_err(writing)?);
         }
         let mut samples = Samples::new(self.from);
         while let Some(page) = samples.next().await.map_err(reading)? {
             for rows in page.chunks(BATCH) {
-                tables.health_samples.wrote(self.to.put_health_samples(rows).await.map_err(writing)?);
+                tables
+                    .health_samples
+                    .wrote(self.to.put_health_samples(rows).await.map_err(writing)?);
             }
             self.step(Stage::Copying, STEPS)?;
         }
@@ -206,16 +262,25 @@ impl Copy<'_> {
         let stored: Vec<_> = expected
             .iter()
             .filter(|run| {
-                sources.iter().any(|known| known.name == run.name && known.synced_at >= run.synced_at)
+                sources
+                    .iter()
+                    .any(|known| known.name == run.name && known.synced_at >= run.synced_at)
             })
             .cloned()
             .collect();
-        tables.sources.compare(&expected, &stored, |run| run.name.clone());
+        tables
+            .sources
+            .compare(&expected, &stored, |run| run.name.clone());
         let targets = self.to.targets().await.map_err(writing)?;
         let expected: Vec<_> = self.from.targets().await.map_err(reading)?;
         // When it was set is kept of the first to say so.
-        let as_known = |target: &crate::store::metrics::Target| {
-            (target.metric.clone(), target.service.clone(), target.team.clone(), target.value)
+        let as_known = |target: &atalaya_store::metrics::Target| {
+            (
+                target.metric.clone(),
+                target.service.clone(),
+                target.team.clone(),
+                target.value,
+            )
         };
         tables.targets.compare(
             &expected.iter().map(as_known).collect::<Vec<_>>(),
@@ -228,13 +293,20 @@ impl Copy<'_> {
                 self.from.deployments(&filter).await.map_err(reading)?,
                 self.to.deployments(&filter).await.map_err(writing)?,
             );
-            tables.deployments.compare(&expected, &stored, |deployment| deployment.id.clone());
+            tables
+                .deployments
+                .compare(&expected, &stored, |deployment| deployment.id.clone());
             let (expected, stored) = (
                 self.from.phases(&filter).await.map_err(reading)?,
                 self.to.phases(&filter).await.map_err(writing)?,
             );
             tables.phases.compare(&expected, &stored, |phase| {
-                format!("{} {} {}", phase.cycle_id, phase.phase.name(), phase.attempt)
+                format!(
+                    "{} {} {}",
+                    phase.cycle_id,
+                    phase.phase.name(),
+                    phase.attempt
+                )
             });
             self.step(Stage::Comparing, index)?;
         }
@@ -243,24 +315,41 @@ impl Copy<'_> {
             self.from.incidents(&all).await.map_err(reading)?,
             self.to.incidents(&all).await.map_err(writing)?,
         );
-        tables.incidents.compare(&expected, &stored, |incident| incident.id.clone());
+        tables
+            .incidents
+            .compare(&expected, &stored, |incident| incident.id.clone());
         let (expected, stored) = (
             self.from.cycles(&all, u32::MAX).await.map_err(reading)?,
             self.to.cycles(&all, u32::MAX).await.map_err(writing)?,
         );
-        tables.cycles.compare(&expected, &stored, |cycle| cycle.cycle_id.clone());
+        tables
+            .cycles
+            .compare(&expected, &stored, |cycle| cycle.cycle_id.clone());
         let (expected, stored) = (
             self.from.pdca_events(None).await.map_err(reading)?,
             self.to.pdca_events(None).await.map_err(writing)?,
         );
-        tables.pdca_events.compare(&expected, &stored, |event| format!("{} {}", event.pdca_id, event.seq));
+        tables.pdca_events.compare(&expected, &stored, |event| {
+            format!("{} {}", event.pdca_id, event.seq)
+        });
         let mut samples = Samples::new(self.from);
         while let Some(page) = samples.next().await.map_err(reading)? {
-            let (Some(first), Some(last)) = (page.first(), page.last()) else { break };
+            let (Some(first), Some(last)) = (page.first(), page.last()) else {
+                break;
+            };
             let range = TimeRange::new(first.taken_at, after(last.taken_at));
-            let stored = self.to.health_samples(None, range, u32::MAX).await.map_err(writing)?;
+            let stored = self
+                .to
+                .health_samples(None, range, u32::MAX)
+                .await
+                .map_err(writing)?;
             tables.health_samples.compare(&page, &stored, |sample| {
-                format!("{} {} {}", sample.component, sample.measure, sample.taken_at.to_rfc3339())
+                format!(
+                    "{} {} {}",
+                    sample.component,
+                    sample.measure,
+                    sample.taken_at.to_rfc3339()
+                )
             });
             self.step(Stage::Comparing, STEPS)?;
         }
@@ -281,7 +370,10 @@ fn slices() -> impl Iterator<Item = TimeRange> {
 }
 
 fn of(range: TimeRange) -> DeliveryFilter {
-    DeliveryFilter { range: Some(range), ..DeliveryFilter::default() }
+    DeliveryFilter {
+        range: Some(range),
+        ..DeliveryFilter::default()
+    }
 }
 
 fn after(at: Timestamp) -> Timestamp {
@@ -303,16 +395,23 @@ struct Samples<'a> {
 
 impl<'a> Samples<'a> {
     const fn new(store: &'a dyn MetricsStore) -> Self {
-        Self { store, until: Some(Timestamp::MAX) }
+        Self {
+            store,
+            until: Some(Timestamp::MAX),
+        }
     }
 
     async fn next(&mut self) -> Result<Option<Vec<HealthSample>>, StoreError> {
-        let Some(until) = self.until else { return Ok(None) };
+        let Some(until) = self.until else {
+            return Ok(None);
+        };
         let range = TimeRange::new(Timestamp::MIN, until);
         let mut limit = SAMPLES;
         loop {
             let mut page = self.store.health_samples(None, range, limit).await?;
-            let Some(oldest) = page.first().map(|sample| sample.taken_at) else { return Ok(None) };
+            let Some(oldest) = page.first().map(|sample| sample.taken_at) else {
+                return Ok(None);
+            };
             if page.len() < limit as usize {
                 self.until = None;
                 return Ok(Some(page));

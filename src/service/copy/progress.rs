@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::record::{Layer, OriginId};
-use crate::domain::time::Timestamp;
+use atalaya_domain::record::{Layer, OriginId};
+use atalaya_domain::time::Timestamp;
 
 use super::CopyError;
 
@@ -47,11 +47,16 @@ impl Folder {
             hasher.update(&(side.len() as u64).to_le_bytes());
             hasher.update(side.as_bytes());
         }
-        Self { path: parent.join(&hasher.finalize().to_hex()[..16]) }
+        Self {
+            path: parent.join(&hasher.finalize().to_hex()[..16]),
+        }
     }
 
     pub fn failed(&self, source: io::Error) -> CopyError {
-        CopyError::Progress { path: self.path.clone(), source }
+        CopyError::Progress {
+            path: self.path.clone(),
+            source,
+        }
     }
 
     /// What an earlier run left; `None` when there was none, or what it left is unusable: then
@@ -62,13 +67,22 @@ impl Folder {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(self.failed(error)),
         };
-        Ok(serde_json::from_slice::<Saved>(&text).ok().filter(|saved| saved.version == VERSION))
+        Ok(serde_json::from_slice::<Saved>(&text)
+            .ok()
+            .filter(|saved| saved.version == VERSION))
     }
 
     /// Begins a copy: the watermarks are on the disk before the state says so.
-    pub async fn begin(&self, from: &str, to: &str, watermarks: Snapshot) -> Result<Saved, CopyError> {
+    pub async fn begin(
+        &self,
+        from: &str,
+        to: &str,
+        watermarks: Snapshot,
+    ) -> Result<Saved, CopyError> {
         let path = self.path.clone();
-        blocking(move || watermarks.finish(&path)).await.map_err(|error| self.failed(error))?;
+        blocking(move || watermarks.finish(&path))
+            .await
+            .map_err(|error| self.failed(error))?;
         let saved = Saved {
             version: VERSION,
             from: from.to_owned(),
@@ -90,7 +104,9 @@ impl Folder {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
             }
-            Ok(Snapshot { file: BufWriter::new(File::create(temporary(&path, WATERMARKS))?) })
+            Ok(Snapshot {
+                file: BufWriter::new(File::create(temporary(&path, WATERMARKS))?),
+            })
         })
         .await
         .map_err(|error| self.failed(error))
@@ -111,7 +127,9 @@ impl Folder {
     /// The watermarks that the copy began with.
     pub fn watermarks(&self) -> Result<Watermarks, CopyError> {
         let file = File::open(self.path.join(WATERMARKS)).map_err(|error| self.failed(error))?;
-        Ok(Watermarks { lines: BufReader::new(file) })
+        Ok(Watermarks {
+            lines: BufReader::new(file),
+        })
     }
 
     /// Forgets a copy that came to its end.
@@ -119,7 +137,9 @@ impl Folder {
         // The state first: without it the rest means nothing.
         for name in [STATE, WATERMARKS] {
             match tokio::fs::remove_file(self.path.join(name)).await {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(self.failed(error)),
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(self.failed(error));
+                }
                 _ => {}
             }
         }
@@ -132,7 +152,9 @@ impl Folder {
     /// `None`: a line is damaged.
     pub fn unreadable(&self, error: Option<io::Error>) -> CopyError {
         self.failed(error.unwrap_or_else(|| {
-            io::Error::other(format!("a line of `{WATERMARKS}` is damaged; remove the folder and copy again"))
+            io::Error::other(format!(
+                "a line of `{WATERMARKS}` is damaged; remove the folder and copy again"
+            ))
         }))
     }
 }
@@ -148,7 +170,10 @@ impl Snapshot {
     }
 
     fn finish(self, folder: &Path) -> io::Result<()> {
-        let file = self.file.into_inner().map_err(io::IntoInnerError::into_error)?;
+        let file = self
+            .file
+            .into_inner()
+            .map_err(io::IntoInnerError::into_error)?;
         rename(&file, folder, WATERMARKS)
     }
 }
@@ -170,7 +195,10 @@ impl Watermarks {
             }
             let (origin, until) = line.trim_end().split_once(' ').ok_or(None)?;
             let origin = u128::from_str_radix(origin, 16).map_err(|_| None)?;
-            page.push((OriginId::from_u128(origin), until.parse().map_err(|_| None)?));
+            page.push((
+                OriginId::from_u128(origin),
+                until.parse().map_err(|_| None)?,
+            ));
         }
         Ok(page)
     }
@@ -187,6 +215,10 @@ fn rename(file: &File, folder: &Path, name: &str) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(io::Error::other)?
 }

@@ -7,11 +7,12 @@ use rand::RngExt;
 use rand::rngs::StdRng;
 use serde_json::json;
 
-use crate::domain::delivery::{
-    Decision, DeployedCommit, Deployment, DeploymentKind, DeploymentResult, Incident, Phase, PhaseRecord,
+use atalaya_domain::delivery::{
+    Decision, DeployedCommit, Deployment, DeploymentKind, DeploymentResult, Incident, Phase,
+    PhaseRecord,
 };
-use crate::domain::record::RequestId;
-use crate::domain::time::Timestamp;
+use atalaya_domain::record::RequestId;
+use atalaya_domain::time::Timestamp;
 
 use super::{DAY, HOUR, SERVICES, Service, WEEKS, about};
 
@@ -64,11 +65,18 @@ pub fn history(now: Timestamp, random: &mut StdRng) -> History {
     }
     old_incident(now, &mut history, random);
     todays_incident(now, &mut history, random);
-    history.deployments.sort_by_key(|deployment| deployment.finished_at);
+    history
+        .deployments
+        .sort_by_key(|deployment| deployment.finished_at);
     history
 }
 
-fn planned(service: &Service, number: u32, finished_at: Timestamp, random: &mut StdRng) -> Deployment {
+fn planned(
+    service: &Service,
+    number: u32,
+    finished_at: Timestamp,
+    random: &mut StdRng,
+) -> Deployment {
     let count = random.random_range(1..=6);
     let commits: Vec<DeployedCommit> = (0..count)
         .map(|_| {
@@ -76,7 +84,11 @@ fn planned(service: &Service, number: u32, finished_at: Timestamp, random: &mut 
             let hours = random.random_range(2.0_f64..9.0).powi(2) / 2.0;
             let committed_at = finished_at.saturating_sub(Duration::from_secs_f64(hours * 3_600.0));
             DeployedCommit {
-                sha: format!("{:032x}{:08x}", random.random::<u128>(), random.random::<u32>()),
+                sha: format!(
+                    "{:032x}{:08x}",
+                    random.random::<u128>(),
+                    random.random::<u32>()
+                ),
                 authored_at: committed_at.saturating_sub(Duration::from_secs(900)),
                 committed_at,
                 title: TITLES[random.random_range(0..TITLES.len())].to_owned(),
@@ -93,7 +105,11 @@ fn planned(service: &Service, number: u32, finished_at: Timestamp, random: &mut 
         commit: commits.last().map(|commit| commit.sha.clone()),
         started_at: Some(finished_at.saturating_sub(about(Duration::from_secs(240), random))),
         finished_at,
-        result: if failed { DeploymentResult::RolledBack } else { DeploymentResult::Success },
+        result: if failed {
+            DeploymentResult::RolledBack
+        } else {
+            DeploymentResult::Success
+        },
         kind: DeploymentKind::Normal,
         request_id: Some(RequestId::new(format!("deploy-{id}"))),
         cycle_id: Some(format!("cycle-{id}")),
@@ -105,7 +121,9 @@ fn planned(service: &Service, number: u32, finished_at: Timestamp, random: &mut 
 
 /// The phases that led to a deployment.
 fn phases(deployment: &Deployment, number: u32, random: &mut StdRng) -> Vec<PhaseRecord> {
-    let Some(cycle_id) = deployment.cycle_id.clone() else { return Vec::new() };
+    let Some(cycle_id) = deployment.cycle_id.clone() else {
+        return Vec::new();
+    };
     let points = [1, 2, 3, 5, 8][random.random_range(0..5)];
     let failed_tests = u32::from(random.random_range(0..8) == 0);
     let steps = [
@@ -160,7 +178,9 @@ fn old_incident(now: Timestamp, history: &mut History, random: &mut StdRng) {
         return;
     };
     cause.result = DeploymentResult::Failed;
-    let opened_at = cause.finished_at.saturating_add(Duration::from_secs(11 * 60));
+    let opened_at = cause
+        .finished_at
+        .saturating_add(Duration::from_secs(11 * 60));
     let resolved_at = opened_at.saturating_add(HOUR * 2);
     let incident = Incident {
         id: "INC-41".to_owned(),

@@ -7,9 +7,11 @@ use std::time::Duration;
 use rand::RngExt;
 use rand::rngs::StdRng;
 
-use crate::domain::delivery::{Deployment, DeploymentResult};
-use crate::domain::record::{Entry, Frame, Layer, Level, Metadata, Origin, OriginId, RequestId, Text};
-use crate::domain::time::Timestamp;
+use atalaya_domain::delivery::{Deployment, DeploymentResult};
+use atalaya_domain::record::{
+    Entry, Frame, Layer, Level, Metadata, Origin, OriginId, RequestId, Text,
+};
+use atalaya_domain::time::Timestamp;
 
 use super::delivery::{BAD_DEPLOY_AGO, HOTFIX_AGO, History, INCIDENT_AGO};
 use super::{DAY, FAILING_REQUEST, HOUR, SERVICES, Service};
@@ -38,11 +40,19 @@ struct Writer {
 
 impl Writer {
     fn add(&mut self, layer: Layer, source: &'static str, host: &'static str, entry: Entry) {
-        self.entries.entry((layer, source, host)).or_default().push(entry);
+        self.entries
+            .entry((layer, source, host))
+            .or_default()
+            .push(entry);
     }
 
     fn application(&mut self, service: &Service, entry: Entry) {
-        self.add(Layer::Application, application_source(service), service.host, entry);
+        self.add(
+            Layer::Application,
+            application_source(service),
+            service.host,
+            entry,
+        );
     }
 
     /// One frame of at most 1,000 entries after the other; positions count from `salt` on, so that
@@ -57,14 +67,24 @@ impl Writer {
                 host.as_bytes(),
                 &salt.micros().to_le_bytes(),
             ]);
-            let origin = Arc::new(Origin { id, layer, source: source.into(), host: host.into() });
+            let origin = Arc::new(Origin {
+                id,
+                layer,
+                source: source.into(),
+                host: host.into(),
+            });
             for (index, entry) in entries.iter_mut().enumerate() {
                 entry.position = index as u64;
             }
             let mut from = 0;
             for part in entries.chunks(1_000) {
                 let until = from + part.len() as u64;
-                frames.push(Frame { origin: Arc::clone(&origin), from, until, entries: part.to_vec() });
+                frames.push(Frame {
+                    origin: Arc::clone(&origin),
+                    from,
+                    until,
+                    entries: part.to_vec(),
+                });
                 from = until;
             }
         }
@@ -91,7 +111,11 @@ pub fn frames(now: Timestamp, history: &History, random: &mut StdRng) -> Vec<Fra
         let trouble = at >= now.saturating_sub(INCIDENT_AGO) && at < now.saturating_sub(HOTFIX_AGO);
         request(at, trouble, None, &mut writer, random);
         let dense = at >= now.saturating_sub(DENSE);
-        at = at.saturating_add(if dense { super::about(REQUEST_EVERY, random) } else { HOUR / 12 });
+        at = at.saturating_add(if dense {
+            super::about(REQUEST_EVERY, random)
+        } else {
+            HOUR / 12
+        });
     }
     failing_request(now.saturating_sub(INCIDENT_AGO), &mut writer);
     system_records(now, &mut writer);
@@ -145,16 +169,33 @@ fn request(
         session_id: Some(format!("s-{user}").into()),
         ..Entry::default()
     };
-    writer.application(service, own(900, Level::Info, format!("GET {path} accepted")));
+    writer.application(
+        service,
+        own(900, Level::Info, format!("GET {path} accepted")),
+    );
     if random.random_range(0..3) == 0 {
-        writer.application(service, own(1_600, Level::Debug, format!("cache miss for {path}")));
+        writer.application(
+            service,
+            own(1_600, Level::Debug, format!("cache miss for {path}")),
+        );
     }
     if fails {
-        let mut entry = own(5_001_000, Level::Error, "no database connection left".to_owned());
+        let mut entry = own(
+            5_001_000,
+            Level::Error,
+            "no database connection left".to_owned(),
+        );
         entry.traceback = Some(POOL_TRACEBACK.into());
         writer.application(service, entry);
     } else if status == 500 {
-        writer.application(service, own(3_000, Level::Error, format!("GET {path} failed: upstream closed")));
+        writer.application(
+            service,
+            own(
+                3_000,
+                Level::Error,
+                format!("GET {path} failed: upstream closed"),
+            ),
+        );
     } else if took > 300.0 {
         let mut entry = own(2_000, Level::Warning, format!("GET {path} was slow"));
         entry.duration_ms = Some((took * 10.0).round() / 10.0);
@@ -198,14 +239,49 @@ fn failing_request(at: Timestamp, writer: &mut Writer) {
     };
     writer.application(
         shop,
-        entry(3, Level::Info, "shop.checkout", "POST /checkout accepted, 3 items, 84.90 EUR"),
+        entry(
+            3,
+            Level::Info,
+            "shop.checkout",
+            "POST /checkout accepted, 3 items, 84.90 EUR",
+        ),
     );
-    writer.application(shop, entry(9, Level::Debug, "shop.checkout", "asking payments for an authorisation"));
-    writer
-        .application(payments, entry(14, Level::Info, "payments.gateway", "authorise 84.90 EUR for user 42"));
-    writer
-        .application(payments, entry(420, Level::Info, "payments.gateway", "authorised, reference 99-1204"));
-    writer.application(payments, entry(431, Level::Warning, "payments.ledger", "waiting for a ledger lock"));
+    writer.application(
+        shop,
+        entry(
+            9,
+            Level::Debug,
+            "shop.checkout",
+            "asking payments for an authorisation",
+        ),
+    );
+    writer.application(
+        payments,
+        entry(
+            14,
+            Level::Info,
+            "payments.gateway",
+            "authorise 84.90 EUR for user 42",
+        ),
+    );
+    writer.application(
+        payments,
+        entry(
+            420,
+            Level::Info,
+            "payments.gateway",
+            "authorised, reference 99-1204",
+        ),
+    );
+    writer.application(
+        payments,
+        entry(
+            431,
+            Level::Warning,
+            "payments.ledger",
+            "waiting for a ledger lock",
+        ),
+    );
     writer.add(
         Layer::Infrastructure,
         "postgresql",
@@ -222,13 +298,22 @@ fn failing_request(at: Timestamp, writer: &mut Writer) {
             )
         },
     );
-    let mut failure =
-        entry(5_012, Level::Error, "shop.checkout", "order not placed: no database connection left");
+    let mut failure = entry(
+        5_012,
+        Level::Error,
+        "shop.checkout",
+        "order not placed: no database connection left",
+    );
     failure.traceback = Some(POOL_TRACEBACK.into());
     writer.application(shop, failure);
     writer.application(
         payments,
-        entry(5_060, Level::Error, "payments.ledger", "authorisation 99-1204 left open: caller gone"),
+        entry(
+            5_060,
+            Level::Error,
+            "payments.ledger",
+            "authorisation 99-1204 left open: caller gone",
+        ),
     );
     writer.add(
         Layer::Infrastructure,
@@ -255,8 +340,15 @@ fn failing_request(at: Timestamp, writer: &mut Writer) {
 
 /// What a roll-out leaves in the logs, under the deployment's request id.
 fn deployment_records(deployment: &Deployment, writer: &mut Writer) {
-    let Some(request_id) = &deployment.request_id else { return };
-    let Some(service) = SERVICES.iter().find(|service| service.name == deployment.service) else { return };
+    let Some(request_id) = &deployment.request_id else {
+        return;
+    };
+    let Some(service) = SERVICES
+        .iter()
+        .find(|service| service.name == deployment.service)
+    else {
+        return;
+    };
     let finished = deployment.finished_at;
     let entry = |seconds_before: u64, level: Level, message: String| Entry {
         timestamp: finished.saturating_sub(Duration::from_secs(seconds_before)),
@@ -267,20 +359,36 @@ fn deployment_records(deployment: &Deployment, writer: &mut Writer) {
         ..Entry::default()
     };
     let id = &deployment.id;
-    writer.application(service, entry(200, Level::Info, format!("rolling out {id}")));
-    writer.application(service, entry(120, Level::Info, "migrations: nothing to do".to_owned()));
-    writer.application(service, entry(45, Level::Info, "3 of 3 instances answer".to_owned()));
+    writer.application(
+        service,
+        entry(200, Level::Info, format!("rolling out {id}")),
+    );
+    writer.application(
+        service,
+        entry(120, Level::Info, "migrations: nothing to do".to_owned()),
+    );
+    writer.application(
+        service,
+        entry(45, Level::Info, "3 of 3 instances answer".to_owned()),
+    );
     writer.add(
         Layer::Infrastructure,
         "syslog",
         service.host,
         Entry {
             logger: Some("systemd".into()),
-            ..entry(46, Level::Info, format!("Started {}.service.", service.name))
+            ..entry(
+                46,
+                Level::Info,
+                format!("Started {}.service.", service.name),
+            )
         },
     );
     if deployment.result != DeploymentResult::Success {
-        writer.application(service, entry(0, Level::Error, format!("health check failed after {id}")));
+        writer.application(
+            service,
+            entry(0, Level::Error, format!("health check failed after {id}")),
+        );
     }
 }
 
@@ -321,5 +429,8 @@ fn system_records(now: Timestamp, writer: &mut Writer) {
 }
 
 fn fields(pairs: &[(&str, &str)]) -> Metadata {
-    pairs.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect()
+    pairs
+        .iter()
+        .map(|(name, value)| ((*name).into(), (*value).into()))
+        .collect()
 }

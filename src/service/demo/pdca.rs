@@ -3,11 +3,11 @@
 use chrono_tz::Tz;
 
 use crate::config::{DoraConfig, PdcaConfig};
-use crate::domain::dora::Metric;
-use crate::domain::pdca::{Applied, Verdict};
-use crate::domain::time::Timestamp;
 use crate::service::pdca::{self, Draft, PdcaSettings};
-use crate::store::metrics::MetricsStore;
+use atalaya_domain::dora::Metric;
+use atalaya_domain::pdca::{Applied, Verdict};
+use atalaya_domain::time::Timestamp;
+use atalaya_store::metrics::MetricsStore;
 
 use super::{DAY, DemoError, HOUR, Stores};
 
@@ -73,7 +73,11 @@ const STORIES: [Story; 5] = [
         planned: 52,
         applied: Some(50),
         looks: &[48, 43, 36, 22],
-        decided: Some((21, Verdict::Apply, "The team wants to keep it, whatever the figure says.")),
+        decided: Some((
+            21,
+            Verdict::Apply,
+            "The team wants to keep it, whatever the figure says.",
+        )),
     },
     Story {
         title: "Freeze on Fridays",
@@ -85,7 +89,11 @@ const STORIES: [Story; 5] = [
         planned: 54,
         applied: Some(52),
         looks: &[50, 45],
-        decided: Some((44, Verdict::Revert, "Fewer deployments, and as many failures as before.")),
+        decided: Some((
+            44,
+            Verdict::Revert,
+            "Fewer deployments, and as many failures as before.",
+        )),
     },
 ];
 
@@ -95,7 +103,8 @@ pub async fn fill(stores: &Stores, now: Timestamp) -> Result<(), DemoError> {
     if !pdca::list(store).await?.is_empty() {
         return Ok(());
     }
-    let settings = PdcaSettings::configured(&DoraConfig::default(), &PdcaConfig::default(), Tz::UTC)?;
+    let settings =
+        PdcaSettings::configured(&DoraConfig::default(), &PdcaConfig::default(), Tz::UTC)?;
     for (index, story) in STORIES.iter().enumerate() {
         // An hour apart, so that no two are planned in one second.
         let now = now.saturating_sub(HOUR * u32::try_from(index).unwrap_or(0));
@@ -123,14 +132,23 @@ async fn tell(
         guards: None,
     };
     let cycle = pdca::create(store, draft, settings, story.owner, days_ago(story.planned)).await?;
-    let Some(applied) = story.applied else { return Ok(()) };
+    let Some(applied) = story.applied else {
+        return Ok(());
+    };
     let applied = Applied {
         what: story.change.to_owned(),
         applied_at: days_ago(applied),
         request_id: None,
         commit: None,
     };
-    pdca::start(store, &cycle.id, applied.clone(), story.owner, applied.applied_at).await?;
+    pdca::start(
+        store,
+        &cycle.id,
+        applied.clone(),
+        story.owner,
+        applied.applied_at,
+    )
+    .await?;
     for days in story.looks {
         pdca::check(store, &cycle.id, settings, story.owner, days_ago(*days)).await?;
     }

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::config::DoraConfig;
-use crate::domain::delivery::{Deployment, DeploymentResult, PhaseRecord};
-use crate::domain::time::{TimeRange, Timestamp};
 use crate::source::git::{self, GitError, Options, Outcome, Which};
 use crate::source::phases::{deployment_of, incident_of};
 use crate::source::sdlc_file::{self, Flag, Reading, SdlcFileError};
-use crate::store::error::StoreError;
-use crate::store::metrics::{DeliveryFilter, MetricsStore, SourceRun, Written};
+use atalaya_domain::delivery::{Deployment, DeploymentResult, PhaseRecord};
+use atalaya_domain::time::{TimeRange, Timestamp};
+use atalaya_store::error::StoreError;
+use atalaya_store::metrics::{DeliveryFilter, MetricsStore, SourceRun, Written};
 
 /// Rows in one transaction: long enough to be quick, short enough to let others write between.
 const BATCH: usize = 500;
@@ -25,11 +25,17 @@ pub enum GatherError {
     #[error(transparent)]
     Git(#[from] GitError),
     #[error("cannot read {path}: {source}")]
-    Unreadable { path: PathBuf, source: std::io::Error },
+    Unreadable {
+        path: PathBuf,
+        source: std::io::Error,
+    },
     #[error("{path} is too large ({bytes} bytes; at most {FILE_LIMIT})")]
     TooLarge { path: PathBuf, bytes: u64 },
     #[error("{path}: {source}")]
-    File { path: PathBuf, source: SdlcFileError },
+    File {
+        path: PathBuf,
+        source: SdlcFileError,
+    },
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("reading was interrupted: {0}")]
@@ -87,7 +93,8 @@ where
     P: FnMut(usize) + Send + 'static,
 {
     let path = repository.to_path_buf();
-    let git = tokio::task::spawn_blocking(move || git::read(&path, &options, &mut progress)).await??;
+    let git =
+        tokio::task::spawn_blocking(move || git::read(&path, &options, &mut progress)).await??;
     let mut written = put_deployments(store, &git.deployments).await?;
     let withdrawn = withdraw(store, &git, &mut written).await?;
     store
@@ -98,7 +105,11 @@ where
             synced_at: now,
         })
         .await?;
-    Ok(SyncOutcome { git, written, withdrawn })
+    Ok(SyncOutcome {
+        git,
+        written,
+        withdrawn,
+    })
 }
 
 /// How old what a configured repository gave may become before it is read again.
@@ -138,7 +149,15 @@ where
             here.to_path_buf()
         }
     };
-    sync_git(store, &repository, sync_options(config, None, None), now, progress).await.map(Some)
+    sync_git(
+        store,
+        &repository,
+        sync_options(config, None, None),
+        now,
+        progress,
+    )
+    .await
+    .map(Some)
 }
 
 /// Takes out of the formulas what an earlier sync of this service gave and this one does not.
@@ -147,25 +166,44 @@ async fn withdraw(
     git: &Outcome,
     written: &mut Written,
 ) -> Result<usize, StoreError> {
-    let fresh: HashSet<&str> = git.deployments.iter().map(|deployment| deployment.id.as_str()).collect();
-    let mut services: HashSet<&str> =
-        git.deployments.iter().map(|deployment| deployment.service.as_str()).collect();
+    let fresh: HashSet<&str> = git
+        .deployments
+        .iter()
+        .map(|deployment| deployment.id.as_str())
+        .collect();
+    let mut services: HashSet<&str> = git
+        .deployments
+        .iter()
+        .map(|deployment| deployment.service.as_str())
+        .collect();
     services.insert(&git.service);
     // What lies before the edge of a cut history is not contradicted by it.
     let edge = if git.complete {
         None
     } else {
-        git.deployments.iter().map(|deployment| deployment.finished_at).min()
+        git.deployments
+            .iter()
+            .map(|deployment| deployment.finished_at)
+            .min()
     };
     let mut gone: Vec<Deployment> = Vec::new();
     for service in services {
-        let filter = DeliveryFilter { service: Some(service.to_owned()), ..DeliveryFilter::default() };
-        gone.extend(store.deployments(&filter).await?.into_iter().filter(|known| {
-            known.origin == "git"
-                && known.result != DeploymentResult::Aborted
-                && !fresh.contains(known.id.as_str())
-                && edge.is_none_or(|edge| known.finished_at >= edge)
-        }));
+        let filter = DeliveryFilter {
+            service: Some(service.to_owned()),
+            ..DeliveryFilter::default()
+        };
+        gone.extend(
+            store
+                .deployments(&filter)
+                .await?
+                .into_iter()
+                .filter(|known| {
+                    known.origin == "git"
+                        && known.result != DeploymentResult::Aborted
+                        && !fresh.contains(known.id.as_str())
+                        && edge.is_none_or(|edge| known.finished_at >= edge)
+                }),
+        );
     }
     for deployment in &mut gone {
         deployment.result = DeploymentResult::Aborted;
@@ -211,17 +249,26 @@ pub async fn import_file(
 ) -> Result<ImportOutcome, GatherError> {
     let named = path.to_path_buf();
     let import = tokio::task::spawn_blocking(move || {
-        let unreadable = |source| GatherError::Unreadable { path: named.clone(), source };
+        let unreadable = |source| GatherError::Unreadable {
+            path: named.clone(),
+            source,
+        };
         let bytes = std::fs::metadata(&named).map_err(unreadable)?.len();
         if bytes > FILE_LIMIT {
             return Err(GatherError::TooLarge { path: named, bytes });
         }
         let content = std::fs::read(&named).map_err(unreadable)?;
-        sdlc_file::read(&content, &reading).map_err(|source| GatherError::File { path: named, source })
+        sdlc_file::read(&content, &reading).map_err(|source| GatherError::File {
+            path: named,
+            source,
+        })
     })
     .await??;
-    let mut outcome =
-        ImportOutcome { cycles: import.cycles, flags: import.flags, ..ImportOutcome::default() };
+    let mut outcome = ImportOutcome {
+        cycles: import.cycles,
+        flags: import.flags,
+        ..ImportOutcome::default()
+    };
     for batch in import.phases.chunks(BATCH) {
         add(&mut outcome.phases, store.record_phases(batch).await?);
     }
@@ -267,8 +314,12 @@ pub async fn record(
 ) -> Result<Recorded, StoreError> {
     if phase.attempt == 0 {
         let cycle = store.cycle(&phase.cycle_id).await?;
-        let tried =
-            || cycle.iter().flat_map(|cycle| &cycle.phases).filter(|known| known.phase == phase.phase);
+        let tried = || {
+            cycle
+                .iter()
+                .flat_map(|cycle| &cycle.phases)
+                .filter(|known| known.phase == phase.phase)
+        };
         let run = phase.text(RUN_ID);
         phase.attempt = match tried().find(|known| run.is_some() && known.text(RUN_ID) == run) {
             Some(recorded) => recorded.attempt,
@@ -278,12 +329,17 @@ pub async fn record(
     let written = store.record_phases(std::slice::from_ref(&phase)).await?;
     let deployment = deployment_of(&phase, origin);
     if let Some(deployment) = &deployment {
-        store.put_deployments(std::slice::from_ref(deployment)).await?;
+        store
+            .put_deployments(std::slice::from_ref(deployment))
+            .await?;
     }
     let mut incident = incident_of(&phase, origin);
     if let Some(incident) = &mut incident {
         let recent = DeliveryFilter {
-            range: Some(TimeRange::new(incident.opened_at.saturating_sub(CYCLE_REACH), phase.recorded_at)),
+            range: Some(TimeRange::new(
+                incident.opened_at.saturating_sub(CYCLE_REACH),
+                phase.recorded_at,
+            )),
             ..DeliveryFilter::default()
         };
         incident.caused_by = store
@@ -292,13 +348,21 @@ pub async fn record(
             .into_iter()
             .rev()
             .find(|known| {
-                known.cycle_id.as_ref() == Some(&phase.cycle_id) && known.result != DeploymentResult::Aborted
+                known.cycle_id.as_ref() == Some(&phase.cycle_id)
+                    && known.result != DeploymentResult::Aborted
             })
             .map(|known| known.id);
         store.put_incidents(std::slice::from_ref(incident)).await?;
     }
     if deployment.is_some() || incident.is_some() {
-        connect(store, origin, deployment.is_some(), incident.is_some(), phase.recorded_at).await?;
+        connect(
+            store,
+            origin,
+            deployment.is_some(),
+            incident.is_some(),
+            phase.recorded_at,
+        )
+        .await?;
     }
     Ok(Recorded {
         attempt: phase.attempt,
@@ -316,13 +380,18 @@ async fn connect(
     gives_incidents: bool,
     at: Timestamp,
 ) -> Result<(), StoreError> {
-    let known = store.sources().await?.into_iter().find(|source| source.name == name);
+    let known = store
+        .sources()
+        .await?
+        .into_iter()
+        .find(|source| source.name == name);
     store
         .put_source(&SourceRun {
             name: name.to_owned(),
             gives_deployments: gives_deployments
                 || known.as_ref().is_some_and(|known| known.gives_deployments),
-            gives_incidents: gives_incidents || known.as_ref().is_some_and(|known| known.gives_incidents),
+            gives_incidents: gives_incidents
+                || known.as_ref().is_some_and(|known| known.gives_incidents),
             synced_at: known.map_or(at, |known| known.synced_at.max(at)),
         })
         .await

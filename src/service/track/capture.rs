@@ -15,13 +15,13 @@ use tokio::process::{Child, Command};
 use tokio::sync::oneshot;
 
 use crate::config::Settings;
-use crate::domain::record::{Entry, RequestId};
-use crate::domain::time::Timestamp;
-use crate::ingest::FrameSink;
-use crate::ingest::format::{Choice, Decoder, Reference, SourceZone, TimeHint};
-use crate::ingest::lines::LineCutter;
-use crate::ingest::sender::{LogSender, SenderConfig};
-use crate::store::error::describe;
+use atalaya_domain::record::{Entry, RequestId};
+use atalaya_domain::time::Timestamp;
+use atalaya_format::{Choice, Decoder, Reference, SourceZone, TimeHint};
+use atalaya_ingest::FrameSink;
+use atalaya_ingest::lines::LineCutter;
+use atalaya_ingest::sender::{LogSender, SenderConfig};
+use atalaya_store::error::describe;
 
 /// A command may leave children that keep its output open; they are not waited for when they say
 /// nothing for this long.
@@ -45,16 +45,28 @@ pub(super) struct Pump {
 impl Capture {
     /// Opens the log store; one that is away is no reason to wait. `client` names the records
     /// (`app/<client>`). The error is for a person.
-    pub async fn start(settings: &Settings, client: &str, request_id: RequestId) -> Result<Self, String> {
-        let stores = super::super::attach_servers(settings).await.map_err(|error| describe(&error))?;
+    pub async fn start(
+        settings: &Settings,
+        client: &str,
+        request_id: RequestId,
+    ) -> Result<Self, String> {
+        let stores = super::super::attach_servers(settings)
+            .await
+            .map_err(|error| describe(&error))?;
         // Through the spool, unless a running ingest has it: that one is durable at once.
         let sink = match super::super::ingest::sink(settings, stores.logs.clone()).await {
             Ok(sink) => sink,
             Err(_) => Arc::new(stores.logs),
         };
         let config = SenderConfig::new(client, super::super::health::host_name());
-        let sender = LogSender::start(config, Arc::clone(&sink)).await.map_err(|error| describe(&error))?;
-        Ok(Self { sender, sink, request_id })
+        let sender = LogSender::start(config, Arc::clone(&sink))
+            .await
+            .map_err(|error| describe(&error))?;
+        Ok(Self {
+            sender,
+            sink,
+            request_id,
+        })
     }
 
     pub(super) fn redirect(command: &mut Command) {
@@ -81,27 +93,33 @@ impl Capture {
         let (ending, ended) = oneshot::channel();
         let copied = Arc::new(AtomicU64::new(0));
         let mut lines = Lines::new(self.sender.clone(), self.request_id.clone(), name);
-        std::thread::Builder::new().name(format!("capture-{name}")).spawn({
-            let copied = Arc::clone(&copied);
-            move || {
-                let mut buffer = vec![0; 64 << 10];
-                loop {
-                    let size = match from.read(&mut buffer) {
-                        Ok(0) => break,
-                        Ok(size) => size,
-                        Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                        Err(_) => break,
-                    };
-                    if to.write_all(&buffer[..size]).and_then(|()| to.flush()).is_err() {
-                        break;
+        std::thread::Builder::new()
+            .name(format!("capture-{name}"))
+            .spawn({
+                let copied = Arc::clone(&copied);
+                move || {
+                    let mut buffer = vec![0; 64 << 10];
+                    loop {
+                        let size = match from.read(&mut buffer) {
+                            Ok(0) => break,
+                            Ok(size) => size,
+                            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                            Err(_) => break,
+                        };
+                        if to
+                            .write_all(&buffer[..size])
+                            .and_then(|()| to.flush())
+                            .is_err()
+                        {
+                            break;
+                        }
+                        lines.take(&buffer[..size]);
+                        copied.fetch_add(size as u64, Ordering::Relaxed);
                     }
-                    lines.take(&buffer[..size]);
-                    copied.fetch_add(size as u64, Ordering::Relaxed);
+                    lines.finish();
+                    let _ = ending.send(()); // nobody waits any more
                 }
-                lines.finish();
-                let _ = ending.send(()); // nobody waits any more
-            }
-        })?;
+            })?;
         Ok(Pump { ended, copied })
     }
 
@@ -138,7 +156,10 @@ struct Lines {
 
 impl Lines {
     fn new(sender: LogSender, request_id: RequestId, name: &'static str) -> Self {
-        let hint = TimeHint { reference: Timestamp::now(), zone: SourceZone::Local };
+        let hint = TimeHint {
+            reference: Timestamp::now(),
+            zone: SourceZone::Local,
+        };
         Self {
             sender,
             request_id,
@@ -149,14 +170,30 @@ impl Lines {
     }
 
     fn take(&mut self, bytes: &[u8]) {
-        self.decoder.set_reference(Timestamp::now(), Reference::Arrival);
-        let Self { sender, request_id, name, cutter, decoder } = self;
-        cutter.feed(bytes, |line| decoder.line(line, &mut |entry| keep(sender, request_id, name, entry)));
+        self.decoder
+            .set_reference(Timestamp::now(), Reference::Arrival);
+        let Self {
+            sender,
+            request_id,
+            name,
+            cutter,
+            decoder,
+        } = self;
+        cutter.feed(bytes, |line| {
+            decoder.line(line, &mut |entry| keep(sender, request_id, name, entry))
+        });
     }
 
     fn finish(&mut self) {
-        let Self { sender, request_id, name, cutter, decoder } = self;
-        cutter.finish(|line| decoder.line(line, &mut |entry| keep(sender, request_id, name, entry)));
+        let Self {
+            sender,
+            request_id,
+            name,
+            cutter,
+            decoder,
+        } = self;
+        cutter
+            .finish(|line| decoder.line(line, &mut |entry| keep(sender, request_id, name, entry)));
         decoder.finish(&mut |entry| keep(sender, request_id, name, entry));
     }
 }
@@ -164,7 +201,9 @@ impl Lines {
 fn keep(sender: &LogSender, request_id: &RequestId, stream: &str, mut entry: Entry) {
     // A line that names another request is about that one, but belongs to this run.
     if let Some(named) = entry.request_id.replace(request_id.clone()) {
-        entry.metadata.push(("named_request_id".into(), named.as_str().into()));
+        entry
+            .metadata
+            .push(("named_request_id".into(), named.as_str().into()));
     }
     entry.metadata.push(("stream".into(), stream.into()));
     let _ = sender.send(entry); // refusals are counted by the sender

@@ -7,8 +7,8 @@ use regex::Regex;
 
 use super::Options;
 use super::history::{Commit, History};
-use crate::domain::delivery::{DeployedCommit, Deployment, DeploymentKind, DeploymentResult};
-use crate::domain::time::Timestamp;
+use atalaya_domain::delivery::{DeployedCommit, Deployment, DeploymentKind, DeploymentResult};
+use atalaya_domain::time::Timestamp;
 
 /// Commits kept of one deployment.
 pub const MAX_COMMITS: usize = 5_000;
@@ -68,10 +68,17 @@ pub(super) fn branch_marks(
     while let Some(index) = next {
         line.push(index);
         // The first parent may lie beyond the edge of what was read; then the line ends.
-        next = history.commit(index).parents.first().and_then(|sha| history.find(sha));
+        next = history
+            .commit(index)
+            .parents
+            .first()
+            .and_then(|sha| history.find(sha));
     }
-    let merges: Vec<u32> =
-        line.iter().copied().filter(|&index| history.commit(index).parents.len() > 1).collect();
+    let merges: Vec<u32> = line
+        .iter()
+        .copied()
+        .filter(|&index| history.commit(index).parents.len() > 1)
+        .collect();
     let found = !merges.is_empty();
     let chosen = if !found && or_all { line } else { merges };
     let marks = chosen
@@ -85,7 +92,11 @@ pub(super) fn branch_marks(
                 service: service.to_owned(),
                 environment: options.environment.clone(),
                 hotfix: is_hotfix(&commit.title),
-                carries: if found { Carries::AllButItself } else { Carries::Unknown },
+                carries: if found {
+                    Carries::AllButItself
+                } else {
+                    Carries::Unknown
+                },
             }
         })
         .collect();
@@ -100,19 +111,26 @@ pub(super) fn branch_marks(
 pub fn assign(history: &History, marks: Vec<Mark>, team: Option<&str>) -> Assigned {
     let mut lines: BTreeMap<(String, String), Vec<Mark>> = BTreeMap::new();
     for mark in marks {
-        lines.entry((mark.service.clone(), mark.environment.clone())).or_default().push(mark);
+        lines
+            .entry((mark.service.clone(), mark.environment.clone()))
+            .or_default()
+            .push(mark);
     }
     let mut assigned = Assigned::default();
     for marks in lines.into_values() {
         assign_line(history, marks, team, &mut assigned);
     }
-    assigned.deployments.sort_by(|a, b| (a.finished_at, &a.id).cmp(&(b.finished_at, &b.id)));
+    assigned
+        .deployments
+        .sort_by(|a, b| (a.finished_at, &a.id).cmp(&(b.finished_at, &b.id)));
     assigned
 }
 
 fn assign_line(history: &History, marks: Vec<Mark>, team: Option<&str>, assigned: &mut Assigned) {
-    let mut marks: Vec<(u32, Mark)> =
-        marks.into_iter().filter_map(|mark| history.find(&mark.commit).map(|index| (index, mark))).collect();
+    let mut marks: Vec<(u32, Mark)> = marks
+        .into_iter()
+        .filter_map(|mark| history.find(&mark.commit).map(|index| (index, mark)))
+        .collect();
     // Newest first is the order of the indices, so of one second the higher index is the elder.
     marks.sort_by(|(a_index, a), (b_index, b)| (a.at, b_index).cmp(&(b.at, a_index)));
     let mut carrier: HashMap<u32, usize> = HashMap::new();
@@ -120,13 +138,16 @@ fn assign_line(history: &History, marks: Vec<Mark>, team: Option<&str>, assigned
     for (position, (index, mark)) in marks.into_iter().enumerate() {
         let place = first + position;
         let mut new = take_new(history, index, place, &mut carrier);
-        let kind = if mark.hotfix || is_hotfix(&history.commit(index).title) || all_urgent(history, &new) {
+        let kind = if mark.hotfix
+            || is_hotfix(&history.commit(index).title)
+            || all_urgent(history, &new)
+        {
             DeploymentKind::Hotfix
         } else {
             DeploymentKind::Normal
         };
-        let rollback =
-            position > 0 && mark_reverted(history, &new, place, &carrier, &mut assigned.deployments);
+        let rollback = position > 0
+            && mark_reverted(history, &new, place, &carrier, &mut assigned.deployments);
         if mark.carries == Carries::AllButItself {
             new.retain(|&commit| commit != index);
         }
@@ -145,18 +166,30 @@ fn assign_line(history: &History, marks: Vec<Mark>, team: Option<&str>, assigned
             started_at: None,
             finished_at: mark.at,
             result: DeploymentResult::Success,
-            kind: if rollback { DeploymentKind::Rollback } else { kind },
+            kind: if rollback {
+                DeploymentKind::Rollback
+            } else {
+                kind
+            },
             request_id: None,
             cycle_id: None,
             origin: "git".to_owned(),
-            commits: (position > 0 && mark.carries != Carries::Unknown)
-                .then(|| new.iter().map(|&commit| deployed(history.commit(commit))).collect()),
+            commits: (position > 0 && mark.carries != Carries::Unknown).then(|| {
+                new.iter()
+                    .map(|&commit| deployed(history.commit(commit)))
+                    .collect()
+            }),
         });
     }
 }
 
 /// Everything reachable from `tip` that no earlier deployment of this line reached.
-fn take_new(history: &History, tip: u32, place: usize, carrier: &mut HashMap<u32, usize>) -> Vec<u32> {
+fn take_new(
+    history: &History,
+    tip: u32,
+    place: usize,
+    carrier: &mut HashMap<u32, usize>,
+) -> Vec<u32> {
     let mut new = Vec::new();
     let mut waiting = vec![tip];
     while let Some(index) = waiting.pop() {
@@ -171,8 +204,11 @@ fn take_new(history: &History, tip: u32, place: usize, carrier: &mut HashMap<u32
 }
 
 fn all_urgent(history: &History, new: &[u32]) -> bool {
-    let mut changes =
-        new.iter().map(|&index| history.commit(index)).filter(|commit| commit.parents.len() < 2).peekable();
+    let mut changes = new
+        .iter()
+        .map(|&index| history.commit(index))
+        .filter(|commit| commit.parents.len() < 2)
+        .peekable();
     changes.peek().is_some() && changes.all(|commit| is_hotfix(&commit.title))
 }
 
@@ -186,7 +222,9 @@ fn mark_reverted(
 ) -> bool {
     let mut any = false;
     for original in new.iter().flat_map(|&index| &history.commit(index).reverts) {
-        let Some(index) = history.find(original) else { continue };
+        let Some(index) = history.find(original) else {
+            continue;
+        };
         if !history.commit(index).reverts.is_empty() {
             continue; // taking back a revert brings the change again: nothing failed
         }
@@ -239,14 +277,22 @@ mod tests {
     }
 
     fn carried(deployment: &Deployment) -> Option<Vec<&str>> {
-        deployment.commits.as_ref().map(|commits| commits.iter().map(|commit| commit.sha.as_str()).collect())
+        deployment
+            .commits
+            .as_ref()
+            .map(|commits| commits.iter().map(|commit| commit.sha.as_str()).collect())
     }
 
     /// a - b - d(merge of b, c) - e; c branches off a.
     fn history() -> History {
         History::new(vec![
             commit("eeeeeee", &["ddddddd"], 50, "This reverts commit bbbbbbb."),
-            commit("ddddddd", &["bbbbbbb", "ccccccc"], 40, "Merge branch 'topic'"),
+            commit(
+                "ddddddd",
+                &["bbbbbbb", "ccccccc"],
+                40,
+                "Merge branch 'topic'",
+            ),
             commit("ccccccc", &["aaaaaaa"], 30, "c"),
             commit("bbbbbbb", &["aaaaaaa"], 20, "b"),
             commit("aaaaaaa", &[], 10, "a"),
@@ -255,11 +301,17 @@ mod tests {
 
     #[test]
     fn each_commit_goes_to_the_first_deployment_that_reaches_it() {
-        let made =
-            assign(&history(), vec![mark("v2", "ddddddd", 45), mark("v1", "bbbbbbb", 25)], Some("blue"));
+        let made = assign(
+            &history(),
+            vec![mark("v2", "ddddddd", 45), mark("v1", "bbbbbbb", 25)],
+            Some("blue"),
+        );
         assert_eq!(made.deployments.len(), 2);
         assert_eq!(carried(&made.deployments[0]), None); // nothing is known before the first
-        assert_eq!(carried(&made.deployments[1]), Some(vec!["ccccccc", "ddddddd"]));
+        assert_eq!(
+            carried(&made.deployments[1]),
+            Some(vec!["ccccccc", "ddddddd"])
+        );
         assert_eq!(made.deployments[1].team.as_deref(), Some("blue"));
     }
 
@@ -273,17 +325,25 @@ mod tests {
             mark("v4", "eeeeeee", 55),
         ];
         let made = assign(&history(), marks, None);
-        let results: Vec<DeploymentResult> =
-            made.deployments.iter().map(|deployment| deployment.result).collect();
+        let results: Vec<DeploymentResult> = made
+            .deployments
+            .iter()
+            .map(|deployment| deployment.result)
+            .collect();
         assert_eq!(results, [Success, Failed, Success, Success]);
         assert_eq!(made.deployments[3].kind, DeploymentKind::Rollback);
     }
 
     #[test]
     fn a_revert_before_anything_went_out_is_nothing() {
-        let made = assign(&history(), vec![mark("v1", "aaaaaaa", 12), mark("v2", "eeeeeee", 55)], None);
+        let made = assign(
+            &history(),
+            vec![mark("v1", "aaaaaaa", 12), mark("v2", "eeeeeee", 55)],
+            None,
+        );
         assert!(made.deployments.iter().all(|deployment| {
-            deployment.result == DeploymentResult::Success && deployment.kind == DeploymentKind::Normal
+            deployment.result == DeploymentResult::Success
+                && deployment.kind == DeploymentKind::Normal
         }));
     }
 
@@ -291,7 +351,11 @@ mod tests {
     fn an_older_commit_deployed_again_carries_nothing() {
         let made = assign(
             &history(),
-            vec![mark("v1", "aaaaaaa", 12), mark("v2", "ddddddd", 45), mark("v1-again", "bbbbbbb", 60)],
+            vec![
+                mark("v1", "aaaaaaa", 12),
+                mark("v2", "ddddddd", 45),
+                mark("v1-again", "bbbbbbb", 60),
+            ],
             None,
         );
         assert_eq!(carried(&made.deployments[2]), Some(vec![]));
@@ -299,17 +363,36 @@ mod tests {
 
     #[test]
     fn services_and_environments_have_lines_of_their_own() {
-        let staging = Mark { environment: "staging".to_owned(), ..mark("rc", "ddddddd", 41) };
-        let made =
-            assign(&history(), vec![mark("v1", "aaaaaaa", 12), staging, mark("v2", "ddddddd", 45)], None);
-        let production = made.deployments.iter().find(|deployment| deployment.id == "v2").unwrap();
+        let staging = Mark {
+            environment: "staging".to_owned(),
+            ..mark("rc", "ddddddd", 41)
+        };
+        let made = assign(
+            &history(),
+            vec![
+                mark("v1", "aaaaaaa", 12),
+                staging,
+                mark("v2", "ddddddd", 45),
+            ],
+            None,
+        );
+        let production = made
+            .deployments
+            .iter()
+            .find(|deployment| deployment.id == "v2")
+            .unwrap();
         assert_eq!(carried(production).unwrap().len(), 3);
     }
 
     #[test]
     fn merges_of_a_branch_and_octopus_merges() {
         let history = History::new(vec![
-            commit("fffffff", &["ddddddd", "bbbbbbb", "ccccccc"], 50, "Merge branches 'hotfix/a' and 'b'"),
+            commit(
+                "fffffff",
+                &["ddddddd", "bbbbbbb", "ccccccc"],
+                50,
+                "Merge branches 'hotfix/a' and 'b'",
+            ),
             commit("ccccccc", &["aaaaaaa"], 30, "c"),
             commit("bbbbbbb", &["aaaaaaa"], 20, "b"),
             commit("ddddddd", &["aaaaaaa"], 15, "straight to the branch"),
@@ -319,20 +402,40 @@ mod tests {
         assert!(merges);
         assert_eq!(marks.len(), 1);
         assert!(marks[0].hotfix && marks[0].carries == Carries::AllButItself);
-        let made = assign(&history, [mark("v0", "aaaaaaa", 11)].into_iter().chain(marks).collect(), None);
-        assert_eq!(carried(&made.deployments[1]), Some(vec!["ddddddd", "bbbbbbb", "ccccccc"]));
+        let made = assign(
+            &history,
+            [mark("v0", "aaaaaaa", 11)]
+                .into_iter()
+                .chain(marks)
+                .collect(),
+            None,
+        );
+        assert_eq!(
+            carried(&made.deployments[1]),
+            Some(vec!["ddddddd", "bbbbbbb", "ccccccc"])
+        );
         assert_eq!(made.deployments[1].kind, DeploymentKind::Hotfix);
     }
 
     #[test]
     fn a_branch_without_merges_deploys_every_commit_if_asked() {
-        let straight =
-            History::new(vec![commit("bbbbbbb", &["aaaaaaa"], 20, "b"), commit("aaaaaaa", &[], 10, "a")]);
+        let straight = History::new(vec![
+            commit("bbbbbbb", &["aaaaaaa"], 20, "b"),
+            commit("aaaaaaa", &[], 10, "a"),
+        ]);
         let (marks, merges) = branch_marks(&straight, "bbbbbbb", "shop", &Options::default(), true);
         assert_eq!((marks.len(), merges), (2, false));
         let made = assign(&straight, marks, None);
-        assert!(made.deployments.iter().all(|deployment| deployment.commits.is_none()));
-        assert!(branch_marks(&straight, "bbbbbbb", "shop", &Options::default(), false).0.is_empty());
+        assert!(
+            made.deployments
+                .iter()
+                .all(|deployment| deployment.commits.is_none())
+        );
+        assert!(
+            branch_marks(&straight, "bbbbbbb", "shop", &Options::default(), false)
+                .0
+                .is_empty()
+        );
     }
 
     #[test]

@@ -10,7 +10,7 @@ use regex::Regex;
 use smallvec::SmallVec;
 
 use super::GitError;
-use crate::domain::time::Timestamp;
+use atalaya_domain::time::Timestamp;
 
 /// Longest subject kept, in characters.
 const TITLE_CHARS: usize = 200;
@@ -42,13 +42,28 @@ pub struct History {
 impl History {
     /// Parents that are not among `commits` (a shallow clone, a cut) are as if they were not.
     pub fn new(commits: Vec<Commit>) -> Self {
-        let by_sha: HashMap<String, u32> =
-            commits.iter().enumerate().map(|(index, commit)| (commit.sha.clone(), index as u32)).collect();
+        let by_sha: HashMap<String, u32> = commits
+            .iter()
+            .enumerate()
+            .map(|(index, commit)| (commit.sha.clone(), index as u32))
+            .collect();
         let parents = commits
             .iter()
-            .map(|commit| commit.parents.iter().filter_map(|sha| by_sha.get(sha).copied()).collect())
+            .map(|commit| {
+                commit
+                    .parents
+                    .iter()
+                    .filter_map(|sha| by_sha.get(sha).copied())
+                    .collect()
+            })
             .collect();
-        Self { commits, parents, by_sha, cut: false, shallow: false }
+        Self {
+            commits,
+            parents,
+            by_sha,
+            cut: false,
+            shallow: false,
+        }
     }
 
     pub fn len(&self) -> usize {
@@ -71,7 +86,10 @@ impl History {
         if sha.len() < 7 {
             return None;
         }
-        let mut matching = self.by_sha.iter().filter(|(known, _)| known.starts_with(sha));
+        let mut matching = self
+            .by_sha
+            .iter()
+            .filter(|(known, _)| known.starts_with(sha));
         let (_, &index) = matching.next()?;
         matching.next().is_none().then_some(index)
     }
@@ -93,7 +111,10 @@ impl History {
             );
         }
         if self.cut {
-            notes.push(format!("only the newest {} commits were read", self.commits.len()));
+            notes.push(format!(
+                "only the newest {} commits were read",
+                self.commits.len()
+            ));
         }
         notes
     }
@@ -108,11 +129,19 @@ pub(super) struct Reader<'r> {
 
 impl Reader<'_> {
     pub fn unreadable(&self, what: &'static str) -> impl Fn(gix::Error) -> GitError + '_ {
-        move |error| GitError::Unreadable { path: self.place.to_path_buf(), what, reason: error.to_string() }
+        move |error| GitError::Unreadable {
+            path: self.place.to_path_buf(),
+            what,
+            reason: error.to_string(),
+        }
     }
 
     /// Everything reachable from the tips, newest first.
-    pub fn read(&self, tips: &[gix::ObjectId], progress: &mut dyn FnMut(usize)) -> Result<History, GitError> {
+    pub fn read(
+        &self,
+        tips: &[gix::ObjectId],
+        progress: &mut dyn FnMut(usize),
+    ) -> Result<History, GitError> {
         if tips.is_empty() {
             return Ok(History::default());
         }
@@ -137,8 +166,15 @@ impl Reader<'_> {
             }
         }
         progress(commits.len());
-        let shallow = self.repository.is_shallow().map_err(self.unreadable("the shallow file"))?;
-        Ok(History { cut, shallow, ..History::new(commits) })
+        let shallow = self
+            .repository
+            .is_shallow()
+            .map_err(self.unreadable("the shallow file"))?;
+        Ok(History {
+            cut,
+            shallow,
+            ..History::new(commits)
+        })
     }
 
     fn commit(&self, commit: &gix::Commit<'_>) -> Result<Commit, GitError> {
@@ -170,15 +206,26 @@ impl Reader<'_> {
             }
         }
         let mut known: Vec<String> = Vec::new();
-        let references = self.repository.references().map_err(self.unreadable("the references"))?;
-        for branch in references.local_branches().map_err(self.unreadable("the branches"))?.flatten().take(10)
+        let references = self
+            .repository
+            .references()
+            .map_err(self.unreadable("the references"))?;
+        for branch in references
+            .local_branches()
+            .map_err(self.unreadable("the branches"))?
+            .flatten()
+            .take(10)
         {
             known.push(format!("`{}`", branch.name().shorten()));
         }
         Err(GitError::NoBranch {
             path: self.place.to_path_buf(),
             branch: name.to_owned(),
-            known: if known.is_empty() { "none".to_owned() } else { known.join(", ") },
+            known: if known.is_empty() {
+                "none".to_owned()
+            } else {
+                known.join(", ")
+            },
         })
     }
 
@@ -195,17 +242,22 @@ impl Reader<'_> {
             }
         }
         let head = self.repository.head().map_err(self.unreadable("HEAD"))?;
-        let name = head
-            .referent_name()
-            .map_or_else(|| "the detached HEAD".to_owned(), |name| name.shorten().to_string());
+        let name = head.referent_name().map_or_else(
+            || "the detached HEAD".to_owned(),
+            |name| name.shorten().to_string(),
+        );
         Ok(head.into_peeled_id().ok().map(|id| (name, id.detach())))
     }
 
     fn tip(&self, full_name: &str) -> Result<Option<gix::ObjectId>, GitError> {
-        let found =
-            self.repository.try_find_reference(full_name).map_err(self.unreadable("the references"))?;
+        let found = self
+            .repository
+            .try_find_reference(full_name)
+            .map_err(self.unreadable("the references"))?;
         // A dangling remote HEAD is as good as none.
-        Ok(found.and_then(|mut reference| reference.peel_to_commit().ok()).map(|commit| commit.id))
+        Ok(found
+            .and_then(|mut reference| reference.peel_to_commit().ok())
+            .map(|commit| commit.id))
     }
 }
 
@@ -215,6 +267,11 @@ pub(super) fn reverts(message: &str) -> Vec<String> {
         LazyLock::new(|| Regex::new(r"This reverts commit\s+([0-9a-f]{7,64})").ok());
     WORDS
         .as_ref()
-        .map(|words| words.captures_iter(message).map(|found| found[1].to_owned()).collect())
+        .map(|words| {
+            words
+                .captures_iter(message)
+                .map(|found| found[1].to_owned())
+                .collect()
+        })
         .unwrap_or_default()
 }

@@ -9,8 +9,8 @@ use regex::Regex;
 use super::deployments::{Carries, Mark, is_hotfix};
 use super::history::{History, Reader};
 use super::{GitError, Options};
-use crate::domain::dora::PRODUCTION;
-use crate::domain::time::Timestamp;
+use atalaya_domain::dora::PRODUCTION;
+use atalaya_domain::time::Timestamp;
 
 /// Where pre-releases go.
 pub const STAGING: &str = "staging";
@@ -48,22 +48,40 @@ impl TagPattern {
     }
 
     pub fn glob(pattern: &str) -> Result<Self, GitError> {
-        Glob::new(pattern).map(|glob| Self::Glob(glob.compile_matcher())).map_err(|error| GitError::Pattern {
-            pattern: pattern.to_owned(),
-            reason: error.kind().to_string(),
-        })
+        Glob::new(pattern)
+            .map(|glob| Self::Glob(glob.compile_matcher()))
+            .map_err(|error| GitError::Pattern {
+                pattern: pattern.to_owned(),
+                reason: error.kind().to_string(),
+            })
     }
 
     pub(super) fn read(&self, tag: &str) -> Option<Reading> {
         match self {
-            Self::Glob(glob) => glob.is_match(tag).then_some(Reading { owner: None, prerelease: false }),
+            Self::Glob(glob) => glob.is_match(tag).then_some(Reading {
+                owner: None,
+                prerelease: false,
+            }),
             Self::Version => {
                 let found = VERSION.as_ref()?.captures(tag)?;
-                let owner = found.name("owner").map(|owner| owner.as_str().to_owned()).filter(|owner| {
-                    !["release", "releases", "rel", "version", "deploy", "prod", "production"]
+                let owner = found
+                    .name("owner")
+                    .map(|owner| owner.as_str().to_owned())
+                    .filter(|owner| {
+                        ![
+                            "release",
+                            "releases",
+                            "rel",
+                            "version",
+                            "deploy",
+                            "prod",
+                            "production",
+                        ]
                         .contains(&owner.as_str())
-                });
-                let prerelease = found.name("pre").is_some_and(|pre| !is_hotfix(pre.as_str()));
+                    });
+                let prerelease = found
+                    .name("pre")
+                    .is_some_and(|pre| !is_hotfix(pre.as_str()));
                 Some(Reading { owner, prerelease })
             }
         }
@@ -95,7 +113,10 @@ impl Found {
 }
 
 pub(super) fn find(reader: &Reader<'_>, pattern: &TagPattern) -> Result<Found, GitError> {
-    let references = reader.repository.references().map_err(reader.unreadable("the references"))?;
+    let references = reader
+        .repository
+        .references()
+        .map_err(reader.unreadable("the references"))?;
     let mut found = Found::default();
     for reference in references.tags().map_err(reader.unreadable("the tags"))? {
         let Ok(mut reference) = reference else {
@@ -103,12 +124,19 @@ pub(super) fn find(reader: &Reader<'_>, pattern: &TagPattern) -> Result<Found, G
             continue;
         };
         let name = reference.name().shorten().to_string();
-        let Some(reading) = pattern.read(&name) else { continue };
+        let Some(reading) = pattern.read(&name) else {
+            continue;
+        };
         let tagged_at = reference
             .try_id()
             .and_then(|id| id.object().ok())
             .and_then(|object| object.try_into_tag().ok())
-            .and_then(|tag| tag.tagger().ok().flatten().map(|by| Timestamp::from_seconds(by.seconds())));
+            .and_then(|tag| {
+                tag.tagger()
+                    .ok()
+                    .flatten()
+                    .map(|by| Timestamp::from_seconds(by.seconds()))
+            });
         let Ok(commit) = reference.peel_to_commit() else {
             found.without_commit += 1;
             continue;
@@ -125,14 +153,23 @@ pub(super) fn find(reader: &Reader<'_>, pattern: &TagPattern) -> Result<Found, G
 }
 
 /// One mark for each commit, service and environment, and how many tags were aliases of one.
-pub(super) fn marks(history: &History, tags: &[Tag], service: &str, options: &Options) -> (Vec<Mark>, usize) {
+pub(super) fn marks(
+    history: &History,
+    tags: &[Tag],
+    service: &str,
+    options: &Options,
+) -> (Vec<Mark>, usize) {
     let mut by_place: BTreeMap<(String, String, String), Vec<(&Tag, Timestamp)>> = BTreeMap::new();
     for tag in tags {
         let sha = tag.commit.to_string();
         // A tag whose commit was cut away with the old end of the history is of no use.
-        let Some(index) = history.find(&sha) else { continue };
+        let Some(index) = history.find(&sha) else {
+            continue;
+        };
         let committed_at = history.commit(index).committed_at;
-        let at = tag.tagged_at.map_or(committed_at, |tagged| tagged.max(committed_at));
+        let at = tag
+            .tagged_at
+            .map_or(committed_at, |tagged| tagged.max(committed_at));
         let service = match (&options.service, &tag.owner) {
             (None, Some(owner)) => owner.clone(),
             _ => service.to_owned(),
@@ -142,7 +179,10 @@ pub(super) fn marks(history: &History, tags: &[Tag], service: &str, options: &Op
         } else {
             options.environment.clone()
         };
-        by_place.entry((sha, service, environment)).or_default().push((tag, at));
+        by_place
+            .entry((sha, service, environment))
+            .or_default()
+            .push((tag, at));
     }
     let mut aliases = 0;
     let marks = by_place
@@ -150,7 +190,9 @@ pub(super) fn marks(history: &History, tags: &[Tag], service: &str, options: &Op
         .filter_map(|((commit, service, environment), mut tags)| {
             // The most specific name says most, and floating tags (`v1`, `v1.2`) move on.
             tags.sort_by(|(a, _), (b, _)| {
-                specific(&b.name).cmp(&specific(&a.name)).then_with(|| a.name.cmp(&b.name))
+                specific(&b.name)
+                    .cmp(&specific(&a.name))
+                    .then_with(|| a.name.cmp(&b.name))
             });
             aliases += tags.len() - 1;
             let at = tags.iter().map(|&(_, at)| at).min()?;
@@ -171,11 +213,15 @@ pub(super) fn marks(history: &History, tags: &[Tag], service: &str, options: &Op
 
 /// Numbers in a tag, the measure of how exactly it names a version.
 fn specific(name: &str) -> usize {
-    name.split(|letter: char| !letter.is_ascii_digit()).filter(|part| !part.is_empty()).count()
+    name.split(|letter: char| !letter.is_ascii_digit())
+        .filter(|part| !part.is_empty())
+        .count()
 }
 
 fn version_part<'t>(tag: &'t str, service: &str) -> &'t str {
-    tag.strip_prefix(service).and_then(|rest| rest.strip_prefix(['@', '/'])).unwrap_or(tag)
+    tag.strip_prefix(service)
+        .and_then(|rest| rest.strip_prefix(['@', '/']))
+        .unwrap_or(tag)
 }
 
 #[cfg(test)]
@@ -204,15 +250,23 @@ mod tests {
         ];
         for (tag, expected) in cases {
             let reading = TagPattern::version().read(tag);
-            let expected =
-                expected.map(|(owner, prerelease)| Reading { owner: owner.map(str::to_owned), prerelease });
+            let expected = expected.map(|(owner, prerelease)| Reading {
+                owner: owner.map(str::to_owned),
+                prerelease,
+            });
             assert_eq!(reading, expected, "{tag}");
         }
     }
 
     #[test]
     fn a_wrong_pattern_says_so() {
-        let message = TagPattern::glob("v[").map_err(|error| error.to_string()).err().unwrap_or_default();
-        assert!(message.contains("`v[`") && message.contains("v*"), "{message}");
+        let message = TagPattern::glob("v[")
+            .map_err(|error| error.to_string())
+            .err()
+            .unwrap_or_default();
+        assert!(
+            message.contains("`v[`") && message.contains("v*"),
+            "{message}"
+        );
     }
 }

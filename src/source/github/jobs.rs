@@ -5,8 +5,8 @@ use regex::Regex;
 use serde::Deserialize;
 
 use super::{GithubError, Instant, read};
-use crate::domain::delivery::{Deployment, DeploymentKind, DeploymentResult};
-use crate::domain::time::Timestamp;
+use atalaya_domain::delivery::{Deployment, DeploymentKind, DeploymentResult};
+use atalaya_domain::time::Timestamp;
 
 #[derive(Deserialize)]
 struct Answer {
@@ -63,7 +63,10 @@ pub fn job(json: &str) -> Result<Job, GithubError> {
         head_sha: answer.head_sha,
         url: answer.html_url,
         status: answer.status.to_ascii_lowercase(),
-        conclusion: answer.conclusion.map(|word| word.to_ascii_lowercase()).filter(|word| !word.is_empty()),
+        conclusion: answer
+            .conclusion
+            .map(|word| word.to_ascii_lowercase())
+            .filter(|word| !word.is_empty()),
         started_at: answer.started_at.map(Into::into),
         completed_at: answer.completed_at.map(Into::into),
     })
@@ -103,7 +106,10 @@ impl DeployPattern {
     pub fn new(pattern: &str) -> Result<Self, GithubError> {
         Regex::new(pattern)
             .map(Self)
-            .map_err(|source| GithubError::Pattern { pattern: pattern.to_owned(), source: Box::new(source) })
+            .map_err(|source| GithubError::Pattern {
+                pattern: pattern.to_owned(),
+                source: Box::new(source),
+            })
     }
 
     pub fn names(&self, job: &Job) -> bool {
@@ -124,7 +130,11 @@ impl DeployPattern {
         };
         Some(Deployment {
             id: format!("github-job-{}-{}", job.run_id, job.id),
-            service: repository.rsplit('/').next().unwrap_or(repository).to_owned(),
+            service: repository
+                .rsplit('/')
+                .next()
+                .unwrap_or(repository)
+                .to_owned(),
             team: None,
             environment: environment.to_owned(),
             commit: Some(job.head_sha.clone()),
@@ -149,7 +159,10 @@ mod tests {
     #[test]
     fn a_wrong_pattern_is_named() {
         let error = DeployPattern::new("deploy(").unwrap_err().to_string();
-        assert!(error.starts_with("`deploy(` is no pattern for job names"), "{error}");
+        assert!(
+            error.starts_with("`deploy(` is no pattern for job names"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -158,6 +171,11 @@ mod tests {
             "conclusion": null, "started_at": null, "completed_at": null}"#;
         let job = job(json).unwrap();
         assert_eq!((job.outcome(), job.seconds()), (JobOutcome::Running, None));
-        assert!(DeployPattern::new("deploy").unwrap().deployment(&job, "a/b", "production").is_none());
+        assert!(
+            DeployPattern::new("deploy")
+                .unwrap()
+                .deployment(&job, "a/b", "production")
+                .is_none()
+        );
     }
 }

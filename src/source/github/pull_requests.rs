@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::{GithubError, Instant, User, read};
-use crate::domain::delivery::pull_request::{Comment, PullRequest, Verdict};
+use atalaya_domain::delivery::pull_request::{Comment, PullRequest, Verdict};
 
 #[derive(Deserialize)]
 struct Pull {
@@ -54,7 +54,10 @@ pub fn pull_request(json: &str, repository: &str) -> Result<PullRequest, GithubE
     let pull: Pull = read("pull request", json)?;
     Ok(PullRequest {
         id: format!("github-pull-{}", pull.id),
-        repository: pull.base.repo.map_or_else(|| repository.to_owned(), |repo| repo.full_name),
+        repository: pull
+            .base
+            .repo
+            .map_or_else(|| repository.to_owned(), |repo| repo.full_name),
         number: pull.number,
         title: pull.title,
         description: pull.body.unwrap_or_default(),
@@ -92,7 +95,9 @@ struct Review {
 /// [`GithubError::Shape`] when it is not a review.
 pub fn review(json: &str) -> Result<Option<Comment>, GithubError> {
     let review: Review = read("review", json)?;
-    let Some(at) = review.submitted_at else { return Ok(None) };
+    let Some(at) = review.submitted_at else {
+        return Ok(None);
+    };
     Ok(Some(Comment {
         id: format!("github-review-{}", review.id),
         author: review.user.map(|user| user.login),
@@ -111,14 +116,20 @@ mod tests {
 
     #[test]
     fn what_is_no_pull_request_is_said_so() {
-        let error = pull_request(r#"{"message": "Not Found"}"#, "a/b").unwrap_err().to_string();
-        assert!(error.starts_with("this is not GitHub's pull request: missing field"), "{error}");
+        let error = pull_request(r#"{"message": "Not Found"}"#, "a/b")
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.starts_with("this is not GitHub's pull request: missing field"),
+            "{error}"
+        );
         assert!(review("[]").is_err());
     }
 
     #[test]
     fn a_review_that_is_being_written_is_none_yet() {
-        let json = r#"{"id": 1, "user": null, "body": null, "state": "PENDING", "commit_id": null}"#;
+        let json =
+            r#"{"id": 1, "user": null, "body": null, "state": "PENDING", "commit_id": null}"#;
         assert_eq!(review(json).unwrap(), None);
     }
 }

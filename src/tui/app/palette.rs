@@ -9,8 +9,16 @@ use crate::tui::widgets::line_edit::{Edited, LineEdit};
 
 /// A command that takes words: name, what to write after it, help.
 const COMMANDS: &[(&str, &str, &str)] = &[
-    ("goto", "14:32", "go to a time: 14:32, 2026-03-02T10:20, -30m"),
-    ("req", "ID", "trace of a request id; several, separated by blanks"),
+    (
+        "goto",
+        "14:32",
+        "go to a time: 14:32, 2026-03-02T10:20, -30m",
+    ),
+    (
+        "req",
+        "ID",
+        "trace of a request id; several, separated by blanks",
+    ),
     ("filter", "QUERY", "filter the logs"),
     ("save", "NAME", "save the filter of the logs under a name"),
     ("w", "FILE", "write the loaded records to a file"),
@@ -61,16 +69,26 @@ impl Palette {
             text,
             help: help.to_owned(),
             key: String::new(),
-            choice: Choice::Command { name: name.to_owned(), argument: argument.to_owned() },
+            choice: Choice::Command {
+                name: name.to_owned(),
+                argument: argument.to_owned(),
+            },
         };
         let mut entries: Vec<Entry> = COMMANDS
             .iter()
             .map(|(name, argument, help)| {
-                command(format!("{name} {argument}").trim().to_owned(), help, name, "")
+                command(
+                    format!("{name} {argument}").trim().to_owned(),
+                    help,
+                    name,
+                    "",
+                )
             })
             .collect();
         entries.extend(
-            themes.iter().map(|name| command(format!("theme {name}"), "change the theme", "theme", name)),
+            themes
+                .iter()
+                .map(|name| command(format!("theme {name}"), "change the theme", "theme", name)),
         );
         entries.extend(actions.into_iter().map(|(key, action)| Entry {
             text: action.name().replace('_', " "),
@@ -78,7 +96,12 @@ impl Palette {
             key,
             choice: Choice::Action(action),
         }));
-        let mut palette = Self { line: LineEdit::default(), entries, matches: Vec::new(), selected: 0 };
+        let mut palette = Self {
+            line: LineEdit::default(),
+            entries,
+            matches: Vec::new(),
+            selected: 0,
+        };
         palette.edited();
         palette
     }
@@ -102,7 +125,9 @@ impl Palette {
                 let name = pattern.score(Utf32Str::new(&entry.text, &mut buffer), &mut matcher);
                 let help = pattern.score(Utf32Str::new(&entry.help, &mut buffer), &mut matcher);
                 // A hit in the name beats one in the explanation.
-                name.map(|score| score * 2).max(help).map(|score| (score, index))
+                name.map(|score| score * 2)
+                    .max(help)
+                    .map(|score| (score, index))
             })
             .collect();
         scored.sort_by_key(|(score, index)| (std::cmp::Reverse(*score), *index));
@@ -121,7 +146,11 @@ impl Palette {
             KeyCode::Down => self.step_down(),
             KeyCode::Char('n') if control => self.step_down(),
             KeyCode::Tab => {
-                if let Some(entry) = self.matches.get(self.selected).map(|index| &self.entries[*index]) {
+                if let Some(entry) = self
+                    .matches
+                    .get(self.selected)
+                    .map(|index| &self.entries[*index])
+                {
                     let completed = match &entry.choice {
                         Choice::Command { name, argument } => format!("{name} {argument}"),
                         Choice::Action(_) => entry.text.clone(),
@@ -147,14 +176,22 @@ impl Palette {
         let text = self.line.text().trim();
         // `:-30m` and `:+5m` are times.
         if text.starts_with(['-', '+']) && text.len() > 1 {
-            return Some(Choice::Command { name: "goto".into(), argument: text.to_owned() });
+            return Some(Choice::Command {
+                name: "goto".into(),
+                argument: text.to_owned(),
+            });
         }
         let (name, argument) = text.split_once(' ').unwrap_or((text, ""));
         let known = COMMANDS.iter().any(|(command, _, _)| *command == name);
         if known || name == "quit" || (cfg!(debug_assertions) && name == "panic") {
-            return Some(Choice::Command { name: name.to_owned(), argument: argument.trim().to_owned() });
+            return Some(Choice::Command {
+                name: name.to_owned(),
+                argument: argument.trim().to_owned(),
+            });
         }
-        self.matches.get(self.selected).map(|index| self.entries[*index].choice.clone())
+        self.matches
+            .get(self.selected)
+            .map(|index| self.entries[*index].choice.clone())
     }
 }
 
@@ -163,8 +200,10 @@ mod tests {
     use super::*;
 
     fn typed(text: &str) -> Palette {
-        let mut palette =
-            Palette::new(vec![("e".into(), Action::NextError)], &["dark".into(), "light".into()]);
+        let mut palette = Palette::new(
+            vec![("e".into(), Action::NextError)],
+            &["dark".into(), "light".into()],
+        );
         palette.line.insert(text);
         palette.edited();
         palette
@@ -172,7 +211,10 @@ mod tests {
 
     #[expect(clippy::unnecessary_wraps, reason = "what `chosen` answers")]
     fn command(name: &str, argument: &str) -> Option<Choice> {
-        Some(Choice::Command { name: name.into(), argument: argument.into() })
+        Some(Choice::Command {
+            name: name.into(),
+            argument: argument.into(),
+        })
     }
 
     #[test]
@@ -185,7 +227,10 @@ mod tests {
 
     #[test]
     fn a_few_letters_find_actions_and_themes() {
-        assert_eq!(typed("nexterr").chosen(), Some(Choice::Action(Action::NextError)));
+        assert_eq!(
+            typed("nexterr").chosen(),
+            Some(Choice::Action(Action::NextError))
+        );
         assert_eq!(typed("thlight").chosen(), command("theme", "light"));
         assert_eq!(typed("zzzzzz").chosen(), None);
     }

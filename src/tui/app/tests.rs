@@ -13,20 +13,22 @@ use ratatui::buffer::Buffer;
 use ratatui::style::{Color, Modifier};
 
 use super::*;
-use crate::domain::delivery::{Deployment, DeploymentKind, DeploymentResult};
-use crate::domain::pdca::PdcaCycle;
-use crate::domain::record::{Entry, Layer, Level, LevelCounts, Origin, OriginId, Record, RequestId};
-use crate::ingest::IngestStatus;
-use crate::query::Query;
 use crate::service::dora::{Loaded, compute};
 use crate::service::trace::{Trace, TraceEvent};
-use crate::store::chunks::ArrivalCursor;
-use crate::store::engine::{Follower, Histogram, Page, Scanned};
 use crate::tui::effect::Answer;
 use crate::tui::input::Parser;
 use crate::tui::tabs::dora::{DoraAnswer, DoraEffect, Figures};
 use crate::tui::tabs::logs::{LogsAnswer, LogsEffect};
 use crate::tui::tabs::pdca::{PdcaAnswer, PdcaEffect};
+use atalaya_domain::delivery::{Deployment, DeploymentKind, DeploymentResult};
+use atalaya_domain::pdca::PdcaCycle;
+use atalaya_domain::record::{
+    Entry, Layer, Level, LevelCounts, Origin, OriginId, Record, RequestId,
+};
+use atalaya_ingest::IngestStatus;
+use atalaya_query::Query;
+use atalaya_store::chunks::ArrivalCursor;
+use atalaya_store::engine::{Follower, Histogram, Page, Scanned};
 
 const NOW: i64 = 1_772_446_804;
 
@@ -57,7 +59,10 @@ fn company() -> Vec<Record> {
         let at = Timestamp::from_millis((NOW - 600) * 1_000 + index * 5_000);
         let id = RequestId::new(format!("req-{}", index / 3));
         let (level, message) = match index % 20 {
-            7 => (Level::Error, "payment refused: upstream closed the connection"),
+            7 => (
+                Level::Error,
+                "payment refused: upstream closed the connection",
+            ),
             11 => (Level::Warning, "GET /cart was slow"),
             13 => (Level::Debug, "cache miss for /cart"),
             _ => (Level::Info, "GET /checkout accepted"),
@@ -73,10 +78,16 @@ fn company() -> Vec<Record> {
             duration_ms: (!even).then_some(750.0),
             traceback: (level == Level::Error)
                 .then(|| "Traceback\n  File \"pay.py\", line 7\nConnectionError".into()),
-            metadata: vec![("status".into(), if level == Level::Error { "502" } else { "200" }.into())],
+            metadata: vec![(
+                "status".into(),
+                if level == Level::Error { "502" } else { "200" }.into(),
+            )],
             ..Entry::default()
         };
-        records.push(Record { origin: if even { shop.clone() } else { nginx.clone() }, entry });
+        records.push(Record {
+            origin: if even { shop.clone() } else { nginx.clone() },
+            entry,
+        });
     }
     records
 }
@@ -140,14 +151,28 @@ impl Stage {
             for effect in effects {
                 let answer = match effect {
                     Effect::Logs(work) => self.answer(work).map(Answer::Logs),
-                    Effect::Dora(DoraEffect::Load { question, request, now }) => {
+                    Effect::Dora(DoraEffect::Load {
+                        question,
+                        request,
+                        now,
+                    }) => {
                         let report = compute(&self.facts, &request, now);
-                        let figures = Arc::new(Figures { loaded: self.facts.clone(), report });
-                        Some(Answer::Dora(DoraAnswer::Loaded { question, result: Ok(figures) }))
+                        let figures = Arc::new(Figures {
+                            loaded: self.facts.clone(),
+                            report,
+                        });
+                        Some(Answer::Dora(DoraAnswer::Loaded {
+                            question,
+                            result: Ok(figures),
+                        }))
                     }
                     Effect::Pdca(PdcaEffect::Read { question, now, .. }) => {
                         let result = Ok((self.cycles.clone(), Vec::new()));
-                        Some(Answer::Pdca(PdcaAnswer::Read { question, at: now, result }))
+                        Some(Answer::Pdca(PdcaAnswer::Read {
+                            question,
+                            at: now,
+                            result,
+                        }))
                     }
                     _ => None,
                 };
@@ -159,13 +184,20 @@ impl Stage {
     }
 
     fn page(&self, query: &Query) -> Page {
-        let mut records: Vec<Record> =
-            self.records.iter().filter(|record| query.matches(record)).cloned().collect();
+        let mut records: Vec<Record> = self
+            .records
+            .iter()
+            .filter(|record| query.matches(record))
+            .cloned()
+            .collect();
         records.reverse();
         Page {
             records,
             next: None,
-            scanned: Scanned { records: self.records.len() as u64, ..Scanned::default() },
+            scanned: Scanned {
+                records: self.records.len() as u64,
+                ..Scanned::default()
+            },
         }
     }
 
@@ -173,27 +205,48 @@ impl Stage {
         let broken = || "SQLite is unreachable at logs.db: no such file".to_owned();
         Some(match work {
             LogsEffect::Newest { question, query } => {
-                let follower = Follower { query: query.clone(), cursor: ArrivalCursor::Number(0) };
-                let result = if self.broken { Err(broken()) } else { Ok((self.page(&query), follower)) };
+                let follower = Follower::from_cursor(query.clone(), ArrivalCursor::new(0_i64));
+                let result = if self.broken {
+                    Err(broken())
+                } else {
+                    Ok((self.page(&query), follower))
+                };
                 LogsAnswer::Newest { question, result }
             }
-            LogsEffect::Around { question, query, .. } => {
-                let empty = Page { records: Vec::new(), next: None, scanned: Scanned::default() };
-                LogsAnswer::Around { question, result: Ok((self.page(&query), empty)) }
+            LogsEffect::Around {
+                question, query, ..
+            } => {
+                let empty = Page {
+                    records: Vec::new(),
+                    next: None,
+                    scanned: Scanned::default(),
+                };
+                LogsAnswer::Around {
+                    question,
+                    result: Ok((self.page(&query), empty)),
+                }
             }
-            LogsEffect::Histogram { question, query, range, bins } => {
+            LogsEffect::Histogram {
+                question,
+                query,
+                range,
+                bins,
+            } => {
                 let width = range.length() / u32::try_from(bins).unwrap();
                 let mut counts = vec![LevelCounts::default(); bins];
-                for record in self
-                    .records
-                    .iter()
-                    .filter(|record| query.matches(record) && range.contains(record.entry.timestamp))
-                {
-                    let index = record.entry.timestamp.since(range.from).as_micros() / width.as_micros();
+                for record in self.records.iter().filter(|record| {
+                    query.matches(record) && range.contains(record.entry.timestamp)
+                }) {
+                    let index =
+                        record.entry.timestamp.since(range.from).as_micros() / width.as_micros();
                     counts[usize::try_from(index).unwrap()].add(record.entry.level);
                 }
-                let result =
-                    Ok(Histogram { range, bin_width: width, bins: counts, scanned: Scanned::default() });
+                let result = Ok(Histogram {
+                    range,
+                    bin_width: width,
+                    bins: counts,
+                    scanned: Scanned::default(),
+                });
                 LogsAnswer::Histogram { question, result }
             }
             LogsEffect::Deployments { question, .. } => {
@@ -212,9 +265,14 @@ impl Stage {
                     origin: "record".into(),
                     commits: None,
                 };
-                LogsAnswer::Deployments { question, result: Ok(vec![deployment]) }
+                LogsAnswer::Deployments {
+                    question,
+                    result: Ok(vec![deployment]),
+                }
             }
-            LogsEffect::Context { question, record, .. } => {
+            LogsEffect::Context {
+                question, record, ..
+            } => {
                 let near = |other: &&Record| other.origin == record.origin;
                 LogsAnswer::Context {
                     question,
@@ -226,15 +284,24 @@ impl Stage {
                     .records
                     .iter()
                     .filter_map(|record| {
-                        let id = record.entry.request_id.clone().filter(|id| ids.contains(id))?;
+                        let id = record
+                            .entry
+                            .request_id
+                            .clone()
+                            .filter(|id| ids.contains(id))?;
                         let event = TraceEvent::Record(Box::new(record.clone()));
                         Some((record.entry.timestamp, id, event))
                     })
                     .collect();
                 let data = Trace::build(ids, events, Duration::from_secs(1));
-                LogsAnswer::Trace { question, result: Ok(data) }
+                LogsAnswer::Trace {
+                    question,
+                    result: Ok(data),
+                }
             }
-            LogsEffect::Page { .. } | LogsEffect::Seek { .. } | LogsEffect::Follow { .. } => return None,
+            LogsEffect::Page { .. } | LogsEffect::Seek { .. } | LogsEffect::Follow { .. } => {
+                return None;
+            }
         })
     }
 
@@ -256,7 +323,8 @@ impl Stage {
         let mut out = Vec::new();
         let viewport = ratatui::Viewport::Fixed(Rect::new(0, 0, columns, rows));
         let options = ratatui::TerminalOptions { viewport };
-        let mut terminal = Terminal::with_options(CrosstermBackend::new(&mut out), options).unwrap();
+        let mut terminal =
+            Terminal::with_options(CrosstermBackend::new(&mut out), options).unwrap();
         terminal.draw(|frame| self.app.render(frame)).unwrap();
         drop(terminal);
         out
@@ -272,7 +340,9 @@ fn text_of(buffer: &Buffer) -> String {
         while x < area.width {
             let symbol = buffer[(x, y)].symbol();
             line.push_str(symbol);
-            x += u16::try_from(crate::tui::widgets::safe_text::width(symbol)).unwrap().max(1);
+            x += u16::try_from(crate::tui::widgets::safe_text::width(symbol))
+                .unwrap()
+                .max(1);
         }
         out.push_str(line.trim_end());
         out.push('\n');
@@ -299,7 +369,10 @@ fn help_and_palette_come_from_the_key_map() {
         if stage.app.tab(stage.app.active).is_idle(action) {
             continue;
         }
-        assert!(help.contains(action.help()), "{keys} {action:?} is missing from the help");
+        assert!(
+            help.contains(action.help()),
+            "{keys} {action:?} is missing from the help"
+        );
     }
 }
 
@@ -307,7 +380,10 @@ fn help_and_palette_come_from_the_key_map() {
 fn a_mistake_in_the_filter_is_shown_while_it_is_written() {
     let mut stage = small();
     stage.keys("flevel>=nonsense\r");
-    assert!(stage.screen().contains("filter level>=nonsense"), "a wrong filter is not sent off");
+    assert!(
+        stage.screen().contains("filter level>=nonsense"),
+        "a wrong filter is not sent off"
+    );
     stage.keys("\x15level>=error\r");
     assert!(stage.screen().contains("· level>=error") && stage.screen().contains("row 6 of 6"));
 }
@@ -317,7 +393,10 @@ fn search_hides_nothing_and_counts() {
     let mut stage = small();
     stage.keys("/slow\r");
     let screen = stage.screen();
-    assert!(screen.contains("6/6") && screen.contains("checkout"), "{screen}");
+    assert!(
+        screen.contains("6/6") && screen.contains("checkout"),
+        "{screen}"
+    );
     stage.keys("nn");
     assert!(stage.screen().contains("2/6"));
 }
@@ -338,9 +417,20 @@ fn meaning_has_its_colour_and_its_letter() {
     let buffer = stage.draw();
     let selected = (0..24).find(|y| buffer[(0, *y)].symbol() == "▸").unwrap();
     let letter = &buffer[(14, selected)];
-    assert_eq!((letter.symbol(), letter.fg), ("E", Color::Rgb(0xff, 0x7b, 0x72)));
-    assert_eq!(letter.bg, Color::Rgb(0x27, 0x35, 0x4a), "the selection lies under it");
-    assert_eq!(buffer[(21, 0)].bg, Color::Rgb(0x6c, 0xb6, 0xff), "the active tab");
+    assert_eq!(
+        (letter.symbol(), letter.fg),
+        ("E", Color::Rgb(0xff, 0x7b, 0x72))
+    );
+    assert_eq!(
+        letter.bg,
+        Color::Rgb(0x27, 0x35, 0x4a),
+        "the selection lies under it"
+    );
+    assert_eq!(
+        buffer[(21, 0)].bg,
+        Color::Rgb(0x6c, 0xb6, 0xff),
+        "the active tab"
+    );
 }
 
 #[test]
@@ -348,14 +438,24 @@ fn without_colours_every_cell_keeps_the_terminals_own_and_the_selection_is_rever
     let mut stage = Stage::new((80, 24), ColorDepth::Mono, company());
     stage.keys("E/slow\r");
     let buffer = stage.draw();
-    assert!(buffer.content().iter().all(|cell| cell.fg == Color::Reset && cell.bg == Color::Reset));
+    assert!(
+        buffer
+            .content()
+            .iter()
+            .all(|cell| cell.fg == Color::Reset && cell.bg == Color::Reset)
+    );
     let selected = (0..24).find(|y| buffer[(0, *y)].symbol() == "▸").unwrap();
     assert!(buffer[(0, selected)].modifier.contains(Modifier::REVERSED));
     // No colour command may be written: in some terminals it takes reverse and bold along.
     let written = String::from_utf8(stage.bytes()).unwrap();
-    for sgr in written.split("\x1b[").filter_map(|part| part.split_once('m')).map(|(sgr, _)| sgr) {
-        let color =
-            sgr.split(';').any(|number| matches!(number.parse::<u32>(), Ok(30..=38 | 40..=48 | 90..=107)));
+    for sgr in written
+        .split("\x1b[")
+        .filter_map(|part| part.split_once('m'))
+        .map(|(sgr, _)| sgr)
+    {
+        let color = sgr
+            .split(';')
+            .any(|number| matches!(number.parse::<u32>(), Ok(30..=38 | 40..=48 | 90..=107)));
         assert!(!color, "colour command `{sgr}`");
     }
     assert!(written.contains("\x1b[7m"), "the selection is reversed");
@@ -365,14 +465,24 @@ fn without_colours_every_cell_keeps_the_terminals_own_and_the_selection_is_rever
 fn too_small_says_so_and_growing_brings_the_focus_back() {
     let mut stage = small();
     stage.keys("kkkkkkkk");
-    let focus = |screen: &str| screen.lines().find(|line| line.starts_with('▸')).map(str::to_owned);
+    let focus = |screen: &str| {
+        screen
+            .lines()
+            .find(|line| line.starts_with('▸'))
+            .map(str::to_owned)
+    };
     let before = focus(&stage.screen());
     for size in [(1, 1), (20, 5), (59, 20), (500, 200), (80, 24)] {
-        stage.app.on_event(AppEvent::Resized(size.0, size.1), stage.now);
+        stage
+            .app
+            .on_event(AppEvent::Resized(size.0, size.1), stage.now);
         stage.settle();
         let screen = stage.screen();
         if size == (59, 20) {
-            assert!(screen.contains("Atalaya needs 60x15, this is 59x20"), "{screen}");
+            assert!(
+                screen.contains("Atalaya needs 60x15, this is 59x20"),
+                "{screen}"
+            );
         }
     }
     assert!(before.is_some());
@@ -406,10 +516,14 @@ fn keys_of_the_app_itself() {
 fn a_paste_reaches_prompts_only() {
     let mut stage = small();
     stage.keys("\x1b");
-    stage.app.on_event(AppEvent::Input(Event::Paste("q\r:q\r".into())), stage.now);
+    stage
+        .app
+        .on_event(AppEvent::Input(Event::Paste("q\r:q\r".into())), stage.now);
     assert!(!stage.app.should_quit());
     stage.keys("/");
-    stage.app.on_event(AppEvent::Input(Event::Paste("slow".into())), stage.now);
+    stage
+        .app
+        .on_event(AppEvent::Input(Event::Paste("slow".into())), stage.now);
     assert!(stage.screen().contains("/slow"));
 }
 
@@ -417,19 +531,29 @@ fn a_paste_reaches_prompts_only() {
 fn a_trace_opened_from_another_tab_leads_back_there() {
     let mut stage = small();
     stage.keys("1");
-    stage.app.carry_out(Effect::OpenTrace(vec![RequestId::new("req-3")]), TabId::Dora);
+    stage.app.carry_out(
+        Effect::OpenTrace(vec![RequestId::new("req-3")]),
+        TabId::Dora,
+    );
     stage.settle();
     assert_eq!(stage.app.active(), TabId::Logs);
     assert!(stage.screen().contains("Trace req-3"));
     stage.keys("\r");
     stage.keys("\x1b");
-    assert_eq!(stage.app.active(), TabId::Logs, "only the details were closed");
+    assert_eq!(
+        stage.app.active(),
+        TabId::Logs,
+        "only the details were closed"
+    );
     stage.keys("\x1b");
     assert_eq!(stage.app.active(), TabId::Dora);
     // A trace that was open in the Logs tab before does not come in between.
     stage.keys(":req req-5\r");
     stage.keys("21");
-    stage.app.carry_out(Effect::OpenTrace(vec![RequestId::new("req-3")]), TabId::Dora);
+    stage.app.carry_out(
+        Effect::OpenTrace(vec![RequestId::new("req-3")]),
+        TabId::Dora,
+    );
     stage.settle();
     stage.keys("\x1b");
     assert_eq!(stage.app.active(), TabId::Dora);
@@ -453,20 +577,34 @@ fn the_tick_draws_only_when_something_changed() {
 #[test]
 fn what_says_nothing_new_draws_nothing() {
     let mut stage = small();
-    let status = IngestStatus { rate: 3.0, ..IngestStatus::default() };
+    let status = IngestStatus {
+        rate: 3.0,
+        ..IngestStatus::default()
+    };
     for tab in ["1", "2", "3", "4"] {
         stage.keys(tab);
         stage.settle();
         for seconds in 0..3 {
             let at = stage.now.saturating_add(Duration::from_secs(seconds));
-            stage.app.on_event(AppEvent::Ingest(Arc::new(IngestStatus { at, ..status.clone() })), stage.now);
+            stage.app.on_event(
+                AppEvent::Ingest(Arc::new(IngestStatus {
+                    at,
+                    ..status.clone()
+                })),
+                stage.now,
+            );
             if seconds > 0 {
                 assert!(!stage.app.is_dirty(), "tab {tab}");
             }
             stage.screen();
         }
-        let paused = IngestStatus { paused: Some(format!("disk full {tab}")), ..status.clone() };
-        stage.app.on_event(AppEvent::Ingest(Arc::new(paused)), stage.now);
+        let paused = IngestStatus {
+            paused: Some(format!("disk full {tab}")),
+            ..status.clone()
+        };
+        stage
+            .app
+            .on_event(AppEvent::Ingest(Arc::new(paused)), stage.now);
         assert_eq!(stage.app.is_dirty(), tab == "2" || tab == "3", "tab {tab}");
         stage.screen();
     }
@@ -509,7 +647,10 @@ fn hostile_text_is_inert_and_leaves_the_layout_whole() {
                 traceback: Some((*text).into()),
                 ..Entry::default()
             };
-            records.push(Record { origin: hostile.clone(), entry });
+            records.push(Record {
+                origin: hostile.clone(),
+                entry,
+            });
         }
         for keys in ["", "\r", "kkkk\r", "t", "c", "/\u{9b}", "r", "\rGf", "llll"] {
             let mut stage = Stage::new((100, 30), depth, records.clone());
@@ -518,9 +659,12 @@ fn hostile_text_is_inert_and_leaves_the_layout_whole() {
             let bytes = stage.bytes();
             assert_only_own_sequences(&bytes, keys);
             // A terminal that reads these bytes shows the grid that was drawn.
-            let mut terminal = vt100::Parser::new(30.try_into().unwrap(), 100.try_into().unwrap(), 0);
+            let mut terminal =
+                vt100::Parser::new(30.try_into().unwrap(), 100.try_into().unwrap(), 0);
             terminal.process(&bytes);
-            for (row, (expected, shown)) in grid.lines().zip(terminal.screen().rows(0, 100)).enumerate() {
+            for (row, (expected, shown)) in
+                grid.lines().zip(terminal.screen().rows(0, 100)).enumerate()
+            {
                 let plain = |text: &str| text.trim_end().to_owned();
                 assert!(
                     plain(expected) == plain(&shown) || expected.contains(['👩', '🇪', '❤']),
@@ -541,7 +685,9 @@ fn assert_only_own_sequences(bytes: &[u8], keys: &str) {
         let body = sequence
             .strip_prefix("\x1b[")
             .unwrap_or_else(|| panic!("foreign sequence after {keys:?}: {sequence:?}"));
-        let end = body.find(|character: char| ('\x40'..='\x7e').contains(&character)).unwrap();
+        let end = body
+            .find(|character: char| ('\x40'..='\x7e').contains(&character))
+            .unwrap();
         let last = &body[end..=end];
         let known = matches!(last, "m" | "H") || matches!(&body[..=end], "?25l" | "?25h");
         assert!(known, "foreign sequence {:?} after {keys:?}", &body[..=end]);
@@ -568,20 +714,30 @@ fn an_update_of_the_live_list_costs_few_bytes() {
     let mut out = Vec::new();
     {
         let options = ratatui::TerminalOptions { viewport };
-        let mut terminal = Terminal::with_options(CrosstermBackend::new(&mut out), options).unwrap();
+        let mut terminal =
+            Terminal::with_options(CrosstermBackend::new(&mut out), options).unwrap();
         terminal.draw(|frame| stage.app.render(frame)).unwrap();
         let question = crate::tui::effect::Question::default().next();
         for update in 0..8_i64 {
             let mut record = stage.records[usize::try_from(update).unwrap()].clone();
             record.entry.timestamp = Timestamp::from_seconds(NOW + update);
             record.entry.position = 1_000_000 + u64::try_from(update).unwrap();
-            let follower = Follower { query: Query::everything(), cursor: ArrivalCursor::Number(0) };
-            let answer = LogsAnswer::Arrived { question, follower, result: Ok(vec![record]) };
-            stage.app.on_event(AppEvent::Answer(Answer::Logs(answer)), stage.now);
+            let follower = Follower::from_cursor(Query::everything(), ArrivalCursor::new(0_i64));
+            let answer = LogsAnswer::Arrived {
+                question,
+                follower,
+                result: Ok(vec![record]),
+            };
+            stage
+                .app
+                .on_event(AppEvent::Answer(Answer::Logs(answer)), stage.now);
             terminal.draw(|frame| stage.app.render(frame)).unwrap();
         }
     }
-    assert!(stage.screen().contains("of 128"), "the arrivals are on the screen");
+    assert!(
+        stage.screen().contains("of 128"),
+        "the arrivals are on the screen"
+    );
     // One first frame and eight updates; at four updates a second this is two seconds.
     assert!(out.len() < 30_000, "{} bytes", out.len());
 }

@@ -17,7 +17,11 @@ const HINT_SPACE: &str = "   ";
 
 /// The part of the screen that is the tab's.
 pub(super) fn body(area: Rect) -> Rect {
-    Rect { y: area.y + 1.min(area.height), height: area.height.saturating_sub(3), ..area }
+    Rect {
+        y: area.y + 1.min(area.height),
+        height: area.height.saturating_sub(3),
+        ..area
+    }
 }
 
 /// Most rows of a banner: the second one holds the cause or the remedy where the first is full.
@@ -59,7 +63,14 @@ trait SetClipped {
 
 impl SetClipped for Buffer {
     fn set_string_clipped(&mut self, x: u16, row: Rect, text: &str, style: Style) -> u16 {
-        self.set_stringn(x, row.y, text, usize::from(row.right().saturating_sub(x)), style).0
+        self.set_stringn(
+            x,
+            row.y,
+            text,
+            usize::from(row.right().saturating_sub(x)),
+            style,
+        )
+        .0
     }
 }
 
@@ -94,11 +105,32 @@ impl App {
         if let Some(reason) = &status.banner {
             for (row, line) in (0..).zip(banner_lines(reason, area.width)) {
                 let text = safe_text::fit(&line, usize::from(area.width));
-                buffer.set_string(area.x, body(area).y + row, text, theme.style(Role::BannerError));
+                buffer.set_string(
+                    area.x,
+                    body(area).y + row,
+                    text,
+                    theme.style(Role::BannerError),
+                );
             }
         }
-        self.status_line(Rect { y: area.bottom() - 2, height: 1, ..area }, buffer, &status);
-        self.hint_line(Rect { y: area.bottom() - 1, height: 1, ..area }, buffer, &status);
+        self.status_line(
+            Rect {
+                y: area.bottom() - 2,
+                height: 1,
+                ..area
+            },
+            buffer,
+            &status,
+        );
+        self.hint_line(
+            Rect {
+                y: area.bottom() - 1,
+                height: 1,
+                ..area
+            },
+            buffer,
+            &status,
+        );
         let cursor = self.overlay(area, buffer);
         if let Some(cursor) = cursor {
             frame.set_cursor_position(cursor);
@@ -108,7 +140,11 @@ impl App {
     /// What the header says of time: compared to know whether a tick must draw.
     pub(super) fn clock_text(&self) -> String {
         let status = self.tab(self.active).status(&self.context());
-        format!("{} {}", self.age_text(&status), clock::format(self.setup.now, self.setup.zone, "%H:%M"))
+        format!(
+            "{} {}",
+            self.age_text(&status),
+            clock::format(self.setup.now, self.setup.zone, "%H:%M")
+        )
     }
 
     fn age_text(&self, status: &TabStatus) -> String {
@@ -131,7 +167,11 @@ impl App {
         let theme = &self.setup.theme;
         let mut parts = vec![(theme.style(Role::Title), " Atalaya ".to_owned())];
         for (index, id) in TabId::ALL.into_iter().enumerate() {
-            let role = if id == self.active { Role::TabActive } else { Role::Muted };
+            let role = if id == self.active {
+                Role::TabActive
+            } else {
+                Role::Muted
+            };
             parts.push((Style::new(), " ".to_owned()));
             parts.push((theme.style(role), format!(" {} {} ", index + 1, id.title())));
         }
@@ -143,7 +183,9 @@ impl App {
         }
         let age = self.age_text(status);
         if !age.is_empty() {
-            let stale = status.data_at.is_some_and(|at| self.setup.now.since(at).as_secs() >= 60);
+            let stale = status
+                .data_at
+                .is_some_and(|at| self.setup.now.since(at).as_secs() >= 60);
             let role = if stale {
                 Role::Warning
             } else if status.live {
@@ -153,13 +195,20 @@ impl App {
             };
             right.push((theme.style(role), format!(" {age} ")));
         }
-        right.push((theme.style(Role::Muted), format!(" {} ", safe_text::cut(&self.setup.host, 20))));
+        right.push((
+            theme.style(Role::Muted),
+            format!(" {} ", safe_text::cut(&self.setup.host, 20)),
+        ));
         let time = clock::minute(self.setup.now, self.setup.zone);
         let zone = clock::zone_name(self.setup.now, self.setup.zone);
         right.push((theme.style(Role::Text), format!(" {time} {zone} ")));
         // What does not fit goes, the least wanted first: the host.
-        let width =
-            |parts: &[(Style, String)]| parts.iter().map(|(_, text)| safe_text::width(text)).sum::<usize>();
+        let width = |parts: &[(Style, String)]| {
+            parts
+                .iter()
+                .map(|(_, text)| safe_text::width(text))
+                .sum::<usize>()
+        };
         let room = usize::from(row.right().saturating_sub(used));
         if width(&right) > room {
             let host = right.len() - 2;
@@ -178,15 +227,28 @@ impl App {
                 NoticeKind::Plain => Role::Accent,
                 NoticeKind::Trouble => Role::Banner,
             };
-            let mark = if notice.kind == NoticeKind::Trouble { " ! " } else { " " };
-            pieces(row, buffer, row.x, &[(theme.style(role), format!("{mark}{} ", notice.text))]);
+            let mark = if notice.kind == NoticeKind::Trouble {
+                " ! "
+            } else {
+                " "
+            };
+            pieces(
+                row,
+                buffer,
+                row.x,
+                &[(theme.style(role), format!("{mark}{} ", notice.text))],
+            );
             return;
         }
         let mut parts = Vec::new();
         for (role, text) in &status.pieces {
             parts.push((
                 theme.style(Role::Faint),
-                if parts.is_empty() { " ".into() } else { "  ·  ".to_owned() },
+                if parts.is_empty() {
+                    " ".into()
+                } else {
+                    "  ·  ".to_owned()
+                },
             ));
             parts.push((theme.style(*role), text.clone()));
         }
@@ -196,15 +258,21 @@ impl App {
     fn hint_line(&self, row: Rect, buffer: &mut Buffer, status: &TabStatus) {
         let theme = &self.setup.theme;
         // `?` leads to all others, so it has its place whatever else fits.
-        let width_of = |(key, words): &(String, String)| safe_text::width(key) + safe_text::width(words);
-        let last = self.hint(Action::Help).map_or(0, |hint| width_of(&hint)).saturating_sub(HINT_SPACE.len());
+        let width_of =
+            |(key, words): &(String, String)| safe_text::width(key) + safe_text::width(words);
+        let last = self
+            .hint(Action::Help)
+            .map_or(0, |hint| width_of(&hint))
+            .saturating_sub(HINT_SPACE.len());
         let mut parts = vec![(Style::new(), " ".to_owned())];
         let mut used = 1;
         for action in status.hints.iter().chain(&[Action::Palette, Action::Help]) {
             if self.tab(self.active).is_idle(*action) {
                 continue;
             }
-            let Some((key, words)) = self.hint(*action) else { continue };
+            let Some((key, words)) = self.hint(*action) else {
+                continue;
+            };
             let (key, words) = match action {
                 Action::Help => (key, words.trim_end().to_owned()),
                 _ => (key, words),
@@ -227,7 +295,10 @@ impl App {
 
     fn hint(&self, action: Action) -> Option<(String, String)> {
         let key = self.setup.keymap.key_of(self.scopes(), action)?;
-        Some((key.to_string(), format!(" {}{HINT_SPACE}", hint_word(action))))
+        Some((
+            key.to_string(),
+            format!(" {}{HINT_SPACE}", hint_word(action)),
+        ))
     }
 
     fn overlay(&self, area: Rect, buffer: &mut Buffer) -> Option<Position> {
@@ -279,8 +350,18 @@ impl App {
         buffer.set_string(inner.x + 2, inner.y, text, theme.style(Role::Text));
         let rows = usize::from(inner.height.saturating_sub(2)).min(rows);
         let first = (palette.selected + 1).saturating_sub(rows);
-        for (row, (index, entry)) in palette.matches().enumerate().skip(first).take(rows).enumerate() {
-            let line = Rect { y: inner.y + 2 + u16::try_from(row).unwrap_or(0), height: 1, ..inner };
+        for (row, (index, entry)) in palette
+            .matches()
+            .enumerate()
+            .skip(first)
+            .take(rows)
+            .enumerate()
+        {
+            let line = Rect {
+                y: inner.y + 2 + u16::try_from(row).unwrap_or(0),
+                height: 1,
+                ..inner
+            };
             let selected = index == palette.selected;
             if selected {
                 buffer.set_string(
@@ -299,7 +380,12 @@ impl App {
             };
             let mark = if selected { "▸" } else { " " };
             buffer.set_string(line.x, line.y, mark, over(Role::Accent));
-            buffer.set_string(line.x + 2, line.y, safe_text::cut(&entry.text, 22), over(Role::Text));
+            buffer.set_string(
+                line.x + 2,
+                line.y,
+                safe_text::cut(&entry.text, 22),
+                over(Role::Text),
+            );
             buffer.set_string(
                 line.x + 25,
                 line.y,
@@ -307,7 +393,9 @@ impl App {
                 over(Role::Muted),
             );
             let key = safe_text::cut(&entry.key, 11);
-            let column = line.right().saturating_sub(u16::try_from(safe_text::width(&key)).unwrap_or(0) + 1);
+            let column = line
+                .right()
+                .saturating_sub(u16::try_from(safe_text::width(&key)).unwrap_or(0) + 1);
             buffer.set_string(column, line.y, key, over(Role::Key));
         }
         Position::new(inner.x + 2 + at, inner.y)
@@ -316,13 +404,30 @@ impl App {
     /// The prompt takes the two lowest rows: what is wrong or possible, and the text itself.
     fn prompt(&self, area: Rect, buffer: &mut Buffer, prompt: &Prompt) -> Position {
         let theme = &self.setup.theme;
-        let above = Rect { y: area.bottom() - 2, height: 1, ..area };
-        let row = Rect { y: area.bottom() - 1, height: 1, ..area };
+        let above = Rect {
+            y: area.bottom() - 2,
+            height: 1,
+            ..area
+        };
+        let row = Rect {
+            y: area.bottom() - 1,
+            height: 1,
+            ..area
+        };
         for line in [above, row] {
-            buffer.set_string(line.x, line.y, " ".repeat(usize::from(line.width)), Style::new());
+            buffer.set_string(
+                line.x,
+                line.y,
+                " ".repeat(usize::from(line.width)),
+                Style::new(),
+            );
         }
-        let label_end =
-            pieces(row, buffer, row.x, &[(theme.style(Role::Accent), format!(" {}", prompt.label))]);
+        let label_end = pieces(
+            row,
+            buffer,
+            row.x,
+            &[(theme.style(Role::Accent), format!(" {}", prompt.label))],
+        );
         let room = usize::from(row.right().saturating_sub(label_end + 1));
         let (text, at) = scrolled(prompt.line.text(), prompt.line.cursor(), room);
         buffer.set_string(label_end, row.y, &text, theme.style(Role::Text));
@@ -333,14 +438,18 @@ impl App {
                 && prompt.line.cursor() == prompt.line.text().len()
                 && offset + length >= prompt.line.text().len()
         };
-        let error = prompt.hint.error.as_ref().filter(|(offset, length, _)| !unfinished(*offset, *length));
+        let error = prompt
+            .hint
+            .error
+            .as_ref()
+            .filter(|(offset, length, _)| !unfinished(*offset, *length));
         if let Some((offset, length, message)) = error {
             // Under the mistake: the same column as in the text.
             let offset = floor_boundary(prompt.line.text(), *offset);
             let hidden = safe_text::width(&safe_text::line(prompt.line.text()))
                 .saturating_sub(safe_text::width(&text));
-            let column =
-                safe_text::width(&safe_text::line(&prompt.line.text()[..offset])).saturating_sub(hidden);
+            let column = safe_text::width(&safe_text::line(&prompt.line.text()[..offset]))
+                .saturating_sub(hidden);
             let column = column.min(room.saturating_sub(1));
             let marked = (*length).clamp(1, room.saturating_sub(column).max(1));
             let mark = Rect::new(
@@ -351,18 +460,37 @@ impl App {
             );
             buffer.set_style(
                 mark.intersection(row),
-                theme.style(Role::Error).add_modifier(ratatui::style::Modifier::UNDERLINED),
+                theme
+                    .style(Role::Error)
+                    .add_modifier(ratatui::style::Modifier::UNDERLINED),
             );
-            pieces(above, buffer, above.x, &[(theme.style(Role::Error), format!(" ! {message}"))]);
+            pieces(
+                above,
+                buffer,
+                above.x,
+                &[(theme.style(Role::Error), format!(" ! {message}"))],
+            );
         } else if !prompt.hint.completions.is_empty() {
             let mut parts = vec![(theme.style(Role::Muted), " Tab ".to_owned())];
             for (index, completion) in prompt.hint.completions.iter().enumerate().take(12) {
-                let role = if prompt.chosen == Some(index) { Role::Selection } else { Role::Muted };
-                parts.push((theme.style(role), format!(" {} ", safe_text::line(completion))));
+                let role = if prompt.chosen == Some(index) {
+                    Role::Selection
+                } else {
+                    Role::Muted
+                };
+                parts.push((
+                    theme.style(role),
+                    format!(" {} ", safe_text::line(completion)),
+                ));
             }
             pieces(above, buffer, above.x, &parts);
         } else {
-            pieces(above, buffer, above.x, &[(theme.style(Role::Muted), format!(" {}", prompt.hint.help))]);
+            pieces(
+                above,
+                buffer,
+                above.x,
+                &[(theme.style(Role::Muted), format!(" {}", prompt.hint.help))],
+            );
         }
         Position::new((label_end + at).min(row.right().saturating_sub(1)), row.y)
     }
@@ -372,11 +500,17 @@ impl App {
 fn scrolled(text: &str, cursor: usize, room: usize) -> (String, u16) {
     let before = safe_text::width(&safe_text::line(&text[..floor_boundary(text, cursor)]));
     let from = (before + 1).saturating_sub(room);
-    (safe_text::window(&safe_text::line(text), from, room), u16::try_from(before - from).unwrap_or(0))
+    (
+        safe_text::window(&safe_text::line(text), from, room),
+        u16::try_from(before - from).unwrap_or(0),
+    )
 }
 
 fn floor_boundary(text: &str, offset: usize) -> usize {
-    (0..=offset.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
+    (0..=offset.min(text.len()))
+        .rev()
+        .find(|at| text.is_char_boundary(*at))
+        .unwrap_or(0)
 }
 
 /// One or two words for the hint line.

@@ -13,9 +13,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::outage::Outages;
 use super::{Context, PromptHint, Prompted, Tab, TabEvent, TabStatus, reason_of};
-use crate::domain::dora::{DeploymentLine, DoraReport, Metric, Profile, Scope as Whose};
-use crate::domain::record::RequestId;
-use crate::domain::time::Timestamp;
 use crate::report::dora_markdown;
 use crate::service::Stores;
 use crate::service::dora::{self, Loaded, ReportRequest};
@@ -24,6 +21,9 @@ use crate::tui::effect::{Answer, Effect, Notice, PromptRequest, Question};
 use crate::tui::keymap::Scope;
 use crate::tui::theme::Role;
 use crate::tui::widgets::safe_text;
+use atalaya_domain::dora::{DeploymentLine, DoraReport, Metric, Profile, Scope as Whose};
+use atalaya_domain::record::RequestId;
+use atalaya_domain::time::Timestamp;
 
 mod pages;
 #[cfg(test)]
@@ -42,7 +42,11 @@ const WINDOWS_DAYS: [u64; 3] = [7, 30, 90];
 /// The one read of this tab.
 #[derive(Clone, Debug)]
 pub enum DoraEffect {
-    Load { question: Question, request: Box<ReportRequest>, now: Timestamp },
+    Load {
+        question: Question,
+        request: Box<ReportRequest>,
+        now: Timestamp,
+    },
 }
 
 impl DoraEffect {
@@ -62,11 +66,22 @@ pub struct Figures {
 
 #[derive(Debug)]
 pub enum DoraAnswer {
-    Loaded { question: Question, result: Result<Arc<Figures>, String> },
+    Loaded {
+        question: Question,
+        result: Result<Arc<Figures>, String>,
+    },
 }
 
-pub async fn perform(effect: DoraEffect, stores: &Stores, _cancel: &CancellationToken) -> Option<DoraAnswer> {
-    let DoraEffect::Load { question, request, now } = effect;
+pub async fn perform(
+    effect: DoraEffect,
+    stores: &Stores,
+    _cancel: &CancellationToken,
+) -> Option<DoraAnswer> {
+    let DoraEffect::Load {
+        question,
+        request,
+        now,
+    } = effect;
     let result = match dora::load(&*stores.metrics, &request, now).await {
         // Thousands of rows take milliseconds, but a frame must not wait even for those.
         Ok(loaded) => tokio::task::spawn_blocking(move || {
@@ -159,16 +174,23 @@ impl DoraTab {
         self.asked = self.asked.next();
         self.loading = true;
         let request = Box::new(self.request.clone());
-        vec![Effect::Dora(DoraEffect::Load { question: self.asked, request, now: context.now })]
+        vec![Effect::Dora(DoraEffect::Load {
+            question: self.asked,
+            request,
+            now: context.now,
+        })]
     }
 
     fn is_stale(&self, now: Timestamp) -> bool {
-        self.report().is_none_or(|report| now.since(report.generated_at) >= FRESH)
+        self.report()
+            .is_none_or(|report| now.since(report.generated_at) >= FRESH)
     }
 
     fn page_lines(&self, width: usize, context: &Context<'_>) -> Vec<PageLine> {
         match (&self.figures, self.pages.last()) {
-            (Some(figures), Some(page)) => pages::lines(figures, &page.subject, width, context.zone),
+            (Some(figures), Some(page)) => {
+                pages::lines(figures, &page.subject, width, context.zone)
+            }
             _ => Vec::new(),
         }
     }
@@ -184,7 +206,9 @@ impl DoraTab {
             None => self.selected()?.deployment.request_id.clone(),
             Some(page) => {
                 let lines = self.page_lines(usize::from(context.area.width), context);
-                let of_line = lines.get(page.cursor).and_then(|line| line.request_id.clone());
+                let of_line = lines
+                    .get(page.cursor)
+                    .and_then(|line| line.request_id.clone());
                 of_line.or_else(|| match &page.subject {
                     Subject::Deployment(id) => self.line_of(id)?.deployment.request_id.clone(),
                     _ => None,
@@ -194,11 +218,16 @@ impl DoraTab {
     }
 
     fn line_of(&self, id: &str) -> Option<&DeploymentLine> {
-        self.report()?.deployments.iter().find(|line| line.deployment.id == id)
+        self.report()?
+            .deployments
+            .iter()
+            .find(|line| line.deployment.id == id)
     }
 
     fn move_by(&mut self, context: &Context<'_>, step: impl FnOnce(usize, usize) -> usize) {
-        let lines = self.page_lines(usize::from(context.area.width), context).len();
+        let lines = self
+            .page_lines(usize::from(context.area.width), context)
+            .len();
         let rows = self.report().map_or(0, |report| report.deployments.len());
         match self.pages.last_mut() {
             Some(page) => page.cursor = step(page.cursor, lines).min(lines.saturating_sub(1)),
@@ -229,7 +258,11 @@ impl DoraTab {
                 self.card = (self.card + 1).min(Metric::ALL.len() - 1);
             }
             Action::NextPanel | Action::PreviousPanel if self.pages.is_empty() => {
-                self.panel = if self.panel == Panel::Cards { Panel::Deployments } else { Panel::Cards };
+                self.panel = if self.panel == Panel::Cards {
+                    Panel::Deployments
+                } else {
+                    Panel::Cards
+                };
             }
             Action::Open => self.open_under_cursor(context),
             Action::Explain if self.figures.is_some() => {
@@ -240,7 +273,10 @@ impl DoraTab {
             }
             Action::WeeklyReview
                 if self.figures.is_some()
-                    && self.pages.last().is_none_or(|page| page.subject != Subject::Review) =>
+                    && self
+                        .pages
+                        .last()
+                        .is_none_or(|page| page.subject != Subject::Review) =>
             {
                 self.open(Subject::Review);
             }
@@ -262,7 +298,10 @@ impl DoraTab {
             }
             Action::Window => {
                 let days = self.request.window.as_secs() / 86_400;
-                let next = WINDOWS_DAYS.iter().find(|&&known| known > days).unwrap_or(&WINDOWS_DAYS[0]);
+                let next = WINDOWS_DAYS
+                    .iter()
+                    .find(|&&known| known > days)
+                    .unwrap_or(&WINDOWS_DAYS[0]);
                 self.request.window = Duration::from_hours(next * 24);
                 self.row = 0;
                 return self.load(context);
@@ -293,12 +332,18 @@ impl DoraTab {
         let subject = match self.pages.last() {
             Some(page) => {
                 let lines = self.page_lines(usize::from(context.area.width), context);
-                lines.get(page.cursor).and_then(|line| line.deployment.clone()).map(Subject::Deployment)
+                lines
+                    .get(page.cursor)
+                    .and_then(|line| line.deployment.clone())
+                    .map(Subject::Deployment)
             }
-            None if self.panel == Panel::Cards => {
-                self.figures.is_some().then(|| Subject::Explanation(self.metric()))
-            }
-            None => self.selected().map(|line| Subject::Deployment(line.deployment.id.clone())),
+            None if self.panel == Panel::Cards => self
+                .figures
+                .is_some()
+                .then(|| Subject::Explanation(self.metric())),
+            None => self
+                .selected()
+                .map(|line| Subject::Deployment(line.deployment.id.clone())),
         };
         if let Some(subject) = subject
             && self.pages.last().is_none_or(|page| page.subject != subject)
@@ -308,16 +353,24 @@ impl DoraTab {
     }
 
     fn copy(&self) -> Vec<Effect> {
-        let Some(report) = self.report() else { return Vec::new() };
+        let Some(report) = self.report() else {
+            return Vec::new();
+        };
         let (text, what) = match (self.pages.last().map(|page| &page.subject), self.panel) {
             (Some(Subject::Deployment(id)), _) => (id.clone(), "the deployment's id"),
             (None, Panel::Deployments) => match self.selected() {
                 Some(line) => (line.deployment.id.clone(), "the deployment's id"),
                 None => return Vec::new(),
             },
-            _ => (dora_markdown::markdown(report, false), "the report as Markdown"),
+            _ => (
+                dora_markdown::markdown(report, false),
+                "the report as Markdown",
+            ),
         };
-        vec![Effect::Copy { text, what: what.to_owned() }]
+        vec![Effect::Copy {
+            text,
+            what: what.to_owned(),
+        }]
     }
 
     fn prompted(&mut self, kind: &str, step: Prompted, context: &Context<'_>) -> Vec<Effect> {
@@ -333,7 +386,10 @@ impl DoraTab {
             ("export", Prompted::Accepted(path)) => self
                 .report()
                 .filter(|_| !path.trim().is_empty())
-                .map(|report| Effect::WriteFile { path, text: dora_markdown::markdown(report, true) })
+                .map(|report| Effect::WriteFile {
+                    path,
+                    text: dora_markdown::markdown(report, true),
+                })
                 .into_iter()
                 .collect(),
             _ => Vec::new(),
@@ -381,11 +437,20 @@ fn scope_text(request: &ReportRequest) -> String {
 /// place (byte offset and length) and the reason.
 fn read_scope(text: &str, old: &ReportRequest) -> Result<ReportRequest, (usize, usize, String)> {
     let mut request = old.clone();
-    request.scope = Whose { environment: old.scope.environment.clone(), ..Whose::default() };
+    request.scope = Whose {
+        environment: old.scope.environment.clone(),
+        ..Whose::default()
+    };
     for word in text.split_whitespace() {
         let offset = word.as_ptr() as usize - text.as_ptr() as usize;
         let (name, value) = word.split_once(':').unwrap_or(("service", word));
-        let wrong = |reason: &str| (offset, word.len(), format!("`{}`: {reason}", safe_text::line(word)));
+        let wrong = |reason: &str| {
+            (
+                offset,
+                word.len(),
+                format!("`{}`: {reason}", safe_text::line(word)),
+            )
+        };
         if value.is_empty() {
             return Err(wrong("a name must follow the colon"));
         }
@@ -394,7 +459,8 @@ fn read_scope(text: &str, old: &ReportRequest) -> Result<ReportRequest, (usize, 
             "team" => request.scope.team = Some(value.to_owned()),
             "env" | "environment" => value.clone_into(&mut request.scope.environment),
             "profile" => {
-                let profile = Profile::from_word(value).ok_or_else(|| wrong("a profile is dora or iact"))?;
+                let profile =
+                    Profile::from_word(value).ok_or_else(|| wrong("a profile is dora or iact"))?;
                 if profile != request.rules.profile {
                     request.rules.profile = profile;
                     request.rules.thresholds = profile.default_thresholds();
@@ -445,11 +511,18 @@ impl Tab for DoraTab {
         if let Some(figures) = &self.figures {
             let report = &figures.report;
             let failed = report.failed().count();
-            pieces.push((Role::Text, format!("{} deployments", report.deployments.len())));
+            pieces.push((
+                Role::Text,
+                format!("{} deployments", report.deployments.len()),
+            ));
             if failed > 0 {
                 pieces.push((Role::Bad, format!("{failed} failed")));
             }
-            if report.incidents.iter().any(|line| line.incident.resolved_at.is_none()) {
+            if report
+                .incidents
+                .iter()
+                .any(|line| line.incident.resolved_at.is_none())
+            {
                 pieces.push((Role::Warning, "incident open".to_owned()));
             }
         }
@@ -463,7 +536,11 @@ impl Tab for DoraTab {
             banner: self.outages.banner(context.now, context.zone),
             hints: vec![
                 Action::Open,
-                if self.pages.is_empty() { Action::Explain } else { Action::Back },
+                if self.pages.is_empty() {
+                    Action::Explain
+                } else {
+                    Action::Back
+                },
                 Action::Trace,
                 Action::Window,
                 Action::WeeklyReview,
@@ -488,7 +565,13 @@ impl Tab for DoraTab {
         self.pages.is_empty()
     }
 
-    fn prompt_hint(&self, kind: &str, text: &str, _cursor: usize, _context: &Context<'_>) -> PromptHint {
+    fn prompt_hint(
+        &self,
+        kind: &str,
+        text: &str,
+        _cursor: usize,
+        _context: &Context<'_>,
+    ) -> PromptHint {
         match kind {
             "scope" => PromptHint {
                 error: read_scope(text, &self.request).err(),
@@ -507,9 +590,9 @@ impl Tab for DoraTab {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
     use super::*;
-    use crate::domain::dora::fixtures::{carrying, hour, incident};
-    use crate::query::Zone;
     use crate::tui::theme::Theme;
+    use atalaya_domain::dora::fixtures::{carrying, hour, incident};
+    use atalaya_query::Zone;
 
     fn with_context<T>(work: impl FnOnce(&Context<'_>) -> T) -> T {
         let theme = Theme::plain();
@@ -542,11 +625,19 @@ mod tests {
     fn loaded() -> DoraTab {
         let mut tab = DoraTab::default();
         let effects = with_context(|context| tab.update(TabEvent::Entered, context));
-        let [Effect::Dora(DoraEffect::Load { question, request, .. })] = &effects[..] else {
+        let [
+            Effect::Dora(DoraEffect::Load {
+                question, request, ..
+            }),
+        ] = &effects[..]
+        else {
             panic!("{effects:?}")
         };
         let result = Ok(figures(request));
-        let answer = DoraAnswer::Loaded { question: *question, result };
+        let answer = DoraAnswer::Loaded {
+            question: *question,
+            result,
+        };
         with_context(|context| tab.answered(answer, context));
         tab
     }
@@ -564,7 +655,10 @@ mod tests {
         let asked = tab.asked;
         answer(&mut tab, asked, Err("gone".to_owned()));
         let banner = with_context(|context| tab.status(context).banner).unwrap();
-        assert!(banner.starts_with("gone, since ") && banner.ends_with("trying again"), "{banner}");
+        assert!(
+            banner.starts_with("gone, since ") && banner.ends_with("trying again"),
+            "{banner}"
+        );
         assert!(tab.figures.is_some());
     }
 
@@ -572,7 +666,10 @@ mod tests {
     fn enter_opens_the_deployment_and_esc_closes_it() {
         let mut tab = loaded();
         act(&mut tab, Action::Open);
-        assert_eq!(tab.pages[0].subject, Subject::Deployment("shop@v2".to_owned()));
+        assert_eq!(
+            tab.pages[0].subject,
+            Subject::Deployment("shop@v2".to_owned())
+        );
         assert!(!tab.at_top());
         act(&mut tab, Action::Back);
         assert!(tab.at_top());
@@ -585,9 +682,15 @@ mod tests {
         let mut tab = loaded();
         act(&mut tab, Action::Right);
         act(&mut tab, Action::Open);
-        assert_eq!(tab.pages[0].subject, Subject::Explanation(Metric::ChangeLeadTime));
+        assert_eq!(
+            tab.pages[0].subject,
+            Subject::Explanation(Metric::ChangeLeadTime)
+        );
         let lines = with_context(|context| tab.page_lines(80, context));
-        assert!(lines.iter().any(|line| line.text.contains("median")), "{lines:?}");
+        assert!(
+            lines.iter().any(|line| line.text.contains("median")),
+            "{lines:?}"
+        );
     }
 
     #[test]
@@ -597,7 +700,10 @@ mod tests {
             matches!(&act(&mut tab, Action::Trace)[..], [Effect::OpenTrace(ids)] if ids[0].as_str() == "req-2")
         );
         act(&mut tab, Action::Down);
-        assert!(matches!(&act(&mut tab, Action::Trace)[..], [Effect::Notice(_)]));
+        assert!(matches!(
+            &act(&mut tab, Action::Trace)[..],
+            [Effect::Notice(_)]
+        ));
     }
 
     #[test]
@@ -618,7 +724,10 @@ mod tests {
         let request = read_scope("shop team:blue env:staging profile:iact", &old).unwrap();
         assert_eq!(request.scope.service.as_deref(), Some("shop"));
         assert_eq!(
-            (request.scope.team.as_deref(), request.scope.environment.as_str()),
+            (
+                request.scope.team.as_deref(),
+                request.scope.environment.as_str()
+            ),
             (Some("blue"), "staging")
         );
         assert_eq!(request.rules.profile, Profile::Iact);

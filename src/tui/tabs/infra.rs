@@ -13,17 +13,17 @@ use tokio_util::sync::CancellationToken;
 
 use super::outage::Outages;
 use super::{Context, Tab, TabEvent, TabStatus};
-use crate::domain::health::ring::Ring;
-use crate::domain::health::{Health, Status};
-use crate::domain::time::Timestamp;
-use crate::ingest::accounts::{FileAccount, IngestStatus, Unread};
-use crate::query::term_text;
 use crate::service::Stores;
 use crate::tui::action::Action;
 use crate::tui::effect::{Effect, Notice};
 use crate::tui::keymap::Scope;
 use crate::tui::theme::Role;
 use crate::tui::widgets::{clock, safe_text};
+use atalaya_domain::health::ring::Ring;
+use atalaya_domain::health::{Health, Status};
+use atalaya_domain::time::Timestamp;
+use atalaya_ingest::accounts::{FileAccount, IngestStatus, Unread};
+use atalaya_query::term_text;
 
 mod checks;
 mod ring;
@@ -47,7 +47,10 @@ impl InfraEffect {
 #[derive(Debug)]
 pub enum InfraAnswer {}
 
-#[expect(clippy::unused_async, reason = "called as the work of the other tabs is")]
+#[expect(
+    clippy::unused_async,
+    reason = "called as the work of the other tabs is"
+)]
 pub async fn perform(
     effect: InfraEffect,
     _stores: &Stores,
@@ -105,14 +108,22 @@ pub struct InfraTab {
 impl InfraTab {
     /// Trouble first, then by path; what is not read at the end.
     fn rows(&self) -> Vec<Row<'_>> {
-        let Some(ingest) = &self.ingest else { return Vec::new() };
+        let Some(ingest) = &self.ingest else {
+            return Vec::new();
+        };
         let mut files: Vec<&FileAccount> = ingest.files.iter().collect();
         files.sort_by_key(|file| (!file.state.is_trouble(), &file.path));
-        files.into_iter().map(Row::File).chain(ingest.unread.iter().map(Row::Unread)).collect()
+        files
+            .into_iter()
+            .map(Row::File)
+            .chain(ingest.unread.iter().map(Row::Unread))
+            .collect()
     }
 
     fn position(&self, rows: &[Row<'_>]) -> usize {
-        rows.iter().position(|row| Some(path_of(*row)) == self.chosen.as_deref()).unwrap_or(0)
+        rows.iter()
+            .position(|row| Some(path_of(*row)) == self.chosen.as_deref())
+            .unwrap_or(0)
     }
 
     fn ring(&self) -> Option<&Ring> {
@@ -135,17 +146,25 @@ impl InfraTab {
 
     fn node_position(&self, ring: &Ring) -> usize {
         let chosen = self.chosen_node.as_deref();
-        ring.nodes.iter().position(|node| Some(node.address.as_str()) == chosen).unwrap_or(0)
+        ring.nodes
+            .iter()
+            .position(|node| Some(node.address.as_str()) == chosen)
+            .unwrap_or(0)
     }
 
     fn move_to(&mut self, context: &Context<'_>, step: impl FnOnce(usize, usize) -> usize) {
         if let Some(Over { what, top }) = self.over {
             let last = view::last_top(self, what, context);
-            self.over = Some(Over { what, top: step(top, last + 1).min(last) });
+            self.over = Some(Over {
+                what,
+                top: step(top, last + 1).min(last),
+            });
             return;
         }
         if self.ring_has_keys() {
-            let Some(ring) = self.ring().filter(|ring| !ring.nodes.is_empty()) else { return };
+            let Some(ring) = self.ring().filter(|ring| !ring.nodes.is_empty()) else {
+                return;
+            };
             let wanted = step(self.node_position(ring), ring.nodes.len()).min(ring.nodes.len() - 1);
             self.chosen_node = Some(ring.nodes[wanted].address.clone());
             return;
@@ -164,29 +183,53 @@ impl InfraTab {
             Action::Down => self.move_to(context, |at, _| at + 1),
             Action::Up => self.move_to(context, |at, _| at.saturating_sub(1)),
             Action::HalfPageDown | Action::PageDown => self.move_to(context, |at, _| at + page),
-            Action::HalfPageUp | Action::PageUp => self.move_to(context, |at, _| at.saturating_sub(page)),
+            Action::HalfPageUp | Action::PageUp => {
+                self.move_to(context, |at, _| at.saturating_sub(page))
+            }
             Action::First => self.move_to(context, |_, _| 0),
             Action::Last => self.move_to(context, |_, count| count.saturating_sub(1)),
             // An empty table takes no keys.
-            Action::NextPanel | Action::PreviousPanel if self.over.is_none() && !self.rows().is_empty() => {
-                self.panel = Some(if self.ring_has_keys() { Panel::Files } else { Panel::Ring });
+            Action::NextPanel | Action::PreviousPanel
+                if self.over.is_none() && !self.rows().is_empty() =>
+            {
+                self.panel = Some(if self.ring_has_keys() {
+                    Panel::Files
+                } else {
+                    Panel::Ring
+                });
             }
             Action::Explain if self.over.is_none_or(|over| over.what != Subject::Checks) => {
-                self.over = self.health.is_some().then_some(Over { what: Subject::Checks, top: 0 });
+                self.over = self.health.is_some().then_some(Over {
+                    what: Subject::Checks,
+                    top: 0,
+                });
             }
             Action::Open if self.over.is_none() => {
                 let something = self.ring_has_keys() || !self.rows().is_empty();
-                self.over = something.then_some(Over { what: Subject::Details, top: 0 });
+                self.over = something.then_some(Over {
+                    what: Subject::Details,
+                    top: 0,
+                });
             }
             Action::Open | Action::Back | Action::Close | Action::Explain => self.over = None,
             Action::SourceLogs => {
                 let rows = self.rows();
-                if let Some(Row::File(FileAccount { source: Some(source), .. })) =
-                    rows.get(self.position(&rows)).copied().filter(|_| !self.ring_has_keys())
+                if let Some(Row::File(FileAccount {
+                    source: Some(source),
+                    ..
+                })) = rows
+                    .get(self.position(&rows))
+                    .copied()
+                    .filter(|_| !self.ring_has_keys())
                 {
-                    return vec![Effect::OpenLogs { filter: term_text("source", source), at: None }];
+                    return vec![Effect::OpenLogs {
+                        filter: term_text("source", source),
+                        at: None,
+                    }];
                 }
-                return vec![Effect::Notice(Notice::plain("nothing is read of this file"))];
+                return vec![Effect::Notice(Notice::plain(
+                    "nothing is read of this file",
+                ))];
             }
             _ => {}
         }
@@ -196,7 +239,10 @@ impl InfraTab {
     fn measured(&mut self, health: Arc<Health>) {
         for store in &health.stores {
             match &store.problem {
-                Some(problem) => self.outages.failed(store.name, safe_text::line(problem), health.at),
+                Some(problem) => {
+                    self.outages
+                        .failed(store.name, safe_text::line(problem), health.at)
+                }
                 None => {
                     self.outages.passed(store.name);
                 }
@@ -230,7 +276,9 @@ impl Tab for InfraTab {
                     return vec![Effect::Unchanged];
                 }
             }
-            TabEvent::Troubles(troubles) => self.outages.set_under_way(troubles.reads.or(troubles.writes)),
+            TabEvent::Troubles(troubles) => self
+                .outages
+                .set_under_way(troubles.reads.or(troubles.writes)),
             TabEvent::Action(action) => return self.act(action, context),
             _ => {}
         }
@@ -244,7 +292,11 @@ impl Tab for InfraTab {
     fn status(&self, context: &Context<'_>) -> TabStatus {
         let mut pieces = Vec::new();
         if let Some(health) = &self.health {
-            let troubles = health.checks.iter().filter(|check| check.status != Status::Ok).count();
+            let troubles = health
+                .checks
+                .iter()
+                .filter(|check| check.status != Status::Ok)
+                .count();
             if let Some(ring) = self.ring() {
                 let (up, all) = (ring.up(), ring.nodes.len());
                 let role = if up == all { Role::Good } else { Role::Warning };
@@ -252,7 +304,10 @@ impl Tab for InfraTab {
             }
             pieces.push(match troubles {
                 0 => (Role::Good, format!("{} checks ok", health.checks.len())),
-                count => (Role::Warning, format!("{count} of {} checks not ok", health.checks.len())),
+                count => (
+                    Role::Warning,
+                    format!("{count} of {} checks not ok", health.checks.len()),
+                ),
             });
         }
         if let Some(ingest) = &self.ingest {
@@ -276,7 +331,11 @@ impl Tab for InfraTab {
                 .map(|reason| format!("nothing is stored now: {}", safe_text::line(reason)))
                 .or_else(|| self.outages.banner(context.now, context.zone)),
             hints: vec![
-                if self.over.is_some() { Action::Back } else { Action::Open },
+                if self.over.is_some() {
+                    Action::Back
+                } else {
+                    Action::Open
+                },
                 Action::Explain,
                 Action::NextPanel,
                 Action::SourceLogs,
@@ -291,10 +350,14 @@ impl Tab for InfraTab {
     fn is_idle(&self, action: Action) -> bool {
         match action {
             // What is shown arrives by itself, in tables that fit the width.
-            Action::Left | Action::Right | Action::HistoryBack | Action::HistoryForward | Action::Reload => {
-                true
+            Action::Left
+            | Action::Right
+            | Action::HistoryBack
+            | Action::HistoryForward
+            | Action::Reload => true,
+            Action::NextPanel | Action::PreviousPanel => {
+                self.ring().is_none() || self.rows().is_empty()
             }
-            Action::NextPanel | Action::PreviousPanel => self.ring().is_none() || self.rows().is_empty(),
             Action::SourceLogs => self.ring_has_keys(),
             _ => false,
         }

@@ -35,16 +35,16 @@ use self::trace::Trace;
 pub use self::work::{LogsAnswer, LogsEffect, perform};
 use super::outage::Outages;
 use super::{Context, PromptHint, Prompted, Tab, TabEvent, TabStatus};
-use crate::domain::record::{Record, RecordId, RequestId};
-use crate::domain::time::{TimeRange, Timestamp};
-use crate::query::{Query, QueryClock};
 use crate::report::incident_note;
-use crate::store::chunks::Order;
-use crate::store::engine::Follower;
 use crate::tui::action::Action;
 use crate::tui::effect::{Answer, Effect, Notice, PromptRequest, Question};
 use crate::tui::keymap::Scope;
 use crate::tui::state::{MAX_BOOKMARKS, MAX_FILTERS, MAX_QUERIES, SavedLogs};
+use atalaya_domain::record::{Record, RecordId, RequestId};
+use atalaya_domain::time::{TimeRange, Timestamp};
+use atalaya_query::{Query, QueryClock};
+use atalaya_store::chunks::Order;
+use atalaya_store::engine::Follower;
 
 /// Pause between two looks at the arrivals: four updates a second read well and cost few bytes.
 const FOLLOW_PAUSE: Duration = Duration::from_millis(250);
@@ -171,7 +171,11 @@ impl LogsTab {
             .take(MAX_BOOKMARKS)
             .filter_map(|(id, at)| Some((id.parse().ok()?, Timestamp::from_micros(*at))))
             .collect();
-        let size = saved.histogram.as_deref().and_then(Size::from_name).unwrap_or_default();
+        let size = saved
+            .histogram
+            .as_deref()
+            .and_then(Size::from_name)
+            .unwrap_or_default();
         Self {
             filter: saved.filter.clone(),
             query: Query::everything(),
@@ -213,8 +217,16 @@ impl LogsTab {
         SavedLogs {
             filter: self.filter.clone(),
             filters: self.filters.clone(),
-            queries: self.queries.iter().map(|(name, query)| (name.clone(), query.clone())).collect(),
-            bookmarks: self.bookmarks.iter().map(|(id, at)| (id.to_string(), at.micros())).collect(),
+            queries: self
+                .queries
+                .iter()
+                .map(|(name, query)| (name.clone(), query.clone()))
+                .collect(),
+            bookmarks: self
+                .bookmarks
+                .iter()
+                .map(|(id, at)| (id.to_string(), at.micros()))
+                .collect(),
             histogram: Some(self.chart.size.name().to_owned()),
         }
     }
@@ -235,7 +247,10 @@ impl LogsTab {
     }
 
     fn clock(context: &Context<'_>) -> QueryClock {
-        QueryClock { now: context.now, zone: context.zone }
+        QueryClock {
+            now: context.now,
+            zone: context.zone,
+        }
     }
 
     /// The record that the cursor is on, in whatever fills the tab.
@@ -265,8 +280,14 @@ impl LogsTab {
         self.unseen = 0;
         self.seek = None;
         self.scanned = 0;
-        self.loading = Some(Loading { what: "reading the newest records", scanned: 0 });
-        self.read_list(LogsEffect::Newest { question, query: self.query.clone() })
+        self.loading = Some(Loading {
+            what: "reading the newest records",
+            scanned: 0,
+        });
+        self.read_list(LogsEffect::Newest {
+            question,
+            query: self.query.clone(),
+        })
     }
 
     fn load_around(&mut self, at: Timestamp, id: Option<RecordId>) -> Vec<Effect> {
@@ -276,8 +297,15 @@ impl LogsTab {
         self.following = false;
         self.seek = None;
         self.scanned = 0;
-        self.loading = Some(Loading { what: "reading", scanned: 0 });
-        self.read_list(LogsEffect::Around { question, query: self.query.clone(), at })
+        self.loading = Some(Loading {
+            what: "reading",
+            scanned: 0,
+        });
+        self.read_list(LogsEffect::Around {
+            question,
+            query: self.query.clone(),
+            at,
+        })
     }
 
     fn load_page(&mut self, order: Order) -> Vec<Effect> {
@@ -291,12 +319,21 @@ impl LogsTab {
         if order == Order::OldestFirst {
             self.left_out = false;
         }
-        let what =
-            if order == Order::NewestFirst { "reading older records" } else { "reading newer records" };
+        let what = if order == Order::NewestFirst {
+            "reading older records"
+        } else {
+            "reading newer records"
+        };
         let scanned = self.loading.as_ref().map_or(0, |loading| loading.scanned);
         self.loading = Some(Loading { what, scanned });
         let query = self.query.clone();
-        self.read_list(LogsEffect::Page { question, query, range: TimeRange::ALL, order, after })
+        self.read_list(LogsEffect::Page {
+            question,
+            query,
+            range: TimeRange::ALL,
+            order,
+            after,
+        })
     }
 
     /// Reads on when the focus has come near to an end that is not the store's.
@@ -317,12 +354,19 @@ impl LogsTab {
         if self.chart.size == Size::Hidden || context.area.width == 0 {
             return Vec::new();
         }
-        let (range, bins) = self.chart.wanted(context.now, histogram::columns(context.area).max(20));
+        let (range, bins) = self
+            .chart
+            .wanted(context.now, histogram::columns(context.area).max(20));
         let question = self.ask();
         self.chart.question = question;
         self.chart.loading = true;
         vec![
-            Effect::Logs(LogsEffect::Histogram { question, query: self.query.clone(), range, bins }),
+            Effect::Logs(LogsEffect::Histogram {
+                question,
+                query: self.query.clone(),
+                range,
+                bins,
+            }),
             Effect::Logs(LogsEffect::Deployments { question, range }),
         ]
     }
@@ -331,9 +375,15 @@ impl LogsTab {
         if !self.entered || self.follow_running {
             return Vec::new();
         }
-        let Some(follower) = self.follower.clone() else { return Vec::new() };
+        let Some(follower) = self.follower.clone() else {
+            return Vec::new();
+        };
         self.follow_running = true;
-        vec![Effect::Logs(LogsEffect::Follow { question: self.follow_question, follower, pause })]
+        vec![Effect::Logs(LogsEffect::Follow {
+            question: self.follow_question,
+            follower,
+            pause,
+        })]
     }
 
     /// Sets the filter and reads anew. A wrong one is refused with the place of the mistake.
@@ -379,7 +429,11 @@ impl LogsTab {
             View::Trace(trace) => Some(trace.ids.clone()),
             _ => None,
         };
-        Place { filter: self.filter.clone(), trace, at }
+        Place {
+            filter: self.filter.clone(),
+            trace,
+            at,
+        }
     }
 
     fn remember_place(&mut self) {
@@ -441,11 +495,17 @@ impl LogsTab {
         self.details = None;
         self.details_focused = false;
         self.search = None;
-        vec![Effect::Logs(LogsEffect::Trace { question, ids, pause: Duration::ZERO })]
+        vec![Effect::Logs(LogsEffect::Trace {
+            question,
+            ids,
+            pause: Duration::ZERO,
+        })]
     }
 
     fn refresh_search(&mut self) {
-        let Some(search) = &mut self.search else { return };
+        let Some(search) = &mut self.search else {
+            return;
+        };
         let hits = match &self.view {
             View::List => hits_of(&self.rows, search),
             View::Context(context) => hits_of(&context.rows, search),
@@ -493,12 +553,20 @@ impl LogsTab {
         self.refresh_patterns();
         // A trace of a request that may still be going on is read again.
         if let View::Trace(trace) = &mut self.view {
-            let fresh = trace.end().is_none_or(|end| context.now.since(end) < Duration::from_secs(600));
-            let due = trace.read_at.is_some_and(|at| context.now.since(at) >= Duration::from_secs(2));
+            let fresh = trace
+                .end()
+                .is_none_or(|end| context.now.since(end) < Duration::from_secs(600));
+            let due = trace
+                .read_at
+                .is_some_and(|at| context.now.since(at) >= Duration::from_secs(2));
             if fresh && due {
                 trace.read_at = Some(context.now);
                 let (question, ids) = (trace.question, trace.ids.clone());
-                effects.push(Effect::Logs(LogsEffect::Trace { question, ids, pause: Duration::ZERO }));
+                effects.push(Effect::Logs(LogsEffect::Trace {
+                    question,
+                    ids,
+                    pause: Duration::ZERO,
+                }));
             }
         }
         effects
@@ -507,15 +575,28 @@ impl LogsTab {
     /// Repeats a read that failed. The arrivals repeat themselves, with the follower as it was.
     fn read_again(&mut self, read: &str, context: &Context<'_>) -> Vec<Effect> {
         match (read, &self.view) {
-            (LIST, _) => self.list_read.clone().map(Effect::Logs).into_iter().collect(),
+            (LIST, _) => self
+                .list_read
+                .clone()
+                .map(Effect::Logs)
+                .into_iter()
+                .collect(),
             (HISTOGRAM, _) => self.load_chart(context),
             (TRACE, View::Trace(trace)) => {
                 let (question, ids) = (trace.question, trace.ids.clone());
-                vec![Effect::Logs(LogsEffect::Trace { question, ids, pause: Duration::ZERO })]
+                vec![Effect::Logs(LogsEffect::Trace {
+                    question,
+                    ids,
+                    pause: Duration::ZERO,
+                })]
             }
             (CONTEXT, View::Context(view)) => {
                 let (question, record) = (view.question, view.anchor.clone());
-                vec![Effect::Logs(LogsEffect::Context { question, record, lines: CONTEXT_LINES })]
+                vec![Effect::Logs(LogsEffect::Context {
+                    question,
+                    record,
+                    lines: CONTEXT_LINES,
+                })]
             }
             // The view is another by now.
             (TRACE, _) => {
@@ -554,9 +635,15 @@ impl LogsTab {
             (PROMPT_TIME, Prompted::Accepted(text)) => self.go_to_time(&text, context),
             (PROMPT_SAVE, Prompted::Accepted(text)) => self.save_query(&text),
             (PROMPT_ADD, Prompted::Accepted(text)) => {
-                let View::Trace(trace) = &self.view else { return Vec::new() };
+                let View::Trace(trace) = &self.view else {
+                    return Vec::new();
+                };
                 let mut ids = trace.ids.clone();
-                ids.extend(text.split_whitespace().map(RequestId::new).filter(|id| !trace.ids.contains(id)));
+                ids.extend(
+                    text.split_whitespace()
+                        .map(RequestId::new)
+                        .filter(|id| !trace.ids.contains(id)),
+                );
                 self.open_trace(ids)
             }
             _ => Vec::new(),
@@ -571,7 +658,9 @@ impl LogsTab {
             "req" => {
                 let ids: Vec<RequestId> = argument.split_whitespace().map(RequestId::new).collect();
                 if ids.is_empty() {
-                    return vec![Effect::Notice(Notice::trouble("give a request id: `:req ID`"))];
+                    return vec![Effect::Notice(Notice::trouble(
+                        "give a request id: `:req ID`",
+                    ))];
                 }
                 self.open_trace(ids)
             }
@@ -588,14 +677,19 @@ impl LogsTab {
                 }
                 effects
             }
-            "w" if argument.is_empty() => vec![Effect::Notice(Notice::trouble("give a file: `:w FILE`"))],
+            "w" if argument.is_empty() => {
+                vec![Effect::Notice(Notice::trouble("give a file: `:w FILE`"))]
+            }
             "w" => {
                 let text = match &self.view {
                     View::List => lines_of(self.rows.iter()),
                     View::Context(view) => lines_of(view.rows.iter()),
                     View::Trace(trace) => incident_note::of_trace(&trace.data),
                 };
-                vec![Effect::WriteFile { path: argument.to_owned(), text }]
+                vec![Effect::WriteFile {
+                    path: argument.to_owned(),
+                    text,
+                }]
             }
             _ => vec![Effect::Notice(Notice::trouble(format!(
                 "no command `{}`",
@@ -629,16 +723,26 @@ impl LogsTab {
     }
 
     fn prompt(kind: &'static str, label: &str, text: String) -> Vec<Effect> {
-        vec![Effect::Prompt(PromptRequest { kind, label: label.to_owned(), text })]
+        vec![Effect::Prompt(PromptRequest {
+            kind,
+            label: label.to_owned(),
+            text,
+        })]
     }
 }
 
 fn hits_of(rows: &Rows, search: &Search) -> Vec<usize> {
-    rows.iter().enumerate().filter(|(_, record)| search.matches(record)).map(|(index, _)| index).collect()
+    rows.iter()
+        .enumerate()
+        .filter(|(_, record)| search.matches(record))
+        .map(|(index, _)| index)
+        .collect()
 }
 
 fn lines_of<'a>(records: impl Iterator<Item = &'a Record>) -> String {
-    records.map(|record| note::record_line(record) + "\n").collect()
+    records
+        .map(|record| note::record_line(record) + "\n")
+        .collect()
 }
 
 impl Tab for LogsTab {
@@ -673,14 +777,20 @@ impl Tab for LogsTab {
                     View::List => {}
                 }
                 // Bars as wide as the new screen; only when there is something on the screen.
-                if self.started && self.entered { self.load_chart(context) } else { Vec::new() }
+                if self.started && self.entered {
+                    self.load_chart(context)
+                } else {
+                    Vec::new()
+                }
             }
             TabEvent::Tick => self.tick(context),
             TabEvent::Action(action) => self.act(action, context),
             TabEvent::Answer(Answer::Logs(answer)) => self.answered(answer, context),
             TabEvent::Ingest(status) => {
-                let paused =
-                    status.paused.as_ref().map(|reason| crate::tui::widgets::safe_text::line(reason));
+                let paused = status
+                    .paused
+                    .as_ref()
+                    .map(|reason| crate::tui::widgets::safe_text::line(reason));
                 if self.ingest_paused == paused {
                     return vec![Effect::Unchanged];
                 }
@@ -696,9 +806,10 @@ impl Tab for LogsTab {
             TabEvent::Command { name, argument } => self.command(&name, &argument, context),
             TabEvent::Mouse(mouse) => self.pointed(mouse, context),
             TabEvent::Confirmed { kind: REMOVE_QUERY } => self.remove_query(),
-            TabEvent::Answer(_) | TabEvent::Confirmed { .. } | TabEvent::Key(_) | TabEvent::Paste(_) => {
-                Vec::new()
-            }
+            TabEvent::Answer(_)
+            | TabEvent::Confirmed { .. }
+            | TabEvent::Key(_)
+            | TabEvent::Paste(_) => Vec::new(),
         }
     }
 
@@ -713,7 +824,9 @@ impl Tab for LogsTab {
     fn is_idle(&self, action: Action) -> bool {
         let list = matches!(self.view, View::List);
         match action {
-            Action::NextPanel | Action::PreviousPanel => self.details.is_none() || self.menu.is_some(),
+            Action::NextPanel | Action::PreviousPanel => {
+                self.details.is_none() || self.menu.is_some()
+            }
             Action::Pause
             | Action::Follow
             | Action::Histogram
@@ -731,27 +844,45 @@ impl Tab for LogsTab {
         self.shows_list() && self.search.is_none() && self.filter.is_empty()
     }
 
-    fn prompt_hint(&self, kind: &str, text: &str, cursor: usize, context: &Context<'_>) -> PromptHint {
+    fn prompt_hint(
+        &self,
+        kind: &str,
+        text: &str,
+        cursor: usize,
+        context: &Context<'_>,
+    ) -> PromptHint {
         match kind {
             PROMPT_FILTER => {
-                let error = Query::parse(text, &Self::clock(context)).err().map(|error| {
-                    let message = crate::tui::widgets::safe_text::line(&error.to_string());
-                    (error.offset, error.length, message)
-                });
+                let error = Query::parse(text, &Self::clock(context))
+                    .err()
+                    .map(|error| {
+                        let message = crate::tui::widgets::safe_text::line(&error.to_string());
+                        (error.offset, error.length, message)
+                    });
                 let completions = self.completions(text, cursor);
                 let help = "Enter filters · level>=warning source:nginx/* request_id:… duration>1s \"phrase\" -without".into();
-                PromptHint { error, completions, help }
+                PromptHint {
+                    error,
+                    completions,
+                    help,
+                }
             }
             PROMPT_TIME => {
                 let help = "14:32 · 14:32:07 · 2026-03-02 · 2026-03-02T10:20 · -30m".into();
-                PromptHint { help, ..PromptHint::default() }
+                PromptHint {
+                    help,
+                    ..PromptHint::default()
+                }
             }
             PROMPT_SEARCH => {
                 let help = self.search.as_ref().map_or_else(
                     || "searches what is loaded, without hiding anything".into(),
                     |search| format!("{} of the loaded records", search.count()),
                 );
-                PromptHint { help, ..PromptHint::default() }
+                PromptHint {
+                    help,
+                    ..PromptHint::default()
+                }
             }
             _ => PromptHint::default(),
         }

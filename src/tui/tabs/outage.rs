@@ -6,10 +6,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::domain::time::Timestamp;
-use crate::query::Zone;
-use crate::store::chunks::Trouble;
 use crate::tui::widgets::clock;
+use atalaya_domain::time::Timestamp;
+use atalaya_query::Zone;
+use atalaya_store::chunks::Trouble;
 
 /// Before the first repetition; doubled from one to the next, so that a store that only hiccups is
 /// back at once and one that is gone is not asked for ever so often.
@@ -39,10 +39,21 @@ pub struct Outages {
 impl Outages {
     /// `reason` is safe to show.
     pub fn failed(&mut self, read: &'static str, reason: String, now: Timestamp) {
-        let pause = self.failed.get(read).map_or(FIRST_PAUSE, |known| (known.pause * 2).min(LONGEST_PAUSE));
+        let pause = self
+            .failed
+            .get(read)
+            .map_or(FIRST_PAUSE, |known| (known.pause * 2).min(LONGEST_PAUSE));
         let since = self.failed.get(read).map_or(now, |known| known.since);
         let next_try = Some(now.saturating_add(pause));
-        self.failed.insert(read, Outage { since, reason, pause, next_try });
+        self.failed.insert(
+            read,
+            Outage {
+                since,
+                reason,
+                pause,
+                next_try,
+            },
+        );
     }
 
     /// It works (again), or nobody wants it any more; whether it had failed.
@@ -78,8 +89,14 @@ impl Outages {
     /// What fails longest: what and where, since when, that it is tried again, and the causes at
     /// the end, where a narrow screen may cut them.
     pub fn banner(&self, now: Timestamp, zone: Zone) -> Option<String> {
-        let failed = self.failed.values().map(|outage| (outage.since, &outage.reason));
-        let under_way = self.under_way.iter().map(|trouble| (trouble.since, &trouble.reason));
+        let failed = self
+            .failed
+            .values()
+            .map(|outage| (outage.since, &outage.reason));
+        let under_way = self
+            .under_way
+            .iter()
+            .map(|trouble| (trouble.since, &trouble.reason));
         let (since, reason) = failed.chain(under_way).min_by_key(|(since, _)| *since)?;
         let since = if now.since(since) < SAME_DAY {
             clock::format(since, zone, "%H:%M:%S")
@@ -87,7 +104,11 @@ impl Outages {
             clock::format(since, zone, "%Y-%m-%d %H:%M:%S")
         };
         let (what, cause) = reason.split_once(": ").unwrap_or((reason, ""));
-        let cause = if cause.is_empty() { String::new() } else { format!(" ({cause})") };
+        let cause = if cause.is_empty() {
+            String::new()
+        } else {
+            format!(" ({cause})")
+        };
         Some(format!("{what}, since {since}; trying again{cause}"))
     }
 }
@@ -112,7 +133,12 @@ mod tests {
             outages.banner(at(6), Zone::Utc).unwrap(),
             "Cassandra is unreachable at 10.0.0.1:9042/logging, since 14:13:20; trying again (connection refused)"
         );
-        assert!(outages.banner(at(100_000), Zone::Utc).unwrap().contains("since 2026-09-21 14:13:20"));
+        assert!(
+            outages
+                .banner(at(100_000), Zone::Utc)
+                .unwrap()
+                .contains("since 2026-09-21 14:13:20")
+        );
     }
 
     #[test]
@@ -121,7 +147,12 @@ mod tests {
         outages.failed("list", "no list".to_owned(), at(0));
         outages.failed("follow", "no arrivals".to_owned(), at(1));
         assert!(outages.passed("follow"));
-        assert!(outages.banner(at(2), Zone::Utc).unwrap().starts_with("no list, since"));
+        assert!(
+            outages
+                .banner(at(2), Zone::Utc)
+                .unwrap()
+                .starts_with("no list, since")
+        );
         assert!(outages.passed("list") && !outages.passed("list"));
         assert_eq!(outages.banner(at(2), Zone::Utc), None);
     }
@@ -129,13 +160,20 @@ mod tests {
     #[test]
     fn a_read_that_is_still_under_way_says_what_it_meets() {
         let mut outages = Outages::default();
-        outages.set_under_way(Some(Trouble { since: at(0), reason: REASON.to_owned() }));
+        outages.set_under_way(Some(Trouble {
+            since: at(0),
+            reason: REASON.to_owned(),
+        }));
         assert!(!outages.is_empty());
         let said = outages.banner(at(1), Zone::Utc).unwrap();
         outages.set_under_way(None);
         assert_eq!(outages.banner(at(1), Zone::Utc), None);
         outages.failed("list", REASON.to_owned(), at(0));
-        assert_eq!(outages.banner(at(1), Zone::Utc).unwrap(), said, "failing in the end changes no word");
+        assert_eq!(
+            outages.banner(at(1), Zone::Utc).unwrap(),
+            said,
+            "failing in the end changes no word"
+        );
     }
 
     #[test]
@@ -147,7 +185,10 @@ mod tests {
             assert!(outages.due(at(now + pause - 1)).is_empty());
             now += pause;
             assert_eq!(outages.due(at(now)), ["list"]);
-            assert!(outages.due(at(now + 60)).is_empty(), "that try is under way");
+            assert!(
+                outages.due(at(now + 60)).is_empty(),
+                "that try is under way"
+            );
         }
     }
 }

@@ -15,9 +15,6 @@ use tokio_util::sync::CancellationToken;
 use self::editor::{Done, Editor, Purpose};
 use super::outage::Outages;
 use super::{Context, PromptHint, Prompted, Tab, TabEvent, TabStatus, reason_of};
-use crate::domain::dora::{Metric, Scope as DoraScope};
-use crate::domain::pdca::{Applied, PdcaCycle, Proposal, Texts, Verdict};
-use crate::domain::time::Timestamp;
 use crate::service::Stores;
 use crate::service::pdca::{self, Draft, PdcaError, PdcaSettings, login_name};
 use crate::tui::action::Action;
@@ -25,6 +22,9 @@ use crate::tui::effect::{Answer, Effect, Notice, PromptRequest, Question};
 use crate::tui::keymap::Scope;
 use crate::tui::theme::Role;
 use crate::tui::widgets::safe_text;
+use atalaya_domain::dora::{Metric, Scope as DoraScope};
+use atalaya_domain::pdca::{Applied, PdcaCycle, Proposal, Texts, Verdict};
+use atalaya_domain::time::Timestamp;
 
 /// Cycles change by people's hands; a read once a minute is enough.
 const READ_AGAIN_SECONDS: u64 = 60;
@@ -38,18 +38,39 @@ const DISCARD: &str = "pdca-discard";
 /// Work for the runner.
 #[derive(Clone, Debug)]
 pub enum PdcaEffect {
-    Read { question: Question, now: Timestamp, settings: Arc<PdcaSettings> },
-    Write { question: Question, change: Change, now: Timestamp, settings: Arc<PdcaSettings> },
+    Read {
+        question: Question,
+        now: Timestamp,
+        settings: Arc<PdcaSettings>,
+    },
+    Write {
+        question: Question,
+        change: Change,
+        now: Timestamp,
+        settings: Arc<PdcaSettings>,
+    },
 }
 
 /// What the user did to a cycle.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Change {
     Plan(Draft),
-    Edit { id: String, texts: Texts },
-    Start { id: String, what: String },
-    Check { id: String },
-    Decide { id: String, verdict: Verdict, why: String },
+    Edit {
+        id: String,
+        texts: Texts,
+    },
+    Start {
+        id: String,
+        what: String,
+    },
+    Check {
+        id: String,
+    },
+    Decide {
+        id: String,
+        verdict: Verdict,
+        why: String,
+    },
 }
 
 impl PdcaEffect {
@@ -77,27 +98,59 @@ pub enum PdcaAnswer {
     },
 }
 
-pub async fn perform(effect: PdcaEffect, stores: &Stores, _cancel: &CancellationToken) -> Option<PdcaAnswer> {
+pub async fn perform(
+    effect: PdcaEffect,
+    stores: &Stores,
+    _cancel: &CancellationToken,
+) -> Option<PdcaAnswer> {
     let store = stores.metrics.as_ref();
     Some(match effect {
-        PdcaEffect::Read { question, now, settings } => {
+        PdcaEffect::Read {
+            question,
+            now,
+            settings,
+        } => {
             let read = async {
                 let cycles = pdca::list(store).await?;
-                let scope = DoraScope { environment: settings.environment.clone(), ..DoraScope::default() };
-                Ok::<_, PdcaError>((cycles, pdca::proposals(store, &scope, &settings, now).await?))
+                let scope = DoraScope {
+                    environment: settings.environment.clone(),
+                    ..DoraScope::default()
+                };
+                Ok::<_, PdcaError>((
+                    cycles,
+                    pdca::proposals(store, &scope, &settings, now).await?,
+                ))
             };
-            PdcaAnswer::Read { question, at: now, result: read.await.map_err(|error| reason_of(&error)) }
+            PdcaAnswer::Read {
+                question,
+                at: now,
+                result: read.await.map_err(|error| reason_of(&error)),
+            }
         }
-        PdcaEffect::Write { question, change, now, settings } => {
+        PdcaEffect::Write {
+            question,
+            change,
+            now,
+            settings,
+        } => {
             let by = login_name();
             let done = match change {
                 Change::Plan(draft) => {
-                    let owner = if draft.owner.is_empty() { by.clone() } else { draft.owner.clone() };
+                    let owner = if draft.owner.is_empty() {
+                        by.clone()
+                    } else {
+                        draft.owner.clone()
+                    };
                     pdca::create(store, Draft { owner, ..draft }, &settings, &by, now).await
                 }
                 Change::Edit { id, texts } => pdca::edit(store, &id, texts, &by, now).await,
                 Change::Start { id, what } => {
-                    let applied = Applied { what, applied_at: now, request_id: None, commit: None };
+                    let applied = Applied {
+                        what,
+                        applied_at: now,
+                        request_id: None,
+                        commit: None,
+                    };
                     pdca::start(store, &id, applied, &by, now).await
                 }
                 Change::Check { id } => pdca::check(store, &id, &settings, &by, now).await,
@@ -105,7 +158,9 @@ pub async fn perform(effect: PdcaEffect, stores: &Stores, _cancel: &Cancellation
                     pdca::decide(store, &id, verdict, &why, &by, now).await
                 }
             };
-            let result = done.map(|cycle| cycle.id).map_err(|error| reason_of(&error));
+            let result = done
+                .map(|cycle| cycle.id)
+                .map_err(|error| reason_of(&error));
             PdcaAnswer::Written { question, result }
         }
     })
@@ -134,12 +189,18 @@ pub struct PdcaTab {
 
 impl PdcaTab {
     pub fn new(settings: PdcaSettings) -> Self {
-        Self { settings: Arc::new(settings), ..Self::default() }
+        Self {
+            settings: Arc::new(settings),
+            ..Self::default()
+        }
     }
 
     fn position(&self) -> usize {
         let cycles = self.cycles.as_deref().unwrap_or_default();
-        cycles.iter().position(|cycle| Some(&cycle.id) == self.chosen.as_ref()).unwrap_or(0)
+        cycles
+            .iter()
+            .position(|cycle| Some(&cycle.id) == self.chosen.as_ref())
+            .unwrap_or(0)
     }
 
     fn current(&self) -> Option<&PdcaCycle> {
@@ -152,7 +213,9 @@ impl PdcaTab {
             return;
         }
         let at = self.position();
-        let Some(cycles) = self.cycles.as_ref().filter(|cycles| !cycles.is_empty()) else { return };
+        let Some(cycles) = self.cycles.as_ref().filter(|cycles| !cycles.is_empty()) else {
+            return;
+        };
         let wanted = step(at).min(cycles.len() - 1);
         self.chosen = Some(cycles[wanted].id.clone());
     }
@@ -191,8 +254,10 @@ impl PdcaTab {
             Action::Back | Action::Close => self.opened = None,
             Action::Reload => return self.read(context.now),
             Action::New => {
-                let metric =
-                    self.proposals.first().map_or(Metric::ChangeLeadTime, |proposal| proposal.metric);
+                let metric = self
+                    .proposals
+                    .first()
+                    .map_or(Metric::ChangeLeadTime, |proposal| proposal.metric);
                 self.editor = Some(Editor::plan(metric));
             }
             _ => return self.act_on_cycle(action, context),
@@ -201,12 +266,21 @@ impl PdcaTab {
     }
 
     fn act_on_cycle(&mut self, action: Action, context: &Context<'_>) -> Vec<Effect> {
-        let Some(cycle) = self.current().cloned() else { return Vec::new() };
-        let prompt =
-            |kind, label: String| vec![Effect::Prompt(PromptRequest { kind, label, text: String::new() })];
+        let Some(cycle) = self.current().cloned() else {
+            return Vec::new();
+        };
+        let prompt = |kind, label: String| {
+            vec![Effect::Prompt(PromptRequest {
+                kind,
+                label,
+                text: String::new(),
+            })]
+        };
         match action {
             Action::Edit if cycle.state.is_closed() => {
-                vec![Effect::Notice(Notice::plain("a closed cycle is not changed"))]
+                vec![Effect::Notice(Notice::plain(
+                    "a closed cycle is not changed",
+                ))]
             }
             Action::Edit => {
                 self.editor = Some(Editor::edit(&cycle));
@@ -220,16 +294,27 @@ impl PdcaTab {
     }
 
     fn prompted(&mut self, kind: &str, text: &str, context: &Context<'_>) -> Vec<Effect> {
-        let Some(id) = self.current().map(|cycle| cycle.id.clone()) else { return Vec::new() };
+        let Some(id) = self.current().map(|cycle| cycle.id.clone()) else {
+            return Vec::new();
+        };
         match (kind, decision_of(text)) {
-            (START, _) if !text.trim().is_empty() => {
-                self.write(Change::Start { id, what: text.trim().to_owned() }, context.now)
-            }
+            (START, _) if !text.trim().is_empty() => self.write(
+                Change::Start {
+                    id,
+                    what: text.trim().to_owned(),
+                },
+                context.now,
+            ),
             (DECIDE, Some((verdict, why))) => {
-                let question =
-                    format!("Record {verdict} for {}? It stays in its history.", safe_text::line(&id));
+                let question = format!(
+                    "Record {verdict} for {}? It stays in its history.",
+                    safe_text::line(&id)
+                );
                 self.decision = Some((id, verdict, why));
-                vec![Effect::Confirm { kind: DECIDE, question }]
+                vec![Effect::Confirm {
+                    kind: DECIDE,
+                    question,
+                }]
             }
             (DECIDE, None) => vec![Effect::Notice(Notice::trouble(DECISION_HELP))],
             _ => Vec::new(),
@@ -248,13 +333,18 @@ impl PdcaTab {
                 question: "Throw away what was written here?".to_owned(),
             }],
             Done::Save => {
-                let Some(editor) = self.editor.as_ref() else { return Vec::new() };
+                let Some(editor) = self.editor.as_ref() else {
+                    return Vec::new();
+                };
                 let change = match editor.purpose() {
                     Purpose::Plan => match editor.draft() {
                         Ok(draft) => Change::Plan(draft),
                         Err(reason) => return vec![Effect::Notice(Notice::trouble(reason))],
                     },
-                    Purpose::Edit(id) => Change::Edit { id: id.clone(), texts: editor.texts() },
+                    Purpose::Edit(id) => Change::Edit {
+                        id: id.clone(),
+                        texts: editor.texts(),
+                    },
                 };
                 // The editor stays until the store has it: nothing written is lost to an error.
                 self.write(change, context.now)
@@ -264,7 +354,11 @@ impl PdcaTab {
 
     fn answered(&mut self, answer: PdcaAnswer, context: &Context<'_>) -> Vec<Effect> {
         match answer {
-            PdcaAnswer::Read { question, at, result } if question == self.asked => {
+            PdcaAnswer::Read {
+                question,
+                at,
+                result,
+            } if question == self.asked => {
                 self.reading = false;
                 match result {
                     Ok((cycles, proposals)) => {
@@ -298,7 +392,8 @@ impl PdcaTab {
     }
 }
 
-const DECISION_HELP: &str = "apply, revert, continue or escalate, and why: `apply faster, nothing got worse`";
+const DECISION_HELP: &str =
+    "apply, revert, continue or escalate, and why: `apply faster, nothing got worse`";
 
 /// `apply because …` as a decision with its reason; a decision without a reason is none.
 fn decision_of(text: &str) -> Option<(Verdict, String)> {
@@ -326,19 +421,25 @@ impl Tab for PdcaTab {
             }
             TabEvent::Action(action) => self.act(action, context),
             TabEvent::Answer(Answer::Pdca(answer)) => self.answered(answer, context),
-            TabEvent::Prompted { kind, step: Prompted::Accepted(text) } => {
-                self.prompted(kind, &text, context)
-            }
+            TabEvent::Prompted {
+                kind,
+                step: Prompted::Accepted(text),
+            } => self.prompted(kind, &text, context),
             TabEvent::Confirmed { kind: DISCARD } => {
                 self.editor = None;
                 Vec::new()
             }
             TabEvent::Confirmed { kind: DECIDE } => match self.decision.take() {
-                Some((id, verdict, why)) => self.write(Change::Decide { id, verdict, why }, context.now),
+                Some((id, verdict, why)) => {
+                    self.write(Change::Decide { id, verdict, why }, context.now)
+                }
                 None => Vec::new(),
             },
             TabEvent::Key(key) => {
-                let done = self.editor.as_mut().map_or(Done::Still, |editor| editor.key(key));
+                let done = self
+                    .editor
+                    .as_mut()
+                    .map_or(Done::Still, |editor| editor.key(key));
                 self.edited(done, context)
             }
             TabEvent::Paste(text) => {
@@ -358,8 +459,14 @@ impl Tab for PdcaTab {
 
     fn status(&self, context: &Context<'_>) -> TabStatus {
         let cycles = self.cycles.as_deref().unwrap_or_default();
-        let open = cycles.iter().filter(|cycle| !cycle.state.is_closed()).count();
-        let due = cycles.iter().filter(|cycle| cycle.due_look(context.now).is_some()).count();
+        let open = cycles
+            .iter()
+            .filter(|cycle| !cycle.state.is_closed())
+            .count();
+        let due = cycles
+            .iter()
+            .filter(|cycle| cycle.due_look(context.now).is_some())
+            .count();
         let mut pieces = Vec::new();
         if self.cycles.is_some() {
             pieces.push((Role::Muted, format!("{} cycles, {open} open", cycles.len())));
@@ -376,7 +483,11 @@ impl Tab for PdcaTab {
             live: false,
             banner: self.outages.banner(context.now, context.zone),
             hints: vec![
-                if self.opened.is_some() { Action::Back } else { Action::Open },
+                if self.opened.is_some() {
+                    Action::Back
+                } else {
+                    Action::Open
+                },
                 Action::New,
                 Action::Edit,
                 Action::Start,
@@ -399,7 +510,9 @@ impl Tab for PdcaTab {
             | Action::HistoryBack
             | Action::HistoryForward => true,
             Action::Open => self.opened.is_some() || self.current().is_none(),
-            Action::Edit | Action::Start | Action::Check | Action::Decide => self.current().is_none(),
+            Action::Edit | Action::Start | Action::Check | Action::Decide => {
+                self.current().is_none()
+            }
             _ => false,
         }
     }
@@ -408,10 +521,17 @@ impl Tab for PdcaTab {
         self.editor.is_some()
     }
 
-    fn prompt_hint(&self, kind: &str, text: &str, _cursor: usize, _context: &Context<'_>) -> PromptHint {
+    fn prompt_hint(
+        &self,
+        kind: &str,
+        text: &str,
+        _cursor: usize,
+        _context: &Context<'_>,
+    ) -> PromptHint {
         let mut hint = PromptHint::default();
         if kind == START {
-            "from now on everything is \"after\"; Enter starts, Esc does not".clone_into(&mut hint.help);
+            "from now on everything is \"after\"; Enter starts, Esc does not"
+                .clone_into(&mut hint.help);
         } else if kind == DECIDE {
             DECISION_HELP.clone_into(&mut hint.help);
             if !text.contains(char::is_whitespace) {

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, Local, NaiveDateTime, Utc};
 
-use crate::domain::time::Timestamp;
-use crate::query::Zone;
+use atalaya_domain::time::Timestamp;
+use atalaya_query::Zone;
 
 fn naive(at: Timestamp, zone: Zone) -> NaiveDateTime {
     let utc: DateTime<Utc> = at.to_utc();
@@ -34,7 +34,11 @@ pub fn minute(at: Timestamp, zone: Zone) -> String {
 pub fn exact(at: Timestamp, zone: Zone) -> String {
     match zone {
         Zone::Utc => format(at, zone, "%Y-%m-%d %H:%M:%S%.6f UTC"),
-        Zone::Local => at.to_utc().with_timezone(&Local).format("%Y-%m-%d %H:%M:%S%.6f %:z").to_string(),
+        Zone::Local => at
+            .to_utc()
+            .with_timezone(&Local)
+            .format("%Y-%m-%d %H:%M:%S%.6f %:z")
+            .to_string(),
     }
 }
 
@@ -69,7 +73,9 @@ pub fn precise(length: Duration) -> String {
         0..=999 => format!("{micros} µs"),
         1_000..=999_999 => scaled(micros as f64 / 1e3, "ms"),
         1_000_000..=59_999_999 => scaled(micros as f64 / 1e6, "s"),
-        60_000_000..=3_599_999_999 => format!("{} min {:02}", length.as_secs() / 60, length.as_secs() % 60),
+        60_000_000..=3_599_999_999 => {
+            format!("{} min {:02}", length.as_secs() / 60, length.as_secs() % 60)
+        }
         _ => coarse(length),
     }
 }

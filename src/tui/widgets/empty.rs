@@ -18,8 +18,11 @@ pub fn render(area: Rect, buffer: &mut Buffer, theme: &Theme, message: &str, hin
             return;
         }
         let text = safe_text::cut(text, usize::from(area.width));
-        let indent =
-            (area.width - u16::try_from(safe_text::width(&text)).unwrap_or(area.width).min(area.width)) / 2;
+        let indent = (area.width
+            - u16::try_from(safe_text::width(&text))
+                .unwrap_or(area.width)
+                .min(area.width))
+            / 2;
         buffer.set_string(area.x + indent, row, &text, theme.style(role));
     };
     put(row, message, Role::Text);

@@ -13,7 +13,11 @@ pub fn rule(area: Rect, buffer: &mut Buffer, theme: &Theme, title: &str, focused
     if area.is_empty() {
         return;
     }
-    let border = theme.style(if focused { Role::BorderFocused } else { Role::Border });
+    let border = theme.style(if focused {
+        Role::BorderFocused
+    } else {
+        Role::Border
+    });
     buffer.set_string(area.x, area.y, "─".repeat(usize::from(area.width)), border);
     if !title.is_empty() && area.width > 6 {
         let text = format!(" {} ", safe_text::cut(title, usize::from(area.width) - 6));
@@ -23,16 +27,30 @@ pub fn rule(area: Rect, buffer: &mut Buffer, theme: &Theme, title: &str, focused
 }
 
 /// A popup in the middle of `area`, cleared, framed; returns the inside. `title` is safe text.
-pub fn popup(area: Rect, buffer: &mut Buffer, theme: &Theme, title: &str, width: u16, height: u16) -> Rect {
+pub fn popup(
+    area: Rect,
+    buffer: &mut Buffer,
+    theme: &Theme,
+    title: &str,
+    width: u16,
+    height: u16,
+) -> Rect {
     let width = width.min(area.width);
     let height = height.min(area.height);
-    let outer =
-        Rect { x: area.x + (area.width - width) / 2, y: area.y + (area.height - height) / 2, width, height };
+    let outer = Rect {
+        x: area.x + (area.width - width) / 2,
+        y: area.y + (area.height - height) / 2,
+        width,
+        height,
+    };
     Clear.render(outer, buffer);
     let block = Block::bordered()
         .border_type(BorderType::Rounded)
         .border_style(theme.style(Role::BorderFocused))
-        .title(Line::from(Span::styled(format!(" {title} "), theme.style(Role::Accent))));
+        .title(Line::from(Span::styled(
+            format!(" {title} "),
+            theme.style(Role::Accent),
+        )));
     let inner = block.inner(outer);
     block.render(outer, buffer);
     inner

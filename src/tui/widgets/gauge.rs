@@ -2,8 +2,8 @@
 
 use ratatui::buffer::Buffer;
 
-use crate::domain::health::Status;
 use crate::tui::theme::{Role, Theme};
+use atalaya_domain::health::Status;
 
 /// How a verdict is written: a role for its colour and a letter for everyone else.
 pub const fn verdict(status: Status) -> (Role, &'static str) {
@@ -27,7 +27,16 @@ pub fn render(
     let (full, empty) = if unicode { ("█", "░") } else { ("#", ".") };
     let filled = (ratio.clamp(0.0, 1.0) * f64::from(width)).round() as u16;
     // A little is not nothing.
-    let filled = if ratio > 0.0 { filled.max(1).min(width) } else { 0 };
+    let filled = if ratio > 0.0 {
+        filled.max(1).min(width)
+    } else {
+        0
+    };
     buffer.set_string(x, y, full.repeat(usize::from(filled)), theme.style(role));
-    buffer.set_string(x + filled, y, empty.repeat(usize::from(width - filled)), theme.style(Role::Faint));
+    buffer.set_string(
+        x + filled,
+        y,
+        empty.repeat(usize::from(width - filled)),
+        theme.style(Role::Faint),
+    );
 }

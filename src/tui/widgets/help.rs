@@ -21,7 +21,11 @@ fn lines(sections: Vec<(Scope, Vec<(String, Action)>)>) -> Vec<HelpLine> {
             lines.push(HelpLine::Blank);
         }
         lines.push(HelpLine::Title(scope.title()));
-        lines.extend(bindings.into_iter().map(|(keys, action)| HelpLine::Keys(keys, action.help())));
+        lines.extend(
+            bindings
+                .into_iter()
+                .map(|(keys, action)| HelpLine::Keys(keys, action.help())),
+        );
     }
     lines
 }
@@ -38,10 +42,20 @@ pub fn render(
     let lines = lines(sections);
     let columns = (usize::from(area.width).saturating_sub(4) / COLUMN).clamp(1, 3);
     let rows_needed = lines.len().div_ceil(columns);
-    let height = u16::try_from(rows_needed + 2).unwrap_or(u16::MAX).min(area.height);
-    let width = u16::try_from(columns * COLUMN + 4).unwrap_or(area.width).min(area.width);
-    let inner =
-        frame::popup(area, buffer, theme, "Keys of this screen · Esc closes · j k scroll", width, height);
+    let height = u16::try_from(rows_needed + 2)
+        .unwrap_or(u16::MAX)
+        .min(area.height);
+    let width = u16::try_from(columns * COLUMN + 4)
+        .unwrap_or(area.width)
+        .min(area.width);
+    let inner = frame::popup(
+        area,
+        buffer,
+        theme,
+        "Keys of this screen · Esc closes · j k scroll",
+        width,
+        height,
+    );
     if inner.is_empty() {
         return 0;
     }
@@ -56,14 +70,22 @@ pub fn render(
             below => format!(" {scroll} above: k, {below} below: j "),
         };
         let place = safe_text::cut(&place, usize::from(inner.width));
-        let x = inner.right().saturating_sub(u16::try_from(safe_text::width(&place)).unwrap_or(0) + 1);
-        buffer.set_string(x.max(inner.x), inner.bottom(), place, theme.style(Role::Accent));
+        let x = inner
+            .right()
+            .saturating_sub(u16::try_from(safe_text::width(&place)).unwrap_or(0) + 1);
+        buffer.set_string(
+            x.max(inner.x),
+            inner.bottom(),
+            place,
+            theme.style(Role::Accent),
+        );
     }
     let column_width = usize::from(inner.width) / columns;
     for column in 0..columns {
         for row in 0..visible {
-            let Some(line) =
-                lines.get(column * rows_needed + scroll + row).filter(|_| scroll + row < rows_needed)
+            let Some(line) = lines
+                .get(column * rows_needed + scroll + row)
+                .filter(|_| scroll + row < rows_needed)
             else {
                 break;
             };

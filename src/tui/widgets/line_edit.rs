@@ -23,7 +23,10 @@ impl LineEdit {
     /// The cursor is at the end.
     pub fn new(text: impl Into<String>) -> Self {
         let text = text.into();
-        Self { cursor: text.len(), text }
+        Self {
+            cursor: text.len(),
+            text,
+        }
     }
 
     pub fn text(&self) -> &str {
@@ -40,8 +43,16 @@ impl LineEdit {
 
     /// Text at the cursor; what is not one safe line becomes one.
     pub fn insert(&mut self, text: &str) {
-        let clean: String =
-            text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect();
+        let clean: String = text
+            .chars()
+            .map(|character| {
+                if character.is_control() {
+                    ' '
+                } else {
+                    character
+                }
+            })
+            .collect();
         self.text.insert_str(self.cursor, &clean);
         self.cursor += clean.len();
     }
@@ -66,11 +77,17 @@ impl LineEdit {
     }
 
     fn previous(&self) -> usize {
-        self.text[..self.cursor].grapheme_indices(true).next_back().map_or(0, |(at, _)| at)
+        self.text[..self.cursor]
+            .grapheme_indices(true)
+            .next_back()
+            .map_or(0, |(at, _)| at)
     }
 
     fn following(&self) -> usize {
-        self.text[self.cursor..].graphemes(true).next().map_or(self.cursor, |next| self.cursor + next.len())
+        self.text[self.cursor..]
+            .graphemes(true)
+            .next()
+            .map_or(self.cursor, |next| self.cursor + next.len())
     }
 
     /// The keys that shells have: Ctrl-A E U K W, arrows, Home, End, Del.
@@ -87,7 +104,10 @@ impl LineEdit {
             }
             (KeyCode::Char('k'), true) => self.text.truncate(self.cursor),
             (KeyCode::Char('w'), true) => {
-                let kept = self.text[..self.cursor].trim_end().rfind(' ').map_or(0, |at| at + 1);
+                let kept = self.text[..self.cursor]
+                    .trim_end()
+                    .rfind(' ')
+                    .map_or(0, |at| at + 1);
                 self.text.replace_range(kept..self.cursor, "");
                 self.cursor = kept;
             }
@@ -106,7 +126,11 @@ impl LineEdit {
             }
             _ => {}
         }
-        if self.text.len() == before { Edited::Nothing } else { Edited::Text }
+        if self.text.len() == before {
+            Edited::Nothing
+        } else {
+            Edited::Text
+        }
     }
 }
 

@@ -7,14 +7,22 @@ use crate::shown::Shown;
 
 /// Untrusted text as one safe line; line breaks within it become visible marks.
 pub fn line(text: &str) -> String {
-    Shown::line(text.trim_end_matches(['\n', '\r'])).into_text().into_owned()
+    Shown::line(text.trim_end_matches(['\n', '\r']))
+        .into_text()
+        .into_owned()
 }
 
 /// The first line of untrusted text, made safe, as far as `columns` show it, with `…` for a rest
 /// that does not fit; a long line is not read to its end.
 pub fn first_line(text: &str, columns: usize) -> String {
-    let first = text.trim_start_matches('\n').split('\n').next().unwrap_or_default();
-    Shown::line_within(first.trim_end_matches('\r'), columns).into_text().into_owned()
+    let first = text
+        .trim_start_matches('\n')
+        .split('\n')
+        .next()
+        .unwrap_or_default();
+    Shown::line_within(first.trim_end_matches('\r'), columns)
+        .into_text()
+        .into_owned()
 }
 
 /// Columns that safe text takes.

@@ -61,12 +61,19 @@ async fn callers_that_go_away_leave_no_transaction_behind() {
         let call = async move {
             match number % 4 {
                 0 | 1 => {
-                    let phases: Vec<_> =
-                        (1..=10).map(|attempt| tested(&format!("c{number}"), attempt)).collect();
+                    let phases: Vec<_> = (1..=10)
+                        .map(|attempt| tested(&format!("c{number}"), attempt))
+                        .collect();
                     store.record_phases(&phases).await.map(|_| ())
                 }
-                2 => store.put_deployments(&[deployed(&format!("d{number}"), 5)]).await.map(|_| ()),
-                _ => store.deployments(&DeliveryFilter::default()).await.map(|_| ()),
+                2 => store
+                    .put_deployments(&[deployed(&format!("d{number}"), 5)])
+                    .await
+                    .map(|_| ()),
+                _ => store
+                    .deployments(&DeliveryFilter::default())
+                    .await
+                    .map(|_| ()),
             }
         };
         // The moment of going away is what is random here, not what is waited for.
@@ -94,11 +101,22 @@ async fn callers_that_go_away_leave_no_transaction_behind() {
     let writers: Vec<_> = (1..=16)
         .map(|attempt| {
             let store = store.clone();
-            tokio::spawn(async move { store.record_phases(&[tested("after", attempt)]).await.unwrap() })
+            tokio::spawn(async move {
+                store
+                    .record_phases(&[tested("after", attempt)])
+                    .await
+                    .unwrap()
+            })
         })
         .collect();
     for writer in writers {
-        assert_eq!(writer.await.unwrap(), Written { inserted: 1, ..Written::default() });
+        assert_eq!(
+            writer.await.unwrap(),
+            Written {
+                inserted: 1,
+                ..Written::default()
+            }
+        );
     }
     let readers: Vec<_> = (0..16)
         .map(|_| {
@@ -143,9 +161,14 @@ async fn an_event_is_recorded_once_however_often_the_answer_is_lost() {
     let wanted = if is_long() { 1_000 } else { 200 };
     let seed = seed();
     let database = OwnDatabase::made().await;
-    let address = format!("{}:{}", database.options.host, database.options.port).parse().unwrap();
+    let address = format!("{}:{}", database.options.host, database.options.port)
+        .parse()
+        .unwrap();
     let proxy = CuttingProxy::start(address, seed).await;
-    let options = MySqlOptions { port: proxy.address.port(), ..database.options.clone() };
+    let options = MySqlOptions {
+        port: proxy.address.port(),
+        ..database.options.clone()
+    };
     let store = surely(|| MySqlMetricsStore::connect(&options)).await;
 
     let mut events = 0_u32;
@@ -209,7 +232,13 @@ async fn an_event_is_recorded_once_however_often_the_answer_is_lost() {
         ("health_samples", events),
         ("targets", 1),
     ] {
-        assert_eq!(database.number(&format!("SELECT COUNT(*) FROM {table}")).await, rows, "{table}");
+        assert_eq!(
+            database
+                .number(&format!("SELECT COUNT(*) FROM {table}"))
+                .await,
+            rows,
+            "{table}"
+        );
     }
     assert_eq!(database.orphans().await, 0);
     until(&database, OPEN_TRANSACTIONS, |open| open == 0).await;
@@ -217,8 +246,14 @@ async fn an_event_is_recorded_once_however_often_the_answer_is_lost() {
 
 async fn open(database: &OwnDatabase, statements: &'static str) -> MySqlConnection {
     let mut connection = database.administrator().await;
-    sqlx::raw_sql("BEGIN").execute(&mut connection).await.unwrap();
-    sqlx::raw_sql(statements).execute(&mut connection).await.unwrap();
+    sqlx::raw_sql("BEGIN")
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    sqlx::raw_sql(statements)
+        .execute(&mut connection)
+        .await
+        .unwrap();
     connection
 }
 
@@ -232,8 +267,14 @@ const WAITER: &str = "SELECT CAST(COALESCE(MAX(transaction.trx_id), 0) AS SIGNED
 async fn the_victim_of_a_deadlock_is_tried_again() {
     let database = OwnDatabase::made().await;
     let store = database.store().await;
-    let free = |id: &str| atalaya::domain::delivery::Deployment { cycle_id: None, ..deployed(id, 1) };
-    store.put_deployments(&[free("d1"), free("d2")]).await.unwrap();
+    let free = |id: &str| atalaya::domain::delivery::Deployment {
+        cycle_id: None,
+        ..deployed(id, 1)
+    };
+    store
+        .put_deployments(&[free("d1"), free("d2")])
+        .await
+        .unwrap();
     // Heavier than the store's transaction, so that the store's is the one to go.
     let heavy = "INSERT INTO sources SELECT CONCAT('s', seq), 0, 0, 1 FROM seq_1_to_2000;
                  UPDATE deployments SET origin = 'elsewhere' WHERE id = 'd2'";
@@ -252,21 +293,38 @@ async fn the_victim_of_a_deadlock_is_tried_again() {
         .execute(&mut other)
         .await
         .unwrap();
-    assert!(database.number(DEADLOCKS).await > before, "there was a deadlock");
+    assert!(
+        database.number(DEADLOCKS).await > before,
+        "there was a deadlock"
+    );
     sqlx::raw_sql("COMMIT").execute(&mut other).await.unwrap();
-    assert_eq!(writing.await.unwrap().unwrap(), Written { updated: 2, ..Written::default() });
+    assert_eq!(
+        writing.await.unwrap().unwrap(),
+        Written {
+            updated: 2,
+            ..Written::default()
+        }
+    );
 }
 
-const DEADLOCKS: &str = "SELECT CAST(variable_value AS SIGNED) FROM information_schema.global_status
+const DEADLOCKS: &str =
+    "SELECT CAST(variable_value AS SIGNED) FROM information_schema.global_status
      WHERE variable_name = 'Innodb_deadlocks'";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lock_is_waited_for_more_than_once_and_not_for_ever() {
     let database = OwnDatabase::made().await;
-    let options = MySqlOptions { lock_timeout: Duration::from_secs(1), ..database.options.clone() };
+    let options = MySqlOptions {
+        lock_timeout: Duration::from_secs(1),
+        ..database.options.clone()
+    };
     let store = MySqlMetricsStore::connect(&options).await.unwrap();
     store.record_phases(&[tested("c", 1)]).await.unwrap();
-    let other = open(&database, "UPDATE cycles SET feature_id = 'elsewhere' WHERE cycle_id = 'c'").await;
+    let other = open(
+        &database,
+        "UPDATE cycles SET feature_id = 'elsewhere' WHERE cycle_id = 'c'",
+    )
+    .await;
     let writing = tokio::spawn({
         let store = store.clone();
         async move { store.record_phases(&[tested("c", 2)]).await }
@@ -277,7 +335,13 @@ async fn a_lock_is_waited_for_more_than_once_and_not_for_ever() {
     until(&database, WAITER, |waiter| waiter > first).await;
     assert!(!writing.is_finished());
     other.close_hard().await.unwrap();
-    assert_eq!(writing.await.unwrap().unwrap(), Written { inserted: 1, ..Written::default() });
+    assert_eq!(
+        writing.await.unwrap().unwrap(),
+        Written {
+            inserted: 1,
+            ..Written::default()
+        }
+    );
 }
 
 /// Everything crosswise: deployments that share cycles, incidents that name them, phases of the
@@ -286,7 +350,10 @@ async fn a_lock_is_waited_for_more_than_once_and_not_for_ever() {
 async fn writers_that_cross_each_other_all_get_through() {
     let database = OwnDatabase::made().await;
     // Two hosts.
-    let stores = [Arc::new(database.store().await), Arc::new(database.store().await)];
+    let stores = [
+        Arc::new(database.store().await),
+        Arc::new(database.store().await),
+    ];
     let seed = seed();
     let writers: Vec<_> = (0..8_u64)
         .map(|writer| {
@@ -306,9 +373,13 @@ async fn writers_that_cross_each_other_all_get_through() {
                     inserted += store.put_deployments(&deployments).await.unwrap().inserted;
                     let phases: Vec<_> = (0..4)
                         .map(|_| {
-                            let mut phase = tested(&format!("c{}", random.random_range(0..7)), round + 1);
-                            phase.decision =
-                                if random.random_bool(0.5) { Decision::Go } else { Decision::NoGo };
+                            let mut phase =
+                                tested(&format!("c{}", random.random_range(0..7)), round + 1);
+                            phase.decision = if random.random_bool(0.5) {
+                                Decision::Go
+                            } else {
+                                Decision::NoGo
+                            };
                             phase
                         })
                         .collect();
@@ -327,7 +398,12 @@ async fn writers_that_cross_each_other_all_get_through() {
         inserted as i64,
         "each counted once"
     );
-    assert_eq!(database.number("SELECT COUNT(*) FROM deployment_commits").await, 2 * inserted as i64);
+    assert_eq!(
+        database
+            .number("SELECT COUNT(*) FROM deployment_commits")
+            .await,
+        2 * inserted as i64
+    );
     assert_eq!(database.orphans().await, 0);
     // What a cycle's row says is what its parts say, whoever wrote last.
     assert_eq!(
@@ -344,7 +420,9 @@ async fn writers_that_cross_each_other_all_get_through() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_dies_and_returns_is_used_again() {
-    let server = tokio::task::spawn_blocking(|| Arc::new(MariaDb::start().unwrap())).await.unwrap();
+    let server = tokio::task::spawn_blocking(|| Arc::new(MariaDb::start().unwrap()))
+        .await
+        .unwrap();
     let mut options = MySqlOptions::new("127.0.0.1", "atalaya", "root");
     options.port = server.address().port();
     mysql::init(&options).await.unwrap();
@@ -360,34 +438,67 @@ async fn a_server_that_dies_and_returns_is_used_again() {
         MySqlMetricsStore::connect(&options).await.unwrap_err(),
     ] {
         assert!(matches!(error, StoreError::Unavailable { .. }), "{error:?}");
-        assert!(error.is_transient() && error.source().is_some(), "{error:?}");
+        assert!(
+            error.is_transient() && error.source().is_some(),
+            "{error:?}"
+        );
     }
-    assert!(began.elapsed() < Duration::from_secs(8), "said soon: {:?}", began.elapsed());
+    assert!(
+        began.elapsed() < Duration::from_secs(8),
+        "said soon: {:?}",
+        began.elapsed()
+    );
 
     let again = Arc::clone(&server);
-    tokio::task::spawn_blocking(move || again.restart().unwrap()).await.unwrap();
+    tokio::task::spawn_blocking(move || again.restart().unwrap())
+        .await
+        .unwrap();
     let second = [tested("c", 2)];
     assert_eq!(surely(|| store.record_phases(&second)).await.inserted, 1);
     let phases = store.cycle("c").await.unwrap().unwrap().phases;
-    assert_eq!(phases, [tested("c", 1), tested("c", 2)], "what was acknowledged is there");
+    assert_eq!(
+        phases,
+        [tested("c", 1), tested("c", 2)],
+        "what was acknowledged is there"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_certificate_is_checked_when_an_authority_is_named() {
-    let server = tokio::task::spawn_blocking(|| MariaDb::start_with_tls().unwrap()).await.unwrap();
+    let server = tokio::task::spawn_blocking(|| MariaDb::start_with_tls().unwrap())
+        .await
+        .unwrap();
     let certificates = server.certificates().unwrap().clone();
     let mut options = MySqlOptions::new("127.0.0.1", "atalaya", "root");
     options.port = server.address().port();
     // Encrypted and unchecked, since the server insists on encryption.
     mysql::init(&options).await.unwrap();
-    let with = |file: std::path::PathBuf| MySqlOptions { ca_file: Some(file), ..options.clone() };
-    let store = MySqlMetricsStore::connect(&with(certificates.authority.clone())).await.unwrap();
+    let with = |file: std::path::PathBuf| MySqlOptions {
+        ca_file: Some(file),
+        ..options.clone()
+    };
+    let store = MySqlMetricsStore::connect(&with(certificates.authority.clone()))
+        .await
+        .unwrap();
     store.record_phases(&[tested("c", 1)]).await.unwrap();
 
-    let error = MySqlMetricsStore::connect(&with(certificates.stranger)).await.unwrap_err();
-    assert!(!error.is_transient(), "no repetition makes it right: {error:?}");
-    assert!(error.source().unwrap().to_string().contains("certificate"), "{error:?}");
+    let error = MySqlMetricsStore::connect(&with(certificates.stranger))
+        .await
+        .unwrap_err();
+    assert!(
+        !error.is_transient(),
+        "no repetition makes it right: {error:?}"
+    );
+    assert!(
+        error.source().unwrap().to_string().contains("certificate"),
+        "{error:?}"
+    );
     let missing = certificates.authority.with_file_name("no-such.pem");
-    let error = MySqlMetricsStore::connect(&with(missing)).await.unwrap_err();
-    assert!(error.source().unwrap().to_string().contains("no-such.pem"), "{error:?}");
+    let error = MySqlMetricsStore::connect(&with(missing))
+        .await
+        .unwrap_err();
+    assert!(
+        error.source().unwrap().to_string().contains("no-such.pem"),
+        "{error:?}"
+    );
 }

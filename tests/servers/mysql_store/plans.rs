@@ -26,7 +26,9 @@ const ROWS: &str = "INSERT INTO cycles SELECT CONCAT('c', seq), 'f', NULL, NULL,
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_four_questions_are_answered_from_an_index_alone() {
-    let server = tokio::task::spawn_blocking(|| MariaDb::start().unwrap()).await.unwrap();
+    let server = tokio::task::spawn_blocking(|| MariaDb::start().unwrap())
+        .await
+        .unwrap();
     let mut options = MySqlOptions::new("127.0.0.1", "atalaya", "root");
     options.port = server.address().port();
     mysql::init(&options).await.unwrap();
@@ -38,25 +40,47 @@ async fn the_four_questions_are_answered_from_an_index_alone() {
         .connect()
         .await
         .unwrap();
-    sqlx::raw_sql(ROWS).execute(&mut administrator).await.unwrap();
+    sqlx::raw_sql(ROWS)
+        .execute(&mut administrator)
+        .await
+        .unwrap();
     let store = MySqlMetricsStore::connect(&options).await.unwrap();
     sqlx::raw_sql("SET GLOBAL log_output = 'TABLE'; SET GLOBAL general_log = 1")
         .execute(&mut administrator)
         .await
         .unwrap();
     let from = Timestamp::from_micros(1_750_000_000_000_000 + 30_000 * 864_000_000);
-    let month = TimeRange::new(from, Timestamp::from_micros(from.micros() + 30 * 86_400_000_000));
-    assert!(store.phase_durations(Phase::Deployment, month).await.unwrap().phases > 700);
+    let month = TimeRange::new(
+        from,
+        Timestamp::from_micros(from.micros() + 30 * 86_400_000_000),
+    );
+    assert!(
+        store
+            .phase_durations(Phase::Deployment, month)
+            .await
+            .unwrap()
+            .phases
+            > 700
+    );
     assert_eq!(store.deployments_per_team(month).await.unwrap().len(), 9);
     assert!(store.testing_failures(month).await.unwrap().no_go > 200);
-    assert!(!store.testing_by_story_points(month).await.unwrap().is_empty());
+    assert!(
+        !store
+            .testing_by_story_points(month)
+            .await
+            .unwrap()
+            .is_empty()
+    );
     store.recovery_durations(month).await.unwrap();
     let covered = ("dora_metrics_questions".to_owned(), true);
     let found = plans(&mut administrator, "dora_metrics").await;
     assert_eq!(found, [(); 5].map(|()| covered.clone()));
 
     // The same when all of it is asked for, and the range narrows nothing down.
-    store.phase_durations(Phase::Deployment, TimeRange::ALL).await.unwrap();
+    store
+        .phase_durations(Phase::Deployment, TimeRange::ALL)
+        .await
+        .unwrap();
     store.deployments_per_team(TimeRange::ALL).await.unwrap();
     store.testing_failures(TimeRange::ALL).await.unwrap();
     store.testing_by_story_points(TimeRange::ALL).await.unwrap();
@@ -64,8 +88,14 @@ async fn the_four_questions_are_answered_from_an_index_alone() {
     assert_eq!(found, [(); 4].map(|()| covered.clone()));
 
     // Not covered, but never the whole table.
-    store.events_of_request(&atalaya::domain::record::RequestId::new("r77")).await.unwrap();
-    let filter = DeliveryFilter { range: Some(month), ..DeliveryFilter::default() };
+    store
+        .events_of_request(&atalaya::domain::record::RequestId::new("r77"))
+        .await
+        .unwrap();
+    let filter = DeliveryFilter {
+        range: Some(month),
+        ..DeliveryFilter::default()
+    };
     store.deployments(&filter).await.unwrap();
     store.cycle("c77").await.unwrap();
     for (index, _) in plans(&mut administrator, "").await {
@@ -75,7 +105,10 @@ async fn the_four_questions_are_answered_from_an_index_alone() {
 
 /// The index of each statement that was sent since the last call, and whether the rows themselves
 /// were left alone.
-async fn plans(administrator: &mut sqlx::mysql::MySqlConnection, table: &str) -> Vec<(String, bool)> {
+async fn plans(
+    administrator: &mut sqlx::mysql::MySqlConnection,
+    table: &str,
+) -> Vec<(String, bool)> {
     let sent: Vec<String> = sqlx::query_scalar(
         "SELECT CAST(argument AS CHAR) FROM mysql.general_log
          WHERE command_type = 'Execute' AND argument LIKE 'SELECT%' AND argument LIKE ?
@@ -86,10 +119,12 @@ async fn plans(administrator: &mut sqlx::mysql::MySqlConnection, table: &str) ->
     .fetch_all(&mut *administrator)
     .await
     .unwrap();
-    sqlx::raw_sql("SET GLOBAL general_log = 0; TRUNCATE mysql.general_log; SET GLOBAL general_log = 1")
-        .execute(&mut *administrator)
-        .await
-        .unwrap();
+    sqlx::raw_sql(
+        "SET GLOBAL general_log = 0; TRUNCATE mysql.general_log; SET GLOBAL general_log = 1",
+    )
+    .execute(&mut *administrator)
+    .await
+    .unwrap();
     assert!(!sent.is_empty());
     let mut plans = Vec::new();
     for statement in sent {

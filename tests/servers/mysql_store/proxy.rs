@@ -113,7 +113,8 @@ async fn answers(
 async fn packet(from: &mut OwnedReadHalf) -> Option<Vec<u8>> {
     let mut packet = vec![0; 4];
     from.read_exact(&mut packet).await.ok()?;
-    let length = usize::from(packet[0]) | usize::from(packet[1]) << 8 | usize::from(packet[2]) << 16;
+    let length =
+        usize::from(packet[0]) | usize::from(packet[1]) << 8 | usize::from(packet[2]) << 16;
     packet.resize(4 + length, 0);
     from.read_exact(&mut packet[4..]).await.ok()?;
     Some(packet)

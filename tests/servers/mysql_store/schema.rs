@@ -37,17 +37,35 @@ async fn many_hosts_may_make_the_database_at_once() {
     for host in futures::future::join_all(hosts).await {
         assert_eq!(host.unwrap().unwrap().found, 3);
     }
-    assert_eq!(database.number("SELECT COUNT(*) FROM schema_migrations").await, 3);
     assert_eq!(
-        database.store().await.record_phases(&[tested("c", 1)]).await.unwrap(),
-        Written { inserted: 1, ..Written::default() }
+        database
+            .number("SELECT COUNT(*) FROM schema_migrations")
+            .await,
+        3
+    );
+    assert_eq!(
+        database
+            .store()
+            .await
+            .record_phases(&[tested("c", 1)])
+            .await
+            .unwrap(),
+        Written {
+            inserted: 1,
+            ..Written::default()
+        }
     );
 }
 
 #[tokio::test]
 async fn an_interrupted_migration_is_finished_and_keeps_what_is_there() {
     let database = OwnDatabase::made().await;
-    database.store().await.record_phases(&[tested("c", 1)]).await.unwrap();
+    database
+        .store()
+        .await
+        .record_phases(&[tested("c", 1)])
+        .await
+        .unwrap();
     // As a host leaves it that died between the statements of the second.
     database
         .sql(
@@ -56,11 +74,21 @@ async fn an_interrupted_migration_is_finished_and_keeps_what_is_there() {
         )
         .await;
     assert_eq!(mysql::status(&database.options).await.unwrap().found, 1);
-    assert!(matches!(refusal(&database.options).await, StoreError::OlderSchema { found: 1, known: 3, .. }));
+    assert!(matches!(
+        refusal(&database.options).await,
+        StoreError::OlderSchema {
+            found: 1,
+            known: 3,
+            ..
+        }
+    ));
     assert_eq!(mysql::migrate(&database.options).await.unwrap().found, 3);
     let store = database.store().await;
     assert_eq!(store.targets().await.unwrap(), []);
-    assert_eq!(store.phases(&DeliveryFilter::default()).await.unwrap(), [tested("c", 1)]);
+    assert_eq!(
+        store.phases(&DeliveryFilter::default()).await.unwrap(),
+        [tested("c", 1)]
+    );
 }
 
 #[tokio::test]
@@ -69,15 +97,31 @@ async fn a_newer_schema_is_left_as_it_is() {
     // Also one that is only being applied.
     for finished in ["NULL", "1"] {
         database
-            .sql(&format!("REPLACE INTO schema_migrations VALUES (99, 'from the future', 1, {finished})"))
+            .sql(&format!(
+                "REPLACE INTO schema_migrations VALUES (99, 'from the future', 1, {finished})"
+            ))
             .await;
-        for error in [refusal(&database.options).await, mysql::migrate(&database.options).await.unwrap_err()]
-        {
-            let StoreError::NewerSchema { found: 99, known: 3, .. } = error else { panic!("{error}") };
+        for error in [
+            refusal(&database.options).await,
+            mysql::migrate(&database.options).await.unwrap_err(),
+        ] {
+            let StoreError::NewerSchema {
+                found: 99,
+                known: 3,
+                ..
+            } = error
+            else {
+                panic!("{error}")
+            };
             assert!(error.to_string().contains("newer atalaya"), "{error}");
         }
     }
-    assert_eq!(database.number("SELECT COUNT(*) FROM schema_migrations").await, 4);
+    assert_eq!(
+        database
+            .number("SELECT COUNT(*) FROM schema_migrations")
+            .await,
+        4
+    );
 }
 
 #[tokio::test]
@@ -85,12 +129,21 @@ async fn a_database_of_something_else_is_left_as_it_is() {
     let database = OwnDatabase::made().await;
     database.sql("DROP TABLE schema_migrations").await;
     let error = mysql::migrate(&database.options).await.unwrap_err();
-    let StoreError::Refused { source, .. } = &error else { panic!("{error}") };
-    assert!(source.to_string().contains("a database of its own"), "{source}");
+    let StoreError::Refused { source, .. } = &error else {
+        panic!("{error}")
+    };
+    assert!(
+        source.to_string().contains("a database of its own"),
+        "{source}"
+    );
     // The older tool's record of migrations, or any framework's.
-    database.sql("CREATE TABLE schema_migrations (version VARCHAR(255) PRIMARY KEY)").await;
+    database
+        .sql("CREATE TABLE schema_migrations (version VARCHAR(255) PRIMARY KEY)")
+        .await;
     let error = mysql::migrate(&database.options).await.unwrap_err();
-    let StoreError::Refused { source, .. } = &error else { panic!("{error}") };
+    let StoreError::Refused { source, .. } = &error else {
+        panic!("{error}")
+    };
     assert!(source.to_string().contains("schema_migrations"), "{source}");
 }
 
@@ -101,22 +154,43 @@ async fn a_database_that_is_missing_or_empty_names_its_remedy() {
         let error = refusal(&database.options).await;
         assert!(matches!(error, StoreError::MissingSchema { .. }), "{error}");
         let text = error.to_string();
-        assert!(text.contains("atalaya db init") && text.contains(&database.options.database), "{text}");
+        assert!(
+            text.contains("atalaya db init") && text.contains(&database.options.database),
+            "{text}"
+        );
         assert!(!error.is_transient());
         let mut server = super::administrator(&database.options);
         server = server.database("");
-        let create = format!("CREATE DATABASE IF NOT EXISTS `{}`", database.options.database);
+        let create = format!(
+            "CREATE DATABASE IF NOT EXISTS `{}`",
+            database.options.database
+        );
         let mut connection = sqlx::ConnectOptions::connect(&server).await.unwrap();
-        sqlx::raw_sql(sqlx::AssertSqlSafe(create)).execute(&mut connection).await.unwrap();
+        sqlx::raw_sql(sqlx::AssertSqlSafe(create))
+            .execute(&mut connection)
+            .await
+            .unwrap();
     }
 }
 
 #[tokio::test]
 async fn an_older_schema_names_its_remedy() {
     let database = OwnDatabase::made().await;
-    database.sql("DELETE FROM schema_migrations WHERE version > 1").await;
+    database
+        .sql("DELETE FROM schema_migrations WHERE version > 1")
+        .await;
     let error = refusal(&database.options).await;
-    assert!(matches!(error, StoreError::OlderSchema { found: 1, known: 3, .. }), "{error}");
+    assert!(
+        matches!(
+            error,
+            StoreError::OlderSchema {
+                found: 1,
+                known: 3,
+                ..
+            }
+        ),
+        "{error}"
+    );
     assert!(error.to_string().contains("atalaya db migrate"), "{error}");
 }
 
@@ -125,15 +199,32 @@ async fn a_wrong_password_is_said_and_not_shown() {
     let database = OwnDatabase::made().await;
     let right = database.user(&["ALL"]).await;
     MySqlMetricsStore::connect(&right).await.unwrap();
-    let wrong = MySqlOptions { password: Some("tr0ub4dor".into()), ..right.clone() };
-    let none = MySqlOptions { password: None, ..right.clone() };
-    let nobody = MySqlOptions { user: "nobody".to_owned(), ..right };
+    let wrong = MySqlOptions {
+        password: Some("tr0ub4dor".into()),
+        ..right.clone()
+    };
+    let none = MySqlOptions {
+        password: None,
+        ..right.clone()
+    };
+    let nobody = MySqlOptions {
+        user: "nobody".to_owned(),
+        ..right
+    };
     for options in [wrong, none, nobody] {
         let error = refusal(&options).await;
-        assert!(matches!(error, StoreError::NotAuthenticated { .. }), "{error}");
+        assert!(
+            matches!(error, StoreError::NotAuthenticated { .. }),
+            "{error}"
+        );
         assert!(!error.is_transient());
         assert!(error.to_string().contains(&options.user), "{error}");
-        for text in [error.to_string(), format!("{error:?}"), format!("{options:?}"), format!("{options}")] {
+        for text in [
+            error.to_string(),
+            format!("{error:?}"),
+            format!("{options:?}"),
+            format!("{options}"),
+        ] {
             assert!(!text.contains("tr0ub4dor"), "{text}");
         }
     }
@@ -143,7 +234,11 @@ async fn a_wrong_password_is_said_and_not_shown() {
 async fn a_wrong_address_is_said_soon() {
     let database = OwnDatabase::made().await;
     // Nobody listens on a port that was free a moment ago.
-    let free = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+    let free = std::net::TcpListener::bind(("127.0.0.1", 0))
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
     let mut closed = database.options.clone();
     closed.port = free;
     let mut unknown = database.options.clone();
@@ -156,7 +251,11 @@ async fn a_wrong_address_is_said_soon() {
     for options in [closed, unknown, mute] {
         let began = Instant::now();
         let error = refusal(&options).await;
-        assert!(began.elapsed() < Duration::from_secs(5), "{error} after {:?}", began.elapsed());
+        assert!(
+            began.elapsed() < Duration::from_secs(5),
+            "{error} after {:?}",
+            began.elapsed()
+        );
         assert!(matches!(error, StoreError::Unavailable { .. }), "{error}");
         assert!(error.is_transient());
         assert!(error.to_string().contains(&options.address()), "{error}");
@@ -167,22 +266,46 @@ async fn a_wrong_address_is_said_soon() {
 #[tokio::test]
 async fn a_role_that_may_only_read_reads_and_is_told_why_it_cannot_write() {
     let database = OwnDatabase::made().await;
-    database.store().await.put_deployments(&[deployed("d", 2)]).await.unwrap();
-    let reader = MySqlMetricsStore::connect(&database.user(&["SELECT"]).await).await.unwrap();
-    assert_eq!(reader.deployments(&DeliveryFilter::default()).await.unwrap(), [deployed("d", 2)]);
+    database
+        .store()
+        .await
+        .put_deployments(&[deployed("d", 2)])
+        .await
+        .unwrap();
+    let reader = MySqlMetricsStore::connect(&database.user(&["SELECT"]).await)
+        .await
+        .unwrap();
+    assert_eq!(
+        reader
+            .deployments(&DeliveryFilter::default())
+            .await
+            .unwrap(),
+        [deployed("d", 2)]
+    );
     let error = reader.record_phases(&[tested("c", 1)]).await.unwrap_err();
     assert!(matches!(error, StoreError::NotAuthorised { .. }), "{error}");
     assert!(!error.is_transient());
     let text = error.to_string();
-    assert!(text.contains("grant") && text.contains(&database.options.database), "{text}");
-    assert_eq!(database.number("SELECT COUNT(*) FROM cycles WHERE cycle_id = 'c'").await, 0);
+    assert!(
+        text.contains("grant") && text.contains(&database.options.database),
+        "{text}"
+    );
+    assert_eq!(
+        database
+            .number("SELECT COUNT(*) FROM cycles WHERE cycle_id = 'c'")
+            .await,
+        0
+    );
 }
 
 #[tokio::test]
 async fn a_role_without_rights_is_told_so() {
     let database = OwnDatabase::made().await;
     let nothing = database.user(&[]).await;
-    for error in [refusal(&nothing).await, mysql::init(&nothing).await.unwrap_err()] {
+    for error in [
+        refusal(&nothing).await,
+        mysql::init(&nothing).await.unwrap_err(),
+    ] {
         assert!(matches!(error, StoreError::NotAuthorised { .. }), "{error}");
     }
 }
@@ -191,10 +314,17 @@ async fn a_role_without_rights_is_told_so() {
 #[tokio::test]
 async fn grants_can_hold_the_history_append_only() {
     let database = OwnDatabase::made().await;
-    let changed = ["cycles", "dora_metrics", "deployments", "deployment_commits", "incidents", "sources"]
-        .map(|table| format!("SELECT, INSERT, UPDATE, DELETE ON {table}"));
-    let kept =
-        ["pdca_cycles", "pdca_events", "schema_migrations"].map(|table| format!("SELECT, INSERT ON {table}"));
+    let changed = [
+        "cycles",
+        "dora_metrics",
+        "deployments",
+        "deployment_commits",
+        "incidents",
+        "sources",
+    ]
+    .map(|table| format!("SELECT, INSERT, UPDATE, DELETE ON {table}"));
+    let kept = ["pdca_cycles", "pdca_events", "schema_migrations"]
+        .map(|table| format!("SELECT, INSERT ON {table}"));
     let rights: Vec<&str> = changed.iter().chain(&kept).map(String::as_str).collect();
     let options = database.user(&rights).await;
     let store = MySqlMetricsStore::connect(&options).await.unwrap();
@@ -207,7 +337,14 @@ async fn grants_can_hold_the_history_append_only() {
     };
     assert_eq!(store.append_pdca_event(&event).await.unwrap().inserted, 1);
     assert_eq!(store.append_pdca_event(&event).await.unwrap().unchanged, 1);
-    assert_eq!(store.put_deployments(&[deployed("d", 2)]).await.unwrap().inserted, 1);
+    assert_eq!(
+        store
+            .put_deployments(&[deployed("d", 2)])
+            .await
+            .unwrap()
+            .inserted,
+        1
+    );
 }
 
 #[tokio::test]
@@ -218,28 +355,52 @@ async fn what_does_not_fit_is_refused_whole_and_named() {
     long.cycle_id = "x".repeat(401);
     let mut deep = tested("c", 3);
     let nested = format!("{}1{}", "[".repeat(40), "]".repeat(40));
-    deep.metadata.insert("deep".to_owned(), serde_json::from_str(&nested).unwrap());
+    deep.metadata
+        .insert("deep".to_owned(), serde_json::from_str(&nested).unwrap());
     let mut centuries = tested("c", 4);
     centuries.duration = Duration::from_secs(20_000_000_000);
-    for (wrong, name) in [(long, "cycle_id"), (deep, "metadata"), (centuries, "duration_seconds")] {
-        let error = store.record_phases(&[tested("c", 1), wrong]).await.unwrap_err();
-        let StoreError::Poison { reason, .. } = &error else { panic!("{error}") };
+    for (wrong, name) in [
+        (long, "cycle_id"),
+        (deep, "metadata"),
+        (centuries, "duration_seconds"),
+    ] {
+        let error = store
+            .record_phases(&[tested("c", 1), wrong])
+            .await
+            .unwrap_err();
+        let StoreError::Poison { reason, .. } = &error else {
+            panic!("{error}")
+        };
         assert!(reason.contains(name), "{reason}");
         assert!(!error.is_transient());
     }
-    assert_eq!(store.phases(&DeliveryFilter::default()).await.unwrap(), [], "all or nothing");
+    assert_eq!(
+        store.phases(&DeliveryFilter::default()).await.unwrap(),
+        [],
+        "all or nothing"
+    );
     let mut widest = tested(&"🦀".repeat(400), 1);
     widest.feature_id = "🦁".repeat(400);
-    widest.metadata.insert("request_id".to_owned(), "r".repeat(5_000).into());
-    store.record_phases(std::slice::from_ref(&widest)).await.unwrap();
-    assert_eq!(store.phases(&DeliveryFilter::default()).await.unwrap(), [widest]);
+    widest
+        .metadata
+        .insert("request_id".to_owned(), "r".repeat(5_000).into());
+    store
+        .record_phases(std::slice::from_ref(&widest))
+        .await
+        .unwrap();
+    assert_eq!(
+        store.phases(&DeliveryFilter::default()).await.unwrap(),
+        [widest]
+    );
 }
 
 #[tokio::test]
 async fn ids_are_told_apart_to_the_last_character() {
     let database = OwnDatabase::made().await;
     let store = database.store().await;
-    let ids = ["id", "ID", "id ", "id\0", "íd", "🦀", "🦁", "'; --", "\"`\\%_"];
+    let ids = [
+        "id", "ID", "id ", "id\0", "íd", "🦀", "🦁", "'; --", "\"`\\%_",
+    ];
     let phases: Vec<_> = ids
         .iter()
         .map(|id| {
@@ -249,15 +410,30 @@ async fn ids_are_told_apart_to_the_last_character() {
             phase
         })
         .collect();
-    assert_eq!(store.record_phases(&phases).await.unwrap().inserted, ids.len() as u64);
-    assert_eq!(store.record_phases(&phases).await.unwrap().unchanged, ids.len() as u64);
+    assert_eq!(
+        store.record_phases(&phases).await.unwrap().inserted,
+        ids.len() as u64
+    );
+    assert_eq!(
+        store.record_phases(&phases).await.unwrap().unchanged,
+        ids.len() as u64
+    );
     for phase in &phases {
         let cycle = store.cycle(&phase.cycle_id).await.unwrap().unwrap();
         assert_eq!(cycle.phases, std::slice::from_ref(phase));
         let id = atalaya::domain::record::RequestId::new(phase.cycle_id.as_str());
-        assert_eq!(store.events_of_request(&id).await.unwrap().phases, std::slice::from_ref(phase));
-        let team = DeliveryFilter { team: Some(phase.cycle_id.clone()), ..DeliveryFilter::default() };
-        assert_eq!(store.phases(&team).await.unwrap(), std::slice::from_ref(phase));
+        assert_eq!(
+            store.events_of_request(&id).await.unwrap().phases,
+            std::slice::from_ref(phase)
+        );
+        let team = DeliveryFilter {
+            team: Some(phase.cycle_id.clone()),
+            ..DeliveryFilter::default()
+        };
+        assert_eq!(
+            store.phases(&team).await.unwrap(),
+            std::slice::from_ref(phase)
+        );
     }
     assert_eq!(database.orphans().await, 0);
 }
@@ -266,19 +442,41 @@ async fn ids_are_told_apart_to_the_last_character() {
 async fn instants_come_back_to_the_microsecond_and_are_dates_for_others() {
     let database = OwnDatabase::made().await;
     let store = database.store().await;
-    for micros in [i64::MIN, -1, 0, 1_790_000_000_123_456, 4_102_444_800_000_001, i64::MAX - 1] {
+    for micros in [
+        i64::MIN,
+        -1,
+        0,
+        1_790_000_000_123_456,
+        4_102_444_800_000_001,
+        i64::MAX - 1,
+    ] {
         let mut phase = tested(&format!("c{micros}"), 1);
         phase.recorded_at = atalaya::domain::time::Timestamp::from_micros(micros);
-        store.record_phases(std::slice::from_ref(&phase)).await.unwrap();
-        assert_eq!(store.record_phases(std::slice::from_ref(&phase)).await.unwrap().unchanged, 1);
+        store
+            .record_phases(std::slice::from_ref(&phase))
+            .await
+            .unwrap();
+        assert_eq!(
+            store
+                .record_phases(std::slice::from_ref(&phase))
+                .await
+                .unwrap()
+                .unchanged,
+            1
+        );
         let found = store.cycle(&phase.cycle_id).await.unwrap().unwrap();
         assert_eq!(found.phases, [phase]);
     }
-    let filter = DeliveryFilter { range: Some(TimeRange::ALL), ..DeliveryFilter::default() };
+    let filter = DeliveryFilter {
+        range: Some(TimeRange::ALL),
+        ..DeliveryFilter::default()
+    };
     assert_eq!(store.phases(&filter).await.unwrap().len(), 6);
     assert_eq!(
         database
-            .number("SELECT COUNT(*) FROM dora_metrics WHERE created_at = '2026-09-21 14:13:20.123456'")
+            .number(
+                "SELECT COUNT(*) FROM dora_metrics WHERE created_at = '2026-09-21 14:13:20.123456'"
+            )
             .await,
         1,
         "the column that older queries read"
@@ -299,8 +497,14 @@ async fn an_orphan_cannot_be_made() {
         "INSERT INTO job_runs (job, started_at) VALUES ('nowhere', 1)",
         "INSERT INTO pdca_events VALUES ('nowhere', 1, 1, 'a', '{}')",
     ] {
-        let error = sqlx::raw_sql(orphan).execute(&mut connection).await.unwrap_err();
-        assert!(error.to_string().contains("foreign key"), "{orphan}: {error}");
+        let error = sqlx::raw_sql(orphan)
+            .execute(&mut connection)
+            .await
+            .unwrap_err();
+        assert!(
+            error.to_string().contains("foreign key"),
+            "{orphan}: {error}"
+        );
     }
     // A deployment takes its commits along.
     database.sql("DELETE FROM deployments").await;

@@ -27,10 +27,15 @@ pub fn of(files: &[Source]) -> Vec<Vec<String>> {
         .zip(&modules)
         .enumerate()
         .map(|(index, (file, module))| {
-            let mut paths = Paths { module: module.clone(), found: Vec::new() };
+            let mut paths = Paths {
+                module: module.clone(),
+                found: Vec::new(),
+            };
             paths.visit_file(&file.parsed);
             let named = paths.found.iter().filter_map(|path| {
-                (0..=path.len()).rev().find_map(|length| place.get(&(file.of, path.get(..length)?)).copied())
+                (0..=path.len())
+                    .rev()
+                    .find_map(|length| place.get(&(file.of, path.get(..length)?)).copied())
             });
             named.filter(|&target| target != index).collect()
         })
@@ -45,7 +50,12 @@ pub fn of(files: &[Source]) -> Vec<Vec<String>> {
             .collect();
         // Each circle is met once for each of its files: its first one stands for it.
         if circle.len() > 1 && circle.first() == Some(&index) {
-            circles.push(circle.iter().filter_map(|&at| Some(files.get(at)?.path.clone())).collect());
+            circles.push(
+                circle
+                    .iter()
+                    .filter_map(|&at| Some(files.get(at)?.path.clone()))
+                    .collect(),
+            );
         }
     }
     circles.sort_by_key(|circle| std::cmp::Reverse(circle.len()));
@@ -71,7 +81,11 @@ fn reach(arrows: &[BTreeSet<usize>], from: usize) -> BTreeSet<usize> {
 /// (`main.rs`, `bin/…`) is no module of the library.
 pub fn module_of(path: &str) -> Vec<String> {
     let within = path.rsplit_once("src/").map_or(path, |(_, within)| within);
-    let mut parts: Vec<String> = within.trim_end_matches(".rs").split('/').map(str::to_owned).collect();
+    let mut parts: Vec<String> = within
+        .trim_end_matches(".rs")
+        .split('/')
+        .map(str::to_owned)
+        .collect();
     match parts.last().map(String::as_str) {
         Some("lib") if parts.len() == 1 => parts.clear(),
         Some("main") if parts.len() == 1 => parts = vec!["(program)".into()],
@@ -93,7 +107,9 @@ impl Paths {
         let mut absolute = match written.first().map(String::as_str) {
             Some("crate") => Vec::new(),
             Some("super") => self.module.clone(),
-            Some("self") if written.get(1).is_some_and(|second| second == "super") => self.module.clone(),
+            Some("self") if written.get(1).is_some_and(|second| second == "super") => {
+                self.module.clone()
+            }
             _ => return,
         };
         for part in written {
@@ -164,7 +180,11 @@ impl<'ast> Visit<'ast> for Paths {
     }
 
     fn visit_path(&mut self, path: &'ast syn::Path) {
-        let written: Vec<String> = path.segments.iter().map(|segment| segment.ident.to_string()).collect();
+        let written: Vec<String> = path
+            .segments
+            .iter()
+            .map(|segment| segment.ident.to_string())
+            .collect();
         self.add(&written);
         visit::visit_path(self, path);
     }
@@ -197,7 +217,10 @@ mod tests {
     use super::*;
 
     fn files(texts: &[(&str, &str)]) -> Vec<Source> {
-        texts.iter().map(|(path, text)| source(path, (*text).to_owned()).unwrap()).collect()
+        texts
+            .iter()
+            .map(|(path, text)| source(path, (*text).to_owned()).unwrap())
+            .collect()
     }
 
     #[test]
@@ -246,12 +269,19 @@ mod tests {
             ("b.rs", "use crate::a::A;"),
             ("b/c.rs", "use super::super::a::A; use self::super::B;"),
         ]);
-        assert_eq!(of(&files), [["a.rs", "b.rs", "b/c.rs"]], "c uses b, b uses a, a uses c");
+        assert_eq!(
+            of(&files),
+            [["a.rs", "b.rs", "b/c.rs"]],
+            "c uses b, b uses a, a uses c"
+        );
     }
 
     #[test]
     fn modules_of_two_crates_are_not_the_same() {
-        let tree = |name: &str, texts| Tree { name: name.into(), files: files(texts) };
+        let tree = |name: &str, texts| Tree {
+            name: name.into(),
+            files: files(texts),
+        };
         let all = Tree::together(
             "all",
             vec![

@@ -31,7 +31,9 @@ pub fn of(files: &[Source]) -> (Vec<Function>, Vec<Struct>) {
     for file in files {
         let module = module_of(&file.path);
         let in_test = (0..=module.len()).any(|length| {
-            module.get(..length).is_some_and(|outer| tests.contains(&(file.of, outer.to_vec())))
+            module
+                .get(..length)
+                .is_some_and(|outer| tests.contains(&(file.of, outer.to_vec())))
         });
         let mut seen = Seen {
             path: &file.path,
@@ -49,9 +51,10 @@ pub fn of(files: &[Source]) -> (Vec<Function>, Vec<Struct>) {
 fn test_modules(file: &Source) -> Vec<(usize, Vec<String>)> {
     let module = module_of(&file.path);
     let declared = file.parsed.items.iter().filter_map(|item| match item {
-        syn::Item::Mod(inner) if inner.content.is_none() && is_for_tests(&inner.attrs) => {
-            Some((file.of, [module.as_slice(), &[inner.ident.to_string()]].concat()))
-        }
+        syn::Item::Mod(inner) if inner.content.is_none() && is_for_tests(&inner.attrs) => Some((
+            file.of,
+            [module.as_slice(), &[inner.ident.to_string()]].concat(),
+        )),
         _ => None,
     });
     declared.collect()
@@ -60,10 +63,16 @@ fn test_modules(file: &Source) -> Vec<(usize, Vec<String>)> {
 /// Whether `#[cfg(test)]` or `#[test]` stands before an item.
 pub fn is_for_tests(attributes: &[syn::Attribute]) -> bool {
     attributes.iter().any(|attribute| {
-        let last = attribute.path().segments.last().map(|segment| segment.ident.to_string());
+        let last = attribute
+            .path()
+            .segments
+            .last()
+            .map(|segment| segment.ident.to_string());
         match last.as_deref() {
             Some("test") => true,
-            Some("cfg") => attribute.parse_args::<syn::Path>().is_ok_and(|path| path.is_ident("test")),
+            Some("cfg") => attribute
+                .parse_args::<syn::Path>()
+                .is_ok_and(|path| path.is_ident("test")),
             _ => false,
         }
     })
@@ -79,10 +88,22 @@ struct Seen<'a> {
 }
 
 impl Seen<'_> {
-    fn function(&mut self, attributes: &[syn::Attribute], signature: &syn::Signature, body: &syn::Block) {
+    fn function(
+        &mut self,
+        attributes: &[syn::Attribute],
+        signature: &syn::Signature,
+        body: &syn::Block,
+    ) {
         let line = |span: Span| span.start().line;
-        let (from, to) = (line(signature.fn_token.span), line(body.brace_token.span.close()));
-        let of = if self.of.is_empty() { String::new() } else { format!("{}::", self.of) };
+        let (from, to) = (
+            line(signature.fn_token.span),
+            line(body.brace_token.span.close()),
+        );
+        let of = if self.of.is_empty() {
+            String::new()
+        } else {
+            format!("{}::", self.of)
+        };
         self.functions.push(Function {
             name: format!("{}: {of}{}", self.path, signature.ident),
             lines: to + 1 - from,
@@ -101,7 +122,9 @@ impl Seen<'_> {
 impl<'ast> Visit<'ast> for Seen<'_> {
     fn visit_item_fn(&mut self, item: &'ast syn::ItemFn) {
         self.function(&item.attrs, &item.sig, &item.block);
-        self.within(String::new(), &item.attrs, |seen| visit::visit_item_fn(seen, item));
+        self.within(String::new(), &item.attrs, |seen| {
+            visit::visit_item_fn(seen, item)
+        });
     }
 
     fn visit_impl_item_fn(&mut self, item: &'ast syn::ImplItemFn) {
@@ -123,11 +146,15 @@ impl<'ast> Visit<'ast> for Seen<'_> {
     }
 
     fn visit_item_trait(&mut self, item: &'ast syn::ItemTrait) {
-        self.within(item.ident.to_string(), &item.attrs, |seen| visit::visit_item_trait(seen, item));
+        self.within(item.ident.to_string(), &item.attrs, |seen| {
+            visit::visit_item_trait(seen, item)
+        });
     }
 
     fn visit_item_mod(&mut self, item: &'ast syn::ItemMod) {
-        self.within(String::new(), &item.attrs, |seen| visit::visit_item_mod(seen, item));
+        self.within(String::new(), &item.attrs, |seen| {
+            visit::visit_item_mod(seen, item)
+        });
     }
 
     fn visit_item_struct(&mut self, item: &'ast syn::ItemStruct) {
@@ -135,7 +162,10 @@ impl<'ast> Visit<'ast> for Seen<'_> {
             syn::Fields::Named(fields) => fields.named.len(),
             syn::Fields::Unnamed(_) | syn::Fields::Unit => 0,
         };
-        self.structs.push(Struct { name: format!("{}: {}", self.path, item.ident), fields });
+        self.structs.push(Struct {
+            name: format!("{}: {}", self.path, item.ident),
+            fields,
+        });
         visit::visit_item_struct(self, item);
     }
 }
@@ -148,9 +178,15 @@ mod tests {
     use super::*;
 
     fn functions(files: &[(&str, &str)]) -> Vec<(String, usize, bool)> {
-        let files: Vec<Source> =
-            files.iter().map(|(path, text)| source(path, (*text).to_owned()).unwrap()).collect();
-        of(&files).0.into_iter().map(|found| (found.name, found.lines, found.in_test)).collect()
+        let files: Vec<Source> = files
+            .iter()
+            .map(|(path, text)| source(path, (*text).to_owned()).unwrap())
+            .collect();
+        of(&files)
+            .0
+            .into_iter()
+            .map(|found| (found.name, found.lines, found.in_test))
+            .collect()
     }
 
     #[test]
@@ -158,7 +194,10 @@ mod tests {
         let text = "/// Documented.\n#[inline]\npub fn a(\n    b: u8,\n) -> u8 {\n    fn c() {}\n    b\n}\n";
         assert_eq!(
             functions(&[("x.rs", text)]),
-            [("x.rs: a".to_owned(), 6, false), ("x.rs: c".to_owned(), 1, false)]
+            [
+                ("x.rs: a".to_owned(), 6, false),
+                ("x.rs: c".to_owned(), 1, false)
+            ]
         );
     }
 
@@ -167,20 +206,31 @@ mod tests {
         let text = "impl<T> Display for Pair<T> {\n    fn fmt(&self) {\n    }\n}\ntrait Way {\n    fn here();\n    fn there() {}\n}\n";
         assert_eq!(
             functions(&[("x.rs", text)]),
-            [("x.rs: Pair::fmt".to_owned(), 2, false), ("x.rs: Way::there".to_owned(), 1, false)]
+            [
+                ("x.rs: Pair::fmt".to_owned(), 2, false),
+                ("x.rs: Way::there".to_owned(), 1, false)
+            ]
         );
     }
 
     #[test]
     fn tests_are_known_in_place_and_in_files_of_their_own() {
         let found = functions(&[
-            ("a.rs", "fn code() {}\n#[cfg(test)]\nmod tests {\n    fn helper() {}\n}\n"),
-            ("b.rs", "#[cfg(test)]\nmod testing;\n#[cfg(unix)]\nfn here() {}\n"),
+            (
+                "a.rs",
+                "fn code() {}\n#[cfg(test)]\nmod tests {\n    fn helper() {}\n}\n",
+            ),
+            (
+                "b.rs",
+                "#[cfg(test)]\nmod testing;\n#[cfg(unix)]\nfn here() {}\n",
+            ),
             ("b/testing.rs", "fn sample() {}\n"),
             ("c.rs", "#[tokio::test]\nasync fn it() {}\n"),
         ]);
-        let in_tests: Vec<(&str, bool)> =
-            found.iter().map(|(name, _, test)| (name.as_str(), *test)).collect();
+        let in_tests: Vec<(&str, bool)> = found
+            .iter()
+            .map(|(name, _, test)| (name.as_str(), *test))
+            .collect();
         assert_eq!(
             in_tests,
             [
@@ -195,9 +245,22 @@ mod tests {
 
     #[test]
     fn only_named_fields_are_counted() {
-        let file = source("x.rs", "struct A { a: u8, b: u8 }\nstruct B(u8, u8, u8);\nstruct C;\n".into());
-        let fields: Vec<(String, usize)> =
-            of(&[file.unwrap()]).1.into_iter().map(|found| (found.name, found.fields)).collect();
-        assert_eq!(fields, [("x.rs: A".into(), 2), ("x.rs: B".into(), 0), ("x.rs: C".into(), 0)]);
+        let file = source(
+            "x.rs",
+            "struct A { a: u8, b: u8 }\nstruct B(u8, u8, u8);\nstruct C;\n".into(),
+        );
+        let fields: Vec<(String, usize)> = of(&[file.unwrap()])
+            .1
+            .into_iter()
+            .map(|found| (found.name, found.fields))
+            .collect();
+        assert_eq!(
+            fields,
+            [
+                ("x.rs: A".into(), 2),
+                ("x.rs: B".into(), 0),
+                ("x.rs: C".into(), 0)
+            ]
+        );
     }
 }

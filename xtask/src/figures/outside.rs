@@ -28,10 +28,22 @@ pub struct Binary {
 
 pub fn crates() -> anyhow::Result<Crates> {
     let mut tree = cargo();
-    tree.args(["tree", "--package", "atalaya", "--edges", "normal", "--prefix", "depth", "--locked"]);
+    tree.args([
+        "tree",
+        "--package",
+        "atalaya",
+        "--edges",
+        "normal",
+        "--prefix",
+        "depth",
+        "--locked",
+    ]);
     let output = tree.output().context("cannot start cargo tree")?;
     if !output.status.success() {
-        bail!("cargo tree: {}", String::from_utf8_lossy(&output.stderr).trim());
+        bail!(
+            "cargo tree: {}",
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
     }
     Ok(count(&String::from_utf8_lossy(&output.stdout)))
 }
@@ -42,10 +54,17 @@ fn count(tree: &str) -> Crates {
     // Of the crate at each depth above the line, whether it is ours.
     let mut ours: Vec<bool> = Vec::new();
     for line in tree.lines() {
-        let digits = line.find(|character: char| !character.is_ascii_digit()).unwrap_or(line.len());
-        let Ok(depth) = line[..digits].parse::<usize>() else { continue };
+        let digits = line
+            .find(|character: char| !character.is_ascii_digit())
+            .unwrap_or(line.len());
+        let Ok(depth) = line[..digits].parse::<usize>() else {
+            continue;
+        };
         let mut words = line[digits..].split(' ');
-        let (name, version) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        let (name, version) = (
+            words.next().unwrap_or_default(),
+            words.next().unwrap_or_default(),
+        );
         ours.truncate(depth);
         let named_by_us = ours.last() == Some(&true);
         ours.push(line.contains(" (/"));
@@ -57,7 +76,10 @@ fn count(tree: &str) -> Crates {
             direct.insert((name, version));
         }
     }
-    Crates { direct: direct.len(), total: total.len() }
+    Crates {
+        direct: direct.len(),
+        total: total.len(),
+    }
 }
 
 /// `None` when it was not built.
@@ -66,8 +88,13 @@ pub fn binary() -> anyhow::Result<Option<Binary>> {
     if !path.is_file() {
         return Ok(None);
     }
-    let plain = std::fs::metadata(&path).with_context(|| path.display().to_string())?.len();
-    Ok(Some(Binary { plain, stripped: stripped(&path)? }))
+    let plain = std::fs::metadata(&path)
+        .with_context(|| path.display().to_string())?
+        .len();
+    Ok(Some(Binary {
+        plain,
+        stripped: stripped(&path)?,
+    }))
 }
 
 fn stripped(path: &Path) -> anyhow::Result<Option<u64>> {
@@ -76,7 +103,12 @@ fn stripped(path: &Path) -> anyhow::Result<Option<u64>> {
     }
     let folder = tempfile::tempdir()?;
     let copy = folder.path().join("stripped");
-    let status = Command::new("strip").arg("-o").arg(&copy).arg(path).status().context("strip")?;
+    let status = Command::new("strip")
+        .arg("-o")
+        .arg(&copy)
+        .arg(path)
+        .status()
+        .context("strip")?;
     anyhow::ensure!(status.success(), "strip failed ({status})");
     Ok(Some(std::fs::metadata(&copy)?.len()))
 }
@@ -97,6 +129,12 @@ mod tests {
                     3syn v2.0.1\n\
                     2syn v3.0.1\n\
                     2anyhow v1.0.1 (*)\n";
-        assert_eq!(count(tree), Crates { direct: 3, total: 7 });
+        assert_eq!(
+            count(tree),
+            Crates {
+                direct: 3,
+                total: 7
+            }
+        );
     }
 }

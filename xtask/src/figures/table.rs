@@ -27,10 +27,23 @@ pub fn render(figures: &Figures) -> String {
     // The last tree is all of them together, with the names in full.
     if let Some(tree) = figures.trees.last() {
         list(&mut text, "files over 600 lines", &tree.long_files);
-        list(&mut text, "functions over 60 lines", &tree.functions_over_60);
-        list(&mut text, "structs of more than 15 fields", &tree.large_structs);
+        list(
+            &mut text,
+            "functions over 60 lines",
+            &tree.functions_over_60,
+        );
+        list(
+            &mut text,
+            "structs of more than 15 fields",
+            &tree.large_structs,
+        );
         for circle in &tree.circles {
-            _ = write!(text, "\n\ncircle of {} files\n  {}", circle.len(), circle.join("\n  "));
+            _ = write!(
+                text,
+                "\n\ncircle of {} files\n  {}",
+                circle.len(),
+                circle.join("\n  ")
+            );
         }
         _ = write!(
             text,
@@ -43,14 +56,26 @@ pub fn render(figures: &Figures) -> String {
         );
     }
     if let Some(crates) = &figures.crates {
-        _ = write!(text, "\ncrates: {} direct, {} in all", crates.direct, crates.total);
+        _ = write!(
+            text,
+            "\ncrates: {} direct, {} in all",
+            crates.direct, crates.total
+        );
     }
     match &figures.binary {
         Some(binary) => {
-            let stripped = binary.stripped.map_or_else(|| "not measured (no strip)".into(), megabytes);
-            _ = write!(text, "\nbinary: {}, stripped {stripped}", megabytes(binary.plain));
+            let stripped = binary
+                .stripped
+                .map_or_else(|| "not measured (no strip)".into(), megabytes);
+            _ = write!(
+                text,
+                "\nbinary: {}, stripped {stripped}",
+                megabytes(binary.plain)
+            );
         }
-        None if figures.crates.is_some() => text.push_str("\nbinary: not built (cargo build --release)"),
+        None if figures.crates.is_some() => {
+            text.push_str("\nbinary: not built (cargo build --release)")
+        }
         None => {}
     }
     if let Some(build) = &figures.build {
@@ -67,20 +92,42 @@ pub fn render(figures: &Figures) -> String {
 }
 
 fn row(tree: &tree::Figures) -> [String; 12] {
-    let circles: Vec<String> = tree.circles.iter().map(|circle| circle.len().to_string()).collect();
+    let circles: Vec<String> = tree
+        .circles
+        .iter()
+        .map(|circle| circle.len().to_string())
+        .collect();
     [
         tree.tree.clone(),
         format!("{} / {}", tree.files.count, tree.lines),
-        format!("{}, {}, {}", tree.files.median, tree.files.p90, tree.files.max),
+        format!(
+            "{}, {}, {}",
+            tree.files.median, tree.files.p90, tree.files.max
+        ),
         tree.long_files.len().to_string(),
         tree.functions.count.to_string(),
-        format!("{}, {}, {}", tree.functions.median, tree.functions.p95, tree.functions.max),
-        format!("{}, {}", tree.functions_over_60.len(), tree.functions_over_80),
+        format!(
+            "{}, {}, {}",
+            tree.functions.median, tree.functions.p95, tree.functions.max
+        ),
+        format!(
+            "{}, {}",
+            tree.functions_over_60.len(),
+            tree.functions_over_80
+        ),
         tree.large_structs.len().to_string(),
-        format!("{:.1}, {:.1}", tree.text.comment_share * 100.0, tree.text.doc_share * 100.0),
+        format!(
+            "{:.1}, {:.1}",
+            tree.text.comment_share * 100.0,
+            tree.text.doc_share * 100.0
+        ),
         format!("{:.1}", tree.text.chars_per_line),
         format!("{:.1}", tree.text.repeated_share * 100.0),
-        if circles.is_empty() { "none".to_owned() } else { circles.join(", ") },
+        if circles.is_empty() {
+            "none".to_owned()
+        } else {
+            circles.join(", ")
+        },
     ]
 }
 
@@ -96,10 +143,17 @@ fn list(text: &mut String, title: &str, long: &[Long]) {
 /// Columns as wide as their widest cell.
 fn aligned(rows: &[Vec<String>]) -> String {
     let width = |column: usize| {
-        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
+        rows.iter()
+            .filter_map(|row| row.get(column))
+            .map(|cell| cell.chars().count())
+            .max()
+            .unwrap_or(0)
     };
     let lines = rows.iter().map(|row| {
-        let cells = row.iter().enumerate().map(|(column, cell)| format!("{cell:<0$}", width(column)));
+        let cells = row
+            .iter()
+            .enumerate()
+            .map(|(column, cell)| format!("{cell:<0$}", width(column)));
         cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     });
     lines.collect::<Vec<_>>().join("\n")

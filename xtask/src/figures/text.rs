@@ -42,13 +42,20 @@ pub fn figures(files: &[Source]) -> Figures {
         .zip(&kinds)
         .map(|(file, kinds)| {
             let lines = file.text.lines().zip(kinds);
-            lines.filter(|&(_, &kind)| kind == Kind::Code).map(|(line, _)| line.trim()).collect()
+            lines
+                .filter(|&(_, &kind)| kind == Kind::Code)
+                .map(|(line, _)| line.trim())
+                .collect()
         })
         .collect();
     let characters: usize = code
         .iter()
         .flatten()
-        .map(|line| line.chars().filter(|character| !character.is_whitespace()).count())
+        .map(|line| {
+            line.chars()
+                .filter(|character| !character.is_whitespace())
+                .count()
+        })
         .sum();
     let lines = kinds.iter().map(Vec::len).sum();
     Figures {
@@ -60,7 +67,11 @@ pub fn figures(files: &[Source]) -> Figures {
 }
 
 fn share(part: usize, whole: usize) -> f64 {
-    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+    if whole == 0 {
+        0.0
+    } else {
+        part as f64 / whole as f64
+    }
 }
 
 /// What each line is. Text that is no Rust has no comments.
@@ -71,12 +82,25 @@ fn kinds(text: &str) -> Vec<Kind> {
         .collect();
     let mut kinds = vec![Kind::Blank; starts.len()];
     let mut mark = |range: std::ops::Range<usize>, kind: Kind| {
-        let first = starts.partition_point(|&start| start <= range.start).saturating_sub(1);
+        let first = starts
+            .partition_point(|&start| start <= range.start)
+            .saturating_sub(1);
         let last = starts.partition_point(|&start| start < range.end);
         for (line, found) in kinds.iter_mut().enumerate().take(last).skip(first) {
-            let start = starts.get(line).copied().unwrap_or_default().max(range.start);
-            let end = starts.get(line + 1).copied().unwrap_or(text.len()).min(range.end);
-            if text.get(start..end).is_some_and(|part| !part.trim().is_empty()) {
+            let start = starts
+                .get(line)
+                .copied()
+                .unwrap_or_default()
+                .max(range.start);
+            let end = starts
+                .get(line + 1)
+                .copied()
+                .unwrap_or(text.len())
+                .min(range.end);
+            if text
+                .get(start..end)
+                .is_some_and(|part| !part.trim().is_empty())
+            {
                 *found = kind.max(*found);
             }
         }
@@ -102,7 +126,9 @@ fn kinds(text: &str) -> Vec<Kind> {
 fn flatten(tokens: TokenStream, found: &mut Vec<std::ops::Range<usize>>) {
     for token in tokens {
         match token {
-            TokenTree::Group(group) if group.delimiter() == Delimiter::None => flatten(group.stream(), found),
+            TokenTree::Group(group) if group.delimiter() == Delimiter::None => {
+                flatten(group.stream(), found)
+            }
             TokenTree::Group(group) => {
                 found.push(group.span_open().byte_range());
                 flatten(group.stream(), found);
@@ -170,7 +196,11 @@ mod tests {
 
     #[test]
     fn shares_are_of_all_lines_and_density_of_code() {
-        let file = source("a.rs", "// why\nfn a() {}\n\n/// That.\nconst B: u8 = 1;\n".into()).unwrap();
+        let file = source(
+            "a.rs",
+            "// why\nfn a() {}\n\n/// That.\nconst B: u8 = 1;\n".into(),
+        )
+        .unwrap();
         let figures = figures(&[file]);
         assert!((figures.comment_share - 0.2).abs() < 1e-9);
         assert!((figures.doc_share - 0.2).abs() < 1e-9);

@@ -34,7 +34,14 @@ pub fn builds() -> anyhow::Result<Builds> {
     remove(&target)?;
     let release = || {
         let mut build = cargo();
-        build.args(["build", "--release", "--locked", "--quiet", "--package", "atalaya"]);
+        build.args([
+            "build",
+            "--release",
+            "--locked",
+            "--quiet",
+            "--package",
+            "atalaya",
+        ]);
         build.env("CARGO_TARGET_DIR", &target);
         build
     };
@@ -50,7 +57,11 @@ pub fn builds() -> anyhow::Result<Builds> {
     let warm_debug = timed("debug, one line changed", &mut debug())?;
     touched.restore()?;
     remove(&target)?;
-    Ok(Builds { clean_release, warm_release, warm_debug })
+    Ok(Builds {
+        clean_release,
+        warm_release,
+        warm_debug,
+    })
 }
 
 /// Seconds that `cargo xtask test` takes, its own build of the tests included.
@@ -83,8 +94,11 @@ impl Touched {
     fn new(path: PathBuf) -> anyhow::Result<Self> {
         let before = std::fs::read(&path).with_context(|| path.display().to_string())?;
         let touched = Self { path, before };
-        std::fs::write(&touched.path, [touched.before.as_slice(), ADDED.as_bytes()].concat())
-            .with_context(|| touched.path.display().to_string())?;
+        std::fs::write(
+            &touched.path,
+            [touched.before.as_slice(), ADDED.as_bytes()].concat(),
+        )
+        .with_context(|| touched.path.display().to_string())?;
         Ok(touched)
     }
 
@@ -114,7 +128,10 @@ mod tests {
         let path = folder.path().join("a.rs");
         std::fs::write(&path, "mod x;\n").unwrap();
         let touched = Touched::new(path.clone()).unwrap();
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "mod x;\n\nconst _: () = ();\n");
+        assert_eq!(
+            std::fs::read_to_string(&path).unwrap(),
+            "mod x;\n\nconst _: () = ();\n"
+        );
         drop(touched);
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "mod x;\n");
     }

@@ -74,7 +74,10 @@ impl Tree {
         read_into(folder, "", &mut files)?;
         anyhow::ensure!(!files.is_empty(), "no Rust files in {}", folder.display());
         files.sort_by(|a, b| a.path.cmp(&b.path));
-        Ok(Self { name: name.to_owned(), files })
+        Ok(Self {
+            name: name.to_owned(),
+            files,
+        })
     }
 
     /// All files of some trees, each path behind its tree's name.
@@ -86,14 +89,20 @@ impl Tree {
                 ..file
             })
         });
-        Self { name: name.to_owned(), files: files.collect() }
+        Self {
+            name: name.to_owned(),
+            files: files.collect(),
+        }
     }
 
     pub fn figures(&self) -> Figures {
         let lengths: Vec<Long> = self
             .files
             .iter()
-            .map(|file| Long { name: file.path.clone(), size: file.text.lines().count() })
+            .map(|file| Long {
+                name: file.path.clone(),
+                size: file.text.lines().count(),
+            })
             .collect();
         let (functions, structs) = items::of(&self.files);
         let (tests, code): (Vec<Function>, Vec<Function>) =
@@ -105,15 +114,26 @@ impl Tree {
             long_files: longer(lengths.into_iter(), LONG_FILE),
             functions: Spread::of(code.iter().map(|function| function.lines)),
             test_functions: Spread::of(tests.iter().map(|function| function.lines)),
-            functions_over_80: code.iter().filter(|function| function.lines > VERY_LONG_FUNCTION).count(),
-            test_functions_over_60: tests.iter().filter(|function| function.lines > LONG_FUNCTION).count(),
+            functions_over_80: code
+                .iter()
+                .filter(|function| function.lines > VERY_LONG_FUNCTION)
+                .count(),
+            test_functions_over_60: tests
+                .iter()
+                .filter(|function| function.lines > LONG_FUNCTION)
+                .count(),
             functions_over_60: longer(
-                code.into_iter().map(|function| Long { name: function.name, size: function.lines }),
+                code.into_iter().map(|function| Long {
+                    name: function.name,
+                    size: function.lines,
+                }),
                 LONG_FUNCTION,
             ),
             structs: structs.len(),
             large_structs: longer(
-                structs.into_iter().map(|Struct { name, fields }| Long { name, size: fields }),
+                structs
+                    .into_iter()
+                    .map(|Struct { name, fields }| Long { name, size: fields }),
                 MANY_FIELDS,
             ),
             text: text::figures(&self.files),
@@ -126,11 +146,16 @@ fn read_into(folder: &Path, prefix: &str, files: &mut Vec<Source>) -> anyhow::Re
     let entries = std::fs::read_dir(folder).with_context(|| folder.display().to_string())?;
     for entry in entries {
         let path = entry.with_context(|| folder.display().to_string())?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         if path.is_dir() {
             read_into(&path, &format!("{prefix}{name}/"), files)?;
         } else if path.extension().is_some_and(|extension| extension == "rs") {
-            let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+            let text =
+                std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
             files.push(source(&format!("{prefix}{name}"), text)?);
         }
     }
@@ -140,7 +165,12 @@ fn read_into(folder: &Path, prefix: &str, files: &mut Vec<Source>) -> anyhow::Re
 /// A file with this text.
 pub fn source(path: &str, text: String) -> anyhow::Result<Source> {
     let parsed = syn::parse_file(&text).with_context(|| path.to_owned())?;
-    Ok(Source { path: path.to_owned(), of: 0, text, parsed })
+    Ok(Source {
+        path: path.to_owned(),
+        of: 0,
+        text,
+        parsed,
+    })
 }
 
 /// Those over a limit, largest first.
@@ -157,9 +187,18 @@ impl Spread {
         sizes.sort_unstable();
         let rank = |percent: usize| {
             let rank = (sizes.len() * percent).div_ceil(100);
-            rank.checked_sub(1).and_then(|index| sizes.get(index)).copied().unwrap_or_default()
+            rank.checked_sub(1)
+                .and_then(|index| sizes.get(index))
+                .copied()
+                .unwrap_or_default()
         };
-        Self { count: sizes.len(), median: rank(50), p90: rank(90), p95: rank(95), max: rank(100) }
+        Self {
+            count: sizes.len(),
+            median: rank(50),
+            p90: rank(90),
+            p95: rank(95),
+            max: rank(100),
+        }
     }
 }
 
@@ -172,8 +211,26 @@ mod tests {
     #[test]
     fn percentiles_are_of_the_nearest_rank() {
         let spread = Spread::of((1..=20).rev());
-        assert_eq!(spread, Spread { count: 20, median: 10, p90: 18, p95: 19, max: 20 });
-        assert_eq!(Spread::of([7].into_iter()), Spread { count: 1, median: 7, p90: 7, p95: 7, max: 7 });
+        assert_eq!(
+            spread,
+            Spread {
+                count: 20,
+                median: 10,
+                p90: 18,
+                p95: 19,
+                max: 20
+            }
+        );
+        assert_eq!(
+            Spread::of([7].into_iter()),
+            Spread {
+                count: 1,
+                median: 7,
+                p90: 7,
+                p95: 7,
+                max: 7
+            }
+        );
         assert_eq!(Spread::of(std::iter::empty()), Spread::default());
     }
 
@@ -186,7 +243,13 @@ mod tests {
         std::fs::write(folder.path().join("a/notes.txt"), "no Rust").unwrap();
         let figures = Tree::read("x", folder.path()).unwrap().figures();
         assert_eq!((figures.files.count, figures.lines), (2, 602));
-        assert_eq!(figures.long_files, [Long { name: "a/b.rs".into(), size: 601 }]);
+        assert_eq!(
+            figures.long_files,
+            [Long {
+                name: "a/b.rs".into(),
+                size: 601
+            }]
+        );
     }
 
     #[test]
@@ -199,8 +262,10 @@ mod tests {
 
     #[test]
     fn trees_together_keep_their_names_apart() {
-        let one =
-            |name: &str| Tree { name: name.into(), files: vec![source("lib.rs", String::new()).unwrap()] };
+        let one = |name: &str| Tree {
+            name: name.into(),
+            files: vec![source("lib.rs", String::new()).unwrap()],
+        };
         let both = Tree::together("all", vec![one("src"), one("crates/x/src")]);
         let paths: Vec<&str> = both.files.iter().map(|file| file.path.as_str()).collect();
         assert_eq!(paths, ["src/lib.rs", "crates/x/src/lib.rs"]);

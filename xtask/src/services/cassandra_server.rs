@@ -24,11 +24,17 @@ use crate::tools::{self, Tool};
 /// The release that is downloaded and tested with.
 pub const VERSION: &str = "5.0.4";
 /// The role that a node with authentication starts with.
-pub const SUPERUSER: Credentials<'static> = Credentials { user: "cassandra", password: "cassandra" };
+pub const SUPERUSER: Credentials<'static> = Credentials {
+    user: "cassandra",
+    password: "cassandra",
+};
 
 const CLUSTER: &str = "atalaya";
-const MAVEN: Tool =
-    Tool { program: "mvn", package: "maven", used_for: "fetches the jars of Apache Cassandra" };
+const MAVEN: Tool = Tool {
+    program: "mvn",
+    package: "maven",
+    used_for: "fetches the jars of Apache Cassandra",
+};
 const JDK: &str = "openjdk-17-jre-headless";
 /// Where Debian and others keep their Java versions, when the one on the path is another.
 const JAVA_FOLDERS: &str = "/usr/lib/jvm";
@@ -84,10 +90,14 @@ impl Installation {
     fn java(&self) -> Command {
         let mut command = Command::new(&self.java);
         for name in EXPORTS {
-            command.arg("--add-exports").arg(format!("{name}=ALL-UNNAMED"));
+            command
+                .arg("--add-exports")
+                .arg(format!("{name}=ALL-UNNAMED"));
         }
         for name in OPENS {
-            command.arg("--add-opens").arg(format!("{name}=ALL-UNNAMED"));
+            command
+                .arg("--add-opens")
+                .arg(format!("{name}=ALL-UNNAMED"));
         }
         command.arg("-Djdk.attach.allowAttachSelf=true");
         command
@@ -112,9 +122,12 @@ fn java_17() -> anyhow::Result<PathBuf> {
     if let Ok(folder) = fs::read_dir(JAVA_FOLDERS) {
         candidates.extend(folder.flatten().map(|entry| entry.path().join("bin/java")));
     }
-    candidates.into_iter().find(|java| is_java_17(java)).with_context(|| {
-        format!("Apache Cassandra needs Java 17: apt-get update && apt-get install -y {JDK}")
-    })
+    candidates
+        .into_iter()
+        .find(|java| is_java_17(java))
+        .with_context(|| {
+            format!("Apache Cassandra needs Java 17: apt-get update && apt-get install -y {JDK}")
+        })
 }
 
 fn is_java_17(java: &Path) -> bool {
@@ -242,22 +255,34 @@ impl Node {
         ] {
             command.arg(format!("-D{name}={}", self.folder.join(path).display()));
         }
-        command.arg(format!("-Dcassandra.config=file://{}", conf.join("cassandra.yaml").display()));
+        command.arg(format!(
+            "-Dcassandra.config=file://{}",
+            conf.join("cassandra.yaml").display()
+        ));
         if let Some(port) = self.jmx_port {
             command.arg(format!("-Dcassandra.jmx.local.port={port}"));
         }
         command
             .arg("-cp")
-            .arg(format!("{}:{}", conf.display(), installation.jars.join("*").display()))
+            .arg(format!(
+                "{}:{}",
+                conf.display(),
+                installation.jars.join("*").display()
+            ))
             .arg("org.apache.cassandra.service.CassandraDaemon");
         Ok(command)
     }
 
     /// A port that another process holds would otherwise show only in the node's log.
     fn check_ports(&self) -> anyhow::Result<()> {
-        let jmx = self.jmx_port.map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+        let jmx = self
+            .jmx_port
+            .map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
         let storage = SocketAddr::new(self.address.ip(), self.storage_port);
-        for address in [Some(self.address), Some(storage), jmx].into_iter().flatten() {
+        for address in [Some(self.address), Some(storage), jmx]
+            .into_iter()
+            .flatten()
+        {
             TcpListener::bind(address).with_context(|| {
                 format!("{address} is in use by a process that was not started here; stop that one first")
             })?;
@@ -293,9 +318,15 @@ impl Node {
         line("sstable", "{ selected_format: bti }")?;
         // Dropping a test's keyspace must not keep a copy of it.
         line("auto_snapshot", "false")?;
-        line("data_file_directories", &format!("[ '{}' ]", data.join("data").display()))?;
+        line(
+            "data_file_directories",
+            &format!("[ '{}' ]", data.join("data").display()),
+        )?;
         for name in ["commitlog", "saved_caches", "hints", "cdc_raw"] {
-            line(&format!("{name}_directory"), &format!("'{}'", data.join(name).display()))?;
+            line(
+                &format!("{name}_directory"),
+                &format!("'{}'", data.join(name).display()),
+            )?;
         }
         line(
             "seed_provider",
@@ -309,16 +340,26 @@ impl Node {
             line("authenticator", "PasswordAuthenticator")?;
             line("authorizer", "CassandraAuthorizer")?;
             // A right that was just given or taken counts at once in a test.
-            for cache in ["roles_validity", "permissions_validity", "credentials_validity"] {
+            for cache in [
+                "roles_validity",
+                "permissions_validity",
+                "credentials_validity",
+            ] {
                 line(cache, "0ms")?;
             }
         }
         match &self.tls {
             Tls::Off => {}
             Tls::Required(certificates) => {
-                line("client_encryption_options", &encryption(certificates, false)?)?;
+                line(
+                    "client_encryption_options",
+                    &encryption(certificates, false)?,
+                )?;
             }
-            Tls::Mutual(certificates) => line("client_encryption_options", &encryption(certificates, true)?)?,
+            Tls::Mutual(certificates) => line(
+                "client_encryption_options",
+                &encryption(certificates, true)?,
+            )?,
         }
         for (name, value) in &self.settings {
             line(name, value)?;
@@ -348,7 +389,12 @@ impl Node {
     }
 
     /// Waits until the node answers a query, and with a ring until it sees all nodes of it.
-    pub fn wait_ready(&self, process: Process, whole_ring: bool, limit: Duration) -> anyhow::Result<()> {
+    pub fn wait_ready(
+        &self,
+        process: Process,
+        whole_ring: bool,
+        limit: Duration,
+    ) -> anyhow::Result<()> {
         let deadline = Instant::now() + limit;
         loop {
             let answer = self.answers(whole_ring);
@@ -356,7 +402,11 @@ impl Node {
                 return Ok(());
             };
             if !process.is_running() {
-                bail!("Cassandra at {} ended while it started:\n{}", self.address, self.last_words());
+                bail!(
+                    "Cassandra at {} ended while it started:\n{}",
+                    self.address,
+                    self.last_words()
+                );
             }
             if Instant::now() > deadline {
                 bail!(
@@ -378,7 +428,10 @@ impl Node {
         let credentials = self.authentication.then_some(SUPERUSER);
         // Every node holds a copy of this table, so that reading it at ALL needs every node.
         let (statement, consistency) = if whole_ring {
-            ("SELECT keyspace_name FROM system_distributed.view_build_status LIMIT 1", Consistency::All)
+            (
+                "SELECT keyspace_name FROM system_distributed.view_build_status LIMIT 1",
+                Consistency::All,
+            )
         } else {
             ("SELECT cluster_name FROM system.local", Consistency::One)
         };
@@ -394,7 +447,8 @@ impl Node {
 
 fn encryption(certificates: &Certificates, client_must_show_one: bool) -> anyhow::Result<String> {
     // PEM straight into the configuration: key and chain as one value, no keystore files.
-    let read = |path: &Path| fs::read_to_string(path).with_context(|| format!("{}", path.display()));
+    let read =
+        |path: &Path| fs::read_to_string(path).with_context(|| format!("{}", path.display()));
     let quoted = |pem: String| pem.trim().replace('\n', "\\n");
     let key = quoted(read(&certificates.server_key)? + &read(&certificates.server)?);
     let trusted = quoted(read(&certificates.authority)?);
@@ -417,5 +471,9 @@ fn tail(path: &Path) -> String {
     };
     let text = read().unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();
-    lines.iter().skip(lines.len().saturating_sub(LINES)).map(|line| format!("{line}\n")).collect()
+    lines
+        .iter()
+        .skip(lines.len().saturating_sub(LINES))
+        .map(|line| format!("{line}\n"))
+        .collect()
 }

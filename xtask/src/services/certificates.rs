@@ -4,7 +4,8 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, SanType,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    SanType,
 };
 
 /// PEM files of one authority and what it signed.
@@ -28,15 +29,23 @@ pub fn write(folder: &Path, addresses: &[IpAddr]) -> anyhow::Result<Certificates
     let (stranger_pem, _) = self::authority("somebody else's authority")?;
 
     let mut server = CertificateParams::new(vec!["localhost".to_owned()])?;
-    server.distinguished_name.push(DnType::CommonName, "atalaya test server");
-    server.subject_alt_names.extend(addresses.iter().map(|address| SanType::IpAddress(*address)));
-    server.extended_key_usages =
-        vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+    server
+        .distinguished_name
+        .push(DnType::CommonName, "atalaya test server");
+    server
+        .subject_alt_names
+        .extend(addresses.iter().map(|address| SanType::IpAddress(*address)));
+    server.extended_key_usages = vec![
+        ExtendedKeyUsagePurpose::ServerAuth,
+        ExtendedKeyUsagePurpose::ClientAuth,
+    ];
     let server_key = KeyPair::generate()?;
     let server_pem = server.signed_by(&server_key, &authority)?.pem();
 
     let mut client = CertificateParams::new(Vec::new())?;
-    client.distinguished_name.push(DnType::CommonName, "atalaya test client");
+    client
+        .distinguished_name
+        .push(DnType::CommonName, "atalaya test client");
     client.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
     let client_key = KeyPair::generate()?;
     let client_pem = client.signed_by(&client_key, &authority)?.pem();

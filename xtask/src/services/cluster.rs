@@ -118,11 +118,17 @@ impl Builder {
         let certificates = match self.encryption {
             Encryption::Off => None,
             Encryption::Required | Encryption::Mutual => {
-                let hosts: Vec<IpAddr> = addresses.iter().map(|address| IpAddr::V4(*address)).collect();
+                let hosts: Vec<IpAddr> = addresses
+                    .iter()
+                    .map(|address| IpAddr::V4(*address))
+                    .collect();
                 Some(certificates::write(&folder.path().join("tls"), &hosts)?)
             }
         };
-        let seed = addresses.first().copied().context("a ring has at least one node")?;
+        let seed = addresses
+            .first()
+            .copied()
+            .context("a ring has at least one node")?;
         let nodes = addresses
             .iter()
             .enumerate()
@@ -147,7 +153,13 @@ impl Builder {
                 running: Mutex::new(None),
             })
             .collect();
-        let cluster = Cluster { installation, nodes, certificates, folder: Some(folder), _slots: slots };
+        let cluster = Cluster {
+            installation,
+            nodes,
+            certificates,
+            folder: Some(folder),
+            _slots: slots,
+        };
         for index in 0..cluster.nodes.len() {
             // One after the other: each takes its tokens knowing those before it.
             cluster.launch(index)?;
@@ -194,7 +206,10 @@ impl Cluster {
 
     /// The CQL address of every node, running or not.
     pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.nodes.iter().map(|member| member.node.address).collect()
+        self.nodes
+            .iter()
+            .map(|member| member.node.address)
+            .collect()
     }
 
     pub fn certificates(&self) -> Option<&Certificates> {
@@ -207,20 +222,29 @@ impl Cluster {
     }
 
     pub fn is_running(&self, index: usize) -> bool {
-        self.member(index)
-            .is_ok_and(|member| member.slot().as_ref().is_some_and(|owned| owned.process.is_running()))
+        self.member(index).is_ok_and(|member| {
+            member
+                .slot()
+                .as_ref()
+                .is_some_and(|owned| owned.process.is_running())
+        })
     }
 
     /// The process of a running node, for what it costs.
     pub fn process_id(&self, index: usize) -> Option<u32> {
         let member = self.member(index).ok()?;
         let slot = member.slot();
-        slot.as_ref().and_then(|owned| u32::try_from(owned.process.pid).ok())
+        slot.as_ref()
+            .and_then(|owned| u32::try_from(owned.process.pid).ok())
     }
 
     /// Runs `nodetool` on a node whose JMX port is open, and gives what it prints.
     pub fn nodetool(&self, index: usize, arguments: &[&str]) -> anyhow::Result<String> {
-        let port = self.member(index)?.node.jmx_port.context("the node was started without JMX")?;
+        let port = self
+            .member(index)?
+            .node
+            .jmx_port
+            .context("the node was started without JMX")?;
         let output = self.installation.nodetool(port).args(arguments).output()?;
         anyhow::ensure!(
             output.status.success(),
@@ -299,8 +323,11 @@ impl Cluster {
 
     fn wait(&self, index: usize, whole_ring: bool) -> anyhow::Result<()> {
         let member = self.member(index)?;
-        let process =
-            member.slot().as_ref().map(|owned| owned.process).context("the node was not started")?;
+        let process = member
+            .slot()
+            .as_ref()
+            .map(|owned| owned.process)
+            .context("the node was not started")?;
         member.node.wait_ready(process, whole_ring, READY)
     }
 
@@ -335,7 +362,9 @@ impl Cluster {
     }
 
     fn member(&self, index: usize) -> anyhow::Result<&Member> {
-        self.nodes.get(index).with_context(|| format!("the ring has no node {index} (counted from 0)"))
+        self.nodes
+            .get(index)
+            .with_context(|| format!("the ring has no node {index} (counted from 0)"))
     }
 }
 
@@ -356,7 +385,9 @@ impl Slots {
     fn take(count: usize) -> Self {
         let mut nodes = NODES.lock().unwrap_or_else(PoisonError::into_inner);
         while *nodes + count > NODES_AT_ONCE {
-            nodes = NODES_FREED.wait(nodes).unwrap_or_else(PoisonError::into_inner);
+            nodes = NODES_FREED
+                .wait(nodes)
+                .unwrap_or_else(PoisonError::into_inner);
         }
         *nodes += count;
         Self(count)
@@ -392,7 +423,9 @@ fn free_addresses(count: usize) -> anyhow::Result<Vec<Ipv4Addr>> {
 pub(super) fn test_folder(kind: &str) -> anyhow::Result<TempDir> {
     let parent = root().join("target/services/tests");
     std::fs::create_dir_all(&parent)?;
-    Ok(tempfile::Builder::new().prefix(&format!("{kind}-")).tempdir_in(parent)?)
+    Ok(tempfile::Builder::new()
+        .prefix(&format!("{kind}-"))
+        .tempdir_in(parent)?)
 }
 
 /// Removes the folder, unless the test has failed: then its logs stay and are named.

@@ -55,7 +55,11 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
 pub fn up(nodes: u8) -> anyhow::Result<()> {
     let _lock = lock()?;
     let mut state = State::load()?;
-    let running = state.cassandra.iter().filter(|server| server.process.is_running()).count();
+    let running = state
+        .cassandra
+        .iter()
+        .filter(|server| server.process.is_running())
+        .count();
     if running > 0 && state.cassandra.len() != usize::from(nodes) {
         bail!(
             "a ring of {} runs: `cargo xtask services down` first, then `up --nodes {nodes}`",
@@ -76,9 +80,16 @@ pub fn up(nodes: u8) -> anyhow::Result<()> {
 
 fn start_mariadb(state: &mut State) -> anyhow::Result<Instance> {
     let instance = mariadb();
-    if !state.mariadb.is_some_and(|server| server.process.is_running()) {
+    if !state
+        .mariadb
+        .is_some_and(|server| server.process.is_running())
+    {
         let (_, process) = process::start(&instance.prepare()?, &instance.log())?;
-        state.mariadb = Some(Server { process, address: instance.address, jmx_port: None });
+        state.mariadb = Some(Server {
+            process,
+            address: instance.address,
+            jmx_port: None,
+        });
         state.save()?;
     }
     Ok(instance)
@@ -86,7 +97,11 @@ fn start_mariadb(state: &mut State) -> anyhow::Result<Instance> {
 
 fn start_cassandra(state: &mut State, nodes: u8) -> anyhow::Result<()> {
     let installation = Installation::prepare()?;
-    if state.cassandra.iter().all(|server| !server.process.is_running()) {
+    if state
+        .cassandra
+        .iter()
+        .all(|server| !server.process.is_running())
+    {
         state.cassandra.clear();
     }
     let ring: Vec<Node> = (1..=nodes).map(|number| node(number, nodes)).collect();
@@ -95,7 +110,11 @@ fn start_cassandra(state: &mut State, nodes: u8) -> anyhow::Result<()> {
             Some(server) if server.process.is_running() => *server,
             _ => {
                 let (_, process) = process::start(&node.prepare(&installation)?, &node.output())?;
-                let server = Server { process, address: node.address, jmx_port: node.jmx_port };
+                let server = Server {
+                    process,
+                    address: node.address,
+                    jmx_port: node.jmx_port,
+                };
                 match state.cassandra.get_mut(index) {
                     Some(place) => *place = server,
                     None => state.cassandra.push(server),
@@ -123,8 +142,15 @@ pub fn down(wipe: bool) -> anyhow::Result<()> {
         if !server.process.is_running() {
             continue;
         }
-        let clean = server.process.stop(STOP).with_context(|| format!("{name} at {}", server.address))?;
-        let how = if clean { "stopped" } else { "did not end when asked and was killed" };
+        let clean = server
+            .process
+            .stop(STOP)
+            .with_context(|| format!("{name} at {}", server.address))?;
+        let how = if clean {
+            "stopped"
+        } else {
+            "did not end when asked and was killed"
+        };
         eprintln!("{name} at {}: {how}", server.address);
     }
     state = State::default();
@@ -148,7 +174,10 @@ fn status() -> anyhow::Result<()> {
     if started == 0 {
         eprintln!("nothing was started: cargo xtask services up");
     } else if state != recorded {
-        bail!("a server has ended by itself; its log is under {}", folder().display());
+        bail!(
+            "a server has ended by itself; its log is under {}",
+            folder().display()
+        );
     }
     Ok(())
 }
@@ -162,8 +191,14 @@ pub fn are_running() -> anyhow::Result<bool> {
 
 fn print(state: &State) {
     for server in &state.cassandra {
-        let jmx = server.jmx_port.map(|port| format!(", nodetool -p {port}")).unwrap_or_default();
-        eprintln!("Cassandra {} (process {}{jmx})", server.address, server.process.pid);
+        let jmx = server
+            .jmx_port
+            .map(|port| format!(", nodetool -p {port}"))
+            .unwrap_or_default();
+        eprintln!(
+            "Cassandra {} (process {}{jmx})",
+            server.address, server.process.pid
+        );
     }
     if let Some(server) = state.mariadb {
         eprintln!(

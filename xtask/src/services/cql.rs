@@ -33,17 +33,24 @@ pub fn execute(
 ) -> anyhow::Result<Vec<Row>> {
     std::thread::scope(|scope| {
         let asked = scope.spawn(|| -> anyhow::Result<Vec<Row>> {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()?;
             runtime.block_on(async {
                 let session = open(address, credentials, consistency).await?;
                 let answer = session.query_unpaged(statement, ()).await?;
                 if !answer.is_rows() {
                     return Ok(Vec::new());
                 }
-                Ok(answer.into_rows_result()?.rows()?.collect::<Result<_, _>>()?)
+                Ok(answer
+                    .into_rows_result()?
+                    .rows()?
+                    .collect::<Result<_, _>>()?)
             })
         });
-        asked.join().unwrap_or_else(|_| anyhow::bail!("the query's thread panicked"))
+        asked
+            .join()
+            .unwrap_or_else(|_| anyhow::bail!("the query's thread panicked"))
     })
 }
 
@@ -67,5 +74,8 @@ async fn open(
     if let Some(Credentials { user, password }) = credentials {
         builder = builder.user(user, password);
     }
-    builder.build().await.with_context(|| format!("cannot connect to {address}"))
+    builder
+        .build()
+        .await
+        .with_context(|| format!("cannot connect to {address}"))
 }

@@ -15,12 +15,21 @@ use crate::tools::{self, Tool};
 
 const READY: Duration = Duration::from_secs(60);
 const STOP: Duration = Duration::from_secs(30);
-const SERVER: Tool =
-    Tool { program: "mariadbd", package: "mariadb-server", used_for: "the metrics database" };
-const INSTALL: Tool =
-    Tool { program: "mariadb-install-db", package: "mariadb-server", used_for: "its first data directory" };
-const CLIENT: Tool =
-    Tool { program: "mariadb", package: "mariadb-client", used_for: "passwords and users of test servers" };
+const SERVER: Tool = Tool {
+    program: "mariadbd",
+    package: "mariadb-server",
+    used_for: "the metrics database",
+};
+const INSTALL: Tool = Tool {
+    program: "mariadb-install-db",
+    package: "mariadb-server",
+    used_for: "its first data directory",
+};
+const CLIENT: Tool = Tool {
+    program: "mariadb",
+    package: "mariadb-client",
+    used_for: "passwords and users of test servers",
+};
 
 /// Everything that makes one server.
 #[derive(Clone, Debug)]
@@ -43,7 +52,10 @@ impl Instance {
     pub fn prepare(&self) -> anyhow::Result<Command> {
         tools::require(&[SERVER, INSTALL])?;
         TcpListener::bind(self.address).with_context(|| {
-            format!("{} is in use by a process that was not started here; stop that one first", self.address)
+            format!(
+                "{} is in use by a process that was not started here; stop that one first",
+                self.address
+            )
         })?;
         std::fs::create_dir_all(&self.folder)?;
         let data = self.folder.join("data");
@@ -55,7 +67,10 @@ impl Instance {
             .arg("--no-defaults")
             .arg(format!("--datadir={}", data.display()))
             .arg(format!("--socket={}", self.socket().display()))
-            .arg(format!("--pid-file={}", self.folder.join("server.pid").display()))
+            .arg(format!(
+                "--pid-file={}",
+                self.folder.join("server.pid").display()
+            ))
             .arg(format!("--port={}", self.address.port()))
             .arg(format!("--bind-address={}", self.address.ip()))
             .args(["--skip-name-resolve", "--character-set-server=utf8mb4"]);
@@ -84,9 +99,14 @@ impl Instance {
         if rustix::process::geteuid().is_root() {
             command.arg("--user=root");
         }
-        let output = command.output().context("cannot start mariadb-install-db")?;
+        let output = command
+            .output()
+            .context("cannot start mariadb-install-db")?;
         if !output.status.success() {
-            bail!("mariadb-install-db: {}", String::from_utf8_lossy(&output.stderr).trim());
+            bail!(
+                "mariadb-install-db: {}",
+                String::from_utf8_lossy(&output.stderr).trim()
+            );
         }
         std::fs::rename(&part, data).with_context(|| format!("{}", data.display()))
     }
@@ -137,10 +157,24 @@ impl MariaDb {
     fn launch(tls: bool) -> anyhow::Result<Self> {
         let folder = super::cluster::test_folder("mariadb")?;
         let address = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?;
-        let tls =
-            if tls { Some(certificates::write(&folder.path().join("tls"), &[address.ip()])?) } else { None };
-        let instance = Instance { folder: folder.path().to_path_buf(), address, tls };
-        let server = Self { instance, running: Mutex::new(None), folder: Some(folder) };
+        let tls = if tls {
+            Some(certificates::write(
+                &folder.path().join("tls"),
+                &[address.ip()],
+            )?)
+        } else {
+            None
+        };
+        let instance = Instance {
+            folder: folder.path().to_path_buf(),
+            address,
+            tls,
+        };
+        let server = Self {
+            instance,
+            running: Mutex::new(None),
+            folder: Some(folder),
+        };
         server.restart()?;
         Ok(server)
     }
@@ -187,13 +221,18 @@ impl MariaDb {
             .output()
             .context("cannot start mariadb")?;
         if !output.status.success() {
-            bail!("{statements}: {}", String::from_utf8_lossy(&output.stderr).trim());
+            bail!(
+                "{statements}: {}",
+                String::from_utf8_lossy(&output.stderr).trim()
+            );
         }
         Ok(())
     }
 
     fn slot(&self) -> std::sync::MutexGuard<'_, Option<Owned>> {
-        self.running.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.running
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 

@@ -91,10 +91,16 @@ fn stat(pid: i32) -> Option<(String, u64)> {
 
 /// Starts a server that outlives its caller, with both outputs appended to `log`.
 pub fn start(command: &Command, log: &Path) -> anyhow::Result<(Child, Process)> {
-    let output =
-        File::options().create(true).append(true).open(log).with_context(|| format!("{}", log.display()))?;
+    let output = File::options()
+        .create(true)
+        .append(true)
+        .open(log)
+        .with_context(|| format!("{}", log.display()))?;
     let mut apart = Command::new("bash");
-    apart.args(["-c", APART, "services"]).arg(command.get_program()).args(command.get_args());
+    apart
+        .args(["-c", APART, "services"])
+        .arg(command.get_program())
+        .args(command.get_args());
     if let Some(folder) = command.get_current_dir() {
         apart.current_dir(folder);
     }
@@ -120,13 +126,26 @@ impl Owned {
     pub fn start(command: &Command, log: &Path) -> anyhow::Result<Self> {
         let (child, process) = start(command, log)?;
         let watch = Command::new("bash")
-            .args(["-c", APART, "services", "bash", "-c", WATCH, "watch", &process.pid.to_string()])
+            .args([
+                "-c",
+                APART,
+                "services",
+                "bash",
+                "-c",
+                WATCH,
+                "watch",
+                &process.pid.to_string(),
+            ])
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .context("cannot start the watch of a server")?;
-        Ok(Self { child, process, watch })
+        Ok(Self {
+            child,
+            process,
+            watch,
+        })
     }
 
     /// SIGKILL, and the process collected: when this returns its ports are free.
@@ -174,7 +193,13 @@ mod tests {
         let owned = Owned::start(&sleeper(), &folder.path().join("log")).unwrap();
         let process = owned.process;
         assert!(process.is_running());
-        assert!(!Process { started: process.started + 1, ..process }.is_running());
+        assert!(
+            !Process {
+                started: process.started + 1,
+                ..process
+            }
+            .is_running()
+        );
         owned.kill();
         assert!(!process.is_running());
     }
@@ -197,7 +222,10 @@ mod tests {
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .collect();
-        assert!(open.iter().all(|fd| ["0", "1", "2"].contains(&fd.as_str())), "{open:?}");
+        assert!(
+            open.iter().all(|fd| ["0", "1", "2"].contains(&fd.as_str())),
+            "{open:?}"
+        );
         drop(held);
     }
 

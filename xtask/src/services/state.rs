@@ -42,7 +42,10 @@ impl State {
         let file = file();
         match std::fs::read(&file) {
             Ok(bytes) => serde_json::from_slice(&bytes).with_context(|| {
-                format!("{} cannot be read: stop the servers by hand and remove it", file.display())
+                format!(
+                    "{} cannot be read: stop the servers by hand and remove it",
+                    file.display()
+                )
             }),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
             Err(error) => Err(error).with_context(|| format!("{}", file.display())),

@@ -39,14 +39,22 @@ const SCREENS: &[(&str, Scene, &str)] = &[
     ("logs_trace", Scene::Records, "Et"),
     ("logs_histogram_small", Scene::Records, "i"),
     ("logs_patterns", Scene::Records, "P"),
-    ("logs_saved_queries", Scene::Records, "flevel>=error\r:save the bad ones\rb"),
+    (
+        "logs_saved_queries",
+        Scene::Records,
+        "flevel>=error\r:save the bad ones\rb",
+    ),
     ("prompt_filter", Scene::Records, "flevel>="),
     ("prompt_filter_wrong", Scene::Records, "flevel>=nonsense"),
     ("prompt_time", Scene::Records, "T"),
     ("help_logs", Scene::Records, "?"),
     ("help_scrolled", Scene::Records, "?jjj"),
     ("palette", Scene::Records, ":theme"),
-    ("confirm", Scene::Records, "flevel>=error\r:save the bad ones\rbx"),
+    (
+        "confirm",
+        Scene::Records,
+        "flevel>=error\r:save the bad ones\rbx",
+    ),
     ("notice", Scene::Records, ":goto never\r"),
     ("dora_overview", Scene::Facts, "1"),
     ("dora_empty", Scene::Nothing, "1"),
@@ -60,7 +68,11 @@ const SCREENS: &[(&str, Scene, &str)] = &[
     ("pdca_list", Scene::Cycles, "4"),
     ("pdca_empty", Scene::Nothing, "4"),
     ("pdca_detail", Scene::Cycles, "4\r"),
-    ("pdca_plan_form", Scene::Cycles, "4aSmaller changes\tSmall ones wait less"),
+    (
+        "pdca_plan_form",
+        Scene::Cycles,
+        "4aSmaller changes\tSmall ones wait less",
+    ),
     ("pdca_edit_form", Scene::Cycles, "4je"),
 ];
 
@@ -77,8 +89,12 @@ fn stage(scene: Scene, size: (u16, u16), depth: ColorDepth) -> Stage {
         Scene::Records | Scene::Lost => stage.records = company(),
         Scene::Facts => stage.facts = dora::screens::facts(),
         Scene::Machine => {
-            stage.app.on_event(AppEvent::Health(Arc::new(infra::tests::health(None))), now);
-            stage.app.on_event(AppEvent::Ingest(Arc::new(infra::tests::ingest())), now);
+            stage
+                .app
+                .on_event(AppEvent::Health(Arc::new(infra::tests::health(None))), now);
+            stage
+                .app
+                .on_event(AppEvent::Ingest(Arc::new(infra::tests::ingest())), now);
         }
         Scene::Cycles => stage.cycles = pdca::tests::cycles(),
     }
@@ -128,22 +144,28 @@ fn styles(buffer: &Buffer) -> String {
             continue;
         }
         let count = runs.len();
-        let shown = runs.into_iter().enumerate().map(|(index, (style, length))| {
-            let letter = if style.is_empty() {
-                '.'
-            } else {
-                let at = known.iter().position(|other| *other == style).unwrap_or_else(|| {
-                    known.push(style);
-                    known.len() - 1
-                });
-                letters[at]
-            };
-            match length {
-                _ if index + 1 == count => format!("{letter}*"),
-                1 => letter.to_string(),
-                _ => format!("{letter}{length}"),
-            }
-        });
+        let shown = runs
+            .into_iter()
+            .enumerate()
+            .map(|(index, (style, length))| {
+                let letter = if style.is_empty() {
+                    '.'
+                } else {
+                    let at = known
+                        .iter()
+                        .position(|other| *other == style)
+                        .unwrap_or_else(|| {
+                            known.push(style);
+                            known.len() - 1
+                        });
+                    letters[at]
+                };
+                match length {
+                    _ if index + 1 == count => format!("{letter}*"),
+                    1 => letter.to_string(),
+                    _ => format!("{letter}{length}"),
+                }
+            });
         let shown: Vec<String> = shown.collect();
         writeln!(rows, "{y:>2} {}", shown.join(" ")).unwrap();
     }
@@ -165,7 +187,9 @@ fn every_screen_in_both_sizes_with_and_without_colour() {
             };
             let (coloured, mono) = (drawn(ColorDepth::True), drawn(ColorDepth::Mono));
             assert!(
-                mono.content().iter().all(|cell| cell.fg == Color::Reset && cell.bg == Color::Reset),
+                mono.content()
+                    .iter()
+                    .all(|cell| cell.fg == Color::Reset && cell.bg == Color::Reset),
                 "{name}: a colour in spite of NO_COLOR"
             );
             let mut text = format!("{}--- in colour\n{}", text_of(&coloured), styles(&coloured));

@@ -1,12 +1,12 @@
 //! What stands on the pages: lines of safe text, each with what it leads to.
 
-use crate::domain::dora::{DeploymentLine, Metric, MetricReport, Row, RowKind, show_hours};
-use crate::domain::record::RequestId;
-use crate::query::Zone;
 use crate::report::dora::{delta, level, samples, score, target};
 use crate::report::dora_text;
 use crate::tui::theme::Role;
 use crate::tui::widgets::{clock, safe_text};
+use atalaya_domain::dora::{DeploymentLine, Metric, MetricReport, Row, RowKind, show_hours};
+use atalaya_domain::record::RequestId;
+use atalaya_query::Zone;
 
 use super::{Figures, Subject};
 
@@ -30,14 +30,21 @@ struct Page {
 
 impl Page {
     fn put(&mut self, role: Role, text: &str) {
-        self.lines.push(PageLine { role, text: safe_text::line(text), request_id: None, deployment: None });
+        self.lines.push(PageLine {
+            role,
+            text: safe_text::line(text),
+            request_id: None,
+            deployment: None,
+        });
     }
 
     /// Breaks at blanks; continuation lines are indented by two.
     fn wrap(&mut self, role: Role, text: &str) {
         let mut line = String::new();
         for word in safe_text::line(text).split(' ') {
-            if !line.trim().is_empty() && safe_text::width(&line) + safe_text::width(word) + 1 > self.width {
+            if !line.trim().is_empty()
+                && safe_text::width(&line) + safe_text::width(word) + 1 > self.width
+            {
                 self.put(role, &line);
                 "  ".clone_into(&mut line);
             } else if !line.is_empty() && !line.ends_with("  ") {
@@ -71,13 +78,25 @@ pub(super) fn title(subject: &Subject) -> String {
     }
 }
 
-pub(super) fn lines(figures: &Figures, subject: &Subject, width: usize, zone: Zone) -> Vec<PageLine> {
-    let mut page = Page { lines: Vec::new(), width: width.saturating_sub(2).max(20) };
+pub(super) fn lines(
+    figures: &Figures,
+    subject: &Subject,
+    width: usize,
+    zone: Zone,
+) -> Vec<PageLine> {
+    let mut page = Page {
+        lines: Vec::new(),
+        width: width.saturating_sub(2).max(20),
+    };
     match subject {
         Subject::Review => {
             for line in dora_text::text(&figures.report, false).lines() {
                 // Details are indented; what stands at the margin is read first.
-                let role = if line.starts_with(' ') { Role::Muted } else { Role::Text };
+                let role = if line.starts_with(' ') {
+                    Role::Muted
+                } else {
+                    Role::Text
+                };
                 page.wrap(role, line);
             }
         }
@@ -87,9 +106,17 @@ pub(super) fn lines(figures: &Figures, subject: &Subject, width: usize, zone: Zo
             }
         }
         Subject::Deployment(id) => {
-            match figures.report.deployments.iter().find(|line| line.deployment.id == *id) {
+            match figures
+                .report
+                .deployments
+                .iter()
+                .find(|line| line.deployment.id == *id)
+            {
                 Some(line) => deployment(&mut page, figures, line, zone),
-                None => page.put(Role::Muted, "This deployment is not in the window any more."),
+                None => page.put(
+                    Role::Muted,
+                    "This deployment is not in the window any more.",
+                ),
             }
         }
     }
@@ -101,7 +128,12 @@ fn explanation(page: &mut Page, metric: &MetricReport, zone: Zone) {
     let told = &measured.explanation;
     page.put(
         Role::Text,
-        &format!("{}   level {}   score {}", metric.show(), level(metric), score(metric.score)),
+        &format!(
+            "{}   level {}   score {}",
+            metric.show(),
+            level(metric),
+            score(metric.score)
+        ),
     );
     page.wrap(Role::Muted, &format!("n {}", samples(metric)));
     page.wrap(
@@ -120,7 +152,12 @@ fn explanation(page: &mut Page, metric: &MetricReport, zone: Zone) {
     for detail in &measured.details {
         page.wrap(
             Role::Muted,
-            &format!("{}: {} (n {})", detail.title, detail.value.show(detail.unit), detail.samples),
+            &format!(
+                "{}: {} (n {})",
+                detail.title,
+                detail.value.show(detail.unit),
+                detail.samples
+            ),
         );
     }
     for note in &told.notes {
@@ -130,12 +167,18 @@ fn explanation(page: &mut Page, metric: &MetricReport, zone: Zone) {
     for row in &told.rows {
         let value = match (metric.metric, row.value) {
             (Metric::DeploymentFrequency, _) => "counts".to_owned(),
-            (Metric::ChangeFailureRate | Metric::ReworkRate, value) if value > 0.0 => "counts".to_owned(),
+            (Metric::ChangeFailureRate | Metric::ReworkRate, value) if value > 0.0 => {
+                "counts".to_owned()
+            }
             (Metric::ChangeFailureRate | Metric::ReworkRate, _) => "does not".to_owned(),
             (_, value) => measured.unit.show(value),
         };
         page.put(
-            if row.value > 0.0 { Role::Text } else { Role::Muted },
+            if row.value > 0.0 {
+                Role::Text
+            } else {
+                Role::Muted
+            },
             &format!(
                 "{}  {:>12}  {}  {}",
                 clock::format(row.at, zone, "%m-%d %H:%M"),
@@ -144,7 +187,10 @@ fn explanation(page: &mut Page, metric: &MetricReport, zone: Zone) {
                 row.note
             ),
         );
-        page.last(row.request_id.clone(), (row.kind == RowKind::Deployment).then(|| row.id.clone()));
+        page.last(
+            row.request_id.clone(),
+            (row.kind == RowKind::Deployment).then(|| row.id.clone()),
+        );
     }
     page.title(&format!("Left out ({})", told.left_out.len()));
     for left in &told.left_out {
@@ -163,13 +209,21 @@ fn explanation(page: &mut Page, metric: &MetricReport, zone: Zone) {
 
 /// Commit ids are long and their beginning is enough.
 fn short(row: &Row) -> &str {
-    if row.kind == RowKind::Commit { row.id.get(..10).unwrap_or(&row.id) } else { &row.id }
+    if row.kind == RowKind::Commit {
+        row.id.get(..10).unwrap_or(&row.id)
+    } else {
+        &row.id
+    }
 }
 
 fn deployment(page: &mut Page, figures: &Figures, line: &DeploymentLine, zone: Zone) {
     let deployment = &line.deployment;
-    let mut what =
-        format!("{} in {}, {}", deployment.service, deployment.environment, deployment.kind.name());
+    let mut what = format!(
+        "{} in {}, {}",
+        deployment.service,
+        deployment.environment,
+        deployment.kind.name()
+    );
     if let Some(team) = &deployment.team {
         what.push_str(&format!(", team {team}"));
     }
@@ -179,7 +233,11 @@ fn deployment(page: &mut Page, figures: &Figures, line: &DeploymentLine, zone: Z
     page.wrap(Role::Text, &what);
     page.put(
         Role::Muted,
-        &format!("finished {}   from {}", clock::exact(deployment.finished_at, zone), deployment.origin),
+        &format!(
+            "finished {}   from {}",
+            clock::exact(deployment.finished_at, zone),
+            deployment.origin
+        ),
     );
     if let Some(commit) = &deployment.commit {
         page.put(Role::Muted, &format!("commit {commit}"));
@@ -196,11 +254,19 @@ fn deployment(page: &mut Page, figures: &Figures, line: &DeploymentLine, zone: Z
         page.wrap(Role::Bad, &format!("FAILED: {why}"));
     }
     if let Some(recovery) = line.recovery {
-        let (role, state) =
-            if recovery.open { (Role::Bad, "open for") } else { (Role::Text, "recovered in") };
+        let (role, state) = if recovery.open {
+            (Role::Bad, "open for")
+        } else {
+            (Role::Text, "recovered in")
+        };
         page.put(role, &format!("{state} {}", show_hours(recovery.hours())));
     }
-    for incident in figures.loaded.incidents.iter().filter(|incident| line.incidents.contains(&incident.id)) {
+    for incident in figures
+        .loaded
+        .incidents
+        .iter()
+        .filter(|incident| line.incidents.contains(&incident.id))
+    {
         page.put(
             Role::Warning,
             &format!(
@@ -239,7 +305,9 @@ fn deployment(page: &mut Page, figures: &Figures, line: &DeploymentLine, zone: Z
     phases(page, figures, line, zone);
     page.title(&match &deployment.commits {
         Some(commits) => format!("Commits ({})", commits.len()),
-        None => "Commits: unknown (the first deployment seen, or a source without commits)".to_owned(),
+        None => {
+            "Commits: unknown (the first deployment seen, or a source without commits)".to_owned()
+        }
     });
     for commit in deployment.commits.iter().flatten().rev() {
         page.put(
@@ -255,10 +323,21 @@ fn deployment(page: &mut Page, figures: &Figures, line: &DeploymentLine, zone: Z
 }
 
 fn phases(page: &mut Page, figures: &Figures, line: &DeploymentLine, zone: Zone) {
-    let Some(cycle) = &line.deployment.cycle_id else { return };
+    let Some(cycle) = &line.deployment.cycle_id else {
+        return;
+    };
     page.title(&format!("Cycle {cycle}"));
-    for phase in figures.loaded.phases.iter().filter(|phase| phase.cycle_id == *cycle) {
-        let role = if phase.decision.failed() { Role::Bad } else { Role::Text };
+    for phase in figures
+        .loaded
+        .phases
+        .iter()
+        .filter(|phase| phase.cycle_id == *cycle)
+    {
+        let role = if phase.decision.failed() {
+            Role::Bad
+        } else {
+            Role::Text
+        };
         page.put(
             role,
             &format!(

@@ -12,13 +12,7 @@ use ratatui::backend::TestBackend;
 use ratatui::style::{Color, Modifier};
 
 use super::{DoraAnswer, DoraEffect, DoraTab, Figures};
-use crate::domain::delivery::{Decision, Deployment, DeploymentKind, Phase, PhaseRecord};
-use crate::domain::dora::fixtures::{carrying, commit, deployment, hour, incident, phase};
-use crate::domain::record::RequestId;
-use crate::domain::time::Timestamp;
-use crate::query::Zone;
 use crate::service::dora::{Loaded, ReportRequest, compute};
-use crate::store::metrics::SourceRun;
 use crate::tui::app::{App, Setup};
 use crate::tui::effect::{Answer, Effect};
 use crate::tui::event::AppEvent;
@@ -27,6 +21,12 @@ use crate::tui::state::Saved;
 use crate::tui::tabs::TabId;
 use crate::tui::tabs::pdca::PdcaTab;
 use crate::tui::theme::{ColorDepth, Theme};
+use atalaya_domain::delivery::{Decision, Deployment, DeploymentKind, Phase, PhaseRecord};
+use atalaya_domain::dora::fixtures::{carrying, commit, deployment, hour, incident, phase};
+use atalaya_domain::record::RequestId;
+use atalaya_domain::time::Timestamp;
+use atalaya_query::Zone;
+use atalaya_store::metrics::SourceRun;
 
 /// The clock of these screens: a Wednesday.
 pub(crate) fn now() -> Timestamp {
@@ -51,7 +51,10 @@ pub(crate) fn facts() -> Loaded {
         commit("77aa00bb11cc22dd33ee", 640.0, 641.0),
     ]);
     let at = 26.0 * 24.0 + 14.0;
-    deployments.push(Deployment { kind: DeploymentKind::Rollback, ..deployment("shop@v1.42.1", at) });
+    deployments.push(Deployment {
+        kind: DeploymentKind::Rollback,
+        ..deployment("shop@v1.42.1", at)
+    });
     let phases: Vec<PhaseRecord> = vec![
         phase("cycle-7", Phase::Planning, Decision::Go, 600.0, 7_200),
         phase("cycle-7", Phase::Testing, Decision::NoGo, 620.0, 1_260),
@@ -100,23 +103,52 @@ impl Screen {
             now: now(),
             size: (columns, rows),
         };
-        let saved = Saved { tab: Some(TabId::Dora), ..Saved::default() };
-        let mut app =
-            App::with_tabs(setup, &saved, DoraTab::new(ReportRequest::days(30)), PdcaTab::default());
+        let saved = Saved {
+            tab: Some(TabId::Dora),
+            ..Saved::default()
+        };
+        let mut app = App::with_tabs(
+            setup,
+            &saved,
+            DoraTab::new(ReportRequest::days(30)),
+            PdcaTab::default(),
+        );
         for effect in app.take_effects() {
-            let Effect::Dora(DoraEffect::Load { question, request, now }) = effect else { continue };
+            let Effect::Dora(DoraEffect::Load {
+                question,
+                request,
+                now,
+            }) = effect
+            else {
+                continue;
+            };
             let report = compute(loaded, &request, now);
-            let figures = Arc::new(Figures { loaded: loaded.clone(), report });
-            let answer = Answer::Dora(DoraAnswer::Loaded { question, result: Ok(figures) });
-            app.on_event(AppEvent::Answer(answer), now.saturating_add(Duration::from_secs(2)));
+            let figures = Arc::new(Figures {
+                loaded: loaded.clone(),
+                report,
+            });
+            let answer = Answer::Dora(DoraAnswer::Loaded {
+                question,
+                result: Ok(figures),
+            });
+            app.on_event(
+                AppEvent::Answer(answer),
+                now.saturating_add(Duration::from_secs(2)),
+            );
         }
-        Self { app, terminal: Terminal::new(TestBackend::new(columns, rows)).unwrap() }
+        Self {
+            app,
+            terminal: Terminal::new(TestBackend::new(columns, rows)).unwrap(),
+        }
     }
 
     fn press(mut self, keys: &[KeyCode]) -> Self {
         for &key in keys {
             let event = Event::Key(KeyEvent::new(key, KeyModifiers::NONE));
-            self.app.on_event(AppEvent::Input(event), now().saturating_add(Duration::from_secs(3)));
+            self.app.on_event(
+                AppEvent::Input(event),
+                now().saturating_add(Duration::from_secs(3)),
+            );
         }
         self
     }
@@ -132,19 +164,35 @@ impl Screen {
 fn without_colour_the_cells_keep_the_terminals_own() {
     for (columns, rows) in [(80, 24), (200, 60)] {
         let mut screen = Screen::with_depth(columns, rows, &facts(), ColorDepth::Mono);
-        screen.terminal.draw(|frame| screen.app.render(frame)).unwrap();
+        screen
+            .terminal
+            .draw(|frame| screen.app.render(frame))
+            .unwrap();
         let buffer = screen.terminal.backend().buffer();
-        assert!(buffer.content().iter().all(|cell| cell.fg == Color::Reset && cell.bg == Color::Reset));
-        assert!(buffer.content().iter().any(|cell| cell.modifier.contains(Modifier::REVERSED)));
+        assert!(
+            buffer
+                .content()
+                .iter()
+                .all(|cell| cell.fg == Color::Reset && cell.bg == Color::Reset)
+        );
+        assert!(
+            buffer
+                .content()
+                .iter()
+                .any(|cell| cell.modifier.contains(Modifier::REVERSED))
+        );
     }
 }
 
 #[test]
 fn no_size_breaks_the_layout() {
     for (columns, rows) in [(60, 15), (61, 16), (80, 24), (132, 40), (300, 90)] {
-        for keys in
-            [&[][..], &[KeyCode::Enter], &[KeyCode::Char('x')], &[KeyCode::Char('w'), KeyCode::Char('G')]]
-        {
+        for keys in [
+            &[][..],
+            &[KeyCode::Enter],
+            &[KeyCode::Char('x')],
+            &[KeyCode::Char('w'), KeyCode::Char('G')],
+        ] {
             let drawn = Screen::new(columns, rows, &facts()).press(keys).draw();
             assert!(!drawn.contains('\u{1b}') && !drawn.contains('\u{202e}'));
         }

@@ -4,14 +4,15 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::{DoraTab, Panel, pages};
-use crate::domain::dora::quick_check::INDUSTRY_OVERALL;
-use crate::domain::dora::{
-    DeploymentLine, Direction, DoraReport, Metric, MetricReport, PerformanceLevel, Value, show_hours,
-};
 use crate::report::dora::{delta, scope, score};
 use crate::tui::tabs::Context;
 use crate::tui::theme::Role;
 use crate::tui::widgets::{clock, empty, frame, safe_text};
+use atalaya_domain::dora::quick_check::INDUSTRY_OVERALL;
+use atalaya_domain::dora::{
+    DeploymentLine, Direction, DoraReport, Metric, MetricReport, PerformanceLevel, Value,
+    show_hours,
+};
 
 /// Title, value, level, change, target, sparkline, marks.
 const CARD_ROWS: u16 = 7;
@@ -29,7 +30,14 @@ pub(super) fn render(tab: &DoraTab, area: Rect, buffer: &mut Buffer, context: &C
         return;
     };
     if let Some(page) = tab.pages.last() {
-        render_page(tab, &pages::title(&page.subject), page.cursor, area, buffer, context);
+        render_page(
+            tab,
+            &pages::title(&page.subject),
+            page.cursor,
+            area,
+            buffer,
+            context,
+        );
         return;
     }
     let mut rest = area;
@@ -38,24 +46,44 @@ pub(super) fn render(tab: &DoraTab, area: Rect, buffer: &mut Buffer, context: &C
     rest = below(rest, CARD_ROWS + 1);
     let title = format!("Deployments ({})", report.deployments.len());
     let line = row(&mut rest);
-    frame::rule(line, buffer, context.theme, &title, tab.panel == Panel::Deployments);
+    frame::rule(
+        line,
+        buffer,
+        context.theme,
+        &title,
+        tab.panel == Panel::Deployments,
+    );
     deployments(tab, report, rest, buffer, context);
 }
 
 /// Takes the first row off `area`.
 fn row(area: &mut Rect) -> Rect {
-    let first = Rect { height: area.height.min(1), ..*area };
+    let first = Rect {
+        height: area.height.min(1),
+        ..*area
+    };
     *area = below(*area, 1);
     first
 }
 
 fn below(area: Rect, rows: u16) -> Rect {
     let rows = rows.min(area.height);
-    Rect { y: area.y + rows, height: area.height - rows, ..area }
+    Rect {
+        y: area.y + rows,
+        height: area.height - rows,
+        ..area
+    }
 }
 
 /// Writes safe text into one row; returns the column after it.
-fn put(buffer: &mut Buffer, area: Rect, x: u16, text: &str, role: Role, context: &Context<'_>) -> u16 {
+fn put(
+    buffer: &mut Buffer,
+    area: Rect,
+    x: u16,
+    text: &str,
+    role: Role,
+    context: &Context<'_>,
+) -> u16 {
     if area.height == 0 || x >= area.right() {
         return x;
     }
@@ -65,28 +93,69 @@ fn put(buffer: &mut Buffer, area: Rect, x: u16, text: &str, role: Role, context:
 }
 
 fn headline(report: &DoraReport, area: Rect, buffer: &mut Buffer, context: &Context<'_>) {
-    let mut x = put(buffer, area, area.x + 1, &format!("{:.0} days", report.days()), Role::Accent, context);
-    x = put(buffer, area, x + 2, &safe_text::line(&scope(report)), Role::Text, context);
-    let level = report.overall.level.map_or("no overall level", PerformanceLevel::name);
+    let mut x = put(
+        buffer,
+        area,
+        area.x + 1,
+        &format!("{:.0} days", report.days()),
+        Role::Accent,
+        context,
+    );
+    x = put(
+        buffer,
+        area,
+        x + 2,
+        &safe_text::line(&scope(report)),
+        Role::Text,
+        context,
+    );
+    let level = report
+        .overall
+        .level
+        .map_or("no overall level", PerformanceLevel::name);
     x = put(buffer, area, x + 2, level, Role::Title, context);
-    let quick =
-        format!("score {} (industry {INDUSTRY_OVERALL:.1})", score(report.overall.quick_check.overall));
+    let quick = format!(
+        "score {} (industry {INDUSTRY_OVERALL:.1})",
+        score(report.overall.quick_check.overall)
+    );
     x = put(buffer, area, x + 2, &quick, Role::Text, context);
-    let rules = format!("{} · {}", report.rules.profile.name(), report.rules.thresholds.name());
+    let rules = format!(
+        "{} · {}",
+        report.rules.profile.name(),
+        report.rules.thresholds.name()
+    );
     // Half a name would be a wrong one.
     if usize::from(area.right().saturating_sub(x + 2)) >= safe_text::width(&rules) {
         put(buffer, area, x + 2, &rules, Role::Muted, context);
     }
 }
 
-fn cards(tab: &DoraTab, report: &DoraReport, area: Rect, buffer: &mut Buffer, context: &Context<'_>) {
+fn cards(
+    tab: &DoraTab,
+    report: &DoraReport,
+    area: Rect,
+    buffer: &mut Buffer,
+    context: &Context<'_>,
+) {
     let width = area.width / 5;
     for (index, metric) in report.metrics.iter().enumerate() {
         let x = area.x + width * u16::try_from(index).unwrap_or(0);
-        let card =
-            Rect { x: x + 1, width: width.saturating_sub(2), height: area.height.min(CARD_ROWS), ..area };
+        let card = Rect {
+            x: x + 1,
+            width: width.saturating_sub(2),
+            height: area.height.min(CARD_ROWS),
+            ..area
+        };
         let chosen = tab.card == index;
-        draw_card(metric, report, card, chosen && tab.panel == Panel::Cards, chosen, buffer, context);
+        draw_card(
+            metric,
+            report,
+            card,
+            chosen && tab.panel == Panel::Cards,
+            chosen,
+            buffer,
+            context,
+        );
     }
 }
 
@@ -131,16 +200,38 @@ fn draw_card(
     };
     let x = put(buffer, line, line.x, mark, Role::Accent, context);
     let role = if focused { Role::Accent } else { Role::Title };
-    put(buffer, line, x, title(metric.metric, line.width.saturating_sub(1)), role, context);
+    put(
+        buffer,
+        line,
+        x,
+        title(metric.metric, line.width.saturating_sub(1)),
+        role,
+        context,
+    );
 
-    let indented = |line: Rect| Rect { x: line.x + 1, width: line.width.saturating_sub(1), ..line };
+    let indented = |line: Rect| Rect {
+        x: line.x + 1,
+        width: line.width.saturating_sub(1),
+        ..line
+    };
     let line = indented(row(&mut rest));
     let measured = &metric.measured;
     let (value, why) = match measured.value {
         Value::NotAvailable { reason } => ("N/A".to_owned(), Some(reason.to_string())),
         value => (value.show(measured.unit), None),
     };
-    let x = put(buffer, line, line.x, &value, if why.is_some() { Role::Muted } else { Role::Text }, context);
+    let x = put(
+        buffer,
+        line,
+        line.x,
+        &value,
+        if why.is_some() {
+            Role::Muted
+        } else {
+            Role::Text
+        },
+        context,
+    );
     let count = format!("n {}", measured.samples);
     // Half a count would be a wrong one.
     if why.is_none() && usize::from(line.right().saturating_sub(x + 1)) >= count.len() {
@@ -153,22 +244,57 @@ fn draw_card(
         put(buffer, third, third.x, second_half, Role::Muted, context);
     } else {
         let level = metric.level.map_or("no level", PerformanceLevel::name);
-        let x = put(buffer, second, second.x, level, level_role(metric.level), context);
-        put(buffer, second, x + 1, &score(metric.score), Role::Muted, context);
+        let x = put(
+            buffer,
+            second,
+            second.x,
+            level,
+            level_role(metric.level),
+            context,
+        );
+        put(
+            buffer,
+            second,
+            x + 1,
+            &score(metric.score),
+            Role::Muted,
+            context,
+        );
         let role = match metric.delta.map(|delta| delta.direction) {
             Some(Direction::Better) => Role::Good,
             Some(Direction::Worse) => Role::Bad,
             _ => Role::Muted,
         };
-        put(buffer, third, third.x, &delta(metric.delta.as_ref(), measured.unit), role, context);
+        put(
+            buffer,
+            third,
+            third.x,
+            &delta(metric.delta.as_ref(), measured.unit),
+            role,
+            context,
+        );
     }
     let line = indented(row(&mut rest));
     let (text, role) = goal(metric, usize::from(line.width), context.unicode);
     put(buffer, line, line.x, &text, role, context);
     let line = indented(row(&mut rest));
-    put(buffer, line, line.x, &bars(metric, context.unicode), Role::Accent, context);
+    put(
+        buffer,
+        line,
+        line.x,
+        &bars(metric, context.unicode),
+        Role::Accent,
+        context,
+    );
     let line = indented(row(&mut rest));
-    put(buffer, line, line.x, &marks(metric, report, context.unicode), Role::Mark, context);
+    put(
+        buffer,
+        line,
+        line.x,
+        &marks(metric, report, context.unicode),
+        Role::Mark,
+        context,
+    );
 }
 
 /// Breaks a reason at the last blank that fits.
@@ -176,7 +302,12 @@ fn halves(text: &str, columns: usize) -> (&str, &str) {
     if text.len() <= columns {
         return (text, "");
     }
-    let end = text.char_indices().map(|(at, _)| at).take_while(|&at| at <= columns).last().unwrap_or(0);
+    let end = text
+        .char_indices()
+        .map(|(at, _)| at)
+        .take_while(|&at| at <= columns)
+        .last()
+        .unwrap_or(0);
     match text[..end].rfind(' ') {
         Some(blank) => (&text[..blank], &text[blank + 1..]),
         None => (text, ""),
@@ -185,7 +316,9 @@ fn halves(text: &str, columns: usize) -> (&str, &str) {
 
 /// The target with a mark that says whether it is met; without the word in a narrow card.
 fn goal(metric: &MetricReport, columns: usize, unicode: bool) -> (String, Role) {
-    let Some(target) = metric.target else { return ("no goal".to_owned(), Role::Muted) };
+    let Some(target) = metric.target else {
+        return ("no goal".to_owned(), Role::Muted);
+    };
     let value = metric.metric.unit().show(target.value);
     let (mark, role) = match (target.met, unicode) {
         (Some(true), true) => ("✓ ", Role::Good),
@@ -208,14 +341,20 @@ fn bars(metric: &MetricReport, unicode: bool) -> String {
     if unicode {
         return crate::report::dora::sparkline(&metric.weeks);
     }
-    let highest = metric.weeks.iter().filter_map(|week| week.value.number()).fold(0.0, f64::max);
+    let highest = metric
+        .weeks
+        .iter()
+        .filter_map(|week| week.value.number())
+        .fold(0.0, f64::max);
     metric
         .weeks
         .iter()
         .map(|week| match week.value.number() {
             None => '.',
             Some(_) if highest <= 0.0 => '0',
-            Some(value) => char::from_digit((value / highest * 9.0).round() as u32, 10).unwrap_or('9'),
+            Some(value) => {
+                char::from_digit((value / highest * 9.0).round() as u32, 10).unwrap_or('9')
+            }
         })
         .collect()
 }
@@ -265,32 +404,67 @@ fn state(line: &DeploymentLine) -> String {
 }
 
 const NARROW: [Column; 4] = [
-    ("n", 4, |line| line.lead.map_or_else(|| "-".to_owned(), |lead| lead.commits.to_string())),
-    ("lead", 11, |line| hours(line.lead.map(|lead| lead.median_hours))),
-    ("recovery", 11, |line| hours(line.recovery.map(|recovery| recovery.hours()))),
+    ("n", 4, |line| {
+        line.lead
+            .map_or_else(|| "-".to_owned(), |lead| lead.commits.to_string())
+    }),
+    ("lead", 11, |line| {
+        hours(line.lead.map(|lead| lead.median_hours))
+    }),
+    ("recovery", 11, |line| {
+        hours(line.recovery.map(|recovery| recovery.hours()))
+    }),
     ("state", 16, state),
 ];
 
 const WIDE: [Column; 8] = [
-    ("n", 5, |line| line.lead.map_or_else(|| "-".to_owned(), |lead| lead.commits.to_string())),
-    ("lead", 13, |line| hours(line.lead.map(|lead| lead.median_hours))),
-    ("writing", 13, |line| hours(line.lead.map(|lead| lead.writing_hours))),
-    ("waiting", 13, |line| hours(line.lead.map(|lead| lead.waiting_hours))),
-    ("deploying", 13, |line| hours(line.lead.and_then(|lead| lead.deploying_hours))),
-    ("recovery", 13, |line| hours(line.recovery.map(|recovery| recovery.hours()))),
+    ("n", 5, |line| {
+        line.lead
+            .map_or_else(|| "-".to_owned(), |lead| lead.commits.to_string())
+    }),
+    ("lead", 13, |line| {
+        hours(line.lead.map(|lead| lead.median_hours))
+    }),
+    ("writing", 13, |line| {
+        hours(line.lead.map(|lead| lead.writing_hours))
+    }),
+    ("waiting", 13, |line| {
+        hours(line.lead.map(|lead| lead.waiting_hours))
+    }),
+    ("deploying", 13, |line| {
+        hours(line.lead.and_then(|lead| lead.deploying_hours))
+    }),
+    ("recovery", 13, |line| {
+        hours(line.recovery.map(|recovery| recovery.hours()))
+    }),
     ("state", 20, state),
     ("request", 34, |line| {
-        line.deployment.request_id.as_ref().map_or_else(|| "-".to_owned(), |id| id.as_str().to_owned())
+        line.deployment
+            .request_id
+            .as_ref()
+            .map_or_else(|| "-".to_owned(), |id| id.as_str().to_owned())
     }),
 ];
 
-fn deployments(tab: &DoraTab, report: &DoraReport, area: Rect, buffer: &mut Buffer, context: &Context<'_>) {
+fn deployments(
+    tab: &DoraTab,
+    report: &DoraReport,
+    area: Rect,
+    buffer: &mut Buffer,
+    context: &Context<'_>,
+) {
     if report.deployments.is_empty() {
         let hints = [
             "atalaya dora sync --repo PATH".to_owned(),
             "reads deployments from a git repository".to_owned(),
         ];
-        empty::render(area, buffer, context.theme, "No deployment in this window.", &hints);
+        empty::render(
+            area,
+            buffer,
+            context.theme,
+            "No deployment in this window.",
+            &hints,
+        );
         return;
     }
     let columns: &[Column] = if area.width >= 160 { &WIDE } else { &NARROW };
@@ -298,7 +472,11 @@ fn deployments(tab: &DoraTab, report: &DoraReport, area: Rect, buffer: &mut Buff
     let name = usize::from(area.width).saturating_sub(taken + 14).max(8);
     let mut rest = area;
     let line = row(&mut rest);
-    let mut heading = format!(" {} {}", safe_text::fit("finished", 11), safe_text::fit("deployment", name));
+    let mut heading = format!(
+        " {} {}",
+        safe_text::fit("finished", 11),
+        safe_text::fit("deployment", name)
+    );
     for (title, width, _) in columns {
         heading.push(' ');
         heading.push_str(&safe_text::fit(title, *width));
@@ -306,24 +484,42 @@ fn deployments(tab: &DoraTab, report: &DoraReport, area: Rect, buffer: &mut Buff
     put(buffer, line, line.x, &heading, Role::Muted, context);
     let visible = usize::from(rest.height).max(1);
     let first = tab.row.saturating_sub(visible - 1);
-    for (index, deployment) in report.deployments.iter().enumerate().skip(first).take(visible) {
+    for (index, deployment) in report
+        .deployments
+        .iter()
+        .enumerate()
+        .skip(first)
+        .take(visible)
+    {
         let line = row(&mut rest);
         if line.height == 0 {
             break;
         }
         let mut text = format!(
             " {} {}",
-            clock::format(deployment.deployment.finished_at, context.zone, "%m-%d %H:%M"),
+            clock::format(
+                deployment.deployment.finished_at,
+                context.zone,
+                "%m-%d %H:%M"
+            ),
             safe_text::fit(&safe_text::line(&deployment.deployment.id), name)
         );
         for (_, width, of) in columns {
             text.push(' ');
             text.push_str(&safe_text::fit(&safe_text::line(&of(deployment)), *width));
         }
-        let role = if deployment.failed.is_some() { Role::Bad } else { Role::Text };
+        let role = if deployment.failed.is_some() {
+            Role::Bad
+        } else {
+            Role::Text
+        };
         put(buffer, line, line.x, &text, role, context);
         if index == tab.row {
-            let role = if tab.panel == Panel::Deployments { Role::Selection } else { Role::SelectionIdle };
+            let role = if tab.panel == Panel::Deployments {
+                Role::Selection
+            } else {
+                Role::SelectionIdle
+            };
             buffer.set_style(line, context.theme.style(role));
         }
     }
@@ -345,7 +541,14 @@ fn render_page(
     let first = cursor.saturating_sub(visible - 1);
     for (index, page_line) in lines.iter().enumerate().skip(first).take(visible) {
         let line = row(&mut rest);
-        put(buffer, line, line.x + 1, &page_line.text, page_line.role, context);
+        put(
+            buffer,
+            line,
+            line.x + 1,
+            &page_line.text,
+            page_line.role,
+            context,
+        );
         if index == cursor && line.height > 0 {
             buffer.set_style(line, context.theme.style(Role::Selection));
         }

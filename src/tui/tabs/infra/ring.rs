@@ -7,12 +7,12 @@ use ratatui::layout::Rect;
 
 use super::InfraTab;
 use super::view::{bytes, put};
-use crate::domain::health::Status;
-use crate::domain::health::ring::{Node, Ring};
-use crate::domain::time::Timestamp;
 use crate::tui::tabs::Context;
 use crate::tui::theme::Role;
 use crate::tui::widgets::{clock, frame, safe_text};
+use atalaya_domain::health::Status;
+use atalaya_domain::health::ring::{Node, Ring};
+use atalaya_domain::time::Timestamp;
 
 /// What is not told.
 const NOTHING: &str = "–";
@@ -37,13 +37,24 @@ fn count(value: Option<u64>) -> Option<String> {
 }
 
 const COLUMNS: [Column; 16] = [
-    Column { title: "load", width: 10, rank: 1, text: |node, _| node.load_bytes.map(bytes), bad: fine },
+    Column {
+        title: "load",
+        width: 10,
+        rank: 1,
+        text: |node, _| node.load_bytes.map(bytes),
+        bad: fine,
+    },
     Column {
         title: "disk",
         width: 10,
         rank: 5,
         text: |node, _| node.measures.disk_bytes.map(bytes),
-        bad: |node| node.measures.disk_state.as_deref().is_some_and(|state| state != "SPACIOUS"),
+        bad: |node| {
+            node.measures
+                .disk_state
+                .as_deref()
+                .is_some_and(|state| state != "SPACIOUS")
+        },
     },
     Column {
         title: "pending",
@@ -59,7 +70,11 @@ const COLUMNS: [Column; 16] = [
         // Running, and waiting for a thread.
         text: |node, _| {
             let measures = &node.measures;
-            Some(format!("{}+{}", measures.compactions?, measures.compactions_queued.unwrap_or(0)))
+            Some(format!(
+                "{}+{}",
+                measures.compactions?,
+                measures.compactions_queued.unwrap_or(0)
+            ))
         },
         bad: fine,
     },
@@ -81,14 +96,24 @@ const COLUMNS: [Column; 16] = [
         title: "tombstones",
         width: 12,
         rank: 9,
-        text: |node, _| node.measures.tombstones.as_ref().map(|worst| format!("{:.0}", worst.value)),
+        text: |node, _| {
+            node.measures
+                .tombstones
+                .as_ref()
+                .map(|worst| format!("{:.0}", worst.value))
+        },
         bad: fine,
     },
     Column {
         title: "partition",
         width: 11,
         rank: 10,
-        text: |node, _| node.measures.largest_partition.as_ref().map(|worst| bytes(worst.value as u64)),
+        text: |node, _| {
+            node.measures
+                .largest_partition
+                .as_ref()
+                .map(|worst| bytes(worst.value as u64))
+        },
         bad: fine,
     },
     Column {
@@ -112,9 +137,27 @@ const COLUMNS: [Column; 16] = [
         text: |node, _| count(node.measures.snapshots),
         bad: fine,
     },
-    Column { title: "clients", width: 9, rank: 13, text: |node, _| count(node.measures.clients), bad: fine },
-    Column { title: "memtables", width: 18, rank: 11, text: |node, _| memtables(node), bad: fine },
-    Column { title: "release", width: 9, rank: 6, text: |node, _| node.version.clone(), bad: fine },
+    Column {
+        title: "clients",
+        width: 9,
+        rank: 13,
+        text: |node, _| count(node.measures.clients),
+        bad: fine,
+    },
+    Column {
+        title: "memtables",
+        width: 18,
+        rank: 11,
+        text: |node, _| memtables(node),
+        bad: fine,
+    },
+    Column {
+        title: "release",
+        width: 9,
+        rank: 6,
+        text: |node, _| node.version.clone(),
+        bad: fine,
+    },
     Column {
         title: "up",
         width: 10,
@@ -149,7 +192,11 @@ fn memtables(node: &Node) -> Option<String> {
     } else {
         ("heap", &settings.memtable_heap)
     };
-    Some(format!("{word} {}", room.as_deref().unwrap_or_default()).trim_end().to_owned())
+    Some(
+        format!("{word} {}", room.as_deref().unwrap_or_default())
+            .trim_end()
+            .to_owned(),
+    )
 }
 
 /// Rows that the table wants: a rule, a header, the nodes.
@@ -160,9 +207,19 @@ pub fn wanted_height(ring: &Ring) -> u16 {
 pub fn render(tab: &InfraTab, ring: &Ring, area: Rect, buffer: &mut Buffer, context: &Context<'_>) {
     let theme = context.theme;
     let focused = tab.ring_has_keys();
-    frame::rule(Rect { height: 1, ..area }, buffer, theme, &title(tab, ring, context), focused);
+    frame::rule(
+        Rect { height: 1, ..area },
+        buffer,
+        theme,
+        &title(tab, ring, context),
+        focused,
+    );
     let columns = Columns::of(area.width);
-    let header = Rect { y: area.y + 1, height: 1, ..area };
+    let header = Rect {
+        y: area.y + 1,
+        height: 1,
+        ..area
+    };
     if header.y < area.bottom() {
         columns.header(header, buffer, context);
     }
@@ -170,7 +227,11 @@ pub fn render(tab: &InfraTab, ring: &Ring, area: Rect, buffer: &mut Buffer, cont
     let chosen = tab.node_position(ring);
     let first = (chosen + 1).saturating_sub(visible.max(1));
     for (index, node) in ring.nodes.iter().enumerate().skip(first).take(visible) {
-        let row = Rect { y: area.y + 2 + u16::try_from(index - first).unwrap_or(0), height: 1, ..area };
+        let row = Rect {
+            y: area.y + 2 + u16::try_from(index - first).unwrap_or(0),
+            height: 1,
+            ..area
+        };
         columns.row(node, row, buffer, context);
         if focused && index == chosen {
             buffer.set_style(row, theme.style(Role::Selection));
@@ -179,7 +240,11 @@ pub fn render(tab: &InfraTab, ring: &Ring, area: Rect, buffer: &mut Buffer, cont
 }
 
 fn title(tab: &InfraTab, ring: &Ring, context: &Context<'_>) -> String {
-    let name = if ring.cluster.is_empty() { String::new() } else { format!(" {}", ring.cluster) };
+    let name = if ring.cluster.is_empty() {
+        String::new()
+    } else {
+        format!(" {}", ring.cluster)
+    };
     let mut title = format!(
         "Ring{} · {} of {} nodes up · keyspace {}",
         safe_text::line(&name),
@@ -188,7 +253,10 @@ fn title(tab: &InfraTab, ring: &Ring, context: &Context<'_>) -> String {
         safe_text::line(&ring.keyspace)
     );
     if let Some(at) = tab.ring_is_older() {
-        title.push_str(&format!(" · as of {}", clock::format(at, context.zone, "%H:%M:%S")));
+        title.push_str(&format!(
+            " · as of {}",
+            clock::format(at, context.zone, "%H:%M:%S")
+        ));
     }
     title
 }
@@ -214,7 +282,10 @@ impl Columns {
             taken.push(index);
         }
         taken.sort_unstable();
-        Self { place, shown: taken.into_iter().map(|index| &COLUMNS[index]).collect() }
+        Self {
+            place,
+            shown: taken.into_iter().map(|index| &COLUMNS[index]).collect(),
+        }
     }
 
     fn header(&self, row: Rect, buffer: &mut Buffer, context: &Context<'_>) {
@@ -224,7 +295,15 @@ impl Columns {
         put(buffer, row, x, row.y, "dc/rack", context.theme, Role::Muted);
         x += self.place;
         for column in &self.shown {
-            right(buffer, row, x, column.width, column.title, context, Role::Muted);
+            right(
+                buffer,
+                row,
+                x,
+                column.width,
+                column.title,
+                context,
+                Role::Muted,
+            );
             x += column.width;
         }
     }
@@ -238,7 +317,15 @@ impl Columns {
             Some(_) => ('!', Role::Warning),
         };
         let role = if node.is_up() { role } else { Role::Error };
-        put(buffer, row, row.x + 1, row.y, &format!("{}{mark}", node.letters()), theme, role);
+        put(
+            buffer,
+            row,
+            row.x + 1,
+            row.y,
+            &format!("{}{mark}", node.letters()),
+            theme,
+            role,
+        );
         let mut x = row.x + 1 + LETTERS;
         let address = safe_text::cut(&safe_text::line(&node.address), usize::from(ADDRESS) - 1);
         put(buffer, row, x, row.y, &address, theme, Role::Text);
@@ -250,7 +337,15 @@ impl Columns {
         x += self.place;
         if !node.is_up() {
             let words = troubles.first().map_or("down", |(_, words)| words.as_str());
-            put(buffer, row, x + 1, row.y, &safe_text::line(words), theme, Role::Error);
+            put(
+                buffer,
+                row,
+                x + 1,
+                row.y,
+                &safe_text::line(words),
+                theme,
+                Role::Error,
+            );
             return;
         }
         for column in &self.shown {
@@ -259,17 +354,41 @@ impl Columns {
                 Some(text) if (column.bad)(node) => (format!("!{text}"), Role::Warning),
                 Some(text) => (text, Role::Text),
             };
-            right(buffer, row, x, column.width, &safe_text::line(&text), context, role);
+            right(
+                buffer,
+                row,
+                x,
+                column.width,
+                &safe_text::line(&text),
+                context,
+                role,
+            );
             x += column.width;
         }
     }
 }
 
 /// Right-aligned in its column, a blank before it.
-fn right(buffer: &mut Buffer, row: Rect, x: u16, width: u16, text: &str, context: &Context<'_>, role: Role) {
+fn right(
+    buffer: &mut Buffer,
+    row: Rect,
+    x: u16,
+    width: u16,
+    text: &str,
+    context: &Context<'_>,
+    role: Role,
+) {
     let text = safe_text::cut(text, usize::from(width) - 1);
     let indent = usize::from(width).saturating_sub(safe_text::width(&text));
-    put(buffer, row, x + u16::try_from(indent).unwrap_or(0), row.y, &text, context.theme, role);
+    put(
+        buffer,
+        row,
+        x + u16::try_from(indent).unwrap_or(0),
+        row.y,
+        &text,
+        context.theme,
+        role,
+    );
 }
 
 /// Everything that is known of a node, trouble first.
@@ -279,15 +398,25 @@ pub fn details(node: &Node, context: &Context<'_>) -> Vec<(String, String, Role)
         lines.push((label.to_owned(), safe_text::line(&value), role));
     };
     for (status, words) in node.troubles(context.now) {
-        let role = if status == Status::Failing { Role::Error } else { Role::Warning };
+        let role = if status == Status::Failing {
+            Role::Error
+        } else {
+            Role::Warning
+        };
         add("not ok", words, role);
     }
     for sight in &node.seen_by {
         let mut words = format!("{} says {}", sight.from, sight.state);
         if sight.hint_files > 0 {
-            words.push_str(&format!(", keeps {} files of hints for it", sight.hint_files));
+            words.push_str(&format!(
+                ", keeps {} files of hints for it",
+                sight.hint_files
+            ));
             if let Some(oldest) = sight.oldest_hint {
-                words.push_str(&format!(", the oldest {} old", clock::coarse(context.now.since(oldest))));
+                words.push_str(&format!(
+                    ", the oldest {} old",
+                    clock::coarse(context.now.since(oldest))
+                ));
             }
         }
         add("seen by", words, Role::Text);
@@ -305,37 +434,56 @@ pub fn details(node: &Node, context: &Context<'_>) -> Vec<(String, String, Role)
     fact("schema", node.schema_version.clone());
     fact("host id", node.host_id.clone());
     fact("tokens", count(node.tokens));
-    fact("up", node.started_at.map(|at| clock::coarse(context.now.since(at))));
+    fact(
+        "up",
+        node.started_at
+            .map(|at| clock::coarse(context.now.since(at))),
+    );
     fact("answered in", node.latency_ms.map(milliseconds));
     fact(
         "clock",
         node.clock.map(|clock| {
-            let side = if clock.ahead_ms < 0.0 { "behind" } else { "ahead of" };
-            format!("{:.1} ms {side} ours, ± {:.1} ms", clock.ahead_ms.abs(), clock.uncertainty_ms)
+            let side = if clock.ahead_ms < 0.0 {
+                "behind"
+            } else {
+                "ahead of"
+            };
+            format!(
+                "{:.1} ms {side} ours, ± {:.1} ms",
+                clock.ahead_ms.abs(),
+                clock.uncertainty_ms
+            )
         }),
     );
     fact("load", node.load_bytes.map(bytes));
     fact(
         "disk",
         measures.disk_bytes.map(|all| {
-            let ours =
-                measures.keyspace_bytes.map_or_else(String::new, |ours| format!(", ours {}", bytes(ours)));
+            let ours = measures
+                .keyspace_bytes
+                .map_or_else(String::new, |ours| format!(", ours {}", bytes(ours)));
             format!("{} in tables{ours}", bytes(all))
         }),
     );
     fact(
         "snapshots",
         measures.snapshots.map(|snapshots| {
-            format!("{snapshots}, which alone hold {}", bytes(measures.snapshot_bytes.unwrap_or(0)))
+            format!(
+                "{snapshots}, which alone hold {}",
+                bytes(measures.snapshot_bytes.unwrap_or(0))
+            )
         }),
     );
     fact(
         "compactions",
         measures.compactions.map(|running| {
-            let least = measures
-                .compaction_ratio
-                .map_or_else(String::new, |ratio| format!(", the least done {:.0} %", ratio * 100.0));
-            format!("{running} running{least}, {} waiting", measures.compactions_queued.unwrap_or(0))
+            let least = measures.compaction_ratio.map_or_else(String::new, |ratio| {
+                format!(", the least done {:.0} %", ratio * 100.0)
+            });
+            format!(
+                "{running} running{least}, {} waiting",
+                measures.compactions_queued.unwrap_or(0)
+            )
         }),
     );
     fact(
@@ -343,17 +491,29 @@ pub fn details(node: &Node, context: &Context<'_>) -> Vec<(String, String, Role)
         measures.pending.map(|pending| {
             let busiest = measures.busiest_pool.as_ref();
             let busiest = busiest.map_or_else(String::new, |pool| {
-                format!(", most in {} ({} of {})", pool.name, pool.active, pool.limit)
+                format!(
+                    ", most in {} ({} of {})",
+                    pool.name, pool.active, pool.limit
+                )
             });
-            let (blocked, ever) = (measures.blocked.unwrap_or(0), measures.blocked_ever.unwrap_or(0));
+            let (blocked, ever) = (
+                measures.blocked.unwrap_or(0),
+                measures.blocked_ever.unwrap_or(0),
+            );
             format!("{pending} pending{busiest}, {blocked} blocked ({ever} since the start)")
         }),
     );
     fact(
         "messages",
         measures.messages.map(|messages| {
-            let (dropped, errors) = (measures.dropped.unwrap_or(0), measures.message_errors.unwrap_or(0));
-            format!("{} between nodes, {dropped} dropped, {errors} failed", clock::count(messages))
+            let (dropped, errors) = (
+                measures.dropped.unwrap_or(0),
+                measures.message_errors.unwrap_or(0),
+            );
+            format!(
+                "{} between nodes, {dropped} dropped, {errors} failed",
+                clock::count(messages)
+            )
         }),
     );
     fact(
@@ -381,12 +541,29 @@ pub fn details(node: &Node, context: &Context<'_>) -> Vec<(String, String, Role)
     );
     fact(
         "latency p99",
-        measures.read_p99_ms.zip(measures.write_p99_ms).map(|(read, write)| {
-            format!("reads {}, writes {} (its own part)", milliseconds(read), milliseconds(write))
-        }),
+        measures
+            .read_p99_ms
+            .zip(measures.write_p99_ms)
+            .map(|(read, write)| {
+                format!(
+                    "reads {}, writes {} (its own part)",
+                    milliseconds(read),
+                    milliseconds(write)
+                )
+            }),
     );
-    fact("clients", measures.clients.map(|clients| format!("{clients} connections")));
-    fact("key cache", measures.key_cache_hit_ratio.map(|ratio| format!("{:.1} % hits", ratio * 100.0)));
+    fact(
+        "clients",
+        measures
+            .clients
+            .map(|clients| format!("{clients} connections")),
+    );
+    fact(
+        "key cache",
+        measures
+            .key_cache_hit_ratio
+            .map(|ratio| format!("{:.1} % hits", ratio * 100.0)),
+    );
     fact("memtables", memtables(node));
     fact("sstables", settings.sstable_format.clone());
     fact("commit log", settings.commitlog_sync.clone());

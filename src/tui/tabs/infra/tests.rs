@@ -7,17 +7,19 @@ use std::time::Duration;
 use ratatui::style::Color;
 
 use super::*;
-use crate::domain::health::database::Database;
-use crate::domain::health::database::TableSize;
-use crate::domain::health::design::{Design, Replication};
-use crate::domain::health::ring::{ClockDifference, Measures, Node, NodeSettings, Sight, TableFigure};
-use crate::domain::health::{Disk, Host, StoreHealth};
-use crate::domain::record::{Layer, OriginId};
-use crate::domain::time::Timestamp;
-use crate::ingest::accounts::{Counts, FileState};
-use crate::ingest::format::decoder::Tally;
-use crate::query::Zone;
 use crate::tui::theme::{ColorDepth, Theme};
+use atalaya_domain::health::database::Database;
+use atalaya_domain::health::database::TableSize;
+use atalaya_domain::health::design::{Design, Replication};
+use atalaya_domain::health::ring::{
+    ClockDifference, Measures, Node, NodeSettings, Sight, TableFigure,
+};
+use atalaya_domain::health::{Disk, Host, StoreHealth};
+use atalaya_domain::record::{Layer, OriginId};
+use atalaya_domain::time::Timestamp;
+use atalaya_format::decoder::Tally;
+use atalaya_ingest::accounts::{Counts, FileState};
+use atalaya_query::Zone;
 
 pub(crate) fn now() -> Timestamp {
     Timestamp::from_seconds(1_790_000_000)
@@ -34,8 +36,16 @@ pub(crate) fn health(problem: Option<&str>) -> Health {
         swap_total_bytes: 2 << 30,
         swap_used_bytes: 128 << 20,
         disks: vec![
-            Disk { mount: "/".to_owned(), total_bytes: 100 << 30, available_bytes: 15 << 30 },
-            Disk { mount: "/srv".to_owned(), total_bytes: 1 << 40, available_bytes: 1 << 39 },
+            Disk {
+                mount: "/".to_owned(),
+                total_bytes: 100 << 30,
+                available_bytes: 15 << 30,
+            },
+            Disk {
+                mount: "/srv".to_owned(),
+                total_bytes: 1 << 40,
+                available_bytes: 1 << 39,
+            },
         ],
         data_mount: Some("/srv".to_owned()),
     };
@@ -48,7 +58,10 @@ pub(crate) fn health(problem: Option<&str>) -> Health {
         disk_bytes: records.map(|count| count * 40),
         problem: problem.map(str::to_owned),
     };
-    let stores = vec![store("logs", Some(1_234_567), None), store("metrics", None, problem)];
+    let stores = vec![
+        store("logs", Some(1_234_567), None),
+        store("metrics", None, problem),
+    ];
     Health::new(now(), Ok(host), stores)
 }
 
@@ -65,7 +78,10 @@ fn node(last: u8) -> Node {
         load_bytes: Some(97 << 20),
         started_at: Some(Timestamp::from_seconds(1_789_900_000)),
         latency_ms: Some(1.25),
-        clock: Some(ClockDifference { ahead_ms: -3.5, uncertainty_ms: 0.6 }),
+        clock: Some(ClockDifference {
+            ahead_ms: -3.5,
+            uncertainty_ms: 0.6,
+        }),
         measures: Measures {
             compactions: Some(1),
             compactions_queued: Some(3),
@@ -85,7 +101,10 @@ fn node(last: u8) -> Node {
                 table: "application_logs".to_owned(),
                 value: 34.0 * 1_048_576.0,
             }),
-            tombstones: Some(TableFigure { table: "request_index".to_owned(), value: 4.0 }),
+            tombstones: Some(TableFigure {
+                table: "request_index".to_owned(),
+                value: 4.0,
+            }),
             read_p99_ms: Some(2.3),
             write_p99_ms: Some(0.08),
             clients: Some(9),
@@ -134,7 +153,11 @@ fn ring() -> Ring {
 fn database() -> Database {
     Database {
         version: Some("11.8.2-MariaDB".to_owned()),
-        tables: vec![TableSize { table: "dora_metrics".to_owned(), rows: 100_000, bytes: Some(32 << 20) }],
+        tables: vec![TableSize {
+            table: "dora_metrics".to_owned(),
+            rows: 100_000,
+            bytes: Some(32 << 20),
+        }],
         orphans: Some(0),
         slow_queries: Some(3),
         threads_connected: Some(5),
@@ -177,12 +200,23 @@ pub(crate) fn ingest() -> IngestStatus {
         at: now(),
         files: vec![
             file("/var/log/nginx/access.log", FileState::Live, 120_345),
-            file("/var/log/app/\u{1b}[2Jevil\u{202e}.log", FileState::Reading, 12),
-            file("/var/log/broken.log", FileState::Stopped("the store refused it".to_owned()), 0),
+            file(
+                "/var/log/app/\u{1b}[2Jevil\u{202e}.log",
+                FileState::Reading,
+                12,
+            ),
+            file(
+                "/var/log/broken.log",
+                FileState::Stopped("the store refused it".to_owned()),
+                0,
+            ),
         ],
         unread: vec![Unread::passed_over("/var/log/private", "permission denied")],
         paused: None,
-        totals: Counts { written: 120_357, ..Counts::default() },
+        totals: Counts {
+            written: 120_357,
+            ..Counts::default()
+        },
         rate: 812.4,
         notices: Vec::new(),
         spool: None,
@@ -198,7 +232,11 @@ struct Screen {
 
 impl Screen {
     fn new(width: u16, height: u16) -> Self {
-        Self { theme: Theme::plain(), area: Rect::new(0, 0, width, height), tab: InfraTab::default() }
+        Self {
+            theme: Theme::plain(),
+            area: Rect::new(0, 0, width, height),
+            tab: InfraTab::default(),
+        }
     }
 
     fn loaded(width: u16, height: u16) -> Self {
@@ -217,12 +255,23 @@ impl Screen {
     }
 
     fn context(&self) -> Context<'_> {
-        Context { now: now(), zone: Zone::Utc, area: self.area, theme: &self.theme, unicode: true }
+        Context {
+            now: now(),
+            zone: Zone::Utc,
+            area: self.area,
+            theme: &self.theme,
+            unicode: true,
+        }
     }
 
     fn send(&mut self, event: TabEvent) -> Vec<Effect> {
-        let context =
-            Context { now: now(), zone: Zone::Utc, area: self.area, theme: &self.theme, unicode: true };
+        let context = Context {
+            now: now(),
+            zone: Zone::Utc,
+            area: self.area,
+            theme: &self.theme,
+            unicode: true,
+        };
         self.tab.update(event, &context)
     }
 
@@ -235,8 +284,15 @@ impl Screen {
     fn text(&self) -> String {
         let buffer = self.buffer();
         let rows = buffer.content().chunks(usize::from(self.area.width));
-        let lines = rows.map(|row| row.iter().map(ratatui::buffer::Cell::symbol).collect::<String>());
-        lines.map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+        let lines = rows.map(|row| {
+            row.iter()
+                .map(ratatui::buffer::Cell::symbol)
+                .collect::<String>()
+        });
+        lines
+            .map(|line| line.trim_end().to_owned())
+            .collect::<Vec<_>>()
+            .join("\n")
     }
 }
 
@@ -288,17 +344,26 @@ fn a_ring_that_goes_away_stays_on_the_screen_with_its_time_under_the_banner() {
         Some("Cassandra is unreachable at 10.0.0.1:9042/logging: connection refused".to_owned());
     screen.send(TabEvent::Health(Arc::new(later)));
     let banner = screen.tab.status(&screen.context()).banner.unwrap();
-    assert!(banner.starts_with("Cassandra is unreachable at 10.0.0.1:9042/logging, since 14:13:30"));
+    assert!(
+        banner.starts_with("Cassandra is unreachable at 10.0.0.1:9042/logging, since 14:13:30")
+    );
     let text = screen.text();
-    assert!(text.contains("10.0.0.2:9042") && text.contains("as of 14:13:20"), "{text}");
-    screen.send(TabEvent::Health(Arc::new(health(None).with_servers(Some(ring()), None))));
+    assert!(
+        text.contains("10.0.0.2:9042") && text.contains("as of 14:13:20"),
+        "{text}"
+    );
+    screen.send(TabEvent::Health(Arc::new(
+        health(None).with_servers(Some(ring()), None),
+    )));
     assert_eq!(screen.tab.status(&screen.context()).banner, None);
 }
 
 #[test]
 fn a_console_that_ingests_nothing_has_its_cursor_on_the_ring() {
     let mut screen = Screen::new(80, 21);
-    screen.send(TabEvent::Health(Arc::new(health(None).with_servers(Some(ring()), None))));
+    screen.send(TabEvent::Health(Arc::new(
+        health(None).with_servers(Some(ring()), None),
+    )));
     screen.send(TabEvent::Action(Action::Down));
     assert_eq!(screen.tab.chosen_node.as_deref(), Some("10.0.0.2:9042"));
     screen.send(TabEvent::Action(Action::Open));
@@ -328,7 +393,8 @@ fn the_cursor_stays_on_its_file_when_rows_change() {
     screen.send(TabEvent::Action(Action::Down));
     let chosen = screen.tab.chosen.clone();
     let mut more = ingest();
-    more.files.insert(0, file("/var/log/a-new-one.log", FileState::Live, 1));
+    more.files
+        .insert(0, file("/var/log/a-new-one.log", FileState::Live, 1));
     screen.send(TabEvent::Ingest(Arc::new(more)));
     assert_eq!(screen.tab.chosen, chosen);
     assert_eq!(screen.tab.position(&screen.tab.rows()), 3);
@@ -350,7 +416,14 @@ fn a_paused_ingest_and_a_silent_store_are_said() {
     paused.paused = Some("SQLite cannot write at logs.db: disk full".to_owned());
     screen.send(TabEvent::Ingest(Arc::new(paused)));
     screen.send(TabEvent::Health(Arc::new(health(Some("is unreachable")))));
-    assert!(screen.tab.status(&screen.context()).banner.unwrap().contains("disk full"));
+    assert!(
+        screen
+            .tab
+            .status(&screen.context())
+            .banner
+            .unwrap()
+            .contains("disk full")
+    );
     assert!(screen.text().contains("FAIL metrics"));
 }
 
@@ -374,7 +447,18 @@ fn without_colour_every_cell_keeps_the_default_colours() {
     let mut screen = Screen::loaded(80, 21);
     screen.theme = Theme::load("dark", None, ColorDepth::Mono).unwrap();
     let buffer = screen.buffer();
-    assert!(buffer.content().iter().all(|cell| cell.fg == Color::Reset && cell.bg == Color::Reset));
+    assert!(
+        buffer
+            .content()
+            .iter()
+            .all(|cell| cell.fg == Color::Reset && cell.bg == Color::Reset)
+    );
     screen.theme = Theme::load("dark", None, ColorDepth::True).unwrap();
-    assert!(screen.buffer().content().iter().any(|cell| cell.fg != Color::Reset));
+    assert!(
+        screen
+            .buffer()
+            .content()
+            .iter()
+            .any(|cell| cell.fg != Color::Reset)
+    );
 }

@@ -7,15 +7,15 @@ use super::{
     Context, ContextView, Landing, Loading, LogsEffect, LogsTab, Order, PROMPT_ADD, PROMPT_FILTER,
     PROMPT_SAVE, PROMPT_SEARCH, PROMPT_TIME, Rows, Seek, View, details, note,
 };
-use crate::domain::record::{Level, Record, RequestId};
-use crate::domain::time::TimeRange;
-use crate::query::{Query, complete, term_text};
 use crate::report::incident_note;
 use crate::tui::action::Action;
 use crate::tui::effect::{Effect, Notice, Slot};
 use crate::tui::state::MAX_BOOKMARKS;
 use crate::tui::tabs::TabId;
 use crate::tui::widgets::safe_text;
+use atalaya_domain::record::{Level, Record, RequestId};
+use atalaya_domain::time::TimeRange;
+use atalaya_query::{Query, complete, term_text};
 
 /// Columns of one step to the side.
 const SIDE_STEP: usize = 12;
@@ -66,7 +66,11 @@ impl LogsTab {
                 Vec::new()
             }
             Action::Details => {
-                self.details = if self.details.is_some() { None } else { Some(DetailCursor::default()) };
+                self.details = if self.details.is_some() {
+                    None
+                } else {
+                    Some(DetailCursor::default())
+                };
                 self.details_focused = false;
                 self.keep_focus_in_sight(context);
                 Vec::new()
@@ -104,12 +108,18 @@ impl LogsTab {
                 }
             }
             Action::FilterRequest => {
-                match self.current().and_then(|record| record.entry.request_id.clone()) {
+                match self
+                    .current()
+                    .and_then(|record| record.entry.request_id.clone())
+                {
                     Some(id) => self.set_filter(&term_text("request_id", id.as_str()), context),
                     None => notice("this record carries no request id"),
                 }
             }
-            Action::Trace => match self.current().and_then(|record| record.entry.request_id.clone()) {
+            Action::Trace => match self
+                .current()
+                .and_then(|record| record.entry.request_id.clone())
+            {
                 Some(id) => self.open_trace(vec![id]),
                 None => notice("this record carries no request id; `:req ID` opens any"),
             },
@@ -130,25 +140,39 @@ impl LogsTab {
             Action::Histogram => {
                 self.chart.size = self.chart.size.next();
                 self.keep_focus_in_sight(context);
-                if self.chart.data.is_none() { self.load_chart(context) } else { Vec::new() }
+                if self.chart.data.is_none() {
+                    self.load_chart(context)
+                } else {
+                    Vec::new()
+                }
             }
             Action::ZoomIn | Action::ZoomOut => {
-                let focus =
-                    self.rows.focused().map(|record| record.entry.timestamp).filter(|_| !self.following);
-                if self.chart.zoom(action == Action::ZoomIn, focus, context.now) {
+                let focus = self
+                    .rows
+                    .focused()
+                    .map(|record| record.entry.timestamp)
+                    .filter(|_| !self.following);
+                if self
+                    .chart
+                    .zoom(action == Action::ZoomIn, focus, context.now)
+                {
                     self.load_chart(context)
                 } else {
                     notice("no further")
                 }
             }
             Action::RangeBack | Action::RangeForward => {
-                self.chart.shift(action == Action::RangeForward, context.now);
+                self.chart
+                    .shift(action == Action::RangeForward, context.now);
                 self.load_chart(context)
             }
             Action::ContextLines => self.open_context(),
             Action::Copy => match self.current() {
                 Some(record) => {
-                    vec![Effect::Copy { text: note::record_text(record), what: "the record".into() }]
+                    vec![Effect::Copy {
+                        text: note::record_text(record),
+                        what: "the record".into(),
+                    }]
                 }
                 None => notice("there is nothing under the cursor"),
             },
@@ -204,10 +228,19 @@ impl LogsTab {
                     let question = self.ask();
                     self.list_question = question;
                     self.landing = Landing::First;
-                    self.loading = Some(Loading { what: "reading the oldest records", scanned: 0 });
+                    self.loading = Some(Loading {
+                        what: "reading the oldest records",
+                        scanned: 0,
+                    });
                     let query = self.query.clone();
                     let (range, order) = (TimeRange::ALL, Order::OldestFirst);
-                    return self.read_list(LogsEffect::Page { question, query, range, order, after: None });
+                    return self.read_list(LogsEffect::Page {
+                        question,
+                        query,
+                        range,
+                        order,
+                        after: None,
+                    });
                 }
             }
         }
@@ -250,7 +283,10 @@ impl LogsTab {
     }
 
     fn one_level_back(&mut self, context: &Context<'_>) -> Vec<Effect> {
-        if self.loading.as_ref().is_some_and(|loading| loading.what.starts_with("search"))
+        if self
+            .loading
+            .as_ref()
+            .is_some_and(|loading| loading.what.starts_with("search"))
             || self.seek.is_some()
         {
             return self.cancel_loading();
@@ -292,7 +328,10 @@ impl LogsTab {
         self.seek = None;
         self.outages.passed(super::LIST);
         self.list_question = self.ask();
-        let mut effects = vec![Effect::Cancel(Slot { tab: TabId::Logs, name: "list" })];
+        let mut effects = vec![Effect::Cancel(Slot {
+            tab: TabId::Logs,
+            name: "list",
+        })];
         effects.extend(notice("stopped reading"));
         effects
     }
@@ -301,7 +340,11 @@ impl LogsTab {
         let mut effects = match &mut self.view {
             View::Trace(trace) => {
                 let (question, ids) = (trace.question, trace.ids.clone());
-                vec![Effect::Logs(LogsEffect::Trace { question, ids, pause: std::time::Duration::ZERO })]
+                vec![Effect::Logs(LogsEffect::Trace {
+                    question,
+                    ids,
+                    pause: std::time::Duration::ZERO,
+                })]
             }
             View::Context(_) => Vec::new(),
             View::List => match self
@@ -320,10 +363,16 @@ impl LogsTab {
 
     /// The filter line: the present filter, with the field under the cursor added.
     fn ask_filter(&self, context: &Context<'_>) -> Vec<Effect> {
-        let term = self.details.filter(|_| self.details_focused).and_then(|cursor| {
-            let width = usize::from(self.panes(context.area).details.width);
-            details::lines(self.current()?, context.zone, width).get(cursor.line)?.term.clone()
-        });
+        let term = self
+            .details
+            .filter(|_| self.details_focused)
+            .and_then(|cursor| {
+                let width = usize::from(self.panes(context.area).details.width);
+                details::lines(self.current()?, context.zone, width)
+                    .get(cursor.line)?
+                    .term
+                    .clone()
+            });
         let mut text = self.filter.clone();
         if let Some(term) = term {
             if !text.is_empty() {
@@ -350,13 +399,16 @@ impl LogsTab {
             .map(|suggestion| {
                 format!(
                     "{}{}",
-                    text.get(start(suggestion.replace.start)..suggestion.replace.start).unwrap_or_default(),
+                    text.get(start(suggestion.replace.start)..suggestion.replace.start)
+                        .unwrap_or_default(),
                     suggestion.insert
                 )
             })
             .collect();
         let word = text.get(start(cursor)..cursor).unwrap_or_default();
-        if let Some((field @ ("source" | "host" | "logger" | "request_id"), begun)) = word.split_once(':') {
+        if let Some((field @ ("source" | "host" | "logger" | "request_id"), begun)) =
+            word.split_once(':')
+        {
             let mut values: Vec<&str> = self
                 .rows
                 .iter()
@@ -372,7 +424,12 @@ impl LogsTab {
                 .collect();
             values.sort_unstable();
             values.dedup();
-            out.extend(values.into_iter().take(10).map(|value| term_text(field, value)));
+            out.extend(
+                values
+                    .into_iter()
+                    .take(10)
+                    .map(|value| term_text(field, value)),
+            );
         }
         out.truncate(12);
         out
@@ -380,7 +437,9 @@ impl LogsTab {
 
     pub(super) fn first_hit(&mut self, context: &Context<'_>) -> Vec<Effect> {
         let focus = self.focus_index();
-        let Some(search) = &self.search else { return Vec::new() };
+        let Some(search) = &self.search else {
+            return Vec::new();
+        };
         if search.count() == 0 {
             return notice(format!(
                 "`{}` is not in the loaded records; `f` searches the store",
@@ -428,9 +487,14 @@ impl LogsTab {
     }
 
     fn step_hit(&mut self, forward: bool, context: &Context<'_>) -> Vec<Effect> {
-        let Some(search) = &self.search else { return notice("nothing is searched for; `/` begins") };
+        let Some(search) = &self.search else {
+            return notice("nothing is searched for; `/` begins");
+        };
         match search.next(self.focus_index(), forward) {
-            None => notice(format!("`{}` is not in the loaded records", safe_text::line(&search.needle))),
+            None => notice(format!(
+                "`{}` is not in the loaded records",
+                safe_text::line(&search.needle)
+            )),
             Some((index, wrapped)) => {
                 self.jump(index, context);
                 let mut effects = self.load_if_near_end();
@@ -458,14 +522,24 @@ impl LogsTab {
         let found = match &self.view {
             View::List => self.rows.find(forward, &wanted),
             View::Context(view) => view.rows.find(forward, &wanted),
-            View::Trace(trace) => trace.find(forward, |index| trace.record(index).is_some_and(&wanted)),
+            View::Trace(trace) => {
+                trace.find(forward, |index| trace.record(index).is_some_and(&wanted))
+            }
         };
         if let Some(index) = found {
             self.jump(index, context);
             return self.load_if_near_end();
         }
-        let at_end = if forward { self.rows.newer_end } else { self.rows.older_end };
-        let cursor = if forward { self.rows.newer_cursor() } else { self.rows.older_cursor() };
+        let at_end = if forward {
+            self.rows.newer_end
+        } else {
+            self.rows.older_end
+        };
+        let cursor = if forward {
+            self.rows.newer_cursor()
+        } else {
+            self.rows.older_cursor()
+        };
         match (&self.view, query, cursor) {
             (View::List, Some(query), Some(after)) if !at_end => {
                 let query = self.query.and(&query);
@@ -473,18 +547,36 @@ impl LogsTab {
                 self.list_question = question;
                 self.following = false;
                 self.scanned = 0;
-                self.seek = Some(Seek { query: query.clone(), what });
+                self.seek = Some(Seek {
+                    query: query.clone(),
+                    what,
+                });
                 self.loading = Some(Loading { what, scanned: 0 });
-                let order = if forward { Order::OldestFirst } else { Order::NewestFirst };
-                self.read_list(LogsEffect::Seek { question, query, order, after })
+                let order = if forward {
+                    Order::OldestFirst
+                } else {
+                    Order::NewestFirst
+                };
+                self.read_list(LogsEffect::Seek {
+                    question,
+                    query,
+                    order,
+                    after,
+                })
             }
-            _ => notice(format!("no {what} {} this one", if forward { "after" } else { "before" })),
+            _ => notice(format!(
+                "no {what} {} this one",
+                if forward { "after" } else { "before" }
+            )),
         }
     }
 
     fn step_level(&mut self, forward: bool, level: Level, context: &Context<'_>) -> Vec<Effect> {
-        let (what, text) =
-            if level == Level::Warning { ("warning", "level:warning") } else { ("error", "level>=error") };
+        let (what, text) = if level == Level::Warning {
+            ("warning", "level:warning")
+        } else {
+            ("error", "level>=error")
+        };
         let query = Query::parse(text, &Self::clock(context)).ok();
         let wanted = move |record: &Record| match level {
             Level::Warning => record.entry.level == Level::Warning,
@@ -494,7 +586,10 @@ impl LogsTab {
     }
 
     fn step_request(&mut self, forward: bool, context: &Context<'_>) -> Vec<Effect> {
-        let Some(id) = self.current().and_then(|record| record.entry.request_id.clone()) else {
+        let Some(id) = self
+            .current()
+            .and_then(|record| record.entry.request_id.clone())
+        else {
             return notice("this record carries no request id");
         };
         let query = Query::parse(&term_text("request_id", id.as_str()), &Self::clock(context)).ok();
@@ -508,7 +603,9 @@ impl LogsTab {
     }
 
     fn step_gap(&mut self, forward: bool, context: &Context<'_>) -> Vec<Effect> {
-        let View::Trace(trace) = &self.view else { return Vec::new() };
+        let View::Trace(trace) = &self.view else {
+            return Vec::new();
+        };
         match trace.find(forward, |index| trace.gap(index).is_some()) {
             Some(index) => {
                 self.jump(index, context);
@@ -519,21 +616,30 @@ impl LogsTab {
     }
 
     fn bookmark(&mut self) -> Vec<Effect> {
-        let Some((id, at)) = self.current().map(|record| (record.id(), record.entry.timestamp)) else {
+        let Some((id, at)) = self
+            .current()
+            .map(|record| (record.id(), record.entry.timestamp))
+        else {
             return notice("there is nothing under the cursor");
         };
         if self.bookmarks.remove(&id).is_some() {
             return notice("bookmark removed");
         }
         if self.bookmarks.len() >= MAX_BOOKMARKS {
-            return notice(format!("there are {MAX_BOOKMARKS} bookmarks already; remove one first"));
+            return notice(format!(
+                "there are {MAX_BOOKMARKS} bookmarks already; remove one first"
+            ));
         }
         self.bookmarks.insert(id, at);
         notice(format!("bookmarked; {} in all", self.bookmarks.len()))
     }
 
     fn step_bookmark(&mut self, forward: bool, context: &Context<'_>) -> Vec<Effect> {
-        let mut marks: Vec<_> = self.bookmarks.iter().map(|(id, at)| (*at, id.origin, id.position)).collect();
+        let mut marks: Vec<_> = self
+            .bookmarks
+            .iter()
+            .map(|(id, at)| (*at, id.origin, id.position))
+            .collect();
         marks.sort_unstable();
         if marks.is_empty() {
             return notice("no bookmarks; `m` sets one");
@@ -541,11 +647,17 @@ impl LogsTab {
         let here = self.current().map(Record::sort_key);
         let next = match here {
             Some(key) if forward => marks.iter().find(|mark| **mark > key).or(marks.first()),
-            Some(key) => marks.iter().rev().find(|mark| **mark < key).or(marks.last()),
+            Some(key) => marks
+                .iter()
+                .rev()
+                .find(|mark| **mark < key)
+                .or(marks.last()),
             None => marks.last(),
         };
-        let Some((at, origin, position)) = next.copied() else { return Vec::new() };
-        let id = crate::domain::record::RecordId { origin, position };
+        let Some((at, origin, position)) = next.copied() else {
+            return Vec::new();
+        };
+        let id = atalaya_domain::record::RecordId { origin, position };
         self.view = View::List;
         match self.rows.position(id, at) {
             Some(index) => {
@@ -575,21 +687,34 @@ impl LogsTab {
             question,
             failed: None,
         });
-        vec![Effect::Logs(LogsEffect::Context { question, record, lines: super::CONTEXT_LINES })]
+        vec![Effect::Logs(LogsEffect::Context {
+            question,
+            record,
+            lines: super::CONTEXT_LINES,
+        })]
     }
 
     fn copy_note(&self) -> Vec<Effect> {
         let around = |rows: &Rows| {
             let first = rows.focus().saturating_sub(NOTE_NEIGHBOURS);
-            rows.iter().skip(first).take(2 * NOTE_NEIGHBOURS + 1).cloned().collect::<Vec<_>>()
+            rows.iter()
+                .skip(first)
+                .take(2 * NOTE_NEIGHBOURS + 1)
+                .cloned()
+                .collect::<Vec<_>>()
         };
         let text = match (&self.view, self.current()) {
             (View::Trace(trace), _) => incident_note::of_trace(&trace.data),
             (View::List, Some(record)) => incident_note::of_record(record, &around(&self.rows)),
-            (View::Context(view), Some(record)) => incident_note::of_record(record, &around(&view.rows)),
+            (View::Context(view), Some(record)) => {
+                incident_note::of_record(record, &around(&view.rows))
+            }
             (_, None) => return notice("there is nothing under the cursor"),
         };
-        vec![Effect::Copy { text, what: "the incident note".into() }]
+        vec![Effect::Copy {
+            text,
+            what: "the incident note".into(),
+        }]
     }
 
     /// After panes have changed their sizes.
@@ -612,7 +737,8 @@ impl LogsTab {
             MouseEventKind::ScrollDown => self.move_by(3, context),
             MouseEventKind::Down(MouseButton::Left) => {
                 let list = self.panes(context.area).list;
-                if mouse.row < list.y || mouse.row >= list.bottom() || mouse.column >= list.right() {
+                if mouse.row < list.y || mouse.row >= list.bottom() || mouse.column >= list.right()
+                {
                     return Vec::new();
                 }
                 self.details_focused = false;

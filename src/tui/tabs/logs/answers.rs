@@ -3,39 +3,53 @@
 use std::time::Duration;
 
 use super::{
-    CONTEXT, Context, FOLLOW, FOLLOW_PAUSE, HISTOGRAM, LIST, Landing, Loading, LogsAnswer, LogsEffect,
-    LogsTab, Order, RETRY, TRACE, View,
+    CONTEXT, Context, FOLLOW, FOLLOW_PAUSE, HISTOGRAM, LIST, Landing, Loading, LogsAnswer,
+    LogsEffect, LogsTab, Order, RETRY, TRACE, View,
 };
-use crate::domain::record::Record;
-use crate::store::engine::Page;
 use crate::tui::effect::{Effect, Notice};
+use atalaya_domain::record::Record;
+use atalaya_store::engine::Page;
 
 impl LogsTab {
     pub(super) fn answered(&mut self, answer: LogsAnswer, context: &Context<'_>) -> Vec<Effect> {
         match answer {
-            LogsAnswer::Newest { question, result } if question == self.list_question => match result {
-                Ok((page, follower)) => {
-                    self.follower = Some(follower);
-                    self.follow_running = false;
-                    self.newest(page, context)
-                }
-                Err(reason) => self.list_failed(reason, context),
-            },
-            LogsAnswer::Page { question, order, result } if question == self.list_question => match result {
-                Ok(page) => self.page(page, order, context),
-                Err(reason) => self.list_failed(reason, context),
-            },
-            LogsAnswer::Around { question, result } if question == self.list_question => match result {
-                Ok((older, newer)) => self.around(older, newer, context),
-                Err(reason) => self.list_failed(reason, context),
-            },
-            LogsAnswer::Sought { question, order, result } if question == self.list_question => {
+            LogsAnswer::Newest { question, result } if question == self.list_question => {
                 match result {
-                    Ok(page) => self.sought(&page, order),
+                    Ok((page, follower)) => {
+                        self.follower = Some(follower);
+                        self.follow_running = false;
+                        self.newest(page, context)
+                    }
                     Err(reason) => self.list_failed(reason, context),
                 }
             }
-            LogsAnswer::Arrived { question, follower, result } if question == self.follow_question => {
+            LogsAnswer::Page {
+                question,
+                order,
+                result,
+            } if question == self.list_question => match result {
+                Ok(page) => self.page(page, order, context),
+                Err(reason) => self.list_failed(reason, context),
+            },
+            LogsAnswer::Around { question, result } if question == self.list_question => {
+                match result {
+                    Ok((older, newer)) => self.around(older, newer, context),
+                    Err(reason) => self.list_failed(reason, context),
+                }
+            }
+            LogsAnswer::Sought {
+                question,
+                order,
+                result,
+            } if question == self.list_question => match result {
+                Ok(page) => self.sought(&page, order),
+                Err(reason) => self.list_failed(reason, context),
+            },
+            LogsAnswer::Arrived {
+                question,
+                follower,
+                result,
+            } if question == self.follow_question => {
                 self.follow_running = false;
                 self.follower = Some(follower);
                 self.arrived(result, context)
@@ -62,10 +76,14 @@ impl LogsTab {
                 }
                 Vec::new()
             }
-            LogsAnswer::Context { question, result } => self.context_arrived(question, result, context),
+            LogsAnswer::Context { question, result } => {
+                self.context_arrived(question, result, context)
+            }
             LogsAnswer::Trace { question, result } => {
                 let height = self.list_height(context);
-                let View::Trace(trace) = &mut self.view else { return Vec::new() };
+                let View::Trace(trace) = &mut self.view else {
+                    return Vec::new();
+                };
                 if trace.question != question {
                     return Vec::new();
                 }
@@ -110,7 +128,8 @@ impl LogsTab {
             self.rows.to_end(self.list_height(context));
         }
         self.refresh_search();
-        let mut effects = self.go_on_if_short(page.next.map(|end| end.full), Order::NewestFirst, context);
+        let mut effects =
+            self.go_on_if_short(page.next.map(|end| end.full), Order::NewestFirst, context);
         effects.extend(self.follow_on(FOLLOW_PAUSE));
         // Old logs: the chart of the last hour would be empty, so it goes to where the records are.
         if let Some(newest) = newest.filter(|_| first_load)
@@ -122,13 +141,21 @@ impl LogsTab {
     }
 
     /// After a page that was cut short by the scan limit: goes on until the screen is full.
-    fn go_on_if_short(&mut self, more: Option<bool>, order: Order, context: &Context<'_>) -> Vec<Effect> {
+    fn go_on_if_short(
+        &mut self,
+        more: Option<bool>,
+        order: Order,
+        context: &Context<'_>,
+    ) -> Vec<Effect> {
         let full_screen = self.rows.len() >= self.list_height(context) * 2;
         if more.is_none() || more == Some(true) || full_screen {
             self.loading = None;
             return Vec::new();
         }
-        self.loading = Some(Loading { what: "searching", scanned: self.scanned });
+        self.loading = Some(Loading {
+            what: "searching",
+            scanned: self.scanned,
+        });
         self.load_page(order)
     }
 
@@ -171,7 +198,9 @@ impl LogsTab {
     }
 
     fn around(&mut self, older: Page, newer: Page, context: &Context<'_>) -> Vec<Effect> {
-        let Landing::At(at, id) = self.landing else { return Vec::new() };
+        let Landing::At(at, id) = self.landing else {
+            return Vec::new();
+        };
         self.outages.passed(LIST);
         self.landing = Landing::Extend;
         self.loading = None;
@@ -186,7 +215,8 @@ impl LogsTab {
         self.rows.merge(newer.records);
         let height = self.list_height(context);
         let known = id.and_then(|id| self.rows.position(id, at));
-        self.rows.set_focus(known.unwrap_or_else(|| self.rows.nearest(at)), height);
+        self.rows
+            .set_focus(known.unwrap_or_else(|| self.rows.nearest(at)), height);
         self.rows.center(height);
         self.following = false;
         self.unseen = 0;
@@ -206,7 +236,9 @@ impl LogsTab {
     fn sought(&mut self, page: &Page, order: Order) -> Vec<Effect> {
         self.outages.passed(LIST);
         self.scanned += page.scanned.records;
-        let Some(seek) = self.seek.clone() else { return Vec::new() };
+        let Some(seek) = self.seek.clone() else {
+            return Vec::new();
+        };
         if let Some(record) = page.records.first() {
             let (at, id) = (record.entry.timestamp, record.id());
             return self.load_around(at, Some(id));
@@ -214,7 +246,10 @@ impl LogsTab {
         if let Some(end) = page.next {
             let question = self.ask();
             self.list_question = question;
-            self.loading = Some(Loading { what: seek.what, scanned: self.scanned });
+            self.loading = Some(Loading {
+                what: seek.what,
+                scanned: self.scanned,
+            });
             return self.read_list(LogsEffect::Seek {
                 question,
                 query: seek.query,
@@ -224,11 +259,22 @@ impl LogsTab {
         }
         self.seek = None;
         self.loading = None;
-        let side = if order == Order::NewestFirst { "before" } else { "after" };
-        vec![Effect::Notice(Notice::plain(format!("no {} {side} this one", seek.what)))]
+        let side = if order == Order::NewestFirst {
+            "before"
+        } else {
+            "after"
+        };
+        vec![Effect::Notice(Notice::plain(format!(
+            "no {} {side} this one",
+            seek.what
+        )))]
     }
 
-    fn arrived(&mut self, result: Result<Vec<Record>, String>, context: &Context<'_>) -> Vec<Effect> {
+    fn arrived(
+        &mut self,
+        result: Result<Vec<Record>, String>,
+        context: &Context<'_>,
+    ) -> Vec<Effect> {
         let records = match result {
             Ok(records) => records,
             Err(reason) => {
@@ -238,7 +284,9 @@ impl LogsTab {
         };
         let had_failed = self.outages.passed(FOLLOW);
         // Told by age only when it was not live: otherwise the header would have to be drawn again.
-        let was_old = self.read_at.is_none_or(|at| context.now.since(at) >= Duration::from_secs(10));
+        let was_old = self
+            .read_at
+            .is_none_or(|at| context.now.since(at) >= Duration::from_secs(10));
         self.read_at = Some(context.now);
         if records.is_empty() {
             let mut effects = self.follow_on(FOLLOW_PAUSE);
@@ -249,8 +297,9 @@ impl LogsTab {
         }
         self.chart.count(records.iter());
         let arrived = records.len() as u64;
-        let (inside, outside): (Vec<Record>, Vec<Record>) =
-            records.into_iter().partition(|record| self.rows.covers(record));
+        let (inside, outside): (Vec<Record>, Vec<Record>) = records
+            .into_iter()
+            .partition(|record| self.rows.covers(record));
         // In an empty window there is nothing that it could hide.
         let inside = if self.rows.is_empty() && self.rows.newer_end {
             inside.into_iter().chain(outside).collect()
@@ -277,7 +326,9 @@ impl LogsTab {
         context: &Context<'_>,
     ) -> Vec<Effect> {
         let height = self.list_height(context);
-        let View::Context(view) = &mut self.view else { return Vec::new() };
+        let View::Context(view) = &mut self.view else {
+            return Vec::new();
+        };
         if view.question != question {
             return Vec::new();
         }
@@ -287,7 +338,10 @@ impl LogsTab {
                 view.rows.clear();
                 view.rows.merge(records);
                 let (id, at) = (view.anchor.id(), view.anchor.entry.timestamp);
-                let index = view.rows.position(id, at).unwrap_or_else(|| view.rows.nearest(at));
+                let index = view
+                    .rows
+                    .position(id, at)
+                    .unwrap_or_else(|| view.rows.nearest(at));
                 view.rows.set_focus(index, height);
                 view.rows.center(height);
             }

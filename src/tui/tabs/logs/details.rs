@@ -5,11 +5,11 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use crate::domain::record::Record;
-use crate::query::{Zone, term_text};
 use crate::tui::tabs::Context;
 use crate::tui::theme::Role;
 use crate::tui::widgets::{clock, safe_text};
+use atalaya_domain::record::Record;
+use atalaya_query::{Zone, term_text};
 
 /// Lines of a traceback or message that are laid out; what is beyond is said.
 const MOST_LINES: usize = 2_000;
@@ -34,7 +34,10 @@ pub struct DetailCursor {
 
 impl DetailCursor {
     pub fn step(&mut self, by: isize, lines: usize, height: usize) {
-        self.line = self.line.saturating_add_signed(by).min(lines.saturating_sub(1));
+        self.line = self
+            .line
+            .saturating_add_signed(by)
+            .min(lines.saturating_sub(1));
         let height = height.max(1);
         if self.line < self.top {
             self.top = self.line;
@@ -53,21 +56,49 @@ pub fn lines(record: &Record, zone: Zone, width: usize) -> Vec<DetailLine> {
         let term = name.map(|name| term_text(name, value));
         wrapped(&mut out, label, value, role, term.as_deref(), room);
     };
-    field("time", &clock::exact(entry.timestamp, zone), Role::Text, None);
-    field("level", entry.level.name(), Role::of_level(entry.level), Some("level"));
-    field("layer", record.origin.layer.name(), Role::Text, Some("layer"));
-    field("source", &record.origin.source, Role::Source, Some("source"));
+    field(
+        "time",
+        &clock::exact(entry.timestamp, zone),
+        Role::Text,
+        None,
+    );
+    field(
+        "level",
+        entry.level.name(),
+        Role::of_level(entry.level),
+        Some("level"),
+    );
+    field(
+        "layer",
+        record.origin.layer.name(),
+        Role::Text,
+        Some("layer"),
+    );
+    field(
+        "source",
+        &record.origin.source,
+        Role::Source,
+        Some("source"),
+    );
     field("host", record.host(), Role::Text, Some("host"));
     let own = [
         ("logger", entry.logger.as_deref(), "logger", Role::Text),
         (
             "request_id",
-            entry.request_id.as_ref().map(crate::domain::record::RequestId::as_str),
+            entry
+                .request_id
+                .as_ref()
+                .map(atalaya_domain::record::RequestId::as_str),
             "request_id",
             Role::Link,
         ),
         ("user_id", entry.user_id.as_deref(), "user", Role::Text),
-        ("session_id", entry.session_id.as_deref(), "session", Role::Text),
+        (
+            "session_id",
+            entry.session_id.as_deref(),
+            "session",
+            Role::Text,
+        ),
     ];
     for (label, value, name, role) in own {
         if let Some(value) = value {
@@ -94,7 +125,14 @@ pub fn lines(record: &Record, zone: Zone, width: usize) -> Vec<DetailLine> {
 }
 
 /// One value on as many lines as it needs; the label and the term stand on each of them.
-fn wrapped(out: &mut Vec<DetailLine>, label: &str, value: &str, role: Role, term: Option<&str>, room: usize) {
+fn wrapped(
+    out: &mut Vec<DetailLine>,
+    label: &str,
+    value: &str,
+    role: Role,
+    term: Option<&str>,
+    room: usize,
+) {
     let mut label = safe_text::first_line(label, LABEL);
     let start = out.len();
     for line in value.trim_end_matches('\n').split('\n') {
@@ -117,7 +155,9 @@ fn wrapped(out: &mut Vec<DetailLine>, label: &str, value: &str, role: Role, term
             } else {
                 piece.trim_end_matches(' ').len().max(1)
             };
-            let taken = (taken..=rest.len()).find(|at| rest.is_char_boundary(*at)).unwrap_or(rest.len());
+            let taken = (taken..=rest.len())
+                .find(|at| rest.is_char_boundary(*at))
+                .unwrap_or(rest.len());
             out.push(DetailLine {
                 label: std::mem::take(&mut label),
                 text: rest[..taken].to_owned(),
@@ -142,10 +182,19 @@ pub fn render(
 ) {
     let theme = context.theme;
     let lines = lines(record, context.zone, usize::from(area.width));
-    for (offset, line) in lines.iter().enumerate().skip(cursor.top).take(usize::from(area.height)) {
+    for (offset, line) in lines
+        .iter()
+        .enumerate()
+        .skip(cursor.top)
+        .take(usize::from(area.height))
+    {
         let y = area.y + u16::try_from(offset - cursor.top).unwrap_or(0);
         let selected = focused && offset == cursor.line;
-        let base = if selected { theme.style(Role::Selection) } else { Style::new() };
+        let base = if selected {
+            theme.style(Role::Selection)
+        } else {
+            Style::new()
+        };
         if selected {
             buffer.set_string(area.x, y, " ".repeat(usize::from(area.width)), base);
         }
@@ -177,9 +226,19 @@ mod tests {
         record.entry.traceback = Some("Traceback:\n  File \"a.py\"\nKeyError".into());
         let lines = lines(&record, Zone::Utc, 60);
         let of = |label: &str| lines.iter().find(|line| line.label == label).cloned();
-        assert_eq!(of("status").and_then(|line| line.term).as_deref(), Some("meta.status:502"));
-        assert_eq!(of("source").and_then(|line| line.term).as_deref(), Some("source:app/shop"));
-        assert_eq!(lines.iter().filter(|line| line.role == Role::Muted).count(), 3, "the traceback's lines");
+        assert_eq!(
+            of("status").and_then(|line| line.term).as_deref(),
+            Some("meta.status:502")
+        );
+        assert_eq!(
+            of("source").and_then(|line| line.term).as_deref(),
+            Some("source:app/shop")
+        );
+        assert_eq!(
+            lines.iter().filter(|line| line.role == Role::Muted).count(),
+            3,
+            "the traceback's lines"
+        );
     }
 
     #[test]

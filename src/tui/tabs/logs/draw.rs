@@ -7,11 +7,11 @@ use super::list_view::{self, ListLook};
 use super::menu::Menu;
 use super::trace::{self, TraceLook};
 use super::{LogsTab, View, details, histogram};
-use crate::domain::record::Record;
 use crate::tui::action::Action;
 use crate::tui::tabs::{Context, TabStatus};
 use crate::tui::theme::Role;
 use crate::tui::widgets::{clock, empty, frame, safe_text};
+use atalaya_domain::record::Record;
 
 /// Where everything is; a pane that is not there is empty.
 #[derive(Clone, Copy, Debug, Default)]
@@ -36,21 +36,47 @@ impl LogsTab {
         let take = |rest: &mut Rect, height: u16| {
             let height = height.min(rest.height);
             let taken = Rect { height, ..*rest };
-            *rest = Rect { y: rest.y + height, height: rest.height - height, ..*rest };
+            *rest = Rect {
+                y: rest.y + height,
+                height: rest.height - height,
+                ..*rest
+            };
             taken
         };
         panes.chart = take(&mut rest, chart);
         if self.details.is_some() && wide {
             let width = (area.width * 2 / 5).max(50);
-            let right = Rect { x: rest.right() - width, width, ..rest };
-            panes.details_rule = Rect { height: 1.min(right.height), ..right };
-            panes.details = Rect { y: right.y + 1, height: right.height.saturating_sub(1), ..right };
+            let right = Rect {
+                x: rest.right() - width,
+                width,
+                ..rest
+            };
+            panes.details_rule = Rect {
+                height: 1.min(right.height),
+                ..right
+            };
+            panes.details = Rect {
+                y: right.y + 1,
+                height: right.height.saturating_sub(1),
+                ..right
+            };
             rest.width -= width + 1;
         } else if self.details.is_some() {
             let height = (rest.height * 11 / 20).max(6).min(rest.height);
-            let low = Rect { y: rest.bottom() - height, height, ..rest };
-            panes.details_rule = Rect { height: 1.min(height), ..low };
-            panes.details = Rect { y: low.y + 1, height: height.saturating_sub(1), ..low };
+            let low = Rect {
+                y: rest.bottom() - height,
+                height,
+                ..rest
+            };
+            panes.details_rule = Rect {
+                height: 1.min(height),
+                ..low
+            };
+            panes.details = Rect {
+                y: low.y + 1,
+                height: height.saturating_sub(1),
+                ..low
+            };
             rest.height -= height;
         }
         panes.rule = take(&mut rest, 1);
@@ -65,14 +91,24 @@ impl LogsTab {
 
     pub(super) fn draw(&self, area: Rect, buffer: &mut Buffer, context: &Context<'_>) {
         let panes = self.panes(area);
-        let focus_time = self.rows.focused().filter(|_| !self.following).map(|record| record.entry.timestamp);
+        let focus_time = self
+            .rows
+            .focused()
+            .filter(|_| !self.following)
+            .map(|record| record.entry.timestamp);
         histogram::render(&self.chart, panes.chart, buffer, context, focus_time);
         if let Some(menu) = &self.menu {
             frame::rule(panes.rule, buffer, context.theme, &menu.title(), true);
             menu.render(panes.list, buffer, context);
             return;
         }
-        frame::rule(panes.rule, buffer, context.theme, &self.list_title(context), !self.details_focused);
+        frame::rule(
+            panes.rule,
+            buffer,
+            context.theme,
+            &self.list_title(context),
+            !self.details_focused,
+        );
         let highlights = self.query.highlights();
         let mut look = ListLook {
             scroll: self.scroll,
@@ -86,7 +122,10 @@ impl LogsTab {
             View::List if self.rows.is_empty() => self.draw_empty(panes.list, buffer, context),
             View::List => list_view::render(&self.rows, panes.list, buffer, context, &look),
             View::Context(view) if view.rows.is_empty() => {
-                let message = view.failed.clone().unwrap_or_else(|| "reading the lines around …".into());
+                let message = view
+                    .failed
+                    .clone()
+                    .unwrap_or_else(|| "reading the lines around …".into());
                 empty::render(panes.list, buffer, context.theme, &message, &[]);
             }
             View::Context(view) => {
@@ -103,12 +142,40 @@ impl LogsTab {
             }
         }
         if let (Some(cursor), Some(record)) = (self.details, self.current()) {
-            let title = format!("Details · {}", clock::exact(record.entry.timestamp, context.zone));
-            frame::rule(panes.details_rule, buffer, context.theme, &title, self.details_focused);
-            details::render(record, cursor, self.details_focused, panes.details, buffer, context);
+            let title = format!(
+                "Details · {}",
+                clock::exact(record.entry.timestamp, context.zone)
+            );
+            frame::rule(
+                panes.details_rule,
+                buffer,
+                context.theme,
+                &title,
+                self.details_focused,
+            );
+            details::render(
+                record,
+                cursor,
+                self.details_focused,
+                panes.details,
+                buffer,
+                context,
+            );
         } else if self.details.is_some() {
-            frame::rule(panes.details_rule, buffer, context.theme, "Details", self.details_focused);
-            empty::render(panes.details, buffer, context.theme, "there is no record under the cursor", &[]);
+            frame::rule(
+                panes.details_rule,
+                buffer,
+                context.theme,
+                "Details",
+                self.details_focused,
+            );
+            empty::render(
+                panes.details,
+                buffer,
+                context.theme,
+                "there is no record under the cursor",
+                &[],
+            );
         }
     }
 
@@ -130,7 +197,10 @@ impl LogsTab {
                 };
                 // The rows show times only; the day of the first row in sight stands here.
                 match self.rows.get(self.rows.top()) {
-                    Some(first) => format!("{} · {filter}", clock::day(first.entry.timestamp, context.zone)),
+                    Some(first) => format!(
+                        "{} · {filter}",
+                        clock::day(first.entry.timestamp, context.zone)
+                    ),
                     None => filter,
                 }
             }
@@ -152,7 +222,10 @@ impl LogsTab {
             ];
             ("No records yet.".to_owned(), hints)
         } else {
-            ("Nothing matches this filter.".to_owned(), vec!["Esc removes it · f changes it".to_owned()])
+            (
+                "Nothing matches this filter.".to_owned(),
+                vec!["Esc removes it · f changes it".to_owned()],
+            )
         };
         empty::render(area, buffer, context.theme, &message, &hints);
     }
@@ -162,14 +235,18 @@ impl LogsTab {
         match &self.view {
             _ if self.menu.is_some() => pieces.extend(self.menu.as_ref().map(Menu::tell)),
             View::List => self.tell_list(&mut pieces, context),
-            View::Context(view) => pieces.push((Role::Text, format!("{} records around", view.rows.len()))),
+            View::Context(view) => {
+                pieces.push((Role::Text, format!("{} records around", view.rows.len())))
+            }
             View::Trace(trace) => {
                 let position = trace.len().min(trace.focus + 1);
                 pieces.push((Role::Text, format!("row {position} of {}", trace.len())));
                 let gaps = trace.spans.iter().filter(|span| span.gap.is_some()).count();
                 if gaps > 0 {
-                    pieces
-                        .push((Role::Warning, format!("{gaps} {}", if gaps == 1 { "gap" } else { "gaps" })));
+                    pieces.push((
+                        Role::Warning,
+                        format!("{gaps} {}", if gaps == 1 { "gap" } else { "gaps" }),
+                    ));
                 }
             }
         }
@@ -180,17 +257,32 @@ impl LogsTab {
                 View::Trace(trace) => trace.focus,
             };
             let needle = safe_text::cut(&safe_text::line(&search.needle), 24);
-            pieces.insert(0, (Role::Accent, format!("{} /{needle}", search.counter(focus))));
+            pieces.insert(
+                0,
+                (Role::Accent, format!("{} /{needle}", search.counter(focus))),
+            );
         }
         if self.outages.is_failing(super::LIST) {
-            pieces.insert(0, (Role::Accent, "waiting to read again (Ctrl-C stops)".to_owned()));
+            pieces.insert(
+                0,
+                (
+                    Role::Accent,
+                    "waiting to read again (Ctrl-C stops)".to_owned(),
+                ),
+            );
         } else if let Some(loading) = &self.loading {
             let scanned = if loading.scanned > 0 {
                 format!(", scanned {}", clock::count(loading.scanned))
             } else {
                 String::new()
             };
-            pieces.insert(0, (Role::Accent, format!("{}{scanned} (Ctrl-C stops)", loading.what)));
+            pieces.insert(
+                0,
+                (
+                    Role::Accent,
+                    format!("{}{scanned} (Ctrl-C stops)", loading.what),
+                ),
+            );
         }
         if let Some(reason) = &self.ingest_paused {
             pieces.insert(0, (Role::Warning, format!("ingest waits: {reason}")));
@@ -202,7 +294,9 @@ impl LogsTab {
         TabStatus {
             pieces,
             data_at,
-            live: matches!(self.view, View::List) && self.follower.is_some() && self.outages.is_empty(),
+            live: matches!(self.view, View::List)
+                && self.follower.is_some()
+                && self.outages.is_empty(),
             banner: self.outages.banner(context.now, context.zone),
             hints: self.hints(),
         }
@@ -215,24 +309,58 @@ impl LogsTab {
         }
         if self.following && !self.outages.is_empty() {
             let mark = if context.unicode { "○" } else { "o" };
-            pieces.push((Role::Warning, format!("{mark} follows when the store answers")));
+            pieces.push((
+                Role::Warning,
+                format!("{mark} follows when the store answers"),
+            ));
         } else if self.following {
-            pieces.push((Role::Good, if context.unicode { "● following" } else { "* following" }.to_owned()));
+            pieces.push((
+                Role::Good,
+                if context.unicode {
+                    "● following"
+                } else {
+                    "* following"
+                }
+                .to_owned(),
+            ));
         } else if self.unseen > 0 {
             pieces.push((
                 Role::Warning,
-                format!("{} paused, {new} new", if context.unicode { "‖" } else { "=" }),
+                format!(
+                    "{} paused, {new} new",
+                    if context.unicode { "‖" } else { "=" }
+                ),
             ));
         } else {
-            pieces.push((Role::Warning, format!("{} paused", if context.unicode { "‖" } else { "=" })));
+            pieces.push((
+                Role::Warning,
+                format!("{} paused", if context.unicode { "‖" } else { "=" }),
+            ));
         }
-        let more = if self.rows.older_end && self.rows.newer_end { "" } else { "+" };
+        let more = if self.rows.older_end && self.rows.newer_end {
+            ""
+        } else {
+            "+"
+        };
         let row = clock::count(self.rows.focus() as u64 + 1);
-        pieces.push((Role::Muted, format!("row {row} of {}{more}", clock::count(self.rows.len() as u64))));
+        pieces.push((
+            Role::Muted,
+            format!(
+                "row {row} of {}{more}",
+                clock::count(self.rows.len() as u64)
+            ),
+        ));
         if !self.filter.is_empty() && self.scanned > 0 {
-            pieces.push((Role::Muted, format!("scanned {}", clock::count(self.scanned))));
+            pieces.push((
+                Role::Muted,
+                format!("scanned {}", clock::count(self.scanned)),
+            ));
         }
-        let position = self.rows.focused().map(|record| record.entry.timestamp).filter(|_| !self.following);
+        let position = self
+            .rows
+            .focused()
+            .map(|record| record.entry.timestamp)
+            .filter(|_| !self.following);
         if let Some(at) = position {
             let age = context.now.since(at);
             if age.as_secs() >= 60 {
@@ -242,14 +370,22 @@ impl LogsTab {
     }
 
     fn hints(&self) -> Vec<Action> {
-        let request = self.current().is_some_and(|record: &Record| record.entry.request_id.is_some());
+        let request = self
+            .current()
+            .is_some_and(|record: &Record| record.entry.request_id.is_some());
         let mut hints = Vec::new();
         if let Some(menu) = &self.menu {
             hints.extend(menu.hints());
             return hints;
         }
         if self.details_focused {
-            hints.extend([Action::Filter, Action::NextPanel, Action::Back, Action::Copy, Action::Trace]);
+            hints.extend([
+                Action::Filter,
+                Action::NextPanel,
+                Action::Back,
+                Action::Copy,
+                Action::Trace,
+            ]);
             return hints;
         }
         if self.search.is_some() {

@@ -9,11 +9,11 @@ use ratatui::style::Style;
 
 use super::rows::Rows;
 use super::search::Search;
-use crate::domain::record::{Level, Record, RecordId};
-use crate::domain::time::Timestamp;
 use crate::tui::tabs::Context;
 use crate::tui::theme::Role;
 use crate::tui::widgets::{clock, safe_text};
+use atalaya_domain::record::{Level, Record, RecordId};
+use atalaya_domain::time::Timestamp;
 
 /// What the list needs beside its rows.
 #[derive(Clone, Copy, Debug)]
@@ -45,14 +45,27 @@ fn put(buffer: &mut Buffer, x: u16, y: u16, text: &str, style: Style) -> u16 {
     x + u16::try_from(safe_text::width(text)).unwrap_or(0)
 }
 
-pub fn render(rows: &Rows, area: Rect, buffer: &mut Buffer, context: &Context<'_>, look: &ListLook<'_>) {
+pub fn render(
+    rows: &Rows,
+    area: Rect,
+    buffer: &mut Buffer,
+    context: &Context<'_>,
+    look: &ListLook<'_>,
+) {
     // Fewer rows than room stand at the top: what arrives then fills the room below them, and no row
     // moves under the eyes of who reads.
-    let shown = rows.len().saturating_sub(rows.top()).min(usize::from(area.height));
+    let shown = rows
+        .len()
+        .saturating_sub(rows.top())
+        .min(usize::from(area.height));
     for offset in 0..shown {
         let index = rows.top() + offset;
         let Some(record) = rows.get(index) else { break };
-        let line = Rect { y: area.y + u16::try_from(offset).unwrap_or(0), height: 1, ..area };
+        let line = Rect {
+            y: area.y + u16::try_from(offset).unwrap_or(0),
+            height: 1,
+            ..area
+        };
         row(record, line, buffer, context, look, index == rows.focus());
     }
 }
@@ -91,15 +104,27 @@ fn row(
     };
     let mark_role = if bookmarked { Role::Mark } else { Role::Accent };
     let mut x = put(buffer, line.x, line.y, mark, over(mark_role));
-    x = put(buffer, x, line.y, &clock::millis(entry.timestamp, context.zone), over(Role::Muted));
+    x = put(
+        buffer,
+        x,
+        line.y,
+        &clock::millis(entry.timestamp, context.zone),
+        over(Role::Muted),
+    );
     x += 1;
     // Critical keeps its own background also on the selected row: it must not fade there.
     let level = Role::of_level(entry.level);
-    let level_style =
-        if entry.level == Level::Critical { base.patch(theme.style(level)) } else { over(level) };
+    let level_style = if entry.level == Level::Critical {
+        base.patch(theme.style(level))
+    } else {
+        over(level)
+    };
     x = put(buffer, x, line.y, &entry.level.name()[..1], level_style);
     x += 1;
-    let source = safe_text::fit(&safe_text::first_line(&record.origin.source, source_width), source_width);
+    let source = safe_text::fit(
+        &safe_text::first_line(&record.origin.source, source_width),
+        source_width,
+    );
     x = put(buffer, x, line.y, &source, over(Role::Source));
     x += 1;
     if request_width > 0 {
@@ -108,12 +133,22 @@ fn row(
             .as_ref()
             .map(|id| safe_text::first_line(id.as_str(), request_width))
             .unwrap_or_default();
-        x = put(buffer, x, line.y, &safe_text::fit(&id, request_width), over(Role::Link));
+        x = put(
+            buffer,
+            x,
+            line.y,
+            &safe_text::fit(&id, request_width),
+            over(Role::Link),
+        );
         x += 1;
     }
     let room = usize::from(line.right().saturating_sub(x));
     let tail = tail_of(record);
-    let tail = if safe_text::width(&tail) + 10 < room { tail } else { String::new() };
+    let tail = if safe_text::width(&tail) + 10 < room {
+        tail
+    } else {
+        String::new()
+    };
     let room = room - safe_text::width(&tail);
     let text = safe_text::first_line(&entry.message, look.scroll + room);
     let visible = safe_text::window(&text, look.scroll, room);
@@ -125,7 +160,9 @@ fn row(
     let mut style = over(message_role);
     if message_role == Role::Error {
         // The letter is bold; a screen of bold messages would shout.
-        style = style.remove_modifier(ratatui::style::Modifier::BOLD).patch(base);
+        style = style
+            .remove_modifier(ratatui::style::Modifier::BOLD)
+            .patch(base);
     }
     let end = put(buffer, x, line.y, &visible, style);
     highlight(&visible, x, line, buffer, context, look, selected);
@@ -140,14 +177,21 @@ fn tail_of(record: &Record) -> String {
     let entry = &record.entry;
     let mut tail = String::new();
     // A status of another shape is not worth the room; the details have it.
-    let status = entry.metadata("status").filter(|status| status.len() <= 3 && status.parse::<u16>().is_ok());
+    let status = entry
+        .metadata("status")
+        .filter(|status| status.len() <= 3 && status.parse::<u16>().is_ok());
     if let Some(status) = status {
         tail.push_str("  ");
         tail.push_str(status);
     }
-    if let Some(millis) = entry.duration_ms.filter(|millis| millis.is_finite() && *millis >= 0.0) {
+    if let Some(millis) = entry
+        .duration_ms
+        .filter(|millis| millis.is_finite() && *millis >= 0.0)
+    {
         tail.push_str("  ");
-        tail.push_str(&clock::precise(Duration::from_secs_f64((millis / 1e3).min(1e9))));
+        tail.push_str(&clock::precise(Duration::from_secs_f64(
+            (millis / 1e3).min(1e9),
+        )));
     }
     let more = hidden_lines(record);
     if more > 0 {
@@ -159,7 +203,11 @@ fn tail_of(record: &Record) -> String {
 /// Lines that the row does not show: of the message beyond the first, and of the traceback.
 fn hidden_lines(record: &Record) -> usize {
     let message = record.entry.message.trim_end().split('\n').count() - 1;
-    let traceback = record.entry.traceback.as_ref().map_or(0, |text| text.trim_end().split('\n').count());
+    let traceback = record
+        .entry
+        .traceback
+        .as_ref()
+        .map_or(0, |text| text.trim_end().split('\n').count());
     message + traceback
 }
 
@@ -176,7 +224,12 @@ fn highlight(
     let mut paint = |range: std::ops::Range<usize>, role: Role| {
         let before = u16::try_from(safe_text::width(&visible[..range.start])).unwrap_or(0);
         let width = u16::try_from(safe_text::width(&visible[range])).unwrap_or(0);
-        let spot = Rect { x: x + before, y: line.y, width, height: 1 };
+        let spot = Rect {
+            x: x + before,
+            y: line.y,
+            width,
+            height: 1,
+        };
         buffer.set_style(spot.intersection(line), theme.style(role));
     };
     for word in look.highlights {
@@ -185,7 +238,11 @@ fn highlight(
         }
     }
     if let Some(search) = look.search {
-        let role = if selected { Role::HitCurrent } else { Role::Hit };
+        let role = if selected {
+            Role::HitCurrent
+        } else {
+            Role::Hit
+        };
         for range in search.ranges(visible) {
             paint(range, role);
         }

@@ -6,8 +6,6 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use super::{LogsTab, REMOVE_QUERY, Rows, View};
-use crate::domain::pattern::{Pattern, Patterns, regex_of};
-use crate::domain::record::RecordId;
 use crate::tui::action::Action;
 use crate::tui::effect::{Effect, Notice};
 use crate::tui::keymap::Scope;
@@ -15,6 +13,8 @@ use crate::tui::state::MAX_QUERIES;
 use crate::tui::tabs::Context;
 use crate::tui::theme::Role;
 use crate::tui::widgets::{clock, empty, safe_text};
+use atalaya_domain::pattern::{Pattern, Patterns, regex_of};
+use atalaya_domain::record::RecordId;
 
 /// Patterns told apart; more than a person reads, little enough to be counted at once.
 const MAX_PATTERNS: usize = 1_000;
@@ -51,13 +51,20 @@ fn count(rows: &Rows) -> Content {
         ranked: patterns.ranked().into_iter().cloned().collect(),
         others: patterns.others(),
         counted: rows.len(),
-        newest: rows.iter().next_back().map(crate::domain::record::Record::id),
+        newest: rows
+            .iter()
+            .next_back()
+            .map(atalaya_domain::record::Record::id),
     }
 }
 
 impl Menu {
     fn new(content: Content) -> Self {
-        Self { content, focus: 0, top: 0 }
+        Self {
+            content,
+            focus: 0,
+            top: 0,
+        }
     }
 
     fn len(&self) -> usize {
@@ -83,7 +90,12 @@ impl Menu {
 
     pub fn title(&self) -> String {
         match &self.content {
-            Content::Patterns { ranked, others, counted, .. } => {
+            Content::Patterns {
+                ranked,
+                others,
+                counted,
+                ..
+            } => {
                 let more = if *others > 0 {
                     format!(", {} records of further ones", clock::count(*others))
                 } else {
@@ -104,18 +116,29 @@ impl Menu {
             Content::Patterns { .. } => "pattern",
             Content::Queries(_) => "query",
         };
-        (Role::Text, format!("{what} {} of {}", self.len().min(self.focus + 1), self.len()))
+        (
+            Role::Text,
+            format!(
+                "{what} {} of {}",
+                self.len().min(self.focus + 1),
+                self.len()
+            ),
+        )
     }
 
     fn move_to(&mut self, at: usize, height: usize) {
         self.focus = at.min(self.len().saturating_sub(1));
-        self.top = self.top.clamp((self.focus + 1).saturating_sub(height.max(1)), self.focus);
+        self.top = self
+            .top
+            .clamp((self.focus + 1).saturating_sub(height.max(1)), self.focus);
     }
 
     pub fn render(&self, area: Rect, buffer: &mut Buffer, context: &Context<'_>) {
         if self.len() == 0 {
             let (message, hint) = match self.content {
-                Content::Patterns { .. } => ("No records are loaded.", "patterns are those of the list"),
+                Content::Patterns { .. } => {
+                    ("No records are loaded.", "patterns are those of the list")
+                }
                 Content::Queries(_) => ("No saved queries yet.", "f filters, B saves the filter"),
             };
             empty::render(area, buffer, context.theme, message, &[hint.to_owned()]);
@@ -126,7 +149,11 @@ impl Menu {
             if index >= self.len() {
                 break;
             }
-            let line = Rect { y: area.y + u16::try_from(offset).unwrap_or(0), height: 1, ..area };
+            let line = Rect {
+                y: area.y + u16::try_from(offset).unwrap_or(0),
+                height: 1,
+                ..area
+            };
             self.row(index, line, buffer, context);
         }
     }
@@ -134,7 +161,11 @@ impl Menu {
     fn row(&self, index: usize, line: Rect, buffer: &mut Buffer, context: &Context<'_>) {
         let theme = context.theme;
         let selected = index == self.focus;
-        let base = if selected { theme.style(Role::Selection) } else { Style::new() };
+        let base = if selected {
+            theme.style(Role::Selection)
+        } else {
+            Style::new()
+        };
         let over = |role: Role| theme.style(role).patch(base);
         if selected {
             buffer.set_string(line.x, line.y, " ".repeat(usize::from(line.width)), base);
@@ -156,9 +187,15 @@ impl Menu {
             Content::Patterns { ranked, .. } => {
                 let pattern = &ranked[index];
                 put(&format!("{:>8} ", clock::count(pattern.count)), Role::Text);
-                put(&format!("{} ", &pattern.worst.name()[..1]), Role::of_level(pattern.worst));
+                put(
+                    &format!("{} ", &pattern.worst.name()[..1]),
+                    Role::of_level(pattern.worst),
+                );
                 if line.width >= 100 {
-                    put(&format!("{} ", clock::millis(pattern.last, context.zone)), Role::Muted);
+                    put(
+                        &format!("{} ", clock::millis(pattern.last, context.zone)),
+                        Role::Muted,
+                    );
                 }
                 put(&safe_text::line(&pattern.text), Role::Text);
             }
@@ -166,7 +203,10 @@ impl Menu {
                 let (name, query) = &queries[index];
                 let width = (usize::from(line.width) / 3).min(30);
                 let shown = name.as_deref().map_or("", |name| name);
-                put(&safe_text::fit(&safe_text::line(shown), width), Role::Accent);
+                put(
+                    &safe_text::fit(&safe_text::line(shown), width),
+                    Role::Accent,
+                );
                 put(" ", Role::Text);
                 put(&safe_text::line(query), Role::Text);
             }
@@ -185,13 +225,20 @@ impl LogsTab {
     }
 
     fn listed_queries(&self) -> Vec<(Option<String>, String)> {
-        let named = self.queries.iter().map(|(name, query)| (Some(name.clone()), query.clone()));
-        named.chain(self.filters.iter().map(|filter| (None, filter.clone()))).collect()
+        let named = self
+            .queries
+            .iter()
+            .map(|(name, query)| (Some(name.clone()), query.clone()));
+        named
+            .chain(self.filters.iter().map(|filter| (None, filter.clone())))
+            .collect()
     }
 
     fn open_menu(&mut self, content: Content) -> Vec<Effect> {
         if !matches!(self.view, View::List) {
-            return vec![Effect::Notice(Notice::plain("that is of the list; Esc goes back to it"))];
+            return vec![Effect::Notice(Notice::plain(
+                "that is of the list; Esc goes back to it",
+            ))];
         }
         self.details = None;
         self.details_focused = false;
@@ -202,8 +249,20 @@ impl LogsTab {
     /// Counts again when records have come; the cursor stays on its pattern.
     pub(super) fn refresh_patterns(&mut self) {
         let Some(menu) = &mut self.menu else { return };
-        let Content::Patterns { ranked, counted, newest, .. } = &menu.content else { return };
-        let now_newest = self.rows.iter().next_back().map(crate::domain::record::Record::id);
+        let Content::Patterns {
+            ranked,
+            counted,
+            newest,
+            ..
+        } = &menu.content
+        else {
+            return;
+        };
+        let now_newest = self
+            .rows
+            .iter()
+            .next_back()
+            .map(atalaya_domain::record::Record::id);
         if *counted == self.rows.len() && *newest == now_newest {
             return;
         }
@@ -221,7 +280,11 @@ impl LogsTab {
     }
 
     /// `None`: not an action of the menu.
-    pub(super) fn act_in_menu(&mut self, action: Action, context: &Context<'_>) -> Option<Vec<Effect>> {
+    pub(super) fn act_in_menu(
+        &mut self,
+        action: Action,
+        context: &Context<'_>,
+    ) -> Option<Vec<Effect>> {
         let height = self.list_height(context);
         let page = height.saturating_sub(1).max(1);
         let menu = self.menu.as_mut()?;
@@ -248,14 +311,19 @@ impl LogsTab {
                 return Some(self.set_filter(&text, context));
             }
             Action::RemoveQuery => {
-                let Content::Queries(queries) = &menu.content else { return Some(Vec::new()) };
+                let Content::Queries(queries) = &menu.content else {
+                    return Some(Vec::new());
+                };
                 let (name, query) = queries.get(at)?;
                 let what = match name {
                     Some(name) => format!("the saved query `{}`", safe_text::line(name)),
                     None => format!("the earlier filter `{}`", safe_text::line(query)),
                 };
                 let question = format!("Remove {}?", safe_text::cut(&what, 60));
-                return Some(vec![Effect::Confirm { kind: REMOVE_QUERY, question }]);
+                return Some(vec![Effect::Confirm {
+                    kind: REMOVE_QUERY,
+                    question,
+                }]);
             }
             Action::Interrupt => return None,
             _ => {}
@@ -264,8 +332,12 @@ impl LogsTab {
     }
 
     pub(super) fn remove_query(&mut self) -> Vec<Effect> {
-        let Some(menu) = &self.menu else { return Vec::new() };
-        let Content::Queries(queries) = &menu.content else { return Vec::new() };
+        let Some(menu) = &self.menu else {
+            return Vec::new();
+        };
+        let Content::Queries(queries) = &menu.content else {
+            return Vec::new();
+        };
         match queries.get(menu.focus).cloned() {
             Some((Some(name), _)) => _ = self.queries.remove(&name),
             Some((None, filter)) => self.filters.retain(|known| *known != filter),
@@ -291,21 +363,40 @@ impl LogsTab {
             return trouble("no filter is set; `f` sets one".to_owned());
         }
         if self.queries.len() >= MAX_QUERIES && !self.queries.contains_key(&name) {
-            return trouble(format!("there are {MAX_QUERIES} saved queries already; remove one first"));
+            return trouble(format!(
+                "there are {MAX_QUERIES} saved queries already; remove one first"
+            ));
         }
-        let replaced = self.queries.insert(name.clone(), self.filter.clone()).is_some();
-        let what = if replaced { "replaced" } else { "saved; `b` lists what is saved" };
-        vec![Effect::Notice(Notice::plain(format!("query `{name}` {what}")))]
+        let replaced = self
+            .queries
+            .insert(name.clone(), self.filter.clone())
+            .is_some();
+        let what = if replaced {
+            "replaced"
+        } else {
+            "saved; `b` lists what is saved"
+        };
+        vec![Effect::Notice(Notice::plain(format!(
+            "query `{name}` {what}"
+        )))]
     }
 
-    pub(super) fn pointed_in_menu(&mut self, mouse: MouseEvent, context: &Context<'_>) -> Vec<Effect> {
+    pub(super) fn pointed_in_menu(
+        &mut self,
+        mouse: MouseEvent,
+        context: &Context<'_>,
+    ) -> Vec<Effect> {
         let list = self.panes(context.area).list;
         let height = usize::from(list.height);
-        let Some(menu) = &mut self.menu else { return Vec::new() };
+        let Some(menu) = &mut self.menu else {
+            return Vec::new();
+        };
         match mouse.kind {
             MouseEventKind::ScrollUp => menu.move_to(menu.focus.saturating_sub(3), height),
             MouseEventKind::ScrollDown => menu.move_to(menu.focus + 3, height),
-            MouseEventKind::Down(MouseButton::Left) if mouse.row >= list.y && mouse.row < list.bottom() => {
+            MouseEventKind::Down(MouseButton::Left)
+                if mouse.row >= list.y && mouse.row < list.bottom() =>
+            {
                 menu.move_to(menu.top + usize::from(mouse.row - list.y), height);
             }
             _ => {}

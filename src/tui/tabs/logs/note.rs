@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use crate::domain::record::Record;
 use crate::tui::widgets::safe_text;
+use atalaya_domain::record::Record;
 
 /// One record with all its fields, safe to paste.
 pub fn record_text(record: &Record) -> String {
@@ -11,7 +11,11 @@ pub fn record_text(record: &Record) -> String {
     let mut out = String::new();
     let mut put = |name: &str, value: &str| {
         for (index, line) in value.trim_end().split('\n').enumerate() {
-            let name = if index == 0 { format!("{name}: ") } else { "  ".to_owned() };
+            let name = if index == 0 {
+                format!("{name}: ")
+            } else {
+                "  ".to_owned()
+            };
             let _ = writeln!(out, "{}{}", safe_text::line(&name), safe_text::line(line));
         }
     };
@@ -19,9 +23,11 @@ pub fn record_text(record: &Record) -> String {
     put("level", entry.level.name());
     put("source", &record.origin.source);
     put("host", record.host());
-    for (name, value) in
-        [("logger", &entry.logger), ("user_id", &entry.user_id), ("session_id", &entry.session_id)]
-    {
+    for (name, value) in [
+        ("logger", &entry.logger),
+        ("user_id", &entry.user_id),
+        ("session_id", &entry.session_id),
+    ] {
         if let Some(value) = value {
             put(name, value);
         }
@@ -46,7 +52,11 @@ pub fn record_text(record: &Record) -> String {
 /// One line of a list, safe to write to a file or to show.
 pub fn record_line(record: &Record) -> String {
     let entry = &record.entry;
-    let id = entry.request_id.as_ref().map(|id| format!(" [{}]", id.as_str())).unwrap_or_default();
+    let id = entry
+        .request_id
+        .as_ref()
+        .map(|id| format!(" [{}]", id.as_str()))
+        .unwrap_or_default();
     safe_text::line(&format!(
         "{} {:8} {}{id} {}",
         entry.timestamp.to_rfc3339(),

@@ -5,9 +5,9 @@
 
 use std::collections::VecDeque;
 
-use crate::domain::record::{Record, RecordId};
-use crate::domain::time::Timestamp;
-use crate::store::engine::Cursor;
+use atalaya_domain::record::{Record, RecordId};
+use atalaya_domain::time::Timestamp;
+use atalaya_store::engine::Cursor;
 
 /// Most records held. Beyond it those farthest from the focus go; scrolling there reads them again.
 pub const CAPACITY: usize = 5_000;
@@ -61,20 +61,30 @@ impl Rows {
 
     /// From where an older page goes on.
     pub fn older_cursor(&self) -> Option<Cursor> {
-        self.older_from.or_else(|| self.records.front().map(cursor_of))
+        self.older_from
+            .or_else(|| self.records.front().map(cursor_of))
     }
 
     /// From where a newer page goes on.
     pub fn newer_cursor(&self) -> Option<Cursor> {
-        self.newer_from.or_else(|| self.records.back().map(cursor_of))
+        self.newer_from
+            .or_else(|| self.records.back().map(cursor_of))
     }
 
     /// Whether a record of this place belongs into the window: beyond an end that is not the
     /// store's own, there are records that were never read, and it would hide them.
     pub fn covers(&self, record: &Record) -> bool {
         let key = record.sort_key();
-        (self.older_end || self.records.front().is_some_and(|first| first.sort_key() < key))
-            && (self.newer_end || self.records.back().is_some_and(|last| key < last.sort_key()))
+        (self.older_end
+            || self
+                .records
+                .front()
+                .is_some_and(|first| first.sort_key() < key))
+            && (self.newer_end
+                || self
+                    .records
+                    .back()
+                    .is_some_and(|last| key < last.sort_key()))
     }
 
     /// Puts records at their places, each once; returns how many were new.
@@ -139,7 +149,10 @@ impl Rows {
     /// Moves the focus by rows; false when it was at that end already.
     pub fn step(&mut self, by: isize, height: usize) -> bool {
         let before = self.focus;
-        self.focus = self.focus.saturating_add_signed(by).min(self.len().saturating_sub(1));
+        self.focus = self
+            .focus
+            .saturating_add_signed(by)
+            .min(self.len().saturating_sub(1));
         self.show_focus(height);
         self.focus != before
     }
@@ -168,16 +181,23 @@ impl Rows {
 
     /// Scrolls so that the focus stands in the middle.
     pub fn center(&mut self, height: usize) {
-        self.top = self.focus.saturating_sub(height / 2).min(self.len().saturating_sub(height));
+        self.top = self
+            .focus
+            .saturating_sub(height / 2)
+            .min(self.len().saturating_sub(height));
     }
 
     pub fn position(&self, id: RecordId, at: Timestamp) -> Option<usize> {
-        self.records.binary_search_by_key(&(at, id.origin, id.position), Record::sort_key).ok()
+        self.records
+            .binary_search_by_key(&(at, id.origin, id.position), Record::sort_key)
+            .ok()
     }
 
     /// The first row at or after a time; the last row when all are before it.
     pub fn nearest(&self, at: Timestamp) -> usize {
-        self.records.partition_point(|record| record.entry.timestamp < at).min(self.len().saturating_sub(1))
+        self.records
+            .partition_point(|record| record.entry.timestamp < at)
+            .min(self.len().saturating_sub(1))
     }
 
     /// The next row in a direction, from the focus, that fulfils `wanted`.
@@ -185,13 +205,18 @@ impl Rows {
         if forward {
             (self.focus + 1..self.len()).find(|index| wanted(&self.records[*index]))
         } else {
-            (0..self.focus.min(self.len())).rev().find(|index| wanted(&self.records[*index]))
+            (0..self.focus.min(self.len()))
+                .rev()
+                .find(|index| wanted(&self.records[*index]))
         }
     }
 }
 
 pub fn cursor_of(record: &Record) -> Cursor {
-    Cursor { timestamp: record.entry.timestamp, id: record.id() }
+    Cursor {
+        timestamp: record.entry.timestamp,
+        id: record.id(),
+    }
 }
 
 #[cfg(test)]
@@ -200,7 +225,7 @@ pub(super) mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::domain::record::{Entry, Layer, Origin, OriginId};
+    use atalaya_domain::record::{Entry, Layer, Origin, OriginId};
 
     pub fn record(seconds: i64) -> Record {
         Record {
@@ -228,8 +253,14 @@ pub(super) mod tests {
     #[test]
     fn each_record_is_there_once_and_in_order() {
         let mut rows = rows(10..20);
-        assert_eq!(rows.merge([record(15), record(5), record(25), record(5)]), 2);
-        let times: Vec<i64> = rows.iter().map(|record| record.entry.timestamp.micros() / 1_000_000).collect();
+        assert_eq!(
+            rows.merge([record(15), record(5), record(25), record(5)]),
+            2
+        );
+        let times: Vec<i64> = rows
+            .iter()
+            .map(|record| record.entry.timestamp.micros() / 1_000_000)
+            .collect();
         assert_eq!(times, [5, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 25]);
     }
 
@@ -237,7 +268,10 @@ pub(super) mod tests {
     fn reading_is_not_moved_by_what_arrives() {
         let mut rows = rows(100..200);
         rows.set_focus(50, 10);
-        let (focused, first) = (rows.focused().unwrap().id(), rows.get(rows.top()).unwrap().id());
+        let (focused, first) = (
+            rows.focused().unwrap().id(),
+            rows.get(rows.top()).unwrap().id(),
+        );
         rows.merge((200..300).map(record));
         rows.merge((0..100).map(record));
         assert_eq!(rows.focused().unwrap().id(), focused);
@@ -252,7 +286,10 @@ pub(super) mod tests {
         rows.set_focus(0, 10);
         rows.merge((5_000..6_000).map(record));
         assert_eq!(rows.len(), CAPACITY);
-        assert_eq!((rows.focus(), rows.older_end, rows.newer_end), (0, true, false));
+        assert_eq!(
+            (rows.focus(), rows.older_end, rows.newer_end),
+            (0, true, false)
+        );
         rows.to_end(10);
         let focused = rows.focused().unwrap().id();
         rows.merge((6_000..6_100).map(record));
@@ -262,9 +299,16 @@ pub(super) mod tests {
 
     #[test]
     fn a_follower_keeps_the_newest_of_a_flood() {
-        let mut rows = Rows { older_end: true, newer_end: true, ..Rows::default() };
+        let mut rows = Rows {
+            older_end: true,
+            newer_end: true,
+            ..Rows::default()
+        };
         rows.follow((0..6_000).map(record), 10);
-        assert_eq!((rows.len(), rows.focus(), rows.top()), (CAPACITY, CAPACITY - 1, CAPACITY - 10));
+        assert_eq!(
+            (rows.len(), rows.focus(), rows.top()),
+            (CAPACITY, CAPACITY - 1, CAPACITY - 10)
+        );
         assert_eq!(rows.focused().unwrap().id(), record(5_999).id());
         assert!(rows.newer_end && !rows.older_end);
     }

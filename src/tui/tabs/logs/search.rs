@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use regex::{Regex, RegexBuilder};
 
-use crate::domain::record::Record;
+use atalaya_domain::record::Record;
 
 #[derive(Clone, Debug)]
 pub struct Search {
@@ -26,21 +26,37 @@ impl Search {
                     .ok()
             })
             .flatten();
-        Self { needle: needle.to_owned(), pattern, hits: Vec::new() }
+        Self {
+            needle: needle.to_owned(),
+            pattern,
+            hits: Vec::new(),
+        }
     }
 
     pub fn is_hit(&self, text: &str) -> bool {
-        self.pattern.as_ref().is_some_and(|pattern| pattern.is_match(text))
+        self.pattern
+            .as_ref()
+            .is_some_and(|pattern| pattern.is_match(text))
     }
 
     /// Anywhere in the record: the raw text is searched, whatever is shown of it.
     pub fn matches(&self, record: &Record) -> bool {
         let entry = &record.entry;
-        let own = [&entry.logger, &entry.user_id, &entry.session_id, &entry.traceback];
+        let own = [
+            &entry.logger,
+            &entry.user_id,
+            &entry.session_id,
+            &entry.traceback,
+        ];
         self.is_hit(&entry.message)
             || self.is_hit(&record.origin.source)
-            || entry.request_id.as_ref().is_some_and(|id| self.is_hit(id.as_str()))
-            || own.iter().any(|field| field.as_ref().is_some_and(|text| self.is_hit(text)))
+            || entry
+                .request_id
+                .as_ref()
+                .is_some_and(|id| self.is_hit(id.as_str()))
+            || own
+                .iter()
+                .any(|field| field.as_ref().is_some_and(|text| self.is_hit(text)))
             || entry.metadata.iter().any(|(_, value)| self.is_hit(value))
     }
 
@@ -72,9 +88,16 @@ impl Search {
     pub fn next(&self, focus: usize, forward: bool) -> Option<(usize, bool)> {
         let (first, last) = (*self.hits.first()?, *self.hits.last()?);
         Some(if forward {
-            self.hits.iter().find(|hit| **hit > focus).map_or((first, true), |hit| (*hit, false))
+            self.hits
+                .iter()
+                .find(|hit| **hit > focus)
+                .map_or((first, true), |hit| (*hit, false))
         } else {
-            self.hits.iter().rev().find(|hit| **hit < focus).map_or((last, true), |hit| (*hit, false))
+            self.hits
+                .iter()
+                .rev()
+                .find(|hit| **hit < focus)
+                .map_or((last, true), |hit| (*hit, false))
         })
     }
 }

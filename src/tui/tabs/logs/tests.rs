@@ -5,11 +5,11 @@ use ratatui::layout::Rect;
 
 use super::rows::tests::record;
 use super::*;
-use crate::query::Zone;
-use crate::store::chunks::ArrivalCursor;
-use crate::store::engine::{Page, PageEnd, Scanned};
 use crate::tui::action::Action;
 use crate::tui::theme::Theme;
+use atalaya_query::Zone;
+use atalaya_store::chunks::ArrivalCursor;
+use atalaya_store::engine::{Page, PageEnd, Scanned};
 
 const NOW: i64 = 100_000;
 
@@ -57,7 +57,10 @@ impl Bench {
 
     fn newest(&mut self, seconds: std::ops::Range<i64>, more: bool) -> Vec<Effect> {
         let question = self.tab.list_question;
-        self.answer(LogsAnswer::Newest { question, result: Ok((page(seconds.rev(), more), follower())) })
+        self.answer(LogsAnswer::Newest {
+            question,
+            result: Ok((page(seconds.rev(), more), follower())),
+        })
     }
 
     fn arrive(&mut self, seconds: std::ops::Range<i64>) -> Vec<Effect> {
@@ -74,23 +77,34 @@ impl Bench {
     }
 
     fn focus(&self) -> i64 {
-        self.tab.rows.focused().map_or(-1, |record| record.entry.timestamp.micros() / 1_000_000)
+        self.tab
+            .rows
+            .focused()
+            .map_or(-1, |record| record.entry.timestamp.micros() / 1_000_000)
     }
 }
 
 fn follower() -> Follower {
-    Follower { query: Query::everything(), cursor: ArrivalCursor::Number(0) }
+    Follower::from_cursor(Query::everything(), ArrivalCursor::new(0_i64))
 }
 
 fn page(seconds: impl Iterator<Item = i64>, more: bool) -> Page {
     let records: Vec<Record> = seconds.map(record).collect();
-    let next =
-        records.last().filter(|_| more).map(|last| PageEnd { cursor: rows::cursor_of(last), full: true });
-    Page { records, next, scanned: Scanned::default() }
+    let next = records.last().filter(|_| more).map(|last| PageEnd {
+        cursor: rows::cursor_of(last),
+        full: true,
+    });
+    Page {
+        records,
+        next,
+        scanned: Scanned::default(),
+    }
 }
 
 fn asks(effects: &[Effect], name: &str) -> bool {
-    effects.iter().any(|effect| matches!(effect, Effect::Logs(work) if work.slot() == name))
+    effects
+        .iter()
+        .any(|effect| matches!(effect, Effect::Logs(work) if work.slot() == name))
 }
 
 #[test]
@@ -113,7 +127,11 @@ fn arrivals_are_followed_until_someone_reads() {
     assert!(!bench.tab.following);
     let (focus, top) = (bench.focus(), bench.tab.rows.top());
     bench.arrive(NOW + 10..NOW + 322);
-    assert_eq!((bench.focus(), bench.tab.rows.top()), (focus, top), "reading is not moved");
+    assert_eq!(
+        (bench.focus(), bench.tab.rows.top()),
+        (focus, top),
+        "reading is not moved"
+    );
     assert_eq!(bench.tab.unseen, 312);
     bench.act(Action::Last);
     assert!(bench.tab.following);
@@ -124,7 +142,11 @@ fn arrivals_are_followed_until_someone_reads() {
 fn an_idle_look_draws_nothing() {
     let mut bench = Bench::with(NOW - 100..NOW, false);
     let effects = bench.arrive(0..0);
-    assert!(effects.iter().any(|effect| matches!(effect, Effect::Unchanged)));
+    assert!(
+        effects
+            .iter()
+            .any(|effect| matches!(effect, Effect::Unchanged))
+    );
     assert!(asks(&effects, "follow"));
 }
 
@@ -162,12 +184,24 @@ fn older_pages_are_read_near_the_top_and_arrivals_wait_for_the_window() {
 fn an_answer_to_an_older_question_is_dropped() {
     let mut bench = Bench::with(NOW - 100..NOW, false);
     let old = bench.tab.list_question;
-    bench.send(TabEvent::Prompted { kind: PROMPT_FILTER, step: Prompted::Accepted("level>=error".into()) });
+    bench.send(TabEvent::Prompted {
+        kind: PROMPT_FILTER,
+        step: Prompted::Accepted("level>=error".into()),
+    });
     assert!(bench.tab.rows.is_empty());
-    bench.answer(LogsAnswer::Newest { question: old, result: Ok((page(NOW - 5..NOW, false), follower())) });
-    assert!(bench.tab.rows.is_empty(), "rows of the old filter must not come in under the new title");
-    let old_follow =
-        LogsAnswer::Arrived { question: old, follower: follower(), result: Ok(vec![record(NOW)]) };
+    bench.answer(LogsAnswer::Newest {
+        question: old,
+        result: Ok((page(NOW - 5..NOW, false), follower())),
+    });
+    assert!(
+        bench.tab.rows.is_empty(),
+        "rows of the old filter must not come in under the new title"
+    );
+    let old_follow = LogsAnswer::Arrived {
+        question: old,
+        follower: follower(),
+        result: Ok(vec![record(NOW)]),
+    };
     bench.answer(old_follow);
     assert!(bench.tab.rows.is_empty());
 }
@@ -177,10 +211,19 @@ fn an_error_keeps_what_was_on_the_screen_and_tries_again() {
     let mut bench = Bench::with(NOW - 100..NOW, false);
     let question = bench.tab.follow_question;
     let result = Err("SQLite is unreachable".to_owned());
-    let effects = bench.answer(LogsAnswer::Arrived { question, follower: follower(), result });
+    let effects = bench.answer(LogsAnswer::Arrived {
+        question,
+        follower: follower(),
+        result,
+    });
     assert!(asks(&effects, "follow"));
     assert_eq!(bench.tab.rows.len(), 100);
-    assert!(bench.banner().unwrap().starts_with("SQLite is unreachable, since 03:46:40; trying again"));
+    assert!(
+        bench
+            .banner()
+            .unwrap()
+            .starts_with("SQLite is unreachable, since 03:46:40; trying again")
+    );
     bench.now = bench.now.saturating_add(Duration::from_secs(30));
     bench.arrive(NOW..NOW + 1);
     assert_eq!(bench.banner(), None);
@@ -191,7 +234,10 @@ fn a_failed_first_read_is_repeated_by_the_clock() {
     let mut bench = Bench::new();
     bench.send(TabEvent::Entered);
     let question = bench.tab.list_question;
-    bench.answer(LogsAnswer::Newest { question, result: Err("no store".into()) });
+    bench.answer(LogsAnswer::Newest {
+        question,
+        result: Err("no store".into()),
+    });
     assert!(!asks(&bench.send(TabEvent::Tick), "list"));
     bench.now = bench.now.saturating_add(RETRY);
     assert!(asks(&bench.send(TabEvent::Tick), "list"));
@@ -206,10 +252,22 @@ fn a_page_that_failed_is_asked_for_again_as_it_was() {
     let effects = bench.act(Action::First);
     assert!(asks(&effects, "list"));
     let question = bench.tab.list_question;
-    let (order, result) = (Order::OldestFirst, Err("Cassandra is unreachable at a:1: no".to_owned()));
-    bench.answer(LogsAnswer::Page { question, order, result });
+    let (order, result) = (
+        Order::OldestFirst,
+        Err("Cassandra is unreachable at a:1: no".to_owned()),
+    );
+    bench.answer(LogsAnswer::Page {
+        question,
+        order,
+        result,
+    });
     assert_eq!(bench.tab.rows.len(), 500, "what was on the screen stays");
-    assert!(bench.banner().unwrap().contains("since 03:46:40; trying again (no)"));
+    assert!(
+        bench
+            .banner()
+            .unwrap()
+            .contains("since 03:46:40; trying again (no)")
+    );
     // The arrivals still come: that does not hide that the page is missing.
     bench.arrive(NOW..NOW + 1);
     assert!(bench.banner().is_some());
@@ -221,20 +279,35 @@ fn a_page_that_failed_is_asked_for_again_as_it_was() {
             if *again == question
     )));
     let result = Ok(page(0..500, true));
-    bench.answer(LogsAnswer::Page { question, order, result });
+    bench.answer(LogsAnswer::Page {
+        question,
+        order,
+        result,
+    });
     assert_eq!((bench.banner(), bench.focus()), (None, 0));
 }
 
 #[test]
 fn a_trace_that_failed_is_read_again_by_itself_until_nobody_wants_it() {
     let mut bench = Bench::with(NOW - 100..NOW, false);
-    bench.send(TabEvent::Command { name: "req".into(), argument: "a".into() });
-    let View::Trace(trace) = &bench.tab.view else { panic!("no trace") };
+    bench.send(TabEvent::Command {
+        name: "req".into(),
+        argument: "a".into(),
+    });
+    let View::Trace(trace) = &bench.tab.view else {
+        panic!("no trace")
+    };
     let question = trace.question;
-    bench.answer(LogsAnswer::Trace { question, result: Err("gone".into()) });
+    bench.answer(LogsAnswer::Trace {
+        question,
+        result: Err("gone".into()),
+    });
     bench.now = bench.now.saturating_add(Duration::from_secs(1));
     assert!(asks(&bench.send(TabEvent::Tick), "trace"));
-    bench.answer(LogsAnswer::Trace { question, result: Err("gone".into()) });
+    bench.answer(LogsAnswer::Trace {
+        question,
+        result: Err("gone".into()),
+    });
     bench.act(Action::Back);
     bench.now = bench.now.saturating_add(Duration::from_secs(9));
     assert!(!asks(&bench.send(TabEvent::Tick), "trace"));
@@ -246,7 +319,10 @@ fn stopping_a_read_that_fails_ends_its_banner() {
     let mut bench = Bench::new();
     bench.send(TabEvent::Entered);
     let question = bench.tab.list_question;
-    bench.answer(LogsAnswer::Newest { question, result: Err("no store".into()) });
+    bench.answer(LogsAnswer::Newest {
+        question,
+        result: Err("no store".into()),
+    });
     bench.act(Action::Interrupt);
     assert_eq!(bench.banner(), None);
     bench.now = bench.now.saturating_add(Duration::from_secs(9));
@@ -257,32 +333,61 @@ fn stopping_a_read_that_fails_ends_its_banner() {
 fn the_next_error_is_looked_for_in_the_store_beyond_the_window() {
     let mut bench = Bench::with(NOW - 500..NOW, true);
     let effects = bench.act(Action::PreviousError);
+    assert!(effects.iter().any(|effect| matches!(
+        effect,
+        Effect::Logs(LogsEffect::Seek {
+            order: Order::NewestFirst,
+            ..
+        })
+    )));
+    let question = bench.tab.list_question;
+    let found = Page {
+        records: vec![record(50)],
+        next: None,
+        scanned: Scanned::default(),
+    };
+    let effects = bench.answer(LogsAnswer::Sought {
+        question,
+        order: Order::NewestFirst,
+        result: Ok(found),
+    });
     assert!(
         effects
             .iter()
-            .any(|effect| matches!(effect, Effect::Logs(LogsEffect::Seek { order: Order::NewestFirst, .. })))
+            .any(|effect| matches!(effect, Effect::Logs(LogsEffect::Around { .. })))
     );
     let question = bench.tab.list_question;
-    let found = Page { records: vec![record(50)], next: None, scanned: Scanned::default() };
-    let effects = bench.answer(LogsAnswer::Sought { question, order: Order::NewestFirst, result: Ok(found) });
-    assert!(effects.iter().any(|effect| matches!(effect, Effect::Logs(LogsEffect::Around { .. }))));
-    let question = bench.tab.list_question;
     let both = (page((0..51).rev(), false), page(50..300, true));
-    bench.answer(LogsAnswer::Around { question, result: Ok(both) });
+    bench.answer(LogsAnswer::Around {
+        question,
+        result: Ok(both),
+    });
     assert_eq!(bench.focus(), 50);
     assert!(!bench.tab.rows.newer_end && bench.tab.rows.older_end);
     // Far from the newest, arrivals are only counted.
     bench.arrive(NOW..NOW + 7);
     assert_eq!((bench.focus(), bench.tab.unseen), (50, 7));
-    assert!(bench.tab.rows.position(record(NOW).id(), Timestamp::from_seconds(NOW)).is_none());
+    assert!(
+        bench
+            .tab
+            .rows
+            .position(record(NOW).id(), Timestamp::from_seconds(NOW))
+            .is_none()
+    );
 }
 
 #[test]
 fn escape_goes_one_level_at_a_time_and_never_quits() {
     let mut bench = Bench::with(NOW - 100..NOW, false);
-    bench.send(TabEvent::Prompted { kind: PROMPT_FILTER, step: Prompted::Accepted("message".into()) });
+    bench.send(TabEvent::Prompted {
+        kind: PROMPT_FILTER,
+        step: Prompted::Accepted("message".into()),
+    });
     bench.newest(NOW - 100..NOW, false);
-    bench.send(TabEvent::Prompted { kind: PROMPT_SEARCH, step: Prompted::Accepted("message".into()) });
+    bench.send(TabEvent::Prompted {
+        kind: PROMPT_SEARCH,
+        step: Prompted::Accepted("message".into()),
+    });
     bench.act(Action::Open);
     assert!(bench.tab.details.is_some());
     bench.act(Action::Back);
@@ -302,8 +407,13 @@ fn a_trace_comes_back_to_the_same_row() {
         bench.act(Action::Up);
     }
     let focus = bench.focus();
-    let effects = bench.send(TabEvent::Command { name: "req".into(), argument: "a b".into() });
-    assert!(matches!(&effects[..], [Effect::Logs(LogsEffect::Trace { ids, .. })] if ids.len() == 2));
+    let effects = bench.send(TabEvent::Command {
+        name: "req".into(),
+        argument: "a b".into(),
+    });
+    assert!(
+        matches!(&effects[..], [Effect::Logs(LogsEffect::Trace { ids, .. })] if ids.len() == 2)
+    );
     assert!(!bench.tab.at_top());
     bench.act(Action::Back);
     assert!(bench.tab.shows_list());
@@ -345,9 +455,17 @@ fn bookmarks_are_kept_and_walked() {
 #[test]
 fn a_wrong_filter_and_a_wrong_time_say_so() {
     let mut bench = Bench::with(NOW - 100..NOW, false);
-    let effects = bench.send(TabEvent::Command { name: "goto".into(), argument: "half past".into() });
-    assert!(matches!(&effects[..], [Effect::Notice(notice)] if notice.text.contains("is not a time")));
-    let effects = bench.send(TabEvent::Command { name: "filter".into(), argument: "level>=nonsense".into() });
+    let effects = bench.send(TabEvent::Command {
+        name: "goto".into(),
+        argument: "half past".into(),
+    });
+    assert!(
+        matches!(&effects[..], [Effect::Notice(notice)] if notice.text.contains("is not a time"))
+    );
+    let effects = bench.send(TabEvent::Command {
+        name: "filter".into(),
+        argument: "level>=nonsense".into(),
+    });
     assert!(matches!(&effects[..], [Effect::Notice(notice)] if notice.text.contains("nonsense")));
     assert!(bench.tab.filter.is_empty());
 }
@@ -358,8 +476,20 @@ fn reading_can_be_cancelled() {
     bench.act(Action::PreviousError);
     let question = bench.tab.list_question;
     let effects = bench.act(Action::Interrupt);
-    assert!(effects.iter().any(|effect| matches!(effect, Effect::Cancel(slot) if slot.name == "list")));
-    let found = Page { records: vec![record(50)], next: None, scanned: Scanned::default() };
-    let effects = bench.answer(LogsAnswer::Sought { question, order: Order::NewestFirst, result: Ok(found) });
+    assert!(
+        effects
+            .iter()
+            .any(|effect| matches!(effect, Effect::Cancel(slot) if slot.name == "list"))
+    );
+    let found = Page {
+        records: vec![record(50)],
+        next: None,
+        scanned: Scanned::default(),
+    };
+    let effects = bench.answer(LogsAnswer::Sought {
+        question,
+        order: Order::NewestFirst,
+        result: Ok(found),
+    });
     assert!(!asks(&effects, "list"), "the answer came too late");
 }

@@ -12,13 +12,13 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use super::search::Search;
-use crate::domain::record::{Level, Record, RecordId, RequestId};
-use crate::domain::time::Timestamp;
 use crate::service::trace::{self as service, TraceEvent};
 use crate::tui::effect::Question;
 use crate::tui::tabs::Context;
 use crate::tui::theme::Role;
 use crate::tui::widgets::{clock, empty, safe_text};
+use atalaya_domain::record::{Level, Record, RecordId, RequestId};
+use atalaya_domain::time::Timestamp;
 
 /// A gap is marked when it is at least this share of the time between the first and last record.
 const GAP_SHARE: u32 = 10;
@@ -67,14 +67,19 @@ impl Trace {
 
     /// Takes what was read; the focus stays on its row.
     pub fn fill(&mut self, data: service::Trace, now: Timestamp) {
-        let focused = self.data.rows.get(self.focus).map(|row| (row.at, self.wanted_or_focused()));
+        let focused = self
+            .data
+            .rows
+            .get(self.focus)
+            .map(|row| (row.at, self.wanted_or_focused()));
         let first = self.wanted.take();
         self.data = data;
         self.spans = spans(&self.data);
         self.read_at = Some(now);
         self.failed = None;
-        let place =
-            |id: RecordId| (0..self.len()).find(|index| self.record(*index).map(Record::id) == Some(id));
+        let place = |id: RecordId| {
+            (0..self.len()).find(|index| self.record(*index).map(Record::id) == Some(id))
+        };
         self.focus = match focused {
             Some((_, Some(id))) => place(id),
             Some((at, None)) => self.data.rows.iter().position(|row| row.at == at),
@@ -117,7 +122,10 @@ impl Trace {
         let last = self.len().saturating_sub(1);
         self.focus = index.min(last);
         let lowest = self.highest_top(last, height);
-        self.top = self.top.clamp(self.highest_top(self.focus, height), self.focus).min(lowest);
+        self.top = self
+            .top
+            .clamp(self.highest_top(self.focus, height), self.focus)
+            .min(lowest);
     }
 
     /// The earliest first row with which `index` is still on the screen.
@@ -148,7 +156,9 @@ impl Trace {
         if forward {
             (self.focus + 1..self.len()).find(|index| wanted(*index))
         } else {
-            (0..self.focus.min(self.len())).rev().find(|index| wanted(*index))
+            (0..self.focus.min(self.len()))
+                .rev()
+                .find(|index| wanted(*index))
         }
     }
 
@@ -168,8 +178,12 @@ impl Trace {
 
     /// `req-7 · 12 records · 3 sources · 1.25 s`, safe to show.
     pub fn title(&self) -> String {
-        let mut ids: Vec<String> =
-            self.ids.iter().take(3).map(|id| safe_text::first_line(id.as_str(), 40)).collect();
+        let mut ids: Vec<String> = self
+            .ids
+            .iter()
+            .take(3)
+            .map(|id| safe_text::first_line(id.as_str(), 40))
+            .collect();
         if self.ids.len() > 3 {
             ids.push(format!("and {} more", self.ids.len() - 3));
         }
@@ -179,14 +193,23 @@ impl Trace {
         }
         let records = self.data.records().count();
         let events = self.len() - records;
-        let mut text = format!("Trace {ids} · {records} {}", if records == 1 { "record" } else { "records" });
+        let mut text = format!(
+            "Trace {ids} · {records} {}",
+            if records == 1 { "record" } else { "records" }
+        );
         if events > 0 {
-            text.push_str(&format!(" · {events} metrics {}", if events == 1 { "event" } else { "events" }));
+            text.push_str(&format!(
+                " · {events} metrics {}",
+                if events == 1 { "event" } else { "events" }
+            ));
         }
         let length = self.scale().map_or(Duration::ZERO, |(_, length)| length);
         text.push_str(&format!(" · {}", clock::precise(length)));
         if self.data.omitted > 0 {
-            text.push_str(&format!(" · {} more not shown", clock::count(self.data.omitted)));
+            text.push_str(&format!(
+                " · {} more not shown",
+                clock::count(self.data.omitted)
+            ));
         }
         text
     }
@@ -202,17 +225,32 @@ fn spans(data: &service::Trace) -> Vec<Span> {
                 TraceEvent::Record(record) => record.entry.duration_ms,
                 _ => None,
             };
-            let length = length.filter(|length| length.is_finite() && *length > 0.0).unwrap_or(0.0);
-            Span { start: row.at.saturating_sub(Duration::from_micros((length * 1_000.0) as u64)), gap: None }
+            let length = length
+                .filter(|length| length.is_finite() && *length > 0.0)
+                .unwrap_or(0.0);
+            Span {
+                start: row
+                    .at
+                    .saturating_sub(Duration::from_micros((length * 1_000.0) as u64)),
+                gap: None,
+            }
         })
         .collect();
-    let records =
-        || spans.iter().zip(&data.rows).filter(|(_, row)| matches!(row.event, TraceEvent::Record(_)));
+    let records = || {
+        spans
+            .iter()
+            .zip(&data.rows)
+            .filter(|(_, row)| matches!(row.event, TraceEvent::Record(_)))
+    };
     let begin = records().map(|(span, _)| span.start).min();
     let end = records().map(|(_, row)| row.at).max();
-    let length = begin.zip(end).map_or(Duration::ZERO, |(begin, end)| end.since(begin));
+    let length = begin
+        .zip(end)
+        .map_or(Duration::ZERO, |(begin, end)| end.since(begin));
     let least = (length / GAP_SHARE).max(GAP_LEAST);
-    let Some(mut reached) = spans.first().map(|span| span.start) else { return spans };
+    let Some(mut reached) = spans.first().map(|span| span.start) else {
+        return spans;
+    };
     for (span, row) in spans.iter_mut().zip(&data.rows) {
         let silence = span.start.since(reached);
         span.gap = (silence >= least).then_some(silence);
@@ -245,17 +283,31 @@ fn offset(at: Timestamp, begin: Timestamp) -> String {
     }
 }
 
-pub fn render(trace: &Trace, area: Rect, buffer: &mut Buffer, context: &Context<'_>, look: &TraceLook<'_>) {
+pub fn render(
+    trace: &Trace,
+    area: Rect,
+    buffer: &mut Buffer,
+    context: &Context<'_>,
+    look: &TraceLook<'_>,
+) {
     let theme = context.theme;
     let Some((begin, length)) = trace.scale() else {
-        let ids =
-            trace.ids.iter().map(|id| safe_text::first_line(id.as_str(), 60)).collect::<Vec<_>>().join(", ");
+        let ids = trace
+            .ids
+            .iter()
+            .map(|id| safe_text::first_line(id.as_str(), 60))
+            .collect::<Vec<_>>()
+            .join(", ");
         let (message, hint) = match (&trace.failed, trace.read_at) {
-            (Some(reason), _) => {
-                (format!("the trace could not be read: {reason}"), "F5 tries again".to_owned())
-            }
+            (Some(reason), _) => (
+                format!("the trace could not be read: {reason}"),
+                "F5 tries again".to_owned(),
+            ),
             (None, None) => ("reading the trace …".to_owned(), ids),
-            (None, Some(_)) => ("no record and no metrics event carries this id".to_owned(), ids),
+            (None, Some(_)) => (
+                "no record and no metrics event carries this id".to_owned(),
+                ids,
+            ),
         };
         empty::render(area, buffer, theme, &message, &[hint]);
         return;
@@ -268,9 +320,23 @@ pub fn render(trace: &Trace, area: Rect, buffer: &mut Buffer, context: &Context<
         safe_text::fit("lane", lane_width),
         columns = bar_width - 1
     );
-    buffer.set_stringn(area.x, area.y, header, usize::from(area.width), theme.style(Role::Muted));
-    let list = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
-    let axis = Axis { begin, length: length.as_micros().max(1), columns: bar_width };
+    buffer.set_stringn(
+        area.x,
+        area.y,
+        header,
+        usize::from(area.width),
+        theme.style(Role::Muted),
+    );
+    let list = Rect {
+        y: area.y + 1,
+        height: area.height.saturating_sub(1),
+        ..area
+    };
+    let axis = Axis {
+        begin,
+        length: length.as_micros().max(1),
+        columns: bar_width,
+    };
     let mut y = list.y;
     for index in trace.top..trace.len() {
         if let Some(gap) = trace.gap(index)
@@ -278,13 +344,31 @@ pub fn render(trace: &Trace, area: Rect, buffer: &mut Buffer, context: &Context<
         {
             let dash = if context.unicode { "──" } else { "--" };
             let text = format!(" {dash} {} {dash}", clock::precise(gap));
-            buffer.set_stringn(list.x, y, text, usize::from(list.width), theme.style(Role::Muted));
+            buffer.set_stringn(
+                list.x,
+                y,
+                text,
+                usize::from(list.width),
+                theme.style(Role::Muted),
+            );
             y += 1;
         }
         if y >= list.bottom() {
             break;
         }
-        row(trace, index, Rect { y, height: 1, ..list }, buffer, context, look, &axis);
+        row(
+            trace,
+            index,
+            Rect {
+                y,
+                height: 1,
+                ..list
+            },
+            buffer,
+            context,
+            look,
+            &axis,
+        );
         y += 1;
     }
 }
@@ -300,7 +384,9 @@ fn row(
 ) {
     let (theme, y) = (context.theme, line.y);
     let (lane_width, bar_width) = columns(line.width);
-    let Some((row, span)) = trace.data.rows.get(index).zip(trace.spans.get(index)) else { return };
+    let Some((row, span)) = trace.data.rows.get(index).zip(trace.spans.get(index)) else {
+        return;
+    };
     let selected = index == trace.focus;
     let base = match (selected, look.focused) {
         (true, true) => theme.style(Role::Selection),
@@ -317,17 +403,30 @@ fn row(
         (false, _) => " ",
     };
     buffer.set_string(line.x, y, mark, over(Role::Accent));
-    buffer.set_string(line.x + 1, y, format!("{:>10}", offset(row.at, axis.begin)), over(Role::Muted));
+    buffer.set_string(
+        line.x + 1,
+        y,
+        format!("{:>10}", offset(row.at, axis.begin)),
+        over(Role::Muted),
+    );
     let mut x = line.x + 12;
     let bad = row.event.level() >= Level::Error;
     let (letter, role) = match &row.event {
-        TraceEvent::Record(record) => (&record.entry.level.name()[..1], Role::of_level(record.entry.level)),
+        TraceEvent::Record(record) => (
+            &record.entry.level.name()[..1],
+            Role::of_level(record.entry.level),
+        ),
         _ => ("M", if bad { Role::Bad } else { Role::Good }),
     };
     buffer.set_string(x, y, letter, over(role));
     x += 2;
     let lane = safe_text::first_line(row.event.source(), 40);
-    buffer.set_string(x, y, safe_text::fit(&lane, lane_width), theme.lane(row.lane).patch(base));
+    buffer.set_string(
+        x,
+        y,
+        safe_text::fit(&lane, lane_width),
+        theme.lane(row.lane).patch(base),
+    );
     x += u16::try_from(lane_width + 1).unwrap_or(0);
     let record = matches!(row.event, TraceEvent::Record(_));
     let style = match (bad, record) {
@@ -337,14 +436,24 @@ fn row(
     };
     let quiet = theme.style(Role::Faint).patch(base);
     if record {
-        axis.bar(span.start, row.at, x, y, buffer, context, (style.patch(base), quiet));
+        axis.bar(
+            span.start,
+            row.at,
+            x,
+            y,
+            buffer,
+            context,
+            (style.patch(base), quiet),
+        );
     } else {
         axis.mark(row.at, x, y, buffer, context, (style.patch(base), quiet));
     }
     x += u16::try_from(bar_width + 1).unwrap_or(0);
     let room = usize::from(line.right().saturating_sub(x));
     let text = match &row.event {
-        TraceEvent::Record(record) => safe_text::first_line(&record.entry.message, look.scroll + room),
+        TraceEvent::Record(record) => {
+            safe_text::first_line(&record.entry.message, look.scroll + room)
+        }
         event => safe_text::first_line(&event.message(), look.scroll + room),
     };
     let visible = safe_text::window(&text, look.scroll, room);
@@ -353,9 +462,21 @@ fn row(
         for range in search.ranges(&visible) {
             let before = u16::try_from(safe_text::width(&visible[..range.start])).unwrap_or(0);
             let width = u16::try_from(safe_text::width(&visible[range])).unwrap_or(0);
-            let role = if selected { Role::HitCurrent } else { Role::Hit };
-            buffer
-                .set_style(Rect { x: x + before, y, width, height: 1 }.intersection(line), theme.style(role));
+            let role = if selected {
+                Role::HitCurrent
+            } else {
+                Role::Hit
+            };
+            buffer.set_style(
+                Rect {
+                    x: x + before,
+                    y,
+                    width,
+                    height: 1,
+                }
+                .intersection(line),
+                theme.style(role),
+            );
         }
     }
 }
@@ -376,11 +497,19 @@ impl Axis {
     }
 
     fn track(&self, x: u16, y: u16, buffer: &mut Buffer, context: &Context<'_>, quiet: Style) {
-        buffer.set_string(x, y, (if context.unicode { "·" } else { "." }).repeat(self.columns), quiet);
+        buffer.set_string(
+            x,
+            y,
+            (if context.unicode { "·" } else { "." }).repeat(self.columns),
+            quiet,
+        );
     }
 
     /// The work of a record; `styles` are those of the bar and of what lies beside it.
-    #[expect(clippy::too_many_arguments, reason = "a bar, and where and how it is drawn")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "a bar, and where and how it is drawn"
+    )]
     fn bar(
         &self,
         start: Timestamp,
@@ -391,10 +520,19 @@ impl Axis {
         context: &Context<'_>,
         (style, quiet): (Style, Style),
     ) {
-        let (full, point) = if context.unicode { ("━", "●") } else { ("=", "o") };
+        let (full, point) = if context.unicode {
+            ("━", "●")
+        } else {
+            ("=", "o")
+        };
         self.track(x, y, buffer, context, quiet);
         let (from, to) = (self.place(start), self.place(at));
-        buffer.set_string(x + from, y, full.repeat(usize::from(to.saturating_sub(from))), style);
+        buffer.set_string(
+            x + from,
+            y,
+            full.repeat(usize::from(to.saturating_sub(from))),
+            style,
+        );
         buffer.set_string(x + to, y, point, style);
     }
 
@@ -425,7 +563,7 @@ impl Axis {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::delivery::Incident;
+    use atalaya_domain::delivery::Incident;
 
     fn id() -> RequestId {
         RequestId::new("req-7")
@@ -448,7 +586,11 @@ mod tests {
     fn records(times: &[i64]) -> Vec<(Timestamp, RequestId, TraceEvent)> {
         let event = |at: &i64| {
             let record = super::super::rows::tests::record(*at);
-            (record.entry.timestamp, id(), TraceEvent::Record(Box::new(record)))
+            (
+                record.entry.timestamp,
+                id(),
+                TraceEvent::Record(Box::new(record)),
+            )
         };
         times.iter().map(event).collect()
     }
@@ -464,14 +606,21 @@ mod tests {
     }
 
     fn gaps(trace: &Trace) -> Vec<Option<u64>> {
-        trace.spans.iter().map(|span| span.gap.map(|gap| gap.as_secs())).collect()
+        trace
+            .spans
+            .iter()
+            .map(|span| span.gap.map(|gap| gap.as_secs()))
+            .collect()
     }
 
     #[test]
     fn gaps_are_where_nothing_was_written() {
         let trace = filled(records(&[0, 1, 2, 60, 61]));
         assert_eq!(gaps(&trace), [None, None, None, Some(58), None]);
-        assert_eq!(trace.scale(), Some((Timestamp::from_seconds(0), Duration::from_secs(61))));
+        assert_eq!(
+            trace.scale(),
+            Some((Timestamp::from_seconds(0), Duration::from_secs(61)))
+        );
     }
 
     #[test]
@@ -482,20 +631,40 @@ mod tests {
         }
         let trace = filled(events);
         assert_eq!(trace.spans[1].start, Timestamp::from_micros(500_000));
-        assert_eq!(trace.spans[1].gap, None, "the request was at work, not silent");
+        assert_eq!(
+            trace.spans[1].gap, None,
+            "the request was at work, not silent"
+        );
     }
 
     #[test]
     fn a_metrics_event_does_not_squeeze_the_bars() {
         let mut events = records(&[10, 11, 12]);
         for at in [0, 2_172] {
-            events.push((Timestamp::from_seconds(at), id(), TraceEvent::IncidentResolved(incident(at))));
+            events.push((
+                Timestamp::from_seconds(at),
+                id(),
+                TraceEvent::IncidentResolved(incident(at)),
+            ));
         }
         let trace = filled(events);
-        assert_eq!(trace.scale(), Some((Timestamp::from_seconds(10), Duration::from_secs(2))));
-        assert_eq!(gaps(&trace), [None, Some(10), Some(1), Some(1), Some(2_160)]);
-        assert_eq!(offset(Timestamp::from_seconds(0), Timestamp::from_seconds(10)), "-10.0 s");
-        let axis = Axis { begin: Timestamp::from_seconds(10), length: 2_000_000, columns: 21 };
+        assert_eq!(
+            trace.scale(),
+            Some((Timestamp::from_seconds(10), Duration::from_secs(2)))
+        );
+        assert_eq!(
+            gaps(&trace),
+            [None, Some(10), Some(1), Some(1), Some(2_160)]
+        );
+        assert_eq!(
+            offset(Timestamp::from_seconds(0), Timestamp::from_seconds(10)),
+            "-10.0 s"
+        );
+        let axis = Axis {
+            begin: Timestamp::from_seconds(10),
+            length: 2_000_000,
+            columns: 21,
+        };
         let places = [0, 10, 11, 12, 2_172].map(|at| axis.place(Timestamp::from_seconds(at)));
         assert_eq!(places, [0, 0, 10, 20, 20]);
     }
@@ -504,8 +673,14 @@ mod tests {
     fn a_refresh_keeps_the_focused_record() {
         let mut trace = filled(records(&[10, 20, 30]));
         trace.set_focus(2, 10);
-        trace.fill(data(records(&[5, 10, 20, 25, 30, 40])), Timestamp::from_seconds(101));
-        assert_eq!(trace.focused().map(|record| record.entry.timestamp), Some(Timestamp::from_seconds(30)));
+        trace.fill(
+            data(records(&[5, 10, 20, 25, 30, 40])),
+            Timestamp::from_seconds(101),
+        );
+        assert_eq!(
+            trace.focused().map(|record| record.entry.timestamp),
+            Some(Timestamp::from_seconds(30))
+        );
     }
 
     #[test]
@@ -522,7 +697,10 @@ mod tests {
         let mut trace = filled(records(&[0, 10, 20, 30]));
         trace.set_focus(3, 4);
         assert_eq!(trace.top, 2);
-        assert_eq!((trace.row_at(0), trace.row_at(1), trace.row_at(3)), (Some(2), Some(2), Some(3)));
+        assert_eq!(
+            (trace.row_at(0), trace.row_at(1), trace.row_at(3)),
+            (Some(2), Some(2), Some(3))
+        );
         trace.set_focus(0, 4);
         assert_eq!(trace.top, 0);
         assert_eq!(

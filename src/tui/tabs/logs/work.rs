@@ -4,18 +4,18 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::delivery::Deployment;
-use crate::domain::record::{Record, RequestId};
-use crate::domain::time::{TimeRange, Timestamp};
-use crate::query::Query;
 use crate::service::Stores;
 use crate::service::trace::{Trace, TraceOptions, trace};
-use crate::store::chunks::Order;
-use crate::store::engine::{Cursor, Follower, Histogram, Page, PageRequest};
-use crate::store::error::StoreError;
-use crate::store::metrics::DeliveryFilter;
 use crate::tui::effect::Question;
 use crate::tui::tabs::reason_of;
+use atalaya_domain::delivery::Deployment;
+use atalaya_domain::record::{Record, RequestId};
+use atalaya_domain::time::{TimeRange, Timestamp};
+use atalaya_query::Query;
+use atalaya_store::chunks::Order;
+use atalaya_store::engine::{Cursor, Follower, Histogram, Page, PageRequest};
+use atalaya_store::error::StoreError;
+use atalaya_store::metrics::DeliveryFilter;
 
 /// Records of one page: a few screens, a few milliseconds.
 pub const PAGE: usize = 500;
@@ -29,10 +29,7 @@ const ARRIVALS: usize = 5_000;
 #[derive(Clone, Debug)]
 pub enum LogsEffect {
     /// The newest page, and a follower that begins before it.
-    Newest {
-        question: Question,
-        query: Query,
-    },
+    Newest { question: Question, query: Query },
     /// A page from `after` on (or from the edge of `range`).
     Page {
         question: Question,
@@ -85,7 +82,9 @@ pub enum LogsEffect {
 impl LogsEffect {
     pub fn slot(&self) -> &'static str {
         match self {
-            Self::Newest { .. } | Self::Page { .. } | Self::Around { .. } | Self::Seek { .. } => "list",
+            Self::Newest { .. } | Self::Page { .. } | Self::Around { .. } | Self::Seek { .. } => {
+                "list"
+            }
             Self::Follow { .. } => "follow",
             Self::Histogram { .. } => "histogram",
             Self::Deployments { .. } => "deployments",
@@ -146,61 +145,156 @@ fn told<T>(result: Result<T, StoreError>) -> Outcome<T> {
     result.map_err(|error| reason_of(&error))
 }
 
-pub async fn perform(effect: LogsEffect, stores: &Stores, cancel: &CancellationToken) -> Option<LogsAnswer> {
+pub async fn perform(
+    effect: LogsEffect,
+    stores: &Stores,
+    cancel: &CancellationToken,
+) -> Option<LogsAnswer> {
     let logs = &stores.logs;
-    let request = |query: Query, range: TimeRange, order: Order, after: Option<Cursor>, limit: usize| {
-        PageRequest { query, range, order, after, limit, scan_limit: SCAN, cancel: cancel.clone() }
-    };
+    let request =
+        |query: Query, range: TimeRange, order: Order, after: Option<Cursor>, limit: usize| {
+            PageRequest {
+                query,
+                range,
+                order,
+                after,
+                limit,
+                scan_limit: SCAN,
+                cancel: cancel.clone(),
+            }
+        };
     Some(match effect {
         LogsEffect::Newest { question, query } => {
             // The follower first: what arrives in between is then in both, and shown once.
             let both = async {
                 let follower = logs.follower(query.clone()).await?;
-                let page = logs.page(&request(query, TimeRange::ALL, Order::NewestFirst, None, PAGE)).await?;
+                let page = logs
+                    .page(&request(
+                        query,
+                        TimeRange::ALL,
+                        Order::NewestFirst,
+                        None,
+                        PAGE,
+                    ))
+                    .await?;
                 Ok((page, follower))
             };
-            LogsAnswer::Newest { question, result: told(both.await) }
+            LogsAnswer::Newest {
+                question,
+                result: told(both.await),
+            }
         }
-        LogsEffect::Page { question, query, range, order, after } => {
+        LogsEffect::Page {
+            question,
+            query,
+            range,
+            order,
+            after,
+        } => {
             let page = logs.page(&request(query, range, order, after, PAGE)).await;
-            LogsAnswer::Page { question, order, result: told(page) }
+            LogsAnswer::Page {
+                question,
+                order,
+                result: told(page),
+            }
         }
-        LogsEffect::Around { question, query, at } => {
+        LogsEffect::Around {
+            question,
+            query,
+            at,
+        } => {
             let both = async {
                 let just_after = Timestamp::from_micros(at.micros().saturating_add(1));
                 let before = TimeRange::new(Timestamp::MIN, just_after);
                 let after = TimeRange::new(at, Timestamp::MAX);
-                let older =
-                    logs.page(&request(query.clone(), before, Order::NewestFirst, None, PAGE / 2)).await?;
-                let newer = logs.page(&request(query, after, Order::OldestFirst, None, PAGE / 2)).await?;
+                let older = logs
+                    .page(&request(
+                        query.clone(),
+                        before,
+                        Order::NewestFirst,
+                        None,
+                        PAGE / 2,
+                    ))
+                    .await?;
+                let newer = logs
+                    .page(&request(query, after, Order::OldestFirst, None, PAGE / 2))
+                    .await?;
                 Ok((older, newer))
             };
-            LogsAnswer::Around { question, result: told(both.await) }
+            LogsAnswer::Around {
+                question,
+                result: told(both.await),
+            }
         }
-        LogsEffect::Seek { question, query, order, after } => {
-            let page = logs.page(&request(query, TimeRange::ALL, order, Some(after), 1)).await;
-            LogsAnswer::Sought { question, order, result: told(page) }
+        LogsEffect::Seek {
+            question,
+            query,
+            order,
+            after,
+        } => {
+            let page = logs
+                .page(&request(query, TimeRange::ALL, order, Some(after), 1))
+                .await;
+            LogsAnswer::Sought {
+                question,
+                order,
+                result: told(page),
+            }
         }
-        LogsEffect::Follow { question, mut follower, pause } => {
+        LogsEffect::Follow {
+            question,
+            mut follower,
+            pause,
+        } => {
             tokio::time::sleep(pause).await;
             let result = told(logs.follow(&mut follower, ARRIVALS).await);
-            LogsAnswer::Arrived { question, follower, result }
+            LogsAnswer::Arrived {
+                question,
+                follower,
+                result,
+            }
         }
-        LogsEffect::Histogram { question, query, range, bins } => LogsAnswer::Histogram {
+        LogsEffect::Histogram {
+            question,
+            query,
+            range,
+            bins,
+        } => LogsAnswer::Histogram {
             question,
             result: told(logs.histogram(&query, range, bins, cancel).await),
         },
         LogsEffect::Deployments { question, range } => {
-            let filter = DeliveryFilter { range: Some(range), ..DeliveryFilter::default() };
-            LogsAnswer::Deployments { question, result: told(stores.metrics.deployments(&filter).await) }
+            let filter = DeliveryFilter {
+                range: Some(range),
+                ..DeliveryFilter::default()
+            };
+            LogsAnswer::Deployments {
+                question,
+                result: told(stores.metrics.deployments(&filter).await),
+            }
         }
-        LogsEffect::Context { question, record, lines } => {
-            LogsAnswer::Context { question, result: told(logs.context(&record, lines, lines).await) }
-        }
-        LogsEffect::Trace { question, ids, pause } => {
+        LogsEffect::Context {
+            question,
+            record,
+            lines,
+        } => LogsAnswer::Context {
+            question,
+            result: told(logs.context(&record, lines, lines).await),
+        },
+        LogsEffect::Trace {
+            question,
+            ids,
+            pause,
+        } => {
             tokio::time::sleep(pause).await;
-            let options = TraceOptions { limit: TRACE_LIMIT, ..TraceOptions::default() };
-            LogsAnswer::Trace { question, result: told(trace(stores, &ids, options).await) }
+            let options = TraceOptions {
+                limit: TRACE_LIMIT,
+                ..TraceOptions::default()
+            };
+            LogsAnswer::Trace {
+                question,
+                result: told(trace(stores, &ids, options).await),
+            }
         }
     })
 }

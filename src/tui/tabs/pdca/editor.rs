@@ -7,11 +7,11 @@ use ratatui::style::Style;
 use ratatui::widgets::Widget;
 use tui_textarea::{TextArea, WrapMode};
 
-use crate::domain::dora::Metric;
-use crate::domain::pdca::{PdcaCycle, Texts};
 use crate::service::pdca::Draft;
 use crate::tui::theme::{Role, Theme};
 use crate::tui::widgets::{frame, safe_text};
+use atalaya_domain::dora::Metric;
+use atalaya_domain::pdca::{PdcaCycle, Texts};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Purpose {
@@ -62,7 +62,13 @@ impl Editor {
             field("service", "", 1),
             field("owner", "", 1),
         ];
-        Self { purpose: Purpose::Plan, metric, fields, focus: TITLE, touched: false }
+        Self {
+            purpose: Purpose::Plan,
+            metric,
+            fields,
+            focus: TITLE,
+            touched: false,
+        }
     }
 
     pub fn edit(cycle: &PdcaCycle) -> Self {
@@ -138,7 +144,10 @@ impl Editor {
     }
 
     fn next_metric(&mut self, steps: usize) {
-        let at = Metric::ALL.iter().position(|metric| *metric == self.metric).unwrap_or(0);
+        let at = Metric::ALL
+            .iter()
+            .position(|metric| *metric == self.metric)
+            .unwrap_or(0);
         self.metric = Metric::ALL[(at + steps) % Metric::ALL.len()];
         self.touched = true;
     }
@@ -153,11 +162,17 @@ impl Editor {
             KeyCode::Tab => self.focus = (self.focus + 1) % count,
             KeyCode::BackTab => self.focus = (self.focus + count - 1) % count,
             KeyCode::Char('t') if control && self.purpose == Purpose::Plan => self.next_metric(1),
-            KeyCode::Right | KeyCode::Down | KeyCode::Char(' ') if self.on_metric() => self.next_metric(1),
-            KeyCode::Left | KeyCode::Up if self.on_metric() => self.next_metric(Metric::ALL.len() - 1),
+            KeyCode::Right | KeyCode::Down | KeyCode::Char(' ') if self.on_metric() => {
+                self.next_metric(1)
+            }
+            KeyCode::Left | KeyCode::Up if self.on_metric() => {
+                self.next_metric(Metric::ALL.len() - 1)
+            }
             KeyCode::Enter if self.on_metric() => self.focus = TITLE,
             _ if self.on_metric() => {}
-            KeyCode::Enter if self.fields[self.focus].lines == 1 => self.focus = (self.focus + 1) % count,
+            KeyCode::Enter if self.fields[self.focus].lines == 1 => {
+                self.focus = (self.focus + 1) % count
+            }
             _ => self.touched |= self.fields[self.focus].area.input(key),
         }
         Done::Still
@@ -165,7 +180,9 @@ impl Editor {
 
     /// Made safe on its way in, so that what is shown is what will be kept.
     pub fn paste(&mut self, text: &str) {
-        let Some(field) = self.fields.get_mut(self.focus) else { return };
+        let Some(field) = self.fields.get_mut(self.focus) else {
+            return;
+        };
         let safe: Vec<String> = text.lines().map(safe_text::line).collect();
         let joint = if field.lines == 1 { " " } else { "\n" };
         self.touched |= field.area.insert_str(safe.join(joint));
@@ -177,7 +194,8 @@ impl Editor {
             Purpose::Edit(id) => format!("Edit {}", safe_text::line(id)),
         };
         // One-line fields stand close together; a text has room around it.
-        let rows = |field: &Field| field.lines + u16::from(field.lines > 1 || field.label == "title");
+        let rows =
+            |field: &Field| field.lines + u16::from(field.lines > 1 || field.label == "title");
         let height: u16 = 6 + self.fields.iter().map(rows).sum::<u16>();
         let inside = frame::popup(area, buffer, theme, &title, 76, height);
         if inside.is_empty() {
@@ -215,9 +233,13 @@ impl Editor {
                 if focused { Role::Accent } else { Role::Muted },
             );
             let left = inside.x + 14;
-            let slot =
-                Rect { x: left, y, width: inside.right().saturating_sub(left + 1), height: field.lines }
-                    .intersection(inside);
+            let slot = Rect {
+                x: left,
+                y,
+                width: inside.right().saturating_sub(left + 1),
+                height: field.lines,
+            }
+            .intersection(inside);
             let mut text = field.area.clone();
             text.set_style(theme.style(Role::Text));
             text.set_cursor_style(if focused {

@@ -3,12 +3,12 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::*;
-use crate::domain::pdca::looks::LOOKS;
-use crate::domain::pdca::rules::{BeforeAfter, evaluate};
-use crate::domain::pdca::tests::plan;
-use crate::domain::pdca::{Act, Happening, MetricSamples, PdcaEvent, PdcaRules, Samples};
-use crate::query::Zone;
 use crate::tui::theme::Theme;
+use atalaya_domain::pdca::fixtures::plan;
+use atalaya_domain::pdca::looks::LOOKS;
+use atalaya_domain::pdca::rules::{BeforeAfter, evaluate};
+use atalaya_domain::pdca::{Act, Happening, MetricSamples, PdcaEvent, PdcaRules, Samples};
+use atalaya_query::Zone;
 
 const DAY: i64 = 86_400;
 
@@ -41,14 +41,27 @@ pub(crate) fn cycles() -> Vec<PdcaCycle> {
     let samples = |metric| {
         let times = |scale: f64| {
             let hours = (0..30).map(|i| (30.0 + f64::from(i)) * scale).collect();
-            Some(MetricSamples { metric, samples: Samples::Times(hours), open: 0 })
+            Some(MetricSamples {
+                metric,
+                samples: Samples::Times(hours),
+                open: 0,
+            })
         };
         match metric {
-            Metric::ChangeLeadTime => BeforeAfter { before: times(1.0), after: times(0.5) },
+            Metric::ChangeLeadTime => BeforeAfter {
+                before: times(1.0),
+                after: times(0.5),
+            },
             _ => BeforeAfter::default(),
         }
     };
-    let look = evaluate(&plan(Metric::ChangeLeadTime), LOOKS[2], day(28), samples, &PdcaRules::default());
+    let look = evaluate(
+        &plan(Metric::ChangeLeadTime),
+        LOOKS[2],
+        day(28),
+        samples,
+        &PdcaRules::default(),
+    );
     happen(Happening::Checked(Box::new(look)));
     happen(Happening::Decided(Act {
         verdict: Verdict::Apply,
@@ -66,8 +79,11 @@ struct Screen {
 
 impl Screen {
     fn new(width: u16, height: u16) -> Self {
-        let mut screen =
-            Self { theme: Theme::plain(), area: Rect::new(0, 0, width, height), tab: PdcaTab::default() };
+        let mut screen = Self {
+            theme: Theme::plain(),
+            area: Rect::new(0, 0, width, height),
+            tab: PdcaTab::default(),
+        };
         screen.send(TabEvent::Entered);
         screen
     }
@@ -80,12 +96,21 @@ impl Screen {
 
     fn answer(&mut self, result: Result<(Vec<PdcaCycle>, Vec<Proposal>), String>) -> Vec<Effect> {
         let question = self.tab.asked;
-        self.send(TabEvent::Answer(Answer::Pdca(PdcaAnswer::Read { question, at: day(44), result })))
+        self.send(TabEvent::Answer(Answer::Pdca(PdcaAnswer::Read {
+            question,
+            at: day(44),
+            result,
+        })))
     }
 
     fn send(&mut self, event: TabEvent) -> Vec<Effect> {
-        let context =
-            Context { now: day(44), zone: Zone::Utc, area: self.area, theme: &self.theme, unicode: true };
+        let context = Context {
+            now: day(44),
+            zone: Zone::Utc,
+            area: self.area,
+            theme: &self.theme,
+            unicode: true,
+        };
         self.tab.update(event, &context)
     }
 
@@ -105,8 +130,13 @@ impl Screen {
 
     fn text(&self) -> String {
         let mut buffer = Buffer::empty(self.area);
-        let context =
-            Context { now: day(44), zone: Zone::Utc, area: self.area, theme: &self.theme, unicode: true };
+        let context = Context {
+            now: day(44),
+            zone: Zone::Utc,
+            area: self.area,
+            theme: &self.theme,
+            unicode: true,
+        };
         self.tab.render(self.area, &mut buffer, &context);
         (0..self.area.height)
             .map(|y| {
@@ -122,7 +152,9 @@ impl Screen {
 }
 
 fn change_of(effects: &[Effect]) -> &Change {
-    let [Effect::Pdca(PdcaEffect::Write { change, .. })] = effects else { panic!("{effects:?}") };
+    let [Effect::Pdca(PdcaEffect::Write { change, .. })] = effects else {
+        panic!("{effects:?}")
+    };
     change
 }
 
@@ -144,11 +176,26 @@ fn without_colour_the_cells_keep_the_terminals_own() {
         let mut screen = Screen::loaded(width, height);
         screen.theme = Theme::load("dark", None, crate::tui::theme::ColorDepth::Mono).unwrap();
         let mut buffer = Buffer::empty(screen.area);
-        let context =
-            Context { now: day(44), zone: Zone::Utc, area: screen.area, theme: &screen.theme, unicode: true };
+        let context = Context {
+            now: day(44),
+            zone: Zone::Utc,
+            area: screen.area,
+            theme: &screen.theme,
+            unicode: true,
+        };
         screen.tab.render(screen.area, &mut buffer, &context);
-        assert!(buffer.content().iter().all(|cell| cell.fg == Color::Reset && cell.bg == Color::Reset));
-        assert!(buffer.content().iter().any(|cell| cell.modifier.contains(Modifier::REVERSED)));
+        assert!(
+            buffer
+                .content()
+                .iter()
+                .all(|cell| cell.fg == Color::Reset && cell.bg == Color::Reset)
+        );
+        assert!(
+            buffer
+                .content()
+                .iter()
+                .any(|cell| cell.modifier.contains(Modifier::REVERSED))
+        );
     }
 }
 
@@ -160,14 +207,22 @@ fn before_and_without_data() {
     assert!(screen.text().contains("There are no PDCA cycles."));
     screen.press(Action::Reload);
     screen.answer(Err("the store is away".to_owned()));
-    let context =
-        Context { now: day(44), zone: Zone::Utc, area: screen.area, theme: &screen.theme, unicode: true };
+    let context = Context {
+        now: day(44),
+        zone: Zone::Utc,
+        area: screen.area,
+        theme: &screen.theme,
+        unicode: true,
+    };
     let banner = screen.tab.status(&context).banner.unwrap();
     assert!(
         banner.starts_with("the store is away, since ") && banner.ends_with("; trying again"),
         "{banner}"
     );
-    assert!(screen.text().contains("There are no PDCA cycles."), "what was there stays");
+    assert!(
+        screen.text().contains("There are no PDCA cycles."),
+        "what was there stays"
+    );
 }
 
 #[test]
@@ -190,22 +245,36 @@ fn planning_a_cycle() {
     screen.type_in("waiting for q and j");
     screen.key(KeyCode::Char('t'), KeyModifiers::CONTROL);
     let effects = screen.key(KeyCode::Char('s'), KeyModifiers::CONTROL);
-    let Change::Plan(draft) = change_of(&effects) else { panic!("{effects:?}") };
+    let Change::Plan(draft) = change_of(&effects) else {
+        panic!("{effects:?}")
+    };
     assert_eq!(
         (draft.title.as_str(), draft.hypothesis.as_str()),
         ("Fewer hand-overs", "waiting for q and j")
     );
-    assert_eq!((draft.metric, draft.service.as_deref()), (Metric::ChangeFailureRate, None));
+    assert_eq!(
+        (draft.metric, draft.service.as_deref()),
+        (Metric::ChangeFailureRate, None)
+    );
     assert_eq!((draft.expected_percent, draft.owner.as_str()), (None, ""));
 
     // An error keeps what was written; success closes the form and reads again.
     let question = screen.tab.asked;
-    let failed = PdcaAnswer::Written { question, result: Err("disk full".to_owned()) };
+    let failed = PdcaAnswer::Written {
+        question,
+        result: Err("disk full".to_owned()),
+    };
     screen.send(TabEvent::Answer(Answer::Pdca(failed)));
     assert!(screen.text().contains("Fewer hand-overs"));
-    let written = PdcaAnswer::Written { question, result: Ok("pdca-1".to_owned()) };
+    let written = PdcaAnswer::Written {
+        question,
+        result: Ok("pdca-1".to_owned()),
+    };
     let effects = screen.send(TabEvent::Answer(Answer::Pdca(written)));
-    assert!(matches!(effects[..], [Effect::Pdca(PdcaEffect::Read { .. })]));
+    assert!(matches!(
+        effects[..],
+        [Effect::Pdca(PdcaEffect::Read { .. })]
+    ));
     assert!(!screen.tab.captures_keys());
     assert_eq!(screen.tab.current().unwrap().id, "pdca-1");
 }
@@ -220,11 +289,21 @@ fn every_field_of_the_form_is_reached_by_tab() {
     }
     let before = screen.text();
     screen.key(KeyCode::Right, KeyModifiers::NONE);
-    assert_ne!(screen.text(), before, "the metric is chosen with the arrows");
+    assert_ne!(
+        screen.text(),
+        before,
+        "the metric is chosen with the arrows"
+    );
     screen.key(KeyCode::Left, KeyModifiers::NONE);
     let effects = screen.key(KeyCode::Char('s'), KeyModifiers::CONTROL);
-    let [Effect::Notice(notice)] = &effects[..] else { panic!("{effects:?}") };
-    assert!(notice.text.contains("is not an improvement in percent"), "{}", notice.text);
+    let [Effect::Notice(notice)] = &effects[..] else {
+        panic!("{effects:?}")
+    };
+    assert!(
+        notice.text.contains("is not an improvement in percent"),
+        "{}",
+        notice.text
+    );
     for _ in 0..4 {
         screen.key(KeyCode::BackTab, KeyModifiers::NONE);
     }
@@ -234,9 +313,14 @@ fn every_field_of_the_form_is_reached_by_tab() {
         screen.key(KeyCode::Backspace, KeyModifiers::NONE);
     }
     let effects = screen.key(KeyCode::Char('s'), KeyModifiers::CONTROL);
-    let Change::Plan(draft) = change_of(&effects) else { panic!("{effects:?}") };
+    let Change::Plan(draft) = change_of(&effects) else {
+        panic!("{effects:?}")
+    };
     assert_eq!(draft.expected_percent, Some(20.0));
-    assert_eq!((draft.owner.as_str(), draft.service.as_deref()), ("ana", Some("shop")));
+    assert_eq!(
+        (draft.owner.as_str(), draft.service.as_deref()),
+        ("ana", Some("shop"))
+    );
 }
 
 #[test]
@@ -251,11 +335,19 @@ fn editing_asks_before_it_throws_away() {
     screen.press(Action::Edit);
     screen.type_in("!");
     let effects = screen.key(KeyCode::Esc, KeyModifiers::NONE);
-    assert!(matches!(effects[..], [Effect::Confirm { kind: DISCARD, .. }]));
+    assert!(matches!(
+        effects[..],
+        [Effect::Confirm { kind: DISCARD, .. }]
+    ));
     assert!(screen.tab.captures_keys());
     let effects = screen.key(KeyCode::Char('s'), KeyModifiers::CONTROL);
-    let Change::Edit { id, texts } = change_of(&effects) else { panic!("{effects:?}") };
-    assert_eq!((id.as_str(), texts.title.as_deref()), ("pdca-1", Some("Smaller changes!")));
+    let Change::Edit { id, texts } = change_of(&effects) else {
+        panic!("{effects:?}")
+    };
+    assert_eq!(
+        (id.as_str(), texts.title.as_deref()),
+        ("pdca-1", Some("Smaller changes!"))
+    );
     screen.send(TabEvent::Confirmed { kind: DISCARD });
     assert!(!screen.tab.captures_keys());
 }
@@ -263,11 +355,26 @@ fn editing_asks_before_it_throws_away() {
 #[test]
 fn deciding_asks_first() {
     let mut screen = Screen::loaded(80, 24);
-    assert!(matches!(screen.press(Action::Decide)[..], [Effect::Prompt(_)]));
-    let accept = |text: &str| TabEvent::Prompted { kind: DECIDE, step: Prompted::Accepted(text.to_owned()) };
-    assert!(matches!(screen.send(accept("apply"))[..], [Effect::Notice(_)]), "a decision has a reason");
-    assert!(matches!(screen.send(accept("maybe so"))[..], [Effect::Notice(_)]));
-    assert!(matches!(screen.send(accept("revert too many pages"))[..], [Effect::Confirm { .. }]));
+    assert!(matches!(
+        screen.press(Action::Decide)[..],
+        [Effect::Prompt(_)]
+    ));
+    let accept = |text: &str| TabEvent::Prompted {
+        kind: DECIDE,
+        step: Prompted::Accepted(text.to_owned()),
+    };
+    assert!(
+        matches!(screen.send(accept("apply"))[..], [Effect::Notice(_)]),
+        "a decision has a reason"
+    );
+    assert!(matches!(
+        screen.send(accept("maybe so"))[..],
+        [Effect::Notice(_)]
+    ));
+    assert!(matches!(
+        screen.send(accept("revert too many pages"))[..],
+        [Effect::Confirm { .. }]
+    ));
     let effects = screen.send(TabEvent::Confirmed { kind: DECIDE });
     let expected = Change::Decide {
         id: "pdca-2".to_owned(),
@@ -275,17 +382,37 @@ fn deciding_asks_first() {
         why: "too many pages".to_owned(),
     };
     assert_eq!(change_of(&effects), &expected);
-    assert!(screen.send(TabEvent::Confirmed { kind: DECIDE }).is_empty(), "once");
+    assert!(
+        screen.send(TabEvent::Confirmed { kind: DECIDE }).is_empty(),
+        "once"
+    );
 }
 
 #[test]
 fn starting_and_checking() {
     let mut screen = Screen::loaded(80, 24);
     screen.press(Action::Down);
-    assert!(matches!(screen.press(Action::Start)[..], [Effect::Prompt(_)]));
-    let accepted = TabEvent::Prompted { kind: START, step: Prompted::Accepted(" the limit ".to_owned()) };
+    assert!(matches!(
+        screen.press(Action::Start)[..],
+        [Effect::Prompt(_)]
+    ));
+    let accepted = TabEvent::Prompted {
+        kind: START,
+        step: Prompted::Accepted(" the limit ".to_owned()),
+    };
     let effects = screen.send(accepted);
-    assert_eq!(change_of(&effects), &Change::Start { id: "pdca-1".to_owned(), what: "the limit".to_owned() });
+    assert_eq!(
+        change_of(&effects),
+        &Change::Start {
+            id: "pdca-1".to_owned(),
+            what: "the limit".to_owned()
+        }
+    );
     let effects = screen.press(Action::Check);
-    assert_eq!(change_of(&effects), &Change::Check { id: "pdca-1".to_owned() });
+    assert_eq!(
+        change_of(&effects),
+        &Change::Check {
+            id: "pdca-1".to_owned()
+        }
+    );
 }

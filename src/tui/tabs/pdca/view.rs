@@ -4,12 +4,12 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::PdcaTab;
-use crate::domain::pdca::effect::show_p;
-use crate::domain::pdca::{Effect, Evidence, Look, PdcaCycle, State, Verdict};
-use crate::domain::time::Timestamp;
 use crate::tui::tabs::Context;
 use crate::tui::theme::Role;
 use crate::tui::widgets::{clock, empty, frame, safe_text};
+use atalaya_domain::pdca::effect::show_p;
+use atalaya_domain::pdca::{Effect, Evidence, Look, PdcaCycle, State, Verdict};
+use atalaya_domain::time::Timestamp;
 
 /// From this width on the cycle under the cursor stands beside the list.
 const WIDE: u16 = 140;
@@ -19,11 +19,24 @@ const ROWS: usize = 3;
 
 pub(super) fn render(tab: &PdcaTab, area: Rect, buffer: &mut Buffer, context: &Context<'_>) {
     match &tab.cycles {
-        None => empty::render(area, buffer, context.theme, "PDCA cycles are not loaded yet.", &[]),
+        None => empty::render(
+            area,
+            buffer,
+            context.theme,
+            "PDCA cycles are not loaded yet.",
+            &[],
+        ),
         Some(cycles) if cycles.is_empty() => nothing(tab, area, buffer, context),
         Some(cycles) if area.width >= WIDE => {
-            let left = Rect { width: LIST_WIDTH, ..area };
-            let right = Rect { x: area.x + LIST_WIDTH + 1, width: area.width - LIST_WIDTH - 1, ..area };
+            let left = Rect {
+                width: LIST_WIDTH,
+                ..area
+            };
+            let right = Rect {
+                x: area.x + LIST_WIDTH + 1,
+                width: area.width - LIST_WIDTH - 1,
+                ..area
+            };
             list(tab, cycles, left, buffer, context);
             detail(tab, right, buffer, context);
         }
@@ -50,7 +63,13 @@ fn nothing(tab: &PdcaTab, area: Rect, buffer: &mut Buffer, context: &Context<'_>
         })
         .collect();
     hints.push("a plans one".to_owned());
-    empty::render(area, buffer, context.theme, "There are no PDCA cycles.", &hints);
+    empty::render(
+        area,
+        buffer,
+        context.theme,
+        "There are no PDCA cycles.",
+        &hints,
+    );
 }
 
 const fn role_of(state: State) -> Role {
@@ -72,7 +91,10 @@ const fn role_of_evidence(evidence: Evidence) -> Role {
 }
 
 fn value_of(cycle: &PdcaCycle, value: Option<f64>) -> String {
-    value.map_or_else(|| "N/A".to_owned(), |value| cycle.plan.metric.unit().show(value))
+    value.map_or_else(
+        || "N/A".to_owned(),
+        |value| cycle.plan.metric.unit().show(value),
+    )
 }
 
 /// What is known now, or what it waits for.
@@ -80,27 +102,42 @@ fn now_of(cycle: &PdcaCycle, context: &Context<'_>) -> (Role, String) {
     if let Some(effect) = cycle.last_look().and_then(Look::primary) {
         // The counts are in the detail; here the interval matters more than they.
         let shown = effect.show();
-        let figures = shown.rsplit_once(", n ").map_or(shown.as_str(), |(figures, _)| figures);
-        return (role_of_evidence(effect.evidence), format!("{}: {figures}", effect.evidence));
+        let figures = shown
+            .rsplit_once(", n ")
+            .map_or(shown.as_str(), |(figures, _)| figures);
+        return (
+            role_of_evidence(effect.evidence),
+            format!("{}: {figures}", effect.evidence),
+        );
     }
     waiting(cycle, context)
 }
 
 fn waiting(cycle: &PdcaCycle, context: &Context<'_>) -> (Role, String) {
     match cycle.next_look_at() {
-        Some((look, due_at)) if due_at <= context.now => {
-            (Role::Warning, format!("look {} ({}) is due", look.number, look.title()))
-        }
+        Some((look, due_at)) if due_at <= context.now => (
+            Role::Warning,
+            format!("look {} ({}) is due", look.number, look.title()),
+        ),
         Some((look, due_at)) => {
             let left = clock::coarse(due_at.since(context.now));
-            (Role::Muted, format!("look {} ({}) in {left}", look.number, look.title()))
+            (
+                Role::Muted,
+                format!("look {} ({}) in {left}", look.number, look.title()),
+            )
         }
         None if cycle.applied.is_none() => (Role::Muted, "not started".to_owned()),
         None => (Role::Muted, "no look left".to_owned()),
     }
 }
 
-fn list(tab: &PdcaTab, cycles: &[PdcaCycle], area: Rect, buffer: &mut Buffer, context: &Context<'_>) {
+fn list(
+    tab: &PdcaTab,
+    cycles: &[PdcaCycle],
+    area: Rect,
+    buffer: &mut Buffer,
+    context: &Context<'_>,
+) {
     let theme = context.theme;
     frame::rule(
         Rect { height: 1, ..area },
@@ -109,7 +146,11 @@ fn list(tab: &PdcaTab, cycles: &[PdcaCycle], area: Rect, buffer: &mut Buffer, co
         "Cycles: baseline → target, now",
         tab.opened.is_none(),
     );
-    let body = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
+    let body = Rect {
+        y: area.y + 1,
+        height: area.height.saturating_sub(1),
+        ..area
+    };
     let visible = (usize::from(body.height) / ROWS).max(1);
     let at = tab.position();
     let first = at.saturating_sub(visible - 1);
@@ -120,9 +161,15 @@ fn list(tab: &PdcaTab, cycles: &[PdcaCycle], area: Rect, buffer: &mut Buffer, co
             break;
         }
         let plan = &cycle.plan;
-        let service = plan.service.as_deref().map_or_else(|| "all services".to_owned(), safe_text::line);
-        let head =
-            format!("{:<8}  {} · {service}", cycle.state.name(), safe_text::first_line(&plan.title, width));
+        let service = plan
+            .service
+            .as_deref()
+            .map_or_else(|| "all services".to_owned(), safe_text::line);
+        let head = format!(
+            "{:<8}  {} · {service}",
+            cycle.state.name(),
+            safe_text::first_line(&plan.title, width)
+        );
         let style = if row != at {
             theme.style(role_of(cycle.state))
         } else if tab.opened.is_some() {
@@ -139,7 +186,12 @@ fn list(tab: &PdcaTab, cycles: &[PdcaCycle], area: Rect, buffer: &mut Buffer, co
                 value_of(cycle, plan.baseline.value),
                 value_of(cycle, plan.target())
             );
-            buffer.set_string(body.x, y + 1, safe_text::cut(&figures, width), theme.style(Role::Muted));
+            buffer.set_string(
+                body.x,
+                y + 1,
+                safe_text::cut(&figures, width),
+                theme.style(Role::Muted),
+            );
             if y + 2 < body.bottom() {
                 let now = safe_text::cut(&format!("          {now}"), width);
                 buffer.set_string(body.x, y + 2, now, theme.style(role));
@@ -151,14 +203,29 @@ fn list(tab: &PdcaTab, cycles: &[PdcaCycle], area: Rect, buffer: &mut Buffer, co
 fn detail(tab: &PdcaTab, area: Rect, buffer: &mut Buffer, context: &Context<'_>) {
     let Some(cycle) = tab.current() else { return };
     let title = format!("{} · {}", safe_text::line(&cycle.id), cycle.state);
-    frame::rule(Rect { height: 1, ..area }, buffer, context.theme, &title, tab.opened.is_some());
-    let body = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
+    frame::rule(
+        Rect { height: 1, ..area },
+        buffer,
+        context.theme,
+        &title,
+        tab.opened.is_some(),
+    );
+    let body = Rect {
+        y: area.y + 1,
+        height: area.height.saturating_sub(1),
+        ..area
+    };
     let width = usize::from(body.width);
     let lines = lines_of(cycle, width, context);
     let furthest = lines.len().saturating_sub(usize::from(body.height));
     let first = tab.opened.unwrap_or(0).min(furthest);
     for ((role, text), y) in lines.iter().skip(first).zip(body.y..body.bottom()) {
-        buffer.set_string(body.x, y, safe_text::cut(text, width), context.theme.style(*role));
+        buffer.set_string(
+            body.x,
+            y,
+            safe_text::cut(text, width),
+            context.theme.style(*role),
+        );
     }
 }
 
@@ -172,7 +239,10 @@ fn lines_of(cycle: &PdcaCycle, width: usize, context: &Context<'_>) -> Vec<(Role
         None => lines.push((Role::Muted, "  not started (s starts it)".to_owned())),
         Some(applied) => {
             wrapped(&mut lines, &when(applied.applied_at), &applied.what, width);
-            for (name, value) in [("request", &applied.request_id), ("commit", &applied.commit)] {
+            for (name, value) in [
+                ("request", &applied.request_id),
+                ("commit", &applied.commit),
+            ] {
                 if let Some(value) = value {
                     wrapped(&mut lines, name, value, width);
                 }
@@ -189,14 +259,22 @@ fn lines_of(cycle: &PdcaCycle, width: usize, context: &Context<'_>) -> Vec<(Role
     }
     lines.push((Role::Title, "ACT".to_owned()));
     for decided in &cycle.decisions {
-        let text = format!("{} by {}: {}", decided.act.verdict, decided.by, decided.act.why);
+        let text = format!(
+            "{} by {}: {}",
+            decided.act.verdict, decided.by, decided.act.why
+        );
         wrapped(&mut lines, &when(decided.at), &text, width);
     }
     if cycle.decisions.is_empty() {
         lines.push((Role::Muted, "  nothing decided (D decides)".to_owned()));
     }
     for note in &cycle.notes {
-        wrapped(&mut lines, &when(note.at), &format!("{}: {}", note.by, note.text), width);
+        wrapped(
+            &mut lines,
+            &when(note.at),
+            &format!("{}: {}", note.by, note.text),
+            width,
+        );
     }
     lines
 }
@@ -212,7 +290,11 @@ fn plan(
     lines.push((Role::Title, format!("PLAN  {}", plan.metric.title())));
     wrapped(lines, "title", &plan.title, width);
     let interval = plan.baseline.interval.map_or_else(String::new, |interval| {
-        format!(", 95 % {} to {}", unit.show(interval.low), unit.show(interval.high))
+        format!(
+            ", 95 % {} to {}",
+            unit.show(interval.low),
+            unit.show(interval.high)
+        )
     });
     let baseline = format!(
         "{} (n {}{interval}), {} to {}",
@@ -222,15 +304,28 @@ fn plan(
         when(plan.baseline.window.until)
     );
     wrapped(lines, "baseline", &baseline, width);
-    let target = format!("{} ({:.0} % better)", value_of(cycle, plan.target()), plan.expected_percent);
+    let target = format!(
+        "{} ({:.0} % better)",
+        value_of(cycle, plan.target()),
+        plan.expected_percent
+    );
     wrapped(lines, "target", &target, width);
-    for (name, text) in [("hypothesis", &plan.hypothesis), ("change", &plan.change), ("owner", &plan.owner)] {
+    for (name, text) in [
+        ("hypothesis", &plan.hypothesis),
+        ("change", &plan.change),
+        ("owner", &plan.owner),
+    ] {
         if !text.is_empty() {
             wrapped(lines, name, text, width);
         }
     }
     let guards: Vec<&str> = plan.guards.iter().map(|guard| guard.title()).collect();
-    wrapped(lines, "guards", if guards.is_empty() { "none" } else { "" }, width);
+    wrapped(
+        lines,
+        "guards",
+        if guards.is_empty() { "none" } else { "" },
+        width,
+    );
     if let (Some(last), false) = (lines.last_mut(), guards.is_empty()) {
         last.1.push_str(&guards.join(", "));
     }
@@ -239,26 +334,60 @@ fn plan(
     }
 }
 
-fn look(lines: &mut Vec<(Role, String)>, look: &Look, width: usize, when: &dyn Fn(Timestamp) -> String) {
+fn look(
+    lines: &mut Vec<(Role, String)>,
+    look: &Look,
+    width: usize,
+    when: &dyn Fn(Timestamp) -> String,
+) {
     lines.push((
         role_of_evidence(look.evidence),
-        format!("  look {} to {}: {}", look.number, when(look.after.until), look.evidence),
+        format!(
+            "  look {} to {}: {}",
+            look.number,
+            when(look.after.until),
+            look.evidence
+        ),
     ));
     for effect in &look.effects {
-        lines.push((role_of_evidence(effect.evidence), format!("    {}", effect_line(effect))));
+        lines.push((
+            role_of_evidence(effect.evidence),
+            format!("    {}", effect_line(effect)),
+        ));
         lines.extend(
-            effect.flags.iter().map(|flag| (Role::Muted, format!("      {}", safe_text::line(flag)))),
+            effect
+                .flags
+                .iter()
+                .map(|flag| (Role::Muted, format!("      {}", safe_text::line(flag)))),
         );
     }
     for guard in &look.guards {
         let worse = look.guards_worse.contains(&guard.metric);
-        let (role, state) = if worse { (Role::Bad, "WORSE") } else { (Role::Muted, "holds") };
-        let text = format!("    guard {} {state}, n {}/{}", guard.metric.title(), guard.n_base, guard.n_post);
+        let (role, state) = if worse {
+            (Role::Bad, "WORSE")
+        } else {
+            (Role::Muted, "holds")
+        };
+        let text = format!(
+            "    guard {} {state}, n {}/{}",
+            guard.metric.title(),
+            guard.n_base,
+            guard.n_post
+        );
         lines.push((role, text));
     }
-    let role = if look.proposed == Verdict::Continue { Role::Text } else { Role::Warning };
+    let role = if look.proposed == Verdict::Continue {
+        Role::Text
+    } else {
+        Role::Warning
+    };
     let start = lines.len();
-    wrapped(lines, "proposed", &format!("{}: {}", look.proposed, look.reason), width);
+    wrapped(
+        lines,
+        "proposed",
+        &format!("{}: {}", look.proposed, look.reason),
+        width,
+    );
     for line in &mut lines[start..] {
         line.0 = role;
     }
@@ -269,8 +398,15 @@ fn look(lines: &mut Vec<(Role, String)>, look: &Look, width: usize, when: &dyn F
 }
 
 fn effect_line(effect: &Effect) -> String {
-    let p = effect.p_adjusted.map_or_else(String::new, |p| format!(", p {}", show_p(p)));
-    format!("{}: {} [{}{p}]", effect.metric.title(), effect.show(), effect.test.name())
+    let p = effect
+        .p_adjusted
+        .map_or_else(String::new, |p| format!(", p {}", show_p(p)));
+    format!(
+        "{}: {} [{}{p}]",
+        effect.metric.title(),
+        effect.show(),
+        effect.test.name()
+    )
 }
 
 /// A name and somebody's text, made safe, wrapped at words under each other.

@@ -1,0 +1,345 @@
+//! Which deployments reached users, which of them failed, and which incident belongs to which.
+//!
+//! An explicit link beats time: the deployment's id, its cycle, its commit or its request id. Time
+//! is a stated guess: the last deployment of the same service that finished before the incident
+//! opened, at most a cap (24 h by default) earlier. Whatever fits neither stays unlinked and is
+//! counted as such.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::time::Duration;
+
+use super::{Facts, Scope, show_hours};
+use crate::delivery::{Deployment, DeploymentKind, DeploymentResult, Incident};
+use crate::time::{TimeRange, Timestamp};
+
+/// Why an incident is laid to a deployment.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum LinkBasis {
+    /// The incident names the deployment, its cycle or its commit.
+    Explicit,
+    /// Both carry the same request id.
+    Request,
+    /// It opened this many hours after the deployment.
+    Time { hours: f64 },
+}
+
+impl LinkBasis {
+    pub fn show(self) -> String {
+        match self {
+            Self::Explicit => "explicit".to_owned(),
+            Self::Request => "by request id".to_owned(),
+            Self::Time { hours } => format!("by time, {} after", show_hours(hours)),
+        }
+    }
+}
+
+/// Why an incident has no deployment.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Unlinked {
+    /// It names something that is not among the deployments known.
+    UnknownCause(String),
+    /// No deployment finished within the cap before it.
+    NothingBefore,
+}
+
+impl Unlinked {
+    pub fn show(&self, cap: Duration) -> String {
+        match self {
+            Self::UnknownCause(cause) => {
+                format!("names `{cause}`, which is no deployment known here")
+            }
+            Self::NothingBefore => {
+                format!(
+                    "no deployment in the {} before it",
+                    show_hours(cap.as_secs_f64() / 3_600.0)
+                )
+            }
+        }
+    }
+}
+
+/// What speaks for a deployment having failed; at least one part is set.
+#[derive(Clone, Debug, Default)]
+pub struct Failure<'a> {
+    /// The source's own word: failed or rolled back.
+    pub said: Option<DeploymentResult>,
+    /// By opening time.
+    pub incidents: Vec<(&'a Incident, LinkBasis)>,
+    pub rolled_back_by: Option<&'a Deployment>,
+}
+
+impl Failure<'_> {
+    /// The evidence in words.
+    pub fn show(&self) -> String {
+        let mut parts: Vec<String> = self
+            .incidents
+            .iter()
+            .map(|(incident, basis)| format!("incident {} ({})", incident.id, basis.show()))
+            .collect();
+        if let Some(rollback) = self.rolled_back_by {
+            parts.push(format!("rolled back by {}", rollback.id));
+        }
+        if parts.is_empty() {
+            parts.push(match self.said {
+                Some(result) => format!("recorded as {}", result.name()),
+                None => "recorded as failed".to_owned(),
+            });
+        }
+        parts.join(", ")
+    }
+}
+
+/// The deployments of one environment that reached users, and everything known against them.
+///
+/// Links are made over the whole environment and only then narrowed to a service or team: an
+/// incident must not be laid to our deployment because a closer one of others was filtered away.
+#[derive(Debug)]
+pub struct Delivered<'a> {
+    /// By finish time.
+    pub deployments: Vec<&'a Deployment>,
+    /// By index into `deployments`.
+    pub failures: BTreeMap<usize, Failure<'a>>,
+    pub incidents: Vec<(&'a Incident, Result<(usize, LinkBasis), Unlinked>)>,
+    /// Runs that never reached users; in no formula.
+    pub aborted: Vec<&'a Deployment>,
+    /// Indices whose commit had been deployed to the same service before.
+    pub redeploys: HashSet<usize>,
+    /// For each deployment, the last successful one of its service before it.
+    pub previous: Vec<Option<usize>>,
+    /// Where each (service, commit) went out first.
+    pub(super) first_carrier: HashMap<(&'a str, &'a str), usize>,
+    /// Start of the first phase of each cycle.
+    pub(super) cycle_starts: HashMap<&'a str, Timestamp>,
+}
+
+impl<'a> Delivered<'a> {
+    pub fn link(facts: &Facts<'a>, environment: &str, cap: Duration) -> Self {
+        let (mut deployments, aborted): (Vec<&Deployment>, Vec<&Deployment>) = facts
+            .deployments
+            .iter()
+            .filter(|deployment| deployment.environment == environment)
+            .partition(|deployment| deployment.result != DeploymentResult::Aborted);
+        deployments.sort_by(|a, b| (a.finished_at, &a.id).cmp(&(b.finished_at, &b.id)));
+
+        let mut delivered = Self {
+            deployments,
+            failures: BTreeMap::new(),
+            incidents: Vec::with_capacity(facts.incidents.len()),
+            aborted,
+            redeploys: HashSet::new(),
+            previous: Vec::new(),
+            first_carrier: HashMap::new(),
+            cycle_starts: HashMap::new(),
+        };
+        for phase in facts.phases {
+            let start = phase.recorded_at.saturating_sub(phase.duration);
+            let known = delivered
+                .cycle_starts
+                .entry(&phase.cycle_id)
+                .or_insert(start);
+            *known = start.min(*known);
+        }
+        delivered.find_previous();
+        delivered.find_redeploys();
+        delivered.take_results();
+        delivered.pair_rollbacks();
+        delivered.link_incidents(facts.incidents, cap);
+        delivered
+    }
+
+    /// Indices of the deployments of a scope that finished within a range.
+    pub fn within<'s>(
+        &'s self,
+        scope: &'s Scope,
+        range: TimeRange,
+    ) -> impl Iterator<Item = usize> + 's {
+        let from = self
+            .deployments
+            .partition_point(|deployment| deployment.finished_at < range.from);
+        self.deployments[from..]
+            .iter()
+            .take_while(move |deployment| deployment.finished_at < range.until)
+            .enumerate()
+            .filter(|(_, deployment)| scope.admits(deployment))
+            .map(move |(offset, _)| from + offset)
+    }
+
+    /// Whether an incident may speak about a deployment of this scope.
+    pub fn admits_incident(&self, scope: &Scope, index: usize) -> bool {
+        let (incident, link) = &self.incidents[index];
+        match link {
+            Ok((deployment, _)) => scope.admits(self.deployments[*deployment]),
+            Err(_) => match (&scope.service, &incident.service) {
+                (Some(wanted), Some(service)) => wanted == service,
+                _ => true,
+            },
+        }
+    }
+
+    fn find_previous(&mut self) {
+        let mut last: HashMap<&str, usize> = HashMap::new();
+        for (index, deployment) in self.deployments.iter().enumerate() {
+            self.previous
+                .push(last.get(deployment.service.as_str()).copied());
+            if deployment.result == DeploymentResult::Success {
+                last.insert(&deployment.service, index);
+            }
+        }
+    }
+
+    fn find_redeploys(&mut self) {
+        let mut seen: HashSet<(&str, &str)> = HashSet::new();
+        for (index, deployment) in self.deployments.iter().enumerate() {
+            let service = deployment.service.as_str();
+            if let Some(commit) = &deployment.commit
+                && !seen.insert((service, commit))
+            {
+                self.redeploys.insert(index);
+            }
+            for commit in deployment.commits.iter().flatten() {
+                self.first_carrier
+                    .entry((service, &commit.sha))
+                    .or_insert(index);
+            }
+        }
+    }
+
+    fn take_results(&mut self) {
+        for (index, deployment) in self.deployments.iter().enumerate() {
+            if matches!(
+                deployment.result,
+                DeploymentResult::Failed | DeploymentResult::RolledBack
+            ) {
+                self.failures.entry(index).or_default().said = Some(deployment.result);
+            }
+        }
+    }
+
+    /// A rollback takes back the latest earlier deployment of its service that is known as failed
+    /// and not yet paired, else simply the one before it.
+    fn pair_rollbacks(&mut self) {
+        for index in 0..self.deployments.len() {
+            let rollback = self.deployments[index];
+            if rollback.kind != DeploymentKind::Rollback {
+                continue;
+            }
+            let earlier: Vec<usize> = (0..index)
+                .rev()
+                .filter(|&other| self.deployments[other].service == rollback.service)
+                .collect();
+            let unpaired = earlier.iter().copied().find(|other| {
+                self.failures
+                    .get(other)
+                    .is_some_and(|failure| failure.rolled_back_by.is_none())
+            });
+            let Some(taken_back) = unpaired.or_else(|| earlier.first().copied()) else {
+                continue;
+            };
+            self.failures
+                .entry(taken_back)
+                .or_default()
+                .rolled_back_by
+                .get_or_insert(rollback);
+        }
+    }
+
+    fn link_incidents(&mut self, incidents: &'a [Incident], cap: Duration) {
+        let mut by_time: Vec<&Incident> = incidents.iter().collect();
+        by_time.sort_by(|a, b| (a.opened_at, &a.id).cmp(&(b.opened_at, &b.id)));
+        for incident in by_time {
+            let link = self.deployment_of(incident, cap);
+            if let Ok((index, basis)) = &link {
+                self.failures
+                    .entry(*index)
+                    .or_default()
+                    .incidents
+                    .push((incident, *basis));
+            }
+            self.incidents.push((incident, link));
+        }
+    }
+
+    fn deployment_of(
+        &self,
+        incident: &Incident,
+        cap: Duration,
+    ) -> Result<(usize, LinkBasis), Unlinked> {
+        if let Some(cause) = &incident.caused_by {
+            return self
+                .named(cause, incident.opened_at)
+                .map(|index| (index, LinkBasis::Explicit))
+                .ok_or_else(|| Unlinked::UnknownCause(cause.clone()));
+        }
+        if let Some(request) = &incident.request_id
+            && let Some(index) = self
+                .deployments
+                .iter()
+                .rposition(|deployment| deployment.request_id.as_ref() == Some(request))
+        {
+            return Ok((index, LinkBasis::Request));
+        }
+        let until = self
+            .deployments
+            .partition_point(|deployment| deployment.finished_at <= incident.opened_at);
+        let index = self.deployments[..until]
+            .iter()
+            .rposition(|deployment| {
+                incident
+                    .service
+                    .as_ref()
+                    .is_none_or(|service| *service == deployment.service)
+            })
+            .ok_or(Unlinked::NothingBefore)?;
+        let after = incident
+            .opened_at
+            .since(self.deployments[index].finished_at);
+        if after > cap {
+            return Err(Unlinked::NothingBefore);
+        }
+        Ok((
+            index,
+            LinkBasis::Time {
+                hours: after.as_secs_f64() / 3_600.0,
+            },
+        ))
+    }
+
+    /// By deployment id, cycle id, or commit (a prefix of seven or more digits will do). Of several
+    /// deployments of one cycle or commit, the last that finished before the incident opened.
+    fn named(&self, cause: &str, opened_at: Timestamp) -> Option<usize> {
+        if let Some(index) = self
+            .deployments
+            .iter()
+            .position(|deployment| deployment.id == cause)
+        {
+            return Some(index);
+        }
+        let is_sha = cause.len() >= 7 && cause.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let matches: Vec<usize> = (0..self.deployments.len())
+            .filter(|&index| {
+                let deployment = self.deployments[index];
+                deployment.cycle_id.as_deref() == Some(cause)
+                    || (is_sha
+                        && deployment
+                            .commit
+                            .as_deref()
+                            .is_some_and(|commit| commit.starts_with(cause)))
+            })
+            .collect();
+        if matches.is_empty() && is_sha {
+            // A commit that caused trouble, not the head of what was deployed.
+            return self
+                .first_carrier
+                .iter()
+                .filter(|((_, sha), _)| sha.starts_with(cause))
+                .map(|(_, &index)| index)
+                .min();
+        }
+        matches
+            .iter()
+            .rev()
+            .find(|&&index| self.deployments[index].finished_at <= opened_at)
+            .or(matches.first())
+            .copied()
+    }
+}

@@ -1,0 +1,102 @@
+//! The history of PDCA cycles: appended, never changed.
+
+use crate::metrics::Written;
+use atalaya_domain::pdca::PdcaEvent;
+use atalaya_domain::time::Timestamp;
+
+use super::connection::{Connection, Failure, locking, values};
+use super::rows::corrupt;
+
+pub(super) async fn append(
+    connection: &mut Connection<'_>,
+    event: &PdcaEvent,
+) -> Result<Written, Failure> {
+    let body = serde_json::to_string(&event.happening)
+        .map_err(|error| corrupt("pdca_events", &event.pdca_id, error))?;
+    // Writers of one cycle stand in line here.
+    let _anchor: Option<(i64,)> = connection
+        .row(
+            locking!("SELECT created_at FROM pdca_cycles WHERE pdca_id = ?"),
+            values![&event.pdca_id],
+        )
+        .await?;
+    let last: Option<(Option<u32>,)> = connection
+        .row(
+            "SELECT MAX(seq) FROM pdca_events WHERE pdca_id = ?",
+            values![&event.pdca_id],
+        )
+        .await?;
+    let last = last.and_then(|(last,)| last).unwrap_or(0);
+    if event.seq <= last && is_stored(connection, event, &body).await? {
+        return Ok(Written {
+            unchanged: 1,
+            ..Written::default()
+        });
+    }
+    if last.checked_add(1) != Some(event.seq) {
+        return Err(connection.refuse(format!(
+            "PDCA cycle `{}` has {last} events, so event {} is not the next; somebody else changed it meanwhile, read it again",
+            event.pdca_id, event.seq
+        )));
+    }
+    if event.seq == 1 {
+        connection
+            .execute(
+                "INSERT INTO pdca_cycles (pdca_id, created_at) VALUES (?, ?)",
+                values![&event.pdca_id, event.at],
+            )
+            .await?;
+    }
+    connection
+        .execute(
+            "INSERT INTO pdca_events (pdca_id, seq, at, actor, body) VALUES (?, ?, ?, ?, ?)",
+            values![&event.pdca_id, event.seq, event.at, &event.by, &body],
+        )
+        .await?;
+    Ok(Written {
+        inserted: 1,
+        ..Written::default()
+    })
+}
+
+async fn is_stored(
+    connection: &mut Connection<'_>,
+    event: &PdcaEvent,
+    body: &str,
+) -> Result<bool, Failure> {
+    let known: Option<(i64, String, String)> = connection
+        .row(
+            "SELECT at, actor, body FROM pdca_events WHERE pdca_id = ? AND seq = ?",
+            values![&event.pdca_id, event.seq],
+        )
+        .await?;
+    Ok(known
+        .is_some_and(|(at, by, known)| at == event.at.micros() && by == event.by && known == body))
+}
+
+pub(super) async fn events(
+    connection: &mut Connection<'_>,
+    pdca_id: Option<&str>,
+) -> Result<Vec<PdcaEvent>, Failure> {
+    let rows: Vec<(String, u32, i64, String, String)> = connection
+        .rows(
+            "SELECT pdca_id, seq, at, actor, body FROM pdca_events
+             WHERE ? IS NULL OR pdca_id = ? ORDER BY pdca_id, seq",
+            values![pdca_id, pdca_id],
+        )
+        .await?;
+    rows.into_iter()
+        .map(|(pdca_id, seq, at, by, body)| {
+            let happening = serde_json::from_str(&body).map_err(|error| {
+                corrupt("pdca_events", &pdca_id, format!("event {seq}: {error}"))
+            })?;
+            Ok(PdcaEvent {
+                pdca_id,
+                seq,
+                at: Timestamp::from_micros(at),
+                by,
+                happening,
+            })
+        })
+        .collect()
+}

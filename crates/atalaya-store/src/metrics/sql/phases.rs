@@ -1,0 +1,368 @@
+//! Recording phases, and the summary row of their cycle.
+//!
+//! A cycle's row is never edited: it is folded from all of its phases and deployments each time one
+//! of them is written, so the order of writing does not matter and a repetition changes nothing.
+//! Who writes anything of a cycle locks its row first.
+
+use std::collections::BTreeMap;
+
+use crate::error::StoreError;
+use crate::metrics::{DeliveryFilter, Written};
+use atalaya_domain::delivery::{Cycle, DeploymentResult, Phase, PhaseRecord};
+use atalaya_domain::record::RequestId;
+use atalaya_domain::time::{TimeRange, Timestamp};
+
+use super::connection::{Connection, Failure, Value, locking, of_phases, values};
+use super::rows::{CycleRow, PhaseRow};
+
+/// Phases grouped by attempt key, as one cycle has them.
+type Attempts = BTreeMap<(String, u32), PhaseRow>;
+
+/// What a deployment says about the cycle that it names.
+#[derive(sqlx::FromRow)]
+struct CycleDeployment {
+    started_at: Option<i64>,
+    finished_at: i64,
+    result: String,
+    environment: String,
+    service: String,
+    team: Option<String>,
+}
+
+pub(super) async fn record(
+    connection: &mut Connection<'_>,
+    phases: &[PhaseRecord],
+) -> Result<Written, Failure> {
+    let mut written = Written::default();
+    // In the order of the keys, so that two writers do not wait for each other crosswise.
+    let mut by_cycle: BTreeMap<&str, Vec<&PhaseRecord>> = BTreeMap::new();
+    for phase in phases {
+        by_cycle.entry(&phase.cycle_id).or_default().push(phase);
+    }
+    for (cycle_id, phases) in by_cycle {
+        let Some(first) = phases.first() else {
+            continue;
+        };
+        let made = make_cycle(connection, cycle_id, &first.feature_id, first.recorded_at).await?;
+        // Of a cycle that was not there, nothing else can be: foreign keys hold.
+        let known = if made {
+            Attempts::new()
+        } else {
+            attempts_of(connection, cycle_id).await?
+        };
+        // Of one key the last one given counts.
+        let mut wanted = known.clone();
+        let mut new = Vec::new();
+        for phase in phases {
+            let row = PhaseRow::of(phase)?;
+            let key = (row.phase_name.clone(), phase.attempt);
+            match wanted.insert(key.clone(), row.clone()) {
+                Some(stored) if stored == row => written.unchanged += 1,
+                Some(_) => written.updated += 1,
+                None => {
+                    written.inserted += 1;
+                    new.push(key);
+                }
+            }
+        }
+        if wanted == known {
+            continue;
+        }
+        let changed: Vec<&PhaseRow> = known
+            .iter()
+            .filter_map(|(key, old)| wanted.get(key).filter(|row| *row != old))
+            .collect();
+        update_phases(connection, &changed).await?;
+        let new: Vec<_> = new
+            .iter()
+            .filter_map(|key| wanted.get(key))
+            .map(values_of)
+            .collect();
+        insert_phases(connection, &new).await?;
+        let deployments = if made {
+            Vec::new()
+        } else {
+            deployments_of(connection, cycle_id).await?
+        };
+        summarise(connection, cycle_id, &wanted, &deployments).await?;
+    }
+    Ok(written)
+}
+
+/// Locks the cycle's row, and makes it when there is none, so that a foreign key can point to it.
+/// Returns whether it was made.
+pub(super) async fn make_cycle(
+    connection: &mut Connection<'_>,
+    cycle_id: &str,
+    feature_id: &str,
+    started_at: Timestamp,
+) -> Result<bool, Failure> {
+    if lock_cycle(connection, cycle_id).await? {
+        return Ok(false);
+    }
+    connection
+        .execute(
+            "INSERT INTO cycles (cycle_id, feature_id, started_at) VALUES (?, ?, ?)",
+            values![cycle_id, feature_id, started_at],
+        )
+        .await?;
+    Ok(true)
+}
+
+/// Whether there is such a cycle.
+async fn lock_cycle(connection: &mut Connection<'_>, cycle_id: &str) -> Result<bool, Failure> {
+    let known: Option<(i64,)> = connection
+        .row(
+            locking!("SELECT started_at FROM cycles WHERE cycle_id = ?"),
+            values![cycle_id],
+        )
+        .await?;
+    Ok(known.is_some())
+}
+
+/// Folds the cycle's row anew from everything that belongs to it.
+pub(super) async fn refresh_cycle(
+    connection: &mut Connection<'_>,
+    cycle_id: &str,
+) -> Result<(), Failure> {
+    lock_cycle(connection, cycle_id).await?;
+    let known = attempts_of(connection, cycle_id).await?;
+    let deployments = deployments_of(connection, cycle_id).await?;
+    summarise(connection, cycle_id, &known, &deployments).await
+}
+
+async fn attempts_of(connection: &mut Connection<'_>, cycle_id: &str) -> Result<Attempts, Failure> {
+    let rows: Vec<PhaseRow> = connection
+        .rows(
+            of_phases!("SELECT cycle_id, feature_id, phase_name, attempt, decision,
+                            duration_seconds + 0E0 AS duration_seconds, CAST(metadata AS CHAR) AS metadata,
+                            " at " AS created_at
+                        FROM dora_metrics WHERE cycle_id = ?"),
+            values![cycle_id],
+        )
+        .await?;
+    rows.into_iter()
+        .map(|row| Ok(((row.phase_name.clone(), row.attempt), row.in_our_words()?)))
+        .collect::<Result<_, Failure>>()
+}
+
+/// In the order that both statements have.
+fn values_of(row: &PhaseRow) -> Vec<Value<'_>> {
+    values![
+        &row.feature_id,
+        &row.decision,
+        row.duration_seconds,
+        &row.metadata,
+        row.created_at,
+        &row.cycle_id,
+        &row.phase_name,
+        row.attempt,
+    ]
+    .to_vec()
+}
+
+async fn update_phases(connection: &mut Connection<'_>, rows: &[&PhaseRow]) -> Result<(), Failure> {
+    for row in rows {
+        let update = of_phases!(
+            "UPDATE dora_metrics
+             SET feature_id = ?, decision = ?, duration_seconds = ?, metadata = ?, " at " = ?
+             WHERE cycle_id = ? AND phase_name = ? AND attempt = ?"
+        );
+        connection.execute(update, &values_of(row)).await?;
+    }
+    Ok(())
+}
+
+/// In the order given: phases of one instant are read in the order in which they were recorded.
+async fn insert_phases(
+    connection: &mut Connection<'_>,
+    rows: &[Vec<Value<'_>>],
+) -> Result<(), Failure> {
+    let insert = of_phases!(
+        "INSERT INTO dora_metrics (feature_id, decision, duration_seconds, metadata, " at ",
+             cycle_id, phase_name, attempt)"
+    );
+    connection.insert(insert, rows).await
+}
+
+async fn deployments_of(
+    connection: &mut Connection<'_>,
+    cycle_id: &str,
+) -> Result<Vec<CycleDeployment>, Failure> {
+    connection
+        .rows(
+            "SELECT started_at, finished_at, result, environment, service, team
+             FROM deployments WHERE cycle_id = ? ORDER BY finished_at, id",
+            values![cycle_id],
+        )
+        .await
+}
+
+async fn summarise(
+    connection: &mut Connection<'_>,
+    cycle_id: &str,
+    known: &Attempts,
+    deployments: &[CycleDeployment],
+) -> Result<(), Failure> {
+    let Some(row) = fold(cycle_id, known, deployments)? else {
+        return Ok(());
+    };
+    connection
+        .execute(
+            "UPDATE cycles SET feature_id = ?, team = ?, service = ?, started_at = ?, finished_at = ?
+             WHERE cycle_id = ?",
+            values![&row.feature_id, &row.team, &row.service, row.started_at, row.finished_at, cycle_id],
+        )
+        .await?;
+    Ok(())
+}
+
+/// The cycle as its parts tell it; the earliest part that says something about a field decides.
+/// `None` when nothing belongs to the cycle.
+fn fold(
+    cycle_id: &str,
+    known: &Attempts,
+    deployments: &[CycleDeployment],
+) -> Result<Option<CycleRow>, StoreError> {
+    let phases = in_order(known)?;
+    let phase_starts = phases
+        .iter()
+        .map(|phase| phase.recorded_at.saturating_sub(phase.duration));
+    let deployment_starts = deployments.iter().map(|deployment| {
+        Timestamp::from_micros(deployment.started_at.unwrap_or(deployment.finished_at))
+    });
+    let Some(started_at) = phase_starts.chain(deployment_starts).min() else {
+        return Ok(None);
+    };
+
+    let passed_phases = phases
+        .iter()
+        .filter(|phase| phase.phase == Phase::Deployment && phase.decision.passed())
+        .map(|phase| phase.recorded_at);
+    let passed_deployments = deployments
+        .iter()
+        .filter(|deployment| {
+            deployment.environment == PRODUCTION
+                && deployment.result == DeploymentResult::Success.name()
+        })
+        .map(|deployment| Timestamp::from_micros(deployment.finished_at));
+    let finished_at = passed_phases.chain(passed_deployments).min();
+
+    let of_phases = |name: &str| phases.iter().find_map(|phase| phase.text(name));
+    Ok(Some(CycleRow {
+        cycle_id: cycle_id.to_owned(),
+        feature_id: phases
+            .first()
+            .map_or(cycle_id, |phase| phase.feature_id.as_str())
+            .to_owned(),
+        team: of_phases("team").or_else(|| {
+            deployments
+                .iter()
+                .find_map(|deployment| deployment.team.clone())
+        }),
+        service: of_phases("service").or_else(|| {
+            deployments
+                .first()
+                .map(|deployment| deployment.service.clone())
+        }),
+        started_at: started_at.micros(),
+        finished_at: finished_at.map(Timestamp::micros),
+    }))
+}
+
+/// The environment whose deployments end a cycle.
+const PRODUCTION: &str = "production";
+
+/// One cycle with its phases in the order of their time.
+pub(super) async fn cycle(
+    connection: &mut Connection<'_>,
+    cycle_id: &str,
+) -> Result<Option<Cycle>, Failure> {
+    let row: Option<CycleRow> = connection
+        .row("SELECT * FROM cycles WHERE cycle_id = ?", values![cycle_id])
+        .await?;
+    let Some(row) = row else { return Ok(None) };
+    let known = attempts_of(connection, cycle_id).await?;
+    Ok(Some(row.into_cycle(in_order(&known)?)))
+}
+
+pub(super) async fn cycles(
+    connection: &mut Connection<'_>,
+    filter: &DeliveryFilter,
+    limit: u32,
+) -> Result<Vec<Cycle>, Failure> {
+    let range = filter.range.unwrap_or(TimeRange::ALL);
+    let rows: Vec<CycleRow> = connection
+        .rows(
+            "SELECT * FROM cycles
+             WHERE started_at >= ? AND started_at < ? AND (? IS NULL OR service = ?)
+                 AND (? IS NULL OR team = ?)
+             ORDER BY started_at DESC, cycle_id DESC LIMIT ?",
+            values![
+                range.from,
+                range.until,
+                &filter.service,
+                &filter.service,
+                &filter.team,
+                &filter.team,
+                limit
+            ],
+        )
+        .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| row.into_cycle(Vec::new()))
+        .collect())
+}
+
+pub(super) async fn phases(
+    connection: &mut Connection<'_>,
+    filter: &DeliveryFilter,
+) -> Result<Vec<PhaseRecord>, Failure> {
+    let range = filter.range.unwrap_or(TimeRange::ALL);
+    let rows: Vec<PhaseRow> = connection
+        .rows(
+            of_phases!("SELECT cycle_id, feature_id, phase_name, attempt, decision,
+                            duration_seconds + 0E0 AS duration_seconds, CAST(metadata AS CHAR) AS metadata,
+                            " at " AS created_at
+                        FROM dora_metrics
+                        WHERE " at " >= ? AND " at " < ? AND (? IS NULL OR service = ?)
+                            AND (? IS NULL OR team = ?)
+                        ORDER BY " at ", id"),
+            values![range.from, range.until, &filter.service, &filter.service, &filter.team, &filter.team],
+        )
+        .await?;
+    Ok(rows
+        .into_iter()
+        .map(PhaseRow::into_record)
+        .collect::<Result<_, _>>()?)
+}
+
+pub(super) async fn of_request(
+    connection: &mut Connection<'_>,
+    id: &RequestId,
+) -> Result<Vec<PhaseRecord>, Failure> {
+    let rows: Vec<PhaseRow> = connection
+        .rows(
+            of_phases!("SELECT cycle_id, feature_id, phase_name, attempt, decision,
+                            duration_seconds + 0E0 AS duration_seconds, CAST(metadata AS CHAR) AS metadata,
+                            " at " AS created_at
+                        FROM dora_metrics WHERE request_id = ? ORDER BY " at ", id"),
+            values![id.as_str()],
+        )
+        .await?;
+    Ok(rows
+        .into_iter()
+        .map(PhaseRow::into_record)
+        .collect::<Result<_, _>>()?)
+}
+
+fn in_order(known: &Attempts) -> Result<Vec<PhaseRecord>, StoreError> {
+    let mut phases = known
+        .values()
+        .cloned()
+        .map(PhaseRow::into_record)
+        .collect::<Result<Vec<_>, _>>()?;
+    phases.sort_by_key(|phase| (phase.recorded_at, phase.phase, phase.attempt));
+    Ok(phases)
+}

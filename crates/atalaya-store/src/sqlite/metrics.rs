@@ -1,0 +1,140 @@
+//! The embedded metrics store: one SQLite file (`migrations/sqlite/metrics`).
+//!
+//! Promises: each write is one transaction that is on the disk when the call returns
+//! (`synchronous=FULL`), that runs to its end even when the caller is dropped, and that changes
+//! nothing when it is repeated. Reads see whole transactions only.
+
+mod vitals;
+
+use std::path::Path;
+
+use futures::future::BoxFuture;
+
+use crate::error::{Backend, StoreError};
+use crate::metrics::Written;
+use crate::metrics::sql::{Connection, Failure, SqlDatabase, View, Write};
+use atalaya_domain::health::database::Database;
+
+use super::open::{Durability, Schema, SqliteFile};
+
+/// `ATAM` in ASCII; kept in the file's header.
+const APPLICATION_ID: i32 = 0x4154_414d;
+
+const SCHEMA: Schema = Schema {
+    name: "metrics",
+    application_id: APPLICATION_ID,
+    migrations: &[
+        include_str!("../../../../migrations/sqlite/metrics/0001_delivery.sql"),
+        include_str!("../../../../migrations/sqlite/metrics/0002_improvement.sql"),
+        include_str!("../../../../migrations/sqlite/metrics/0003_operation.sql"),
+    ],
+};
+
+/// The embedded metrics store.
+#[derive(Clone, Debug)]
+pub struct SqliteMetricsStore {
+    file: SqliteFile,
+}
+
+impl SqliteMetricsStore {
+    /// Opens the file, makes it when it is missing, and brings its schema up to date.
+    pub async fn open(path: &Path) -> Result<Self, StoreError> {
+        Ok(Self {
+            file: SqliteFile::open(path, &SCHEMA, Durability::EachCommit).await?,
+        })
+    }
+
+    pub async fn close(&self) {
+        self.file.close().await;
+    }
+
+    fn failed(&self, failure: Failure) -> StoreError {
+        match failure {
+            Failure::Driver(error) => self.file.error(error),
+            Failure::Store(error) => error,
+            Failure::Silent(limit) => StoreError::TimedOut {
+                backend: Backend::Sqlite,
+                limit,
+            },
+        }
+    }
+}
+
+impl SqlDatabase for SqliteMetricsStore {
+    fn backend(&self) -> Backend {
+        Backend::Sqlite
+    }
+
+    fn address(&self) -> String {
+        self.file.address()
+    }
+
+    async fn write(&self, write: Write) -> Result<Written, StoreError> {
+        self.file
+            .write(move |connection| {
+                Box::pin(async move { Ok(write.run(&mut Connection::Sqlite(connection)).await?) })
+            })
+            .await
+            .map_err(carried)
+    }
+
+    async fn read<T, F>(&self, view: View, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(Connection<'c>) -> BoxFuture<'c, Result<T, Failure>> + Send + 'static,
+    {
+        let failed = |error| self.file.error(error);
+        let outcome = match view {
+            View::Latest => {
+                let mut connection = self.file.readers().acquire().await.map_err(failed)?;
+                work(Connection::Sqlite(&mut connection)).await
+            }
+            View::Snapshot => {
+                let mut snapshot = self.file.readers().begin().await.map_err(failed)?;
+                work(Connection::Sqlite(&mut snapshot)).await
+            }
+        };
+        outcome.map_err(|failure| self.failed(failure))
+    }
+
+    async fn vitals(&self) -> Result<Database, StoreError> {
+        self.read_vitals().await
+    }
+}
+
+/// A transaction hands back driver errors only, so ours travels inside one; [`carried`] takes it
+/// out again.
+impl From<Failure> for sqlx::Error {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Driver(error) => error,
+            Failure::Store(error) => Self::Configuration(error.into()),
+            Failure::Silent(limit) => Self::Configuration(
+                StoreError::TimedOut {
+                    backend: Backend::Sqlite,
+                    limit,
+                }
+                .into(),
+            ),
+        }
+    }
+}
+
+fn carried(error: StoreError) -> StoreError {
+    let StoreError::Refused { backend, source } = error else {
+        return error;
+    };
+    match source.downcast::<sqlx::Error>() {
+        Ok(driver) => match *driver {
+            sqlx::Error::Configuration(inner) => match inner.downcast::<StoreError>() {
+                Ok(ours) => *ours,
+                Err(source) => StoreError::Refused { backend, source },
+            },
+            other => StoreError::Refused {
+                backend,
+                source: other.into(),
+            },
+        },
+        Err(source) => StoreError::Refused { backend, source },
+    }
+}

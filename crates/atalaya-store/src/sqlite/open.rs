@@ -1,0 +1,538 @@
+//! Opens one SQLite file the way every embedded store needs it: WAL, one writer connection, a pool
+//! of readers, its schema brought up to date, and errors in the words of [`StoreError`].
+//!
+//! Promises:
+//! - A write runs in one `BEGIN IMMEDIATE` transaction on the only writer connection, in a task of
+//!   its own: a caller that is dropped half-way cannot leave a transaction open, and two writers of
+//!   one process never meet a busy database.
+//! - A file of a newer schema, or of another program, is refused and left as it is.
+//! - A file whose SQLite could corrupt it (WAL before 3.51.3) is refused.
+
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use sqlx::sqlite::SqliteSynchronous;
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
+};
+use sqlx::{ConnectOptions as _, Connection as _, SqlSafeStr as _, SqlStr};
+
+use crate::error::{Backend, StoreError};
+
+/// First release without the WAL-reset bug, which can lose committed pages.
+///
+/// Source: <https://www.sqlite.org/wal.html#walresetbug>.
+const SAFE_WAL_VERSION: (u32, u32, u32) = (3, 51, 3);
+
+/// How long a statement waits for another process's transaction.
+const BUSY_LIMIT: Duration = Duration::from_secs(20);
+/// How long a caller waits for its turn on a connection of this process.
+const QUEUE_LIMIT: Duration = Duration::from_secs(60);
+const READERS: u32 = 4;
+
+/// When a commit counts as done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// Once it is on the disk (`synchronous=FULL`): survives a loss of power.
+    EachCommit,
+    /// Once it is in the operating system's hands (`synchronous=NORMAL`): survives the end of the
+    /// process; a loss of power may take back the last commits but leaves the file consistent.
+    /// Only for what can be made again.
+    Cache,
+}
+
+/// What a file has to hold. The number of migrations is the schema version, kept in the file's
+/// `user_version`; a migration that was published is never edited.
+#[derive(Clone, Copy, Debug)]
+pub struct Schema {
+    /// What the file holds, for messages: `logs`, `metrics`.
+    pub name: &'static str,
+    /// Kept in the file's header, so that one store's file is not taken for another's.
+    pub application_id: i32,
+    pub migrations: &'static [&'static str],
+}
+
+/// An open SQLite file.
+#[derive(Clone, Debug)]
+pub struct SqliteFile {
+    path: PathBuf,
+    writer: SqlitePool,
+    readers: SqlitePool,
+}
+
+impl SqliteFile {
+    /// Opens the file, creating it and its folder when they do not exist, and brings its schema up
+    /// to date.
+    pub async fn open(
+        path: &Path,
+        schema: &Schema,
+        durability: Durability,
+    ) -> Result<Self, StoreError> {
+        let address = path.display().to_string();
+        if let Some(folder) = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty())
+        {
+            tokio::fs::create_dir_all(folder).await.map_err(|error| StoreError::NotWritable {
+                backend: Backend::Sqlite,
+                address: address.clone(),
+                reason: format!(
+                    "cannot create the folder {}: {error}; let it be written, or choose another with --data-dir",
+                    folder.display()
+                ),
+            })?;
+        }
+        // SQLite opens a file that cannot be written all the same, and then never writes to it.
+        let file = path.to_owned();
+        let look = move || rustix::fs::access(&file, rustix::fs::Access::WRITE_OK);
+        if let Ok(Err(error)) = tokio::task::spawn_blocking(look).await
+            && error != rustix::io::Errno::NOENT
+        {
+            return Err(StoreError::NotWritable {
+                backend: Backend::Sqlite,
+                address,
+                reason: format!("{error}; check the owner and mode of the file and its folder"),
+            });
+        }
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .busy_timeout(BUSY_LIMIT)
+            .synchronous(match durability {
+                Durability::EachCommit => SqliteSynchronous::Full,
+                Durability::Cache => SqliteSynchronous::Normal,
+            })
+            // Growth of the log file between checkpoints, and what is left of it after a burst.
+            .pragma("wal_autocheckpoint", "4000")
+            .pragma("journal_size_limit", "67108864")
+            .disable_statement_logging();
+        prepare(path, &options, schema).await?;
+        let pool = |connections| {
+            SqlitePoolOptions::new()
+                .max_connections(connections)
+                .acquire_timeout(QUEUE_LIMIT)
+                .idle_timeout(None)
+                .max_lifetime(None)
+                .test_before_acquire(false)
+        };
+        let writer = options.clone().pragma("cache_size", "-16384");
+        let reader = options
+            .pragma("cache_size", "-4096")
+            .pragma("query_only", "on");
+        let file = Self {
+            path: path.to_owned(),
+            writer: pool(1)
+                .connect_with(writer)
+                .await
+                .map_err(|error| store_error(error, &address))?,
+            readers: pool(READERS).connect_lazy_with(reader),
+        };
+        Ok(file)
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The path, for messages.
+    pub fn address(&self) -> String {
+        self.path.display().to_string()
+    }
+
+    /// Connections that cannot write.
+    pub fn readers(&self) -> &SqlitePool {
+        &self.readers
+    }
+
+    /// Runs `work` in one transaction that has the write lock from its start, and commits it.
+    ///
+    /// It runs to its end even when the caller is dropped. On an error everything is taken back.
+    pub async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, sqlx::Error>>
+            + Send
+            + 'static,
+    {
+        let writer = self.writer.clone();
+        let done = tokio::spawn(async move {
+            let mut connection = writer.acquire().await?;
+            let outcome = in_transaction(&mut connection, work).await;
+            if outcome.is_err() {
+                // After an I/O error or a full disk SQLite may have rolled back by itself, which
+                // the driver's transaction depth does not know: begin again with a fresh one.
+                connection.close().await.ok();
+            }
+            outcome
+        });
+        match done.await {
+            Ok(outcome) => outcome.map_err(|error| self.error(error)),
+            // Only when the runtime shuts down or `work` panicked; nothing was committed by it.
+            Err(stopped) => Err(StoreError::Refused {
+                backend: Backend::Sqlite,
+                source: Box::new(stopped),
+            }),
+        }
+    }
+
+    /// The driver's error in the words of the store.
+    pub fn error(&self, error: sqlx::Error) -> StoreError {
+        store_error(error, &self.address())
+    }
+
+    /// Bytes of the database with its write-ahead log.
+    pub async fn disk_bytes(&self) -> u64 {
+        let mut bytes = 0;
+        for suffix in ["", "-wal"] {
+            let mut name = self.path.clone().into_os_string();
+            name.push(suffix);
+            bytes += tokio::fs::metadata(name).await.map_or(0, |file| file.len());
+        }
+        bytes
+    }
+
+    /// Closes all connections; the last one of all processes folds the write-ahead log into the file.
+    pub async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}
+
+async fn in_transaction<T, F>(connection: &mut SqliteConnection, work: F) -> Result<T, sqlx::Error>
+where
+    F: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, sqlx::Error>>,
+{
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+    let value = work(&mut transaction).await?;
+    transaction.commit().await?;
+    Ok(value)
+}
+
+/// Checks the library, switches to WAL, checks whose file it is and migrates it.
+async fn prepare(
+    path: &Path,
+    options: &SqliteConnectOptions,
+    schema: &Schema,
+) -> Result<(), StoreError> {
+    let address = path.display().to_string();
+    let failed = |error| store_error(error, &address);
+    let mut connection = options.connect().await.map_err(failed)?;
+    let version: String = sqlx::query_scalar("SELECT sqlite_version()")
+        .fetch_one(&mut connection)
+        .await
+        .map_err(failed)?;
+    if parse_version(&version).is_none_or(|version| version < SAFE_WAL_VERSION) {
+        return Err(refused(format!(
+            "SQLite {version} can lose committed data in WAL mode; build with 3.51.3 or newer"
+        )));
+    }
+    check_owner(&mut connection, &address, schema).await?;
+    switch_to_wal(options).await.map_err(failed)?;
+
+    let known = i64::try_from(schema.migrations.len()).unwrap_or(i64::MAX);
+    if user_version(&mut connection).await.map_err(failed)? == known {
+        return connection.close().await.map_err(failed);
+    }
+    // Under the write lock, because another process may be creating the same file.
+    let mut transaction = connection
+        .begin_with("BEGIN IMMEDIATE")
+        .await
+        .map_err(failed)?;
+    let found = user_version(&mut transaction).await.map_err(failed)?;
+    if found > known {
+        return Err(StoreError::NewerSchema {
+            address,
+            found,
+            known,
+        });
+    }
+    for migration in &schema.migrations[usize::try_from(found).unwrap_or(0)..] {
+        sqlx::raw_sql(*migration)
+            .execute(&mut *transaction)
+            .await
+            .map_err(failed)?;
+    }
+    let stamp = format!(
+        "PRAGMA application_id = {}; PRAGMA user_version = {known};",
+        schema.application_id
+    );
+    sqlx::raw_sql(trusted(stamp))
+        .execute(&mut *transaction)
+        .await
+        .map_err(failed)?;
+    transaction.commit().await.map_err(failed)?;
+    connection.close().await.map_err(failed)
+}
+
+/// SQL made of our own constants and numbers only.
+fn trusted(sql: String) -> SqlStr {
+    sqlx::AssertSqlSafe(sql).into_sql_str()
+}
+
+async fn user_version(connection: &mut SqliteConnection) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar("PRAGMA user_version")
+        .fetch_one(connection)
+        .await
+}
+
+async fn check_owner(
+    connection: &mut SqliteConnection,
+    address: &str,
+    schema: &Schema,
+) -> Result<(), StoreError> {
+    let failed = |error| store_error(error, address);
+    // In this order: another process may be creating the file. Its tables and its stamp become
+    // visible together, so tables that are there have their stamp when it is read after them.
+    let tables: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_schema")
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(failed)?;
+    let owner: i32 = sqlx::query_scalar("PRAGMA application_id")
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(failed)?;
+    if owner != schema.application_id && (owner != 0 || tables != 0) {
+        return Err(refused(format!(
+            "{address} is a database of something else than atalaya's {}; name another file in the configuration",
+            schema.name
+        )));
+    }
+    Ok(())
+}
+
+/// The switch needs the file for itself and SQLite does not wait for that, so this does: two
+/// processes may meet on a new file. On a file in WAL mode it does nothing.
+async fn switch_to_wal(options: &SqliteConnectOptions) -> Result<(), sqlx::Error> {
+    let mut pause = Duration::from_millis(5);
+    loop {
+        match options
+            .clone()
+            .journal_mode(SqliteJournalMode::Wal)
+            .connect()
+            .await
+        {
+            Ok(connection) => return connection.close().await,
+            Err(error) if is_busy(&error) && pause < Duration::from_secs(2) => {
+                tokio::time::sleep(pause).await;
+            }
+            Err(error) => return Err(error),
+        }
+        pause *= 2;
+    }
+}
+
+fn is_busy(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Database(cause) if matches!(primary_code(cause.code()), Some(5 | 6)))
+}
+
+fn parse_version(text: &str) -> Option<(u32, u32, u32)> {
+    let mut parts = text.split('.').map(str::parse);
+    match (parts.next(), parts.next(), parts.next()) {
+        (Some(Ok(major)), Some(Ok(minor)), Some(Ok(patch))) => Some((major, minor, patch)),
+        _ => None,
+    }
+}
+
+fn refused(reason: String) -> StoreError {
+    StoreError::Refused {
+        backend: Backend::Sqlite,
+        source: reason.into(),
+    }
+}
+
+/// The low byte of SQLite's extended result code.
+fn primary_code(code: Option<Cow<'_, str>>) -> Option<u32> {
+    code.and_then(|code| code.parse::<u32>().ok())
+        .map(|code| code & 0xff)
+}
+
+/// Source of the codes: <https://www.sqlite.org/rescode.html>.
+fn store_error(error: sqlx::Error, address: &str) -> StoreError {
+    let backend = Backend::Sqlite;
+    let address = address.to_owned();
+    match error {
+        sqlx::Error::Database(cause) => {
+            let unwritable = |remedy: &str| StoreError::NotWritable {
+                backend,
+                address: address.clone(),
+                reason: format!("{}; {remedy}", cause.message()),
+            };
+            match primary_code(cause.code()) {
+                Some(5 | 6) => StoreError::TimedOut {
+                    backend,
+                    limit: BUSY_LIMIT,
+                },
+                Some(3 | 8) => unwritable("check the owner and mode of the file and its folder"),
+                Some(10) => unwritable("check the disk and its free space"),
+                Some(13) => unwritable("free some space"),
+                Some(14) => unwritable("check that the folder exists and may be written"),
+                Some(11 | 26) => StoreError::Corrupt {
+                    table: "the file",
+                    detail: format!("{address}: {cause}"),
+                },
+                _ => StoreError::Refused {
+                    backend,
+                    source: sqlx::Error::Database(cause).into(),
+                },
+            }
+        }
+        sqlx::Error::PoolTimedOut => StoreError::TimedOut {
+            backend,
+            limit: QUEUE_LIMIT,
+        },
+        error @ (sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed | sqlx::Error::Io(_)) => {
+            StoreError::Unavailable {
+                backend,
+                address,
+                source: error.into(),
+            }
+        }
+        error @ (sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_)) => {
+            StoreError::Corrupt {
+                table: "the file",
+                detail: format!("{address}: {error}"),
+            }
+        }
+        error => StoreError::Refused {
+            backend,
+            source: error.into(),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    const SCHEMA: Schema = Schema {
+        name: "test",
+        application_id: 7,
+        migrations: &[
+            "CREATE TABLE one (n INTEGER PRIMARY KEY)",
+            "CREATE TABLE two (n INTEGER PRIMARY KEY)",
+        ],
+    };
+
+    fn older() -> Schema {
+        Schema {
+            migrations: &SCHEMA.migrations[..1],
+            ..SCHEMA
+        }
+    }
+
+    #[tokio::test]
+    async fn migrates_step_by_step_and_refuses_a_newer_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("deep/er/test.sqlite");
+        SqliteFile::open(&path, &older(), Durability::EachCommit)
+            .await
+            .unwrap()
+            .close()
+            .await;
+        let file = SqliteFile::open(&path, &SCHEMA, Durability::EachCommit)
+            .await
+            .unwrap();
+        sqlx::query("SELECT * FROM one, two")
+            .fetch_all(file.readers())
+            .await
+            .unwrap();
+        file.close().await;
+        let error = SqliteFile::open(&path, &older(), Durability::EachCommit)
+            .await
+            .unwrap_err();
+        assert!(
+            matches!(
+                error,
+                StoreError::NewerSchema {
+                    found: 2,
+                    known: 1,
+                    ..
+                }
+            ),
+            "{error}"
+        );
+    }
+
+    #[tokio::test]
+    async fn refuses_the_file_of_something_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("test.sqlite");
+        SqliteFile::open(&path, &SCHEMA, Durability::EachCommit)
+            .await
+            .unwrap()
+            .close()
+            .await;
+        let other = Schema {
+            application_id: 8,
+            ..SCHEMA
+        };
+        let error = SqliteFile::open(&path, &other, Durability::EachCommit)
+            .await
+            .unwrap_err();
+        assert!(matches!(error, StoreError::Refused { .. }), "{error}");
+        std::fs::write(
+            folder.path().join("text"),
+            "plainly no database, and long enough to see it",
+        )
+        .unwrap();
+        let error = SqliteFile::open(&folder.path().join("text"), &SCHEMA, Durability::EachCommit)
+            .await
+            .unwrap_err();
+        assert!(matches!(error, StoreError::Corrupt { .. }), "{error}");
+    }
+
+    #[tokio::test]
+    async fn many_may_create_the_same_file_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("test.sqlite");
+        let opened = futures::future::join_all(
+            (0..8).map(|_| SqliteFile::open(&path, &SCHEMA, Durability::EachCommit)),
+        );
+        for file in opened.await {
+            file.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn readers_cannot_write_and_a_failed_write_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = SqliteFile::open(
+            &folder.path().join("test.sqlite"),
+            &SCHEMA,
+            Durability::Cache,
+        )
+        .await
+        .unwrap();
+        let error = sqlx::query("INSERT INTO one VALUES (1)")
+            .execute(file.readers())
+            .await
+            .unwrap_err();
+        assert!(matches!(file.error(error), StoreError::NotWritable { .. }));
+        let failed = file.write(|connection| {
+            Box::pin(async move {
+                sqlx::raw_sql("INSERT INTO one VALUES (1); INSERT INTO one VALUES (1)")
+                    .execute(connection)
+                    .await
+            })
+        });
+        assert!(failed.await.is_err());
+        file.write(|connection| {
+            Box::pin(async move {
+                sqlx::query("INSERT INTO one VALUES (2)")
+                    .execute(connection)
+                    .await
+            })
+        })
+        .await
+        .unwrap();
+        let rows: Vec<i64> = sqlx::query_scalar("SELECT n FROM one")
+            .fetch_all(file.readers())
+            .await
+            .unwrap();
+        assert_eq!(rows, [2]);
+    }
+}
