@@ -1,4 +1,4 @@
-//! `atalaya logs` and `atalaya trace`: the real binary on stores filled from golden files.
+//! `atalaya logs` and `atalaya trace`: the real binary on stores filled from a file.
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
@@ -15,11 +15,12 @@ use atalaya::store::sqlite::chunks::SqliteChunkStore;
 use atalaya::store::sqlite::metrics::SqliteMetricsStore;
 use serde_json::Value;
 
-use crate::golden;
+use crate::decoded::{decode, format, hint};
 
-const INGRESS: &str = "beats/filebeat/module/nginx/ingress_controller/test/test.log";
+/// An ingress controller's log: 24 lines, two of them answered with 400.
+const INGRESS: &[u8] = include_bytes!("../data/ingress.log");
 /// The request id that three lines of the file carry.
-const REQUEST: &str = "835136ae24486dbb4156dcbe21f5d402";
+const REQUEST: &str = "c3a91f0e5d7b42688e14f60b9d2a7c35";
 const HOSTILE: &str =
     "\x1b]52;c;Y2FsYw==\x07\x1b[2J\u{9b}31m\u{202e}gnp\u{200b}\0\tend\u{e0041} e\u{301}日本 \"\\";
 
@@ -98,8 +99,11 @@ fn store(home: &Path, frames: &[Frame], deployments: &[Deployment]) {
 }
 
 fn ingress() -> Frame {
-    let bytes = golden::read(INGRESS);
-    let decoded = golden::decode(golden::format("nginx-access"), &bytes, golden::beats_hint());
+    let decoded = decode(
+        format("nginx-access"),
+        INGRESS,
+        hint("2020-03-01T00:00:00Z"),
+    );
     assert_eq!(decoded.read(), 24);
     frame("nginx/ingress", Layer::Infrastructure, decoded.entries)
 }
@@ -146,7 +150,7 @@ fn deployment() -> Deployment {
 fn queries_find_what_the_file_holds() {
     let home = tempfile::tempdir().unwrap();
     store(home.path(), &[ingress()], &[]);
-    let posts = golden::read(INGRESS)
+    let posts = INGRESS
         .split(|&byte| byte == b'\n')
         .filter(|line| contains(line, b"\"POST "))
         .count();

@@ -16,6 +16,13 @@ pub const BROKEN: &str = "7f3a9c0de1b24c5f8a6b7c8d9e0f1a2b";
 /// One that only the application knows.
 pub const WHOLE: &str = "1b24c5f87f3a9c0de6b7c8d9e0f1a2b8";
 
+/// What the access log has of another year.
+const OLD_ACCESS: &str = "\
+192.0.2.54 - - [12/Mar/2011:21:04:26 +0000] \"GET /shop/opening HTTP/1.0\" 200 134 \"-\" \"Lantern/0.9\"
+192.0.2.54 - - [12/Mar/2011:21:04:29 +0000] \"GET /shop/pictures/front.png HTTP/1.0\" 404 46210 \"-\" \"Lantern/0.9\"
+192.0.2.54 - - [12/Mar/2011:21:04:29 +0000] \"GET /shop/pictures/door.png HTTP/1.0\" 200 78929 \"-\" \"Lantern/0.9\"
+";
+
 /// Records of the application's log at first, and lines of the access log.
 const APP: usize = 24;
 const ACCESS: usize = 5;
@@ -58,11 +65,7 @@ impl Machine {
 
     fn write_logs(&self) {
         std::fs::create_dir_all(self.logs()).unwrap();
-        let sample = concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/../shared/data/lnav/test/logfile_access_log.0"
-        );
-        std::fs::copy(sample, self.logs().join("access.log")).unwrap();
+        std::fs::write(self.logs().join("access.log"), OLD_ACCESS).unwrap();
         self.append_access(
             300,
             "GET /cart HTTP/1.1",
@@ -221,7 +224,7 @@ fn a_first_run_shows_the_configured_files_and_the_deployments_of_the_repository(
     pty.wait("the records of both files", |screen| {
         let text = screen.contents();
         text.contains("stock of article 00 read")
-            && text.contains("GET /vmw/vSphere/default/vmkboot.gz")
+            && text.contains("GET /shop/pictures/front.png")
             && cursor_on(screen, "health check passed")
     });
     let checkout = pty.look(|screen| {
@@ -302,7 +305,7 @@ fn the_keys_of_the_logs_do_what_help_says() {
     shows(&mut pty, "/payment\r", "/3 /payment");
     let neighbours = pty.look(|screen| screen.contents().contains("stock of article 15 read"));
     assert!(neighbours, "the neighbours of a hit stay in sight");
-    moves_to(&mut pty, "g", "GET /vmw/cgi/tramp");
+    moves_to(&mut pty, "g", "GET /shop/opening");
     pty.wait_for_text("-/3 /payment");
     for (keys, counter, text) in [
         ("n", "1/3 /payment", "payment provider is slow"),
@@ -359,10 +362,10 @@ fn the_keys_of_the_logs_do_what_help_says() {
     moves_to(&mut pty, "G", "health check passed");
     moves_to(&mut pty, "E", "mail could not be sent");
     shows(&mut pty, "m", "bookmarked; 1 in all");
-    moves_to(&mut pty, "g", "GET /vmw/cgi/tramp");
+    moves_to(&mut pty, "g", "GET /shop/opening");
     shows(&mut pty, "m", "bookmarked; 2 in all");
     moves_to(&mut pty, "u", "mail could not be sent");
-    moves_to(&mut pty, "U", "GET /vmw/cgi/tramp");
+    moves_to(&mut pty, "U", "GET /shop/opening");
     moves_to(&mut pty, "U", "mail could not be sent");
 
     // The histogram has three sizes and comes back to the first.

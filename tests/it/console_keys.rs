@@ -252,8 +252,8 @@ fn the_list_is_moved_through() {
 fn the_list_is_looked_into() {
     let machine = Machine::new();
     let mut pty = opened(&machine);
-    moves_to(&mut pty, "g", "GET /vmw/cgi/tramp");
-    moves_to(&mut pty, "w", "vmkboot.gz");
+    moves_to(&mut pty, "g", "GET /shop/opening");
+    moves_to(&mut pty, "w", "front.png");
     moves_to(&mut pty, "w", "payment provider is slow");
     shows(&mut pty, "w", "no warning after this one");
     // The records of one request, forwards and backwards.

@@ -1,33 +1,26 @@
-//! Everything that needs more than one module, a real terminal, real files or a real server.
+//! Everything that needs more than one module, a real terminal or real files, and nothing but the clone.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 #![allow(
     clippy::print_stdout,
     reason = "seeds and histories, shown when a test fails"
 )]
-#![allow(
-    clippy::unnecessary_wraps,
-    reason = "the golden mappings take functions that may answer nothing"
-)]
 
 mod cli_logs;
 mod cli_manners;
+mod clone_only;
 mod console_first_run;
 mod console_keys;
 mod console_read_only;
 mod console_terminal;
 mod copied;
 mod db_copy;
+mod decoded;
 mod demo_company;
-mod devlake;
 mod dora_cli;
-mod dora_golden;
+mod dora_own;
+mod formats_own;
 mod git_source;
-mod golden;
-mod golden_app;
-mod golden_inventory;
-mod golden_system;
-mod golden_web;
 mod hostile;
 mod ingest_full_disk;
 mod ingest_kill;
@@ -37,6 +30,7 @@ mod lines;
 mod log_store_suite;
 mod metrics_store_sqlite;
 mod metrics_store_suite;
+mod mixtures;
 mod other_user;
 mod pdca;
 mod pty;

@@ -1,4 +1,5 @@
-//! The project's own commands: `cargo xtask test`, `services`, `bench`, `screenshots`, `deny`.
+//! The project's own commands: `cargo xtask test`, `services`, `bench`, `figures`,
+//! `screenshots`, `deny`.
 //!
 //! Nothing is installed behind anyone's back: what is missing is named with the command that
 //! installs it. `.ci/run` does install, then calls `cargo xtask test`.
@@ -11,6 +12,7 @@ use xtask::services;
 
 mod bench;
 mod deny;
+mod figures;
 mod screenshots;
 mod test;
 
@@ -30,6 +32,8 @@ enum Command {
     Services(services::commands::Args),
     /// Build in release and print the figures: parse, ingest, query, console, mysql.
     Bench(bench::Args),
+    /// Count the state of the house: files, functions, circles, crates; with --build and --test, times.
+    Figures(figures::Args),
     /// Run the demo in a real terminal and write what it shows to docs/ as SVG.
     Screenshots,
     /// Check licences, bans and sources of the dependency tree with cargo-deny.
@@ -41,6 +45,7 @@ fn main() -> ExitCode {
         Command::Test(args) => test::run(&args),
         Command::Services(args) => services::commands::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Figures(args) => figures::run(&args),
         Command::Screenshots => screenshots::run(),
         Command::Deny => deny::run(),
     };

@@ -3,7 +3,6 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use atalaya::domain::delivery::{DeployedCommit, Deployment, DeploymentKind, DeploymentResult};
@@ -12,16 +11,10 @@ use atalaya::domain::dora::{Facts, Metric, Rules, Scope, Sources, Value, lead_ti
 use atalaya::domain::time::{TimeRange, Timestamp};
 use atalaya::source::git::{Carries, Commit, History, Mark, assign};
 
-use crate::golden::{TableRow, csv_table as table, table_time as time};
-
-fn data(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../shared/data")
-        .join(path)
-}
+use crate::golden::{TableRow, csv_table as table, data_path, table_time as time};
 
 fn read(path: &str) -> String {
-    let path = data(path);
+    let path = data_path(path);
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 

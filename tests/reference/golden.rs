@@ -12,19 +12,27 @@ use std::path::PathBuf;
 
 use atalaya::domain::record::{Entry, Level};
 use atalaya::domain::time::Timestamp;
-use atalaya::ingest::format::{
-    Choice, DecodeCounts, Decoder, Line, Shape, SourceZone, TimeHint, by_name,
-};
+use atalaya::ingest::format::{Shape, SourceZone, TimeHint};
 use serde_json::Value;
 
-/// Where a file of the test data is.
+pub use crate::decoded::{Decoded, cut_lines, decode, format, hint, instant};
+
+/// Where a file of the samples is: below the folder that `cargo xtask test --reference` names, or
+/// where that looks for it by itself.
 pub fn data_path(path: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("../shared/data")
-        .join(path)
+    let folder = std::env::var_os("ATALAYA_REFERENCE").map_or_else(
+        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/data"),
+        PathBuf::from,
+    );
+    assert!(
+        folder.is_dir(),
+        "no third-party samples in {}: cargo xtask test --reference <folder>",
+        folder.display()
+    );
+    folder.join(path)
 }
 
-/// The bytes of a file of the test data, decompressed when it is `.gz` or `.bz2`.
+/// The bytes of a file of the samples, decompressed when it is `.gz` or `.bz2`.
 pub fn read(path: &str) -> Vec<u8> {
     let full = data_path(path);
     let raw = std::fs::read(&full).unwrap_or_else(|error| panic!("{}: {error}", full.display()));
@@ -49,21 +57,9 @@ pub fn read_json(path: &str) -> Value {
     serde_json::from_slice(&read(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-pub fn format(name: &str) -> Shape {
-    by_name(name).unwrap_or_else(|| panic!("no format is called {name}"))
-}
-
 /// What a file with these first lines is.
 pub fn detect(lines: &[&str]) -> Shape {
     atalaya::ingest::format::detect::detect(std::path::Path::new("x.log"), lines).shape
-}
-
-/// Stamps without a zone are UTC; those without a year are nearest to the reference.
-pub fn hint(reference: &str) -> TimeHint {
-    TimeHint {
-        reference: instant(reference).unwrap(),
-        zone: SourceZone::Utc,
-    }
 }
 
 /// The zone that the beats expectations assume.
@@ -72,64 +68,6 @@ pub fn beats_hint() -> TimeHint {
         zone: SourceZone::Fixed(chrono::FixedOffset::west_opt(7_200).unwrap()),
         ..hint("2022-01-13T00:00:00Z")
     }
-}
-
-/// What the decoder made of a whole file.
-#[derive(Debug)]
-pub struct Decoded {
-    pub entries: Vec<Entry>,
-    pub counts: DecodeCounts,
-}
-
-impl Decoded {
-    /// Entries that carry no parse error.
-    pub fn read(&self) -> usize {
-        self.entries
-            .iter()
-            .filter(|entry| entry.metadata("parse_error").is_none())
-            .count()
-    }
-}
-
-pub fn cut_lines(bytes: &[u8]) -> Vec<Line<'_>> {
-    let mut position = 0;
-    bytes
-        .split_inclusive(|&byte| byte == b'\n')
-        .map(|line| {
-            let next = position + line.len() as u64;
-            let bare = line
-                .strip_suffix(b"\n")
-                .map_or(line, |line| line.strip_suffix(b"\r").unwrap_or(line));
-            let cut = Line {
-                position,
-                next,
-                bytes: bare,
-                cut: None,
-            };
-            position = next;
-            cut
-        })
-        .collect()
-}
-
-/// Runs the decoder over all bytes, and checks what holds for every input: the counts add up and
-/// positions grow.
-pub fn decode(format: Shape, bytes: &[u8], hint: TimeHint) -> Decoded {
-    let mut decoder = Decoder::new(Choice::Only(format), hint);
-    let mut entries = Vec::new();
-    for line in cut_lines(bytes) {
-        decoder.line(line, &mut |entry| entries.push(entry));
-    }
-    decoder.finish(&mut |entry| entries.push(entry));
-    let counts = decoder.counts();
-    assert_eq!(
-        counts.lines,
-        counts.records + counts.joined + counts.skipped,
-        "{counts:?}"
-    );
-    assert_eq!(counts.records, entries.len() as u64);
-    assert!(entries.is_sorted_by(|a, b| a.position < b.position));
-    Decoded { entries, counts }
 }
 
 /// Where one of ours stands that an expectation names.
@@ -348,17 +286,6 @@ fn agrees(entry: &Entry, ours: Ours, want: &Value) -> Result<(), String> {
     } else {
         Err(format!("{got:?} instead of {want:?}"))
     }
-}
-
-/// An instant in the spellings of the expectations.
-pub fn instant(text: &str) -> Option<Timestamp> {
-    if let Ok(at) = chrono::DateTime::parse_from_rfc3339(text) {
-        return Some(at.into());
-    }
-    ["%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f"]
-        .iter()
-        .find_map(|spelling| chrono::NaiveDateTime::parse_from_str(text, spelling).ok())
-        .map(|at| at.and_utc().into())
 }
 
 // Tables.
