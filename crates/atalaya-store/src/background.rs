@@ -24,7 +24,7 @@ use atalaya_domain::time::TimeRange;
 
 use super::chunks::{
     ArrivalCursor, ChunkSettings, ChunkStore, ChunkStoreStats, FrameChunks, Order, RecordFilter,
-    Troubles,
+    StoreHealth, Troubles,
 };
 use super::engine::build::bucket_of;
 use super::error::{Backend, StoreError, describe};
@@ -225,7 +225,10 @@ impl ChunkStore for Background<dyn ChunkStore> {
     ) -> Result<(Vec<ChunkSummary>, ArrivalCursor), StoreError> {
         self.store().await?.arrivals(cursor, limit).await
     }
+}
 
+#[async_trait]
+impl StoreHealth for Background<dyn ChunkStore> {
     async fn stats(&self) -> Result<ChunkStoreStats, StoreError> {
         self.store().await?.stats().await
     }
