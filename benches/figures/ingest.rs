@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use atalaya::ingest::{Ingest, IngestConfig, IngestInput, Mode};
-use atalaya::store::chunks::ChunkStore as _;
 use atalaya::store::engine::LogEngine;
+use atalaya::store::health::StoreHealth as _;
 use atalaya::store::sqlite::chunks::SqliteChunkStore;
 use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};

@@ -13,8 +13,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use atalaya::store::chunks::ChunkStore as _;
 use atalaya::store::engine::LogEngine;
+use atalaya::store::health::StoreHealth as _;
 use atalaya::store::sqlite::chunks::SqliteChunkStore;
 
 use data::{Data, RECORDS, text_bytes};

@@ -71,9 +71,12 @@ pub async fn attach_stores(settings: &Settings) -> Result<Stores, StoreError> {
             let settings = settings.clone();
             let connect = move || -> BoxFuture<'static, _> {
                 let settings = settings.clone();
-                Box::pin(async move { open_metrics(&settings).await })
+                Box::pin(async move {
+                    let store = SqliteMetricsStore::open(&settings.metrics_database()).await?;
+                    Ok(Arc::new(store))
+                })
             };
-            Arc::new(Background::<dyn MetricsStore>::start(
+            Arc::new(Background::<SqliteMetricsStore>::start(
                 Backend::Sqlite,
                 address,
                 Box::new(connect),
@@ -116,7 +119,7 @@ async fn attach_metrics(settings: &Settings) -> Result<Arc<dyn MetricsStore>, St
     let options = mysql_options(place);
     let address = options.address();
     let connect = move || -> BoxFuture<'static, _> { Box::pin(connect_mysql(options.clone())) };
-    Ok(Arc::new(Background::<dyn MetricsStore>::start(
+    Ok(Arc::new(Background::<MySqlMetricsStore>::start(
         Backend::MySql,
         address,
         Box::new(connect),
@@ -160,7 +163,7 @@ pub async fn open_metrics_at(
 ) -> Result<Arc<dyn MetricsStore>, StoreError> {
     match place {
         MetricsPlace::Embedded => Ok(Arc::new(SqliteMetricsStore::open(file).await?)),
-        MetricsPlace::MySql(place) => connect_mysql(mysql_options(place)).await,
+        MetricsPlace::MySql(place) => Ok(connect_mysql(mysql_options(place)).await?),
     }
 }
 
@@ -287,7 +290,7 @@ fn advised(error: StoreError, key: &str, variable: &str) -> StoreError {
     }
 }
 
-async fn connect_mysql(options: MySqlOptions) -> Result<Arc<dyn MetricsStore>, StoreError> {
+async fn connect_mysql(options: MySqlOptions) -> Result<Arc<MySqlMetricsStore>, StoreError> {
     Ok(Arc::new(
         Box::pin(MySqlMetricsStore::connect(&options))
             .await

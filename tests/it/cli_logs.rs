@@ -10,7 +10,7 @@ use atalaya::domain::delivery::{Deployment, DeploymentKind, DeploymentResult};
 use atalaya::domain::record::{Entry, Frame, Layer, Level, Origin, OriginId, RequestId};
 use atalaya::domain::time::Timestamp;
 use atalaya::store::engine::LogEngine;
-use atalaya::store::metrics::MetricsStore;
+use atalaya::store::metrics::DeliveryFacts as _;
 use atalaya::store::sqlite::chunks::SqliteChunkStore;
 use atalaya::store::sqlite::metrics::SqliteMetricsStore;
 use serde_json::Value;

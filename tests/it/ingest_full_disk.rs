@@ -141,7 +141,7 @@ async fn a_full_disk_pauses_the_ingest_and_costs_nothing() {
     let last = handle.stop().await.unwrap();
     assert_eq!(last.totals.in_flight(), 0);
     assert_eq!(
-        atalaya::store::chunks::ChunkStore::stats(&*store)
+        atalaya::store::health::StoreHealth::stats(&*store)
             .await
             .unwrap()
             .records,
@@ -187,7 +187,7 @@ async fn a_read_only_directory_is_waited_for() {
         if database.exists()
             && let Ok(store) = SqliteChunkStore::open(&database).await
         {
-            let records = atalaya::store::chunks::ChunkStore::stats(&store)
+            let records = atalaya::store::health::StoreHealth::stats(&store)
                 .await
                 .unwrap()
                 .records;

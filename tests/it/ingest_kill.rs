@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use atalaya::domain::record::Layer;
 use atalaya::domain::time::TimeRange;
-use atalaya::store::chunks::{ChunkStore, Order};
+use atalaya::store::chunks::{ChunkStore, Order, StoreHealth as _};
 use atalaya::store::sqlite::chunks::SqliteChunkStore;
 use rand::{Rng, RngExt, SeedableRng, rngs::StdRng};
 

@@ -11,7 +11,7 @@ use atalaya::domain::dora::{Metric, Scope};
 use atalaya::domain::pdca::{Applied, Evidence, Refusal, State, Texts, Verdict};
 use atalaya::domain::time::Timestamp;
 use atalaya::service::pdca::{self, Draft, PdcaError, PdcaSettings};
-use atalaya::store::metrics::{MetricsStore, SourceRun};
+use atalaya::store::metrics::{DeliveryFacts as _, MetricsStore, SourceRun, Sources as _};
 use atalaya::store::sqlite::metrics::SqliteMetricsStore;
 use tempfile::TempDir;
 

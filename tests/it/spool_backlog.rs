@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use atalaya::domain::record::{Entry, Frame, Layer, Origin, OriginId};
 use atalaya::ingest::FrameSink;
 use atalaya::ingest::spool::{SpoolConfig, SpooledSink};
-use atalaya::store::chunks::ChunkStore;
 use atalaya::store::error::{Backend, StoreError};
+use atalaya::store::health::StoreHealth as _;
 use atalaya::store::sqlite::chunks::SqliteChunkStore;
 
 /// 1 GiB in the long lane.

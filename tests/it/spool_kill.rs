@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use atalaya::ingest::crash;
-use atalaya::store::chunks::ChunkStore;
+use atalaya::store::health::StoreHealth as _;
 use atalaya::store::sqlite::chunks::SqliteChunkStore;
 
 use crate::ingest_kill::messages;

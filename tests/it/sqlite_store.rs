@@ -12,7 +12,7 @@ use std::sync::Arc;
 use atalaya::domain::record::{Entry, Frame, Layer, Record, RequestId};
 use atalaya::domain::time::Timestamp;
 use atalaya::query::Query;
-use atalaya::store::chunks::{ChunkStore, Order};
+use atalaya::store::chunks::{ChunkStore, Order, StoreHealth as _};
 use atalaya::store::engine::LogEngine;
 use atalaya::store::error::StoreError;
 use atalaya::store::sqlite::chunks::SqliteChunkStore;

@@ -8,7 +8,7 @@ use atalaya::domain::time::Timestamp;
 use atalaya::ingest::spool::quarantine::{self, Folder};
 use atalaya::query::Query;
 use atalaya::store::cassandra::schema::SchemaSettings;
-use atalaya::store::chunks::{ChunkStore, Order};
+use atalaya::store::chunks::{ChunkStore, Order, StoreHealth as _};
 use atalaya::store::engine::LogEngine;
 use rand::{RngExt as _, SeedableRng as _};
 use scylla::value::{CqlTimestamp, CqlValue, Row};

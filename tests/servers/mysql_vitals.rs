@@ -1,7 +1,7 @@
 //! What a real MariaDB says of itself: sizes, work, and orphans that only switched-off checks allow.
 
 use atalaya::domain::health::Status;
-use atalaya::store::metrics::MetricsStore as _;
+use atalaya::store::metrics::Vitals as _;
 use atalaya::store::mysql::MySqlMetricsStore;
 
 use crate::mysql_store::OwnDatabase;

@@ -125,7 +125,7 @@ async fn a_ring_with_tls_is_spoken_to_or_the_message_says_why_not() {
     };
     let store = CassandraLogStore::connect(&options).await.unwrap();
     assert_eq!(
-        atalaya::store::chunks::ChunkStore::stats(&store)
+        atalaya::store::health::StoreHealth::stats(&store)
             .await
             .unwrap()
             .records,

@@ -13,9 +13,9 @@ use atalaya::ingest::spool::{SpoolConfig, SpooledSink};
 use atalaya::ingest::{Ingest, IngestConfig, IngestInput, Mode};
 use atalaya::store::cassandra::schema::{self, Replication, SchemaSettings};
 use atalaya::store::cassandra::{CassandraLogStore, CassandraOptions, connect};
-use atalaya::store::chunks::ChunkStore as _;
 use atalaya::store::engine::LogEngine;
 use atalaya::store::error::StoreError;
+use atalaya::store::health::StoreHealth as _;
 use tokio_util::sync::CancellationToken;
 
 use super::{Cost, Meter};

@@ -9,8 +9,8 @@ use std::time::Instant;
 use atalaya::domain::time::Timestamp;
 use atalaya::store::cassandra::schema::{self, SchemaSettings};
 use atalaya::store::cassandra::{CassandraLogStore, CassandraOptions, connect};
-use atalaya::store::chunks::ChunkStore as _;
 use atalaya::store::engine::LogEngine;
+use atalaya::store::health::StoreHealth as _;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use xtask::services::cluster::Cluster;
 

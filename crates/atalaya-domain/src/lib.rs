@@ -2,13 +2,14 @@
 //!
 //! Reading order: [`time`], [`record`] (one log event), [`chunk`] (a run of them), [`delivery`]
 //! (cycles, deployments, incidents), [`dora`] (the five metrics), [`stats`] (tests and intervals),
-//! [`pdca`] (Plan-Do-Check-Act), [`health`].
+//! [`pdca`] (Plan-Do-Check-Act), [`health`], [`error_class`] (what an error asks of its reader).
 
 pub mod time;
 
 pub mod chunk;
 pub mod delivery;
 pub mod dora;
+pub mod error_class;
 pub mod health;
 pub mod pattern;
 pub mod pdca;

@@ -17,23 +17,18 @@ use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
 use atalaya_domain::chunk::{Bucket, Chunk, ChunkKey, ChunkSummary, RequestEntry};
-use atalaya_domain::delivery::{Cycle, Deployment, Incident, Phase, PhaseRecord};
 use atalaya_domain::health::database::Database;
 use atalaya_domain::health::ring::Ring;
-use atalaya_domain::pdca::PdcaEvent;
 use atalaya_domain::record::{Layer, OriginId, RequestId};
-use atalaya_domain::time::{TimeRange, Timestamp};
+use atalaya_domain::time::TimeRange;
 
 use super::chunks::{
     ArrivalCursor, ChunkSettings, ChunkStore, ChunkStoreStats, FrameChunks, Order, RecordFilter,
-    Troubles,
+    StoreHealth, Troubles,
 };
 use super::engine::build::bucket_of;
 use super::error::{Backend, StoreError, describe};
-use super::metrics::{
-    DeliveryFilter, HealthSample, MetricsStore, PhaseDurations, PointsDuration, RequestEvents,
-    SourceRun, Target, TeamDeployments, TestingFailures, Written,
-};
+use super::metrics::sql::{SqlDatabase, View, Work};
 
 /// Between two attempts: doubled from the first to the second, so that a server that starts is
 /// found soon and one that is gone costs nothing.
@@ -43,8 +38,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// One attempt to open a store.
 pub type Connect<S> = Box<dyn Fn() -> BoxFuture<'static, Result<Arc<S>, StoreError>> + Send + Sync>;
 
-/// A store that is opened in the background: a [`ChunkStore`] or a [`MetricsStore`], as what it
-/// opens is one.
+/// A store that is opened in the background: a [`ChunkStore`], or a database of metrics and so a
+/// [`MetricsStore`](super::metrics::MetricsStore), as what it opens is one.
 pub struct Background<S: ?Sized> {
     backend: Backend,
     address: String,
@@ -230,7 +225,10 @@ impl ChunkStore for Background<dyn ChunkStore> {
     ) -> Result<(Vec<ChunkSummary>, ArrivalCursor), StoreError> {
         self.store().await?.arrivals(cursor, limit).await
     }
+}
 
+#[async_trait]
+impl StoreHealth for Background<dyn ChunkStore> {
     async fn stats(&self) -> Result<ChunkStoreStats, StoreError> {
         self.store().await?.stats().await
     }
@@ -250,8 +248,8 @@ impl ChunkStore for Background<dyn ChunkStore> {
     }
 }
 
-#[async_trait]
-impl MetricsStore for Background<dyn MetricsStore> {
+/// All metrics at once: what has its trait for every database has it for one that is opened later.
+impl<D: SqlDatabase> SqlDatabase for Background<D> {
     fn backend(&self) -> Backend {
         self.backend
     }
@@ -260,114 +258,20 @@ impl MetricsStore for Background<dyn MetricsStore> {
         self.address.clone()
     }
 
-    async fn record_phases(&self, phases: &[PhaseRecord]) -> Result<Written, StoreError> {
-        self.store().await?.record_phases(phases).await
+    async fn write<I, T>(&self, input: I, work: Work<I, T>) -> Result<T, StoreError>
+    where
+        I: Send + Sync + 'static,
+        T: Send + 'static,
+    {
+        self.store().await?.write(input, work).await
     }
 
-    async fn put_deployments(&self, deployments: &[Deployment]) -> Result<Written, StoreError> {
-        self.store().await?.put_deployments(deployments).await
-    }
-
-    async fn put_incidents(&self, incidents: &[Incident]) -> Result<Written, StoreError> {
-        self.store().await?.put_incidents(incidents).await
-    }
-
-    async fn put_source(&self, run: &SourceRun) -> Result<(), StoreError> {
-        self.store().await?.put_source(run).await
-    }
-
-    async fn sources(&self) -> Result<Vec<SourceRun>, StoreError> {
-        self.store().await?.sources().await
-    }
-
-    async fn deployments(&self, filter: &DeliveryFilter) -> Result<Vec<Deployment>, StoreError> {
-        self.store().await?.deployments(filter).await
-    }
-
-    async fn incidents(&self, filter: &DeliveryFilter) -> Result<Vec<Incident>, StoreError> {
-        self.store().await?.incidents(filter).await
-    }
-
-    async fn phases(&self, filter: &DeliveryFilter) -> Result<Vec<PhaseRecord>, StoreError> {
-        self.store().await?.phases(filter).await
-    }
-
-    async fn cycles(&self, filter: &DeliveryFilter, limit: u32) -> Result<Vec<Cycle>, StoreError> {
-        self.store().await?.cycles(filter, limit).await
-    }
-
-    async fn cycle(&self, cycle_id: &str) -> Result<Option<Cycle>, StoreError> {
-        self.store().await?.cycle(cycle_id).await
-    }
-
-    async fn events_of_request(&self, id: &RequestId) -> Result<RequestEvents, StoreError> {
-        self.store().await?.events_of_request(id).await
-    }
-
-    async fn phase_durations(
-        &self,
-        phase: Phase,
-        range: TimeRange,
-    ) -> Result<PhaseDurations, StoreError> {
-        self.store().await?.phase_durations(phase, range).await
-    }
-
-    async fn recovery_durations(&self, range: TimeRange) -> Result<PhaseDurations, StoreError> {
-        self.store().await?.recovery_durations(range).await
-    }
-
-    async fn deployments_per_team(
-        &self,
-        range: TimeRange,
-    ) -> Result<Vec<TeamDeployments>, StoreError> {
-        self.store().await?.deployments_per_team(range).await
-    }
-
-    async fn testing_failures(&self, range: TimeRange) -> Result<TestingFailures, StoreError> {
-        self.store().await?.testing_failures(range).await
-    }
-
-    async fn testing_by_story_points(
-        &self,
-        range: TimeRange,
-    ) -> Result<Vec<PointsDuration>, StoreError> {
-        self.store().await?.testing_by_story_points(range).await
-    }
-
-    async fn append_pdca_event(&self, event: &PdcaEvent) -> Result<Written, StoreError> {
-        self.store().await?.append_pdca_event(event).await
-    }
-
-    async fn pdca_events(&self, pdca_id: Option<&str>) -> Result<Vec<PdcaEvent>, StoreError> {
-        self.store().await?.pdca_events(pdca_id).await
-    }
-
-    async fn put_target(&self, target: &Target) -> Result<Written, StoreError> {
-        self.store().await?.put_target(target).await
-    }
-
-    async fn targets(&self) -> Result<Vec<Target>, StoreError> {
-        self.store().await?.targets().await
-    }
-
-    async fn put_health_samples(&self, samples: &[HealthSample]) -> Result<Written, StoreError> {
-        self.store().await?.put_health_samples(samples).await
-    }
-
-    async fn health_samples(
-        &self,
-        component: Option<&str>,
-        range: TimeRange,
-        limit: u32,
-    ) -> Result<Vec<HealthSample>, StoreError> {
-        self.store()
-            .await?
-            .health_samples(component, range, limit)
-            .await
-    }
-
-    async fn prune_health_samples(&self, before: Timestamp) -> Result<u64, StoreError> {
-        self.store().await?.prune_health_samples(before).await
+    async fn read<I, T>(&self, view: View, input: I, work: Work<I, T>) -> Result<T, StoreError>
+    where
+        I: Send + Sync + 'static,
+        T: Send + 'static,
+    {
+        self.store().await?.read(view, input, work).await
     }
 
     async fn vitals(&self) -> Result<Database, StoreError> {
@@ -385,6 +289,7 @@ mod tests {
     use crate::engine::build::build;
     use crate::engine::tests::Memory;
     use atalaya_domain::record::{Entry, Frame, Origin};
+    use atalaya_domain::time::Timestamp;
 
     fn logs(connect: Connect<dyn ChunkStore>) -> Background<dyn ChunkStore> {
         Background::start(

@@ -1,7 +1,8 @@
 //! The seam under the log engine: a thin store of chunks. It puts chunks, lists the summaries of
 //! one bucket, reads chunks by key and looks up a request. Everything else is the engine's.
 //!
-//! A store needs nothing that Cassandra cannot give: every call reads a bounded partition.
+//! A store needs nothing that Cassandra cannot give: every call reads a bounded partition. How it
+//! fares meanwhile is told by its [`StoreHealth`], which the engine never asks.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +10,6 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use atalaya_domain::chunk::{Bucket, Chunk, ChunkKey, ChunkSummary, RequestEntry};
-use atalaya_domain::health::ring::Ring;
 use atalaya_domain::record::{Layer, Level, OriginId, Record, RequestId};
 use atalaya_domain::time::{TimeRange, Timestamp};
 
@@ -17,6 +17,7 @@ use super::error::{Backend, StoreError};
 
 mod cursor;
 
+pub use super::health::{ChunkStoreStats, StoreHealth, Trouble, Troubles};
 pub use cursor::ArrivalCursor;
 
 /// Settings that all hosts on one store must agree on; kept in the store, set when it is created.
@@ -50,14 +51,6 @@ pub enum Order {
     OldestFirst,
 }
 
-/// Sizes and counts for the health view.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct ChunkStoreStats {
-    pub records: u64,
-    pub chunks: u64,
-    pub disk_bytes: u64,
-}
-
 /// Chooses records while a chunk is decoded, so that what is not wanted is never built.
 pub trait RecordFilter: Send + Sync {
     /// False only when no record whose texts all stand in `texts` can be kept. The bytes may hold
@@ -88,23 +81,8 @@ pub fn retain(chunk: &mut Chunk, filter: &dyn RecordFilter) {
         .collect();
 }
 
-/// Why nothing comes of what a store is asked, while it is still being asked again.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Trouble {
-    /// Of the first fault.
-    pub since: Timestamp,
-    pub reason: String,
-}
-
-/// By what was asked.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Troubles {
-    pub reads: Option<Trouble>,
-    pub writes: Option<Trouble>,
-}
-
 #[async_trait]
-pub trait ChunkStore: Send + Sync + 'static {
+pub trait ChunkStore: StoreHealth + Send + Sync + 'static {
     fn backend(&self) -> Backend;
 
     /// Where the store is, for messages: a path or an address.
@@ -196,24 +174,4 @@ pub trait ChunkStore: Send + Sync + 'static {
         cursor: ArrivalCursor,
         limit: usize,
     ) -> Result<(Vec<ChunkSummary>, ArrivalCursor), StoreError>;
-
-    async fn stats(&self) -> Result<ChunkStoreStats, StoreError>;
-
-    /// What the servers behind the store say of themselves; `None` for a store without any. A
-    /// server that does not answer is in the ring with its reason. Bounded in time.
-    async fn ring(&self) -> Option<Ring> {
-        None
-    }
-
-    /// How often contact to the store was lost so far. Each time, what it acknowledged in the last
-    /// seconds may be gone (Cassandra syncs its commit log every 10 s), and the spool sends it again.
-    /// A store that loses nothing that it acknowledged stays at 0.
-    fn outages(&self) -> u64 {
-        0
-    }
-
-    /// What calls that are under way meet. A call that has failed has said it itself.
-    fn troubles(&self) -> Troubles {
-        Troubles::default()
-    }
 }

@@ -7,6 +7,7 @@ pub mod cassandra;
 pub mod chunks;
 pub mod engine;
 pub mod error;
+pub mod health;
 pub mod metrics;
 pub mod mysql;
 pub mod quarantine;

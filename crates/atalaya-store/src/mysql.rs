@@ -6,14 +6,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::BoxFuture;
 use sqlx::mysql::{MySqlPool, MySqlPoolOptions};
 use sqlx::pool::PoolConnection;
 use sqlx::{Connection as _, MySql};
 
 use crate::error::{Backend, StoreError};
-use crate::metrics::Written;
-use crate::metrics::sql::{Connection, Failure, SqlDatabase, View, Write, within};
+use crate::metrics::sql::{Connection, Failure, SqlDatabase, View, Work, within};
 use atalaya_domain::health::database::Database;
 
 mod errors;
@@ -76,19 +74,23 @@ impl SqlDatabase for MySqlMetricsStore {
         self.options.address()
     }
 
-    async fn write(&self, write: Write) -> Result<Written, StoreError> {
+    async fn write<I, T>(&self, input: I, work: Work<I, T>) -> Result<T, StoreError>
+    where
+        I: Send + Sync + 'static,
+        T: Send + 'static,
+    {
         let store = self.clone();
-        finished(tokio::spawn(async move { store.write_until_done(&write).await }).await)
+        finished(tokio::spawn(async move { store.write_until_done(&input, work).await }).await)
     }
 
-    async fn read<T, F>(&self, view: View, work: F) -> Result<T, StoreError>
+    async fn read<I, T>(&self, view: View, input: I, work: Work<I, T>) -> Result<T, StoreError>
     where
+        I: Send + Sync + 'static,
         T: Send + 'static,
-        F: for<'c> FnOnce(Connection<'c>) -> BoxFuture<'c, Result<T, Failure>> + Send + 'static,
     {
         let store = self.clone();
         let reading = tokio::spawn(async move {
-            match store.read_once(view, work).await {
+            match store.read_once(view, &input, work).await {
                 Ok(value) => Ok(value),
                 Err(failure) => Err(store.failed(failure)),
             }
@@ -121,11 +123,11 @@ impl MySqlMetricsStore {
     /// Tries again while another transaction is in the way, or after the answer was lost with the
     /// connection: every write is known by its keys, so a repetition of one that was done changes
     /// nothing (and counts as unchanged).
-    async fn write_until_done(&self, write: &Write) -> Result<Written, StoreError> {
+    async fn write_until_done<I, T>(&self, input: &I, work: Work<I, T>) -> Result<T, StoreError> {
         let mut attempt = 1;
         loop {
-            let failure = match self.write_once(write).await {
-                Ok(written) => return Ok(written),
+            let failure = match self.write_once(input, work).await {
+                Ok(done) => return Ok(done),
                 Err(failure) => failure,
             };
             let limit = match &failure {
@@ -141,7 +143,7 @@ impl MySqlMetricsStore {
         }
     }
 
-    async fn write_once(&self, write: &Write) -> Result<Written, Failure> {
+    async fn write_once<I, T>(&self, input: &I, work: Work<I, T>) -> Result<T, Failure> {
         let limit = self.options.statement_timeout;
         let mut connection = self.acquire(&self.writers).await?;
         let outcome = async {
@@ -150,8 +152,8 @@ impl MySqlMetricsStore {
                 connection: &mut transaction,
                 limit,
             };
-            match write.run(&mut inside).await {
-                Ok(written) => within(limit, transaction.commit()).await.map(|()| written),
+            match work(&mut inside, input).await {
+                Ok(done) => within(limit, transaction.commit()).await.map(|()| done),
                 Err(failure) => {
                     if failure.leaves_it_usable() {
                         within(limit, transaction.rollback()).await?;
@@ -165,28 +167,25 @@ impl MySqlMetricsStore {
         outcome
     }
 
-    async fn read_once<T, F>(&self, view: View, work: F) -> Result<T, Failure>
-    where
-        F: for<'c> FnOnce(Connection<'c>) -> BoxFuture<'c, Result<T, Failure>>,
-    {
+    async fn read_once<I, T>(&self, view: View, input: &I, work: Work<I, T>) -> Result<T, Failure> {
         let limit = self.options.statement_timeout;
         let mut connection = self.acquire(&self.readers).await?;
         let outcome = match view {
             View::Latest => {
-                work(Connection::MySql {
+                let mut inside = Connection::MySql {
                     connection: &mut connection,
                     limit,
-                })
-                .await
+                };
+                work(&mut inside, input).await
             }
             View::Snapshot => {
                 let read = async {
                     let mut snapshot = within(limit, connection.begin()).await?;
-                    let outcome = work(Connection::MySql {
+                    let mut inside = Connection::MySql {
                         connection: &mut snapshot,
                         limit,
-                    })
-                    .await;
+                    };
+                    let outcome = work(&mut inside, input).await;
                     if outcome.as_ref().err().is_none_or(Failure::leaves_it_usable) {
                         within(limit, snapshot.rollback()).await?;
                     }

@@ -13,7 +13,7 @@ use atalaya_domain::time::TimeRange;
 
 use super::chunks::{
     ArrivalCursor, ChunkSettings, ChunkStore, ChunkStoreStats, FrameChunks, Order, RecordFilter,
-    Troubles,
+    StoreHealth, Troubles,
 };
 use super::error::{Backend, StoreError};
 
@@ -198,7 +198,10 @@ impl ChunkStore for Union {
         arrived.extend(theirs);
         Ok((arrived, ArrivalCursor::new(Both { own, part })))
     }
+}
 
+#[async_trait]
+impl StoreHealth for Union {
     async fn stats(&self) -> Result<ChunkStoreStats, StoreError> {
         let (mut stats, theirs) = tokio::try_join!(self.own.stats(), self.part.stats())?;
         stats.records += theirs.records;

@@ -7,7 +7,10 @@ use std::time::{Duration, Instant};
 use atalaya::domain::delivery::{Decision, Incident};
 use atalaya::domain::pdca::{Happening, PdcaEvent};
 use atalaya::store::error::StoreError;
-use atalaya::store::metrics::{DeliveryFilter, HealthSample, MetricsStore as _, Target, Written};
+use atalaya::store::metrics::{
+    DeliveryFacts as _, DeliveryFilter, HealthSample, HealthSamples as _, PdcaHistory as _, Target,
+    Targets as _, Written,
+};
 use atalaya::store::mysql::{self, MySqlMetricsStore, MySqlOptions};
 use rand::rngs::StdRng;
 use rand::{Rng as _, RngExt as _, SeedableRng as _};

@@ -2,7 +2,7 @@
 
 use atalaya::domain::delivery::Phase;
 use atalaya::domain::time::{TimeRange, Timestamp};
-use atalaya::store::metrics::{DeliveryFilter, MetricsStore as _};
+use atalaya::store::metrics::{DeliveryFacts as _, DeliveryFilter, PhaseQuestions as _};
 use atalaya::store::mysql::{self, MySqlMetricsStore, MySqlOptions};
 use sqlx::mysql::MySqlConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Row as _};

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use atalaya::domain::time::TimeRange;
 use atalaya::store::error::StoreError;
-use atalaya::store::metrics::{DeliveryFilter, MetricsStore as _, Written};
+use atalaya::store::metrics::{
+    DeliveryFacts as _, DeliveryFilter, PdcaHistory as _, Targets as _, Written,
+};
 use atalaya::store::mysql::{self, MySqlMetricsStore, MySqlOptions};
 
 use super::{OwnDatabase, deployed, tested};

@@ -16,7 +16,7 @@ use scylla::client::session::Session;
 
 use crate::chunks::{
     ArrivalCursor, ChunkSettings, ChunkStore, ChunkStoreStats, FrameChunks, Order, RecordFilter,
-    Troubles,
+    StoreHealth, Troubles,
 };
 use crate::error::{Backend, StoreError};
 use crate::union::Part;
@@ -501,7 +501,10 @@ impl ChunkStore for ForeignStore {
             ArrivalCursor::new(ForeignCursor { tables: next }),
         ))
     }
+}
 
+#[async_trait]
+impl StoreHealth for ForeignStore {
     /// Nothing: counting would read every row.
     async fn stats(&self) -> Result<ChunkStoreStats, StoreError> {
         Ok(ChunkStoreStats::default())

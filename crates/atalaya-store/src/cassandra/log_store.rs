@@ -15,7 +15,7 @@ use scylla::statement::prepared::PreparedStatement;
 
 use crate::chunks::{
     ArrivalCursor, ChunkSettings, ChunkStore, ChunkStoreStats, FrameChunks, Order, RecordFilter,
-    Troubles,
+    StoreHealth, Troubles,
 };
 use crate::error::{Backend, StoreError};
 use crate::quarantine::Quarantine;
@@ -291,7 +291,10 @@ impl ChunkStore for CassandraLogStore {
         let (summaries, next) = self.read_arrivals(cursor, limit).await?;
         Ok((summaries, ArrivalCursor::new(next)))
     }
+}
 
+#[async_trait]
+impl StoreHealth for CassandraLogStore {
     /// Records and chunks are counted exactly, by the summaries, in the newest buckets (two
     /// thousand partitions of each layer); older ones are taken to hold as many as these on average.
     /// The size is what the node that answers has on its disk for the keyspace: its own share on a

@@ -21,8 +21,8 @@ use rand::{RngExt as _, SeedableRng as _};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use crate::chunks::Trouble;
 use crate::error::{Backend, StoreError, describe};
+use crate::health::Trouble;
 
 use super::errors::{DriverError, Fault, Strain, store_error};
 

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::selection::Selection;
 use super::*;
-use crate::chunks::{ArrivalCursor, ChunkSettings, ChunkStoreStats, FrameChunks};
+use crate::chunks::{ArrivalCursor, ChunkSettings, ChunkStoreStats, FrameChunks, StoreHealth};
 use crate::error::Backend;
 use atalaya_domain::chunk::{Bucket, Chunk, ChunkKey, ChunkSummary, RequestEntry};
 use atalaya_domain::record::{Entry, Level, Origin};
@@ -121,7 +121,10 @@ impl ChunkStore for Memory {
     ) -> Result<(Vec<ChunkSummary>, ArrivalCursor), StoreError> {
         Ok((Vec::new(), cursor))
     }
+}
 
+#[async_trait]
+impl StoreHealth for Memory {
     async fn stats(&self) -> Result<ChunkStoreStats, StoreError> {
         Ok(ChunkStoreStats::default())
     }

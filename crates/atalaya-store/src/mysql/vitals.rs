@@ -47,11 +47,11 @@ impl MySqlMetricsStore {
             .filter(|(at, _)| at.elapsed() < ORPHANS_STAY)
             .map(|(_, orphans)| orphans);
         let database: Database = self
-            .read(View::Latest, move |connection| {
+            .read(View::Latest, known, |connection, known| {
                 Box::pin(async move {
                     match connection {
                         Connection::MySql { connection, limit } => {
-                            read(connection, limit, known).await
+                            read(connection, *limit, *known).await
                         }
                         Connection::Sqlite(_) => Ok(Database::default()),
                     }

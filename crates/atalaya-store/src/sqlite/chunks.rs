@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use crate::chunks::{
     ArrivalCursor, ChunkSettings, ChunkStore, ChunkStoreStats, FrameChunks, Order, RecordFilter,
+    StoreHealth,
 };
 use crate::engine::build::bucket_of;
 use crate::error::{Backend, StoreError};
@@ -440,7 +441,10 @@ impl ChunkStore for SqliteChunkStore {
             .await?;
         Ok((summaries, end))
     }
+}
 
+#[async_trait]
+impl StoreHealth for SqliteChunkStore {
     async fn stats(&self) -> Result<ChunkStoreStats, StoreError> {
         let (chunks, records): (i64, i64) = sqlx::query_as("SELECT chunks, records FROM totals")
             .fetch_one(self.file.readers())

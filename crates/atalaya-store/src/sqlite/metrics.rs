@@ -8,11 +8,8 @@ mod vitals;
 
 use std::path::Path;
 
-use futures::future::BoxFuture;
-
 use crate::error::{Backend, StoreError};
-use crate::metrics::Written;
-use crate::metrics::sql::{Connection, Failure, SqlDatabase, View, Write};
+use crate::metrics::sql::{Connection, Failure, SqlDatabase, View, Work};
 use atalaya_domain::health::database::Database;
 
 use super::open::{Durability, Schema, SqliteFile};
@@ -69,29 +66,35 @@ impl SqlDatabase for SqliteMetricsStore {
         self.file.address()
     }
 
-    async fn write(&self, write: Write) -> Result<Written, StoreError> {
+    async fn write<I, T>(&self, input: I, work: Work<I, T>) -> Result<T, StoreError>
+    where
+        I: Send + Sync + 'static,
+        T: Send + 'static,
+    {
         self.file
             .write(move |connection| {
-                Box::pin(async move { Ok(write.run(&mut Connection::Sqlite(connection)).await?) })
+                Box::pin(
+                    async move { Ok(work(&mut Connection::Sqlite(connection), &input).await?) },
+                )
             })
             .await
             .map_err(carried)
     }
 
-    async fn read<T, F>(&self, view: View, work: F) -> Result<T, StoreError>
+    async fn read<I, T>(&self, view: View, input: I, work: Work<I, T>) -> Result<T, StoreError>
     where
+        I: Send + Sync + 'static,
         T: Send + 'static,
-        F: for<'c> FnOnce(Connection<'c>) -> BoxFuture<'c, Result<T, Failure>> + Send + 'static,
     {
         let failed = |error| self.file.error(error);
         let outcome = match view {
             View::Latest => {
                 let mut connection = self.file.readers().acquire().await.map_err(failed)?;
-                work(Connection::Sqlite(&mut connection)).await
+                work(&mut Connection::Sqlite(&mut connection), &input).await
             }
             View::Snapshot => {
                 let mut snapshot = self.file.readers().begin().await.map_err(failed)?;
-                work(Connection::Sqlite(&mut snapshot)).await
+                work(&mut Connection::Sqlite(&mut snapshot), &input).await
             }
         };
         outcome.map_err(|failure| self.failed(failure))

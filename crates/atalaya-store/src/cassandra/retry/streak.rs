@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::chunks::Trouble;
+use crate::health::Trouble;
 use atalaya_domain::time::Timestamp;
 
 /// A streak of faults this long is worth a word: a node that dies costs its ring less.

@@ -7,13 +7,14 @@
 use std::collections::BTreeMap;
 
 use crate::error::StoreError;
-use crate::metrics::{DeliveryFilter, Written};
+use crate::metrics::Written;
 use atalaya_domain::delivery::{Cycle, DeploymentResult, Phase, PhaseRecord};
 use atalaya_domain::record::RequestId;
 use atalaya_domain::time::{TimeRange, Timestamp};
 
-use super::connection::{Connection, Failure, Value, locking, of_phases, values};
+use super::DeliveryFilter;
 use super::rows::{CycleRow, PhaseRow};
+use crate::metrics::sql::{Connection, Failure, connection::Value, locking, of_phases, values};
 
 /// Phases grouped by attempt key, as one cycle has them.
 type Attempts = BTreeMap<(String, u32), PhaseRow>;

@@ -1,16 +1,43 @@
 //! The history of PDCA cycles: appended, never changed.
 
-use crate::metrics::Written;
+use async_trait::async_trait;
+
+use super::Written;
+use super::sql::{Connection, Failure, SqlDatabase, View, corrupt, locking, values};
+use crate::error::StoreError;
 use atalaya_domain::pdca::PdcaEvent;
 use atalaya_domain::time::Timestamp;
 
-use super::connection::{Connection, Failure, locking, values};
-use super::rows::corrupt;
+#[async_trait]
+pub trait PdcaHistory {
+    /// Appends one event to the history of its PDCA cycle; the first one makes the cycle. Refused
+    /// unless `seq` is the next one: somebody else has changed the cycle meanwhile. The same event
+    /// again changes nothing.
+    async fn append_pdca_event(&self, event: &PdcaEvent) -> Result<Written, StoreError>;
 
-pub(super) async fn append(
-    connection: &mut Connection<'_>,
-    event: &PdcaEvent,
-) -> Result<Written, Failure> {
+    /// The events of one cycle (empty when there is none of that id), or of all: by cycle, in order.
+    async fn pdca_events(&self, pdca_id: Option<&str>) -> Result<Vec<PdcaEvent>, StoreError>;
+}
+
+#[async_trait]
+impl<D: SqlDatabase> PdcaHistory for D {
+    async fn append_pdca_event(&self, event: &PdcaEvent) -> Result<Written, StoreError> {
+        self.write(event.clone(), |connection, event| {
+            Box::pin(append(connection, event))
+        })
+        .await
+    }
+
+    async fn pdca_events(&self, pdca_id: Option<&str>) -> Result<Vec<PdcaEvent>, StoreError> {
+        let pdca_id = pdca_id.map(str::to_owned);
+        self.read(View::Latest, pdca_id, |connection, pdca_id| {
+            Box::pin(events(connection, pdca_id.as_deref()))
+        })
+        .await
+    }
+}
+
+async fn append(connection: &mut Connection<'_>, event: &PdcaEvent) -> Result<Written, Failure> {
     let body = serde_json::to_string(&event.happening)
         .map_err(|error| corrupt("pdca_events", &event.pdca_id, error))?;
     // Writers of one cycle stand in line here.
@@ -28,10 +55,7 @@ pub(super) async fn append(
         .await?;
     let last = last.and_then(|(last,)| last).unwrap_or(0);
     if event.seq <= last && is_stored(connection, event, &body).await? {
-        return Ok(Written {
-            unchanged: 1,
-            ..Written::default()
-        });
+        return Ok(Written::unchanged(1));
     }
     if last.checked_add(1) != Some(event.seq) {
         return Err(connection.refuse(format!(
@@ -53,10 +77,7 @@ pub(super) async fn append(
             values![&event.pdca_id, event.seq, event.at, &event.by, &body],
         )
         .await?;
-    Ok(Written {
-        inserted: 1,
-        ..Written::default()
-    })
+    Ok(Written::inserted(1))
 }
 
 async fn is_stored(
@@ -74,7 +95,7 @@ async fn is_stored(
         .is_some_and(|(at, by, known)| at == event.at.micros() && by == event.by && known == body))
 }
 
-pub(super) async fn events(
+async fn events(
     connection: &mut Connection<'_>,
     pdca_id: Option<&str>,
 ) -> Result<Vec<PdcaEvent>, Failure> {

@@ -2,14 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::metrics::{DeliveryFilter, Written};
+use crate::metrics::Written;
 use atalaya_domain::delivery::{DeployedCommit, Deployment, Incident};
 use atalaya_domain::record::RequestId;
 use atalaya_domain::time::TimeRange;
 
-use super::connection::{Connection, Failure, locking, values};
+use super::DeliveryFilter;
 use super::phases::{make_cycle, refresh_cycle};
 use super::rows::{CommitRow, DeploymentRow, IncidentRow};
+use crate::metrics::sql::{Connection, Failure, locking, values};
 
 pub(super) async fn put_deployments(
     connection: &mut Connection<'_>,

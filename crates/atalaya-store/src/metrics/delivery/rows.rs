@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::error::StoreError;
+use crate::metrics::sql::corrupt;
 use atalaya_domain::delivery::{
     Cycle, Decision, DeployedCommit, Deployment, DeploymentKind, DeploymentResult, Incident, Phase,
     PhaseRecord,
@@ -186,16 +187,5 @@ impl IncidentRow {
             request_id: self.request_id.map(RequestId::new),
             origin: self.origin,
         }
-    }
-}
-
-pub(super) fn corrupt(
-    table: &'static str,
-    key: &str,
-    detail: impl std::fmt::Display,
-) -> StoreError {
-    StoreError::Corrupt {
-        table,
-        detail: format!("`{key}`: {detail}"),
     }
 }

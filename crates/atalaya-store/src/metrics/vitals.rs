@@ -1,0 +1,21 @@
+//! What the database says of itself, for the health view. The statements are each database's own.
+
+use async_trait::async_trait;
+
+use super::sql::SqlDatabase;
+use crate::error::StoreError;
+use atalaya_domain::health::database::Database;
+
+#[async_trait]
+pub trait Vitals {
+    /// What the database says of its size and its work. What it does not tell is left out; cheap
+    /// enough for every few seconds.
+    async fn vitals(&self) -> Result<Database, StoreError>;
+}
+
+#[async_trait]
+impl<D: SqlDatabase> Vitals for D {
+    async fn vitals(&self) -> Result<Database, StoreError> {
+        SqlDatabase::vitals(self).await
+    }
+}
