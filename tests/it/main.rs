@@ -31,7 +31,6 @@ mod golden_web;
 mod hostile;
 mod ingest_full_disk;
 mod ingest_kill;
-mod ingest_rotation;
 mod layers;
 mod lines;
 mod log_store_suite;

@@ -32,6 +32,7 @@ pub mod checkpoint;
 pub mod content;
 pub mod crash;
 pub mod discover;
+pub mod generation;
 pub mod identity;
 pub mod lines;
 pub mod pipeline;
@@ -96,6 +97,9 @@ pub struct IngestConfig {
     pub host: Text,
     pub mode: Mode,
     pub limits: Limits,
+    /// Directories that rotated files are moved to (logrotate's `olddir`), besides those that are
+    /// found: that of the file, those right below it, that of a link's target.
+    pub old_dirs: Vec<PathBuf>,
 }
 
 impl IngestConfig {
@@ -111,6 +115,7 @@ impl IngestConfig {
             host: host.into(),
             mode,
             limits: Limits::default(),
+            old_dirs: Vec::new(),
         }
     }
 }

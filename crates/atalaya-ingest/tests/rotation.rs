@@ -11,12 +11,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use atalaya::domain::record::{Frame, Level, OriginId};
-use atalaya::domain::time::Timestamp;
-use atalaya::ingest::format;
-use atalaya::ingest::reader::{Acknowledgement, Port, Reader, Step};
-use atalaya::ingest::{IngestConfig, IngestInput, Mode};
-use atalaya::store::error::StoreError;
+use atalaya_domain::record::{Frame, Level, OriginId};
+use atalaya_domain::time::Timestamp;
+use atalaya_ingest::format;
+use atalaya_ingest::reader::{Acknowledgement, Port, Reader, Step};
+use atalaya_ingest::{IngestConfig, IngestInput, Mode};
+use atalaya_store::error::StoreError;
 use rand::{RngExt, SeedableRng};
 
 /// A store that checks what every frame promises.
