@@ -16,11 +16,14 @@ use serde::{Deserialize, Serialize};
 use super::IngestError;
 use super::crash;
 use super::generation::Generation;
+use super::identity::FileId;
 use atalaya_domain::record::OriginId;
 use atalaya_domain::time::Timestamp;
 
 const VERSION: u32 = 2;
 const SLOTS: [&str; 2] = ["checkpoint.0.json", "checkpoint.1.json"];
+/// Inputs that were asked for; beyond this many, the first ones are forgotten.
+const MOST_ASKED: usize = 10_000;
 const LOCK: &str = "ingest.lock";
 /// Generations whose file has been gone for so long and that were read to the end are forgotten.
 const KEPT_SECONDS: u64 = 30 * 24 * 3_600;
@@ -33,7 +36,18 @@ struct Body<G> {
     version: u32,
     /// Counts the writes: the greater of two valid files is the newer.
     sequence: u64,
+    /// Since when each input is asked for.
+    #[serde(default)]
+    asked: BTreeMap<String, Asked>,
     generations: Vec<G>,
+}
+
+/// When an input was first asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    pub since: Timestamp,
+    /// The file that had the name of the input then, when the input is one name.
+    pub file: Option<FileId>,
 }
 
 /// The open state directory: the lock is held as long as this lives.
@@ -41,6 +55,7 @@ struct Body<G> {
 pub struct StateDir {
     dir: PathBuf,
     sequence: u64,
+    asked: BTreeMap<String, Asked>,
     lock: File,
 }
 
@@ -83,15 +98,51 @@ impl StateDir {
             }
             Err(fs::TryLockError::Error(source)) => return Err(failed(source)),
         }
-        let (sequence, loaded) = load(dir);
+        let (sequence, asked, loaded) = load(dir);
         Ok((
             Self {
                 dir: dir.to_path_buf(),
                 sequence,
+                asked,
                 lock,
             },
             loaded,
         ))
+    }
+
+    /// Since when each input, by its pattern, is asked for.
+    pub fn asked(&self) -> &BTreeMap<String, Asked> {
+        &self.asked
+    }
+
+    /// Remembers, durably, that these inputs are asked for since then at the latest. Whatever is
+    /// rotated after that is theirs, however long the first look at the directories takes to come.
+    pub fn ask<'a>(
+        &mut self,
+        patterns: impl IntoIterator<Item = &'a str>,
+        since: Timestamp,
+        generations: &[&Generation],
+    ) -> io::Result<()> {
+        let before = self.asked.len();
+        for pattern in patterns {
+            self.asked
+                .entry(pattern.to_owned())
+                .or_insert_with(|| Asked {
+                    since,
+                    file: fs::metadata(pattern).ok().as_ref().map(FileId::of),
+                });
+        }
+        if self.asked.len() == before {
+            return Ok(());
+        }
+        while self.asked.len() > MOST_ASKED {
+            let oldest = self.asked.iter().min_by_key(|(_, asked)| asked.since);
+            let Some(oldest) = oldest.map(|(pattern, _)| pattern.clone()) else {
+                break;
+            };
+            self.asked.remove(&oldest);
+        }
+        self.save_twice(generations)
     }
 
     /// Writes one slot. When it returns, the checkpoint survives a power failure.
@@ -100,6 +151,7 @@ impl StateDir {
         let body = Body {
             version: VERSION,
             sequence: self.sequence,
+            asked: self.asked.clone(),
             generations: generations.to_vec(),
         };
         let json = serde_json::to_vec(&body).map_err(io::Error::other)?;
@@ -131,7 +183,7 @@ impl StateDir {
     }
 }
 
-fn load(dir: &Path) -> (u64, Loaded) {
+fn load(dir: &Path) -> (u64, BTreeMap<String, Asked>, Loaded) {
     let mut loaded = Loaded::default();
     let mut best: Option<Body<Generation>> = None;
     let mut existing = 0;
@@ -180,9 +232,11 @@ fn load(dir: &Path) -> (u64, Loaded) {
                 .to_owned(),
         );
     }
-    let Some(body) = best else { return (0, loaded) };
+    let Some(body) = best else {
+        return (0, BTreeMap::new(), loaded);
+    };
     loaded.generations = body.generations;
-    (body.sequence, loaded)
+    (body.sequence, body.asked, loaded)
 }
 
 fn parse(bytes: &[u8]) -> Result<Body<Generation>, String> {
@@ -241,7 +295,7 @@ mod tests {
     )]
     use super::*;
     use crate::generation::{Family, Holder};
-    use crate::identity::{FileId, Fingerprint, Mark};
+    use crate::identity::{Fingerprint, Mark};
 
     fn generation(inode: u64) -> Generation {
         let file = FileId {

@@ -124,6 +124,10 @@ struct Watching {
     scanned_once: bool,
     /// Some wait for a descriptor.
     left_over: bool,
+    /// Generations that the store was asked about.
+    believed: HashSet<OriginId>,
+    /// Generations that the checkpoint knows and the store does not, not said yet.
+    forgotten_by_store: usize,
 }
 
 /// The checkpoint and when it is due.
@@ -168,8 +172,17 @@ impl<P: Port> Reader<P> {
             .into_iter()
             .map(Watched::new)
             .collect::<Result<Vec<_>, _>>()?;
-        let (state, loaded) = StateDir::open(&config.state_dir)?;
-        let catalogue = Catalogue::new(loaded.generations);
+        let (mut state, loaded) = StateDir::open(&config.state_dir)?;
+        let patterns = inputs.iter().map(|watched| watched.input.pattern.as_str());
+        let known: Vec<&Generation> = loaded.generations.iter().collect();
+        state
+            .ask(patterns, config.asked, &known)
+            .map_err(|source| IngestError::StateDir {
+                dir: config.state_dir.clone(),
+                source,
+            })?;
+        let mut catalogue = Catalogue::new(loaded.generations);
+        catalogue.asked.clone_from(state.asked());
         let mut reader = Self {
             port,
             inputs,

@@ -95,6 +95,7 @@ fn without_suffix(name: &str) -> Option<String> {
         .or_else(|| before_stamp(name))
         .or_else(|| {
             let (stem, word) = name.rsplit_once(SEPARATORS)?;
+            let word = word.trim_end_matches(|digit: char| digit.is_ascii_digit());
             WORDS
                 .contains(&word.to_ascii_lowercase().as_str())
                 .then_some(stem)
@@ -230,6 +231,7 @@ mod tests {
             ("x.log.2026-11-30-10", "x.log", true),
             ("x.log.2026-11", "x.log", true),
             ("x.log.bak", "x.log", true),
+            ("x.log.bak2", "x.log", true),
             ("x.log~", "x.log", true),
             ("x.log.~3~", "x.log", true),
             ("x.log.prev", "x.log", true),

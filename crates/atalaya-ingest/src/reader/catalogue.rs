@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::inputs::Watched;
 use super::scan::{Known, Seen};
+use crate::checkpoint::Asked;
 use crate::generation::{Family, Generation, Holder};
 use crate::identity::FileId;
 use atalaya_domain::record::OriginId;
@@ -33,7 +34,7 @@ pub struct Catalogue {
     /// Those that this run has looked at.
     pub positions: HashMap<OriginId, Position>,
     /// Since when each input, by its pattern, is asked for.
-    pub asked: BTreeMap<String, Timestamp>,
+    pub asked: BTreeMap<String, Asked>,
     /// Content that is gone and was not surely read to its end.
     pub sought: HashSet<OriginId>,
 }

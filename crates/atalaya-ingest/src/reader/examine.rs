@@ -24,6 +24,9 @@ const TELLING_HEAD: u32 = 256;
 /// A copy of a short file may be a copy being made or an equal file; after this long it is its own.
 const COPYING: Duration = Duration::from_secs(2);
 
+/// File systems keep times by a clock that is this coarse.
+const CLOCK_STEP: Duration = Duration::from_millis(10);
+
 impl<P: Port> Reader<P> {
     /// Looks at each file that was found.
     pub(super) fn examine(
@@ -52,7 +55,7 @@ impl<P: Port> Reader<P> {
                 strangers.push((seen, 1, None));
                 continue;
             }
-            let found = known.map(|origin| self.examine_known(origin, &seen, now, unread));
+            let found = known.map(|origin| self.examine_known(origin, &seen, unread));
             let found = match found {
                 None => {
                     strangers.push((seen, 0, None));
@@ -125,18 +128,25 @@ impl<P: Port> Reader<P> {
         let mut renamed: HashMap<&Family, &Seen> = HashMap::new();
         let mut unmoved: HashSet<&Family> = HashSet::new();
         for seen in files {
-            let pattern = &self.inputs[seen.input].input.pattern;
-            let Some(&asked) = self.catalogue.asked.get(pattern) else {
+            let input = &self.inputs[seen.input];
+            let Some(asked) = self.catalogue.asked.get(&input.input.pattern) else {
                 continue;
             };
-            if seen.modified >= asked {
+            let since = asked.since.saturating_sub(CLOCK_STEP);
+            let is_that_one = asked
+                .file
+                .is_some_and(|file| file.without_device() == seen.file.without_device());
+            if seen.modified >= since || is_that_one {
                 own.insert(seen.file);
             }
+            if !input.is_glob() {
+                continue; // it is known which one was the writer's
+            }
             let born = seen.file.born.map(|nanos| nanos / 1_000);
-            if seen.current && born.is_none_or(|born| born < asked.micros()) {
+            if seen.current && born.is_none_or(|born| born < since.micros()) {
                 unmoved.insert(&seen.family);
             }
-            if !seen.current && seen.modified < asked && seen.changed >= asked {
+            if !seen.current && seen.modified < since && seen.changed >= since {
                 let newest = renamed.entry(&seen.family).or_insert(seen);
                 if newest.modified < seen.modified {
                     *newest = seen;
@@ -153,21 +163,16 @@ impl<P: Port> Reader<P> {
     }
 
     /// Opens a known file where there is something to read, and sees whether it is still the same.
-    fn examine_known(
-        &mut self,
-        origin: OriginId,
-        seen: &Seen,
-        now: Instant,
-        unread: &mut AllUnread,
-    ) -> Visit {
+    fn examine_known(&mut self, origin: OriginId, seen: &Seen, unread: &mut AllUnread) -> Visit {
         let Some(generation) = self.catalogue.get(origin) else {
             return Visit::Later(origin);
         };
         let is_elsewhere = generation.file != seen.file;
         let as_it_was = Visit::Known(origin, None);
-        if generation.holder.is_history() || generation.holder == Holder::Ended {
+        if generation.holder.is_history() {
             return as_it_was;
         }
+        let (holder, offset) = (generation.holder, generation.offset);
         match self.active.get_mut(&origin) {
             Some(active) if active.stopped => return as_it_was,
             Some(active) => match &mut active.tail {
@@ -182,22 +187,30 @@ impl<P: Port> Reader<P> {
                     self.send(frames);
                     return Visit::Changed(origin, Loss { known, resume });
                 }
-                None if seen.size == active.progress.given || generation.holder.is_packed() => {
+                None if seen.size == active.progress.given || holder.is_packed() => {
                     return as_it_was;
                 }
                 None => {}
             },
-            // Rotated, and nothing came since it was read: not worth a descriptor.
-            None if !seen.current
-                && !generation.holder.is_packed()
-                && seen.size == generation.offset
-                && !is_elsewhere =>
+            // Nothing came since it was read, and nothing is expected: not worth a descriptor.
+            None if holder == Holder::Ended
+                || (!seen.current
+                    && !holder.is_packed()
+                    && seen.size == offset
+                    && !is_elsewhere) =>
             {
-                return as_it_was;
+                match self.is_believed(origin) {
+                    Ok(true) => return as_it_was,
+                    Ok(false) => {}
+                    Err(obstacle) => {
+                        self.tell(seen, obstacle, unread);
+                        return Visit::Later(origin);
+                    }
+                }
             }
             None => {}
         }
-        match self.compare_known(origin, seen, now) {
+        match self.compare_known(origin, seen) {
             Ok(visit) => visit,
             Err(obstacle) => {
                 if let Obstacle::Io(error) = &obstacle
@@ -213,12 +226,7 @@ impl<P: Port> Reader<P> {
         }
     }
 
-    fn compare_known(
-        &mut self,
-        origin: OriginId,
-        seen: &Seen,
-        _now: Instant,
-    ) -> Result<Visit, Obstacle> {
+    fn compare_known(&mut self, origin: OriginId, seen: &Seen) -> Result<Visit, Obstacle> {
         let resume = self.resume_of(origin)?;
         let Some(generation) = self.catalogue.get(origin) else {
             return Err(Obstacle::Moved);
@@ -379,17 +387,41 @@ impl<P: Port> Reader<P> {
     }
 
     /// Where a generation is read on: after what was given out in this run, else where the store
-    /// says, else where the checkpoint says.
+    /// says. A store that knows nothing of it has nothing of it.
     pub(super) fn resume_of(&mut self, origin: OriginId) -> Result<u64, Obstacle> {
         if let Some(active) = self.active.get(&origin) {
             return Ok(active.given());
         }
         let stored = self.port.watermark(origin)?;
-        Ok(stored.unwrap_or_else(|| {
-            self.catalogue
-                .get(origin)
-                .map_or(0, |generation| generation.offset)
-        }))
+        self.watching.believed.insert(origin);
+        if let Some(generation) = self.catalogue.generations.get_mut(&origin)
+            && stored.is_none()
+            && generation.offset > 0
+            && !generation.holder.is_history()
+        {
+            // What it says is the truth, and it says nothing: it was removed, or it is another one.
+            generation.offset = 0;
+            self.watching.forgotten_by_store += 1;
+            self.saving.dirty_since.get_or_insert_with(Instant::now);
+        }
+        Ok(stored.unwrap_or(0))
+    }
+
+    /// Whether the store still has what the checkpoint says it has: asked once for each generation.
+    fn is_believed(&mut self, origin: OriginId) -> Result<bool, Obstacle> {
+        if self.watching.believed.contains(&origin) || self.active.contains_key(&origin) {
+            return Ok(true);
+        }
+        let before = self.catalogue.get(origin).map_or(0, |known| known.offset);
+        let stored = self.resume_of(origin)?;
+        let is_stored = stored > 0 || before == 0;
+        if !is_stored
+            && let Some(generation) = self.catalogue.generations.get_mut(&origin)
+            && generation.holder == Holder::Ended
+        {
+            generation.holder = Holder::Packed;
+        }
+        Ok(is_stored)
     }
 
     /// Says what stands in the way of a file.

@@ -65,6 +65,12 @@ impl<P: Port> Reader<P> {
         self.watching.dirs = std::mem::take(&mut found.dirs);
         let mut unread = std::mem::take(&mut found.unread);
         let look = self.examine(found.files, &families, now, wall, &mut unread);
+        let forgotten = std::mem::take(&mut self.watching.forgotten_by_store);
+        if forgotten > 0 {
+            self.notice(format!(
+                "the store has nothing of {forgotten} files that the checkpoint says it has: they are read again from the beginning"
+            ));
+        }
         self.note_positions();
         let mut outcome = Outcome::default();
         for step in decide(&self.catalogue, &look) {
