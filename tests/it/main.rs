@@ -24,7 +24,6 @@ mod git_source;
 mod hostile;
 mod ingest_full_disk;
 mod ingest_kill;
-mod ingest_rotation;
 mod layers;
 mod lines;
 mod log_store_suite;

@@ -15,62 +15,20 @@ use serde::{Deserialize, Serialize};
 
 use super::IngestError;
 use super::crash;
-use super::identity::{FileId, Fingerprint};
+use super::generation::Generation;
+use super::identity::FileId;
 use atalaya_domain::record::OriginId;
 use atalaya_domain::time::Timestamp;
 
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const SLOTS: [&str; 2] = ["checkpoint.0.json", "checkpoint.1.json"];
+/// Inputs that were asked for; beyond this many, the first ones are forgotten.
+const MOST_ASKED: usize = 10_000;
 const LOCK: &str = "ingest.lock";
 /// Generations whose file has been gone for so long and that were read to the end are forgotten.
 const KEPT_SECONDS: u64 = 30 * 24 * 3_600;
 /// Beyond this many, gone generations are forgotten from the oldest on.
 const MOST_GENERATIONS: usize = 20_000;
-
-/// One run of content, and where it is now.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Generation {
-    #[serde(with = "as_hex")]
-    pub origin: OriginId,
-    /// The file that holds the content now, or held it last.
-    pub file: FileId,
-    /// How often the file was truncated before it held this content.
-    pub truncations: u32,
-    /// Directory and name where it was last seen (not UTF-8: with replacement characters).
-    pub dir: String,
-    pub name: String,
-    pub first_seen: Timestamp,
-    /// Acknowledged by the store up to here.
-    pub offset: u64,
-    pub print: Fingerprint,
-    pub format: Option<String>,
-    pub packed: bool,
-    /// Since when no file holds it.
-    pub gone_since: Option<Timestamp>,
-    /// It lay beside a followed file before that was followed, and was not asked for.
-    pub ignored: bool,
-    /// Its file was truncated or overwritten and holds another generation now.
-    pub replaced: bool,
-    /// Packed content that was read and stored to its end.
-    pub ended: bool,
-}
-
-mod as_hex {
-    use serde::{Deserialize, Deserializer, Serializer, de::Error};
-
-    use atalaya_domain::record::OriginId;
-
-    pub fn serialize<S: Serializer>(origin: &OriginId, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(origin)
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<OriginId, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        u128::from_str_radix(&text, 16)
-            .map(OriginId::from_u128)
-            .map_err(D::Error::custom)
-    }
-}
 
 /// What a slot holds, owned when read and borrowed when written.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -78,7 +36,18 @@ struct Body<G> {
     version: u32,
     /// Counts the writes: the greater of two valid files is the newer.
     sequence: u64,
+    /// Since when each input is asked for.
+    #[serde(default)]
+    asked: BTreeMap<String, Asked>,
     generations: Vec<G>,
+}
+
+/// When an input was first asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    pub since: Timestamp,
+    /// The file that had the name of the input then, when the input is one name.
+    pub file: Option<FileId>,
 }
 
 /// The open state directory: the lock is held as long as this lives.
@@ -86,6 +55,7 @@ struct Body<G> {
 pub struct StateDir {
     dir: PathBuf,
     sequence: u64,
+    asked: BTreeMap<String, Asked>,
     lock: File,
 }
 
@@ -128,15 +98,51 @@ impl StateDir {
             }
             Err(fs::TryLockError::Error(source)) => return Err(failed(source)),
         }
-        let (sequence, loaded) = load(dir);
+        let (sequence, asked, loaded) = load(dir);
         Ok((
             Self {
                 dir: dir.to_path_buf(),
                 sequence,
+                asked,
                 lock,
             },
             loaded,
         ))
+    }
+
+    /// Since when each input, by its pattern, is asked for.
+    pub fn asked(&self) -> &BTreeMap<String, Asked> {
+        &self.asked
+    }
+
+    /// Remembers, durably, that these inputs are asked for since then at the latest. Whatever is
+    /// rotated after that is theirs, however long the first look at the directories takes to come.
+    pub fn ask<'a>(
+        &mut self,
+        patterns: impl IntoIterator<Item = &'a str>,
+        since: Timestamp,
+        generations: &[&Generation],
+    ) -> io::Result<()> {
+        let before = self.asked.len();
+        for pattern in patterns {
+            self.asked
+                .entry(pattern.to_owned())
+                .or_insert_with(|| Asked {
+                    since,
+                    file: fs::metadata(pattern).ok().as_ref().map(FileId::of),
+                });
+        }
+        if self.asked.len() == before {
+            return Ok(());
+        }
+        while self.asked.len() > MOST_ASKED {
+            let oldest = self.asked.iter().min_by_key(|(_, asked)| asked.since);
+            let Some(oldest) = oldest.map(|(pattern, _)| pattern.clone()) else {
+                break;
+            };
+            self.asked.remove(&oldest);
+        }
+        self.save_twice(generations)
     }
 
     /// Writes one slot. When it returns, the checkpoint survives a power failure.
@@ -145,6 +151,7 @@ impl StateDir {
         let body = Body {
             version: VERSION,
             sequence: self.sequence,
+            asked: self.asked.clone(),
             generations: generations.to_vec(),
         };
         let json = serde_json::to_vec(&body).map_err(io::Error::other)?;
@@ -176,7 +183,7 @@ impl StateDir {
     }
 }
 
-fn load(dir: &Path) -> (u64, Loaded) {
+fn load(dir: &Path) -> (u64, BTreeMap<String, Asked>, Loaded) {
     let mut loaded = Loaded::default();
     let mut best: Option<Body<Generation>> = None;
     let mut existing = 0;
@@ -225,9 +232,11 @@ fn load(dir: &Path) -> (u64, Loaded) {
                 .to_owned(),
         );
     }
-    let Some(body) = best else { return (0, loaded) };
+    let Some(body) = best else {
+        return (0, BTreeMap::new(), loaded);
+    };
     loaded.generations = body.generations;
-    (body.sequence, loaded)
+    (body.sequence, body.asked, loaded)
 }
 
 fn parse(bytes: &[u8]) -> Result<Body<Generation>, String> {
@@ -254,7 +263,8 @@ pub fn forget_old(generations: &mut BTreeMap<OriginId, Generation>, now: Timesta
     let limit = std::time::Duration::from_secs(KEPT_SECONDS);
     generations.retain(|_, generation| {
         let long_gone = generation
-            .gone_since
+            .holder
+            .gone_since()
             .is_some_and(|since| now.since(since) > limit);
         !(long_gone && generation.offset >= generation.print.reach())
     });
@@ -262,12 +272,16 @@ pub fn forget_old(generations: &mut BTreeMap<OriginId, Generation>, now: Timesta
     if excess > 0 {
         let mut gone: Vec<_> = generations
             .values()
-            .filter_map(|generation| generation.gone_since)
+            .filter_map(|generation| generation.holder.gone_since())
             .collect();
         gone.sort_unstable();
         if let Some(&until) = gone.get(excess.saturating_sub(1)) {
-            generations
-                .retain(|_, generation| generation.gone_since.is_none_or(|since| since > until));
+            generations.retain(|_, generation| {
+                generation
+                    .holder
+                    .gone_since()
+                    .is_none_or(|since| since > until)
+            });
         }
     }
 }
@@ -280,7 +294,8 @@ mod tests {
         reason = "tests; the seed is shown when one fails"
     )]
     use super::*;
-    use crate::identity::Mark;
+    use crate::generation::{Family, Holder};
+    use crate::identity::{Fingerprint, Mark};
 
     fn generation(inode: u64) -> Generation {
         let file = FileId {
@@ -294,6 +309,7 @@ mod tests {
             truncations: 0,
             dir: "logs".into(),
             name: "x.log".into(),
+            family: Family::of(Path::new("logs"), "x.log"),
             first_seen: Timestamp::from_seconds(1),
             offset: inode * 100,
             print: Fingerprint {
@@ -301,11 +317,7 @@ mod tests {
                 marks: vec![Mark::new(4, b"abcd")],
             },
             format: Some("plain".into()),
-            packed: false,
-            gone_since: None,
-            ignored: false,
-            replaced: false,
-            ended: false,
+            holder: Holder::Plain,
         }
     }
 
@@ -449,14 +461,14 @@ mod tests {
     fn what_is_long_gone_is_forgotten_unless_it_was_not_read() {
         let now = Timestamp::from_seconds(100 * 86_400);
         let mut read = generation(1);
-        read.gone_since = Some(Timestamp::from_seconds(1));
+        read.holder = Holder::Gone(Timestamp::from_seconds(1));
         let mut unread = Generation {
             offset: 2,
             ..read.clone()
         };
         unread.file.inode = 2;
         let recent = Generation {
-            gone_since: Some(Timestamp::from_seconds(80 * 86_400)),
+            holder: Holder::Gone(Timestamp::from_seconds(80 * 86_400)),
             ..generation(3)
         };
         // Told apart by their offsets, named by their place in the list.

@@ -41,6 +41,13 @@ impl FileId {
         }
     }
 
+    /// The same without the device number, which a restart of the machine or a volume that is mounted
+    /// anew changes: whoever finds content by it compares the bytes.
+    #[must_use]
+    pub const fn without_device(self) -> Self {
+        Self { device: 0, ..self }
+    }
+
     /// The origin of the content that this file holds after so many truncations.
     pub fn origin(&self, host: &str, truncations: u32) -> OriginId {
         OriginId::derive(&[

@@ -24,6 +24,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use atalaya_domain::record::{Layer, Text};
+use atalaya_domain::time::Timestamp;
 
 pub use atalaya_format as format;
 
@@ -33,6 +34,7 @@ pub mod contained;
 pub mod content;
 pub mod crash;
 pub mod discover;
+pub mod generation;
 pub mod identity;
 pub mod lines;
 pub mod pipeline;
@@ -97,6 +99,12 @@ pub struct IngestConfig {
     pub host: Text,
     pub mode: Mode,
     pub limits: Limits,
+    /// Directories that rotated files are moved to (logrotate's `olddir`), besides those that are
+    /// found: that of the file, those right below it, that of a link's target.
+    pub old_dirs: Vec<PathBuf>,
+    /// Since when the inputs are asked for, if they were not before: what is rotated from then on is
+    /// theirs, also when it happens before the first look.
+    pub asked: Timestamp,
 }
 
 impl IngestConfig {
@@ -112,6 +120,8 @@ impl IngestConfig {
             host: host.into(),
             mode,
             limits: Limits::default(),
+            old_dirs: Vec::new(),
+            asked: Timestamp::now(),
         }
     }
 }
@@ -207,6 +217,19 @@ impl From<SpoolError> for IngestError {
 pub struct Ingest;
 
 impl Ingest {
+    /// Remembers, durably, that these inputs are asked for: the first thing that a follower does,
+    /// before a store is opened that may take its time. [`Ingest::start`] does it too.
+    pub fn ask(config: &IngestConfig) -> Result<(), IngestError> {
+        let failed = |source| IngestError::StateDir {
+            dir: config.state_dir.clone(),
+            source,
+        };
+        let (mut state, loaded) = checkpoint::StateDir::open(&config.state_dir)?;
+        let patterns = config.inputs.iter().map(|input| input.pattern.as_str());
+        let known: Vec<_> = loaded.generations.iter().collect();
+        state.ask(patterns, config.asked, &known).map_err(failed)
+    }
+
     /// Takes the lock of the state directory, reads the checkpoint and starts reading. Must be
     /// called within a tokio runtime; returns at once, the work goes on in the background.
     pub fn start(

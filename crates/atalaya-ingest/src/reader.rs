@@ -5,25 +5,36 @@
 //! says how long nothing will happen. A thread in [`super::pipeline`] drives it; tests drive it
 //! directly.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::accounts::{AllUnread, Counts, FileAccount, FileState, IngestStatus};
-use super::checkpoint::{Generation, StateDir, forget_old};
+use super::accounts::{AllUnread, Counts, FileState};
+use super::checkpoint::{StateDir, forget_old};
 use super::content::{Content, Stream};
-use super::format::decoder::Tally;
+use super::generation::{Family, Generation, Holder};
 use super::identity::{FileId, Fingerprint};
-use super::tail::{Reading, Start, StillThere, Tail, Turn};
+use super::tail::{Start, Tail};
 use super::{IngestConfig, IngestError, Limits, Mode, StreamInput};
-use atalaya_domain::record::{Entry, Frame, Layer, Level, Origin, OriginId, Text};
+use atalaya_domain::record::{Frame, OriginId, Text};
 use atalaya_domain::time::Timestamp;
 use atalaya_store::error::StoreError;
 
-mod decide;
-mod scan;
+mod active;
+pub mod catalogue;
+pub mod decide;
+mod events;
+mod examine;
+mod inputs;
+mod moves;
+pub mod scan;
+mod status;
+mod turns;
 
-use scan::Watched;
+use active::{Active, Rate};
+use catalogue::Catalogue;
+use inputs::Watched;
 
 /// Bytes read from one file before the next one has its turn.
 const TURN: u64 = 1 << 20;
@@ -74,143 +85,83 @@ pub enum Step {
     Finished,
 }
 
-/// A generation that this run has looked at.
-#[derive(Debug)]
-struct Active {
-    path: PathBuf,
-    input: usize,
-    tail: Option<Tail>,
-    state: FileState,
-    /// The file is the one that its writer writes to now.
-    current: bool,
-    /// Some directory entry that is looked at holds it.
-    attached: bool,
-    /// What a turn at it knows about the times of its lines.
-    times: Times,
-    /// Its head is in the checkpoint: frames may be sent.
-    durable: bool,
-    stopped: bool,
-    /// Given out in frames by tails that are closed.
-    given: u64,
-    acknowledged: u64,
-    size: u64,
-    /// Counts of tails that are closed.
-    before: Counts,
-    written: u64,
-    format: Option<&'static str>,
-    formats: Tally,
-    origin: Option<std::sync::Arc<Origin>>,
-    errors: u64,
-    last_error: Option<String>,
-    lag_since: Option<Instant>,
-    rate: Rate,
-    retired: Option<Instant>,
-}
-
-impl Active {
-    fn counts(&self) -> Counts {
-        let mut counts = self.before;
-        if let Some(tail) = &self.tail {
-            counts.add(&tail.counts());
-        }
-        counts.written = self.written;
-        counts
-    }
-
-    fn given(&self) -> u64 {
-        self.tail.as_ref().map_or(self.given, Tail::given)
-    }
-
-    /// Closes the file; what is known of its bytes goes into the checkpoint.
-    fn close(&mut self, generation: Option<&mut Generation>) {
-        if let Some(tail) = self.tail.take() {
-            if let Some(generation) = generation {
-                generation.print = tail.print.clone();
-                generation.format = tail.shape().map(|shape| shape.name().to_owned());
-            }
-            self.given = tail.given();
-            self.format = tail.shape().map(super::format::Shape::name);
-            self.formats = tail.tally();
-            self.origin = tail.record_origin().cloned();
-            self.before.add(&tail.counts());
-            // Lines that were read and not given out are read again: they do not count twice.
-            self.before.lines -= self.before.pending();
-        }
-    }
-}
-
-/// Bytes that were in a file when it was opened, and when they were last written to.
-#[derive(Clone, Copy, Debug, Default)]
-struct Times {
-    there_until: u64,
-    modified: Timestamp,
-}
-
-/// Records a second, smoothed over some seconds.
-#[derive(Debug, Default)]
-struct Rate {
-    value: f64,
-    last: Option<(Instant, u64)>,
-}
-
-impl Rate {
-    fn update(&mut self, now: Instant, total: u64) -> f64 {
-        let Some((then, before)) = self.last else {
-            self.last = Some((now, total));
-            return 0.0;
-        };
-        let seconds = now.duration_since(then).as_secs_f64();
-        if seconds >= 0.2 {
-            let present = total.saturating_sub(before) as f64 / seconds;
-            let weight = (seconds / 3.0).min(1.0);
-            self.value = self.value * (1.0 - weight) + present * weight;
-            if self.value < 0.05 {
-                self.value = 0.0;
-            }
-            self.last = Some((now, total));
-        }
-        self.value
-    }
-}
-
+/// See the module.
 #[derive(Debug)]
 pub struct Reader<P> {
     port: P,
     inputs: Vec<Watched>,
+    old_dirs: Vec<PathBuf>,
     host: Text,
     mode: Mode,
     limits: Limits,
-    state: StateDir,
-    generations: BTreeMap<OriginId, Generation>,
+    catalogue: Catalogue,
     active: HashMap<OriginId, Active>,
-    /// The order in which files have their turns.
+    /// The order in which files have their turns, and whose is the first.
     order: Vec<OriginId>,
     first_turn: usize,
     outbox: VecDeque<Frame>,
     buffer: Vec<u8>,
-    next_scan: Option<Instant>,
-    /// The checkpoint differs from the file since then.
-    dirty_since: Option<Instant>,
-    /// A frame waits for the checkpoint to know its generation.
-    must_save: bool,
-    forgotten: Option<Timestamp>,
+    watching: Watching,
+    saving: Saving,
     unread: AllUnread,
     notices: VecDeque<String>,
     totals_before: Counts,
     rate: Rate,
-    /// Why the reader itself waits (the checkpoint cannot be written, the store does not answer).
-    trouble: Option<String>,
-    scan_dirs: HashSet<PathBuf>,
+    stopping: bool,
+    limit_said: bool,
+}
+
+/// What the looks at the directories remember of each other.
+#[derive(Debug, Default)]
+struct Watching {
+    next_scan: Option<Instant>,
+    dirs: HashSet<PathBuf>,
     /// Families that the look before this one knew the inputs of.
-    followed: HashSet<scan::Family>,
+    followed: HashSet<Family>,
     /// Files not decided about, with their size and since when they have it.
     noticed: HashMap<FileId, (u64, Instant)>,
     /// Every file that is there was looked at and opened.
     scanned_once: bool,
     /// Some wait for a descriptor.
     left_over: bool,
-    stopping: bool,
-    limit_said: bool,
+    /// Generations that the store was asked about.
+    believed: HashSet<OriginId>,
+    /// Generations that the checkpoint knows and the store does not, not said yet.
+    forgotten_by_store: usize,
+}
+
+/// The checkpoint and when it is due.
+#[derive(Debug)]
+struct Saving {
+    state: StateDir,
+    /// The checkpoint differs from the file since then.
+    dirty_since: Option<Instant>,
+    /// A frame waits for the checkpoint to know its generation.
+    must_save: bool,
+    forgotten: Option<Timestamp>,
+    /// Why the reader itself waits (the checkpoint cannot be written, the store does not answer).
+    trouble: Option<String>,
+}
+
+/// What stands in the way of a file.
+enum Obstacle {
+    Io(io::Error),
+    Store(StoreError),
+    /// The path leads to another file by now.
+    Moved,
+    TooMany,
+}
+
+impl From<io::Error> for Obstacle {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl From<StoreError> for Obstacle {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
 }
 
 impl<P: Port> Reader<P> {
@@ -221,38 +172,42 @@ impl<P: Port> Reader<P> {
             .into_iter()
             .map(Watched::new)
             .collect::<Result<Vec<_>, _>>()?;
-        let (state, loaded) = StateDir::open(&config.state_dir)?;
+        let (mut state, loaded) = StateDir::open(&config.state_dir)?;
+        let patterns = inputs.iter().map(|watched| watched.input.pattern.as_str());
+        let known: Vec<&Generation> = loaded.generations.iter().collect();
+        state
+            .ask(patterns, config.asked, &known)
+            .map_err(|source| IngestError::StateDir {
+                dir: config.state_dir.clone(),
+                source,
+            })?;
+        let mut catalogue = Catalogue::new(loaded.generations);
+        catalogue.asked.clone_from(state.asked());
         let mut reader = Self {
             port,
             inputs,
+            old_dirs: config.old_dirs,
             host: config.host,
             mode: config.mode,
             limits: config.limits,
-            state,
-            generations: loaded
-                .generations
-                .into_iter()
-                .map(|generation| (generation.origin, generation))
-                .collect(),
+            catalogue,
             active: HashMap::new(),
             order: Vec::new(),
             first_turn: 0,
             outbox: VecDeque::new(),
             buffer: vec![0; BUFFER],
-            next_scan: None,
-            dirty_since: None,
-            must_save: false,
-            forgotten: None,
+            watching: Watching::default(),
+            saving: Saving {
+                state,
+                dirty_since: None,
+                must_save: false,
+                forgotten: None,
+                trouble: None,
+            },
             unread: AllUnread::default(),
             notices: VecDeque::new(),
             totals_before: Counts::default(),
             rate: Rate::default(),
-            trouble: None,
-            scan_dirs: HashSet::new(),
-            followed: HashSet::new(),
-            noticed: HashMap::new(),
-            scanned_once: false,
-            left_over: false,
             stopping: false,
             limit_said: false,
         };
@@ -301,7 +256,7 @@ impl<P: Port> Reader<P> {
             .map_err(|error| (error.into(), None))?;
         let input = self.inputs.len();
         self.inputs.push(Watched::stream(stream.input));
-        let mut active = Self::new_active(PathBuf::from(stream.name), input, offset);
+        let mut active = Active::new(PathBuf::from(stream.name), input, offset);
         active.tail = Some(tail);
         active.durable = true; // its identity is the key: there is nothing to remember
         self.active.insert(origin, active);
@@ -309,38 +264,12 @@ impl<P: Port> Reader<P> {
         Ok(())
     }
 
-    fn new_active(path: PathBuf, input: usize, offset: u64) -> Active {
-        Active {
-            path,
-            input,
-            tail: None,
-            state: FileState::Reading,
-            current: true,
-            attached: true,
-            times: Times::default(),
-            durable: false,
-            stopped: false,
-            given: offset,
-            acknowledged: offset,
-            size: offset,
-            before: Counts::default(),
-            written: 0,
-            format: None,
-            formats: Tally::default(),
-            origin: None,
-            errors: 0,
-            last_error: None,
-            lag_since: None,
-            rate: Rate::default(),
-            retired: None,
-        }
-    }
-
     /// Does what there is to do now, for a bounded time.
     pub fn step(&mut self, now: Instant, wall: Timestamp) -> Step {
         self.take_acknowledgements(now);
-        if !self.stopping && self.next_scan.is_none_or(|due| now >= due) && self.may_scan() {
-            self.next_scan = Some(now + self.limits.poll);
+        if !self.stopping && self.watching.next_scan.is_none_or(|due| now >= due) && self.may_scan()
+        {
+            self.watching.next_scan = Some(now + self.limits.poll);
             self.look_around(now, wall);
         }
         self.deliver();
@@ -361,7 +290,7 @@ impl<P: Port> Reader<P> {
 
     /// Something changed in a directory: look at it in the next step.
     pub fn rescan(&mut self) {
-        self.next_scan = None;
+        self.watching.next_scan = None;
     }
 
     /// Reads no more; what is complete is given out. Call [`Reader::step`] until the outbox is empty.
@@ -387,7 +316,7 @@ impl<P: Port> Reader<P> {
     /// Takes the last answers and writes the checkpoint.
     pub fn close(&mut self, now: Instant) {
         self.take_acknowledgements(now);
-        self.dirty_since = Some(now);
+        self.saving.dirty_since = Some(now);
         self.save(Slots::One);
     }
 
@@ -397,12 +326,12 @@ impl<P: Port> Reader<P> {
 
     /// Directories whose changes matter.
     pub fn dirs(&self) -> &HashSet<PathBuf> {
-        &self.scan_dirs
+        &self.watching.dirs
     }
 
     /// Without following, directories are looked at until every file was opened.
     fn may_scan(&self) -> bool {
-        self.mode == Mode::Follow || !self.scanned_once
+        self.mode == Mode::Follow || !self.watching.scanned_once
     }
 
     fn take_acknowledgements(&mut self, now: Instant) {
@@ -412,15 +341,15 @@ impl<P: Port> Reader<P> {
             };
             match acknowledgement.outcome {
                 Ok((until, records)) => {
-                    active.acknowledged = active.acknowledged.max(until);
-                    active.written += records;
-                    self.dirty_since.get_or_insert(now);
+                    let progress = &mut active.progress;
+                    progress.acknowledged = progress.acknowledged.max(until);
+                    progress.written += records;
+                    self.saving.dirty_since.get_or_insert(now);
                 }
                 Err(reason) => {
-                    active.close(self.generations.get_mut(&acknowledgement.origin));
+                    active.close(self.catalogue.generations.get_mut(&acknowledgement.origin));
                     active.stopped = true;
-                    active.errors += 1;
-                    active.last_error = Some(reason.clone());
+                    active.note_error(reason.clone());
                     active.state = FileState::Stopped(reason.clone());
                     let origin = acknowledgement.origin;
                     self.outbox.retain(|frame| frame.origin.id != origin);
@@ -433,9 +362,9 @@ impl<P: Port> Reader<P> {
 
     /// Hands waiting frames on, as far as there is room and the checkpoint knows their origin.
     fn deliver(&mut self) {
-        if self.must_save {
+        if self.saving.must_save {
             if self.outbox.is_empty() {
-                self.must_save = false;
+                self.saving.must_save = false;
             } else if !self.save(Slots::Both) {
                 return;
             }
@@ -455,114 +384,10 @@ impl<P: Port> Reader<P> {
                 .get(&frame.origin.id)
                 .is_some_and(|active| !active.durable)
             {
-                self.must_save = true;
+                self.saving.must_save = true;
             }
             self.outbox.push_back(frame);
         }
-    }
-
-    /// Every file has a turn; true when one of them has more.
-    fn take_turns(&mut self, now: Instant, wall: Timestamp) -> bool {
-        let mut more = false;
-        let count = self.order.len();
-        if count == 0 {
-            return false;
-        }
-        self.first_turn = (self.first_turn + 1) % count;
-        let mut ended = Vec::new();
-        let mut buffer = std::mem::take(&mut self.buffer);
-        for step in 0..count {
-            let origin = self.order[(self.first_turn + step) % count];
-            let Some(active) = self.active.get_mut(&origin) else {
-                continue;
-            };
-            let Some(tail) = &mut active.tail else {
-                continue;
-            };
-            let mut frames = Vec::new();
-            let path = active.path.clone();
-            let reading = Reading {
-                input: &self.inputs[active.input].input,
-                host: &self.host,
-                path: &path,
-                limits: &self.limits,
-                there_until: active.times.there_until,
-                modified: active.times.modified,
-                wall,
-            };
-            let mut there = StillThere::Yes;
-            let is_over = match tail.turn(&mut buffer, TURN, reading, now, &mut frames) {
-                Ok(Turn::More) => {
-                    more = true;
-                    active.state = FileState::Reading;
-                    false
-                }
-                Ok(Turn::CaughtUp) => {
-                    active.state = FileState::Live;
-                    let expects_more = active.current && active.attached;
-                    let quiet = now.duration_since(tail.grown_at) >= self.limits.file_quiet;
-                    let is_stream = !self.inputs[active.input].is_file();
-                    !is_stream && (self.mode == Mode::Once || (!expects_more && quiet))
-                }
-                Ok(Turn::Ended) => true,
-                Ok(Turn::Changed)
-                    if active.attached && (self.mode == Mode::Follow || !self.scanned_once) =>
-                {
-                    self.next_scan = None; // the next look sees what it is now
-                    false
-                }
-                // Nobody will look again: truncated and removed, or not followed.
-                Ok(Turn::Changed) => {
-                    there = StillThere::No;
-                    true
-                }
-                Err(error) => {
-                    active.errors += 1;
-                    active.last_error = Some(error.to_string());
-                    active.state = FileState::Unreadable(error.to_string());
-                    let message = format!("cannot read {}: {error}", active.path.display());
-                    // What is complete goes on its way; the rest is read again when it can be.
-                    tail.give_complete(&mut frames);
-                    active.close(self.generations.get_mut(&origin));
-                    self.next_scan = self.next_scan.map(|due| due.max(now + self.limits.poll));
-                    push_notice(&mut self.notices, message);
-                    false
-                }
-            };
-            if is_over && let Some(tail) = &mut active.tail {
-                tail.finish(there, &mut buffer, reading, now, &mut frames);
-                active.state = if active.attached {
-                    FileState::Read
-                } else {
-                    FileState::Gone
-                };
-                ended.push(origin);
-            }
-            self.send(frames);
-            self.deliver();
-            if !self.outbox.is_empty() {
-                break; // no room: the files keep what is not read
-            }
-        }
-        self.buffer = buffer;
-        for origin in ended {
-            self.dirty_since.get_or_insert(now);
-            self.remember_tail(origin);
-            if let Some(active) = self.active.get_mut(&origin) {
-                active.close(self.generations.get_mut(&origin));
-            }
-        }
-        more
-    }
-
-    fn settle(&mut self, now: Instant) {
-        let mut frames = Vec::new();
-        for active in self.active.values_mut() {
-            if let Some(tail) = &mut active.tail {
-                tail.settle(&self.limits, Some(now), &mut frames);
-            }
-        }
-        self.send(frames);
     }
 
     /// Copies what the tail knows into the checkpoint's generation.
@@ -570,52 +395,63 @@ impl<P: Port> Reader<P> {
         let Some(active) = self.active.get(&origin) else {
             return;
         };
-        let Some(generation) = self.generations.get_mut(&origin) else {
+        let Some(generation) = self.catalogue.generations.get_mut(&origin) else {
             return;
         };
-        generation.offset = generation.offset.max(active.acknowledged);
+        generation.offset = generation.offset.max(active.progress.acknowledged);
         if let Some(tail) = &active.tail {
             generation.print = tail.print.clone();
             generation.format = tail.shape().map(|shape| shape.name().to_owned());
         }
-        if generation.packed && active.tail.is_none() && active.state == FileState::Read {
-            generation.ended = active.acknowledged >= active.given;
+        if generation.holder.is_packed() && active.tail.is_none() && active.state == FileState::Read
+        {
+            generation.holder = if active.is_stored() {
+                Holder::Ended
+            } else {
+                Holder::Packed
+            };
+        }
+    }
+
+    fn remember_tails(&mut self) {
+        let origins: Vec<OriginId> = self.active.keys().copied().collect();
+        for origin in origins {
+            self.remember_tail(origin);
         }
     }
 
     fn keep_checkpoint(&mut self, now: Instant, wall: Timestamp) {
         if self
+            .saving
             .dirty_since
             .is_some_and(|since| now.duration_since(since) >= self.limits.checkpoint_age)
         {
             self.save(Slots::One);
         }
         if self
+            .saving
             .forgotten
             .is_none_or(|last| wall.since(last) > FORGET_EVERY)
         {
-            self.forgotten = Some(wall);
-            forget_old(&mut self.generations, wall);
+            self.saving.forgotten = Some(wall);
+            forget_old(&mut self.catalogue.generations, wall);
         }
     }
 
     /// False when it could not be written; the reason is then in the status.
     fn save(&mut self, slots: Slots) -> bool {
-        let origins: Vec<OriginId> = self.active.keys().copied().collect();
-        for origin in origins {
-            self.remember_tail(origin);
-        }
-        let generations: Vec<&Generation> = self.generations.values().collect();
+        self.remember_tails();
+        let generations: Vec<&Generation> = self.catalogue.generations.values().collect();
         let saved = match slots {
-            Slots::One => self.state.save(&generations),
-            Slots::Both => self.state.save_twice(&generations),
+            Slots::One => self.saving.state.save(&generations),
+            Slots::Both => self.saving.state.save_twice(&generations),
         };
         match saved {
             Ok(()) => {
-                self.dirty_since = None;
-                self.trouble = None;
+                self.saving.dirty_since = None;
+                self.saving.trouble = None;
                 if slots == Slots::Both {
-                    self.must_save = false;
+                    self.saving.must_save = false;
                     for active in self
                         .active
                         .values_mut()
@@ -627,9 +463,9 @@ impl<P: Port> Reader<P> {
                 true
             }
             Err(error) => {
-                self.trouble = Some(format!(
+                self.saving.trouble = Some(format!(
                     "the checkpoint in {} cannot be written: {error}",
-                    self.state.path().display()
+                    self.saving.state.path().display()
                 ));
                 false
             }
@@ -640,8 +476,7 @@ impl<P: Port> Reader<P> {
     fn retire(&mut self, now: Instant) {
         let mut dropped = Vec::new();
         for (origin, active) in &mut self.active {
-            let over =
-                active.tail.is_none() && !active.attached && active.acknowledged >= active.given;
+            let over = active.tail.is_none() && !active.attached && active.is_stored();
             if !over {
                 active.retired = None;
             } else if now.duration_since(*active.retired.get_or_insert(now)) >= SHOWN_GONE {
@@ -658,152 +493,17 @@ impl<P: Port> Reader<P> {
 
     fn is_finished(&self) -> bool {
         self.mode == Mode::Once
-            && self.scanned_once
+            && self.watching.scanned_once
             && self.outbox.is_empty()
-            && self.trouble.is_none()
-            && self.active.values().all(|active| {
-                active.stopped || (active.tail.is_none() && active.acknowledged >= active.given)
-            })
-    }
-
-    fn idle_time(&self, now: Instant) -> Duration {
-        let mut idle = self
-            .next_scan
-            .map_or(self.limits.poll, |due| due.saturating_duration_since(now));
-        if self.outbox.is_empty() {
-            for active in self.active.values() {
-                if let Some(due) = active
-                    .tail
-                    .as_ref()
-                    .and_then(|tail| tail.due_in(&self.limits, now))
-                {
-                    idle = idle.min(due);
-                }
-            }
-        }
-        idle.max(Duration::from_millis(1))
+            && self.saving.trouble.is_none()
+            && self
+                .active
+                .values()
+                .all(|active| active.stopped || (active.tail.is_none() && active.is_stored()))
     }
 
     fn notice(&mut self, message: String) {
         push_notice(&mut self.notices, message);
-    }
-
-    /// A row of our own in the store: something happened to a file that its readers should know.
-    /// Once for each generation and offset, also over restarts.
-    #[expect(clippy::too_many_arguments, reason = "one row, with each of its facts")]
-    fn record_event(
-        &mut self,
-        level: Level,
-        about: OriginId,
-        at: u64,
-        message: &str,
-        path: &std::path::Path,
-        wall: Timestamp,
-        range: (u64, Option<u64>),
-    ) {
-        let id = OriginId::derive(&[b"event", &about.as_u128().to_be_bytes(), &at.to_le_bytes()]);
-        if !matches!(self.port.watermark_of_new(id, Some(wall)), Ok(None)) {
-            return;
-        }
-        let origin = std::sync::Arc::new(Origin {
-            id,
-            layer: Layer::Infrastructure,
-            source: "atalaya/ingest".into(),
-            host: self.host.clone(),
-        });
-        let mut metadata: Vec<(Text, Text)> = vec![
-            ("file".into(), path.to_string_lossy().into()),
-            ("from_byte".into(), range.0.to_string().into()),
-        ];
-        if let Some(until) = range.1 {
-            metadata.push(("until_byte".into(), until.to_string().into()));
-        }
-        self.notice(message.to_owned());
-        let entry = Entry {
-            timestamp: wall,
-            level,
-            message: message.into(),
-            metadata,
-            ..Entry::default()
-        };
-        self.outbox.push_back(Frame {
-            origin,
-            from: 0,
-            until: 1,
-            entries: vec![entry],
-        });
-    }
-
-    /// The accounts, now.
-    pub fn status(
-        &mut self,
-        now: Instant,
-        wall: Timestamp,
-        paused: Option<String>,
-    ) -> IngestStatus {
-        let mut files = Vec::with_capacity(self.active.len());
-        let mut totals = self.totals_before;
-        let waiting = paused.or_else(|| self.trouble.clone());
-        for (origin, active) in &mut self.active {
-            let counts = active.counts();
-            totals.add(&counts);
-            if let Some(size) = active.tail.as_ref().and_then(Tail::size) {
-                active.size = size;
-            }
-            let size = active
-                .size
-                .max(active.tail.as_ref().map_or(active.given, Tail::read_to));
-            let gone = !active.attached && active.tail.is_none();
-            let end = if gone { active.given() } else { size };
-            let lag_bytes = end.saturating_sub(active.acknowledged);
-            if lag_bytes == 0 {
-                active.lag_since = None;
-            } else {
-                active.lag_since.get_or_insert(now);
-            }
-            if let Some(tail) = &active.tail {
-                active.format = tail.shape().map(super::format::Shape::name);
-                active.formats = tail.tally();
-                active.origin = tail.record_origin().cloned();
-            }
-            let state = match (&active.state, &waiting) {
-                (FileState::Reading | FileState::Live, Some(reason)) if lag_bytes > 0 => {
-                    FileState::Waiting(reason.clone())
-                }
-                (state, _) => state.clone(),
-            };
-            files.push(FileAccount {
-                path: active.path.clone(),
-                origin: *origin,
-                format: active.format,
-                formats: active.formats.clone(),
-                source: active.origin.as_ref().map(|origin| origin.source.clone()),
-                layer: active.origin.as_ref().map(|origin| origin.layer),
-                state,
-                counts,
-                acknowledged: active.acknowledged,
-                size,
-                lag_bytes,
-                lag_seconds: active
-                    .lag_since
-                    .map_or(0.0, |since| now.duration_since(since).as_secs_f64()),
-                rate: active.rate.update(now, active.written),
-                errors: active.errors,
-                last_error: active.last_error.clone(),
-            });
-        }
-        files.sort_by(|one, other| (&one.path, one.origin).cmp(&(&other.path, other.origin)));
-        IngestStatus {
-            at: wall,
-            files,
-            unread: self.unread.iter().take(MOST_NOTICES).cloned().collect(),
-            paused: waiting,
-            rate: self.rate.update(now, totals.written),
-            totals,
-            notices: self.notices.iter().cloned().collect(),
-            spool: None,
-            finished: false,
-        }
     }
 }
 

@@ -1,0 +1,601 @@
+//! Carries out what was decided: opens, closes, remembers, and tells people and the store what
+//! happened to their files.
+
+use std::collections::HashSet;
+use std::collections::hash_map::Entry;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::time::Instant;
+
+use super::active::{Active, Times};
+use super::decide::{Look, Loss, Move, decide};
+use super::examine::whole_print;
+use super::scan::{Seen, scan};
+use super::{Obstacle, Port, Reader, Slots};
+use crate::Mode;
+use crate::accounts::{AllUnread, FileState, Unread};
+use crate::content::{self, Content};
+use crate::discover::looks_binary;
+use crate::generation::{Family, Generation, Holder};
+use crate::identity::{FileId, Fingerprint, PROBE};
+use crate::rotation::RotatedName;
+use crate::tail::{Start, Tail};
+use atalaya_domain::record::{Level, OriginId};
+use atalaya_domain::time::Timestamp;
+
+/// A generation whose file was truncated or overwritten.
+pub(super) struct Lost {
+    pub origin: OriginId,
+    pub path: std::path::PathBuf,
+    pub loss: Loss,
+}
+
+/// What the moves of one look came to.
+#[derive(Default)]
+struct Outcome {
+    lost: Vec<Lost>,
+    missing: Vec<OriginId>,
+    continued: HashSet<OriginId>,
+}
+
+/// A tail to be.
+struct Opening<'a> {
+    origin: OriginId,
+    seen: &'a Seen,
+    content: Content,
+    offset: u64,
+    print: Fingerprint,
+    format: Option<atalaya_format::Shape>,
+}
+
+impl<P: Port> Reader<P> {
+    pub(super) fn look_around(&mut self, now: Instant, wall: Timestamp) {
+        self.saving.trouble = None;
+        self.watching.left_over = false;
+        let origins_before: HashSet<OriginId> =
+            self.catalogue.generations.keys().copied().collect();
+        let known = self.catalogue.known(&self.inputs, &self.old_dirs, wall);
+        let mut found = scan(&self.inputs, &known);
+        let mut families: HashSet<Family> = known.families;
+        families.extend(std::mem::replace(
+            &mut self.watching.followed,
+            std::mem::take(&mut found.families),
+        ));
+        self.watching.dirs = std::mem::take(&mut found.dirs);
+        let mut unread = std::mem::take(&mut found.unread);
+        let look = self.examine(found.files, &families, now, wall, &mut unread);
+        let forgotten = std::mem::take(&mut self.watching.forgotten_by_store);
+        if forgotten > 0 {
+            self.notice(format!(
+                "the store has nothing of {forgotten} files that the checkpoint says it has: they are read again from the beginning"
+            ));
+        }
+        self.note_positions();
+        let mut outcome = Outcome::default();
+        for step in decide(&self.catalogue, &look) {
+            self.carry_out(step, &look, &mut outcome, &mut unread, now);
+        }
+        self.report_lost(outcome.lost, &outcome.continued, now, wall);
+        if !self.watching.scanned_once {
+            self.report_vanished(&outcome.missing, &outcome.continued, wall);
+        }
+        self.show_unread(unread);
+        if self
+            .catalogue
+            .generations
+            .keys()
+            .any(|origin| !origins_before.contains(origin))
+        {
+            // A rotation from now on must be recognised as one, also after a crash: the family is
+            // remembered before anything else happens.
+            self.save(Slots::One);
+        }
+        self.watching.scanned_once = !self.watching.left_over && self.saving.trouble.is_none();
+    }
+
+    fn show_unread(&mut self, unread: AllUnread) {
+        let said = std::mem::replace(&mut self.unread, unread);
+        let news: Vec<String> = self
+            .unread
+            .iter()
+            .filter(|unread| !said.has(&unread.path))
+            .map(|Unread { path, reason, .. }| format!("{} is not read: {reason}", path.display()))
+            .collect();
+        for message in news {
+            self.notice(message);
+        }
+    }
+
+    fn carry_out(
+        &mut self,
+        step: Move,
+        look: &Look,
+        outcome: &mut Outcome,
+        unread: &mut AllUnread,
+        now: Instant,
+    ) {
+        let seen = |file: usize| &look.sights[file].seen;
+        let wall = look.wall;
+        let (file, done) = match step {
+            Move::Keep { origin, file } => {
+                self.attach(origin, seen(file));
+                return;
+            }
+            Move::Read {
+                origin,
+                file,
+                resume,
+            } => {
+                self.attach(origin, seen(file));
+                (file, self.read_on(origin, seen(file), resume, now))
+            }
+            Move::Miss { origin } => {
+                self.detach(origin, wall);
+                outcome.missing.push(origin);
+                return;
+            }
+            Move::Lose { origin, file, loss } => {
+                self.attach(origin, seen(file));
+                if let Some(generation) = self.catalogue.generations.get_mut(&origin) {
+                    generation.holder = Holder::Overwritten(wall);
+                }
+                self.catalogue.sought.insert(origin);
+                let path = seen(file).path.clone();
+                outcome.lost.push(Lost { origin, path, loss });
+                return;
+            }
+            Move::Continue {
+                origin,
+                file,
+                resume,
+                length,
+            } => {
+                let done = self.continue_in(origin, seen(file), resume, length, now);
+                if done.is_ok() {
+                    outcome.continued.insert(origin);
+                }
+                (file, done.map(|()| None))
+            }
+            Move::PassOver {
+                file,
+                truncations,
+                length,
+                of,
+            } => {
+                outcome.continued.extend(of);
+                let done = self.pass_over(seen(file), truncations, length, wall);
+                (file, done.map(|()| None))
+            }
+            Move::Begin { file, truncations } => {
+                (file, self.begin_new(seen(file), truncations, now, wall))
+            }
+            Move::Repeats { file, of, length } => (file, Ok(self.as_copy(seen(file), of, length))),
+            Move::Wait { file, why } => (file, Ok(Some(why.to_owned()))),
+        };
+        let seen = seen(file);
+        match done {
+            Ok(None) => {}
+            Ok(Some(reason)) => unread.add(Unread::passed_over(&seen.path, reason)),
+            Err(obstacle) => self.tell(seen, obstacle, unread),
+        }
+    }
+
+    fn attach(&mut self, origin: OriginId, seen: &Seen) {
+        if let Some(generation) = self.catalogue.generations.get_mut(&origin)
+            && (generation.name != seen.name
+                || generation.dir != seen.dir
+                || generation.file != seen.file
+                || !generation.holder.is_there())
+        {
+            generation.dir.clone_from(&seen.dir);
+            generation.name.clone_from(&seen.name);
+            generation.file = seen.file;
+            generation.holder = generation.holder.found(seen.rotated.packing.is_some());
+            self.saving.dirty_since.get_or_insert_with(Instant::now);
+        }
+        self.catalogue.sought.remove(&origin);
+        if let Some(active) = self.active.get_mut(&origin) {
+            active.path.clone_from(&seen.path);
+            active.current = seen.current;
+            active.attached = true;
+        }
+    }
+
+    /// Its file was not there.
+    fn detach(&mut self, origin: OriginId, wall: Timestamp) {
+        let Some(generation) = self.catalogue.generations.get_mut(&origin) else {
+            return;
+        };
+        generation.holder = generation.holder.gone(wall);
+        self.saving.dirty_since.get_or_insert_with(Instant::now);
+        let mut is_open = false;
+        if let Some(active) = self.active.get_mut(&origin) {
+            active.attached = false;
+            is_open = active.tail.is_some();
+            if !is_open && !active.stopped {
+                active.state = FileState::Gone;
+            }
+        }
+        if !is_open {
+            // What came since it was closed may be in a file of another name.
+            self.catalogue.sought.insert(origin);
+        }
+    }
+
+    /// A known file with something to read. `Some` says why not now.
+    fn read_on(
+        &mut self,
+        origin: OriginId,
+        seen: &Seen,
+        resume: u64,
+        now: Instant,
+    ) -> Result<Option<String>, Obstacle> {
+        let Some(generation) = self.catalogue.get(origin) else {
+            return Err(Obstacle::Moved);
+        };
+        let print = generation.print.clone();
+        let format = generation.format.as_deref();
+        let format = format.and_then(atalaya_format::by_name);
+        let content = match self.open(seen) {
+            Ok(content) => content,
+            Err(Obstacle::TooMany) => {
+                self.watching.left_over = true;
+                let reason = format!("{} files are open already", self.limits.open_files);
+                let Some(active) = self.active.get_mut(&origin) else {
+                    return Ok(Some(format!("waits: {reason}")));
+                };
+                active.state = FileState::Waiting(reason);
+                return Ok(None);
+            }
+            Err(other) => return Err(other),
+        };
+        if !fits(&content, &print)? {
+            return Err(Obstacle::Moved); // truncated between two looks: the next one sees it
+        }
+        self.start(
+            Opening {
+                origin,
+                seen,
+                content,
+                offset: resume,
+                print,
+                format,
+            },
+            now,
+        )?;
+        Ok(None)
+    }
+
+    fn open(&mut self, seen: &Seen) -> Result<Content, Obstacle> {
+        self.make_room()?;
+        let file = content::open_file(&seen.path)?;
+        if FileId::of(&file.metadata()?) != seen.file {
+            return Err(Obstacle::Moved);
+        }
+        Ok(Content::of(file, seen.rotated.packing)?)
+    }
+
+    /// Closes the file that was quiet for longest when too many are open.
+    fn make_room(&mut self) -> Result<(), Obstacle> {
+        let open = self
+            .active
+            .values()
+            .filter(|active| active.tail.is_some())
+            .count();
+        if open < self.limits.open_files {
+            return Ok(());
+        }
+        if !self.limit_said {
+            self.limit_said = true;
+            self.notice(format!(
+                "more than {} files are followed; the quiet ones are closed and looked at every second",
+                self.limits.open_files
+            ));
+        }
+        let idlest = self
+            .active
+            .values_mut()
+            .filter(|active| {
+                active.state == FileState::Live && active.progress.acknowledged >= active.given()
+            })
+            .filter(|active| {
+                active
+                    .tail
+                    .as_ref()
+                    .is_some_and(|tail| !tail.has_more_to_give() && tail.size().is_some())
+            })
+            .min_by_key(|active| active.tail.as_ref().map(|tail| tail.grown_at));
+        let Some(idlest) = idlest else {
+            return Err(Obstacle::TooMany);
+        };
+        let origin = idlest.tail.as_ref().map(Tail::origin);
+        let generations = &mut self.catalogue.generations;
+        idlest.close(origin.and_then(|origin| generations.get_mut(&origin)));
+        Ok(())
+    }
+
+    fn start(&mut self, opening: Opening<'_>, now: Instant) -> Result<(), Obstacle> {
+        let Opening {
+            origin,
+            seen,
+            content,
+            offset,
+            print,
+            format,
+        } = opening;
+        let tail = Tail::new(
+            Start {
+                origin,
+                content,
+                offset,
+                print,
+                format,
+            },
+            now,
+        )?;
+        let active = match self.active.entry(origin) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => {
+                self.order.push(origin);
+                place.insert(Active::new(seen.path.clone(), seen.input, offset))
+            }
+        };
+        active.path.clone_from(&seen.path);
+        active.input = seen.input;
+        active.current = seen.current;
+        active.attached = true;
+        let grows = seen.current && self.mode == Mode::Follow && seen.rotated.packing.is_none();
+        active.times = Times {
+            there_until: if grows { seen.size } else { u64::MAX },
+            modified: seen.modified,
+        };
+        active.progress.size = seen.size;
+        active.state = FileState::Reading;
+        active.tail = Some(tail);
+        Ok(())
+    }
+
+    /// The content of a generation goes on in this file.
+    fn continue_in(
+        &mut self,
+        origin: OriginId,
+        seen: &Seen,
+        resume: u64,
+        length: u64,
+        now: Instant,
+    ) -> Result<(), Obstacle> {
+        let packed = seen.rotated.packing.is_some();
+        if let Some(active) = self.active.get_mut(&origin) {
+            active.close(self.catalogue.generations.get_mut(&origin));
+        }
+        let Some(known) = self.catalogue.get(origin) else {
+            return Ok(());
+        };
+        let (print, is_history) = (known.print.clone(), known.holder.is_history());
+        let format = known.format.as_deref().and_then(atalaya_format::by_name);
+        let ended = packed && length == resume;
+        if !is_history && !ended {
+            let content = self.open(seen)?;
+            self.start(
+                Opening {
+                    origin,
+                    seen,
+                    content,
+                    offset: resume,
+                    print,
+                    format,
+                },
+                now,
+            )?;
+        } else if let Some(active) = self.active.get_mut(&origin) {
+            active.path.clone_from(&seen.path);
+            active.attached = true;
+            active.current = false;
+            active.state = FileState::Read;
+        }
+        if let Some(generation) = self.catalogue.generations.get_mut(&origin) {
+            generation.file = seen.file;
+            generation.dir.clone_from(&seen.dir);
+            generation.name.clone_from(&seen.name);
+            generation.holder = match generation.holder.found(packed) {
+                Holder::Packed if ended => Holder::Ended,
+                holder => holder,
+            };
+        }
+        self.catalogue.sought.remove(&origin);
+        self.saving.dirty_since.get_or_insert(now);
+        Ok(())
+    }
+
+    /// Remembers a file without reading it, so that it is recognised when it is packed or moved.
+    fn pass_over(
+        &mut self,
+        seen: &Seen,
+        truncations: u32,
+        length: u64,
+        wall: Timestamp,
+    ) -> Result<(), Obstacle> {
+        let print = match seen.rotated.packing {
+            None => whole_print(&content::open_file(&seen.path)?, length)?,
+            Some(_) => Fingerprint::default(),
+        };
+        let mut generation = self.generation(seen, truncations, length, print, wall);
+        generation.holder = Holder::History;
+        self.catalogue
+            .generations
+            .insert(generation.origin, generation);
+        self.saving.dirty_since.get_or_insert_with(Instant::now);
+        Ok(())
+    }
+
+    fn generation(
+        &self,
+        seen: &Seen,
+        mut truncations: u32,
+        offset: u64,
+        print: Fingerprint,
+        wall: Timestamp,
+    ) -> Generation {
+        let mut origin = seen.file.origin(&self.host, truncations);
+        while self.catalogue.generations.contains_key(&origin) {
+            truncations += 1;
+            origin = seen.file.origin(&self.host, truncations);
+        }
+        let is_packed = seen.rotated.packing.is_some();
+        Generation {
+            origin,
+            file: seen.file,
+            truncations,
+            dir: seen.dir.clone(),
+            name: seen.name.clone(),
+            family: seen.family.clone(),
+            first_seen: wall,
+            offset,
+            print,
+            format: None,
+            holder: if is_packed {
+                Holder::Packed
+            } else {
+                Holder::Plain
+            },
+        }
+    }
+
+    /// Content that was never seen. Its origin may still be in the store, when the checkpoint was
+    /// lost or is older than the store: then it goes on there, if the place looks like one.
+    fn begin_new(
+        &mut self,
+        seen: &Seen,
+        truncations: u32,
+        now: Instant,
+        wall: Timestamp,
+    ) -> Result<Option<String>, Obstacle> {
+        let content = self.open(seen)?;
+        if let Content::Plain(file) = &content
+            && self.inputs[seen.input].is_glob()
+            && looks_binary(&content::read_range(file, 0, 4 * PROBE)?)
+        {
+            return Ok(Some("is not text".to_owned()));
+        }
+        let mut generation = self.generation(seen, truncations, 0, Fingerprint::default(), wall);
+        let mut offset = 0;
+        let born = seen
+            .file
+            .born
+            .map(|nanos| Timestamp::from_micros(nanos / 1_000));
+        while let Some(stored) = self.port.watermark_of_new(generation.origin, born)? {
+            let next = seen.file.origin(&self.host, generation.truncations + 1);
+            let is_last = self.port.watermark_of_new(next, born)?.is_none();
+            if is_last && may_go_on_at(&content, stored)? {
+                offset = stored;
+                self.notice(format!(
+                    "{} was not in the checkpoint; the store has it up to byte {stored}, reading goes on there",
+                    seen.path.display()
+                ));
+                break;
+            }
+            generation.truncations += 1;
+            generation.origin = next;
+        }
+        let origin = generation.origin;
+        generation.offset = offset;
+        self.start(
+            Opening {
+                origin,
+                seen,
+                content,
+                offset,
+                print: Fingerprint::default(),
+                format: None,
+            },
+            now,
+        )?;
+        self.catalogue.generations.insert(origin, generation);
+        self.saving.dirty_since.get_or_insert(now);
+        Ok(None)
+    }
+
+    /// Why a copy of what another file holds, up to `length`, is not read; `None` when there is nothing
+    /// to be done about it: a run that reads once was asked for it, and all of it is stored.
+    fn as_copy(&mut self, seen: &Seen, of: OriginId, length: u64) -> Option<String> {
+        let name = self
+            .catalogue
+            .get(of)
+            .map(|other| other.name.clone())
+            .unwrap_or_default();
+        let is_stored = self.mode == Mode::Once
+            && !self.active.contains_key(&of)
+            && self.resume_of(of).is_ok_and(|stored| stored >= length);
+        if !is_stored {
+            return Some(format!("holds what {name} holds, which is read"));
+        }
+        self.notice(format!(
+            "{} holds what {name} holds, and all of it is stored already",
+            seen.path.display()
+        ));
+        None
+    }
+
+    /// Files that were written to when last seen and were gone at the start.
+    fn report_vanished(
+        &mut self,
+        vanished: &[OriginId],
+        continued: &HashSet<OriginId>,
+        wall: Timestamp,
+    ) {
+        for origin in vanished {
+            let Some(generation) = self.catalogue.get(*origin) else {
+                continue;
+            };
+            let was_current = !RotatedName::of(&generation.name).rotated
+                && matches!(generation.holder, Holder::Gone(_));
+            if continued.contains(origin) || !was_current {
+                continue;
+            }
+            let path = Path::new(&generation.dir).join(&generation.name);
+            let offset = generation.offset;
+            let message = format!(
+                "{} was removed while nobody was reading: lines after byte {offset}, if there were any, are lost",
+                path.display()
+            );
+            self.record_event(super::events::Event {
+                level: Level::Warning,
+                about: *origin,
+                at: offset,
+                message: &message,
+                path: &path,
+                range: (offset, None),
+                wall,
+            });
+        }
+    }
+}
+
+/// Whether the opened content still fits what is known of it.
+fn fits(content: &Content, print: &Fingerprint) -> io::Result<bool> {
+    let Content::Plain(file) = content else {
+        return Ok(true);
+    };
+    let length = file.metadata()?.len();
+    if length < print.reach() {
+        return Ok(false);
+    }
+    let likeness = print
+        .samples(length)
+        .compare(|at, size| content::read_range(file, at, size))?;
+    Ok(likeness != crate::identity::Likeness::Different)
+}
+
+/// Whether a line can begin at this offset.
+fn may_go_on_at(content: &Content, offset: u64) -> io::Result<bool> {
+    let Content::Plain(file) = content else {
+        return Ok(true);
+    };
+    let length = file.metadata()?.len();
+    if offset == 0 || offset == length {
+        return Ok(true);
+    }
+    let mut before = [0_u8];
+    Ok(offset < length && file.read_at(&mut before, offset - 1)? == 1 && before == *b"\n")
+}

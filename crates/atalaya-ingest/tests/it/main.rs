@@ -1,0 +1,12 @@
+//! The reader on a real file system: one binary.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "tests; seeds are shown when one fails"
+)]
+
+mod rotation;
+mod schemes;
+mod world;
