@@ -12,7 +12,7 @@ use ratatui::layout::Rect;
 
 use self::palette::{Choice, Palette};
 use super::action::Action;
-use super::effect::{Effect, Notice, NoticeKind, PromptRequest};
+use super::effect::{Destination, Effect, Notice, NoticeKind, PromptRequest};
 use super::event::AppEvent;
 use super::keymap::{Key, Keymap, Scope};
 use super::state::Saved;
@@ -383,18 +383,7 @@ impl App {
         match effect {
             Effect::Unchanged => {}
             Effect::Notice(notice) => self.notify(notice),
-            Effect::OpenTrace(ids) => {
-                let argument = ids
-                    .iter()
-                    .map(atalaya_domain::record::RequestId::as_str)
-                    .collect::<Vec<_>>()
-                    .join("\n");
-                self.open_logs(from, "req", argument);
-            }
-            Effect::OpenLogs { filter, at } => {
-                let at = at.map(|at| at.micros().to_string()).unwrap_or_default();
-                self.open_logs(from, "show", format!("{at}\n{filter}"));
-            }
+            Effect::Go(destination) => self.open(destination, from),
             Effect::Prompt(PromptRequest { kind, label, text }) => {
                 let line = LineEdit::new(text);
                 let hint =
@@ -421,7 +410,15 @@ impl App {
         }
     }
 
-    fn open_logs(&mut self, from: TabId, name: &str, argument: String) {
+    /// Shows a destination on the tab that has such; Esc leads back to where it was asked for.
+    fn open(&mut self, destination: Destination, from: TabId) {
+        let opens_level = matches!(destination, Destination::Trace(_));
+        self.visit_logs(from);
+        self.send(TabId::Logs, TabEvent::Go(destination));
+        self.remember_level(from, opens_level);
+    }
+
+    fn visit_logs(&mut self, from: TabId) {
         if from != TabId::Logs {
             self.go(TabId::Logs);
             self.return_to = Some(Return {
@@ -429,22 +426,14 @@ impl App {
                 trace_depth: None,
             });
         }
-        self.send(
-            TabId::Logs,
-            TabEvent::Command {
-                name: name.into(),
-                argument,
-            },
-        );
-        self.remember_trace(from, name);
     }
 
-    fn remember_trace(&mut self, from: TabId, command: &str) {
+    fn remember_level(&mut self, from: TabId, opens_level: bool) {
         let depth = self.logs.depth();
         if let Some(origin) = self
             .return_to
             .as_mut()
-            .filter(|_| from != TabId::Logs && command == "req")
+            .filter(|_| from != TabId::Logs && opens_level)
         {
             origin.trace_depth = Some(depth);
         }
@@ -730,10 +719,12 @@ impl App {
     }
 
     fn open_palette(&mut self) {
+        let keyless = self.setup.keymap.unbound(self.scopes()).into_iter();
         let actions = self
             .help()
             .into_iter()
             .flat_map(|(_, lines)| lines)
+            .chain(keyless.map(|action| (String::new(), action)))
             .collect();
         let themes = Theme::names(self.setup.themes_dir.as_deref());
         self.overlay = Overlay::Palette(Palette::new(actions, &themes));
@@ -784,12 +775,8 @@ impl App {
             },
             _ => {
                 let origin = self.active;
-                if origin != TabId::Logs && palette::is_logs_command(name) {
-                    self.go(TabId::Logs);
-                    self.return_to = Some(Return {
-                        tab: origin,
-                        trace_depth: None,
-                    });
+                if palette::is_logs_command(name) {
+                    self.visit_logs(origin);
                 }
                 self.send(
                     self.active,
@@ -798,7 +785,7 @@ impl App {
                         argument,
                     },
                 );
-                self.remember_trace(origin, name);
+                self.remember_level(origin, name == "req");
             }
         }
     }

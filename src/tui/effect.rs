@@ -21,13 +21,8 @@ pub enum Effect {
     Unchanged,
     /// One line for a moment on the status line.
     Notice(Notice),
-    /// Shows the trace of these requests on the Logs tab; Esc comes back here.
-    OpenTrace(Vec<RequestId>),
-    /// Shows the Logs tab with this filter, at this time (`None`: the newest).
-    OpenLogs {
-        filter: String,
-        at: Option<Timestamp>,
-    },
+    /// To another screen; Esc comes back here.
+    Go(Destination),
     /// Opens a one-line prompt; the tab gets `TabEvent::Prompted`.
     Prompt(PromptRequest),
     /// Asks for a yes before something that cannot be taken back; the tab gets `TabEvent::Confirmed`.
@@ -51,6 +46,20 @@ pub enum Effect {
     Dora(dora::DoraEffect),
     Infra(infra::InfraEffect),
     Pdca(pdca::PdcaEffect),
+}
+
+/// Where something on the screen leads, as a value: an id is never put into a text that somebody
+/// takes apart again, so it may hold whatever an application wrote.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// The trace of these requests.
+    Trace(Vec<RequestId>),
+    /// The records that a filter (a text of the query language) lets through, at a time; `None`: the
+    /// newest.
+    Logs {
+        filter: String,
+        at: Option<Timestamp>,
+    },
 }
 
 /// What the runner brings back.

@@ -154,7 +154,8 @@ impl FromStr for Key {
     }
 }
 
-/// A row of the built-in table: scope, keys separated by blanks, action.
+/// A row of the built-in table: scope, keys separated by blanks (none: reached by `:` and by what
+/// the configuration binds), action.
 type Row = (Scope, &'static str, Action);
 
 /// In the order of help: what people look for first comes first.
@@ -225,6 +226,7 @@ const TABLE: &[Row] = &[
     (Scope::Pdca, "s", Action::Start),
     (Scope::Pdca, "c", Action::Check),
     (Scope::Pdca, "D", Action::Decide),
+    (Scope::Pdca, "t", Action::Trace),
     (Scope::Global, "1", Action::GoDora),
     (Scope::Global, "2", Action::GoLogs),
     (Scope::Global, "3", Action::GoInfra),
@@ -243,6 +245,9 @@ const TABLE: &[Row] = &[
     (Scope::Global, "Ctrl-l", Action::Redraw),
     (Scope::Global, "Ctrl-z", Action::Suspend),
     (Scope::Global, "Ctrl-c", Action::Interrupt),
+    // Without keys of their own: for those who want them under one.
+    (Scope::Global, "", Action::Quit),
+    (Scope::Global, "", Action::NextTheme),
 ];
 
 /// Why `[console.keys]` was refused.
@@ -373,6 +378,16 @@ impl Keymap {
         sections
     }
 
+    /// The actions of these scopes that no key reaches, for the palette.
+    pub fn unbound(&self, scopes: &[Scope]) -> Vec<Action> {
+        let held = |scope: &Scope| scopes.iter().chain(&[Scope::Global]).any(|of| of == scope);
+        self.rows
+            .iter()
+            .filter(|(scope, keys, _)| keys.is_empty() && held(scope))
+            .map(|(_, _, action)| *action)
+            .collect()
+    }
+
     /// Every action that a key of these scopes reaches, for the palette.
     pub fn actions(&self, scopes: &[Scope]) -> Vec<(String, Action)> {
         self.help(scopes)
@@ -398,7 +413,7 @@ mod tests {
     #[test]
     fn keys_print_as_they_are_read() {
         for (_, keys, _) in TABLE {
-            for text in keys.split(' ') {
+            for text in keys.split_whitespace() {
                 assert_eq!(key(text).to_string(), text);
             }
         }
@@ -441,6 +456,18 @@ mod tests {
                 .1
                 .contains(&("F8".to_owned(), Action::NextError))
         );
+    }
+
+    #[test]
+    fn every_action_can_be_bound() {
+        for action in Action::ALL {
+            let overrides = BTreeMap::from([(action.name().to_owned(), "F9".to_owned())]);
+            let map = Keymap::new(&overrides).unwrap();
+            let bound = TABLE
+                .iter()
+                .any(|(scope, _, _)| map.action(&[*scope], key("F9")) == Some(*action));
+            assert!(bound, "{}", action.name());
+        }
     }
 
     #[test]

@@ -36,7 +36,7 @@
 //! - Writes of the user go to the store as effects; what cannot be taken back asks first
 //!   ([`Effect::Confirm`]). Free text in several lines: return true from `captures_keys` while
 //!   a `tui_textarea` is open, and get raw keys as [`TabEvent::Key`] and [`TabEvent::Paste`].
-//! - Deep links: [`Effect::OpenTrace`] and [`Effect::OpenLogs`] go to the Logs tab.
+//! - Deep links: [`Effect::Go`] with a [`Destination`].
 //! - Tests: `update` with made-up answers (no runtime), and `render` on a `TestBackend` at 80x24
 //!   and 200x60 through [`crate::tui::app::App`] with a fixed clock: see `tests/it/console_logs.rs`.
 
@@ -54,7 +54,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::action::Action;
-use super::effect::{Answer, Effect};
+use super::effect::{Answer, Destination, Effect};
 use super::keymap::Scope;
 use super::theme::{Role, Theme};
 use atalaya_domain::health::Health;
@@ -134,7 +134,9 @@ pub enum TabEvent {
     /// Only while `captures_keys`.
     Key(KeyEvent),
     Paste(String),
-    /// A command of the palette that belongs to this tab: `goto 14:32`, `req abc`, `-30m`, `w FILE`.
+    /// Something on another screen leads here.
+    Go(Destination),
+    /// A command typed into the `:` prompt that belongs to this tab: `goto 14:32`, `w FILE`.
     Command {
         name: String,
         argument: String,

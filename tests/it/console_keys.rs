@@ -86,7 +86,7 @@ const DRIVEN: &[(&str, &str, &str)] = &[
     ("Infra", "f x", "console_keys::a_file_leads_to_its_records"),
     (
         "PDCA",
-        "a e s c D",
+        "a e s c D t",
         "console_keys::a_cycle_is_planned_edited_started_checked_and_decided",
     ),
     (
@@ -634,6 +634,8 @@ fn a_cycle_is_planned_edited_started_checked_and_decided() {
 
     shows(&mut pty, "s", "what was applied");
     shows(&mut pty, "the limit is on\r", "the limit is on");
+    // Started by hand, it has no request that could be traced.
+    shows(&mut pty, "t", "this cycle carries no request id");
     // A look before its time would be chosen by its result.
     shows(&mut pty, "c", "is due at");
     shows(&mut pty, "D", "decision and why");

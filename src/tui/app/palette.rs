@@ -12,7 +12,7 @@ const COMMANDS: &[(&str, &str, &str)] = &[
     (
         "goto",
         "14:32",
-        "go to a time: 14:32, 2026-03-02T10:20, -30m",
+        "go to a time: 14:32, 2026-03-02T10:20, -30m, +5m",
     ),
     (
         "req",

@@ -1,6 +1,7 @@
 //! Whole screens: the app with made-up answers on a test backend, with a fixed clock and theme.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod routes;
 mod screens;
 
 use std::collections::BTreeMap;
@@ -532,7 +533,7 @@ fn a_trace_opened_from_another_tab_leads_back_there() {
     let mut stage = small();
     stage.keys("1");
     stage.app.carry_out(
-        Effect::OpenTrace(vec![RequestId::new("req-3")]),
+        Effect::Go(Destination::Trace(vec![RequestId::new("req-3")])),
         TabId::Dora,
     );
     stage.settle();
@@ -551,7 +552,7 @@ fn a_trace_opened_from_another_tab_leads_back_there() {
     stage.keys(":req req-5\r");
     stage.keys("21");
     stage.app.carry_out(
-        Effect::OpenTrace(vec![RequestId::new("req-3")]),
+        Effect::Go(Destination::Trace(vec![RequestId::new("req-3")])),
         TabId::Dora,
     );
     stage.settle();

@@ -17,7 +17,7 @@ use crate::report::dora_markdown;
 use crate::service::Stores;
 use crate::service::dora::{self, Loaded, ReportRequest};
 use crate::tui::action::Action;
-use crate::tui::effect::{Answer, Effect, Notice, PromptRequest, Question};
+use crate::tui::effect::{Answer, Destination, Effect, Notice, PromptRequest, Question};
 use crate::tui::keymap::Scope;
 use crate::tui::theme::Role;
 use crate::tui::widgets::safe_text;
@@ -292,7 +292,7 @@ impl DoraTab {
             }
             Action::Trace => {
                 return vec![match self.request_id(context) {
-                    Some(id) => Effect::OpenTrace(vec![id]),
+                    Some(id) => Effect::Go(Destination::Trace(vec![id])),
                     None => Effect::Notice(Notice::plain("this row carries no request id")),
                 }];
             }
@@ -697,7 +697,7 @@ mod tests {
     fn trace_goes_to_the_request_of_the_row() {
         let mut tab = loaded();
         assert!(
-            matches!(&act(&mut tab, Action::Trace)[..], [Effect::OpenTrace(ids)] if ids[0].as_str() == "req-2")
+            matches!(&act(&mut tab, Action::Trace)[..], [Effect::Go(Destination::Trace(ids))] if ids[0].as_str() == "req-2")
         );
         act(&mut tab, Action::Down);
         assert!(matches!(

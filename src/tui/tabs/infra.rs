@@ -15,7 +15,7 @@ use super::outage::Outages;
 use super::{Context, Tab, TabEvent, TabStatus};
 use crate::service::Stores;
 use crate::tui::action::Action;
-use crate::tui::effect::{Effect, Notice};
+use crate::tui::effect::{Destination, Effect, Notice};
 use crate::tui::keymap::Scope;
 use crate::tui::theme::Role;
 use crate::tui::widgets::{clock, safe_text};
@@ -222,10 +222,10 @@ impl InfraTab {
                     .copied()
                     .filter(|_| !self.ring_has_keys())
                 {
-                    return vec![Effect::OpenLogs {
+                    return vec![Effect::Go(Destination::Logs {
                         filter: term_text("source", source),
                         at: None,
-                    }];
+                    })];
                 }
                 return vec![Effect::Notice(Notice::plain(
                     "nothing is read of this file",

@@ -9,6 +9,7 @@
 
 mod actions;
 mod answers;
+mod commands;
 pub mod details;
 mod draw;
 pub mod histogram;
@@ -35,9 +36,8 @@ use self::trace::Trace;
 pub use self::work::{LogsAnswer, LogsEffect, perform};
 use super::outage::Outages;
 use super::{Context, PromptHint, Prompted, Tab, TabEvent, TabStatus};
-use crate::report::incident_note;
 use crate::tui::action::Action;
-use crate::tui::effect::{Answer, Effect, Notice, PromptRequest, Question};
+use crate::tui::effect::{Answer, Destination, Effect, Notice, PromptRequest, Question};
 use crate::tui::keymap::Scope;
 use crate::tui::state::{MAX_BOOKMARKS, MAX_FILTERS, MAX_QUERIES, SavedLogs};
 use atalaya_domain::record::{Record, RecordId, RequestId};
@@ -96,10 +96,55 @@ enum Landing {
     At(Timestamp, Option<RecordId>),
 }
 
+/// What is being read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reading {
+    Newest,
+    Older,
+    Newer,
+    Oldest,
+    Around,
+    /// The screen is not full yet.
+    Searching,
+    Next(Wanted),
+}
+
+impl Reading {
+    const fn words(self) -> &'static str {
+        match self {
+            Self::Newest => "reading the newest records",
+            Self::Older => "reading older records",
+            Self::Newer => "reading newer records",
+            Self::Oldest => "reading the oldest records",
+            Self::Around => "reading",
+            Self::Searching => "searching",
+            Self::Next(wanted) => wanted.words(),
+        }
+    }
+}
+
+/// Which record comes next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wanted {
+    Warning,
+    Error,
+    SameRequest,
+}
+
+impl Wanted {
+    const fn words(self) -> &'static str {
+        match self {
+            Self::Warning => "warning",
+            Self::Error => "error",
+            Self::SameRequest => "record of this request",
+        }
+    }
+}
+
 /// A read that is under way, as the status line tells it.
 #[derive(Clone, Debug)]
 struct Loading {
-    what: &'static str,
+    what: Reading,
     scanned: u64,
 }
 
@@ -107,7 +152,7 @@ struct Loading {
 #[derive(Clone, Debug)]
 struct Seek {
     query: Query,
-    what: &'static str,
+    what: Wanted,
 }
 
 /// A stop of the drill-down history.
@@ -281,7 +326,7 @@ impl LogsTab {
         self.seek = None;
         self.scanned = 0;
         self.loading = Some(Loading {
-            what: "reading the newest records",
+            what: Reading::Newest,
             scanned: 0,
         });
         self.read_list(LogsEffect::Newest {
@@ -298,7 +343,7 @@ impl LogsTab {
         self.seek = None;
         self.scanned = 0;
         self.loading = Some(Loading {
-            what: "reading",
+            what: Reading::Around,
             scanned: 0,
         });
         self.read_list(LogsEffect::Around {
@@ -320,9 +365,9 @@ impl LogsTab {
             self.left_out = false;
         }
         let what = if order == Order::NewestFirst {
-            "reading older records"
+            Reading::Older
         } else {
-            "reading newer records"
+            Reading::Newer
         };
         let scanned = self.loading.as_ref().map_or(0, |loading| loading.scanned);
         self.loading = Some(Loading { what, scanned });
@@ -640,8 +685,8 @@ impl LogsTab {
                 };
                 let mut ids = trace.ids.clone();
                 ids.extend(
-                    text.split_whitespace()
-                        .map(RequestId::new)
+                    commands::request_ids(&text)
+                        .into_iter()
                         .filter(|id| !trace.ids.contains(id)),
                 );
                 self.open_trace(ids)
@@ -650,76 +695,27 @@ impl LogsTab {
         }
     }
 
-    fn command(&mut self, name: &str, argument: &str, context: &Context<'_>) -> Vec<Effect> {
-        match name {
-            "goto" => self.go_to_time(argument, context),
-            "filter" => self.set_filter(argument, context),
-            "save" => self.save_query(argument),
-            "req" => {
-                let ids: Vec<RequestId> = argument.split_whitespace().map(RequestId::new).collect();
-                if ids.is_empty() {
-                    return vec![Effect::Notice(Notice::trouble(
-                        "give a request id: `:req ID`",
-                    ))];
-                }
-                self.open_trace(ids)
-            }
-            // From another tab: the time in microseconds (or nothing), then the filter.
-            "show" => {
-                let (at, filter) = argument.split_once('\n').unwrap_or(("", argument));
-                let mut effects = self.set_filter(filter, context);
-                if let Ok(at) = at.parse() {
-                    let at = Timestamp::from_micros(at);
-                    effects.extend(self.load_around(at, None));
-                    if self.chart.show(at, context.now) {
-                        effects.extend(self.load_chart(context));
-                    }
+    /// Where something on another screen leads.
+    fn visit(&mut self, destination: Destination, context: &Context<'_>) -> Vec<Effect> {
+        match destination {
+            Destination::Trace(ids) => self.open_trace(ids),
+            Destination::Logs { filter, at } => {
+                let mut effects = self.set_filter(&filter, context);
+                if let Some(at) = at {
+                    effects.extend(self.show_time(at, context));
                 }
                 effects
             }
-            "w" if argument.is_empty() => {
-                vec![Effect::Notice(Notice::trouble("give a file: `:w FILE`"))]
-            }
-            "w" => {
-                let text = match &self.view {
-                    View::List => lines_of(self.rows.iter()),
-                    View::Context(view) => lines_of(view.rows.iter()),
-                    View::Trace(trace) => incident_note::of_trace(&trace.data),
-                };
-                vec![Effect::WriteFile {
-                    path: argument.to_owned(),
-                    text,
-                }]
-            }
-            _ => vec![Effect::Notice(Notice::trouble(format!(
-                "no command `{}`",
-                crate::tui::widgets::safe_text::line(name)
-            )))],
         }
     }
 
-    /// Goes to a time as the query language reads it: `14:32`, `2026-03-02T10:20`, `-30m`.
-    fn go_to_time(&mut self, text: &str, context: &Context<'_>) -> Vec<Effect> {
-        let word = text.trim().trim_start_matches('-').replace(' ', "T");
-        match Query::parse(&format!("since:{word}"), &Self::clock(context)) {
-            Ok(query) if !word.is_empty() => {
-                self.remember_place();
-                self.view = View::List;
-                self.menu = None;
-                let at = query.range().from;
-                let mut effects = self.load_around(at, None);
-                if self.chart.show(at, context.now) {
-                    effects.extend(self.load_chart(context));
-                }
-                effects
-            }
-            _ => {
-                let shown = crate::tui::widgets::safe_text::line(text);
-                vec![Effect::Notice(Notice::trouble(format!(
-                    "`{shown}` is not a time; try 14:32, 2026-03-02T10:20 or -30m"
-                )))]
-            }
+    /// The list and the chart at a time.
+    fn show_time(&mut self, at: Timestamp, context: &Context<'_>) -> Vec<Effect> {
+        let mut effects = self.load_around(at, None);
+        if self.chart.show(at, context.now) {
+            effects.extend(self.load_chart(context));
         }
+        effects
     }
 
     fn prompt(kind: &'static str, label: &str, text: String) -> Vec<Effect> {
@@ -736,12 +732,6 @@ fn hits_of(rows: &Rows, search: &Search) -> Vec<usize> {
         .enumerate()
         .filter(|(_, record)| search.matches(record))
         .map(|(index, _)| index)
-        .collect()
-}
-
-fn lines_of<'a>(records: impl Iterator<Item = &'a Record>) -> String {
-    records
-        .map(|record| note::record_line(record) + "\n")
         .collect()
 }
 
@@ -803,6 +793,7 @@ impl Tab for LogsTab {
                 Vec::new()
             }
             TabEvent::Prompted { kind, step } => self.prompted(kind, step, context),
+            TabEvent::Go(destination) => self.visit(destination, context),
             TabEvent::Command { name, argument } => self.command(&name, &argument, context),
             TabEvent::Mouse(mouse) => self.pointed(mouse, context),
             TabEvent::Confirmed { kind: REMOVE_QUERY } => self.remove_query(),
@@ -868,7 +859,7 @@ impl Tab for LogsTab {
                 }
             }
             PROMPT_TIME => {
-                let help = "14:32 · 14:32:07 · 2026-03-02 · 2026-03-02T10:20 · -30m".into();
+                let help = "14:32 · 14:32:07 · 2026-03-02 · 2026-03-02T10:20 · -30m · +5m".into();
                 PromptHint {
                     help,
                     ..PromptHint::default()

@@ -18,12 +18,13 @@ use super::{Context, PromptHint, Prompted, Tab, TabEvent, TabStatus, reason_of};
 use crate::service::Stores;
 use crate::service::pdca::{self, Draft, PdcaError, PdcaSettings, login_name};
 use crate::tui::action::Action;
-use crate::tui::effect::{Answer, Effect, Notice, PromptRequest, Question};
+use crate::tui::effect::{Answer, Destination, Effect, Notice, PromptRequest, Question};
 use crate::tui::keymap::Scope;
 use crate::tui::theme::Role;
 use crate::tui::widgets::safe_text;
 use atalaya_domain::dora::{Metric, Scope as DoraScope};
 use atalaya_domain::pdca::{Applied, PdcaCycle, Proposal, Texts, Verdict};
+use atalaya_domain::record::RequestId;
 use atalaya_domain::time::Timestamp;
 
 /// Cycles change by people's hands; a read once a minute is enough.
@@ -289,6 +290,10 @@ impl PdcaTab {
             Action::Start => prompt(START, "what was applied ".to_owned()),
             Action::Check => self.write(Change::Check { id: cycle.id }, context.now),
             Action::Decide => prompt(DECIDE, "decision and why ".to_owned()),
+            Action::Trace => vec![match request_of(&cycle) {
+                Some(id) => Effect::Go(Destination::Trace(vec![id])),
+                None => Effect::Notice(Notice::plain("this cycle carries no request id")),
+            }],
             _ => Vec::new(),
         }
     }
@@ -390,6 +395,12 @@ impl PdcaTab {
             _ => Vec::new(),
         }
     }
+}
+
+/// The request that applied the change.
+fn request_of(cycle: &PdcaCycle) -> Option<RequestId> {
+    let id = cycle.applied.as_ref()?.request_id.as_ref()?;
+    Some(RequestId::new(id.as_str()))
 }
 
 const DECISION_HELP: &str =
@@ -513,6 +524,7 @@ impl Tab for PdcaTab {
             Action::Edit | Action::Start | Action::Check | Action::Decide => {
                 self.current().is_none()
             }
+            Action::Trace => self.current().and_then(request_of).is_none(),
             _ => false,
         }
     }

@@ -405,7 +405,7 @@ fn f_opens_the_logs_of_the_file() {
     let mut screen = Screen::loaded(80, 21);
     let effects = screen.send(TabEvent::Action(Action::SourceLogs));
     assert!(
-        matches!(&effects[..], [Effect::OpenLogs { filter, at: None }] if filter == "source:nginx/access")
+        matches!(&effects[..], [Effect::Go(Destination::Logs { filter, at: None })] if filter == "source:nginx/access")
     );
 }
 

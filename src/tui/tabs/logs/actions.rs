@@ -5,7 +5,7 @@ use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 use super::details::DetailCursor;
 use super::{
     Context, ContextView, Landing, Loading, LogsEffect, LogsTab, Order, PROMPT_ADD, PROMPT_FILTER,
-    PROMPT_SAVE, PROMPT_SEARCH, PROMPT_TIME, Rows, Seek, View, details, note,
+    PROMPT_SAVE, PROMPT_SEARCH, PROMPT_TIME, Reading, Rows, Seek, View, Wanted, details, note,
 };
 use crate::report::incident_note;
 use crate::tui::action::Action;
@@ -229,7 +229,7 @@ impl LogsTab {
                     self.list_question = question;
                     self.landing = Landing::First;
                     self.loading = Some(Loading {
-                        what: "reading the oldest records",
+                        what: Reading::Oldest,
                         scanned: 0,
                     });
                     let query = self.query.clone();
@@ -286,7 +286,7 @@ impl LogsTab {
         if self
             .loading
             .as_ref()
-            .is_some_and(|loading| loading.what.starts_with("search"))
+            .is_some_and(|loading| loading.what == Reading::Searching)
             || self.seek.is_some()
         {
             return self.cancel_loading();
@@ -514,7 +514,7 @@ impl LogsTab {
     fn step_to(
         &mut self,
         forward: bool,
-        what: &'static str,
+        what: Wanted,
         query: Option<Query>,
         wanted: impl Fn(&Record) -> bool,
         context: &Context<'_>,
@@ -551,7 +551,10 @@ impl LogsTab {
                     query: query.clone(),
                     what,
                 });
-                self.loading = Some(Loading { what, scanned: 0 });
+                self.loading = Some(Loading {
+                    what: Reading::Next(what),
+                    scanned: 0,
+                });
                 let order = if forward {
                     Order::OldestFirst
                 } else {
@@ -565,7 +568,8 @@ impl LogsTab {
                 })
             }
             _ => notice(format!(
-                "no {what} {} this one",
+                "no {} {} this one",
+                what.words(),
                 if forward { "after" } else { "before" }
             )),
         }
@@ -573,9 +577,9 @@ impl LogsTab {
 
     fn step_level(&mut self, forward: bool, level: Level, context: &Context<'_>) -> Vec<Effect> {
         let (what, text) = if level == Level::Warning {
-            ("warning", "level:warning")
+            (Wanted::Warning, "level:warning")
         } else {
-            ("error", "level>=error")
+            (Wanted::Error, "level>=error")
         };
         let query = Query::parse(text, &Self::clock(context)).ok();
         let wanted = move |record: &Record| match level {
@@ -595,7 +599,7 @@ impl LogsTab {
         let query = Query::parse(&term_text("request_id", id.as_str()), &Self::clock(context)).ok();
         self.step_to(
             forward,
-            "record of this request",
+            Wanted::SameRequest,
             query,
             move |record| record.entry.request_id.as_ref() == Some(&id),
             context,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     CONTEXT, Context, FOLLOW, FOLLOW_PAUSE, HISTOGRAM, LIST, Landing, Loading, LogsAnswer,
-    LogsEffect, LogsTab, Order, RETRY, TRACE, View,
+    LogsEffect, LogsTab, Order, RETRY, Reading, TRACE, View,
 };
 use crate::tui::effect::{Effect, Notice};
 use atalaya_domain::record::Record;
@@ -153,7 +153,7 @@ impl LogsTab {
             return Vec::new();
         }
         self.loading = Some(Loading {
-            what: "searching",
+            what: Reading::Searching,
             scanned: self.scanned,
         });
         self.load_page(order)
@@ -247,7 +247,7 @@ impl LogsTab {
             let question = self.ask();
             self.list_question = question;
             self.loading = Some(Loading {
-                what: seek.what,
+                what: Reading::Next(seek.what),
                 scanned: self.scanned,
             });
             return self.read_list(LogsEffect::Seek {
@@ -266,7 +266,7 @@ impl LogsTab {
         };
         vec![Effect::Notice(Notice::plain(format!(
             "no {} {side} this one",
-            seek.what
+            seek.what.words()
         )))]
     }
 

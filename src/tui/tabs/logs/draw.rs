@@ -280,7 +280,7 @@ impl LogsTab {
                 0,
                 (
                     Role::Accent,
-                    format!("{}{scanned} (Ctrl-C stops)", loading.what),
+                    format!("{}{scanned} (Ctrl-C stops)", loading.what.words()),
                 ),
             );
         }
