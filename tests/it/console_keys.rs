@@ -6,7 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::{Command, Stdio};
 
-use atalaya::tui::keymap::{Keymap, Scope};
+use atalaya::tui::registry::keymap;
+use atalaya::tui::tabs::TABS;
 use base64::Engine as _;
 use vt100::Screen;
 
@@ -113,19 +114,9 @@ const DRIVEN: &[(&str, &str, &str)] = &[
 
 #[test]
 fn every_key_of_the_key_map_is_driven() {
-    let keymap = Keymap::new(&BTreeMap::new()).unwrap();
-    let scopes = [
-        Scope::List,
-        Scope::Logs,
-        Scope::Details,
-        Scope::Trace,
-        Scope::Saved,
-        Scope::Dora,
-        Scope::Infra,
-        Scope::Pdca,
-    ];
+    let keymap = keymap(TABS, &BTreeMap::new()).unwrap();
     let mut bound = BTreeSet::new();
-    for scope in scopes {
+    for scope in keymap.scopes() {
         // Each by itself: an inner scope hides keys of an outer one.
         for (of, lines) in keymap.help(&[scope]) {
             for key in lines.iter().flat_map(|(keys, _)| keys.split(' ')) {

@@ -12,13 +12,15 @@ use ratatui::layout::Rect;
 use tokio_util::sync::CancellationToken;
 
 use super::outage::Outages;
-use super::{Context, PromptHint, Prompted, Tab, TabEvent, TabStatus, reason_of};
 use crate::report::dora_markdown;
 use crate::service::Stores;
 use crate::service::dora::{self, Loaded, ReportRequest};
 use crate::tui::action::Action;
-use crate::tui::effect::{Answer, Destination, Effect, Notice, PromptRequest, Question};
-use crate::tui::keymap::Scope;
+use crate::tui::ask::{
+    self, Destination, Notice, PromptHint, PromptRequest, Prompted, Question, TabId,
+};
+use crate::tui::keymap::{Binding, Scope};
+use crate::tui::tab::{Configured, Context, Screen, Tab, TabEvent, TabStatus, Work, reason_of};
 use crate::tui::theme::Role;
 use crate::tui::widgets::safe_text;
 use atalaya_domain::dora::{DeploymentLine, DoraReport, Metric, Profile, Scope as Whose};
@@ -34,6 +36,16 @@ use pages::PageLine;
 
 /// The one read, for what fails.
 const REPORT: &str = "report";
+const DORA: Scope = Scope::new("DORA");
+const KEYS: &[Binding] = &[
+    (DORA, "d", Action::Window),
+    (DORA, "x", Action::Explain),
+    (DORA, "f", Action::Scope),
+    (DORA, "t", Action::Trace),
+    (DORA, "w", Action::WeeklyReview),
+    (DORA, "y", Action::Copy),
+    (DORA, "X", Action::Export),
+];
 /// Figures older than this are read again while the tab is on the screen.
 const FRESH: Duration = Duration::from_secs(60);
 /// Windows that the key goes round.
@@ -49,13 +61,7 @@ pub enum DoraEffect {
     },
 }
 
-impl DoraEffect {
-    pub fn slot(&self) -> &'static str {
-        match self {
-            Self::Load { .. } => "report",
-        }
-    }
-}
+type Effect = ask::Effect<DoraEffect>;
 
 /// What one read brought.
 #[derive(Debug)]
@@ -72,27 +78,33 @@ pub enum DoraAnswer {
     },
 }
 
-pub async fn perform(
-    effect: DoraEffect,
-    stores: &Stores,
-    _cancel: &CancellationToken,
-) -> Option<DoraAnswer> {
-    let DoraEffect::Load {
-        question,
-        request,
-        now,
-    } = effect;
-    let result = match dora::load(&*stores.metrics, &request, now).await {
-        // Thousands of rows take milliseconds, but a frame must not wait even for those.
-        Ok(loaded) => tokio::task::spawn_blocking(move || {
-            let report = dora::compute(&loaded, &request, now);
-            Arc::new(Figures { loaded, report })
-        })
-        .await
-        .map_err(|error| reason_of(&error)),
-        Err(error) => Err(reason_of(&error)),
-    };
-    Some(DoraAnswer::Loaded { question, result })
+impl Work for DoraEffect {
+    type Answer = DoraAnswer;
+
+    fn slot(&self) -> &'static str {
+        match self {
+            Self::Load { .. } => "report",
+        }
+    }
+
+    async fn perform(self, stores: &Stores, _cancel: &CancellationToken) -> Option<DoraAnswer> {
+        let Self::Load {
+            question,
+            request,
+            now,
+        } = self;
+        let result = match dora::load(&*stores.metrics, &request, now).await {
+            // Thousands of rows take milliseconds, but a frame must not wait even for those.
+            Ok(loaded) => tokio::task::spawn_blocking(move || {
+                let report = dora::compute(&loaded, &request, now);
+                Arc::new(Figures { loaded, report })
+            })
+            .await
+            .map_err(|error| reason_of(&error)),
+            Err(error) => Err(reason_of(&error)),
+        };
+        Some(DoraAnswer::Loaded { question, result })
+    }
 }
 
 /// A page over the overview, with its own cursor.
@@ -174,7 +186,7 @@ impl DoraTab {
         self.asked = self.asked.next();
         self.loading = true;
         let request = Box::new(self.request.clone());
-        vec![Effect::Dora(DoraEffect::Load {
+        vec![Effect::Work(DoraEffect::Load {
             question: self.asked,
             request,
             now: context.now,
@@ -396,7 +408,7 @@ impl DoraTab {
         }
     }
 
-    fn answered(&mut self, answer: DoraAnswer, context: &Context<'_>) {
+    fn loaded(&mut self, answer: DoraAnswer, context: &Context<'_>) {
         let DoraAnswer::Loaded { question, result } = answer;
         if question != self.asked {
             return; // the answer to an older question
@@ -472,34 +484,9 @@ fn read_scope(text: &str, old: &ReportRequest) -> Result<ReportRequest, (usize, 
     Ok(request)
 }
 
-impl Tab for DoraTab {
+impl Screen for DoraTab {
     fn scopes(&self) -> &'static [Scope] {
-        &[Scope::Dora, Scope::List]
-    }
-
-    fn update(&mut self, event: TabEvent, context: &Context<'_>) -> Vec<Effect> {
-        match event {
-            TabEvent::Entered => {
-                self.entered = true;
-                if self.is_stale(context.now) && !self.loading {
-                    return self.load(context);
-                }
-            }
-            TabEvent::Left => self.entered = false,
-            TabEvent::Tick if self.entered && !self.loading => {
-                // What failed is repeated in its own time, not each second.
-                let again = !self.outages.due(context.now).is_empty();
-                if again || self.outages.is_empty() && self.is_stale(context.now) {
-                    return self.load(context);
-                }
-            }
-            TabEvent::Action(action) => return self.act(action, context),
-            TabEvent::Answer(Answer::Dora(answer)) => self.answered(answer, context),
-            TabEvent::Prompted { kind, step } => return self.prompted(kind, step, context),
-            TabEvent::Ingest(_) | TabEvent::Health(_) => return vec![Effect::Unchanged],
-            _ => {}
-        }
-        Vec::new()
+        &[DORA, Scope::LIST]
     }
 
     fn render(&self, area: Rect, buffer: &mut Buffer, context: &Context<'_>) {
@@ -586,6 +573,49 @@ impl Tab for DoraTab {
     }
 }
 
+impl Tab for DoraTab {
+    const ID: TabId = TabId::new("dora", "DORA");
+    const KEYS: &'static [Binding] = KEYS;
+
+    type Work = DoraEffect;
+    type Saved = ();
+
+    fn open(configured: &Configured, (): ()) -> Self {
+        Self::new(configured.report.clone())
+    }
+
+    fn saved(&self) {}
+
+    fn update(&mut self, event: TabEvent, context: &Context<'_>) -> Vec<Effect> {
+        match event {
+            TabEvent::Entered => {
+                self.entered = true;
+                if self.is_stale(context.now) && !self.loading {
+                    return self.load(context);
+                }
+            }
+            TabEvent::Left => self.entered = false,
+            TabEvent::Tick if self.entered && !self.loading => {
+                // What failed is repeated in its own time, not each second.
+                let again = !self.outages.due(context.now).is_empty();
+                if again || self.outages.is_empty() && self.is_stale(context.now) {
+                    return self.load(context);
+                }
+            }
+            TabEvent::Action(action) => return self.act(action, context),
+            TabEvent::Prompted { kind, step } => return self.prompted(kind, step, context),
+            TabEvent::Ingest(_) | TabEvent::Health(_) => return vec![Effect::Unchanged],
+            _ => {}
+        }
+        Vec::new()
+    }
+
+    fn answered(&mut self, answer: DoraAnswer, context: &Context<'_>) -> Vec<Effect> {
+        self.loaded(answer, context);
+        Vec::new()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
@@ -626,7 +656,7 @@ mod tests {
         let mut tab = DoraTab::default();
         let effects = with_context(|context| tab.update(TabEvent::Entered, context));
         let [
-            Effect::Dora(DoraEffect::Load {
+            Effect::Work(DoraEffect::Load {
                 question, request, ..
             }),
         ] = &effects[..]
@@ -638,7 +668,7 @@ mod tests {
             question: *question,
             result,
         };
-        with_context(|context| tab.answered(answer, context));
+        with_context(|context| tab.loaded(answer, context));
         tab
     }
 
@@ -648,7 +678,7 @@ mod tests {
         let older = tab.asked;
         assert_eq!(act(&mut tab, Action::Reload).len(), 1);
         let answer = |tab: &mut DoraTab, question, result| {
-            with_context(|context| tab.answered(DoraAnswer::Loaded { question, result }, context));
+            with_context(|context| tab.loaded(DoraAnswer::Loaded { question, result }, context));
         };
         answer(&mut tab, older, Err("late".to_owned()));
         assert!(tab.loading && tab.outages.is_empty());
@@ -711,7 +741,7 @@ mod tests {
         let mut tab = loaded();
         for days in [90, 7, 30] {
             let effects = act(&mut tab, Action::Window);
-            let [Effect::Dora(DoraEffect::Load { request, .. })] = &effects[..] else {
+            let [Effect::Work(DoraEffect::Load { request, .. })] = &effects[..] else {
                 panic!("{effects:?}")
             };
             assert_eq!(request.window, Duration::from_hours(days * 24));

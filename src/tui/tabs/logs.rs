@@ -13,10 +13,12 @@ mod commands;
 pub mod details;
 mod draw;
 pub mod histogram;
+mod keys;
 mod list_view;
 mod menu;
 mod note;
 pub mod rows;
+mod saved;
 pub mod search;
 pub mod trace;
 mod work;
@@ -31,15 +33,19 @@ use self::details::DetailCursor;
 use self::histogram::{Chart, Size};
 use self::menu::Menu;
 use self::rows::Rows;
+pub use self::saved::SavedLogs;
+use self::saved::{MAX_BOOKMARKS, MAX_FILTERS, MAX_QUERIES};
 use self::search::Search;
 use self::trace::Trace;
-pub use self::work::{LogsAnswer, LogsEffect, perform};
+use self::work::Effect;
+pub use self::work::{LogsAnswer, LogsEffect};
 use super::outage::Outages;
-use super::{Context, PromptHint, Prompted, Tab, TabEvent, TabStatus};
 use crate::tui::action::Action;
-use crate::tui::effect::{Answer, Destination, Effect, Notice, PromptRequest, Question};
-use crate::tui::keymap::Scope;
-use crate::tui::state::{MAX_BOOKMARKS, MAX_FILTERS, MAX_QUERIES, SavedLogs};
+use crate::tui::ask::{
+    Command, Destination, Notice, PromptHint, PromptRequest, Prompted, Question, TabId,
+};
+use crate::tui::keymap::{Binding, Scope};
+use crate::tui::tab::{Configured, Context, Screen, Tab, TabEvent, TabStatus, reason_of};
 use atalaya_domain::record::{Record, RecordId, RequestId};
 use atalaya_domain::time::{TimeRange, Timestamp};
 use atalaya_query::{Query, QueryClock};
@@ -258,32 +264,9 @@ impl LogsTab {
         }
     }
 
-    pub fn saved(&self) -> SavedLogs {
-        SavedLogs {
-            filter: self.filter.clone(),
-            filters: self.filters.clone(),
-            queries: self
-                .queries
-                .iter()
-                .map(|(name, query)| (name.clone(), query.clone()))
-                .collect(),
-            bookmarks: self
-                .bookmarks
-                .iter()
-                .map(|(id, at)| (id.to_string(), at.micros()))
-                .collect(),
-            histogram: Some(self.chart.size.name().to_owned()),
-        }
-    }
-
     /// Nothing lies over the list (a filter may be set).
     pub fn shows_list(&self) -> bool {
         matches!(self.view, View::List) && self.details.is_none() && self.menu.is_none()
-    }
-
-    /// How many places Esc and `[` can go back to.
-    pub fn depth(&self) -> usize {
-        self.back.len()
     }
 
     fn ask(&mut self) -> Question {
@@ -310,7 +293,7 @@ impl LogsTab {
     /// Asks for the list, and keeps the question for the case that it must be asked again.
     fn read_list(&mut self, read: LogsEffect) -> Vec<Effect> {
         self.list_read = Some(read.clone());
-        vec![Effect::Logs(read)]
+        vec![Effect::Work(read)]
     }
 
     /// Reads the newest page anew and follows from there.
@@ -406,13 +389,13 @@ impl LogsTab {
         self.chart.question = question;
         self.chart.loading = true;
         vec![
-            Effect::Logs(LogsEffect::Histogram {
+            Effect::Work(LogsEffect::Histogram {
                 question,
                 query: self.query.clone(),
                 range,
                 bins,
             }),
-            Effect::Logs(LogsEffect::Deployments { question, range }),
+            Effect::Work(LogsEffect::Deployments { question, range }),
         ]
     }
 
@@ -424,7 +407,7 @@ impl LogsTab {
             return Vec::new();
         };
         self.follow_running = true;
-        vec![Effect::Logs(LogsEffect::Follow {
+        vec![Effect::Work(LogsEffect::Follow {
             question: self.follow_question,
             follower,
             pause,
@@ -435,7 +418,7 @@ impl LogsTab {
     fn set_filter(&mut self, text: &str, context: &Context<'_>) -> Vec<Effect> {
         let text = text.trim();
         match Query::parse(text, &Self::clock(context)) {
-            Err(error) => vec![Effect::Notice(Notice::trouble(super::reason_of(&error)))],
+            Err(error) => vec![Effect::Notice(Notice::trouble(reason_of(&error)))],
             Ok(query) => {
                 self.remember_place();
                 self.apply_filter(text.to_owned(), query);
@@ -540,11 +523,7 @@ impl LogsTab {
         self.details = None;
         self.details_focused = false;
         self.search = None;
-        vec![Effect::Logs(LogsEffect::Trace {
-            question,
-            ids,
-            pause: Duration::ZERO,
-        })]
+        vec![Effect::Work(LogsEffect::Trace { question, ids })]
     }
 
     fn refresh_search(&mut self) {
@@ -573,7 +552,7 @@ impl LogsTab {
             match Query::parse(&self.filter, &Self::clock(context)) {
                 Ok(query) => self.query = query,
                 Err(error) => {
-                    let reason = super::reason_of(&error);
+                    let reason = reason_of(&error);
                     effects.push(Effect::Notice(Notice::trouble(format!(
                         "the saved filter was dropped: {reason}"
                     ))));
@@ -607,11 +586,7 @@ impl LogsTab {
             if fresh && due {
                 trace.read_at = Some(context.now);
                 let (question, ids) = (trace.question, trace.ids.clone());
-                effects.push(Effect::Logs(LogsEffect::Trace {
-                    question,
-                    ids,
-                    pause: Duration::ZERO,
-                }));
+                effects.push(Effect::Work(LogsEffect::Trace { question, ids }));
             }
         }
         effects
@@ -623,21 +598,17 @@ impl LogsTab {
             (LIST, _) => self
                 .list_read
                 .clone()
-                .map(Effect::Logs)
+                .map(Effect::Work)
                 .into_iter()
                 .collect(),
             (HISTOGRAM, _) => self.load_chart(context),
             (TRACE, View::Trace(trace)) => {
                 let (question, ids) = (trace.question, trace.ids.clone());
-                vec![Effect::Logs(LogsEffect::Trace {
-                    question,
-                    ids,
-                    pause: Duration::ZERO,
-                })]
+                vec![Effect::Work(LogsEffect::Trace { question, ids })]
             }
             (CONTEXT, View::Context(view)) => {
                 let (question, record) = (view.question, view.anchor.clone());
-                vec![Effect::Logs(LogsEffect::Context {
+                vec![Effect::Work(LogsEffect::Context {
                     question,
                     record,
                     lines: CONTEXT_LINES,
@@ -735,72 +706,15 @@ fn hits_of(rows: &Rows, search: &Search) -> Vec<usize> {
         .collect()
 }
 
-impl Tab for LogsTab {
+impl Screen for LogsTab {
     fn scopes(&self) -> &'static [Scope] {
         match (&self.view, self.details_focused) {
             _ if self.menu.is_some() => self.menu.as_ref().map_or(&[], Menu::scopes),
-            (View::Trace(_), true) => &[Scope::Details, Scope::Trace, Scope::Logs, Scope::List],
-            (_, true) => &[Scope::Details, Scope::Logs, Scope::List],
-            (View::Trace(_), false) => &[Scope::Trace, Scope::Logs, Scope::List],
-            (View::Context(_), false) => &[Scope::Context, Scope::Logs, Scope::List],
-            (View::List, false) => &[Scope::Logs, Scope::List],
-        }
-    }
-
-    fn update(&mut self, event: TabEvent, context: &Context<'_>) -> Vec<Effect> {
-        match event {
-            TabEvent::Entered => self.enter(context),
-            TabEvent::Left => {
-                self.entered = false;
-                Vec::new()
-            }
-            TabEvent::Resized => {
-                let height = self.list_height(context);
-                if self.following && matches!(self.view, View::List) {
-                    self.rows.to_end(height);
-                } else {
-                    self.rows.show_focus(height);
-                }
-                match &mut self.view {
-                    View::Trace(trace) => trace.set_focus(trace.focus, height.saturating_sub(1)),
-                    View::Context(view) => view.rows.show_focus(height),
-                    View::List => {}
-                }
-                // Bars as wide as the new screen; only when there is something on the screen.
-                if self.started && self.entered {
-                    self.load_chart(context)
-                } else {
-                    Vec::new()
-                }
-            }
-            TabEvent::Tick => self.tick(context),
-            TabEvent::Action(action) => self.act(action, context),
-            TabEvent::Answer(Answer::Logs(answer)) => self.answered(answer, context),
-            TabEvent::Ingest(status) => {
-                let paused = status
-                    .paused
-                    .as_ref()
-                    .map(|reason| crate::tui::widgets::safe_text::line(reason));
-                if self.ingest_paused == paused {
-                    return vec![Effect::Unchanged];
-                }
-                self.ingest_paused = paused;
-                Vec::new()
-            }
-            TabEvent::Health(_) => vec![Effect::Unchanged],
-            TabEvent::Troubles(troubles) => {
-                self.outages.set_under_way(troubles.reads);
-                Vec::new()
-            }
-            TabEvent::Prompted { kind, step } => self.prompted(kind, step, context),
-            TabEvent::Go(destination) => self.visit(destination, context),
-            TabEvent::Command { name, argument } => self.command(&name, &argument, context),
-            TabEvent::Mouse(mouse) => self.pointed(mouse, context),
-            TabEvent::Confirmed { kind: REMOVE_QUERY } => self.remove_query(),
-            TabEvent::Answer(_)
-            | TabEvent::Confirmed { .. }
-            | TabEvent::Key(_)
-            | TabEvent::Paste(_) => Vec::new(),
+            (View::Trace(_), true) => &[keys::DETAILS, keys::TRACE, keys::LOGS, Scope::LIST],
+            (_, true) => &[keys::DETAILS, keys::LOGS, Scope::LIST],
+            (View::Trace(_), false) => &[keys::TRACE, keys::LOGS, Scope::LIST],
+            (View::Context(_), false) => &[keys::CONTEXT, keys::LOGS, Scope::LIST],
+            (View::List, false) => &[keys::LOGS, Scope::LIST],
         }
     }
 
@@ -833,6 +747,17 @@ impl Tab for LogsTab {
 
     fn at_top(&self) -> bool {
         self.shows_list() && self.search.is_none() && self.filter.is_empty()
+    }
+
+    fn depth(&self) -> Option<usize> {
+        (!self.shows_list()).then_some(self.back.len())
+    }
+
+    fn shows(&self, destination: &Destination) -> bool {
+        matches!(
+            destination,
+            Destination::Trace(_) | Destination::Logs { .. }
+        )
     }
 
     fn prompt_hint(
@@ -877,6 +802,94 @@ impl Tab for LogsTab {
             }
             _ => PromptHint::default(),
         }
+    }
+}
+
+impl Tab for LogsTab {
+    const ID: TabId = TabId::new("logs", "Logs");
+    const KEYS: &'static [Binding] = keys::KEYS;
+    const COMMANDS: &'static [Command] = keys::COMMANDS;
+
+    type Work = LogsEffect;
+    type Saved = SavedLogs;
+
+    fn open(_configured: &Configured, saved: SavedLogs) -> Self {
+        Self::new(&saved)
+    }
+
+    fn saved(&self) -> SavedLogs {
+        SavedLogs {
+            filter: self.filter.clone(),
+            filters: self.filters.clone(),
+            queries: self
+                .queries
+                .iter()
+                .map(|(name, query)| (name.clone(), query.clone()))
+                .collect(),
+            bookmarks: self
+                .bookmarks
+                .iter()
+                .map(|(id, at)| (id.to_string(), at.micros()))
+                .collect(),
+            histogram: Some(self.chart.size.name().to_owned()),
+        }
+    }
+
+    fn update(&mut self, event: TabEvent, context: &Context<'_>) -> Vec<Effect> {
+        match event {
+            TabEvent::Entered => self.enter(context),
+            TabEvent::Left => {
+                self.entered = false;
+                Vec::new()
+            }
+            TabEvent::Resized => {
+                let height = self.list_height(context);
+                if self.following && matches!(self.view, View::List) {
+                    self.rows.to_end(height);
+                } else {
+                    self.rows.show_focus(height);
+                }
+                match &mut self.view {
+                    View::Trace(trace) => trace.set_focus(trace.focus, height.saturating_sub(1)),
+                    View::Context(view) => view.rows.show_focus(height),
+                    View::List => {}
+                }
+                // Bars as wide as the new screen; only when there is something on the screen.
+                if self.started && self.entered {
+                    self.load_chart(context)
+                } else {
+                    Vec::new()
+                }
+            }
+            TabEvent::Tick => self.tick(context),
+            TabEvent::Action(action) => self.act(action, context),
+            TabEvent::Ingest(status) => {
+                let paused = status
+                    .paused
+                    .as_ref()
+                    .map(|reason| crate::tui::widgets::safe_text::line(reason));
+                if self.ingest_paused == paused {
+                    return vec![Effect::Unchanged];
+                }
+                self.ingest_paused = paused;
+                Vec::new()
+            }
+            TabEvent::Health(_) => vec![Effect::Unchanged],
+            TabEvent::Troubles(troubles) => {
+                self.outages.set_under_way(troubles.reads);
+                Vec::new()
+            }
+            TabEvent::Prompted { kind, step } => self.prompted(kind, step, context),
+            TabEvent::Go(destination) => self.visit(destination, context),
+            TabEvent::Command { name, argument } => self.command(name, &argument, context),
+            TabEvent::Mouse(mouse) => self.pointed(mouse, context),
+            TabEvent::Confirmed { kind: REMOVE_QUERY } => self.remove_query(),
+            TabEvent::Confirmed { .. } | TabEvent::Key(_) | TabEvent::Paste(_) => Vec::new(),
+        }
+    }
+
+    fn answered(&mut self, answer: LogsAnswer, context: &Context<'_>) -> Vec<Effect> {
+        self.take(answer, context)
     }
 }
 

@@ -123,7 +123,7 @@ fn from_a_delivery_and_all_that_is_known_of_it() {
             let mut found = false;
             for _ in 0..80 {
                 stage.keys("t");
-                if stage.app.active() == TabId::Logs {
+                if stage.app.active() == LOGS {
                     found = true;
                     break;
                 }
@@ -132,7 +132,7 @@ fn from_a_delivery_and_all_that_is_known_of_it() {
             assert!(found, "{place} leads nowhere:\n{}", stage.screen());
             assert_traced(&mut stage, id, place);
             stage.keys("\x1b");
-            assert_eq!(stage.app.active(), TabId::Dora, "{id:?} back to {place}");
+            assert_eq!(stage.app.active(), DORA, "{id:?} back to {place}");
         }
     }
 }
@@ -155,7 +155,7 @@ fn from_a_cycle() {
         stage.keys("\rt");
         assert_traced(&mut stage, id, "a cycle");
         stage.keys("\x1b");
-        assert_eq!(stage.app.active(), TabId::Pdca);
+        assert_eq!(stage.app.active(), PDCA);
     }
 }
 
@@ -177,7 +177,7 @@ fn from_a_file_to_its_records() {
         let screen = stage.screen();
         assert!(screen.contains("row 3 of 3"), "{source:?}:\n{screen}");
         stage.keys("\x1b");
-        assert_eq!(stage.app.active(), TabId::Infra);
+        assert_eq!(stage.app.active(), INFRA);
     }
 }
 

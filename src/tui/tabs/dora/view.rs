@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 
 use super::{DoraTab, Panel, pages};
 use crate::report::dora::{delta, scope, score};
-use crate::tui::tabs::Context;
+use crate::tui::tab::Context;
 use crate::tui::theme::Role;
 use crate::tui::widgets::{clock, empty, frame, safe_text};
 use atalaya_domain::dora::quick_check::INDUSTRY_OVERALL;

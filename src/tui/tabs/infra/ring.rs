@@ -7,7 +7,7 @@ use ratatui::layout::Rect;
 
 use super::InfraTab;
 use super::view::{bytes, put};
-use crate::tui::tabs::Context;
+use crate::tui::tab::Context;
 use crate::tui::theme::Role;
 use crate::tui::widgets::{clock, frame, safe_text};
 use atalaya_domain::health::Status;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use ratatui::style::Color;
 
 use super::*;
+use crate::tui::tab::Screen as _;
 use crate::tui::theme::{ColorDepth, Theme};
 use atalaya_domain::health::database::Database;
 use atalaya_domain::health::database::TableSize;

@@ -7,7 +7,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
 
 use super::{InfraTab, Over, Row, Subject, checks, ring, spool};
-use crate::tui::tabs::Context;
+use crate::tui::tab::Context;
 use crate::tui::theme::{Role, Theme};
 use crate::tui::widgets::{clock, empty, frame, gauge, safe_text};
 use atalaya_domain::health::database::Database;

@@ -3,15 +3,15 @@
 use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 
 use super::details::DetailCursor;
+use super::saved::MAX_BOOKMARKS;
+use super::work::Effect;
 use super::{
     Context, ContextView, Landing, Loading, LogsEffect, LogsTab, Order, PROMPT_ADD, PROMPT_FILTER,
     PROMPT_SAVE, PROMPT_SEARCH, PROMPT_TIME, Reading, Rows, Seek, View, Wanted, details, note,
 };
 use crate::report::incident_note;
 use crate::tui::action::Action;
-use crate::tui::effect::{Effect, Notice, Slot};
-use crate::tui::state::MAX_BOOKMARKS;
-use crate::tui::tabs::TabId;
+use crate::tui::ask::Notice;
 use crate::tui::widgets::safe_text;
 use atalaya_domain::record::{Level, Record, RequestId};
 use atalaya_domain::time::TimeRange;
@@ -328,10 +328,7 @@ impl LogsTab {
         self.seek = None;
         self.outages.passed(super::LIST);
         self.list_question = self.ask();
-        let mut effects = vec![Effect::Cancel(Slot {
-            tab: TabId::Logs,
-            name: "list",
-        })];
+        let mut effects = vec![Effect::Cancel("list")];
         effects.extend(notice("stopped reading"));
         effects
     }
@@ -340,11 +337,7 @@ impl LogsTab {
         let mut effects = match &mut self.view {
             View::Trace(trace) => {
                 let (question, ids) = (trace.question, trace.ids.clone());
-                vec![Effect::Logs(LogsEffect::Trace {
-                    question,
-                    ids,
-                    pause: std::time::Duration::ZERO,
-                })]
+                vec![Effect::Work(LogsEffect::Trace { question, ids })]
             }
             View::Context(_) => Vec::new(),
             View::List => match self
@@ -691,7 +684,7 @@ impl LogsTab {
             question,
             failed: None,
         });
-        vec![Effect::Logs(LogsEffect::Context {
+        vec![Effect::Work(LogsEffect::Context {
             question,
             record,
             lines: super::CONTEXT_LINES,

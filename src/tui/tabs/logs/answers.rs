@@ -2,16 +2,17 @@
 
 use std::time::Duration;
 
+use super::work::Effect;
 use super::{
     CONTEXT, Context, FOLLOW, FOLLOW_PAUSE, HISTOGRAM, LIST, Landing, Loading, LogsAnswer,
     LogsEffect, LogsTab, Order, RETRY, Reading, TRACE, View,
 };
-use crate::tui::effect::{Effect, Notice};
+use crate::tui::ask::Notice;
 use atalaya_domain::record::Record;
 use atalaya_store::engine::Page;
 
 impl LogsTab {
-    pub(super) fn answered(&mut self, answer: LogsAnswer, context: &Context<'_>) -> Vec<Effect> {
+    pub(super) fn take(&mut self, answer: LogsAnswer, context: &Context<'_>) -> Vec<Effect> {
         match answer {
             LogsAnswer::Newest { question, result } if question == self.list_question => {
                 match result {
@@ -321,7 +322,7 @@ impl LogsTab {
 
     fn context_arrived(
         &mut self,
-        question: crate::tui::effect::Question,
+        question: crate::tui::ask::Question,
         result: Result<Vec<Record>, String>,
         context: &Context<'_>,
     ) -> Vec<Effect> {

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use super::note;
+use super::work::Effect;
 use super::{Context, LogsTab, View};
+use super::{keys, note};
 use crate::report::incident_note;
-use crate::tui::effect::{Effect, Notice};
+use crate::tui::ask::Notice;
 use crate::tui::widgets::safe_text;
 use atalaya_domain::record::{Record, RequestId};
 use atalaya_domain::time::Timestamp;
@@ -23,18 +24,18 @@ impl LogsTab {
         context: &Context<'_>,
     ) -> Vec<Effect> {
         match name {
-            "goto" => self.go_to_time(argument, context),
-            "filter" => self.set_filter(argument, context),
-            "save" => self.save_query(argument),
-            "req" => {
+            keys::GO_TO => self.go_to_time(argument, context),
+            keys::FILTER => self.set_filter(argument, context),
+            keys::SAVE => self.save_query(argument),
+            keys::REQUEST => {
                 let ids = request_ids(argument);
                 if ids.is_empty() {
                     return trouble("give a request id: `:req ID`");
                 }
                 self.open_trace(ids)
             }
-            "w" if argument.is_empty() => trouble("give a file: `:w FILE`"),
-            "w" => {
+            keys::WRITE if argument.is_empty() => trouble("give a file: `:w FILE`"),
+            keys::WRITE => {
                 let text = match &self.view {
                     View::List => lines_of(self.rows.iter()),
                     View::Context(view) => lines_of(view.rows.iter()),

@@ -8,7 +8,7 @@ use super::menu::Menu;
 use super::trace::{self, TraceLook};
 use super::{LogsTab, View, details, histogram};
 use crate::tui::action::Action;
-use crate::tui::tabs::{Context, TabStatus};
+use crate::tui::tab::{Context, TabStatus};
 use crate::tui::theme::Role;
 use crate::tui::widgets::{clock, empty, frame, safe_text};
 use atalaya_domain::record::Record;

@@ -9,7 +9,7 @@ use ratatui::style::Style;
 
 use super::rows::Rows;
 use super::search::Search;
-use crate::tui::tabs::Context;
+use crate::tui::tab::Context;
 use crate::tui::theme::Role;
 use crate::tui::widgets::{clock, safe_text};
 use atalaya_domain::record::{Level, Record, RecordId};

@@ -5,12 +5,14 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
+use super::keys::SAVED;
+use super::saved::MAX_QUERIES;
+use super::work::Effect;
 use super::{LogsTab, REMOVE_QUERY, Rows, View};
 use crate::tui::action::Action;
-use crate::tui::effect::{Effect, Notice};
+use crate::tui::ask::Notice;
 use crate::tui::keymap::Scope;
-use crate::tui::state::MAX_QUERIES;
-use crate::tui::tabs::Context;
+use crate::tui::tab::Context;
 use crate::tui::theme::Role;
 use crate::tui::widgets::{clock, empty, safe_text};
 use atalaya_domain::pattern::{Pattern, Patterns, regex_of};
@@ -76,8 +78,8 @@ impl Menu {
 
     pub fn scopes(&self) -> &'static [Scope] {
         match self.content {
-            Content::Patterns { .. } => &[Scope::List],
-            Content::Queries(_) => &[Scope::Saved, Scope::List],
+            Content::Patterns { .. } => &[Scope::LIST],
+            Content::Queries(_) => &[SAVED, Scope::LIST],
         }
     }
 

@@ -6,6 +6,7 @@ use ratatui::layout::Rect;
 use super::rows::tests::record;
 use super::*;
 use crate::tui::action::Action;
+use crate::tui::tab::Work as _;
 use crate::tui::theme::Theme;
 use atalaya_query::Zone;
 use atalaya_store::chunks::ArrivalCursor;
@@ -37,6 +38,13 @@ impl Bench {
     }
 
     fn send(&mut self, event: TabEvent) -> Vec<Effect> {
+        self.lets(|tab, context| tab.update(event, context))
+    }
+
+    fn lets(
+        &mut self,
+        work: impl FnOnce(&mut LogsTab, &Context<'_>) -> Vec<Effect>,
+    ) -> Vec<Effect> {
         let context = Context {
             now: self.now,
             zone: Zone::Utc,
@@ -44,7 +52,7 @@ impl Bench {
             theme: &self.theme,
             unicode: true,
         };
-        self.tab.update(event, &context)
+        work(&mut self.tab, &context)
     }
 
     fn act(&mut self, action: Action) -> Vec<Effect> {
@@ -52,7 +60,7 @@ impl Bench {
     }
 
     fn answer(&mut self, answer: LogsAnswer) -> Vec<Effect> {
-        self.send(TabEvent::Answer(Answer::Logs(answer)))
+        self.lets(|tab, context| tab.answered(answer, context))
     }
 
     fn newest(&mut self, seconds: std::ops::Range<i64>, more: bool) -> Vec<Effect> {
@@ -104,7 +112,7 @@ fn page(seconds: impl Iterator<Item = i64>, more: bool) -> Page {
 fn asks(effects: &[Effect], name: &str) -> bool {
     effects
         .iter()
-        .any(|effect| matches!(effect, Effect::Logs(work) if work.slot() == name))
+        .any(|effect| matches!(effect, Effect::Work(work) if work.slot() == name))
 }
 
 #[test]
@@ -275,7 +283,7 @@ fn a_page_that_failed_is_asked_for_again_as_it_was() {
     let effects = bench.send(TabEvent::Tick);
     assert!(effects.iter().any(|effect| matches!(
         effect,
-        Effect::Logs(LogsEffect::Page { question: again, order: Order::OldestFirst, after: None, .. })
+        Effect::Work(LogsEffect::Page { question: again, order: Order::OldestFirst, after: None, .. })
             if *again == question
     )));
     let result = Ok(page(0..500, true));
@@ -290,10 +298,7 @@ fn a_page_that_failed_is_asked_for_again_as_it_was() {
 #[test]
 fn a_trace_that_failed_is_read_again_by_itself_until_nobody_wants_it() {
     let mut bench = Bench::with(NOW - 100..NOW, false);
-    bench.send(TabEvent::Command {
-        name: "req".into(),
-        argument: "a".into(),
-    });
+    bench.send(TabEvent::Go(Destination::Trace(vec![RequestId::new("a")])));
     let View::Trace(trace) = &bench.tab.view else {
         panic!("no trace")
     };
@@ -335,7 +340,7 @@ fn the_next_error_is_looked_for_in_the_store_beyond_the_window() {
     let effects = bench.act(Action::PreviousError);
     assert!(effects.iter().any(|effect| matches!(
         effect,
-        Effect::Logs(LogsEffect::Seek {
+        Effect::Work(LogsEffect::Seek {
             order: Order::NewestFirst,
             ..
         })
@@ -354,7 +359,7 @@ fn the_next_error_is_looked_for_in_the_store_beyond_the_window() {
     assert!(
         effects
             .iter()
-            .any(|effect| matches!(effect, Effect::Logs(LogsEffect::Around { .. })))
+            .any(|effect| matches!(effect, Effect::Work(LogsEffect::Around { .. })))
     );
     let question = bench.tab.list_question;
     let both = (page((0..51).rev(), false), page(50..300, true));
@@ -408,11 +413,11 @@ fn a_trace_comes_back_to_the_same_row() {
     }
     let focus = bench.focus();
     let effects = bench.send(TabEvent::Command {
-        name: "req".into(),
+        name: keys::REQUEST,
         argument: "a b".into(),
     });
     assert!(
-        matches!(&effects[..], [Effect::Logs(LogsEffect::Trace { ids, .. })] if ids.len() == 2)
+        matches!(&effects[..], [Effect::Work(LogsEffect::Trace { ids, .. })] if ids.len() == 2)
     );
     assert!(!bench.tab.at_top());
     bench.act(Action::Back);
@@ -456,14 +461,14 @@ fn bookmarks_are_kept_and_walked() {
 fn a_wrong_filter_and_a_wrong_time_say_so() {
     let mut bench = Bench::with(NOW - 100..NOW, false);
     let effects = bench.send(TabEvent::Command {
-        name: "goto".into(),
+        name: keys::GO_TO,
         argument: "half past".into(),
     });
     assert!(
         matches!(&effects[..], [Effect::Notice(notice)] if notice.text.contains("is not a time"))
     );
     let effects = bench.send(TabEvent::Command {
-        name: "filter".into(),
+        name: keys::FILTER,
         argument: "level>=nonsense".into(),
     });
     assert!(matches!(&effects[..], [Effect::Notice(notice)] if notice.text.contains("nonsense")));
@@ -479,7 +484,7 @@ fn reading_can_be_cancelled() {
     assert!(
         effects
             .iter()
-            .any(|effect| matches!(effect, Effect::Cancel(slot) if slot.name == "list"))
+            .any(|effect| matches!(effect, Effect::Cancel(slot) if *slot == "list"))
     );
     let found = Page {
         records: vec![record(50)],

@@ -13,8 +13,8 @@ use ratatui::style::Style;
 
 use super::search::Search;
 use crate::service::trace::{self as service, TraceEvent};
-use crate::tui::effect::Question;
-use crate::tui::tabs::Context;
+use crate::tui::ask::Question;
+use crate::tui::tab::Context;
 use crate::tui::theme::Role;
 use crate::tui::widgets::{clock, empty, safe_text};
 use atalaya_domain::record::{Level, Record, RecordId, RequestId};
