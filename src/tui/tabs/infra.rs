@@ -23,8 +23,13 @@ use atalaya_domain::time::Timestamp;
 use atalaya_ingest::accounts::{FileAccount, IngestStatus, Unread};
 use atalaya_query::term_text;
 
+mod account;
 mod checks;
+mod files;
+mod host;
+mod node;
 mod ring;
+mod sheet;
 mod spool;
 mod view;
 
@@ -135,7 +140,7 @@ impl InfraTab {
 
     fn move_to(&mut self, context: &Context<'_>, step: impl FnOnce(usize, usize) -> usize) {
         if let Some(Over { what, top }) = self.over {
-            let last = view::last_top(self, what, context);
+            let last = sheet::last_top(self, what, context);
             self.over = Some(Over {
                 what,
                 top: step(top, last + 1).min(last),

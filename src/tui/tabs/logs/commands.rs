@@ -37,7 +37,7 @@ impl LogsTab {
             keys::WRITE if argument.is_empty() => trouble("give a file: `:w FILE`"),
             keys::WRITE => {
                 let text = match &self.view {
-                    View::List => lines_of(self.rows.iter()),
+                    View::List => lines_of(self.list.rows.iter()),
                     View::Context(view) => lines_of(view.rows.iter()),
                     View::Trace(trace) => incident_note::of_trace(&trace.data),
                 };

@@ -47,6 +47,51 @@ impl DetailCursor {
     }
 }
 
+/// The pane: whether it is open, where its cursor is, and whether it has the keys.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Details {
+    /// `None`: closed.
+    pub cursor: Option<DetailCursor>,
+    pub focused: bool,
+}
+
+impl Details {
+    pub fn is_open(&self) -> bool {
+        self.cursor.is_some()
+    }
+
+    pub fn close(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Opens it and gives it the keys.
+    pub fn open(&mut self) {
+        self.cursor.get_or_insert_default();
+        self.focused = true;
+    }
+
+    /// Opens it beside the list, which keeps the keys, or closes it.
+    pub fn toggle(&mut self) {
+        let open = self.is_open();
+        self.close();
+        self.cursor = (!open).then(DetailCursor::default);
+    }
+
+    pub fn change_panel(&mut self) {
+        self.focused = self.is_open() && !self.focused;
+    }
+
+    /// Another record is shown: from its first line on.
+    pub fn rewind(&mut self) {
+        self.cursor = self.cursor.map(|_| DetailCursor::default());
+    }
+
+    /// The cursor, when keys go there.
+    pub fn with_keys(&self) -> Option<DetailCursor> {
+        self.cursor.filter(|_| self.focused)
+    }
+}
+
 /// The lines of a record at a width.
 pub fn lines(record: &Record, zone: Zone, width: usize) -> Vec<DetailLine> {
     let entry = &record.entry;

@@ -149,49 +149,10 @@ impl Work for LogsEffect {
 
     async fn perform(self, stores: &Stores, cancel: &CancellationToken) -> Option<LogsAnswer> {
         Some(match self {
-            Self::Newest { question, query } => {
-                let result = told(newest(stores, query, cancel).await);
-                LogsAnswer::Newest { question, result }
-            }
-            Self::Page {
-                question,
-                query,
-                range,
-                order,
-                after,
-            } => {
-                let wanted = request(query, range, order, PAGE, cancel);
-                let page = stores.logs.page(&PageRequest { after, ..wanted }).await;
-                LogsAnswer::Page {
-                    question,
-                    order,
-                    result: told(page),
-                }
-            }
-            Self::Around {
-                question,
-                query,
-                at,
-            } => {
-                let result = told(around(stores, query, at, cancel).await);
-                LogsAnswer::Around { question, result }
-            }
-            Self::Seek {
-                question,
-                query,
-                order,
-                after,
-            } => {
-                let wanted = PageRequest {
-                    after: Some(after),
-                    ..request(query, TimeRange::ALL, order, 1, cancel)
-                };
-                LogsAnswer::Sought {
-                    question,
-                    order,
-                    result: told(stores.logs.page(&wanted).await),
-                }
-            }
+            read @ (Self::Newest { .. }
+            | Self::Page { .. }
+            | Self::Around { .. }
+            | Self::Seek { .. }) => return list(read, stores, cancel).await,
             Self::Follow {
                 question,
                 mut follower,
@@ -244,6 +205,56 @@ impl Work for LogsEffect {
             }
         })
     }
+}
+
+/// The reads of the list.
+async fn list(read: LogsEffect, stores: &Stores, cancel: &CancellationToken) -> Option<LogsAnswer> {
+    Some(match read {
+        LogsEffect::Newest { question, query } => {
+            let result = told(newest(stores, query, cancel).await);
+            LogsAnswer::Newest { question, result }
+        }
+        LogsEffect::Page {
+            question,
+            query,
+            range,
+            order,
+            after,
+        } => {
+            let wanted = request(query, range, order, PAGE, cancel);
+            let page = stores.logs.page(&PageRequest { after, ..wanted }).await;
+            LogsAnswer::Page {
+                question,
+                order,
+                result: told(page),
+            }
+        }
+        LogsEffect::Around {
+            question,
+            query,
+            at,
+        } => {
+            let result = told(around(stores, query, at, cancel).await);
+            LogsAnswer::Around { question, result }
+        }
+        LogsEffect::Seek {
+            question,
+            query,
+            order,
+            after,
+        } => {
+            let wanted = PageRequest {
+                after: Some(after),
+                ..request(query, TimeRange::ALL, order, 1, cancel)
+            };
+            LogsAnswer::Sought {
+                question,
+                order,
+                result: told(stores.logs.page(&wanted).await),
+            }
+        }
+        _ => return None,
+    })
 }
 
 /// From the edge of `range`.
