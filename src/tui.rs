@@ -1,8 +1,9 @@
 //! The console: the run loop, and around it the terminal, the app and its tabs.
 //!
-//! Reading order: [`action`] and [`keymap`] (what can be asked for), [`effect`] (what that asks of
-//! the stores), [`tabs`] (state and drawing; how to build one), [`app`] (routing), [`terminal`] and
-//! [`input`] (the tty, taken and given back), [`theme`] and [`widgets`].
+//! Reading order: [`ask`], [`action`] and [`keymap`] (the words), [`tab`] (what a tab is, and how to
+//! build one), [`tabs`] (those that there are), [`registry`] and [`runner`] (their work, done in
+//! tasks), [`app`] (routing), [`terminal`] and [`input`] (the tty, taken and given back), [`theme`]
+//! and [`widgets`].
 //!
 //! Promises: the first frame is drawn before any store has answered; nothing is drawn when nothing
 //! changed, and never more than 20 frames a second; no key waits for a store; and the terminal is
@@ -10,12 +11,15 @@
 
 pub mod action;
 pub mod app;
+pub mod ask;
 pub mod clipboard;
-pub mod effect;
 pub mod event;
 pub mod input;
 pub mod keymap;
+pub mod registry;
+pub mod runner;
 pub mod state;
+pub mod tab;
 pub mod tabs;
 pub mod terminal;
 pub mod theme;
@@ -33,13 +37,14 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, interval_at};
 
-use self::app::{App, Request, Setup};
-use self::effect::{Notice, Runner};
+use self::app::{App, Request, Setup, TabSetup};
+use self::ask::Notice;
 use self::event::AppEvent;
 use self::input::Input;
-use self::keymap::{Keymap, KeymapError};
-use self::tabs::dora::DoraTab;
-use self::tabs::pdca::PdcaTab;
+use self::keymap::KeymapError;
+use self::runner::Runner;
+use self::tab::Configured;
+use self::tabs::TABS;
 use self::terminal::{Canvas, Output, TerminalGuard};
 use self::theme::{ColorDepth, Theme, ThemeError};
 use crate::service::Stores;
@@ -107,10 +112,10 @@ pub enum ConsoleError {
 /// Runs the console until it is quit. Call it from `block_on`, not from a worker task: a slow
 /// terminal makes a frame's write wait.
 pub async fn run(input: ConsoleInput) -> Result<Ended, ConsoleError> {
-    let keymap = Keymap::new(&input.keys)?;
+    let keymap = registry::keymap(TABS, &input.keys)?;
     let variable = |name: &str| std::env::var(name).ok();
     let depth = ColorDepth::detect(variable);
-    let (saved, trouble) = state::load(&input.data_dir);
+    let (saved, trouble) = state::load(&input.data_dir, |saved| registry::readable(TABS, saved));
     let chosen = saved
         .theme
         .as_ref()
@@ -131,6 +136,14 @@ pub async fn run(input: ConsoleInput) -> Result<Ended, ConsoleError> {
     let mut terminal = Terminal::new(CrosstermBackend::new(Output::default()))?;
     let size = crossterm::terminal::size()?;
     let setup = Setup {
+        tabs: TabSetup {
+            registered: TABS,
+            first: tabs::FIRST,
+            configured: Configured {
+                report: input.dora,
+                pdca: input.pdca,
+            },
+        },
         keymap,
         theme,
         configured_theme: input.theme,
@@ -145,12 +158,7 @@ pub async fn run(input: ConsoleInput) -> Result<Ended, ConsoleError> {
         now: Timestamp::now(),
         size,
     };
-    let mut app = App::with_tabs(
-        setup,
-        &saved,
-        DoraTab::new(input.dora),
-        PdcaTab::new(input.pdca),
-    );
+    let mut app = App::new(setup, &saved);
     if let Some(trouble) = trouble {
         app.notify(Notice::trouble(widgets::safe_text::line(&trouble)));
     }
@@ -170,8 +178,8 @@ pub async fn run(input: ConsoleInput) -> Result<Ended, ConsoleError> {
     clock.set_missed_tick_behavior(MissedTickBehavior::Skip);
 
     let ended = loop {
-        for effect in app.take_effects() {
-            runner.spawn(effect);
+        for order in app.take_orders() {
+            runner.take(order);
         }
         for request in app.take_requests() {
             attend(request, &guard, &mut terminal, &mut app, &input.data_dir).await?;
@@ -222,6 +230,11 @@ pub async fn run(input: ConsoleInput) -> Result<Ended, ConsoleError> {
 
 fn draw(terminal: &mut Canvas, app: &mut App) -> io::Result<()> {
     let started = Instant::now();
+    // The signal that tells of a new size may come later than the frame in it.
+    let size = crossterm::terminal::size()?;
+    if size != app.size() {
+        app.on_event(AppEvent::Resized(size.0, size.1), Timestamp::now());
+    }
     terminal.draw(|frame| app.render(frame))?;
     app.drawn();
     tracing::trace!(target: "atalaya::frame", micros = started.elapsed().as_micros() as u64);

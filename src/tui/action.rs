@@ -1,7 +1,21 @@
-//! What a user can ask for. One closed list for keys, palette and help; each action has a name
-//! (used in `[console.keys]` and shown in the palette) and one line that says what it does.
+//! What a user can ask for: the vocabulary of keys, palette and help. Each action has a name (used
+//! in `[console.keys]` and shown in the palette) and one line that says what it does.
 //!
-//! A tab that needs an action which is not here adds it to the table, and its keys to `keymap`.
+//! The table below is what several screens share. An action that no other tab has is an [`Own`] of
+//! that tab; to go to a tab is an action of each that is registered.
+
+use std::borrow::Cow;
+
+use super::ask::TabId;
+
+/// An action of one tab only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Own {
+    pub name: &'static str,
+    pub help: &'static str,
+    /// One or two words for the hint line.
+    pub hint: &'static str,
+}
 
 macro_rules! actions {
     ($($(#[$group:meta])* $name:ident = $word:literal, $help:literal;)*) => {
@@ -9,19 +23,31 @@ macro_rules! actions {
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Action {
             $($(#[$group])* #[doc = $help] $name,)*
+            /// To a tab.
+            Tab(TabId),
+            Own(Own),
         }
 
         impl Action {
-            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+            /// Those that the screens share.
+            pub const SHARED: &'static [Self] = &[$(Self::$name,)*];
 
             /// The name in the configuration and the palette.
-            pub const fn name(self) -> &'static str {
-                match self { $(Self::$name => $word,)* }
+            pub fn name(self) -> Cow<'static, str> {
+                match self {
+                    $(Self::$name => $word.into(),)*
+                    Self::Tab(id) => format!("tab_{}", id.name()).into(),
+                    Self::Own(own) => own.name.into(),
+                }
             }
 
             /// One line for help and palette.
-            pub const fn help(self) -> &'static str {
-                match self { $(Self::$name => $help,)* }
+            pub fn help(self) -> Cow<'static, str> {
+                match self {
+                    $(Self::$name => $help.into(),)*
+                    Self::Tab(id) => format!("{} tab", id.title()).into(),
+                    Self::Own(own) => own.help.into(),
+                }
             }
         }
     };
@@ -29,10 +55,6 @@ macro_rules! actions {
 
 actions! {
     // Everywhere.
-    GoDora = "tab_dora", "DORA tab";
-    GoLogs = "tab_logs", "Logs tab";
-    GoInfra = "tab_infra", "Infra tab";
-    GoPdca = "tab_pdca", "PDCA tab";
     Help = "help", "help for this screen";
     Palette = "palette", "commands";
     Back = "back", "one level back";
@@ -121,26 +143,16 @@ actions! {
     Decide = "decide", "decide: apply, revert, continue, escalate";
 }
 
-impl Action {
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL
-            .iter()
-            .copied()
-            .find(|action| action.name() == name)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn names_are_unique_and_read_back() {
-        for (index, action) in Action::ALL.iter().enumerate() {
-            assert_eq!(Action::from_name(action.name()), Some(*action));
+    fn names_are_unique() {
+        for (index, action) in Action::SHARED.iter().enumerate() {
             assert!(!action.help().is_empty());
             assert!(
-                Action::ALL[index + 1..]
+                Action::SHARED[index + 1..]
                     .iter()
                     .all(|other| other.name() != action.name())
             );

@@ -1,28 +1,29 @@
 //! Focus, overlay and routing: which tab has the screen, what lies over it, and who gets an event.
 //! What a tab shows and does is the tab's.
 
+mod keys;
 mod palette;
+mod prompt;
+mod routes;
 mod view;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
+use crossterm::event::Event;
 use ratatui::layout::Rect;
 
-use self::palette::{Choice, Palette};
+use self::palette::Palette;
+use self::prompt::Prompt;
+use self::routes::Return;
 use super::action::Action;
-use super::effect::{Effect, Notice, NoticeKind, PromptRequest};
+use super::ask::{Effect, Notice, NoticeKind, TabId};
 use super::event::AppEvent;
-use super::keymap::{Key, Keymap, Scope};
+use super::keymap::{Keymap, Scope};
+use super::registry::{AnyTab, Order, Registered, Slot, Tabs, Task};
 use super::state::Saved;
-use super::tabs::dora::DoraTab;
-use super::tabs::infra::InfraTab;
-use super::tabs::logs::LogsTab;
-use super::tabs::pdca::PdcaTab;
-use super::tabs::{Context, PromptHint, Prompted, Tab, TabEvent, TabId};
+use super::tab::{Configured, Context, TabEvent};
 use super::theme::{ColorDepth, Theme};
-use super::widgets::line_edit::{Edited, LineEdit};
 use super::widgets::safe_text;
 use atalaya_domain::time::Timestamp;
 use atalaya_query::Zone;
@@ -48,27 +49,6 @@ enum Overlay {
         kind: &'static str,
         question: String,
     },
-}
-
-#[derive(Debug)]
-struct Prompt {
-    kind: &'static str,
-    label: String,
-    line: LineEdit,
-    hint: PromptHint,
-    /// Which completion Tab offers next.
-    chosen: Option<usize>,
-    /// Enter was pressed on a text with a mistake: say which, whatever could be completed.
-    refused: bool,
-}
-
-/// How the Logs tab was opened from another one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Return {
-    tab: TabId,
-    /// For a trace: how deep the history of the Logs tab was with it. Closing it makes that less,
-    /// whatever was open there before, and is the way back. Else it is Esc in the list.
-    trace_depth: Option<usize>,
 }
 
 /// What only the owner of the terminal can do.
@@ -102,9 +82,20 @@ pub enum Fault {
     Error,
 }
 
+/// Which tabs there are, and with what they begin.
+#[derive(Clone, Debug)]
+pub struct TabSetup {
+    /// At least one, in the order of their digits.
+    pub registered: &'static [Registered],
+    /// On the screen when nothing was saved.
+    pub first: TabId,
+    pub configured: Configured,
+}
+
 /// How the console is set up.
 #[derive(Debug)]
 pub struct Setup {
+    pub tabs: TabSetup,
     pub keymap: Keymap,
     pub theme: Theme,
     /// The name that the configuration gives, which `theme` may differ from.
@@ -127,15 +118,11 @@ pub struct Setup {
 pub struct App {
     setup: Setup,
     active: TabId,
-    /// The tab from which the Logs tab was opened: Esc at its top goes back there.
+    tabs: Tabs,
+    /// From where the tab on the screen was opened: Esc at its top goes back there.
     return_to: Option<Return>,
-    dora: DoraTab,
-    logs: LogsTab,
-    infra: InfraTab,
-    pdca: PdcaTab,
     overlay: Overlay,
-    /// The tab on the screen says why a read failed.
-    /// Rows that it takes.
+    /// Rows in which the tab on the screen says why a read failed.
     banner_rows: u16,
     notice: Option<(Notice, Timestamp)>,
     troubles: Troubles,
@@ -145,24 +132,18 @@ pub struct App {
     quitting: bool,
     dirty: bool,
     drawn_clock: String,
-    effects: Vec<Effect>,
+    orders: Vec<Order>,
     requests: Vec<Request>,
 }
 
 impl App {
     pub fn new(setup: Setup, saved: &Saved) -> Self {
-        Self::with_tabs(setup, saved, DoraTab::default(), PdcaTab::default())
-    }
-
-    /// With tabs that know what is configured.
-    pub fn with_tabs(setup: Setup, saved: &Saved, dora: DoraTab, pdca: PdcaTab) -> Self {
+        let tabs = Tabs::open(setup.tabs.registered, &setup.tabs.configured, &saved.tabs);
+        let known = saved.tab.as_ref().and_then(|name| tabs.by_name(name));
         let mut app = Self {
-            active: saved.tab.unwrap_or(TabId::Logs),
+            active: known.unwrap_or(setup.tabs.first),
+            tabs,
             return_to: None,
-            dora,
-            logs: LogsTab::new(&saved.logs),
-            infra: InfraTab::default(),
-            pdca,
             overlay: Overlay::None,
             banner_rows: 0,
             notice: None,
@@ -175,7 +156,7 @@ impl App {
             quitting: false,
             dirty: true,
             drawn_clock: String::new(),
-            effects: Vec::new(),
+            orders: Vec::new(),
             requests: Vec::new(),
             setup,
         };
@@ -211,8 +192,8 @@ impl App {
     }
 
     /// Work for the runner since the last call.
-    pub fn take_effects(&mut self) -> Vec<Effect> {
-        std::mem::take(&mut self.effects)
+    pub fn take_orders(&mut self) -> Vec<Order> {
+        std::mem::take(&mut self.orders)
     }
 
     /// Work for the owner of the terminal since the last call.
@@ -223,12 +204,12 @@ impl App {
     /// What to keep for the next run.
     pub fn saved(&self) -> Saved {
         Saved {
-            tab: Some(self.active),
+            tab: Some(self.active.name().to_owned()),
             theme: Some((
                 self.chosen_theme.clone(),
                 self.setup.configured_theme.clone(),
             )),
-            logs: self.logs.saved(),
+            tabs: self.tabs.remembered(),
         }
     }
 
@@ -237,13 +218,13 @@ impl App {
         self.dirty = true;
     }
 
-    fn tab(&self, id: TabId) -> &dyn Tab {
-        match id {
-            TabId::Dora => &self.dora,
-            TabId::Logs => &self.logs,
-            TabId::Infra => &self.infra,
-            TabId::Pdca => &self.pdca,
-        }
+    fn tab(&self, id: TabId) -> &dyn AnyTab {
+        self.tabs.get(id)
+    }
+
+    /// The tab on the screen.
+    fn shown(&self) -> &dyn AnyTab {
+        self.tab(self.active)
     }
 
     fn context(&self) -> Context<'_> {
@@ -258,6 +239,11 @@ impl App {
 
     fn area(&self) -> Rect {
         Rect::new(0, 0, self.setup.size.0, self.setup.size.1)
+    }
+
+    /// Columns and rows that the layout is made for.
+    pub fn size(&self) -> (u16, u16) {
+        self.setup.size
     }
 
     /// Takes one event; `now` is the time at which it is taken.
@@ -275,21 +261,14 @@ impl App {
             AppEvent::Resized(columns, rows) => {
                 self.setup.size = (columns, rows);
                 self.dirty = true;
-                for id in TabId::ALL {
-                    self.send(id, TabEvent::Resized);
-                }
+                self.send_all(|| TabEvent::Resized);
             }
-            AppEvent::Answer(answer) => self.send(answer.tab(), TabEvent::Answer(answer)),
-            AppEvent::Ingest(status) => {
-                for id in TabId::ALL {
-                    self.send(id, TabEvent::Ingest(status.clone()));
-                }
+            AppEvent::Answer(answer) => {
+                let id = answer.tab();
+                self.work(id, |tab, context| tab.bring(answer, context));
             }
-            AppEvent::Health(health) => {
-                for id in TabId::ALL {
-                    self.send(id, TabEvent::Health(health.clone()));
-                }
-            }
+            AppEvent::Ingest(status) => self.send_all(|| TabEvent::Ingest(status.clone())),
+            AppEvent::Health(health) => self.send_all(|| TabEvent::Health(health.clone())),
             AppEvent::Troubles(troubles) => self.on_troubles(troubles),
             AppEvent::Tick => self.on_tick(),
         }
@@ -304,9 +283,7 @@ impl App {
         }
         if self.troubles != troubles {
             self.troubles = troubles.clone();
-            for id in TabId::ALL {
-                self.send(id, TabEvent::Troubles(troubles.clone()));
-            }
+            self.send_all(|| TabEvent::Troubles(troubles.clone()));
         }
     }
 
@@ -322,11 +299,26 @@ impl App {
         }
         let was_dirty = self.dirty;
         self.send(self.active, TabEvent::Tick);
-        self.dirty = was_dirty || !self.effects.is_empty() || self.clock_text() != self.drawn_clock;
+        self.dirty = was_dirty || !self.orders.is_empty() || self.clock_text() != self.drawn_clock;
     }
 
-    /// Gives a tab an event and carries out what it asks for.
+    fn send_all(&mut self, event: impl Fn() -> TabEvent) {
+        let ids: Vec<TabId> = self.tabs.ids().collect();
+        for id in ids {
+            self.send(id, event());
+        }
+    }
+
     fn send(&mut self, id: TabId, event: TabEvent) {
+        self.work(id, |tab, context| tab.send(event, context));
+    }
+
+    /// Lets a tab take something and carries out what it asks for.
+    fn work(
+        &mut self,
+        id: TabId,
+        take: impl FnOnce(&mut dyn AnyTab, &Context<'_>) -> Vec<Effect<Task>>,
+    ) {
         let context = Context {
             now: self.setup.now,
             zone: self.setup.zone,
@@ -334,13 +326,7 @@ impl App {
             theme: &self.setup.theme,
             unicode: self.setup.unicode,
         };
-        let tab: &mut dyn Tab = match id {
-            TabId::Dora => &mut self.dora,
-            TabId::Logs => &mut self.logs,
-            TabId::Infra => &mut self.infra,
-            TabId::Pdca => &mut self.pdca,
-        };
-        let effects = tab.update(event, &context);
+        let effects = take(self.tabs.get_mut(id), &context);
         if id == self.active
             && !effects
                 .iter()
@@ -356,60 +342,26 @@ impl App {
 
     /// A banner takes rows of its own: what was read before moves down and stays readable.
     fn make_room_for_banner(&mut self) {
-        let banner = self.tab(self.active).status(&self.context()).banner;
-        let rows = banner.map_or(0, |reason| {
-            view::banner_lines(&reason, self.setup.size.0).len()
-        });
-        let rows = u16::try_from(rows).unwrap_or(0);
+        let banner = self.shown().status(&self.context()).banner;
+        let rows = view::banner_rows(banner.as_deref(), self.setup.size.0);
         if rows != self.banner_rows {
             self.banner_rows = rows;
             self.dirty = true;
-            for id in TabId::ALL {
-                self.send(id, TabEvent::Resized);
-            }
+            self.send_all(|| TabEvent::Resized);
         }
     }
 
     /// Where the tab is drawn: between header and status line, under the banner.
     fn content(&self) -> Rect {
-        let mut content = view::body(self.area());
-        let banner = self.banner_rows.min(content.height);
-        content.y += banner;
-        content.height -= banner;
-        content
+        view::content(self.area(), self.banner_rows)
     }
 
-    fn carry_out(&mut self, effect: Effect, from: TabId) {
+    fn carry_out(&mut self, effect: Effect<Task>, from: TabId) {
         match effect {
             Effect::Unchanged => {}
             Effect::Notice(notice) => self.notify(notice),
-            Effect::OpenTrace(ids) => {
-                let argument = ids
-                    .iter()
-                    .map(atalaya_domain::record::RequestId::as_str)
-                    .collect::<Vec<_>>()
-                    .join("\n");
-                self.open_logs(from, "req", argument);
-            }
-            Effect::OpenLogs { filter, at } => {
-                let at = at.map(|at| at.micros().to_string()).unwrap_or_default();
-                self.open_logs(from, "show", format!("{at}\n{filter}"));
-            }
-            Effect::Prompt(PromptRequest { kind, label, text }) => {
-                let line = LineEdit::new(text);
-                let hint =
-                    self.tab(from)
-                        .prompt_hint(kind, line.text(), line.cursor(), &self.context());
-                self.overlay = Overlay::Prompt(Prompt {
-                    kind,
-                    label,
-                    line,
-                    hint,
-                    chosen: None,
-                    refused: false,
-                });
-                self.dirty = true;
-            }
+            Effect::Go(destination) => self.open(destination, from),
+            Effect::Prompt(request) => self.open_prompt(request, from),
             Effect::Confirm { kind, question } => {
                 self.overlay = Overlay::Confirm { kind, question }
             }
@@ -417,405 +369,20 @@ impl App {
             Effect::WriteFile { path, text } => {
                 self.requests.push(Request::WriteFile { path, text })
             }
-            work => self.effects.push(work),
-        }
-    }
-
-    fn open_logs(&mut self, from: TabId, name: &str, argument: String) {
-        if from != TabId::Logs {
-            self.go(TabId::Logs);
-            self.return_to = Some(Return {
-                tab: from,
-                trace_depth: None,
-            });
-        }
-        self.send(
-            TabId::Logs,
-            TabEvent::Command {
-                name: name.into(),
-                argument,
-            },
-        );
-        self.remember_trace(from, name);
-    }
-
-    fn remember_trace(&mut self, from: TabId, command: &str) {
-        let depth = self.logs.depth();
-        if let Some(origin) = self
-            .return_to
-            .as_mut()
-            .filter(|_| from != TabId::Logs && command == "req")
-        {
-            origin.trace_depth = Some(depth);
-        }
-    }
-
-    fn go(&mut self, id: TabId) {
-        self.return_to = None;
-        if id != self.active {
-            self.send(self.active, TabEvent::Left);
-            self.active = id;
-            self.send(id, TabEvent::Entered);
-        }
-        self.dirty = true;
-    }
-
-    fn on_paste(&mut self, text: String) {
-        let captures = self.tab(self.active).captures_keys();
-        match &mut self.overlay {
-            Overlay::Prompt(prompt) => {
-                prompt.line.insert(&text);
-                self.prompt_edited();
-            }
-            Overlay::Palette(palette) => {
-                palette.line.insert(&text);
-                palette.edited();
-                self.dirty = true;
-            }
-            Overlay::None if captures => self.send(self.active, TabEvent::Paste(text)),
-            // A paste is never taken for keys.
-            _ => {}
-        }
-    }
-
-    fn on_key(&mut self, key: &KeyEvent) {
-        let interrupt =
-            key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL);
-        // Read by now, and it hides the status line.
-        self.notice = None;
-        self.dirty = true;
-        if interrupt {
-            return self.interrupt();
-        }
-        self.interrupted_at = None;
-        match &mut self.overlay {
-            Overlay::Prompt(_) => self.prompt_key(key),
-            Overlay::Palette(_) => self.palette_key(key),
-            Overlay::Help { scroll } => match key.code {
-                KeyCode::Char('j') | KeyCode::Down => *scroll = scroll.saturating_add(1).min(500),
-                KeyCode::Char('k') | KeyCode::Up => *scroll = scroll.saturating_sub(1),
-                KeyCode::PageDown | KeyCode::Char(' ') => {
-                    *scroll = scroll.saturating_add(10).min(500)
-                }
-                KeyCode::PageUp => *scroll = scroll.saturating_sub(10),
-                _ => self.overlay = Overlay::None,
-            },
-            Overlay::Confirm { kind, .. } => {
-                let kind = *kind;
-                let yes = matches!(key.code, KeyCode::Char('y' | 'Y'));
-                self.overlay = Overlay::None;
-                if yes {
-                    self.send(self.active, TabEvent::Confirmed { kind });
-                } else {
-                    self.notify(Notice::plain("not done"));
-                }
-            }
-            Overlay::None => {
-                if self.tab(self.active).captures_keys() {
-                    return self.send(self.active, TabEvent::Key(*key));
-                }
-                if let Some(action) = self
-                    .setup
-                    .keymap
-                    .action(self.tab(self.active).scopes(), Key::of(key))
-                {
-                    self.on_action(action);
-                }
-            }
-        }
-    }
-
-    /// Ctrl-C: cancels what is open or under way, and quits when pressed again soon.
-    fn interrupt(&mut self) {
-        let again = self
-            .interrupted_at
-            .is_some_and(|at| self.setup.now.since(at) <= SECOND_INTERRUPT);
-        if again {
-            self.quitting = true;
-            return;
-        }
-        self.interrupted_at = Some(self.setup.now);
-        match std::mem::replace(&mut self.overlay, Overlay::None) {
-            Overlay::None => self.send(self.active, TabEvent::Action(Action::Interrupt)),
-            Overlay::Prompt(prompt) => {
-                self.send(
-                    self.active,
-                    TabEvent::Prompted {
-                        kind: prompt.kind,
-                        step: Prompted::Cancelled,
-                    },
-                );
-            }
-            _ => {}
-        }
-        self.notify(Notice::plain("cancelled; Ctrl-C again quits"));
-    }
-
-    fn on_action(&mut self, action: Action) {
-        match action {
-            Action::GoDora => self.go(TabId::Dora),
-            Action::GoLogs => self.go(TabId::Logs),
-            Action::GoInfra => self.go(TabId::Infra),
-            Action::GoPdca => self.go(TabId::Pdca),
-            Action::Help => self.overlay = Overlay::Help { scroll: 0 },
-            Action::Palette => self.open_palette(),
-            Action::Quit => self.quitting = true,
-            Action::Close if self.tab(self.active).at_top() && self.return_to.is_none() => {
-                self.quitting = true;
-            }
-            Action::Back | Action::Close => {
-                if let Some(origin) = self.return_to.filter(|_| self.logs.shows_list()) {
-                    return self.go(origin.tab);
-                }
-                self.send(self.active, TabEvent::Action(Action::Back));
-                let closed = |origin: &Return| {
-                    origin
-                        .trace_depth
-                        .is_some_and(|depth| self.logs.depth() < depth || self.logs.shows_list())
-                };
-                if let Some(origin) = self.return_to.filter(closed) {
-                    self.go(origin.tab);
-                }
-            }
-            Action::Zone => {
-                self.setup.zone = if self.setup.zone == Zone::Utc {
-                    Zone::Local
-                } else {
-                    Zone::Utc
-                };
-                let name = if self.setup.zone == Zone::Utc {
-                    "UTC"
-                } else {
-                    "local time"
-                };
-                self.notify(Notice::plain(format!("times are shown in {name}")));
-            }
-            Action::Mouse => {
-                self.setup.mouse = !self.setup.mouse;
-                self.requests.push(Request::Mouse(self.setup.mouse));
-                self.notify(Notice::plain(if self.setup.mouse {
-                    "mouse on: the terminal's own selection needs Shift now"
-                } else {
-                    "mouse off"
-                }));
-            }
-            Action::NextTheme => {
-                let names = Theme::names(self.setup.themes_dir.as_deref());
-                let next = names
-                    .iter()
-                    .position(|name| *name == self.chosen_theme)
-                    .map_or(0, |at| (at + 1) % names.len());
-                self.set_theme(&names[next]);
-            }
-            Action::Suspend => self.requests.push(Request::Suspend),
-            Action::Redraw => self.requests.push(Request::Redraw),
-            other => self.send(self.active, TabEvent::Action(other)),
-        }
-    }
-
-    fn set_theme(&mut self, name: &str) {
-        match Theme::load(name, self.setup.themes_dir.as_deref(), self.setup.depth) {
-            Ok(theme) => {
-                let text = if theme.has_color() {
-                    format!("theme {name}")
-                } else {
-                    format!("theme {name} is kept; this terminal shows no colours")
-                };
-                self.setup.theme = theme;
-                name.clone_into(&mut self.chosen_theme);
-                self.notify(Notice::plain(text));
-            }
-            Err(error) => self.notify(Notice::trouble(super::tabs::reason_of(&error))),
-        }
-    }
-
-    fn prompt_key(&mut self, key: &KeyEvent) {
-        let Overlay::Prompt(prompt) = &mut self.overlay else {
-            return;
-        };
-        match key.code {
-            KeyCode::Esc => {
-                let kind = prompt.kind;
-                self.overlay = Overlay::None;
-                self.send(
-                    self.active,
-                    TabEvent::Prompted {
-                        kind,
-                        step: Prompted::Cancelled,
-                    },
-                );
-            }
-            // A text with a known mistake is not sent off; the mistake stays in sight.
-            KeyCode::Enter if prompt.hint.error.is_some() => prompt.refused = true,
-            KeyCode::Enter => {
-                let (kind, text) = (prompt.kind, prompt.line.text().to_owned());
-                self.overlay = Overlay::None;
-                self.send(
-                    self.active,
-                    TabEvent::Prompted {
-                        kind,
-                        step: Prompted::Accepted(text),
-                    },
-                );
-            }
-            KeyCode::Tab | KeyCode::BackTab if !prompt.hint.completions.is_empty() => {
-                let count = prompt.hint.completions.len();
-                let next = match (prompt.chosen, key.code) {
-                    (None, KeyCode::Tab) => 0,
-                    (None, _) => count - 1,
-                    (Some(at), KeyCode::Tab) => (at + 1) % count,
-                    (Some(at), _) => (at + count - 1) % count,
-                };
-                prompt.chosen = Some(next);
-                prompt.line.replace_word(&prompt.hint.completions[next]);
-                let (kind, text, cursor) = (
-                    prompt.kind,
-                    prompt.line.text().to_owned(),
-                    prompt.line.cursor(),
-                );
-                let fresh = self
-                    .tab(self.active)
-                    .prompt_hint(kind, &text, cursor, &self.context());
-                if let Overlay::Prompt(prompt) = &mut self.overlay {
-                    prompt.refused = false;
-                    if count == 1 {
-                        // Nothing to choose from: on with what can stand behind it.
-                        prompt.hint = fresh;
-                        prompt.chosen = None;
-                    } else {
-                        prompt.hint.error = fresh.error;
-                    }
-                }
-                self.send(
-                    self.active,
-                    TabEvent::Prompted {
-                        kind,
-                        step: Prompted::Edited(text),
-                    },
-                );
-            }
-            _ => {
-                if prompt.line.key(key) == Edited::Text {
-                    self.prompt_edited();
-                }
-            }
-        }
-    }
-
-    fn prompt_edited(&mut self) {
-        self.dirty = true;
-        let Overlay::Prompt(prompt) = &self.overlay else {
-            return;
-        };
-        let (kind, text, cursor) = (
-            prompt.kind,
-            prompt.line.text().to_owned(),
-            prompt.line.cursor(),
-        );
-        let hint = self
-            .tab(self.active)
-            .prompt_hint(kind, &text, cursor, &self.context());
-        if let Overlay::Prompt(prompt) = &mut self.overlay {
-            prompt.hint = hint;
-            prompt.chosen = None;
-            prompt.refused = false;
-        }
-        self.send(
-            self.active,
-            TabEvent::Prompted {
-                kind,
-                step: Prompted::Edited(text),
-            },
-        );
-    }
-
-    fn open_palette(&mut self) {
-        let actions = self
-            .help()
-            .into_iter()
-            .flat_map(|(_, lines)| lines)
-            .collect();
-        let themes = Theme::names(self.setup.themes_dir.as_deref());
-        self.overlay = Overlay::Palette(Palette::new(actions, &themes));
-    }
-
-    fn palette_key(&mut self, key: &KeyEvent) {
-        let Overlay::Palette(palette) = &mut self.overlay else {
-            return;
-        };
-        match key.code {
-            KeyCode::Esc => self.overlay = Overlay::None,
-            KeyCode::Enter => {
-                let choice = palette.chosen();
-                self.overlay = Overlay::None;
-                match choice {
-                    Some(Choice::Action(action)) => self.on_action(action),
-                    Some(Choice::Command { name, argument }) => self.command(&name, argument),
-                    None => self.notify(Notice::trouble("no such command; `:` and `?` list them")),
-                }
-            }
-            _ => palette.key(key),
-        }
-    }
-
-    fn command(&mut self, name: &str, argument: String) {
-        match name {
-            "q" | "quit" => self.quitting = true,
-            "theme" => self.set_theme(argument.trim()),
-            "utc" | "local" => {
-                self.setup.zone = if name == "utc" {
-                    Zone::Utc
-                } else {
-                    Zone::Local
-                };
-            }
-            "mouse" => self.on_action(Action::Mouse),
-            "dora" => self.go(TabId::Dora),
-            "logs" => self.go(TabId::Logs),
-            "infra" => self.go(TabId::Infra),
-            "pdca" => self.go(TabId::Pdca),
-            // Lets the tests see what a panic leaves behind; not in a release.
-            #[cfg(debug_assertions)]
-            "panic" => match argument.trim() {
-                "task" => self.requests.push(Request::Fault(Fault::Task)),
-                "thread" => self.requests.push(Request::Fault(Fault::Thread)),
-                "error" => self.requests.push(Request::Fault(Fault::Error)),
-                _ => panic!("asked for with :panic"),
-            },
-            _ => {
-                let origin = self.active;
-                if origin != TabId::Logs && palette::is_logs_command(name) {
-                    self.go(TabId::Logs);
-                    self.return_to = Some(Return {
-                        tab: origin,
-                        trace_depth: None,
-                    });
-                }
-                self.send(
-                    self.active,
-                    TabEvent::Command {
-                        name: name.into(),
-                        argument,
-                    },
-                );
-                self.remember_trace(origin, name);
-            }
+            Effect::Cancel(name) => self.orders.push(Order::Cancel(Slot { tab: from, name })),
+            Effect::Work(task) => self.orders.push(Order::Run(task)),
         }
     }
 
     /// What the keys of this screen do; keys that would do nothing are left out.
     fn help(&self) -> Vec<(Scope, Vec<(String, Action)>)> {
-        let tab = self.tab(self.active);
+        let tab = self.shown();
         let mut sections = self.setup.keymap.help(tab.scopes());
         for (_, lines) in &mut sections {
             lines.retain(|(_, action)| !tab.is_idle(*action));
         }
         sections.retain(|(_, lines)| !lines.is_empty());
         sections
-    }
-
-    fn scopes(&self) -> &'static [Scope] {
-        self.tab(self.active).scopes()
     }
 }
 

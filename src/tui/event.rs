@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crossterm::event::Event;
 
-use super::effect::Answer;
+use super::registry::Answer;
 use atalaya_domain::health::Health;
 use atalaya_ingest::accounts::IngestStatus;
 use atalaya_store::chunks::Troubles;

@@ -1,5 +1,6 @@
-//! Key -> [`Action`], per scope. The table below is the whole truth: dispatch, key hints, help and
-//! palette all read it, and `[console.keys]` changes it by action name.
+//! Key -> [`Action`], per scope. The rows below hold everywhere, those of a tab are its own
+//! (`Tab::KEYS`); together they are the whole truth: dispatch, key hints, help and palette all read
+//! them, and `[console.keys]` changes them by action name.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,36 +10,23 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::action::Action;
 
-/// Where a binding holds. A screen asks its scopes from the innermost to [`Scope::Global`].
+/// Where a binding holds, by the title that help gives it. A screen asks its scopes from the
+/// innermost to [`Scope::GLOBAL`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Scope {
-    Global,
-    /// Anything that scrolls or has a cursor.
-    List,
-    Logs,
-    Details,
-    Context,
-    Trace,
-    Saved,
-    Dora,
-    Infra,
-    Pdca,
-}
+pub struct Scope(&'static str);
 
 impl Scope {
+    pub const GLOBAL: Self = Self("Everywhere");
+    /// Anything that scrolls or has a cursor.
+    pub const LIST: Self = Self("Moving");
+
+    /// A scope of a tab; `title` is unlike that of any other scope.
+    pub const fn new(title: &'static str) -> Self {
+        Self(title)
+    }
+
     pub const fn title(self) -> &'static str {
-        match self {
-            Self::Global => "Everywhere",
-            Self::List => "Moving",
-            Self::Logs => "Logs",
-            Self::Details => "Details",
-            Self::Context => "Context",
-            Self::Trace => "Trace",
-            Self::Saved => "Saved queries",
-            Self::Dora => "DORA",
-            Self::Infra => "Infra",
-            Self::Pdca => "PDCA",
-        }
+        self.0
     }
 }
 
@@ -154,95 +142,43 @@ impl FromStr for Key {
     }
 }
 
-/// A row of the built-in table: scope, keys separated by blanks, action.
-type Row = (Scope, &'static str, Action);
+/// A row of the key table: scope, keys separated by blanks (none: reached by `:` and by what the
+/// configuration binds), action.
+pub type Binding = (Scope, &'static str, Action);
 
 /// In the order of help: what people look for first comes first.
-const TABLE: &[Row] = &[
-    (Scope::List, "j Down", Action::Down),
-    (Scope::List, "k Up", Action::Up),
-    (Scope::List, "Ctrl-d", Action::HalfPageDown),
-    (Scope::List, "Ctrl-u", Action::HalfPageUp),
-    (Scope::List, "PgDn Ctrl-f", Action::PageDown),
-    (Scope::List, "PgUp Ctrl-b", Action::PageUp),
-    (Scope::List, "g Home", Action::First),
-    (Scope::List, "G End", Action::Last),
-    (Scope::List, "h Left", Action::Left),
-    (Scope::List, "l Right", Action::Right),
-    (Scope::List, "Enter", Action::Open),
-    (Scope::Logs, "f", Action::Filter),
-    (Scope::Logs, "/", Action::Search),
-    (Scope::Logs, "n", Action::NextHit),
-    (Scope::Logs, "N", Action::PreviousHit),
-    (Scope::Logs, "t", Action::Trace),
-    (Scope::Logs, "r", Action::FilterRequest),
-    (Scope::Logs, "o", Action::NextSameRequest),
-    (Scope::Logs, "O", Action::PreviousSameRequest),
-    (Scope::Logs, "e", Action::NextError),
-    (Scope::Logs, "E", Action::PreviousError),
-    (Scope::Logs, "w", Action::NextWarning),
-    (Scope::Logs, "W", Action::PreviousWarning),
-    (Scope::Logs, "p", Action::Details),
-    (Scope::Logs, "c", Action::ContextLines),
-    (Scope::Logs, "Space", Action::Pause),
-    (Scope::Logs, "F", Action::Follow),
-    (Scope::Logs, "T", Action::GoToTime),
-    (Scope::Logs, "i", Action::Histogram),
-    (Scope::Logs, "z", Action::ZoomIn),
-    (Scope::Logs, "Z", Action::ZoomOut),
-    (Scope::Logs, "<", Action::RangeBack),
-    (Scope::Logs, ">", Action::RangeForward),
-    (Scope::Logs, "m", Action::Bookmark),
-    (Scope::Logs, "u", Action::NextBookmark),
-    (Scope::Logs, "U", Action::PreviousBookmark),
-    (Scope::Logs, "y", Action::Copy),
-    (Scope::Logs, "Y", Action::CopyNote),
-    (Scope::Logs, "x", Action::ClearFilter),
-    (Scope::Logs, "P", Action::Patterns),
-    (Scope::Logs, "b", Action::SavedQueries),
-    (Scope::Logs, "B", Action::SaveQuery),
-    (Scope::Details, "f", Action::Filter),
-    (Scope::Trace, "s", Action::NextGap),
-    (Scope::Trace, "S", Action::PreviousGap),
-    (Scope::Trace, "a", Action::AddTrace),
-    (Scope::Trace, "/", Action::Search),
-    (Scope::Trace, "n", Action::NextHit),
-    (Scope::Trace, "N", Action::PreviousHit),
-    (Scope::Trace, "y", Action::Copy),
-    (Scope::Trace, "Y", Action::CopyNote),
-    (Scope::Saved, "x Del", Action::RemoveQuery),
-    (Scope::Dora, "d", Action::Window),
-    (Scope::Dora, "x", Action::Explain),
-    (Scope::Dora, "f", Action::Scope),
-    (Scope::Dora, "t", Action::Trace),
-    (Scope::Dora, "w", Action::WeeklyReview),
-    (Scope::Dora, "y", Action::Copy),
-    (Scope::Dora, "X", Action::Export),
-    (Scope::Infra, "f", Action::SourceLogs),
-    (Scope::Infra, "x", Action::Explain),
-    (Scope::Pdca, "a", Action::New),
-    (Scope::Pdca, "e", Action::Edit),
-    (Scope::Pdca, "s", Action::Start),
-    (Scope::Pdca, "c", Action::Check),
-    (Scope::Pdca, "D", Action::Decide),
-    (Scope::Global, "1", Action::GoDora),
-    (Scope::Global, "2", Action::GoLogs),
-    (Scope::Global, "3", Action::GoInfra),
-    (Scope::Global, "4", Action::GoPdca),
-    (Scope::Global, "Tab", Action::NextPanel),
-    (Scope::Global, "Shift-Tab", Action::PreviousPanel),
-    (Scope::Global, "Esc", Action::Back),
-    (Scope::Global, "q", Action::Close),
-    (Scope::Global, "[", Action::HistoryBack),
-    (Scope::Global, "]", Action::HistoryForward),
-    (Scope::Global, ":", Action::Palette),
-    (Scope::Global, "?", Action::Help),
-    (Scope::Global, "L", Action::Zone),
-    (Scope::Global, "F5 Ctrl-r", Action::Reload),
-    (Scope::Global, "F2", Action::Mouse),
-    (Scope::Global, "Ctrl-l", Action::Redraw),
-    (Scope::Global, "Ctrl-z", Action::Suspend),
-    (Scope::Global, "Ctrl-c", Action::Interrupt),
+const MOVING: &[Binding] = &[
+    (Scope::LIST, "j Down", Action::Down),
+    (Scope::LIST, "k Up", Action::Up),
+    (Scope::LIST, "Ctrl-d", Action::HalfPageDown),
+    (Scope::LIST, "Ctrl-u", Action::HalfPageUp),
+    (Scope::LIST, "PgDn Ctrl-f", Action::PageDown),
+    (Scope::LIST, "PgUp Ctrl-b", Action::PageUp),
+    (Scope::LIST, "g Home", Action::First),
+    (Scope::LIST, "G End", Action::Last),
+    (Scope::LIST, "h Left", Action::Left),
+    (Scope::LIST, "l Right", Action::Right),
+    (Scope::LIST, "Enter", Action::Open),
+];
+
+const EVERYWHERE: &[Binding] = &[
+    (Scope::GLOBAL, "Tab", Action::NextPanel),
+    (Scope::GLOBAL, "Shift-Tab", Action::PreviousPanel),
+    (Scope::GLOBAL, "Esc", Action::Back),
+    (Scope::GLOBAL, "q", Action::Close),
+    (Scope::GLOBAL, "[", Action::HistoryBack),
+    (Scope::GLOBAL, "]", Action::HistoryForward),
+    (Scope::GLOBAL, ":", Action::Palette),
+    (Scope::GLOBAL, "?", Action::Help),
+    (Scope::GLOBAL, "L", Action::Zone),
+    (Scope::GLOBAL, "F5 Ctrl-r", Action::Reload),
+    (Scope::GLOBAL, "F2", Action::Mouse),
+    (Scope::GLOBAL, "Ctrl-l", Action::Redraw),
+    (Scope::GLOBAL, "Ctrl-z", Action::Suspend),
+    (Scope::GLOBAL, "Ctrl-c", Action::Interrupt),
+    // Without keys of their own: for those who want them under one.
+    (Scope::GLOBAL, "", Action::Quit),
+    (Scope::GLOBAL, "", Action::NextTheme),
 ];
 
 /// Why `[console.keys]` was refused.
@@ -258,8 +194,8 @@ pub enum KeymapError {
     #[error("`{key}` is bound to both `{first}` and `{second}`; give one of them another key")]
     Clash {
         key: String,
-        first: &'static str,
-        second: &'static str,
+        first: String,
+        second: String,
     },
 }
 
@@ -270,37 +206,57 @@ pub struct Keymap {
 }
 
 impl Keymap {
-    /// The built-in table, changed by `overrides`: action name to keys separated by blanks; an
-    /// empty text unbinds.
-    pub fn new(overrides: &BTreeMap<String, String>) -> Result<Self, KeymapError> {
-        let mut rows = Vec::with_capacity(TABLE.len());
-        for &(scope, keys, action) in TABLE {
-            let keys = overrides.get(action.name()).map_or(keys, String::as_str);
+    /// The rows of the tabs and those that hold everywhere, changed by `overrides`: action name to
+    /// keys separated by blanks; an empty text unbinds.
+    pub fn new(
+        tabs: impl IntoIterator<Item = Binding>,
+        overrides: &BTreeMap<String, String>,
+    ) -> Result<Self, KeymapError> {
+        let mut rows = Vec::new();
+        let (moving, everywhere) = (MOVING.iter().copied(), EVERYWHERE.iter().copied());
+        for (scope, keys, action) in moving.chain(tabs).chain(everywhere) {
+            let keys = overrides.get(&*action.name()).map_or(keys, String::as_str);
             let keys: Result<_, String> = keys.split_whitespace().map(str::parse).collect();
             let keys = keys.map_err(|reason| KeymapError::BadKey {
-                action: action.name().into(),
+                action: action.name().into_owned(),
                 reason,
             })?;
             rows.push((scope, keys, action));
         }
-        for name in overrides.keys() {
-            if Action::from_name(name).is_none() {
-                let near = Action::ALL
-                    .iter()
-                    .map(|action| (strsim::jaro_winkler(name, action.name()), action.name()))
-                    .max_by(|left, right| left.0.total_cmp(&right.0));
-                let suggestion = near
-                    .filter(|(score, _)| *score > 0.8)
-                    .map(|(_, near)| near.to_owned());
-                return Err(KeymapError::UnknownAction {
-                    name: name.clone(),
-                    suggestion,
-                });
-            }
-        }
         let keymap = Self { rows };
+        for name in overrides.keys() {
+            keymap.refuse_unknown(name)?;
+        }
         keymap.refuse_clashes()?;
         Ok(keymap)
+    }
+
+    fn refuse_unknown(&self, name: &str) -> Result<(), KeymapError> {
+        let known = self.rows.iter().map(|(_, _, action)| action.name());
+        if known.clone().any(|known| known == name) {
+            return Ok(());
+        }
+        let near = known
+            .map(|near| (strsim::jaro_winkler(name, &near), near))
+            .max_by(|left, right| left.0.total_cmp(&right.0));
+        let suggestion = near
+            .filter(|(score, _)| *score > 0.8)
+            .map(|(_, near)| near.into_owned());
+        Err(KeymapError::UnknownAction {
+            name: name.to_owned(),
+            suggestion,
+        })
+    }
+
+    /// Every scope that has a row.
+    pub fn scopes(&self) -> Vec<Scope> {
+        let mut scopes: Vec<Scope> = Vec::new();
+        for (scope, _, _) in &self.rows {
+            if !scopes.contains(scope) {
+                scopes.push(*scope);
+            }
+        }
+        scopes
     }
 
     fn refuse_clashes(&self) -> Result<(), KeymapError> {
@@ -312,8 +268,8 @@ impl Keymap {
                 {
                     return Err(KeymapError::Clash {
                         key: key.to_string(),
-                        first: action.name(),
-                        second: other.name(),
+                        first: action.name().into_owned(),
+                        second: other.name().into_owned(),
                     });
                 }
             }
@@ -325,7 +281,7 @@ impl Keymap {
     pub fn action(&self, scopes: &[Scope], key: Key) -> Option<Action> {
         scopes
             .iter()
-            .chain(&[Scope::Global])
+            .chain(&[Scope::GLOBAL])
             .find_map(|scope| {
                 self.rows
                     .iter()
@@ -338,7 +294,7 @@ impl Keymap {
     pub fn key_of(&self, scopes: &[Scope], action: Action) -> Option<Key> {
         scopes
             .iter()
-            .chain(&[Scope::Global])
+            .chain(&[Scope::GLOBAL])
             .find_map(|scope| {
                 self.rows
                     .iter()
@@ -352,7 +308,7 @@ impl Keymap {
     pub fn help(&self, scopes: &[Scope]) -> Vec<(Scope, Vec<(String, Action)>)> {
         let mut seen: Vec<Key> = Vec::new();
         let mut sections = Vec::new();
-        for scope in scopes.iter().chain(&[Scope::Global]) {
+        for scope in scopes.iter().chain(&[Scope::GLOBAL]) {
             let mut lines = Vec::new();
             for (_, keys, action) in self.rows.iter().filter(|(held, _, _)| held == scope) {
                 let open: Vec<Key> = keys
@@ -373,6 +329,16 @@ impl Keymap {
         sections
     }
 
+    /// The actions of these scopes that no key reaches, for the palette.
+    pub fn unbound(&self, scopes: &[Scope]) -> Vec<Action> {
+        let held = |scope: &Scope| scopes.iter().chain(&[Scope::GLOBAL]).any(|of| of == scope);
+        self.rows
+            .iter()
+            .filter(|(scope, keys, _)| keys.is_empty() && held(scope))
+            .map(|(_, _, action)| *action)
+            .collect()
+    }
+
     /// Every action that a key of these scopes reaches, for the palette.
     pub fn actions(&self, scopes: &[Scope]) -> Vec<(String, Action)> {
         self.help(scopes)
@@ -387,8 +353,12 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
     use super::*;
 
-    fn built_in() -> Keymap {
-        Keymap::new(&BTreeMap::new()).unwrap()
+    const LOGS: Scope = Scope::new("Logs");
+    const ROWS: &[Binding] = &[(LOGS, "f", Action::Filter), (LOGS, "e", Action::NextError)];
+
+    fn with(overrides: &[(&str, &str)]) -> Result<Keymap, KeymapError> {
+        let owned = |(name, keys): &(&str, &str)| ((*name).to_owned(), (*keys).to_owned());
+        Keymap::new(ROWS.iter().copied(), &overrides.iter().map(owned).collect())
     }
 
     fn key(text: &str) -> Key {
@@ -397,47 +367,21 @@ mod tests {
 
     #[test]
     fn keys_print_as_they_are_read() {
-        for (_, keys, _) in TABLE {
-            for text in keys.split(' ') {
+        for (_, keys, _) in MOVING.iter().chain(EVERYWHERE) {
+            for text in keys.split_whitespace() {
                 assert_eq!(key(text).to_string(), text);
             }
         }
     }
 
     #[test]
-    fn no_destructive_surprise_on_the_vim_keys() {
-        let map = built_in();
-        let logs = [Scope::Logs, Scope::List];
-        for (text, action) in [
-            ("Ctrl-d", Action::HalfPageDown),
-            ("G", Action::Last),
-            ("g", Action::First),
-            ("/", Action::Search),
-            ("f", Action::Filter),
-            ("Esc", Action::Back),
-            ("q", Action::Close),
-            ("2", Action::GoLogs),
-        ] {
-            assert_eq!(map.action(&logs, key(text)), Some(action), "{text}");
-        }
-        assert_eq!(map.action(&[Scope::Dora], key("e")), None);
-    }
-
-    #[test]
     fn remapping_changes_dispatch_hint_and_help() {
-        let overrides = BTreeMap::from([("next_error".to_owned(), "F8".to_owned())]);
-        let map = Keymap::new(&overrides).unwrap();
-        assert_eq!(map.action(&[Scope::Logs], key("e")), None);
-        assert_eq!(
-            map.action(&[Scope::Logs], key("F8")),
-            Some(Action::NextError)
-        );
-        assert_eq!(
-            map.key_of(&[Scope::Logs], Action::NextError),
-            Some(key("F8"))
-        );
+        let map = with(&[("next_error", "F8")]).unwrap();
+        assert_eq!(map.action(&[LOGS], key("e")), None);
+        assert_eq!(map.action(&[LOGS], key("F8")), Some(Action::NextError));
+        assert_eq!(map.key_of(&[LOGS], Action::NextError), Some(key("F8")));
         assert!(
-            map.help(&[Scope::Logs])[0]
+            map.help(&[LOGS])[0]
                 .1
                 .contains(&("F8".to_owned(), Action::NextError))
         );
@@ -445,11 +389,7 @@ mod tests {
 
     #[test]
     fn wrong_overrides_say_what_is_wrong() {
-        let error = |name: &str, keys: &str| {
-            Keymap::new(&BTreeMap::from([(name.to_owned(), keys.to_owned())]))
-                .unwrap_err()
-                .to_string()
-        };
+        let error = |name: &str, keys: &str| with(&[(name, keys)]).unwrap_err().to_string();
         assert_eq!(
             error("next_eror", "e"),
             "`next_eror` is not an action of the console; did you mean `next_error`?"
@@ -459,5 +399,18 @@ mod tests {
             error("next_error", "f"),
             "`f` is bound to both `filter` and `next_error`; give one of them another key"
         );
+    }
+
+    #[test]
+    fn what_has_no_key_is_known_and_can_be_bound() {
+        assert!(
+            with(&[])
+                .unwrap()
+                .unbound(&[LOGS])
+                .contains(&Action::NextTheme)
+        );
+        let map = with(&[("next_theme", "F9"), ("filter", "")]).unwrap();
+        assert_eq!(map.action(&[LOGS], key("F9")), Some(Action::NextTheme));
+        assert_eq!(map.unbound(&[LOGS]), [Action::Filter, Action::Quit]);
     }
 }

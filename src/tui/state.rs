@@ -3,45 +3,34 @@
 //! Written to a new file that then takes the old one's place, so a crash leaves one or the other.
 //! A file that cannot be read is put aside as `console.json.bad` and the console starts fresh.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-
-use super::tabs::TabId;
+use serde_json::Value;
 
 const FILE: &str = "console.json";
-/// More than anyone sets by hand; keeps the file small.
-pub const MAX_BOOKMARKS: usize = 500;
-pub const MAX_FILTERS: usize = 50;
-pub const MAX_QUERIES: usize = 200;
-
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Saved {
-    pub tab: Option<TabId>,
+    /// The name of the tab that was on the screen.
+    pub tab: Option<String>,
     /// The theme chosen in the console, and the configured one it was chosen over: when the
     /// configuration names another one later, that wins.
     pub theme: Option<(String, String)>,
-    pub logs: SavedLogs,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct SavedLogs {
-    pub filter: String,
-    /// Earlier filters, newest first.
-    pub filters: Vec<String>,
-    /// Name and query, in the order of the names.
-    pub queries: Vec<(String, String)>,
-    /// Record ids with the time they are at, in microseconds.
-    pub bookmarks: Vec<(String, i64)>,
-    pub histogram: Option<String>,
+    /// What each tab remembers, by its name.
+    #[serde(flatten)]
+    pub tabs: BTreeMap<String, Value>,
 }
 
 /// The saved state; a fresh one when there is none, with a reason when it could not be used.
-pub fn load(data_dir: &Path) -> (Saved, Option<String>) {
+/// `readable` looks into what the tabs have saved.
+pub fn load(
+    data_dir: &Path,
+    readable: impl FnOnce(&BTreeMap<String, Value>) -> serde_json::Result<()>,
+) -> (Saved, Option<String>) {
     let path = data_dir.join(FILE);
     let text = match fs::read_to_string(&path) {
         Ok(text) => text,
@@ -53,7 +42,9 @@ pub fn load(data_dir: &Path) -> (Saved, Option<String>) {
             );
         }
     };
-    match serde_json::from_str(&text) {
+    let read =
+        serde_json::from_str(&text).and_then(|saved: Saved| readable(&saved.tabs).map(|()| saved));
+    match read {
         Ok(saved) => (saved, None),
         Err(error) => {
             let aside = path.with_extension("json.bad");
@@ -86,22 +77,36 @@ pub fn save(data_dir: &Path, saved: &Saved) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
+    use serde_json::json;
+
     use super::*;
+
+    #[expect(clippy::unnecessary_wraps, reason = "what `load` takes")]
+    fn anything(_: &BTreeMap<String, Value>) -> serde_json::Result<()> {
+        Ok(())
+    }
+
+    #[test]
+    fn what_a_tab_cannot_read_is_kept_aside_too() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join(FILE), r#"{"tab":"logs","logs":7}"#).unwrap();
+        let (saved, reason) = load(dir.path(), |tabs| {
+            serde_json::from_value::<String>(tabs["logs"].clone()).map(|_| ())
+        });
+        assert_eq!(saved, Saved::default());
+        assert!(reason.unwrap().contains("console.json.bad"));
+    }
 
     #[test]
     fn what_is_saved_comes_back() {
         let dir = tempfile::tempdir().unwrap();
         let saved = Saved {
-            tab: Some(TabId::Logs),
+            tab: Some("logs".into()),
             theme: Some(("light".into(), "dark".into())),
-            logs: SavedLogs {
-                filter: "level>=error".into(),
-                bookmarks: vec![("ab-1".into(), 7)],
-                ..SavedLogs::default()
-            },
+            tabs: BTreeMap::from([("logs".into(), json!({"filter": "level>=error"}))]),
         };
         save(dir.path(), &saved).unwrap();
-        assert_eq!(load(dir.path()), (saved, None));
+        assert_eq!(load(dir.path(), anything), (saved, None));
         assert_eq!(
             fs::read_dir(dir.path()).unwrap().count(),
             1,
@@ -113,13 +118,13 @@ mod tests {
     fn an_unreadable_file_is_kept_aside_and_named() {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join(FILE), "{ half").unwrap();
-        let (saved, reason) = load(dir.path());
+        let (saved, reason) = load(dir.path(), anything);
         assert_eq!(saved, Saved::default());
         assert!(reason.unwrap().contains("console.json.bad"));
         assert_eq!(
             fs::read_to_string(dir.path().join("console.json.bad")).unwrap(),
             "{ half"
         );
-        assert_eq!(load(dir.path()).1, None);
+        assert_eq!(load(dir.path(), anything).1, None);
     }
 }

@@ -6,7 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::{Command, Stdio};
 
-use atalaya::tui::keymap::{Keymap, Scope};
+use atalaya::tui::registry::keymap;
+use atalaya::tui::tabs::TABS;
 use base64::Engine as _;
 use vt100::Screen;
 
@@ -86,7 +87,7 @@ const DRIVEN: &[(&str, &str, &str)] = &[
     ("Infra", "f x", "console_keys::a_file_leads_to_its_records"),
     (
         "PDCA",
-        "a e s c D",
+        "a e s c D t",
         "console_keys::a_cycle_is_planned_edited_started_checked_and_decided",
     ),
     (
@@ -113,19 +114,9 @@ const DRIVEN: &[(&str, &str, &str)] = &[
 
 #[test]
 fn every_key_of_the_key_map_is_driven() {
-    let keymap = Keymap::new(&BTreeMap::new()).unwrap();
-    let scopes = [
-        Scope::List,
-        Scope::Logs,
-        Scope::Details,
-        Scope::Trace,
-        Scope::Saved,
-        Scope::Dora,
-        Scope::Infra,
-        Scope::Pdca,
-    ];
+    let keymap = keymap(TABS, &BTreeMap::new()).unwrap();
     let mut bound = BTreeSet::new();
-    for scope in scopes {
+    for scope in keymap.scopes() {
         // Each by itself: an inner scope hides keys of an outer one.
         for (of, lines) in keymap.help(&[scope]) {
             for key in lines.iter().flat_map(|(keys, _)| keys.split(' ')) {
@@ -634,6 +625,8 @@ fn a_cycle_is_planned_edited_started_checked_and_decided() {
 
     shows(&mut pty, "s", "what was applied");
     shows(&mut pty, "the limit is on\r", "the limit is on");
+    // Started by hand, it has no request that could be traced.
+    shows(&mut pty, "t", "this cycle carries no request id");
     // A look before its time would be chosen by its result.
     shows(&mut pty, "c", "is due at");
     shows(&mut pty, "D", "decision and why");

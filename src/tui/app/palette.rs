@@ -5,43 +5,87 @@ use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
 use nucleo_matcher::{Config, Matcher, Utf32Str};
 
 use crate::tui::action::Action;
+use crate::tui::ask::TabId;
+use crate::tui::registry::Registered;
 use crate::tui::widgets::line_edit::{Edited, LineEdit};
+use atalaya_query::Zone;
 
-/// A command that takes words: name, what to write after it, help.
-const COMMANDS: &[(&str, &str, &str)] = &[
-    (
-        "goto",
-        "14:32",
-        "go to a time: 14:32, 2026-03-02T10:20, -30m",
-    ),
-    (
-        "req",
-        "ID",
-        "trace of a request id; several, separated by blanks",
-    ),
-    ("filter", "QUERY", "filter the logs"),
-    ("save", "NAME", "save the filter of the logs under a name"),
-    ("w", "FILE", "write the loaded records to a file"),
-    ("theme", "NAME", "change the theme"),
-    ("utc", "", "show times in UTC"),
-    ("local", "", "show times in the zone of this host"),
-    ("mouse", "", "mouse on or off"),
-    ("dora", "", "DORA tab"),
-    ("logs", "", "Logs tab"),
-    ("infra", "", "Infra tab"),
-    ("pdca", "", "PDCA tab"),
-    ("q", "", "quit"),
-];
+#[cfg(debug_assertions)]
+use super::Fault;
 
-/// Commands that the Logs tab carries out, wherever they are typed.
-pub(super) fn is_logs_command(name: &str) -> bool {
-    matches!(name, "goto" | "req" | "filter" | "save" | "w")
+/// What a command is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Target {
+    Quit,
+    Theme,
+    Zone(Zone),
+    Mouse,
+    Tab(TabId),
+    /// A command of a tab, wherever it is typed.
+    Of(TabId, &'static str),
+    #[cfg(debug_assertions)]
+    Fault(Fault),
+    /// Lets the tests see what a panic leaves behind; not in a release.
+    #[cfg(debug_assertions)]
+    Panic,
+}
+
+/// A command that may take words: name, what to write after it, help.
+type Command = (&'static str, &'static str, String, Target);
+
+fn commands(tabs: &[Registered]) -> Vec<Command> {
+    let of_tabs = tabs.iter().flat_map(|tab| {
+        tab.commands.iter().map(|command| {
+            (
+                command.name,
+                command.argument,
+                command.help.to_owned(),
+                Target::Of(tab.id, command.name),
+            )
+        })
+    });
+    let own = [
+        ("theme", "NAME", "change the theme", Target::Theme),
+        ("utc", "", "show times in UTC", Target::Zone(Zone::Utc)),
+        (
+            "local",
+            "",
+            "show times in the zone of this host",
+            Target::Zone(Zone::Local),
+        ),
+        ("mouse", "", "mouse on or off", Target::Mouse),
+    ]
+    .map(|(name, argument, help, target)| (name, argument, help.to_owned(), target));
+    let to_tabs = tabs.iter().map(|tab| {
+        let help = Action::Tab(tab.id).help().into_owned();
+        (tab.id.name(), "", help, Target::Tab(tab.id))
+    });
+    of_tabs
+        .chain(own)
+        .chain(to_tabs)
+        .chain([("q", "", "quit".to_owned(), Target::Quit)])
+        .collect()
+}
+
+/// Commands that are not listed.
+fn unlisted(name: &str, argument: &str) -> Option<Target> {
+    #[cfg(debug_assertions)]
+    if name == "panic" {
+        return Some(match argument {
+            "task" => Target::Fault(Fault::Task),
+            "thread" => Target::Fault(Fault::Thread),
+            "error" => Target::Fault(Fault::Error),
+            _ => Target::Panic,
+        });
+    }
+    let _ = argument;
+    (name == "quit").then_some(Target::Quit)
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Choice {
     Action(Action),
-    Command { name: String, argument: String },
+    Command { target: Target, argument: String },
 }
 
 #[derive(Clone, Debug)]
@@ -51,12 +95,15 @@ pub(super) struct Entry {
     pub help: String,
     /// The key that does the same, if any.
     pub key: String,
+    /// What Tab writes.
+    completed: String,
     choice: Choice,
 }
 
 #[derive(Debug)]
 pub(super) struct Palette {
     pub line: LineEdit,
+    commands: Vec<Command>,
     entries: Vec<Entry>,
     /// Indexes into `entries`, best first.
     matches: Vec<usize>,
@@ -64,40 +111,41 @@ pub(super) struct Palette {
 }
 
 impl Palette {
-    pub fn new(actions: Vec<(String, Action)>, themes: &[String]) -> Self {
-        let command = |text: String, help: &str, name: &str, argument: &str| Entry {
-            text,
-            help: help.to_owned(),
-            key: String::new(),
-            choice: Choice::Command {
-                name: name.to_owned(),
-                argument: argument.to_owned(),
-            },
-        };
-        let mut entries: Vec<Entry> = COMMANDS
+    pub fn new(tabs: &[Registered], actions: Vec<(String, Action)>, themes: &[String]) -> Self {
+        let commands = commands(tabs);
+        let mut entries: Vec<Entry> = commands
             .iter()
-            .map(|(name, argument, help)| {
-                command(
-                    format!("{name} {argument}").trim().to_owned(),
-                    help,
-                    name,
-                    "",
-                )
+            .map(|(name, argument, help, target)| Entry {
+                text: format!("{name} {argument}").trim().to_owned(),
+                help: help.clone(),
+                key: String::new(),
+                completed: format!("{name} "),
+                choice: Choice::Command {
+                    target: *target,
+                    argument: String::new(),
+                },
             })
             .collect();
-        entries.extend(
-            themes
-                .iter()
-                .map(|name| command(format!("theme {name}"), "change the theme", "theme", name)),
-        );
+        entries.extend(themes.iter().map(|name| Entry {
+            text: format!("theme {name}"),
+            help: "change the theme".to_owned(),
+            key: String::new(),
+            completed: format!("theme {name}"),
+            choice: Choice::Command {
+                target: Target::Theme,
+                argument: name.clone(),
+            },
+        }));
         entries.extend(actions.into_iter().map(|(key, action)| Entry {
             text: action.name().replace('_', " "),
-            help: action.help().to_owned(),
+            help: action.help().into_owned(),
             key,
+            completed: action.name().replace('_', " "),
             choice: Choice::Action(action),
         }));
         let mut palette = Self {
             line: LineEdit::default(),
+            commands,
             entries,
             matches: Vec::new(),
             selected: 0,
@@ -151,10 +199,7 @@ impl Palette {
                     .get(self.selected)
                     .map(|index| &self.entries[*index])
                 {
-                    let completed = match &entry.choice {
-                        Choice::Command { name, argument } => format!("{name} {argument}"),
-                        Choice::Action(_) => entry.text.clone(),
-                    };
+                    let completed = entry.completed.clone();
                     self.line.set(completed);
                     self.edited();
                 }
@@ -175,18 +220,20 @@ impl Palette {
     pub fn chosen(&self) -> Option<Choice> {
         let text = self.line.text().trim();
         // `:-30m` and `:+5m` are times.
-        if text.starts_with(['-', '+']) && text.len() > 1 {
+        let (name, argument) = if text.starts_with(['-', '+']) && text.len() > 1 {
+            ("goto", text)
+        } else {
+            text.split_once(' ').unwrap_or((text, ""))
+        };
+        let argument = argument.trim();
+        let known = self.commands.iter().find(|(known, ..)| *known == name);
+        let target = known
+            .map(|(.., target)| *target)
+            .or_else(|| unlisted(name, argument));
+        if let Some(target) = target {
             return Some(Choice::Command {
-                name: "goto".into(),
-                argument: text.to_owned(),
-            });
-        }
-        let (name, argument) = text.split_once(' ').unwrap_or((text, ""));
-        let known = COMMANDS.iter().any(|(command, _, _)| *command == name);
-        if known || name == "quit" || (cfg!(debug_assertions) && name == "panic") {
-            return Some(Choice::Command {
-                name: name.to_owned(),
-                argument: argument.trim().to_owned(),
+                target,
+                argument: argument.to_owned(),
             });
         }
         self.matches
@@ -198,9 +245,11 @@ impl Palette {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tui::tabs::{FIRST, TABS};
 
     fn typed(text: &str) -> Palette {
         let mut palette = Palette::new(
+            TABS,
             vec![("e".into(), Action::NextError)],
             &["dark".into(), "light".into()],
         );
@@ -210,19 +259,23 @@ mod tests {
     }
 
     #[expect(clippy::unnecessary_wraps, reason = "what `chosen` answers")]
-    fn command(name: &str, argument: &str) -> Option<Choice> {
+    fn command(target: Target, argument: &str) -> Option<Choice> {
         Some(Choice::Command {
-            name: name.into(),
+            target,
             argument: argument.into(),
         })
     }
 
     #[test]
     fn typed_commands_carry_their_argument() {
-        assert_eq!(typed("goto 14:32").chosen(), command("goto", "14:32"));
-        assert_eq!(typed("-30m").chosen(), command("goto", "-30m"));
-        assert_eq!(typed("q").chosen(), command("q", ""));
-        assert_eq!(typed("w out.txt").chosen(), command("w", "out.txt"));
+        let of = |name| Target::Of(FIRST, name);
+        assert_eq!(typed("goto 14:32").chosen(), command(of("goto"), "14:32"));
+        assert_eq!(typed("-30m").chosen(), command(of("goto"), "-30m"));
+        assert_eq!(typed("+5m").chosen(), command(of("goto"), "+5m"));
+        assert_eq!(typed("q").chosen(), command(Target::Quit, ""));
+        assert_eq!(typed("quit").chosen(), command(Target::Quit, ""));
+        assert_eq!(typed("w out.txt").chosen(), command(of("w"), "out.txt"));
+        assert_eq!(typed("logs").chosen(), command(Target::Tab(FIRST), ""));
     }
 
     #[test]
@@ -231,7 +284,7 @@ mod tests {
             typed("nexterr").chosen(),
             Some(Choice::Action(Action::NextError))
         );
-        assert_eq!(typed("thlight").chosen(), command("theme", "light"));
+        assert_eq!(typed("thlight").chosen(), command(Target::Theme, "light"));
         assert_eq!(typed("zzzzzz").chosen(), None);
     }
 }

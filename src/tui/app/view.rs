@@ -1,5 +1,7 @@
 //! The frame around a tab: header, status line, key hints, and what lies over it.
 
+use std::borrow::Cow;
+
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
@@ -7,8 +9,8 @@ use ratatui::style::Style;
 
 use super::{App, Overlay, Palette, Prompt, SMALLEST};
 use crate::tui::action::Action;
-use crate::tui::effect::NoticeKind;
-use crate::tui::tabs::{TabId, TabStatus};
+use crate::tui::ask::NoticeKind;
+use crate::tui::tab::{Context, TabStatus};
 use crate::tui::theme::Role;
 use crate::tui::widgets::{clock, frame, help, safe_text};
 
@@ -24,11 +26,27 @@ pub(super) fn body(area: Rect) -> Rect {
     }
 }
 
+/// The part of it under a banner.
+pub(super) fn content(area: Rect, banner_rows: u16) -> Rect {
+    let body = body(area);
+    let banner = banner_rows.min(body.height);
+    Rect {
+        y: body.y + banner,
+        height: body.height - banner,
+        ..body
+    }
+}
+
+pub(super) fn banner_rows(reason: Option<&str>, width: u16) -> u16 {
+    let rows = reason.map_or(0, |reason| banner_lines(reason, width).len());
+    u16::try_from(rows).unwrap_or(0)
+}
+
 /// Most rows of a banner: the second one holds the cause or the remedy where the first is full.
 const BANNER_ROWS: usize = 2;
 
 /// A banner's reason as the rows that it takes, not wider than the screen but for the last.
-pub(super) fn banner_lines(reason: &str, width: u16) -> Vec<String> {
+fn banner_lines(reason: &str, width: u16) -> Vec<String> {
     let mut rows = safe_text::wrap(reason, usize::from(width).saturating_sub(3)).into_iter();
     let mut lines: Vec<String> = rows.by_ref().take(BANNER_ROWS).collect();
     if let Some(last) = lines.last_mut() {
@@ -95,13 +113,17 @@ impl App {
             }
             return;
         }
-        let context = self.context();
-        let status = self.tab(self.active).status(&context);
-        let content = self.content();
+        // In the size that the terminal has now: the event that tells of it may still be on its way.
+        let status = self.shown().status(&self.context());
+        let rows = banner_rows(status.banner.as_deref(), area.width);
+        let context = Context {
+            area: content(area, rows),
+            ..self.context()
+        };
         let buffer = frame.buffer_mut();
         buffer.set_style(area, theme.style(Role::Text));
         self.header(Rect { height: 1, ..area }, buffer, &status);
-        self.tab(self.active).render(content, buffer, &context);
+        self.shown().render(context.area, buffer, &context);
         if let Some(reason) = &status.banner {
             for (row, line) in (0..).zip(banner_lines(reason, area.width)) {
                 let text = safe_text::fit(&line, usize::from(area.width));
@@ -139,7 +161,7 @@ impl App {
 
     /// What the header says of time: compared to know whether a tick must draw.
     pub(super) fn clock_text(&self) -> String {
-        let status = self.tab(self.active).status(&self.context());
+        let status = self.shown().status(&self.context());
         format!(
             "{} {}",
             self.age_text(&status),
@@ -166,7 +188,7 @@ impl App {
     fn header(&self, row: Rect, buffer: &mut Buffer, status: &TabStatus) {
         let theme = &self.setup.theme;
         let mut parts = vec![(theme.style(Role::Title), " Atalaya ".to_owned())];
-        for (index, id) in TabId::ALL.into_iter().enumerate() {
+        for (index, id) in self.tabs.ids().enumerate() {
             let role = if id == self.active {
                 Role::TabActive
             } else {
@@ -267,7 +289,7 @@ impl App {
         let mut parts = vec![(Style::new(), " ".to_owned())];
         let mut used = 1;
         for action in status.hints.iter().chain(&[Action::Palette, Action::Help]) {
-            if self.tab(self.active).is_idle(*action) {
+            if self.shown().is_idle(*action) {
                 continue;
             }
             let Some((key, words)) = self.hint(*action) else {
@@ -294,7 +316,7 @@ impl App {
     }
 
     fn hint(&self, action: Action) -> Option<(String, String)> {
-        let key = self.setup.keymap.key_of(self.scopes(), action)?;
+        let key = self.setup.keymap.key_of(self.shown().scopes(), action)?;
         Some((
             key.to_string(),
             format!(" {}{HINT_SPACE}", hint_word(action)),
@@ -443,56 +465,69 @@ impl App {
             .error
             .as_ref()
             .filter(|(offset, length, _)| !unfinished(*offset, *length));
-        if let Some((offset, length, message)) = error {
-            // Under the mistake: the same column as in the text.
-            let offset = floor_boundary(prompt.line.text(), *offset);
-            let hidden = safe_text::width(&safe_text::line(prompt.line.text()))
-                .saturating_sub(safe_text::width(&text));
-            let column = safe_text::width(&safe_text::line(&prompt.line.text()[..offset]))
-                .saturating_sub(hidden);
-            let column = column.min(room.saturating_sub(1));
-            let marked = (*length).clamp(1, room.saturating_sub(column).max(1));
-            let mark = Rect::new(
-                label_end + u16::try_from(column).unwrap_or(0),
-                row.y,
-                u16::try_from(marked).unwrap_or(1),
-                1,
-            );
-            buffer.set_style(
-                mark.intersection(row),
-                theme
-                    .style(Role::Error)
-                    .add_modifier(ratatui::style::Modifier::UNDERLINED),
-            );
-            pieces(
-                above,
-                buffer,
-                above.x,
-                &[(theme.style(Role::Error), format!(" ! {message}"))],
-            );
-        } else if !prompt.hint.completions.is_empty() {
-            let mut parts = vec![(theme.style(Role::Muted), " Tab ".to_owned())];
-            for (index, completion) in prompt.hint.completions.iter().enumerate().take(12) {
-                let role = if prompt.chosen == Some(index) {
-                    Role::Selection
-                } else {
-                    Role::Muted
-                };
-                parts.push((
-                    theme.style(role),
-                    format!(" {} ", safe_text::line(completion)),
-                ));
-            }
-            pieces(above, buffer, above.x, &parts);
-        } else {
-            pieces(
-                above,
-                buffer,
-                above.x,
-                &[(theme.style(Role::Muted), format!(" {}", prompt.hint.help))],
-            );
+        if let Some((offset, length, _)) = error {
+            let place = Rect {
+                x: label_end,
+                width: row.right().saturating_sub(label_end + 1),
+                ..row
+            };
+            self.mark_mistake(prompt, (*offset, *length), &text, place, buffer);
         }
+        let said = self.prompt_said(prompt, error.map(|(_, _, message)| message.as_str()));
+        pieces(above, buffer, above.x, &said);
         Position::new((label_end + at).min(row.right().saturating_sub(1)), row.y)
+    }
+
+    /// Under the mistake: the same columns as in the text, of which `shown` is in sight at `place`.
+    fn mark_mistake(
+        &self,
+        prompt: &Prompt,
+        (offset, length): (usize, usize),
+        shown: &str,
+        place: Rect,
+        buffer: &mut Buffer,
+    ) {
+        let room = usize::from(place.width);
+        let all = prompt.line.text();
+        let offset = floor_boundary(all, offset);
+        let hidden =
+            safe_text::width(&safe_text::line(all)).saturating_sub(safe_text::width(shown));
+        let column = safe_text::width(&safe_text::line(&all[..offset])).saturating_sub(hidden);
+        let column = column.min(room.saturating_sub(1));
+        let marked = length.clamp(1, room.saturating_sub(column).max(1));
+        let mark = Rect::new(
+            place.x + u16::try_from(column).unwrap_or(0),
+            place.y,
+            u16::try_from(marked).unwrap_or(1),
+            1,
+        );
+        let style = self.setup.theme.style(Role::Error);
+        buffer.set_style(
+            mark.intersection(place).intersection(buffer.area),
+            style.add_modifier(ratatui::style::Modifier::UNDERLINED),
+        );
+    }
+
+    /// The row above the text: what is wrong, what Tab offers, or what it is for.
+    fn prompt_said(&self, prompt: &Prompt, mistake: Option<&str>) -> Vec<(Style, String)> {
+        let theme = &self.setup.theme;
+        if let Some(message) = mistake {
+            return vec![(theme.style(Role::Error), format!(" ! {message}"))];
+        }
+        if prompt.hint.completions.is_empty() {
+            return vec![(theme.style(Role::Muted), format!(" {}", prompt.hint.help))];
+        }
+        let mut parts = vec![(theme.style(Role::Muted), " Tab ".to_owned())];
+        for (index, completion) in prompt.hint.completions.iter().enumerate().take(12) {
+            let role = if prompt.chosen == Some(index) {
+                Role::Selection
+            } else {
+                Role::Muted
+            };
+            let shown = format!(" {} ", safe_text::line(completion));
+            parts.push((theme.style(role), shown));
+        }
+        parts
     }
 }
 
@@ -514,8 +549,8 @@ fn floor_boundary(text: &str, offset: usize) -> usize {
 }
 
 /// One or two words for the hint line.
-fn hint_word(action: Action) -> &'static str {
-    match action {
+fn hint_word(action: Action) -> Cow<'static, str> {
+    let word = match action {
         Action::Palette => "commands",
         Action::Help => "help",
         Action::Search => "search",
@@ -552,6 +587,8 @@ fn hint_word(action: Action) -> &'static str {
         Action::Start => "start",
         Action::Check => "check",
         Action::Decide => "decide",
-        other => other.help(),
-    }
+        Action::Own(own) => own.hint,
+        other => return other.help(),
+    };
+    word.into()
 }

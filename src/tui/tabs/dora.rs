@@ -12,28 +12,41 @@ use ratatui::layout::Rect;
 use tokio_util::sync::CancellationToken;
 
 use super::outage::Outages;
-use super::{Context, PromptHint, Prompted, Tab, TabEvent, TabStatus, reason_of};
 use crate::report::dora_markdown;
 use crate::service::Stores;
 use crate::service::dora::{self, Loaded, ReportRequest};
 use crate::tui::action::Action;
-use crate::tui::effect::{Answer, Effect, Notice, PromptRequest, Question};
-use crate::tui::keymap::Scope;
+use crate::tui::ask::{
+    self, Destination, Notice, PromptHint, PromptRequest, Prompted, Question, TabId,
+};
+use crate::tui::keymap::{Binding, Scope};
+use crate::tui::tab::{Configured, Context, Screen, Tab, TabEvent, TabStatus, Work, reason_of};
 use crate::tui::theme::Role;
-use crate::tui::widgets::safe_text;
-use atalaya_domain::dora::{DeploymentLine, DoraReport, Metric, Profile, Scope as Whose};
+use atalaya_domain::dora::{DeploymentLine, DoraReport, Metric};
 use atalaya_domain::record::RequestId;
 use atalaya_domain::time::Timestamp;
 
 mod pages;
+mod scope;
 #[cfg(test)]
 pub(crate) mod screens;
 mod view;
 
 use pages::PageLine;
+use scope::{read_scope, scope_text};
 
 /// The one read, for what fails.
 const REPORT: &str = "report";
+const DORA: Scope = Scope::new("DORA");
+const KEYS: &[Binding] = &[
+    (DORA, "d", Action::Window),
+    (DORA, "x", Action::Explain),
+    (DORA, "f", Action::Scope),
+    (DORA, "t", Action::Trace),
+    (DORA, "w", Action::WeeklyReview),
+    (DORA, "y", Action::Copy),
+    (DORA, "X", Action::Export),
+];
 /// Figures older than this are read again while the tab is on the screen.
 const FRESH: Duration = Duration::from_secs(60);
 /// Windows that the key goes round.
@@ -49,13 +62,7 @@ pub enum DoraEffect {
     },
 }
 
-impl DoraEffect {
-    pub fn slot(&self) -> &'static str {
-        match self {
-            Self::Load { .. } => "report",
-        }
-    }
-}
+type Effect = ask::Effect<DoraEffect>;
 
 /// What one read brought.
 #[derive(Debug)]
@@ -72,27 +79,33 @@ pub enum DoraAnswer {
     },
 }
 
-pub async fn perform(
-    effect: DoraEffect,
-    stores: &Stores,
-    _cancel: &CancellationToken,
-) -> Option<DoraAnswer> {
-    let DoraEffect::Load {
-        question,
-        request,
-        now,
-    } = effect;
-    let result = match dora::load(&*stores.metrics, &request, now).await {
-        // Thousands of rows take milliseconds, but a frame must not wait even for those.
-        Ok(loaded) => tokio::task::spawn_blocking(move || {
-            let report = dora::compute(&loaded, &request, now);
-            Arc::new(Figures { loaded, report })
-        })
-        .await
-        .map_err(|error| reason_of(&error)),
-        Err(error) => Err(reason_of(&error)),
-    };
-    Some(DoraAnswer::Loaded { question, result })
+impl Work for DoraEffect {
+    type Answer = DoraAnswer;
+
+    fn slot(&self) -> &'static str {
+        match self {
+            Self::Load { .. } => "report",
+        }
+    }
+
+    async fn perform(self, stores: &Stores, _cancel: &CancellationToken) -> Option<DoraAnswer> {
+        let Self::Load {
+            question,
+            request,
+            now,
+        } = self;
+        let result = match dora::load(&*stores.metrics, &request, now).await {
+            // Thousands of rows take milliseconds, but a frame must not wait even for those.
+            Ok(loaded) => tokio::task::spawn_blocking(move || {
+                let report = dora::compute(&loaded, &request, now);
+                Arc::new(Figures { loaded, report })
+            })
+            .await
+            .map_err(|error| reason_of(&error)),
+            Err(error) => Err(reason_of(&error)),
+        };
+        Some(DoraAnswer::Loaded { question, result })
+    }
 }
 
 /// A page over the overview, with its own cursor.
@@ -174,7 +187,7 @@ impl DoraTab {
         self.asked = self.asked.next();
         self.loading = true;
         let request = Box::new(self.request.clone());
-        vec![Effect::Dora(DoraEffect::Load {
+        vec![Effect::Work(DoraEffect::Load {
             question: self.asked,
             request,
             now: context.now,
@@ -239,16 +252,7 @@ impl DoraTab {
     }
 
     fn act(&mut self, action: Action, context: &Context<'_>) -> Vec<Effect> {
-        let page = usize::from(context.area.height / 2).max(1);
         match action {
-            Action::Down => self.move_by(context, |at, _| at + 1),
-            Action::Up => self.move_by(context, |at, _| at.saturating_sub(1)),
-            Action::HalfPageDown => self.move_by(context, |at, _| at + page / 2),
-            Action::HalfPageUp => self.move_by(context, |at, _| at.saturating_sub(page / 2)),
-            Action::PageDown => self.move_by(context, |at, _| at + page),
-            Action::PageUp => self.move_by(context, |at, _| at.saturating_sub(page)),
-            Action::First => self.move_by(context, |_, _| 0),
-            Action::Last => self.move_by(context, |_, count| count.saturating_sub(1)),
             Action::Left if self.pages.is_empty() => {
                 self.panel = Panel::Cards;
                 self.card = self.card.saturating_sub(1);
@@ -292,7 +296,7 @@ impl DoraTab {
             }
             Action::Trace => {
                 return vec![match self.request_id(context) {
-                    Some(id) => Effect::OpenTrace(vec![id]),
+                    Some(id) => Effect::Go(Destination::Trace(vec![id])),
                     None => Effect::Notice(Notice::plain("this row carries no request id")),
                 }];
             }
@@ -323,9 +327,24 @@ impl DoraTab {
                     text: format!("dora-{day}.md"),
                 })];
             }
-            _ => {}
+            other => self.act_on_place(other, context),
         }
         Vec::new()
+    }
+
+    fn act_on_place(&mut self, action: Action, context: &Context<'_>) {
+        let page = usize::from(context.area.height / 2).max(1);
+        match action {
+            Action::Down => self.move_by(context, |at, _| at + 1),
+            Action::Up => self.move_by(context, |at, _| at.saturating_sub(1)),
+            Action::HalfPageDown => self.move_by(context, |at, _| at + page / 2),
+            Action::HalfPageUp => self.move_by(context, |at, _| at.saturating_sub(page / 2)),
+            Action::PageDown => self.move_by(context, |at, _| at + page),
+            Action::PageUp => self.move_by(context, |at, _| at.saturating_sub(page)),
+            Action::First => self.move_by(context, |_, _| 0),
+            Action::Last => self.move_by(context, |_, count| count.saturating_sub(1)),
+            _ => {}
+        }
     }
 
     fn open_under_cursor(&mut self, context: &Context<'_>) {
@@ -396,7 +415,7 @@ impl DoraTab {
         }
     }
 
-    fn answered(&mut self, answer: DoraAnswer, context: &Context<'_>) {
+    fn loaded(&mut self, answer: DoraAnswer, context: &Context<'_>) {
         let DoraAnswer::Loaded { question, result } = answer;
         if question != self.asked {
             return; // the answer to an older question
@@ -418,88 +437,9 @@ impl DoraTab {
     }
 }
 
-/// The scope as the prompt takes it.
-fn scope_text(request: &ReportRequest) -> String {
-    let scope = &request.scope;
-    let mut words = Vec::new();
-    if let Some(service) = &scope.service {
-        words.push(format!("service:{service}"));
-    }
-    if let Some(team) = &scope.team {
-        words.push(format!("team:{team}"));
-    }
-    words.push(format!("env:{}", scope.environment));
-    words.push(format!("profile:{}", request.rules.profile.name()));
-    words.join(" ")
-}
-
-/// `service:shop team:blue env:staging profile:iact`; a bare word is a service. The error has the
-/// place (byte offset and length) and the reason.
-fn read_scope(text: &str, old: &ReportRequest) -> Result<ReportRequest, (usize, usize, String)> {
-    let mut request = old.clone();
-    request.scope = Whose {
-        environment: old.scope.environment.clone(),
-        ..Whose::default()
-    };
-    for word in text.split_whitespace() {
-        let offset = word.as_ptr() as usize - text.as_ptr() as usize;
-        let (name, value) = word.split_once(':').unwrap_or(("service", word));
-        let wrong = |reason: &str| {
-            (
-                offset,
-                word.len(),
-                format!("`{}`: {reason}", safe_text::line(word)),
-            )
-        };
-        if value.is_empty() {
-            return Err(wrong("a name must follow the colon"));
-        }
-        match name {
-            "service" => request.scope.service = Some(value.to_owned()),
-            "team" => request.scope.team = Some(value.to_owned()),
-            "env" | "environment" => value.clone_into(&mut request.scope.environment),
-            "profile" => {
-                let profile =
-                    Profile::from_word(value).ok_or_else(|| wrong("a profile is dora or iact"))?;
-                if profile != request.rules.profile {
-                    request.rules.profile = profile;
-                    request.rules.thresholds = profile.default_thresholds();
-                }
-            }
-            _ => return Err(wrong("use service:, team:, env: or profile:")),
-        }
-    }
-    Ok(request)
-}
-
-impl Tab for DoraTab {
+impl Screen for DoraTab {
     fn scopes(&self) -> &'static [Scope] {
-        &[Scope::Dora, Scope::List]
-    }
-
-    fn update(&mut self, event: TabEvent, context: &Context<'_>) -> Vec<Effect> {
-        match event {
-            TabEvent::Entered => {
-                self.entered = true;
-                if self.is_stale(context.now) && !self.loading {
-                    return self.load(context);
-                }
-            }
-            TabEvent::Left => self.entered = false,
-            TabEvent::Tick if self.entered && !self.loading => {
-                // What failed is repeated in its own time, not each second.
-                let again = !self.outages.due(context.now).is_empty();
-                if again || self.outages.is_empty() && self.is_stale(context.now) {
-                    return self.load(context);
-                }
-            }
-            TabEvent::Action(action) => return self.act(action, context),
-            TabEvent::Answer(Answer::Dora(answer)) => self.answered(answer, context),
-            TabEvent::Prompted { kind, step } => return self.prompted(kind, step, context),
-            TabEvent::Ingest(_) | TabEvent::Health(_) => return vec![Effect::Unchanged],
-            _ => {}
-        }
-        Vec::new()
+        &[DORA, Scope::LIST]
     }
 
     fn render(&self, area: Rect, buffer: &mut Buffer, context: &Context<'_>) {
@@ -586,170 +526,48 @@ impl Tab for DoraTab {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
-    use super::*;
-    use crate::tui::theme::Theme;
-    use atalaya_domain::dora::fixtures::{carrying, hour, incident};
-    use atalaya_query::Zone;
+impl Tab for DoraTab {
+    const ID: TabId = TabId::new("dora", "DORA");
+    const KEYS: &'static [Binding] = KEYS;
 
-    fn with_context<T>(work: impl FnOnce(&Context<'_>) -> T) -> T {
-        let theme = Theme::plain();
-        work(&Context {
-            now: hour(700.0),
-            zone: Zone::Utc,
-            area: Rect::new(0, 0, 80, 20),
-            theme: &theme,
-            unicode: true,
-        })
+    type Work = DoraEffect;
+    type Saved = ();
+
+    fn open(configured: &Configured, (): ()) -> Self {
+        Self::new(configured.report.clone())
     }
 
-    fn figures(request: &ReportRequest) -> Arc<Figures> {
-        let mut second = carrying("shop@v2", 650.0, 3.0);
-        second.request_id = Some(RequestId::new("req-2"));
-        let loaded = Loaded {
-            deployments: vec![carrying("shop@v1", 600.0, 6.0), second],
-            incidents: vec![incident("INC-1", 651.0, Some(653.0))],
-            ..Loaded::default()
-        };
-        let report = dora::compute(&loaded, request, hour(700.0));
-        Arc::new(Figures { loaded, report })
-    }
+    fn saved(&self) {}
 
-    fn act(tab: &mut DoraTab, action: Action) -> Vec<Effect> {
-        with_context(|context| tab.update(TabEvent::Action(action), context))
-    }
-
-    /// A tab that has its first answer.
-    fn loaded() -> DoraTab {
-        let mut tab = DoraTab::default();
-        let effects = with_context(|context| tab.update(TabEvent::Entered, context));
-        let [
-            Effect::Dora(DoraEffect::Load {
-                question, request, ..
-            }),
-        ] = &effects[..]
-        else {
-            panic!("{effects:?}")
-        };
-        let result = Ok(figures(request));
-        let answer = DoraAnswer::Loaded {
-            question: *question,
-            result,
-        };
-        with_context(|context| tab.answered(answer, context));
-        tab
-    }
-
-    #[test]
-    fn an_answer_to_an_older_question_is_dropped_and_trouble_keeps_the_figures() {
-        let mut tab = loaded();
-        let older = tab.asked;
-        assert_eq!(act(&mut tab, Action::Reload).len(), 1);
-        let answer = |tab: &mut DoraTab, question, result| {
-            with_context(|context| tab.answered(DoraAnswer::Loaded { question, result }, context));
-        };
-        answer(&mut tab, older, Err("late".to_owned()));
-        assert!(tab.loading && tab.outages.is_empty());
-        let asked = tab.asked;
-        answer(&mut tab, asked, Err("gone".to_owned()));
-        let banner = with_context(|context| tab.status(context).banner).unwrap();
-        assert!(
-            banner.starts_with("gone, since ") && banner.ends_with("trying again"),
-            "{banner}"
-        );
-        assert!(tab.figures.is_some());
-    }
-
-    #[test]
-    fn enter_opens_the_deployment_and_esc_closes_it() {
-        let mut tab = loaded();
-        act(&mut tab, Action::Open);
-        assert_eq!(
-            tab.pages[0].subject,
-            Subject::Deployment("shop@v2".to_owned())
-        );
-        assert!(!tab.at_top());
-        act(&mut tab, Action::Back);
-        assert!(tab.at_top());
-        act(&mut tab, Action::HistoryForward);
-        assert_eq!(tab.pages.len(), 1);
-    }
-
-    #[test]
-    fn a_card_opens_its_explanation_and_from_there_the_deployment() {
-        let mut tab = loaded();
-        act(&mut tab, Action::Right);
-        act(&mut tab, Action::Open);
-        assert_eq!(
-            tab.pages[0].subject,
-            Subject::Explanation(Metric::ChangeLeadTime)
-        );
-        let lines = with_context(|context| tab.page_lines(80, context));
-        assert!(
-            lines.iter().any(|line| line.text.contains("median")),
-            "{lines:?}"
-        );
-    }
-
-    #[test]
-    fn trace_goes_to_the_request_of_the_row() {
-        let mut tab = loaded();
-        assert!(
-            matches!(&act(&mut tab, Action::Trace)[..], [Effect::OpenTrace(ids)] if ids[0].as_str() == "req-2")
-        );
-        act(&mut tab, Action::Down);
-        assert!(matches!(
-            &act(&mut tab, Action::Trace)[..],
-            [Effect::Notice(_)]
-        ));
-    }
-
-    #[test]
-    fn windows_go_round_and_are_asked_for() {
-        let mut tab = loaded();
-        for days in [90, 7, 30] {
-            let effects = act(&mut tab, Action::Window);
-            let [Effect::Dora(DoraEffect::Load { request, .. })] = &effects[..] else {
-                panic!("{effects:?}")
-            };
-            assert_eq!(request.window, Duration::from_hours(days * 24));
+    fn update(&mut self, event: TabEvent, context: &Context<'_>) -> Vec<Effect> {
+        match event {
+            TabEvent::Entered => {
+                self.entered = true;
+                if self.is_stale(context.now) && !self.loading {
+                    return self.load(context);
+                }
+            }
+            TabEvent::Left => self.entered = false,
+            TabEvent::Tick if self.entered && !self.loading => {
+                // What failed is repeated in its own time, not each second.
+                let again = !self.outages.due(context.now).is_empty();
+                if again || self.outages.is_empty() && self.is_stale(context.now) {
+                    return self.load(context);
+                }
+            }
+            TabEvent::Action(action) => return self.act(action, context),
+            TabEvent::Prompted { kind, step } => return self.prompted(kind, step, context),
+            TabEvent::Ingest(_) | TabEvent::Health(_) => return vec![Effect::Unchanged],
+            _ => {}
         }
+        Vec::new()
     }
 
-    #[test]
-    fn scopes_are_read_and_wrong_ones_say_where() {
-        let old = ReportRequest::days(30);
-        let request = read_scope("shop team:blue env:staging profile:iact", &old).unwrap();
-        assert_eq!(request.scope.service.as_deref(), Some("shop"));
-        assert_eq!(
-            (
-                request.scope.team.as_deref(),
-                request.scope.environment.as_str()
-            ),
-            (Some("blue"), "staging")
-        );
-        assert_eq!(request.rules.profile, Profile::Iact);
-        assert_eq!(read_scope(&scope_text(&request), &old).unwrap(), request);
-        let (offset, length, reason) = read_scope("shop colour:red", &old).unwrap_err();
-        assert_eq!((offset, length), (5, 10));
-        assert!(reason.contains("service:"));
-    }
-
-    #[test]
-    fn figures_grow_old_only_on_the_screen() {
-        let mut tab = loaded();
-        let theme = Theme::plain();
-        let later = Context {
-            now: hour(701.0),
-            zone: Zone::Utc,
-            area: Rect::new(0, 0, 80, 20),
-            theme: &theme,
-            unicode: true,
-        };
-        tab.update(TabEvent::Left, &later);
-        assert!(tab.update(TabEvent::Tick, &later).is_empty());
-        assert_eq!(tab.update(TabEvent::Entered, &later).len(), 1);
+    fn answered(&mut self, answer: DoraAnswer, context: &Context<'_>) -> Vec<Effect> {
+        self.loaded(answer, context);
+        Vec::new()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,14 +9,12 @@ use std::sync::Arc;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use tokio_util::sync::CancellationToken;
 
 use super::outage::Outages;
-use super::{Context, Tab, TabEvent, TabStatus};
-use crate::service::Stores;
 use crate::tui::action::Action;
-use crate::tui::effect::{Effect, Notice};
-use crate::tui::keymap::Scope;
+use crate::tui::ask::{self, Destination, Notice, TabId};
+use crate::tui::keymap::{Binding, Scope};
+use crate::tui::tab::{Configured, Context, NoWork, Screen, Tab, TabEvent, TabStatus};
 use crate::tui::theme::Role;
 use crate::tui::widgets::{clock, safe_text};
 use atalaya_domain::health::ring::Ring;
@@ -25,8 +23,13 @@ use atalaya_domain::time::Timestamp;
 use atalaya_ingest::accounts::{FileAccount, IngestStatus, Unread};
 use atalaya_query::term_text;
 
+mod account;
 mod checks;
+mod files;
+mod host;
+mod node;
 mod ring;
+mod sheet;
 mod spool;
 mod view;
 
@@ -34,30 +37,13 @@ mod view;
 pub(crate) mod tests;
 
 /// This tab asks for no work.
-#[derive(Clone, Debug)]
-pub enum InfraEffect {}
+type Effect = ask::Effect<NoWork>;
 
-impl InfraEffect {
-    pub fn slot(&self) -> &'static str {
-        match *self {}
-    }
-}
-
-/// … and gets no answers.
-#[derive(Debug)]
-pub enum InfraAnswer {}
-
-#[expect(
-    clippy::unused_async,
-    reason = "called as the work of the other tabs is"
-)]
-pub async fn perform(
-    effect: InfraEffect,
-    _stores: &Stores,
-    _cancel: &CancellationToken,
-) -> Option<InfraAnswer> {
-    match effect {}
-}
+const INFRA: Scope = Scope::new("Infra");
+const KEYS: &[Binding] = &[
+    (INFRA, "f", Action::SourceLogs),
+    (INFRA, "x", Action::Explain),
+];
 
 /// One line of the ingest table.
 #[derive(Clone, Copy, Debug)]
@@ -154,7 +140,7 @@ impl InfraTab {
 
     fn move_to(&mut self, context: &Context<'_>, step: impl FnOnce(usize, usize) -> usize) {
         if let Some(Over { what, top }) = self.over {
-            let last = view::last_top(self, what, context);
+            let last = sheet::last_top(self, what, context);
             self.over = Some(Over {
                 what,
                 top: step(top, last + 1).min(last),
@@ -222,10 +208,10 @@ impl InfraTab {
                     .copied()
                     .filter(|_| !self.ring_has_keys())
                 {
-                    return vec![Effect::OpenLogs {
+                    return vec![Effect::Go(Destination::Logs {
                         filter: term_text("source", source),
                         at: None,
-                    }];
+                    })];
                 }
                 return vec![Effect::Notice(Notice::plain(
                     "nothing is read of this file",
@@ -262,27 +248,9 @@ fn path_of(row: Row<'_>) -> &std::path::Path {
     }
 }
 
-impl Tab for InfraTab {
+impl Screen for InfraTab {
     fn scopes(&self) -> &'static [Scope] {
-        &[Scope::Infra, Scope::List]
-    }
-
-    fn update(&mut self, event: TabEvent, context: &Context<'_>) -> Vec<Effect> {
-        match event {
-            TabEvent::Health(health) => self.measured(health),
-            TabEvent::Ingest(ingest) => {
-                let known = self.ingest.replace(Arc::clone(&ingest));
-                if known.is_some_and(|known| known.says_the_same(&ingest)) {
-                    return vec![Effect::Unchanged];
-                }
-            }
-            TabEvent::Troubles(troubles) => self
-                .outages
-                .set_under_way(troubles.reads.or(troubles.writes)),
-            TabEvent::Action(action) => return self.act(action, context),
-            _ => {}
-        }
-        Vec::new()
+        &[INFRA, Scope::LIST]
     }
 
     fn render(&self, area: Rect, buffer: &mut Buffer, context: &Context<'_>) {
@@ -361,5 +329,41 @@ impl Tab for InfraTab {
             Action::SourceLogs => self.ring_has_keys(),
             _ => false,
         }
+    }
+}
+
+impl Tab for InfraTab {
+    const ID: TabId = TabId::new("infra", "Infra");
+    const KEYS: &'static [Binding] = KEYS;
+
+    type Work = NoWork;
+    type Saved = ();
+
+    fn open(_configured: &Configured, (): ()) -> Self {
+        Self::default()
+    }
+
+    fn saved(&self) {}
+
+    fn update(&mut self, event: TabEvent, context: &Context<'_>) -> Vec<Effect> {
+        match event {
+            TabEvent::Health(health) => self.measured(health),
+            TabEvent::Ingest(ingest) => {
+                let known = self.ingest.replace(Arc::clone(&ingest));
+                if known.is_some_and(|known| known.says_the_same(&ingest)) {
+                    return vec![Effect::Unchanged];
+                }
+            }
+            TabEvent::Troubles(troubles) => self
+                .outages
+                .set_under_way(troubles.reads.or(troubles.writes)),
+            TabEvent::Action(action) => return self.act(action, context),
+            _ => {}
+        }
+        Vec::new()
+    }
+
+    fn answered(&mut self, answer: NoWork, _context: &Context<'_>) -> Vec<Effect> {
+        match answer {}
     }
 }

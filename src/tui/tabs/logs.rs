@@ -5,54 +5,70 @@
 //! without moving anything. Older and newer pages are read by cursor when the focus comes near an
 //! end. Answers to questions that are no longer asked are dropped by their number.
 //!
-//! [`actions`] is what keys do, [`answers`] what the store brings, [`draw`] what is seen.
+//! Each part has its state and its `update`: [`list`], [`follow`], [`filter`], [`search`], [`chart`],
+//! [`trace`], [`around`], [`details`], [`bookmarks`], [`history`]. The tab joins them: [`actions`],
+//! [`moves`], [`steps`] and [`commands`] are what keys and words do, [`loads`] what is asked of the
+//! stores, [`answers`] what they bring, [`draw`] what is seen.
 
 mod actions;
 mod answers;
+mod around;
+mod bookmarks;
+pub mod chart;
+mod commands;
 pub mod details;
 mod draw;
+mod filter;
+mod follow;
 pub mod histogram;
+mod history;
+mod keys;
+mod list;
 mod list_view;
+mod loads;
 mod menu;
+mod moves;
 mod note;
 pub mod rows;
+mod saved;
 pub mod search;
+mod steps;
 pub mod trace;
+mod trace_view;
 mod work;
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use self::details::DetailCursor;
-use self::histogram::{Chart, Size};
+use self::around::Around;
+use self::bookmarks::Bookmarks;
+use self::chart::{Chart, Size};
+use self::details::Details;
+use self::filter::Filter;
+use self::follow::Follow;
+use self::history::History;
+use self::list::{List, Sight};
 use self::menu::Menu;
-use self::rows::Rows;
+pub use self::saved::SavedLogs;
 use self::search::Search;
 use self::trace::Trace;
-pub use self::work::{LogsAnswer, LogsEffect, perform};
+use self::work::Effect;
+pub use self::work::{LogsAnswer, LogsEffect};
 use super::outage::Outages;
-use super::{Context, PromptHint, Prompted, Tab, TabEvent, TabStatus};
-use crate::report::incident_note;
 use crate::tui::action::Action;
-use crate::tui::effect::{Answer, Effect, Notice, PromptRequest, Question};
-use crate::tui::keymap::Scope;
-use crate::tui::state::{MAX_BOOKMARKS, MAX_FILTERS, MAX_QUERIES, SavedLogs};
-use atalaya_domain::record::{Record, RecordId, RequestId};
-use atalaya_domain::time::{TimeRange, Timestamp};
-use atalaya_query::{Query, QueryClock};
-use atalaya_store::chunks::Order;
-use atalaya_store::engine::Follower;
+use crate::tui::ask::{Command, Destination, PromptHint, PromptRequest, Prompted, Question, TabId};
+use crate::tui::keymap::{Binding, Scope};
+use crate::tui::tab::{Configured, Context, Screen, Tab, TabEvent, TabStatus};
+use crate::tui::widgets::safe_text;
+use atalaya_domain::record::Record;
+use atalaya_query::Query;
 
 /// Pause between two looks at the arrivals: four updates a second read well and cost few bytes.
 const FOLLOW_PAUSE: Duration = Duration::from_millis(250);
 /// After an error, before the next look at the arrivals.
 const RETRY: Duration = Duration::from_secs(1);
-/// A page is read when the focus is this near to an end.
-const NEAR_END: usize = 150;
-const MOST_PLACES: usize = 100;
 /// Neighbours read on each side of a record.
 const CONTEXT_LINES: usize = 200;
 /// Names of the reads, for what fails among them.
@@ -72,542 +88,94 @@ const REMOVE_QUERY: &str = "remove_query";
 #[derive(Debug)]
 enum View {
     List,
-    Context(ContextView),
+    Context(Around),
     Trace(Trace),
-}
-
-/// The neighbours of one record, without the filter.
-#[derive(Debug)]
-struct ContextView {
-    anchor: Box<Record>,
-    rows: Rows,
-    question: Question,
-    failed: Option<String>,
-}
-
-/// What to do when the page that was asked for arrives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Landing {
-    /// Put it where it belongs.
-    Extend,
-    /// It is the new window, read from its oldest end.
-    First,
-    /// It is the new window, round this time; on this record, if it is there.
-    At(Timestamp, Option<RecordId>),
-}
-
-/// A read that is under way, as the status line tells it.
-#[derive(Clone, Debug)]
-struct Loading {
-    what: &'static str,
-    scanned: u64,
-}
-
-/// The next record of a kind, asked of the store because the window has none.
-#[derive(Clone, Debug)]
-struct Seek {
-    query: Query,
-    what: &'static str,
-}
-
-/// A stop of the drill-down history.
-#[derive(Clone, Debug, PartialEq)]
-struct Place {
-    filter: String,
-    trace: Option<Vec<RequestId>>,
-    /// `None`: at the newest, following.
-    at: Option<(Timestamp, RecordId)>,
 }
 
 #[derive(Debug)]
 pub struct LogsTab {
-    filter: String,
-    query: Query,
-    filters: Vec<String>,
-    /// By name.
-    queries: BTreeMap<String, String>,
-    /// The saved filter is read at the first entry, when there is a clock.
-    started: bool,
-    rows: Rows,
-    scroll: usize,
+    filter: Filter,
+    list: List,
+    follow: Follow,
     view: View,
     /// Lies over the list and has its keys.
     menu: Option<Menu>,
-    details: Option<DetailCursor>,
-    details_focused: bool,
+    details: Details,
     search: Option<Search>,
-    bookmarks: BTreeMap<RecordId, Timestamp>,
+    /// Columns to the side.
+    scroll: usize,
+    bookmarks: Bookmarks,
     chart: Chart,
+    history: History,
     asked: Question,
-    list_question: Question,
-    landing: Landing,
-    loading: Option<Loading>,
-    seek: Option<Seek>,
-    follower: Option<Follower>,
-    follow_question: Question,
-    /// A follow task is out.
-    follow_running: bool,
-    following: bool,
-    /// Arrived since following stopped.
-    unseen: u64,
-    /// Arrivals were left out because the window does not reach the newest.
-    left_out: bool,
-    entered: bool,
-    read_at: Option<Timestamp>,
+    /// The saved filter is read at the first entry, when there is a clock.
+    started: bool,
     outages: Outages,
-    /// The last read of the list that was asked for: repeated when it failed.
-    list_read: Option<LogsEffect>,
-    scanned: u64,
-    back: Vec<Place>,
-    ahead: Vec<Place>,
     ingest_paused: Option<String>,
 }
 
 impl LogsTab {
     pub fn new(saved: &SavedLogs) -> Self {
-        let bookmarks = saved
-            .bookmarks
-            .iter()
-            .take(MAX_BOOKMARKS)
-            .filter_map(|(id, at)| Some((id.parse().ok()?, Timestamp::from_micros(*at))))
-            .collect();
-        let size = saved
-            .histogram
-            .as_deref()
-            .and_then(Size::from_name)
-            .unwrap_or_default();
+        let size = saved.histogram.as_deref().and_then(Size::from_name);
         Self {
-            filter: saved.filter.clone(),
-            query: Query::everything(),
-            filters: saved.filters.iter().take(MAX_FILTERS).cloned().collect(),
-            queries: saved.queries.iter().take(MAX_QUERIES).cloned().collect(),
-            started: false,
-            rows: Rows::default(),
-            scroll: 0,
+            filter: Filter::new(saved),
+            list: List::default(),
+            follow: Follow::default(),
             view: View::List,
             menu: None,
-            details: None,
-            details_focused: false,
+            details: Details::default(),
             search: None,
-            bookmarks,
-            chart: Chart::of_size(size),
+            scroll: 0,
+            bookmarks: Bookmarks::new(&saved.bookmarks),
+            chart: Chart::of_size(size.unwrap_or_default()),
+            history: History::default(),
             asked: Question::default(),
-            list_question: Question::default(),
-            landing: Landing::Extend,
-            loading: None,
-            seek: None,
-            follower: None,
-            follow_question: Question::default(),
-            follow_running: false,
-            following: true,
-            unseen: 0,
-            left_out: false,
-            entered: false,
-            read_at: None,
+            started: false,
             outages: Outages::default(),
-            list_read: None,
-            scanned: 0,
-            back: Vec::new(),
-            ahead: Vec::new(),
             ingest_paused: None,
         }
     }
 
-    pub fn saved(&self) -> SavedLogs {
-        SavedLogs {
-            filter: self.filter.clone(),
-            filters: self.filters.clone(),
-            queries: self
-                .queries
-                .iter()
-                .map(|(name, query)| (name.clone(), query.clone()))
-                .collect(),
-            bookmarks: self
-                .bookmarks
-                .iter()
-                .map(|(id, at)| (id.to_string(), at.micros()))
-                .collect(),
-            histogram: Some(self.chart.size.name().to_owned()),
-        }
-    }
-
     /// Nothing lies over the list (a filter may be set).
-    pub fn shows_list(&self) -> bool {
-        matches!(self.view, View::List) && self.details.is_none() && self.menu.is_none()
-    }
-
-    /// How many places Esc and `[` can go back to.
-    pub fn depth(&self) -> usize {
-        self.back.len()
-    }
-
-    fn ask(&mut self) -> Question {
-        self.asked = self.asked.next();
-        self.asked
-    }
-
-    fn clock(context: &Context<'_>) -> QueryClock {
-        QueryClock {
-            now: context.now,
-            zone: context.zone,
-        }
+    fn shows_list(&self) -> bool {
+        matches!(self.view, View::List) && !self.details.is_open() && self.menu.is_none()
     }
 
     /// The record that the cursor is on, in whatever fills the tab.
     fn current(&self) -> Option<&Record> {
         match &self.view {
-            View::List => self.rows.focused(),
-            View::Context(context) => context.rows.focused(),
+            View::List => self.list.rows.focused(),
+            View::Context(view) => view.rows.focused(),
             View::Trace(trace) => trace.focused(),
         }
     }
 
-    /// Asks for the list, and keeps the question for the case that it must be asked again.
-    fn read_list(&mut self, read: LogsEffect) -> Vec<Effect> {
-        self.list_read = Some(read.clone());
-        vec![Effect::Logs(read)]
-    }
-
-    /// Reads the newest page anew and follows from there.
-    fn load_newest(&mut self) -> Vec<Effect> {
-        let question = self.ask();
-        self.list_question = question;
-        self.follow_question = question;
-        self.follow_running = false;
-        self.follower = None;
-        self.landing = Landing::Extend;
-        self.following = true;
-        self.unseen = 0;
-        self.seek = None;
-        self.scanned = 0;
-        self.loading = Some(Loading {
-            what: "reading the newest records",
-            scanned: 0,
-        });
-        self.read_list(LogsEffect::Newest {
-            question,
-            query: self.query.clone(),
-        })
-    }
-
-    fn load_around(&mut self, at: Timestamp, id: Option<RecordId>) -> Vec<Effect> {
-        let question = self.ask();
-        self.list_question = question;
-        self.landing = Landing::At(at, id);
-        self.following = false;
-        self.seek = None;
-        self.scanned = 0;
-        self.loading = Some(Loading {
-            what: "reading",
-            scanned: 0,
-        });
-        self.read_list(LogsEffect::Around {
-            question,
-            query: self.query.clone(),
-            at,
-        })
-    }
-
-    fn load_page(&mut self, order: Order) -> Vec<Effect> {
-        let after = match order {
-            Order::NewestFirst => self.rows.older_cursor(),
-            Order::OldestFirst => self.rows.newer_cursor(),
-        };
-        let question = self.ask();
-        self.list_question = question;
-        self.landing = Landing::Extend;
-        if order == Order::OldestFirst {
-            self.left_out = false;
+    /// How the list is looked at now.
+    fn sight(&self, context: &Context<'_>) -> Sight {
+        Sight {
+            following: self.follow.is_on(),
+            height: self.list_height(context),
+            now: context.now,
         }
-        let what = if order == Order::NewestFirst {
-            "reading older records"
+    }
+
+    fn resized(&mut self, context: &Context<'_>) -> Vec<Effect> {
+        let height = self.list_height(context);
+        if self.follow.is_on() && matches!(self.view, View::List) {
+            self.list.rows.to_end(height);
         } else {
-            "reading newer records"
-        };
-        let scanned = self.loading.as_ref().map_or(0, |loading| loading.scanned);
-        self.loading = Some(Loading { what, scanned });
-        let query = self.query.clone();
-        self.read_list(LogsEffect::Page {
-            question,
-            query,
-            range: TimeRange::ALL,
-            order,
-            after,
-        })
-    }
-
-    /// Reads on when the focus has come near to an end that is not the store's.
-    fn load_if_near_end(&mut self) -> Vec<Effect> {
-        if self.loading.is_some() || self.rows.is_empty() || !matches!(self.view, View::List) {
-            return Vec::new();
+            self.list.rows.show_focus(height);
         }
-        if self.rows.focus() < NEAR_END && !self.rows.older_end {
-            self.load_page(Order::NewestFirst)
-        } else if self.rows.focus() + NEAR_END >= self.rows.len() && !self.rows.newer_end {
-            self.load_page(Order::OldestFirst)
+        match &mut self.view {
+            View::Trace(trace) => trace.set_focus(trace.focus, height.saturating_sub(1)),
+            View::Context(view) => view.rows.show_focus(height),
+            View::List => {}
+        }
+        // Bars as wide as the new screen; only when there is something on the screen.
+        if self.started && self.follow.shown {
+            self.load_chart(context)
         } else {
             Vec::new()
-        }
-    }
-
-    fn load_chart(&mut self, context: &Context<'_>) -> Vec<Effect> {
-        if self.chart.size == Size::Hidden || context.area.width == 0 {
-            return Vec::new();
-        }
-        let (range, bins) = self
-            .chart
-            .wanted(context.now, histogram::columns(context.area).max(20));
-        let question = self.ask();
-        self.chart.question = question;
-        self.chart.loading = true;
-        vec![
-            Effect::Logs(LogsEffect::Histogram {
-                question,
-                query: self.query.clone(),
-                range,
-                bins,
-            }),
-            Effect::Logs(LogsEffect::Deployments { question, range }),
-        ]
-    }
-
-    fn follow_on(&mut self, pause: Duration) -> Vec<Effect> {
-        if !self.entered || self.follow_running {
-            return Vec::new();
-        }
-        let Some(follower) = self.follower.clone() else {
-            return Vec::new();
-        };
-        self.follow_running = true;
-        vec![Effect::Logs(LogsEffect::Follow {
-            question: self.follow_question,
-            follower,
-            pause,
-        })]
-    }
-
-    /// Sets the filter and reads anew. A wrong one is refused with the place of the mistake.
-    fn set_filter(&mut self, text: &str, context: &Context<'_>) -> Vec<Effect> {
-        let text = text.trim();
-        match Query::parse(text, &Self::clock(context)) {
-            Err(error) => vec![Effect::Notice(Notice::trouble(super::reason_of(&error)))],
-            Ok(query) => {
-                self.remember_place();
-                self.apply_filter(text.to_owned(), query);
-                self.view = View::List;
-                let mut effects = self.load_newest();
-                effects.extend(self.load_chart(context));
-                effects
-            }
-        }
-    }
-
-    fn apply_filter(&mut self, text: String, query: Query) {
-        if !text.is_empty() {
-            self.filters.retain(|known| *known != text);
-            self.filters.insert(0, text.clone());
-            self.filters.truncate(MAX_FILTERS);
-        }
-        self.filter = text;
-        self.query = query;
-        self.menu = None;
-        // Rows of the other filter would be wrong under this title.
-        self.rows.clear();
-        self.read_at = None;
-        self.chart.data = None;
-        self.details = None;
-        self.details_focused = false;
-    }
-
-    fn here(&self) -> Place {
-        let at = self
-            .rows
-            .focused()
-            .filter(|_| !self.following)
-            .map(|record| (record.entry.timestamp, record.id()));
-        let trace = match &self.view {
-            View::Trace(trace) => Some(trace.ids.clone()),
-            _ => None,
-        };
-        Place {
-            filter: self.filter.clone(),
-            trace,
-            at,
-        }
-    }
-
-    fn remember_place(&mut self) {
-        let here = self.here();
-        if self.back.last() != Some(&here) {
-            self.back.push(here);
-        }
-        if self.back.len() > MOST_PLACES {
-            self.back.remove(0);
-        }
-        self.ahead.clear();
-    }
-
-    fn go_to(&mut self, place: Place, context: &Context<'_>) -> Vec<Effect> {
-        self.menu = None;
-        let mut effects = Vec::new();
-        self.details = None;
-        self.details_focused = false;
-        let changed = place.filter != self.filter;
-        if changed {
-            let query = Query::parse(&place.filter, &Self::clock(context)).unwrap_or_default();
-            self.apply_filter(place.filter, query);
-            effects.extend(self.load_chart(context));
-        }
-        let height = self.list_height(context);
-        let known = place.at.and_then(|(at, id)| self.rows.position(id, at));
-        match (place.at, known) {
-            (_, Some(index)) => {
-                self.following = false;
-                self.rows.set_focus(index, height);
-            }
-            (Some((at, id)), None) => effects.extend(self.load_around(at, Some(id))),
-            (None, _) if changed || !self.rows.newer_end => effects.extend(self.load_newest()),
-            (None, _) => {
-                self.following = true;
-                self.unseen = 0;
-                self.rows.to_end(height);
-            }
-        }
-        match place.trace {
-            Some(ids) => effects.extend(self.show_trace(ids)),
-            None => self.view = View::List,
-        }
-        self.refresh_search();
-        effects
-    }
-
-    fn open_trace(&mut self, ids: Vec<RequestId>) -> Vec<Effect> {
-        self.remember_place();
-        self.show_trace(ids)
-    }
-
-    /// The cursor begins on the record from which the trace is opened.
-    fn show_trace(&mut self, ids: Vec<RequestId>) -> Vec<Effect> {
-        self.menu = None;
-        let question = self.ask();
-        let from = self.current().map(Record::id);
-        self.view = View::Trace(Trace::new(ids.clone(), question, from));
-        self.details = None;
-        self.details_focused = false;
-        self.search = None;
-        vec![Effect::Logs(LogsEffect::Trace {
-            question,
-            ids,
-            pause: Duration::ZERO,
-        })]
-    }
-
-    fn refresh_search(&mut self) {
-        let Some(search) = &mut self.search else {
-            return;
-        };
-        let hits = match &self.view {
-            View::List => hits_of(&self.rows, search),
-            View::Context(context) => hits_of(&context.rows, search),
-            View::Trace(trace) => {
-                let hit = |index: &usize| match trace.record(*index) {
-                    Some(record) => search.matches(record),
-                    None => search.is_hit(&trace.data.rows[*index].event.message()),
-                };
-                (0..trace.len()).filter(hit).collect()
-            }
-        };
-        search.set_hits(hits);
-    }
-
-    fn enter(&mut self, context: &Context<'_>) -> Vec<Effect> {
-        self.entered = true;
-        if !self.started {
-            self.started = true;
-            let mut effects = Vec::new();
-            match Query::parse(&self.filter, &Self::clock(context)) {
-                Ok(query) => self.query = query,
-                Err(error) => {
-                    let reason = super::reason_of(&error);
-                    effects.push(Effect::Notice(Notice::trouble(format!(
-                        "the saved filter was dropped: {reason}"
-                    ))));
-                    self.filter.clear();
-                }
-            }
-            effects.extend(self.load_newest());
-            effects.extend(self.load_chart(context));
-            return effects;
-        }
-        self.follow_on(Duration::ZERO)
-    }
-
-    fn tick(&mut self, context: &Context<'_>) -> Vec<Effect> {
-        let mut effects = Vec::new();
-        for read in self.outages.due(context.now) {
-            effects.extend(self.read_again(read, context));
-        }
-        if self.chart.is_behind(context.now) && self.chart.size != Size::Hidden {
-            effects.extend(self.load_chart(context));
-        }
-        self.refresh_patterns();
-        // A trace of a request that may still be going on is read again.
-        if let View::Trace(trace) = &mut self.view {
-            let fresh = trace
-                .end()
-                .is_none_or(|end| context.now.since(end) < Duration::from_secs(600));
-            let due = trace
-                .read_at
-                .is_some_and(|at| context.now.since(at) >= Duration::from_secs(2));
-            if fresh && due {
-                trace.read_at = Some(context.now);
-                let (question, ids) = (trace.question, trace.ids.clone());
-                effects.push(Effect::Logs(LogsEffect::Trace {
-                    question,
-                    ids,
-                    pause: Duration::ZERO,
-                }));
-            }
-        }
-        effects
-    }
-
-    /// Repeats a read that failed. The arrivals repeat themselves, with the follower as it was.
-    fn read_again(&mut self, read: &str, context: &Context<'_>) -> Vec<Effect> {
-        match (read, &self.view) {
-            (LIST, _) => self
-                .list_read
-                .clone()
-                .map(Effect::Logs)
-                .into_iter()
-                .collect(),
-            (HISTOGRAM, _) => self.load_chart(context),
-            (TRACE, View::Trace(trace)) => {
-                let (question, ids) = (trace.question, trace.ids.clone());
-                vec![Effect::Logs(LogsEffect::Trace {
-                    question,
-                    ids,
-                    pause: Duration::ZERO,
-                })]
-            }
-            (CONTEXT, View::Context(view)) => {
-                let (question, record) = (view.question, view.anchor.clone());
-                vec![Effect::Logs(LogsEffect::Context {
-                    question,
-                    record,
-                    lines: CONTEXT_LINES,
-                })]
-            }
-            // The view is another by now.
-            (TRACE, _) => {
-                self.outages.passed(TRACE);
-                Vec::new()
-            }
-            (CONTEXT, _) => {
-                self.outages.passed(CONTEXT);
-                Vec::new()
-            }
-            _ => Vec::new(),
         }
     }
 
@@ -640,85 +208,13 @@ impl LogsTab {
                 };
                 let mut ids = trace.ids.clone();
                 ids.extend(
-                    text.split_whitespace()
-                        .map(RequestId::new)
+                    commands::request_ids(&text)
+                        .into_iter()
                         .filter(|id| !trace.ids.contains(id)),
                 );
                 self.open_trace(ids)
             }
             _ => Vec::new(),
-        }
-    }
-
-    fn command(&mut self, name: &str, argument: &str, context: &Context<'_>) -> Vec<Effect> {
-        match name {
-            "goto" => self.go_to_time(argument, context),
-            "filter" => self.set_filter(argument, context),
-            "save" => self.save_query(argument),
-            "req" => {
-                let ids: Vec<RequestId> = argument.split_whitespace().map(RequestId::new).collect();
-                if ids.is_empty() {
-                    return vec![Effect::Notice(Notice::trouble(
-                        "give a request id: `:req ID`",
-                    ))];
-                }
-                self.open_trace(ids)
-            }
-            // From another tab: the time in microseconds (or nothing), then the filter.
-            "show" => {
-                let (at, filter) = argument.split_once('\n').unwrap_or(("", argument));
-                let mut effects = self.set_filter(filter, context);
-                if let Ok(at) = at.parse() {
-                    let at = Timestamp::from_micros(at);
-                    effects.extend(self.load_around(at, None));
-                    if self.chart.show(at, context.now) {
-                        effects.extend(self.load_chart(context));
-                    }
-                }
-                effects
-            }
-            "w" if argument.is_empty() => {
-                vec![Effect::Notice(Notice::trouble("give a file: `:w FILE`"))]
-            }
-            "w" => {
-                let text = match &self.view {
-                    View::List => lines_of(self.rows.iter()),
-                    View::Context(view) => lines_of(view.rows.iter()),
-                    View::Trace(trace) => incident_note::of_trace(&trace.data),
-                };
-                vec![Effect::WriteFile {
-                    path: argument.to_owned(),
-                    text,
-                }]
-            }
-            _ => vec![Effect::Notice(Notice::trouble(format!(
-                "no command `{}`",
-                crate::tui::widgets::safe_text::line(name)
-            )))],
-        }
-    }
-
-    /// Goes to a time as the query language reads it: `14:32`, `2026-03-02T10:20`, `-30m`.
-    fn go_to_time(&mut self, text: &str, context: &Context<'_>) -> Vec<Effect> {
-        let word = text.trim().trim_start_matches('-').replace(' ', "T");
-        match Query::parse(&format!("since:{word}"), &Self::clock(context)) {
-            Ok(query) if !word.is_empty() => {
-                self.remember_place();
-                self.view = View::List;
-                self.menu = None;
-                let at = query.range().from;
-                let mut effects = self.load_around(at, None);
-                if self.chart.show(at, context.now) {
-                    effects.extend(self.load_chart(context));
-                }
-                effects
-            }
-            _ => {
-                let shown = crate::tui::widgets::safe_text::line(text);
-                vec![Effect::Notice(Notice::trouble(format!(
-                    "`{shown}` is not a time; try 14:32, 2026-03-02T10:20 or -30m"
-                )))]
-            }
         }
     }
 
@@ -731,85 +227,15 @@ impl LogsTab {
     }
 }
 
-fn hits_of(rows: &Rows, search: &Search) -> Vec<usize> {
-    rows.iter()
-        .enumerate()
-        .filter(|(_, record)| search.matches(record))
-        .map(|(index, _)| index)
-        .collect()
-}
-
-fn lines_of<'a>(records: impl Iterator<Item = &'a Record>) -> String {
-    records
-        .map(|record| note::record_line(record) + "\n")
-        .collect()
-}
-
-impl Tab for LogsTab {
+impl Screen for LogsTab {
     fn scopes(&self) -> &'static [Scope] {
-        match (&self.view, self.details_focused) {
+        match (&self.view, self.details.focused) {
             _ if self.menu.is_some() => self.menu.as_ref().map_or(&[], Menu::scopes),
-            (View::Trace(_), true) => &[Scope::Details, Scope::Trace, Scope::Logs, Scope::List],
-            (_, true) => &[Scope::Details, Scope::Logs, Scope::List],
-            (View::Trace(_), false) => &[Scope::Trace, Scope::Logs, Scope::List],
-            (View::Context(_), false) => &[Scope::Context, Scope::Logs, Scope::List],
-            (View::List, false) => &[Scope::Logs, Scope::List],
-        }
-    }
-
-    fn update(&mut self, event: TabEvent, context: &Context<'_>) -> Vec<Effect> {
-        match event {
-            TabEvent::Entered => self.enter(context),
-            TabEvent::Left => {
-                self.entered = false;
-                Vec::new()
-            }
-            TabEvent::Resized => {
-                let height = self.list_height(context);
-                if self.following && matches!(self.view, View::List) {
-                    self.rows.to_end(height);
-                } else {
-                    self.rows.show_focus(height);
-                }
-                match &mut self.view {
-                    View::Trace(trace) => trace.set_focus(trace.focus, height.saturating_sub(1)),
-                    View::Context(view) => view.rows.show_focus(height),
-                    View::List => {}
-                }
-                // Bars as wide as the new screen; only when there is something on the screen.
-                if self.started && self.entered {
-                    self.load_chart(context)
-                } else {
-                    Vec::new()
-                }
-            }
-            TabEvent::Tick => self.tick(context),
-            TabEvent::Action(action) => self.act(action, context),
-            TabEvent::Answer(Answer::Logs(answer)) => self.answered(answer, context),
-            TabEvent::Ingest(status) => {
-                let paused = status
-                    .paused
-                    .as_ref()
-                    .map(|reason| crate::tui::widgets::safe_text::line(reason));
-                if self.ingest_paused == paused {
-                    return vec![Effect::Unchanged];
-                }
-                self.ingest_paused = paused;
-                Vec::new()
-            }
-            TabEvent::Health(_) => vec![Effect::Unchanged],
-            TabEvent::Troubles(troubles) => {
-                self.outages.set_under_way(troubles.reads);
-                Vec::new()
-            }
-            TabEvent::Prompted { kind, step } => self.prompted(kind, step, context),
-            TabEvent::Command { name, argument } => self.command(&name, &argument, context),
-            TabEvent::Mouse(mouse) => self.pointed(mouse, context),
-            TabEvent::Confirmed { kind: REMOVE_QUERY } => self.remove_query(),
-            TabEvent::Answer(_)
-            | TabEvent::Confirmed { .. }
-            | TabEvent::Key(_)
-            | TabEvent::Paste(_) => Vec::new(),
+            (View::Trace(_), true) => &[keys::DETAILS, keys::TRACE, keys::LOGS, Scope::LIST],
+            (_, true) => &[keys::DETAILS, keys::LOGS, Scope::LIST],
+            (View::Trace(_), false) => &[keys::TRACE, keys::LOGS, Scope::LIST],
+            (View::Context(_), false) => &[keys::CONTEXT, keys::LOGS, Scope::LIST],
+            (View::List, false) => &[keys::LOGS, Scope::LIST],
         }
     }
 
@@ -825,7 +251,7 @@ impl Tab for LogsTab {
         let list = matches!(self.view, View::List);
         match action {
             Action::NextPanel | Action::PreviousPanel => {
-                self.details.is_none() || self.menu.is_some()
+                !self.details.is_open() || self.menu.is_some()
             }
             Action::Pause
             | Action::Follow
@@ -844,6 +270,17 @@ impl Tab for LogsTab {
         self.shows_list() && self.search.is_none() && self.filter.is_empty()
     }
 
+    fn depth(&self) -> Option<usize> {
+        (!self.shows_list()).then_some(self.history.depth())
+    }
+
+    fn shows(&self, destination: &Destination) -> bool {
+        matches!(
+            destination,
+            Destination::Trace(_) | Destination::Logs { .. }
+        )
+    }
+
     fn prompt_hint(
         &self,
         kind: &str,
@@ -856,7 +293,7 @@ impl Tab for LogsTab {
                 let error = Query::parse(text, &Self::clock(context))
                     .err()
                     .map(|error| {
-                        let message = crate::tui::widgets::safe_text::line(&error.to_string());
+                        let message = safe_text::line(&error.to_string());
                         (error.offset, error.length, message)
                     });
                 let completions = self.completions(text, cursor);
@@ -868,7 +305,7 @@ impl Tab for LogsTab {
                 }
             }
             PROMPT_TIME => {
-                let help = "14:32 · 14:32:07 · 2026-03-02 · 2026-03-02T10:20 · -30m".into();
+                let help = "14:32 · 14:32:07 · 2026-03-02 · 2026-03-02T10:20 · -30m · +5m".into();
                 PromptHint {
                     help,
                     ..PromptHint::default()
@@ -886,6 +323,70 @@ impl Tab for LogsTab {
             }
             _ => PromptHint::default(),
         }
+    }
+}
+
+impl Tab for LogsTab {
+    const ID: TabId = TabId::new("logs", "Logs");
+    const KEYS: &'static [Binding] = keys::KEYS;
+    const COMMANDS: &'static [Command] = keys::COMMANDS;
+
+    type Work = LogsEffect;
+    type Saved = SavedLogs;
+
+    fn open(_configured: &Configured, saved: SavedLogs) -> Self {
+        Self::new(&saved)
+    }
+
+    fn saved(&self) -> SavedLogs {
+        SavedLogs {
+            filter: self.filter.text.clone(),
+            filters: self.filter.earlier.clone(),
+            queries: self
+                .filter
+                .named
+                .iter()
+                .map(|(name, query)| (name.clone(), query.clone()))
+                .collect(),
+            bookmarks: self.bookmarks.saved(),
+            histogram: Some(self.chart.size.name().to_owned()),
+        }
+    }
+
+    fn update(&mut self, event: TabEvent, context: &Context<'_>) -> Vec<Effect> {
+        match event {
+            TabEvent::Entered => self.enter(context),
+            TabEvent::Left => {
+                self.follow.shown = false;
+                Vec::new()
+            }
+            TabEvent::Resized => self.resized(context),
+            TabEvent::Tick => self.tick(context),
+            TabEvent::Action(action) => self.act(action, context),
+            TabEvent::Ingest(status) => {
+                let paused = status.paused.as_ref().map(|reason| safe_text::line(reason));
+                if self.ingest_paused == paused {
+                    return vec![Effect::Unchanged];
+                }
+                self.ingest_paused = paused;
+                Vec::new()
+            }
+            TabEvent::Health(_) => vec![Effect::Unchanged],
+            TabEvent::Troubles(troubles) => {
+                self.outages.set_under_way(troubles.reads);
+                Vec::new()
+            }
+            TabEvent::Prompted { kind, step } => self.prompted(kind, step, context),
+            TabEvent::Go(destination) => self.visit(destination, context),
+            TabEvent::Command { name, argument } => self.command(name, &argument, context),
+            TabEvent::Mouse(mouse) => self.pointed(mouse, context),
+            TabEvent::Confirmed { kind: REMOVE_QUERY } => self.remove_query(),
+            TabEvent::Confirmed { .. } | TabEvent::Key(_) | TabEvent::Paste(_) => Vec::new(),
+        }
+    }
+
+    fn answered(&mut self, answer: LogsAnswer, context: &Context<'_>) -> Vec<Effect> {
+        self.take(answer, context)
     }
 }
 

@@ -14,16 +14,19 @@ use tokio_util::sync::CancellationToken;
 
 use self::editor::{Done, Editor, Purpose};
 use super::outage::Outages;
-use super::{Context, PromptHint, Prompted, Tab, TabEvent, TabStatus, reason_of};
 use crate::service::Stores;
 use crate::service::pdca::{self, Draft, PdcaError, PdcaSettings, login_name};
 use crate::tui::action::Action;
-use crate::tui::effect::{Answer, Effect, Notice, PromptRequest, Question};
-use crate::tui::keymap::Scope;
+use crate::tui::ask::{
+    self, Destination, Notice, PromptHint, PromptRequest, Prompted, Question, TabId,
+};
+use crate::tui::keymap::{Binding, Scope};
+use crate::tui::tab::{Configured, Context, Screen, Tab, TabEvent, TabStatus, Work, reason_of};
 use crate::tui::theme::Role;
 use crate::tui::widgets::safe_text;
 use atalaya_domain::dora::{Metric, Scope as DoraScope};
 use atalaya_domain::pdca::{Applied, PdcaCycle, Proposal, Texts, Verdict};
+use atalaya_domain::record::RequestId;
 use atalaya_domain::time::Timestamp;
 
 /// Cycles change by people's hands; a read once a minute is enough.
@@ -31,6 +34,15 @@ const READ_AGAIN_SECONDS: u64 = 60;
 
 /// The one read, for what fails.
 const READ: &str = "read";
+const PDCA: Scope = Scope::new("PDCA");
+const KEYS: &[Binding] = &[
+    (PDCA, "a", Action::New),
+    (PDCA, "e", Action::Edit),
+    (PDCA, "s", Action::Start),
+    (PDCA, "c", Action::Check),
+    (PDCA, "D", Action::Decide),
+    (PDCA, "t", Action::Trace),
+];
 const START: &str = "pdca-start";
 const DECIDE: &str = "pdca-decide";
 const DISCARD: &str = "pdca-discard";
@@ -73,15 +85,7 @@ pub enum Change {
     },
 }
 
-impl PdcaEffect {
-    pub fn slot(&self) -> &'static str {
-        match self {
-            Self::Read { .. } => "read",
-            // A write is never cancelled half-way by the next one: the store finishes it anyway.
-            Self::Write { .. } => "write",
-        }
-    }
-}
+type Effect = ask::Effect<PdcaEffect>;
 
 /// What the work brought.
 #[derive(Debug)]
@@ -98,72 +102,93 @@ pub enum PdcaAnswer {
     },
 }
 
-pub async fn perform(
-    effect: PdcaEffect,
-    stores: &Stores,
-    _cancel: &CancellationToken,
-) -> Option<PdcaAnswer> {
-    let store = stores.metrics.as_ref();
-    Some(match effect {
-        PdcaEffect::Read {
-            question,
-            now,
-            settings,
-        } => {
-            let read = async {
-                let cycles = pdca::list(store).await?;
-                let scope = DoraScope {
-                    environment: settings.environment.clone(),
-                    ..DoraScope::default()
-                };
-                Ok::<_, PdcaError>((
-                    cycles,
-                    pdca::proposals(store, &scope, &settings, now).await?,
-                ))
-            };
-            PdcaAnswer::Read {
+impl Work for PdcaEffect {
+    type Answer = PdcaAnswer;
+
+    fn slot(&self) -> &'static str {
+        match self {
+            Self::Read { .. } => "read",
+            // A write is never cancelled half-way by the next one: the store finishes it anyway.
+            Self::Write { .. } => "write",
+        }
+    }
+
+    async fn perform(self, stores: &Stores, _cancel: &CancellationToken) -> Option<PdcaAnswer> {
+        Some(match self {
+            Self::Read {
+                question,
+                now,
+                settings,
+            } => PdcaAnswer::Read {
                 question,
                 at: now,
-                result: read.await.map_err(|error| reason_of(&error)),
+                result: read(stores, &settings, now)
+                    .await
+                    .map_err(|error| reason_of(&error)),
+            },
+            Self::Write {
+                question,
+                change,
+                now,
+                settings,
+            } => {
+                let result = write(stores, change, &settings, now)
+                    .await
+                    .map(|cycle| cycle.id)
+                    .map_err(|error| reason_of(&error));
+                PdcaAnswer::Written { question, result }
             }
-        }
-        PdcaEffect::Write {
-            question,
-            change,
-            now,
-            settings,
-        } => {
-            let by = login_name();
-            let done = match change {
-                Change::Plan(draft) => {
-                    let owner = if draft.owner.is_empty() {
-                        by.clone()
-                    } else {
-                        draft.owner.clone()
-                    };
-                    pdca::create(store, Draft { owner, ..draft }, &settings, &by, now).await
-                }
-                Change::Edit { id, texts } => pdca::edit(store, &id, texts, &by, now).await,
-                Change::Start { id, what } => {
-                    let applied = Applied {
-                        what,
-                        applied_at: now,
-                        request_id: None,
-                        commit: None,
-                    };
-                    pdca::start(store, &id, applied, &by, now).await
-                }
-                Change::Check { id } => pdca::check(store, &id, &settings, &by, now).await,
-                Change::Decide { id, verdict, why } => {
-                    pdca::decide(store, &id, verdict, &why, &by, now).await
-                }
+        })
+    }
+}
+
+async fn read(
+    stores: &Stores,
+    settings: &PdcaSettings,
+    now: Timestamp,
+) -> Result<(Vec<PdcaCycle>, Vec<Proposal>), PdcaError> {
+    let store = stores.metrics.as_ref();
+    let cycles = pdca::list(store).await?;
+    let scope = DoraScope {
+        environment: settings.environment.clone(),
+        ..DoraScope::default()
+    };
+    let proposals = pdca::proposals(store, &scope, settings, now).await?;
+    Ok((cycles, proposals))
+}
+
+async fn write(
+    stores: &Stores,
+    change: Change,
+    settings: &PdcaSettings,
+    now: Timestamp,
+) -> Result<PdcaCycle, PdcaError> {
+    let store = stores.metrics.as_ref();
+    let by = login_name();
+    match change {
+        Change::Plan(draft) => {
+            let owner = if draft.owner.is_empty() {
+                by.clone()
+            } else {
+                draft.owner.clone()
             };
-            let result = done
-                .map(|cycle| cycle.id)
-                .map_err(|error| reason_of(&error));
-            PdcaAnswer::Written { question, result }
+            pdca::create(store, Draft { owner, ..draft }, settings, &by, now).await
         }
-    })
+        Change::Edit { id, texts } => pdca::edit(store, &id, texts, &by, now).await,
+        Change::Start { id, what } => {
+            let applied = Applied {
+                what,
+                applied_at: now,
+                request_id: None,
+                commit: None,
+            };
+            pdca::start(store, &id, applied, &by, now).await
+        }
+        Change::Check { id } => pdca::check(store, &id, settings, &by, now).await,
+        Change::Decide { id, verdict, why } => {
+            pdca::decide(store, &id, verdict, &why, &by, now).await
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -223,7 +248,7 @@ impl PdcaTab {
     fn read(&mut self, now: Timestamp) -> Vec<Effect> {
         self.asked = self.asked.next();
         self.reading = true;
-        vec![Effect::Pdca(PdcaEffect::Read {
+        vec![Effect::Work(PdcaEffect::Read {
             question: self.asked,
             now,
             settings: Arc::clone(&self.settings),
@@ -233,7 +258,7 @@ impl PdcaTab {
     fn write(&mut self, change: Change, now: Timestamp) -> Vec<Effect> {
         self.asked = self.asked.next();
         self.writing = true;
-        vec![Effect::Pdca(PdcaEffect::Write {
+        vec![Effect::Work(PdcaEffect::Write {
             question: self.asked,
             change,
             now,
@@ -289,6 +314,10 @@ impl PdcaTab {
             Action::Start => prompt(START, "what was applied ".to_owned()),
             Action::Check => self.write(Change::Check { id: cycle.id }, context.now),
             Action::Decide => prompt(DECIDE, "decision and why ".to_owned()),
+            Action::Trace => vec![match request_of(&cycle) {
+                Some(id) => Effect::Go(Destination::Trace(vec![id])),
+                None => Effect::Notice(Notice::plain("this cycle carries no request id")),
+            }],
             _ => Vec::new(),
         }
     }
@@ -351,45 +380,12 @@ impl PdcaTab {
             }
         }
     }
+}
 
-    fn answered(&mut self, answer: PdcaAnswer, context: &Context<'_>) -> Vec<Effect> {
-        match answer {
-            PdcaAnswer::Read {
-                question,
-                at,
-                result,
-            } if question == self.asked => {
-                self.reading = false;
-                match result {
-                    Ok((cycles, proposals)) => {
-                        self.cycles = Some(cycles);
-                        self.proposals = proposals;
-                        self.read_at = Some(at);
-                        self.outages.passed(READ);
-                    }
-                    Err(reason) => self.outages.failed(READ, reason, context.now),
-                }
-                Vec::new()
-            }
-            PdcaAnswer::Written { question, result } if question == self.asked => {
-                self.writing = false;
-                match result {
-                    Ok(id) => {
-                        self.editor = None;
-                        self.chosen = Some(id);
-                        self.read(context.now)
-                    }
-                    // The number of the read that was under way meanwhile is an older one.
-                    Err(reason) => {
-                        self.reading = false;
-                        vec![Effect::Notice(Notice::trouble(reason))]
-                    }
-                }
-            }
-            // The answer to an older question.
-            _ => Vec::new(),
-        }
-    }
+/// The request that applied the change.
+fn request_of(cycle: &PdcaCycle) -> Option<RequestId> {
+    let id = cycle.applied.as_ref()?.request_id.as_ref()?;
+    Some(RequestId::new(id.as_str()))
 }
 
 const DECISION_HELP: &str =
@@ -401,56 +397,9 @@ fn decision_of(text: &str) -> Option<(Verdict, String)> {
     Some((Verdict::from_word(word)?, why.trim().to_owned()))
 }
 
-impl Tab for PdcaTab {
+impl Screen for PdcaTab {
     fn scopes(&self) -> &'static [Scope] {
-        &[Scope::Pdca, Scope::List]
-    }
-
-    fn update(&mut self, event: TabEvent, context: &Context<'_>) -> Vec<Effect> {
-        match event {
-            TabEvent::Entered | TabEvent::Tick if !self.writing => {
-                let age = self.read_at.map(|at| context.now.since(at).as_secs());
-                let stale = age.is_none_or(|age| age >= READ_AGAIN_SECONDS);
-                // What failed is repeated in its own time, not each second.
-                let again = !self.outages.due(context.now).is_empty();
-                if !self.reading && (again || stale && self.outages.is_empty()) {
-                    self.read(context.now)
-                } else {
-                    Vec::new()
-                }
-            }
-            TabEvent::Action(action) => self.act(action, context),
-            TabEvent::Answer(Answer::Pdca(answer)) => self.answered(answer, context),
-            TabEvent::Prompted {
-                kind,
-                step: Prompted::Accepted(text),
-            } => self.prompted(kind, &text, context),
-            TabEvent::Confirmed { kind: DISCARD } => {
-                self.editor = None;
-                Vec::new()
-            }
-            TabEvent::Confirmed { kind: DECIDE } => match self.decision.take() {
-                Some((id, verdict, why)) => {
-                    self.write(Change::Decide { id, verdict, why }, context.now)
-                }
-                None => Vec::new(),
-            },
-            TabEvent::Key(key) => {
-                let done = self
-                    .editor
-                    .as_mut()
-                    .map_or(Done::Still, |editor| editor.key(key));
-                self.edited(done, context)
-            }
-            TabEvent::Paste(text) => {
-                if let Some(editor) = &mut self.editor {
-                    editor.paste(&text);
-                }
-                Vec::new()
-            }
-            TabEvent::Ingest(_) | TabEvent::Health(_) => vec![Effect::Unchanged],
-            _ => Vec::new(),
-        }
+        &[PDCA, Scope::LIST]
     }
 
     fn render(&self, area: Rect, buffer: &mut Buffer, context: &Context<'_>) {
@@ -513,6 +462,7 @@ impl Tab for PdcaTab {
             Action::Edit | Action::Start | Action::Check | Action::Decide => {
                 self.current().is_none()
             }
+            Action::Trace => self.current().and_then(request_of).is_none(),
             _ => false,
         }
     }
@@ -544,5 +494,104 @@ impl Tab for PdcaTab {
             }
         }
         hint
+    }
+}
+
+impl Tab for PdcaTab {
+    const ID: TabId = TabId::new("pdca", "PDCA");
+    const KEYS: &'static [Binding] = KEYS;
+
+    type Work = PdcaEffect;
+    type Saved = ();
+
+    fn open(configured: &Configured, (): ()) -> Self {
+        Self::new(configured.pdca.clone())
+    }
+
+    fn saved(&self) {}
+
+    fn update(&mut self, event: TabEvent, context: &Context<'_>) -> Vec<Effect> {
+        match event {
+            TabEvent::Entered | TabEvent::Tick if !self.writing => {
+                let age = self.read_at.map(|at| context.now.since(at).as_secs());
+                let stale = age.is_none_or(|age| age >= READ_AGAIN_SECONDS);
+                // What failed is repeated in its own time, not each second.
+                let again = !self.outages.due(context.now).is_empty();
+                if !self.reading && (again || stale && self.outages.is_empty()) {
+                    self.read(context.now)
+                } else {
+                    Vec::new()
+                }
+            }
+            TabEvent::Action(action) => self.act(action, context),
+            TabEvent::Prompted {
+                kind,
+                step: Prompted::Accepted(text),
+            } => self.prompted(kind, &text, context),
+            TabEvent::Confirmed { kind: DISCARD } => {
+                self.editor = None;
+                Vec::new()
+            }
+            TabEvent::Confirmed { kind: DECIDE } => match self.decision.take() {
+                Some((id, verdict, why)) => {
+                    self.write(Change::Decide { id, verdict, why }, context.now)
+                }
+                None => Vec::new(),
+            },
+            TabEvent::Key(key) => {
+                let done = self
+                    .editor
+                    .as_mut()
+                    .map_or(Done::Still, |editor| editor.key(key));
+                self.edited(done, context)
+            }
+            TabEvent::Paste(text) => {
+                if let Some(editor) = &mut self.editor {
+                    editor.paste(&text);
+                }
+                Vec::new()
+            }
+            TabEvent::Ingest(_) | TabEvent::Health(_) => vec![Effect::Unchanged],
+            _ => Vec::new(),
+        }
+    }
+
+    fn answered(&mut self, answer: PdcaAnswer, context: &Context<'_>) -> Vec<Effect> {
+        match answer {
+            PdcaAnswer::Read {
+                question,
+                at,
+                result,
+            } if question == self.asked => {
+                self.reading = false;
+                match result {
+                    Ok((cycles, proposals)) => {
+                        self.cycles = Some(cycles);
+                        self.proposals = proposals;
+                        self.read_at = Some(at);
+                        self.outages.passed(READ);
+                    }
+                    Err(reason) => self.outages.failed(READ, reason, context.now),
+                }
+                Vec::new()
+            }
+            PdcaAnswer::Written { question, result } if question == self.asked => {
+                self.writing = false;
+                match result {
+                    Ok(id) => {
+                        self.editor = None;
+                        self.chosen = Some(id);
+                        self.read(context.now)
+                    }
+                    // The number of the read that was under way meanwhile is an older one.
+                    Err(reason) => {
+                        self.reading = false;
+                        vec![Effect::Notice(Notice::trouble(reason))]
+                    }
+                }
+            }
+            // The answer to an older question.
+            _ => Vec::new(),
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! The help of a screen, made from the key map: what is bound is what is shown.
 
+use std::borrow::Cow;
+
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
@@ -10,7 +12,7 @@ use crate::tui::theme::{Role, Theme};
 
 enum HelpLine {
     Title(&'static str),
-    Keys(String, &'static str),
+    Keys(String, Cow<'static, str>),
     Blank,
 }
 

@@ -4,6 +4,7 @@ use crate::report::dora::{delta, level, samples, score, target};
 use crate::report::dora_text;
 use crate::tui::theme::Role;
 use crate::tui::widgets::{clock, safe_text};
+use atalaya_domain::delivery::Deployment;
 use atalaya_domain::dora::{DeploymentLine, Metric, MetricReport, Row, RowKind, show_hours};
 use atalaya_domain::record::RequestId;
 use atalaya_query::Zone;
@@ -163,6 +164,13 @@ fn explanation(page: &mut Page, metric: &MetricReport, zone: Zone) {
     for note in &told.notes {
         page.wrap(Role::Warning, note);
     }
+    rows(page, metric, zone);
+}
+
+/// What counted, and what was left out.
+fn rows(page: &mut Page, metric: &MetricReport, zone: Zone) {
+    let measured = &metric.measured;
+    let told = &measured.explanation;
     page.title(&format!("The rows ({})", told.rows.len()));
     for row in &told.rows {
         let value = match (metric.metric, row.value) {
@@ -278,6 +286,12 @@ fn deployment(page: &mut Page, figures: &Figures, line: &DeploymentLine, zone: Z
         );
         page.last(incident.request_id.clone(), None);
     }
+    lead_time(page, line);
+    phases(page, figures, line, zone);
+    commits(page, deployment, zone);
+}
+
+fn lead_time(page: &mut Page, line: &DeploymentLine) {
     if let Some(lead) = line.lead {
         page.title("Lead time");
         page.put(
@@ -302,7 +316,9 @@ fn deployment(page: &mut Page, figures: &Figures, line: &DeploymentLine, zone: Z
             ),
         );
     }
-    phases(page, figures, line, zone);
+}
+
+fn commits(page: &mut Page, deployment: &Deployment, zone: Zone) {
     page.title(&match &deployment.commits {
         Some(commits) => format!("Commits ({})", commits.len()),
         None => {

@@ -12,14 +12,13 @@ use ratatui::backend::TestBackend;
 use ratatui::style::{Color, Modifier};
 
 use super::{DoraAnswer, DoraEffect, DoraTab, Figures};
-use crate::service::dora::{Loaded, ReportRequest, compute};
-use crate::tui::app::{App, Setup};
-use crate::tui::effect::{Answer, Effect};
+use crate::service::dora::{Loaded, compute};
+use crate::tui::app::{App, Setup, TabSetup};
 use crate::tui::event::AppEvent;
-use crate::tui::keymap::Keymap;
+use crate::tui::registry::{Answer, Order, keymap};
 use crate::tui::state::Saved;
-use crate::tui::tabs::TabId;
-use crate::tui::tabs::pdca::PdcaTab;
+use crate::tui::tab::{Configured, Tab as _};
+use crate::tui::tabs::TABS;
 use crate::tui::theme::{ColorDepth, Theme};
 use atalaya_domain::delivery::{Decision, Deployment, DeploymentKind, Phase, PhaseRecord};
 use atalaya_domain::dora::fixtures::{carrying, commit, deployment, hour, incident, phase};
@@ -89,7 +88,12 @@ impl Screen {
 
     fn with_depth(columns: u16, rows: u16, loaded: &Loaded, depth: ColorDepth) -> Self {
         let setup = Setup {
-            keymap: Keymap::new(&BTreeMap::new()).unwrap(),
+            tabs: TabSetup {
+                registered: TABS,
+                first: DoraTab::ID,
+                configured: Configured::default(),
+            },
+            keymap: keymap(TABS, &BTreeMap::new()).unwrap(),
             theme: Theme::load("dark", None, depth).unwrap(),
             configured_theme: "dark".to_owned(),
             themes_dir: None,
@@ -103,31 +107,24 @@ impl Screen {
             now: now(),
             size: (columns, rows),
         };
-        let saved = Saved {
-            tab: Some(TabId::Dora),
-            ..Saved::default()
-        };
-        let mut app = App::with_tabs(
-            setup,
-            &saved,
-            DoraTab::new(ReportRequest::days(30)),
-            PdcaTab::default(),
-        );
-        for effect in app.take_effects() {
-            let Effect::Dora(DoraEffect::Load {
+        let mut app = App::new(setup, &Saved::default());
+        for order in app.take_orders() {
+            let Order::Run(task) = order else { continue };
+            let Some(DoraEffect::Load {
                 question,
                 request,
                 now,
-            }) = effect
+            }) = task.work::<DoraTab>()
             else {
                 continue;
             };
-            let report = compute(loaded, &request, now);
+            let (question, now) = (*question, *now);
+            let report = compute(loaded, request, now);
             let figures = Arc::new(Figures {
                 loaded: loaded.clone(),
                 report,
             });
-            let answer = Answer::Dora(DoraAnswer::Loaded {
+            let answer = Answer::of::<DoraTab>(DoraAnswer::Loaded {
                 question,
                 result: Ok(figures),
             });

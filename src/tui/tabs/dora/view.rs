@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 
 use super::{DoraTab, Panel, pages};
 use crate::report::dora::{delta, scope, score};
-use crate::tui::tabs::Context;
+use crate::tui::tab::Context;
 use crate::tui::theme::Role;
 use crate::tui::widgets::{clock, empty, frame, safe_text};
 use atalaya_domain::dora::quick_check::INDUSTRY_OVERALL;
@@ -209,92 +209,63 @@ fn draw_card(
         context,
     );
 
-    let indented = |line: Rect| Rect {
-        x: line.x + 1,
-        width: line.width.saturating_sub(1),
-        ..line
-    };
-    let line = indented(row(&mut rest));
-    let measured = &metric.measured;
-    let (value, why) = match measured.value {
-        Value::NotAvailable { reason } => ("N/A".to_owned(), Some(reason.to_string())),
-        value => (value.show(measured.unit), None),
-    };
-    let x = put(
-        buffer,
-        line,
-        line.x,
-        &value,
-        if why.is_some() {
-            Role::Muted
-        } else {
-            Role::Text
-        },
-        context,
-    );
-    let count = format!("n {}", measured.samples);
-    // Half a count would be a wrong one.
-    if why.is_none() && usize::from(line.right().saturating_sub(x + 1)) >= count.len() {
-        put(buffer, line, x + 1, &count, Role::Faint, context);
-    }
+    let value_line = indented(row(&mut rest));
     let (second, third) = (indented(row(&mut rest)), indented(row(&mut rest)));
-    if let Some(why) = &why {
-        let (first_half, second_half) = halves(why, usize::from(second.width));
-        put(buffer, second, second.x, first_half, Role::Muted, context);
-        put(buffer, third, third.x, second_half, Role::Muted, context);
-    } else {
-        let level = metric.level.map_or("no level", PerformanceLevel::name);
-        let x = put(
-            buffer,
-            second,
-            second.x,
-            level,
-            level_role(metric.level),
-            context,
-        );
-        put(
-            buffer,
-            second,
-            x + 1,
-            &score(metric.score),
-            Role::Muted,
-            context,
-        );
-        let role = match metric.delta.map(|delta| delta.direction) {
-            Some(Direction::Better) => Role::Good,
-            Some(Direction::Worse) => Role::Bad,
-            _ => Role::Muted,
-        };
-        put(
-            buffer,
-            third,
-            third.x,
-            &delta(metric.delta.as_ref(), measured.unit),
-            role,
-            context,
-        );
-    }
+    draw_value(metric, [value_line, second, third], buffer, context);
     let line = indented(row(&mut rest));
     let (text, role) = goal(metric, usize::from(line.width), context.unicode);
     put(buffer, line, line.x, &text, role, context);
     let line = indented(row(&mut rest));
-    put(
-        buffer,
-        line,
-        line.x,
-        &bars(metric, context.unicode),
-        Role::Accent,
-        context,
-    );
+    let text = bars(metric, context.unicode);
+    put(buffer, line, line.x, &text, Role::Accent, context);
     let line = indented(row(&mut rest));
-    put(
-        buffer,
-        line,
-        line.x,
-        &marks(metric, report, context.unicode),
-        Role::Mark,
-        context,
-    );
+    let text = marks(metric, report, context.unicode);
+    put(buffer, line, line.x, &text, Role::Mark, context);
+}
+
+fn indented(line: Rect) -> Rect {
+    Rect {
+        x: line.x + 1,
+        width: line.width.saturating_sub(1),
+        ..line
+    }
+}
+
+/// The value with its count, then level and change, or why there is none.
+fn draw_value(
+    metric: &MetricReport,
+    [line, second, third]: [Rect; 3],
+    buffer: &mut Buffer,
+    context: &Context<'_>,
+) {
+    let measured = &metric.measured;
+    if let Value::NotAvailable { reason } = measured.value {
+        put(buffer, line, line.x, "N/A", Role::Muted, context);
+        let why = reason.to_string();
+        let (first_half, second_half) = halves(&why, usize::from(second.width));
+        put(buffer, second, second.x, first_half, Role::Muted, context);
+        put(buffer, third, third.x, second_half, Role::Muted, context);
+        return;
+    }
+    let value = measured.value.show(measured.unit);
+    let x = put(buffer, line, line.x, &value, Role::Text, context);
+    let count = format!("n {}", measured.samples);
+    // Half a count would be a wrong one.
+    if usize::from(line.right().saturating_sub(x + 1)) >= count.len() {
+        put(buffer, line, x + 1, &count, Role::Faint, context);
+    }
+    let level = metric.level.map_or("no level", PerformanceLevel::name);
+    let role = level_role(metric.level);
+    let x = put(buffer, second, second.x, level, role, context);
+    let shown = score(metric.score);
+    put(buffer, second, x + 1, &shown, Role::Muted, context);
+    let role = match metric.delta.map(|delta| delta.direction) {
+        Some(Direction::Better) => Role::Good,
+        Some(Direction::Worse) => Role::Bad,
+        _ => Role::Muted,
+    };
+    let change = delta(metric.delta.as_ref(), measured.unit);
+    put(buffer, third, third.x, &change, role, context);
 }
 
 /// Breaks a reason at the last blank that fits.

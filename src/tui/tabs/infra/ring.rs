@@ -7,7 +7,7 @@ use ratatui::layout::Rect;
 
 use super::InfraTab;
 use super::view::{bytes, put};
-use crate::tui::tabs::Context;
+use crate::tui::tab::Context;
 use crate::tui::theme::Role;
 use crate::tui::widgets::{clock, frame, safe_text};
 use atalaya_domain::health::Status;
@@ -32,7 +32,7 @@ fn fine(_: &Node) -> bool {
     false
 }
 
-fn count(value: Option<u64>) -> Option<String> {
+pub(super) fn count(value: Option<u64>) -> Option<String> {
     value.map(clock::count)
 }
 
@@ -179,12 +179,12 @@ const ADDRESS: u16 = 22;
 /// Room for `datacenter1/rack1`, where there is any.
 const PLACE: (u16, u16) = (10, 20);
 
-fn milliseconds(value: f64) -> String {
+pub(super) fn milliseconds(value: f64) -> String {
     clock::precise(Duration::from_secs_f64((value / 1_000.0).clamp(0.0, 1e9)))
 }
 
 /// `heap 113MiB`, `offheap 1024MiB`: where writes gather.
-fn memtables(node: &Node) -> Option<String> {
+pub(super) fn memtables(node: &Node) -> Option<String> {
     let settings = &node.settings;
     let allocation = settings.memtable_allocation.as_deref()?;
     let (word, room) = if allocation.starts_with("offheap") {
@@ -389,186 +389,4 @@ fn right(
         context.theme,
         role,
     );
-}
-
-/// Everything that is known of a node, trouble first.
-pub fn details(node: &Node, context: &Context<'_>) -> Vec<(String, String, Role)> {
-    let mut lines: Vec<(String, String, Role)> = Vec::new();
-    let mut add = |label: &str, value: String, role: Role| {
-        lines.push((label.to_owned(), safe_text::line(&value), role));
-    };
-    for (status, words) in node.troubles(context.now) {
-        let role = if status == Status::Failing {
-            Role::Error
-        } else {
-            Role::Warning
-        };
-        add("not ok", words, role);
-    }
-    for sight in &node.seen_by {
-        let mut words = format!("{} says {}", sight.from, sight.state);
-        if sight.hint_files > 0 {
-            words.push_str(&format!(
-                ", keeps {} files of hints for it",
-                sight.hint_files
-            ));
-            if let Some(oldest) = sight.oldest_hint {
-                words.push_str(&format!(
-                    ", the oldest {} old",
-                    clock::coarse(context.now.since(oldest))
-                ));
-            }
-        }
-        add("seen by", words, Role::Text);
-    }
-    let measures = &node.measures;
-    let settings = &node.settings;
-    let state = node.state.clone().unwrap_or_else(|| "unknown".to_owned());
-    add("state", format!("{} ({state})", node.letters()), Role::Text);
-    let mut fact = |label: &str, value: Option<String>| {
-        if let Some(value) = value {
-            add(label, value, Role::Text);
-        }
-    };
-    fact("release", node.version.clone());
-    fact("schema", node.schema_version.clone());
-    fact("host id", node.host_id.clone());
-    fact("tokens", count(node.tokens));
-    fact(
-        "up",
-        node.started_at
-            .map(|at| clock::coarse(context.now.since(at))),
-    );
-    fact("answered in", node.latency_ms.map(milliseconds));
-    fact(
-        "clock",
-        node.clock.map(|clock| {
-            let side = if clock.ahead_ms < 0.0 {
-                "behind"
-            } else {
-                "ahead of"
-            };
-            format!(
-                "{:.1} ms {side} ours, ± {:.1} ms",
-                clock.ahead_ms.abs(),
-                clock.uncertainty_ms
-            )
-        }),
-    );
-    fact("load", node.load_bytes.map(bytes));
-    fact(
-        "disk",
-        measures.disk_bytes.map(|all| {
-            let ours = measures
-                .keyspace_bytes
-                .map_or_else(String::new, |ours| format!(", ours {}", bytes(ours)));
-            format!("{} in tables{ours}", bytes(all))
-        }),
-    );
-    fact(
-        "snapshots",
-        measures.snapshots.map(|snapshots| {
-            format!(
-                "{snapshots}, which alone hold {}",
-                bytes(measures.snapshot_bytes.unwrap_or(0))
-            )
-        }),
-    );
-    fact(
-        "compactions",
-        measures.compactions.map(|running| {
-            let least = measures.compaction_ratio.map_or_else(String::new, |ratio| {
-                format!(", the least done {:.0} %", ratio * 100.0)
-            });
-            format!(
-                "{running} running{least}, {} waiting",
-                measures.compactions_queued.unwrap_or(0)
-            )
-        }),
-    );
-    fact(
-        "tasks",
-        measures.pending.map(|pending| {
-            let busiest = measures.busiest_pool.as_ref();
-            let busiest = busiest.map_or_else(String::new, |pool| {
-                format!(
-                    ", most in {} ({} of {})",
-                    pool.name, pool.active, pool.limit
-                )
-            });
-            let (blocked, ever) = (
-                measures.blocked.unwrap_or(0),
-                measures.blocked_ever.unwrap_or(0),
-            );
-            format!("{pending} pending{busiest}, {blocked} blocked ({ever} since the start)")
-        }),
-    );
-    fact(
-        "messages",
-        measures.messages.map(|messages| {
-            let (dropped, errors) = (
-                measures.dropped.unwrap_or(0),
-                measures.message_errors.unwrap_or(0),
-            );
-            format!(
-                "{} between nodes, {dropped} dropped, {errors} failed",
-                clock::count(messages)
-            )
-        }),
-    );
-    fact(
-        "hints",
-        measures.hint_files.map(|files| {
-            let oldest = measures.oldest_hint.map_or_else(String::new, |at| {
-                format!(", the oldest {} old", clock::coarse(context.now.since(at)))
-            });
-            format!("{files} files for other nodes{oldest}")
-        }),
-    );
-    fact(
-        "tombstones",
-        measures
-            .tombstones
-            .as_ref()
-            .map(|worst| format!("{:.0} in one read of {}", worst.value, worst.table)),
-    );
-    fact(
-        "partition",
-        measures
-            .largest_partition
-            .as_ref()
-            .map(|worst| format!("{} at most, in {}", bytes(worst.value as u64), worst.table)),
-    );
-    fact(
-        "latency p99",
-        measures
-            .read_p99_ms
-            .zip(measures.write_p99_ms)
-            .map(|(read, write)| {
-                format!(
-                    "reads {}, writes {} (its own part)",
-                    milliseconds(read),
-                    milliseconds(write)
-                )
-            }),
-    );
-    fact(
-        "clients",
-        measures
-            .clients
-            .map(|clients| format!("{clients} connections")),
-    );
-    fact(
-        "key cache",
-        measures
-            .key_cache_hit_ratio
-            .map(|ratio| format!("{:.1} % hits", ratio * 100.0)),
-    );
-    fact("memtables", memtables(node));
-    fact("sstables", settings.sstable_format.clone());
-    fact("commit log", settings.commitlog_sync.clone());
-    for view in &node.not_told {
-        fact("not told", Some(view.clone()));
-    }
-    lines
 }

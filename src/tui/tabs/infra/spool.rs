@@ -3,7 +3,7 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use crate::tui::tabs::Context;
+use crate::tui::tab::Context;
 use crate::tui::theme::Role;
 use crate::tui::widgets::{clock, gauge, safe_text};
 use atalaya_ingest::spool::status::size;

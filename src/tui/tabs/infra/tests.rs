@@ -7,6 +7,7 @@ use std::time::Duration;
 use ratatui::style::Color;
 
 use super::*;
+use crate::tui::tab::Screen as _;
 use crate::tui::theme::{ColorDepth, Theme};
 use atalaya_domain::health::database::Database;
 use atalaya_domain::health::database::TableSize;
@@ -405,7 +406,7 @@ fn f_opens_the_logs_of_the_file() {
     let mut screen = Screen::loaded(80, 21);
     let effects = screen.send(TabEvent::Action(Action::SourceLogs));
     assert!(
-        matches!(&effects[..], [Effect::OpenLogs { filter, at: None }] if filter == "source:nginx/access")
+        matches!(&effects[..], [Effect::Go(Destination::Logs { filter, at: None })] if filter == "source:nginx/access")
     );
 }
 

@@ -1,135 +1,116 @@
-//! What the store brought: into the window, the chart, the trace; with the reason when it failed.
+//! What the store brought: into the list, the chart, the trace; with the reason when it failed.
 
 use std::time::Duration;
 
+use super::list::{Brought, Then};
+use super::work::Effect;
 use super::{
-    CONTEXT, Context, FOLLOW, FOLLOW_PAUSE, HISTOGRAM, LIST, Landing, Loading, LogsAnswer,
-    LogsEffect, LogsTab, Order, RETRY, TRACE, View,
+    CONTEXT, FOLLOW, FOLLOW_PAUSE, HISTOGRAM, LIST, LogsAnswer, LogsTab, RETRY, TRACE, View,
 };
-use crate::tui::effect::{Effect, Notice};
+use crate::tui::ask::{Notice, Question};
+use crate::tui::tab::Context;
 use atalaya_domain::record::Record;
-use atalaya_store::engine::Page;
+use atalaya_store::chunks::Order;
+use atalaya_store::engine::{Follower, Page};
 
 impl LogsTab {
-    pub(super) fn answered(&mut self, answer: LogsAnswer, context: &Context<'_>) -> Vec<Effect> {
+    pub(super) fn take(&mut self, answer: LogsAnswer, context: &Context<'_>) -> Vec<Effect> {
+        if !self.is_awaited(&answer) {
+            return vec![Effect::Unchanged];
+        }
         match answer {
-            LogsAnswer::Newest { question, result } if question == self.list_question => {
-                match result {
-                    Ok((page, follower)) => {
-                        self.follower = Some(follower);
-                        self.follow_running = false;
-                        self.newest(page, context)
-                    }
-                    Err(reason) => self.list_failed(reason, context),
-                }
+            LogsAnswer::Newest { result, .. } => self.newest_came(result, context),
+            LogsAnswer::Page { order, result, .. } => {
+                self.came(result.map(|page| Brought::Page(page, order)), context)
             }
-            LogsAnswer::Page {
-                question,
-                order,
-                result,
-            } if question == self.list_question => match result {
-                Ok(page) => self.page(page, order, context),
-                Err(reason) => self.list_failed(reason, context),
-            },
-            LogsAnswer::Around { question, result } if question == self.list_question => {
-                match result {
-                    Ok((older, newer)) => self.around(older, newer, context),
-                    Err(reason) => self.list_failed(reason, context),
-                }
+            LogsAnswer::Around { result, .. } => {
+                let brought = result.map(|(older, newer)| Brought::Around(older, newer));
+                self.came(brought, context)
             }
-            LogsAnswer::Sought {
-                question,
-                order,
-                result,
-            } if question == self.list_question => match result {
-                Ok(page) => self.sought(&page, order),
-                Err(reason) => self.list_failed(reason, context),
-            },
+            LogsAnswer::Sought { order, result, .. } => {
+                self.came(result.map(|page| Brought::Sought(page, order)), context)
+            }
             LogsAnswer::Arrived {
-                question,
-                follower,
-                result,
-            } if question == self.follow_question => {
-                self.follow_running = false;
-                self.follower = Some(follower);
+                follower, result, ..
+            } => {
+                self.follow.update(follower);
                 self.arrived(result, context)
             }
-            LogsAnswer::Histogram { question, result } if question == self.chart.question => {
-                self.chart.loading = false;
-                match result {
-                    Ok(data) => {
-                        self.chart.data = Some(data);
-                        self.chart.failed = None;
-                        self.outages.passed(HISTOGRAM);
-                    }
-                    Err(reason) => {
-                        self.outages.failed(HISTOGRAM, reason.clone(), context.now);
-                        self.chart.failed = Some(reason);
-                    }
-                }
+            LogsAnswer::Histogram { result, .. } => {
+                self.noted(HISTOGRAM, result.as_ref(), context);
+                self.chart.update(result);
                 Vec::new()
             }
-            LogsAnswer::Deployments { question, result } if question == self.chart.question => {
-                match result {
-                    Ok(deployments) => self.chart.deployments = deployments,
-                    Err(reason) => self.chart.failed = Some(reason),
-                }
+            LogsAnswer::Deployments { result, .. } => {
+                self.chart.update_deployments(result);
                 Vec::new()
             }
-            LogsAnswer::Context { question, result } => {
-                self.context_arrived(question, result, context)
-            }
-            LogsAnswer::Trace { question, result } => {
+            LogsAnswer::Context { result, .. } => {
+                self.noted(CONTEXT, result.as_ref(), context);
                 let height = self.list_height(context);
-                let View::Trace(trace) = &mut self.view else {
-                    return Vec::new();
-                };
-                if trace.question != question {
-                    return Vec::new();
-                }
-                match result {
-                    Ok(data) => {
-                        trace.fill(data, context.now);
-                        trace.set_focus(trace.focus, height.saturating_sub(1));
-                        self.outages.passed(TRACE);
-                    }
-                    Err(reason) => {
-                        self.outages.failed(TRACE, reason.clone(), context.now);
-                        trace.failed = Some(reason);
-                    }
+                if let View::Context(view) = &mut self.view {
+                    view.update(result, height);
                 }
                 self.refresh_search();
                 Vec::new()
             }
-            // The answer to an older question.
-            _ => vec![Effect::Unchanged],
+            LogsAnswer::Trace { result, .. } => {
+                self.noted(TRACE, result.as_ref(), context);
+                let height = self.list_height(context);
+                if let View::Trace(trace) = &mut self.view {
+                    trace.update(result, context.now, height.saturating_sub(1));
+                }
+                self.refresh_search();
+                Vec::new()
+            }
         }
     }
 
-    /// The read stays under way until it has worked or was stopped: it is repeated by the clock.
-    fn list_failed(&mut self, reason: String, context: &Context<'_>) -> Vec<Effect> {
-        self.outages.failed(LIST, reason, context.now);
-        Vec::new()
+    /// Not the answer to an older question.
+    fn is_awaited(&self, answer: &LogsAnswer) -> bool {
+        let (question, last): (&Question, Option<Question>) = match answer {
+            LogsAnswer::Newest { question, .. }
+            | LogsAnswer::Page { question, .. }
+            | LogsAnswer::Around { question, .. }
+            | LogsAnswer::Sought { question, .. } => (question, Some(self.list.question)),
+            LogsAnswer::Arrived { question, .. } => (question, Some(self.follow.question)),
+            LogsAnswer::Histogram { question, .. } | LogsAnswer::Deployments { question, .. } => {
+                (question, Some(self.chart.question))
+            }
+            LogsAnswer::Context { question, .. } => match &self.view {
+                View::Context(view) => (question, Some(view.question)),
+                _ => (question, None),
+            },
+            LogsAnswer::Trace { question, .. } => match &self.view {
+                View::Trace(trace) => (question, Some(trace.question)),
+                _ => (question, None),
+            },
+        };
+        last == Some(*question)
     }
 
-    fn newest(&mut self, page: Page, context: &Context<'_>) -> Vec<Effect> {
-        self.outages.passed(LIST);
+    /// Tells the banner how a read went.
+    fn noted<T>(&mut self, read: &'static str, result: Result<&T, &String>, context: &Context<'_>) {
+        match result {
+            Ok(_) => _ = self.outages.passed(read),
+            Err(reason) => self.outages.failed(read, reason.clone(), context.now),
+        }
+    }
+
+    fn newest_came(
+        &mut self,
+        result: Result<(Page, Follower), String>,
+        context: &Context<'_>,
+    ) -> Vec<Effect> {
+        let (page, follower) = match result {
+            Ok(both) => both,
+            Err(reason) => return self.came(Err(reason), context),
+        };
+        self.follow.update(follower);
         self.outages.passed(FOLLOW);
-        self.read_at = Some(context.now);
-        self.scanned += page.scanned.records;
-        self.rows.clear();
-        self.rows.newer_end = true;
-        self.rows.older_end = page.next.is_none();
-        self.rows.older_from = page.next.map(|end| end.cursor);
         let first_load = self.chart.follows_clock();
         let newest = page.records.first().map(|record| record.entry.timestamp);
-        self.rows.merge(page.records);
-        if self.following {
-            self.rows.to_end(self.list_height(context));
-        }
-        self.refresh_search();
-        let mut effects =
-            self.go_on_if_short(page.next.map(|end| end.full), Order::NewestFirst, context);
+        let mut effects = self.came(Ok(Brought::Newest(page)), context);
         effects.extend(self.follow_on(FOLLOW_PAUSE));
         // Old logs: the chart of the last hour would be empty, so it goes to where the records are.
         if let Some(newest) = newest.filter(|_| first_load)
@@ -140,134 +121,55 @@ impl LogsTab {
         effects
     }
 
-    /// After a page that was cut short by the scan limit: goes on until the screen is full.
-    fn go_on_if_short(
-        &mut self,
-        more: Option<bool>,
-        order: Order,
-        context: &Context<'_>,
-    ) -> Vec<Effect> {
-        let full_screen = self.rows.len() >= self.list_height(context) * 2;
-        if more.is_none() || more == Some(true) || full_screen {
-            self.loading = None;
+    /// A read of the list has ended, well or not. One that failed stays under way until it has
+    /// worked or was stopped: it is repeated by the clock.
+    fn came(&mut self, brought: Result<Brought, String>, context: &Context<'_>) -> Vec<Effect> {
+        self.noted(LIST, brought.as_ref(), context);
+        let Ok(brought) = brought else {
             return Vec::new();
-        }
-        self.loading = Some(Loading {
-            what: "searching",
-            scanned: self.scanned,
-        });
-        self.load_page(order)
-    }
-
-    fn page(&mut self, page: Page, order: Order, context: &Context<'_>) -> Vec<Effect> {
-        self.outages.passed(LIST);
-        self.read_at = Some(context.now);
-        self.scanned += page.scanned.records;
-        let height = self.list_height(context);
-        if self.landing == Landing::First {
-            self.rows.clear();
-            self.rows.older_end = true;
-            self.landing = Landing::Extend;
-        }
-        let before = self.rows.len();
-        self.rows.merge(page.records);
-        let cursor = page.next.map(|end| end.cursor);
-        match order {
-            Order::NewestFirst => {
-                self.rows.older_end = page.next.is_none();
-                self.rows.older_from = cursor;
-            }
-            Order::OldestFirst => {
-                self.rows.newer_end = page.next.is_none();
-                self.rows.newer_from = cursor;
-            }
-        }
-        if before == 0 {
-            self.rows.set_focus(0, height);
-        }
-        if self.following {
-            self.rows.to_end(height);
+        };
+        let then = self.list.update(brought, self.sight(context));
+        if let Then::Landed { .. } = then {
+            self.follow.state = super::follow::FollowState::Paused;
+            self.follow.unseen = 0;
         }
         self.refresh_search();
-        // Records that arrived while the last page was read are in neither.
-        if order == Order::OldestFirst && page.next.is_none() && self.left_out {
-            self.rows.newer_end = false;
-            return self.load_page(order);
-        }
-        self.go_on_if_short(page.next.map(|end| end.full), order, context)
+        self.go_on(then, context)
     }
 
-    fn around(&mut self, older: Page, newer: Page, context: &Context<'_>) -> Vec<Effect> {
-        let Landing::At(at, id) = self.landing else {
-            return Vec::new();
-        };
-        self.outages.passed(LIST);
-        self.landing = Landing::Extend;
-        self.loading = None;
-        self.read_at = Some(context.now);
-        self.scanned += older.scanned.records + newer.scanned.records;
-        self.rows.clear();
-        self.rows.older_end = older.next.is_none();
-        self.rows.newer_end = newer.next.is_none();
-        self.rows.older_from = older.next.map(|end| end.cursor);
-        self.rows.newer_from = newer.next.map(|end| end.cursor);
-        self.rows.merge(older.records);
-        self.rows.merge(newer.records);
-        let height = self.list_height(context);
-        let known = id.and_then(|id| self.rows.position(id, at));
-        self.rows
-            .set_focus(known.unwrap_or_else(|| self.rows.nearest(at)), height);
-        self.rows.center(height);
-        self.following = false;
-        self.unseen = 0;
-        self.refresh_search();
-        let mut effects = self.follow_on(FOLLOW_PAUSE);
-        if self.chart.show(at, context.now) {
-            effects.extend(self.load_chart(context));
+    fn go_on(&mut self, then: Then, context: &Context<'_>) -> Vec<Effect> {
+        match then {
+            Then::Nothing => Vec::new(),
+            Then::ReadOn(order) => self.load_page(order),
+            Then::Found(at, id) => self.load_around(at, Some(id)),
+            Then::SeekOn(order, after) => {
+                let question = self.ask();
+                let read = self.list.seek_on(question, order, after);
+                read.map(Effect::Work).into_iter().collect()
+            }
+            Then::Landed { at, missed } => {
+                let mut effects = self.follow_on(FOLLOW_PAUSE);
+                if self.chart.show(at, context.now) {
+                    effects.extend(self.load_chart(context));
+                }
+                if missed {
+                    effects.push(Effect::Notice(Notice::plain(
+                        "that record is not among what the filter shows; this is the nearest",
+                    )));
+                }
+                effects
+            }
+            Then::Missing(what, order) => {
+                let side = match order {
+                    Order::NewestFirst => "before",
+                    Order::OldestFirst => "after",
+                };
+                vec![Effect::Notice(Notice::plain(format!(
+                    "no {} {side} this one",
+                    what.words()
+                )))]
+            }
         }
-        if id.is_some() && known.is_none() {
-            effects.push(Effect::Notice(Notice::plain(
-                "that record is not among what the filter shows; this is the nearest",
-            )));
-        }
-        effects
-    }
-
-    fn sought(&mut self, page: &Page, order: Order) -> Vec<Effect> {
-        self.outages.passed(LIST);
-        self.scanned += page.scanned.records;
-        let Some(seek) = self.seek.clone() else {
-            return Vec::new();
-        };
-        if let Some(record) = page.records.first() {
-            let (at, id) = (record.entry.timestamp, record.id());
-            return self.load_around(at, Some(id));
-        }
-        if let Some(end) = page.next {
-            let question = self.ask();
-            self.list_question = question;
-            self.loading = Some(Loading {
-                what: seek.what,
-                scanned: self.scanned,
-            });
-            return self.read_list(LogsEffect::Seek {
-                question,
-                query: seek.query,
-                order,
-                after: end.cursor,
-            });
-        }
-        self.seek = None;
-        self.loading = None;
-        let side = if order == Order::NewestFirst {
-            "before"
-        } else {
-            "after"
-        };
-        vec![Effect::Notice(Notice::plain(format!(
-            "no {} {side} this one",
-            seek.what
-        )))]
     }
 
     fn arrived(
@@ -285,9 +187,10 @@ impl LogsTab {
         let had_failed = self.outages.passed(FOLLOW);
         // Told by age only when it was not live: otherwise the header would have to be drawn again.
         let was_old = self
+            .list
             .read_at
             .is_none_or(|at| context.now.since(at) >= Duration::from_secs(10));
-        self.read_at = Some(context.now);
+        self.list.read_at = Some(context.now);
         if records.is_empty() {
             let mut effects = self.follow_on(FOLLOW_PAUSE);
             if !had_failed && !was_old {
@@ -296,61 +199,13 @@ impl LogsTab {
             return effects;
         }
         self.chart.count(records.iter());
-        let arrived = records.len() as u64;
-        let (inside, outside): (Vec<Record>, Vec<Record>) = records
-            .into_iter()
-            .partition(|record| self.rows.covers(record));
-        // In an empty window there is nothing that it could hide.
-        let inside = if self.rows.is_empty() && self.rows.newer_end {
-            inside.into_iter().chain(outside).collect()
-        } else {
-            self.left_out |= !outside.is_empty();
-            inside
-        };
-        if self.following {
-            self.rows.follow(inside, self.list_height(context));
-        } else {
-            self.rows.merge(inside);
-            self.unseen += arrived;
+        if !self.follow.is_on() {
+            self.follow.unseen += records.len() as u64;
         }
+        self.list.arrive(records, self.sight(context));
         if matches!(self.view, View::List) {
             self.refresh_search();
         }
         self.follow_on(FOLLOW_PAUSE)
-    }
-
-    fn context_arrived(
-        &mut self,
-        question: crate::tui::effect::Question,
-        result: Result<Vec<Record>, String>,
-        context: &Context<'_>,
-    ) -> Vec<Effect> {
-        let height = self.list_height(context);
-        let View::Context(view) = &mut self.view else {
-            return Vec::new();
-        };
-        if view.question != question {
-            return Vec::new();
-        }
-        match result {
-            Ok(records) => {
-                self.outages.passed(CONTEXT);
-                view.rows.clear();
-                view.rows.merge(records);
-                let (id, at) = (view.anchor.id(), view.anchor.entry.timestamp);
-                let index = view
-                    .rows
-                    .position(id, at)
-                    .unwrap_or_else(|| view.rows.nearest(at));
-                view.rows.set_focus(index, height);
-                view.rows.center(height);
-            }
-            Err(reason) => {
-                view.failed = Some(reason.clone());
-                self.outages.failed(CONTEXT, reason, context.now);
-            }
-        }
-        self.refresh_search();
-        Vec::new()
     }
 }

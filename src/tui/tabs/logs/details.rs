@@ -5,7 +5,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use crate::tui::tabs::Context;
+use crate::tui::tab::Context;
 use crate::tui::theme::Role;
 use crate::tui::widgets::{clock, safe_text};
 use atalaya_domain::record::Record;
@@ -44,6 +44,51 @@ impl DetailCursor {
         } else if self.line >= self.top + height {
             self.top = self.line + 1 - height;
         }
+    }
+}
+
+/// The pane: whether it is open, where its cursor is, and whether it has the keys.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Details {
+    /// `None`: closed.
+    pub cursor: Option<DetailCursor>,
+    pub focused: bool,
+}
+
+impl Details {
+    pub fn is_open(&self) -> bool {
+        self.cursor.is_some()
+    }
+
+    pub fn close(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Opens it and gives it the keys.
+    pub fn open(&mut self) {
+        self.cursor.get_or_insert_default();
+        self.focused = true;
+    }
+
+    /// Opens it beside the list, which keeps the keys, or closes it.
+    pub fn toggle(&mut self) {
+        let open = self.is_open();
+        self.close();
+        self.cursor = (!open).then(DetailCursor::default);
+    }
+
+    pub fn change_panel(&mut self) {
+        self.focused = self.is_open() && !self.focused;
+    }
+
+    /// Another record is shown: from its first line on.
+    pub fn rewind(&mut self) {
+        self.cursor = self.cursor.map(|_| DetailCursor::default());
+    }
+
+    /// The cursor, when keys go there.
+    pub fn with_keys(&self) -> Option<DetailCursor> {
+        self.cursor.filter(|_| self.focused)
     }
 }
 

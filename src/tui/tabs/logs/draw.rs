@@ -5,10 +5,10 @@ use ratatui::layout::Rect;
 
 use super::list_view::{self, ListLook};
 use super::menu::Menu;
-use super::trace::{self, TraceLook};
+use super::trace_view::{self, TraceLook};
 use super::{LogsTab, View, details, histogram};
 use crate::tui::action::Action;
-use crate::tui::tabs::{Context, TabStatus};
+use crate::tui::tab::{Context, TabStatus};
 use crate::tui::theme::Role;
 use crate::tui::widgets::{clock, empty, frame, safe_text};
 use atalaya_domain::record::Record;
@@ -29,7 +29,7 @@ impl LogsTab {
         let mut rest = area;
         let wide = area.width >= 120;
         let chart = match &self.view {
-            View::List if self.details.is_some() && !wide && area.height < 30 => 0,
+            View::List if self.details.is_open() && !wide && area.height < 30 => 0,
             View::List => self.chart.height(area.height),
             _ => 0,
         };
@@ -44,7 +44,7 @@ impl LogsTab {
             taken
         };
         panes.chart = take(&mut rest, chart);
-        if self.details.is_some() && wide {
+        if self.details.is_open() && wide {
             let width = (area.width * 2 / 5).max(50);
             let right = Rect {
                 x: rest.right() - width,
@@ -61,7 +61,7 @@ impl LogsTab {
                 ..right
             };
             rest.width -= width + 1;
-        } else if self.details.is_some() {
+        } else if self.details.is_open() {
             let height = (rest.height * 11 / 20).max(6).min(rest.height);
             let low = Rect {
                 y: rest.bottom() - height,
@@ -92,9 +92,10 @@ impl LogsTab {
     pub(super) fn draw(&self, area: Rect, buffer: &mut Buffer, context: &Context<'_>) {
         let panes = self.panes(area);
         let focus_time = self
+            .list
             .rows
             .focused()
-            .filter(|_| !self.following)
+            .filter(|_| !self.follow.is_on())
             .map(|record| record.entry.timestamp);
         histogram::render(&self.chart, panes.chart, buffer, context, focus_time);
         if let Some(menu) = &self.menu {
@@ -107,20 +108,20 @@ impl LogsTab {
             buffer,
             context.theme,
             &self.list_title(context),
-            !self.details_focused,
+            !self.details.focused,
         );
-        let highlights = self.query.highlights();
+        let highlights = self.filter.query.highlights();
         let mut look = ListLook {
             scroll: self.scroll,
             search: self.search.as_ref(),
             highlights: &highlights,
             bookmarks: &self.bookmarks,
-            focused: !self.details_focused,
+            focused: !self.details.focused,
             anchor: None,
         };
         match &self.view {
-            View::List if self.rows.is_empty() => self.draw_empty(panes.list, buffer, context),
-            View::List => list_view::render(&self.rows, panes.list, buffer, context, &look),
+            View::List if self.list.rows.is_empty() => self.draw_empty(panes.list, buffer, context),
+            View::List => list_view::render(&self.list.rows, panes.list, buffer, context, &look),
             View::Context(view) if view.rows.is_empty() => {
                 let message = view
                     .failed
@@ -136,12 +137,16 @@ impl LogsTab {
                 let look = TraceLook {
                     scroll: self.scroll,
                     search: self.search.as_ref(),
-                    focused: !self.details_focused,
+                    focused: !self.details.focused,
                 };
-                trace::render(trace, panes.list, buffer, context, &look);
+                trace_view::render(trace, panes.list, buffer, context, &look);
             }
         }
-        if let (Some(cursor), Some(record)) = (self.details, self.current()) {
+        self.draw_details(&panes, buffer, context);
+    }
+
+    fn draw_details(&self, panes: &Panes, buffer: &mut Buffer, context: &Context<'_>) {
+        if let (Some(cursor), Some(record)) = (self.details.cursor, self.current()) {
             let title = format!(
                 "Details · {}",
                 clock::exact(record.entry.timestamp, context.zone)
@@ -151,23 +156,23 @@ impl LogsTab {
                 buffer,
                 context.theme,
                 &title,
-                self.details_focused,
+                self.details.focused,
             );
             details::render(
                 record,
                 cursor,
-                self.details_focused,
+                self.details.focused,
                 panes.details,
                 buffer,
                 context,
             );
-        } else if self.details.is_some() {
+        } else if self.details.is_open() {
             frame::rule(
                 panes.details_rule,
                 buffer,
                 context.theme,
                 "Details",
-                self.details_focused,
+                self.details.focused,
             );
             empty::render(
                 panes.details,
@@ -193,10 +198,10 @@ impl LogsTab {
                 let filter = if self.filter.is_empty() {
                     "all records".to_owned()
                 } else {
-                    safe_text::line(&self.filter)
+                    safe_text::line(&self.filter.text)
                 };
                 // The rows show times only; the day of the first row in sight stands here.
-                match self.rows.get(self.rows.top()) {
+                match self.list.rows.get(self.list.rows.top()) {
                     Some(first) => format!(
                         "{} · {filter}",
                         clock::day(first.entry.timestamp, context.zone)
@@ -208,25 +213,26 @@ impl LogsTab {
     }
 
     fn draw_empty(&self, area: Rect, buffer: &mut Buffer, context: &Context<'_>) {
-        let (message, hints) = if self.loading.is_some() && !self.outages.is_failing(super::LIST) {
-            ("reading …".to_owned(), Vec::new())
-        } else if self.read_at.is_none() {
-            (
-                "The logs could not be read yet.".to_owned(),
-                vec!["the reason is above; it is tried again by itself".to_owned()],
-            )
-        } else if self.filter.is_empty() {
-            let hints = vec![
-                "atalaya ingest FILE …   reads log files".to_owned(),
-                "atalaya demo            opens a console with made-up data".to_owned(),
-            ];
-            ("No records yet.".to_owned(), hints)
-        } else {
-            (
-                "Nothing matches this filter.".to_owned(),
-                vec!["Esc removes it · f changes it".to_owned()],
-            )
-        };
+        let (message, hints) =
+            if self.list.loading.is_some() && !self.outages.is_failing(super::LIST) {
+                ("reading …".to_owned(), Vec::new())
+            } else if self.list.read_at.is_none() {
+                (
+                    "The logs could not be read yet.".to_owned(),
+                    vec!["the reason is above; it is tried again by itself".to_owned()],
+                )
+            } else if self.filter.is_empty() {
+                let hints = vec![
+                    "atalaya ingest FILE …   reads log files".to_owned(),
+                    "atalaya demo            opens a console with made-up data".to_owned(),
+                ];
+                ("No records yet.".to_owned(), hints)
+            } else {
+                (
+                    "Nothing matches this filter.".to_owned(),
+                    vec!["Esc removes it · f changes it".to_owned()],
+                )
+            };
         empty::render(area, buffer, context.theme, &message, &hints);
     }
 
@@ -252,7 +258,7 @@ impl LogsTab {
         }
         if let Some(search) = &self.search {
             let focus = match &self.view {
-                View::List => self.rows.focus(),
+                View::List => self.list.rows.focus(),
                 View::Context(view) => view.rows.focus(),
                 View::Trace(trace) => trace.focus,
             };
@@ -270,7 +276,7 @@ impl LogsTab {
                     "waiting to read again (Ctrl-C stops)".to_owned(),
                 ),
             );
-        } else if let Some(loading) = &self.loading {
+        } else if let Some(loading) = &self.list.loading {
             let scanned = if loading.scanned > 0 {
                 format!(", scanned {}", clock::count(loading.scanned))
             } else {
@@ -280,7 +286,7 @@ impl LogsTab {
                 0,
                 (
                     Role::Accent,
-                    format!("{}{scanned} (Ctrl-C stops)", loading.what),
+                    format!("{}{scanned} (Ctrl-C stops)", loading.what.words()),
                 ),
             );
         }
@@ -289,13 +295,13 @@ impl LogsTab {
         }
         let data_at = match &self.view {
             View::Trace(trace) => trace.read_at,
-            _ => self.read_at,
+            _ => self.list.read_at,
         };
         TabStatus {
             pieces,
             data_at,
             live: matches!(self.view, View::List)
-                && self.follower.is_some()
+                && self.follow.is_live()
                 && self.outages.is_empty(),
             banner: self.outages.banner(context.now, context.zone),
             hints: self.hints(),
@@ -303,17 +309,17 @@ impl LogsTab {
     }
 
     fn tell_list(&self, pieces: &mut Vec<(Role, String)>, context: &Context<'_>) {
-        let new = clock::count(self.unseen);
-        if self.rows.is_empty() {
+        let new = clock::count(self.follow.unseen);
+        if self.list.rows.is_empty() {
             return;
         }
-        if self.following && !self.outages.is_empty() {
+        if self.follow.is_on() && !self.outages.is_empty() {
             let mark = if context.unicode { "○" } else { "o" };
             pieces.push((
                 Role::Warning,
                 format!("{mark} follows when the store answers"),
             ));
-        } else if self.following {
+        } else if self.follow.is_on() {
             pieces.push((
                 Role::Good,
                 if context.unicode {
@@ -323,7 +329,7 @@ impl LogsTab {
                 }
                 .to_owned(),
             ));
-        } else if self.unseen > 0 {
+        } else if self.follow.unseen > 0 {
             pieces.push((
                 Role::Warning,
                 format!(
@@ -337,30 +343,31 @@ impl LogsTab {
                 format!("{} paused", if context.unicode { "‖" } else { "=" }),
             ));
         }
-        let more = if self.rows.older_end && self.rows.newer_end {
+        let more = if self.list.rows.older_end && self.list.rows.newer_end {
             ""
         } else {
             "+"
         };
-        let row = clock::count(self.rows.focus() as u64 + 1);
+        let row = clock::count(self.list.rows.focus() as u64 + 1);
         pieces.push((
             Role::Muted,
             format!(
                 "row {row} of {}{more}",
-                clock::count(self.rows.len() as u64)
+                clock::count(self.list.rows.len() as u64)
             ),
         ));
-        if !self.filter.is_empty() && self.scanned > 0 {
+        if !self.filter.is_empty() && self.list.scanned > 0 {
             pieces.push((
                 Role::Muted,
-                format!("scanned {}", clock::count(self.scanned)),
+                format!("scanned {}", clock::count(self.list.scanned)),
             ));
         }
         let position = self
+            .list
             .rows
             .focused()
             .map(|record| record.entry.timestamp)
-            .filter(|_| !self.following);
+            .filter(|_| !self.follow.is_on());
         if let Some(at) = position {
             let age = context.now.since(at);
             if age.as_secs() >= 60 {
@@ -378,7 +385,7 @@ impl LogsTab {
             hints.extend(menu.hints());
             return hints;
         }
-        if self.details_focused {
+        if self.details.focused {
             hints.extend([
                 Action::Filter,
                 Action::NextPanel,
@@ -402,7 +409,7 @@ impl LogsTab {
             ]),
             View::Context(_) => hints.extend([Action::Open, Action::Search, Action::Back]),
             View::List => {
-                if !self.following {
+                if !self.follow.is_on() {
                     hints.push(Action::Last);
                 }
                 hints.extend([Action::Filter, Action::Search, Action::Open]);

@@ -1,5 +1,4 @@
-//! The histogram over the list: counts by level from the store, in a range that can be moved and
-//! zoomed, with the deployments of that time.
+//! How the chart over the list is drawn: bars by level, the scale, the time axis with its marks.
 
 use std::time::Duration;
 
@@ -7,243 +6,14 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use crate::tui::effect::Question;
-use crate::tui::tabs::Context;
+use super::chart::{Chart, DAY, SCALE};
+use crate::tui::tab::Context;
 use crate::tui::theme::Role;
 use crate::tui::widgets::{clock, safe_text};
 use atalaya_domain::delivery::{Deployment, DeploymentResult};
-use atalaya_domain::record::{Level, LevelCounts, Record};
+use atalaya_domain::record::{Level, LevelCounts};
 use atalaya_domain::time::{TimeRange, Timestamp};
 use atalaya_store::engine::Histogram;
-
-const MINUTE: u64 = 60;
-const HOUR: u64 = 60 * MINUTE;
-const DAY: u64 = 24 * HOUR;
-
-/// What `z` and `Z` go through, in seconds.
-const RANGES: [u64; 10] = [
-    15 * MINUTE,
-    30 * MINUTE,
-    HOUR,
-    3 * HOUR,
-    6 * HOUR,
-    12 * HOUR,
-    DAY,
-    3 * DAY,
-    7 * DAY,
-    30 * DAY,
-];
-/// Widths of a bin, in seconds; whole minutes, which the store counts without reading records.
-const BINS: [u64; 12] = [
-    MINUTE,
-    2 * MINUTE,
-    5 * MINUTE,
-    10 * MINUTE,
-    15 * MINUTE,
-    30 * MINUTE,
-    HOUR,
-    2 * HOUR,
-    3 * HOUR,
-    6 * HOUR,
-    12 * HOUR,
-    DAY,
-];
-
-/// How much of it is drawn.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Size {
-    #[default]
-    Small,
-    Large,
-    Hidden,
-}
-
-impl Size {
-    #[must_use]
-    pub fn next(self) -> Self {
-        match self {
-            Self::Small => Self::Large,
-            Self::Large => Self::Hidden,
-            Self::Hidden => Self::Small,
-        }
-    }
-
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Small => "small",
-            Self::Large => "large",
-            Self::Hidden => "hidden",
-        }
-    }
-
-    pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Small, Self::Large, Self::Hidden]
-            .into_iter()
-            .find(|size| size.name() == name)
-    }
-}
-
-#[derive(Debug)]
-pub struct Chart {
-    pub size: Size,
-    /// Index into [`RANGES`].
-    zoom: usize,
-    /// The end of the range; `None` follows the clock.
-    end: Option<Timestamp>,
-    pub data: Option<Histogram>,
-    pub deployments: Vec<Deployment>,
-    pub question: Question,
-    pub loading: bool,
-    pub failed: Option<String>,
-}
-
-impl Default for Chart {
-    fn default() -> Self {
-        Self {
-            size: Size::default(),
-            zoom: 2,
-            end: None,
-            data: None,
-            deployments: Vec::new(),
-            question: Question::default(),
-            loading: false,
-            failed: None,
-        }
-    }
-}
-
-impl Chart {
-    pub fn of_size(size: Size) -> Self {
-        Self {
-            size,
-            ..Self::default()
-        }
-    }
-
-    fn length(&self) -> Duration {
-        Duration::from_secs(RANGES[self.zoom])
-    }
-
-    /// The range and number of bins to ask for, when `columns` are to be drawn.
-    pub fn wanted(&self, now: Timestamp, columns: usize) -> (TimeRange, usize) {
-        let seconds = RANGES[self.zoom];
-        let width = bin_seconds(seconds, columns);
-        // Bins end at whole multiples of their width, so that a bar stays itself while time goes on.
-        let end = self
-            .end
-            .unwrap_or(now)
-            .micros()
-            .div_euclid(1_000_000)
-            .saturating_add(1);
-        let width_signed = i64::try_from(width).unwrap_or(1);
-        let until = end
-            .div_euclid(width_signed)
-            .saturating_add(i64::from(end.rem_euclid(width_signed) > 0))
-            * width_signed;
-        let bins = seconds / width;
-        let from = until - i64::try_from(bins * width).unwrap_or(0);
-        (
-            TimeRange::new(
-                Timestamp::from_seconds(from),
-                Timestamp::from_seconds(until),
-            ),
-            usize::try_from(bins).unwrap_or(1),
-        )
-    }
-
-    pub fn zoom(&mut self, closer: bool, focus: Option<Timestamp>, now: Timestamp) -> bool {
-        let before = self.zoom;
-        self.zoom = if closer {
-            self.zoom.saturating_sub(1)
-        } else {
-            (self.zoom + 1).min(RANGES.len() - 1)
-        };
-        if let (Some(at), true) = (focus, self.zoom != before) {
-            self.show(at, now);
-        }
-        self.zoom != before
-    }
-
-    /// Moves the range by half its length.
-    pub fn shift(&mut self, later: bool, now: Timestamp) {
-        let half = self.length() / 2;
-        let end = self.end.unwrap_or(now);
-        let moved = if later {
-            end.saturating_add(half)
-        } else {
-            end.saturating_sub(half)
-        };
-        self.end = (moved < now).then_some(moved);
-    }
-
-    /// Moves the range so that a time is in it: as it is when it is in already, else around it.
-    pub fn show(&mut self, at: Timestamp, now: Timestamp) -> bool {
-        let range = TimeRange::ending(
-            self.end
-                .unwrap_or(now)
-                .saturating_add(Duration::from_secs(1)),
-            self.length(),
-        );
-        if range.contains(at) {
-            return false;
-        }
-        let end = at.saturating_add(self.length() / 2);
-        self.end = (end < now).then_some(end);
-        true
-    }
-
-    pub fn follows_clock(&self) -> bool {
-        self.end.is_none()
-    }
-
-    /// The range on the screen has been overtaken by the clock.
-    pub fn is_behind(&self, now: Timestamp) -> bool {
-        self.end.is_none()
-            && !self.loading
-            && self
-                .data
-                .as_ref()
-                .is_some_and(|data| now >= data.range.until)
-    }
-
-    /// Counts arrivals without asking the store again.
-    pub fn count<'a>(&mut self, arrivals: impl Iterator<Item = &'a Record>) {
-        let Some(data) = &mut self.data else { return };
-        let width = data.bin_width.as_micros().max(1);
-        for record in arrivals.filter(|record| data.range.contains(record.entry.timestamp)) {
-            let index =
-                usize::try_from(record.entry.timestamp.since(data.range.from).as_micros() / width)
-                    .unwrap_or(usize::MAX);
-            if let Some(bin) = data.bins.get_mut(index) {
-                bin.add(record.entry.level);
-            }
-        }
-    }
-
-    pub const fn height(&self, body: u16) -> u16 {
-        match self.size {
-            Size::Hidden => 0,
-            _ if body < 14 => 0,
-            Size::Small if body >= 40 => 9,
-            Size::Small => 6,
-            Size::Large => body / 2,
-        }
-    }
-}
-
-fn bin_seconds(range: u64, columns: usize) -> u64 {
-    let least = range / (columns.max(1) as u64);
-    BINS.into_iter()
-        .find(|width| *width >= least && range.is_multiple_of(*width))
-        .unwrap_or(DAY)
-}
-
-/// Columns that bars may take: all but the scale at the left.
-pub fn columns(area: Rect) -> usize {
-    usize::from(area.width.saturating_sub(SCALE))
-}
-
-const SCALE: u16 = 7;
 
 /// One cell of the chart: which levels its lower and its upper half show.
 fn halves(counts: &LevelCounts, most: u32, rows: u16) -> Vec<Option<Level>> {
@@ -485,6 +255,69 @@ fn title(chart: &Chart, data: &Histogram, row: Rect, buffer: &mut Buffer, contex
     }
 }
 
+/// The time axis under the bars: from which time to which, over which columns.
+struct Axis {
+    range: TimeRange,
+    row: Rect,
+    /// Columns that bars stand over, at least one.
+    used: u16,
+}
+
+impl Axis {
+    fn length(&self) -> u128 {
+        self.range.length().as_micros().max(1)
+    }
+
+    fn column(&self, at: Timestamp) -> u16 {
+        let used = u128::from(self.used);
+        let offset = at.since(self.range.from).as_micros() * used / self.length();
+        self.row.x
+            + u16::try_from(offset)
+                .unwrap_or(0)
+                .min(self.used.saturating_sub(1))
+    }
+
+    fn time(&self, column: u16) -> Timestamp {
+        let offset = u128::from(column.saturating_sub(self.row.x));
+        let micros = self.length() * offset / u128::from(self.used.max(1));
+        let micros = u64::try_from(micros).unwrap_or(0);
+        self.range
+            .from
+            .saturating_add(Duration::from_micros(micros))
+    }
+
+    /// Writes times where no mark stands: they give way to marks.
+    fn times(&self, taken: &[u16], buffer: &mut Buffer, context: &Context<'_>) {
+        let pattern = if self.range.length() > Duration::from_secs(DAY) {
+            "%m-%d %H:%M"
+        } else {
+            "%H:%M"
+        };
+        let (row, used) = (self.row, usize::from(self.used));
+        let style = context.theme.style(Role::Muted);
+        let until = clock::format(self.range.until, context.zone, pattern);
+        let width = u16::try_from(until.len()).unwrap_or(0);
+        let is_free = |from: u16| !taken.iter().any(|mark| (from..from + width).contains(mark));
+        let mut free_until = row.x + self.used;
+        let end = free_until.saturating_sub(width).max(row.x);
+        if is_free(end) {
+            buffer.set_string(end, row.y, &until, style);
+            free_until = end.saturating_sub(1);
+        }
+        let labels = (used / 22).clamp(1, 8);
+        let step = u16::try_from(used / labels).unwrap_or(0);
+        for index in 0..labels {
+            let x = row.x + u16::try_from(index * used / labels).unwrap_or(0);
+            // Moved aside it says the time of where it stands.
+            let place = (x..x + step.saturating_sub(width))
+                .find(|&place| is_free(place) && place + width <= free_until);
+            let Some(place) = place else { continue };
+            let text = clock::format(self.time(place), context.zone, pattern);
+            buffer.set_string(place, row.y, text, style);
+        }
+    }
+}
+
 fn axis(
     chart: &Chart,
     data: &Histogram,
@@ -498,60 +331,25 @@ fn axis(
     let used = (data.bins.len() * bar_width).min(usize::from(row.width));
     let line = if context.unicode { "─" } else { "-" };
     buffer.set_string(row.x, row.y, line.repeat(used), theme.style(Role::Faint));
-    let length = data.range.length().as_micros().max(1);
-    let column = |at: Timestamp| {
-        let offset = at.since(data.range.from).as_micros() * used as u128 / length;
-        row.x
-            + u16::try_from(offset)
-                .unwrap_or(0)
-                .min(u16::try_from(used.saturating_sub(1)).unwrap_or(0))
+    let axis = Axis {
+        range: data.range,
+        row,
+        used: u16::try_from(used).unwrap_or(0),
     };
-    let pattern = if data.range.length() > Duration::from_secs(DAY) {
-        "%m-%d %H:%M"
-    } else {
-        "%H:%M"
-    };
-    let deployments = || {
-        chart
-            .deployments
-            .iter()
-            .filter(|deployment| data.range.contains(deployment.finished_at))
-    };
-    // A mark never hides a time, nor a time a mark: times give way.
-    let mut taken: Vec<u16> = deployments()
-        .map(|deployment| column(deployment.finished_at))
+    let deployments: Vec<&Deployment> = chart
+        .deployments
+        .iter()
+        .filter(|deployment| data.range.contains(deployment.finished_at))
         .collect();
-    let focus = focus.filter(|at| data.range.contains(*at)).map(column);
-    taken.extend(focus);
-    let mut free_until = row.x + u16::try_from(used).unwrap_or(0);
-    let until = clock::format(data.range.until, context.zone, pattern);
-    let width = u16::try_from(until.len()).unwrap_or(0);
-    let is_free = |from: u16| !taken.iter().any(|mark| (from..from + width).contains(mark));
-    let end = free_until.saturating_sub(width).max(row.x);
-    if is_free(end) {
-        buffer.set_string(end, row.y, &until, theme.style(Role::Muted));
-        free_until = end.saturating_sub(1);
-    }
-    let labels = (used / 22).clamp(1, 8);
-    let step = u16::try_from(used / labels).unwrap_or(0);
-    for x in (0..labels).map(|index| row.x + u16::try_from(index * used / labels).unwrap_or(0)) {
-        // Moved aside it says the time of where it stands.
-        let place = (x..x + step.saturating_sub(width))
-            .find(|&place| is_free(place) && place + width <= free_until);
-        let Some(place) = place else { continue };
-        let micros = length * u128::from(place - row.x) / (used.max(1) as u128);
-        let at = data
-            .range
-            .from
-            .saturating_add(Duration::from_micros(u64::try_from(micros).unwrap_or(0)));
-        buffer.set_string(
-            place,
-            row.y,
-            clock::format(at, context.zone, pattern),
-            theme.style(Role::Muted),
-        );
-    }
-    for deployment in deployments() {
+    let focus = focus.filter(|at| data.range.contains(*at));
+    // A mark never hides a time, nor a time a mark.
+    let marked = deployments
+        .iter()
+        .map(|deployment| deployment.finished_at)
+        .chain(focus);
+    let taken: Vec<u16> = marked.map(|at| axis.column(at)).collect();
+    axis.times(&taken, buffer, context);
+    for deployment in deployments {
         let failed = matches!(
             deployment.result,
             DeploymentResult::Failed | DeploymentResult::RolledBack
@@ -563,16 +361,12 @@ fn axis(
             (false, false) => "^",
         };
         let role = if failed { Role::Bad } else { Role::Mark };
-        buffer.set_string(
-            column(deployment.finished_at),
-            row.y,
-            mark,
-            theme.style(role),
-        );
+        let x = axis.column(deployment.finished_at);
+        buffer.set_string(x, row.y, mark, theme.style(role));
     }
-    if let Some(x) = focus {
+    if let Some(at) = focus {
         let mark = if context.unicode { "◆" } else { "o" };
-        buffer.set_string(x, row.y, mark, theme.style(Role::Accent));
+        buffer.set_string(axis.column(at), row.y, mark, theme.style(Role::Accent));
     }
 }
 
@@ -591,34 +385,6 @@ fn short(number: u32) -> String {
 mod tests {
     use super::*;
 
-    fn seconds(at: i64) -> Timestamp {
-        Timestamp::from_seconds(at)
-    }
-
-    #[test]
-    fn the_range_ends_on_a_whole_bin_after_now() {
-        let chart = Chart::default();
-        let (range, bins) = chart.wanted(seconds(7_230), 73);
-        assert_eq!(
-            (bins, range.until, range.length()),
-            (60, seconds(7_260), Duration::from_secs(3_600))
-        );
-    }
-
-    #[test]
-    fn zoom_and_shift_move_within_bounds() {
-        let mut chart = Chart::default();
-        let now = seconds(1_000_000);
-        while chart.zoom(false, None, now) {}
-        assert_eq!(chart.length(), Duration::from_secs(30 * DAY));
-        while chart.zoom(true, None, now) {}
-        assert_eq!(chart.length(), Duration::from_secs(15 * MINUTE));
-        chart.shift(false, now);
-        assert!(!chart.follows_clock());
-        chart.shift(true, now);
-        assert!(chart.follows_clock(), "the future has no records");
-    }
-
     #[test]
     fn one_error_among_thousands_is_still_drawn() {
         let mut counts = LevelCounts([0, 5_000, 3, 1, 0]);
@@ -634,27 +400,6 @@ mod tests {
                 .flatten()
                 .count(),
             0
-        );
-    }
-
-    #[test]
-    fn arrivals_are_counted_where_they_belong() {
-        let record = super::super::rows::tests::record(90);
-        let mut chart = Chart {
-            data: Some(Histogram {
-                range: TimeRange::new(seconds(0), seconds(120)),
-                bin_width: Duration::from_secs(60),
-                bins: vec![LevelCounts::default(); 2],
-                scanned: atalaya_store::engine::Scanned::default(),
-            }),
-            ..Chart::default()
-        };
-        chart.count([&record].into_iter());
-        assert_eq!(
-            chart
-                .data
-                .map(|data| data.bins.iter().map(LevelCounts::total).collect::<Vec<_>>()),
-            Some(vec![0, 1])
         );
     }
 }

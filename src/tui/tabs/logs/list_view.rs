@@ -1,19 +1,18 @@
 //! The list of records, newest at the bottom: time, level letter, source, message.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
+use super::bookmarks::Bookmarks;
 use super::rows::Rows;
 use super::search::Search;
-use crate::tui::tabs::Context;
+use crate::tui::tab::Context;
 use crate::tui::theme::Role;
 use crate::tui::widgets::{clock, safe_text};
 use atalaya_domain::record::{Level, Record, RecordId};
-use atalaya_domain::time::Timestamp;
 
 /// What the list needs beside its rows.
 #[derive(Clone, Copy, Debug)]
@@ -23,7 +22,7 @@ pub struct ListLook<'a> {
     pub search: Option<&'a Search>,
     /// Words of the filter, highlighted more quietly than a search.
     pub highlights: &'a [String],
-    pub bookmarks: &'a BTreeMap<RecordId, Timestamp>,
+    pub bookmarks: &'a Bookmarks,
     /// The list has the keys.
     pub focused: bool,
     /// The record that everything is about (context view).
@@ -90,7 +89,7 @@ fn row(
     }
     let over = |role: Role| theme.style(role).patch(base);
     let (source_width, request_width) = columns(line.width);
-    let bookmarked = look.bookmarks.contains_key(&record.id());
+    let bookmarked = look.bookmarks.contains(record.id());
     let pointed = look.anchor == Some(record.id()) || selected;
     // A bookmark under the cursor has a mark of its own: the colour alone would not tell.
     let mark = match (bookmarked, pointed, context.unicode) {
@@ -142,6 +141,28 @@ fn row(
         );
         x += 1;
     }
+    let rest = Rect {
+        x,
+        width: line.right().saturating_sub(x),
+        ..line
+    };
+    message(record, rest, base, buffer, context, look, selected);
+}
+
+/// The message in what is left of the row, and behind it what the message does not say.
+fn message(
+    record: &Record,
+    line: Rect,
+    base: Style,
+    buffer: &mut Buffer,
+    context: &Context<'_>,
+    look: &ListLook<'_>,
+    selected: bool,
+) {
+    let theme = context.theme;
+    let entry = &record.entry;
+    let over = |role: Role| theme.style(role).patch(base);
+    let x = line.x;
     let room = usize::from(line.right().saturating_sub(x));
     let tail = tail_of(record);
     let tail = if safe_text::width(&tail) + 10 < room {

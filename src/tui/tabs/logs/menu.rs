@@ -5,12 +5,15 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use super::{LogsTab, REMOVE_QUERY, Rows, View};
+use super::keys::SAVED;
+use super::rows::Rows;
+use super::saved::MAX_QUERIES;
+use super::work::Effect;
+use super::{LogsTab, REMOVE_QUERY, View};
 use crate::tui::action::Action;
-use crate::tui::effect::{Effect, Notice};
+use crate::tui::ask::Notice;
 use crate::tui::keymap::Scope;
-use crate::tui::state::MAX_QUERIES;
-use crate::tui::tabs::Context;
+use crate::tui::tab::Context;
 use crate::tui::theme::Role;
 use crate::tui::widgets::{clock, empty, safe_text};
 use atalaya_domain::pattern::{Pattern, Patterns, regex_of};
@@ -76,8 +79,8 @@ impl Menu {
 
     pub fn scopes(&self) -> &'static [Scope] {
         match self.content {
-            Content::Patterns { .. } => &[Scope::List],
-            Content::Queries(_) => &[Scope::Saved, Scope::List],
+            Content::Patterns { .. } => &[Scope::LIST],
+            Content::Queries(_) => &[SAVED, Scope::LIST],
         }
     }
 
@@ -216,7 +219,7 @@ impl Menu {
 
 impl LogsTab {
     pub(super) fn open_patterns(&mut self) -> Vec<Effect> {
-        self.open_menu(count(&self.rows))
+        self.open_menu(count(&self.list.rows))
     }
 
     pub(super) fn open_queries(&mut self) -> Vec<Effect> {
@@ -226,11 +229,17 @@ impl LogsTab {
 
     fn listed_queries(&self) -> Vec<(Option<String>, String)> {
         let named = self
-            .queries
+            .filter
+            .named
             .iter()
             .map(|(name, query)| (Some(name.clone()), query.clone()));
         named
-            .chain(self.filters.iter().map(|filter| (None, filter.clone())))
+            .chain(
+                self.filter
+                    .earlier
+                    .iter()
+                    .map(|filter| (None, filter.clone())),
+            )
             .collect()
     }
 
@@ -240,8 +249,7 @@ impl LogsTab {
                 "that is of the list; Esc goes back to it",
             ))];
         }
-        self.details = None;
-        self.details_focused = false;
+        self.details.close();
         self.menu = Some(Menu::new(content));
         Vec::new()
     }
@@ -259,15 +267,16 @@ impl LogsTab {
             return;
         };
         let now_newest = self
+            .list
             .rows
             .iter()
             .next_back()
             .map(atalaya_domain::record::Record::id);
-        if *counted == self.rows.len() && *newest == now_newest {
+        if *counted == self.list.rows.len() && *newest == now_newest {
             return;
         }
         let chosen = ranked.get(menu.focus).map(|pattern| pattern.text.clone());
-        menu.content = count(&self.rows);
+        menu.content = count(&self.list.rows);
         if let (Content::Patterns { ranked, .. }, Some(chosen)) = (&menu.content, chosen)
             && let Some(at) = ranked.iter().position(|pattern| pattern.text == chosen)
         {
@@ -304,7 +313,7 @@ impl LogsTab {
                     Content::Patterns { ranked, .. } => {
                         // Beside the present filter: the pattern is one of what it lets through.
                         let regex = regex_of(&ranked.get(at)?.text).replace('/', r"\/");
-                        format!("{} /{regex}/", self.filter).trim().to_owned()
+                        format!("{} /{regex}/", self.filter.text).trim().to_owned()
                     }
                     Content::Queries(queries) => queries.get(at)?.1.clone(),
                 };
@@ -339,8 +348,8 @@ impl LogsTab {
             return Vec::new();
         };
         match queries.get(menu.focus).cloned() {
-            Some((Some(name), _)) => _ = self.queries.remove(&name),
-            Some((None, filter)) => self.filters.retain(|known| *known != filter),
+            Some((Some(name), _)) => _ = self.filter.named.remove(&name),
+            Some((None, filter)) => self.filter.earlier.retain(|known| *known != filter),
             None => {}
         }
         let left = self.listed_queries();
@@ -362,14 +371,15 @@ impl LogsTab {
         if self.filter.is_empty() {
             return trouble("no filter is set; `f` sets one".to_owned());
         }
-        if self.queries.len() >= MAX_QUERIES && !self.queries.contains_key(&name) {
+        if self.filter.named.len() >= MAX_QUERIES && !self.filter.named.contains_key(&name) {
             return trouble(format!(
                 "there are {MAX_QUERIES} saved queries already; remove one first"
             ));
         }
         let replaced = self
-            .queries
-            .insert(name.clone(), self.filter.clone())
+            .filter
+            .named
+            .insert(name.clone(), self.filter.text.clone())
             .is_some();
         let what = if replaced {
             "replaced"

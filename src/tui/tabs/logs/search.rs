@@ -68,12 +68,17 @@ impl Search {
             .unwrap_or_default()
     }
 
-    pub fn set_hits(&mut self, hits: Vec<usize>) {
+    /// Takes the rows that hold the needle now.
+    pub fn update(&mut self, hits: Vec<usize>) {
         self.hits = hits;
     }
 
     pub fn count(&self) -> usize {
         self.hits.len()
+    }
+
+    pub fn is_on_hit(&self, focus: usize) -> bool {
+        self.hits.binary_search(&focus).is_ok()
     }
 
     /// `3/41`, or `-/41` while the focus is on no hit.
@@ -110,7 +115,7 @@ mod tests {
     fn counts_and_wraps() {
         let mut search = Search::new("a.b");
         assert!(search.is_hit("xA.By") && !search.is_hit("aXb"));
-        search.set_hits(vec![2, 5, 9]);
+        search.update(vec![2, 5, 9]);
         assert_eq!(search.counter(5), "2/3");
         assert_eq!(search.counter(6), "-/3");
         assert_eq!(search.next(5, true), Some((9, false)));

@@ -6,10 +6,13 @@ use ratatui::layout::Rect;
 use super::rows::tests::record;
 use super::*;
 use crate::tui::action::Action;
+use crate::tui::tab::Work as _;
 use crate::tui::theme::Theme;
+use atalaya_domain::record::RequestId;
+use atalaya_domain::time::Timestamp;
 use atalaya_query::Zone;
-use atalaya_store::chunks::ArrivalCursor;
-use atalaya_store::engine::{Page, PageEnd, Scanned};
+use atalaya_store::chunks::{ArrivalCursor, Order};
+use atalaya_store::engine::{Follower, Page, PageEnd, Scanned};
 
 const NOW: i64 = 100_000;
 
@@ -37,6 +40,13 @@ impl Bench {
     }
 
     fn send(&mut self, event: TabEvent) -> Vec<Effect> {
+        self.lets(|tab, context| tab.update(event, context))
+    }
+
+    fn lets(
+        &mut self,
+        work: impl FnOnce(&mut LogsTab, &Context<'_>) -> Vec<Effect>,
+    ) -> Vec<Effect> {
         let context = Context {
             now: self.now,
             zone: Zone::Utc,
@@ -44,7 +54,7 @@ impl Bench {
             theme: &self.theme,
             unicode: true,
         };
-        self.tab.update(event, &context)
+        work(&mut self.tab, &context)
     }
 
     fn act(&mut self, action: Action) -> Vec<Effect> {
@@ -52,11 +62,11 @@ impl Bench {
     }
 
     fn answer(&mut self, answer: LogsAnswer) -> Vec<Effect> {
-        self.send(TabEvent::Answer(Answer::Logs(answer)))
+        self.lets(|tab, context| tab.answered(answer, context))
     }
 
     fn newest(&mut self, seconds: std::ops::Range<i64>, more: bool) -> Vec<Effect> {
-        let question = self.tab.list_question;
+        let question = self.tab.list.question;
         self.answer(LogsAnswer::Newest {
             question,
             result: Ok((page(seconds.rev(), more), follower())),
@@ -64,7 +74,7 @@ impl Bench {
     }
 
     fn arrive(&mut self, seconds: std::ops::Range<i64>) -> Vec<Effect> {
-        let question = self.tab.follow_question;
+        let question = self.tab.follow.question;
         self.answer(LogsAnswer::Arrived {
             question,
             follower: follower(),
@@ -78,6 +88,7 @@ impl Bench {
 
     fn focus(&self) -> i64 {
         self.tab
+            .list
             .rows
             .focused()
             .map_or(-1, |record| record.entry.timestamp.micros() / 1_000_000)
@@ -104,7 +115,7 @@ fn page(seconds: impl Iterator<Item = i64>, more: bool) -> Page {
 fn asks(effects: &[Effect], name: &str) -> bool {
     effects
         .iter()
-        .any(|effect| matches!(effect, Effect::Logs(work) if work.slot() == name))
+        .any(|effect| matches!(effect, Effect::Work(work) if work.slot() == name))
 }
 
 #[test]
@@ -115,7 +126,7 @@ fn entering_asks_for_the_list_and_the_chart_and_then_follows() {
     let effects = bench.newest(NOW - 100..NOW, false);
     assert!(asks(&effects, "follow"));
     assert_eq!(bench.focus(), NOW - 1);
-    assert!(bench.tab.following);
+    assert!(bench.tab.follow.is_on());
 }
 
 #[test]
@@ -124,18 +135,18 @@ fn arrivals_are_followed_until_someone_reads() {
     bench.arrive(NOW..NOW + 10);
     assert_eq!(bench.focus(), NOW + 9);
     bench.act(Action::Up);
-    assert!(!bench.tab.following);
-    let (focus, top) = (bench.focus(), bench.tab.rows.top());
+    assert!(!bench.tab.follow.is_on());
+    let (focus, top) = (bench.focus(), bench.tab.list.rows.top());
     bench.arrive(NOW + 10..NOW + 322);
     assert_eq!(
-        (bench.focus(), bench.tab.rows.top()),
+        (bench.focus(), bench.tab.list.rows.top()),
         (focus, top),
         "reading is not moved"
     );
-    assert_eq!(bench.tab.unseen, 312);
+    assert_eq!(bench.tab.follow.unseen, 312);
     bench.act(Action::Last);
-    assert!(bench.tab.following);
-    assert_eq!((bench.focus(), bench.tab.unseen), (NOW + 321, 0));
+    assert!(bench.tab.follow.is_on());
+    assert_eq!((bench.focus(), bench.tab.follow.unseen), (NOW + 321, 0));
 }
 
 #[test]
@@ -168,7 +179,7 @@ fn older_pages_are_read_near_the_top_and_arrivals_wait_for_the_window() {
             break;
         }
     }
-    let question = bench.tab.list_question;
+    let question = bench.tab.list.question;
     let before = bench.focus();
     bench.answer(LogsAnswer::Page {
         question,
@@ -176,25 +187,25 @@ fn older_pages_are_read_near_the_top_and_arrivals_wait_for_the_window() {
         result: Ok(page((NOW - 1_000..NOW - 500).rev(), false)),
     });
     assert_eq!(bench.focus(), before);
-    assert_eq!(bench.tab.rows.len(), 1_000);
-    assert!(bench.tab.rows.older_end);
+    assert_eq!(bench.tab.list.rows.len(), 1_000);
+    assert!(bench.tab.list.rows.older_end);
 }
 
 #[test]
 fn an_answer_to_an_older_question_is_dropped() {
     let mut bench = Bench::with(NOW - 100..NOW, false);
-    let old = bench.tab.list_question;
+    let old = bench.tab.list.question;
     bench.send(TabEvent::Prompted {
         kind: PROMPT_FILTER,
         step: Prompted::Accepted("level>=error".into()),
     });
-    assert!(bench.tab.rows.is_empty());
+    assert!(bench.tab.list.rows.is_empty());
     bench.answer(LogsAnswer::Newest {
         question: old,
         result: Ok((page(NOW - 5..NOW, false), follower())),
     });
     assert!(
-        bench.tab.rows.is_empty(),
+        bench.tab.list.rows.is_empty(),
         "rows of the old filter must not come in under the new title"
     );
     let old_follow = LogsAnswer::Arrived {
@@ -203,13 +214,13 @@ fn an_answer_to_an_older_question_is_dropped() {
         result: Ok(vec![record(NOW)]),
     };
     bench.answer(old_follow);
-    assert!(bench.tab.rows.is_empty());
+    assert!(bench.tab.list.rows.is_empty());
 }
 
 #[test]
 fn an_error_keeps_what_was_on_the_screen_and_tries_again() {
     let mut bench = Bench::with(NOW - 100..NOW, false);
-    let question = bench.tab.follow_question;
+    let question = bench.tab.follow.question;
     let result = Err("SQLite is unreachable".to_owned());
     let effects = bench.answer(LogsAnswer::Arrived {
         question,
@@ -217,7 +228,7 @@ fn an_error_keeps_what_was_on_the_screen_and_tries_again() {
         result,
     });
     assert!(asks(&effects, "follow"));
-    assert_eq!(bench.tab.rows.len(), 100);
+    assert_eq!(bench.tab.list.rows.len(), 100);
     assert!(
         bench
             .banner()
@@ -233,7 +244,7 @@ fn an_error_keeps_what_was_on_the_screen_and_tries_again() {
 fn a_failed_first_read_is_repeated_by_the_clock() {
     let mut bench = Bench::new();
     bench.send(TabEvent::Entered);
-    let question = bench.tab.list_question;
+    let question = bench.tab.list.question;
     bench.answer(LogsAnswer::Newest {
         question,
         result: Err("no store".into()),
@@ -251,7 +262,7 @@ fn a_page_that_failed_is_asked_for_again_as_it_was() {
     }
     let effects = bench.act(Action::First);
     assert!(asks(&effects, "list"));
-    let question = bench.tab.list_question;
+    let question = bench.tab.list.question;
     let (order, result) = (
         Order::OldestFirst,
         Err("Cassandra is unreachable at a:1: no".to_owned()),
@@ -261,7 +272,11 @@ fn a_page_that_failed_is_asked_for_again_as_it_was() {
         order,
         result,
     });
-    assert_eq!(bench.tab.rows.len(), 500, "what was on the screen stays");
+    assert_eq!(
+        bench.tab.list.rows.len(),
+        500,
+        "what was on the screen stays"
+    );
     assert!(
         bench
             .banner()
@@ -275,7 +290,7 @@ fn a_page_that_failed_is_asked_for_again_as_it_was() {
     let effects = bench.send(TabEvent::Tick);
     assert!(effects.iter().any(|effect| matches!(
         effect,
-        Effect::Logs(LogsEffect::Page { question: again, order: Order::OldestFirst, after: None, .. })
+        Effect::Work(LogsEffect::Page { question: again, order: Order::OldestFirst, after: None, .. })
             if *again == question
     )));
     let result = Ok(page(0..500, true));
@@ -290,10 +305,7 @@ fn a_page_that_failed_is_asked_for_again_as_it_was() {
 #[test]
 fn a_trace_that_failed_is_read_again_by_itself_until_nobody_wants_it() {
     let mut bench = Bench::with(NOW - 100..NOW, false);
-    bench.send(TabEvent::Command {
-        name: "req".into(),
-        argument: "a".into(),
-    });
+    bench.send(TabEvent::Go(Destination::Trace(vec![RequestId::new("a")])));
     let View::Trace(trace) = &bench.tab.view else {
         panic!("no trace")
     };
@@ -318,7 +330,7 @@ fn a_trace_that_failed_is_read_again_by_itself_until_nobody_wants_it() {
 fn stopping_a_read_that_fails_ends_its_banner() {
     let mut bench = Bench::new();
     bench.send(TabEvent::Entered);
-    let question = bench.tab.list_question;
+    let question = bench.tab.list.question;
     bench.answer(LogsAnswer::Newest {
         question,
         result: Err("no store".into()),
@@ -335,12 +347,12 @@ fn the_next_error_is_looked_for_in_the_store_beyond_the_window() {
     let effects = bench.act(Action::PreviousError);
     assert!(effects.iter().any(|effect| matches!(
         effect,
-        Effect::Logs(LogsEffect::Seek {
+        Effect::Work(LogsEffect::Seek {
             order: Order::NewestFirst,
             ..
         })
     )));
-    let question = bench.tab.list_question;
+    let question = bench.tab.list.question;
     let found = Page {
         records: vec![record(50)],
         next: None,
@@ -354,22 +366,23 @@ fn the_next_error_is_looked_for_in_the_store_beyond_the_window() {
     assert!(
         effects
             .iter()
-            .any(|effect| matches!(effect, Effect::Logs(LogsEffect::Around { .. })))
+            .any(|effect| matches!(effect, Effect::Work(LogsEffect::Around { .. })))
     );
-    let question = bench.tab.list_question;
+    let question = bench.tab.list.question;
     let both = (page((0..51).rev(), false), page(50..300, true));
     bench.answer(LogsAnswer::Around {
         question,
         result: Ok(both),
     });
     assert_eq!(bench.focus(), 50);
-    assert!(!bench.tab.rows.newer_end && bench.tab.rows.older_end);
+    assert!(!bench.tab.list.rows.newer_end && bench.tab.list.rows.older_end);
     // Far from the newest, arrivals are only counted.
     bench.arrive(NOW..NOW + 7);
-    assert_eq!((bench.focus(), bench.tab.unseen), (50, 7));
+    assert_eq!((bench.focus(), bench.tab.follow.unseen), (50, 7));
     assert!(
         bench
             .tab
+            .list
             .rows
             .position(record(NOW).id(), Timestamp::from_seconds(NOW))
             .is_none()
@@ -389,9 +402,9 @@ fn escape_goes_one_level_at_a_time_and_never_quits() {
         step: Prompted::Accepted("message".into()),
     });
     bench.act(Action::Open);
-    assert!(bench.tab.details.is_some());
+    assert!(bench.tab.details.is_open());
     bench.act(Action::Back);
-    assert!(bench.tab.details.is_none() && bench.tab.search.is_some());
+    assert!(!bench.tab.details.is_open() && bench.tab.search.is_some());
     bench.act(Action::Back);
     assert!(bench.tab.search.is_none() && !bench.tab.filter.is_empty());
     bench.act(Action::Back);
@@ -408,11 +421,11 @@ fn a_trace_comes_back_to_the_same_row() {
     }
     let focus = bench.focus();
     let effects = bench.send(TabEvent::Command {
-        name: "req".into(),
+        name: keys::REQUEST,
         argument: "a b".into(),
     });
     assert!(
-        matches!(&effects[..], [Effect::Logs(LogsEffect::Trace { ids, .. })] if ids.len() == 2)
+        matches!(&effects[..], [Effect::Work(LogsEffect::Trace { ids, .. })] if ids.len() == 2)
     );
     assert!(!bench.tab.at_top());
     bench.act(Action::Back);
@@ -456,14 +469,14 @@ fn bookmarks_are_kept_and_walked() {
 fn a_wrong_filter_and_a_wrong_time_say_so() {
     let mut bench = Bench::with(NOW - 100..NOW, false);
     let effects = bench.send(TabEvent::Command {
-        name: "goto".into(),
+        name: keys::GO_TO,
         argument: "half past".into(),
     });
     assert!(
         matches!(&effects[..], [Effect::Notice(notice)] if notice.text.contains("is not a time"))
     );
     let effects = bench.send(TabEvent::Command {
-        name: "filter".into(),
+        name: keys::FILTER,
         argument: "level>=nonsense".into(),
     });
     assert!(matches!(&effects[..], [Effect::Notice(notice)] if notice.text.contains("nonsense")));
@@ -474,12 +487,12 @@ fn a_wrong_filter_and_a_wrong_time_say_so() {
 fn reading_can_be_cancelled() {
     let mut bench = Bench::with(NOW - 500..NOW, true);
     bench.act(Action::PreviousError);
-    let question = bench.tab.list_question;
+    let question = bench.tab.list.question;
     let effects = bench.act(Action::Interrupt);
     assert!(
         effects
             .iter()
-            .any(|effect| matches!(effect, Effect::Cancel(slot) if slot.name == "list"))
+            .any(|effect| matches!(effect, Effect::Cancel(slot) if *slot == "list"))
     );
     let found = Page {
         records: vec![record(50)],

@@ -6,8 +6,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::service::Stores;
 use crate::service::trace::{Trace, TraceOptions, trace};
-use crate::tui::effect::Question;
-use crate::tui::tabs::reason_of;
+use crate::tui::ask::Question;
+use crate::tui::tab::{Work, reason_of};
 use atalaya_domain::delivery::Deployment;
 use atalaya_domain::record::{Record, RequestId};
 use atalaya_domain::time::{TimeRange, Timestamp};
@@ -75,24 +75,10 @@ pub enum LogsEffect {
     Trace {
         question: Question,
         ids: Vec<RequestId>,
-        pause: Duration,
     },
 }
 
-impl LogsEffect {
-    pub fn slot(&self) -> &'static str {
-        match self {
-            Self::Newest { .. } | Self::Page { .. } | Self::Around { .. } | Self::Seek { .. } => {
-                "list"
-            }
-            Self::Follow { .. } => "follow",
-            Self::Histogram { .. } => "histogram",
-            Self::Deployments { .. } => "deployments",
-            Self::Context { .. } => "context",
-            Self::Trace { .. } => "trace",
-        }
-    }
-}
+pub type Effect = crate::tui::ask::Effect<LogsEffect>;
 
 /// The error is a reason on one line, safe to show.
 type Outcome<T> = Result<T, String>;
@@ -145,44 +131,88 @@ fn told<T>(result: Result<T, StoreError>) -> Outcome<T> {
     result.map_err(|error| reason_of(&error))
 }
 
-pub async fn perform(
-    effect: LogsEffect,
-    stores: &Stores,
-    cancel: &CancellationToken,
-) -> Option<LogsAnswer> {
-    let logs = &stores.logs;
-    let request =
-        |query: Query, range: TimeRange, order: Order, after: Option<Cursor>, limit: usize| {
-            PageRequest {
+impl Work for LogsEffect {
+    type Answer = LogsAnswer;
+
+    fn slot(&self) -> &'static str {
+        match self {
+            Self::Newest { .. } | Self::Page { .. } | Self::Around { .. } | Self::Seek { .. } => {
+                "list"
+            }
+            Self::Follow { .. } => "follow",
+            Self::Histogram { .. } => "histogram",
+            Self::Deployments { .. } => "deployments",
+            Self::Context { .. } => "context",
+            Self::Trace { .. } => "trace",
+        }
+    }
+
+    async fn perform(self, stores: &Stores, cancel: &CancellationToken) -> Option<LogsAnswer> {
+        Some(match self {
+            read @ (Self::Newest { .. }
+            | Self::Page { .. }
+            | Self::Around { .. }
+            | Self::Seek { .. }) => return list(read, stores, cancel).await,
+            Self::Follow {
+                question,
+                mut follower,
+                pause,
+            } => {
+                tokio::time::sleep(pause).await;
+                let result = told(stores.logs.follow(&mut follower, ARRIVALS).await);
+                LogsAnswer::Arrived {
+                    question,
+                    follower,
+                    result,
+                }
+            }
+            Self::Histogram {
+                question,
                 query,
                 range,
-                order,
-                after,
-                limit,
-                scan_limit: SCAN,
-                cancel: cancel.clone(),
-            }
-        };
-    Some(match effect {
-        LogsEffect::Newest { question, query } => {
-            // The follower first: what arrives in between is then in both, and shown once.
-            let both = async {
-                let follower = logs.follower(query.clone()).await?;
-                let page = logs
-                    .page(&request(
-                        query,
-                        TimeRange::ALL,
-                        Order::NewestFirst,
-                        None,
-                        PAGE,
-                    ))
-                    .await?;
-                Ok((page, follower))
-            };
-            LogsAnswer::Newest {
+                bins,
+            } => LogsAnswer::Histogram {
                 question,
-                result: told(both.await),
+                result: told(stores.logs.histogram(&query, range, bins, cancel).await),
+            },
+            Self::Deployments { question, range } => {
+                let filter = DeliveryFilter {
+                    range: Some(range),
+                    ..DeliveryFilter::default()
+                };
+                LogsAnswer::Deployments {
+                    question,
+                    result: told(stores.metrics.deployments(&filter).await),
+                }
             }
+            Self::Context {
+                question,
+                record,
+                lines,
+            } => LogsAnswer::Context {
+                question,
+                result: told(stores.logs.context(&record, lines, lines).await),
+            },
+            Self::Trace { question, ids } => {
+                let options = TraceOptions {
+                    limit: TRACE_LIMIT,
+                    ..TraceOptions::default()
+                };
+                LogsAnswer::Trace {
+                    question,
+                    result: told(trace(stores, &ids, options).await),
+                }
+            }
+        })
+    }
+}
+
+/// The reads of the list.
+async fn list(read: LogsEffect, stores: &Stores, cancel: &CancellationToken) -> Option<LogsAnswer> {
+    Some(match read {
+        LogsEffect::Newest { question, query } => {
+            let result = told(newest(stores, query, cancel).await);
+            LogsAnswer::Newest { question, result }
         }
         LogsEffect::Page {
             question,
@@ -191,7 +221,8 @@ pub async fn perform(
             order,
             after,
         } => {
-            let page = logs.page(&request(query, range, order, after, PAGE)).await;
+            let wanted = request(query, range, order, PAGE, cancel);
+            let page = stores.logs.page(&PageRequest { after, ..wanted }).await;
             LogsAnswer::Page {
                 question,
                 order,
@@ -203,28 +234,8 @@ pub async fn perform(
             query,
             at,
         } => {
-            let both = async {
-                let just_after = Timestamp::from_micros(at.micros().saturating_add(1));
-                let before = TimeRange::new(Timestamp::MIN, just_after);
-                let after = TimeRange::new(at, Timestamp::MAX);
-                let older = logs
-                    .page(&request(
-                        query.clone(),
-                        before,
-                        Order::NewestFirst,
-                        None,
-                        PAGE / 2,
-                    ))
-                    .await?;
-                let newer = logs
-                    .page(&request(query, after, Order::OldestFirst, None, PAGE / 2))
-                    .await?;
-                Ok((older, newer))
-            };
-            LogsAnswer::Around {
-                question,
-                result: told(both.await),
-            }
+            let result = told(around(stores, query, at, cancel).await);
+            LogsAnswer::Around { question, result }
         }
         LogsEffect::Seek {
             question,
@@ -232,69 +243,62 @@ pub async fn perform(
             order,
             after,
         } => {
-            let page = logs
-                .page(&request(query, TimeRange::ALL, order, Some(after), 1))
-                .await;
+            let wanted = PageRequest {
+                after: Some(after),
+                ..request(query, TimeRange::ALL, order, 1, cancel)
+            };
             LogsAnswer::Sought {
                 question,
                 order,
-                result: told(page),
+                result: told(stores.logs.page(&wanted).await),
             }
         }
-        LogsEffect::Follow {
-            question,
-            mut follower,
-            pause,
-        } => {
-            tokio::time::sleep(pause).await;
-            let result = told(logs.follow(&mut follower, ARRIVALS).await);
-            LogsAnswer::Arrived {
-                question,
-                follower,
-                result,
-            }
-        }
-        LogsEffect::Histogram {
-            question,
-            query,
-            range,
-            bins,
-        } => LogsAnswer::Histogram {
-            question,
-            result: told(logs.histogram(&query, range, bins, cancel).await),
-        },
-        LogsEffect::Deployments { question, range } => {
-            let filter = DeliveryFilter {
-                range: Some(range),
-                ..DeliveryFilter::default()
-            };
-            LogsAnswer::Deployments {
-                question,
-                result: told(stores.metrics.deployments(&filter).await),
-            }
-        }
-        LogsEffect::Context {
-            question,
-            record,
-            lines,
-        } => LogsAnswer::Context {
-            question,
-            result: told(logs.context(&record, lines, lines).await),
-        },
-        LogsEffect::Trace {
-            question,
-            ids,
-            pause,
-        } => {
-            tokio::time::sleep(pause).await;
-            let options = TraceOptions {
-                limit: TRACE_LIMIT,
-                ..TraceOptions::default()
-            };
-            LogsAnswer::Trace {
-                question,
-                result: told(trace(stores, &ids, options).await),
-            }
-        }
+        _ => return None,
     })
+}
+
+/// From the edge of `range`.
+fn request(
+    query: Query,
+    range: TimeRange,
+    order: Order,
+    limit: usize,
+    cancel: &CancellationToken,
+) -> PageRequest {
+    PageRequest {
+        query,
+        range,
+        order,
+        after: None,
+        limit,
+        scan_limit: SCAN,
+        cancel: cancel.clone(),
+    }
+}
+
+async fn newest(
+    stores: &Stores,
+    query: Query,
+    cancel: &CancellationToken,
+) -> Result<(Page, Follower), StoreError> {
+    // The follower first: what arrives in between is then in both, and shown once.
+    let follower = stores.logs.follower(query.clone()).await?;
+    let wanted = request(query, TimeRange::ALL, Order::NewestFirst, PAGE, cancel);
+    Ok((stores.logs.page(&wanted).await?, follower))
+}
+
+/// The pages before and after a time; what is at that very time is in both.
+async fn around(
+    stores: &Stores,
+    query: Query,
+    at: Timestamp,
+    cancel: &CancellationToken,
+) -> Result<(Page, Page), StoreError> {
+    let just_after = Timestamp::from_micros(at.micros().saturating_add(1));
+    let before = TimeRange::new(Timestamp::MIN, just_after);
+    let after = TimeRange::new(at, Timestamp::MAX);
+    let older = request(query.clone(), before, Order::NewestFirst, PAGE / 2, cancel);
+    let older = stores.logs.page(&older).await?;
+    let newer = request(query, after, Order::OldestFirst, PAGE / 2, cancel);
+    Ok((older, stores.logs.page(&newer).await?))
 }

@@ -3,6 +3,7 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::*;
+use crate::tui::tab::Screen as _;
 use crate::tui::theme::Theme;
 use atalaya_domain::pdca::fixtures::plan;
 use atalaya_domain::pdca::looks::LOOKS;
@@ -95,15 +96,22 @@ impl Screen {
     }
 
     fn answer(&mut self, result: Result<(Vec<PdcaCycle>, Vec<Proposal>), String>) -> Vec<Effect> {
-        let question = self.tab.asked;
-        self.send(TabEvent::Answer(Answer::Pdca(PdcaAnswer::Read {
-            question,
+        let answer = PdcaAnswer::Read {
+            question: self.tab.asked,
             at: day(44),
             result,
-        })))
+        };
+        self.with(|tab, context| tab.answered(answer, context))
     }
 
     fn send(&mut self, event: TabEvent) -> Vec<Effect> {
+        self.with(|tab, context| tab.update(event, context))
+    }
+
+    fn with(
+        &mut self,
+        work: impl FnOnce(&mut PdcaTab, &Context<'_>) -> Vec<Effect>,
+    ) -> Vec<Effect> {
         let context = Context {
             now: day(44),
             zone: Zone::Utc,
@@ -111,7 +119,7 @@ impl Screen {
             theme: &self.theme,
             unicode: true,
         };
-        self.tab.update(event, &context)
+        work(&mut self.tab, &context)
     }
 
     fn press(&mut self, action: Action) -> Vec<Effect> {
@@ -152,7 +160,7 @@ impl Screen {
 }
 
 fn change_of(effects: &[Effect]) -> &Change {
-    let [Effect::Pdca(PdcaEffect::Write { change, .. })] = effects else {
+    let [Effect::Work(PdcaEffect::Write { change, .. })] = effects else {
         panic!("{effects:?}")
     };
     change
@@ -264,16 +272,16 @@ fn planning_a_cycle() {
         question,
         result: Err("disk full".to_owned()),
     };
-    screen.send(TabEvent::Answer(Answer::Pdca(failed)));
+    screen.with(|tab, context| tab.answered(failed, context));
     assert!(screen.text().contains("Fewer hand-overs"));
     let written = PdcaAnswer::Written {
         question,
         result: Ok("pdca-1".to_owned()),
     };
-    let effects = screen.send(TabEvent::Answer(Answer::Pdca(written)));
+    let effects = screen.with(|tab, context| tab.answered(written, context));
     assert!(matches!(
         effects[..],
-        [Effect::Pdca(PdcaEffect::Read { .. })]
+        [Effect::Work(PdcaEffect::Read { .. })]
     ));
     assert!(!screen.tab.captures_keys());
     assert_eq!(screen.tab.current().unwrap().id, "pdca-1");

@@ -4,7 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::PdcaTab;
-use crate::tui::tabs::Context;
+use crate::tui::tab::Context;
 use crate::tui::theme::Role;
 use crate::tui::widgets::{clock, empty, frame, safe_text};
 use atalaya_domain::pdca::effect::show_p;
