@@ -2,6 +2,8 @@
 
 use std::io::{self, Write};
 
+use crate::service::advice::advice;
+
 /// Whether the error is only that the reader of our output went away (`atalaya logs … | head`).
 pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error
@@ -13,7 +15,11 @@ pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
 /// `atalaya: what failed: because: because`.
 pub fn print_error(error: &anyhow::Error) {
     let mut stderr = io::stderr().lock();
-    let text = format!("{error:#}");
+    let mut text = format!("{error:#}");
+    if let Some(advice) = advice(error.as_ref()) {
+        text.push_str("; ");
+        text.push_str(advice);
+    }
     for (index, line) in text.lines().enumerate() {
         let prefix = if index == 0 { "atalaya: " } else { "" };
         // Nowhere is left to say that standard error is closed.

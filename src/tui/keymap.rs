@@ -7,6 +7,8 @@ use std::str::FromStr;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
+use atalaya_query::suggest;
+
 use super::action::Action;
 
 /// Where a binding holds. A screen asks its scopes from the innermost to [`Scope::Global`].
@@ -285,13 +287,8 @@ impl Keymap {
         }
         for name in overrides.keys() {
             if Action::from_name(name).is_none() {
-                let near = Action::ALL
-                    .iter()
-                    .map(|action| (strsim::jaro_winkler(name, action.name()), action.name()))
-                    .max_by(|left, right| left.0.total_cmp(&right.0));
-                let suggestion = near
-                    .filter(|(score, _)| *score > 0.8)
-                    .map(|(_, near)| near.to_owned());
+                let known = Action::ALL.iter().map(|action| action.name());
+                let suggestion = suggest::nearest(name, known).map(str::to_owned);
                 return Err(KeymapError::UnknownAction {
                     name: name.clone(),
                     suggestion,

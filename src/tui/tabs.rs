@@ -57,12 +57,12 @@ use super::action::Action;
 use super::effect::{Answer, Effect};
 use super::keymap::Scope;
 use super::theme::{Role, Theme};
+use crate::service::describe;
 use atalaya_domain::health::Health;
 use atalaya_domain::time::Timestamp;
 use atalaya_ingest::accounts::IngestStatus;
 use atalaya_query::Zone;
 use atalaya_store::chunks::Troubles;
-use atalaya_store::error::describe;
 
 /// The tabs, in the order of their digits.
 #[derive(
