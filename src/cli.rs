@@ -9,10 +9,16 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::config::{self, ConfigError, Settings};
+use crate::service::copy::CopyError;
+use crate::service::demo::DemoError;
+use crate::service::dora::GatherError;
 use crate::service::ingest::InputError;
+use crate::service::pdca::PdcaError;
 use crate::service::{self, Stores};
 use crate::tui::ConsoleError;
+use atalaya_domain::error_class::ErrorClass;
 use atalaya_ingest::IngestError;
+use atalaya_store::error::StoreError;
 
 pub mod completions;
 pub mod config_command;
@@ -33,11 +39,6 @@ pub mod track;
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct UsageError(pub String);
-
-/// Another process holds what this one needs exclusively: exit code 75 (`EX_TEMPFAIL`).
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct BusyError(pub String);
 
 const EXAMPLES: &str = "\
 Examples:
@@ -163,29 +164,35 @@ pub fn report_error(error: &anyhow::Error) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     output::print_error(error);
-    if is_mistake_of_user(error) {
-        ExitCode::from(2)
-    } else if is_busy(error) {
-        ExitCode::from(75)
-    } else {
-        ExitCode::FAILURE
+    ExitCode::from(exit_code(error))
+}
+
+/// What a script reads of an error: the class of the outermost cause that has one. What a store
+/// refuses was asked for rightly, whoever has to mend it.
+fn exit_code(error: &anyhow::Error) -> u8 {
+    let of_a_store = error.chain().any(|cause| cause.is::<StoreError>());
+    match error.chain().find_map(known_class) {
+        Some(ErrorClass::Busy) => 75,
+        Some(ErrorClass::Usage | ErrorClass::Missing) if !of_a_store => 2,
+        _ => 1,
     }
 }
 
-fn is_mistake_of_user(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<UsageError>().is_some()
-        || error.downcast_ref::<ConfigError>().is_some()
-        || error.downcast_ref::<InputError>().is_some()
-        || matches!(
-            error.downcast_ref::<ConsoleError>(),
-            Some(ConsoleError::NoTerminal(_) | ConsoleError::Keys(_) | ConsoleError::Theme(_))
-        )
-}
-
-fn is_busy(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<BusyError>().is_some()
-        || matches!(
-            error.downcast_ref::<IngestError>(),
-            Some(IngestError::Locked { .. })
-        )
+fn known_class(cause: &(dyn std::error::Error + 'static)) -> Option<ErrorClass> {
+    fn of<E: std::error::Error + 'static>(
+        cause: &(dyn std::error::Error + 'static),
+        class: impl Fn(&E) -> ErrorClass,
+    ) -> Option<ErrorClass> {
+        cause.downcast_ref().map(class)
+    }
+    of::<UsageError>(cause, |_| ErrorClass::Usage)
+        .or_else(|| of::<InputError>(cause, |_| ErrorClass::Usage))
+        .or_else(|| of(cause, ConfigError::class))
+        .or_else(|| of(cause, ConsoleError::class))
+        .or_else(|| of(cause, IngestError::class))
+        .or_else(|| of(cause, GatherError::class))
+        .or_else(|| of(cause, PdcaError::class))
+        .or_else(|| of(cause, CopyError::class))
+        .or_else(|| of(cause, DemoError::class))
+        .or_else(|| of(cause, StoreError::class))
 }

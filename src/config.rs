@@ -4,6 +4,7 @@
 //! file (or the one that `--config` names), `ATALAYA_…` variables, flags. Every layer is checked on
 //! its own, so that an error names the file, the line or the variable that holds the mistake.
 
+use atalaya_domain::error_class::ErrorClass;
 use std::path::{Path, PathBuf};
 
 use directories::ProjectDirs;
@@ -34,6 +35,13 @@ pub enum ConfigError {
     Invalid { place: String, message: String },
     #[error("no home directory is known for this user; name a place with --data-dir and --config")]
     NoHome,
+}
+
+impl ConfigError {
+    /// Who has to do what before the same succeeds.
+    pub const fn class(&self) -> ErrorClass {
+        ErrorClass::Usage
+    }
 }
 
 /// What the command line says about configuration.

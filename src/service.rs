@@ -1,6 +1,7 @@
 //! Use cases, one file each; the only code that joins the stores.
 
 pub mod adopt;
+pub mod advice;
 pub mod copy;
 pub mod database;
 pub mod demo;
@@ -19,7 +20,7 @@ use std::sync::Arc;
 use atalaya_store::engine::LogEngine;
 use atalaya_store::metrics::MetricsStore;
 
-pub use atalaya_store::error::describe;
+pub use advice::describe;
 pub use stores::{attach_servers, attach_stores, check_stores, open_metrics, open_stores};
 
 /// The opened stores, as every use case takes them.

@@ -25,6 +25,7 @@ pub mod terminal;
 pub mod theme;
 pub mod widgets;
 
+use atalaya_domain::error_class::ErrorClass;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -107,6 +108,16 @@ pub enum ConsoleError {
     Terminal(#[from] io::Error),
     #[error("a part of the program panicked; the message is above")]
     Panicked,
+}
+
+impl ConsoleError {
+    /// Who has to do what before the same succeeds.
+    pub const fn class(&self) -> ErrorClass {
+        match self {
+            Self::NoTerminal(_) | Self::Keys(_) | Self::Theme(_) => ErrorClass::Usage,
+            Self::Terminal(_) | Self::Panicked => ErrorClass::Broken,
+        }
+    }
 }
 
 /// Runs the console until it is quit. Call it from `block_on`, not from a worker task: a slow

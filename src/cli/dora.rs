@@ -14,7 +14,7 @@ use serde_json::json;
 
 use crate::report::{dora_json, dora_markdown, dora_text};
 use crate::service;
-use crate::service::dora::{self, GatherError, ReportRequest, SyncOutcome, UnknownWord};
+use crate::service::dora::{self, ReportRequest, SyncOutcome, UnknownWord};
 use crate::source::git;
 use crate::source::sdlc_file::{Reading, parse_time};
 use atalaya_domain::delivery::{Decision, Phase, PhaseRecord};
@@ -191,17 +191,6 @@ fn usage(error: &UnknownWord) -> anyhow::Error {
     UsageError(error.to_string()).into()
 }
 
-/// What the user named wrongly ends with 2, what a store could not do with 1.
-fn gathered<T>(result: Result<T, GatherError>) -> anyhow::Result<T> {
-    result.map_err(|error| {
-        if error.is_usage() {
-            UsageError(error.to_string()).into()
-        } else {
-            error.into()
-        }
-    })
-}
-
 async fn report(args: &ReportArgs, context: &Context) -> anyhow::Result<ExitCode> {
     let config = &context.settings.dora;
     let profile = args
@@ -259,7 +248,7 @@ async fn sync_first(store: &dyn MetricsStore, context: &Context) -> anyhow::Resu
     )
     .await;
     bar.finish_and_clear();
-    if let Some(outcome) = gathered(outcome)? {
+    if let Some(outcome) = outcome? {
         // Beside the report, not in it; a closed stderr is no reason to withhold the report.
         output::aside(&told(&outcome));
     }
@@ -319,7 +308,7 @@ async fn sync_with_progress(
     })
     .await;
     bar.finish_and_clear();
-    gathered(outcome)
+    Ok(outcome?)
 }
 
 /// Draws nothing unless standard error is a terminal.
@@ -385,8 +374,7 @@ async fn import(args: ImportArgs, context: &Context) -> anyhow::Result<ExitCode>
         team: args.team,
     };
     let store = service::open_metrics(&context.settings).await?;
-    let outcome =
-        gathered(dora::import_file(&*store, &args.file, reading, Timestamp::now()).await)?;
+    let outcome = dora::import_file(&*store, &args.file, reading, Timestamp::now()).await?;
     if args.json {
         output::print(
             Form::Json,

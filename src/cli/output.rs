@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::io::{self, Write};
 
+use crate::service::advice::advice;
 use crate::shown::{self, Shown};
 
 /// Whether the error is only that the reader of our output went away (`atalaya logs … | head`).
@@ -56,7 +57,12 @@ fn safe_lines(text: &str) -> String {
 
 /// `atalaya: what failed: because: because`.
 pub fn print_error(error: &anyhow::Error) {
-    note(&format!("{error:#}"));
+    let mut text = format!("{error:#}");
+    if let Some(advice) = advice(error.as_ref()) {
+        text.push_str("; ");
+        text.push_str(advice);
+    }
+    note(&text);
 }
 
 /// Writes text to standard output.

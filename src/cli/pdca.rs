@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use crate::service::pdca::{self, Draft, PdcaError, PdcaSettings};
+use crate::service::pdca::{self, Draft, PdcaSettings};
 use atalaya_domain::dora::{Metric, Scope};
 use atalaya_domain::pdca::{Applied, PdcaCycle, Texts, Verdict};
 use atalaya_domain::time::Timestamp;
@@ -125,7 +125,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let now = Timestamp::now();
     let text = match args.command {
         Command::List => {
-            let cycles = pdca::list(store).await.map_err(usage)?;
+            let cycles = pdca::list(store).await?;
             if args.json {
                 show::json(&cycles)?
             } else {
@@ -133,7 +133,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
             }
         }
         Command::Show { id } => {
-            let (cycle, events) = pdca::show(store, &id).await.map_err(usage)?;
+            let (cycle, events) = pdca::show(store, &id).await?;
             if args.json {
                 show::history_json(&cycle, &events)?
             } else {
@@ -146,9 +146,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
                 team,
                 environment: rules.environment.clone(),
             };
-            let proposals = pdca::proposals(store, &scope, &rules, now)
-                .await
-                .map_err(usage)?;
+            let proposals = pdca::proposals(store, &scope, &rules, now).await?;
             if args.json {
                 show::json(&proposals)?
             } else {
@@ -251,16 +249,7 @@ async fn change(
             anyhow::bail!("this command changes nothing")
         }
     };
-    done.map_err(usage)
-}
-
-/// A wrong request ends with exit code 2, a failing store with 1.
-fn usage(error: PdcaError) -> anyhow::Error {
-    if error.is_usage() {
-        UsageError(error.to_string()).into()
-    } else {
-        error.into()
-    }
+    Ok(done?)
 }
 
 fn metric(word: &str) -> Result<Metric, UsageError> {

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use serde::de::DeserializeOwned;
 use toml::Table;
 
+use atalaya_query::suggest;
+
 use super::file::FileConfig;
 use super::places::{CASSANDRA_PASSWORD, MYSQL_PASSWORD, redacted};
 use super::{ConfigError, Location};
@@ -150,11 +152,7 @@ fn suggest(message: &str) -> Option<String> {
         .or_else(|| message.strip_prefix("unknown variant"))?;
     let mut quoted = list.split('`').skip(1).step_by(2);
     let unknown = quoted.next()?;
-    quoted
-        .map(|known| (strsim::jaro_winkler(unknown, known), known))
-        .filter(|(likeness, _)| *likeness > 0.75)
-        .max_by(|left, right| left.0.total_cmp(&right.0))
-        .map(|(_, known)| known.to_owned())
+    suggest::nearest(unknown, quoted).map(str::to_owned)
 }
 
 /// `ATALAYA_DORA__TARGETS__LEAD_TIME_HOURS=24` as nested tables. A text that is no TOML value is a

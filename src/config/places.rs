@@ -4,7 +4,6 @@
 //! from an environment variable or from a file that only its owner can read. What cannot be used
 //! is refused with the key that it stands under and the remedy.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
 use std::io::Read as _;
@@ -15,6 +14,8 @@ use std::str::FromStr;
 use percent_encoding::percent_decode_str;
 use secrecy::SecretString;
 
+pub use atalaya_domain::layout::Replication;
+use atalaya_domain::layout::{MOST_RETENTION_DAYS, SHARDS, WINDOW_DAYS, divides_a_day};
 use atalaya_store::cassandra::ConsistencyLevel;
 use atalaya_store::cassandra::foreign::Mapping;
 
@@ -29,12 +30,6 @@ const MYSQL_PORT: u16 = 3306;
 /// Longer files are no password.
 const PASSWORD_BYTES: u64 = 4096;
 const TIMEOUT_SECONDS: std::ops::RangeInclusive<u32> = 1..=600;
-/// The limits of the schema: see `cql/`.
-const SHARDS: std::ops::RangeInclusive<u16> = 1..=64;
-const WINDOW_DAYS: std::ops::RangeInclusive<u16> = 1..=365;
-/// Cassandra's longest TTL: 20 years.
-const MOST_RETENTION_DAYS: u16 = 20 * 365;
-
 /// Where the logs are.
 #[derive(Clone, Debug)]
 pub enum LogsPlace {
@@ -93,7 +88,7 @@ impl LayoutWishes {
     /// Refuses what no keyspace could be made with; names are those of the configuration.
     pub fn check(&self) -> Result<(), Mistake> {
         if let Some(minutes) = self.bucket_minutes
-            && (minutes == 0 || 1_440 % minutes != 0)
+            && !divides_a_day(minutes)
         {
             return Err(Mistake::new(
                 "bucket_minutes",
@@ -129,66 +124,6 @@ impl LayoutWishes {
             ));
         }
         Ok(())
-    }
-}
-
-/// How many copies of each row there are.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Replication {
-    /// So many anywhere: for one datacenter that never gets a second one.
-    Simple(u16),
-    /// By datacenter.
-    Datacenters(BTreeMap<String, u16>),
-}
-
-impl FromStr for Replication {
-    type Err = String;
-
-    /// `3`, or `dc1=3,dc2=2`.
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let wrong = || {
-            format!(
-                "`{text}` is no replication; write the number of copies by datacenter, `dc1=3,dc2=2`, or one number for a single datacenter, `3`"
-            )
-        };
-        let copies = |word: &str| {
-            word.trim()
-                .parse::<u16>()
-                .ok()
-                .filter(|copies| (1..=100).contains(copies))
-        };
-        if let Some(all) = copies(text) {
-            return Ok(Self::Simple(all));
-        }
-        let mut datacenters = BTreeMap::new();
-        for part in text.split(',') {
-            let (name, number) = part.split_once('=').ok_or_else(wrong)?;
-            let name = name.trim();
-            let plain = !name.is_empty()
-                && name
-                    .chars()
-                    .all(|letter| letter.is_ascii_alphanumeric() || "_-.".contains(letter));
-            let number = copies(number).filter(|_| plain).ok_or_else(wrong)?;
-            if datacenters.insert(name.to_owned(), number).is_some() {
-                return Err(wrong());
-            }
-        }
-        Ok(Self::Datacenters(datacenters))
-    }
-}
-
-impl fmt::Display for Replication {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Simple(copies) => write!(formatter, "{copies}"),
-            Self::Datacenters(all) => {
-                let parts: Vec<String> = all
-                    .iter()
-                    .map(|(name, copies)| format!("{name}={copies}"))
-                    .collect();
-                formatter.write_str(&parts.join(","))
-            }
-        }
     }
 }
 
@@ -328,7 +263,7 @@ pub fn cassandra(
             .as_deref()
             .map(Replication::from_str)
             .transpose()
-            .map_err(|message| in_table(Mistake::new("replication", message)))?,
+            .map_err(|error| in_table(Mistake::new("replication", error.to_string())))?,
         bucket_minutes: config.bucket_minutes,
         shards: config.shards,
         window_days: config.window_days,
@@ -785,33 +720,6 @@ mod tests {
     }
 
     #[test]
-    fn replication_is_one_number_or_a_list_of_datacenters() {
-        assert_eq!("3".parse(), Ok(Replication::Simple(3)));
-        let two: Replication = "dc1=3, dc2=2".parse().unwrap();
-        assert_eq!(two.to_string(), "dc1=3,dc2=2");
-        for wrong in [
-            "",
-            "0",
-            "dc1",
-            "dc1=",
-            "=3",
-            "dc1=x",
-            "dc1=3,dc1=2",
-            "d'c=3",
-            "dc1=-1",
-            "101",
-        ] {
-            assert!(
-                wrong
-                    .parse::<Replication>()
-                    .unwrap_err()
-                    .contains("dc1=3,dc2=2"),
-                "{wrong}"
-            );
-        }
-    }
-
-    #[test]
     fn values_outside_of_their_limits_name_the_key() {
         let with = |change: fn(&mut CassandraConfig)| {
             let mut config = CassandraConfig::default();
@@ -820,7 +728,7 @@ mod tests {
         };
         let cases: [(fn(&mut CassandraConfig), &str); 8] = [
             (
-                |config| config.retention_days = Some(7_301),
+                |config| config.retention_days = Some(MOST_RETENTION_DAYS + 1),
                 "cassandra.retention_days",
             ),
             (

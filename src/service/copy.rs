@@ -5,6 +5,7 @@
 //! sides are read again and compared. The source is never changed. What the destination holds
 //! besides stays there.
 
+use atalaya_domain::error_class::ErrorClass;
 use std::path::PathBuf;
 
 use atalaya_store::error::StoreError;
@@ -30,6 +31,16 @@ pub enum CopyError {
     },
     #[error("interrupted; the same command goes on from there")]
     Cancelled,
+}
+
+impl CopyError {
+    /// Who has to do what before the same succeeds.
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            Self::Read { source, .. } | Self::Write { source, .. } => source.class(),
+            Self::Progress { .. } | Self::Cancelled => ErrorClass::Transient,
+        }
+    }
 }
 
 /// What a copy is doing, for a progress bar.

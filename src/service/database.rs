@@ -8,15 +8,14 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::config::Settings;
-use crate::config::places::{
-    CassandraPlace, LayoutWishes, LogsPlace, MetricsPlace, MySqlPlace, Replication,
-};
+use crate::config::places::{CassandraPlace, LayoutWishes, LogsPlace, MetricsPlace, MySqlPlace};
 use atalaya_store::cassandra::{connect, schema};
-use atalaya_store::error::{Backend, StoreError, describe};
+use atalaya_store::error::{Backend, StoreError};
 use atalaya_store::mysql;
 use atalaya_store::sqlite::chunks::SqliteChunkStore;
 use atalaya_store::sqlite::metrics::SqliteMetricsStore;
 
+use super::describe;
 use super::stores::{advised_logs, advised_metrics, cassandra_options, mysql_options};
 
 /// What is to be done with the schemas.
@@ -276,15 +275,7 @@ async fn mysql(place: &MySqlPlace, task: &Task) -> SchemaReport {
 fn schema_settings(wishes: &LayoutWishes) -> schema::SchemaSettings {
     let defaults = schema::SchemaSettings::default();
     schema::SchemaSettings {
-        replication: match &wishes.replication {
-            None => defaults.replication,
-            Some(Replication::Simple(copies)) => schema::Replication::Simple((*copies).into()),
-            Some(Replication::Datacenters(all)) => schema::Replication::Datacenters(
-                all.iter()
-                    .map(|(name, &copies)| (name.clone(), copies.into()))
-                    .collect(),
-            ),
-        },
+        replication: wishes.replication.clone().unwrap_or(defaults.replication),
         bucket_minutes: wishes.bucket_minutes.unwrap_or(defaults.bucket_minutes),
         shards: wishes.shards.unwrap_or(defaults.shards),
         window_days: wishes.window_days.unwrap_or(defaults.window_days),
@@ -295,16 +286,8 @@ fn schema_settings(wishes: &LayoutWishes) -> schema::SchemaSettings {
 }
 
 fn named(settings: &schema::SchemaSettings) -> BTreeMap<&'static str, String> {
-    let replication = match &settings.replication {
-        schema::Replication::Simple(copies) => copies.to_string(),
-        schema::Replication::Datacenters(all) => all
-            .iter()
-            .map(|(name, copies)| format!("{name}={copies}"))
-            .collect::<Vec<_>>()
-            .join(","),
-    };
     BTreeMap::from([
-        ("replication", replication),
+        ("replication", settings.replication.to_string()),
         ("bucket_minutes", settings.bucket_minutes.to_string()),
         ("shards", settings.shards.to_string()),
         ("window_days", settings.window_days.to_string()),
@@ -347,6 +330,7 @@ fn differences(wishes: &LayoutWishes, in_force: &BTreeMap<&'static str, String>)
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::places::Replication;
 
     #[test]
     fn what_was_not_wished_is_the_default_and_a_wish_that_came_too_late_is_told() {

@@ -4,6 +4,7 @@
 //! The same seed and the same `now` give the same company. Nothing here ever reaches a store that
 //! a user configured: `atalaya demo` opens stores of its own in a temporary directory.
 
+use atalaya_domain::error_class::ErrorClass;
 use std::time::Duration;
 
 use rand::rngs::StdRng;
@@ -82,6 +83,17 @@ pub enum DemoError {
     Pdca(#[from] PdcaError),
     #[error("the demo's settings")]
     Settings(#[from] UnknownWord),
+}
+
+impl DemoError {
+    /// Who has to do what before the same succeeds.
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            Self::Store(error) => error.class(),
+            Self::Pdca(error) => error.class(),
+            Self::Settings(_) => ErrorClass::Usage,
+        }
+    }
 }
 
 /// Fills empty stores with the company as it stands at `now`.

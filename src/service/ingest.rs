@@ -19,6 +19,7 @@ use atalaya_ingest::discover::discover;
 use atalaya_ingest::rotation::RotatedName;
 use atalaya_ingest::spool::{self, SpoolConfig, SpooledSink};
 use atalaya_ingest::{IngestConfig, IngestError, IngestInput, Mode, Unread};
+use atalaya_query::suggest;
 use atalaya_store::engine::LogEngine;
 use atalaya_store::error::Backend;
 
@@ -133,11 +134,8 @@ pub fn define_formats(settings: &Settings) -> Result<(), InputError> {
 /// The format with this name, or an error with the likely one and the list.
 pub fn find_format(name: &str) -> Result<Shape, InputError> {
     atalaya_format::by_name(name).ok_or_else(|| {
-        let likely = atalaya_format::names()
-            .map(|known| (strsim::jaro_winkler(name, known), known))
-            .filter(|(likeness, _)| *likeness > 0.75)
-            .max_by(|left, right| left.0.total_cmp(&right.0))
-            .map(|(_, known)| format!("; did you mean `{known}`?"))
+        let likely = suggest::nearest(name, atalaya_format::names())
+            .map(|known| format!("; did you mean `{known}`?"))
             .unwrap_or_default();
         let names: Vec<&str> = atalaya_format::names().collect();
         InputError(format!(

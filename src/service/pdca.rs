@@ -1,6 +1,7 @@
 //! The PDCA use cases: plan, start, look, decide. Everything is appended as an event; what the
 //! samples say is computed by the same functions as the DORA report.
 
+use atalaya_domain::error_class::ErrorClass;
 use std::time::Duration;
 
 use chrono::SecondsFormat;
@@ -116,9 +117,18 @@ pub enum PdcaError {
 }
 
 impl PdcaError {
-    /// Whether the request was wrong rather than the store.
-    pub const fn is_usage(&self) -> bool {
-        !matches!(self, Self::Store(_) | Self::Refused(Refusal::Broken(..)))
+    /// Who has to do what before the same succeeds.
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            Self::Unknown(_) => ErrorClass::Missing,
+            Self::Refused(Refusal::Broken(..)) => ErrorClass::Broken,
+            Self::NoTitle
+            | Self::TooEarly { .. }
+            | Self::NoLooksLeft(_)
+            | Self::WrongTime { .. }
+            | Self::Refused(_) => ErrorClass::Usage,
+            Self::Store(error) => error.class(),
+        }
     }
 }
 

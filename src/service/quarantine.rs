@@ -4,10 +4,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::describe;
 use crate::config::Settings;
 use atalaya_ingest::spool::quarantine::{self, Folder, Kept};
 use atalaya_store::engine::LogEngine;
-use atalaya_store::error::{StoreError, describe};
+use atalaya_store::error::StoreError;
 use atalaya_store::quarantine::Quarantine;
 
 use super::stores::open_logs_at;

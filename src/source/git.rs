@@ -18,6 +18,7 @@ mod deployments;
 mod history;
 mod tags;
 
+use atalaya_domain::error_class::ErrorClass;
 use std::path::{Path, PathBuf};
 
 use atalaya_domain::delivery::Deployment;
@@ -103,9 +104,15 @@ pub enum GitError {
 }
 
 impl GitError {
-    /// Whether the input was wrong rather than the repository damaged.
-    pub const fn is_usage(&self) -> bool {
-        !matches!(self, Self::Unreadable { .. })
+    /// Who has to do what before the same succeeds.
+    pub const fn class(&self) -> ErrorClass {
+        match self {
+            Self::NoSuchPath { .. } | Self::NotARepository { .. } | Self::NoBranch { .. } => {
+                ErrorClass::Missing
+            }
+            Self::Pattern { .. } => ErrorClass::Usage,
+            Self::Unreadable { .. } => ErrorClass::Broken,
+        }
     }
 }
 

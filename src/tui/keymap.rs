@@ -8,6 +8,8 @@ use std::str::FromStr;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
+use atalaya_query::suggest;
+
 use super::action::Action;
 
 /// Where a binding holds, by the title that help gives it. A screen asks its scopes from the
@@ -232,16 +234,11 @@ impl Keymap {
     }
 
     fn refuse_unknown(&self, name: &str) -> Result<(), KeymapError> {
-        let known = self.rows.iter().map(|(_, _, action)| action.name());
-        if known.clone().any(|known| known == name) {
+        let known: Vec<_> = self.rows.iter().map(|row| row.2.name()).collect();
+        if known.iter().any(|known| known == name) {
             return Ok(());
         }
-        let near = known
-            .map(|near| (strsim::jaro_winkler(name, &near), near))
-            .max_by(|left, right| left.0.total_cmp(&right.0));
-        let suggestion = near
-            .filter(|(score, _)| *score > 0.8)
-            .map(|(_, near)| near.into_owned());
+        let suggestion = suggest::nearest(name, known.iter().map(AsRef::as_ref)).map(str::to_owned);
         Err(KeymapError::UnknownAction {
             name: name.to_owned(),
             suggestion,

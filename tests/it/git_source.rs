@@ -1,5 +1,6 @@
 //! The git source on repositories that the `git` program made, with fixed dates.
 
+use atalaya_domain::error_class::ErrorClass;
 use std::path::Path;
 use std::process::Command;
 
@@ -368,7 +369,7 @@ fn a_wrong_path_is_one_clear_error() {
     let nowhere = folder.path().join("nowhere");
     let error = read(&nowhere, &Options::default(), &mut |_| {}).unwrap_err();
     assert!(
-        error.is_usage() && error.to_string().contains("--repo"),
+        error.class() == ErrorClass::Missing && error.to_string().contains("--repo"),
         "{error}"
     );
     let error = read(folder.path(), &Options::default(), &mut |_| {}).unwrap_err();

@@ -647,10 +647,9 @@ pub async fn an_incident_of_an_unknown_deployment_is_refused(store: Store) {
         .await
         .unwrap_err();
     assert!(!error.is_transient());
-    let StoreError::Refused { source, .. } = error else {
+    let StoreError::Dangling { reason, .. } = error else {
         panic!("{error}")
     };
-    let reason = source.to_string();
     assert!(
         reason.contains("i2") && reason.contains("nowhere"),
         "{reason}"
@@ -985,10 +984,10 @@ pub async fn a_pdca_event_out_of_turn_is_refused(store: Store) {
         note("p2", 2, "no beginning"),
     ] {
         let error = store.append_pdca_event(&wrong).await.unwrap_err();
-        let StoreError::Refused { source, .. } = error else {
+        let StoreError::Conflict { reason, .. } = error else {
             panic!("{error}")
         };
-        assert!(source.to_string().contains(&wrong.pdca_id), "{source}");
+        assert!(reason.contains(&wrong.pdca_id), "{reason}");
     }
     assert_eq!(
         store.pdca_events(None).await.unwrap(),

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+use atalaya_domain::error_class::ErrorClass;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -217,7 +218,7 @@ async fn what_is_refused() {
     let error = pdca::create(store, untitled, &settings(), "ana", day(28))
         .await
         .unwrap_err();
-    assert!(matches!(error, PdcaError::NoTitle) && error.is_usage());
+    assert!(matches!(error, PdcaError::NoTitle) && error.class() == ErrorClass::Usage);
     let error = pdca::show(store, "pdca-0").await.unwrap_err();
     assert!(matches!(&error, PdcaError::Unknown(id) if id == "pdca-0"));
 

@@ -24,7 +24,7 @@ use super::{Cost, Meter};
 pub struct Place<'a> {
     pub nodes: &'a [SocketAddr],
     pub keyspace: &'a str,
-    pub copies: u32,
+    pub copies: u16,
     /// Processes whose time is counted.
     pub servers: &'a [u32],
 }

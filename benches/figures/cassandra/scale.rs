@@ -50,7 +50,7 @@ pub fn run(arguments: &[String]) {
     drop(one_node);
     let bench = Bench::start(NODES, &folder);
     let spread = bench.measure(&runtime, "spread", 1, lines);
-    let copied = bench.measure(&runtime, "copied", NODES as u32, lines);
+    let copied = bench.measure(&runtime, "copied", NODES as u16, lines);
     println!(
         "of one node's rate: {:.2} times on three nodes with one copy, {:.2} times with three copies",
         spread / one,
@@ -79,7 +79,7 @@ impl<'a> Bench<'a> {
     }
 
     /// Prints a row and returns records/s.
-    fn measure(&self, runtime: &Runtime, name: &str, copies: u32, lines: u64) -> f64 {
+    fn measure(&self, runtime: &Runtime, name: &str, copies: u16, lines: u64) -> f64 {
         let nodes = self.ring.addresses();
         let servers: Vec<u32> = (0..nodes.len())
             .map(|node| self.ring.process_id(node).unwrap())
@@ -126,7 +126,7 @@ impl<'a> Bench<'a> {
         let place = Place {
             nodes: &nodes,
             keyspace: "death",
-            copies: NODES as u32,
+            copies: NODES as u16,
             servers: &[],
         };
         // So that writing begins at once.

@@ -2,15 +2,19 @@
 //!
 //! Reading order: [`time`], [`record`] (one log event), [`chunk`] (a run of them), [`delivery`]
 //! (cycles, deployments, incidents), [`dora`] (the five metrics), [`stats`] (tests and intervals),
-//! [`pdca`] (Plan-Do-Check-Act), [`health`], [`error_class`] (what an error asks of its reader).
+//! [`pdca`] (Plan-Do-Check-Act), [`health`], [`layout`] (how a keyspace of logs is made), and what every
+//! layer needs: [`error_class`] (what an error asks of its reader), [`backoff`] (pauses between
+//! attempts).
 
 pub mod time;
 
+pub mod backoff;
 pub mod chunk;
 pub mod delivery;
 pub mod dora;
 pub mod error_class;
 pub mod health;
+pub mod layout;
 pub mod pattern;
 pub mod pdca;
 pub mod record;

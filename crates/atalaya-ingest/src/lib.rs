@@ -16,6 +16,7 @@
 //! the lines. Before a store on a server stands the [`spool`]: then the lines are durable on this
 //! host first, and reading waits only when it is full.
 
+use atalaya_domain::error_class::ErrorClass;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -196,6 +197,16 @@ impl IngestError {
     /// Whether the same start may succeed later: the directory may become writable.
     pub const fn is_transient(&self) -> bool {
         matches!(self, Self::StateDir { .. })
+    }
+
+    /// Who has to do what before the same start succeeds.
+    pub const fn class(&self) -> ErrorClass {
+        match self {
+            Self::Locked { .. } => ErrorClass::Busy,
+            Self::StateDir { .. } => ErrorClass::Transient,
+            Self::Pattern { .. } => ErrorClass::Usage,
+            Self::Spool(_) | Self::Thread { .. } | Self::Died => ErrorClass::Broken,
+        }
     }
 }
 

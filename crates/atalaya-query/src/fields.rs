@@ -1,6 +1,7 @@
 //! The names that a query can use, their other spellings, and what each takes.
 
 use super::ast::{Bound, Field};
+use super::suggest;
 
 /// What stands behind a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -172,20 +173,14 @@ pub(super) fn metadata_name(name: &str) -> Option<&str> {
 
 /// The known name that is most like a mistyped one.
 pub(super) fn nearest(name: &str) -> Option<&'static str> {
-    let lower = name.to_lowercase();
+    let known = FIELDS
+        .iter()
+        .flat_map(|field| field.aliases.iter().chain([&field.name]).copied());
+    let near = suggest::nearest(name, known)?;
     FIELDS
         .iter()
-        .flat_map(|field| {
-            field
-                .aliases
-                .iter()
-                .chain([&field.name])
-                .map(move |known| (field.name, *known))
-        })
-        .map(|(field, known)| (field, strsim::jaro_winkler(&lower, known)))
-        .filter(|(_, likeness)| *likeness > 0.8)
-        .max_by(|(_, left), (_, right)| left.total_cmp(right))
-        .map(|(field, _)| field)
+        .find(|field| field.name == near || field.aliases.contains(&near))
+        .map(|field| field.name)
 }
 
 /// `level, source, …` for error messages.

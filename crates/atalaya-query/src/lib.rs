@@ -25,6 +25,7 @@ mod explain;
 mod fields;
 mod parse;
 mod print;
+pub mod suggest;
 mod text;
 mod time;
 

@@ -5,7 +5,7 @@
 //! - Opening never waits. The calls of the first moments wait for the first attempt; after that a
 //!   call answers at once, with [`StoreError::NotOpen`] and the reason until there is a store.
 //! - What keeps the store from being opened is said as what it is and taken as passing, a missing
-//!   schema too: somebody may run `atalaya db init` meanwhile.
+//!   schema too: somebody may make it meanwhile.
 //! - Once connected, the driver below keeps its connections alive by itself.
 
 use std::sync::Arc;
@@ -16,6 +16,7 @@ use futures::future::BoxFuture;
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
+use atalaya_domain::backoff::Backoff;
 use atalaya_domain::chunk::{Bucket, Chunk, ChunkKey, ChunkSummary, RequestEntry};
 use atalaya_domain::health::database::Database;
 use atalaya_domain::health::ring::Ring;
@@ -30,10 +31,8 @@ use super::engine::build::bucket_of;
 use super::error::{Backend, StoreError, describe};
 use super::metrics::sql::{SqlDatabase, View, Work};
 
-/// Between two attempts: doubled from the first to the second, so that a server that starts is
-/// found soon and one that is gone costs nothing.
-const FIRST_PAUSE: Duration = Duration::from_millis(250);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// Between two attempts: a server that starts is found soon, and one that is gone costs nothing.
+const PAUSES: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(5));
 
 /// One attempt to open a store.
 pub type Connect<S> = Box<dyn Fn() -> BoxFuture<'static, Result<Arc<S>, StoreError>> + Send + Sync>;
@@ -43,11 +42,11 @@ pub type Connect<S> = Box<dyn Fn() -> BoxFuture<'static, Result<Arc<S>, StoreErr
 pub struct Background<S: ?Sized> {
     backend: Backend,
     address: String,
-    state: watch::Receiver<State<S>>,
+    state: watch::Receiver<Opening<S>>,
     _task: AbortOnDropHandle<()>,
 }
 
-enum State<S: ?Sized> {
+enum Opening<S: ?Sized> {
     /// The first attempt runs.
     Connecting,
     /// The last attempt failed; the next one follows by itself.
@@ -58,7 +57,7 @@ enum State<S: ?Sized> {
 impl<S: ?Sized + Send + Sync + 'static> Background<S> {
     /// Starts the attempts; they end when one succeeded or the store is dropped.
     pub fn start(backend: Backend, address: String, connect: Connect<S>) -> Self {
-        let (sender, state) = watch::channel(State::Connecting);
+        let (sender, state) = watch::channel(Opening::Connecting);
         let name = address.clone();
         let task = tokio::spawn(async move {
             attempt_until_connected(backend, &name, &connect, &sender).await
@@ -75,13 +74,13 @@ impl<S: ?Sized + Send + Sync + 'static> Background<S> {
     async fn store(&self) -> Result<Arc<S>, StoreError> {
         let mut state = self.state.clone();
         let known = state
-            .wait_for(|state| !matches!(state, State::Connecting))
+            .wait_for(|state| !matches!(state, Opening::Connecting))
             .await;
         match known.as_deref() {
-            Ok(State::Connected(store)) => Ok(Arc::clone(store)),
-            Ok(State::Away(error)) => Err(StoreError::NotOpen(Arc::clone(error))),
+            Ok(Opening::Connected(store)) => Ok(Arc::clone(store)),
+            Ok(Opening::Away(error)) => Err(StoreError::NotOpen(Arc::clone(error))),
             // The runtime is shutting down.
-            Ok(State::Connecting) | Err(_) => Err(self.unavailable("the program is ending")),
+            Ok(Opening::Connecting) | Err(_) => Err(self.unavailable("the program is ending")),
         }
     }
 
@@ -95,8 +94,8 @@ impl<S: ?Sized + Send + Sync + 'static> Background<S> {
 
     fn connected(&self) -> Option<Arc<S>> {
         match &*self.state.borrow() {
-            State::Connected(store) => Some(Arc::clone(store)),
-            State::Connecting | State::Away(_) => None,
+            Opening::Connected(store) => Some(Arc::clone(store)),
+            Opening::Connecting | Opening::Away(_) => None,
         }
     }
 }
@@ -105,15 +104,14 @@ async fn attempt_until_connected<S: ?Sized>(
     backend: Backend,
     address: &str,
     connect: &Connect<S>,
-    sender: &watch::Sender<State<S>>,
+    sender: &watch::Sender<Opening<S>>,
 ) {
-    let mut pause = FIRST_PAUSE;
     let mut told = String::new();
-    loop {
+    for failures in 1_u32.. {
         let error = match connect().await {
             Ok(store) => {
                 tracing::info!(%backend, address, "connected");
-                sender.send_replace(State::Connected(store));
+                sender.send_replace(Opening::Connected(store));
                 return;
             }
             Err(error) => error,
@@ -123,9 +121,8 @@ async fn attempt_until_connected<S: ?Sized>(
             tracing::warn!(%backend, address, reason, "the store is away; trying again until it is there");
             told = reason;
         }
-        sender.send_replace(State::Away(Arc::new(error)));
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
+        sender.send_replace(Opening::Away(Arc::new(error)));
+        tokio::time::sleep(PAUSES.after(failures)).await;
     }
 }
 
@@ -332,7 +329,7 @@ mod tests {
         // Time passes by itself while everything waits.
         let mut state = store.state.clone();
         state
-            .wait_for(|state| matches!(state, State::Connected(_)))
+            .wait_for(|state| matches!(state, Opening::Connected(_)))
             .await
             .unwrap();
         assert_eq!(attempts.load(Ordering::SeqCst), 4);

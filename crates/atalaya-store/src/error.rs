@@ -5,6 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use atalaya_domain::error_class::ErrorClass;
+
 pub type BoxError = Box<dyn StdError + Send + Sync + 'static>;
 
 /// Which kind of store spoke.
@@ -46,27 +48,29 @@ pub enum StoreError {
         address: String,
         reason: String,
     },
+    /// The folder of an embedded store cannot be made; it may work later.
+    #[error("{backend} cannot write at {address}: cannot create the folder {folder}: {reason}")]
+    NoFolder {
+        backend: Backend,
+        address: String,
+        folder: String,
+        reason: String,
+    },
     #[error("a row of {table} does not fit its schema: {detail}")]
     Corrupt { table: &'static str, detail: String },
-    #[error(
-        "the schema at {address} is version {found}, this program knows up to {known}; use a newer atalaya"
-    )]
+    #[error("the schema at {address} is version {found}, this program knows up to {known}")]
     NewerSchema {
         address: String,
         found: i64,
         known: i64,
     },
-    #[error(
-        "the schema at {address} is version {found}, this program needs {known}; run `atalaya db migrate`"
-    )]
+    #[error("the schema at {address} is version {found}, this program needs {known}")]
     OlderSchema {
         address: String,
         found: i64,
         known: i64,
     },
-    #[error(
-        "{backend} has no tables of this program at {address} ({detail}); run `atalaya db init`"
-    )]
+    #[error("{backend} has no tables of this program at {address} ({detail})")]
     MissingSchema {
         backend: Backend,
         address: String,
@@ -105,12 +109,31 @@ pub enum StoreError {
     BadSetting { name: &'static str, reason: String },
     #[error("{backend} refused the request")]
     Refused { backend: Backend, source: BoxError },
+    /// Somebody else changed it meanwhile: what the request was made from is no longer so.
+    #[error("{backend} refused the request: {reason}")]
+    Conflict { backend: Backend, reason: String },
+    /// The request names something that is not in the store.
+    #[error("{backend} refused the request: {reason}")]
+    Dangling { backend: Backend, reason: String },
     /// The store could not be opened, for this reason. It is tried again by itself, so that it may
     /// work later, whatever the reason: somebody may do what it says.
     #[error(transparent)]
     NotOpen(Arc<Self>),
     #[error("cancelled")]
     Cancelled,
+}
+
+/// See [`StoreError::remedy`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Remedy {
+    /// Make the schema.
+    InitSchema,
+    /// Bring the schema up to this program's version.
+    MigrateSchema,
+    /// Use the program that made the schema, or a newer one.
+    NewerProgram,
+    /// Let the folder be written, or choose another one.
+    OtherFolder,
 }
 
 impl StoreError {
@@ -121,8 +144,48 @@ impl StoreError {
             Self::Unavailable { .. }
                 | Self::TimedOut { .. }
                 | Self::NotWritable { .. }
+                | Self::NoFolder { .. }
                 | Self::NotOpen(_)
         )
+    }
+
+    /// Who has to do what before the same call succeeds.
+    ///
+    /// A store that is opened again by itself ([`NotOpen`](Self::NotOpen)) has the class of its
+    /// reason here, for whoever ends with it; who can wait asks [`is_transient`](Self::is_transient).
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            Self::Unavailable { .. }
+            | Self::TimedOut { .. }
+            | Self::NotWritable { .. }
+            | Self::NoFolder { .. } => ErrorClass::Transient,
+            Self::OlderSchema { .. } | Self::MissingSchema { .. } | Self::Dangling { .. } => {
+                ErrorClass::Missing
+            }
+            Self::NewerSchema { .. }
+            | Self::NotAuthenticated { .. }
+            | Self::NotEncrypted { .. }
+            | Self::NotAuthorised { .. }
+            | Self::Poison { .. }
+            | Self::BadSetting { .. }
+            | Self::Cancelled => ErrorClass::Usage,
+            Self::Conflict { .. } => ErrorClass::Busy,
+            Self::Corrupt { .. } | Self::Refused { .. } => ErrorClass::Broken,
+            Self::NotOpen(reason) => reason.class(),
+        }
+    }
+
+    /// What a person can do about it, where that is one thing. The words are the reader's: a
+    /// command for a shell, a key of the console.
+    pub fn remedy(&self) -> Option<Remedy> {
+        match self {
+            Self::MissingSchema { .. } => Some(Remedy::InitSchema),
+            Self::OlderSchema { .. } => Some(Remedy::MigrateSchema),
+            Self::NewerSchema { .. } => Some(Remedy::NewerProgram),
+            Self::NoFolder { .. } => Some(Remedy::OtherFolder),
+            Self::NotOpen(reason) => reason.remedy(),
+            _ => None,
+        }
     }
 
     /// Whether there was no contact to the store: what it acknowledged just before may be lost.
@@ -179,5 +242,18 @@ mod tests {
             describe(&error),
             "Cassandra is unreachable at db: the pool is broken: no node answered. Try again"
         );
+    }
+
+    #[test]
+    fn a_store_that_is_tried_again_passes_its_reason_on() {
+        let reason = StoreError::OlderSchema {
+            address: "db".to_owned(),
+            found: 1,
+            known: 2,
+        };
+        let error = StoreError::NotOpen(Arc::new(reason));
+        assert_eq!(error.class(), ErrorClass::Missing);
+        assert_eq!(error.remedy(), Some(Remedy::MigrateSchema));
+        assert!(error.is_transient());
     }
 }

@@ -12,4 +12,5 @@ pub mod metrics;
 pub mod mysql;
 pub mod quarantine;
 pub mod sqlite;
+pub mod sync;
 pub mod union;

@@ -12,6 +12,7 @@ use sqlx::{Connection as _, MySql};
 
 use crate::error::{Backend, StoreError};
 use crate::metrics::sql::{Connection, Failure, SqlDatabase, View, Work, within};
+use atalaya_domain::backoff::Backoff;
 use atalaya_domain::health::database::Database;
 
 mod errors;
@@ -34,6 +35,8 @@ const IDLE_LIMIT: Duration = Duration::from_secs(60);
 
 /// How often a transaction is tried while others are in its way: about four seconds.
 const CONFLICT_ATTEMPTS: u32 = 20;
+/// Between two of them, in part and by chance: two transactions that met do not meet again.
+const PAUSES: Backoff = Backoff::new(Duration::from_millis(10), Duration::from_millis(500));
 /// How often one is tried whose connection broke; a server that is down is noticed at once.
 const LOST_ATTEMPTS: u32 = 4;
 
@@ -138,7 +141,7 @@ impl MySqlMetricsStore {
             if attempt >= limit {
                 return Err(self.failed(failure));
             }
-            tokio::time::sleep(pause(attempt)).await;
+            tokio::time::sleep(PAUSES.jittered(attempt, rand::random())).await;
             attempt += 1;
         }
     }
@@ -236,12 +239,6 @@ async fn give_back(connection: PoolConnection<MySql>, limit: Duration, failure: 
             .await
             .ok();
     }
-}
-
-/// Full jitter, doubling from 5 ms up to 500 ms: two transactions that met do not meet again.
-fn pause(attempt: u32) -> Duration {
-    let most = 5_u64.saturating_mul(1 << attempt.min(10)).min(500);
-    Duration::from_millis(rand::random_range(0..=most))
 }
 
 fn pool(options: &MySqlOptions, purpose: Purpose) -> MySqlPool {

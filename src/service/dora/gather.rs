@@ -1,5 +1,6 @@
 //! Facts into the store: from a git repository, from the older tool's file, and one at a time.
 
+use atalaya_domain::error_class::ErrorClass;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -43,12 +44,15 @@ pub enum GatherError {
 }
 
 impl GatherError {
-    /// Whether what the user named was wrong, rather than a store or a disk.
-    pub const fn is_usage(&self) -> bool {
+    /// Who has to do what before the same succeeds.
+    pub fn class(&self) -> ErrorClass {
         match self {
-            Self::Git(error) => error.is_usage(),
-            Self::Unreadable { .. } | Self::TooLarge { .. } | Self::File { .. } => true,
-            Self::Store(_) | Self::Interrupted(_) => false,
+            Self::Git(error) => error.class(),
+            Self::Unreadable { .. } | Self::TooLarge { .. } | Self::File { .. } => {
+                ErrorClass::Usage
+            }
+            Self::Store(error) => error.class(),
+            Self::Interrupted(_) => ErrorClass::Broken,
         }
     }
 }

@@ -15,13 +15,13 @@ use tokio::process::{Child, Command};
 use tokio::sync::oneshot;
 
 use crate::config::Settings;
+use crate::service::describe;
 use atalaya_domain::record::{Entry, RequestId};
 use atalaya_domain::time::Timestamp;
 use atalaya_format::{Choice, Decoder, Reference, SourceZone, TimeHint};
 use atalaya_ingest::FrameSink;
 use atalaya_ingest::lines::LineCutter;
 use atalaya_ingest::sender::{LogSender, SenderConfig};
-use atalaya_store::error::describe;
 
 /// A command may leave children that keep its output open; they are not waited for when they say
 /// nothing for this long.

@@ -10,7 +10,7 @@ use crate::time::Timestamp;
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Design {
-    pub replication: Option<Replication>,
+    pub replication: Option<KeyspaceReplication>,
     /// What the keyspace itself says it is set to.
     pub settings: Option<LogSettings>,
     /// Tables with records in them, and their index.
@@ -35,14 +35,14 @@ pub struct LogSettings {
 
 /// How many copies of each record are kept, and where.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Replication {
+pub struct KeyspaceReplication {
     /// Without its package: `NetworkTopologyStrategy`.
     pub class: String,
     /// By datacenter; with `SimpleStrategy` one entry with an empty name.
     pub copies: BTreeMap<String, u64>,
 }
 
-impl Replication {
+impl KeyspaceReplication {
     pub fn copies_in(&self, datacenter: Option<&str>) -> Option<u64> {
         self.copies
             .get(datacenter.unwrap_or_default())
@@ -395,7 +395,7 @@ mod tests {
 
     fn design() -> Design {
         Design {
-            replication: Some(Replication {
+            replication: Some(KeyspaceReplication {
                 class: "NetworkTopologyStrategy".to_owned(),
                 copies: BTreeMap::from([("dc1".to_owned(), 3)]),
             }),

@@ -2,7 +2,7 @@
 //! in `cql/0003_arrivals.cql`.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::writer_cursor::{SeenChunks, WriterCursor, WriterPlace};
 use crate::engine::build::bucket_of;
 use crate::error::StoreError;
+use crate::sync::lock;
 use atalaya_domain::chunk::ChunkSummary;
 use atalaya_domain::record::Layer;
 use atalaya_domain::time::Timestamp;
@@ -99,7 +100,7 @@ impl Announcer {
     }
 
     fn push(&self, chunks: Vec<Arrived>) -> u64 {
-        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut queue = lock(&self.queue);
         queue.latest += 1;
         let put = queue.latest;
         queue
@@ -110,7 +111,7 @@ impl Announcer {
 
     /// What is queued, up to the bytes of one arrival.
     fn take(&self, seq: i64) -> Arrival {
-        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut queue = lock(&self.queue);
         let mut chunks = Vec::new();
         let mut bytes = 0;
         while let Some((_, (_, _, summary))) = queue.chunks.front() {

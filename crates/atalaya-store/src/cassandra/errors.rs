@@ -319,6 +319,7 @@ mod tests {
     use scylla::statement::Consistency;
 
     use super::*;
+    use crate::error::Remedy;
 
     fn poison(message: &str) -> Fault {
         Fault::Poison(message.to_owned())
@@ -518,11 +519,9 @@ mod tests {
         };
         assert!(told(DbError::Overloaded, "").is_transient());
         assert!(told(DbError::Invalid, "Batch too large").is_poison());
-        let missing = told(DbError::Invalid, "unconfigured table application_logs").to_string();
-        assert!(
-            missing.contains("atalaya db init") && missing.contains("10.0.0.1:9042/logging"),
-            "{missing}"
-        );
+        let missing = told(DbError::Invalid, "unconfigured table application_logs");
+        assert_eq!(missing.remedy(), Some(Remedy::InitSchema), "{missing}");
+        assert!(missing.to_string().contains("10.0.0.1:9042/logging"));
         let denied = told(DbError::Unauthorized, "User x has no MODIFY permission").to_string();
         assert!(denied.contains("grant"), "{denied}");
         assert!(matches!(

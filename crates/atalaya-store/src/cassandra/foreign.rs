@@ -8,7 +8,7 @@
 //! make it cheap, adopt the table (`atalaya db adopt`).
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
@@ -19,6 +19,7 @@ use crate::chunks::{
     StoreHealth, Troubles,
 };
 use crate::error::{Backend, StoreError};
+use crate::sync::lock;
 use crate::union::Part;
 use atalaya_domain::chunk::{Bucket, Chunk, ChunkKey, ChunkSummary, Entries, RequestEntry};
 use atalaya_domain::record::{Entry, Layer, Level, OriginId, Record, RequestId};
@@ -105,9 +106,7 @@ impl ForeignStore {
     }
 
     fn announced(&self) -> MutexGuard<'_, tail::Rows> {
-        self.announced
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        lock(&self.announced)
     }
 
     fn of_layer(&self, layer: Layer) -> impl Iterator<Item = &TableWindows> {

@@ -14,12 +14,13 @@ mod node;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use futures::StreamExt as _;
 use scylla::client::session::Session;
 
+use crate::sync::lock;
 use atalaya_domain::health::design::Design;
 use atalaya_domain::health::ring::{Node, Ring, Sight};
 
@@ -91,11 +92,7 @@ impl RingProbe {
 
     /// As found lately, else read anew; `None` when no node could tell.
     async fn design(&self) -> Option<Design> {
-        let known = self
-            .design
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let known = lock(&self.design).clone();
         if let Some((at, design)) = &known
             && at.elapsed() < DESIGN_STAYS
         {
@@ -104,7 +101,7 @@ impl RingProbe {
         match keyspace::read(&self.session, &self.keyspace).await {
             Some(design) => {
                 let kept = Some((Instant::now(), design.clone()));
-                *self.design.lock().unwrap_or_else(PoisonError::into_inner) = kept;
+                *lock(&self.design) = kept;
                 Some(design)
             }
             // The ring is away: the copies it keeps have not changed, so the quorum is still known.

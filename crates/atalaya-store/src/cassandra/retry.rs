@@ -13,7 +13,7 @@
 //!   whatever pause they were in. So a ring that is overloaded is left alone, and full speed is
 //!   back within the longest pause between probes (2 s) and a few round trips.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use rand::rngs::StdRng;
@@ -23,6 +23,9 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::error::{Backend, StoreError, describe};
 use crate::health::Trouble;
+use crate::sync::lock;
+
+use atalaya_domain::backoff::Backoff;
 
 use super::errors::{DriverError, Fault, Strain, store_error};
 
@@ -210,12 +213,12 @@ impl Resilience {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.inner)
     }
 
     /// Waits for a place; `None` when there was none until the deadline. Without one it waits for as
     /// long as others are answered, and for the budget while only probes go out.
-    async fn place(&self, mut deadline: Option<Instant>) -> Option<Place<'_>> {
+    async fn place(&self, mut deadline: Option<Instant>) -> Option<Permit<'_>> {
         loop {
             let mut changed = std::pin::pin!(self.places.notified());
             // Registered before the look, so that no change in between is missed.
@@ -232,7 +235,7 @@ impl Resilience {
                 match inner.gate.admit(now) {
                     Admission::Go(ticket) => {
                         inner.streak.asked();
-                        return Some(Place {
+                        return Some(Permit {
                             of: self,
                             ticket: Some(ticket),
                         });
@@ -262,9 +265,9 @@ impl Resilience {
             if inner.gate.is_closed() {
                 return;
             }
-            let longest =
-                doubled(self.settings.first_pause, faults - 1).min(self.settings.longest_pause);
-            Instant::now() + longest.mul_f64(inner.random.random_range(0.0..=1.0))
+            let pauses = Backoff::new(self.settings.first_pause, self.settings.longest_pause);
+            let chance = inner.random.random_range(0.0..=1.0);
+            Instant::now() + pauses.jittered(faults, chance)
         };
         tokio::select! {
             () = opened => {}
@@ -272,11 +275,11 @@ impl Resilience {
         }
     }
 
-    fn give_back(&self, ticket: &Ticket, outcome: Outcome) {
+    fn give_back(&self, ticket: &Ticket, outcome: AttemptOutcome) {
         let change = {
             let mut inner = self.lock();
             inner.streak.ended();
-            if outcome == Outcome::Answered {
+            if outcome == AttemptOutcome::Answered {
                 inner.streak.answered();
             }
             let chance = inner.random.random_range(0.0..=1.0);
@@ -337,7 +340,7 @@ fn cause_of(error: &StoreError) -> String {
 
 /// How an attempt ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Outcome {
+enum AttemptOutcome {
     /// The servers did what was asked, or said clearly why not.
     Answered,
     Failed(Strain),
@@ -357,35 +360,31 @@ enum Change {
 }
 
 /// A place among those in flight.
-struct Place<'a> {
+struct Permit<'a> {
     of: &'a Resilience,
     ticket: Option<Ticket>,
 }
 
-impl Place<'_> {
+impl Permit<'_> {
     fn answered(self) {
-        self.end(Outcome::Answered);
+        self.end(AttemptOutcome::Answered);
     }
 
     fn failed(self, strain: Strain) {
-        self.end(Outcome::Failed(strain));
+        self.end(AttemptOutcome::Failed(strain));
     }
 
-    fn end(mut self, outcome: Outcome) {
+    fn end(mut self, outcome: AttemptOutcome) {
         if let Some(ticket) = self.ticket.take() {
             self.of.give_back(&ticket, outcome);
         }
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for Permit<'_> {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket.take() {
-            self.of.give_back(&ticket, Outcome::Abandoned);
+            self.of.give_back(&ticket, AttemptOutcome::Abandoned);
         }
     }
-}
-
-fn doubled(pause: Duration, times: u32) -> Duration {
-    pause.saturating_mul(1_u32.checked_shl(times.min(31)).unwrap_or(u32::MAX))
 }

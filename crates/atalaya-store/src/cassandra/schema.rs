@@ -6,8 +6,7 @@
 //! finish. Two hosts at once take turns by a lease (`cql/0000_lease.cql`).
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use scylla::client::session::Session;
 use scylla::errors::ExecutionError;
@@ -15,14 +14,23 @@ use scylla::response::query_result::QueryResult;
 use scylla::serialize::row::SerializeRow;
 use scylla::statement::Consistency;
 use scylla::statement::unprepared::Statement;
-use scylla::value::{CqlTimestamp, CqlValue, Row};
+use scylla::value::CqlTimestamp;
 use uuid::Uuid;
 
 use crate::error::{Backend, StoreError};
+use atalaya_domain::backoff::Backoff;
 use atalaya_domain::time::Timestamp;
 
 use super::CassandraOptions;
-use super::errors::{refused, store_error};
+use super::errors::store_error;
+
+mod lease;
+mod settings;
+
+pub use atalaya_domain::layout::Replication;
+use lease::Lease;
+pub use settings::SchemaSettings;
+use settings::keyspace_statement;
 
 const LEASE: &str = include_str!("../../../../cql/0000_lease.cql");
 /// Number n is version n + 1.
@@ -50,158 +58,9 @@ pub const VERSION: i64 = MIGRATIONS.len() as i64;
 
 /// A change of the schema waits for every node; a busy one takes its time.
 const STEP_LIMIT: Duration = Duration::from_secs(60);
-/// How long to wait for another host that is changing the schema.
-const LEASE_LIMIT: Duration = Duration::from_secs(120);
-const LEASE_SECONDS: i32 = 60;
-const LEASE_STEP: Duration = Duration::from_millis(200);
-/// Attempts at one step when a node does not answer in time.
-const ATTEMPTS: usize = 4;
-/// The longest TTL that Cassandra accepts is 20 years, and some rows outlive the records a little.
-const MOST_RETENTION_DAYS: u32 = 19 * 365;
-
-/// On which nodes the rows of the keyspace are kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Replication {
-    /// So many copies, wherever: `SimpleStrategy`, for a ring in one place.
-    Simple(u32),
-    /// So many copies in each datacenter: `NetworkTopologyStrategy`.
-    Datacenters(BTreeMap<String, u32>),
-}
-
-impl fmt::Display for Replication {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Simple(copies) => write!(formatter, "{copies}"),
-            Self::Datacenters(datacenters) => {
-                let parts: Vec<String> = datacenters
-                    .iter()
-                    .map(|(name, copies)| format!("{name}:{copies}"))
-                    .collect();
-                formatter.write_str(&parts.join(","))
-            }
-        }
-    }
-}
-
-impl std::str::FromStr for Replication {
-    type Err = String;
-
-    /// `3`, or `dc1:3,dc2:2`.
-    fn from_str(text: &str) -> Result<Self, String> {
-        let wrong =
-            || format!("`{text}` is neither a number of copies nor a list like `dc1:3,dc2:2`");
-        let copies = |text: &str| {
-            text.trim()
-                .parse::<u32>()
-                .ok()
-                .filter(|&copies| copies > 0)
-                .ok_or_else(wrong)
-        };
-        if !text.contains(':') {
-            return copies(text).map(Self::Simple);
-        }
-        let mut datacenters = BTreeMap::new();
-        for part in text.split(',') {
-            let (name, number) = part.split_once(':').ok_or_else(wrong)?;
-            let name = name.trim();
-            if name.is_empty() || name.contains(['\'', '"']) {
-                return Err(wrong());
-            }
-            datacenters.insert(name.to_owned(), copies(number)?);
-        }
-        Ok(Self::Datacenters(datacenters))
-    }
-}
-
-/// What all hosts must agree on: chosen at `db init`, kept in the keyspace.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SchemaSettings {
-    pub replication: Replication,
-    /// Width of a bucket; divides a day evenly.
-    pub bucket_minutes: u16,
-    /// Partitions of a bucket, 1 to 64.
-    pub shards: u16,
-    /// Days of a compaction window and of a part of the request index.
-    pub window_days: u16,
-    /// After so many days a record expires; 0 keeps it for ever.
-    pub retention_days: u32,
-}
-
-impl Default for SchemaSettings {
-    fn default() -> Self {
-        Self {
-            replication: Replication::Simple(1),
-            bucket_minutes: 10,
-            shards: 1,
-            window_days: 3,
-            retention_days: 90,
-        }
-    }
-}
-
-impl SchemaSettings {
-    /// What is wrong with them, if anything.
-    pub fn check(&self) -> Result<(), StoreError> {
-        let bad = |name, reason: String| Err(StoreError::BadSetting { name, reason });
-        if self.bucket_minutes == 0 || 1_440 % self.bucket_minutes != 0 {
-            return bad(
-                "bucket_minutes",
-                format!("{} does not divide a day", self.bucket_minutes),
-            );
-        }
-        if !(1..=64).contains(&self.shards) {
-            return bad("shards", format!("{} is not between 1 and 64", self.shards));
-        }
-        if !(1..=365).contains(&self.window_days) {
-            return bad(
-                "window_days",
-                format!("{} is not between 1 and 365", self.window_days),
-            );
-        }
-        if self.retention_days > MOST_RETENTION_DAYS {
-            return bad(
-                "retention_days",
-                format!(
-                    "{} is above {MOST_RETENTION_DAYS}; 0 keeps everything for ever",
-                    self.retention_days
-                ),
-            );
-        }
-        Ok(())
-    }
-
-    fn rows(&self) -> [(&'static str, String); 5] {
-        [
-            ("replication", self.replication.to_string()),
-            ("bucket_minutes", self.bucket_minutes.to_string()),
-            ("shards", self.shards.to_string()),
-            ("window_days", self.window_days.to_string()),
-            ("retention_days", self.retention_days.to_string()),
-        ]
-    }
-
-    fn from_rows(rows: &BTreeMap<String, String>) -> Result<Self, StoreError> {
-        fn value<T: std::str::FromStr>(
-            rows: &BTreeMap<String, String>,
-            name: &'static str,
-        ) -> Result<T, StoreError> {
-            let text = rows.get(name).map_or("", String::as_str);
-            text.parse().map_err(|_| StoreError::Corrupt {
-                table: "settings",
-                detail: format!("`{text}` is no value for {name}"),
-            })
-        }
-        let settings = Self {
-            replication: value(rows, "replication")?,
-            bucket_minutes: value(rows, "bucket_minutes")?,
-            shards: value(rows, "shards")?,
-            window_days: value(rows, "window_days")?,
-            retention_days: value(rows, "retention_days")?,
-        };
-        settings.check()?;
-        Ok(settings)
-    }
-}
+/// Attempts at one step when a node does not answer in time, and the pauses between them.
+const ATTEMPTS: u32 = 4;
+const PAUSES: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_millis(800));
 
 /// One file of `cql/` that was applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -473,7 +332,7 @@ impl<'a> Ddl<'a> {
             if attempt >= ATTEMPTS || !failed.is_transient() {
                 return Err(failed);
             }
-            tokio::time::sleep(LEASE_STEP * attempt as u32).await;
+            tokio::time::sleep(PAUSES.after(attempt)).await;
             attempt += 1;
         }
     }
@@ -483,80 +342,6 @@ impl Ddl<'_> {
     fn error(&self, error: ExecutionError) -> StoreError {
         store_error(error, &self.options.address(), "change of the schema")
     }
-}
-
-/// The right to change the schema, for as long as it is renewed.
-struct Lease<'a> {
-    ddl: &'a Ddl<'a>,
-    holder: String,
-}
-
-impl<'a> Lease<'a> {
-    async fn take(ddl: &'a Ddl<'a>) -> Result<Self, StoreError> {
-        let holder = format!("{} {}", host_name(), Uuid::from_u128(rand::random()));
-        let insert = format!(
-            "INSERT INTO {}.schema_lease (name, holder) VALUES ('schema', ?) IF NOT EXISTS USING TTL {LEASE_SECONDS}",
-            ddl.keyspace
-        );
-        let begun = Instant::now();
-        loop {
-            let (taken, by) = applied(ddl.query(&insert, (&holder,)).await?)?;
-            // A repeated attempt finds its own row.
-            if taken || by.as_deref() == Some(holder.as_str()) {
-                return Ok(Self { ddl, holder });
-            }
-            if begun.elapsed() > LEASE_LIMIT {
-                return Err(StoreError::TimedOut {
-                    backend: Backend::Cassandra,
-                    limit: LEASE_LIMIT,
-                });
-            }
-            tokio::time::sleep(LEASE_STEP).await;
-        }
-    }
-
-    async fn renew(&self) -> Result<(), StoreError> {
-        let update = format!(
-            "UPDATE {}.schema_lease USING TTL {LEASE_SECONDS} SET holder = ? WHERE name = 'schema' IF holder = ?",
-            self.ddl.keyspace
-        );
-        let (held, by) = applied(
-            self.ddl
-                .query(&update, (&self.holder, &self.holder))
-                .await?,
-        )?;
-        if held {
-            return Ok(());
-        }
-        let by = by.unwrap_or_else(|| "nobody".to_owned());
-        Err(refused(std::io::Error::other(format!(
-            "the lease on the schema was lost to {by}; run the command again"
-        ))))
-    }
-
-    async fn give_back(self) -> Result<(), StoreError> {
-        let delete = format!(
-            "DELETE FROM {}.schema_lease WHERE name = 'schema' IF holder = ?",
-            self.ddl.keyspace
-        );
-        self.ddl.query(&delete, (&self.holder,)).await.map(drop)
-    }
-}
-
-/// Whether a conditional statement took effect, and else the holder that stood against it.
-fn applied(result: QueryResult) -> Result<(bool, Option<String>), StoreError> {
-    let row = rows::<Row>(result, "schema_lease")?.into_iter().next();
-    let columns = row.map(|row| row.columns).unwrap_or_default();
-    let took_effect = matches!(columns.first(), Some(Some(CqlValue::Boolean(true))));
-    let holder = columns
-        .into_iter()
-        .rev()
-        .flatten()
-        .find_map(|value| match value {
-            CqlValue::Text(text) if text != "schema" => Some(text),
-            _ => None,
-        });
-    Ok((took_effect, holder))
 }
 
 fn rows<T>(result: QueryResult, table: &'static str) -> Result<Vec<T>, StoreError>
@@ -586,27 +371,6 @@ fn statements(text: &str) -> Vec<String> {
         .filter(|part| !part.is_empty())
         .map(str::to_owned)
         .collect()
-}
-
-fn keyspace_statement(keyspace: &str, replication: &Replication) -> String {
-    let strategy = match replication {
-        Replication::Simple(copies) => {
-            format!("{{'class': 'SimpleStrategy', 'replication_factor': {copies}}}")
-        }
-        Replication::Datacenters(datacenters) => {
-            let copies: Vec<String> = datacenters
-                .iter()
-                .map(|(name, copies)| format!("'{name}': {copies}"))
-                .collect();
-            format!(
-                "{{'class': 'NetworkTopologyStrategy', {}}}",
-                copies.join(", ")
-            )
-        }
-    };
-    format!(
-        "CREATE KEYSPACE IF NOT EXISTS {keyspace} WITH replication = {strategy} AND durable_writes = true"
-    )
 }
 
 /// Names stand in the statements as they are.
@@ -658,56 +422,6 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
 
     use super::*;
-
-    #[test]
-    fn replication_reads_what_it_prints() {
-        for text in ["1", "3", "dc1:3", "dc1:3,dc2:2"] {
-            assert_eq!(text.parse::<Replication>().unwrap().to_string(), text);
-        }
-        for text in ["", "0", "x", "dc1", "dc1:0", "dc1:3,", "a'b:1"] {
-            assert!(text.parse::<Replication>().is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn settings_read_what_they_write() {
-        let settings = SchemaSettings {
-            replication: Replication::Simple(3),
-            bucket_minutes: 1,
-            shards: 32,
-            window_days: 7,
-            retention_days: 0,
-        };
-        let rows = settings
-            .rows()
-            .map(|(name, value)| (name.to_owned(), value))
-            .into_iter()
-            .collect();
-        assert_eq!(SchemaSettings::from_rows(&rows).unwrap(), settings);
-        for bad in [
-            SchemaSettings {
-                bucket_minutes: 7,
-                ..settings.clone()
-            },
-            SchemaSettings {
-                shards: 0,
-                ..settings.clone()
-            },
-            SchemaSettings {
-                window_days: 0,
-                ..settings.clone()
-            },
-            SchemaSettings {
-                retention_days: 8_000,
-                ..settings.clone()
-            },
-        ] {
-            assert!(
-                matches!(bad.check(), Err(StoreError::BadSetting { .. })),
-                "{bad:?}"
-            );
-        }
-    }
 
     #[test]
     fn every_statement_of_the_files_can_be_repeated() {

@@ -1,7 +1,7 @@
 //! Sizes and counts for the health view, without a counter in the write path: by the summaries of
 //! the newest buckets, and what is older by their average.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
@@ -11,6 +11,7 @@ use scylla::statement::unprepared::Statement;
 
 use crate::chunks::{ChunkStoreStats, Order};
 use crate::error::StoreError;
+use crate::sync::lock;
 use atalaya_domain::record::Layer;
 use atalaya_domain::time::TimeRange;
 
@@ -41,7 +42,7 @@ pub(super) struct Counted(Mutex<Option<(ChunkStoreStats, Instant)>>);
 
 impl Counted {
     fn fresh(&self) -> Option<ChunkStoreStats> {
-        let last = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = *lock(&self.0);
         last.filter(|(_, until)| Instant::now() < *until)
             .map(|(stats, _)| stats)
     }
@@ -49,7 +50,7 @@ impl Counted {
     fn keep(&self, stats: ChunkStoreStats, buckets: usize, begun: Instant) {
         let until = Instant::now() + (begun.elapsed() * KEPT).min(LONGEST_KEPT);
         let kept = (buckets >= CHEAP).then_some((stats, until));
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = kept;
+        *lock(&self.0) = kept;
     }
 }
 

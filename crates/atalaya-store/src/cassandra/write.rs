@@ -2,7 +2,6 @@
 //! origin is stored. Each step repeats what an earlier, broken put may have written.
 
 use std::collections::HashMap;
-use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -12,6 +11,7 @@ use uuid::Uuid;
 use crate::chunks::FrameChunks;
 use crate::engine::build::{bucket_range, halves};
 use crate::error::{Backend, StoreError};
+use crate::sync::lock;
 use atalaya_domain::chunk::{Bucket, Chunk, RequestEntry};
 use atalaya_domain::record::{Layer, OriginId, Record, RequestId};
 use atalaya_domain::time::Timestamp;
@@ -131,7 +131,7 @@ impl CassandraLogStore {
     ) -> Result<(), StoreError> {
         let mut missing: Vec<(Bucket, i64, i32)> = Vec::new();
         {
-            let written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+            let written = lock(&self.written);
             for bucket in buckets {
                 if missing.iter().any(|(known, ..)| *known == bucket) {
                     continue;
@@ -167,7 +167,7 @@ impl CassandraLogStore {
             .buffer_unordered(PARALLEL)
             .try_collect::<()>()
             .await?;
-        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut written = lock(&self.written);
         if written.len() + missing.len() > REMEMBERED_BUCKETS {
             written.clear();
         }

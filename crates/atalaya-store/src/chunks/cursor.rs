@@ -7,7 +7,7 @@ use std::sync::Arc;
 /// How far a follower has read the arrivals of a store. Opaque: only the store that gave it can
 /// read it; everybody may clone it (cheap) and compare it for equality.
 #[derive(Clone)]
-pub struct ArrivalCursor(Arc<dyn State>);
+pub struct ArrivalCursor(Arc<dyn Erased>);
 
 impl ArrivalCursor {
     /// Wraps what a store wants to find again.
@@ -37,12 +37,12 @@ impl fmt::Debug for ArrivalCursor {
 }
 
 /// A value whose type was erased, still comparable.
-trait State: fmt::Debug + Send + Sync {
+trait Erased: fmt::Debug + Send + Sync {
     fn inside(&self) -> &dyn Any;
     fn equals(&self, other: &dyn Any) -> bool;
 }
 
-impl<T: Any + fmt::Debug + PartialEq + Send + Sync> State for T {
+impl<T: Any + fmt::Debug + PartialEq + Send + Sync> Erased for T {
     fn inside(&self) -> &dyn Any {
         self
     }

@@ -58,7 +58,7 @@ async fn append(connection: &mut Connection<'_>, event: &PdcaEvent) -> Result<Wr
         return Ok(Written::unchanged(1));
     }
     if last.checked_add(1) != Some(event.seq) {
-        return Err(connection.refuse(format!(
+        return Err(connection.conflict(format!(
             "PDCA cycle `{}` has {last} events, so event {} is not the next; somebody else changed it meanwhile, read it again",
             event.pdca_id, event.seq
         )));

@@ -1,7 +1,7 @@
 //! What the server says of itself and of our tables, for the health view.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use sqlx::mysql::MySqlConnection;
@@ -9,6 +9,7 @@ use sqlx::{AssertSqlSafe, Row as _};
 
 use crate::error::StoreError;
 use crate::metrics::sql::{Connection, Failure, SqlDatabase as _, View, within};
+use crate::sync::lock;
 use atalaya_domain::health::database::{Database, Innodb, TableSize};
 
 use super::MySqlMetricsStore;
@@ -42,7 +43,7 @@ pub(super) type OrphanCount = Arc<Mutex<Option<(Instant, u64)>>>;
 
 impl MySqlMetricsStore {
     pub(super) async fn read_vitals(&self) -> Result<Database, StoreError> {
-        let known = *self.orphans.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = *lock(&self.orphans);
         let known = known
             .filter(|(at, _)| at.elapsed() < ORPHANS_STAY)
             .map(|(_, orphans)| orphans);
@@ -60,7 +61,7 @@ impl MySqlMetricsStore {
             .await?;
         if let (None, Some(orphans)) = (known, database.orphans) {
             let count = Some((Instant::now(), orphans));
-            *self.orphans.lock().unwrap_or_else(PoisonError::into_inner) = count;
+            *lock(&self.orphans) = count;
         }
         Ok(database)
     }

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use sqlx::sqlite::SqliteConnection;
@@ -19,6 +19,7 @@ use crate::chunks::{
 };
 use crate::engine::build::bucket_of;
 use crate::error::{Backend, StoreError};
+use crate::sync::lock;
 use atalaya_domain::chunk::{Bucket, Chunk, ChunkKey, ChunkSummary, Entries, RequestEntry};
 use atalaya_domain::record::{Layer, Level, LevelCounts, Origin, OriginId, Record, RequestId};
 use atalaya_domain::time::{TimeRange, Timestamp};
@@ -138,7 +139,7 @@ impl SqliteChunkStore {
         let mut found = HashMap::new();
         let mut missing = Vec::new();
         {
-            let cached = self.origins.lock().unwrap_or_else(PoisonError::into_inner);
+            let cached = lock(&self.origins);
             let mut last = None;
             for origin in refs {
                 if last.replace(origin) == Some(origin) || found.contains_key(&origin) {
@@ -161,7 +162,7 @@ impl SqliteChunkStore {
         .fetch_all(self.file.readers())
         .await
         .map_err(|error| self.file.error(error))?;
-        let mut cached = self.origins.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut cached = lock(&self.origins);
         if cached.len() + rows.len() > CACHED_ORIGINS {
             cached.clear();
         }

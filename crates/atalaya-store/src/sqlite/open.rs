@@ -20,6 +20,7 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions as _, Connection as _, SqlSafeStr as _, SqlStr};
 
 use crate::error::{Backend, StoreError};
+use atalaya_domain::backoff::Backoff;
 
 /// First release without the WAL-reset bug, which can lose committed pages.
 ///
@@ -31,6 +32,9 @@ const BUSY_LIMIT: Duration = Duration::from_secs(20);
 /// How long a caller waits for its turn on a connection of this process.
 const QUEUE_LIMIT: Duration = Duration::from_secs(60);
 const READERS: u32 = 4;
+/// For the switch to WAL: about two and a half seconds in all.
+const SWITCH_PAUSE: Backoff = Backoff::new(Duration::from_millis(5), Duration::from_secs(2));
+const SWITCH_PAUSES: u32 = 9;
 
 /// When a commit counts as done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,14 +79,14 @@ impl SqliteFile {
             .parent()
             .filter(|folder| !folder.as_os_str().is_empty())
         {
-            tokio::fs::create_dir_all(folder).await.map_err(|error| StoreError::NotWritable {
-                backend: Backend::Sqlite,
-                address: address.clone(),
-                reason: format!(
-                    "cannot create the folder {}: {error}; let it be written, or choose another with --data-dir",
-                    folder.display()
-                ),
-            })?;
+            tokio::fs::create_dir_all(folder)
+                .await
+                .map_err(|error| StoreError::NoFolder {
+                    backend: Backend::Sqlite,
+                    address: address.clone(),
+                    folder: folder.display().to_string(),
+                    reason: error.to_string(),
+                })?;
         }
         // SQLite opens a file that cannot be written all the same, and then never writes to it.
         let file = path.to_owned();
@@ -305,8 +309,9 @@ async fn check_owner(
 /// The switch needs the file for itself and SQLite does not wait for that, so this does: two
 /// processes may meet on a new file. On a file in WAL mode it does nothing.
 async fn switch_to_wal(options: &SqliteConnectOptions) -> Result<(), sqlx::Error> {
-    let mut pause = Duration::from_millis(5);
+    let mut failures = 0;
     loop {
+        failures += 1;
         match options
             .clone()
             .journal_mode(SqliteJournalMode::Wal)
@@ -314,12 +319,11 @@ async fn switch_to_wal(options: &SqliteConnectOptions) -> Result<(), sqlx::Error
             .await
         {
             Ok(connection) => return connection.close().await,
-            Err(error) if is_busy(&error) && pause < Duration::from_secs(2) => {
-                tokio::time::sleep(pause).await;
+            Err(error) if is_busy(&error) && failures <= SWITCH_PAUSES => {
+                tokio::time::sleep(SWITCH_PAUSE.after(failures)).await;
             }
             Err(error) => return Err(error),
         }
-        pause *= 2;
     }
 }
 

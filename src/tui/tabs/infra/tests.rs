@@ -11,7 +11,7 @@ use crate::tui::tab::Screen as _;
 use crate::tui::theme::{ColorDepth, Theme};
 use atalaya_domain::health::database::Database;
 use atalaya_domain::health::database::TableSize;
-use atalaya_domain::health::design::{Design, Replication};
+use atalaya_domain::health::design::{Design, KeyspaceReplication};
 use atalaya_domain::health::ring::{
     ClockDifference, Measures, Node, NodeSettings, Sight, TableFigure,
 };
@@ -141,7 +141,7 @@ fn ring() -> Ring {
         keyspace: "logging".to_owned(),
         nodes: vec![node(1), busy, gone],
         design: Some(Design {
-            replication: Some(Replication {
+            replication: Some(KeyspaceReplication {
                 class: "NetworkTopologyStrategy".to_owned(),
                 copies: BTreeMap::from([("dc1".to_owned(), 3)]),
             }),

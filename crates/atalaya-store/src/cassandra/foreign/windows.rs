@@ -5,13 +5,14 @@
 //! day are looked for in the partitions of the day before and after as well.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use crate::chunks::{ChunkSettings, Order};
 use crate::engine::build::{MINUTE, bucket_of, bucket_range, floor};
 use crate::error::StoreError;
+use crate::sync::lock;
 use atalaya_domain::chunk::{Bucket, ChunkSummary, MinuteCounts};
 use atalaya_domain::record::LevelCounts;
 use atalaya_domain::time::{TimeRange, Timestamp};
@@ -45,10 +46,6 @@ struct Candidate {
     days: Vec<Day>,
     /// The end of a partition lies in it: there is a row.
     certain: bool,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl TableWindows {

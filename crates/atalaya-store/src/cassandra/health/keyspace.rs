@@ -10,7 +10,9 @@ use scylla::client::session::Session;
 use scylla::value::CqlValue;
 
 use super::fields::{self, Fields};
-use atalaya_domain::health::design::{Design, LogSettings, Replication, Sample, TableOptions};
+use atalaya_domain::health::design::{
+    Design, KeyspaceReplication, LogSettings, Sample, TableOptions,
+};
 use atalaya_domain::time::Timestamp;
 
 /// Days of each layer that are looked into: the oldest, the newest, and some between.
@@ -70,7 +72,7 @@ fn short(class: &str) -> String {
     class.rsplit('.').next().unwrap_or(class).to_owned()
 }
 
-fn replication(row: &Fields) -> Option<Replication> {
+fn replication(row: &Fields) -> Option<KeyspaceReplication> {
     let map = row.map("replication");
     let class = short(map.get("class")?);
     let copies = map
@@ -87,7 +89,7 @@ fn replication(row: &Fields) -> Option<Replication> {
             Some((datacenter, copies))
         })
         .collect();
-    Some(Replication { class, copies })
+    Some(KeyspaceReplication { class, copies })
 }
 
 /// The tables of records, their summaries and their index; the small ones beside them have other

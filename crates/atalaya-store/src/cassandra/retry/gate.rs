@@ -9,8 +9,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use atalaya_domain::backoff::Backoff;
+
 use super::super::errors::Strain;
-use super::{Change, Outcome, RetrySettings, doubled};
+use super::{AttemptOutcome, Change, RetrySettings};
 
 /// Faults in a row, over all callers, that close the gate. With one statement in five failing by
 /// chance this happens once in three thousand.
@@ -108,15 +110,15 @@ impl Gate {
     pub(super) fn give_back(
         &mut self,
         ticket: &Ticket,
-        outcome: Outcome,
+        outcome: AttemptOutcome,
         now: Instant,
         chance: f64,
     ) -> Change {
         self.in_flight -= 1;
         match outcome {
-            Outcome::Answered => self.answered(),
-            Outcome::Failed(strain) => self.failed(ticket, strain, now, chance),
-            Outcome::Abandoned => match &mut self.closed {
+            AttemptOutcome::Answered => self.answered(),
+            AttemptOutcome::Failed(strain) => self.failed(ticket, strain, now, chance),
+            AttemptOutcome::Abandoned => match &mut self.closed {
                 Some(closed) if ticket.probe => {
                     closed.probing = false;
                     Change::Probed
@@ -176,6 +178,7 @@ impl Gate {
 }
 
 fn probe_pause(settings: RetrySettings, probes: u32, chance: f64) -> Duration {
-    let longest = doubled(settings.first_pause, probes).min(settings.longest_probe_pause);
-    longest.mul_f64(chance).max(settings.shortest_probe_pause)
+    Backoff::new(settings.first_pause, settings.longest_probe_pause)
+        .jittered(probes + 1, chance)
+        .max(settings.shortest_probe_pause)
 }

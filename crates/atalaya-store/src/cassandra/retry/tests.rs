@@ -264,10 +264,10 @@ proptest! {
             if step < 4 && !out.is_empty() {
                 let ticket = out.swap_remove(which.index(out.len()));
                 let outcome = [
-                    Outcome::Answered,
-                    Outcome::Failed(Strain::Overload),
-                    Outcome::Failed(Strain::Absence),
-                    Outcome::Abandoned,
+                    AttemptOutcome::Answered,
+                    AttemptOutcome::Failed(Strain::Overload),
+                    AttemptOutcome::Failed(Strain::Absence),
+                    AttemptOutcome::Abandoned,
                 ][usize::from(step)];
                 gate.give_back(&ticket, outcome, now, chance);
             }

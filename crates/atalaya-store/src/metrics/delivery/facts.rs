@@ -215,7 +215,7 @@ async fn refuse_unknown_cause(
     if known.is_some() {
         return Ok(());
     }
-    Err(connection.refuse(format!(
+    Err(connection.dangling(format!(
         "incident `{incident}` names the deployment `{cause}`, which is not in the store; record that deployment first"
     )))
 }

@@ -214,13 +214,16 @@ impl Connection<'_> {
         }
     }
 
-    /// What the database refuses because of what is in it.
-    pub fn refuse(&self, reason: String) -> Failure {
-        StoreError::Refused {
-            backend: self.backend(),
-            source: reason.into(),
-        }
-        .into()
+    /// Somebody else changed it meanwhile.
+    pub fn conflict(&self, reason: String) -> Failure {
+        let backend = self.backend();
+        StoreError::Conflict { backend, reason }.into()
+    }
+
+    /// It names what is not there.
+    pub fn dangling(&self, reason: String) -> Failure {
+        let backend = self.backend();
+        StoreError::Dangling { backend, reason }.into()
     }
 
     pub async fn rows<T: Stored>(

@@ -1,0 +1,51 @@
+//! What a person can do about an error of a store, in the words of this program's command line.
+
+use std::error::Error;
+
+use atalaya_store::error::{Remedy, StoreError};
+
+use super::demo::DemoError;
+use super::dora::GatherError;
+use super::pdca::PdcaError;
+
+/// An error with its causes on one line, and what to do about it.
+pub fn describe(error: &(dyn Error + 'static)) -> String {
+    let text = atalaya_store::error::describe(error);
+    match advice(error) {
+        Some(advice) => format!("{text}; {advice}"),
+        None => text,
+    }
+}
+
+/// The remedy of the store error among the causes, as a half-sentence.
+pub fn advice(error: &(dyn Error + 'static)) -> Option<&'static str> {
+    let mut causes = std::iter::successors(Some(error), |cause| (*cause).source());
+    causes.find_map(store_error)?.remedy().map(words)
+}
+
+const fn words(remedy: Remedy) -> &'static str {
+    match remedy {
+        Remedy::InitSchema => "run `atalaya db init`",
+        Remedy::MigrateSchema => "run `atalaya db migrate`",
+        Remedy::NewerProgram => "use a newer atalaya",
+        Remedy::OtherFolder => "let it be written, or choose another with --data-dir",
+    }
+}
+
+/// An error that only passes a store's on says that one's words and causes, and is not among them.
+fn store_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a StoreError> {
+    error
+        .downcast_ref::<StoreError>()
+        .or_else(|| match error.downcast_ref()? {
+            PdcaError::Store(error) => Some(error),
+            _ => None,
+        })
+        .or_else(|| match error.downcast_ref()? {
+            GatherError::Store(error) => Some(error),
+            _ => None,
+        })
+        .or_else(|| match error.downcast_ref()? {
+            DemoError::Store(error) => Some(error),
+            _ => None,
+        })
+}
