@@ -13,7 +13,9 @@
 use atalaya_domain::record::{Layer, Level};
 
 use super::web::{self, Scan};
-use super::{Format, FormatMismatch, FormatSpec, Lines, Opens, Parsed, TimeHint, time, traefik};
+use super::{
+    Format, FormatMismatch, FormatSpec, Lines, Opens, Parsed, Signs, TimeHint, time, traefik,
+};
 
 #[derive(Clone, Copy, Debug)]
 pub struct ApacheAccess;
@@ -30,6 +32,10 @@ impl Format for ApacheAccess {
             named_ids: false,
         };
         &SPEC
+    }
+
+    fn needs(&self) -> Signs {
+        Signs::these(b"[")
     }
 
     fn opens(&self, line: &str) -> Opens {

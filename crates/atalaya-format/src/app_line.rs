@@ -112,31 +112,54 @@ fn may_open(line: &str) -> bool {
     }
 }
 
+/// What a byte says of a level near it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Hint {
+    Nothing,
+    Capital,
+    Blank,
+    Colon,
+    /// It sets a level apart.
+    Mark,
+}
+
+const HINTS: [Hint; 256] = {
+    let mut hints = [Hint::Nothing; 256];
+    let mut at = 0;
+    while at < 256 {
+        hints[at] = match at as u8 {
+            b'A'..=b'Z' => Hint::Capital,
+            b' ' => Hint::Blank,
+            b':' => Hint::Colon,
+            b'[' | b'|' | b'\t' | b';' | b'<' | b'(' | b'{' => Hint::Mark,
+            _ => Hint::Nothing,
+        };
+        at += 1;
+    }
+    hints
+};
+
 /// Whether anything stands behind the stamp that a level could be, or be marked by: three capitals, a
 /// bracket, a column, a colon. Most text has none near its start.
 fn may_have_level(bytes: &[u8]) -> bool {
     const NEAR: usize = 160;
-    let mut capitals = 0;
-    let near = bytes.get(..NEAR.min(bytes.len())).unwrap_or(bytes);
-    near.iter()
-        .enumerate()
-        .skip(7)
-        .any(|(at, byte)| match byte {
-            b'A'..=b'Z' => {
-                capitals += 1;
-                capitals == 3
-            }
-            b'[' | b'|' | b'\t' | b';' | b'<' | b'(' | b'{' => true,
-            b':' => matches!(near.get(at + 1), Some(b' ')),
-            b' ' => {
+    let near = bytes.get(7..NEAR.min(bytes.len())).unwrap_or_default();
+    let (mut capitals, mut last) = (0, Hint::Nothing);
+    near.iter().any(|byte| {
+        let hint = HINTS[usize::from(*byte)];
+        let before = std::mem::replace(&mut last, hint);
+        match hint {
+            Hint::Nothing => capitals = 0,
+            Hint::Capital => capitals += 1,
+            Hint::Blank => {
                 capitals = 0;
-                matches!(near.get(at + 1), Some(b' '))
+                return matches!(before, Hint::Blank | Hint::Colon);
             }
-            _ => {
-                capitals = 0;
-                false
-            }
-        })
+            Hint::Colon => {}
+            Hint::Mark => return true,
+        }
+        capitals == 3
+    })
 }
 
 /// `2024-05-01 10:00:00 12 [Warning] …` is `MySQL`'s.

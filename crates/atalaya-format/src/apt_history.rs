@@ -9,6 +9,7 @@
 //!
 //! Source: <https://manpages.debian.org/bookworm/apt/apt.conf.5.en.html>, `Dir::Log`.
 
+use super::split;
 use super::{
     Begins, Format, FormatMismatch, FormatSpec, Joins, Lines, Opens, Parsed, TimeHint, fields, time,
 };
@@ -169,7 +170,7 @@ fn stanza<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<()
 
 /// All that was printed in a run.
 fn term<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<()> {
-    let (first, rest) = text.split_once('\n').unwrap_or((text, ""));
+    let (first, rest) = split::line(text);
     let start = first.strip_prefix(TERM_START)?;
     let (printed, last) = rest.rsplit_once('\n').unwrap_or(("", rest));
     let (printed, end) = match last.strip_prefix(TERM_END) {

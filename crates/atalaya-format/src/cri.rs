@@ -5,6 +5,7 @@
 //!
 //! Source: <https://github.com/kubernetes/design-proposals-archive/blob/main/node/kubelet-cri-logging.md>.
 
+use super::split;
 use super::{
     Begins, Envelope, FormatMismatch, FormatSpec, Inside, Lines, Parsed, Piece as Goes, TimeHint,
     stream_of, time,
@@ -28,15 +29,15 @@ fn piece(line: &str) -> Option<Piece<'_>> {
     if line.as_bytes().get(10) != Some(&b'T') {
         return None;
     }
-    let (stamp, rest) = line.split_once(' ')?;
-    let (stream, rest) = rest.split_once(' ')?;
+    let (stamp, rest) = split::once(line, b' ')?;
+    let (stream, rest) = split::once(rest, b' ')?;
     if !matches!(stream, "stdout" | "stderr")
         || stamp.len() < 20
         || !stamp.starts_with(|first: char| first.is_ascii_digit())
     {
         return None;
     }
-    let (tags, text) = rest.split_once(' ').unwrap_or((rest, ""));
+    let (tags, text) = split::once(rest, b' ').unwrap_or((rest, ""));
     // Further tags may follow after a colon; the first is the one defined.
     let partial = match tags.split(':').next()? {
         "P" => true,

@@ -4,6 +4,9 @@
 //! joined here. Lines of a stack trace join the line before them, as they would without Docker.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
 
 use super::fields::push_unique;
 use super::json::scan::{Scan, Value, unescape};
@@ -32,6 +35,9 @@ fn raw_log(line: &str) -> Option<(&str, usize)> {
     }
 }
 
+/// In every line of the daemon.
+static MARK: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"log\""));
+
 impl Envelope for DockerJson {
     fn spec(&self) -> &'static FormatSpec {
         static SPEC: FormatSpec = FormatSpec {
@@ -53,7 +59,7 @@ impl Envelope for DockerJson {
         out: &mut Parsed<'a>,
     ) -> Result<Inside, FormatMismatch> {
         // Every line of JSON passes here: most are not looked at further.
-        if memchr::memmem::find(line.as_bytes(), b"\"log\"").is_none() {
+        if MARK.find(line.as_bytes()).is_none() {
             return Err(self.mismatch("no `log`"));
         }
         let mut seen = Seen::default();

@@ -14,6 +14,7 @@ use super::app_line::stamp::{may_be_stamp, stamp};
 use super::app_line::words::{is_name, is_number};
 use super::fields::Fields;
 use super::json::scan::Value;
+use super::split;
 use super::{Begins, Format, FormatMismatch, FormatSpec, Joins, Lines, Opens, Parsed, TimeHint};
 use atalaya_domain::record::{Layer, Level};
 
@@ -136,7 +137,7 @@ fn header<'a>(line: &'a str, hint: &TimeHint) -> Option<Header<'a>> {
 }
 
 fn read<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<()> {
-    let (first, more) = text.split_once('\n').unwrap_or((text, ""));
+    let (first, more) = split::line(text);
     let (instant, word, category, event, behind) = header(first, hint)?;
     let mut lines = more.lines().peekable();
     let mut scopes = None;

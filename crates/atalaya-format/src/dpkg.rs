@@ -2,7 +2,9 @@
 
 use atalaya_domain::record::Layer;
 
-use super::{Begins, Format, FormatMismatch, FormatSpec, Lines, Parsed, TimeHint, level, time};
+use super::{
+    Begins, Format, FormatMismatch, FormatSpec, Lines, Opens, Parsed, TimeHint, level, time,
+};
 
 #[derive(Clone, Copy, Debug)]
 pub struct Dpkg;
@@ -21,6 +23,15 @@ impl Format for Dpkg {
         &SPEC
     }
 
+    fn opens(&self, line: &str) -> Opens {
+        let named = |rest: &str| ACTIONS.iter().any(|(action, _)| rest.starts_with(action));
+        let opens = match line.as_bytes().first() {
+            Some(b'u') => line.starts_with(ALTERNATIVES),
+            _ => line.as_bytes().get(19) == Some(&b' ') && line.get(20..).is_some_and(named),
+        };
+        if opens { Opens::Parsed } else { Opens::No }
+    }
+
     fn parse<'a>(
         &self,
         text: &'a str,
@@ -30,6 +41,8 @@ impl Format for Dpkg {
         parse(text, hint, out).map_err(|reason| self.mismatch(reason))
     }
 }
+
+const ALTERNATIVES: &str = "update-alternatives ";
 
 /// The words of dpkg(1), section "LOGFILE", each with the names of what follows.
 const ACTIONS: [(&str, &[&str]); 11] = [
@@ -47,7 +60,7 @@ const ACTIONS: [(&str, &[&str]); 11] = [
 ];
 
 fn parse<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), &'static str> {
-    if let Some(rest) = text.strip_prefix("update-alternatives ") {
+    if let Some(rest) = text.strip_prefix(ALTERNATIVES) {
         let cut = time::iso(rest, hint).ok_or("no time after update-alternatives")?;
         out.set_time(cut.instant);
         out.logger = Some("update-alternatives".into());

@@ -10,6 +10,7 @@
 
 use super::app_line::words::level_of;
 use super::fields::keep_severity;
+use super::split;
 use super::time::{Civil, resolve};
 use super::{
     Begins, Format, FormatMismatch, FormatSpec, Joins, Lines, Opens, Parsed, TimeHint, time,
@@ -91,7 +92,7 @@ fn instant(stamp: &str, hint: &TimeHint) -> Option<time::Instant> {
 }
 
 fn read<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<()> {
-    let (first, message) = text.split_once('\n').unwrap_or((text, ""));
+    let (first, message) = split::line(text);
     let (word, stamp) = head(first)?;
     out.set_time(instant(stamp, hint)?);
     // `CRASH` and `SUPERVISOR` reports tell of failures, `PROGRESS` of none.

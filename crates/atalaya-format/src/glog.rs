@@ -10,6 +10,7 @@ use atalaya_domain::record::Layer;
 use super::app_line::tail;
 use super::fields::Fields;
 use super::json::scan::unescape;
+use super::split;
 use super::{
     Begins, Format, FormatMismatch, FormatSpec, Lines, Opens, Parsed, TimeHint, level, time,
 };
@@ -55,16 +56,13 @@ fn parse<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(),
         return Err("no level letter at the start");
     }
     let cut = time::packed(&text[1..], hint).ok_or("no time after the level letter")?;
-    let (head, message) = cut
-        .rest
-        .trim_start_matches(' ')
-        .split_once("] ")
-        .ok_or("no ] before the text")?;
-    let (thread, place) = head.split_once(' ').ok_or("no thread and place")?;
+    let (head, message) =
+        split_head(cut.rest.trim_start_matches(' ')).ok_or("no ] before the text")?;
+    let (thread, place) = split::once(head, b' ').ok_or("no thread and place")?;
     thread
         .parse::<u64>()
         .map_err(|_| "the thread is not a number")?;
-    let (file, line) = place.rsplit_once(':').ok_or("no line number")?;
+    let (file, line) = split::last(place, b':').ok_or("no line number")?;
     if !structured(message, hint, out) {
         out.message = message.into();
     }
@@ -76,9 +74,19 @@ fn parse<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(),
     Ok(())
 }
 
+/// What stands before the first bracket with a blank behind it, and what follows them.
+fn split_head(text: &str) -> Option<(&str, &str)> {
+    let bytes = text.as_bytes();
+    let at = memchr::memchr_iter(b']', bytes).find(|at| bytes.get(at + 1) == Some(&b' '))?;
+    Some((text.get(..at)?, text.get(at + 2..)?))
+}
+
 /// `"message" key="value"`: false when it is something else.
 fn structured<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> bool {
-    let (line, more) = text.split_once('\n').unwrap_or((text, ""));
+    if !text.starts_with('"') {
+        return false;
+    }
+    let (line, more) = split::line(text);
     let Some(inside) = line.strip_prefix('"') else {
         return false;
     };

@@ -8,6 +8,7 @@ use std::path::Path;
 use super::app_line::tail;
 use super::app_line::words::{capital_level, file_and_line};
 use super::fields::{Fields, keep_severity, push_unique};
+use super::split;
 use super::{
     Begins, Format, FormatMismatch, FormatSpec, Lines, Opens, Parsed, TimeHint, level, time,
 };
@@ -52,7 +53,7 @@ impl Format for GoLog {
 }
 
 fn read<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<()> {
-    let (line, more) = text.split_once('\n').unwrap_or((text, ""));
+    let (line, more) = split::line(text);
     let cut = time::slashed(line, hint)?;
     let rest = cut.rest.strip_prefix(' ')?;
     let (first, after) = rest.split_once(' ')?;

@@ -18,7 +18,9 @@
 use atalaya_domain::record::{Layer, Level};
 
 use super::web::{self, Scan};
-use super::{Begins, Format, FormatMismatch, FormatSpec, Lines, Opens, Parsed, TimeHint, time};
+use super::{
+    Begins, Format, FormatMismatch, FormatSpec, Lines, Opens, Parsed, Signs, TimeHint, time,
+};
 
 #[derive(Clone, Copy, Debug)]
 pub struct Haproxy;
@@ -35,6 +37,10 @@ impl Format for Haproxy {
             named_ids: false,
         };
         &SPEC
+    }
+
+    fn needs(&self) -> Signs {
+        Signs::these(b"[/:")
     }
 
     fn opens(&self, line: &str) -> Opens {

@@ -6,7 +6,8 @@
 use std::borrow::Cow;
 
 use super::app_line::{self, stamp::behind_iso, tail};
-use super::{Begins, Format, FormatMismatch, FormatSpec, Lines, Opens, Parsed, TimeHint};
+use super::split;
+use super::{Begins, Format, FormatMismatch, FormatSpec, Lines, Opens, Parsed, Signs, TimeHint};
 use atalaya_domain::record::Layer;
 
 /// `hclog`.
@@ -25,6 +26,10 @@ impl Format for Hclog {
             named_ids: true,
         };
         &SPEC
+    }
+
+    fn needs(&self) -> Signs {
+        Signs::these(b"[]=")
     }
 
     fn opens(&self, line: &str) -> Opens {
@@ -51,7 +56,7 @@ impl Format for Hclog {
         hint: &TimeHint,
         out: &mut Parsed<'a>,
     ) -> Result<(), FormatMismatch> {
-        let (line, more) = text.split_once('\n').unwrap_or((text, ""));
+        let (line, more) = split::line(text);
         app_line::read(line, hint, out).ok_or_else(|| self.mismatch("no stamp and [LEVEL]"))?;
         if out.logger.is_none() || !tail::take_off(hint, out) {
             return Err(self.mismatch("no name and pairs"));

@@ -4,7 +4,10 @@ use std::borrow::Cow;
 
 use super::fields::{Fields, worded};
 use super::json::scan::Value;
-use super::{Begins, Format, FormatMismatch, FormatSpec, Lines, Opens, Parsed, TimeHint, time};
+use super::split;
+use super::{
+    Begins, Format, FormatMismatch, FormatSpec, Lines, Opens, Parsed, Signs, TimeHint, time,
+};
 use atalaya_domain::record::Layer;
 
 /// `humanlog`.
@@ -25,6 +28,10 @@ impl Format for Humanlog {
         &SPEC
     }
 
+    fn needs(&self) -> Signs {
+        Signs::these(b"|")
+    }
+
     fn opens(&self, line: &str) -> Opens {
         const NEAR: usize = 48;
         let near = line.as_bytes().get(..NEAR.min(line.len())).unwrap_or(&[]);
@@ -43,7 +50,7 @@ impl Format for Humanlog {
         hint: &TimeHint,
         out: &mut Parsed<'a>,
     ) -> Result<(), FormatMismatch> {
-        let (line, more) = text.split_once('\n').unwrap_or((text, ""));
+        let (line, more) = split::line(text);
         let (stamp, rest) = line
             .split_once(" |")
             .ok_or_else(|| self.mismatch("no |LEVEL|"))?;

@@ -8,6 +8,9 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
 
 use serde::Deserialize;
 use serde::de::{MapAccess, SeqAccess, Visitor};
@@ -22,6 +25,9 @@ use super::{
 
 #[derive(Clone, Copy, Debug)]
 pub struct Journald;
+
+/// In every record of the journal.
+static MARK: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"__REALTIME_TIMESTAMP\""));
 
 impl Envelope for Journald {
     fn spec(&self) -> &'static FormatSpec {
@@ -44,7 +50,7 @@ impl Envelope for Journald {
         out: &mut Parsed<'a>,
     ) -> Result<Inside, FormatMismatch> {
         // Every line of JSON passes here: most are not looked at further.
-        if memchr::memmem::find(text.as_bytes(), b"\"__REALTIME_TIMESTAMP\"").is_none() {
+        if MARK.find(text.as_bytes()).is_none() {
             return Err(self.mismatch("no __REALTIME_TIMESTAMP"));
         }
         let fields: Fields<'a> =

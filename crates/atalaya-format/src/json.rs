@@ -9,7 +9,8 @@ pub mod scan;
 
 use super::fields::{Fields, worded};
 use super::{
-    Begins, Format, FormatMismatch, FormatSpec, Joins, Lines, Opens, Parsed, TimeHint, time, trace,
+    Begins, Format, FormatMismatch, FormatSpec, Joins, Lines, Opens, Parsed, Signs, TimeHint, time,
+    trace,
 };
 use atalaya_domain::record::Layer;
 use scan::Scan;
@@ -113,6 +114,10 @@ impl Format for JsonAfterText {
             named_ids: true,
         };
         &SPEC
+    }
+
+    fn needs(&self) -> Signs {
+        Signs::these(b"{}\"")
     }
 
     fn opens(&self, line: &str) -> Opens {

@@ -363,8 +363,29 @@ fn is_key(word: &str) -> bool {
 /// and not in what says the opposite (`no error`, `error rate`). The head of an exception or of a
 /// trace is an error.
 pub fn guess(text: &str) -> Level {
+    said(text).unwrap_or_default()
+}
+
+/// [`guess`]; `None` when no word of the text even looks like a level.
+pub fn said(text: &str) -> Option<Level> {
+    at_head(text).or_else(|| {
+        let mut end = text.len().min(GUESS_BYTES);
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        guess::level(text.get(..end).unwrap_or(text))
+    })
+}
+
+/// Whether the guess looks at all of a text.
+pub const fn is_guessed_whole(text: &str) -> bool {
+    text.len() <= GUESS_BYTES
+}
+
+/// The level that a text begins with.
+pub fn at_head(text: &str) -> Option<Level> {
     if let Some((level, _)) = at_start(text) {
-        return level;
+        return Some(level);
     }
     // glog and klog: the letter is glued to the stamp.
     if let &[
@@ -376,15 +397,10 @@ pub fn guess(text: &str) -> Level {
         ..,
     ] = text.as_bytes()
         && text.bytes().take(16).any(|byte| byte == b':')
-        && let Some(level) = from_letter(letter)
     {
-        return level;
+        return from_letter(letter);
     }
-    let mut end = text.len().min(GUESS_BYTES);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    guess::level(text.get(..end).unwrap_or(text))
+    None
 }
 
 mod guess;

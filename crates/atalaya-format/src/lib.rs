@@ -10,6 +10,7 @@ pub mod decoder;
 pub mod detect;
 pub mod explain;
 pub mod registry;
+pub mod signs;
 
 pub mod escape;
 pub mod level;
@@ -40,6 +41,7 @@ pub mod uwsgi;
 pub mod w3c;
 
 mod auth;
+mod split;
 mod web;
 
 pub mod fields;
@@ -88,6 +90,7 @@ pub mod zerolog;
 pub use decoder::{Choice, Decoder, MAX_RECORD_BYTES, MAX_RECORD_LINES};
 pub use detect::{Detected, detect};
 pub use registry::{Shape, all, by_name, define, names};
+pub use signs::Signs;
 
 /// What a line itself cannot say.
 #[derive(Clone, Debug)]
@@ -147,6 +150,8 @@ pub struct Parsed<'a> {
     pub day_missing: bool,
     /// Nothing in the text says its level: `level` is a guess, or the default.
     pub ungraded: bool,
+    /// The guess was made from the whole message.
+    pub guessed: bool,
     /// The stamp names its zone, or is an instant by itself.
     pub zoned: bool,
     /// The later instant of a stamp that its zone has twice; the order of the file decides.
@@ -209,8 +214,11 @@ impl<'a> Parsed<'a> {
         }
     }
 
-    /// As it came, for the next format to try.
+    /// As it came, for the next format to try. Most have refused before they wrote anything.
     pub fn reset(&mut self) {
+        if self.is_untouched() {
+            return;
+        }
         let mut metadata = std::mem::take(&mut self.metadata);
         let names = std::mem::take(&mut self.names);
         metadata.clear();
@@ -219,6 +227,21 @@ impl<'a> Parsed<'a> {
             names,
             ..Self::default()
         };
+    }
+
+    fn is_untouched(&self) -> bool {
+        self.metadata.is_empty()
+            && self.message.is_empty()
+            && self.timestamp.is_none()
+            && self.logger.is_none()
+            && self.level == Level::default()
+            && self.request_id.is_none()
+            && self.user_id.is_none()
+            && self.session_id.is_none()
+            && self.duration_ms.is_none()
+            && self.traceback.is_none()
+            && self.second.is_none()
+            && !(self.day_missing || self.ungraded || self.guessed || self.zoned || self.carried)
     }
 
     /// Ready for the next record, with the capacity of the vector kept across lifetimes.
@@ -373,6 +396,11 @@ pub enum Joins {
 /// refuse a first line that merely resembles its own.
 pub trait Format: Send + Sync + std::fmt::Debug {
     fn spec(&self) -> &FormatSpec;
+
+    /// What stands in every line that a record can begin with: others are not shown to it.
+    fn needs(&self) -> Signs {
+        Signs::NONE
+    }
 
     /// Whether a record can begin with this line; cheap where it says no.
     fn opens(&self, line: &str) -> Opens {
@@ -531,4 +559,6 @@ pub struct DecodeCounts {
     pub joined: u64,
     pub skipped: u64,
     pub mismatched: u64,
+    /// Records that were taken as complete because too many were held at once.
+    pub crowded: u64,
 }

@@ -12,9 +12,10 @@
 //!
 //! Other patterns are read by [`super::app_line`].
 
-use super::app_line::stamp::{may_be_stamp, stamp};
+use super::app_line::stamp::{may_be_stamp, prose_behind_iso, stamp};
 use super::app_line::words::is_dotted;
 use super::python::{capital_level, set_level, upto};
+use super::split;
 use super::{Begins, Format, FormatMismatch, FormatSpec, Lines, Opens, Parsed, TimeHint};
 use atalaya_domain::record::Layer;
 
@@ -41,7 +42,7 @@ impl Format for Log4j {
     fn opens(&self, line: &str) -> Opens {
         let bytes = line.as_bytes();
         let opens = match bytes.first() {
-            Some(b'0'..=b'9') => may_be_stamp(bytes),
+            Some(b'0'..=b'9') => may_be_stamp(bytes) && !prose_behind_iso(line),
             Some(b'[') => bytes.get(1).is_some_and(u8::is_ascii_digit),
             // Cassandra, or a month of Elasticsearch and others.
             _ => {
@@ -121,7 +122,7 @@ fn logger_and_message<'a>(rest: &'a str, out: &mut Parsed<'a>) -> Option<()> {
         };
         let mut name = name.trim_ascii_end();
         // Nexus: the user stands before the logger.
-        if let Some((user, class)) = name.split_once(' ').filter(|(_, class)| is_dotted(class))
+        if let Some((user, class)) = split::once(name, b' ').filter(|(_, class)| is_dotted(class))
             && separator == " - "
             && user.bytes().all(|byte| {
                 byte.is_ascii_alphanumeric() || matches!(byte, b'*' | b'_' | b'.' | b'-')
@@ -205,9 +206,8 @@ fn stamped<'a>(rest: &'a str, out: &mut Parsed<'a>) -> Option<()> {
         return Some(());
     }
     // Tomcat puts nothing between logger and message.
-    let (name, message) = after
-        .split_once(' ')
-        .filter(|(name, _)| name.contains('.') && is_logger(name))?;
+    let (name, message) =
+        split::once(after, b' ').filter(|(name, _)| name.contains('.') && is_logger(name))?;
     out.logger = Some(name.into());
     out.message = message.trim_ascii_end().into();
     Some(())

@@ -12,7 +12,8 @@ use std::borrow::Cow;
 
 use super::fields::{Fields, worded};
 use super::json::scan::{Value, unescape};
-use super::{Begins, Format, FormatMismatch, FormatSpec, Lines, Parsed, TimeHint};
+use super::split;
+use super::{Begins, Format, FormatMismatch, FormatSpec, Lines, Opens, Parsed, Signs, TimeHint};
 use atalaya_domain::record::Layer;
 
 /// `logfmt`.
@@ -33,13 +34,25 @@ impl Format for Logfmt {
         &SPEC
     }
 
+    fn needs(&self) -> Signs {
+        Signs::these(b"=")
+    }
+
+    fn opens(&self, line: &str) -> Opens {
+        if key_end(line.as_bytes(), 0).is_some() {
+            Opens::Parsed
+        } else {
+            Opens::No
+        }
+    }
+
     fn parse<'a>(
         &self,
         text: &'a str,
         hint: &TimeHint,
         out: &mut Parsed<'a>,
     ) -> Result<(), FormatMismatch> {
-        let (line, more) = text.split_once('\n').unwrap_or((text, ""));
+        let (line, more) = split::line(text);
         if key_end(line.as_bytes(), 0).is_none() {
             return Err(self.mismatch("the line does not begin with key=value"));
         }
@@ -63,7 +76,7 @@ impl Format for Logfmt {
 fn further_pairs<'a>(more: &'a str, fields: &mut Fields<'_, 'a>) -> &'a str {
     let mut rest = more;
     while !rest.is_empty() {
-        let (line, after) = rest.split_once('\n').unwrap_or((rest, ""));
+        let (line, after) = split::line(rest);
         let bare = line.trim_ascii();
         if !bare.is_empty() {
             if bare.len() == line.trim_ascii_end().len() || key_end(bare.as_bytes(), 0).is_none() {

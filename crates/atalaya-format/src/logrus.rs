@@ -7,7 +7,8 @@ use super::app_line::stamp::stamp;
 use super::app_line::tail;
 use super::app_line::words::{file_and_line, is_number, level_of};
 use super::fields::{Fields, keep_severity, push_unique};
-use super::{Begins, Format, FormatMismatch, FormatSpec, Lines, Opens, Parsed, TimeHint};
+use super::split;
+use super::{Begins, Format, FormatMismatch, FormatSpec, Lines, Opens, Parsed, Signs, TimeHint};
 use atalaya_domain::record::Layer;
 
 /// `logrus`.
@@ -30,6 +31,10 @@ impl Format for Logrus {
         &SPEC
     }
 
+    fn needs(&self) -> Signs {
+        Signs::these(b"[")
+    }
+
     fn opens(&self, line: &str) -> Opens {
         let opens = line.as_bytes().get(4) == Some(&b'[')
             && line.as_bytes().get(5).is_some_and(u8::is_ascii_digit)
@@ -48,7 +53,7 @@ impl Format for Logrus {
 }
 
 fn read<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<()> {
-    let (line, more) = text.split_once('\n').unwrap_or((text, ""));
+    let (line, more) = split::line(text);
     let word = line.get(..4)?;
     let level = LEVELS.contains(&word).then(|| level_of(word))??;
     let (time, mut rest) = line.get(4..)?.strip_prefix('[')?.split_once(']')?;

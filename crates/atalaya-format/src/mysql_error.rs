@@ -9,11 +9,13 @@
 //! Lines without a stamp belong to the record before them, but for those of the script's shell.
 //! Other logs have such dates too: behind one of four digits the words must be MySQL's own.
 
+use super::app_line::stamp::behind_iso;
 use super::fields::push_unique;
 use super::python::ANY_HINT;
+use super::split;
 use super::{
-    Begins, Format, FormatMismatch, FormatSpec, Joins, Lines, Parsed, SourceZone, TimeHint, plain,
-    time,
+    Begins, Format, FormatMismatch, FormatSpec, Joins, Lines, Opens, Parsed, SourceZone, TimeHint,
+    plain, time,
 };
 use atalaya_domain::record::{Layer, Level};
 
@@ -33,6 +35,20 @@ impl Format for MysqlError {
             named_ids: true,
         };
         &SPEC
+    }
+
+    fn opens(&self, line: &str) -> Opens {
+        // Behind a date with its century there is a thread, a bracket or a word of the server's own.
+        let other = behind_iso(line).is_some_and(|rest| {
+            let first = rest
+                .trim_start_matches(' ')
+                .as_bytes()
+                .first()
+                .copied()
+                .unwrap_or(0);
+            first.is_ascii_alphabetic() && !b"mPESVZ".contains(&first) && crash_at(line).is_none()
+        });
+        if other { Opens::No } else { Opens::Parsed }
     }
 
     /// The shell prints what it likes between the lines of the script; a crash and a monitor print
@@ -89,7 +105,7 @@ fn parse<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(),
         return Ok(());
     }
     let mut has_thread = false;
-    if let Some((thread, after)) = rest.split_once(' ')
+    if let Some((thread, after)) = split::once(rest, b' ')
         && is_thread(thread)
     {
         push_unique(out, "thread_id", thread);
@@ -156,12 +172,20 @@ fn parse<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(),
     Ok(())
 }
 
+const CRASH: &str = " UTC - ";
+
+/// Where what stands between the stamp and the name of the server of a crash begins.
+fn crash_at(text: &str) -> Option<usize> {
+    let near = text.as_bytes().get(..64.min(text.len()))?;
+    memchr::memchr_iter(b'U', near)
+        .filter_map(|at| at.checked_sub(1))
+        .find(|at| text.get(*at..).is_some_and(|rest| rest.starts_with(CRASH)))
+}
+
 /// `01:02:03 UTC - mysqld got signal 11 ;`, with a date before it since 8.0.28; what follows the
 /// dash.
 fn crash<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<&'a str> {
-    let near = text.as_bytes().get(..64.min(text.len()))?;
-    let at = memchr::memmem::find(near, b" UTC - m")?;
-    let rest = text.get(at + " UTC - ".len()..)?;
+    let rest = text.get(crash_at(text)? + CRASH.len()..)?;
     if !rest.starts_with("mysqld got ") && !rest.starts_with("mariadbd got ") {
         return None;
     }

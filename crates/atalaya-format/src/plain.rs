@@ -18,12 +18,17 @@ pub static SPEC: FormatSpec = FormatSpec {
 
 /// Reads any text.
 pub fn read<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) {
-    out.level = level::guess(text);
+    read_with(text, time::find(text, hint), out);
+}
+
+/// Reads any text, in which this stamp was found.
+pub fn read_with<'a>(text: &'a str, found: Option<time::Found<'a>>, out: &mut Parsed<'a>) {
+    let said = level::said(text);
+    out.level = said.unwrap_or_default();
     out.ungraded = true;
+    out.guessed = true;
     out.message = text.into();
-    let Some(found) = time::find(text, hint) else {
-        return;
-    };
+    let Some(found) = found else { return };
     out.set_time(found.instant);
     // Text before a stamp stays, and with it the stamp.
     if found
@@ -36,6 +41,10 @@ pub fn read<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) {
             .trim_start_matches([' ', ':', ',', ']', ')', '>', '|', '-', '\t', ';', '"']);
         if !message.is_empty() {
             out.message = message.into();
+            // Where no word looks like a level, none of those behind the stamp does.
+            out.guessed = said.is_none()
+                && level::is_guessed_whole(text)
+                && level::at_head(message).is_none();
         }
     }
 }

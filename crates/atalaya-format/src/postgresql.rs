@@ -16,7 +16,7 @@ use std::sync::LazyLock;
 
 use super::fields::push_unique;
 use super::{
-    Begins, Format, FormatMismatch, FormatSpec, Joins, Lines, Opens, Parsed, TimeHint, time,
+    Begins, Format, FormatMismatch, FormatSpec, Joins, Lines, Opens, Parsed, Signs, TimeHint, time,
 };
 use atalaya_domain::record::{Layer, Level};
 
@@ -50,6 +50,10 @@ impl Format for Postgresql {
             named_ids: true,
         };
         &SPEC
+    }
+
+    fn needs(&self) -> Signs {
+        Signs::these(b":")
     }
 
     fn opens(&self, line: &str) -> Opens {

@@ -8,7 +8,9 @@ use std::borrow::Cow;
 use super::fields::push_unique;
 use super::postgresql::{is_severity, level_of, read_message, request_in_comment, stamp};
 use super::python::ANY_HINT;
-use super::{Begins, Format, FormatMismatch, FormatSpec, Joins, Lines, Opens, Parsed, TimeHint};
+use super::{
+    Begins, Format, FormatMismatch, FormatSpec, Joins, Lines, Opens, Parsed, Signs, TimeHint,
+};
 use atalaya_domain::record::Layer;
 
 /// `postgresql-csv`.
@@ -57,6 +59,10 @@ impl Format for PostgresqlCsv {
             named_ids: true,
         };
         &SPEC
+    }
+
+    fn needs(&self) -> Signs {
+        Signs::these(b",")
     }
 
     fn opens(&self, line: &str) -> Opens {
@@ -166,7 +172,12 @@ fn begins(line: &str) -> bool {
     let dated = start.as_bytes().get(4) == Some(&b'-')
         && start.as_bytes().get(10) == Some(&b' ')
         && start.as_bytes().get(13) == Some(&b':');
-    if !dated {
+    // The column of the stamp ends soon.
+    let near = line
+        .as_bytes()
+        .get(19..line.len().min(96))
+        .unwrap_or_default();
+    if !dated || memchr::memchr(b',', near).is_none() {
         return false;
     }
     let mut rest = Some(line);

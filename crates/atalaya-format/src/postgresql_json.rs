@@ -2,6 +2,9 @@
 //! those of all our PostgreSQL metadata.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
 
 use super::fields::push_unique;
 use super::json::scan::{Scan, Value};
@@ -12,6 +15,9 @@ use atalaya_domain::record::Layer;
 /// `postgresql-json`.
 #[derive(Clone, Copy, Debug)]
 pub struct PostgresqlJson;
+
+/// In every record of `jsonlog`.
+static MARK: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"error_severity\""));
 
 impl Format for PostgresqlJson {
     fn spec(&self) -> &'static FormatSpec {
@@ -29,7 +35,7 @@ impl Format for PostgresqlJson {
 
     fn opens(&self, line: &str) -> Opens {
         // Every line of JSON passes here: most are not looked at further.
-        let severe = memchr::memmem::find(line.as_bytes(), b"\"error_severity\"").is_some();
+        let severe = MARK.find(line.as_bytes()).is_some();
         if severe { Opens::Parsed } else { Opens::No }
     }
 

@@ -16,7 +16,7 @@
 //! Other patterns are read by [`super::app_line`].
 
 pub use super::app_line::ANY_HINT;
-use super::app_line::stamp::{may_be_stamp, stamp};
+use super::app_line::stamp::{may_be_stamp, prose_behind_iso, stamp};
 use super::app_line::words::{
     self, file_and_line, is_dotted, is_no_logger, is_number, is_thread, level_of, placed_level,
 };
@@ -52,7 +52,7 @@ impl Format for Python {
                 bytes.get(1).is_some_and(u8::is_ascii_digit)
                     || bytes.get(2) == Some(&b' ') && bytes.get(3).is_some_and(u8::is_ascii_digit)
             }
-            Some(b'0'..=b'9') => may_be_stamp(bytes),
+            Some(b'0'..=b'9') => may_be_stamp(bytes) && !prose_behind_iso(line),
             _ => LEVELS.iter().any(|level| {
                 line.strip_prefix(level)
                     .is_some_and(|rest| rest.starts_with(':'))

@@ -6,7 +6,7 @@ use std::sync::{LazyLock, OnceLock};
 use atalaya_domain::record::{Layer, Text};
 
 use super::{
-    Envelope, Format, FormatSpec, apache_access, apache_error, app_line, apt_history, aws,
+    Envelope, Format, FormatSpec, Signs, apache_access, apache_error, app_line, apt_history, aws,
     cloud_json, compose, crash, cri, docker_json, dotnet, dpkg, elasticsearch, envoy, erlang, gin,
     glog, go_log, haproxy, hclog, humanlog, journald, json, jul, lambda, log_stream, log4j, logcat,
     logfmt, logplex, logrus, mongodb, monolog, mssql, mysql_error, mysql_slow, nginx_access,
@@ -165,20 +165,31 @@ impl PartialEq for Shape {
 /// The formats, with an index by the first byte of a line.
 struct Table {
     formats: Vec<&'static dyn Format>,
-    by_byte: Vec<Vec<&'static dyn Format>>,
+    by_byte: Vec<Vec<Candidate>>,
+}
+
+/// A format that may read a line.
+#[derive(Clone, Copy, Debug)]
+pub struct Candidate {
+    /// What must stand in a line before the format is asked.
+    pub needs: Signs,
+    pub format: &'static dyn Format,
 }
 
 impl Table {
     fn new(formats: Vec<&'static dyn Format>) -> Self {
-        let by_byte = (0..=u8::MAX)
-            .map(|byte| {
-                formats
-                    .iter()
-                    .copied()
-                    .filter(|format| format.spec().begins.has(byte))
-                    .collect()
-            })
-            .collect();
+        let candidates = |byte| {
+            let begun = formats
+                .iter()
+                .filter(move |format| format.spec().begins.has(byte));
+            begun
+                .map(|&format| Candidate {
+                    needs: format.needs(),
+                    format,
+                })
+                .collect()
+        };
+        let by_byte = (0..=u8::MAX).map(candidates).collect();
         Self { formats, by_byte }
     }
 }
@@ -197,12 +208,25 @@ pub fn formats() -> &'static [&'static dyn Format] {
     &table().formats
 }
 
-/// The formats of which a record can begin with this byte, in order.
-pub fn beginning_with(byte: u8) -> &'static [&'static dyn Format] {
-    table()
-        .by_byte
-        .get(usize::from(byte))
-        .map_or(&[], Vec::as_slice)
+/// The formats of which a record can begin with a line, as far as its first byte says, in order.
+pub fn candidates(line: &str) -> &'static [Candidate] {
+    by_first(&table().by_byte, line)
+}
+
+fn by_first<T>(index: &'static [Vec<T>], line: &str) -> &'static [T] {
+    let first = line.as_bytes().first().copied().unwrap_or(0);
+    index.get(usize::from(first)).map_or(&[], Vec::as_slice)
+}
+
+/// The envelopes that a line may have, as far as its first byte says, in order.
+pub fn envelopes_of(line: &str) -> &'static [&'static dyn Envelope] {
+    static BY_BYTE: LazyLock<Vec<Vec<&'static dyn Envelope>>> = LazyLock::new(|| {
+        let begun = |byte| move |envelope: &&'static dyn Envelope| envelope.spec().begins.has(byte);
+        (0..=u8::MAX)
+            .map(|byte| ENVELOPES.iter().copied().filter(begun(byte)).collect())
+            .collect()
+    });
+    by_first(&BY_BYTE, line)
 }
 
 /// All envelopes, in order.

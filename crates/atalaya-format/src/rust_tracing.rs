@@ -11,6 +11,7 @@ use super::app_line::stamp::behind_iso;
 use super::app_line::tail;
 use super::app_line::words::{file_and_line, level_of};
 use super::fields::{Fields, keep_severity, push_unique};
+use super::split;
 use super::{Begins, Format, FormatMismatch, FormatSpec, Lines, Opens, Parsed, TimeHint, time};
 use atalaya_domain::record::Layer;
 
@@ -83,7 +84,7 @@ struct Place<'a> {
 }
 
 fn read<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<()> {
-    let (line, more) = text.split_once('\n').unwrap_or((text, ""));
+    let (line, more) = split::line(text);
     let cut = time::iso(line, hint)?;
     let (word, rest) = level(cut.rest)?;
     let mut place = Place::default();

@@ -4,7 +4,10 @@
 use super::fields::{Fields, worded};
 use super::humanlog;
 use super::json::scan::Scan;
-use super::{Begins, Format, FormatMismatch, FormatSpec, Lines, Opens, Parsed, TimeHint, time};
+use super::split;
+use super::{
+    Begins, Format, FormatMismatch, FormatSpec, Lines, Opens, Parsed, Signs, TimeHint, time,
+};
 use atalaya_domain::record::Layer;
 
 /// `structlog`.
@@ -23,6 +26,10 @@ impl Format for Structlog {
             named_ids: true,
         };
         &SPEC
+    }
+
+    fn needs(&self) -> Signs {
+        Signs::these(b"[")
     }
 
     fn opens(&self, line: &str) -> Opens {
@@ -53,7 +60,7 @@ impl Format for Structlog {
         hint: &TimeHint,
         out: &mut Parsed<'a>,
     ) -> Result<(), FormatMismatch> {
-        let (line, more) = text.split_once('\n').unwrap_or((text, ""));
+        let (line, more) = split::line(text);
         let rest = match time::any(line, hint) {
             Some(cut) => {
                 out.set_time(cut.instant);

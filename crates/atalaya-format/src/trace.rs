@@ -206,13 +206,24 @@ fn part_head(line: &str) -> bool {
 
 /// A frame of any of the run-times.
 fn frame(line: &str) -> bool {
-    at_frame(line)
-        || is_python_frame(line)
-        || go_place(line)
-        || margin_frame(line)
-        || numbered_frame(line)
-        || ruby_frame(line)
-        || elixir_frame(line)
+    match line.as_bytes().first() {
+        None => return false,
+        Some(b'a') if margin_frame(line) => return true,
+        Some(b'#') if numbered_frame(line) => return true,
+        // Most lines begin with a letter, a digit or a bracket: only Ruby's frames do too.
+        Some(first) if first.is_ascii_graphic() && !matches!(first, b'|' | b'+') => {}
+        Some(_) => {
+            if at_frame(line)
+                || is_python_frame(line)
+                || go_place(line)
+                || numbered_frame(line)
+                || elixir_frame(line)
+            {
+                return true;
+            }
+        }
+    }
+    ruby_frame(line)
 }
 
 /// A frame of Java, .NET or Node: indented, `at x.y(…)`, `at X.Y() in …:line 7`, `at file:///x.js:1:2`.
@@ -261,6 +272,9 @@ fn numbered_frame(line: &str) -> bool {
 
 /// `a.rb:12:in 'f'` and `\tfrom a.rb:12:in 'f'`.
 fn ruby_frame(line: &str) -> bool {
+    if !line.ends_with('\'') {
+        return false;
+    }
     let bare = line.trim_start();
     let Some(at) = memchr::memmem::find(bare.as_bytes(), b":in ") else {
         return false;

@@ -8,7 +8,7 @@
 use atalaya_domain::record::Layer;
 
 use super::web::{self, Scan};
-use super::{Format, FormatMismatch, FormatSpec, Lines, Opens, Parsed, TimeHint};
+use super::{Format, FormatMismatch, FormatSpec, Lines, Opens, Parsed, Signs, TimeHint};
 
 #[derive(Clone, Copy, Debug)]
 pub struct Traefik;
@@ -25,6 +25,10 @@ impl Format for Traefik {
             named_ids: false,
         };
         &SPEC
+    }
+
+    fn needs(&self) -> Signs {
+        Signs::these(b"[")
     }
 
     fn opens(&self, line: &str) -> Opens {

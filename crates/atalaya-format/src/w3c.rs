@@ -109,10 +109,13 @@ impl Format for W3c {
         hint: &TimeHint,
         out: &mut Parsed<'a>,
     ) -> Result<(), FormatMismatch> {
-        let named = header
-            .lines()
-            .rev()
-            .find_map(|line| line.strip_prefix("#Fields:"));
+        let named = match header {
+            "" => None,
+            _ => header
+                .lines()
+                .rev()
+                .find_map(|line| line.strip_prefix("#Fields:")),
+        };
         let read = match named {
             Some(names) => record(names.trim(), header, text, hint, out),
             None => columns::by_default(text).and_then(|names| record(names, "", text, hint, out)),

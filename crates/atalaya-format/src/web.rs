@@ -494,7 +494,8 @@ pub fn is_address(token: &str) -> bool {
 }
 
 pub fn is_ip(text: &str) -> bool {
-    text.parse::<IpAddr>().is_ok()
+    // Most words are none: all have a dot or a colon.
+    text.bytes().any(|byte| matches!(byte, b'.' | b':')) && text.parse::<IpAddr>().is_ok()
 }
 
 /// `1m2.5s`, `112.3µs`: a duration as Go prints it, in milliseconds.

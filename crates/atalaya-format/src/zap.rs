@@ -8,7 +8,10 @@ use super::app_line::tail::beside_header;
 use super::app_line::words::{file_and_line, is_name, placed_level};
 use super::fields::{Fields, keep_severity};
 use super::json::scan::Scan;
-use super::{Begins, Format, FormatMismatch, FormatSpec, Lines, Opens, Parsed, TimeHint, time};
+use super::split;
+use super::{
+    Begins, Format, FormatMismatch, FormatSpec, Lines, Opens, Parsed, Signs, TimeHint, time,
+};
 use atalaya_domain::record::Layer;
 
 /// `zap`.
@@ -30,6 +33,10 @@ impl Format for Zap {
             named_ids: true,
         };
         &SPEC
+    }
+
+    fn needs(&self) -> Signs {
+        Signs::these(b"\t")
     }
 
     fn opens(&self, line: &str) -> Opens {
@@ -61,7 +68,7 @@ fn instant(column: &str, hint: &TimeHint) -> Option<time::Instant> {
 }
 
 fn read<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<()> {
-    let (line, more) = text.split_once('\n').unwrap_or((text, ""));
+    let (line, more) = split::line(text);
     let (first, rest) = line.split_once('\t')?;
     let instant = instant(first, hint)?;
     let (word, mut rest) = rest.split_once('\t').unwrap_or((rest, ""));

@@ -8,6 +8,7 @@ use super::app_line::stamp::{behind_iso, half_day_clock, stamp};
 use super::app_line::tail;
 use super::app_line::words::{file_and_line, is_name, level_of};
 use super::fields::{Fields, keep_severity};
+use super::split;
 use super::{Begins, Format, FormatMismatch, FormatSpec, Lines, Opens, Parsed, TimeHint};
 use atalaya_domain::record::Layer;
 
@@ -70,12 +71,15 @@ impl Format for Zerolog {
 /// The level behind the stamp, and what follows it.
 fn level(rest: &str) -> Option<(&str, &str)> {
     let rest = rest.strip_prefix(' ')?;
+    if !rest.starts_with(|first: char| first.is_ascii_uppercase() || first == '?') {
+        return None;
+    }
     let (word, after) = rest.split_once(' ').unwrap_or((rest, ""));
     LEVELS.contains(&word).then_some((word, after))
 }
 
 fn read<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<()> {
-    let (line, more) = text.split_once('\n').unwrap_or((text, ""));
+    let (line, more) = split::line(text);
     let rest = match line.strip_prefix("<nil>") {
         Some(rest) => rest,
         None => {

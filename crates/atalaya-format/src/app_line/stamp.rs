@@ -74,6 +74,17 @@ pub fn behind_iso(line: &str) -> Option<&str> {
     line.get(at..)
 }
 
+/// Whether a word in small letters stands behind an ISO stamp: neither a level in capitals nor a
+/// bracket or a bar, nor a part of the stamp (`am`, `p.m.`). So most text does that no format reads.
+pub fn prose_behind_iso(line: &str) -> bool {
+    behind_iso(line).is_some_and(|rest| {
+        matches!(
+            rest.as_bytes(),
+            [b' ', b'a'..=b'z', b'a'..=b'l' | b'n'..=b'z', ..]
+        )
+    })
+}
+
 fn two(bytes: &[u8], at: usize) -> Option<u8> {
     let (tens, ones) = (
         bytes.get(at)?.wrapping_sub(b'0'),

@@ -11,7 +11,7 @@
 
 use super::super::web::{self, Scan};
 use super::super::{
-    Begins, Format, FormatMismatch, FormatSpec, Lines, Opens, Parsed, TimeHint, time,
+    Begins, Format, FormatMismatch, FormatSpec, Lines, Opens, Parsed, Signs, TimeHint, time,
 };
 use atalaya_domain::record::{Layer, Level};
 
@@ -30,6 +30,10 @@ impl Format for S3Access {
             named_ids: false,
         };
         &SPEC
+    }
+
+    fn needs(&self) -> Signs {
+        Signs::these(b"[/")
     }
 
     /// Owner and bucket, then the stamp.

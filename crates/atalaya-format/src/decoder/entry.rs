@@ -10,10 +10,11 @@ use atalaya_domain::time::Timestamp;
 use super::super::{
     ENVELOPE_TIME_FIELD, ESCAPED_BYTES_FIELD, Envelope, FormatMismatch, FormatSpec, HEADER_FIELD,
     INNER_TIME_FIELD, Inside, LINE_HASH_FIELD, Lines, Parsed, SPLIT_FIELD, TIME_SOURCE_FIELD,
-    escape, fields, ids, level, plain, says_nothing, trace,
+    escape, fields, ids, level, plain, registry, says_nothing, time, trace,
 };
 use super::held::Held;
-use super::{Choice, Context, Shape};
+use super::look::Look;
+use super::{Choice, Context, MAX_ENVELOPES, Shape, ansi};
 
 /// What an envelope said, inside of the one before it.
 pub struct Facts<'p> {
@@ -36,12 +37,52 @@ impl Facts<'_> {
 }
 
 impl Context {
+    /// Reads a complete record. Its envelopes are opened once more: a record of several lines is rare,
+    /// and keeping what they said would cost every line.
+    pub(super) fn made(&mut self, held: &Held, choice: Choice) -> Entry {
+        if held.raw.is_empty() {
+            return self.whole(held, None, choice, None);
+        }
+        self.reopened(held, &held.raw, None, 0, choice)
+    }
+
+    fn reopened(
+        &mut self,
+        held: &Held,
+        text: &str,
+        facts: Option<&Facts<'_>>,
+        depth: usize,
+        choice: Choice,
+    ) -> Entry {
+        if depth < MAX_ENVELOPES {
+            for &envelope in registry::envelopes_of(text) {
+                if !choice.allows(envelope, depth) {
+                    continue;
+                }
+                let mut outer = Parsed::default();
+                if let Ok(inside) = envelope.open(text, &self.hint, &mut outer) {
+                    let text = ansi::without_colours(std::mem::take(&mut outer.message));
+                    let facts = Facts {
+                        parsed: &outer,
+                        inside,
+                        envelope,
+                        parent: facts,
+                    };
+                    return self.reopened(held, &text, Some(&facts), depth + 1, choice);
+                }
+            }
+        }
+        self.whole(held, facts, choice, None)
+    }
+
     /// Reads a complete record of one or more lines.
+    /// `look` has been at the same text.
     pub(super) fn whole(
         &mut self,
         held: &Held,
         facts: Option<&Facts<'_>>,
         choice: Choice,
+        look: Option<&Look<'_>>,
     ) -> Entry {
         let text = held.text.as_str();
         self.had_stamp = false;
@@ -69,11 +110,16 @@ impl Context {
                 parsed.message = text.into();
                 parsed.timestamp = None;
             } else {
-                plain::read(text, &self.hint, &mut parsed);
+                let found = match look {
+                    Some(look) => look.stamp(&self.hint),
+                    None => time::find(text, &self.hint),
+                };
+                plain::read_with(text, found, &mut parsed);
                 self.had_stamp = parsed.timestamp.is_some();
                 if facts.is_some_and(Facts::has_time) {
                     // The envelope's stamp leads; one in the text is a part of the text.
                     parsed.message = text.into();
+                    parsed.guessed = true;
                     if !parsed.zoned {
                         parsed.timestamp = None;
                         parsed.day_missing = false;
@@ -107,7 +153,7 @@ impl Context {
             add_envelope(&mut parsed, facts, &mut notes);
             next = facts.parent;
         }
-        if parsed.ungraded {
+        if parsed.ungraded && !parsed.guessed {
             parsed.level = parsed.level.max(level::guess(&parsed.message));
         }
         let named = if spec.named_ids {
@@ -128,9 +174,14 @@ impl Context {
             }
         };
         let mut metadata: Metadata = Vec::with_capacity(parsed.metadata.len() + 2);
-        for (name, value) in &parsed.metadata {
+        for (index, (name, value)) in parsed.metadata.iter().enumerate() {
             // Names of one record are few: looking back is cheaper than a set.
-            if !metadata.iter().any(|(known, _)| **known == **name) {
+            if !parsed
+                .metadata
+                .iter()
+                .take(index)
+                .any(|(known, _)| known == name)
+            {
                 metadata.push((text_of(name), text_of(value)));
             }
         }
@@ -362,6 +413,7 @@ fn split_trace(parsed: &mut Parsed<'_>) {
     let Some(at) = trace::begin(&parsed.message) else {
         return;
     };
+    parsed.guessed = false;
     match &mut parsed.message {
         Cow::Borrowed(message) => {
             parsed.traceback = Some(Cow::Borrowed(&message[at..]));

@@ -13,6 +13,8 @@ use super::Inherited;
 
 /// Lines of other streams after which a record is taken as complete.
 const LINES_APART: u64 = 64;
+/// Emptied records kept for the next ones.
+const SPARE: usize = 8;
 /// Records held at once; the oldest are then taken as complete.
 const MOST: usize = 256;
 
@@ -61,6 +63,18 @@ pub struct Held {
 }
 
 impl Held {
+    /// Empty, with the capacity of its texts.
+    fn clear(&mut self) {
+        let mut texts = [&mut self.text, &mut self.raw].map(std::mem::take);
+        texts.iter_mut().for_each(String::clear);
+        let [text, raw] = texts;
+        *self = Self {
+            text,
+            raw,
+            ..Self::default()
+        };
+    }
+
     /// Whether a stack trace has begun in its text.
     pub fn has_trace(&self) -> bool {
         let last = self.text.rsplit('\n').next().unwrap_or("");
@@ -71,11 +85,13 @@ impl Held {
 /// The records that are held.
 #[derive(Debug, Default)]
 pub struct Queue {
-    held: VecDeque<Held>,
+    /// Boxed: a record is large, and is moved from hand to hand.
+    held: VecDeque<Box<Held>>,
     /// Lines seen.
     now: u64,
-    /// Strings of records that were given out, for the next ones.
-    spare: Vec<(String, String)>,
+    /// Records that were given out, for the next ones to stand in.
+    #[allow(clippy::vec_box, reason = "the boxes are what is kept")]
+    spare: Vec<Box<Held>>,
 }
 
 impl Queue {
@@ -89,15 +105,6 @@ impl Queue {
 
     pub fn get_mut(&mut self, index: usize) -> &mut Held {
         &mut self.held[index]
-    }
-
-    /// Takes a record out of its place, which [`put`](Self::put) fills again.
-    pub fn take(&mut self, index: usize) -> Held {
-        std::mem::take(&mut self.held[index])
-    }
-
-    pub fn put(&mut self, index: usize, held: Held) {
-        self.held[index] = held;
     }
 
     /// The open record of a stream.
@@ -115,21 +122,14 @@ impl Queue {
     }
 
     /// A record to be filled and pushed.
-    pub fn open(&mut self, stream: u64, position: u64, end: u64) -> Held {
-        let (text, raw) = self.spare.pop().unwrap_or_default();
-        Held {
-            stream,
-            position,
-            begin: position,
-            end,
-            text,
-            raw,
-            touched: self.now,
-            ..Held::default()
-        }
+    pub fn open(&mut self, stream: u64, position: u64, end: u64) -> Box<Held> {
+        let mut held = self.spare.pop().unwrap_or_default();
+        (held.stream, held.position, held.begin, held.end) = (stream, position, position, end);
+        held.touched = self.now;
+        held
     }
 
-    pub fn push(&mut self, held: Held) {
+    pub fn push(&mut self, held: Box<Held>) {
         self.held.push_back(held);
     }
 
@@ -190,16 +190,22 @@ impl Queue {
         self.held.front().map(|held| held.begin)
     }
 
+    /// Too many records wait for each other.
+    pub fn is_crowded(&self) -> bool {
+        self.held.len() > MOST
+    }
+
     /// A record that is taken as complete: its stream has been silent for long, or too many wait.
     pub fn overdue(&self) -> Option<usize> {
-        let crowded = self.held.len() > MOST;
+        let crowded = self.is_crowded();
         self.held.iter().position(|held| {
+            let waited = self.now.saturating_sub(held.touched);
             // What cannot go on but by a trace waits for one line only.
-            let patience = match held.lines {
-                Lines::OnlyTraces if held.piece != Piece::Open && !held.has_trace() => 1,
-                _ => LINES_APART,
-            };
-            !held.done && (crowded || self.now.saturating_sub(held.touched) > patience)
+            let waits_for_trace = || held.lines == Lines::OnlyTraces && held.piece != Piece::Open;
+            !held.done
+                && (crowded
+                    || waited > LINES_APART
+                    || (waited > 1 && waits_for_trace() && !held.has_trace()))
         })
     }
 
@@ -223,10 +229,9 @@ impl Queue {
                 if let Some(entry) = held.entry.take() {
                     sink(entry);
                 }
-                if self.spare.len() < 8 {
-                    held.text.clear();
-                    held.raw.clear();
-                    self.spare.push((held.text, held.raw));
+                if self.spare.len() < SPARE {
+                    held.clear();
+                    self.spare.push(held);
                 }
             }
         }

@@ -5,7 +5,7 @@
 //! to what read that one: stamp, level, logger and separators stand in these bytes, and what stood
 //! before it in the registry has refused them already. What does not read it asks everybody.
 
-use super::super::Format;
+use super::super::{Envelope, Format};
 
 /// How much of a line is its beginning.
 const BEGINNING: usize = 40;
@@ -15,8 +15,8 @@ const PLACES: usize = 64;
 /// What took a line.
 #[derive(Clone, Copy, Debug)]
 pub struct Taken {
-    /// Index of the envelope; `None`: no envelope opened it.
-    pub envelope: Option<usize>,
+    /// `None`: no envelope opened it.
+    pub envelope: Option<&'static dyn Envelope>,
     pub format: Option<&'static dyn Format>,
 }
 
@@ -46,7 +46,7 @@ impl Memo {
 }
 
 /// A number for the beginning of a text, its digits alike; `None` for objects, whose members come in
-/// any order, and for texts that are mostly their beginning's digits. `within` tells text inside of
+/// any order, and for no text at all. `within` tells text inside of
 /// envelopes from text of the file.
 pub fn key(text: &str, within: usize) -> Option<u64> {
     let bytes = text.as_bytes();

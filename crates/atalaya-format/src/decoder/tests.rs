@@ -72,6 +72,46 @@ fn what_does_not_fit_is_kept_with_the_time_before_it() {
 }
 
 #[test]
+fn header_lines_beyond_the_bound_are_records() {
+    let line = format!("#Remark: {}", "x".repeat(1_000));
+    let lines = vec![line.as_bytes(); 50];
+    let (entries, counts) = decode_lines(Choice::Any(None), &lines);
+    let text: usize = entries
+        .iter()
+        .map(|entry| entry.message.len() + entry.metadata("header").map_or(0, str::len))
+        .sum();
+    assert!(
+        text >= lines.len() * line.len() && entries.len() > 1,
+        "{text}"
+    );
+    assert_eq!(
+        counts.lines,
+        counts.records + counts.joined + counts.skipped
+    );
+}
+
+#[test]
+fn records_that_are_ended_by_the_bound_are_counted() {
+    // A trace that never ends, between whose lines another service writes.
+    let begin = ["a-1  | Traceback (most recent call last):".to_owned()];
+    let both = |at| {
+        [
+            format!("a-1  |   File \"a.py\", line {at}, in f"),
+            format!("b-1  | order {at} placed"),
+        ]
+    };
+    let lines: Vec<String> = begin.into_iter().chain((0..300).flat_map(both)).collect();
+    let lines: Vec<&[u8]> = lines.iter().map(String::as_bytes).collect();
+    let (entries, counts) = decode_lines(Choice::Any(None), &lines);
+    assert_eq!(entries.len() as u64, counts.records);
+    assert!(counts.crowded > 0, "{counts:?}");
+    assert_eq!(
+        counts.lines,
+        counts.records + counts.joined + counts.skipped
+    );
+}
+
+#[test]
 fn a_trace_goes_to_the_traceback_of_its_record() {
     let entries = decode(
         "plain",
@@ -111,7 +151,7 @@ fn blank_lines_count_as_skipped_unless_a_record_goes_on_after_them() {
             records: 2,
             joined: 2,
             skipped: 3,
-            mismatched: 0
+            ..DecodeCounts::default()
         }
     );
 }

@@ -48,12 +48,12 @@ struct Word<'a> {
     previous: &'a str,
 }
 
-/// The level of a text that is short enough already.
-pub fn level(head: &str) -> Level {
+/// The level of a text that is short enough already; `None` when no word looks like one.
+pub fn level(head: &str) -> Option<Level> {
     let bytes = head.as_bytes();
     let mut weak = None;
     let (mut rank, mut depth, mut at) = (0, 0_usize, 0);
-    let mut numbers = false;
+    let (mut numbers, mut looked) = (false, false);
     let mut previous = 0..0;
     while let Some(&byte) = bytes.get(at) {
         if !is_word_byte(byte) {
@@ -66,9 +66,11 @@ pub fn level(head: &str) -> Level {
             continue;
         }
         let start = at;
-        while bytes.get(at).is_some_and(|byte| is_word_byte(*byte)) {
-            at += 1;
-        }
+        let rest = bytes.get(at..).unwrap_or_default();
+        at += rest
+            .iter()
+            .position(|byte| !is_word_byte(*byte))
+            .unwrap_or(rest.len());
         // Parts of a stamp are no words.
         let number = byte.is_ascii_digit();
         numbers |= number;
@@ -76,11 +78,12 @@ pub fn level(head: &str) -> Level {
         let kind = if number {
             Kind::Other
         } else {
-            Kind::of(&bytes[start..at], rank)
+            Kind::of(&bytes[start..at])
         };
         if kind != Kind::Other
             && let Some(word) = head.get(start..at)
         {
+            looked = true;
             let previous = head.get(previous.clone()).unwrap_or("");
             let word = Word {
                 head,
@@ -91,14 +94,14 @@ pub fn level(head: &str) -> Level {
                 previous,
             };
             match word.read(kind, numbers) {
-                Some(Find::Sure(level)) => return level,
+                Some(Find::Sure(level)) => return Some(level),
                 Some(Find::Maybe(level)) => weak = weak.or(Some(level)),
                 None => {}
             }
         }
         previous = start..at;
     }
-    weak.unwrap_or_default()
+    weak.or(looked.then(Level::default))
 }
 
 /// What a word may be, from a glance.
@@ -114,13 +117,18 @@ enum Kind {
 
 impl Kind {
     #[inline]
-    fn of(word: &[u8], rank: usize) -> Self {
+    fn of(word: &[u8]) -> Self {
         match word {
-            [_] => Self::Letter,
-            [_, _] => Self::Other,
+            [b'V' | b'D' | b'T' | b'I' | b'W' | b'E' | b'F' | b'C'] => Self::Letter,
+            [_] | [_, _] => Self::Other,
             _ if word.len() <= LONGEST && may_be_level(word) => Self::Level,
-            [.., b'o', b'n' | b'r'] | [.., b'c', b'k'] | [.., b'e', b'd'] | [.., b'h', b't']
-                if rank <= GUESS_WORDS && word.len() >= 6 =>
+            // `…Exception`, `…Error`, `Traceback`, `Unhandled`, `Uncaught`.
+            [.., b'i' | b'I', b'o', b'n']
+            | [.., b'r', b'o', b'r']
+            | [.., b'a', b'c', b'k']
+            | [.., b'l' | b'L', b'e', b'd']
+            | [.., b'g' | b'G', b'h', b't']
+                if word.len() >= 6 =>
             {
                 Self::Exception
             }
@@ -186,11 +194,7 @@ impl Word<'_> {
 
     /// One letter: `[E]`, `|E|`, `E/Tag`, and alone behind a stamp.
     fn letter(&self, numbers: bool) -> Option<Find> {
-        let letter = *self
-            .text
-            .as_bytes()
-            .first()
-            .filter(|letter| b"VDTIWEFC".contains(letter))?;
+        let letter = *self.text.as_bytes().first()?;
         let stands = match (self.before(), self.next()) {
             (b'[', b']') | (b'(', b')') | (b'|', b'|') | (b'<', b'>') => self.rank <= GUESS_WORDS,
             (0 | b' ' | b'\t', b'/') => {

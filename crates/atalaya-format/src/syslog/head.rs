@@ -2,10 +2,10 @@
 
 use std::net::IpAddr;
 
-use super::super::Parsed;
+use super::super::split;
+use super::super::{Parsed, level};
 use super::priority::{self, Words};
 use super::{cisco, stamps};
-use atalaya_domain::record::Level;
 
 /// Host and program of a line.
 #[derive(Clone, Copy, Debug, Default)]
@@ -65,7 +65,7 @@ pub fn is_level(word: &str) -> bool {
         {
             false
         }
-        _ => Level::from_word(word).is_some(),
+        _ => level::of_any_word(word).is_some(),
     }
 }
 
@@ -108,7 +108,7 @@ pub fn lenient(rest: &str) -> Head<'_> {
         }
         Some(_) => {}
         None => {
-            let (host, behind) = rest.split_once(' ').unwrap_or((rest, ""));
+            let (host, behind) = split::once(rest, b' ').unwrap_or((rest, ""));
             if is_host(host) && !is_level(host) {
                 (head.host, after) = (host, behind.strip_prefix(": ").unwrap_or(behind));
             }
@@ -136,7 +136,7 @@ pub fn undated(rest: &str) -> Head<'_> {
             ..Head::default()
         };
     }
-    if let Some((host, after)) = rest.split_once(' ')
+    if let Some((host, after)) = split::once(rest, b' ')
         && is_named_host(host)
         && let Some(tag) = tag(after).filter(|tag| tag.closed)
     {
@@ -166,7 +166,7 @@ pub enum Stamp {
 
 /// Host, program and text of a line without a priority: all of them must be there.
 pub fn strict(rest: &str, stamp: Stamp) -> Option<Head<'_>> {
-    let (host, after) = rest.split_once(' ')?;
+    let (host, after) = split::once(rest, b' ')?;
     if is_level(host) {
         return None;
     }
@@ -221,7 +221,7 @@ fn angled(text: &str) -> (Option<Words>, &str) {
 /// `[ID 800047 auth.info] ` before the text, as Solaris writes it: id, priority, what follows.
 pub fn numbered(text: &str) -> Option<(&str, Words, &str)> {
     let (inside, rest) = text.strip_prefix("[ID ")?.split_once(']')?;
-    let (id, words) = inside.split_once(' ')?;
+    let (id, words) = split::once(inside, b' ')?;
     Some((
         id,
         priority::words(words).filter(|_| all_digits(id))?,
@@ -242,9 +242,8 @@ fn worded(text: &str) -> (Option<Words>, &str) {
     if !parted || near.first().is_some_and(u8::is_ascii_digit) {
         return (None, text);
     }
-    let found = text
-        .split_once(' ')
-        .and_then(|(words, rest)| Some((priority::words(words)?, rest)));
+    let found =
+        split::once(text, b' ').and_then(|(words, rest)| Some((priority::words(words)?, rest)));
     found.map_or((None, text), |(words, rest)| (Some(words), rest))
 }
 
@@ -428,7 +427,7 @@ fn spaced_tag(text: &str) -> Option<Tag<'_>> {
             None
         };
     }
-    let (name, version) = program.split_once(' ')?;
+    let (name, version) = split::once(program, b' ')?;
     let is_version = version.starts_with(|first: char| first.is_ascii_digit())
         && version.contains('.')
         && version.bytes().all(|byte| {

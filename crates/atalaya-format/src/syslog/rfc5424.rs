@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 
+use super::super::split;
 use super::super::{Parsed, TimeHint, time, web::Scan};
 use super::Found;
 use super::head::{self, Tag, all_digits};
@@ -76,7 +77,7 @@ pub fn without_priority<'a>(
     if line.as_bytes().get(10) != Some(&b'T') {
         return None;
     }
-    let (stamp_text, rest) = line.split_once(' ')?;
+    let (stamp_text, rest) = split::once(line, b' ')?;
     let mut scan = Scan(rest);
     let (host, app) = (scan.token()?, scan.token()?);
     let (pid, message_id) = (scan.token()?, scan.token()?);

@@ -2,6 +2,7 @@
 
 use chrono::FixedOffset;
 
+use super::super::split;
 use super::super::{Parsed, SourceZone, TimeHint, time};
 use super::head::{self, Stamp, all_digits};
 use super::{Found, Read, cisco, rfc5424};
@@ -44,7 +45,7 @@ pub fn weekday_line<'a>(line: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) ->
     let rest = cut.rest.strip_prefix(' ').ok_or("nothing after the time")?;
     let head = head::strict(rest, Stamp::Daemon).or_else(|| {
         // A zone that has no offset of its own.
-        let (zone, rest) = rest.split_once(' ')?;
+        let (zone, rest) = split::once(rest, b' ')?;
         let named = zone
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'/'));
@@ -62,7 +63,7 @@ pub fn weekday_line<'a>(line: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) ->
 
 /// `1714550400.123456 host program[pid]: text`: `journalctl -o short-unix`.
 pub fn epoch_line<'a>(line: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Read<'a> {
-    let (stamp, rest) = line.split_once(' ').ok_or("no time at the start")?;
+    let (stamp, rest) = split::once(line, b' ').ok_or("no time at the start")?;
     let decimals = stamp.split_once('.').ok_or("no time at the start")?.1;
     if decimals.len() < 3 {
         return Err("no time at the start");
@@ -140,7 +141,7 @@ pub fn iso_line<'a>(line: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Rea
         set_iso(line, hint, out).ok_or(NO_TIME)?;
         return Ok(Found::of(head, false, out));
     }
-    let first = iso.rest.split(' ').next().unwrap_or("");
+    let first = split::once(iso.rest, b' ').map_or(iso.rest, |(first, _)| first);
     if iso.stamp != Stamp::Local
         && !head::is_level(first)
         && let Some(found) = rfc5424::without_priority(line, hint, out)

@@ -8,6 +8,7 @@
 //!
 //! Source: <https://knowledge.broadcom.com/external/article/306962>.
 
+use super::super::split;
 use super::super::{
     Begins, Envelope, FormatMismatch, FormatSpec, Inside, Lines, Parsed, TimeHint, stream_of, time,
 };
@@ -85,7 +86,7 @@ fn service(line: &str) -> Option<Service<'_>> {
         [b'a'..=b'z', ..] | [_, _, b'(', ..] => {}
         _ => return None,
     }
-    let (word, after) = rest.split_once(' ')?;
+    let (word, after) = split::once(rest, b' ')?;
     // ESXi 8 writes the priority behind two letters of its severity.
     let (level, numbered) = match word.strip_suffix(')').and_then(|word| word.split_once('(')) {
         Some((letters, number)) => {

@@ -19,6 +19,16 @@ const NECKS: Pairs = Pairs::new(
       tv ua ue ui un zw",
 );
 
+/// The same of the names of months.
+const MONTH_HEADS: Pairs = Pairs::new(
+    b"ab ag ao ap au av cz de di du en fe ge gi gr ja ju kv kw le li lu ma me mr no oc ok ot \
+      ou pa pr se si sr st wr",
+);
+const MONTH_NECKS: Pairs = Pairs::new(
+    b"aa ae ag ai aj an ar ay br ct eb ec ed ei en ep er es et ev ez go ic ie ip is iu kt ne \
+      no ou ov pr ro rp rt ru rz tt ty ub ug ui ul un ut vc vn vr wi ze",
+);
+
 /// The longest name, in bytes of UTF-8, is shorter than this.
 const LONGEST: usize = 16;
 
@@ -86,7 +96,11 @@ pub fn month(word: &str) -> Option<Month> {
             weak: false,
         });
     }
-    if !(3..LONGEST).contains(&word.len()) {
+    let bytes = word.as_bytes();
+    if !(3..LONGEST).contains(&word.len())
+        || !MONTH_HEADS.may_have(bytes)
+        || !MONTH_NECKS.may_have(bytes.get(1..).unwrap_or_default())
+    {
         return None;
     }
     let folded = Folded::new(word)?;

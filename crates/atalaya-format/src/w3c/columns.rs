@@ -152,6 +152,14 @@ pub fn by_default(text: &str) -> Option<&'static str> {
             looks.next().is_some_and(web::is_number) && looks.next().is_some_and(web::is_ip);
         return (sized && columns.count() == CLOUDFRONT_COLUMNS).then_some(CLOUDFRONT);
     }
+    // Most text has a word there.
+    let address = text
+        .as_bytes()
+        .get(20)
+        .is_some_and(|byte| byte.is_ascii_hexdigit() || *byte == b':');
+    if !address {
+        return None;
+    }
     let mut looks = Columns::new(text).skip(2);
     if *separator != b' '
         || !looks.next().is_some_and(web::is_ip)
