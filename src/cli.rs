@@ -170,7 +170,9 @@ pub fn report_error(error: &anyhow::Error) -> ExitCode {
 /// What a script reads of an error: the class of the outermost cause that has one. What a store
 /// refuses was asked for rightly, whoever has to mend it.
 fn exit_code(error: &anyhow::Error) -> u8 {
-    let of_a_store = error.chain().any(|cause| cause.is::<StoreError>());
+    let of_a_store = error
+        .chain()
+        .any(<dyn std::error::Error + 'static>::is::<StoreError>);
     match error.chain().find_map(known_class) {
         Some(ErrorClass::Busy) => 75,
         Some(ErrorClass::Usage | ErrorClass::Missing) if !of_a_store => 2,

@@ -304,7 +304,7 @@ async fn sync_with_progress(
     let bar = progress_bar(path);
     let shown = bar.clone();
     let outcome = dora::sync_git(store, path, options, Timestamp::now(), move |read| {
-        shown.set_position(read as u64)
+        shown.set_position(read as u64);
     })
     .await;
     bar.finish_and_clear();

@@ -31,7 +31,7 @@ impl Form {
         if json { Self::Json } else { Self::Text }
     }
 
-    fn write<'a>(self, text: &'a str) -> Cow<'a, str> {
+    fn write(self, text: &str) -> Cow<'_, str> {
         match self {
             Self::Text => Cow::Owned(safe_lines(text)),
             Self::Json => shown::json(text),

@@ -41,12 +41,12 @@ pub fn read(path: &str) -> Vec<u8> {
         Some("gz") => {
             _ = flate2::read::MultiGzDecoder::new(raw.as_slice())
                 .read_to_end(&mut bytes)
-                .unwrap()
+                .unwrap();
         }
         Some("bz2") => {
             _ = bzip2::read::MultiBzDecoder::new(raw.as_slice())
                 .read_to_end(&mut bytes)
-                .unwrap()
+                .unwrap();
         }
         _ => bytes = raw,
     }

@@ -103,7 +103,7 @@ fn read<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<()> 
         for object in objects.into_iter().flatten() {
             let mut scan = Scan::new(object);
             scan.object("", DEPTH, &mut |name, value| {
-                beside_header(&mut fields, name, value)
+                beside_header(&mut fields, name, value);
             })
             .ok()?;
         }

@@ -108,7 +108,7 @@ fn read<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<()> 
         let mut fields = Fields::new(out, hint);
         let mut scan = Scan::new(object);
         scan.object("", 8, &mut |name, value| {
-            beside_header(&mut fields, name, value)
+            beside_header(&mut fields, name, value);
         })
         .ok()?;
         if !scan.rest().trim_ascii().is_empty() {

@@ -271,7 +271,7 @@ fn readable_times(value: &mut Value) {
                     name == "at" || name == "from" || name == "until" || name.ends_with("_at");
                 match field.as_i64().filter(|_| instant) {
                     Some(micros) => {
-                        *field = Value::String(Timestamp::from_micros(micros).to_rfc3339())
+                        *field = Value::String(Timestamp::from_micros(micros).to_rfc3339());
                     }
                     None => readable_times(field),
                 }

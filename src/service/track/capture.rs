@@ -180,7 +180,7 @@ impl Lines {
             decoder,
         } = self;
         cutter.feed(bytes, |line| {
-            decoder.line(line, &mut |entry| keep(sender, request_id, name, entry))
+            decoder.line(line, &mut |entry| keep(sender, request_id, name, entry));
         });
     }
 

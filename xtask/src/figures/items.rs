@@ -123,7 +123,7 @@ impl<'ast> Visit<'ast> for Seen<'_> {
     fn visit_item_fn(&mut self, item: &'ast syn::ItemFn) {
         self.function(&item.attrs, &item.sig, &item.block);
         self.within(String::new(), &item.attrs, |seen| {
-            visit::visit_item_fn(seen, item)
+            visit::visit_item_fn(seen, item);
         });
     }
 
@@ -147,13 +147,13 @@ impl<'ast> Visit<'ast> for Seen<'_> {
 
     fn visit_item_trait(&mut self, item: &'ast syn::ItemTrait) {
         self.within(item.ident.to_string(), &item.attrs, |seen| {
-            visit::visit_item_trait(seen, item)
+            visit::visit_item_trait(seen, item);
         });
     }
 
     fn visit_item_mod(&mut self, item: &'ast syn::ItemMod) {
         self.within(String::new(), &item.attrs, |seen| {
-            visit::visit_item_mod(seen, item)
+            visit::visit_item_mod(seen, item);
         });
     }
 

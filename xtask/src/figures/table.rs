@@ -74,7 +74,7 @@ pub fn render(figures: &Figures) -> String {
             );
         }
         None if figures.crates.is_some() => {
-            text.push_str("\nbinary: not built (cargo build --release)")
+            text.push_str("\nbinary: not built (cargo build --release)");
         }
         None => {}
     }

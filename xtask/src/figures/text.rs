@@ -127,7 +127,7 @@ fn flatten(tokens: TokenStream, found: &mut Vec<std::ops::Range<usize>>) {
     for token in tokens {
         match token {
             TokenTree::Group(group) if group.delimiter() == Delimiter::None => {
-                flatten(group.stream(), found)
+                flatten(group.stream(), found);
             }
             TokenTree::Group(group) => {
                 found.push(group.span_open().byte_range());

@@ -135,9 +135,6 @@ impl ThresholdSet {
             (Self::Dora2023 | Self::Dora2024, Metric::ChangeLeadTime) => {
                 [Below(DAY), Below(WEEK), Below(MONTH)]
             }
-            (Self::IactWeb, Metric::ChangeLeadTime | Metric::RecoveryTime) => {
-                [Below(1.0), Below(DAY), Below(WEEK)]
-            }
             // Its script floors the lead time to whole days before it compares with 1, 7 and 30.
             (Self::IactScript, Metric::ChangeLeadTime) => {
                 [Below(2.0 * DAY), Below(8.0 * DAY), Below(31.0 * DAY)]
@@ -168,7 +165,8 @@ impl ThresholdSet {
                 [AtMost(0.15), AtMost(0.30), AtMost(0.45)]
             }
 
-            (Self::Dora2021 | Self::Dora2023, Metric::RecoveryTime) => {
+            (Self::IactWeb, Metric::ChangeLeadTime | Metric::RecoveryTime)
+            | (Self::Dora2021 | Self::Dora2023, Metric::RecoveryTime) => {
                 [Below(1.0), Below(DAY), Below(WEEK)]
             }
             // High and Medium share one day that year; what is longer was found only in Low.

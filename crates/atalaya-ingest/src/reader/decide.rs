@@ -289,10 +289,10 @@ impl Decision<'_> {
                 return Some(repeats(held.origin, now.length));
             }
         }
-        if let Some(orphan) = orphan {
-            if let Some(next) = self.go_on_with(orphan, file, sight, now) {
-                return Some(next);
-            }
+        if let Some(orphan) = orphan
+            && let Some(next) = self.go_on_with(orphan, file, sight, now)
+        {
+            return Some(next);
         }
         match seen.why {
             Why::Stranger => None,
