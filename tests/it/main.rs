@@ -15,6 +15,7 @@ mod cli_manners;
 mod console_first_run;
 mod console_keys;
 mod console_read_only;
+mod console_resize;
 mod console_terminal;
 mod copied;
 mod db_copy;
