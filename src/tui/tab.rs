@@ -18,8 +18,8 @@
 //!    a `String` made by [`reason_of`]; the tab keeps the old data and hands the reason to its
 //!    [`crate::tui::tabs::outage::Outages`], which say it in the banner and when to try again. An
 //!    answer to an older question is dropped.
-//! 4. its [`Scope`]s, [`Tab::KEYS`] and, for what no other tab does,
-//!    [`crate::tui::action::Own`] actions.
+//! 4. its [`Scope`]s, [`Tab::KEYS`] and, for what no other tab does, actions made with
+//!    [`crate::tui::action::own`].
 //!
 //! Rules:
 //!

@@ -144,7 +144,7 @@ impl Columns {
                 0
             };
             let indent = u16::try_from(indent).unwrap_or(0);
-            buffer.set_string(x + indent, area.y, text, theme.style(role));
+            safe_text::put(buffer, x + indent, area.y, text, theme.style(role));
             x += width;
         }
     }

@@ -150,6 +150,12 @@ pub(super) fn render(
             .right()
             .saturating_sub(u16::try_from(words.len()).unwrap_or(0) + 1);
         // On the frame's lower edge.
-        buffer.set_string(x, inner.bottom(), words, context.theme.style(Role::Accent));
+        safe_text::put(
+            buffer,
+            x,
+            inner.bottom(),
+            words,
+            context.theme.style(Role::Accent),
+        );
     }
 }

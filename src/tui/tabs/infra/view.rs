@@ -66,7 +66,8 @@ pub(super) fn put(
     role: Role,
 ) {
     if y < area.bottom() && x < area.right() {
-        buffer.set_string(
+        safe_text::put(
+            buffer,
             x,
             y,
             safe_text::cut(text, usize::from(area.right() - x)),
