@@ -158,7 +158,7 @@ pub async fn run(input: ConsoleInput) -> Result<Ended, ConsoleError> {
             status = changed(&mut ingest) => app.on_event(AppEvent::Ingest(Arc::new(status)), Timestamp::now()),
             fresh = changed(&mut health) => app.on_event(AppEvent::Health(Arc::new(fresh)), Timestamp::now()),
             caught = signals.next() => {
-                if let Some(ended) = on_signal(caught, &guard, &mut terminal, &mut app)? {
+                if let Some(ended) = on_signal(&caught, &guard, &mut terminal, &mut app)? {
                     break ended;
                 }
             }
@@ -235,7 +235,7 @@ fn chosen_theme(
 
 /// What a signal asks for; `Some`: the end.
 fn on_signal(
-    caught: Caught,
+    caught: &Caught,
     guard: &TerminalGuard,
     terminal: &mut Canvas,
     app: &mut App,
@@ -253,7 +253,7 @@ fn on_signal(
             wipe(terminal)?;
             app.repaint();
         }
-        Caught::End(number) => return Ok(Some(Ended::Signal(number))),
+        Caught::End(number) => return Ok(Some(Ended::Signal(*number))),
     }
     Ok(None)
 }

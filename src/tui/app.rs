@@ -367,7 +367,7 @@ impl App {
             }
             Effect::Copy { text, what } => self.requests.push(Request::Copy { text, what }),
             Effect::WriteFile { path, text } => {
-                self.requests.push(Request::WriteFile { path, text })
+                self.requests.push(Request::WriteFile { path, text });
             }
             Effect::Cancel(name) => self.orders.push(Order::Cancel(Slot { tab: from, name })),
             Effect::Work(task) => self.orders.push(Order::Run(task)),

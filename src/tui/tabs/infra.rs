@@ -24,6 +24,7 @@ use atalaya_ingest::accounts::{FileAccount, IngestStatus, Unread};
 use atalaya_query::term_text;
 
 mod account;
+mod cells;
 mod checks;
 mod files;
 mod host;
@@ -165,7 +166,7 @@ impl InfraTab {
             Action::Up => self.move_to(context, |at, _| at.saturating_sub(1)),
             Action::HalfPageDown | Action::PageDown => self.move_to(context, |at, _| at + page),
             Action::HalfPageUp | Action::PageUp => {
-                self.move_to(context, |at, _| at.saturating_sub(page))
+                self.move_to(context, |at, _| at.saturating_sub(page));
             }
             Action::First => self.move_to(context, |_, _| 0),
             Action::Last => self.move_to(context, |_, count| count.saturating_sub(1)),
@@ -222,7 +223,7 @@ impl InfraTab {
             match &store.problem {
                 Some(problem) => {
                     self.outages
-                        .failed(store.name, safe_text::line(problem), health.at)
+                        .failed(store.name, safe_text::line(problem), health.at);
                 }
                 None => {
                     self.outages.passed(store.name);

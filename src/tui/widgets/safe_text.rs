@@ -119,7 +119,11 @@ mod tests {
             assert_eq!(put(&mut buffer, x, y, "out", Style::new()), x);
         }
         assert_eq!(put(&mut buffer, 4, 0, "a\x1b[2J", Style::new()), 6);
-        let cells: String = buffer.content().iter().map(|cell| cell.symbol()).collect();
+        let cells: String = buffer
+            .content()
+            .iter()
+            .map(ratatui::buffer::Cell::symbol)
+            .collect();
         assert_eq!(cells, "    a␛");
     }
 

@@ -49,6 +49,7 @@ impl Tab for BellsTab {
         name: "toll",
         argument: "TIMES",
         help: "ring so often",
+        prefixes: &[],
     }];
 
     type Work = NoWork;

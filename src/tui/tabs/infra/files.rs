@@ -3,7 +3,7 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::view::{bytes, put};
+use super::cells::{bytes, put};
 use super::{InfraTab, Row, spool};
 use crate::tui::tab::Context;
 use crate::tui::theme::{Role, Theme};

@@ -3,7 +3,7 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::view::put;
+use super::cells::put;
 use super::{InfraTab, Over, Subject, account, checks, node};
 use crate::tui::tab::Context;
 use crate::tui::theme::Role;

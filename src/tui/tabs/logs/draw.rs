@@ -242,7 +242,7 @@ impl LogsTab {
             _ if self.menu.is_some() => pieces.extend(self.menu.as_ref().map(Menu::tell)),
             View::List => self.tell_list(&mut pieces, context),
             View::Context(view) => {
-                pieces.push((Role::Text, format!("{} records around", view.rows.len())))
+                pieces.push((Role::Text, format!("{} records around", view.rows.len())));
             }
             View::Trace(trace) => {
                 let position = trace.len().min(trace.focus + 1);

@@ -163,15 +163,15 @@ impl Editor {
             KeyCode::BackTab => self.focus = (self.focus + count - 1) % count,
             KeyCode::Char('t') if control && self.purpose == Purpose::Plan => self.next_metric(1),
             KeyCode::Right | KeyCode::Down | KeyCode::Char(' ') if self.on_metric() => {
-                self.next_metric(1)
+                self.next_metric(1);
             }
             KeyCode::Left | KeyCode::Up if self.on_metric() => {
-                self.next_metric(Metric::ALL.len() - 1)
+                self.next_metric(Metric::ALL.len() - 1);
             }
             KeyCode::Enter if self.on_metric() => self.focus = TITLE,
             _ if self.on_metric() => {}
             KeyCode::Enter if self.fields[self.focus].lines == 1 => {
-                self.focus = (self.focus + 1) % count
+                self.focus = (self.focus + 1) % count;
             }
             _ => self.touched |= self.fields[self.focus].area.input(key),
         }
