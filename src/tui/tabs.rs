@@ -35,6 +35,38 @@ mod tests {
         text.parse().unwrap()
     }
 
+    /// What the list of the tabs is for: no other file would have to change with it.
+    #[test]
+    fn nothing_else_of_the_console_names_a_tab() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/tui");
+        let mut folders = vec![root.clone()];
+        let mut read = 0;
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                let inside = path.strip_prefix(&root).unwrap();
+                let of_tabs = inside.starts_with("tabs") || inside.starts_with("tabs.rs");
+                if of_tabs || inside.components().any(|part| part.as_os_str() == "tests") {
+                    continue;
+                }
+                if path.is_dir() {
+                    folders.push(path);
+                    continue;
+                }
+                if path.extension().is_none_or(|kind| kind != "rs") || path.ends_with("tests.rs") {
+                    continue;
+                }
+                let text = std::fs::read_to_string(&path).unwrap();
+                read += 1;
+                for tab in TABS {
+                    let module = format!("tabs::{}", tab.id.name());
+                    assert!(!text.contains(&module), "{} names {module}", path.display());
+                }
+            }
+        }
+        assert!(read > 20, "the sources were not found");
+    }
+
     #[test]
     fn names_are_unique() {
         let names: BTreeSet<&str> = TABS.iter().map(|tab| tab.id.name()).collect();
