@@ -44,6 +44,7 @@ use self::event::AppEvent;
 use self::input::Input;
 use self::keymap::KeymapError;
 use self::runner::Runner;
+use self::state::Saved;
 use self::tab::Configured;
 use self::tabs::TABS;
 use self::terminal::{Canvas, Output, TerminalGuard};
@@ -123,53 +124,14 @@ impl ConsoleError {
 /// Runs the console until it is quit. Call it from `block_on`, not from a worker task: a slow
 /// terminal makes a frame's write wait.
 pub async fn run(input: ConsoleInput) -> Result<Ended, ConsoleError> {
-    let keymap = registry::keymap(TABS, &input.keys)?;
-    let variable = |name: &str| std::env::var(name).ok();
-    let depth = ColorDepth::detect(variable);
     let (saved, trouble) = state::load(&input.data_dir, |saved| registry::readable(TABS, saved));
-    let chosen = saved
-        .theme
-        .as_ref()
-        .filter(|(_, over)| *over == input.theme)
-        .map_or(&input.theme, |(name, _)| name);
-    let theme = match Theme::load(chosen, input.themes_dir.as_deref(), depth) {
-        Ok(theme) => theme,
-        // A theme chosen once and deleted since must not keep the console from starting.
-        Err(_) if *chosen != input.theme => {
-            Theme::load(&input.theme, input.themes_dir.as_deref(), depth)?
-        }
-        Err(error) => return Err(error.into()),
-    };
-
+    let setup = setup(&input, &saved)?;
     let mut signals = Signals::new()?;
     let guard = TerminalGuard::take(input.mouse).map_err(ConsoleError::NoTerminal)?;
     let mut inputs = input::start()?;
     let mut terminal = Terminal::new(CrosstermBackend::new(Output::default()))?;
     let size = crossterm::terminal::size()?;
-    let setup = Setup {
-        tabs: TabSetup {
-            registered: TABS,
-            first: tabs::FIRST,
-            configured: Configured {
-                report: input.dora,
-                pdca: input.pdca,
-            },
-        },
-        keymap,
-        theme,
-        configured_theme: input.theme,
-        themes_dir: input.themes_dir,
-        depth,
-        zone: input.zone,
-        unicode: is_utf8(variable),
-        mouse: input.mouse,
-        demo: input.demo,
-        host: widgets::safe_text::line(&input.host),
-        data_dir: input.data_dir.clone(),
-        now: Timestamp::now(),
-        size,
-    };
-    let mut app = App::new(setup, &saved);
+    let mut app = App::new(Setup { size, ..setup }, &saved);
     if let Some(trouble) = trouble {
         app.notify(Notice::trouble(widgets::safe_text::line(&trouble)));
     }
@@ -206,19 +168,11 @@ pub async fn run(input: ConsoleInput) -> Result<Ended, ConsoleError> {
             Some(answer) = answers.recv() => app.on_event(AppEvent::Answer(answer), Timestamp::now()),
             status = changed(&mut ingest) => app.on_event(AppEvent::Ingest(Arc::new(status)), Timestamp::now()),
             fresh = changed(&mut health) => app.on_event(AppEvent::Health(Arc::new(fresh)), Timestamp::now()),
-            caught = signals.next() => match caught {
-                Caught::Resized => {
-                    let (columns, rows) = crossterm::terminal::size()?;
-                    app.on_event(AppEvent::Resized(columns, rows), Timestamp::now());
+            caught = signals.next() => {
+                if let Some(ended) = on_signal(&caught, &guard, &mut terminal, &mut app)? {
+                    break ended;
                 }
-                Caught::Stop => resume_after(&guard, &mut terminal, &mut app)?,
-                Caught::Continued => {
-                    // Continued without having been stopped by us: the screen may be anyone's.
-                    wipe(&mut terminal)?;
-                    app.repaint();
-                }
-                Caught::End(number) => break Ended::Signal(number),
-            },
+            }
             () = terminal::panicked() => {
                 runner.stop();
                 return Err(ConsoleError::Panicked);
@@ -237,6 +191,82 @@ pub async fn run(input: ConsoleInput) -> Result<Ended, ConsoleError> {
         tracing::warn!(%error, "the state of the console could not be saved");
     }
     Ok(ended)
+}
+
+/// How the console begins, in a terminal whose size is not known yet.
+fn setup(input: &ConsoleInput, saved: &Saved) -> Result<Setup, ConsoleError> {
+    let variable = |name: &str| std::env::var(name).ok();
+    let depth = ColorDepth::detect(variable);
+    Ok(Setup {
+        tabs: TabSetup {
+            registered: TABS,
+            first: tabs::FIRST,
+            configured: Configured {
+                report: input.dora.clone(),
+                pdca: input.pdca.clone(),
+            },
+        },
+        keymap: registry::keymap(TABS, &input.keys)?,
+        theme: chosen_theme(input, saved, depth)?,
+        configured_theme: input.theme.clone(),
+        themes_dir: input.themes_dir.clone(),
+        depth,
+        zone: input.zone,
+        unicode: is_utf8(variable),
+        mouse: input.mouse,
+        demo: input.demo,
+        host: widgets::safe_text::line(&input.host),
+        data_dir: input.data_dir.clone(),
+        now: Timestamp::now(),
+        size: (0, 0),
+    })
+}
+
+/// The theme that was chosen in the console over the configured one, else that.
+fn chosen_theme(
+    input: &ConsoleInput,
+    saved: &Saved,
+    depth: ColorDepth,
+) -> Result<Theme, ThemeError> {
+    let chosen = saved
+        .theme
+        .as_ref()
+        .filter(|(_, over)| *over == input.theme)
+        .map_or(&input.theme, |(name, _)| name);
+    let themes = input.themes_dir.as_deref();
+    Theme::load(chosen, themes, depth).or_else(|error| {
+        // A theme chosen once and deleted since must not keep the console from starting.
+        if *chosen == input.theme {
+            Err(error)
+        } else {
+            Theme::load(&input.theme, themes, depth)
+        }
+    })
+}
+
+/// What a signal asks for; `Some`: the end.
+fn on_signal(
+    caught: &Caught,
+    guard: &TerminalGuard,
+    terminal: &mut Canvas,
+    app: &mut App,
+) -> io::Result<Option<Ended>> {
+    match caught {
+        Caught::Resized => {
+            let (columns, rows) = crossterm::terminal::size()?;
+            app.on_event(AppEvent::Resized(columns, rows), Timestamp::now());
+            // Also when it is the size of the last frame again: what was cut off meanwhile is gone.
+            wipe(terminal)?;
+        }
+        Caught::Stop => resume_after(guard, terminal, app)?,
+        Caught::Continued => {
+            // Continued without having been stopped by us: the screen may be anyone's.
+            wipe(terminal)?;
+            app.repaint();
+        }
+        Caught::End(number) => return Ok(Some(Ended::Signal(*number))),
+    }
+    Ok(None)
 }
 
 fn draw(terminal: &mut Canvas, app: &mut App) -> io::Result<()> {

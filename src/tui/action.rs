@@ -17,6 +17,11 @@ pub struct Own {
     pub hint: &'static str,
 }
 
+/// An [`Own`] as an action.
+pub const fn own(name: &'static str, help: &'static str, hint: &'static str) -> Action {
+    Action::Own(Own { name, help, hint })
+}
+
 macro_rules! actions {
     ($($(#[$group:meta])* $name:ident = $word:literal, $help:literal;)*) => {
         /// One thing that a user can ask for. What it does is [`Action::help`].
@@ -125,22 +130,8 @@ actions! {
     SaveQuery = "save_query", "save the filter under a name";
     RemoveQuery = "remove_query", "remove the saved query";
 
-    // DORA.
-    Window = "window", "next window (7, 30, 90 days)";
+    // Of a measured figure.
     Explain = "explain", "the rows and the rule behind the number";
-    WeeklyReview = "weekly_review", "weekly review";
-    Scope = "scope", "team, service and environment";
-    Export = "export", "write the report as Markdown";
-
-    // Infra.
-    SourceLogs = "source_logs", "the log records of this file";
-
-    // PDCA.
-    New = "new", "new cycle";
-    Edit = "edit", "edit the text";
-    Start = "start", "start the cycle";
-    Check = "check", "check the cycle";
-    Decide = "decide", "decide: apply, revert, continue, escalate";
 }
 
 #[cfg(test)]

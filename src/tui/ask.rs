@@ -159,4 +159,6 @@ pub struct Command {
     /// An example or a word for it; empty when it takes nothing.
     pub argument: &'static str,
     pub help: &'static str,
+    /// What begins with one of these is an argument of it, without its name: `:-30m`.
+    pub prefixes: &'static [char],
 }

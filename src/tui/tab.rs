@@ -3,9 +3,10 @@
 //! # How to build a tab
 //!
 //! A tab is one module, `tabs/<name>.rs` with its children in `tabs/<name>/`, and one row of
-//! [`crate::tui::tabs::TABS`]. Its digit, its place in the header, its keys in help, hints and
-//! palette, `:name`, `tab_name` in `[console.keys]` and its part of the saved state follow from
-//! that row; nothing else of the console names it. The module has:
+//! [`crate::tui::tabs::TABS`] (beside the `pub mod` that every module needs). Its digit, its place
+//! in the header, its keys in help, hints and palette, `:name`, `tab_name` in `[console.keys]` and
+//! its part of the saved state follow from that row; nothing else of the console names it. The
+//! module has:
 //!
 //! 1. `struct <Name>Tab`, its state, with [`Screen`] (what is seen) and [`Tab`] (what happens). No
 //!    I/O, no clock, no store, no tokio in it: time comes with [`Context`], data with
@@ -18,8 +19,8 @@
 //!    a `String` made by [`reason_of`]; the tab keeps the old data and hands the reason to its
 //!    [`crate::tui::tabs::outage::Outages`], which say it in the banner and when to try again. An
 //!    answer to an older question is dropped.
-//! 4. its [`Scope`]s, [`Tab::KEYS`] and, for what no other tab does,
-//!    [`crate::tui::action::Own`] actions.
+//! 4. its [`Scope`]s, [`Tab::KEYS`] and, for what no other tab does, actions made with
+//!    [`crate::tui::action::own`].
 //!
 //! Rules:
 //!

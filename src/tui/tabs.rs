@@ -35,6 +35,38 @@ mod tests {
         text.parse().unwrap()
     }
 
+    /// What the list of the tabs is for: no other file would have to change with it.
+    #[test]
+    fn nothing_else_of_the_console_names_a_tab() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/tui");
+        let mut folders = vec![root.clone()];
+        let mut read = 0;
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                let inside = path.strip_prefix(&root).unwrap();
+                let of_tabs = inside.starts_with("tabs") || inside.starts_with("tabs.rs");
+                if of_tabs || inside.components().any(|part| part.as_os_str() == "tests") {
+                    continue;
+                }
+                if path.is_dir() {
+                    folders.push(path);
+                    continue;
+                }
+                if path.extension().is_none_or(|kind| kind != "rs") || path.ends_with("tests.rs") {
+                    continue;
+                }
+                let text = std::fs::read_to_string(&path).unwrap();
+                read += 1;
+                for tab in TABS {
+                    let module = format!("tabs::{}", tab.id.name());
+                    assert!(!text.contains(&module), "{} names {module}", path.display());
+                }
+            }
+        }
+        assert!(read > 20, "the sources were not found");
+    }
+
     #[test]
     fn names_are_unique() {
         let names: BTreeSet<&str> = TABS.iter().map(|tab| tab.id.name()).collect();
@@ -71,10 +103,19 @@ mod tests {
     #[test]
     fn every_action_can_be_bound() {
         let tabs = TABS.iter().map(|tab| Action::Tab(tab.id));
-        for action in Action::SHARED.iter().copied().chain(tabs) {
+        let keys = TABS.iter().flat_map(|tab| tab.keys);
+        let own = keys.map(|(_, _, action)| *action);
+        for action in Action::SHARED.iter().copied().chain(tabs).chain(own) {
             let overrides = BTreeMap::from([(action.name().into_owned(), "F9".to_owned())]);
             let map = keymap(TABS, &overrides).unwrap();
-            let bound = |scope| map.action(&[scope], key("F9")) == Some(action);
+            // By its name and no other: two of one name would both be bound.
+            let bound = |scope| match map.action(&[scope], key("F9")) {
+                Some(bound) => {
+                    assert_eq!(bound, action);
+                    true
+                }
+                None => false,
+            };
             assert!(map.scopes().into_iter().any(bound), "{}", action.name());
         }
     }

@@ -12,6 +12,7 @@ mod clone_only;
 mod console_first_run;
 mod console_keys;
 mod console_read_only;
+mod console_resize;
 mod console_terminal;
 mod copied;
 mod db_copy;

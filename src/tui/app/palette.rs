@@ -30,40 +30,51 @@ pub(super) enum Target {
     Panic,
 }
 
-/// A command that may take words: name, what to write after it, help.
-type Command = (&'static str, &'static str, String, Target);
+/// A command, and what it is for.
+#[derive(Debug)]
+struct Listed {
+    name: &'static str,
+    /// What to write after it.
+    argument: &'static str,
+    help: String,
+    /// What begins with one of these is its argument, without the name.
+    prefixes: &'static [char],
+    target: Target,
+}
 
-fn commands(tabs: &[Registered]) -> Vec<Command> {
+/// Those of the tabs, those of the app, and the tabs themselves.
+fn commands(tabs: &[Registered]) -> Vec<Listed> {
     let of_tabs = tabs.iter().flat_map(|tab| {
-        tab.commands.iter().map(|command| {
-            (
-                command.name,
-                command.argument,
-                command.help.to_owned(),
-                Target::Of(tab.id, command.name),
-            )
+        tab.commands.iter().map(|command| Listed {
+            name: command.name,
+            argument: command.argument,
+            help: command.help.to_owned(),
+            prefixes: command.prefixes,
+            target: Target::Of(tab.id, command.name),
         })
     });
-    let own = [
-        ("theme", "NAME", "change the theme", Target::Theme),
-        ("utc", "", "show times in UTC", Target::Zone(Zone::Utc)),
-        (
-            "local",
-            "",
-            "show times in the zone of this host",
-            Target::Zone(Zone::Local),
-        ),
-        ("mouse", "", "mouse on or off", Target::Mouse),
-    ]
-    .map(|(name, argument, help, target)| (name, argument, help.to_owned(), target));
+    let own = |name, argument, help: &str, target| Listed {
+        name,
+        argument,
+        help: help.to_owned(),
+        prefixes: &[],
+        target,
+    };
+    let local = "show times in the zone of this host";
+    let of_app = [
+        own("theme", "NAME", "change the theme", Target::Theme),
+        own("utc", "", "show times in UTC", Target::Zone(Zone::Utc)),
+        own("local", "", local, Target::Zone(Zone::Local)),
+        own("mouse", "", "mouse on or off", Target::Mouse),
+    ];
     let to_tabs = tabs.iter().map(|tab| {
-        let help = Action::Tab(tab.id).help().into_owned();
-        (tab.id.name(), "", help, Target::Tab(tab.id))
+        let help = Action::Tab(tab.id).help();
+        own(tab.id.name(), "", &help, Target::Tab(tab.id))
     });
     of_tabs
-        .chain(own)
+        .chain(of_app)
         .chain(to_tabs)
-        .chain([("q", "", "quit".to_owned(), Target::Quit)])
+        .chain([own("q", "", "quit", Target::Quit)])
         .collect()
 }
 
@@ -103,7 +114,7 @@ pub(super) struct Entry {
 #[derive(Debug)]
 pub(super) struct Palette {
     pub line: LineEdit,
-    commands: Vec<Command>,
+    commands: Vec<Listed>,
     entries: Vec<Entry>,
     /// Indexes into `entries`, best first.
     matches: Vec<usize>,
@@ -115,13 +126,15 @@ impl Palette {
         let commands = commands(tabs);
         let mut entries: Vec<Entry> = commands
             .iter()
-            .map(|(name, argument, help, target)| Entry {
-                text: format!("{name} {argument}").trim().to_owned(),
-                help: help.clone(),
+            .map(|command| Entry {
+                text: format!("{} {}", command.name, command.argument)
+                    .trim()
+                    .to_owned(),
+                help: command.help.clone(),
                 key: String::new(),
-                completed: format!("{name} "),
+                completed: format!("{} ", command.name),
                 choice: Choice::Command {
-                    target: *target,
+                    target: command.target,
                     argument: String::new(),
                 },
             })
@@ -219,16 +232,18 @@ impl Palette {
     /// What Enter does: a command typed out with its argument, else the selected entry.
     pub fn chosen(&self) -> Option<Choice> {
         let text = self.line.text().trim();
-        // `:-30m` and `:+5m` are times.
-        let (name, argument) = if text.starts_with(['-', '+']) && text.len() > 1 {
-            ("goto", text)
-        } else {
-            text.split_once(' ').unwrap_or((text, ""))
+        let short = self
+            .commands
+            .iter()
+            .find(|command| text.len() > 1 && text.starts_with(command.prefixes));
+        let (name, argument) = match short {
+            Some(command) => (command.name, text),
+            None => text.split_once(' ').unwrap_or((text, "")),
         };
         let argument = argument.trim();
-        let known = self.commands.iter().find(|(known, ..)| *known == name);
+        let known = self.commands.iter().find(|known| known.name == name);
         let target = known
-            .map(|(.., target)| *target)
+            .map(|known| known.target)
             .or_else(|| unlisted(name, argument));
         if let Some(target) = target {
             return Some(Choice::Command {

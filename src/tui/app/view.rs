@@ -69,27 +69,9 @@ fn pieces(row: Rect, buffer: &mut Buffer, from: u16, parts: &[(Style, String)]) 
             break;
         }
         let text = safe_text::cut(text, usize::from(row.right() - x));
-        x = buffer.set_string_clipped(x, row, &text, *style);
+        x = safe_text::put(buffer, x, row.y, text, *style);
     }
     x
-}
-
-/// `Buffer::set_string` that tells where it ended.
-trait SetClipped {
-    fn set_string_clipped(&mut self, x: u16, row: Rect, text: &str, style: Style) -> u16;
-}
-
-impl SetClipped for Buffer {
-    fn set_string_clipped(&mut self, x: u16, row: Rect, text: &str, style: Style) -> u16 {
-        self.set_stringn(
-            x,
-            row.y,
-            text,
-            usize::from(row.right().saturating_sub(x)),
-            style,
-        )
-        .0
-    }
 }
 
 impl App {
@@ -103,7 +85,8 @@ impl App {
             );
             let buffer = frame.buffer_mut();
             if !area.is_empty() {
-                buffer.set_stringn(
+                safe_text::put_within(
+                    buffer,
                     area.x,
                     area.y + area.height / 2,
                     text,
@@ -127,7 +110,8 @@ impl App {
         if let Some(reason) = &status.banner {
             for (row, line) in (0..).zip(banner_lines(reason, area.width)) {
                 let text = safe_text::fit(&line, usize::from(area.width));
-                buffer.set_string(
+                safe_text::put(
+                    buffer,
                     area.x,
                     body(area).y + row,
                     text,
@@ -336,15 +320,23 @@ impl App {
             Overlay::Confirm { question, .. } => {
                 let width = u16::try_from(safe_text::width(question) + 6).unwrap_or(area.width);
                 let inner = frame::popup(area, buffer, theme, "Sure?", width.max(30), 5);
-                buffer.set_stringn(
+                safe_text::put_within(
+                    buffer,
                     inner.x + 1,
                     inner.y,
                     question,
                     usize::from(inner.width) - 1,
                     theme.style(Role::Text),
                 );
-                buffer.set_string(inner.x + 1, inner.y + 2, "y", theme.style(Role::Key));
-                buffer.set_string(
+                safe_text::put(
+                    buffer,
+                    inner.x + 1,
+                    inner.y + 2,
+                    "y",
+                    theme.style(Role::Key),
+                );
+                safe_text::put(
+                    buffer,
                     inner.x + 3,
                     inner.y + 2,
                     "yes   any other key: no",
@@ -366,10 +358,10 @@ impl App {
             74,
             u16::try_from(rows + 4).unwrap_or(16).max(5),
         );
-        buffer.set_string(inner.x + 1, inner.y, ":", theme.style(Role::Accent));
+        safe_text::put(buffer, inner.x + 1, inner.y, ":", theme.style(Role::Accent));
         let room = usize::from(inner.width).saturating_sub(4);
         let (text, at) = scrolled(palette.line.text(), palette.line.cursor(), room);
-        buffer.set_string(inner.x + 2, inner.y, text, theme.style(Role::Text));
+        safe_text::put(buffer, inner.x + 2, inner.y, text, theme.style(Role::Text));
         let rows = usize::from(inner.height.saturating_sub(2)).min(rows);
         let first = (palette.selected + 1).saturating_sub(rows);
         for (row, (index, entry)) in palette
@@ -386,7 +378,8 @@ impl App {
             };
             let selected = index == palette.selected;
             if selected {
-                buffer.set_string(
+                safe_text::put(
+                    buffer,
                     line.x,
                     line.y,
                     " ".repeat(usize::from(line.width)),
@@ -401,14 +394,16 @@ impl App {
                 }
             };
             let mark = if selected { "▸" } else { " " };
-            buffer.set_string(line.x, line.y, mark, over(Role::Accent));
-            buffer.set_string(
+            safe_text::put(buffer, line.x, line.y, mark, over(Role::Accent));
+            safe_text::put(
+                buffer,
                 line.x + 2,
                 line.y,
                 safe_text::cut(&entry.text, 22),
                 over(Role::Text),
             );
-            buffer.set_string(
+            safe_text::put(
+                buffer,
                 line.x + 25,
                 line.y,
                 safe_text::cut(&entry.help, usize::from(line.width).saturating_sub(38)),
@@ -418,7 +413,7 @@ impl App {
             let column = line
                 .right()
                 .saturating_sub(u16::try_from(safe_text::width(&key)).unwrap_or(0) + 1);
-            buffer.set_string(column, line.y, key, over(Role::Key));
+            safe_text::put(buffer, column, line.y, key, over(Role::Key));
         }
         Position::new(inner.x + 2 + at, inner.y)
     }
@@ -437,7 +432,8 @@ impl App {
             ..area
         };
         for line in [above, row] {
-            buffer.set_string(
+            safe_text::put(
+                buffer,
                 line.x,
                 line.y,
                 " ".repeat(usize::from(line.width)),
@@ -452,7 +448,7 @@ impl App {
         );
         let room = usize::from(row.right().saturating_sub(label_end + 1));
         let (text, at) = scrolled(prompt.line.text(), prompt.line.cursor(), room);
-        buffer.set_string(label_end, row.y, &text, theme.style(Role::Text));
+        safe_text::put(buffer, label_end, row.y, &text, theme.style(Role::Text));
         // A text that is not finished is no mistake yet while its end can be completed.
         let unfinished = |offset: usize, length: usize| {
             !prompt.refused
@@ -577,16 +573,6 @@ fn hint_word(action: Action) -> Cow<'static, str> {
         Action::RemoveQuery => "remove",
         Action::NextPanel => "panel",
         Action::Explain => "why",
-        Action::Window => "days",
-        Action::WeeklyReview => "week",
-        Action::Scope => "scope",
-        Action::Export => "export",
-        Action::SourceLogs => "its logs",
-        Action::New => "new",
-        Action::Edit => "edit",
-        Action::Start => "start",
-        Action::Check => "check",
-        Action::Decide => "decide",
         Action::Own(own) => own.hint,
         other => return other.help(),
     };

@@ -26,6 +26,7 @@ use atalaya_domain::dora::{DeploymentLine, DoraReport, Metric};
 use atalaya_domain::record::RequestId;
 use atalaya_domain::time::Timestamp;
 
+mod keys;
 mod pages;
 mod scope;
 #[cfg(test)]
@@ -37,16 +38,6 @@ use scope::{read_scope, scope_text};
 
 /// The one read, for what fails.
 const REPORT: &str = "report";
-const DORA: Scope = Scope::new("DORA");
-const KEYS: &[Binding] = &[
-    (DORA, "d", Action::Window),
-    (DORA, "x", Action::Explain),
-    (DORA, "f", Action::Scope),
-    (DORA, "t", Action::Trace),
-    (DORA, "w", Action::WeeklyReview),
-    (DORA, "y", Action::Copy),
-    (DORA, "X", Action::Export),
-];
 /// Figures older than this are read again while the tab is on the screen.
 const FRESH: Duration = Duration::from_secs(60);
 /// Windows that the key goes round.
@@ -275,7 +266,7 @@ impl DoraTab {
                     self.open(subject);
                 }
             }
-            Action::WeeklyReview
+            keys::WEEKLY_REVIEW
                 if self.figures.is_some()
                     && self
                         .pages
@@ -300,7 +291,7 @@ impl DoraTab {
                     None => Effect::Notice(Notice::plain("this row carries no request id")),
                 }];
             }
-            Action::Window => {
+            keys::WINDOW => {
                 let days = self.request.window.as_secs() / 86_400;
                 let next = WINDOWS_DAYS
                     .iter()
@@ -311,7 +302,7 @@ impl DoraTab {
                 return self.load(context);
             }
             Action::Reload => return self.load(context),
-            Action::Scope => {
+            keys::SCOPE => {
                 return vec![Effect::Prompt(PromptRequest {
                     kind: "scope",
                     label: "show ".to_owned(),
@@ -319,7 +310,7 @@ impl DoraTab {
                 })];
             }
             Action::Copy => return self.copy(),
-            Action::Export if self.figures.is_some() => {
+            keys::EXPORT if self.figures.is_some() => {
                 let day = crate::tui::widgets::clock::day(context.now, context.zone);
                 return vec![Effect::Prompt(PromptRequest {
                     kind: "export",
@@ -439,7 +430,7 @@ impl DoraTab {
 
 impl Screen for DoraTab {
     fn scopes(&self) -> &'static [Scope] {
-        &[DORA, Scope::LIST]
+        &[keys::DORA, Scope::LIST]
     }
 
     fn render(&self, area: Rect, buffer: &mut Buffer, context: &Context<'_>) {
@@ -482,10 +473,10 @@ impl Screen for DoraTab {
                     Action::Back
                 },
                 Action::Trace,
-                Action::Window,
-                Action::WeeklyReview,
-                Action::Scope,
-                Action::Export,
+                keys::WINDOW,
+                keys::WEEKLY_REVIEW,
+                keys::SCOPE,
+                keys::EXPORT,
             ],
         }
     }
@@ -528,7 +519,7 @@ impl Screen for DoraTab {
 
 impl Tab for DoraTab {
     const ID: TabId = TabId::new("dora", "DORA");
-    const KEYS: &'static [Binding] = KEYS;
+    const KEYS: &'static [Binding] = keys::KEYS;
 
     type Work = DoraEffect;
     type Saved = ();

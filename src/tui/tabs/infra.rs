@@ -24,9 +24,11 @@ use atalaya_ingest::accounts::{FileAccount, IngestStatus, Unread};
 use atalaya_query::term_text;
 
 mod account;
+mod cells;
 mod checks;
 mod files;
 mod host;
+mod keys;
 mod node;
 mod ring;
 mod sheet;
@@ -38,12 +40,6 @@ pub(crate) mod tests;
 
 /// This tab asks for no work.
 type Effect = ask::Effect<NoWork>;
-
-const INFRA: Scope = Scope::new("Infra");
-const KEYS: &[Binding] = &[
-    (INFRA, "f", Action::SourceLogs),
-    (INFRA, "x", Action::Explain),
-];
 
 /// One line of the ingest table.
 #[derive(Clone, Copy, Debug)]
@@ -198,7 +194,7 @@ impl InfraTab {
                 });
             }
             Action::Open | Action::Back | Action::Close | Action::Explain => self.over = None,
-            Action::SourceLogs => {
+            keys::SOURCE_LOGS => {
                 let rows = self.rows();
                 if let Some(Row::File(FileAccount {
                     source: Some(source),
@@ -250,7 +246,7 @@ fn path_of(row: Row<'_>) -> &std::path::Path {
 
 impl Screen for InfraTab {
     fn scopes(&self) -> &'static [Scope] {
-        &[INFRA, Scope::LIST]
+        &[keys::INFRA, Scope::LIST]
     }
 
     fn render(&self, area: Rect, buffer: &mut Buffer, context: &Context<'_>) {
@@ -306,7 +302,7 @@ impl Screen for InfraTab {
                 },
                 Action::Explain,
                 Action::NextPanel,
-                Action::SourceLogs,
+                keys::SOURCE_LOGS,
             ],
         }
     }
@@ -326,7 +322,7 @@ impl Screen for InfraTab {
             Action::NextPanel | Action::PreviousPanel => {
                 self.ring().is_none() || self.rows().is_empty()
             }
-            Action::SourceLogs => self.ring_has_keys(),
+            keys::SOURCE_LOGS => self.ring_has_keys(),
             _ => false,
         }
     }
@@ -334,7 +330,7 @@ impl Screen for InfraTab {
 
 impl Tab for InfraTab {
     const ID: TabId = TabId::new("infra", "Infra");
-    const KEYS: &'static [Binding] = KEYS;
+    const KEYS: &'static [Binding] = keys::KEYS;
 
     type Work = NoWork;
     type Saved = ();

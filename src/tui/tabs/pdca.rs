@@ -2,6 +2,7 @@
 //! editing, starting, looking and deciding.
 
 mod editor;
+mod keys;
 #[cfg(test)]
 pub(crate) mod tests;
 mod view;
@@ -34,15 +35,6 @@ const READ_AGAIN_SECONDS: u64 = 60;
 
 /// The one read, for what fails.
 const READ: &str = "read";
-const PDCA: Scope = Scope::new("PDCA");
-const KEYS: &[Binding] = &[
-    (PDCA, "a", Action::New),
-    (PDCA, "e", Action::Edit),
-    (PDCA, "s", Action::Start),
-    (PDCA, "c", Action::Check),
-    (PDCA, "D", Action::Decide),
-    (PDCA, "t", Action::Trace),
-];
 const START: &str = "pdca-start";
 const DECIDE: &str = "pdca-decide";
 const DISCARD: &str = "pdca-discard";
@@ -278,7 +270,7 @@ impl PdcaTab {
             Action::Open if self.current().is_some() => self.opened = self.opened.or(Some(0)),
             Action::Back | Action::Close => self.opened = None,
             Action::Reload => return self.read(context.now),
-            Action::New => {
+            keys::NEW => {
                 let metric = self
                     .proposals
                     .first()
@@ -302,18 +294,18 @@ impl PdcaTab {
             })]
         };
         match action {
-            Action::Edit if cycle.state.is_closed() => {
+            keys::EDIT if cycle.state.is_closed() => {
                 vec![Effect::Notice(Notice::plain(
                     "a closed cycle is not changed",
                 ))]
             }
-            Action::Edit => {
+            keys::EDIT => {
                 self.editor = Some(Editor::edit(&cycle));
                 Vec::new()
             }
-            Action::Start => prompt(START, "what was applied ".to_owned()),
-            Action::Check => self.write(Change::Check { id: cycle.id }, context.now),
-            Action::Decide => prompt(DECIDE, "decision and why ".to_owned()),
+            keys::START => prompt(START, "what was applied ".to_owned()),
+            keys::CHECK => self.write(Change::Check { id: cycle.id }, context.now),
+            keys::DECIDE => prompt(DECIDE, "decision and why ".to_owned()),
             Action::Trace => vec![match request_of(&cycle) {
                 Some(id) => Effect::Go(Destination::Trace(vec![id])),
                 None => Effect::Notice(Notice::plain("this cycle carries no request id")),
@@ -399,7 +391,7 @@ fn decision_of(text: &str) -> Option<(Verdict, String)> {
 
 impl Screen for PdcaTab {
     fn scopes(&self) -> &'static [Scope] {
-        &[PDCA, Scope::LIST]
+        &[keys::PDCA, Scope::LIST]
     }
 
     fn render(&self, area: Rect, buffer: &mut Buffer, context: &Context<'_>) {
@@ -437,11 +429,11 @@ impl Screen for PdcaTab {
                 } else {
                     Action::Open
                 },
-                Action::New,
-                Action::Edit,
-                Action::Start,
-                Action::Check,
-                Action::Decide,
+                keys::NEW,
+                keys::EDIT,
+                keys::START,
+                keys::CHECK,
+                keys::DECIDE,
             ],
         }
     }
@@ -459,9 +451,7 @@ impl Screen for PdcaTab {
             | Action::HistoryBack
             | Action::HistoryForward => true,
             Action::Open => self.opened.is_some() || self.current().is_none(),
-            Action::Edit | Action::Start | Action::Check | Action::Decide => {
-                self.current().is_none()
-            }
+            keys::EDIT | keys::START | keys::CHECK | keys::DECIDE => self.current().is_none(),
             Action::Trace => self.current().and_then(request_of).is_none(),
             _ => false,
         }
@@ -499,7 +489,7 @@ impl Screen for PdcaTab {
 
 impl Tab for PdcaTab {
     const ID: TabId = TabId::new("pdca", "PDCA");
-    const KEYS: &'static [Binding] = KEYS;
+    const KEYS: &'static [Binding] = keys::KEYS;
 
     type Work = PdcaEffect;
     type Saved = ();

@@ -23,7 +23,7 @@ pub fn render(area: Rect, buffer: &mut Buffer, theme: &Theme, message: &str, hin
                 .unwrap_or(area.width)
                 .min(area.width))
             / 2;
-        buffer.set_string(area.x + indent, row, &text, theme.style(role));
+        safe_text::put(buffer, area.x + indent, row, &text, theme.style(role));
     };
     put(row, message, Role::Text);
     row += 2;

@@ -2,7 +2,6 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Clear, Widget};
 
 use super::safe_text;
@@ -18,11 +17,17 @@ pub fn rule(area: Rect, buffer: &mut Buffer, theme: &Theme, title: &str, focused
     } else {
         Role::Border
     });
-    buffer.set_string(area.x, area.y, "─".repeat(usize::from(area.width)), border);
+    safe_text::put(
+        buffer,
+        area.x,
+        area.y,
+        "─".repeat(usize::from(area.width)),
+        border,
+    );
     if !title.is_empty() && area.width > 6 {
         let text = format!(" {} ", safe_text::cut(title, usize::from(area.width) - 6));
         let style = theme.style(if focused { Role::Accent } else { Role::Title });
-        buffer.set_string(area.x + 2, area.y, text, style);
+        safe_text::put(buffer, area.x + 2, area.y, text, style);
     }
 }
 
@@ -46,12 +51,18 @@ pub fn popup(
     Clear.render(outer, buffer);
     let block = Block::bordered()
         .border_type(BorderType::Rounded)
-        .border_style(theme.style(Role::BorderFocused))
-        .title(Line::from(Span::styled(
-            format!(" {title} "),
-            theme.style(Role::Accent),
-        )));
+        .border_style(theme.style(Role::BorderFocused));
     let inner = block.inner(outer);
     block.render(outer, buffer);
+    let room = usize::from(outer.width.saturating_sub(2));
+    let style = theme.style(Role::Accent);
+    safe_text::put_within(
+        buffer,
+        outer.x + 1,
+        outer.y,
+        format!(" {title} "),
+        room,
+        style,
+    );
     inner
 }

@@ -2,6 +2,7 @@
 
 use ratatui::buffer::Buffer;
 
+use super::safe_text;
 use crate::tui::theme::{Role, Theme};
 use atalaya_domain::health::Status;
 
@@ -32,8 +33,15 @@ pub fn render(
     } else {
         0
     };
-    buffer.set_string(x, y, full.repeat(usize::from(filled)), theme.style(role));
-    buffer.set_string(
+    safe_text::put(
+        buffer,
+        x,
+        y,
+        full.repeat(usize::from(filled)),
+        theme.style(role),
+    );
+    safe_text::put(
+        buffer,
         x + filled,
         y,
         empty.repeat(usize::from(width - filled)),

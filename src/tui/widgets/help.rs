@@ -16,6 +16,24 @@ enum HelpLine {
     Blank,
 }
 
+impl HelpLine {
+    fn draw(&self, (x, y): (u16, u16), room: usize, buffer: &mut Buffer, theme: &Theme) {
+        match self {
+            Self::Blank => {}
+            Self::Title(title) => {
+                let title = safe_text::cut(title, room);
+                safe_text::put(buffer, x, y, title, theme.style(Role::Title));
+            }
+            Self::Keys(keys, help) => {
+                let keys = safe_text::cut(keys, 12);
+                safe_text::put(buffer, x, y, keys, theme.style(Role::Key));
+                let help = safe_text::cut(help, room.saturating_sub(13));
+                safe_text::put(buffer, x + 13, y, help, theme.style(Role::Text));
+            }
+        }
+    }
+}
+
 fn lines(sections: Vec<(Scope, Vec<(String, Action)>)>) -> Vec<HelpLine> {
     let mut lines = Vec::new();
     for (scope, bindings) in sections {
@@ -75,7 +93,8 @@ pub fn render(
         let x = inner
             .right()
             .saturating_sub(u16::try_from(safe_text::width(&place)).unwrap_or(0) + 1);
-        buffer.set_string(
+        safe_text::put(
+            buffer,
             x.max(inner.x),
             inner.bottom(),
             place,
@@ -94,21 +113,7 @@ pub fn render(
             let x = inner.x + u16::try_from(column * column_width).unwrap_or(0) + 1;
             let y = inner.y + u16::try_from(row).unwrap_or(0);
             let room = column_width.saturating_sub(2);
-            match line {
-                HelpLine::Blank => {}
-                HelpLine::Title(title) => {
-                    buffer.set_string(x, y, safe_text::cut(title, room), theme.style(Role::Title));
-                }
-                HelpLine::Keys(keys, help) => {
-                    buffer.set_string(x, y, safe_text::cut(keys, 12), theme.style(Role::Key));
-                    buffer.set_string(
-                        x + 13,
-                        y,
-                        safe_text::cut(help, room.saturating_sub(13)),
-                        theme.style(Role::Text),
-                    );
-                }
-            }
+            line.draw((x, y), room, buffer, theme);
         }
     }
     furthest

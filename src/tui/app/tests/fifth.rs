@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use super::*;
-use crate::tui::action::Own;
+use crate::tui::action::own;
 use crate::tui::ask::{self, Command};
 use crate::tui::keymap::{Binding, Scope};
 use crate::tui::registry::Registered;
@@ -11,11 +11,7 @@ use crate::tui::tab::{NoWork, Screen, Tab, TabEvent, TabStatus};
 use crate::tui::theme::Role;
 
 const BELLS: Scope = Scope::new("Bells");
-const RING: Action = Action::Own(Own {
-    name: "ring",
-    help: "ring the bell",
-    hint: "ring",
-});
+const RING: Action = own("ring", "ring the bell", "ring");
 
 /// Counts how often it was rung.
 #[derive(Debug)]
@@ -53,6 +49,7 @@ impl Tab for BellsTab {
         name: "toll",
         argument: "TIMES",
         help: "ring so often",
+        prefixes: &[],
     }];
 
     type Work = NoWork;

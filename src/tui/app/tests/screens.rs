@@ -202,3 +202,26 @@ fn every_screen_in_both_sizes_with_and_without_colour() {
         }
     }
 }
+
+/// The terminal may have another size than the last event told of: what is drawn then is another
+/// layout, and never a panic.
+#[test]
+fn every_screen_is_drawn_in_whatever_size_the_terminal_has() {
+    // The edges of the layouts.
+    let columns = [1, 59, 60, 99, 120, 200];
+    let rows = [1, 14, 15, 16, 24, 60];
+    for &(name, scene, keys) in SCREENS {
+        for told in [(60, 15), (200, 60)] {
+            let mut stage = stage(scene, told, ColorDepth::True);
+            stage.keys(keys);
+            for size in columns
+                .iter()
+                .flat_map(|x| rows.iter().map(move |y| (*x, *y)))
+            {
+                let mut terminal = Terminal::new(TestBackend::new(size.0, size.1)).unwrap();
+                let drawn = terminal.draw(|frame| stage.app.render(frame));
+                assert!(drawn.is_ok(), "{name} at {size:?}");
+            }
+        }
+    }
+}

@@ -122,7 +122,7 @@ fn trace_goes_to_the_request_of_the_row() {
 fn windows_go_round_and_are_asked_for() {
     let mut tab = loaded();
     for days in [90, 7, 30] {
-        let effects = act(&mut tab, Action::Window);
+        let effects = act(&mut tab, keys::WINDOW);
         let [Effect::Work(DoraEffect::Load { request, .. })] = &effects[..] else {
             panic!("{effects:?}")
         };

@@ -88,7 +88,7 @@ fn put(
         return x;
     }
     let text = safe_text::cut(text, usize::from(area.right() - x));
-    buffer.set_string(x, area.y, &text, context.theme.style(role));
+    safe_text::put(buffer, x, area.y, &text, context.theme.style(role));
     x + u16::try_from(safe_text::width(&text)).unwrap_or(0)
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Row;
-use super::view::bytes;
+use super::cells::bytes;
 use crate::tui::widgets::{clock, safe_text};
 use atalaya_ingest::accounts::FileAccount;
 

@@ -3,7 +3,7 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::view::{bytes, put};
+use super::cells::{bytes, put};
 use super::{InfraTab, Row, spool};
 use crate::tui::tab::Context;
 use crate::tui::theme::{Role, Theme};
@@ -144,7 +144,7 @@ impl Columns {
                 0
             };
             let indent = u16::try_from(indent).unwrap_or(0);
-            buffer.set_string(x + indent, area.y, text, theme.style(role));
+            safe_text::put(buffer, x + indent, area.y, text, theme.style(role));
             x += width;
         }
     }

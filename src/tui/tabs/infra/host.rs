@@ -3,7 +3,7 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::view::{bytes, put};
+use super::cells::{bytes, put};
 use crate::tui::tab::Context;
 use crate::tui::theme::Role;
 use crate::tui::widgets::{clock, frame, gauge, safe_text};
@@ -37,11 +37,9 @@ pub(super) fn render(health: &Health, area: Rect, buffer: &mut Buffer, context: 
         clock::coarse(host.uptime)
     );
     frame::rule(Rect { height: 1, ..area }, buffer, theme, &title, false);
-    let mut y = area.y + 1;
-    for (label, check, ratio, text) in measures(host) {
+    for (y, (label, check, ratio, text)) in (area.y + 1..).zip(measures(host)) {
         let names = (label.as_str(), check.as_str());
         gauge_row(health, (area, y), buffer, context, names, ratio, &text);
-        y += 1;
     }
 }
 

@@ -1,7 +1,7 @@
 //! Everything that is known of one node, trouble first.
 
+use super::cells::bytes;
 use super::ring::{count, memtables, milliseconds};
-use super::view::bytes;
 use crate::tui::tab::Context;
 use crate::tui::theme::Role;
 use crate::tui::widgets::{clock, safe_text};

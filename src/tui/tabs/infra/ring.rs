@@ -6,7 +6,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::InfraTab;
-use super::view::{bytes, put};
+use super::cells::{bytes, put};
 use crate::tui::tab::Context;
 use crate::tui::theme::Role;
 use crate::tui::widgets::{clock, frame, safe_text};

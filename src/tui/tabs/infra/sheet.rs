@@ -3,7 +3,7 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::view::put;
+use super::cells::put;
 use super::{InfraTab, Over, Subject, account, checks, node};
 use crate::tui::tab::Context;
 use crate::tui::theme::Role;
@@ -150,6 +150,12 @@ pub(super) fn render(
             .right()
             .saturating_sub(u16::try_from(words.len()).unwrap_or(0) + 1);
         // On the frame's lower edge.
-        buffer.set_string(x, inner.bottom(), words, context.theme.style(Role::Accent));
+        safe_text::put(
+            buffer,
+            x,
+            inner.bottom(),
+            words,
+            context.theme.style(Role::Accent),
+        );
     }
 }

@@ -24,7 +24,13 @@ pub fn render(
     };
     let y = area.y + 1;
     let (text, role) = line(spool, context);
-    buffer.set_string(area.x + 1, y, "spool", context.theme.style(Role::Muted));
+    safe_text::put(
+        buffer,
+        area.x + 1,
+        y,
+        "spool",
+        context.theme.style(Role::Muted),
+    );
     let width = (area.width / 8).min(16);
     let bar = (area.x + 1 + LABEL, y);
     gauge::render(
@@ -39,7 +45,7 @@ pub fn render(
     let x = bar.0 + width + 1;
     if x < area.right() {
         let shown = safe_text::cut(&text, usize::from(area.right() - x));
-        buffer.set_string(x, y, shown, context.theme.style(role));
+        safe_text::put(buffer, x, y, shown, context.theme.style(role));
     }
     Rect {
         y,

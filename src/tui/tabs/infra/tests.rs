@@ -404,7 +404,7 @@ fn the_cursor_stays_on_its_file_when_rows_change() {
 #[test]
 fn f_opens_the_logs_of_the_file() {
     let mut screen = Screen::loaded(80, 21);
-    let effects = screen.send(TabEvent::Action(Action::SourceLogs));
+    let effects = screen.send(TabEvent::Action(keys::SOURCE_LOGS));
     assert!(
         matches!(&effects[..], [Effect::Go(Destination::Logs { filter, at: None })] if filter == "source:nginx/access")
     );

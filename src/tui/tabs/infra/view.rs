@@ -6,8 +6,7 @@ use ratatui::layout::{Constraint, Layout, Rect};
 
 use super::{InfraTab, files, host, ring, sheet};
 use crate::tui::tab::Context;
-use crate::tui::theme::{Role, Theme};
-use crate::tui::widgets::{empty, safe_text};
+use crate::tui::widgets::empty;
 
 pub fn render(tab: &InfraTab, area: Rect, buffer: &mut Buffer, context: &Context<'_>) {
     let Some(health) = &tab.health else {
@@ -52,41 +51,5 @@ pub fn render(tab: &InfraTab, area: Rect, buffer: &mut Buffer, context: &Context
     files::render(tab, below, buffer, context);
     if let Some(over) = tab.over {
         sheet::render(tab, over, area, buffer, context);
-    }
-}
-
-/// Text cut to the room that is left in the row.
-pub(super) fn put(
-    buffer: &mut Buffer,
-    area: Rect,
-    x: u16,
-    y: u16,
-    text: &str,
-    theme: &Theme,
-    role: Role,
-) {
-    if y < area.bottom() && x < area.right() {
-        buffer.set_string(
-            x,
-            y,
-            safe_text::cut(text, usize::from(area.right() - x)),
-            theme.style(role),
-        );
-    }
-}
-
-/// `1.2 GiB`, `640 KiB`, `0 B`.
-pub(super) fn bytes(count: u64) -> String {
-    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
-    let mut value = count as f64;
-    let mut unit = 0;
-    while value >= 1_024.0 && unit + 1 < UNITS.len() {
-        value /= 1_024.0;
-        unit += 1;
-    }
-    if unit == 0 || value >= 100.0 {
-        format!("{value:.0} {}", UNITS[unit])
-    } else {
-        format!("{value:.1} {}", UNITS[unit])
     }
 }

@@ -241,16 +241,18 @@ pub fn render(
             Style::new()
         };
         if selected {
-            buffer.set_string(area.x, y, " ".repeat(usize::from(area.width)), base);
+            safe_text::put(buffer, area.x, y, " ".repeat(usize::from(area.width)), base);
         }
-        buffer.set_string(
+        safe_text::put(
+            buffer,
             area.x + 1,
             y,
             safe_text::cut(&line.label, LABEL - 1),
             theme.style(Role::Muted).patch(base),
         );
         let room = usize::from(area.width).saturating_sub(LABEL);
-        buffer.set_stringn(
+        safe_text::put_within(
+            buffer,
             area.x + u16::try_from(LABEL).unwrap_or(0),
             y,
             &line.text,

@@ -83,7 +83,8 @@ pub fn render(
     let theme = context.theme;
     let Some(data) = &chart.data else {
         let text = chart.failed.clone().unwrap_or_else(|| "counting …".into());
-        buffer.set_stringn(
+        safe_text::put_within(
+            buffer,
             area.x + 1,
             area.y,
             text,
@@ -102,13 +103,10 @@ pub fn render(
     };
     let most = data.bins.iter().map(LevelCounts::total).max().unwrap_or(0);
     let label = |text: String| format!("{text:>5} ");
-    buffer.set_string(area.x, bars.y, label(short(most)), theme.style(Role::Muted));
-    buffer.set_string(
-        area.x,
-        bars.bottom() - 1,
-        label("0".into()),
-        theme.style(Role::Faint),
-    );
+    let (muted, faint) = (theme.style(Role::Muted), theme.style(Role::Faint));
+    safe_text::put(buffer, area.x, bars.y, label(short(most)), muted);
+    let lowest = bars.bottom() - 1;
+    safe_text::put(buffer, area.x, lowest, label("0".into()), faint);
     let bar_width = (usize::from(bars.width) / data.bins.len().max(1)).max(1);
     for (index, counts) in data.bins.iter().enumerate() {
         let x = usize::from(bars.x) + index * bar_width;
@@ -123,14 +121,11 @@ pub fn render(
             let low = slots[usize::from(row) * 2];
             let high = slots[usize::from(row) * 2 + 1];
             let (symbol, style) = cell(low, high, context);
-            for column in 0..drawn {
-                let Ok(x) = u16::try_from(x + column) else {
-                    continue;
-                };
-                if x < bars.right() {
-                    buffer.set_string(x, bars.bottom() - 1 - row, symbol, style);
-                }
-            }
+            let bar = symbol.repeat(drawn);
+            let Ok(x) = u16::try_from(x) else { continue };
+            let room = usize::from(bars.right().saturating_sub(x));
+            let y = bars.bottom() - 1 - row;
+            safe_text::put_within(buffer, x, y, bar, room, style);
         }
     }
     axis(
@@ -243,15 +238,14 @@ fn title(chart: &Chart, data: &Histogram, row: Rect, buffer: &mut Buffer, contex
     }
     let mut x = row.x;
     for (style, text) in parts {
-        x = buffer
-            .set_stringn(
-                x,
-                row.y,
-                &text,
-                usize::from(row.right().saturating_sub(x)),
-                style,
-            )
-            .0;
+        x = safe_text::put_within(
+            buffer,
+            x,
+            row.y,
+            &text,
+            usize::from(row.right().saturating_sub(x)),
+            style,
+        );
     }
 }
 
@@ -301,7 +295,7 @@ impl Axis {
         let mut free_until = row.x + self.used;
         let end = free_until.saturating_sub(width).max(row.x);
         if is_free(end) {
-            buffer.set_string(end, row.y, &until, style);
+            safe_text::put(buffer, end, row.y, &until, style);
             free_until = end.saturating_sub(1);
         }
         let labels = (used / 22).clamp(1, 8);
@@ -313,7 +307,7 @@ impl Axis {
                 .find(|&place| is_free(place) && place + width <= free_until);
             let Some(place) = place else { continue };
             let text = clock::format(self.time(place), context.zone, pattern);
-            buffer.set_string(place, row.y, text, style);
+            safe_text::put(buffer, place, row.y, text, style);
         }
     }
 }
@@ -330,7 +324,13 @@ fn axis(
     let theme = context.theme;
     let used = (data.bins.len() * bar_width).min(usize::from(row.width));
     let line = if context.unicode { "─" } else { "-" };
-    buffer.set_string(row.x, row.y, line.repeat(used), theme.style(Role::Faint));
+    safe_text::put(
+        buffer,
+        row.x,
+        row.y,
+        line.repeat(used),
+        theme.style(Role::Faint),
+    );
     let axis = Axis {
         range: data.range,
         row,
@@ -362,11 +362,17 @@ fn axis(
         };
         let role = if failed { Role::Bad } else { Role::Mark };
         let x = axis.column(deployment.finished_at);
-        buffer.set_string(x, row.y, mark, theme.style(role));
+        safe_text::put(buffer, x, row.y, mark, theme.style(role));
     }
     if let Some(at) = focus {
         let mark = if context.unicode { "◆" } else { "o" };
-        buffer.set_string(axis.column(at), row.y, mark, theme.style(Role::Accent));
+        safe_text::put(
+            buffer,
+            axis.column(at),
+            row.y,
+            mark,
+            theme.style(Role::Accent),
+        );
     }
 }
 

@@ -59,26 +59,31 @@ pub(super) const COMMANDS: &[Command] = &[
         name: GO_TO,
         argument: "14:32",
         help: "go to a time: 14:32, 2026-03-02T10:20, -30m, +5m",
+        prefixes: &['-', '+'],
     },
     Command {
         name: REQUEST,
         argument: "ID",
         help: "trace of a request id; several, separated by blanks",
+        prefixes: &[],
     },
     Command {
         name: FILTER,
         argument: "QUERY",
         help: "filter the logs",
+        prefixes: &[],
     },
     Command {
         name: SAVE,
         argument: "NAME",
         help: "save the filter of the logs under a name",
+        prefixes: &[],
     },
     Command {
         name: WRITE,
         argument: "FILE",
         help: "write the loaded records to a file",
+        prefixes: &[],
     },
 ];
 

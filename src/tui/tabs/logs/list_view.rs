@@ -40,7 +40,7 @@ fn columns(width: u16) -> (usize, usize) {
 
 /// Writes a text and returns the column after it.
 fn put(buffer: &mut Buffer, x: u16, y: u16, text: &str, style: Style) -> u16 {
-    buffer.set_string(x, y, text, style);
+    safe_text::put(buffer, x, y, text, style);
     x + u16::try_from(safe_text::width(text)).unwrap_or(0)
 }
 
@@ -85,22 +85,19 @@ fn row(
         (false, _) => Style::new(),
     };
     if selected {
-        buffer.set_string(line.x, line.y, " ".repeat(usize::from(line.width)), base);
+        safe_text::put(
+            buffer,
+            line.x,
+            line.y,
+            " ".repeat(usize::from(line.width)),
+            base,
+        );
     }
     let over = |role: Role| theme.style(role).patch(base);
     let (source_width, request_width) = columns(line.width);
     let bookmarked = look.bookmarks.contains(record.id());
     let pointed = look.anchor == Some(record.id()) || selected;
-    // A bookmark under the cursor has a mark of its own: the colour alone would not tell.
-    let mark = match (bookmarked, pointed, context.unicode) {
-        (true, true, true) => "◈",
-        (true, true, false) => "#",
-        (true, false, true) => "◆",
-        (true, false, false) => "*",
-        (false, true, true) => "▸",
-        (false, true, false) => ">",
-        (false, false, _) => " ",
-    };
+    let mark = mark_of(bookmarked, pointed, context.unicode);
     let mark_role = if bookmarked { Role::Mark } else { Role::Accent };
     let mut x = put(buffer, line.x, line.y, mark, over(mark_role));
     x = put(
@@ -147,6 +144,19 @@ fn row(
         ..line
     };
     message(record, rest, base, buffer, context, look, selected);
+}
+
+/// A bookmark under the cursor has a mark of its own: the colour alone would not tell.
+fn mark_of(bookmarked: bool, pointed: bool, unicode: bool) -> &'static str {
+    match (bookmarked, pointed, unicode) {
+        (true, true, true) => "◈",
+        (true, true, false) => "#",
+        (true, false, true) => "◆",
+        (true, false, false) => "*",
+        (false, true, true) => "▸",
+        (false, true, false) => ">",
+        (false, false, _) => " ",
+    }
 }
 
 /// The message in what is left of the row, and behind it what the message does not say.

@@ -171,19 +171,25 @@ impl Menu {
         };
         let over = |role: Role| theme.style(role).patch(base);
         if selected {
-            buffer.set_string(line.x, line.y, " ".repeat(usize::from(line.width)), base);
+            safe_text::put(
+                buffer,
+                line.x,
+                line.y,
+                " ".repeat(usize::from(line.width)),
+                base,
+            );
         }
         let mark = match (selected, context.unicode) {
             (true, true) => "▸",
             (true, false) => ">",
             (false, _) => " ",
         };
-        buffer.set_string(line.x, line.y, mark, over(Role::Accent));
+        safe_text::put(buffer, line.x, line.y, mark, over(Role::Accent));
         let mut x = line.x + 1;
         let mut put = |text: &str, role: Role| {
             let room = usize::from(line.right().saturating_sub(x));
             let text = safe_text::cut(text, room);
-            buffer.set_string(x, line.y, &text, over(role));
+            safe_text::put(buffer, x, line.y, &text, over(role));
             x += u16::try_from(safe_text::width(&text)).unwrap_or(0);
         };
         match &self.content {

@@ -56,7 +56,8 @@ pub fn render(
         safe_text::fit("lane", lane_width),
         columns = bar_width - 1
     );
-    buffer.set_stringn(
+    safe_text::put_within(
+        buffer,
         area.x,
         area.y,
         header,
@@ -80,7 +81,8 @@ pub fn render(
         {
             let dash = if context.unicode { "──" } else { "--" };
             let text = format!(" {dash} {} {dash}", clock::precise(gap));
-            buffer.set_stringn(
+            safe_text::put_within(
+                buffer,
                 list.x,
                 y,
                 text,
@@ -152,7 +154,7 @@ fn row(
         _ => Style::new(),
     };
     if selected {
-        buffer.set_string(line.x, y, " ".repeat(usize::from(line.width)), base);
+        safe_text::put(buffer, line.x, y, " ".repeat(usize::from(line.width)), base);
     }
     let over = |role: Role| theme.style(role).patch(base);
     let at = offset(row.at, axis.begin);
@@ -212,8 +214,14 @@ fn begin(
         (true, false) => ">",
         (false, _) => " ",
     };
-    buffer.set_string(line.x, y, mark, over(Role::Accent));
-    buffer.set_string(line.x + 1, y, format!("{at:>10}"), over(Role::Muted));
+    safe_text::put(buffer, line.x, y, mark, over(Role::Accent));
+    safe_text::put(
+        buffer,
+        line.x + 1,
+        y,
+        format!("{at:>10}"),
+        over(Role::Muted),
+    );
     let mut x = line.x + 12;
     let bad = row.event.level() >= Level::Error;
     let (letter, role) = match &row.event {
@@ -223,12 +231,12 @@ fn begin(
         ),
         _ => ("M", if bad { Role::Bad } else { Role::Good }),
     };
-    buffer.set_string(x, y, letter, over(role));
+    safe_text::put(buffer, x, y, letter, over(role));
     x += 2;
     let (lane_width, _) = columns(line.width);
     let lane = safe_text::fit(&safe_text::first_line(row.event.source(), 40), lane_width);
     let style = theme.lane(row.lane).patch(base);
-    buffer.set_string(x, y, lane, style);
+    safe_text::put(buffer, x, y, lane, style);
     x + u16::try_from(lane_width + 1).unwrap_or(0)
 }
 
@@ -251,7 +259,7 @@ fn message(
         event => safe_text::first_line(&event.message(), look.scroll + room),
     };
     let visible = safe_text::window(&text, look.scroll, room);
-    buffer.set_string(x, y, &visible, style);
+    safe_text::put(buffer, x, y, &visible, style);
     if let Some(search) = look.search {
         for range in search.ranges(&visible) {
             let before = u16::try_from(safe_text::width(&visible[..range.start])).unwrap_or(0);
@@ -291,7 +299,8 @@ impl Axis {
     }
 
     fn track(&self, x: u16, y: u16, buffer: &mut Buffer, context: &Context<'_>, quiet: Style) {
-        buffer.set_string(
+        safe_text::put(
+            buffer,
             x,
             y,
             (if context.unicode { "·" } else { "." }).repeat(self.columns),
@@ -321,13 +330,14 @@ impl Axis {
         };
         self.track(x, y, buffer, context, quiet);
         let (from, to) = (self.place(start), self.place(at));
-        buffer.set_string(
+        safe_text::put(
+            buffer,
             x + from,
             y,
             full.repeat(usize::from(to.saturating_sub(from))),
             style,
         );
-        buffer.set_string(x + to, y, point, style);
+        safe_text::put(buffer, x + to, y, point, style);
     }
 
     /// A metrics event: one mark, at the edge when it lies before or after the records.
@@ -350,7 +360,7 @@ impl Axis {
             (_, _, false) => "#",
         };
         self.track(x, y, buffer, context, quiet);
-        buffer.set_string(x + self.place(at), y, mark, style);
+        safe_text::put(buffer, x + self.place(at), y, mark, style);
     }
 }
 

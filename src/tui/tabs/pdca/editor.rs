@@ -188,6 +188,22 @@ impl Editor {
         self.touched |= field.area.insert_str(safe.join(joint));
     }
 
+    /// What an empty field stands for.
+    fn hint(&self, index: usize, slot: Rect, buffer: &mut Buffer, theme: &Theme) {
+        if slot.is_empty() || !self.text(index).is_empty() {
+            return;
+        }
+        let hint = match self.fields[index].label {
+            "expected %" => "the usual step for the metric",
+            "service" => "all services",
+            "owner" => "you",
+            _ => return,
+        };
+        let room = usize::from(slot.width.saturating_sub(2));
+        let style = theme.style(Role::Faint);
+        safe_text::put_within(buffer, slot.x + 2, slot.y, hint, room, style);
+    }
+
     pub fn render(&self, area: Rect, buffer: &mut Buffer, theme: &Theme) {
         let title = match &self.purpose {
             Purpose::Plan => "New cycle".to_owned(),
@@ -204,7 +220,7 @@ impl Editor {
         let put = |buffer: &mut Buffer, y: u16, text: &str, role: Role| {
             if y < inside.bottom() {
                 let text = safe_text::cut(text, usize::from(inside.width.saturating_sub(2)));
-                buffer.set_string(inside.x + 1, y, text, theme.style(role));
+                safe_text::put(buffer, inside.x + 1, y, text, theme.style(role));
             }
         };
         let (metric, role) = match (&self.purpose, self.on_metric()) {
@@ -216,7 +232,8 @@ impl Editor {
             Purpose::Plan => "(Ctrl-t, or arrows here)",
             Purpose::Edit(_) => "(fixed by the plan)",
         };
-        buffer.set_stringn(
+        safe_text::put_within(
+            buffer,
             inside.x + 14,
             inside.y,
             format!("{}  {how}", self.metric.title()),
@@ -248,16 +265,7 @@ impl Editor {
                 theme.style(Role::Text)
             });
             (&text).render(slot, buffer);
-            let hint = match (field.label, self.text(index).is_empty()) {
-                ("expected %", true) => "the usual step for the metric",
-                ("service", true) => "all services",
-                ("owner", true) => "you",
-                _ => "",
-            };
-            if !hint.is_empty() && !slot.is_empty() {
-                let room = usize::from(slot.width.saturating_sub(2));
-                buffer.set_stringn(slot.x + 2, slot.y, hint, room, theme.style(Role::Faint));
-            }
+            self.hint(index, slot, buffer, theme);
             y += rows(field);
         }
         put(

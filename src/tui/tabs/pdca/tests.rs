@@ -246,7 +246,7 @@ fn stored_text_reaches_the_screen_neutralised() {
 #[test]
 fn planning_a_cycle() {
     let mut screen = Screen::loaded(80, 24);
-    screen.press(Action::New);
+    screen.press(keys::NEW);
     assert!(screen.tab.captures_keys());
     screen.type_in("Fewer hand-overs");
     screen.key(KeyCode::Tab, KeyModifiers::NONE);
@@ -290,7 +290,7 @@ fn planning_a_cycle() {
 #[test]
 fn every_field_of_the_form_is_reached_by_tab() {
     let mut screen = Screen::loaded(80, 24);
-    screen.press(Action::New);
+    screen.press(keys::NEW);
     for text in ["title", "hypothesis", "change", "20 percent", "shop", "ana"] {
         screen.type_in(text);
         screen.key(KeyCode::Tab, KeyModifiers::NONE);
@@ -334,13 +334,13 @@ fn every_field_of_the_form_is_reached_by_tab() {
 #[test]
 fn editing_asks_before_it_throws_away() {
     let mut screen = Screen::loaded(80, 24);
-    screen.press(Action::Edit);
+    screen.press(keys::EDIT);
     assert!(!screen.tab.captures_keys(), "the first cycle is closed");
     screen.press(Action::Down);
-    screen.press(Action::Edit);
+    screen.press(keys::EDIT);
     screen.key(KeyCode::Esc, KeyModifiers::NONE);
     assert!(!screen.tab.captures_keys(), "nothing was written");
-    screen.press(Action::Edit);
+    screen.press(keys::EDIT);
     screen.type_in("!");
     let effects = screen.key(KeyCode::Esc, KeyModifiers::NONE);
     assert!(matches!(
@@ -364,7 +364,7 @@ fn editing_asks_before_it_throws_away() {
 fn deciding_asks_first() {
     let mut screen = Screen::loaded(80, 24);
     assert!(matches!(
-        screen.press(Action::Decide)[..],
+        screen.press(keys::DECIDE)[..],
         [Effect::Prompt(_)]
     ));
     let accept = |text: &str| TabEvent::Prompted {
@@ -400,10 +400,7 @@ fn deciding_asks_first() {
 fn starting_and_checking() {
     let mut screen = Screen::loaded(80, 24);
     screen.press(Action::Down);
-    assert!(matches!(
-        screen.press(Action::Start)[..],
-        [Effect::Prompt(_)]
-    ));
+    assert!(matches!(screen.press(keys::START)[..], [Effect::Prompt(_)]));
     let accepted = TabEvent::Prompted {
         kind: START,
         step: Prompted::Accepted(" the limit ".to_owned()),
@@ -416,7 +413,7 @@ fn starting_and_checking() {
             what: "the limit".to_owned()
         }
     );
-    let effects = screen.press(Action::Check);
+    let effects = screen.press(keys::CHECK);
     assert_eq!(
         change_of(&effects),
         &Change::Check {

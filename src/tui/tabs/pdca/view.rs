@@ -177,7 +177,7 @@ fn list(
         } else {
             theme.style(Role::Selection)
         };
-        buffer.set_string(body.x, y, safe_text::fit(&head, width), style);
+        safe_text::put(buffer, body.x, y, safe_text::fit(&head, width), style);
         if y + 1 < body.bottom() {
             let (role, now) = now_of(cycle, context);
             let figures = format!(
@@ -186,7 +186,8 @@ fn list(
                 value_of(cycle, plan.baseline.value),
                 value_of(cycle, plan.target())
             );
-            buffer.set_string(
+            safe_text::put(
+                buffer,
                 body.x,
                 y + 1,
                 safe_text::cut(&figures, width),
@@ -194,7 +195,7 @@ fn list(
             );
             if y + 2 < body.bottom() {
                 let now = safe_text::cut(&format!("          {now}"), width);
-                buffer.set_string(body.x, y + 2, now, theme.style(role));
+                safe_text::put(buffer, body.x, y + 2, now, theme.style(role));
             }
         }
     }
@@ -220,7 +221,8 @@ fn detail(tab: &PdcaTab, area: Rect, buffer: &mut Buffer, context: &Context<'_>)
     let furthest = lines.len().saturating_sub(usize::from(body.height));
     let first = tab.opened.unwrap_or(0).min(furthest);
     for ((role, text), y) in lines.iter().skip(first).zip(body.y..body.bottom()) {
-        buffer.set_string(
+        safe_text::put(
+            buffer,
             body.x,
             y,
             safe_text::cut(text, width),
