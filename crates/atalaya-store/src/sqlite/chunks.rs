@@ -22,6 +22,8 @@ use atalaya_domain::time::{TimeRange, Timestamp};
 
 use super::open::{Durability, Schema, SqliteFile};
 
+#[cfg(test)]
+mod damage_tests;
 mod expire;
 mod read;
 mod values;

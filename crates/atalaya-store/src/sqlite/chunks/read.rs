@@ -8,6 +8,7 @@ use uuid::Uuid;
 use crate::chunks::RecordFilter;
 use crate::error::StoreError;
 use crate::sqlite::codec::{self, Columns, Damage, Decoder};
+use crate::sqlite::seal;
 use crate::sync::lock;
 use atalaya_domain::chunk::{Bucket, Chunk, ChunkKey, ChunkSummary, Entries};
 use atalaya_domain::record::{LevelCounts, Origin, Record};
@@ -129,9 +130,9 @@ impl SqliteChunkStore {
         let mut workers = Vec::with_capacity(threads);
         while !blocks.is_empty() {
             let rest = blocks.split_off(share.min(blocks.len()));
-            let filter = filter.clone();
+            let (filter, address) = (filter.clone(), self.file.address());
             workers.push(tokio::task::spawn_blocking(move || {
-                decode_blocks(blocks, filter.as_deref())
+                decode_blocks(blocks, filter.as_deref(), &address)
             }));
             blocks = rest;
         }
@@ -201,15 +202,27 @@ type Block = (i64, ChunkSummary, Vec<u8>);
 fn decode_blocks(
     blocks: Vec<Block>,
     filter: Option<&dyn RecordFilter>,
+    address: &str,
 ) -> Result<Vec<(i64, Chunk)>, StoreError> {
     let mut decoder = Decoder::new().map_err(refused)?;
     let decoded = blocks.into_iter().map(|(place, summary, data)| {
-        let id = summary.key.id;
+        let named = summary.clone();
         let chunk = decode_block(&mut decoder, summary, &data, filter)
-            .map_err(|damage| corrupt("blocks", format!("chunk {id}: {damage}")))?;
+            .map_err(|damage| damaged(&named, damage, address))?;
         Ok((place, chunk))
     });
     decoded.collect()
+}
+
+fn damaged(summary: &ChunkSummary, damage: Damage, address: &str) -> StoreError {
+    StoreError::DamagedChunk {
+        address: address.to_owned(),
+        chunk: summary.key.id,
+        source_name: summary.origin.source.to_string(),
+        from: summary.key.first_at,
+        until: summary.last_at,
+        damage,
+    }
 }
 
 fn decode_block(
@@ -218,7 +231,8 @@ fn decode_block(
     data: &[u8],
     filter: Option<&dyn RecordFilter>,
 ) -> Result<Chunk, Damage> {
-    let content = decoder.content(data)?;
+    let (length, frame) = seal::open(data, &summary)?;
+    let content = decoder.content(length, frame)?;
     let Some(filter) = filter else {
         let columns = Columns::read(content)?;
         let entries = (0..columns.len())

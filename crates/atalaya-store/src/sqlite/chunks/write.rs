@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::chunks::FrameChunks;
 use crate::error::StoreError;
 use crate::sqlite::codec::{self, Encoder};
+use crate::sqlite::seal::seal;
 use atalaya_domain::chunk::ChunkSummary;
 use atalaya_domain::record::{Origin, OriginId};
 
@@ -68,7 +69,7 @@ fn encode_frame(encoder: &mut Encoder, frame: FrameChunks) -> std::io::Result<En
     let chunks = frame.chunks.into_iter().map(|chunk| {
         Ok(EncodedChunk {
             minutes: codec::encode_minutes(&chunk.summary.minutes),
-            block: encoder.encode(&chunk.entries)?,
+            block: seal(encoder.encode(&chunk.entries)?, &chunk.summary),
             request_hashes: hashes.remove(&chunk.summary.key.id).unwrap_or_default(),
             summary: chunk.summary,
         })
