@@ -1,4 +1,4 @@
-//! The live tail: each process numbers what it has put, followers read by number. The reasons are
+//! The change feed under the live tail: each process numbers what it has put, followers read by number. The reasons are
 //! in `cql/0003_arrivals.cql`.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};

@@ -1,5 +1,5 @@
 //! Every statement that the store sends, prepared once. All of them name their partition; none
-//! filters, updates, deletes or asks for a condition (R16; a test reads this file).
+//! filters, updates, deletes or asks for a condition (a test reads this file).
 
 use scylla::client::session::Session;
 use scylla::errors::SerializationError;
