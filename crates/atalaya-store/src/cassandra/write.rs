@@ -188,8 +188,8 @@ impl CassandraLogStore {
         let day_cells = [layer, date, rest[0], rest[1]];
         let cells = [layer, date, Cell::Short(window), rest[0], rest[1]];
         futures::try_join!(
-            self.execute("day", &self.statements.insert_day, &day_cells),
-            self.execute("bucket", &self.statements.insert_bucket, &cells),
+            self.execute("day", &self.statements.days.insert_day, &day_cells),
+            self.execute("bucket", &self.statements.days.insert_bucket, &cells),
         )?;
         Ok(())
     }
@@ -466,9 +466,13 @@ impl CassandraLogStore {
                 Cell::Long(i64::try_from(until).unwrap_or(i64::MAX)),
                 Cell::Int(ttl),
             ];
-            self.execute("watermark", &self.statements.insert_watermark, &cells)
-                .await
-                .map(drop)
+            self.execute(
+                "watermark",
+                &self.statements.watermarks.insert_watermark,
+                &cells,
+            )
+            .await
+            .map(drop)
         });
         stream::iter(writes.collect::<Vec<_>>())
             .buffer_unordered(PARALLEL)
