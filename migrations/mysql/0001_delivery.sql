@@ -92,7 +92,7 @@ CREATE TABLE IF NOT EXISTS dora_metrics (
         END
     ) STORED,
     UNIQUE KEY dora_metrics_once (cycle_id, phase_name, attempt),
-    -- The questions of the specification's section 3.1 read this alone, without touching the rows.
+    -- The questions about all phases (crates/atalaya-store/src/metrics/questions.rs) read this alone, without touching the rows.
     -- One index for all of them: of several with the same beginning the optimizer takes any, also
     -- one that does not hold what is asked for (measured: 8 times slower over a whole year).
     KEY dora_metrics_questions (phase_name, created_us, decision, duration_seconds, team, story_points),

@@ -28,6 +28,9 @@ const fn words(remedy: Remedy) -> &'static str {
         Remedy::InitSchema => "run `atalaya db init`",
         Remedy::MigrateSchema => "run `atalaya db migrate`",
         Remedy::NewerProgram => "use a newer atalaya",
+        Remedy::Restore => {
+            "bring the file back from a backup; with since: and until: outside of that time the rest is read"
+        }
         Remedy::OtherFolder => "let it be written, or choose another with --data-dir",
     }
 }

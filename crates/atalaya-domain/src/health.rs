@@ -209,7 +209,7 @@ const DISK_LIMITS: (f64, f64) = (0.80, 0.90);
 const MEMORY_LIMITS: (f64, f64) = (0.85, 0.95);
 /// Load over 5 minutes for each core.
 const LOAD_LIMITS: (f64, f64) = (2.0, 8.0);
-/// A store that takes longer than this to count itself is slow (specification, section 10).
+/// A store that takes longer than this to count itself is slow.
 const STORE_LATENCY_LIMIT: Duration = Duration::from_secs(10);
 
 fn judge(value: f64, (degraded, failing): (f64, f64)) -> Status {

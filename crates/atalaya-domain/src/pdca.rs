@@ -434,11 +434,6 @@ impl PdcaCycle {
         self.looks.last().map(|checked| &checked.look)
     }
 
-    /// The latest decision.
-    pub fn last_decision(&self) -> Option<&Decided> {
-        self.decisions.last()
-    }
-
     /// The look that can be taken now: the latest one whose time has come and that was not taken.
     pub fn due_look(&self, now: Timestamp) -> Option<PlannedLook> {
         let applied = self.applied.as_ref().filter(|_| !self.state.is_closed())?;

@@ -54,7 +54,8 @@ impl Level {
 
     /// Reads the words that inputs and people use, in any case (`warn`, `fatal`, `notice` …).
     ///
-    /// Source of the table: the level column of the specification's section 1; the three- and
+    /// Where the words are from: syslog's severities, the levels of PostgreSQL, of MySQL and of the
+    /// usual libraries; the three- and
     /// four-letter words of Serilog, logrus and the consoles of .NET; and what
     /// `java.util.logging` and Windows print in other languages. Letters beyond ASCII are compared
     /// as they stand, so those words are there in both cases.

@@ -138,22 +138,12 @@ impl Query {
         parse::parse(text, clock).map(|expr| Self { expr })
     }
 
-    pub fn is_everything(&self) -> bool {
-        self.expr == Expr::default()
-    }
-
     /// Both must match.
     #[must_use]
     pub fn and(&self, other: &Self) -> Self {
         Self {
             expr: Expr::all_of(vec![self.expr.clone(), other.expr.clone()]),
         }
-    }
-
-    /// The same query with its relative times read anew, for a view that goes on for long.
-    #[must_use]
-    pub fn refreshed(&self, clock: &QueryClock) -> Self {
-        Self::parse(&self.to_string(), clock).unwrap_or_else(|_| self.clone())
     }
 
     pub fn matches(&self, record: &Record) -> bool {
@@ -168,18 +158,6 @@ impl Query {
     /// False only when no record of the chunk can match: the chunk is then not read.
     pub fn may_match(&self, chunk: &ChunkSummary) -> bool {
         eval::share(&self.expr, &Known::of(chunk)) != Share::None
-    }
-
-    /// True only when every record of the chunk surely matches whatever its text: counts may then
-    /// be taken from the summary. Time bounds are the caller's to check.
-    pub fn surely_matches(&self, chunk: &ChunkSummary) -> bool {
-        eval::share(
-            &self.expr,
-            &Known {
-                time_is_checked: true,
-                ..Known::of(chunk)
-            },
-        ) == Share::All
     }
 
     /// The levels of which every record of the chunk matches, when it depends on nothing else

@@ -18,15 +18,15 @@
 
 use std::ops::Range;
 
-use regex::{Regex, RegexBuilder};
-use regex_syntax::hir::{Hir, HirKind};
-
-use atalaya_domain::record::{Layer, Level, RecordId, RequestId};
-
-use super::ast::{Bound, Compare, Expr, Field, LevelSet, Presence, RegexTerm, Term, TimeTerm};
+use super::ast::{Compare, Expr, Field, RegexTerm, Term};
 use super::fields::{self, Target};
-use super::text::{Glob, GlobMode, Needle};
+use super::text::Needle;
 use super::{QueryClock, QueryError, print, time};
+
+mod pattern;
+mod term;
+
+use term::{FieldTerm, FieldValue};
 
 /// Longest query text in bytes.
 pub const MAX_LENGTH: usize = 8 * 1024;
@@ -34,8 +34,6 @@ pub const MAX_LENGTH: usize = 8 * 1024;
 pub const MAX_TERMS: usize = 256;
 /// Deepest nesting of parentheses.
 pub const MAX_DEPTH: usize = 32;
-/// Largest compiled form of one regular expression, in bytes.
-const REGEX_SIZE_LIMIT: usize = 1 << 20;
 
 pub(super) fn parse(text: &str, clock: &QueryClock) -> Result<Expr, QueryError> {
     if text.len() > MAX_LENGTH {
@@ -78,22 +76,6 @@ struct Parser<'a> {
     at: usize,
     terms: usize,
     clock: &'a QueryClock,
-}
-
-/// A value behind an operator: literal pieces with `*` between them.
-struct Value {
-    pieces: Vec<String>,
-    at: Range<usize>,
-}
-
-impl Value {
-    /// The value of a field that takes no wildcards.
-    fn literal(&self) -> Option<&str> {
-        match self.pieces.as_slice() {
-            [only] => Some(only),
-            _ => None,
-        }
-    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -403,7 +385,7 @@ impl<'a> Parser<'a> {
         }
         self.at = close + 1 + usize::from(ignore_case);
         self.count(open..self.at)?;
-        compile(&self.text[body..close], body, ignore_case).map(Some)
+        pattern::compile(&self.text[body..close], body, ignore_case).map(Some)
     }
 
     /// `name operator values`; `None` when the word is not of that form.
@@ -454,13 +436,13 @@ impl<'a> Parser<'a> {
             Operator::Compare(compare) => (compare, false),
             Operator::NotEqual => (Compare::Equal, true),
         };
-        let term = self.term(
-            target,
+        let written = FieldTerm {
+            name: &self.text[name_at],
             compare,
-            values,
-            &self.text[name_at.clone()],
             operator_at,
-        )?;
+            values,
+        };
+        let term = term::term(target, written, self.clock)?;
         let expr = Expr::Term(term);
         Ok(Some(if negated { expr.negated() } else { expr }))
     }
@@ -524,7 +506,7 @@ impl<'a> Parser<'a> {
         )
     }
 
-    fn values(&mut self, name_at: &Range<usize>) -> Result<Vec<Value>, QueryError> {
+    fn values(&mut self, name_at: &Range<usize>) -> Result<Vec<FieldValue>, QueryError> {
         let mut values = Vec::new();
         loop {
             let from = self.at;
@@ -551,7 +533,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn value(&mut self) -> Result<Value, QueryError> {
+    fn value(&mut self) -> Result<FieldValue, QueryError> {
         let from = self.at;
         let mut pieces = vec![String::new()];
         let mut open = 0_usize;
@@ -581,129 +563,10 @@ impl<'a> Parser<'a> {
                 piece.push(character);
             }
         }
-        Ok(Value {
+        Ok(FieldValue {
             pieces,
             at: from..self.at,
         })
-    }
-
-    fn term(
-        &self,
-        target: Target,
-        compare: Compare,
-        values: Vec<Value>,
-        name: &str,
-        operator_at: Range<usize>,
-    ) -> Result<Term, QueryError> {
-        let ordered = compare != Compare::Equal;
-        let takes_order = matches!(
-            target,
-            Target::Level | Target::Duration | Target::Field(Field::Meta(_))
-        );
-        if ordered && !takes_order {
-            return Err(error(
-                operator_at,
-                format!("`{name}` cannot be compared with `{}`", compare.sign()),
-                format!("`{name}:` and a value"),
-            ));
-        }
-        if let Some(second) = values.get(1)
-            && (ordered || matches!(target, Target::Time(_) | Target::Duration))
-        {
-            return Err(error(
-                second.at.clone(),
-                "more than one value",
-                "one value here",
-            ));
-        }
-        match target {
-            Target::Level => levels(compare, &values),
-            Target::Layer => {
-                let mut layers: Vec<Layer> = each(&values, "app or infra", |text| {
-                    text.to_ascii_lowercase().parse().ok()
-                })?;
-                layers.sort_unstable();
-                layers.dedup();
-                Ok(Term::Layer(layers))
-            }
-            Target::RequestId => {
-                let any_of = globs(values, GlobMode::Exact)?;
-                let only = match any_of.as_slice() {
-                    [glob] => glob.plain().map(RequestId::new),
-                    _ => None,
-                };
-                Ok(Term::RequestId { any_of, only })
-            }
-            Target::Field(Field::Meta(name)) if ordered => {
-                let expected = "a number; for equality use `:`";
-                let read = |text: &str| {
-                    text.parse::<f64>()
-                        .ok()
-                        .filter(|number| number.is_finite())
-                        .map(|number| (number, text.to_owned()))
-                };
-                let (number, text) = one(&values, expected, read)?;
-                Ok(Term::MetaNumber {
-                    name,
-                    compare,
-                    number,
-                    text,
-                })
-            }
-            Target::Field(field) => {
-                let mode = match &field {
-                    field if field.is_prose() => GlobMode::Inside,
-                    field if field.is_exact() => GlobMode::Exact,
-                    _ => GlobMode::Whole,
-                };
-                Ok(Term::Field {
-                    any_of: globs(values, mode)?,
-                    field,
-                })
-            }
-            Target::Duration => {
-                let (millis, text) = one(
-                    &values,
-                    "a duration such as 250ms, 1s, 2m (a bare number is ms)",
-                    |text| {
-                        let lower = text.to_lowercase();
-                        let plain = lower
-                            .bytes()
-                            .all(|byte| byte.is_ascii_digit() || byte == b'.');
-                        let length = if plain {
-                            time::duration(&format!("{lower}ms"))
-                        } else {
-                            time::duration(&lower)
-                        };
-                        length.map(|length| (length.as_secs_f64() * 1_000.0, text.to_owned()))
-                    },
-                )?;
-                Ok(Term::Duration {
-                    compare,
-                    millis,
-                    text,
-                })
-            }
-            Target::Id => Ok(Term::Id(each(
-                &values,
-                "a record id: <32 hex digits>-<hex>",
-                |text| text.parse::<RecordId>().ok(),
-            )?)),
-            Target::Has => each(
-                &values,
-                "one of logger, request_id, user, session, duration, traceback, meta or meta.NAME",
-                presence,
-            )
-            .map(Term::Has),
-            Target::Time(bound) => self.time(bound, &values),
-        }
-    }
-
-    fn time(&self, bound: Bound, values: &[Value]) -> Result<Term, QueryError> {
-        let (text, range) = one(values, time::EXPECTED, |text| {
-            time::resolve(bound, text, self.clock).map(|range| (text.to_owned(), range))
-        })?;
-        Ok(Term::Time(TimeTerm { bound, text, range }))
     }
 }
 
@@ -726,163 +589,4 @@ fn operator(text: &str) -> Option<(Operator, usize)> {
         .iter()
         .find(|(sign, _)| text.starts_with(sign))
         .map(|(sign, operator)| (*operator, sign.len()))
-}
-
-fn each<T>(
-    values: &[Value],
-    expected: &str,
-    read: impl Fn(&str) -> Option<T>,
-) -> Result<Vec<T>, QueryError> {
-    values
-        .iter()
-        .map(|value| {
-            value.literal().and_then(&read).ok_or_else(|| {
-                let shown = value
-                    .literal()
-                    .map_or_else(|| value.pieces.join("*"), str::to_owned);
-                error(
-                    value.at.clone(),
-                    format!("`{shown}` does not fit here"),
-                    expected,
-                )
-            })
-        })
-        .collect()
-}
-
-fn one<T>(
-    values: &[Value],
-    expected: &str,
-    read: impl Fn(&str) -> Option<T>,
-) -> Result<T, QueryError> {
-    let mut all = each(values, expected, read)?;
-    all.pop().ok_or_else(|| error(0..0, "no value", expected))
-}
-
-fn globs(values: Vec<Value>, mode: GlobMode) -> Result<Vec<Glob>, QueryError> {
-    values
-        .into_iter()
-        .map(|value| {
-            Glob::new(value.pieces, mode)
-                .map_err(|_| error(value.at, "this pattern is too long", "a shorter one"))
-        })
-        .collect()
-}
-
-fn levels(compare: Compare, values: &[Value]) -> Result<Term, QueryError> {
-    let expected = "debug, info, warning, error or critical";
-    let words: Vec<Vec<Level>> = each(values, expected, |text| {
-        text.split('|').map(Level::from_word).collect()
-    })?;
-    let mut set = LevelSet::default();
-    for level in words.iter().flatten() {
-        if compare == Compare::Equal {
-            set.add(*level);
-        } else if words.iter().flatten().count() == 1 {
-            set = LevelSet::compared(compare, *level);
-        } else {
-            return Err(error(
-                values[0].at.clone(),
-                "more than one level to compare with",
-                "one level",
-            ));
-        }
-    }
-    Ok(Term::Level(set))
-}
-
-fn presence(text: &str) -> Option<Presence> {
-    if let Some(name) = fields::metadata_name(text) {
-        return (!name.is_empty()).then(|| Presence::Meta(name.to_owned()));
-    }
-    let lower = text.to_ascii_lowercase();
-    if ["meta", "metadata"].contains(&lower.as_str()) {
-        return Some(Presence::AnyMetadata);
-    }
-    if lower == atalaya_domain::record::PARSE_ERROR_FIELD {
-        return Some(Presence::Meta(lower));
-    }
-    match fields::target(text)? {
-        Target::RequestId => Some(Presence::RequestId),
-        Target::Duration => Some(Presence::Duration),
-        Target::Field(Field::Logger) => Some(Presence::Logger),
-        Target::Field(Field::User) => Some(Presence::User),
-        Target::Field(Field::Session) => Some(Presence::Session),
-        Target::Field(Field::Traceback) => Some(Presence::Traceback),
-        _ => None,
-    }
-}
-
-/// Compiles a regular expression; its errors point into the query text.
-fn compile(source: &str, offset: usize, ignore_case: bool) -> Result<RegexTerm, QueryError> {
-    let parsed = regex_syntax::ParserBuilder::new()
-        .nest_limit(64)
-        .case_insensitive(ignore_case)
-        .build()
-        .parse(source);
-    let hir = parsed.map_err(|syntax| {
-        let (span, reason) = match &syntax {
-            regex_syntax::Error::Parse(wrong) => (*wrong.span(), wrong.kind().to_string()),
-            regex_syntax::Error::Translate(wrong) => (*wrong.span(), wrong.kind().to_string()),
-            _ => {
-                return error(
-                    offset..offset + source.len(),
-                    "not a regular expression",
-                    "one in the syntax of the regex crate",
-                );
-            }
-        };
-        let at = offset + span.start.offset..offset + span.end.offset;
-        error(
-            at,
-            format!("not a regular expression: {reason}"),
-            "a regular expression between slashes, or quotes for plain text",
-        )
-    })?;
-    let regex: Result<Regex, _> = RegexBuilder::new(source)
-        .case_insensitive(ignore_case)
-        .nest_limit(64)
-        .size_limit(REGEX_SIZE_LIMIT)
-        .dfa_size_limit(REGEX_SIZE_LIMIT)
-        .build();
-    let at = offset..offset + source.len();
-    let regex = regex.map_err(|_| {
-        error(
-            at,
-            "this regular expression is too large",
-            "a smaller one (counted repetitions such as {1000} are costly)",
-        )
-    })?;
-    let mut literals = Vec::new();
-    required(&hir, &mut literals, 16);
-    Ok(RegexTerm {
-        source: source.to_owned(),
-        ignore_case,
-        regex,
-        literals,
-    })
-}
-
-/// Collects texts that are in everything the expression matches, ASCII only and lower-cased.
-fn required(hir: &Hir, out: &mut Vec<String>, depth: usize) {
-    if depth == 0 {
-        return;
-    }
-    match hir.kind() {
-        HirKind::Literal(literal) => {
-            if let Ok(text) = std::str::from_utf8(&literal.0)
-                && text.is_ascii()
-            {
-                out.push(text.to_ascii_lowercase());
-            }
-        }
-        HirKind::Concat(children) => children
-            .iter()
-            .for_each(|child| required(child, out, depth - 1)),
-        HirKind::Capture(capture) => required(&capture.sub, out, depth - 1),
-        HirKind::Repetition(repetition) if repetition.min > 0 => {
-            required(&repetition.sub, out, depth - 1);
-        }
-        _ => {}
-    }
 }

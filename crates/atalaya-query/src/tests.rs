@@ -345,6 +345,15 @@ fn hostile_sizes_are_refused() {
     assert_eq!(query(&("-".repeat(4_000) + "a")), query("a"));
 }
 
+/// Whether the counts of a summary say all, for each of its levels.
+fn surely_matches(query: &Query, chunk: &ChunkSummary) -> bool {
+    query.matching_levels(chunk).is_some_and(|matching| {
+        Level::ALL
+            .iter()
+            .all(|level| chunk.levels.of(*level) == 0 || matching[level.index()])
+    })
+}
+
 #[test]
 fn summaries_prune() {
     let chunk = summary(&[Level::Error, Level::Info]);
@@ -370,7 +379,7 @@ fn summaries_prune() {
         ("host:other", true, false),
     ] {
         assert_eq!(query(text).may_match(&chunk), may, "{text}");
-        assert_eq!(query(text).surely_matches(&chunk), surely, "{text}");
+        assert_eq!(surely_matches(&query(text), &chunk), surely, "{text}");
     }
     assert_eq!(
         query("level>=error since:5m").matching_levels(&chunk),
@@ -456,7 +465,6 @@ fn a_relative_time_stays_relative() {
     );
     assert_eq!(now, then);
     assert_ne!(now.range(), then.range());
-    assert_eq!(now.refreshed(&later).range(), then.range());
 }
 
 #[test]
@@ -522,7 +530,7 @@ proptest! {
             prop_assert!(parsed.may_match(&chunk) || !matches);
             let within = parsed.range().contains(record().entry.timestamp);
             prop_assert!(within || !matches);
-            prop_assert!(!parsed.surely_matches(&chunk) || !within || matches);
+            prop_assert!(!surely_matches(&parsed, &chunk) || !within || matches);
             prop_assert!(parsed.layers().contains(&Layer::Infrastructure) || !matches);
         }
     }

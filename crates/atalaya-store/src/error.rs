@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use atalaya_domain::error_class::ErrorClass;
+use atalaya_domain::time::Timestamp;
 
 pub type BoxError = Box<dyn StdError + Send + Sync + 'static>;
 
@@ -58,6 +59,18 @@ pub enum StoreError {
     },
     #[error("a row of {table} does not fit its schema: {detail}")]
     Corrupt { table: &'static str, detail: String },
+    /// What is stored of a chunk is not what was written. Others are whole.
+    #[error(
+        "chunk {chunk} of {source_name} at {address} is damaged ({damage}): its records from {from} to {until} cannot be read"
+    )]
+    DamagedChunk {
+        address: String,
+        chunk: uuid::Uuid,
+        source_name: String,
+        from: Timestamp,
+        until: Timestamp,
+        damage: &'static str,
+    },
     #[error("the schema at {address} is version {found}, this program knows up to {known}")]
     NewerSchema {
         address: String,
@@ -134,6 +147,8 @@ pub enum Remedy {
     NewerProgram,
     /// Let the folder be written, or choose another one.
     OtherFolder,
+    /// Bring the damaged part back from a backup; what is outside of its time can be read meanwhile.
+    Restore,
 }
 
 impl StoreError {
@@ -170,7 +185,9 @@ impl StoreError {
             | Self::BadSetting { .. }
             | Self::Cancelled => ErrorClass::Usage,
             Self::Conflict { .. } => ErrorClass::Busy,
-            Self::Corrupt { .. } | Self::Refused { .. } => ErrorClass::Broken,
+            Self::Corrupt { .. } | Self::DamagedChunk { .. } | Self::Refused { .. } => {
+                ErrorClass::Broken
+            }
             Self::NotOpen(reason) => reason.class(),
         }
     }
@@ -183,6 +200,7 @@ impl StoreError {
             Self::OlderSchema { .. } => Some(Remedy::MigrateSchema),
             Self::NewerSchema { .. } => Some(Remedy::NewerProgram),
             Self::NoFolder { .. } => Some(Remedy::OtherFolder),
+            Self::DamagedChunk { .. } => Some(Remedy::Restore),
             Self::NotOpen(reason) => reason.remedy(),
             _ => None,
         }

@@ -1,6 +1,6 @@
-//! Where records go that a server store can never take (R19): set aside with the reason, so that
-//! the rest goes on and nothing is lost. The one there is lies in the spool's directory
-//! (`ingest::spool::quarantine`).
+//! The dead-letter queue: where records go that a server store can never take, set aside with the
+//! reason, so that the rest goes on and nothing is lost. The one there is lies in the spool's
+//! directory (`atalaya_ingest::spool::quarantine`).
 
 use std::fmt::Debug;
 

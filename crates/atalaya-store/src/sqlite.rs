@@ -3,6 +3,7 @@
 
 pub mod metrics;
 pub mod open;
+mod seal;
 
 mod codec;
 

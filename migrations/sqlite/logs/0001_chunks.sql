@@ -52,7 +52,7 @@ CREATE TABLE chunks (
     last_at  INTEGER NOT NULL,
     id       BLOB NOT NULL,
     origin   INTEGER NOT NULL,
-    minutes  BLOB NOT NULL -- counts by minute and level; codec in src/store/sqlite/codec.rs
+    minutes  BLOB NOT NULL -- counts by minute and level; codec in crates/atalaya-store/src/sqlite/codec.rs
 ) STRICT;
 
 -- Finds a chunk by key, lists a bucket in order, and gives the directory of buckets by skipping
@@ -60,7 +60,8 @@ CREATE TABLE chunks (
 -- present bucket only, where random ids would touch pages everywhere.
 CREATE UNIQUE INDEX chunks_by_key ON chunks (layer, bucket, first_at DESC, id);
 
--- The records, compressed by column: codec in src/store/sqlite/codec.rs.
+-- The records, compressed by column: codec in crates/atalaya-store/src/sqlite/codec.rs,
+-- with a checksum (seal.rs beside it).
 CREATE TABLE blocks (
     arrival INTEGER PRIMARY KEY,
     data    BLOB NOT NULL

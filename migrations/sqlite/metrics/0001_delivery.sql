@@ -58,7 +58,7 @@ CREATE TABLE dora_metrics (
     ) VIRTUAL,
     UNIQUE (cycle_id, phase_name, attempt)
 ) STRICT;
--- The questions of the specification's section 3.1 read these alone, without touching the rows.
+-- The questions about all phases (crates/atalaya-store/src/metrics/questions.rs) read these alone, without touching the rows.
 CREATE INDEX dora_metrics_phase_duration ON dora_metrics (phase_name, created_at, decision, duration_seconds);
 CREATE INDEX dora_metrics_phase_team ON dora_metrics (phase_name, created_at, team);
 CREATE INDEX dora_metrics_phase_points ON dora_metrics (phase_name, created_at, story_points, duration_seconds);

@@ -148,27 +148,7 @@ pub fn failure_rate(
         .rows
         .sort_by(|a, b| b.value.total_cmp(&a.value).then(b.at.cmp(&a.at)));
     leave_aborted(delivered, scope, range, &mut explanation);
-    for (index, (incident, link)) in delivered.incidents.iter().enumerate() {
-        if let Err(why) = link
-            && range.contains(incident.opened_at)
-            && delivered.admits_incident(scope, index)
-        {
-            let reason = match why {
-                super::failures::Unlinked::UnknownCause(cause) => {
-                    format!("names `{cause}`, which is no deployment known here")
-                }
-                super::failures::Unlinked::NothingBefore => {
-                    "no deployment within the cap before it".to_owned()
-                }
-            };
-            explanation.left_out.push(LeftOut {
-                kind: RowKind::Incident,
-                id: incident.id.clone(),
-                at: incident.opened_at,
-                reason,
-            });
-        }
-    }
+    leave_unlinked(delivered, scope, range, &mut explanation);
     let told = facts.sources.incidents || !facts.incidents.is_empty();
     let share = failed as f64 / indices.len() as f64;
     let value = if indices.is_empty() {
@@ -212,6 +192,36 @@ pub fn failure_rate(
             samples: indices.len(),
         }],
         explanation,
+    }
+}
+
+/// Incidents that no deployment answers for are named and not counted.
+fn leave_unlinked(
+    delivered: &Delivered<'_>,
+    scope: &Scope,
+    range: TimeRange,
+    explanation: &mut Explanation,
+) {
+    for (index, (incident, link)) in delivered.incidents.iter().enumerate() {
+        if let Err(why) = link
+            && range.contains(incident.opened_at)
+            && delivered.admits_incident(scope, index)
+        {
+            let reason = match why {
+                super::failures::Unlinked::UnknownCause(cause) => {
+                    format!("names `{cause}`, which is no deployment known here")
+                }
+                super::failures::Unlinked::NothingBefore => {
+                    "no deployment within the cap before it".to_owned()
+                }
+            };
+            explanation.left_out.push(LeftOut {
+                kind: RowKind::Incident,
+                id: incident.id.clone(),
+                at: incident.opened_at,
+                reason,
+            });
+        }
     }
 }
 

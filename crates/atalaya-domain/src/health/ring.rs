@@ -169,6 +169,54 @@ const COMPACTION_QUEUE_LIMIT: u64 = 20;
 /// forgive in a log; ten times that lets TTLs and leases lie.
 const CLOCK_LIMITS_MS: (f64, f64) = (1_000.0, 10_000.0);
 
+impl Measures {
+    /// Work that waits where it should not.
+    fn queues(&self) -> Vec<(Status, String)> {
+        let mut waiting = Vec::new();
+        if let Some(blocked @ 1..) = self.blocked {
+            waiting.push(format!("{blocked} tasks are blocked, limit 0"));
+        }
+        if let Some(pool) = &self.busiest_pool {
+            let limit = QUEUE_ROUNDS * pool.limit.max(1);
+            if pool.pending >= limit && pool.name != "CompactionExecutor" {
+                waiting.push(format!(
+                    "{} tasks wait for {}, limit {limit}",
+                    pool.pending, pool.name
+                ));
+            }
+        }
+        if let Some(queued) = self
+            .compactions_queued
+            .filter(|queued| *queued >= COMPACTION_QUEUE_LIMIT)
+        {
+            waiting.push(format!(
+                "{queued} compactions wait, limit {COMPACTION_QUEUE_LIMIT}"
+            ));
+        }
+        waiting
+            .into_iter()
+            .map(|text| (Status::Degraded, text))
+            .collect()
+    }
+
+    fn dropped_messages(&self) -> Option<(Status, String)> {
+        let (dropped @ 1.., messages) = (self.dropped?, self.messages?) else {
+            return None;
+        };
+        let ratio = dropped as f64 / (messages + dropped) as f64;
+        let percent = ratio * 100.0;
+        (ratio >= DROPPED_LIMIT).then(|| {
+            (
+                Status::Degraded,
+                format!(
+                    "{dropped} messages dropped ({percent:.2} %), limit {} %",
+                    DROPPED_LIMIT * 100.0
+                ),
+            )
+        })
+    }
+}
+
 impl Node {
     pub fn is_up(&self) -> bool {
         self.problem.is_none()
@@ -219,88 +267,56 @@ impl Node {
             }
             return vec![(Status::Degraded, text)];
         }
-        let measures = &self.measures;
         let mut troubles = Vec::new();
         if !self.is_normal()
             && let Some(state) = &self.state
         {
             troubles.push((Status::Degraded, format!("is {state}")));
         }
-        if let Some(blocked @ 1..) = measures.blocked {
-            troubles.push((
-                Status::Degraded,
-                format!("{blocked} tasks are blocked, limit 0"),
-            ));
-        }
-        if let Some(pool) = &measures.busiest_pool {
-            let limit = QUEUE_ROUNDS * pool.limit.max(1);
-            if pool.pending >= limit && pool.name != "CompactionExecutor" {
-                troubles.push((
-                    Status::Degraded,
-                    format!(
-                        "{} tasks wait for {}, limit {limit}",
-                        pool.pending, pool.name
-                    ),
-                ));
-            }
-        }
-        if let Some(queued) = measures
-            .compactions_queued
-            .filter(|queued| *queued >= COMPACTION_QUEUE_LIMIT)
-        {
-            troubles.push((
-                Status::Degraded,
-                format!("{queued} compactions wait, limit {COMPACTION_QUEUE_LIMIT}"),
-            ));
-        }
-        if let (Some(dropped @ 1..), Some(messages)) = (measures.dropped, measures.messages) {
-            let ratio = dropped as f64 / (messages + dropped) as f64;
-            if ratio >= DROPPED_LIMIT {
-                let percent = ratio * 100.0;
-                troubles.push((
-                    Status::Degraded,
-                    format!(
-                        "{dropped} messages dropped ({percent:.2} %), limit {} %",
-                        DROPPED_LIMIT * 100.0
-                    ),
-                ));
-            }
-        }
-        let window = self.settings.hint_window_ms.unwrap_or(HINT_WINDOW_MS);
-        if let Some(oldest) = measures.oldest_hint
-            && u128::from(window) < now.since(oldest).as_millis()
-        {
-            let hours = window / 3_600_000;
-            troubles.push((
-                Status::Degraded,
-                format!("keeps hints older than the window of {hours} h: that node needs a repair"),
-            ));
-        }
-        match measures.disk_state.as_deref() {
+        troubles.extend(self.measures.queues());
+        troubles.extend(self.measures.dropped_messages());
+        troubles.extend(self.old_hints(now));
+        match self.measures.disk_state.as_deref() {
             Some("FULL") => troubles.push((Status::Failing, "its disk is FULL".to_owned())),
             Some("STUFFED") => troubles.push((Status::Degraded, "its disk is STUFFED".to_owned())),
             _ => {}
         }
-        if let Some(worst) = &measures.tombstones {
-            let warn = self.settings.tombstone_warn.unwrap_or(TOMBSTONE_LIMITS.0) as f64;
-            let fail = self.settings.tombstone_fail.unwrap_or(TOMBSTONE_LIMITS.1) as f64;
-            if worst.value >= warn {
-                let status = if worst.value >= fail {
-                    Status::Failing
-                } else {
-                    Status::Degraded
-                };
-                troubles.push((
-                    status,
-                    format!(
-                        "a read of {} met {:.0} tombstones, limit {warn:.0}",
-                        worst.table, worst.value
-                    ),
-                ));
-            }
-        }
+        troubles.extend(self.tombstones());
         troubles.sort_by_key(|(status, _)| std::cmp::Reverse(*status));
         troubles
+    }
+
+    fn old_hints(&self, now: Timestamp) -> Option<(Status, String)> {
+        let window = self.settings.hint_window_ms.unwrap_or(HINT_WINDOW_MS);
+        let oldest = self.measures.oldest_hint?;
+        let hours = window / 3_600_000;
+        (u128::from(window) < now.since(oldest).as_millis()).then(|| {
+            (
+                Status::Degraded,
+                format!("keeps hints older than the window of {hours} h: that node needs a repair"),
+            )
+        })
+    }
+
+    fn tombstones(&self) -> Option<(Status, String)> {
+        let worst = self.measures.tombstones.as_ref()?;
+        let warn = self.settings.tombstone_warn.unwrap_or(TOMBSTONE_LIMITS.0) as f64;
+        let fail = self.settings.tombstone_fail.unwrap_or(TOMBSTONE_LIMITS.1) as f64;
+        if worst.value < warn {
+            return None;
+        }
+        let status = if worst.value >= fail {
+            Status::Failing
+        } else {
+            Status::Degraded
+        };
+        Some((
+            status,
+            format!(
+                "a read of {} met {:.0} tombstones, limit {warn:.0}",
+                worst.table, worst.value
+            ),
+        ))
     }
 
     fn check(&self, now: Timestamp) -> Check {

@@ -178,14 +178,7 @@ pub fn evaluate(
         )
         .collect();
     let (score, score_interval) = score_of(&weighed);
-    let evidence = match (&primary, score_interval) {
-        (None, _) | (_, None) => Evidence::Insufficient,
-        (Some(primary), Some(interval)) => match primary.evidence {
-            Evidence::Better if interval.low <= 0.0 => Evidence::NoEvidence,
-            Evidence::NoEvidence if interval.high < 0.0 => Evidence::Worse,
-            state => state,
-        },
-    };
+    let evidence = evidence_of(primary.as_ref(), score_interval);
     let plain: Vec<(Metric, f64)> = primary
         .iter()
         .chain(&others)
@@ -228,6 +221,18 @@ pub fn evaluate(
         automatic: decision.automatic,
         seeds_score,
         seeds_rule_decision: seeds_score.map(|score| seeds_rule(score, rules)),
+    }
+}
+
+/// What the plan's metric shows, held against the interval of the whole score.
+fn evidence_of(primary: Option<&Effect>, score: Option<Interval>) -> Evidence {
+    match (primary, score) {
+        (None, _) | (_, None) => Evidence::Insufficient,
+        (Some(primary), Some(interval)) => match primary.evidence {
+            Evidence::Better if interval.low <= 0.0 => Evidence::NoEvidence,
+            Evidence::NoEvidence if interval.high < 0.0 => Evidence::Worse,
+            state => state,
+        },
     }
 }
 

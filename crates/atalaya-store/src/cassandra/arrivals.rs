@@ -1,4 +1,4 @@
-//! The live tail: each process numbers what it has put, followers read by number. The reasons are
+//! The change feed under the live tail: each process numbers what it has put, followers read by number. The reasons are
 //! in `cql/0003_arrivals.cql`.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
@@ -9,6 +9,7 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use uuid::Uuid;
 
 use super::writer_cursor::{SeenChunks, WriterCursor, WriterPlace};
+use crate::chunks::ChunkSettings;
 use crate::engine::build::bucket_of;
 use crate::error::StoreError;
 use crate::sync::lock;
@@ -190,8 +191,8 @@ impl CassandraLogStore {
         ];
         // Together: a follower that sees the number and not yet the row looks again.
         futures::try_join!(
-            self.execute("arrival", &self.statements.insert_arrival, &row),
-            self.execute("writer", &self.statements.insert_writer, &writer_row),
+            self.execute("arrival", &self.statements.feed.insert_arrival, &row),
+            self.execute("writer", &self.statements.feed.insert_writer, &writer_row),
         )?;
         Ok(())
     }
@@ -213,7 +214,9 @@ impl CassandraLogStore {
             while left > 0 && part >= first_seq.div_euclid(PART) && part + 1 >= seq.div_euclid(PART)
             {
                 let cells = [Cell::Uuid(writer), Cell::Long(part), Cell::Int(left)];
-                let rows = self.query(&self.statements.last_arrivals, &cells).await?;
+                let rows = self
+                    .query(&self.statements.feed.last_arrivals, &cells)
+                    .await?;
                 left -= i32::try_from(rows.rows_num()).unwrap_or(LAST);
                 let mut ids = Vec::new();
                 each_arrival(&rows, |_, chunks| {
@@ -284,12 +287,11 @@ impl CassandraLogStore {
         seen: &SeenChunks,
         most: usize,
     ) -> Result<ReadOn, StoreError> {
-        let mut arrived: Vec<ChunkSummary> = Vec::new();
-        let mut origins = Origins::default();
+        let mut reading = Reading::default();
         let settings = chunk_settings(&self.settings);
         let mut next = NEXT;
         let mut parts = 0;
-        while place.seq <= last_seq && arrived.len() < most && parts < MOST_PARTS {
+        while place.seq <= last_seq && reading.arrived.len() < most && parts < MOST_PARTS {
             let part = place.seq.div_euclid(PART);
             let cells = [
                 Cell::Uuid(writer),
@@ -297,7 +299,7 @@ impl CassandraLogStore {
                 Cell::Long(place.seq),
                 Cell::Int(next),
             ];
-            let rows = self.query(&self.statements.arrivals, &cells).await?;
+            let rows = self.query(&self.statements.feed.arrivals, &cells).await?;
             if rows.rows_num() == 0 {
                 let next_part = (part + 1) * PART;
                 if last_seq < next_part {
@@ -319,52 +321,16 @@ impl CassandraLogStore {
             } else {
                 NEXT
             };
-            let mut damage = None;
-            each_arrival(&rows, |seq, chunks| {
-                let given = if seq == place.seq {
-                    place.given as usize
-                } else {
-                    0
-                };
-                place = WriterPlace {
-                    seq,
-                    given: u32::try_from(given).unwrap_or(u32::MAX),
-                };
-                for (layer, id, value) in chunks.into_iter().skip(given) {
-                    if arrived.len() >= most {
-                        return false;
-                    }
-                    place.given += 1;
-                    if seen.contains(&id) {
-                        continue;
-                    }
-                    let summary = codec::decode_summary(
-                        value,
-                        layer,
-                        id,
-                        |at| bucket_of(layer, at, settings),
-                        &mut origins,
-                    );
-                    match summary {
-                        Ok(summarised) => arrived.push(summarised.summary),
-                        Err(found) => damage = Some(found),
-                    }
-                }
-                place = WriterPlace {
-                    seq: seq + 1,
-                    given: 0,
-                };
-                true
-            })?;
-            if let Some(damage) = damage {
-                return Err(corrupt("arrivals", damage));
-            }
+            place = collect_new(&rows, place, seen, most, settings, &mut reading)?;
         }
-        Ok(ReadOn { arrived, place })
+        Ok(ReadOn {
+            arrived: reading.arrived,
+            place,
+        })
     }
 
     async fn read_writers(&self) -> Result<Vec<(Uuid, i64, i64)>, StoreError> {
-        let rows = self.query(&self.statements.writers, &[]).await?;
+        let rows = self.query(&self.statements.feed.writers, &[]).await?;
         let wrong = |error: &dyn std::error::Error| corrupt("writers", error.to_string());
         rows.rows::<(Uuid, i64, i64)>()
             .map_err(|error| wrong(&error))?
@@ -389,6 +355,65 @@ impl Turn {
             self.first_seq = seq;
         }
         self.row_time = now.1.micros().max(self.row_time + 1);
+    }
+}
+
+/// What was read so far of one writer.
+#[derive(Default)]
+struct Reading {
+    arrived: Vec<ChunkSummary>,
+    origins: Origins,
+}
+
+/// Takes what is new of some rows, from `place` on until there are `most`; the place to go on from.
+fn collect_new(
+    rows: &scylla::response::query_result::QueryRowsResult,
+    mut place: WriterPlace,
+    seen: &SeenChunks,
+    most: usize,
+    settings: ChunkSettings,
+    reading: &mut Reading,
+) -> Result<WriterPlace, StoreError> {
+    let mut damage = None;
+    each_arrival(rows, |seq, chunks| {
+        let given = if seq == place.seq {
+            place.given as usize
+        } else {
+            0
+        };
+        place = WriterPlace {
+            seq,
+            given: u32::try_from(given).unwrap_or(u32::MAX),
+        };
+        for (layer, id, value) in chunks.into_iter().skip(given) {
+            if reading.arrived.len() >= most {
+                return false;
+            }
+            place.given += 1;
+            if seen.contains(&id) {
+                continue;
+            }
+            let summary = codec::decode_summary(
+                value,
+                layer,
+                id,
+                |at| bucket_of(layer, at, settings),
+                &mut reading.origins,
+            );
+            match summary {
+                Ok(summarised) => reading.arrived.push(summarised.summary),
+                Err(found) => damage = Some(found),
+            }
+        }
+        place = WriterPlace {
+            seq: seq + 1,
+            given: 0,
+        };
+        true
+    })?;
+    match damage {
+        Some(damage) => Err(corrupt("arrivals", damage)),
+        None => Ok(place),
     }
 }
 

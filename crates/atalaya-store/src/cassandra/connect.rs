@@ -73,7 +73,7 @@ pub struct TlsOptions {
 }
 
 /// Opens a session. The driver itself never repeats a request: what may be repeated, and when, is
-/// decided above it (R13, R14).
+/// decided above it, by the [retry layer](super::retry).
 pub async fn connect(options: &CassandraOptions) -> Result<Session, StoreError> {
     let mut balancing = DefaultPolicy::builder().token_aware(true);
     if let Some(datacenter) = &options.datacenter {

@@ -1,5 +1,5 @@
 //! Where a row stands and how long it lives: partition, write time and TTL, all derived from the
-//! records, so that writing them again writes the same cells (R16).
+//! records, so that writing them again writes the same cells.
 
 use scylla::value::CqlDate;
 use uuid::Uuid;

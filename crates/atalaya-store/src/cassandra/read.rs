@@ -48,7 +48,9 @@ const FEW_BYTES: usize = 64 * 1024;
 impl CassandraLogStore {
     pub(super) async fn read_watermark(&self, origin: OriginId) -> Result<Option<u64>, StoreError> {
         let cells = [Cell::Uuid(Uuid::from_u128(origin.as_u128()))];
-        let rows = self.query(&self.statements.watermark, &cells).await?;
+        let rows = self
+            .query(&self.statements.watermarks.watermark, &cells)
+            .await?;
         let row = rows
             .maybe_first_row::<(i64,)>()
             .map_err(|error| corrupt("watermarks", error.to_string()))?;
@@ -67,12 +69,13 @@ impl CassandraLogStore {
         }
         let rows = match after {
             None => {
-                self.query(&self.statements.first_watermarks, &[limit])
+                self.query(&self.statements.watermarks.first_watermarks, &[limit])
                     .await?
             }
             Some(origin) => {
                 let cells = [Cell::Uuid(Uuid::from_u128(origin.as_u128())), limit];
-                self.query(&self.statements.next_watermarks, &cells).await?
+                self.query(&self.statements.watermarks.next_watermarks, &cells)
+                    .await?
             }
         };
         let wrong = |error: &dyn std::error::Error| corrupt("watermarks", error.to_string());
@@ -135,8 +138,8 @@ impl CassandraLogStore {
         order: Order,
     ) -> Result<Vec<i64>, StoreError> {
         let statement = match order {
-            Order::NewestFirst => &self.statements.days_newest,
-            Order::OldestFirst => &self.statements.days_oldest,
+            Order::NewestFirst => &self.statements.days.days_newest,
+            Order::OldestFirst => &self.statements.days.days_oldest,
         };
         let day = |at: Timestamp| Cell::Date(date_of(at.micros().div_euclid(DAY)));
         let cells = [Cell::Text(layer.name()), day(range.from), day(range.until)];
@@ -155,7 +158,7 @@ impl CassandraLogStore {
     /// Buckets of one day, the newest first.
     async fn read_day(&self, layer: Layer, day: i64) -> Result<Vec<Bucket>, StoreError> {
         let cells = [Cell::Text(layer.name()), Cell::Date(date_of(day))];
-        let rows = self.query(&self.statements.buckets, &cells).await?;
+        let rows = self.query(&self.statements.days.buckets, &cells).await?;
         let wrong = |error: &dyn std::error::Error| corrupt("log_buckets", error.to_string());
         rows.rows::<(i16,)>()
             .map_err(|error| wrong(&error))?

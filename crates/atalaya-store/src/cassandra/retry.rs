@@ -1,4 +1,5 @@
-//! The retry layer above the driver, which itself never repeats anything (R13, R14).
+//! The retry layer above the driver, which itself never repeats anything: backoff with
+//! full jitter, an adaptive limit of what is in flight (AIMD), and a circuit breaker.
 //!
 //! Everything that goes through [`Resilience::run`] must be safe to repeat. Three things hold
 //! together:
@@ -6,9 +7,9 @@
 //! - **A statement** that met a passing fault waits a random part of a pause that doubles from 50 ms
 //!   to 30 s, without holding a place, and tries again until its budget is spent. Then the caller
 //!   gets a transient [`StoreError`] and keeps the data (the spool does).
-//! - **The places** in flight follow the servers: half as many after a round that met overload,
+//! - **The places** in flight (the AIMD limiter) follow the servers: half as many after a round that met overload,
 //!   one more for each round that did not ([`gate`]).
-//! - **The gate** closes when nothing but faults comes back: then one probe goes out at a time, at
+//! - **The gate** (the circuit breaker; closed here is what the field calls an open one) closes when nothing but faults comes back: then one probe goes out at a time, at
 //!   most five a second over all callers, and the first answer opens it for everyone at once,
 //!   whatever pause they were in. So a ring that is overloaded is left alone, and full speed is
 //!   back within the longest pause between probes (2 s) and a few round trips.

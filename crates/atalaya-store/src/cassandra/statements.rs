@@ -1,5 +1,5 @@
 //! Every statement that the store sends, prepared once. All of them name their partition; none
-//! filters, updates, deletes or asks for a condition (R16; a test reads this file).
+//! filters, updates, deletes or asks for a condition (a test reads this file).
 
 use scylla::client::session::Session;
 use scylla::errors::SerializationError;
@@ -123,26 +123,139 @@ pub(super) struct LayerStatements {
     pub(super) chunk: PreparedStatement,
 }
 
+/// Prepares the statements of one keyspace, written `{ks}`.
+struct Preparing<'a> {
+    session: &'a Session,
+    options: &'a CassandraOptions,
+}
+
+impl Preparing<'_> {
+    async fn one(&self, text: &str) -> Result<PreparedStatement, StoreError> {
+        let text = text.replace("{ks}", &self.options.keyspace);
+        prepare(self.session, self.options, &text).await
+    }
+}
+
+impl LayerStatements {
+    async fn prepare(preparing: &Preparing<'_>, layer: Layer) -> Result<Self, StoreError> {
+        let one = async |text: &str| preparing.one(&text.replace("{layer}", layer.name())).await;
+        Ok(Self {
+            insert_chunk: one("INSERT INTO {ks}.{layer}_logs (log_date, bucket, shard, first_at, chunk_id, summary, logs) \
+                         VALUES (?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ? AND TTL ?").await?,
+            insert_summaries: one("INSERT INTO {ks}.{layer}_summaries (log_date, bucket, shard, group_id, chunks) \
+                         VALUES (?, ?, ?, ?, ?) USING TIMESTAMP ? AND TTL ?").await?,
+            summaries: one("SELECT chunks FROM {ks}.{layer}_summaries \
+                         WHERE log_date = ? AND bucket = ? AND shard = ?").await?,
+            summaries_of_some: one("SELECT chunks FROM {ks}.{layer}_summaries \
+                         WHERE log_date = ? AND bucket IN ? AND shard = ?").await?,
+            chunk: one("SELECT summary, logs FROM {ks}.{layer}_logs \
+                         WHERE log_date = ? AND bucket = ? AND shard = ? AND first_at = ? AND chunk_id = ?").await?,
+        })
+    }
+}
+
+/// Which days and buckets there are.
 #[derive(Debug)]
-pub(super) struct Statements {
-    application: LayerStatements,
-    infrastructure: LayerStatements,
+pub(super) struct Directory {
     pub(super) insert_day: PreparedStatement,
     pub(super) insert_bucket: PreparedStatement,
     pub(super) days_newest: PreparedStatement,
     pub(super) days_oldest: PreparedStatement,
     pub(super) buckets: PreparedStatement,
-    pub(super) insert_request: Batched,
-    pub(super) request: PreparedStatement,
+}
+
+impl Directory {
+    async fn prepare(preparing: &Preparing<'_>) -> Result<Self, StoreError> {
+        Ok(Self {
+            insert_day: preparing.one(
+                "INSERT INTO {ks}.log_days (layer, log_date) VALUES (?, ?) USING TIMESTAMP ? AND TTL ?",
+            )
+            .await?,
+            insert_bucket: preparing.one("INSERT INTO {ks}.log_buckets (layer, log_date, bucket) VALUES (?, ?, ?) \
+                 USING TIMESTAMP ? AND TTL ?")
+            .await?,
+            days_newest: preparing.one(
+                "SELECT log_date FROM {ks}.log_days WHERE layer = ? AND log_date >= ? AND log_date <= ? \
+                 ORDER BY log_date DESC",
+            )
+            .await?,
+            days_oldest: preparing.one(
+                "SELECT log_date FROM {ks}.log_days WHERE layer = ? AND log_date >= ? AND log_date <= ? \
+                 ORDER BY log_date ASC",
+            )
+            .await?,
+            buckets: preparing.one("SELECT bucket FROM {ks}.log_buckets WHERE layer = ? AND log_date = ?").await?,
+        })
+    }
+}
+
+/// The change feed.
+#[derive(Debug)]
+pub(super) struct Feed {
     pub(super) insert_writer: PreparedStatement,
     pub(super) writers: PreparedStatement,
     pub(super) insert_arrival: PreparedStatement,
     pub(super) arrivals: PreparedStatement,
     pub(super) last_arrivals: PreparedStatement,
+}
+
+impl Feed {
+    async fn prepare(preparing: &Preparing<'_>) -> Result<Self, StoreError> {
+        Ok(Self {
+            insert_writer: preparing.one(
+                "INSERT INTO {ks}.writers (store, writer, seq, first_seq, host) VALUES ('logs', ?, ?, ?, ?) \
+                 USING TIMESTAMP ?",
+            )
+            .await?,
+            writers: preparing.one("SELECT writer, seq, first_seq FROM {ks}.writers WHERE store = 'logs'").await?,
+            insert_arrival: preparing.one("INSERT INTO {ks}.arrivals (writer, part, seq, chunks) VALUES (?, ?, ?, ?)")
+                .await?,
+            arrivals: preparing.one(
+                "SELECT seq, chunks FROM {ks}.arrivals WHERE writer = ? AND part = ? AND seq >= ? LIMIT ?",
+            )
+            .await?,
+            last_arrivals: preparing.one("SELECT seq, chunks FROM {ks}.arrivals WHERE writer = ? AND part = ? \
+                 ORDER BY seq DESC LIMIT ?")
+            .await?,
+        })
+    }
+}
+
+/// How far each origin is stored.
+#[derive(Debug)]
+pub(super) struct Watermarks {
     pub(super) insert_watermark: PreparedStatement,
     pub(super) watermark: PreparedStatement,
     pub(super) first_watermarks: PreparedStatement,
     pub(super) next_watermarks: PreparedStatement,
+}
+
+impl Watermarks {
+    async fn prepare(preparing: &Preparing<'_>) -> Result<Self, StoreError> {
+        Ok(Self {
+            insert_watermark: preparing.one(
+                "INSERT INTO {ks}.watermarks (origin, stored_to) VALUES (?, ?) USING TIMESTAMP ? AND TTL ?",
+            )
+            .await?,
+            watermark: preparing.one("SELECT stored_to FROM {ks}.watermarks WHERE origin = ?").await?,
+            first_watermarks: preparing.one("SELECT origin, stored_to FROM {ks}.watermarks LIMIT ?").await?,
+            next_watermarks: preparing.one(
+                "SELECT origin, stored_to FROM {ks}.watermarks WHERE token(origin) > token(?) LIMIT ?",
+            )
+            .await?,
+        })
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Statements {
+    application: LayerStatements,
+    infrastructure: LayerStatements,
+    pub(super) days: Directory,
+    pub(super) insert_request: Batched,
+    pub(super) request: PreparedStatement,
+    pub(super) feed: Feed,
+    pub(super) watermarks: Watermarks,
 }
 
 impl Statements {
@@ -150,117 +263,22 @@ impl Statements {
         session: &Session,
         options: &CassandraOptions,
     ) -> Result<Self, StoreError> {
-        let one = async |text: &str| {
-            prepare(session, options, &text.replace("{ks}", &options.keyspace)).await
-        };
-        let layer = async |layer: Layer| {
-            let text = |text: &str| {
-                text.replace("{ks}", &options.keyspace)
-                    .replace("{layer}", layer.name())
-            };
-            Ok::<_, StoreError>(LayerStatements {
-                insert_chunk: prepare(
-                    session,
-                    options,
-                    &text(
-                        "INSERT INTO {ks}.{layer}_logs (log_date, bucket, shard, first_at, chunk_id, summary, logs) \
-                         VALUES (?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ? AND TTL ?",
-                    ),
-                )
-                .await?,
-                insert_summaries: prepare(
-                    session,
-                    options,
-                    &text(
-                        "INSERT INTO {ks}.{layer}_summaries (log_date, bucket, shard, group_id, chunks) \
-                         VALUES (?, ?, ?, ?, ?) USING TIMESTAMP ? AND TTL ?",
-                    ),
-                )
-                .await?,
-                summaries: prepare(
-                    session,
-                    options,
-                    &text(
-                        "SELECT chunks FROM {ks}.{layer}_summaries \
-                         WHERE log_date = ? AND bucket = ? AND shard = ?",
-                    ),
-                )
-                .await?,
-                summaries_of_some: prepare(
-                    session,
-                    options,
-                    &text(
-                        "SELECT chunks FROM {ks}.{layer}_summaries \
-                         WHERE log_date = ? AND bucket IN ? AND shard = ?",
-                    ),
-                )
-                .await?,
-                chunk: prepare(
-                    session,
-                    options,
-                    &text(
-                        "SELECT summary, logs FROM {ks}.{layer}_logs \
-                         WHERE log_date = ? AND bucket = ? AND shard = ? AND first_at = ? AND chunk_id = ?",
-                    ),
-                )
-                .await?,
-            })
-        };
+        let preparing = Preparing { session, options };
         Ok(Self {
-            application: layer(Layer::Application).await?,
-            infrastructure: layer(Layer::Infrastructure).await?,
-            insert_day: one(
-                "INSERT INTO {ks}.log_days (layer, log_date) VALUES (?, ?) USING TIMESTAMP ? AND TTL ?",
-            )
-            .await?,
-            insert_bucket: one("INSERT INTO {ks}.log_buckets (layer, log_date, bucket) VALUES (?, ?, ?) \
-                 USING TIMESTAMP ? AND TTL ?")
-            .await?,
-            days_newest: one(
-                "SELECT log_date FROM {ks}.log_days WHERE layer = ? AND log_date >= ? AND log_date <= ? \
-                 ORDER BY log_date DESC",
-            )
-            .await?,
-            days_oldest: one(
-                "SELECT log_date FROM {ks}.log_days WHERE layer = ? AND log_date >= ? AND log_date <= ? \
-                 ORDER BY log_date ASC",
-            )
-            .await?,
-            buckets: one("SELECT bucket FROM {ks}.log_buckets WHERE layer = ? AND log_date = ?").await?,
+            application: LayerStatements::prepare(&preparing, Layer::Application).await?,
+            infrastructure: LayerStatements::prepare(&preparing, Layer::Infrastructure).await?,
+            days: Directory::prepare(&preparing).await?,
             insert_request: Batched::new(
                 "INSERT INTO {ks}.request_index (period, shard, request_id, group_id, chunks) \
                  VALUES (?, ?, ?, ?, ?) USING TIMESTAMP ? AND TTL ?"
                     .replace("{ks}", &options.keyspace),
             ),
-            request: one(
+            request: preparing.one(
                 "SELECT chunks FROM {ks}.request_index WHERE period = ? AND shard = ? AND request_id = ?",
             )
             .await?,
-            insert_writer: one(
-                "INSERT INTO {ks}.writers (store, writer, seq, first_seq, host) VALUES ('logs', ?, ?, ?, ?) \
-                 USING TIMESTAMP ?",
-            )
-            .await?,
-            writers: one("SELECT writer, seq, first_seq FROM {ks}.writers WHERE store = 'logs'").await?,
-            insert_arrival: one("INSERT INTO {ks}.arrivals (writer, part, seq, chunks) VALUES (?, ?, ?, ?)")
-                .await?,
-            arrivals: one(
-                "SELECT seq, chunks FROM {ks}.arrivals WHERE writer = ? AND part = ? AND seq >= ? LIMIT ?",
-            )
-            .await?,
-            last_arrivals: one("SELECT seq, chunks FROM {ks}.arrivals WHERE writer = ? AND part = ? \
-                 ORDER BY seq DESC LIMIT ?")
-            .await?,
-            insert_watermark: one(
-                "INSERT INTO {ks}.watermarks (origin, stored_to) VALUES (?, ?) USING TIMESTAMP ? AND TTL ?",
-            )
-            .await?,
-            watermark: one("SELECT stored_to FROM {ks}.watermarks WHERE origin = ?").await?,
-            first_watermarks: one("SELECT origin, stored_to FROM {ks}.watermarks LIMIT ?").await?,
-            next_watermarks: one(
-                "SELECT origin, stored_to FROM {ks}.watermarks WHERE token(origin) > token(?) LIMIT ?",
-            )
-            .await?,
+            feed: Feed::prepare(&preparing).await?,
+            watermarks: Watermarks::prepare(&preparing).await?,
         })
     }
 

@@ -27,7 +27,7 @@ use super::statements::{Batched, Cell, MOST_ROWS};
 
 /// Statements of one put in flight; the retry layer has the limit of the process.
 const PARALLEL: usize = 32;
-/// Most bytes of a batch: Cassandra warns from 5 KiB (R17).
+/// Most bytes of a batch: Cassandra warns from 5 KiB (`batch_size_warn_threshold`).
 const BATCH_BYTES: usize = 4 * 1024;
 /// What Cassandra counts for a row besides its values: key, times, TTL, lengths.
 const ROW_BYTES: usize = 80;
@@ -39,7 +39,7 @@ const MOST_CHUNK_BYTES: usize = 15 * 1024 * 1024;
 /// Buckets remembered as written.
 const REMEMBERED_BUCKETS: usize = 100_000;
 /// Then the row of a bucket is written again: a node that lost the last seconds before a power cut
-/// is given everything anew by whoever keeps it (R15), and this row is part of it. Less than a node
+/// is given everything anew by whoever keeps it, and this row is part of it. Less than a node
 /// needs to come back.
 const BUCKET_TRUSTED: Duration = Duration::from_secs(5);
 /// The row of a bucket of the future is written anew when its end has moved by so much.
@@ -188,8 +188,8 @@ impl CassandraLogStore {
         let day_cells = [layer, date, rest[0], rest[1]];
         let cells = [layer, date, Cell::Short(window), rest[0], rest[1]];
         futures::try_join!(
-            self.execute("day", &self.statements.insert_day, &day_cells),
-            self.execute("bucket", &self.statements.insert_bucket, &cells),
+            self.execute("day", &self.statements.days.insert_day, &day_cells),
+            self.execute("bucket", &self.statements.days.insert_bucket, &cells),
         )?;
         Ok(())
     }
@@ -205,7 +205,7 @@ impl CassandraLogStore {
     }
 
     /// Writes the records of a chunk. One that the node can never take is cut in halves until the
-    /// bad record is alone, and that goes to the quarantine (R19).
+    /// bad record is alone, and that goes to the quarantine.
     async fn write_chunk(&self, chunk: Chunk, life: &Life) -> Result<Vec<Stored>, StoreError> {
         let reason = match self.insert_chunk(&chunk, life).await {
             Ok(stored) => return Ok(vec![stored]),
@@ -466,9 +466,13 @@ impl CassandraLogStore {
                 Cell::Long(i64::try_from(until).unwrap_or(i64::MAX)),
                 Cell::Int(ttl),
             ];
-            self.execute("watermark", &self.statements.insert_watermark, &cells)
-                .await
-                .map(drop)
+            self.execute(
+                "watermark",
+                &self.statements.watermarks.insert_watermark,
+                &cells,
+            )
+            .await
+            .map(drop)
         });
         stream::iter(writes.collect::<Vec<_>>())
             .buffer_unordered(PARALLEL)

@@ -50,29 +50,52 @@ fn is_certificate(cause: &std::io::Error) -> bool {
 pub(super) fn store_error(error: sqlx::Error, options: &MySqlOptions) -> StoreError {
     let backend = Backend::MySql;
     let address = options.address();
-    let Some(code) = number(&error) else {
-        return match error {
-            sqlx::Error::Io(cause) if is_certificate(&cause) => StoreError::Refused {
-                backend,
-                source: format!(
-                    "{address}: {cause}; the ca_file has to name who signed the server's certificate"
-                )
-                .into(),
-            },
-            error @ (sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_)) => {
-                StoreError::Corrupt { table: "the database", detail: format!("{address}: {error}") }
+    match number(&error) {
+        Some(code) => told(code, error, options),
+        None => unanswered(error, backend, address),
+    }
+}
+
+/// What is not the server's own answer.
+fn unanswered(error: sqlx::Error, backend: Backend, address: String) -> StoreError {
+    match error {
+        sqlx::Error::Io(cause) if is_certificate(&cause) => StoreError::Refused {
+            backend,
+            source: format!(
+                "{address}: {cause}; the ca_file has to name who signed the server's certificate"
+            )
+            .into(),
+        },
+        error @ (sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_)) => {
+            StoreError::Corrupt {
+                table: "the database",
+                detail: format!("{address}: {error}"),
             }
-            sqlx::Error::PoolTimedOut => StoreError::TimedOut { backend, limit: super::QUEUE_LIMIT },
-            error @ (sqlx::Error::Io(_)
-            | sqlx::Error::Tls(_)
-            | sqlx::Error::Protocol(_)
-            | sqlx::Error::PoolClosed
-            | sqlx::Error::WorkerCrashed) => {
-                StoreError::Unavailable { backend, address, source: error.into() }
-            }
-            error => StoreError::Refused { backend, source: error.into() },
-        };
-    };
+        }
+        sqlx::Error::PoolTimedOut => StoreError::TimedOut {
+            backend,
+            limit: super::QUEUE_LIMIT,
+        },
+        error @ (sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed) => StoreError::Unavailable {
+            backend,
+            address,
+            source: error.into(),
+        },
+        error => StoreError::Refused {
+            backend,
+            source: error.into(),
+        },
+    }
+}
+
+/// The server's answer, by its number.
+fn told(code: u16, error: sqlx::Error, options: &MySqlOptions) -> StoreError {
+    let backend = Backend::MySql;
+    let address = options.address();
     let reason = match &error {
         sqlx::Error::Database(cause) => cause.message().to_owned(),
         other => other.to_string(),

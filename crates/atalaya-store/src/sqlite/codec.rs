@@ -1,6 +1,7 @@
 //! How a chunk's records and its counts by minute are laid out in the embedded store.
 //!
-//! A block is `length of the content (4 bytes, little-endian), zstd frame`. Its content holds the
+//! A block is `length of the content (4 bytes, little-endian), zstd frame`, and a checksum behind it
+//! once it is stored (`seal.rs`). Its content holds the
 //! fields by column: like stands beside like, which compresses better than rows do, and a search
 //! sees the texts of all records in one piece before any record is built.
 //!
@@ -73,12 +74,8 @@ impl Decoder {
         })
     }
 
-    /// The content of a block, for [`Columns::read`].
-    pub(super) fn content(&mut self, block: &[u8]) -> Result<&[u8], Damage> {
-        let (length, frame) = block
-            .split_first_chunk::<4>()
-            .ok_or("the block is cut short")?;
-        let length = u32::from_le_bytes(*length) as usize;
+    /// The content of a frame that becomes so long, for [`Columns::read`].
+    pub(super) fn content(&mut self, length: usize, frame: &[u8]) -> Result<&[u8], Damage> {
         if length > MAX_CONTENT {
             return Err("the block's length is impossible");
         }
@@ -506,7 +503,11 @@ mod tests {
 
     fn decode(block: &[u8]) -> Result<Vec<Entry>, Damage> {
         let mut decoder = Decoder::new().unwrap();
-        let columns = Columns::read(decoder.content(block)?)?;
+        let (length, frame) = block
+            .split_first_chunk::<4>()
+            .ok_or("the block is cut short")?;
+        let length = u32::from_le_bytes(*length) as usize;
+        let columns = Columns::read(decoder.content(length, frame)?)?;
         Ok((0..columns.len())
             .map(|index| columns.entry(index))
             .collect())

@@ -179,65 +179,26 @@ pub(super) async fn shape(
 }
 
 fn check(mapping: &Mapping, columns: &[Column], indexed: &[String]) -> Result<Shape, StoreError> {
-    let table = mapping.name();
-    let wrong = |reason: String| StoreError::Refused {
+    judged(mapping, columns, indexed).map_err(|reason| StoreError::Refused {
         backend: Backend::Cassandra,
         source: format!(
-            "{table} cannot be read in place: {reason}; see `[[stores.cassandra.foreign]]`"
+            "{} cannot be read in place: {reason}; see `[[stores.cassandra.foreign]]`",
+            mapping.name()
         )
         .into(),
-    };
+    })
+}
+
+fn judged(mapping: &Mapping, columns: &[Column], indexed: &[String]) -> Result<Shape, String> {
     if columns.is_empty() {
-        return Err(wrong("there is no such table".to_owned()));
+        return Err("there is no such table".to_owned());
     }
-    let of_kind = |kind: &str| {
-        let mut found: Vec<&Column> = columns
-            .iter()
-            .filter(|column| column.kind == kind)
-            .collect();
-        found.sort_by_key(|column| column.position);
-        found
-    };
-    match of_kind("partition_key")[..] {
-        [day] if day.name == mapping.day && day.of_type == "date" => {}
-        [day] if day.name == mapping.day => {
-            return Err(wrong(format!(
-                "its column {} is a {}, not a date",
-                day.name, day.of_type
-            )));
-        }
-        ref key => {
-            let key: Vec<&str> = key.iter().map(|column| &*column.name).collect();
-            return Err(wrong(format!(
-                "its partition key is ({}), the mapping names {} alone",
-                key.join(", "),
-                mapping.day
-            )));
-        }
-    }
-    let mut clustering = of_kind("clustering").into_iter();
-    let time = match clustering.next() {
-        Some(time) if time.name == mapping.columns.timestamp => match &*time.of_type {
-            "timestamp" => TimeKind::Timestamp,
-            "timeuuid" => TimeKind::TimeUuid,
-            other => {
-                return Err(wrong(format!(
-                    "its column {} is a {other}, not a timestamp or timeuuid",
-                    time.name
-                )));
-            }
-        },
-        Some(other) => {
-            return Err(wrong(format!(
-                "its rows are ordered by {} first, the mapping's time is {}",
-                other.name, mapping.columns.timestamp
-            )));
-        }
-        None => return Err(wrong("its rows are not ordered by time".to_owned())),
-    };
+    check_partition_key(mapping, &of_kind(columns, "partition_key"))?;
+    let mut clustering = of_kind(columns, "clustering").into_iter();
+    let time = time_of(mapping, clustering.next())?;
     for name in mapping.columns.all() {
         if !columns.iter().any(|column| column.name == name) {
-            return Err(wrong(format!("it has no column {name}")));
+            return Err(format!("it has no column {name}"));
         }
     }
     let request_indexed = mapping.columns.request_id.as_ref().is_some_and(|name| {
@@ -264,6 +225,52 @@ fn check(mapping: &Mapping, columns: &[Column], indexed: &[String]) -> Result<Sh
         request_indexed,
         others,
     })
+}
+
+/// In the order of the key.
+fn of_kind<'a>(columns: &'a [Column], kind: &str) -> Vec<&'a Column> {
+    let mut found: Vec<&Column> = columns
+        .iter()
+        .filter(|column| column.kind == kind)
+        .collect();
+    found.sort_by_key(|column| column.position);
+    found
+}
+
+fn check_partition_key(mapping: &Mapping, key: &[&Column]) -> Result<(), String> {
+    match key {
+        [day] if day.name == mapping.day && day.of_type == "date" => Ok(()),
+        [day] if day.name == mapping.day => Err(format!(
+            "its column {} is a {}, not a date",
+            day.name, day.of_type
+        )),
+        key => {
+            let key: Vec<&str> = key.iter().map(|column| &*column.name).collect();
+            Err(format!(
+                "its partition key is ({}), the mapping names {} alone",
+                key.join(", "),
+                mapping.day
+            ))
+        }
+    }
+}
+
+fn time_of(mapping: &Mapping, first: Option<&Column>) -> Result<TimeKind, String> {
+    let time = first.ok_or("its rows are not ordered by time")?;
+    if time.name != mapping.columns.timestamp {
+        return Err(format!(
+            "its rows are ordered by {} first, the mapping's time is {}",
+            time.name, mapping.columns.timestamp
+        ));
+    }
+    match &*time.of_type {
+        "timestamp" => Ok(TimeKind::Timestamp),
+        "timeuuid" => Ok(TimeKind::TimeUuid),
+        other => Err(format!(
+            "its column {} is a {other}, not a timestamp or timeuuid",
+            time.name
+        )),
+    }
 }
 
 impl Columns {

@@ -239,7 +239,7 @@ fn take(
     measures: &mut Measures,
     settings: &mut NodeSettings,
 ) {
-    let sum = |name: &str| rows.iter().filter_map(|row| row.count(name)).sum::<u64>();
+    let sum = |name: &str| sum(rows, name);
     let of_ours = || {
         rows.iter()
             .filter(|row| row.text("keyspace_name").as_deref() == Some(keyspace))
@@ -255,28 +255,8 @@ fn take(
             .max_by(|left, right| left.value.total_cmp(&right.value))
     };
     match view {
-        "thread_pools" => {
-            measures.pending = Some(sum("pending_tasks"));
-            measures.blocked = Some(sum("blocked_tasks"));
-            measures.blocked_ever = Some(sum("blocked_tasks_all_time"));
-            measures.busiest_pool = busiest(rows);
-            let compaction = rows
-                .iter()
-                .find(|row| row.text("name").as_deref() == Some("CompactionExecutor"));
-            measures.compactions_queued = compaction.and_then(|row| row.count("pending_tasks"));
-        }
-        "sstable_tasks" => {
-            let compactions = || {
-                rows.iter().filter(|row| {
-                    row.text("kind")
-                        .is_none_or(|kind| kind.to_ascii_lowercase().contains("compaction"))
-                })
-            };
-            measures.compactions = Some(compactions().count() as u64);
-            measures.compaction_ratio = compactions()
-                .filter_map(|row| row.float("completion_ratio"))
-                .min_by(f64::total_cmp);
-        }
+        "thread_pools" => take_pools(rows, measures),
+        "sstable_tasks" => take_compactions(rows, measures),
         "disk_usage" => {
             let bytes = |mebibytes: u64| mebibytes * 1024 * 1024;
             measures.disk_bytes = Some(bytes(sum("mebibytes")));
@@ -318,6 +298,34 @@ fn take(
         "settings" => take_settings(rows, settings),
         _ => {}
     }
+}
+
+fn sum(rows: &[Fields], name: &str) -> u64 {
+    rows.iter().filter_map(|row| row.count(name)).sum()
+}
+
+fn take_pools(rows: &[Fields], measures: &mut Measures) {
+    measures.pending = Some(sum(rows, "pending_tasks"));
+    measures.blocked = Some(sum(rows, "blocked_tasks"));
+    measures.blocked_ever = Some(sum(rows, "blocked_tasks_all_time"));
+    measures.busiest_pool = busiest(rows);
+    let compaction = rows
+        .iter()
+        .find(|row| row.text("name").as_deref() == Some("CompactionExecutor"));
+    measures.compactions_queued = compaction.and_then(|row| row.count("pending_tasks"));
+}
+
+fn take_compactions(rows: &[Fields], measures: &mut Measures) {
+    let compactions = || {
+        rows.iter().filter(|row| {
+            row.text("kind")
+                .is_none_or(|kind| kind.to_ascii_lowercase().contains("compaction"))
+        })
+    };
+    measures.compactions = Some(compactions().count() as u64);
+    measures.compaction_ratio = compactions()
+        .filter_map(|row| row.float("completion_ratio"))
+        .min_by(f64::total_cmp);
 }
 
 fn busiest(rows: &[Fields]) -> Option<Pool> {

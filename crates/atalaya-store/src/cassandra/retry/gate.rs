@@ -1,5 +1,6 @@
-//! How many statements may be in flight, and whether any but a probe may go at all. Arithmetic
-//! only: the time and the dice come from the caller.
+//! How many statements may be in flight (an AIMD limiter), and whether any but a probe may go at
+//! all (a circuit breaker: the gate is closed where that is called open, and a probe is its
+//! half-open state). Arithmetic only: the time and the dice come from the caller.
 //!
 //! The limit rises by one with each answer until it reaches where it last met overload, from there
 //! by one a round; a round that met overload halves it (additive increase, multiplicative

@@ -117,7 +117,7 @@ impl Server {
     }
 }
 
-/// R14 in virtual time, at full length: 200 writers without a pause, ten good seconds, sixty in
+/// In virtual time, at full length: 200 writers without a pause, ten good seconds, sixty in
 /// which every request is answered with Overloaded, and then good ones again.
 #[tokio::test(start_paused = true)]
 async fn a_minute_of_overload_is_probed_and_full_speed_is_back_within_five_seconds() {

@@ -1,0 +1,93 @@
+//! Deleting what is older than it is to be kept.
+
+use sqlx::sqlite::SqliteConnection;
+
+use crate::error::StoreError;
+use crate::sqlite::codec;
+use atalaya_domain::time::Timestamp;
+
+use super::{PART_CHUNKS, SqliteChunkStore};
+
+/// Chunks deleted in one transaction, so that a writer never waits long for an expiry.
+const STEP: i64 = 1_000;
+
+impl SqliteChunkStore {
+    /// Deletes the chunks whose latest record is older than `before`, with their index rows, and
+    /// returns how many chunks that were. Runs in many short transactions; may be cut off and
+    /// repeated. The space is used again by later writes.
+    pub async fn expire(&self, before: Timestamp) -> Result<u64, StoreError> {
+        let mut deleted = 0;
+        // Arrival numbers grow: each step begins behind what the one before has looked at.
+        let mut from = 0_i64;
+        loop {
+            let (step, next) = self
+                .file
+                .write(move |connection| Box::pin(expire_step(connection, from, before.micros())))
+                .await?;
+            deleted += step;
+            match next {
+                Some(next) => from = next,
+                None => return Ok(deleted),
+            }
+        }
+    }
+}
+
+/// Deletes up to [`STEP`] of the chunks after `from`; the arrival to go on from, or `None`
+/// at the end.
+async fn expire_step(
+    connection: &mut SqliteConnection,
+    from: i64,
+    before: i64,
+) -> Result<(u64, Option<i64>), sqlx::Error> {
+    let expired: Vec<(i64, Vec<u8>)> = sqlx::query_as(
+        "SELECT arrival, minutes FROM chunks WHERE arrival > ?1 AND last_at < ?2 ORDER BY arrival LIMIT ?3",
+    )
+    .bind(from)
+    .bind(before)
+    .bind(STEP)
+    .fetch_all(&mut *connection)
+    .await?;
+    let Some(&(last, _)) = expired.last() else {
+        return Ok((0, None));
+    };
+    let mut records = 0_i64;
+    for (_, minutes) in &expired {
+        let minutes = codec::decode_minutes(minutes).unwrap_or_default();
+        records += minutes
+            .iter()
+            .map(|minute| i64::from(minute.levels.total()))
+            .sum::<i64>();
+    }
+    let arrivals: Vec<i64> = expired.iter().map(|(arrival, _)| *arrival).collect();
+    let mut parts: Vec<i64> = arrivals
+        .iter()
+        .map(|arrival| arrival / PART_CHUNKS)
+        .collect();
+    parts.dedup();
+    let list =
+        serde_json::to_string(&arrivals).map_err(|error| sqlx::Error::Encode(error.into()))?;
+    let parts = serde_json::to_string(&parts).map_err(|error| sqlx::Error::Encode(error.into()))?;
+    sqlx::query("DELETE FROM chunks WHERE arrival IN (SELECT value FROM json_each(?1))")
+        .bind(&list)
+        .execute(&mut *connection)
+        .await?;
+    sqlx::query("DELETE FROM blocks WHERE arrival IN (SELECT value FROM json_each(?1))")
+        .bind(&list)
+        .execute(&mut *connection)
+        .await?;
+    sqlx::query(
+        "DELETE FROM requests WHERE part IN (SELECT value FROM json_each(?1))
+         AND chunk IN (SELECT value FROM json_each(?2))",
+    )
+    .bind(parts)
+    .bind(&list)
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query("UPDATE totals SET chunks = chunks - ?1, records = records - ?2")
+        .bind(i64::try_from(arrivals.len()).unwrap_or(0))
+        .bind(records)
+        .execute(&mut *connection)
+        .await?;
+    Ok((arrivals.len() as u64, Some(last)))
+}

@@ -1,0 +1,63 @@
+//! Values of the columns, from and to the domain's types, and errors about them.
+
+use atalaya_domain::record::{Layer, OriginId, RequestId};
+
+use crate::error::{Backend, StoreError};
+
+/// 48 bits: SQLite keeps them in six bytes.
+pub(super) fn request_hash(id: &RequestId) -> i64 {
+    let hash = blake3::hash(id.as_str().as_bytes());
+    hash.as_bytes()[..6]
+        .iter()
+        .fold(0, |bits, &byte| bits << 8 | i64::from(byte))
+}
+
+pub(super) fn origin_bytes(origin: OriginId) -> Vec<u8> {
+    origin.as_u128().to_be_bytes().to_vec()
+}
+
+pub(super) fn origin_of(bytes: Vec<u8>) -> Result<OriginId, StoreError> {
+    let bytes = bytes
+        .try_into()
+        .map_err(|_| corrupt("origins", "an id is not 16 bytes long"))?;
+    Ok(OriginId::from_u128(u128::from_be_bytes(bytes)))
+}
+
+pub(super) fn position_of(bytes: Vec<u8>) -> Result<u64, StoreError> {
+    let bytes = bytes
+        .try_into()
+        .map_err(|_| corrupt("watermarks", "a position is not 8 bytes long"))?;
+    Ok(u64::from_be_bytes(bytes))
+}
+
+pub(super) const fn number_of(layer: Layer) -> i64 {
+    match layer {
+        Layer::Application => 0,
+        Layer::Infrastructure => 1,
+    }
+}
+
+pub(super) fn layer_of(number: i64) -> Result<Layer, StoreError> {
+    match number {
+        0 => Ok(Layer::Application),
+        1 => Ok(Layer::Infrastructure),
+        _ => Err(corrupt(
+            "chunks",
+            format!("layer {number} is neither 0 nor 1"),
+        )),
+    }
+}
+
+pub(super) fn corrupt(table: &'static str, detail: impl Into<String>) -> StoreError {
+    StoreError::Corrupt {
+        table,
+        detail: detail.into(),
+    }
+}
+
+pub(super) fn refused(error: impl std::error::Error + Send + Sync + 'static) -> StoreError {
+    StoreError::Refused {
+        backend: Backend::Sqlite,
+        source: Box::new(error),
+    }
+}
