@@ -40,6 +40,11 @@ use inputs::Watched;
 const TURN: u64 = 1 << 20;
 /// Size of one read.
 const BUFFER: usize = 256 << 10;
+/// How soon directories are looked at again when files wait for a descriptor.
+const ROOM_LOOK: Duration = Duration::from_millis(200);
+/// Lines that the checkpoint remembers of all files together, and of one at least.
+const KEPT_LINES: usize = 100_000;
+const FEWEST_LINES: usize = 8;
 /// How often generations that are long gone are looked for.
 const FORGET_EVERY: Duration = Duration::from_hours(1);
 /// Messages and unread files kept for the screen.
@@ -124,6 +129,10 @@ struct Watching {
     scanned_once: bool,
     /// Some wait for a descriptor.
     left_over: bool,
+    /// Files that are open, counted at the beginning of a look.
+    open: usize,
+    /// Open files that may be closed, the longest quiet last; looked for once in a look.
+    quiet: Option<Vec<OriginId>>,
     /// Generations that the store was asked about.
     believed: HashSet<OriginId>,
     /// Generations that the checkpoint knows and the store does not, not said yet.
@@ -247,6 +256,7 @@ impl<P: Port> Reader<P> {
                         origin,
                         content,
                         offset,
+                        from: None,
                         print,
                         format,
                     },
@@ -271,6 +281,10 @@ impl<P: Port> Reader<P> {
         {
             self.watching.next_scan = Some(now + self.limits.poll);
             self.look_around(now, wall);
+            if self.watching.left_over {
+                // Those that wait for a descriptor have their turn as soon as others were read.
+                self.watching.next_scan = Some(now + self.limits.poll.min(ROOM_LOOK));
+            }
         }
         self.deliver();
         let more = !self.stopping && self.outbox.is_empty() && self.take_turns(now, wall);
@@ -441,6 +455,14 @@ impl<P: Port> Reader<P> {
     /// False when it could not be written; the reason is then in the status.
     fn save(&mut self, slots: Slots) -> bool {
         self.remember_tails();
+        let lines = KEPT_LINES / self.catalogue.generations.len().max(1);
+        let lines = lines.max(FEWEST_LINES);
+        for generation in self.catalogue.generations.values_mut() {
+            generation.print.last.keep(lines);
+        }
+        for tail in self.active.values_mut().filter_map(|one| one.tail.as_mut()) {
+            tail.print.last.keep(lines);
+        }
         let generations: Vec<&Generation> = self.catalogue.generations.values().collect();
         let saved = match slots {
             Slots::One => self.saving.state.save(&generations),

@@ -9,4 +9,5 @@
 
 mod rotation;
 mod schemes;
+mod shortened;
 mod world;
