@@ -40,6 +40,8 @@ use inputs::Watched;
 const TURN: u64 = 1 << 20;
 /// Size of one read.
 const BUFFER: usize = 256 << 10;
+/// The checkpoint is written in one part of so many of the time at most.
+const SAVING_SHARE: u32 = 10;
 /// How soon directories are looked at again when files wait for a descriptor.
 const ROOM_LOOK: Duration = Duration::from_millis(200);
 /// Lines that the checkpoint remembers of all files together, and of one at least.
@@ -145,6 +147,8 @@ struct Saving {
     state: StateDir,
     /// The checkpoint differs from the file since then.
     dirty_since: Option<Instant>,
+    /// How long it may lag behind.
+    pause: Duration,
     /// A frame waits for the checkpoint to know its generation.
     must_save: bool,
     forgotten: Option<Timestamp>,
@@ -209,6 +213,7 @@ impl<P: Port> Reader<P> {
             saving: Saving {
                 state,
                 dirty_since: None,
+                pause: config.limits.checkpoint_age,
                 must_save: false,
                 forgotten: None,
                 trouble: None,
@@ -438,9 +443,15 @@ impl<P: Port> Reader<P> {
         if self
             .saving
             .dirty_since
-            .is_some_and(|since| now.duration_since(since) >= self.limits.checkpoint_age)
+            .is_some_and(|since| now.duration_since(since) >= self.saving.pause)
         {
+            let began = Instant::now();
             self.save(Slots::One);
+            // That of many thousand files takes its time: it must not take all of it.
+            self.saving.pause = self
+                .limits
+                .checkpoint_age
+                .max(began.elapsed() * SAVING_SHARE);
         }
         if self
             .saving

@@ -7,6 +7,7 @@
     reason = "tests; seeds are shown when one fails"
 )]
 
+mod many;
 mod rotation;
 mod schemes;
 mod shortened;
