@@ -84,6 +84,9 @@ pub struct Counts {
     pub mismatched: u64,
     /// Lines over the limit, kept in part with their length and hash.
     pub cut: u64,
+    /// Zeros before lines, left out: a file was truncated under a writer that does not append.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub zeros: u64,
     /// Records that the store has acknowledged; with a spool before it, that the spool has made
     /// durable ([`IngestStatus::spool`] says what became of them).
     pub written: u64,
@@ -98,6 +101,7 @@ impl Counts {
         self.skipped += other.skipped;
         self.mismatched += other.mismatched;
         self.cut += other.cut;
+        self.zeros += other.zeros;
         self.written += other.written;
     }
 
@@ -111,6 +115,11 @@ impl Counts {
     pub fn in_flight(&self) -> u64 {
         self.records.saturating_sub(self.written)
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde asks for it")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// The account of one file generation.

@@ -315,9 +315,11 @@ mod tests {
             print: Fingerprint {
                 head: Some(Mark::new(4, b"abcd")),
                 marks: vec![Mark::new(4, b"abcd")],
+                ..Fingerprint::default()
             },
             format: Some("plain".into()),
             holder: Holder::Plain,
+            begins: 0,
         }
     }
 

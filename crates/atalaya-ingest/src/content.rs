@@ -2,13 +2,16 @@
 //! Offsets are always those of the unpacked content.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 
 use super::identity::{Fingerprint, Likeness, Mark, PROBE};
 use super::rotation::Packing;
+
+/// What the decoder of an xz file may need; `xz -9` asks for 65 MiB.
+const XZ_MEMORY: u64 = 128 << 20;
 
 /// Opens for reading without ever waiting for the other end of a pipe and without following the
 /// console's controlling terminal.
@@ -105,21 +108,70 @@ fn retrying(mut read: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
 
 fn unpack(file: File, packing: Packing) -> io::Result<Box<dyn Read + Send>> {
     Ok(match packing {
-        Packing::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(
-            BufReader::with_capacity(1 << 16, file),
-        )),
+        Packing::Gzip => Box::new(Gunzip::new(file)),
         Packing::Bzip2 => Box::new(bzip2::read::MultiBzDecoder::new(BufReader::with_capacity(
             1 << 16,
             file,
         ))),
         Packing::Zstd => Box::new(zstd::stream::read::Decoder::new(file)?),
         Packing::Xz => {
-            return Err(io::Error::new(
-                io::ErrorKind::Unsupported,
-                "xz is not read; unpack it, or let logrotate use gzip or zstd",
-            ));
+            let decoder = liblzma::stream::Stream::new_stream_decoder(
+                XZ_MEMORY,
+                liblzma::stream::CONCATENATED,
+            )?;
+            Box::new(liblzma::read::XzDecoder::new_stream(file, decoder))
         }
     })
+}
+
+/// Members of a gzip file one after the other, and the zeros that tapes and block devices add.
+struct Gunzip {
+    /// `None` when all was read.
+    member: Option<flate2::bufread::GzDecoder<BufReader<File>>>,
+}
+
+impl Gunzip {
+    fn new(file: File) -> Self {
+        let file = BufReader::with_capacity(1 << 16, file);
+        Self {
+            member: Some(flate2::bufread::GzDecoder::new(file)),
+        }
+    }
+}
+
+impl Read for Gunzip {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while let Some(member) = &mut self.member {
+            let size = member.read(buffer)?;
+            if size > 0 || buffer.is_empty() {
+                return Ok(size);
+            }
+            let Some(member) = self.member.take() else {
+                break;
+            };
+            let mut file = member.into_inner();
+            if skip_padding(&mut file)? {
+                self.member = Some(flate2::bufread::GzDecoder::new(file));
+            }
+        }
+        Ok(0)
+    }
+}
+
+/// Whether anything but zeros follows.
+fn skip_padding(file: &mut BufReader<File>) -> io::Result<bool> {
+    loop {
+        let bytes = file.fill_buf()?;
+        if bytes.is_empty() {
+            return Ok(false);
+        }
+        let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
+        let is_over = zeros == bytes.len();
+        file.consume(zeros);
+        if !is_over {
+            return Ok(true);
+        }
+    }
 }
 
 /// A stream read by a thread of its own, so that a writer that pauses does not hold up the rest.
@@ -188,6 +240,11 @@ impl Stream {
             return Ok(Got::Bytes(size));
         }
     }
+}
+
+/// Reads what is there at an offset; nothing at the end.
+pub fn read_at(file: &File, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+    retrying(|| file.read_at(buffer, offset))
 }
 
 /// Reads exactly this part of a plain file; shorter only at its end.
@@ -415,7 +472,11 @@ mod tests {
                 encoder.finish().unwrap()
             }
             Packing::Zstd => zstd::encode_all(bytes, 1).unwrap(),
-            Packing::Xz => panic!("not written here"),
+            Packing::Xz => {
+                let mut encoder = liblzma::write::XzEncoder::new(Vec::new(), 1);
+                encoder.write_all(bytes).unwrap();
+                encoder.finish().unwrap()
+            }
         }
     }
 
@@ -445,7 +506,7 @@ mod tests {
             ),
             "{expected:?}"
         );
-        for packing in [Packing::Gzip, Packing::Bzip2, Packing::Zstd] {
+        for packing in Packing::ALL {
             let path = dir.path().join("packed");
             std::fs::write(&path, pack(&whole, packing)).unwrap();
             let found = compare(&path, Some(packing), &known).unwrap();
@@ -467,6 +528,26 @@ mod tests {
         fn min_with(self, buffer: &[u8]) -> Self {
             assert!(buffer.len() >= 200);
             self
+        }
+    }
+
+    #[test]
+    fn zeros_after_a_packed_file_are_padding() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.log.1.gz");
+        let whole = content(2_000);
+        for padding in [0, 1, 511, 200_000] {
+            let mut packed = pack(&whole[..10_000], Packing::Gzip);
+            packed.extend(pack(&whole[10_000..], Packing::Gzip));
+            packed.extend(vec![0; padding]);
+            std::fs::write(&path, packed).unwrap();
+            let mut bytes = Vec::new();
+            let file = open_file(&path).unwrap();
+            unpack(file, Packing::Gzip)
+                .unwrap()
+                .read_to_end(&mut bytes)
+                .unwrap();
+            assert_eq!(bytes, whole, "{padding}");
         }
     }
 

@@ -98,6 +98,9 @@ fn walk(dir: &Path, depth: usize, found: &mut Discovered) {
 /// Whether these first bytes of a file are no text. Zeros at the beginning do not count: a log
 /// that was truncated under a writer that does not append begins with them.
 pub fn looks_binary(first: &[u8]) -> bool {
+    if is_utf16(first) {
+        return false;
+    }
     let start = first
         .iter()
         .position(|byte| *byte != 0)
@@ -112,6 +115,11 @@ pub fn looks_binary(first: &[u8]) -> bool {
         .filter(|byte| matches!(byte, 0..=8 | 14..=26 | 28..=31))
         .count();
     rest.starts_with(b"LPKSHHRH") || controls * 20 > rest.len()
+}
+
+/// Whether these first bytes of a file carry the mark of UTF-16.
+pub fn is_utf16(first: &[u8]) -> bool {
+    first.starts_with(&[0xff, 0xfe]) || first.starts_with(&[0xfe, 0xff])
 }
 
 #[cfg(test)]

@@ -118,6 +118,9 @@ pub struct Generation {
     pub print: Fingerprint,
     pub format: Option<String>,
     pub holder: Holder,
+    /// What stands before this in the file is the content of another generation: it was shortened.
+    #[serde(default)]
+    pub begins: u64,
 }
 
 mod as_hex {

@@ -11,7 +11,11 @@ use std::time::UNIX_EPOCH;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::last_lines::LastLines;
+
 use atalaya_domain::record::OriginId;
+
+mod last_lines;
 
 /// Bytes that a head or a mark covers at most.
 pub const PROBE: usize = 1024;
@@ -103,6 +107,9 @@ pub struct Fingerprint {
     pub head: Option<Mark>,
     /// Ascending.
     pub marks: Vec<Mark>,
+    /// Of the last lines: by them a file that was shortened is read on where it belongs.
+    #[serde(default, skip_serializing_if = "LastLines::is_empty")]
+    pub last: LastLines,
 }
 
 /// How other content compares.
@@ -211,6 +218,7 @@ mod tests {
                 &content[..content.len().min(PROBE)],
             )),
             marks: Vec::new(),
+            last: LastLines::default(),
         };
         for end in (step..=content.len()).step_by(step) {
             print.note(end as u64, &content[..end]);

@@ -34,6 +34,7 @@ pub mod checkpoint;
 pub mod contained;
 pub mod content;
 pub mod crash;
+pub mod descriptors;
 pub mod discover;
 pub mod generation;
 pub mod identity;
@@ -130,7 +131,8 @@ impl IngestConfig {
 /// Times and bounds; the defaults are what the documents promise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Descriptors held at a time; quiet files beyond it are closed and looked at each second.
+    /// Files held open at a time, if the process may have so many descriptors (see
+    /// [`descriptors`]); quiet files beyond it are closed and looked at each second.
     pub open_files: usize,
     /// Lines of one frame.
     pub frame_lines: usize,
@@ -154,7 +156,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            open_files: 512,
+            open_files: 16_384,
             frame_lines: 1_000,
             frame_bytes: 1 << 20,
             frame_age: Duration::from_millis(500),

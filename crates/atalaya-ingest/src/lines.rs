@@ -1,6 +1,6 @@
 //! Cuts a stream of bytes into lines, in bounded memory and independent of how the bytes come in.
 //!
-//! A line ends with `\n`; one `\r` before it belongs to the terminator. Lines over the limit keep
+//! Zeros before a line are left out and counted. A line ends with `\n`; one `\r` before it belongs to the terminator. Lines over the limit keep
 //! their first bytes, their length and a hash of the whole; a 2 GiB line costs no more memory than
 //! a long one.
 
@@ -23,6 +23,13 @@ pub struct LineCutter {
     /// final `\r` is not content.
     hasher: Option<Box<blake3::Hasher>>,
     last: u8,
+    /// Bytes at the beginning of `kept` that stand before `start`: of a line that was given out when
+    /// it had no end yet.
+    before: usize,
+    /// Zeros before lines are left out: `: > x.log` under a writer that does not append leaves a hole
+    /// as long as what was there.
+    skips_zeros: bool,
+    zeros: u64,
 }
 
 impl LineCutter {
@@ -39,7 +46,31 @@ impl LineCutter {
             kept: Vec::new(),
             hasher: None,
             last: 0,
+            before: 0,
+            skips_zeros: true,
+            zeros: 0,
         }
+    }
+
+    /// The line that goes on at `start` began with these bytes, which were given out as a line.
+    pub fn complete_later(&mut self, first: &[u8]) {
+        self.kept = first[..first.len().min(self.limit)].to_vec();
+        self.before = self.kept.len();
+    }
+
+    /// Zeros are content, as in UTF-16.
+    pub fn keep_zeros(&mut self) {
+        self.skips_zeros = false;
+    }
+
+    /// Zeros that were left out.
+    pub fn zeros(&self) -> u64 {
+        self.zeros
+    }
+
+    /// A line was begun and has no end yet.
+    pub fn has_partial(&self) -> bool {
+        self.length > 0
     }
 
     /// Offset just past the last complete line.
@@ -54,20 +85,34 @@ impl LineCutter {
 
     /// Takes the next bytes of the content; calls `sink` for each line that they complete.
     pub fn feed(&mut self, bytes: &[u8], mut sink: impl FnMut(Line<'_>)) {
-        let mut begin = 0;
+        let mut begin = self.skip_zeros(bytes);
         for end in memchr::memchr_iter(b'\n', bytes) {
             let piece = &bytes[begin..end];
             begin = end + 1;
-            if self.length == 0 {
+            if self.length == 0 && (self.before == 0 || piece.is_empty() || piece == b"\r") {
+                // What was given out without its end was whole: nothing is said twice.
+                self.kept.clear();
+                self.before = 0;
                 self.whole(piece, &mut sink);
             } else {
                 self.extend(piece);
                 self.complete(Terminator::Present, &mut sink);
             }
+            begin += self.skip_zeros(&bytes[begin..]);
         }
         if begin < bytes.len() {
             self.extend(&bytes[begin..]);
         }
+    }
+
+    fn skip_zeros(&mut self, bytes: &[u8]) -> usize {
+        if self.length > 0 || self.before > 0 || !self.skips_zeros {
+            return 0;
+        }
+        let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
+        self.start += zeros as u64;
+        self.zeros += zeros as u64;
+        zeros
     }
 
     /// The content ended: a last line without terminator is a line.
@@ -130,7 +175,7 @@ impl LineCutter {
             Terminator::Present => (1, u64::from(ends_in_cr)),
             Terminator::Missing => (0, 0),
         };
-        let content = self.length - strip;
+        let content = self.before as u64 + self.length - strip;
         let kept = usize::try_from(content).map_or(self.limit, |content| content.min(self.limit));
         let cut = (content > self.limit as u64).then(|| {
             let hash = if let Some(mut hasher) = self.hasher.take() {
@@ -155,6 +200,7 @@ impl LineCutter {
         });
         self.start = next;
         self.length = 0;
+        self.before = 0;
         self.hasher = None;
         self.kept.clear();
     }
@@ -217,6 +263,12 @@ mod tests {
         let mut lines = Vec::new();
         let mut position = 7;
         for raw in content.split_inclusive(|byte| *byte == b'\n') {
+            let zeros = raw.iter().take_while(|byte| **byte == 0).count();
+            position += zeros as u64;
+            let raw = &raw[zeros..];
+            if raw.is_empty() {
+                continue;
+            }
             let text = raw
                 .strip_suffix(b"\n")
                 .map_or(raw, |line| line.strip_suffix(b"\r").unwrap_or(line));
@@ -243,6 +295,37 @@ mod tests {
             limit in 1..9_usize,
         ) {
             prop_assert_eq!(cut(&content, &sizes, limit), model(&content, limit));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_line_given_out_in_part_is_completed(
+            line in prop::collection::vec(prop::sample::select(b"ab\r\xff".to_vec()), 2..40),
+            at in 1..39_usize,
+            sizes in prop::collection::vec(1..12_usize, 1..4),
+        ) {
+            let at = at.min(line.len() - 1);
+            prop_assume!(line[at..] != *b"\r");
+            let mut cutter = LineCutter::with_limit(100, 1_000);
+            cutter.complete_later(&line[..at]);
+            let mut rest = line[at..].to_vec();
+            rest.extend_from_slice(b"\nnext\n");
+            let mut lines = Vec::new();
+            let mut pieces = rest.as_slice();
+            for size in sizes.iter().cycle() {
+                let size = (*size).min(pieces.len());
+                cutter.feed(&pieces[..size], |line| lines.push(own(line)));
+                pieces = &pieces[size..];
+                if pieces.is_empty() {
+                    break;
+                }
+            }
+            let whole = line.strip_suffix(b"\r").unwrap_or(&line);
+            prop_assert_eq!(lines.len(), 2);
+            prop_assert_eq!(&lines[0].bytes[..], whole);
+            prop_assert_eq!((lines[0].position, &lines[1].bytes[..]), (100, &b"next"[..]));
+            prop_assert_eq!(cutter.fed(), 100 + rest.len() as u64);
         }
     }
 

@@ -17,7 +17,7 @@ use super::contained::{READER_THREAD, contained};
 use super::reader::{Acknowledgement, Port, Reader, Step};
 use super::spool::SpoolStatus;
 use super::watch_files::FileWatch;
-use super::{IngestConfig, IngestError, IngestHandle, StreamInput};
+use super::{IngestConfig, IngestError, IngestHandle, StreamInput, descriptors};
 use atalaya_domain::record::{Frame, OriginId};
 use atalaya_domain::time::Timestamp;
 use atalaya_store::chunks::Trouble;
@@ -177,11 +177,12 @@ pub use parking::Wake;
     reason = "a token is a handle, given away as a clone"
 )]
 pub fn start(
-    config: IngestConfig,
+    mut config: IngestConfig,
     sink: Arc<dyn FrameSink>,
     cancel: CancellationToken,
     stream: Option<StreamInput>,
 ) -> Result<IngestHandle, IngestError> {
+    config.limits.open_files = descriptors::room_for(config.limits.open_files);
     // The caller's token stops the ingest; dropping the handle does not stop the caller.
     let cancel = cancel.child_token();
     let (wake, woken) = sync_channel(64);

@@ -40,6 +40,13 @@ use inputs::Watched;
 const TURN: u64 = 1 << 20;
 /// Size of one read.
 const BUFFER: usize = 256 << 10;
+/// The checkpoint is written in one part of so many of the time at most.
+const SAVING_SHARE: u32 = 10;
+/// How soon directories are looked at again when files wait for a descriptor.
+const ROOM_LOOK: Duration = Duration::from_millis(200);
+/// Lines that the checkpoint remembers of all files together, and of one at least.
+const KEPT_LINES: usize = 100_000;
+const FEWEST_LINES: usize = 8;
 /// How often generations that are long gone are looked for.
 const FORGET_EVERY: Duration = Duration::from_hours(1);
 /// Messages and unread files kept for the screen.
@@ -124,6 +131,10 @@ struct Watching {
     scanned_once: bool,
     /// Some wait for a descriptor.
     left_over: bool,
+    /// Files that are open, counted at the beginning of a look.
+    open: usize,
+    /// Open files that may be closed, the longest quiet last; looked for once in a look.
+    quiet: Option<Vec<OriginId>>,
     /// Generations that the store was asked about.
     believed: HashSet<OriginId>,
     /// Generations that the checkpoint knows and the store does not, not said yet.
@@ -136,6 +147,8 @@ struct Saving {
     state: StateDir,
     /// The checkpoint differs from the file since then.
     dirty_since: Option<Instant>,
+    /// How long it may lag behind.
+    pause: Duration,
     /// A frame waits for the checkpoint to know its generation.
     must_save: bool,
     forgotten: Option<Timestamp>,
@@ -200,6 +213,7 @@ impl<P: Port> Reader<P> {
             saving: Saving {
                 state,
                 dirty_since: None,
+                pause: config.limits.checkpoint_age,
                 must_save: false,
                 forgotten: None,
                 trouble: None,
@@ -247,6 +261,7 @@ impl<P: Port> Reader<P> {
                         origin,
                         content,
                         offset,
+                        from: None,
                         print,
                         format,
                     },
@@ -271,6 +286,10 @@ impl<P: Port> Reader<P> {
         {
             self.watching.next_scan = Some(now + self.limits.poll);
             self.look_around(now, wall);
+            if self.watching.left_over {
+                // Those that wait for a descriptor have their turn as soon as others were read.
+                self.watching.next_scan = Some(now + self.limits.poll.min(ROOM_LOOK));
+            }
         }
         self.deliver();
         let more = !self.stopping && self.outbox.is_empty() && self.take_turns(now, wall);
@@ -424,9 +443,15 @@ impl<P: Port> Reader<P> {
         if self
             .saving
             .dirty_since
-            .is_some_and(|since| now.duration_since(since) >= self.limits.checkpoint_age)
+            .is_some_and(|since| now.duration_since(since) >= self.saving.pause)
         {
+            let began = Instant::now();
             self.save(Slots::One);
+            // That of many thousand files takes its time: it must not take all of it.
+            self.saving.pause = self
+                .limits
+                .checkpoint_age
+                .max(began.elapsed() * SAVING_SHARE);
         }
         if self
             .saving
@@ -441,6 +466,14 @@ impl<P: Port> Reader<P> {
     /// False when it could not be written; the reason is then in the status.
     fn save(&mut self, slots: Slots) -> bool {
         self.remember_tails();
+        let lines = KEPT_LINES / self.catalogue.generations.len().max(1);
+        let lines = lines.max(FEWEST_LINES);
+        for generation in self.catalogue.generations.values_mut() {
+            generation.print.last.keep(lines);
+        }
+        for tail in self.active.values_mut().filter_map(|one| one.tail.as_mut()) {
+            tail.print.last.keep(lines);
+        }
         let generations: Vec<&Generation> = self.catalogue.generations.values().collect();
         let saved = match slots {
             Slots::One => self.saving.state.save(&generations),

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::accounts::Counts;
 use super::content::{Content, Got, read_range};
+use super::discover::is_utf16;
 use super::format::decoder::Tally;
 use super::format::{self, Choice, Decoder, Reference, Shape, TimeHint};
 use super::identity::{Fingerprint, Mark, PROBE};
@@ -85,6 +86,8 @@ pub struct Start {
     pub content: Content,
     /// Where to read on: a line begins here.
     pub offset: u64,
+    /// Everything before this is stored or not its own; `None`: before `offset`.
+    pub from: Option<u64>,
     pub print: Fingerprint,
     /// What the content was taken for when it was read before.
     pub format: Option<Shape>,
@@ -122,15 +125,21 @@ impl Tail {
             origin,
             content,
             offset,
+            from,
             mut print,
             format,
         } = start;
         let (mut window, mut head) = (Vec::new(), Vec::new());
+        let mut cutter = LineCutter::new(offset);
         if let Content::Plain(file) = &content
             && offset > 0
         {
             let reach = usize::try_from(offset).map_or(PROBE, |offset| offset.min(PROBE));
             window = read_range(file, offset - reach as u64, reach)?;
+            note_gap(file, &mut print, offset)?;
+            if let Some(first) = line_before(file, offset)? {
+                cutter.complete_later(&first);
+            }
             head = read_range(file, 0, reach)?;
             if print
                 .head
@@ -140,15 +149,16 @@ impl Tail {
                 print.head = Some(Mark::new(head.len() as u64, &head));
             }
         }
+        print.last.rewind(offset);
         Ok(Self {
             origin,
             content,
-            cutter: LineCutter::new(offset),
+            cutter,
             decoder: None,
             shape: format,
             record_origin: None,
             building: Building {
-                from: offset,
+                from: from.unwrap_or(offset),
                 entries: Vec::new(),
                 lines: 0,
                 bytes: 0,
@@ -216,6 +226,7 @@ impl Tail {
             skipped: decoded.skipped,
             mismatched: decoded.mismatched,
             cut: self.cut,
+            zeros: self.cutter.zeros(),
             written: 0,
         }
     }
@@ -238,6 +249,12 @@ impl Tail {
             }
             Content::Packed { .. } | Content::Stream(_) => true,
         }
+    }
+
+    /// A line was begun and has no end yet.
+    pub fn has_partial(&self) -> bool {
+        self.cutter.has_partial()
+            || (self.decoder.is_none() && self.size().is_some_and(|size| size > self.read_to()))
     }
 
     /// Whether the file holds more than was read.
@@ -319,6 +336,9 @@ impl Tail {
             },
         );
         let reads_on = !self.head.is_empty();
+        if is_utf16(if reads_on { &self.head } else { sample }) {
+            self.cutter.keep_zeros();
+        }
         decoder.set_head(if reads_on { &self.head } else { sample }, reads_on);
         self.decoder = Some(decoder);
     }
@@ -346,6 +366,7 @@ impl Tail {
             cutter,
             building,
             cut,
+            print,
             ..
         } = self;
         cutter.feed(bytes, |line| {
@@ -353,6 +374,7 @@ impl Tail {
             building.bytes += line.bytes.len();
             *cut += u64::from(line.cut.is_some());
             let next = line.next;
+            print.last.note(next, line.bytes);
             decoder.line(line, &mut |entry| building.entries.push(entry));
             if building.lines >= reading.limits.frame_lines
                 || building.bytes >= reading.limits.frame_bytes
@@ -423,18 +445,30 @@ impl Tail {
         let (Some(decoder), Some(origin)) = (&mut self.decoder, &self.record_origin) else {
             return;
         };
+        let is_unterminated =
+            matches!(self.content, Content::Plain(_)) && self.cutter.has_partial();
         let Self {
             building,
             cutter,
             cut,
+            print,
             ..
         } = self;
+        let whole = building.entries.len();
         cutter.finish(|line| {
             *cut += u64::from(line.cut.is_some());
             building.lines += 1;
+            print.last.note(line.next, line.bytes);
             decoder.line(line, &mut |entry| building.entries.push(entry));
         });
         decoder.finish(&mut |entry| building.entries.push(entry));
+        if is_unterminated
+            && building.entries.len() > whole
+            && let Some(last) = building.entries.last_mut()
+        {
+            // When its end comes after all, the whole line is a record of its own.
+            last.metadata.push(("unterminated".into(), "true".into()));
+        }
         self.record_pending = false;
         self.building_since = None;
         building.close(decoder.settled(cutter.line_start()), origin, out);
@@ -509,6 +543,30 @@ fn remember(
     print.note(at + bytes.len() as u64, window);
 }
 
+/// Most bytes that are read again to know their last lines.
+const MOST_GAP: u64 = 256 << 10;
+
+/// The checkpoint may be older than the store: the lines between the two are known from the file.
+fn note_gap(file: &File, print: &mut Fingerprint, offset: u64) -> io::Result<()> {
+    let until = print.last.until();
+    if until < offset && offset - until <= MOST_GAP && !print.last.is_empty() {
+        let bytes = read_range(file, until, (offset - until) as usize)?;
+        let mut cutter = LineCutter::new(until);
+        cutter.feed(&bytes, |line| print.last.note(line.next, line.bytes));
+    }
+    Ok(())
+}
+
+/// The line that a reader who goes on at `offset` is in the middle of, up to there.
+fn line_before(file: &File, offset: u64) -> io::Result<Option<Vec<u8>>> {
+    let reach = usize::try_from(offset).map_or(LINE_LIMIT, |offset| offset.min(LINE_LIMIT));
+    let bytes = read_range(file, offset - reach as u64, reach)?;
+    let begin = memchr::memrchr(b'\n', &bytes).map_or(0, |at| at + 1);
+    let line = &bytes[begin..];
+    let zeros = line.iter().take_while(|byte| **byte == 0).count();
+    Ok((zeros < line.len()).then(|| line[zeros..].to_vec()))
+}
+
 /// Whether the file still holds, just before `offset`, what was read there.
 fn still_the_same(
     file: &File,
@@ -538,7 +596,11 @@ fn holds(file: &File, offset: u64, window: &[u8]) -> io::Result<bool> {
 
 fn detected(sample: &[u8], path: &std::path::Path) -> Shape {
     let sample = &sample[..sample.len().min(LINE_LIMIT)];
-    let text = String::from_utf8_lossy(sample);
+    let text = if is_utf16(sample) {
+        std::borrow::Cow::Owned(from_utf16(sample))
+    } else {
+        String::from_utf8_lossy(sample)
+    };
     let mut lines: Vec<&str> = text
         .lines()
         .take(format::detect::DETECT_LINES + 1)
@@ -547,6 +609,19 @@ fn detected(sample: &[u8], path: &std::path::Path) -> Shape {
         lines.pop(); // half a line tells nothing
     }
     format::detect::detect(path, &lines).shape
+}
+
+/// Enough of it to tell a format from.
+fn from_utf16(sample: &[u8]) -> String {
+    let order = if sample[0] == 0xff {
+        u16::from_le_bytes
+    } else {
+        u16::from_be_bytes
+    };
+    let (units, _) = sample[2..].as_chunks::<2>();
+    char::decode_utf16(units.iter().map(|unit| order(*unit)))
+        .map(|letter| letter.unwrap_or(char::REPLACEMENT_CHARACTER))
+        .collect()
 }
 
 fn record_origin(id: OriginId, shape: Shape, reading: Reading<'_>) -> Arc<Origin> {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::catalogue::Catalogue;
 use super::scan::{Seen, Why};
 use crate::generation::{Generation, Holder};
-use crate::identity::PROBE;
+use crate::identity::{LastLines, PROBE};
 use atalaya_domain::record::OriginId;
 use atalaya_domain::time::Timestamp;
 
@@ -65,6 +65,16 @@ pub enum Found {
     Later(Option<OriginId>),
 }
 
+impl Found {
+    /// See [`Strange::goes_on`].
+    pub fn goes_on(&self) -> Option<(OriginId, &LastLines)> {
+        let (Self::Changed { now, .. } | Self::Strange(now)) = self else {
+            return None;
+        };
+        now.goes_on.as_ref().map(|(origin, last)| (*origin, last))
+    }
+}
+
 /// What was known of a file that was truncated or overwritten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Loss {
@@ -86,6 +96,9 @@ pub struct Strange {
     pub original: Option<(OriginId, u64)>,
     /// Known content that is the same as far as both go.
     pub alike: Vec<Alike>,
+    /// It still holds the last lines of that content, which was shortened or edited, and goes on
+    /// behind them.
+    pub goes_on: Option<(OriginId, LastLines)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,8 +146,12 @@ pub enum Move {
         /// The content that it was a part of, all of it stored.
         of: Option<OriginId>,
     },
-    /// New content.
-    Begin { file: usize, truncations: u32 },
+    /// New content; `behind` what is left of another one, whose file was shortened or edited.
+    Begin {
+        file: usize,
+        truncations: u32,
+        behind: Option<OriginId>,
+    },
     /// Holds what that content holds, up to `length`.
     Repeats {
         file: usize,
@@ -303,10 +320,32 @@ impl Decision<'_> {
                 length: now.length,
                 of: None,
             }),
-            _ => Some(Move::Begin {
-                file,
-                truncations: now.truncations,
-            }),
+            _ => Some(self.begin(file, now)),
+        }
+    }
+
+    fn begin(&mut self, file: usize, now: &Strange) -> Move {
+        let behind = now
+            .goes_on
+            .as_ref()
+            .map(|(origin, _)| *origin)
+            .filter(|origin| self.is_orphan(*origin));
+        if let Some(origin) = behind {
+            let position = self.catalogue.positions.get(&origin);
+            if position.is_some_and(|position| position.open && position.unread)
+                && !self.is_overwritten(origin)
+            {
+                return Move::Wait {
+                    file,
+                    why: STILL_READ,
+                };
+            }
+            self.taken.insert(origin);
+        }
+        Move::Begin {
+            file,
+            truncations: now.truncations,
+            behind,
         }
     }
 

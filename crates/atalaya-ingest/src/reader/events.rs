@@ -1,6 +1,6 @@
 //! Rows of our own in the store: what happened to a file that its readers should know.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -31,6 +31,7 @@ impl<P: Port> Reader<P> {
         &mut self,
         lost: Vec<Lost>,
         continued: &HashSet<OriginId>,
+        shortened: &HashMap<OriginId, u64>,
         now: Instant,
         wall: Timestamp,
     ) {
@@ -39,7 +40,7 @@ impl<P: Port> Reader<P> {
                 continue;
             }
             self.give_out_the_rest(&one, now, wall);
-            let (level, message, range) = describe(&one);
+            let (level, message, range) = describe(&one, shortened.get(&one.origin).copied());
             self.record_event(Event {
                 level,
                 about: one.origin,
@@ -114,9 +115,19 @@ impl<P: Port> Reader<P> {
     }
 }
 
-fn describe(one: &Lost) -> (Level, String, (u64, Option<u64>)) {
+/// `left`: where the part of it ends that is still in the file.
+fn describe(one: &Lost, left: Option<u64>) -> (Level, String, (u64, Option<u64>)) {
     let name = one.path.display();
     let resume = one.loss.resume;
+    if let Some(left) = left {
+        return (
+            Level::Warning,
+            format!(
+                "{name} was shortened or edited: it is read on at byte {left}, behind the last line that is known"
+            ),
+            (left, None),
+        );
+    }
     match one.loss.known {
         Some((read, size)) if size > read => (
             Level::Warning,

@@ -14,7 +14,7 @@ use crate::Mode;
 use crate::accounts::{AllUnread, FileState, Unread};
 use crate::content;
 use crate::generation::{Family, Generation, Holder};
-use crate::identity::{FileId, Fingerprint, Likeness, Mark, PROBE};
+use crate::identity::{FileId, Fingerprint, LastLines, Likeness, Mark, PROBE};
 use crate::tail::Tail;
 use atalaya_domain::record::OriginId;
 use atalaya_domain::time::Timestamp;
@@ -24,6 +24,8 @@ const TELLING_HEAD: u32 = 256;
 /// A copy of a short file may be a copy being made or an equal file; after this long it is its own.
 const COPYING: Duration = Duration::from_secs(2);
 
+/// Bytes of a file that are searched for lines that are known.
+const MOST_SEARCHED: u64 = 64 << 20;
 /// File systems keep times by a clock that is this coarse.
 const CLOCK_STEP: Duration = Duration::from_millis(10);
 
@@ -100,8 +102,11 @@ impl<P: Port> Reader<P> {
         for (seen, truncations, loss) in strangers {
             let age = self.age(&seen, now);
             let found = match self.examine_strange(&seen, truncations, age, &there) {
-                Ok(Some(now)) => match loss {
-                    Some((origin, loss)) => Found::Changed { origin, loss, now },
+                Ok(Some(mut now)) => match loss {
+                    Some((origin, loss)) => {
+                        now.goes_on = now.goes_on.or_else(|| self.same_beginning(origin, &seen));
+                        Found::Changed { origin, loss, now }
+                    }
                     None => Found::Strange(now),
                 },
                 Ok(None) => continue,
@@ -324,7 +329,67 @@ impl<P: Port> Reader<P> {
                 });
             }
         }
+        if seen.current && seen.rotated.packing.is_none() {
+            strange.goes_on = self.shortened(seen, there, wall)?;
+        }
         Ok(Some(strange))
+    }
+
+    /// Content of the family that is gone and whose last lines this file still holds.
+    fn shortened(
+        &self,
+        seen: &Seen,
+        there: &HashSet<OriginId>,
+        wall: Timestamp,
+    ) -> io::Result<Option<(OriginId, LastLines)>> {
+        let mut gone = self.catalogue.generations.values().filter(|other| {
+            other.family == seen.family
+                && !there.contains(&other.origin)
+                && !other.holder.is_history()
+                && !other.print.last.is_empty()
+                && (other.holder.is_there() || self.catalogue.is_sought(other, wall))
+        });
+        let Some(first) = gone.next() else {
+            return Ok(None);
+        };
+        let file = content::open_file(&seen.path)?;
+        let mut best: Option<(OriginId, LastLines)> = None;
+        for other in std::iter::once(first).chain(gone) {
+            let read = |at, buffer: &mut [u8]| {
+                if at >= MOST_SEARCHED {
+                    return Ok(0);
+                }
+                content::read_at(&file, at, buffer)
+            };
+            if let Some(found) = other.print.last.found_in(read)?
+                && best
+                    .as_ref()
+                    .is_none_or(|(_, best)| best.until() < found.until())
+            {
+                best = Some((other.origin, found));
+            }
+        }
+        Ok(best)
+    }
+
+    /// The last mark that fits, when a file lost more of its end than the lines that are known.
+    fn same_beginning(&self, origin: OriginId, seen: &Seen) -> Option<(OriginId, LastLines)> {
+        let print = &self.catalogue.get(origin)?.print;
+        let head = print.head.as_ref()?;
+        let file = content::open_file(&seen.path).ok()?;
+        let bytes = content::read_range(&file, 0, head.length as usize).ok()?;
+        if !head.is(&bytes) {
+            return None;
+        }
+        let marks = print.marks.iter().rev();
+        let mut fitting =
+            marks.filter(|mark| mark.offset > head.offset && mark.offset <= seen.size);
+        fitting.find_map(|mark| {
+            let window = content::read_range(&file, mark.start(), mark.length as usize).ok()?;
+            let end = memchr::memrchr(b'\n', &window).filter(|_| mark.is(&window))?;
+            let until = mark.start() + end as u64 + 1;
+            Some((origin, LastLines::none_until(until)))
+        })
     }
 
     /// Whether the file repeats, from its beginning to its end, what a followed file beside it holds

@@ -1,8 +1,8 @@
 //! Carries out what was decided: opens, closes, remembers, and tells people and the store what
 //! happened to their files.
 
-use std::collections::HashSet;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -18,7 +18,7 @@ use crate::accounts::{AllUnread, FileState, Unread};
 use crate::content::{self, Content};
 use crate::discover::looks_binary;
 use crate::generation::{Family, Generation, Holder};
-use crate::identity::{FileId, Fingerprint, PROBE};
+use crate::identity::{FileId, Fingerprint, LastLines, PROBE};
 use crate::rotation::RotatedName;
 use crate::tail::{Start, Tail};
 use atalaya_domain::record::{Level, OriginId};
@@ -37,6 +37,8 @@ struct Outcome {
     lost: Vec<Lost>,
     missing: Vec<OriginId>,
     continued: HashSet<OriginId>,
+    /// Content of which a part is left in its file, and where that ends.
+    shortened: HashMap<OriginId, u64>,
 }
 
 /// A tail to be.
@@ -47,12 +49,17 @@ struct Opening<'a> {
     offset: u64,
     print: Fingerprint,
     format: Option<atalaya_format::Shape>,
+    /// What stands before is not its own.
+    begins: u64,
 }
 
 impl<P: Port> Reader<P> {
     pub(super) fn look_around(&mut self, now: Instant, wall: Timestamp) {
         self.saving.trouble = None;
         self.watching.left_over = false;
+        self.watching.quiet = None;
+        let tails = self.active.values().filter(|active| active.tail.is_some());
+        self.watching.open = tails.count();
         let origins_before: HashSet<OriginId> =
             self.catalogue.generations.keys().copied().collect();
         let known = self.catalogue.known(&self.inputs, &self.old_dirs, wall);
@@ -76,8 +83,15 @@ impl<P: Port> Reader<P> {
         for step in decide(&self.catalogue, &look) {
             self.carry_out(step, &look, &mut outcome, &mut unread, now);
         }
-        self.report_lost(outcome.lost, &outcome.continued, now, wall);
+        self.report_lost(
+            outcome.lost,
+            &outcome.continued,
+            &outcome.shortened,
+            now,
+            wall,
+        );
         if !self.watching.scanned_once {
+            outcome.continued.extend(outcome.shortened.keys());
             self.report_vanished(&outcome.missing, &outcome.continued, wall);
         }
         self.show_unread(unread);
@@ -167,8 +181,19 @@ impl<P: Port> Reader<P> {
                 let done = self.pass_over(seen(file), truncations, length, wall);
                 (file, done.map(|()| None))
             }
-            Move::Begin { file, truncations } => {
-                (file, self.begin_new(seen(file), truncations, now, wall))
+            Move::Begin {
+                file,
+                truncations,
+                behind,
+            } => {
+                let behind = behind.and_then(|_| look.sights[file].found.goes_on());
+                if let Some((origin, last)) = behind {
+                    self.catalogue.sought.remove(&origin);
+                    outcome.shortened.insert(origin, last.until());
+                }
+                let behind = behind.map(|(_, last)| last.clone());
+                let done = self.begin_new(seen(file), truncations, behind, now, wall);
+                (file, done)
             }
             Move::Repeats { file, of, length } => (file, Ok(self.as_copy(seen(file), of, length))),
             Move::Wait { file, why } => (file, Ok(Some(why.to_owned()))),
@@ -234,7 +259,7 @@ impl<P: Port> Reader<P> {
         let Some(generation) = self.catalogue.get(origin) else {
             return Err(Obstacle::Moved);
         };
-        let print = generation.print.clone();
+        let (print, begins) = (generation.print.clone(), generation.begins);
         let format = generation.format.as_deref();
         let format = format.and_then(atalaya_format::by_name);
         let content = match self.open(seen) {
@@ -261,6 +286,7 @@ impl<P: Port> Reader<P> {
                 offset: resume,
                 print,
                 format,
+                begins,
             },
             now,
         )?;
@@ -278,12 +304,8 @@ impl<P: Port> Reader<P> {
 
     /// Closes the file that was quiet for longest when too many are open.
     fn make_room(&mut self) -> Result<(), Obstacle> {
-        let open = self
-            .active
-            .values()
-            .filter(|active| active.tail.is_some())
-            .count();
-        if open < self.limits.open_files {
+        if self.watching.open < self.limits.open_files {
+            self.watching.open += 1;
             return Ok(());
         }
         if !self.limit_said {
@@ -293,25 +315,16 @@ impl<P: Port> Reader<P> {
                 self.limits.open_files
             ));
         }
-        let idlest = self
-            .active
-            .values_mut()
-            .filter(|active| {
-                active.state == FileState::Live && active.progress.acknowledged >= active.given()
-            })
-            .filter(|active| {
-                active
-                    .tail
-                    .as_ref()
-                    .is_some_and(|tail| !tail.has_more_to_give() && tail.size().is_some())
-            })
-            .min_by_key(|active| active.tail.as_ref().map(|tail| tail.grown_at));
-        let Some(idlest) = idlest else {
+        let quiet = match &mut self.watching.quiet {
+            Some(quiet) => quiet,
+            None => self.watching.quiet.insert(quiet_files(&self.active)),
+        };
+        let Some(origin) = quiet.pop() else {
             return Err(Obstacle::TooMany);
         };
-        let origin = idlest.tail.as_ref().map(Tail::origin);
-        let generations = &mut self.catalogue.generations;
-        idlest.close(origin.and_then(|origin| generations.get_mut(&origin)));
+        if let Some(active) = self.active.get_mut(&origin) {
+            active.close(self.catalogue.generations.get_mut(&origin));
+        }
         Ok(())
     }
 
@@ -323,12 +336,14 @@ impl<P: Port> Reader<P> {
             offset,
             print,
             format,
+            begins,
         } = opening;
         let tail = Tail::new(
             Start {
                 origin,
                 content,
-                offset,
+                offset: offset.max(begins),
+                from: Some(offset),
                 print,
                 format,
             },
@@ -373,6 +388,7 @@ impl<P: Port> Reader<P> {
             return Ok(());
         };
         let (print, is_history) = (known.print.clone(), known.holder.is_history());
+        let begins = known.begins;
         let format = known.format.as_deref().and_then(atalaya_format::by_name);
         let ended = packed && length == resume;
         if !is_history && !ended {
@@ -385,6 +401,7 @@ impl<P: Port> Reader<P> {
                     offset: resume,
                     print,
                     format,
+                    begins,
                 },
                 now,
             )?;
@@ -459,6 +476,7 @@ impl<P: Port> Reader<P> {
             } else {
                 Holder::Plain
             },
+            begins: 0,
         }
     }
 
@@ -468,17 +486,22 @@ impl<P: Port> Reader<P> {
         &mut self,
         seen: &Seen,
         truncations: u32,
+        behind: Option<LastLines>,
         now: Instant,
         wall: Timestamp,
     ) -> Result<Option<String>, Obstacle> {
         let content = self.open(seen)?;
         if let Content::Plain(file) = &content
             && self.inputs[seen.input].is_glob()
-            && looks_binary(&content::read_range(file, 0, 4 * PROBE)?)
+            && is_binary(file, seen.size)?
         {
             return Ok(Some("is not text".to_owned()));
         }
-        let mut generation = self.generation(seen, truncations, 0, Fingerprint::default(), wall);
+        let mut print = Fingerprint::default();
+        let begins = behind.as_ref().map_or(0, LastLines::until);
+        print.last = behind.unwrap_or_default();
+        let mut generation = self.generation(seen, truncations, 0, print.clone(), wall);
+        generation.begins = begins;
         let mut offset = 0;
         let born = seen
             .file
@@ -506,8 +529,9 @@ impl<P: Port> Reader<P> {
                 seen,
                 content,
                 offset,
-                print: Fingerprint::default(),
+                print,
                 format: None,
+                begins,
             },
             now,
         )?;
@@ -570,6 +594,31 @@ impl<P: Port> Reader<P> {
             });
         }
     }
+}
+
+/// Open files of which everything was read and given out, the longest quiet last.
+fn quiet_files(active: &HashMap<OriginId, Active>) -> Vec<OriginId> {
+    let mut quiet: Vec<(Instant, OriginId)> = active
+        .iter()
+        .filter(|(_, active)| active.state == FileState::Live && active.is_stored())
+        .filter_map(|(origin, active)| {
+            let tail = active.tail.as_ref()?;
+            let is_quiet = !tail.has_more_to_give() && tail.size().is_some();
+            is_quiet.then_some((tail.grown_at, *origin))
+        })
+        .collect();
+    quiet.sort_by_key(|(grown_at, _)| std::cmp::Reverse(*grown_at));
+    quiet.into_iter().map(|(_, origin)| origin).collect()
+}
+
+/// Whether a file is no text. Only zeros at the beginning tell nothing: a log may begin with a hole.
+fn is_binary(file: &std::fs::File, size: u64) -> io::Result<bool> {
+    let first = content::read_range(file, 0, 4 * PROBE)?;
+    if first.len() == 4 * PROBE && first.iter().all(|byte| *byte == 0) {
+        let last = size.saturating_sub(4 * PROBE as u64);
+        return Ok(looks_binary(&content::read_range(file, last, 4 * PROBE)?));
+    }
+    Ok(looks_binary(&first))
 }
 
 /// Whether the opened content still fits what is known of it.

@@ -95,6 +95,7 @@ pub struct Scan {
 struct Entry {
     path: PathBuf,
     name: String,
+    rotated: RotatedName,
     inode: u64,
     is_link: bool,
     is_dir: bool,
@@ -198,9 +199,11 @@ impl Scanner<'_> {
             }
             self.budget -= 1;
             let kind = entry.file_type().ok();
+            let name = entry.file_name().to_string_lossy().into_owned();
             entries.push(Entry {
                 path: entry.path(),
-                name: entry.file_name().to_string_lossy().into_owned(),
+                rotated: RotatedName::of(&name),
+                name,
                 inode: entry.ino(),
                 is_link: kind.is_some_and(|kind| kind.is_symlink()),
                 is_dir: kind.is_some_and(|kind| kind.is_dir()),
@@ -222,19 +225,28 @@ impl Scanner<'_> {
                 add_kin(&mut self.kin, family, index);
             }
         }
-        for entry in self.entries.values().flatten() {
-            let family = family_of(&entry.path, &entry.name);
-            if let Some(index) = input_of(self.inputs, &entry.path) {
-                self.listed.insert(entry.path.clone(), index);
-                add_kin(&mut self.kin, family, index);
-            } else if !self.kin.contains_key(&family)
-                && let Some(index) = input_of(self.inputs, &family.path())
-            {
-                // Rotated before its writer's name was ever seen.
-                add_kin(&mut self.kin, family, index);
+        for (dir, entries) in &self.entries {
+            let dir = dir.to_string_lossy();
+            for entry in entries {
+                let family = Family {
+                    dir: dir.clone().into_owned(),
+                    base: entry.rotated.base.clone(),
+                };
+                if let Some(index) = input_of(self.inputs, &entry.path) {
+                    self.listed.insert(entry.path.clone(), index);
+                    add_kin(&mut self.kin, family, index);
+                } else if !self.kin.contains_key(&family)
+                    && let Some(index) = input_of(self.inputs, &family.path())
+                {
+                    // Rotated before its writer's name was ever seen.
+                    add_kin(&mut self.kin, family, index);
+                }
             }
         }
         for family in &self.known.families {
+            if self.kin.contains_key(family) {
+                continue;
+            }
             if let Some(index) = input_of(self.inputs, &family.path()) {
                 add_kin(&mut self.kin, family.clone(), index);
             }
@@ -244,19 +256,19 @@ impl Scanner<'_> {
     /// The directories that the named links lead to: their targets are rotated there.
     fn follow_links(&mut self) -> BTreeSet<PathBuf> {
         let mut dirs = BTreeSet::new();
-        for entry in self.entries.values().flatten() {
-            let Some(kin) = self
-                .listed
-                .contains_key(&entry.path)
-                .then(|| self.kin.get(&family_of(&entry.path, &entry.name)))
-                .flatten()
-                .cloned()
-            else {
-                continue;
-            };
-            if !entry.is_link {
+        let links = self
+            .entries
+            .values()
+            .flatten()
+            .filter(|entry| entry.is_link);
+        for entry in links {
+            if !self.listed.contains_key(&entry.path) {
                 continue;
             }
+            let family = family_of(&entry.path, &entry.name);
+            let Some(kin) = self.kin.get(&family).cloned() else {
+                continue;
+            };
             let Ok(target) = fs::canonicalize(&entry.path) else {
                 continue;
             };
@@ -297,7 +309,7 @@ impl Scanner<'_> {
             .iter()
             .flat_map(|(dir, entries)| entries.iter().map(move |entry| (dir, entry)))
         {
-            let rotated = RotatedName::of(&entry.name);
+            let rotated = entry.rotated.clone();
             let place = Family {
                 dir: dir.to_string_lossy().into_owned(),
                 base: rotated.base.clone(),
@@ -377,7 +389,7 @@ impl Scanner<'_> {
                 continue;
             };
             if let Some(kin) = shapes.get(&(dir.clone(), shape)).cloned() {
-                let rotated = RotatedName::of(&entry.name);
+                let rotated = entry.rotated.clone();
                 let base = rotated.base.clone();
                 self.take(entry, Family { dir, base }, rotated, Why::Alike, kin);
             }

@@ -9,6 +9,9 @@ use crate::tail::{Reading, StillThere, Tail, Turn};
 use atalaya_domain::record::{Frame, OriginId};
 use atalaya_domain::time::Timestamp;
 
+/// How long a run that reads once waits for the end of a line that was written a moment ago.
+const LINE_END: Duration = Duration::from_secs(1);
+
 /// What one turn means for the others.
 struct Turned {
     more: bool,
@@ -83,7 +86,15 @@ impl<P: Port> Reader<P> {
         let turn = tail.turn(buffer, TURN, reading, now, frames);
         let quiet = now.duration_since(tail.grown_at) >= self.limits.file_quiet;
         let expects_more = active.current && active.attached;
-        let ends = input.is_file() && (self.mode == Mode::Once || (!expects_more && quiet));
+        // A line whose end may be on its way: a writer that is in the middle of it.
+        let is_fresh = wall.since(active.times.modified) < LINE_END
+            || now.duration_since(tail.grown_at) < LINE_END;
+        let waits = is_fresh && tail.has_partial();
+        let ends = input.is_file()
+            && match self.mode {
+                Mode::Once => !waits,
+                Mode::Follow => !expects_more && quiet,
+            };
         let turned = judge(turn, ends, is_looked_at, &mut active.state);
         if turned.look {
             self.watching.next_scan = None; // the next look sees what it is now

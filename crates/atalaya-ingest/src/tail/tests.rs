@@ -72,6 +72,7 @@ fn one_turn(how: fn(&Path)) -> (Turn, u64, Vec<Entry>) {
         origin: OriginId::from_u128(1),
         content: Content::Plain(File::open(&path).unwrap()),
         offset: 0,
+        from: None,
         print: Fingerprint::default(),
         format: None,
     };

@@ -7,6 +7,8 @@
     reason = "tests; seeds are shown when one fails"
 )]
 
+mod many;
 mod rotation;
 mod schemes;
+mod shortened;
 mod world;

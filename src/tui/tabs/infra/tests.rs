@@ -184,6 +184,7 @@ fn file(path: &str, state: FileState, written: u64) -> FileAccount {
             skipped: 1,
             mismatched: 2,
             cut: 0,
+            zeros: 0,
             written,
         },
         acknowledged: written * 200,

@@ -31,6 +31,7 @@ fn generation(number: u128, name: &str, holder: Holder) -> Generation {
         print: Fingerprint::default(),
         format: None,
         holder,
+        begins: 0,
     }
 }
 
@@ -82,6 +83,7 @@ fn strange(alike: Vec<Alike>) -> Strange {
         complete: true,
         original: None,
         alike,
+        goes_on: None,
     }
 }
 
@@ -114,6 +116,7 @@ const GONE: Holder = Holder::Gone(WALL);
 const BEGIN: Move = Move::Begin {
     file: 0,
     truncations: 0,
+    behind: None,
 };
 
 fn goes_on() -> Move {
@@ -396,7 +399,8 @@ fn overwritten_content_goes_on_in_its_copy_and_the_file_begins_anew() {
                 goes_on(),
                 Move::Begin {
                     file: 1,
-                    truncations: 1
+                    truncations: 1,
+                    behind: None,
                 },
             ],
             "{name}"
