@@ -111,6 +111,21 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let host = service::health::host_name();
     let cancel = CancellationToken::new();
     stop_on_signals(&cancel);
+    if args.follow {
+        // First of all, and durably: what is rotated from now on is this run's, however long the store
+        // takes to open.
+        let asked = IngestConfig::new(
+            inputs.clone(),
+            settings.ingest_state_dir(),
+            host.clone(),
+            mode,
+        );
+        match tokio::task::spawn_blocking(move || Ingest::ask(&asked)).await? {
+            // A directory that cannot be written yet is waited for below.
+            Err(error) if !error.is_transient() => return Err(error.into()),
+            _ => {}
+        }
+    }
     let Some(stores) = open_stores(context, args.follow, &cancel).await? else {
         return Ok(ExitCode::SUCCESS);
     };
