@@ -208,7 +208,7 @@ fn load(dir: &Path) -> (u64, BTreeMap<String, Asked>, Loaded) {
                     .as_ref()
                     .is_none_or(|best| best.sequence < body.sequence) =>
             {
-                best = Some(body)
+                best = Some(body);
             }
             Ok(_) => {}
             Err(reason) => {

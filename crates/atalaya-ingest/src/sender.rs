@@ -557,7 +557,7 @@ mod tests {
             .map(|_| {
                 let sender = sender.clone();
                 std::thread::spawn(move || {
-                    (0..5_000).for_each(|_| sender.send(entry("x")).unwrap())
+                    (0..5_000).for_each(|_| sender.send(entry("x")).unwrap());
                 })
             })
             .collect();

@@ -313,7 +313,7 @@ fn a_damaged_checkpoint_neither_repeats_nor_loses() {
                 .open(path)
                 .unwrap()
                 .set_len(40)
-                .unwrap()
+                .unwrap();
         },
         |path| fs::remove_file(path).unwrap(),
         |path| {

@@ -368,7 +368,7 @@ fn a_store_that_knows_nothing_is_believed() {
             site.world.look();
         }
         site.world.kill();
-        *site.world.port.store.lock().unwrap() = Default::default();
+        *site.world.port.store.lock().unwrap() = super::world::Store::default();
         site.world.begin();
         site.world.look();
         site.world.restart();
