@@ -12,9 +12,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Settings;
 use crate::host::{Host, Opening};
+use crate::service::ingest::Plan;
 use crate::service::{self, Stores, demo};
 use crate::tui::{self, ConsoleInput, Ended};
-use crate::workers::WorkerError;
+use crate::workers::{self, WorkerError};
 use atalaya_domain::time::Timestamp;
 use atalaya_ingest::{IngestError, IngestStatus};
 use atalaya_query::Zone;
@@ -28,10 +29,19 @@ const DEMO_EVERY: Duration = Duration::from_secs(1);
 /// another process already does.
 pub async fn run(context: &Context) -> anyhow::Result<ExitCode> {
     let settings = &context.settings;
+    let name = service::health::host_name();
+    let (planning, planned_host) = (settings.clone(), name.clone());
+    let plan = tokio::task::spawn_blocking(move || service::ingest::plan(&planning, &planned_host))
+        .await??;
+    match workers::ingest::ask(plan.config.clone()).await {
+        // Somebody reads the files already, and remembers for both.
+        Ok(()) | Err(IngestError::Locked { .. }) => {}
+        Err(error) => return Err(error.into()),
+    }
     let Some(host) = open(settings, Opening::Whenever).await? else {
         return Ok(ExitCode::SUCCESS);
     };
-    let ended = watch(settings, &host).await;
+    let ended = watch(settings, &host, name, plan).await;
     host.stop().await;
     Ok(exit_code(ended??))
 }
@@ -44,11 +54,9 @@ async fn open(settings: &Settings, opening: Opening) -> anyhow::Result<Option<Ho
 async fn watch(
     settings: &Settings,
     host: &Host,
+    name: String,
+    plan: Plan,
 ) -> anyhow::Result<Result<Ended, tui::ConsoleError>> {
-    let name = service::health::host_name();
-    let (planning, planned_host) = (settings.clone(), name.clone());
-    let plan = tokio::task::spawn_blocking(move || service::ingest::plan(&planning, &planned_host))
-        .await??;
     let status = match host.follow(plan).await {
         Ok(status) => Some(status),
         // Somebody reads the files already: this console only watches.

@@ -22,6 +22,7 @@ use crate::service;
 use crate::service::ingest::Plan;
 use crate::shown::Shown;
 use crate::signals;
+use crate::workers;
 use atalaya_domain::record::Layer;
 use atalaya_ingest::spool::{self, SpoolState, SpoolStatus};
 use atalaya_ingest::{
@@ -116,6 +117,17 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
         output::note(&format!("waiting for the store: {why}"));
     };
     let cancel = signals::cancelled_by_signals();
+    if args.follow {
+        let state_dir = context.settings.ingest_state_dir();
+        let name = service::health::host_name();
+        workers::ingest::ask(IngestConfig::new(
+            inputs.clone(),
+            state_dir,
+            name,
+            Mode::Follow,
+        ))
+        .await?;
+    }
     let opened = Host::open(&context.settings, "ingest", opening, cancel, waiting).await?;
     let Some(host) = opened else {
         return Ok(ExitCode::SUCCESS);
@@ -204,7 +216,10 @@ async fn follow(
     let state_dir = context.settings.ingest_state_dir();
     let name = service::health::host_name();
     let plan = Plan {
-        config: IngestConfig::new(inputs, state_dir, name, Mode::Follow),
+        config: IngestConfig {
+            old_dirs: context.settings.ingest.old_dirs.clone(),
+            ..IngestConfig::new(inputs, state_dir, name, Mode::Follow)
+        },
         passed_over: Vec::new(),
     };
     let status = host.follow(plan).await?;

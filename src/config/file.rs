@@ -52,6 +52,9 @@ pub struct IngestConfig {
     pub discover: bool,
     /// Zone of stamps without one: an IANA name or `UTC`; absent means the host's.
     pub timezone: Option<String>,
+    /// Directories into which rotation moves files (logrotate's `olddir`), beside those that are
+    /// looked into anyway.
+    pub old_dirs: Vec<PathBuf>,
     pub spool: SpoolConfig,
     pub files: Vec<IngestFileConfig>,
     /// Formats of the user's own, by name.
@@ -64,6 +67,7 @@ impl Default for IngestConfig {
         Self {
             discover: true,
             timezone: None,
+            old_dirs: Vec::new(),
             spool: SpoolConfig::default(),
             files: Vec::new(),
             formats: BTreeMap::new(),

@@ -65,7 +65,10 @@ pub fn plan(settings: &Settings, host: &str) -> Result<Plan, InputError> {
             .map(|(path, reason)| Unread::passed_over(path, reason))
             .collect();
     }
-    let config = IngestConfig::new(inputs, settings.ingest_state_dir(), host, Mode::Follow);
+    let config = IngestConfig {
+        old_dirs: settings.ingest.old_dirs.clone(),
+        ..IngestConfig::new(inputs, settings.ingest_state_dir(), host, Mode::Follow)
+    };
     Ok(Plan {
         config,
         passed_over,

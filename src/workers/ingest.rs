@@ -12,11 +12,24 @@ use crate::config::Settings;
 use crate::service::describe;
 use crate::service::ingest::{Plan, sink};
 use atalaya_domain::time::Timestamp;
-use atalaya_ingest::{Ingest, IngestError, IngestHandle, IngestStatus, Unread};
+use atalaya_ingest::{Ingest, IngestConfig, IngestError, IngestHandle, IngestStatus, Unread};
 use atalaya_store::engine::LogEngine;
 
 /// A directory that cannot be written is tried again this often.
 const START_AGAIN: Duration = Duration::from_secs(2);
+
+/// Remembers, durably, that these files are asked for: the first thing that a follower does, before
+/// a store is opened that may take its time. What is rotated from now on is this run's.
+///
+/// # Errors
+/// As [`start`]. A directory that cannot be written yet is none: it is waited for.
+pub async fn ask(config: IngestConfig) -> Result<(), IngestError> {
+    let asked = tokio::task::spawn_blocking(move || Ingest::ask(&config)).await;
+    match asked.map_err(|_| IngestError::Died)? {
+        Err(error) if !error.is_transient() => Err(error),
+        _ => Ok(()),
+    }
+}
 
 /// Follows what was planned until everything ends. The status also names what was found but is not
 /// read, and says why nothing is read while the directory cannot be written.

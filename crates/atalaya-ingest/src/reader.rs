@@ -27,7 +27,9 @@ pub mod decide;
 mod events;
 mod examine;
 mod inputs;
+mod known;
 mod moves;
+mod open;
 pub mod scan;
 mod status;
 mod turns;
@@ -42,6 +44,9 @@ const TURN: u64 = 1 << 20;
 const BUFFER: usize = 256 << 10;
 /// The checkpoint is written in one part of so many of the time at most.
 const SAVING_SHARE: u32 = 10;
+/// With so many files a look may take long, and a look of this length is a burden.
+const MANY: usize = 500;
+const LONG_LOOK: Duration = Duration::from_millis(200);
 /// How soon directories are looked at again when files wait for a descriptor.
 const ROOM_LOOK: Duration = Duration::from_millis(200);
 /// Lines that the checkpoint remembers of all files together, and of one at least.
@@ -103,18 +108,29 @@ pub struct Reader<P> {
     limits: Limits,
     catalogue: Catalogue,
     active: HashMap<OriginId, Active>,
-    /// The order in which files have their turns, and whose is the first.
-    order: Vec<OriginId>,
-    first_turn: usize,
+    turns: Turns,
     outbox: VecDeque<Frame>,
     buffer: Vec<u8>,
     watching: Watching,
     saving: Saving,
+    told: Told,
+    stopping: bool,
+}
+
+/// The order in which files have their turns, and whose is the first.
+#[derive(Debug, Default)]
+struct Turns {
+    order: Vec<OriginId>,
+    first: usize,
+}
+
+/// What people were told, and what they are told of files that are no longer listed.
+#[derive(Debug, Default)]
+struct Told {
     unread: AllUnread,
     notices: VecDeque<String>,
     totals_before: Counts,
     rate: Rate,
-    stopping: bool,
     limit_said: bool,
 }
 
@@ -122,6 +138,8 @@ pub struct Reader<P> {
 #[derive(Debug, Default)]
 struct Watching {
     next_scan: Option<Instant>,
+    /// Not before that, whatever wakes the reader.
+    earliest: Option<Instant>,
     dirs: HashSet<PathBuf>,
     /// Families that the look before this one knew the inputs of.
     followed: HashSet<Family>,
@@ -139,6 +157,18 @@ struct Watching {
     believed: HashSet<OriginId>,
     /// Generations that the checkpoint knows and the store does not, not said yet.
     forgotten_by_store: usize,
+}
+
+impl Watching {
+    fn is_due(&self, now: Instant) -> bool {
+        self.next_scan.is_none_or(|due| now >= due) && self.earliest.is_none_or(|due| now >= due)
+    }
+
+    /// A look that takes long (many files, a slow disk) leaves time for reading.
+    fn pause_after(&mut self, took: Duration, now: Instant, poll: Duration) {
+        self.earliest = (took >= LONG_LOOK).then(|| now + took * 3);
+        self.next_scan = self.next_scan.map(|_| now + poll.max(took * 4));
+    }
 }
 
 /// The checkpoint and when it is due.
@@ -188,12 +218,7 @@ impl<P: Port> Reader<P> {
         let (mut state, loaded) = StateDir::open(&config.state_dir)?;
         let patterns = inputs.iter().map(|watched| watched.input.pattern.as_str());
         let known: Vec<&Generation> = loaded.generations.iter().collect();
-        state
-            .ask(patterns, config.asked, &known)
-            .map_err(|source| IngestError::StateDir {
-                dir: config.state_dir.clone(),
-                source,
-            })?;
+        let asked = state.ask(patterns, config.asked, &known);
         let mut catalogue = Catalogue::new(loaded.generations);
         catalogue.asked.clone_from(state.asked());
         let mut reader = Self {
@@ -205,8 +230,7 @@ impl<P: Port> Reader<P> {
             limits: config.limits,
             catalogue,
             active: HashMap::new(),
-            order: Vec::new(),
-            first_turn: 0,
+            turns: Turns::default(),
             outbox: VecDeque::new(),
             buffer: vec![0; BUFFER],
             watching: Watching::default(),
@@ -218,15 +242,18 @@ impl<P: Port> Reader<P> {
                 forgotten: None,
                 trouble: None,
             },
-            unread: AllUnread::default(),
-            notices: VecDeque::new(),
-            totals_before: Counts::default(),
-            rate: Rate::default(),
+            told: Told::default(),
             stopping: false,
-            limit_said: false,
         };
         for notice in loaded.notices {
             reader.notice(notice);
+        }
+        if let Err(error) = asked {
+            // It is in memory, and goes with the next checkpoint that can be written.
+            reader.saving.trouble = Some(format!(
+                "the checkpoint in {} cannot be written: {error}",
+                reader.saving.state.path().display()
+            ));
         }
         Ok(reader)
     }
@@ -275,17 +302,21 @@ impl<P: Port> Reader<P> {
         active.tail = Some(tail);
         active.durable = true; // its identity is the key: there is nothing to remember
         self.active.insert(origin, active);
-        self.order.push(origin);
+        self.turns.order.push(origin);
         Ok(())
     }
 
     /// Does what there is to do now, for a bounded time.
     pub fn step(&mut self, now: Instant, wall: Timestamp) -> Step {
         self.take_acknowledgements(now);
-        if !self.stopping && self.watching.next_scan.is_none_or(|due| now >= due) && self.may_scan()
-        {
+        if !self.stopping && self.watching.is_due(now) && self.may_scan() {
+            let began = Instant::now();
             self.watching.next_scan = Some(now + self.limits.poll);
             self.look_around(now, wall);
+            let took = began.elapsed();
+            if self.catalogue.generations.len() > MANY {
+                self.watching.pause_after(took, now, self.limits.poll);
+            }
             if self.watching.left_over {
                 // Those that wait for a descriptor have their turn as soon as others were read.
                 self.watching.next_scan = Some(now + self.limits.poll.min(ROOM_LOOK));
@@ -518,9 +549,9 @@ impl<P: Port> Reader<P> {
         }
         for origin in dropped {
             if let Some(active) = self.active.remove(&origin) {
-                self.totals_before.add(&active.counts());
+                self.told.totals_before.add(&active.counts());
             }
-            self.order.retain(|other| *other != origin);
+            self.turns.order.retain(|other| *other != origin);
         }
     }
 
@@ -536,7 +567,7 @@ impl<P: Port> Reader<P> {
     }
 
     fn notice(&mut self, message: String) {
-        push_notice(&mut self.notices, message);
+        push_notice(&mut self.told.notices, message);
     }
 }
 

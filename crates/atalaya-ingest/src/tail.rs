@@ -1,9 +1,7 @@
 //! Reads one generation: content to lines to entries to frames. Knows nothing of paths, rotation
 //! or the store; whoever calls it decides when to read and what a change means.
 
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,6 +13,8 @@ use super::format::{self, Choice, Decoder, Reference, Shape, TimeHint};
 use super::identity::{Fingerprint, Mark, PROBE};
 use super::lines::{LINE_LIMIT, LineCutter};
 use super::{IngestInput, Limits};
+use bytes::{holds, line_before, note_gap, remember, still_the_same};
+
 use atalaya_domain::record::{Frame, Origin, OriginId};
 use atalaya_domain::time::Timestamp;
 
@@ -30,11 +30,6 @@ pub enum Turn {
     /// The file no longer holds what was read from it: it was truncated or overwritten.
     Changed,
 }
-
-/// Distance of the samples just before the end of what was read, in bytes.
-const SAMPLE: u64 = 512;
-/// How many of them.
-const NEAR_SAMPLES: u64 = 8;
 
 /// Whether the file still holds the content at its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -509,91 +504,6 @@ impl Building {
     }
 }
 
-/// Keeps the first and the last bytes, and notes where this piece ends.
-fn remember(
-    head: &mut Vec<u8>,
-    window: &mut Vec<u8>,
-    print: &mut Fingerprint,
-    at: u64,
-    bytes: &[u8],
-) {
-    if head.len() < PROBE && head.len() as u64 == at {
-        let room = (PROBE - head.len()).min(bytes.len());
-        head.extend_from_slice(&bytes[..room]);
-        print.head = Some(Mark::new(head.len() as u64, head));
-    }
-    // Samples on the way, dense towards the end: a copy may have been made anywhere in it.
-    let end = at + bytes.len() as u64;
-    let far = (13..=16).rev().map(|power| end.saturating_sub(1 << power));
-    let near = (1..=NEAR_SAMPLES)
-        .rev()
-        .map(|step| (end / SAMPLE).saturating_sub(step) * SAMPLE);
-    for offset in far.chain(near) {
-        let inside = usize::try_from(offset.saturating_sub(at)).unwrap_or(0);
-        if offset > at && (inside >= PROBE || (at == 0 && inside > 0)) {
-            print.note(offset, &bytes[..inside]);
-        }
-    }
-    if bytes.len() >= PROBE {
-        window.clear();
-    }
-    window.extend_from_slice(&bytes[bytes.len().saturating_sub(PROBE)..]);
-    let excess = window.len().saturating_sub(PROBE);
-    window.drain(..excess);
-    print.note(at + bytes.len() as u64, window);
-}
-
-/// Most bytes that are read again to know their last lines.
-const MOST_GAP: u64 = 256 << 10;
-
-/// The checkpoint may be older than the store: the lines between the two are known from the file.
-fn note_gap(file: &File, print: &mut Fingerprint, offset: u64) -> io::Result<()> {
-    let until = print.last.until();
-    if until < offset && offset - until <= MOST_GAP && !print.last.is_empty() {
-        let bytes = read_range(file, until, (offset - until) as usize)?;
-        let mut cutter = LineCutter::new(until);
-        cutter.feed(&bytes, |line| print.last.note(line.next, line.bytes));
-    }
-    Ok(())
-}
-
-/// The line that a reader who goes on at `offset` is in the middle of, up to there.
-fn line_before(file: &File, offset: u64) -> io::Result<Option<Vec<u8>>> {
-    let reach = usize::try_from(offset).map_or(LINE_LIMIT, |offset| offset.min(LINE_LIMIT));
-    let bytes = read_range(file, offset - reach as u64, reach)?;
-    let begin = memchr::memrchr(b'\n', &bytes).map_or(0, |at| at + 1);
-    let line = &bytes[begin..];
-    let zeros = line.iter().take_while(|byte| **byte == 0).count();
-    Ok((zeros < line.len()).then(|| line[zeros..].to_vec()))
-}
-
-/// Whether the file still holds, just before `offset`, what was read there.
-fn still_the_same(
-    file: &File,
-    offset: u64,
-    window: &[u8],
-    seen: &mut Option<(u64, i128)>,
-) -> io::Result<bool> {
-    let metadata = file.metadata()?;
-    let modified = i128::from(metadata.mtime()) * 1_000_000_000 + i128::from(metadata.mtime_nsec());
-    let state = (metadata.len(), modified);
-    if metadata.len() < offset {
-        return Ok(false);
-    }
-    if *seen != Some(state) {
-        if !holds(file, offset, window)? {
-            return Ok(false);
-        }
-        *seen = Some(state);
-    }
-    Ok(true)
-}
-
-/// Whether these bytes stand in the file just before `offset`.
-fn holds(file: &File, offset: u64, window: &[u8]) -> io::Result<bool> {
-    Ok(read_range(file, offset - window.len() as u64, window.len())? == window)
-}
-
 fn detected(sample: &[u8], path: &std::path::Path) -> Shape {
     let sample = &sample[..sample.len().min(LINE_LIMIT)];
     let text = if is_utf16(sample) {
@@ -637,5 +547,6 @@ fn record_origin(id: OriginId, shape: Shape, reading: Reading<'_>) -> Arc<Origin
     })
 }
 
+mod bytes;
 #[cfg(test)]
 mod tests;

@@ -113,7 +113,7 @@ pub struct Alike {
 }
 
 /// What is to be done. `file` is an index into [`Look::sights`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Move {
     /// The file holds this content; it may have another name now.
     Keep { origin: OriginId, file: usize },
@@ -306,10 +306,9 @@ impl Decision<'_> {
                 return Some(repeats(held.origin, now.length));
             }
         }
-        if let Some(orphan) = orphan
-            && let Some(next) = self.go_on_with(orphan, file, sight, now)
-        {
-            return Some(next);
+        let next = orphan.and_then(|orphan| self.go_on_with(orphan, file, sight, now));
+        if next.is_some() {
+            return next;
         }
         match seen.why {
             Why::Stranger => None,

@@ -13,6 +13,7 @@ use atalaya_domain::record::{Entry, Frame, Layer, Level, Origin, OriginId, Text}
 use atalaya_domain::time::Timestamp;
 
 /// One row.
+#[derive(Clone, Copy)]
 pub(super) struct Event<'a> {
     pub level: Level,
     /// The generation that it happened to, and where in it: the row is written once for both.

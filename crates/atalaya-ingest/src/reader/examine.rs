@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 
 use super::catalogue::Position;
 use super::decide::{Alike, Found, Look, Loss, Sight, Strange};
+use super::known::Visit;
 use super::scan::{Seen, Why};
 use super::{Obstacle, Port, Reader};
 use crate::Mode;
-use crate::accounts::{AllUnread, FileState, Unread};
+use crate::accounts::{AllUnread, Unread};
 use crate::content;
 use crate::generation::{Family, Generation, Holder};
 use crate::identity::{FileId, Fingerprint, LastLines, Likeness, Mark, PROBE};
@@ -46,74 +47,37 @@ impl<P: Port> Reader<P> {
             wall,
             ..Look::default()
         };
-        let mut strangers: Vec<(Seen, u32, Option<(OriginId, Loss)>)> = Vec::new();
         let mut there = HashSet::new();
+        let mut strangers = Vec::new();
         for seen in files {
             let followed = followed(&seen, families, &own);
             let known = by_file.get(seen.file);
-            if let Some(origin) = known.filter(|origin| self.catalogue.has_outgrown(*origin, &seen))
-            {
-                self.catalogue.generations.remove(&origin);
-                strangers.push((seen, 1, None));
-                continue;
+            let (found, stranger) = self.recognise(known, &seen, unread);
+            if let Some(Found::Known { origin, .. } | Found::Later(Some(origin))) = found {
+                there.insert(origin);
             }
-            let found = known.map(|origin| self.examine_known(origin, &seen, unread));
-            let found = match found {
-                None => {
-                    strangers.push((seen, 0, None));
-                    continue;
-                }
-                Some(Visit::Changed(origin, loss)) => {
-                    let truncations = self
-                        .catalogue
-                        .get(origin)
-                        .map_or(0, |generation| generation.truncations);
-                    strangers.push((seen, truncations + 1, Some((origin, loss))));
-                    continue;
-                }
-                Some(Visit::Other) => {
-                    strangers.push((seen, 0, None));
-                    continue;
-                }
-                Some(Visit::Known(origin, resume)) => {
-                    there.insert(origin);
-                    Found::Known { origin, resume }
-                }
-                Some(Visit::Later(origin)) => {
-                    there.insert(origin);
-                    Found::Later(Some(origin))
-                }
-            };
-            look.sights.push(Sight {
-                seen,
-                age: Duration::ZERO,
-                followed,
-                found,
-            });
+            match found {
+                Some(found) => look.sights.push(Sight {
+                    seen,
+                    age: Duration::ZERO,
+                    followed,
+                    found,
+                }),
+                None => strangers.push((seen, stranger)),
+            }
         }
         if !strangers.is_empty() {
             // They are compared with what is known now, not at the last checkpoint.
             self.remember_tails();
         }
-        let waiting: HashSet<FileId> = strangers.iter().map(|(seen, ..)| seen.file).collect();
+        let waiting: HashSet<FileId> = strangers.iter().map(|(seen, _)| seen.file).collect();
         self.watching
             .noticed
             .retain(|file, _| waiting.contains(file));
-        for (seen, truncations, loss) in strangers {
+        for (seen, stranger) in strangers {
             let age = self.age(&seen, now);
-            let found = match self.examine_strange(&seen, truncations, age, &there) {
-                Ok(Some(mut now)) => match loss {
-                    Some((origin, loss)) => {
-                        now.goes_on = now.goes_on.or_else(|| self.same_beginning(origin, &seen));
-                        Found::Changed { origin, loss, now }
-                    }
-                    None => Found::Strange(now),
-                },
-                Ok(None) => continue,
-                Err(obstacle) => {
-                    self.tell(&seen, obstacle, unread);
-                    Found::Later(loss.map(|(origin, _)| origin))
-                }
+            let Some(found) = self.compare_stranger(&seen, &stranger, age, &there, unread) else {
+                continue;
             };
             look.sights.push(Sight {
                 followed: followed(&seen, families, &own),
@@ -123,6 +87,59 @@ impl<P: Port> Reader<P> {
             });
         }
         look
+    }
+
+    /// What a file is that is known, or what it must be compared as.
+    fn recognise(
+        &mut self,
+        known: Option<OriginId>,
+        seen: &Seen,
+        unread: &mut AllUnread,
+    ) -> (Option<Found>, Stranger) {
+        let mut stranger = Stranger::default();
+        let Some(origin) = known else {
+            return (None, stranger);
+        };
+        if self.catalogue.has_outgrown(origin, seen) {
+            self.catalogue.generations.remove(&origin);
+            stranger.truncations = 1;
+            return (None, stranger);
+        }
+        let found = match self.examine_known(origin, seen, unread) {
+            Visit::Changed(origin, loss) => {
+                let known = self.catalogue.get(origin);
+                stranger.truncations = known.map_or(0, |known| known.truncations) + 1;
+                stranger.instead_of = Some((origin, loss));
+                None
+            }
+            Visit::Other => None,
+            Visit::Known(origin, resume) => Some(Found::Known { origin, resume }),
+            Visit::Later(origin) => Some(Found::Later(Some(origin))),
+        };
+        (found, stranger)
+    }
+
+    fn compare_stranger(
+        &mut self,
+        seen: &Seen,
+        stranger: &Stranger,
+        age: Duration,
+        there: &HashSet<OriginId>,
+        unread: &mut AllUnread,
+    ) -> Option<Found> {
+        let compared = self.examine_strange(seen, stranger.truncations, age, there);
+        Some(match (compared, stranger.instead_of) {
+            (Ok(Some(mut now)), Some((origin, loss))) => {
+                now.goes_on = now.goes_on.or_else(|| self.same_beginning(origin, seen));
+                Found::Changed { origin, loss, now }
+            }
+            (Ok(Some(now)), None) => Found::Strange(now),
+            (Ok(None), _) => return None,
+            (Err(obstacle), lost) => {
+                self.tell(seen, obstacle, unread);
+                Found::Later(lost.map(|(origin, _)| origin))
+            }
+        })
     }
 
     /// Files that were rotated after the inputs were first asked for: theirs, not history. Those that
@@ -165,102 +182,6 @@ impl<P: Port> Reader<P> {
                 .map(|(_, seen)| seen.file),
         );
         own
-    }
-
-    /// Opens a known file where there is something to read, and sees whether it is still the same.
-    fn examine_known(&mut self, origin: OriginId, seen: &Seen, unread: &mut AllUnread) -> Visit {
-        let Some(generation) = self.catalogue.get(origin) else {
-            return Visit::Later(origin);
-        };
-        let is_elsewhere = generation.file != seen.file;
-        let as_it_was = Visit::Known(origin, None);
-        if generation.holder.is_history() {
-            return as_it_was;
-        }
-        let (holder, offset) = (generation.holder, generation.offset);
-        match self.active.get_mut(&origin) {
-            Some(active) if active.stopped => return as_it_was,
-            Some(active) => match &mut active.tail {
-                Some(tail) => {
-                    if tail.is_unchanged() {
-                        return as_it_was;
-                    }
-                    let known = Some((tail.read_to(), tail.last_size()));
-                    let mut frames = Vec::new();
-                    tail.give_complete(&mut frames);
-                    let resume = tail.given();
-                    self.send(frames);
-                    return Visit::Changed(origin, Loss { known, resume });
-                }
-                None if seen.size == active.progress.given || holder.is_packed() => {
-                    return as_it_was;
-                }
-                None => {}
-            },
-            // Nothing came since it was read, and nothing is expected: not worth a descriptor.
-            None if holder == Holder::Ended
-                || (!seen.current
-                    && !holder.is_packed()
-                    && seen.size == offset
-                    && !is_elsewhere) =>
-            {
-                match self.is_believed(origin) {
-                    Ok(true) => return as_it_was,
-                    Ok(false) => {}
-                    Err(obstacle) => {
-                        self.tell(seen, obstacle, unread);
-                        return Visit::Later(origin);
-                    }
-                }
-            }
-            None => {}
-        }
-        match self.compare_known(origin, seen) {
-            Ok(visit) => visit,
-            Err(obstacle) => {
-                if let Obstacle::Io(error) = &obstacle
-                    && error.kind() != io::ErrorKind::NotFound
-                    && let Some(active) = self.active.get_mut(&origin)
-                {
-                    active.note_error(error.to_string());
-                    active.state = FileState::Unreadable(error.to_string());
-                }
-                self.tell(seen, obstacle, unread);
-                Visit::Later(origin)
-            }
-        }
-    }
-
-    fn compare_known(&mut self, origin: OriginId, seen: &Seen) -> Result<Visit, Obstacle> {
-        let resume = self.resume_of(origin)?;
-        let Some(generation) = self.catalogue.get(origin) else {
-            return Err(Obstacle::Moved);
-        };
-        let is_elsewhere = generation.file != seen.file;
-        if seen.rotated.packing.is_none() {
-            let file = content::open_file(&seen.path)?;
-            let metadata = file.metadata()?;
-            if FileId::of(&metadata) != seen.file {
-                return Err(Obstacle::Moved);
-            }
-            let length = metadata.len();
-            let print = &generation.print;
-            let likeness = print
-                .samples(length)
-                .compare(|at, size| content::read_range(&file, at, size))?;
-            let is_shorter = length < resume || length < print.reach();
-            if is_shorter || likeness == Likeness::Different {
-                if is_elsewhere {
-                    return Ok(Visit::Other);
-                }
-                let known = self
-                    .active
-                    .get(&origin)
-                    .map(|active| (active.progress.given, active.progress.given));
-                return Ok(Visit::Changed(origin, Loss { known, resume }));
-            }
-        }
-        Ok(Visit::Known(origin, Some(resume)))
     }
 
     /// Compares content that no known file holds. `None`: nobody asked for it.
@@ -451,44 +372,6 @@ impl<P: Port> Reader<P> {
         now.duration_since(noticed.1)
     }
 
-    /// Where a generation is read on: after what was given out in this run, else where the store
-    /// says. A store that knows nothing of it has nothing of it.
-    pub(super) fn resume_of(&mut self, origin: OriginId) -> Result<u64, Obstacle> {
-        if let Some(active) = self.active.get(&origin) {
-            return Ok(active.given());
-        }
-        let stored = self.port.watermark(origin)?;
-        self.watching.believed.insert(origin);
-        if let Some(generation) = self.catalogue.generations.get_mut(&origin)
-            && stored.is_none()
-            && generation.offset > 0
-            && !generation.holder.is_history()
-        {
-            // What it says is the truth, and it says nothing: it was removed, or it is another one.
-            generation.offset = 0;
-            self.watching.forgotten_by_store += 1;
-            self.saving.dirty_since.get_or_insert_with(Instant::now);
-        }
-        Ok(stored.unwrap_or(0))
-    }
-
-    /// Whether the store still has what the checkpoint says it has: asked once for each generation.
-    fn is_believed(&mut self, origin: OriginId) -> Result<bool, Obstacle> {
-        if self.watching.believed.contains(&origin) || self.active.contains_key(&origin) {
-            return Ok(true);
-        }
-        let before = self.catalogue.get(origin).map_or(0, |known| known.offset);
-        let stored = self.resume_of(origin)?;
-        let is_stored = stored > 0 || before == 0;
-        if !is_stored
-            && let Some(generation) = self.catalogue.generations.get_mut(&origin)
-            && generation.holder == Holder::Ended
-        {
-            generation.holder = Holder::Packed;
-        }
-        Ok(is_stored)
-    }
-
     /// Says what stands in the way of a file.
     pub(super) fn tell(&mut self, seen: &Seen, obstacle: Obstacle, unread: &mut AllUnread) {
         match obstacle {
@@ -524,12 +407,12 @@ impl<P: Port> Reader<P> {
     }
 }
 
-enum Visit {
-    Known(OriginId, Option<u64>),
-    Changed(OriginId, Loss),
-    /// Another file on another device, with the numbers of this one.
-    Other,
-    Later(OriginId),
+/// A file to be compared with what is known.
+#[derive(Debug, Default)]
+struct Stranger {
+    truncations: u32,
+    /// What the file held before.
+    instead_of: Option<(OriginId, Loss)>,
 }
 
 fn followed(seen: &Seen, families: &HashSet<Family>, own: &HashSet<FileId>) -> bool {

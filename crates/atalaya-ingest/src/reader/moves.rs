@@ -1,26 +1,24 @@
 //! Carries out what was decided: opens, closes, remembers, and tells people and the store what
 //! happened to their files.
 
-use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::Instant;
 
-use super::active::{Active, Times};
 use super::decide::{Look, Loss, Move, decide};
 use super::examine::whole_print;
-use super::scan::{Seen, scan};
+use super::open::Opening;
+use super::scan::{Seen, Why, scan};
 use super::{Obstacle, Port, Reader, Slots};
 use crate::Mode;
 use crate::accounts::{AllUnread, FileState, Unread};
 use crate::content::{self, Content};
 use crate::discover::looks_binary;
 use crate::generation::{Family, Generation, Holder};
-use crate::identity::{FileId, Fingerprint, LastLines, PROBE};
+use crate::identity::{Fingerprint, LastLines, PROBE};
 use crate::rotation::RotatedName;
-use crate::tail::{Start, Tail};
 use atalaya_domain::record::{Level, OriginId};
 use atalaya_domain::time::Timestamp;
 
@@ -39,18 +37,6 @@ struct Outcome {
     continued: HashSet<OriginId>,
     /// Content of which a part is left in its file, and where that ends.
     shortened: HashMap<OriginId, u64>,
-}
-
-/// A tail to be.
-struct Opening<'a> {
-    origin: OriginId,
-    seen: &'a Seen,
-    content: Content,
-    offset: u64,
-    print: Fingerprint,
-    format: Option<atalaya_format::Shape>,
-    /// What stands before is not its own.
-    begins: u64,
 }
 
 impl<P: Port> Reader<P> {
@@ -109,8 +95,9 @@ impl<P: Port> Reader<P> {
     }
 
     fn show_unread(&mut self, unread: AllUnread) {
-        let said = std::mem::replace(&mut self.unread, unread);
+        let said = std::mem::replace(&mut self.told.unread, unread);
         let news: Vec<String> = self
+            .told
             .unread
             .iter()
             .filter(|unread| !said.has(&unread.path))
@@ -150,11 +137,7 @@ impl<P: Port> Reader<P> {
                 return;
             }
             Move::Lose { origin, file, loss } => {
-                self.attach(origin, seen(file));
-                if let Some(generation) = self.catalogue.generations.get_mut(&origin) {
-                    generation.holder = Holder::Overwritten(wall);
-                }
-                self.catalogue.sought.insert(origin);
+                self.lose(origin, seen(file), wall);
                 let path = seen(file).path.clone();
                 outcome.lost.push(Lost { origin, path, loss });
                 return;
@@ -187,11 +170,7 @@ impl<P: Port> Reader<P> {
                 behind,
             } => {
                 let behind = behind.and_then(|_| look.sights[file].found.goes_on());
-                if let Some((origin, last)) = behind {
-                    self.catalogue.sought.remove(&origin);
-                    outcome.shortened.insert(origin, last.until());
-                }
-                let behind = behind.map(|(_, last)| last.clone());
+                let behind = behind.map(|(origin, last)| self.leave_behind(origin, last, outcome));
                 let done = self.begin_new(seen(file), truncations, behind, now, wall);
                 (file, done)
             }
@@ -204,6 +183,26 @@ impl<P: Port> Reader<P> {
             Ok(Some(reason)) => unread.add(Unread::passed_over(&seen.path, reason)),
             Err(obstacle) => self.tell(seen, obstacle, unread),
         }
+    }
+
+    fn lose(&mut self, origin: OriginId, seen: &Seen, wall: Timestamp) {
+        self.attach(origin, seen);
+        if let Some(generation) = self.catalogue.generations.get_mut(&origin) {
+            generation.holder = Holder::Overwritten(wall);
+        }
+        self.catalogue.sought.insert(origin);
+    }
+
+    /// What is left of a generation is before the new content of its file.
+    fn leave_behind(
+        &mut self,
+        origin: OriginId,
+        last: &LastLines,
+        outcome: &mut Outcome,
+    ) -> LastLines {
+        self.catalogue.sought.remove(&origin);
+        outcome.shortened.insert(origin, last.until());
+        last.clone()
     }
 
     fn attach(&mut self, origin: OriginId, seen: &Seen) {
@@ -246,129 +245,6 @@ impl<P: Port> Reader<P> {
             // What came since it was closed may be in a file of another name.
             self.catalogue.sought.insert(origin);
         }
-    }
-
-    /// A known file with something to read. `Some` says why not now.
-    fn read_on(
-        &mut self,
-        origin: OriginId,
-        seen: &Seen,
-        resume: u64,
-        now: Instant,
-    ) -> Result<Option<String>, Obstacle> {
-        let Some(generation) = self.catalogue.get(origin) else {
-            return Err(Obstacle::Moved);
-        };
-        let (print, begins) = (generation.print.clone(), generation.begins);
-        let format = generation.format.as_deref();
-        let format = format.and_then(atalaya_format::by_name);
-        let content = match self.open(seen) {
-            Ok(content) => content,
-            Err(Obstacle::TooMany) => {
-                self.watching.left_over = true;
-                let reason = format!("{} files are open already", self.limits.open_files);
-                let Some(active) = self.active.get_mut(&origin) else {
-                    return Ok(Some(format!("waits: {reason}")));
-                };
-                active.state = FileState::Waiting(reason);
-                return Ok(None);
-            }
-            Err(other) => return Err(other),
-        };
-        if !fits(&content, &print)? {
-            return Err(Obstacle::Moved); // truncated between two looks: the next one sees it
-        }
-        self.start(
-            Opening {
-                origin,
-                seen,
-                content,
-                offset: resume,
-                print,
-                format,
-                begins,
-            },
-            now,
-        )?;
-        Ok(None)
-    }
-
-    fn open(&mut self, seen: &Seen) -> Result<Content, Obstacle> {
-        self.make_room()?;
-        let file = content::open_file(&seen.path)?;
-        if FileId::of(&file.metadata()?) != seen.file {
-            return Err(Obstacle::Moved);
-        }
-        Ok(Content::of(file, seen.rotated.packing)?)
-    }
-
-    /// Closes the file that was quiet for longest when too many are open.
-    fn make_room(&mut self) -> Result<(), Obstacle> {
-        if self.watching.open < self.limits.open_files {
-            self.watching.open += 1;
-            return Ok(());
-        }
-        if !self.limit_said {
-            self.limit_said = true;
-            self.notice(format!(
-                "more than {} files are followed; the quiet ones are closed and looked at every second",
-                self.limits.open_files
-            ));
-        }
-        let quiet = match &mut self.watching.quiet {
-            Some(quiet) => quiet,
-            None => self.watching.quiet.insert(quiet_files(&self.active)),
-        };
-        let Some(origin) = quiet.pop() else {
-            return Err(Obstacle::TooMany);
-        };
-        if let Some(active) = self.active.get_mut(&origin) {
-            active.close(self.catalogue.generations.get_mut(&origin));
-        }
-        Ok(())
-    }
-
-    fn start(&mut self, opening: Opening<'_>, now: Instant) -> Result<(), Obstacle> {
-        let Opening {
-            origin,
-            seen,
-            content,
-            offset,
-            print,
-            format,
-            begins,
-        } = opening;
-        let tail = Tail::new(
-            Start {
-                origin,
-                content,
-                offset: offset.max(begins),
-                from: Some(offset),
-                print,
-                format,
-            },
-            now,
-        )?;
-        let active = match self.active.entry(origin) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(place) => {
-                self.order.push(origin);
-                place.insert(Active::new(seen.path.clone(), seen.input, offset))
-            }
-        };
-        active.path.clone_from(&seen.path);
-        active.input = seen.input;
-        active.current = seen.current;
-        active.attached = true;
-        let grows = seen.current && self.mode == Mode::Follow && seen.rotated.packing.is_none();
-        active.times = Times {
-            there_until: if grows { seen.size } else { u64::MAX },
-            modified: seen.modified,
-        };
-        active.progress.size = seen.size;
-        active.state = FileState::Reading;
-        active.tail = Some(tail);
-        Ok(())
     }
 
     /// The content of a generation goes on in this file.
@@ -492,7 +368,7 @@ impl<P: Port> Reader<P> {
     ) -> Result<Option<String>, Obstacle> {
         let content = self.open(seen)?;
         if let Content::Plain(file) = &content
-            && self.inputs[seen.input].is_glob()
+            && (self.inputs[seen.input].is_glob() || seen.why == Why::Alike)
             && is_binary(file, seen.size)?
         {
             return Ok(Some("is not text".to_owned()));
@@ -596,21 +472,6 @@ impl<P: Port> Reader<P> {
     }
 }
 
-/// Open files of which everything was read and given out, the longest quiet last.
-fn quiet_files(active: &HashMap<OriginId, Active>) -> Vec<OriginId> {
-    let mut quiet: Vec<(Instant, OriginId)> = active
-        .iter()
-        .filter(|(_, active)| active.state == FileState::Live && active.is_stored())
-        .filter_map(|(origin, active)| {
-            let tail = active.tail.as_ref()?;
-            let is_quiet = !tail.has_more_to_give() && tail.size().is_some();
-            is_quiet.then_some((tail.grown_at, *origin))
-        })
-        .collect();
-    quiet.sort_by_key(|(grown_at, _)| std::cmp::Reverse(*grown_at));
-    quiet.into_iter().map(|(_, origin)| origin).collect()
-}
-
 /// Whether a file is no text. Only zeros at the beginning tell nothing: a log may begin with a hole.
 fn is_binary(file: &std::fs::File, size: u64) -> io::Result<bool> {
     let first = content::read_range(file, 0, 4 * PROBE)?;
@@ -619,21 +480,6 @@ fn is_binary(file: &std::fs::File, size: u64) -> io::Result<bool> {
         return Ok(looks_binary(&content::read_range(file, last, 4 * PROBE)?));
     }
     Ok(looks_binary(&first))
-}
-
-/// Whether the opened content still fits what is known of it.
-fn fits(content: &Content, print: &Fingerprint) -> io::Result<bool> {
-    let Content::Plain(file) = content else {
-        return Ok(true);
-    };
-    let length = file.metadata()?.len();
-    if length < print.reach() {
-        return Ok(false);
-    }
-    let likeness = print
-        .samples(length)
-        .compare(|at, size| content::read_range(file, at, size))?;
-    Ok(likeness != crate::identity::Likeness::Different)
 }
 
 /// Whether a line can begin at this offset.

@@ -17,7 +17,7 @@ impl<P: Port> Reader<P> {
         wall: Timestamp,
         paused: Option<String>,
     ) -> IngestStatus {
-        let mut totals = self.totals_before;
+        let mut totals = self.told.totals_before;
         let waiting = paused.or_else(|| self.saving.trouble.clone());
         let mut files: Vec<FileAccount> = self
             .active
@@ -32,11 +32,17 @@ impl<P: Port> Reader<P> {
         IngestStatus {
             at: wall,
             files,
-            unread: self.unread.iter().take(MOST_NOTICES).cloned().collect(),
+            unread: self
+                .told
+                .unread
+                .iter()
+                .take(MOST_NOTICES)
+                .cloned()
+                .collect(),
             paused: waiting,
-            rate: self.rate.update(now, totals.written),
+            rate: self.told.rate.update(now, totals.written),
             totals,
-            notices: self.notices.iter().cloned().collect(),
+            notices: self.told.notices.iter().cloned().collect(),
             spool: None,
             finished: false,
         }

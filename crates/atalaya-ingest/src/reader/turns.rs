@@ -26,16 +26,16 @@ struct Turned {
 impl<P: Port> Reader<P> {
     /// Every file has a turn; true when one of them has more.
     pub(super) fn take_turns(&mut self, now: Instant, wall: Timestamp) -> bool {
-        let count = self.order.len();
+        let count = self.turns.order.len();
         if count == 0 {
             return false;
         }
         let mut more = false;
-        self.first_turn = (self.first_turn + 1) % count;
+        self.turns.first = (self.turns.first + 1) % count;
         let mut ended = Vec::new();
         let mut buffer = std::mem::take(&mut self.buffer);
         for step in 0..count {
-            let origin = self.order[(self.first_turn + step) % count];
+            let origin = self.turns.order[(self.turns.first + step) % count];
             let mut frames = Vec::new();
             more |= self.take_turn(origin, &mut buffer, now, wall, &mut frames, &mut ended);
             self.send(frames);
@@ -107,7 +107,7 @@ impl<P: Port> Reader<P> {
             active.close(self.catalogue.generations.get_mut(&origin));
             let next_scan = &mut self.watching.next_scan;
             *next_scan = next_scan.map(|due| due.max(now + self.limits.poll));
-            push_notice(&mut self.notices, message);
+            push_notice(&mut self.told.notices, message);
         } else if let Some(there) = turned.over {
             tail.finish(there, buffer, reading, now, frames);
             active.state = if active.attached {
@@ -132,7 +132,9 @@ impl<P: Port> Reader<P> {
 
     pub(super) fn idle_time(&self, now: Instant) -> Duration {
         let next_scan = self.watching.next_scan;
-        let mut idle = next_scan.map_or(self.limits.poll, |due| due.saturating_duration_since(now));
+        let mut idle = next_scan
+            .max(self.watching.earliest)
+            .map_or(self.limits.poll, |due| due.saturating_duration_since(now));
         if self.outbox.is_empty() {
             let tails = self
                 .active

@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::fs::FileExt;
 
+use atalaya_ingest::Mode;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 use super::world::{World, lines};
@@ -187,5 +188,26 @@ fn a_line_that_was_given_out_in_part_is_completed() {
     world
         .expected
         .extend(["a line in two", "a line in two halves", "and another"].map(String::from));
+    world.assert_each_line_once();
+}
+
+/// A run that reads once meets a writer in the middle of a line.
+#[test]
+fn a_run_that_reads_once_waits_for_the_end_of_a_line() {
+    let mut world = World::new("x.log");
+    world.kill();
+    world.append("x.log", &lines("first", 10));
+    let mut file = File::options()
+        .append(true)
+        .open(world.path("x.log"))
+        .unwrap();
+    file.write_all(b"half a li").unwrap();
+    world.begin_in(Mode::Once);
+    world.glance();
+    world.glance();
+    assert_eq!(world.stored(), 0, "it waits for the rest");
+    file.write_all(b"ne\n").unwrap();
+    world.expected.push("half a line".into());
+    world.look();
     world.assert_each_line_once();
 }

@@ -103,12 +103,16 @@ impl World {
     }
 
     pub fn begin(&mut self) {
+        self.begin_in(Mode::Follow);
+    }
+
+    pub fn begin_in(&mut self, mode: Mode) {
         let pattern = self.path(&self.pattern).to_string_lossy().into_owned();
         let input = IngestInput {
             format: format::by_name("plain"),
             ..IngestInput::detected(pattern)
         };
-        let config = IngestConfig::new(vec![input], self.state(), "host", Mode::Follow);
+        let config = IngestConfig::new(vec![input], self.state(), "host", mode);
         self.reader = Some(Reader::new(config, self.port.clone()).unwrap());
     }
 
