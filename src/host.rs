@@ -11,6 +11,7 @@ use crate::config::Settings;
 use crate::service::ingest::Plan;
 use crate::service::{self, Stores};
 use crate::telemetry;
+use crate::workers::ingest::Contended;
 use crate::workers::{self, Supervisor, WorkerError};
 use atalaya_domain::health::Health;
 use atalaya_ingest::{IngestError, IngestStatus};
@@ -96,10 +97,22 @@ impl Host {
     /// Follows the planned files. The status changes as they are read.
     ///
     /// # Errors
-    /// The ingest can never start: another process holds the lock, or an input is unusable.
-    pub async fn follow(&self, plan: Plan) -> Result<watch::Receiver<IngestStatus>, IngestError> {
+    /// The ingest can never start: another process holds the lock and is not waited for, or an
+    /// input is unusable.
+    pub async fn follow(
+        &self,
+        plan: Plan,
+        contended: Contended,
+    ) -> Result<watch::Receiver<IngestStatus>, IngestError> {
         let logs = self.stores.logs.clone();
-        workers::ingest::start(&self.supervisor, self.settings.clone(), plan, logs).await
+        workers::ingest::start(
+            &self.supervisor,
+            self.settings.clone(),
+            plan,
+            logs,
+            contended,
+        )
+        .await
     }
 
     /// Measures host, stores and workers from now on.

@@ -15,6 +15,7 @@ use crate::host::{Host, Opening};
 use crate::service::ingest::Plan;
 use crate::service::{self, Stores, demo};
 use crate::tui::{self, ConsoleInput, Ended};
+use crate::workers::ingest::Contended;
 use crate::workers::{self, WorkerError};
 use atalaya_domain::time::Timestamp;
 use atalaya_ingest::{IngestError, IngestStatus};
@@ -25,8 +26,8 @@ use super::Context;
 /// How often the demo's company writes.
 const DEMO_EVERY: Duration = Duration::from_secs(1);
 
-/// Opens the console on the configured stores and reads this machine's logs into them, unless
-/// another process already does.
+/// Opens the console on the configured stores and reads this machine's logs into them, as soon
+/// as no other process does.
 pub async fn run(context: &Context) -> anyhow::Result<ExitCode> {
     let settings = &context.settings;
     let name = service::health::host_name();
@@ -57,17 +58,10 @@ async fn watch(
     name: String,
     plan: Plan,
 ) -> anyhow::Result<Result<Ended, tui::ConsoleError>> {
-    let status = match host.follow(plan).await {
-        Ok(status) => Some(status),
-        // Somebody reads the files already: this console only watches.
-        Err(IngestError::Locked { dir }) => {
-            tracing::info!(dir = %dir.display(), "another process ingests; this console only watches");
-            None
-        }
-        Err(error) => return Err(error.into()),
-    };
+    // Somebody may read the files already: then this console only watches, and takes over.
+    let status = host.follow(plan, Contended::TakenOver).await?;
     host.sync_git();
-    let input = console_input(settings, host, name, status, false)?;
+    let input = console_input(settings, host, name, Some(status), false)?;
     Ok(tui::run(input).await)
 }
 

@@ -22,7 +22,7 @@ use crate::service;
 use crate::service::ingest::Plan;
 use crate::shown::Shown;
 use crate::signals;
-use crate::workers;
+use crate::workers::{self, ingest::Contended};
 use atalaya_domain::record::Layer;
 use atalaya_ingest::spool::{self, SpoolState, SpoolStatus};
 use atalaya_ingest::{
@@ -178,14 +178,18 @@ async fn read_once(
     host: &Host,
 ) -> anyhow::Result<IngestStatus> {
     let settings = &context.settings;
+    let logs = host.stores.logs.clone();
     let name = service::health::host_name();
-    let sink = service::ingest::sink(settings, host.stores.logs.clone()).await?;
     let state_dir = settings.ingest_state_dir();
     let cancel = host.cancel().clone();
     let takes_stdin = args.files.iter().any(|file| file == "-");
     let total = (!takes_stdin).then(|| bytes_of(&inputs));
+    // Held until the stream is read.
+    let mut _of_the_stream = None;
     let mut handle = if takes_stdin {
-        let config = IngestConfig::new(Vec::new(), state_dir, name, Mode::Once);
+        let folder = service::ingest::stream_folder(&state_dir, args.key.as_deref())?;
+        let config = IngestConfig::new(Vec::new(), folder.path(), name, Mode::Once);
+        _of_the_stream = Some(folder);
         let stream = StreamInput {
             name: "standard input".to_owned(),
             key: args
@@ -198,8 +202,10 @@ async fn read_once(
                 .next()
                 .unwrap_or_else(|| IngestInput::detected("-")),
         };
+        let sink = service::ingest::stream_sink(settings, logs).await?;
         Ingest::start_stream(config, stream, sink, cancel)?
     } else {
+        let sink = service::ingest::sink(settings, logs).await?;
         let config = IngestConfig::new(inputs, state_dir, name, Mode::Once);
         Ingest::start(config, sink, cancel)?
     };
@@ -222,7 +228,7 @@ async fn follow(
         },
         passed_over: Vec::new(),
     };
-    let status = host.follow(plan).await?;
+    let status = host.follow(plan, Contended::Refused).await?;
     let last = status.clone();
     let ended = async {
         host.cancel().cancelled().await;

@@ -2,7 +2,7 @@
 //! machine's own logs when nothing is configured.
 
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -227,6 +227,61 @@ pub async fn sink(settings: &Settings, logs: LogEngine) -> Result<Arc<dyn FrameS
         Ok(Arc::new(SpooledSink::open(config, Arc::new(logs))?) as Arc<dyn FrameSink>)
     });
     opened.await.map_err(|_| IngestError::Died)?
+}
+
+/// Where frames of a stream go. A stream is read once and by one reader, so that it needs nothing
+/// of the state that a follower holds; while another process has the spool, its frames go to the
+/// store directly.
+///
+/// # Errors
+/// The spool cannot be used, for another reason than that.
+pub async fn stream_sink(
+    settings: &Settings,
+    logs: LogEngine,
+) -> Result<Arc<dyn FrameSink>, IngestError> {
+    match sink(settings, logs.clone()).await {
+        Err(IngestError::Locked { .. }) => Ok(Arc::new(logs)),
+        opened => opened,
+    }
+}
+
+/// The directory of one stream's state, beside that of the files: the same for the same key, so
+/// that two runs with one key exclude each other; otherwise removed with the value.
+///
+/// # Errors
+/// It cannot be made.
+pub fn stream_folder(state_dir: &Path, key: Option<&str>) -> Result<StreamFolder, IngestError> {
+    let streams = state_dir.join("streams");
+    let failed = |source| IngestError::StateDir {
+        dir: streams.clone(),
+        source,
+    };
+    std::fs::create_dir_all(&streams).map_err(failed)?;
+    match key {
+        Some(key) => {
+            let name = blake3::hash(key.as_bytes()).to_hex();
+            Ok(StreamFolder::Kept(streams.join(name.as_str())))
+        }
+        None => tempfile::tempdir_in(&streams)
+            .map(StreamFolder::Removed)
+            .map_err(failed),
+    }
+}
+
+/// See [`stream_folder`].
+#[derive(Debug)]
+pub enum StreamFolder {
+    Kept(PathBuf),
+    Removed(tempfile::TempDir),
+}
+
+impl StreamFolder {
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Kept(path) => path,
+            Self::Removed(folder) => folder.path(),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -31,6 +31,15 @@ pub async fn ask(config: IngestConfig) -> Result<(), IngestError> {
     }
 }
 
+/// What it means that another process follows files with the same state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Contended {
+    /// An error.
+    Refused,
+    /// Nothing: the files are taken over when the other one ends. The status does not change before.
+    TakenOver,
+}
+
 /// Follows what was planned until everything ends. The status also names what was found but is not
 /// read, and says why nothing is read while the directory cannot be written.
 ///
@@ -41,6 +50,7 @@ pub async fn start(
     settings: Settings,
     plan: Plan,
     logs: LogEngine,
+    contended: Contended,
 ) -> Result<watch::Receiver<IngestStatus>, IngestError> {
     let (sender, status) = watch::channel(IngestStatus::default());
     let follower = Arc::new(Follower {
@@ -52,6 +62,10 @@ pub async fn start(
     // The first try is the caller's to hear of. Its handle waits in the slot for the worker; a
     // worker that is made anew finds the slot empty and tries by itself.
     let first = match follower.start(&CancellationToken::new()).await {
+        Err(IngestError::Locked { dir }) if contended == Contended::TakenOver => {
+            tracing::info!(dir = %dir.display(), "another process follows the files");
+            Err(IngestError::Locked { dir })
+        }
         Err(error) if !error.is_transient() => return Err(error),
         first => first,
     };
@@ -91,6 +105,8 @@ impl Follower {
         let mut handle = loop {
             match started {
                 Ok(handle) => break handle,
+                // The other one follows them; there is nothing to say.
+                Err(IngestError::Locked { .. }) => {}
                 // Whatever it is by now: the files wait, and the reason is shown.
                 Err(error) => self.tell(IngestStatus {
                     at: Timestamp::now(),
