@@ -24,7 +24,7 @@ impl Explanation {
             let text = Printed(child).to_string();
             match child {
                 Expr::Term(Term::RequestId { only: Some(_), .. }) => {
-                    explanation.by_index.push(text)
+                    explanation.by_index.push(text);
                 }
                 child if by_summary(child) => explanation.by_summary.push(text),
                 _ => explanation.by_reading.push(text),

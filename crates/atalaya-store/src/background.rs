@@ -60,7 +60,7 @@ impl<S: ?Sized + Send + Sync + 'static> Background<S> {
         let (sender, state) = watch::channel(Opening::Connecting);
         let name = address.clone();
         let task = tokio::spawn(async move {
-            attempt_until_connected(backend, &name, &connect, &sender).await
+            attempt_until_connected(backend, &name, &connect, &sender).await;
         });
         Self {
             backend,

@@ -86,7 +86,7 @@ fn required(hir: &Hir, out: &mut Vec<String>, depth: usize) {
             .for_each(|child| required(child, out, depth - 1)),
         HirKind::Capture(capture) => required(&capture.sub, out, depth - 1),
         HirKind::Repetition(repetition) if repetition.min > 0 => {
-            required(&repetition.sub, out, depth - 1)
+            required(&repetition.sub, out, depth - 1);
         }
         _ => {}
     }

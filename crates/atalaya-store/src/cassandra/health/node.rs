@@ -267,10 +267,10 @@ fn take(
         "max_partition_size" => measures.largest_partition = greatest("mebibytes", MEBIBYTE),
         "tombstones_per_read" => measures.tombstones = greatest("max", 1.0),
         "local_read_latency" => {
-            measures.read_p99_ms = greatest("p99th_ms", 1.0).map(|worst| worst.value)
+            measures.read_p99_ms = greatest("p99th_ms", 1.0).map(|worst| worst.value);
         }
         "local_write_latency" => {
-            measures.write_p99_ms = greatest("p99th_ms", 1.0).map(|worst| worst.value)
+            measures.write_p99_ms = greatest("p99th_ms", 1.0).map(|worst| worst.value);
         }
         "internode_inbound" => {
             *measures.dropped.get_or_insert(0) += sum("expired_count");
