@@ -350,7 +350,7 @@ async fn a_place_that_cannot_be_written_is_said_so() {
     let error = SqliteChunkStore::open(&folder.path().join("file/logs.sqlite"))
         .await
         .unwrap_err();
-    assert!(matches!(error, StoreError::NotWritable { .. }), "{error:?}");
+    assert!(matches!(error, StoreError::NoFolder { .. }), "{error:?}");
     std::fs::create_dir(folder.path().join("logs.sqlite")).unwrap();
     let error = SqliteChunkStore::open(&folder.path().join("logs.sqlite"))
         .await

@@ -49,7 +49,7 @@ impl CassandraLogStore {
     pub(super) async fn read_watermark(&self, origin: OriginId) -> Result<Option<u64>, StoreError> {
         let cells = [Cell::Uuid(Uuid::from_u128(origin.as_u128()))];
         let rows = self
-            .query(&self.statements.watermarks.watermark, &cells)
+            .query(&self.statements.watermarks.of_origin, &cells)
             .await?;
         let row = rows
             .maybe_first_row::<(i64,)>()
@@ -69,12 +69,12 @@ impl CassandraLogStore {
         }
         let rows = match after {
             None => {
-                self.query(&self.statements.watermarks.first_watermarks, &[limit])
+                self.query(&self.statements.watermarks.first_page, &[limit])
                     .await?
             }
             Some(origin) => {
                 let cells = [Cell::Uuid(Uuid::from_u128(origin.as_u128())), limit];
-                self.query(&self.statements.watermarks.next_watermarks, &cells)
+                self.query(&self.statements.watermarks.next_page, &cells)
                     .await?
             }
         };

@@ -224,22 +224,22 @@ impl Feed {
 /// How far each origin is stored.
 #[derive(Debug)]
 pub(super) struct Watermarks {
-    pub(super) insert_watermark: PreparedStatement,
-    pub(super) watermark: PreparedStatement,
-    pub(super) first_watermarks: PreparedStatement,
-    pub(super) next_watermarks: PreparedStatement,
+    pub(super) insert: PreparedStatement,
+    pub(super) of_origin: PreparedStatement,
+    pub(super) first_page: PreparedStatement,
+    pub(super) next_page: PreparedStatement,
 }
 
 impl Watermarks {
     async fn prepare(preparing: &Preparing<'_>) -> Result<Self, StoreError> {
         Ok(Self {
-            insert_watermark: preparing.one(
+            insert: preparing.one(
                 "INSERT INTO {ks}.watermarks (origin, stored_to) VALUES (?, ?) USING TIMESTAMP ? AND TTL ?",
             )
             .await?,
-            watermark: preparing.one("SELECT stored_to FROM {ks}.watermarks WHERE origin = ?").await?,
-            first_watermarks: preparing.one("SELECT origin, stored_to FROM {ks}.watermarks LIMIT ?").await?,
-            next_watermarks: preparing.one(
+            of_origin: preparing.one("SELECT stored_to FROM {ks}.watermarks WHERE origin = ?").await?,
+            first_page: preparing.one("SELECT origin, stored_to FROM {ks}.watermarks LIMIT ?").await?,
+            next_page: preparing.one(
                 "SELECT origin, stored_to FROM {ks}.watermarks WHERE token(origin) > token(?) LIMIT ?",
             )
             .await?,

@@ -466,13 +466,9 @@ impl CassandraLogStore {
                 Cell::Long(i64::try_from(until).unwrap_or(i64::MAX)),
                 Cell::Int(ttl),
             ];
-            self.execute(
-                "watermark",
-                &self.statements.watermarks.insert_watermark,
-                &cells,
-            )
-            .await
-            .map(drop)
+            self.execute("watermark", &self.statements.watermarks.insert, &cells)
+                .await
+                .map(drop)
         });
         stream::iter(writes.collect::<Vec<_>>())
             .buffer_unordered(PARALLEL)
