@@ -24,6 +24,7 @@ pub mod service;
 
 pub mod report;
 pub mod shown;
+pub mod text_file;
 
 pub mod telemetry;
 

@@ -6,6 +6,7 @@ pub mod copy;
 pub mod database;
 pub mod demo;
 pub mod dora;
+pub mod follower_state;
 pub mod health;
 pub mod ingest;
 pub mod logs;

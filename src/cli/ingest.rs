@@ -326,6 +326,7 @@ async fn watch(
     let bar = progress_bar(total);
     let told = AtomicUsize::new(0);
     let mut told_of_the_spool = 0;
+    let mut paused = None;
     let showing = async {
         while status.changed().await.is_ok() {
             let now = status.borrow_and_update().clone();
@@ -340,6 +341,14 @@ async fn watch(
             if let Some(reason) = &now.paused {
                 let _ = write!(message, ", waiting: {}", Shown::line(reason));
             }
+            // Nobody sees the bar of a service: its journal gets a line for each change.
+            if bar.is_hidden() && now.paused != paused {
+                match &now.paused {
+                    Some(reason) => output::note(&format!("waiting: {reason}")),
+                    None => output::note("goes on"),
+                }
+            }
+            paused = now.paused;
             if let Some(sentence) = now.spool.as_ref().and_then(SpoolStatus::sentence) {
                 let _ = write!(message, ", {}", Shown::line(&sentence));
             }

@@ -1,5 +1,6 @@
 //! Puts the layers on top of each other and remembers which one each value came from.
 
+use crate::text_file;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -55,6 +56,9 @@ pub struct Loaded {
     pub values: Vec<Value>,
 }
 
+/// A configuration is written by hand.
+const MOST_BYTES: u64 = 1 << 20;
+
 /// Reads the files that exist and the variables, checks each, and merges them in this order.
 pub fn load(
     locations: &[Location],
@@ -63,7 +67,7 @@ pub fn load(
     let mut merged = Table::new();
     let mut values = Vec::new();
     for location in locations {
-        let text = match std::fs::read_to_string(&location.path) {
+        let text = match text_file::read(&location.path, MOST_BYTES) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && !location.required => {
                 continue;

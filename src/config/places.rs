@@ -4,8 +4,8 @@
 //! from an environment variable or from a file that only its owner can read. What cannot be used
 //! is refused with the key that it stands under and the remedy.
 
+use crate::text_file;
 use std::fmt;
-use std::fs;
 use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -505,13 +505,8 @@ fn password(
     let shown = path.display();
     let wrong = |message: String| Mistake::new("password_file", message);
     let unreadable = |error: std::io::Error| wrong(format!("cannot read {shown}: {error}"));
-    let mut file = fs::File::open(path).map_err(unreadable)?;
+    let mut file = text_file::open(path).map_err(unreadable)?;
     let metadata = file.metadata().map_err(unreadable)?;
-    if !metadata.is_file() {
-        return Err(wrong(format!(
-            "{shown} is no regular file; name the file that holds the password"
-        )));
-    }
     let mode = metadata.permissions().mode() & 0o777;
     if mode & 0o077 != 0 {
         return Err(wrong(format!(
@@ -559,6 +554,8 @@ pub fn redacted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use std::fs;
 
     use secrecy::ExposeSecret as _;
 

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use sysinfo::{Disks, System};
 use tokio::time::timeout;
 
-use atalaya_domain::health::{Disk, Health, Host, StoreHealth};
+use super::follower_state::FollowerState;
+use atalaya_domain::health::{Check, Disk, Health, Host, Status, StoreHealth};
 use atalaya_domain::record::OriginId;
 use atalaya_domain::time::Timestamp;
 use atalaya_ingest::spool::quarantine;
@@ -23,11 +24,13 @@ const PATIENCE: Duration = Duration::from_secs(12);
 pub async fn measure(stores: &Stores, data_dir: &Path) -> Health {
     let data_dir: PathBuf = data_dir.to_path_buf();
     let aside = super::quarantine::folder(&data_dir);
+    let state_dir = data_dir.join("ingest");
     let measuring = tokio::task::spawn_blocking(move || {
         let kept = quarantine::ids(&aside)
             .map(|ids| ids.len())
             .map_err(|error| error.to_string());
-        (measure_host(&data_dir), kept)
+        let follower = FollowerState::read(&state_dir).map_err(|error| error.to_string());
+        (measure_host(&data_dir), kept, follower)
     });
     let (measured, logs, metrics, ring, database) = tokio::join!(
         measuring,
@@ -36,13 +39,26 @@ pub async fn measure(stores: &Stores, data_dir: &Path) -> Health {
         timeout(PATIENCE, stores.logs.store().ring()),
         timeout(PATIENCE, stores.metrics.vitals()),
     );
-    let (host, kept) = match measured {
-        Ok((host, kept)) => (host.map_err(|error| error.to_string()), kept),
-        Err(lost) => (Err(lost.to_string()), Err(lost.to_string())),
+    let (host, kept, follower) = match measured {
+        Ok((host, kept, follower)) => (host.map_err(|error| error.to_string()), kept, follower),
+        Err(lost) => {
+            let lost = lost.to_string();
+            (Err(lost.clone()), Err(lost.clone()), Err(lost))
+        }
+    };
+    let now = Timestamp::now();
+    let follower = match follower {
+        Ok(follower) => follower.map(|follower| follower.check(now)),
+        Err(reason) => Some(Check {
+            name: "ingest".to_owned(),
+            status: Status::Degraded,
+            message: format!("what the follower says cannot be read: {reason}"),
+        }),
     };
     // A database that refuses its vitals is told by the store's own check.
     let database = database.ok().and_then(Result::ok);
-    Health::new(Timestamp::now(), host, vec![logs, metrics])
+    Health::new(now, host, vec![logs, metrics])
+        .with_checks(follower)
         .with_quarantine(kept)
         .with_servers(ring.ok().flatten(), database)
 }

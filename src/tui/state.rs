@@ -3,6 +3,7 @@
 //! Written to a new file that then takes the old one's place, so a crash leaves one or the other.
 //! A file that cannot be read is put aside as `console.json.bad` and the console starts fresh.
 
+use crate::text_file;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write};
@@ -25,6 +26,9 @@ pub struct Saved {
     pub tabs: BTreeMap<String, Value>,
 }
 
+/// Far more than the console ever writes.
+const MOST_BYTES: u64 = 4 << 20;
+
 /// The saved state; a fresh one when there is none, with a reason when it could not be used.
 /// `readable` looks into what the tabs have saved.
 pub fn load(
@@ -32,7 +36,7 @@ pub fn load(
     readable: impl FnOnce(&BTreeMap<String, Value>) -> serde_json::Result<()>,
 ) -> (Saved, Option<String>) {
     let path = data_dir.join(FILE);
-    let text = match fs::read_to_string(&path) {
+    let text = match text_file::read(&path, MOST_BYTES) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return (Saved::default(), None),
         Err(error) => {

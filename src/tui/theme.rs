@@ -6,6 +6,7 @@
 //! command resets bold and reverse in some terminals; only modifiers are left, and each role that
 //! must stand out has one. Colour is never the only signal: a level is also a letter.
 
+use crate::text_file;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -161,6 +162,9 @@ pub struct Theme {
     styles: Vec<Style>,
 }
 
+/// A palette of the user's own is a few lines.
+const MOST_BYTES: u64 = 1 << 18;
+
 const BUILT_IN: [(&str, &str); 4] = [
     ("dark", include_str!("../../themes/dark.toml")),
     ("light", include_str!("../../themes/light.toml")),
@@ -191,10 +195,11 @@ impl Theme {
             .map(|dir| dir.join(format!("{name}.toml")))
             .filter(|path| path.is_file())
         {
-            let text = std::fs::read_to_string(&path).map_err(|source| ThemeError::Unreadable {
-                path: path.clone(),
-                source,
-            })?;
+            let text =
+                text_file::read(&path, MOST_BYTES).map_err(|source| ThemeError::Unreadable {
+                    path: path.clone(),
+                    source,
+                })?;
             return Self::parse(&text, &path.display().to_string(), depth).map(|theme| Self {
                 name: name.into(),
                 ..theme

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Mutex, watch};
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::supervisor::{Supervisor, WorkerError};
 use crate::config::Settings;
 use crate::service::describe;
+use crate::service::follower_state::{self, FollowerState};
 use crate::service::ingest::{Plan, sink};
 use atalaya_domain::time::Timestamp;
 use atalaya_ingest::{Ingest, IngestConfig, IngestError, IngestHandle, IngestStatus, Unread};
@@ -121,11 +123,22 @@ impl Follower {
             started = self.start(&cancel).await;
         };
         let mut own = handle.status();
+        let mut pulse = tokio::time::interval(follower_state::EVERY);
+        pulse.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            self.tell(own.borrow_and_update().clone());
             tokio::select! {
                 () = cancel.cancelled() => break,
-                changed = own.changed() => if changed.is_err() { break },
+                _ = pulse.tick() => {
+                    let status = own.borrow().clone();
+                    self.tell_others(&status).await;
+                }
+                changed = own.changed() => match changed {
+                    Ok(()) => {
+                        let status = own.borrow_and_update().clone();
+                        self.tell(status);
+                    }
+                    Err(_) => break,
+                },
             }
         }
         let last = if cancel.is_cancelled() {
@@ -134,7 +147,20 @@ impl Follower {
             handle.finished().await?
         };
         self.tell(last);
+        let state_dir = self.settings.ingest_state_dir();
+        let _ = tokio::task::spawn_blocking(move || follower_state::forget(&state_dir)).await;
         Ok(())
+    }
+
+    /// Tells other processes of this machine that the follower lives.
+    async fn tell_others(&self, status: &IngestStatus) {
+        let state = FollowerState::of(status);
+        let state_dir = self.settings.ingest_state_dir();
+        let written = tokio::task::spawn_blocking(move || state.write(&state_dir)).await;
+        // A full disk is told by the pause itself.
+        if let Ok(Err(error)) = written {
+            tracing::debug!(%error, "the state of the follower could not be written");
+        }
     }
 
     fn tell(&self, mut status: IngestStatus) {

@@ -141,9 +141,26 @@ fn a_follower_writes_a_log_of_its_own() {
     }
     append(&home.path().join("app.log"), LINES);
     wait_until_stored(home.path(), 2 * LINES);
+    let health = || {
+        let asked = Command::new(env!("CARGO_BIN_EXE_atalaya"))
+            .args(["health", "--json"])
+            .env("HOME", home.path())
+            .output()
+            .unwrap();
+        String::from_utf8(asked.stdout).unwrap()
+    };
+    let begin = Instant::now();
+    while !health().contains(&format!("process {} follows 1 files", follower.id())) {
+        assert!(begin.elapsed() < Duration::from_secs(30), "{}", health());
+        std::thread::sleep(Duration::from_millis(200));
+    }
     let pid = rustix::process::Pid::from_child(&follower);
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
     assert!(follower.wait().unwrap().success());
+    assert!(
+        !health().contains("follows"),
+        "one that ended well leaves no word"
+    );
     assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
     let printed = Command::new(env!("CARGO_BIN_EXE_atalaya"))
         .args(["config", "path"])

@@ -14,6 +14,7 @@ mod bench;
 mod deny;
 mod figures;
 mod screenshots;
+mod stress;
 mod test;
 
 /// Checks, servers, measures and pictures of Atalaya.

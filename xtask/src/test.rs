@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
 
+use crate::stress::Load;
 use xtask::services::{self, commands};
 use xtask::tools::{self, Tool, cargo, root, step};
 
@@ -20,6 +21,9 @@ pub struct Args {
     /// Run the fault tests at full size (a million lines, two hundred kills; about an hour).
     #[arg(long)]
     long: bool,
+    /// Only the fault tests, so many times, while both cores and the disk are kept busy.
+    #[arg(long, value_name = "TIMES", num_args = 0..=1, default_missing_value = "1")]
+    stress: Option<u32>,
     /// The folder of the third-party samples; `../shared/data` where that is there.
     #[arg(long, value_name = "FOLDER")]
     reference: Option<PathBuf>,
@@ -54,7 +58,22 @@ const REFERENCE_VARIABLE: &str = "ATALAYA_REFERENCE";
 const USUAL_REFERENCE: &str = "../shared/data";
 const INVENTORY: &str = "tests/reference/inventory";
 
+/// Names of the tests that kill, fill, cut, rotate and shorten.
+const FAULT_TESTS: [&str; 8] = [
+    "ingest_",
+    "spool_",
+    "db_copy",
+    "rotation",
+    "schemes",
+    "shortened",
+    "many",
+    "workers",
+];
+
 pub fn run(args: &Args) -> anyhow::Result<()> {
+    if let Some(times) = args.stress {
+        return under_load(args, times);
+    }
     let samples = samples(args.reference.as_deref())?;
     lanes(args, samples.as_deref())?;
     if samples.is_none() {
@@ -64,6 +83,31 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
              (cargo xtask test --reference <folder>; what they are stands in {INVENTORY})",
             compared(&text)?
         );
+    }
+    Ok(())
+}
+
+/// The fault tests on a busy machine. A run that fails once has found a fault: its seed is printed.
+fn under_load(args: &Args, times: u32) -> anyhow::Result<()> {
+    tools::require(&NEEDED)?;
+    let tests = || {
+        let mut tests = cargo();
+        tests.args(["test", "--workspace", "--test=it"]);
+        if args.long {
+            tests.env("ATALAYA_TEST_LONG", "1");
+        }
+        tests
+    };
+    step("build the fault tests", tests().arg("--no-run"))?;
+    let _load = Load::start()?;
+    for time in 1..=times {
+        let name = format!("fault tests under load, {time} of {times}");
+        let chosen = if args.rest.is_empty() {
+            FAULT_TESTS.map(str::to_owned).to_vec()
+        } else {
+            args.rest.clone()
+        };
+        step(&name, tests().arg("--").args(chosen))?;
     }
     Ok(())
 }

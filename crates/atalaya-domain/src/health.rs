@@ -184,6 +184,13 @@ impl Health {
         self
     }
 
+    /// … with what else was looked at.
+    #[must_use]
+    pub fn with_checks(mut self, checks: impl IntoIterator<Item = Check>) -> Self {
+        self.checks.extend(checks);
+        self
+    }
+
     /// … with what the background workers of this process do.
     #[must_use]
     pub fn with_workers(mut self, workers: &[Worker]) -> Self {

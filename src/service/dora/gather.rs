@@ -1,7 +1,9 @@
 //! Facts into the store: from a git repository, from the older tool's file, and one at a time.
 
+use crate::text_file;
 use atalaya_domain::error_class::ErrorClass;
 use std::collections::HashSet;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -257,11 +259,13 @@ pub async fn import_file(
             path: named.clone(),
             source,
         };
-        let bytes = std::fs::metadata(&named).map_err(unreadable)?.len();
+        let mut file = text_file::open(&named).map_err(unreadable)?;
+        let bytes = file.metadata().map_err(unreadable)?.len();
         if bytes > FILE_LIMIT {
             return Err(GatherError::TooLarge { path: named, bytes });
         }
-        let content = std::fs::read(&named).map_err(unreadable)?;
+        let mut content = Vec::new();
+        file.read_to_end(&mut content).map_err(unreadable)?;
         sdlc_file::read(&content, &reading).map_err(|source| GatherError::File {
             path: named,
             source,

@@ -126,10 +126,6 @@ impl ThresholdSet {
     }
 
     /// Limits of Elite, High and Medium; `None` where the set has none that can be used.
-    #[expect(
-        clippy::match_same_arms,
-        reason = "a table by metric: two sets that agree are a coincidence"
-    )]
     const fn limits(self, metric: Metric) -> Option<[Limit; 3]> {
         use Limit::{Above, AtLeast, AtMost, Below, Never};
         Some(match (self, metric) {

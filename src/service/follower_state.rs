@@ -1,0 +1,142 @@
+//! What a follower of files says of itself to other processes: a small file beside its checkpoint,
+//! so that `health` and a second console know of an ingest that is not theirs.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::text_file;
+use atalaya_domain::health::{Check, Status};
+use atalaya_domain::time::Timestamp;
+use atalaya_ingest::IngestStatus;
+
+/// How often a follower says that it lives.
+pub const EVERY: Duration = Duration::from_secs(5);
+/// Silence after which it is taken as hung or killed.
+const SILENT_AFTER: Duration = Duration::from_secs(30);
+const FILE: &str = "follower.json";
+const MOST_BYTES: u64 = 64 << 10;
+
+/// The last word of a follower.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FollowerState {
+    pub at: Timestamp,
+    pub pid: u32,
+    pub files: usize,
+    /// Bytes in the files that are not in the store yet.
+    pub lag_bytes: u64,
+    /// Records stored by this run.
+    pub written: u64,
+    /// Why nothing is written at the moment.
+    pub paused: Option<String>,
+}
+
+impl FollowerState {
+    /// Of this process, now.
+    pub fn of(status: &IngestStatus) -> Self {
+        Self {
+            at: Timestamp::now(),
+            pid: std::process::id(),
+            files: status.files.len(),
+            lag_bytes: status.lag_bytes(),
+            written: status.totals.written,
+            paused: status.paused.clone(),
+        }
+    }
+
+    /// Puts it in place of the last one, as a whole. Blocking.
+    ///
+    /// # Errors
+    /// The directory cannot be written.
+    pub fn write(&self, state_dir: &Path) -> io::Result<()> {
+        let mut file = tempfile::NamedTempFile::new_in(state_dir)?;
+        file.write_all(serde_json::to_string(self)?.as_bytes())?;
+        file.persist(path(state_dir))?;
+        Ok(())
+    }
+
+    /// What the follower with this state said last; `None` when none runs. Blocking.
+    ///
+    /// # Errors
+    /// The file is there and cannot be read or understood.
+    pub fn read(state_dir: &Path) -> io::Result<Option<Self>> {
+        match text_file::read(&path(state_dir), MOST_BYTES) {
+            Ok(text) => Ok(Some(serde_json::from_str(&text)?)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The verdict on it.
+    pub fn check(&self, now: Timestamp) -> Check {
+        let age = Duration::from_micros(
+            u64::try_from(now.micros().saturating_sub(self.at.micros())).unwrap_or(0),
+        );
+        let (status, message) = if age > SILENT_AFTER {
+            let message = format!(
+                "process {} has said nothing for {} s; look whether it still runs, and start it again",
+                self.pid,
+                age.as_secs()
+            );
+            (Status::Failing, message)
+        } else if let Some(reason) = &self.paused {
+            (Status::Degraded, format!("waits: {reason}"))
+        } else {
+            let message = format!(
+                "process {} follows {} files, {} bytes behind",
+                self.pid, self.files, self.lag_bytes
+            );
+            (Status::Ok, message)
+        };
+        Check {
+            name: "ingest".to_owned(),
+            status,
+            message,
+        }
+    }
+}
+
+/// Takes the word back: a follower that ends well leaves none. Blocking.
+pub fn forget(state_dir: &Path) {
+    // Left behind, it is told as silence: too careful rather than too trusting.
+    let _ = fs::remove_file(path(state_dir));
+}
+
+fn path(state_dir: &Path) -> PathBuf {
+    state_dir.join(FILE)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    #[test]
+    fn is_told_until_it_is_forgotten_and_silence_is_a_failure() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(FollowerState::read(folder.path()).unwrap(), None);
+        let mut state = FollowerState::of(&IngestStatus::default());
+        state.write(folder.path()).unwrap();
+        assert_eq!(
+            FollowerState::read(folder.path()).unwrap().as_ref(),
+            Some(&state)
+        );
+        assert_eq!(state.check(state.at).status, Status::Ok);
+        let later = state.at.saturating_add(Duration::from_secs(31));
+        assert_eq!(state.check(later).status, Status::Failing);
+        state.paused = Some("disk full".to_owned());
+        let check = state.check(state.at);
+        assert_eq!(
+            (check.status, &*check.message),
+            (Status::Degraded, "waits: disk full")
+        );
+        forget(folder.path());
+        assert_eq!(FollowerState::read(folder.path()).unwrap(), None);
+        std::fs::write(folder.path().join(FILE), "{").unwrap();
+        FollowerState::read(folder.path()).unwrap_err();
+    }
+}
