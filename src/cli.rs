@@ -31,6 +31,7 @@ pub mod logs;
 pub mod man;
 pub mod output;
 pub mod pdca;
+pub mod progress;
 pub mod quarantine;
 pub mod trace;
 pub mod track;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Subcommand, ValueEnum};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use serde_json::json;
 
 use crate::report::{dora_json, dora_markdown, dora_text};
@@ -21,7 +21,7 @@ use atalaya_domain::delivery::{Decision, Phase, PhaseRecord};
 use atalaya_domain::time::Timestamp;
 use atalaya_store::metrics::{MetricsStore, Written};
 
-use super::{Context, UsageError, output};
+use super::{Context, UsageError, output, progress};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -228,7 +228,7 @@ async fn report(args: &ReportArgs, context: &Context) -> anyhow::Result<ExitCode
 /// The configured repository, or before the first report the one of the current directory.
 async fn sync_first(store: &dyn MetricsStore, context: &Context) -> anyhow::Result<()> {
     let here = std::env::current_dir().context("where is the current directory?")?;
-    let bar = progress_bar(
+    let bar = progress_of(
         &context
             .settings
             .dora
@@ -301,7 +301,7 @@ async fn sync_with_progress(
     path: &Path,
     options: git::Options,
 ) -> anyhow::Result<SyncOutcome> {
-    let bar = progress_bar(path);
+    let bar = progress_of(path);
     let shown = bar.clone();
     let outcome = dora::sync_git(store, path, options, Timestamp::now(), move |read| {
         shown.set_position(read as u64);
@@ -312,15 +312,8 @@ async fn sync_with_progress(
 }
 
 /// Draws nothing unless standard error is a terminal.
-fn progress_bar(path: &Path) -> ProgressBar {
-    let bar = ProgressBar::new_spinner().with_message(format!("reading {}", path.display()));
-    if let Ok(style) =
-        ProgressStyle::with_template("{spinner} {msg}: {human_pos} commits, {elapsed}")
-    {
-        bar.set_style(style);
-    }
-    bar.enable_steady_tick(Duration::from_millis(100));
-    bar
+fn progress_of(path: &Path) -> ProgressBar {
+    progress::counted(format!("reading {}", path.display()), "commits")
 }
 
 fn told(outcome: &SyncOutcome) -> String {

@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
+use indicatif::{HumanBytes, ProgressBar};
 use serde_json::json;
 use tokio::sync::watch::Receiver;
 
@@ -31,7 +31,7 @@ use atalaya_ingest::{
 
 use atalaya_store::error::StoreError;
 
-use super::{Context, UsageError, output};
+use super::{Context, UsageError, output, progress};
 
 mod explain;
 
@@ -323,7 +323,7 @@ async fn watch(
     total: Option<u64>,
     ended: impl Future<Output = anyhow::Result<IngestStatus>>,
 ) -> anyhow::Result<IngestStatus> {
-    let bar = progress_bar(total);
+    let bar = progress::bytes(total);
     let told = AtomicUsize::new(0);
     let mut told_of_the_spool = 0;
     let mut paused = None;
@@ -372,22 +372,6 @@ fn tell_new(status: &IngestStatus, told: &AtomicUsize, bar: &ProgressBar) {
         bar.suspend(|| output::note(&Shown::line(notice).to_string()));
     }
     told.fetch_max(status.notices.len(), Ordering::Relaxed);
-}
-
-/// Draws on standard error, and only on a terminal.
-fn progress_bar(total: Option<u64>) -> ProgressBar {
-    let (bar, template) = match total {
-        Some(total) => (
-            ProgressBar::new(total),
-            "{bar:30} {bytes}/{total_bytes} {msg} {eta}",
-        ),
-        None => (ProgressBar::new_spinner(), "{spinner} {bytes} {msg}"),
-    };
-    if let Ok(style) = ProgressStyle::with_template(template) {
-        bar.set_style(style);
-    }
-    bar.enable_steady_tick(Duration::from_millis(200));
-    bar
 }
 
 fn summary(status: &IngestStatus, took: Duration, finished: bool) -> String {

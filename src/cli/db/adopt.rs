@@ -4,9 +4,8 @@ use super::super::output::Form;
 use std::fmt::Write as _;
 use std::process::ExitCode;
 use std::str::FromStr;
-use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use serde_json::json;
 
 use crate::config::places::LogsPlace;
@@ -15,7 +14,7 @@ use crate::shown::Shown;
 use atalaya_domain::record::Level;
 use atalaya_domain::time::Timestamp;
 
-use super::super::{Context, UsageError, output};
+use super::super::{Context, UsageError, output, progress};
 use crate::signals;
 
 #[derive(Debug, clap::Args)]
@@ -87,7 +86,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
         .into());
     };
     let cancel = signals::cancelled_by_signals();
-    let bar = progress_bar();
+    let bar = progress::rows("");
     let adoption = Box::pin(Adoption::open(place, mapping)).await?;
     let adopted = adoption
         .run(args.dry_run, &cancel, &|progress| show(&bar, progress))
@@ -112,17 +111,6 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
 }
 
 /// Draws on standard error, and only on a terminal.
-fn progress_bar() -> ProgressBar {
-    let bar = ProgressBar::new(0);
-    if let Ok(style) =
-        ProgressStyle::with_template("{msg} {bar:30} {human_pos}/{human_len} {per_sec} {eta}")
-    {
-        bar.set_style(style);
-    }
-    bar.enable_steady_tick(Duration::from_millis(200));
-    bar
-}
-
 fn show(bar: &ProgressBar, progress: Progress) {
     bar.set_message(progress.stage.name());
     bar.set_length(progress.total.max(progress.done));

@@ -6,9 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -20,7 +19,7 @@ use crate::service::stores;
 use crate::shown::Shown;
 use atalaya_store::metrics::MetricsStore;
 
-use super::super::{Context, UsageError, output};
+use super::super::{Context, UsageError, output, progress};
 use crate::signals;
 
 #[derive(Debug, clap::Args)]
@@ -254,7 +253,7 @@ async fn copy_logs(
         return Ok(None);
     }
     let folder = context.settings.data_dir.join("copies");
-    let bar = progress_bar("logs");
+    let bar = progress::rows("logs");
     let copied =
         copy::logs::copy(from, to, &folder, cancel, &|progress| show(&bar, progress)).await;
     bar.finish_and_clear();
@@ -276,7 +275,7 @@ async fn copy_metrics(
     if (from.backend(), from.address()) == (to.backend(), to.address()) {
         return Ok(None);
     }
-    let bar = progress_bar("metrics");
+    let bar = progress::rows("metrics");
     let copied = copy::metrics::copy(&*from, &*to, cancel, &|progress| show(&bar, progress)).await;
     bar.finish_and_clear();
     Ok(Some(copied?))
@@ -298,18 +297,6 @@ fn check_there<P>(
 }
 
 /// Draws on standard error, and only on a terminal.
-fn progress_bar(what: &str) -> ProgressBar {
-    let bar = ProgressBar::new(0);
-    if let Ok(style) =
-        ProgressStyle::with_template("{prefix} {msg} {bar:30} {human_pos}/{human_len} {eta}")
-    {
-        bar.set_style(style);
-    }
-    bar.set_prefix(what.to_owned());
-    bar.enable_steady_tick(Duration::from_millis(200));
-    bar
-}
-
 fn show(bar: &ProgressBar, progress: Progress) {
     bar.set_message(progress.stage.name());
     bar.set_length(progress.total.max(progress.done));
