@@ -594,6 +594,7 @@ mod tests {
         })
     }
 
+    /// R30: what comes from outside cannot act; R31: shown, not dropped.
     #[test]
     fn known_attacks_are_inert_and_still_readable() {
         for raw in PAYLOADS {

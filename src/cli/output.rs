@@ -91,6 +91,7 @@ pub fn aside(text: &str) {
 mod tests {
     use super::*;
 
+    /// R30: what comes from outside cannot act.
     #[test]
     fn lines_stay_and_what_acts_in_them_becomes_visible() {
         assert_eq!(
@@ -101,6 +102,7 @@ mod tests {
         assert_eq!(Form::Own.write("\x1b[31m"), "\x1b[31m");
     }
 
+    /// R31: shown, not dropped.
     #[test]
     fn json_says_the_same_without_what_acts() {
         let value = "\u{9b}2J \u{202e} \u{e0041} \u{7f} größe 日本 👍";

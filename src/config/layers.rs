@@ -287,6 +287,7 @@ mod tests {
         assert!(message.contains("did you mean `console`?"), "{message}");
     }
 
+    /// R42: passwords are not shown.
     #[test]
     fn a_line_that_may_hold_a_password_is_never_shown() {
         let dir = tempfile::tempdir().unwrap();

@@ -653,6 +653,7 @@ mod tests {
         );
     }
 
+    /// R42: passwords are not shown.
     #[test]
     fn a_password_in_an_address_is_refused_and_not_repeated() {
         for url in [
@@ -678,6 +679,7 @@ mod tests {
         );
     }
 
+    /// R42: passwords are not shown.
     #[test]
     fn a_password_comes_from_the_variable_or_from_a_file_of_its_owner() {
         let folder = tempfile::tempdir().unwrap();

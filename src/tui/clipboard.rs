@@ -79,6 +79,7 @@ mod tests {
         );
     }
 
+    /// R33: copies are safe.
     #[test]
     fn carries_no_control_character_and_no_flood() {
         let sequence_of = |text: &str| sequence(text, Wrap::None).unwrap_or_default();

@@ -192,6 +192,7 @@ fn contains(text: &[u8], part: &[u8]) -> bool {
     text.windows(part.len()).any(|window| window == part)
 }
 
+/// R31: shown, not dropped.
 #[test]
 fn json_gives_back_what_was_stored_and_text_shows_it_inert() {
     let home = tempfile::tempdir().unwrap();

@@ -184,6 +184,7 @@ fn health_measures_this_machine() {
     assert_eq!(output.status.code(), Some(expected));
 }
 
+/// R42: passwords are not shown.
 #[test]
 fn passwords_are_found_and_never_shown() {
     use std::os::unix::fs::PermissionsExt as _;

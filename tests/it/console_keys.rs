@@ -239,6 +239,7 @@ fn the_list_is_moved_through() {
     quit(pty);
 }
 
+/// R33: copies are safe.
 #[test]
 fn the_list_is_looked_into() {
     let machine = Machine::new();

@@ -18,6 +18,7 @@ fn words(screen: &vt100::Screen) -> String {
         .join(" ")
 }
 
+/// R24: a full or read-only disk.
 #[test]
 fn a_console_on_a_read_only_directory_opens_says_why_and_goes_on() {
     let home = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();

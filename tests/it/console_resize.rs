@@ -36,6 +36,7 @@ impl Dice {
     }
 }
 
+/// R32: the layout holds.
 #[test]
 fn every_screen_is_dragged_through_random_sizes() {
     let machine = Machine::new();

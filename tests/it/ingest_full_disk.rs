@@ -58,6 +58,7 @@ impl Drop for SmallDisk {
     }
 }
 
+/// R24: a full or read-only disk.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_pauses_the_ingest_and_costs_nothing() {
     const LINES: usize = 100_000;
@@ -150,6 +151,7 @@ async fn a_full_disk_pauses_the_ingest_and_costs_nothing() {
     store.close().await;
 }
 
+/// R24: a full or read-only disk.
 #[tokio::test]
 async fn a_read_only_directory_is_waited_for() {
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
@@ -268,6 +270,7 @@ const FULL_FOR: Duration = Duration::from_secs(8);
 /// It goes on by itself. How soon is a figure of a quiet machine, and measured there.
 const RESUMES: Duration = Duration::from_secs(60);
 
+/// R24: a full or read-only disk.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_under_the_spool_pauses_the_reading_and_costs_nothing() {
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
@@ -332,6 +335,7 @@ async fn a_full_disk_under_the_spool_pauses_the_reading_and_costs_nothing() {
         .check("after another start");
 }
 
+/// R24: a full or read-only disk.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_under_the_checkpoint_pauses_the_reading_and_costs_nothing() {
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();

@@ -46,6 +46,7 @@ fn start(dir: &Path, way: Way) -> Child {
         .unwrap()
 }
 
+/// R1: killed while reading.
 #[test]
 fn killed_at_random_moments_each_line_is_stored_once() {
     kill_at_random_moments(Way {
@@ -55,6 +56,7 @@ fn killed_at_random_moments_each_line_is_stored_once() {
     });
 }
 
+/// R1: killed while reading.
 #[test]
 fn killed_at_random_moments_each_line_comes_through_the_spool_once() {
     kill_at_random_moments(Way {

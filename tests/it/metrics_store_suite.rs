@@ -219,6 +219,7 @@ pub async fn an_empty_write_is_fine(store: Store) {
     );
 }
 
+/// R21: nobody sees a busy store.
 pub async fn writers_at_once_lose_nothing(store: Store) {
     let tasks: Vec<_> = (0..8)
         .map(|writer| {
@@ -263,6 +264,8 @@ pub async fn writers_at_once_lose_nothing(store: Store) {
 }
 
 /// A write whose caller goes away either happens or does not; the next one meets a clean store.
+///
+/// R22: a caller that goes away.
 pub async fn a_dropped_caller_leaves_no_open_transaction(store: Store) {
     for number in 0..100_i64 {
         let writer = store.clone();

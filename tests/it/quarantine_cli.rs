@@ -82,6 +82,7 @@ fn stored(home: &Path) -> Vec<String> {
     messages
 }
 
+/// R19: a record that cannot be stored.
 #[test]
 fn what_is_set_aside_is_listed_shown_counted_and_sent_again_once() {
     let home = tempfile::tempdir().unwrap();

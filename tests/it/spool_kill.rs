@@ -137,6 +137,7 @@ fn kill_at_some(part: usize) {
     }
 }
 
+/// R3: killed at each durable step.
 #[test]
 fn killed_at_each_durable_step_nothing_is_lost_or_doubled_1() {
     kill_at_some(0);

@@ -71,6 +71,7 @@ async fn check_integrity(path: &Path) {
     assert_eq!((chunks, chunks), (blocks, total));
 }
 
+/// R20: acknowledged is stored.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kill_9_loses_no_acknowledged_frame() {
     const KILLS: usize = 20;
@@ -150,6 +151,7 @@ async fn kill_9_loses_no_acknowledged_frame() {
     assert!(acknowledged.iter().all(|&until| until > 50));
 }
 
+/// R21: nobody sees a busy store.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_writers_never_see_a_busy_store() {
     const TASKS: u128 = 8;
@@ -212,6 +214,7 @@ async fn many_writers_never_see_a_busy_store() {
     check_integrity(&path).await;
 }
 
+/// R22: a caller that goes away.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn aborted_callers_leave_no_open_transaction() {
     let folder = tempfile::tempdir().unwrap();
@@ -275,6 +278,7 @@ fn bulky(origin_id: u128, part: u64) -> Frame {
     frame
 }
 
+/// R24: a full or read-only disk.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_refuses_writes_and_is_usable_again() {
     if let Some(store) = std::env::var_os(CHILD) {
@@ -439,6 +443,7 @@ async fn expired_chunks_go_with_their_index_and_arrivals_go_on() {
     check_integrity(&path).await;
 }
 
+/// R21: nobody sees a busy store.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn readers_go_on_while_another_process_holds_the_write_lock() {
     use sqlx::{ConnectOptions as _, Connection as _};

@@ -176,6 +176,8 @@ fn a_follower_writes_a_log_of_its_own() {
 
 /// A copy of a log that only few may read must not become readable by everybody, whatever the mask
 /// of the shell says; and a tracked command runs under the mask of the shell.
+///
+/// R42: passwords are not shown.
 #[test]
 fn what_is_written_is_its_owners_alone() {
     use std::os::unix::fs::PermissionsExt as _;

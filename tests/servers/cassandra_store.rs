@@ -113,6 +113,7 @@ async fn cells(keyspace: &Keyspace) -> (Vec<String>, Vec<i64>) {
     (cells, ttls)
 }
 
+/// R16: repeating a write.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_put_repeated_writes_the_very_same_cells() {
     const DAY: i64 = 86_400_000_000;
@@ -199,6 +200,7 @@ async fn a_put_repeated_in_parts_hides_nothing() {
     }
 }
 
+/// R18: old data goes as a whole.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn records_older_than_the_retention_are_counted_and_not_written() {
     const DAY: i64 = 86_400_000_000;
@@ -267,6 +269,7 @@ fn lines(origin_id: u128, part: u64, begin: i64, count: u64) -> Frame {
     frame
 }
 
+/// R17: lines of any size; R18: old data goes as a whole.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn lines_of_all_sizes_without_a_warning_or_a_tombstone() {
     const FRAMES: u64 = 60;
@@ -321,6 +324,7 @@ async fn lines_of_all_sizes_without_a_warning_or_a_tombstone() {
     }
 }
 
+/// R19: a record that cannot be stored.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_record_that_cannot_be_stored_is_set_aside_alone() {
     let folder = tempfile::tempdir().unwrap();

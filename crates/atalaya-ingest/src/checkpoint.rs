@@ -408,6 +408,7 @@ mod tests {
         );
     }
 
+    /// R6: damaged checkpoint.
     #[test]
     fn random_damage_to_either_copy_is_never_fatal() {
         use rand::{RngExt, SeedableRng, rngs::StdRng};
@@ -447,6 +448,7 @@ mod tests {
         }
     }
 
+    /// R7: one reader of a state.
     #[test]
     fn the_directory_has_one_owner() {
         let dir = tempfile::tempdir().unwrap();

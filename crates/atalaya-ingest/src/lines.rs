@@ -288,6 +288,7 @@ mod tests {
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(2_000))]
+        /// R43: long lines take little memory.
         #[test]
         fn any_chunking_gives_the_same_lines(
             content in prop::collection::vec(prop::sample::select(b"ab\r\n\0\xff".to_vec()), 0..80),
@@ -329,6 +330,7 @@ mod tests {
         }
     }
 
+    /// R43: long lines take little memory.
     #[test]
     fn a_long_line_is_kept_in_part_and_described_whole() {
         let mut content = vec![b'x'; LINE_LIMIT + 5];
@@ -346,6 +348,7 @@ mod tests {
         }
     }
 
+    /// R43: long lines take little memory.
     #[test]
     fn memory_does_not_grow_with_the_line() {
         let mut cutter = LineCutter::new(0);

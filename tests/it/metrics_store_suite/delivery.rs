@@ -2,6 +2,7 @@
 
 use super::*;
 
+/// R23: an event once.
 pub async fn writing_again_changes_nothing(store: Store) {
     let phases = [
         phase("c1", Phase::Planning, 0),

@@ -51,6 +51,7 @@ async fn until(database: &OwnDatabase, query: &str, wanted: impl Fn(i64) -> bool
     }
 }
 
+/// R22: a caller that goes away.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn callers_that_go_away_leave_no_transaction_behind() {
     let mut random = StdRng::seed_from_u64(seed());
@@ -157,6 +158,7 @@ where
     }
 }
 
+/// R23: an event once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_event_is_recorded_once_however_often_the_answer_is_lost() {
     let wanted = if is_long() { 1_000 } else { 200 };

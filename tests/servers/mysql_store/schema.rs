@@ -194,6 +194,7 @@ async fn an_older_schema_names_its_remedy() {
     assert_eq!(error.remedy(), Some(Remedy::MigrateSchema), "{error}");
 }
 
+/// R42: passwords are not shown.
 #[tokio::test]
 async fn a_wrong_password_is_said_and_not_shown() {
     let database = OwnDatabase::made().await;

@@ -251,6 +251,7 @@ fn stamps_are_cut_from_the_start() {
     }
 }
 
+/// R44: time is right.
 #[test]
 fn an_hour_that_is_missing_or_doubled_is_decided_and_flagged() {
     // Berlin puts its clocks forward on 2026-03-29 at 02:00, back on 2026-10-25 at 03:00.
@@ -280,6 +281,7 @@ fn an_hour_that_is_missing_or_doubled_is_decided_and_flagged() {
     );
 }
 
+/// R44: time is right.
 #[test]
 fn the_second_of_two_readings_is_kept() {
     for (text, first, second) in [
@@ -337,6 +339,7 @@ fn a_stamp_that_names_its_zone_says_so() {
     assert!(!time_of_day("02:21:09", &utc()).unwrap().instant.zoned);
 }
 
+/// R44: time is right.
 #[test]
 fn a_guessed_year_is_flagged_when_it_is_not_the_references() {
     assert!(
@@ -382,6 +385,7 @@ fn a_guessed_year_is_flagged_when_it_is_not_the_references() {
     );
 }
 
+/// R44: time is right.
 #[test]
 fn a_leap_day_takes_the_latest_leap_year_that_fits() {
     for (reference, want) in [
@@ -435,6 +439,7 @@ const MONTHS: [&str; 12] = [
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
+    /// R44: time is right.
     #[test]
     fn a_year_less_stamp_of_the_year_up_to_tomorrow_gets_its_year_back(
         reference in any_time(),

@@ -483,6 +483,7 @@ async fn a_full_spool_refuses_and_goes_on_when_there_is_room() {
     spool.close().await;
 }
 
+/// R7: one reader of a state.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_directory_has_one_owner() {
     let dir = tempfile::tempdir().unwrap();

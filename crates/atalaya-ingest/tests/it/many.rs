@@ -95,6 +95,8 @@ fn run(files: usize, open_files: usize) {
 }
 
 /// 5,000 of them, each with one more line: 4 s in a debug build. Fewer here, for a busy machine.
+///
+/// R43: long lines take little memory.
 #[test]
 fn many_files_are_followed() {
     let files = if std::env::var_os("ATALAYA_TEST_LONG").is_some() {
@@ -105,6 +107,7 @@ fn many_files_are_followed() {
     run(files, 16_384);
 }
 
+/// R43: long lines take little memory.
 #[test]
 fn more_files_than_descriptors_are_followed() {
     run(300, 40);

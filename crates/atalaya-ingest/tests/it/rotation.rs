@@ -32,6 +32,7 @@ fn appended_lines_and_half_lines() {
     world.assert_each_line_once();
 }
 
+/// R10: renamed, then packed.
 #[test]
 fn rotation_by_rename_with_a_writer_that_closes_late() {
     let mut world = World::new("x.log");
@@ -57,6 +58,7 @@ fn rotation_by_rename_with_a_writer_that_closes_late() {
     assert_eq!(world.events(), []);
 }
 
+/// R8: rotations that nobody saw.
 #[test]
 fn two_rotations_between_two_looks_and_five_while_down() {
     for restarts in [false, true] {
@@ -83,6 +85,7 @@ fn two_rotations_between_two_looks_and_five_while_down() {
     }
 }
 
+/// R10: renamed, then packed.
 #[test]
 fn each_line_once_through_rename_and_packing() {
     for restarts in [false, true] {
@@ -110,6 +113,7 @@ fn each_line_once_through_rename_and_packing() {
     }
 }
 
+/// R10: renamed, then packed.
 #[test]
 fn unread_lines_are_read_from_the_packed_file() {
     let mut world = World::new("x.log");
@@ -146,6 +150,7 @@ fn copytruncate_with_unread_lines_goes_on_in_the_copy() {
     assert_eq!(world.events(), []);
 }
 
+/// R11: truncated under load.
 #[test]
 fn copytruncate_while_down_and_regrown_past_the_old_offset() {
     let mut world = World::new("x.log");
@@ -177,6 +182,7 @@ fn regrown_past_the_old_offset_while_running() {
     world.assert_each_line_once();
 }
 
+/// R11: truncated under load.
 #[test]
 fn a_busy_writer_and_fifty_copytruncates() {
     let mut world = World::new("x.log");
@@ -206,6 +212,7 @@ fn a_busy_writer_and_fifty_copytruncates() {
     world.assert_each_line_once();
 }
 
+/// R11: truncated under load.
 #[test]
 fn a_truncation_that_costs_lines_is_a_row() {
     let mut world = World::new("x.log");
@@ -235,6 +242,7 @@ fn a_truncation_that_costs_lines_is_a_row() {
     );
 }
 
+/// R9: files known by content.
 #[test]
 fn inodes_are_used_again_and_nothing_is_taken_for_something_else() {
     let mut world = World::new("x.log");
@@ -274,6 +282,7 @@ fn inodes_are_used_again_and_nothing_is_taken_for_something_else() {
     world.assert_each_line_once();
 }
 
+/// R9: files known by content.
 #[test]
 fn fifty_files_with_one_header_and_tiny_and_empty_ones() {
     let mut world = World::new("*.log*");
@@ -303,6 +312,7 @@ fn fifty_files_with_one_header_and_tiny_and_empty_ones() {
     world.assert_each_line_once();
 }
 
+/// R6: damaged checkpoint.
 #[test]
 fn a_damaged_checkpoint_neither_repeats_nor_loses() {
     let damages: [fn(&Path); 4] = [
@@ -344,6 +354,7 @@ fn a_damaged_checkpoint_neither_repeats_nor_loses() {
     }
 }
 
+/// R6: damaged checkpoint.
 #[test]
 fn an_older_checkpoint_is_overtaken_by_the_store() {
     let mut world = World::new("x.log");
@@ -375,6 +386,7 @@ fn copy_dir(from: &Path, to: &Path) {
     }
 }
 
+/// R7: one reader of a state.
 #[test]
 fn a_second_reader_of_the_same_state_is_refused() {
     let world = World::new("x.log");
@@ -393,6 +405,7 @@ fn a_second_reader_of_the_same_state_is_refused() {
     );
 }
 
+/// R43: long lines take little memory.
 #[test]
 fn odd_files_are_named_once_and_disturb_nobody() {
     let mut world = World::new("*");
@@ -428,6 +441,8 @@ fn odd_files_are_named_once_and_disturb_nobody() {
 }
 
 /// Any order of what writers, rotations and kills do.
+///
+/// R12: any order of faults.
 #[test]
 fn any_order_of_events_keeps_each_line_once() {
     for seed in 0..60_u64 {

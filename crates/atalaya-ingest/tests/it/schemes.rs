@@ -210,6 +210,7 @@ fn run(tool: &str, name: impl Fn(u32) -> String, case: Case) {
     site.world.assert_each_line_once_in(&what);
 }
 
+/// R8: rotations that nobody saw.
 #[test]
 fn every_scheme_loses_and_doubles_nothing() {
     let packings = [".gz", ".zst", ".bz2", ".xz"];
@@ -229,6 +230,8 @@ fn every_scheme_loses_and_doubles_nothing() {
 
 /// As `copytruncate` does it, under the name of every scheme; one rotation between two looks, since a
 /// second copy of what nobody has seen is no copy of anything known.
+///
+/// R11: truncated under load.
 #[test]
 fn every_scheme_that_copies_loses_and_doubles_nothing() {
     let packings = [".gz", ".zst", ".bz2", ".xz"];
@@ -268,6 +271,8 @@ fn every_scheme_that_copies_loses_and_doubles_nothing() {
 }
 
 /// Names that nobody thought of; one rotation between two looks.
+///
+/// R8: rotations that nobody saw.
 #[test]
 fn any_name_at_all_loses_and_doubles_nothing() {
     let seed: u64 = rand::random();
@@ -323,6 +328,8 @@ fn any_name_at_all_loses_and_doubles_nothing() {
 }
 
 /// The machine was started again, or the volume is mounted elsewhere: other device numbers.
+///
+/// R9: files known by content.
 #[test]
 fn another_device_number_is_the_same_file() {
     for rotated in [false, true] {
@@ -354,6 +361,8 @@ fn another_device_number_is_the_same_file() {
 }
 
 /// The store was removed, the checkpoint not.
+///
+/// R6: damaged checkpoint.
 #[test]
 fn a_store_that_knows_nothing_is_believed() {
     for packed in [None, Some(".gz")] {
@@ -378,6 +387,8 @@ fn a_store_that_knows_nothing_is_believed() {
 }
 
 /// Between the start and the first look, which a slow store or a kill puts off.
+///
+/// R8: rotations that nobody saw.
 #[test]
 fn what_is_rotated_before_the_first_look_is_read() {
     for killed in [false, true] {

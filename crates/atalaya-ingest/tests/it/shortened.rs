@@ -19,6 +19,8 @@ fn text(lines: &[String]) -> String {
 }
 
 /// A power failure takes the end, `tail` and `sed -i` the beginning or the middle; lines go on.
+///
+/// R11: truncated under load.
 #[test]
 fn what_is_left_of_a_shortened_file_is_not_read_again() {
     let seed: u64 = rand::random();
@@ -83,6 +85,8 @@ fn what_is_left_of_a_shortened_file_is_not_read_again() {
 }
 
 /// `: > x.log` under a writer that keeps its own offset.
+///
+/// R11: truncated under load.
 #[test]
 fn holes_before_lines_are_left_out() {
     for pattern in ["x.log", "*.log"] {

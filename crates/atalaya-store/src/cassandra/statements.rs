@@ -307,6 +307,8 @@ async fn prepare(
 #[cfg(test)]
 mod tests {
     /// What is sent must be safe to repeat, must touch one partition, and must leave no tombstone.
+    ///
+    /// R16: repeating a write.
     #[test]
     fn the_log_path_has_no_statement_that_it_must_not_have() {
         let source = include_str!("statements.rs");

@@ -18,6 +18,7 @@ const HOSTILE: [&str; 12] = [
     "private \u{e000} \u{f8ff} nul \0 end",
 ];
 
+/// R30: what comes from outside cannot act; R32: the layout holds.
 #[test]
 fn hostile_text_is_inert_and_leaves_the_layout_whole() {
     for depth in [ColorDepth::True, ColorDepth::Mono] {

@@ -119,6 +119,8 @@ impl Server {
 
 /// In virtual time, at full length: 200 writers without a pause, ten good seconds, sixty in
 /// which every request is answered with Overloaded, and then good ones again.
+///
+/// R14: an overloaded ring is left alone.
 #[tokio::test(start_paused = true)]
 async fn a_minute_of_overload_is_probed_and_full_speed_is_back_within_five_seconds() {
     for seed in 0..2 {
