@@ -426,6 +426,8 @@ struct Signals {
     continued: Signal,
     terminate: Signal,
     interrupt: Signal,
+    /// Whatever else would end the process with the terminal taken.
+    others: [(i32, Signal); 4],
     /// Not caught when it was ignored already (`nohup`): a lost terminal is seen by [`input`] anyway.
     hang_up: Option<Signal>,
 }
@@ -433,12 +435,19 @@ struct Signals {
 impl Signals {
     fn new() -> io::Result<Self> {
         let of = |kind: rustix::process::Signal| signal(SignalKind::from_raw(kind.as_raw()));
+        let other = |kind: rustix::process::Signal| Ok::<_, io::Error>((kind.as_raw(), of(kind)?));
         Ok(Self {
             resized: signal(SignalKind::window_change())?,
             stop: of(rustix::process::Signal::TSTP)?,
             continued: of(rustix::process::Signal::CONT)?,
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            others: [
+                other(rustix::process::Signal::QUIT)?,
+                other(rustix::process::Signal::ABORT)?,
+                other(rustix::process::Signal::USR1)?,
+                other(rustix::process::Signal::USR2)?,
+            ],
             hang_up: if hang_up_is_ignored() {
                 None
             } else {
@@ -455,7 +464,18 @@ impl Signals {
             _ = self.terminate.recv() => Caught::End(15),
             _ = self.interrupt.recv() => Caught::End(2),
             () = received(&mut self.hang_up) => Caught::End(1),
+            number = any(&mut self.others) => Caught::End(number),
         }
+    }
+}
+
+/// The number of the first of these that comes.
+async fn any([a, b, c, d]: &mut [(i32, Signal); 4]) -> i32 {
+    tokio::select! {
+        _ = a.1.recv() => a.0,
+        _ = b.1.recv() => b.0,
+        _ = c.1.recv() => c.0,
+        _ = d.1.recv() => d.0,
     }
 }
 

@@ -39,7 +39,7 @@ mod explain;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Each line is stored once: a second run takes only what is new, also after rotation. Packed files
-(.gz, .bz2, .zst) are read unpacked.
+(.gz, .bz2, .xz, .zst) are read unpacked.
 
 Exit code: 0 all stored, 1 something was not, 2 wrong usage, 75 another process ingests.
 

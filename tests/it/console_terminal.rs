@@ -102,7 +102,15 @@ fn takes_the_terminal_and_gives_it_back_on_quit() {
 #[test]
 fn gives_the_terminal_back_on_every_signal() {
     use rustix::process::Signal;
-    for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
+    for signal in [
+        Signal::TERM,
+        Signal::INT,
+        Signal::HUP,
+        Signal::QUIT,
+        Signal::ABORT,
+        Signal::USR1,
+        Signal::USR2,
+    ] {
         assert_quick("ending on a signal", GIVEN_BACK_WITHIN, || {
             let mut console = Console::opened();
             console.send("\x1bOQ");

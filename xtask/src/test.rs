@@ -163,6 +163,9 @@ fn lanes(args: &Args, samples: Option<&Path>) -> anyhow::Result<()> {
     let mut own = cargo();
     own.args(["test", "--workspace", "--lib", "--bins", "--test=it"])
         .env_remove(REFERENCE_VARIABLE);
+    if args.long {
+        own.env("ATALAYA_TEST_LONG", "1");
+    }
     step("tests of the clone alone", own.arg("--").args(&args.rest))?;
     if let Some(samples) = samples {
         let mut reference = cargo();
