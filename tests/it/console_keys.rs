@@ -518,6 +518,8 @@ fn a_figure_is_followed_to_its_records() {
     // To the records of its request, and back.
     shows(&mut pty, "gt", "checkout begins");
     pty.wait_for_text("POST /checkout");
+    // The whole of it is drawn: what is typed now does not meet what is looked for.
+    pty.wait_until_gone("c-7/deployment#1");
     shows(&mut pty, ESC, "c-7/deployment#1");
 
     // Of one service only.

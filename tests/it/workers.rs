@@ -88,7 +88,7 @@ fn a_panic_of_the_ingest_is_shown_and_the_ingest_starts_again() {
     let mut command = console(home.path());
     command.env(
         "FAILPOINTS",
-        "checkpoint::before_write=1*off->1*panic(asked for by a test)",
+        "checkpoint::before_write=2*off->1*panic(asked for by a test)",
     );
     let mut console = Pty::start(command, 40, 140);
     console.wait_for_text("line 0039 done");
@@ -123,7 +123,7 @@ fn a_follower_writes_a_log_of_its_own() {
         .env("HOME", home.path())
         .env(
             "FAILPOINTS",
-            "checkpoint::before_write=1*off->1*panic(asked for by a test)",
+            "checkpoint::before_write=2*off->1*panic(asked for by a test)",
         )
         .stdout(Stdio::null())
         .stderr(Stdio::null())
