@@ -208,6 +208,10 @@ fn head(line: &str) -> Option<Head<'_>> {
     let of_word = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || !byte.is_ascii();
     let mut other = None;
     for colon in memchr::memchr_iter(b':', near) {
+        // Those of a time are told off first.
+        if bytes.get(colon + 1).is_some_and(|next| *next != b' ') {
+            continue;
+        }
         let length = near
             .get(..colon)?
             .iter()

@@ -91,7 +91,13 @@ pub fn read_prefix<'a>(prefix: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -
     let mut count = 0;
     let mut unknown = 0;
     loop {
-        rest = rest.trim_start_matches([' ', ':', ',', ';', '|', '-', '>', '(', ')', ']', '\t']);
+        let parted = rest.bytes().position(|byte| {
+            !matches!(
+                byte,
+                b' ' | b':' | b',' | b';' | b'|' | b'-' | b'>' | b'(' | b')' | b']' | b'\t'
+            )
+        });
+        rest = rest.get(parted.unwrap_or(rest.len())..).unwrap_or("");
         if rest.is_empty() {
             break;
         }
