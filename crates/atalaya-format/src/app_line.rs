@@ -114,6 +114,10 @@ fn may_open(line: &str) -> bool {
 
 /// Whether anything stands behind the stamp that a level could be, or be marked by: three capitals, a
 /// bracket, a column, a colon. Most text has none near its start, which is told of all bytes at once.
+#[expect(
+    clippy::needless_bitwise_bool,
+    reason = "no way out between: many bytes go through each step together"
+)]
 fn may_have_level(bytes: &[u8]) -> bool {
     const NEAR: usize = 160;
     let near = bytes.get(7..NEAR.min(bytes.len())).unwrap_or_default();

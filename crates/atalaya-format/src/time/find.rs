@@ -69,6 +69,10 @@ pub fn find<'a>(text: &'a str, hint: &TimeHint) -> Option<Found<'a>> {
 /// Whether a time of day stands where one of a stamp could: with a colon, or as `08.30.00` or
 /// `083000`, of which four bytes are looked for: `.30.` or any four digits. (So has a number since
 /// 1970.) Much text has none, and is told off without a walk.
+#[expect(
+    clippy::needless_bitwise_bool,
+    reason = "no way out between: many bytes go through each step together"
+)]
 fn may_hold_clock(bytes: &[u8]) -> bool {
     let near = bytes.get(..NEAR).unwrap_or(bytes);
     if memchr::memchr(b':', near).is_some() {
@@ -76,7 +80,6 @@ fn may_hold_clock(bytes: &[u8]) -> bool {
     }
     let from = |at: usize| near.get(at..).unwrap_or_default();
     let digit = |byte: u8| byte.wrapping_sub(b'0') < 10;
-    // No way out between: many bytes then go through each step together.
     let fours = near.iter().zip(from(1)).zip(from(2)).zip(from(3));
     fours.fold(false, |found, (((&first, &tens), &ones), &last)| {
         let around = (digit(first) & digit(last)) | ((first == b'.') & (last == b'.'));
