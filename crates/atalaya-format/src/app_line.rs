@@ -112,52 +112,38 @@ fn may_open(line: &str) -> bool {
     }
 }
 
-/// What a byte says of a level near it.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Hint {
-    Nothing,
-    Capital,
-    Blank,
-    Colon,
-    /// It sets a level apart.
-    Mark,
-}
-
-const HINTS: [Hint; 256] = {
-    let mut hints = [Hint::Nothing; 256];
-    let mut at = 0;
-    while at < 256 {
-        hints[at] = match at as u8 {
-            b'A'..=b'Z' => Hint::Capital,
-            b' ' => Hint::Blank,
-            b':' => Hint::Colon,
-            b'[' | b'|' | b'\t' | b';' | b'<' | b'(' | b'{' => Hint::Mark,
-            _ => Hint::Nothing,
-        };
-        at += 1;
-    }
-    hints
-};
-
 /// Whether anything stands behind the stamp that a level could be, or be marked by: three capitals, a
-/// bracket, a column, a colon. Most text has none near its start.
+/// bracket, a column, a colon. Most text has none near its start, which is told of all bytes at once.
+#[expect(
+    clippy::needless_bitwise_bool,
+    reason = "no way out between: many bytes go through each step together"
+)]
 fn may_have_level(bytes: &[u8]) -> bool {
     const NEAR: usize = 160;
     let near = bytes.get(7..NEAR.min(bytes.len())).unwrap_or_default();
-    let (mut capitals, mut last) = (0, Hint::Nothing);
-    near.iter().any(|byte| {
-        let hint = HINTS[usize::from(*byte)];
-        let before = std::mem::replace(&mut last, hint);
-        match hint {
-            Hint::Nothing => capitals = 0,
-            Hint::Capital => capitals += 1,
-            Hint::Blank => {
-                capitals = 0;
-                return matches!(before, Hint::Blank | Hint::Colon);
-            }
-            Hint::Colon => {}
-            Hint::Mark => return true,
-        }
+    let mut capitals = 0_u8;
+    let mut marked = false;
+    for &byte in near {
+        capitals += u8::from(byte.wrapping_sub(b'A') < 26);
+        marked |= (byte == b'[') | (byte == b'|') | (byte == b'\t') | (byte == b';');
+        marked |= (byte == b'<') | (byte == b'(') | (byte == b'{');
+    }
+    let behind = near.get(1..).unwrap_or_default();
+    for (&byte, &next) in near.iter().zip(behind) {
+        marked |= ((byte == b' ') | (byte == b':')) & (next == b' ');
+    }
+    marked || capitals >= 3 && has_capitals(near)
+}
+
+/// Three capitals with nothing but colons between them.
+fn has_capitals(bytes: &[u8]) -> bool {
+    let mut capitals = 0;
+    bytes.iter().any(|byte| {
+        capitals = match byte {
+            b'A'..=b'Z' => capitals + 1,
+            b':' => capitals,
+            _ => 0,
+        };
         capitals == 3
     })
 }

@@ -35,17 +35,16 @@ pub struct CloudJson;
 const DEPTH: usize = 6;
 
 /// One of these stands in every such object: most lines of JSON are not looked at further.
-static SIGNS: LazyLock<Option<Searcher>> = LazyLock::new(|| {
-    Searcher::new([
-        "\"textPayload\"",
-        "\"log\"",
-        "\"ingestionTime\"",
-        "\"logStream",
-        "\"@ptr\"",
-        "\"labels\"",
-        "\"category\"",
-    ])
-});
+static SIGNS: LazyLock<Option<Searcher>> = LazyLock::new(|| Searcher::new(MARKS));
+const MARKS: [&str; 7] = [
+    "\"textPayload\"",
+    "\"log\"",
+    "\"ingestionTime\"",
+    "\"logStream",
+    "\"@ptr\"",
+    "\"labels\"",
+    "\"category\"",
+];
 
 impl Envelope for CloudJson {
     fn spec(&self) -> &'static FormatSpec {
@@ -59,6 +58,10 @@ impl Envelope for CloudJson {
             named_ids: true,
         };
         &SPEC
+    }
+
+    fn marks(&self) -> &'static [&'static str] {
+        &MARKS
     }
 
     fn open<'a>(

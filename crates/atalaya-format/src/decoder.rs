@@ -103,6 +103,13 @@ struct Likely {
     format: Option<&'static dyn Format>,
 }
 
+/// The envelopes that a text may have: its key, the one that an earlier text had, and all.
+type Envelopes = (
+    Option<u64>,
+    Option<&'static dyn Envelope>,
+    &'static [&'static dyn Envelope],
+);
+
 /// A physical line as it goes through the decoder.
 #[derive(Clone, Copy)]
 struct Physical<'a> {
@@ -252,6 +259,32 @@ impl Decoder {
                 registry::envelopes_of(text),
             ),
         };
+        if (likely.is_some() || !all.is_empty())
+            && self.unwraps(physical, text, facts, depth, (key, likely, all))
+        {
+            return;
+        }
+        let likely = known.and_then(|taken| taken.format);
+        self.place(
+            physical,
+            &Look::at(text),
+            facts,
+            Likely {
+                key,
+                format: likely,
+            },
+        );
+    }
+
+    /// Takes one envelope off and goes on with what is inside; false when it has none of these.
+    fn unwraps(
+        &mut self,
+        physical: Physical<'_>,
+        text: &str,
+        facts: Option<&Facts<'_>>,
+        depth: usize,
+        (key, likely, all): Envelopes,
+    ) -> bool {
         let mut outer = Parsed::default();
         for (&envelope, is_new) in likely
             .iter()
@@ -278,20 +311,12 @@ impl Decoder {
                     envelope,
                     parent: facts,
                 };
-                return self.unwrapped(physical, &text, Some(&facts), depth + 1);
+                self.unwrapped(physical, &text, Some(&facts), depth + 1);
+                return true;
             }
             outer.reset();
         }
-        let likely = known.and_then(|taken| taken.format);
-        self.place(
-            physical,
-            &Look::at(text),
-            facts,
-            Likely {
-                key,
-                format: likely,
-            },
-        );
+        false
     }
 
     /// Gives one text to the record that it belongs to, or begins one.

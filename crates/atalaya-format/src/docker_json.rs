@@ -36,7 +36,8 @@ fn raw_log(line: &str) -> Option<(&str, usize)> {
 }
 
 /// In every line of the daemon.
-static MARK: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"log\""));
+const MARKS: [&str; 1] = ["\"log\""];
+static MARK: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(MARKS[0]));
 
 impl Envelope for DockerJson {
     fn spec(&self) -> &'static FormatSpec {
@@ -50,6 +51,10 @@ impl Envelope for DockerJson {
             named_ids: true,
         };
         &SPEC
+    }
+
+    fn marks(&self) -> &'static [&'static str] {
+        &MARKS
     }
 
     fn open<'a>(

@@ -27,7 +27,8 @@ use super::{
 pub struct Journald;
 
 /// In every record of the journal.
-static MARK: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"__REALTIME_TIMESTAMP\""));
+const MARKS: [&str; 1] = ["\"__REALTIME_TIMESTAMP\""];
+static MARK: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(MARKS[0]));
 
 impl Envelope for Journald {
     fn spec(&self) -> &'static FormatSpec {
@@ -41,6 +42,10 @@ impl Envelope for Journald {
             named_ids: true,
         };
         &SPEC
+    }
+
+    fn marks(&self) -> &'static [&'static str] {
+        &MARKS
     }
 
     fn open<'a>(

@@ -13,7 +13,9 @@ use super::app_line::ANY_HINT;
 use super::app_line::stamp::stamp;
 use super::app_line::words::{is_dotted, is_name, level_of};
 use super::fields::keep_severity;
-use super::{Begins, Format, FormatMismatch, FormatSpec, Joins, Lines, Opens, Parsed, TimeHint};
+use super::{
+    Begins, Format, FormatMismatch, FormatSpec, Joins, Lines, Opens, Parsed, Signs, TimeHint,
+};
 use atalaya_domain::record::{Layer, Level};
 
 /// `jul`.
@@ -32,6 +34,10 @@ impl Format for Jul {
             named_ids: true,
         };
         &SPEC
+    }
+
+    fn needs(&self) -> Signs {
+        Signs::UNDATED
     }
 
     fn opens(&self, line: &str) -> Opens {

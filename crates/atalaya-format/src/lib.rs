@@ -460,6 +460,11 @@ pub trait Envelope: Send + Sync + std::fmt::Debug {
     /// `named_ids` likewise.
     fn spec(&self) -> &FormatSpec;
 
+    /// One of these stands in every text that it opens; none: it may open any.
+    fn marks(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// Takes the envelope off one line. `out` comes cleared; it gets the facts (time, level,
     /// program as logger, metadata) and what is inside as message. An error: it is none of these.
     fn open<'a>(

@@ -16,7 +16,7 @@ use super::app_line::stamp::{may_be_stamp, prose_behind_iso, stamp};
 use super::app_line::words::is_dotted;
 use super::python::{capital_level, set_level, upto};
 use super::split;
-use super::{Begins, Format, FormatMismatch, FormatSpec, Lines, Opens, Parsed, TimeHint};
+use super::{Begins, Format, FormatMismatch, FormatSpec, Lines, Opens, Parsed, Signs, TimeHint};
 use atalaya_domain::record::Layer;
 
 mod spring;
@@ -37,6 +37,10 @@ impl Format for Log4j {
             named_ids: true,
         };
         &SPEC
+    }
+
+    fn needs(&self) -> Signs {
+        Signs::NO_PROSE
     }
 
     fn opens(&self, line: &str) -> Opens {

@@ -5,7 +5,9 @@
 
 use super::app_line::stamp::{behind_iso, stamp};
 use super::app_line::words::is_number;
-use super::{Begins, Format, FormatMismatch, FormatSpec, Lines, Opens, Parsed, TimeHint, level};
+use super::{
+    Begins, Format, FormatMismatch, FormatSpec, Lines, Opens, Parsed, Signs, TimeHint, level,
+};
 use atalaya_domain::record::{Layer, Level};
 
 /// `logcat`.
@@ -24,6 +26,10 @@ impl Format for Logcat {
             named_ids: true,
         };
         &SPEC
+    }
+
+    fn needs(&self) -> Signs {
+        Signs::NO_PROSE
     }
 
     fn opens(&self, line: &str) -> Opens {

@@ -223,15 +223,13 @@ fn key_end(bytes: &[u8], at: usize) -> Option<(usize, u8)> {
     if class(*bytes.get(at)?) & FIRST == 0 {
         return None;
     }
-    let mut end = at;
     let mut seen = 0;
-    while let Some(&byte) = bytes.get(end) {
+    for (length, &byte) in bytes.get(at..)?.iter().enumerate() {
         let kind = class(byte);
         if kind == 0 {
-            return (byte == b'=').then_some((end, seen));
+            return (byte == b'=').then_some((at + length, seen));
         }
         seen |= kind;
-        end += 1;
     }
     None
 }
@@ -369,11 +367,28 @@ fn quoted<'a>(line: &'a str, at: &mut usize) -> Value<'a> {
     Value::Text(Cow::Borrowed(line.get(start - 1..).unwrap_or("")))
 }
 
+/// Bytes that end a value without quotes, or that open or close brackets in one.
+static STOPS: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0_usize;
+    while byte < 256 {
+        table[byte] = matches!(
+            byte as u8,
+            b' ' | b'\t' | b'(' | b'[' | b'{' | b')' | b']' | b'}'
+        );
+        byte += 1;
+    }
+    table
+};
+
 /// The word at `at`, and further words while a bracket is open and no new pair begins.
 fn bare<'a>(line: &'a str, at: &mut usize) -> Value<'a> {
     let bytes = line.as_bytes();
     let start = *at;
-    let mut end = start;
+    // Most values have no bracket.
+    let rest = bytes.get(start..).unwrap_or_default();
+    let plain = rest.iter().position(|byte| STOPS[usize::from(*byte)]);
+    let mut end = start + plain.unwrap_or(rest.len());
     let mut open = 0_i32;
     while let Some(&byte) = bytes.get(end) {
         match byte {

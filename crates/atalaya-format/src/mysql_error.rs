@@ -9,6 +9,10 @@
 //! Lines without a stamp belong to the record before them, but for those of the script's shell.
 //! Other logs have such dates too: behind one of four digits the words must be MySQL's own.
 
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+
 use super::app_line::stamp::behind_iso;
 use super::fields::push_unique;
 use super::python::ANY_HINT;
@@ -54,14 +58,10 @@ impl Format for MysqlError {
     /// The shell prints what it likes between the lines of the script; a crash and a monitor print
     /// pages that look like many things.
     fn joins(&self, pending: &str, line: &str) -> Joins {
-        let first = pending
-            .get(..HEAD_BYTES)
-            .unwrap_or(pending)
-            .split('\n')
-            .next()
-            .unwrap_or("");
-        let pages = first.contains(" got signal ") || first.contains("INNODB MONITOR OUTPUT");
-        if first.contains(" mysqld_safe ") {
+        let (first, _) = split::line(pending.get(..HEAD_BYTES).unwrap_or(pending));
+        let has = |words: &Finder<'_>| words.find(first.as_bytes()).is_some();
+        let pages = has(&SIGNAL) || has(&MONITOR);
+        if has(&SCRIPT) {
             Joins::No
         } else if pages
             && !line.starts_with('{')
@@ -86,6 +86,11 @@ impl Format for MysqlError {
 
 /// The stamp and the name of the script stand within these, and what says that pages follow.
 const HEAD_BYTES: usize = 96;
+
+/// Built once: a search of so few bytes costs less than its preparation.
+static SIGNAL: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(" got signal "));
+static MONITOR: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("INNODB MONITOR OUTPUT"));
+static SCRIPT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(" mysqld_safe "));
 
 fn parse<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), &'static str> {
     if let Some(rest) = crash(text, hint, out) {
@@ -164,7 +169,7 @@ fn parse<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(),
             out.ungraded = false;
         }
     }
-    if rest.contains(" got signal ") {
+    if SIGNAL.find(rest.as_bytes()).is_some() {
         out.level = Level::Critical;
         out.ungraded = false;
     }
@@ -217,7 +222,7 @@ fn is_thread(word: &str) -> bool {
 
 /// `[word]` at the start, and what follows it and its space.
 fn bracket(text: &str) -> Option<(&str, &str)> {
-    let (word, rest) = text.strip_prefix('[')?.split_once(']')?;
+    let (word, rest) = split::once(text.strip_prefix('[')?, b']')?;
     (word.len() < 40).then(|| (word, rest.strip_prefix(' ').unwrap_or(rest)))
 }
 

@@ -16,7 +16,8 @@ use std::sync::LazyLock;
 
 use super::fields::push_unique;
 use super::{
-    Begins, Format, FormatMismatch, FormatSpec, Joins, Lines, Opens, Parsed, Signs, TimeHint, time,
+    Begins, Format, FormatMismatch, FormatSpec, Joins, Lines, Opens, Parsed, Signs, TimeHint,
+    split, time,
 };
 use atalaya_domain::record::{Layer, Level};
 
@@ -97,8 +98,8 @@ impl Format for Postgresql {
 }
 
 fn parse<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(), &'static str> {
-    let mut lines = text.split('\n');
-    let first = lines.next().unwrap_or("");
+    let (first, more) =
+        split::once(text, b'\n').map_or((text, None), |(first, more)| (first, Some(more)));
     let (Some(begin), _) = head_of(first) else {
         return Err("no severity such as `LOG:`");
     };
@@ -120,7 +121,7 @@ fn parse<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(),
         Meaning::Severity(_) => message = Some(text),
         Meaning::Part(name) => parts.push((name, text)),
     };
-    for line in lines {
+    for line in more.into_iter().flat_map(|more| more.split('\n')) {
         let (next, body) = head_of(line);
         if let Some(Head {
             meaning: Meaning::Part(name),
@@ -208,6 +209,10 @@ fn head(line: &str) -> Option<Head<'_>> {
     let of_word = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || !byte.is_ascii();
     let mut other = None;
     for colon in memchr::memchr_iter(b':', near) {
+        // Those of a time are told off first.
+        if bytes.get(colon + 1).is_some_and(|next| *next != b' ') {
+            continue;
+        }
         let length = near
             .get(..colon)?
             .iter()

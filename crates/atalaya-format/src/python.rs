@@ -21,7 +21,9 @@ use super::app_line::words::{
     self, file_and_line, is_dotted, is_no_logger, is_number, is_thread, level_of, placed_level,
 };
 use super::fields::keep_severity;
-use super::{Begins, Format, FormatMismatch, FormatSpec, Lines, Opens, Parsed, TimeHint, time};
+use super::{
+    Begins, Format, FormatMismatch, FormatSpec, Lines, Opens, Parsed, Signs, TimeHint, time,
+};
 use atalaya_domain::record::Layer;
 
 /// `python`.
@@ -43,6 +45,10 @@ impl Format for Python {
             named_ids: true,
         };
         &SPEC
+    }
+
+    fn needs(&self) -> Signs {
+        Signs::NO_PROSE
     }
 
     fn opens(&self, line: &str) -> Opens {

@@ -8,7 +8,7 @@
 
 use super::app_line::stamp::stamp;
 use super::app_line::words::is_number;
-use super::{Begins, Format, FormatMismatch, FormatSpec, Lines, Opens, Parsed, TimeHint};
+use super::{Begins, Format, FormatMismatch, FormatSpec, Lines, Opens, Parsed, Signs, TimeHint};
 use atalaya_domain::record::{Layer, Level};
 
 /// `redis`.
@@ -27,6 +27,10 @@ impl Format for Redis {
             named_ids: false,
         };
         &SPEC
+    }
+
+    fn needs(&self) -> Signs {
+        Signs::UNDATED
     }
 
     fn opens(&self, line: &str) -> Opens {

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::{LazyLock, OnceLock};
 
+use aho_corasick::packed::Searcher;
 use atalaya_domain::record::{Layer, Text};
 
 use super::{
@@ -220,13 +221,36 @@ fn by_first<T>(index: &'static [Vec<T>], line: &str) -> &'static [T] {
 
 /// The envelopes that a line may have, as far as its first byte says, in order.
 pub fn envelopes_of(line: &str) -> &'static [&'static dyn Envelope] {
-    static BY_BYTE: LazyLock<Vec<Vec<&'static dyn Envelope>>> = LazyLock::new(|| {
-        let begun = |byte| move |envelope: &&'static dyn Envelope| envelope.spec().begins.has(byte);
-        (0..=u8::MAX)
-            .map(|byte| ENVELOPES.iter().copied().filter(begun(byte)).collect())
-            .collect()
-    });
-    by_first(&BY_BYTE, line)
+    static BY_BYTE: LazyLock<Vec<Wrappers>> =
+        LazyLock::new(|| (0..=u8::MAX).map(Wrappers::begun_with).collect());
+    let first = line.as_bytes().first().copied().unwrap_or(0);
+    let Some(wrappers) = BY_BYTE.get(usize::from(first)) else {
+        return &[];
+    };
+    match &wrappers.marks {
+        Some(marks) if marks.find(line).is_none() => &[],
+        _ => &wrappers.envelopes,
+    }
+}
+
+/// The envelopes that begin with one byte.
+struct Wrappers {
+    envelopes: Vec<&'static dyn Envelope>,
+    /// The marks of all of them, where each has some: one pass instead of one for each.
+    marks: Option<Searcher>,
+}
+
+impl Wrappers {
+    fn begun_with(byte: u8) -> Self {
+        let begun = |envelope: &&'static dyn Envelope| envelope.spec().begins.has(byte);
+        let envelopes: Vec<_> = ENVELOPES.iter().copied().filter(begun).collect();
+        let marked = envelopes
+            .iter()
+            .all(|envelope| !envelope.marks().is_empty());
+        let marks = || Searcher::new(envelopes.iter().flat_map(|envelope| envelope.marks()));
+        let marks = (marked && !envelopes.is_empty()).then(marks).flatten();
+        Self { envelopes, marks }
+    }
 }
 
 /// All envelopes, in order.

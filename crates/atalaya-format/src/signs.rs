@@ -1,6 +1,8 @@
 //! Signs that stand somewhere in a line: what a format cannot do without tells most lines off before
 //! the format itself is asked.
 
+use super::app_line::stamp::prose_behind_iso;
+
 /// A set of the signs that formats ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Signs(u16);
@@ -41,18 +43,55 @@ impl Signs {
         Self(set)
     }
 
-    /// Those that stand in a text.
+    /// It begins with no date such as `2026-11-22`.
+    pub const UNDATED: Self = Self(1 << 14);
+    /// What it begins with is no stamp with words in small letters behind it, as text has them that
+    /// no format reads.
+    pub const NO_PROSE: Self = Self(1 << 15);
+
+    /// Both of these sets.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Those that a text has.
     pub fn of(text: &str) -> Self {
-        Self(
-            text.bytes()
-                .fold(0, |set, byte| set | BITS[usize::from(byte)]),
-        )
+        let set = text
+            .bytes()
+            .fold(0, |set, byte| set | BITS[usize::from(byte)]);
+        let dated = is_dated(text.as_bytes());
+        if !dated {
+            return Self(set).and(Self::UNDATED).and(Self::NO_PROSE);
+        }
+        if prose_behind_iso(text) {
+            Self(set)
+        } else {
+            Self(set).and(Self::NO_PROSE)
+        }
     }
 
     /// Whether all these are among them.
     pub const fn has(self, needed: Self) -> bool {
         self.0 & needed.0 == needed.0
     }
+}
+
+fn is_dated(bytes: &[u8]) -> bool {
+    matches!(
+        bytes,
+        [
+            b'0'..=b'9',
+            b'0'..=b'9',
+            b'0'..=b'9',
+            b'0'..=b'9',
+            b'-',
+            _,
+            _,
+            b'-',
+            ..
+        ]
+    )
 }
 
 #[cfg(test)]
@@ -65,5 +104,15 @@ mod tests {
         assert!(signs.has(Signs::these(b"[]=")) && signs.has(Signs::NONE));
         assert!(!signs.has(Signs::these(b"[|")));
         assert!(!Signs::of("").has(Signs::these(b"\t")));
+        for (text, undated, no_prose) in [
+            ("2026-11-22 10:00:00 order 5", false, false),
+            ("2026-11-22 10:00:00 INFO order 5", false, true),
+            ("10:00:00 order 5", true, true),
+            ("", true, true),
+        ] {
+            let signs = Signs::of(text);
+            let found = (signs.has(Signs::UNDATED), signs.has(Signs::NO_PROSE));
+            assert_eq!(found, (undated, no_prose), "{text}");
+        }
     }
 }

@@ -57,13 +57,18 @@ pub fn continues_after(pending: &str, line: &str) -> bool {
     let Some(&first) = line.as_bytes().first() else {
         return false;
     };
+    let stands_out = first.is_ascii_digit() || matches!(first, b'[' | b'{' | b'<');
+    // Nothing but the text of a panic, whose head ends with a colon, goes on with such a line.
+    if stands_out && !pending.trim_ascii_end().ends_with(':') {
+        return false;
+    }
     let last = last_line(pending);
     let from = last.as_bytes().first().copied().unwrap_or(0);
     if from == b't' && rust_panic(last) && last.ends_with(':') && !is_level(line) {
         return true;
     }
     // Nearly all lines of a log begin with a stamp or a bracket; the rest of a trace does not.
-    if first.is_ascii_digit() || matches!(first, b'[' | b'{' | b'<') || is_level(line) {
+    if stands_out || is_level(line) {
         return false;
     }
     match from {

@@ -16,7 +16,7 @@ use atalaya_domain::record::{Layer, Level};
 
 use super::web::{self, Scan};
 use super::{
-    Begins, Format, FormatMismatch, FormatSpec, Lines, Opens, Parsed, TimeHint, level,
+    Begins, Format, FormatMismatch, FormatSpec, Lines, Opens, Parsed, Signs, TimeHint, level,
     nginx_access, time,
 };
 
@@ -146,6 +146,10 @@ impl Format for Werkzeug {
             named_ids: false,
         };
         &SPEC
+    }
+
+    fn needs(&self) -> Signs {
+        Signs::these(b"[/")
     }
 
     fn opens(&self, line: &str) -> Opens {

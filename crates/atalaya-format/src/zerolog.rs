@@ -9,7 +9,7 @@ use super::app_line::tail;
 use super::app_line::words::{file_and_line, is_name, level_of};
 use super::fields::{Fields, keep_severity};
 use super::split;
-use super::{Begins, Format, FormatMismatch, FormatSpec, Lines, Opens, Parsed, TimeHint};
+use super::{Begins, Format, FormatMismatch, FormatSpec, Lines, Opens, Parsed, Signs, TimeHint};
 use atalaya_domain::record::Layer;
 
 /// `zerolog`.
@@ -32,6 +32,10 @@ impl Format for Zerolog {
             named_ids: true,
         };
         &SPEC
+    }
+
+    fn needs(&self) -> Signs {
+        Signs::NO_PROSE
     }
 
     fn opens(&self, line: &str) -> Opens {

@@ -62,7 +62,7 @@ impl Decoder {
             Opens::Unfinished => self.start(physical, look, facts, Some(format), true),
             Opens::Parsed if self.several(physical, look.text, facts, format) => {}
             Opens::Parsed => {
-                let mut parsed: Parsed<'_> = std::mem::take(&mut self.context.spare).recycle();
+                let mut parsed: Parsed<'_> = std::mem::take(&mut self.context.spare);
                 if !self.reads(format, look.text, &mut parsed) {
                     self.context.spare = parsed.recycle();
                     return false;

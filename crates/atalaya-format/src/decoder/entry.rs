@@ -86,7 +86,7 @@ impl Context {
     ) -> Entry {
         let text = held.text.as_str();
         self.had_stamp = false;
-        let mut parsed: Parsed<'_> = std::mem::take(&mut self.spare).recycle();
+        let mut parsed: Parsed<'_> = std::mem::take(&mut self.spare);
         let mut error = None;
         let mut spec = &plain::SPEC;
         if held.marks.split == Some("continues") {
@@ -174,14 +174,18 @@ impl Context {
             }
         };
         let mut metadata: Metadata = Vec::with_capacity(parsed.metadata.len() + 2);
+        let mut seen = 0;
         for (index, (name, value)) in parsed.metadata.iter().enumerate() {
-            // Names of one record are few: looking back is cheaper than a set.
-            if !parsed
-                .metadata
-                .iter()
-                .take(index)
-                .any(|(known, _)| known == name)
-            {
+            // Names of one record are few: looking back, where it must be, is cheaper than a set.
+            let mark = mark_of(name);
+            let known = seen & mark != 0
+                && parsed
+                    .metadata
+                    .iter()
+                    .take(index)
+                    .any(|(known, _)| known == name);
+            seen |= mark;
+            if !known {
                 metadata.push((text_of(name), text_of(value)));
             }
         }
@@ -271,6 +275,15 @@ impl Context {
             (None, None) => (self.hint.reference, Some(self.reference_is.name())),
         }
     }
+}
+
+/// One of 64 bits for a name: names with different ones differ.
+fn mark_of(name: &str) -> u64 {
+    let (first, last) = match name.as_bytes() {
+        [first, .., last] => (*first, *last),
+        _ => (0, 0),
+    };
+    1 << ((name.len() + 5 * usize::from(first) + 11 * usize::from(last)) % 64)
 }
 
 /// What is told beside the fields.

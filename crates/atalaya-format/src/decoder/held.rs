@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 
 use atalaya_domain::record::Entry;
 
-use super::super::{Envelope, Format, Lines, Piece, escape, trace};
+use super::super::{Envelope, Format, Lines, Piece, escape, split, trace};
 use super::Inherited;
 
 /// Lines of other streams after which a record is taken as complete.
@@ -77,7 +77,7 @@ impl Held {
 
     /// Whether a stack trace has begun in its text.
     pub fn has_trace(&self) -> bool {
-        let last = self.text.rsplit('\n').next().unwrap_or("");
+        let last = split::last(&self.text, b'\n').map_or(&*self.text, |(_, last)| last);
         trace::is_head(last) || trace::is_frame(last) || trace::begin(&self.text).is_some()
     }
 }

@@ -1,7 +1,7 @@
 //! What `log_line_prefix` put before the severity: deduced from the forms of its words.
 
 use super::super::fields::push_unique;
-use super::super::{Parsed, SourceZone, TimeHint, time};
+use super::super::{Parsed, SourceZone, TimeHint, split, time};
 
 /// The stamp of PostgreSQL: `%t` and `%m` with a zone name or a numeric one, or `%n`.
 pub fn stamp<'a>(text: &'a str, hint: &TimeHint) -> Option<time::Cut<'a>> {
@@ -91,7 +91,13 @@ pub fn read_prefix<'a>(prefix: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -
     let mut count = 0;
     let mut unknown = 0;
     loop {
-        rest = rest.trim_start_matches([' ', ':', ',', ';', '|', '-', '>', '(', ')', ']', '\t']);
+        let parted = rest.bytes().position(|byte| {
+            !matches!(
+                byte,
+                b' ' | b':' | b',' | b';' | b'|' | b'-' | b'>' | b'(' | b')' | b']' | b'\t'
+            )
+        });
+        rest = rest.get(parted.unwrap_or(rest.len())..).unwrap_or("");
         if rest.is_empty() {
             break;
         }
@@ -259,14 +265,17 @@ fn read_bracket<'a>(inside: &'a str, out: &mut Parsed<'a>) {
 fn word_end(text: &str) -> usize {
     let end = text.find([' ', ',', ';', '|', '\t']).unwrap_or(text.len());
     let word = text.get(..end).unwrap_or("");
-    let is_v6 = word.matches(':').count() >= 2
+    let Some(colon) = memchr::memchr(b':', word.as_bytes()) else {
+        return end;
+    };
+    let is_v6 = word.bytes().filter(|byte| *byte == b':').count() >= 2
         && word
             .bytes()
             .all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.' | b'(' | b')'));
     if is_v6 {
         word.trim_end_matches(':').len()
     } else {
-        word.find(':').unwrap_or(end)
+        colon
     }
 }
 
@@ -282,7 +291,7 @@ fn read_word<'a>(word: &'a str, out: &mut Parsed<'a>) -> bool {
         put_known(out, if has(out, "pid") { "line_num" } else { "pid" }, word);
         return true;
     }
-    if let Some((left, right)) = word.split_once('-')
+    if let Some((left, right)) = split::once(word, b'-')
         && all_digits(left)
         && all_digits(right)
     {

@@ -166,6 +166,8 @@ pub enum Stamp {
 
 /// Host, program and text of a line without a priority: all of them must be there.
 pub fn strict(rest: &str, stamp: Stamp) -> Option<Head<'_>> {
+    // Most lines end here: each program's name ends with a colon.
+    memchr::memchr(b':', rest.as_bytes())?;
     let (host, after) = split::once(rest, b' ')?;
     if is_level(host) {
         return None;

@@ -12,8 +12,9 @@ pub fn bsd_line<'a>(line: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Rea
     let rest = month(line, hint, out).ok_or("no time at the start")?;
     let head = head::lenient(rest);
     // Programs that write such stamps themselves go on with a level.
-    let word = head.text.split(' ').next().unwrap_or("");
-    if head.tag.is_none() && head.host.is_empty() && head.priority.is_none() && head::is_level(word)
+    let begins_with_level =
+        || head::is_level(split::once(head.text, b' ').map_or(head.text, |(word, _)| word));
+    if head.tag.is_none() && head.host.is_empty() && head.priority.is_none() && begins_with_level()
     {
         return Err("a level behind the time");
     }

@@ -5,6 +5,7 @@ use super::Cut;
 use super::calendar::Civil;
 use super::cut::date_time;
 use super::epoch::tai64n;
+use super::names;
 use super::numeric::numeric;
 use super::parts::{half, in_day, zone_tail};
 use super::worded::worded;
@@ -24,7 +25,11 @@ pub fn any<'a>(text: &'a str, hint: &TimeHint) -> Option<Cut<'a>> {
             }
             numeric(text, hint)
         }
-        b'A'..=b'Z' | b'a'..=b'z' | 0xc3..=0xc5 => worded(text, hint),
+        b'A'..=b'Z' | b'a'..=b'z' | 0xc3..=0xc5
+            if names::may_be(bytes) || bytes.get(3) == Some(&b' ') =>
+        {
+            worded(text, hint)
+        }
         b'@' => tai64n(text),
         _ => None,
     }

@@ -10,6 +10,8 @@ use super::{Cut, any};
 
 /// A stamp begins within this many bytes of a record.
 const REACH: usize = 100;
+/// It ends within this many: its clock stands behind a date in words at most.
+const NEAR: usize = 256;
 /// How many words may stand before it.
 const TOKENS: usize = 3;
 
@@ -47,6 +49,9 @@ pub fn find<'a>(text: &'a str, hint: &TimeHint) -> Option<Found<'a>> {
             time_only: false,
         });
     }
+    if !may_hold_clock(bytes) {
+        return None;
+    }
     Walk {
         text,
         bytes,
@@ -59,6 +64,27 @@ pub fn find<'a>(text: &'a str, hint: &TimeHint) -> Option<Found<'a>> {
         inner: 0,
     }
     .run()
+}
+
+/// Whether a time of day stands where one of a stamp could: with a colon, or as `08.30.00` or
+/// `083000`, of which four bytes are looked for: `.30.` or any four digits. (So has a number since
+/// 1970.) Much text has none, and is told off without a walk.
+#[expect(
+    clippy::needless_bitwise_bool,
+    reason = "no way out between: many bytes go through each step together"
+)]
+fn may_hold_clock(bytes: &[u8]) -> bool {
+    let near = bytes.get(..NEAR).unwrap_or(bytes);
+    if memchr::memchr(b':', near).is_some() {
+        return true;
+    }
+    let from = |at: usize| near.get(at..).unwrap_or_default();
+    let digit = |byte: u8| byte.wrapping_sub(b'0') < 10;
+    let fours = near.iter().zip(from(1)).zip(from(2)).zip(from(3));
+    fours.fold(false, |found, (((&first, &tens), &ones), &last)| {
+        let around = (digit(first) & digit(last)) | ((first == b'.') & (last == b'.'));
+        found | (around & digit(tens) & digit(ones))
+    })
 }
 
 /// What a byte is to the walk.

@@ -41,6 +41,17 @@ pub struct Month {
     pub weak: bool,
 }
 
+/// Whether the word that begins a text can be the name of a month or a weekday, by its first letters.
+#[inline]
+pub fn may_be(bytes: &[u8]) -> bool {
+    let behind = bytes.get(1..).unwrap_or_default();
+    let two = !bytes
+        .get(2)
+        .is_some_and(|third| third.is_ascii_alphabetic() || *third >= 0x80);
+    HEADS.may_have(bytes) && (two || NECKS.may_have(behind))
+        || MONTH_HEADS.may_have(bytes) && MONTH_NECKS.may_have(behind)
+}
+
 /// Where the word at `at` ends: letters, those beyond ASCII included.
 pub fn word_end(bytes: &[u8], at: usize) -> usize {
     bytes
