@@ -337,7 +337,7 @@ fn history_is_passed_over_unless_it_is_asked_for() {
         of: None,
     };
     for (why, followed, expected) in [
-        (Why::Sibling, false, pass.clone()),
+        (Why::Sibling, false, pass),
         (Why::Sibling, true, BEGIN),
         (Why::Named, false, BEGIN),
         (Why::Alike, false, pass),
