@@ -539,11 +539,11 @@ impl<'o, 'a> Fields<'o, 'a> {
 /// Milliseconds, where the value says how long in the unit of its name or its own.
 fn duration(unit: f64, kind: Kind, text: &str) -> Option<f64> {
     let milliseconds = match kind {
-        Kind::Number if unit > 0.0 => text.parse::<f64>().ok()? * unit,
+        Kind::Number if unit > 0.0 => durations::milliseconds(text.parse().ok()?, unit),
         Kind::Text if unit > 0.0 => text
             .parse::<f64>()
             .ok()
-            .map(|value| value * unit)
+            .map(|value| durations::milliseconds(value, unit))
             .or_else(|| durations::any(text))?,
         Kind::Text => durations::any(text)?,
         _ => return None,

@@ -3,7 +3,7 @@
 
 use super::levels::of_outcome;
 use super::names::{Note, Slot};
-use super::{Fields, levels, table};
+use super::{Fields, durations, levels, table};
 use atalaya_domain::record::Level;
 
 impl Fields<'_, '_> {
@@ -158,7 +158,7 @@ impl Fields<'_, '_> {
             "Elapsed" if self.has(&["RequestPath", "StatusCode"]) => 1.0,
             _ => return,
         };
-        self.out.duration_ms = Some(number * unit);
+        self.out.duration_ms = Some(durations::milliseconds(number, unit));
         self.remove(at);
     }
 
