@@ -147,6 +147,7 @@ impl Context {
         if spec.traces && parsed.traceback.is_none() {
             split_trace(&mut parsed);
         }
+        let typed = parsed.typed || facts.is_some_and(Facts::typed);
         let mut notes = Notes::default();
         let mut next = facts;
         while let Some(facts) = next {
@@ -156,7 +157,10 @@ impl Context {
         if parsed.ungraded && !parsed.guessed {
             parsed.level = parsed.level.max(level::guess(&parsed.message));
         }
-        let named = if spec.named_ids {
+        for (name, value) in &held.more {
+            fields::push_unique(&mut parsed, name.as_str(), value.as_str());
+        }
+        let named = if spec.named_ids && !typed {
             ids::in_text(&parsed.message)
         } else {
             ids::Found::default()
@@ -282,6 +286,10 @@ struct Notes {
 impl Facts<'_> {
     fn has_time(&self) -> bool {
         self.parsed.timestamp.is_some() || self.parent.is_some_and(Facts::has_time)
+    }
+
+    fn typed(&self) -> bool {
+        self.parsed.typed || self.parent.is_some_and(Facts::typed)
     }
 
     fn carried(&self) -> bool {
