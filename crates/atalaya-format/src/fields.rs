@@ -13,7 +13,7 @@ use std::collections::HashSet;
 
 use super::json::scan::{Scan, Value};
 use super::{Parsed, TimeHint, ids, postgresql, time};
-use atalaya_domain::record::Level;
+use atalaya_domain::record::{HOST_FIELD, Level};
 use atalaya_domain::time::Timestamp;
 
 mod access;
@@ -37,7 +37,7 @@ use names::{Note, Slot};
 use stamps::whole_stamp;
 
 const SLOTS: usize = 9;
-const NOTES: usize = 7;
+const NOTES: usize = 8;
 
 impl Slot {
     const fn index(self) -> usize {
@@ -66,6 +66,7 @@ impl Note {
             Self::Length => 4,
             Self::Severity => 5,
             Self::Spans => 6,
+            Self::Host => 7,
         }
     }
 }
@@ -500,6 +501,13 @@ impl<'o, 'a> Fields<'o, 'a> {
         if let Some(at) = self.noted_at(Note::Spans) {
             self.ids_of_spans(at);
         }
+        if let Some(at) = self.noted_at(Note::Host)
+            && !self.is_taken(HOST_FIELD)
+            && let Some((_, host)) = self.out.metadata.get(at)
+        {
+            let host = host.clone();
+            self.extra(HOST_FIELD.into(), host);
+        }
         let raised = self.grade();
         if self.out.duration_ms.is_none() {
             self.measure();
@@ -516,7 +524,14 @@ impl<'o, 'a> Fields<'o, 'a> {
         }
         let message = match self.take(Slot::Message) {
             Some(text) => text,
-            None => self.summary().map_or(Cow::Borrowed(fallback), Cow::Owned),
+            None => match self.summary() {
+                Some(text) => {
+                    // A stranger's request.
+                    self.out.typed |= self.noted_at(Note::Path).is_some();
+                    Cow::Owned(text)
+                }
+                None => self.buried().unwrap_or(Cow::Borrowed(fallback)),
+            },
         };
         self.out.logger = self.take(Slot::Logger);
         self.out.request_id = self.take(Slot::Request(shape::Shape::Whole));
