@@ -61,6 +61,10 @@ impl Envelope for CloudJson {
         &SPEC
     }
 
+    fn tells_lines_apart(&self) -> bool {
+        true
+    }
+
     fn open<'a>(
         &self,
         line: &'a str,

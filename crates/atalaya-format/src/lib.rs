@@ -476,6 +476,12 @@ pub trait Envelope: Send + Sync + std::fmt::Debug {
         out: &mut Parsed<'a>,
     ) -> Result<Inside, FormatMismatch>;
 
+    /// Whether what it says of a line that joins a record is kept, where it said something else of
+    /// the record's first: an id of its own for each line, say.
+    fn tells_lines_apart(&self) -> bool {
+        false
+    }
+
     /// Whether a line without this envelope belongs to the record before it.
     fn takes_bare_lines(&self) -> bool {
         false
