@@ -437,6 +437,25 @@ impl<'o, 'a> Fields<'o, 'a> {
         self.held[slot.index()].take().map(|held| held.text)
     }
 
+    /// Loguru writes its whole line as `text` beside the record that it is made of.
+    fn prefer_raw_message(&mut self) {
+        let slot = Slot::Message.index();
+        if self.held[slot]
+            .as_ref()
+            .is_none_or(|held| held.name != "text")
+        {
+            return;
+        }
+        let known = |(name, _): &(Cow<'a, str>, _)| name == "record.message";
+        if let Some(at) = self.out.metadata.iter().position(known)
+            && let Some(whole) = self.held[slot].take()
+        {
+            let (name, text) = self.remove(at);
+            self.extra(whole.name, whole.text);
+            self.hold(Slot::Message, 0, name, text);
+        }
+    }
+
     /// True when no message came.
     pub fn lacks_message(&self) -> bool {
         self.held[Slot::Message.index()].is_none()
@@ -522,6 +541,7 @@ impl<'o, 'a> Fields<'o, 'a> {
                 keep_severity(self.out, held.text);
             }
         }
+        self.prefer_raw_message();
         let message = match self.take(Slot::Message) {
             Some(text) => text,
             None => match self.summary() {

@@ -2,7 +2,7 @@
 
 use super::super::fields::{Fields, keep_severity, push_unique};
 use super::super::json::scan::{Scan, Value};
-use super::super::{Parsed, TimeHint};
+use super::super::{Parsed, TimeHint, ids};
 use super::gap::{self, Gap};
 use super::stamp::stamp;
 use super::tail::beside_header;
@@ -496,6 +496,12 @@ impl<'a> Head<'a> {
         }
         if out.user_id.is_none() {
             out.user_id = self.user_id.map(Into::into);
+        }
+        // `[x-correlation-id:c-7]`
+        if out.request_id.is_none()
+            && let Some(thread) = self.thread.filter(|thread| thread.contains(':'))
+        {
+            out.request_id = ids::in_text(thread).request_id.map(Into::into);
         }
         let mut keep = |name: &'static str, value: Option<&'a str>| {
             if let Some(value) = value.filter(|value| *value != "-") {

@@ -47,6 +47,8 @@ pub(super) fn direct(name: &str) -> Option<Found> {
             // Nginx's seconds with milliseconds, and others' epochs.
             "msec" | "tsms" | "tsns" => (Slot::Time, 6),
             "took" => (Slot::Duration(0.0), 3),
+            // syslog-ng; in other spellings it may be a header of HTTP.
+            "host" if name == "HOST" => (Slot::Noted(Note::Host), 1),
             "path" => (Slot::Noted(Note::Path), 2),
             _ => return None,
         },
