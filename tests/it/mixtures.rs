@@ -39,7 +39,9 @@ fn decode_from(bytes: &[u8], from: usize, zone: SourceZone, reference: Timestamp
 /// Inputs of all cases and formats of our own, in the same order everywhere.
 pub fn own_cases() -> Vec<Vec<u8>> {
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
-    let text = std::fs::read_to_string(data.join("cases/logs.jsonl")).unwrap();
+    let text = ["cases/logs.jsonl", "cases/own.jsonl"]
+        .map(|name| std::fs::read_to_string(data.join(name)).unwrap())
+        .concat();
     let cases = text
         .lines()
         .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
@@ -129,23 +131,27 @@ fn structural() -> BTreeSet<&'static str> {
      severitynumber severitytext error tags labels start_time payload context extra exception client \
      version target http insert correlationid micros oteltraceid reqid responsetime status seconds awsrequestid prefix epoch instant level_name channel levelname asctime database name \
      latencies latency started took elapsedms session sessionid userid users status_code code headers \
-     facility service millis priority thread short full line lines login code time_taken bytes nest report requested systemd"
+     facility service millis priority thread short full line lines login code time_taken bytes nest report requested systemd \
+     info loglevel category module sourcecontext renderedmessage jsonpayload datetime eventtime timecreated logtime logdate \
+     leveldisplayname durationmillis epochsecond extendedstacktrace contextmap durationms metrics kong juni junho"
         .split_ascii_whitespace()
         .collect()
 }
 
-/// What a record leaves out on purpose: terminal sequences, members that are null or empty, the cursor
+/// What a record leaves out on purpose: terminal sequences and the escapes of JSON, members that are null or empty, the cursor
 /// of a journal, which names a place that the record has anyway, blank lines of a container, and
 /// uvicorn's word on an answer whose status says otherwise.
 static IN_NO_RECORD: LazyLock<regex::Regex> = LazyLock::new(|| {
     let parts = [
-        r"\x1b\[[0-9;?]*[A-Za-z]",
+        r"(?:\x1b|\\u001b)\[[0-9;?]*[A-Za-z]",
+        r"\\[nrt]",
         r#""\w+"\s*:\s*null"#,
         r"\b\w+=(?:\s|$)",
         r#""__CURSOR"\s*:\s*"[^"]*""#,
         r#"^INFO:\s+\S+ - ""#,
         r"^\S+ std(?:out|err) [FP] ?$",
-        r#"^\{"log":"\\n","stream":"\w+""#,
+        r"^\w{3} [ \d]\d \S+ \S+ \w+\[\d+\]: ?$",
+        r#"^\{"log": ?"\\n", ?"stream": ?"\w+""#,
     ];
     regex::Regex::new(&parts.join("|")).unwrap()
 });

@@ -1,6 +1,7 @@
 //! The readers on whole files whose format nobody names.
 //!
-//! `tests/data/cases` holds small files with the records that a reader should get. What holds of any
+//! `tests/data/cases` holds small files with the records that a reader should get: `logs.jsonl` those
+//! that issue 10 came with, `own.jsonl` more of each of its kinds, as real software writes them. What holds of any
 //! file is asked of random mixtures of all of them.
 
 use std::path::{Path, PathBuf};
@@ -43,7 +44,9 @@ fn as_json(entry: &Entry) -> Value {
 
 #[test]
 fn small_files_give_their_records() {
-    let text = std::fs::read_to_string(data("cases/logs.jsonl")).unwrap();
+    let text = ["logs", "own"]
+        .map(|name| std::fs::read_to_string(data(&format!("cases/{name}.jsonl"))).unwrap())
+        .concat();
     let mut wrong = Vec::new();
     for line in text.lines() {
         let case: Value = serde_json::from_str(line).unwrap();

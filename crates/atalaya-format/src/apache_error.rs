@@ -75,6 +75,12 @@ fn parse<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(),
         if level::from_word(word).is_none() {
             return Err("the word in the second brackets is no level");
         }
+        // log4js: `[2024-05-01T08:00:00.123] [ERROR] depot - text`. Apache writes its levels small.
+        if word.starts_with(|first: char| first.is_ascii_uppercase())
+            && inside.as_bytes().get(10) == Some(&b'T')
+        {
+            return Err("a level in capitals behind an ISO stamp");
+        }
         out.set_level(word);
     }
     let by_module = out.metadata.iter().any(|(name, _)| name == "module");

@@ -10,10 +10,19 @@
 use super::Parsed;
 use super::web::is_number;
 
-/// Reads a message of one of these processes; any other is left alone.
+/// Whether strangers, or a user at a shell, type parts of what these processes say.
+pub fn is_typed(process: &str) -> bool {
+    matches!(
+        process,
+        "sshd" | "sshd-session" | "sshd-auth" | "sudo" | "su" | "login" | "doas"
+    )
+}
+
+/// Reads a message of one of these processes, or of PAM in any; others are left alone.
 pub fn put<'a>(process: &str, message: &'a str, out: &mut Parsed<'a>) {
     match process {
         "sshd" | "sshd-session" | "sshd-auth" => put_ssh(message, out),
+        _ if message.starts_with("pam_unix(") => put_pam(message, out),
         "sudo" => put_sudo(message, out),
         "useradd" => put_account(message, "new user: ", out),
         "groupadd" => put_account(message, "new group: ", out),

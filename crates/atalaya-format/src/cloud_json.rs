@@ -64,6 +64,10 @@ impl Envelope for CloudJson {
         &MARKS
     }
 
+    fn tells_lines_apart(&self) -> bool {
+        true
+    }
+
     fn open<'a>(
         &self,
         line: &'a str,

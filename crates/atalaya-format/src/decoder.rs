@@ -336,7 +336,12 @@ impl Decoder {
         if let Some(index) = at {
             let held = self.queue.get(index);
             if held.piece == Piece::Open || inside.piece == Piece::Further {
-                return self.join(index, physical, text, inside.piece);
+                let was_open = held.piece == Piece::Open;
+                self.join_of(index, physical, text, facts);
+                if was_open && inside.piece != Piece::Open {
+                    self.pieced(index);
+                }
+                return;
             }
         }
         if inside.piece == Piece::Whole {
@@ -348,7 +353,7 @@ impl Decoder {
         if let Some(index) = at
             && self.joins_at_once(index, look)
         {
-            return self.join(index, physical, text, inside.piece);
+            return self.join_of(index, physical, text, facts);
         }
         if self.begin(physical, look, facts, likely) {
             return;
@@ -356,7 +361,7 @@ impl Decoder {
         if let Some(index) = at
             && self.joins_for_want_of_a_reader(index, look, facts.is_none())
         {
-            return self.join(index, physical, text, inside.piece);
+            return self.join_of(index, physical, text, facts);
         }
         self.start(physical, look, facts, None, false);
     }
@@ -441,6 +446,61 @@ impl Decoder {
                 }
             }
             _ => self.counts.skipped += 1,
+        }
+    }
+
+    /// Adds a line to a record, and what its envelopes say of this line only.
+    fn join_of(
+        &mut self,
+        index: usize,
+        physical: Physical<'_>,
+        text: &str,
+        facts: Option<&Facts<'_>>,
+    ) {
+        let held = self.queue.get_mut(index);
+        let mut next = facts;
+        while let Some(facts) = next.filter(|facts| facts.envelope.tells_lines_apart()) {
+            for (name, value) in &facts.parsed.metadata {
+                let known = held.raw.contains(value.as_ref())
+                    || held.more.iter().any(|(_, text)| text == value);
+                if !known {
+                    held.more.push((name.to_string(), value.to_string()));
+                }
+            }
+            next = facts.parent;
+        }
+        let piece = facts.map_or(Piece::Line, |facts| facts.inside.piece);
+        self.join(index, physical, text, piece);
+    }
+
+    /// A line that came in pieces is whole: the format that did not read its first piece may read it.
+    fn pieced(&mut self, index: usize) {
+        let held = self.queue.get(index);
+        let asked = !matches!(self.choice, Choice::Only(Shape::Format(_) | Shape::Plain));
+        if !asked || held.format.is_some() || held.done || held.marks.split.is_some() {
+            return;
+        }
+        let mut parsed = Parsed::default();
+        let hint = &self.context.hint;
+        let found = registry::candidates(&held.text).iter().find(|candidate| {
+            parsed.reset();
+            candidate.format.opens(&held.text) == Opens::Parsed
+                && candidate
+                    .format
+                    .parse(&held.text, hint, &mut parsed)
+                    .is_ok()
+        });
+        let Some(format) = found.map(|candidate| candidate.format) else {
+            return;
+        };
+        let stamped = parsed.timestamp.is_some();
+        drop(parsed);
+        let held = self.queue.get_mut(index);
+        held.format = Some(format);
+        held.lines = format.spec().lines;
+        held.stamped = stamped;
+        if held.lines == Lines::One {
+            self.close(index);
         }
     }
 

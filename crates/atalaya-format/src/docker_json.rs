@@ -109,7 +109,8 @@ impl Seen {
         };
         match name.as_ref() {
             "stream" => self.stream = stream_of(&[&text]),
-            "time" => {
+            // Fluent Bit writes the other.
+            "time" | "@timestamp" if out.timestamp.is_none() => {
                 if let Some(cut) = time::iso(&text, hint) {
                     out.set_time(cut.instant);
                     out.zoned |= text

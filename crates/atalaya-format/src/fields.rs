@@ -13,7 +13,7 @@ use std::collections::HashSet;
 
 use super::json::scan::{Scan, Value};
 use super::{Parsed, TimeHint, ids, postgresql, time};
-use atalaya_domain::record::Level;
+use atalaya_domain::record::{HOST_FIELD, Level};
 use atalaya_domain::time::Timestamp;
 
 mod access;
@@ -37,7 +37,7 @@ use names::{Note, Slot};
 use stamps::whole_stamp;
 
 const SLOTS: usize = 9;
-const NOTES: usize = 7;
+const NOTES: usize = 8;
 
 impl Slot {
     const fn index(self) -> usize {
@@ -66,6 +66,7 @@ impl Note {
             Self::Length => 4,
             Self::Severity => 5,
             Self::Spans => 6,
+            Self::Host => 7,
         }
     }
 }
@@ -436,6 +437,25 @@ impl<'o, 'a> Fields<'o, 'a> {
         self.held[slot.index()].take().map(|held| held.text)
     }
 
+    /// Loguru writes its whole line as `text` beside the record that it is made of.
+    fn prefer_raw_message(&mut self) {
+        let slot = Slot::Message.index();
+        if self.held[slot]
+            .as_ref()
+            .is_none_or(|held| held.name != "text")
+        {
+            return;
+        }
+        let known = |(name, _): &(Cow<'a, str>, _)| name == "record.message";
+        if let Some(at) = self.out.metadata.iter().position(known)
+            && let Some(whole) = self.held[slot].take()
+        {
+            let (name, text) = self.remove(at);
+            self.extra(whole.name, whole.text);
+            self.hold(Slot::Message, 0, name, text);
+        }
+    }
+
     /// True when no message came.
     pub fn lacks_message(&self) -> bool {
         self.held[Slot::Message.index()].is_none()
@@ -500,6 +520,13 @@ impl<'o, 'a> Fields<'o, 'a> {
         if let Some(at) = self.noted_at(Note::Spans) {
             self.ids_of_spans(at);
         }
+        if let Some(at) = self.noted_at(Note::Host)
+            && !self.is_taken(HOST_FIELD)
+            && let Some((_, host)) = self.out.metadata.get(at)
+        {
+            let host = host.clone();
+            self.extra(HOST_FIELD.into(), host);
+        }
         let raised = self.grade();
         if self.out.duration_ms.is_none() {
             self.measure();
@@ -514,9 +541,17 @@ impl<'o, 'a> Fields<'o, 'a> {
                 keep_severity(self.out, held.text);
             }
         }
+        self.prefer_raw_message();
         let message = match self.take(Slot::Message) {
             Some(text) => text,
-            None => self.summary().map_or(Cow::Borrowed(fallback), Cow::Owned),
+            None => match self.summary() {
+                Some(text) => {
+                    // A stranger's request.
+                    self.out.typed |= self.noted_at(Note::Path).is_some();
+                    Cow::Owned(text)
+                }
+                None => self.buried().unwrap_or(Cow::Borrowed(fallback)),
+            },
         };
         self.out.logger = self.take(Slot::Logger);
         self.out.request_id = self.take(Slot::Request(shape::Shape::Whole));
@@ -539,11 +574,11 @@ impl<'o, 'a> Fields<'o, 'a> {
 /// Milliseconds, where the value says how long in the unit of its name or its own.
 fn duration(unit: f64, kind: Kind, text: &str) -> Option<f64> {
     let milliseconds = match kind {
-        Kind::Number if unit > 0.0 => text.parse::<f64>().ok()? * unit,
+        Kind::Number if unit > 0.0 => durations::milliseconds(text.parse().ok()?, unit),
         Kind::Text if unit > 0.0 => text
             .parse::<f64>()
             .ok()
-            .map(|value| value * unit)
+            .map(|value| durations::milliseconds(value, unit))
             .or_else(|| durations::any(text))?,
         Kind::Text => durations::any(text)?,
         _ => return None,

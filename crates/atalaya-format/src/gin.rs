@@ -85,16 +85,16 @@ fn gin<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<()> {
     out.duration_ms = Some(web::go_duration_ms(taken)?);
     out.set_time(cut.instant);
     out.level = Level::from_http_status(number);
-    out.message = request.into();
     out.put("client", client);
     out.put("method", method);
+    // The padding of the column and the quotes are the table's.
     let path = path.trim_ascii_start();
-    out.put(
-        "path",
-        path.strip_prefix('"')
-            .and_then(|path| path.strip_suffix('"'))
-            .unwrap_or(path),
-    );
+    let path = path
+        .strip_prefix('"')
+        .and_then(|path| path.strip_suffix('"'))
+        .unwrap_or(path);
+    out.message = format!("{method} {path}").into();
+    out.put("path", path);
     out.put("status", status);
     Some(())
 }

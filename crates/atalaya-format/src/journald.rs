@@ -19,8 +19,8 @@ use atalaya_domain::record::{HOST_FIELD, Layer, Level};
 use atalaya_domain::time::Timestamp;
 
 use super::{
-    Begins, Envelope, FormatMismatch, FormatSpec, Inside, Lines, Parsed, Piece, TimeHint, escape,
-    stream_of, time,
+    Begins, Envelope, FormatMismatch, FormatSpec, Inside, Lines, Parsed, Piece, TimeHint, auth,
+    escape, stream_of, time,
 };
 
 #[derive(Clone, Copy, Debug)]
@@ -147,6 +147,12 @@ fn put<'a>(fields: Fields<'a>, out: &mut Parsed<'a>) -> Result<Piece, &'static s
         out.put_cow("command", command.clone());
     }
     out.logger = identifier.or(command);
+    if let Some(program) = out.logger.clone() {
+        out.typed = auth::is_typed(&program);
+        if let Cow::Borrowed(message) = out.message {
+            auth::put(&program, message, out);
+        }
+    }
     Ok(piece)
 }
 

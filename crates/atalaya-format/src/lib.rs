@@ -159,6 +159,8 @@ pub struct Parsed<'a> {
     /// A field carries bytes that are not UTF-8 (see [`escape`]), which the text itself did not
     /// show: JSON may spell them as numbers.
     pub carried: bool,
+    /// Strangers type parts of the message (a user name, a command): no ids are looked for in it.
+    pub typed: bool,
     /// Names in the order of the line; unique (the decoder keeps the first of equal names).
     pub metadata: Vec<(Cow<'a, str>, Cow<'a, str>)>,
     /// Kept from record to record.
@@ -241,7 +243,12 @@ impl<'a> Parsed<'a> {
             && self.duration_ms.is_none()
             && self.traceback.is_none()
             && self.second.is_none()
-            && !(self.day_missing || self.ungraded || self.guessed || self.zoned || self.carried)
+            && !(self.day_missing
+                || self.ungraded
+                || self.guessed
+                || self.zoned
+                || self.carried
+                || self.typed)
     }
 
     /// Ready for the next record, with the capacity of the vector kept across lifetimes.
@@ -473,6 +480,12 @@ pub trait Envelope: Send + Sync + std::fmt::Debug {
         hint: &TimeHint,
         out: &mut Parsed<'a>,
     ) -> Result<Inside, FormatMismatch>;
+
+    /// Whether what it says of a line that joins a record is kept, where it said something else of
+    /// the record's first: an id of its own for each line, say.
+    fn tells_lines_apart(&self) -> bool {
+        false
+    }
 
     /// Whether a line without this envelope belongs to the record before it.
     fn takes_bare_lines(&self) -> bool {

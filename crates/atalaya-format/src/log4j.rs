@@ -13,7 +13,7 @@
 //! Other patterns are read by [`super::app_line`].
 
 use super::app_line::stamp::{may_be_stamp, prose_behind_iso, stamp};
-use super::app_line::words::is_dotted;
+use super::app_line::words::{is_dotted, is_id};
 use super::python::{capital_level, set_level, upto};
 use super::split;
 use super::{Begins, Format, FormatMismatch, FormatSpec, Lines, Opens, Parsed, Signs, TimeHint};
@@ -174,6 +174,16 @@ fn read<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<()> 
     }
 }
 
+/// What stands in the bracket of the thread, where patterns have the request's id as well.
+fn put_thread<'a>(inside: &'a str, out: &mut Parsed<'a>) {
+    let thread = inside.trim_ascii();
+    if out.request_id.is_none() && is_id(thread) {
+        out.request_id = Some(thread.into());
+    } else {
+        out.put("thread", thread);
+    }
+}
+
 fn stamped<'a>(rest: &'a str, out: &mut Parsed<'a>) -> Option<()> {
     let rest = rest.strip_prefix(' ')?.trim_ascii_start();
     if let Some(columns) = rest.strip_prefix("| ") {
@@ -185,7 +195,7 @@ fn stamped<'a>(rest: &'a str, out: &mut Parsed<'a>) -> Option<()> {
         let rest = rest.trim_ascii_start();
         let rest = rest.strip_prefix("- ").unwrap_or(rest);
         let (word, rest) = level(rest)?;
-        out.put("thread", thread.trim_ascii());
+        put_thread(thread, out);
         set_level(out, word);
         return logger_and_message(rest, out);
     };
@@ -205,7 +215,7 @@ fn stamped<'a>(rest: &'a str, out: &mut Parsed<'a>) -> Option<()> {
         out.message = message.trim_ascii_end().into();
         return Some(());
     }
-    out.put("thread", inside.trim_ascii());
+    put_thread(inside, out);
     if logger_and_message(rest, out).is_some() {
         return Some(());
     }

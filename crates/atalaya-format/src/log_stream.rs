@@ -1,12 +1,16 @@
-//! `aws logs tail`: `2021-02-04T08:02:01.678000+00:00 stream text`.
+//! `aws logs tail`: `2021-02-04T08:02:01.678000+00:00 stream text`; and `docker logs --timestamps` and
+//! `kubectl logs --timestamps`: `2021-02-04T08:02:01.678000000Z text`.
 //!
 //! The text may be anything, so the rest must be sure: microseconds with an offset, and a stream
-//! with a slash in its name or an object behind it.
+//! with a slash in its name or an object behind it; or nanoseconds, and a text that has the head
+//! of a record or is a part of a stack trace.
 //!
-//! Source: <https://docs.aws.amazon.com/cli/latest/reference/logs/tail.html>.
+//! Sources: <https://docs.aws.amazon.com/cli/latest/reference/logs/tail.html>,
+//! <https://docs.docker.com/reference/cli/docker/container/logs/>.
 
 use super::{
-    Begins, Envelope, FormatMismatch, FormatSpec, Inside, Lines, Parsed, TimeHint, stream_of, time,
+    Begins, Envelope, FormatMismatch, FormatSpec, Inside, Lines, Parsed, TimeHint, plain,
+    stream_of, time, trace,
 };
 use atalaya_domain::record::Layer;
 
@@ -34,12 +38,15 @@ impl Envelope for LogStream {
         hint: &TimeHint,
         out: &mut Parsed<'a>,
     ) -> Result<Inside, FormatMismatch> {
+        if let Some((stamp, text)) = stamped(line) {
+            out.set_time(stamp_of(stamp, hint).ok_or_else(|| self.mismatch("no time"))?);
+            out.zoned = true;
+            out.message = text.into();
+            return Ok(Inside::line(stream_of(&["--timestamps"]), false));
+        }
         let (stamp, stream, text) =
             split(line).ok_or_else(|| self.mismatch("no `time stream text`"))?;
-        let cut = time::iso(stamp, hint)
-            .filter(|cut| cut.rest.is_empty())
-            .ok_or_else(|| self.mismatch("no time"))?;
-        out.set_time(cut.instant);
+        out.set_time(stamp_of(stamp, hint).ok_or_else(|| self.mismatch("no time"))?);
         out.zoned = true;
         out.put("log_stream", stream);
         out.message = text.into();
@@ -50,6 +57,36 @@ impl Envelope for LogStream {
     fn takes_bare_lines(&self) -> bool {
         true
     }
+}
+
+fn stamp_of(stamp: &str, hint: &TimeHint) -> Option<time::Instant> {
+    time::iso(stamp, hint)
+        .filter(|cut| cut.rest.is_empty())
+        .map(|cut| cut.instant)
+}
+
+/// The stamp of a container's run-time, and a text that needs none of its own or has one.
+fn stamped(line: &str) -> Option<(&str, &str)> {
+    /// `2021-02-04T08:02:01.678000000Z`
+    const STAMP: usize = 30;
+    let bytes = line.as_bytes();
+    if bytes.get(10) != Some(&b'T')
+        || bytes.get(19) != Some(&b'.')
+        || bytes.get(STAMP - 1) != Some(&b'Z')
+        || bytes.get(STAMP) != Some(&b' ')
+    {
+        return None;
+    }
+    let text = line.get(STAMP + 1..)?;
+    let sure = match *text.as_bytes() {
+        [b'{', b'"', ..] | [b'\t', ..] => true,
+        [b' ', ..] => trace::is_frame(text),
+        [b'I' | b'W' | b'E' | b'F', b'0'..=b'1', b'0'..=b'9', ..]
+        | [b'0'..=b'9', ..]
+        | [b'[' | b'<', b'0'..=b'9', ..] => plain::has_stamp(text),
+        _ => trace::is_head(text) || trace::surely_exception(text),
+    };
+    sure.then_some((line.get(..STAMP)?, text))
 }
 
 fn split(line: &str) -> Option<(&str, &str, &str)> {

@@ -47,7 +47,11 @@ impl Format for Monolog {
 
     fn joins(&self, pending: &str, line: &str) -> Joins {
         // `[stacktrace]` and `#0 …` inside of the context; another record begins with its stamp.
-        let is_open = pending.contains('\n') || !ends_complete(pending);
+        let is_open = match pending.rsplit_once('\n') {
+            // The quote of the exception's text ends at the margin, and its object with it.
+            Some((_, last)) => !last.starts_with("\"}"),
+            None => !ends_complete(pending),
+        };
         if is_open && line.starts_with(['[', '{', '"', '#']) && self.opens(line) == Opens::No {
             let is_stamp =
                 line.as_bytes().get(1).is_some_and(u8::is_ascii_digit) && line.starts_with('[');

@@ -6,6 +6,9 @@
 //! that of `# Time` when it has a zone; else `SET timestamp`, which is an instant whatever the
 //! server's zone is; else `# Time` in the source's zone.
 
+use std::borrow::Cow;
+
+use super::fields::durations::milliseconds;
 use super::fields::push_unique;
 use super::postgresql::request_in_comment;
 use super::python::ANY_HINT;
@@ -129,12 +132,10 @@ fn read<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<()> 
         let (line, after) = rest.split_once('\n').unwrap_or((rest, ""));
         if let Some(comment) = line.strip_prefix('#') {
             let mut comment = comment.trim_ascii();
-            if let Some(command) = comment.strip_prefix("administrator command: ") {
+            if comment.starts_with("administrator command: ") {
+                // The command, and whatever joined the record behind it.
                 push_unique(out, "admin", "true");
-                out.message = comment
-                    .get(..comment.len() - command.len() + command.trim_ascii_end().len())
-                    .unwrap_or(comment)
-                    .into();
+                out.message = rest.trim_start_matches(['#', ' ']).trim_ascii_end().into();
                 rest = after;
                 break;
             }
@@ -292,23 +293,27 @@ fn read_values<'a>(comment: &'a str, schema: &mut &'a str, out: &mut Parsed<'a>)
     let mut words = comment.split_ascii_whitespace().peekable();
     while let Some(word) = words.next() {
         let Some(name) = word.strip_suffix(':') else {
+            push_unique(out, "comment", word);
             continue;
         };
         let Some(value) = words.next_if(|next| !next.ends_with(':')) else {
             continue;
         };
+        // A head that was cut may have parts of another behind it: what is there twice is kept twice.
         match name {
-            "Query_time" => {
+            "Query_time" if out.duration_ms.is_none() => {
                 out.duration_ms = value
                     .parse::<f64>()
                     .ok()
                     .filter(|seconds| seconds.is_finite())
-                    .map(|seconds| seconds * 1000.0);
+                    .map(|seconds| milliseconds(seconds, 1_000.0));
                 found = true;
             }
-            "Schema" => *schema = value,
+            "Schema" if schema.is_empty() => *schema = value,
             "Id" | "Thread_id" => {
-                if !out.metadata.iter().any(|(name, _)| name == "thread_id") {
+                let known =
+                    |(name, text): &(Cow<'_, str>, _)| name == "thread_id" && *text == value;
+                if !out.metadata.iter().any(known) {
                     push_unique(out, "thread_id", value);
                 }
             }

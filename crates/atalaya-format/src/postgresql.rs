@@ -14,6 +14,7 @@
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
+use super::app_line::ANY_HINT;
 use super::fields::push_unique;
 use super::{
     Begins, Format, FormatMismatch, FormatSpec, Joins, Lines, Opens, Parsed, Signs, TimeHint,
@@ -76,14 +77,19 @@ impl Format for Postgresql {
     }
 
     /// `DETAIL:` and the like have the prefix of a record and are none, unless it is missing.
-    fn joins(&self, _pending: &str, line: &str) -> Joins {
+    fn joins(&self, pending: &str, line: &str) -> Joins {
         if line.starts_with('\t') || logplex(line).is_some_and(|plex| plex.part > 1) {
             return Joins::Yes;
         }
-        if begins_part(line) {
+        if !begins_part(line) {
+            return Joins::Unsaid;
+        }
+        // The record that it belongs to is missing where the one before is another session's.
+        let first = pending.split('\n').next().unwrap_or("");
+        if is_of_session(line, first) {
             Joins::Yes
         } else {
-            Joins::Unsaid
+            Joins::No
         }
     }
 
@@ -268,6 +274,33 @@ pub fn begins_part(line: &str) -> bool {
     head(line).is_some_and(|head| {
         matches!(head.meaning, Meaning::Part(_)) && (head.blanks == 2 || !head.prefix.is_empty())
     })
+}
+
+/// Whether the prefix of a further part says nothing of its session that the record's does not.
+fn is_of_session(part: &str, first: &str) -> bool {
+    const SESSION: [&str; 6] = [
+        "pid",
+        "user",
+        "dbname",
+        "application_name",
+        "remote_host",
+        "remote_port",
+    ];
+    let prefix_of = |line| head_of(line).0.map_or("", |head| head.prefix);
+    let (prefix, own) = (prefix_of(part), prefix_of(first));
+    if prefix.is_empty() || prefix == own {
+        return true;
+    }
+    let (mut of_part, mut of_first) = (Parsed::default(), Parsed::default());
+    read_prefix(prefix, &ANY_HINT, &mut of_part);
+    read_prefix(own, &ANY_HINT, &mut of_first);
+    let session = |parsed: &Parsed<'_>| parsed.session_id.is_some();
+    (!session(&of_part) || of_part.session_id == of_first.session_id)
+        && of_part
+            .metadata
+            .iter()
+            .filter(|(name, _)| SESSION.contains(&name.as_ref()))
+            .all(|fact| of_first.metadata.contains(fact))
 }
 
 /// PostgreSQL's severities as levels; INFO for a word that is none.

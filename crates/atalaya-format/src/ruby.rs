@@ -6,7 +6,9 @@
 
 use super::app_line::words::{is_id, is_number, level_of};
 use super::app_line::{self, stamp::behind_iso};
-use super::fields::keep_severity;
+use super::fields::durations::milliseconds;
+use super::fields::{Fields, keep_severity};
+use super::json::scan::Value;
 use super::{
     Begins, Format, FormatMismatch, FormatSpec, Lines, Opens, Parsed, TimeHint, level, time,
 };
@@ -156,7 +158,44 @@ impl Format for Sidekiq {
         hint: &TimeHint,
         out: &mut Parsed<'a>,
     ) -> Result<(), FormatMismatch> {
-        app_line::read(text, hint, out).ok_or_else(|| self.mismatch("no level behind the process"))
+        let read = match behind_iso(text).and_then(|rest| rest.strip_prefix(' ')) {
+            Some(rest) if rest.starts_with("pid=") => context(text, rest, hint, out),
+            _ => app_line::read(text, hint, out),
+        };
+        read.ok_or_else(|| self.mismatch("no level behind the process"))
+    }
+}
+
+/// `pid=1 tid=x class=Pay jid=y elapsed=1.041 INFO: text`: any number of pairs up to the level, of
+/// which `elapsed` is in seconds.
+fn context<'a>(
+    text: &'a str,
+    behind: &'a str,
+    hint: &TimeHint,
+    out: &mut Parsed<'a>,
+) -> Option<()> {
+    out.set_time(time::iso(text, hint)?.instant);
+    let mut rest = behind;
+    let mut fields = Fields::new(out, hint);
+    let mut elapsed = None;
+    loop {
+        let (word, after) = rest.split_once(' ').unwrap_or((rest, ""));
+        if let Some(level) = word.strip_suffix(':') {
+            level_of(level)?;
+            fields.default_level(level);
+            fields.default_message(after);
+            fields.finish(after);
+            out.duration_ms = elapsed.or(out.duration_ms);
+            return Some(());
+        }
+        let (name, value) = word.split_once('=').filter(|_| !word.contains('\n'))?;
+        match value.parse::<f64>() {
+            Ok(seconds) if name == "elapsed" && seconds.is_finite() => {
+                elapsed = Some(milliseconds(seconds, 1_000.0));
+            }
+            _ => fields.value(name.into(), Value::Text(value.into())),
+        }
+        rest = after;
     }
 }
 

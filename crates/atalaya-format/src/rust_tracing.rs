@@ -98,7 +98,16 @@ fn read<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<()> 
         spans.push_str(name);
         tail::read(values, &mut fields);
     }
-    let message = tail::split(rest, &mut fields);
+    // `refused (attempt=3, took=12ms)`: the pairs are a part of the sentence.
+    let is_sentence = rest.trim_ascii_end().ends_with(')')
+        && rest
+            .split_once('=')
+            .is_some_and(|(before, _)| before.rfind('(') > before.rfind(')'));
+    let message = if is_sentence {
+        rest
+    } else {
+        tail::split(rest, &mut fields)
+    };
     tail::finish(message, fields);
     out.set_time(cut.instant);
     if let Some(level) = level_of(word) {

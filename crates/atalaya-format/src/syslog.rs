@@ -234,6 +234,7 @@ fn put_message<'a>(program: &'a str, text: &'a str, out: &mut Parsed<'a>) -> Pie
         .map_or(text, str::trim_ascii_start);
     let process = program.split('(').next().unwrap_or(program);
     auth::put(process, not_repeated(text), out);
+    out.typed = auth::is_typed(process);
     out.message = unescaped(text);
     Piece::Line
 }

@@ -127,6 +127,7 @@ pub fn begin(text: &str) -> Option<usize> {
             }
             let is_head = |line: &str| {
                 exception_head(line)
+                    || line.strip_prefix('\t').is_some_and(exception_head)
                     || (go_place_of(text, start) && (go_call(line) || go_function(line)))
             };
             return Some(
@@ -392,7 +393,7 @@ fn named_like_one(class: &str) -> bool {
 }
 
 /// An exception by its name, and not by its place.
-fn surely_exception(line: &str) -> bool {
+pub fn surely_exception(line: &str) -> bool {
     exception_head(line) && {
         let (name, after) = dotted_name(line.strip_prefix("Uncaught ").unwrap_or(line));
         named_like_one(name.rsplit('.').next().unwrap_or(name)) && !after.is_empty()

@@ -120,7 +120,13 @@ fn read<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<()> 
         out.message = rest.into();
     }
     out.set_time(instant);
-    out.level = level;
+    // Caddy's access log has every answer as information, also that there was none.
+    let is_access = logger.is_some_and(|logger| logger.starts_with("http.log.access"));
+    out.level = if is_access {
+        level.max(out.level)
+    } else {
+        level
+    };
     keep_severity(out, word.into());
     if let Some(logger) = logger {
         out.logger = Some(logger.into());

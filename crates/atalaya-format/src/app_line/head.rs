@@ -2,7 +2,7 @@
 
 use super::super::fields::{Fields, keep_severity, push_unique};
 use super::super::json::scan::{Scan, Value};
-use super::super::{Parsed, TimeHint};
+use super::super::{Parsed, TimeHint, ids};
 use super::gap::{self, Gap};
 use super::stamp::stamp;
 use super::tail::beside_header;
@@ -225,6 +225,8 @@ impl<'a> Head<'a> {
             }
             let (first, after) = word(at);
             let mut bare = first.trim_end_matches([':', ',']);
+            // `...dules/git/command.go:200`: a path that its logger has cut.
+            let cut = bare.strip_prefix("...").filter(|path| path.contains('/'));
             // `10:00:00:ERROR:depot:text`
             if gap == Gap::Tight {
                 bare = bare.split(':').next().unwrap_or(bare);
@@ -247,7 +249,7 @@ impl<'a> Head<'a> {
             if let Some((pid, after)) = pid.filter(|(pid, _)| is_process(pid)) {
                 self.pid.get_or_insert(pid);
                 rest = after;
-            } else if !is_name(bare) {
+            } else if !is_name(cut.unwrap_or(bare)) {
                 return None;
             }
             // Sidekiq before version 6: `4711 TID-x1 Worker JID-y2 INFO: text`.
@@ -494,6 +496,12 @@ impl<'a> Head<'a> {
         }
         if out.user_id.is_none() {
             out.user_id = self.user_id.map(Into::into);
+        }
+        // `[x-correlation-id:c-7]`
+        if out.request_id.is_none()
+            && let Some(thread) = self.thread.filter(|thread| thread.contains(':'))
+        {
+            out.request_id = ids::in_text(thread).request_id.map(Into::into);
         }
         let mut keep = |name: &'static str, value: Option<&'a str>| {
             if let Some(value) = value.filter(|value| *value != "-") {

@@ -3,7 +3,7 @@
 use atalaya_domain::record::Entry;
 
 use super::super::registry::{self, Shape};
-use super::super::{Format, Lines, Opens, Parsed, Piece, Signs, plain};
+use super::super::{Format, HEADER_FIELD, Lines, Opens, Parsed, Piece, Signs, plain};
 use super::entry::Facts;
 use super::held::Held;
 use super::look::Look;
@@ -128,6 +128,11 @@ impl Decoder {
                 position: held.position,
                 ..entry
             });
+            // The header lines before it are known only now.
+            if let Some(entry) = held.entry.as_mut().filter(|_| !held.header.is_empty()) {
+                let header = held.header.as_str().into();
+                entry.metadata.push((HEADER_FIELD.into(), header));
+            }
             held.lines = Lines::One;
             self.settle_in(held);
         }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use atalaya_domain::record::{
-    Entry, Metadata, PARSE_ERROR_FIELD, RequestId, TRUNCATED_BYTES_FIELD, Text,
+    Entry, Level, Metadata, PARSE_ERROR_FIELD, RequestId, TRUNCATED_BYTES_FIELD, Text,
 };
 use atalaya_domain::time::Timestamp;
 
@@ -140,13 +140,14 @@ impl Context {
         mut parsed: Parsed<'a>,
         facts: Option<&'a Facts<'a>>,
         spec: &FormatSpec,
-        held: &Held,
+        held: &'a Held,
         error: Option<&FormatMismatch>,
     ) -> Entry {
         let marks = &held.marks;
         if spec.traces && parsed.traceback.is_none() {
             split_trace(&mut parsed);
         }
+        let typed = parsed.typed || facts.is_some_and(Facts::typed);
         let mut notes = Notes::default();
         let mut next = facts;
         while let Some(facts) = next {
@@ -156,7 +157,10 @@ impl Context {
         if parsed.ungraded && !parsed.guessed {
             parsed.level = parsed.level.max(level::guess(&parsed.message));
         }
-        let named = if spec.named_ids {
+        for (name, value) in &held.more {
+            fields::push_unique(&mut parsed, name.as_str(), value.as_str());
+        }
+        let named = if spec.named_ids && !typed {
             ids::in_text(&parsed.message)
         } else {
             ids::Found::default()
@@ -297,6 +301,10 @@ impl Facts<'_> {
         self.parsed.timestamp.is_some() || self.parent.is_some_and(Facts::has_time)
     }
 
+    fn typed(&self) -> bool {
+        self.parsed.typed || self.parent.is_some_and(Facts::typed)
+    }
+
     fn carried(&self) -> bool {
         self.parsed.carried || self.parent.is_some_and(Facts::carried)
     }
@@ -307,11 +315,12 @@ fn add_envelope<'a>(parsed: &mut Parsed<'a>, facts: &'a Facts<'_>, notes: &mut N
     let outer = facts.parsed;
     add_time(parsed, outer, notes);
     if parsed.ungraded && facts.inside.graded {
-        parsed.level = parsed.level.max(outer.level);
-        parsed.level = if outer.level > atalaya_domain::record::Level::Info {
-            parsed.level
+        // `info` is also what everything on stdout gets: a level with which the text begins says more.
+        parsed.level = if outer.level > Level::Info {
+            parsed.level.max(outer.level)
         } else {
-            outer.level
+            level::at_start(&parsed.message)
+                .map_or(outer.level, |(level, _)| level.max(outer.level))
         };
         parsed.ungraded = false;
     }
@@ -427,14 +436,21 @@ fn split_trace(parsed: &mut Parsed<'_>) {
         return;
     };
     parsed.guessed = false;
+    // Blank lines between the two are neither's.
+    let end = parsed
+        .message
+        .get(..at)
+        .unwrap_or("")
+        .trim_end_matches('\n')
+        .len();
     match &mut parsed.message {
         Cow::Borrowed(message) => {
             parsed.traceback = Some(Cow::Borrowed(&message[at..]));
-            *message = &message[..at - 1];
+            *message = &message[..end];
         }
         Cow::Owned(message) => {
             parsed.traceback = Some(Cow::Owned(message.split_off(at)));
-            message.pop();
+            message.truncate(end);
         }
     }
 }

@@ -56,6 +56,8 @@ pub struct Held {
     pub lines_joined: usize,
     /// Blank lines after the last line: part of the record only if another line joins.
     pub blanks: usize,
+    /// What an envelope said of further lines and not of the first.
+    pub more: Vec<(String, String)>,
     pub marks: Marks,
     pub level: Inherited,
     pub touched: u64,
@@ -78,7 +80,10 @@ impl Held {
     /// Whether a stack trace has begun in its text.
     pub fn has_trace(&self) -> bool {
         let last = split::last(&self.text, b'\n').map_or(&*self.text, |(_, last)| last);
-        trace::is_head(last) || trace::is_frame(last) || trace::begin(&self.text).is_some()
+        trace::is_head(last)
+            || trace::is_frame(last)
+            || trace::surely_exception(last)
+            || trace::begin(&self.text).is_some()
     }
 }
 

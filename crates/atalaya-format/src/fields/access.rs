@@ -1,12 +1,14 @@
 //! What a record says about a request: its status, its line, and durations without unit of
 //! programs that document theirs.
 
+use std::borrow::Cow;
+
 use super::levels::of_outcome;
 use super::names::{Note, Slot};
-use super::{Fields, levels, table};
+use super::{Fields, durations, levels, table};
 use atalaya_domain::record::Level;
 
-impl Fields<'_, '_> {
+impl<'a> Fields<'_, 'a> {
     /// The level out of what the record says besides. True when that is worse than the level that
     /// the record has.
     pub(super) fn grade(&mut self) -> bool {
@@ -18,6 +20,10 @@ impl Fields<'_, '_> {
                 self.out.level = Level::from_http_status(status);
             } else if let Some(level) = self.noted_text(Note::Status).and_then(of_outcome) {
                 self.out.level = level;
+            } else if let Some(level) = self.buried_level() {
+                self.out.level = level;
+            } else if self.has_fault() {
+                self.out.level = Level::Error;
             }
         } else if self.is_access()
             && let Some(level) = self.status().map(Level::from_http_status)
@@ -86,6 +92,53 @@ impl Fields<'_, '_> {
             let (name, text) = self.remove(at);
             self.hold(Slot::Level(levels::Scale::Usual), 9, name, text);
         }
+    }
+
+    /// A level below names that nobody knows: it is the record's where nothing else says one.
+    fn buried_level(&self) -> Option<Level> {
+        // A `battery.level` has no message beside it.
+        let is_wrapped = self.lacks_message() && self.buried().is_some();
+        let names = &["level", "lvl", "loglevel", "levelname", "severity"];
+        self.last_named(names)
+            .filter(|_| is_wrapped)
+            .and_then(|text| levels::worded(text))
+    }
+
+    /// A message below such names.
+    pub(super) fn buried(&self) -> Option<Cow<'a, str>> {
+        self.last_named(&["message", "msg"]).cloned()
+    }
+
+    /// The only value whose name ends with one of these parts.
+    fn last_named(&self, lasts: &[&str]) -> Option<&Cow<'a, str>> {
+        let mut found = self.out.metadata.iter().filter(|(name, _)| {
+            name.rsplit_once('.')
+                .is_some_and(|(_, last)| lasts.iter().any(|known| known.eq_ignore_ascii_case(last)))
+        });
+        let (_, text) = found.next()?;
+        found.next().is_none().then_some(text)
+    }
+
+    /// Whether the record tells of an error that happened.
+    fn has_fault(&self) -> bool {
+        const NONE: [&str; 9] = [
+            "false",
+            "null",
+            "none",
+            "nil",
+            "no",
+            "0",
+            "-",
+            "<nil>",
+            "undefined",
+        ];
+        let told = self.out.metadata.iter().any(|(name, text)| {
+            ERRORS.contains(&name.as_ref())
+                && !NONE.iter().any(|none| none.eq_ignore_ascii_case(text))
+        });
+        told || self.held[Slot::Trace.index()]
+            .as_ref()
+            .is_some_and(|held| held.text.contains('\n'))
     }
 
     fn has(&self, names: &[&str]) -> bool {
@@ -158,20 +211,12 @@ impl Fields<'_, '_> {
             "Elapsed" if self.has(&["RequestPath", "StatusCode"]) => 1.0,
             _ => return,
         };
-        self.out.duration_ms = Some(number * unit);
+        self.out.duration_ms = Some(durations::milliseconds(number, unit));
         self.remove(at);
     }
 
     /// A line for a record without message: the request that it is about, or its error.
     pub(super) fn summary(&self) -> Option<String> {
-        const ERRORS: [&str; 6] = [
-            "error",
-            "err",
-            "error.message",
-            "err.message",
-            "exception.message",
-            "error_message",
-        ];
         if let Some(path) = self.noted_text(Note::Path) {
             let status = self
                 .noted_text(Note::Status)
@@ -198,6 +243,17 @@ impl Fields<'_, '_> {
         })
     }
 }
+
+/// Under which names programs tell what went wrong.
+const ERRORS: [&str; 7] = [
+    "error",
+    "err",
+    "error.message",
+    "err.message",
+    "exception.message",
+    "error_message",
+    "errorMessage",
+];
 
 fn is_method(word: &str) -> bool {
     (3..=12).contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_alphabetic())

@@ -14,10 +14,23 @@ pub fn with_unit(text: &str) -> Option<f64> {
         let unit_end = rest
             .find(|next: char| next.is_ascii_digit() || next == ' ')
             .unwrap_or(rest.len());
-        total += number * unit(rest.get(..unit_end)?)?;
+        total += milliseconds(number, unit(rest.get(..unit_end)?)?);
         rest = rest.get(unit_end..)?.trim_start();
     }
-    Some(total)
+    Some(milliseconds(total, 1.0))
+}
+
+/// So many of a unit, of which each has so many milliseconds: through whole nanoseconds where there
+/// are such, or 1.003 seconds would be 1002.9999999999999 milliseconds.
+pub(crate) fn milliseconds(value: f64, unit: f64) -> f64 {
+    const NEAR: f64 = 1e-3;
+    let nanos = value * (unit * 1e6);
+    let whole = nanos.round();
+    if (nanos - whole).abs() < NEAR {
+        whole / 1e6
+    } else {
+        value * unit
+    }
 }
 
 /// Milliseconds in a unit.
@@ -63,8 +76,10 @@ fn clock(text: &str) -> Option<f64> {
     let [hours, minutes, whole] =
         [hours, minutes, whole].map(|text| text.parse::<f64>().unwrap_or(0.0));
     let fraction: f64 = format!("0.{fraction}").parse().ok()?;
-    (minutes < 60.0 && whole < 60.0)
-        .then_some((hours * 3_600.0 + minutes * 60.0 + whole + fraction) * 1_000.0)
+    (minutes < 60.0 && whole < 60.0).then_some(milliseconds(
+        hours * 3_600.0 + minutes * 60.0 + whole + fraction,
+        1_000.0,
+    ))
 }
 
 /// `PT1M2.5S`; days and more are not how long one event takes.
@@ -77,16 +92,16 @@ fn iso(text: &str) -> Option<f64> {
     while !rest.is_empty() {
         let end = rest.find(|next: char| !next.is_ascii_digit() && next != '.')?;
         let number: f64 = rest.get(..end)?.parse().ok()?;
-        total += number
-            * match rest.as_bytes().get(end)? {
-                b'H' => 3_600_000.0,
-                b'M' => 60_000.0,
-                b'S' => 1_000.0,
-                _ => return None,
-            };
+        let unit = match rest.as_bytes().get(end)? {
+            b'H' => 3_600_000.0,
+            b'M' => 60_000.0,
+            b'S' => 1_000.0,
+            _ => return None,
+        };
+        total += milliseconds(number, unit);
         rest = rest.get(end + 1..)?;
     }
-    Some(total)
+    Some(milliseconds(total, 1.0))
 }
 
 #[cfg(test)]
@@ -102,6 +117,10 @@ mod tests {
             ("00:00:01.2", Some(1_200.0)),
             ("0:01:00.25", Some(60_250.0)),
             ("01:02:03", Some(3_723_000.0)),
+            ("1.003s", Some(1_003.0)),
+            ("250.5µs", Some(0.2505)),
+            ("0:00:01.003", Some(1_003.0)),
+            ("PT1.003S", Some(1_003.0)),
             ("PT1.2S", Some(1_200.0)),
             ("PT1M0.5S", Some(60_500.0)),
             ("12", None),

@@ -47,6 +47,8 @@ pub(crate) enum Note {
     Stamp,
     /// A number without unit, of a duration.
     Length,
+    /// The machine that the record comes from.
+    Host,
     /// The severity of a record inside of an operator's envelope.
     Severity,
     /// An array of objects that the record stands in: the spans of Rust's tracing, the scopes of

@@ -47,6 +47,8 @@ pub(super) fn direct(name: &str) -> Option<Found> {
             // Nginx's seconds with milliseconds, and others' epochs.
             "msec" | "tsms" | "tsns" => (Slot::Time, 6),
             "took" => (Slot::Duration(0.0), 3),
+            // syslog-ng; in other spellings it may be a header of HTTP.
+            "host" if name == "HOST" => (Slot::Noted(Note::Host), 1),
             "path" => (Slot::Noted(Note::Path), 2),
             _ => return None,
         },
@@ -71,6 +73,7 @@ pub(super) fn direct(name: &str) -> Option<Found> {
             "millis" => (Slot::Duration(1.0), 2),
             "method" => (Slot::Noted(Note::Method), 1),
             "status" => (Slot::Noted(Note::Status), 2),
+            "module" if name == "@module" => (Slot::Logger, 1),
             "scopes" => (Slot::Noted(Note::Spans), 1),
             "result" => (Slot::Noted(Note::Status), 12),
             "requrl" => (Slot::Noted(Note::Path), 1),
@@ -92,6 +95,9 @@ pub(super) fn direct(name: &str) -> Option<Found> {
             _ => return None,
         },
         8 => match key {
+            // Bunyan, pino; `host.name` of ECS.
+            "hostname" => (Slot::Noted(Note::Host), 0),
+            "computer" if name == "Computer" => (Slot::Noted(Note::Host), 1),
             "datetime" => (Slot::Time, 3),
             "severity" => (Slot::Level(Scale::Severity), 4),
             "loglevel" if name == "LogLevel" => (Slot::Level(Scale::DotNet), 3),
@@ -149,6 +155,7 @@ pub(super) fn direct(name: &str) -> Option<Found> {
             "fullmessage" => (Slot::LongText, 5),
             "timeiso8601" => (Slot::Time, 3),
             "timegenerated" | "timecreated" => (Slot::Time, 4),
+            "machinename" => (Slot::Noted(Note::Host), 1),
             "levelnumber" => (Slot::Level(Scale::Python), 9),
             "traceparent" => (Slot::Request(Shape::Traceparent), 6 * ID_STEP),
             "ubertraceid" => (Slot::Request(Shape::Jaeger), 6 * ID_STEP),
@@ -198,6 +205,8 @@ pub(super) fn direct(name: &str) -> Option<Found> {
         },
         16 => match key {
             "formattedmessage" => (Slot::Message, 1),
+            // Windows, as `Get-WinEvent` gives it.
+            "leveldisplayname" => (Slot::Level(Scale::Usual), 0),
             "downstreamstatus" => (Slot::Noted(Note::Status), DOWNSTREAM),
             "latenciesrequest" => (Slot::Duration(1.0), 1),
             _ => return suffixed(name, key),
@@ -208,6 +217,7 @@ pub(super) fn direct(name: &str) -> Option<Found> {
             "httprequeststatus" => (Slot::Noted(Note::Status), 1),
             _ => return suffixed(name, key),
         },
+        18 if key == "extendedstacktrace" => (Slot::Trace, 0),
         18 if key == "httpresponsestatus" => (Slot::Noted(Note::Status), 1),
         18 if key == "xcloudtracecontext" => (Slot::Request(Shape::CloudContext), 6 * ID_STEP),
         18 if key == "syslogseveritycode" => (Slot::Level(Scale::Severity), 6),

@@ -97,7 +97,8 @@ fn level_and_message_below_envelopes() {
             Level::Info,
             "m",
         ),
-        (r#"{"error":{"message":"in"},"msg":"m"}"#, Level::Info, "m"),
+        (r#"{"error":{"message":"in"},"msg":"m"}"#, Level::Error, "m"),
+        (r#"{"error":null,"err":"","msg":"m"}"#, Level::Info, "m"),
     ] {
         let parsed = read(text);
         assert_eq!(

@@ -69,6 +69,9 @@ pub(super) fn at_end(text: &str) -> Option<f64> {
     const NEAR: usize = 24;
     let text = text.trim_ascii_end();
     if let Some(rest) = text.strip_prefix("Completed ") {
+        if let Some(rest) = rest.strip_prefix("in ") {
+            return leading(rest);
+        }
         let found = memchr::memmem::find(rest.as_bytes(), b" in ")?;
         return leading(rest.get(found + 4..)?);
     }

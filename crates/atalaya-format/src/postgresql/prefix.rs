@@ -72,20 +72,9 @@ pub fn read_prefix<'a>(prefix: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -
         ..Prefix::default()
     };
     if out.timestamp.is_none()
-        && let Some(cut) = stamp(rest, hint)
+        && let Some(after) = read_stamp(rest, hint, &mut found, out)
     {
-        out.set_time(cut.instant);
-        let used = rest.get(..rest.len() - cut.rest.len()).unwrap_or("");
-        let is_date = used.as_bytes().get(4) == Some(&b'-');
-        found.stamped = true;
-        // It writes no `T`, and no comma before the fraction.
-        found.has_zone = !is_date
-            || (used.as_bytes().get(10) == Some(&b' ')
-                && used.as_bytes().get(19) != Some(&b',')
-                && (used.ends_with(|last: char| last.is_ascii_alphabetic())
-                    || used.get(19..).is_some_and(|tail| tail.contains(['+', '-']))));
-        out.zoned |= found.has_zone;
-        rest = cut.rest;
+        rest = after;
     }
     let mut words: [&'a str; 2] = ["", ""];
     let mut count = 0;
@@ -103,6 +92,14 @@ pub fn read_prefix<'a>(prefix: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -
         }
         if let Some(equals) = key_end(rest) {
             rest = read_pair(rest, equals, out);
+            continue;
+        }
+        // `%p %q%u@%d %m`: the stamp stands behind other parts.
+        if !found.stamped
+            && rest.as_bytes().get(4) == Some(&b'-')
+            && let Some(after) = read_stamp(rest, hint, &mut found, out)
+        {
+            rest = after;
             continue;
         }
         if rest.starts_with('[') {
@@ -144,6 +141,28 @@ pub fn read_prefix<'a>(prefix: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -
         _ => put_known(out, "prefix", prefix.trim_ascii()),
     }
     found
+}
+
+/// Takes the stamp at the start of a text; gives what follows.
+fn read_stamp<'a>(
+    text: &'a str,
+    hint: &TimeHint,
+    found: &mut Prefix,
+    out: &mut Parsed<'a>,
+) -> Option<&'a str> {
+    let cut = stamp(text, hint)?;
+    out.set_time(cut.instant);
+    let used = text.get(..text.len() - cut.rest.len()).unwrap_or("");
+    let is_date = used.as_bytes().get(4) == Some(&b'-');
+    found.stamped = true;
+    // It writes no `T`, and no comma before the fraction.
+    found.has_zone = !is_date
+        || (used.as_bytes().get(10) == Some(&b' ')
+            && used.as_bytes().get(19) != Some(&b',')
+            && (used.ends_with(|last: char| last.is_ascii_alphabetic())
+                || used.get(19..).is_some_and(|tail| tail.contains(['+', '-']))));
+    out.zoned |= found.has_zone;
+    Some(cut.rest)
 }
 
 fn has(out: &Parsed<'_>, name: &str) -> bool {

@@ -2,6 +2,7 @@
 
 use chrono::FixedOffset;
 
+use super::super::fields::worded;
 use super::super::split;
 use super::super::{Parsed, SourceZone, TimeHint, time};
 use super::head::{self, Stamp, all_digits};
@@ -10,6 +11,14 @@ use super::{Found, Read, cisco, rfc5424};
 /// `May  1 12:34:56 host program[pid]: text`. Host and program may be missing.
 pub fn bsd_line<'a>(line: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Read<'a> {
     let rest = month(line, hint, out).ok_or("no time at the start")?;
+    // humanlog: `May  1 12:34:56 |INFO| text`.
+    if rest
+        .strip_prefix('|')
+        .and_then(|rest| rest.split_once("| "))
+        .is_some_and(|(word, _)| worded(word).is_some())
+    {
+        return Err("a level in bars behind the time");
+    }
     let head = head::lenient(rest);
     // Programs that write such stamps themselves go on with a level.
     let begins_with_level =
@@ -128,9 +137,11 @@ fn iso_shape(line: &str) -> Option<Iso<'_>> {
         (_, 1..) => Stamp::Zoned,
         _ => Stamp::Local,
     };
+    let rest = line.get(at + zone..)?.strip_prefix(' ')?;
     Some(Iso {
         stamp,
-        rest: line.get(at + zone..)?.strip_prefix(' ')?,
+        // macOS' `log show --style syslog` pads the zone.
+        rest: rest.strip_prefix(' ').unwrap_or(rest),
     })
 }
 

@@ -49,6 +49,9 @@ pub fn find<'a>(text: &'a str, hint: &TimeHint) -> Option<Found<'a>> {
             time_only: false,
         });
     }
+    if let Some(found) = behind_process(text, hint) {
+        return Some(found);
+    }
     if !may_hold_clock(bytes) {
         return None;
     }
@@ -84,6 +87,29 @@ fn may_hold_clock(bytes: &[u8]) -> bool {
     fours.fold(false, |found, (((&first, &tens), &ones), &last)| {
         let around = (digit(first) & digit(last)) | ((first == b'.') & (last == b'.'));
         found | (around & digit(tens) & digit(ones))
+    })
+}
+
+/// Zabbix glues the process to the stamp: `  4711:20240501:080000.123 text`.
+fn behind_process<'a>(text: &'a str, hint: &TimeHint) -> Option<Found<'a>> {
+    const WIDEST: usize = 12;
+    let bytes = text.as_bytes();
+    let colon = bytes
+        .iter()
+        .take(WIDEST)
+        .position(|byte| !matches!(byte, b' ' | b'0'..=b'9'))?;
+    let glued = bytes.get(colon) == Some(&b':')
+        && bytes.get(colon + 9) == Some(&b':')
+        && bytes.get(colon + 1) == Some(&b'2');
+    if !glued {
+        return None;
+    }
+    let cut = any(text.get(colon + 1..)?, hint)?;
+    Some(Found {
+        before: text.get(..=colon)?,
+        instant: cut.instant,
+        rest: cut.rest,
+        time_only: false,
     })
 }
 

@@ -308,7 +308,7 @@ fn dots<'a>(text: &'a str, hint: &TimeHint) -> Option<Cut<'a>> {
     }
 }
 
-/// `05-21-2024 08:00:00` where one of the numbers is no month, `05-01 08:00:00.123` (Android), and
+/// `05-21-2024 08:00:00`, the day first unless it could be no month's number, `05-01 08:00:00.123` (Android), and
 /// `24-05-01 08:00:00`.
 fn dashes<'a>(text: &'a str, hint: &TimeHint) -> Option<Cut<'a>> {
     let bytes = text.as_bytes();
@@ -318,6 +318,11 @@ fn dashes<'a>(text: &'a str, hint: &TimeHint) -> Option<Cut<'a>> {
             return match (first, second) {
                 (13.., ..=12) => reading.cut((last, second, first), hint),
                 (..=12, 13..) => reading.cut((last, first, second), hint),
+                // With dashes most of the world has the day first.
+                (1..=12, 1..=12) if reading.clock.seconds => {
+                    let cut = reading.cut((last, second, first), hint);
+                    if first == second { cut } else { guessed(cut) }
+                }
                 _ => None,
             };
         }
