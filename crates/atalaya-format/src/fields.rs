@@ -190,7 +190,7 @@ impl<'o, 'a> Fields<'o, 'a> {
         });
         match found {
             Some((start, end)) if better && end - start == text.len() => {
-                self.hold(slot, rank, name, text)
+                self.hold(slot, rank, name, text);
             }
             Some((start, end)) if better => {
                 let part = match &text {

@@ -100,7 +100,7 @@ fn platform<'a>(text: &'a str, out: &mut Parsed<'a>) -> Option<()> {
             "Duration" => {
                 out.duration_ms = value
                     .strip_suffix(" ms")
-                    .and_then(|number| number.parse().ok())
+                    .and_then(|number| number.parse().ok());
             }
             "Billed Duration" => put_number(out, "billed_duration_ms", value, " ms"),
             "Init Duration" => put_number(out, "init_duration_ms", value, " ms"),
@@ -108,7 +108,7 @@ fn platform<'a>(text: &'a str, out: &mut Parsed<'a>) -> Option<()> {
             "Max Memory Used" => put_number(out, "max_memory_used_mb", value, " MB"),
             "XRAY TraceId" => push_unique(out, "trace_id", value),
             "Status" if matches!(value, "error" | "timeout" | "failure") => {
-                out.level = Level::Error
+                out.level = Level::Error;
             }
             _ => {}
         }

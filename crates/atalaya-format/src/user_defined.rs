@@ -204,7 +204,7 @@ impl Format for UserDefined {
                 Field::UserId => out.user_id = filled(),
                 Field::SessionId => out.session_id = filled(),
                 Field::DurationMs => {
-                    out.duration_ms = value.parse().ok().filter(|ms: &f64| ms.is_finite())
+                    out.duration_ms = value.parse().ok().filter(|ms: &f64| ms.is_finite());
                 }
                 // A group may be named as the level's own word is kept: both stay.
                 Field::Metadata if super::says_nothing(value) => {}

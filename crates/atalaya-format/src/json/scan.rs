@@ -367,7 +367,7 @@ mod tests {
         let mut scan = Scan::new(text);
         let mut out = Vec::new();
         scan.object("", 8, &mut |name, value| {
-            out.push((name.into_owned(), value))
+            out.push((name.into_owned(), value));
         })?;
         Ok(out)
     }
