@@ -37,13 +37,11 @@ fn every_format_has_a_file_and_every_file_its_records() {
 
 /// What we read otherwise than a person does: fixture, the part of the difference that names it, and
 /// why. One that does not occur any more fails as well.
-const OTHERWISE: &[(&str, &str, &str)] = &[
-    (
-        "hclog",
-        "it read",
-        "an offset without a colon (`+0200`) is left to python, which says the same",
-    ),
-];
+const OTHERWISE: &[(&str, &str, &str)] = &[(
+    "hclog",
+    "it read",
+    "an offset without a colon (`+0200`) is left to python, which says the same",
+)];
 
 #[test]
 fn files_give_the_records_that_a_person_reads_in_them() {
