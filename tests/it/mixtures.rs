@@ -133,7 +133,7 @@ fn structural() -> BTreeSet<&'static str> {
      latencies latency started took elapsedms session sessionid userid users status_code code headers \
      facility service millis priority thread short full line lines login code time_taken bytes nest report requested systemd \
      info loglevel category module sourcecontext renderedmessage jsonpayload datetime eventtime timecreated logtime logdate \
-     leveldisplayname durationmillis epochsecond extendedstacktrace contextmap durationms metrics kong juni junho"
+     leveldisplayname durationmillis epochsecond extendedstacktrace stacktrace contextmap durationms metrics kong juni junho"
         .split_ascii_whitespace()
         .collect()
 }

@@ -617,6 +617,15 @@ pub fn push_unique<'a>(
     out.metadata.push((name, text));
 }
 
+/// Sets the logger that a header names; one that named values gave is kept beside it.
+pub fn set_logger<'a>(out: &mut Parsed<'a>, logger: &'a str) {
+    if let Some(other) = out.logger.replace(logger.into())
+        && other != logger
+    {
+        push_unique(out, "logger", other);
+    }
+}
+
 /// The number to try after one that is taken: after a few, one that is free almost surely, or a
 /// line of one name a thousand times over would cost its square.
 fn next_number(number: usize, names: usize) -> usize {

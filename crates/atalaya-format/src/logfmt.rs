@@ -13,7 +13,9 @@ use std::borrow::Cow;
 use super::fields::{Fields, worded};
 use super::json::scan::{Value, unescape};
 use super::split;
-use super::{Begins, Format, FormatMismatch, FormatSpec, Lines, Opens, Parsed, Signs, TimeHint};
+use super::{
+    Begins, Format, FormatMismatch, FormatSpec, Lines, Opens, Parsed, Signs, TimeHint, time,
+};
 use atalaya_domain::record::Layer;
 
 /// `logfmt`.
@@ -60,6 +62,9 @@ impl Format for Logfmt {
         let counts = pairs(line, |name, value| fields.value(name, value));
         counts.verdict().map_err(|reason| self.mismatch(reason))?;
         let more = further_pairs(more, &mut fields);
+        if let Some(instant) = audited(line, hint) {
+            fields.default_time(instant);
+        }
         let graded = fields.finish(line);
         out.ungraded = !graded;
         if !more.is_empty() {
@@ -69,6 +74,20 @@ impl Format for Logfmt {
         }
         Ok(())
     }
+}
+
+/// `type=USER_AUTH msg=audit(1714550400.123:71): …`: auditd's own file.
+///
+/// Source: <https://man7.org/linux/man-pages/man5/auditd.conf.5.html>.
+fn audited(line: &str, hint: &TimeHint) -> Option<time::Instant> {
+    const NEAR: usize = 120;
+    if !line.starts_with("type=") && !line.starts_with("node=") {
+        return None;
+    }
+    let near = line.get(..line.floor_char_boundary(NEAR))?;
+    let (_, stamp) = near.split_once(" msg=audit(")?;
+    let cut = time::epoch(stamp, hint).filter(|cut| cut.rest.starts_with(':'))?;
+    Some(cut.instant)
 }
 
 /// Reads the pairs of indented lines that go on with a record, up to the first line that holds none.

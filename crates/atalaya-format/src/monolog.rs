@@ -8,7 +8,7 @@
 
 use super::app_line::tail::beside_header;
 use super::app_line::words::capital_level;
-use super::fields::{Fields, keep_severity};
+use super::fields::{Fields, keep_severity, push_unique, set_logger};
 use super::json::scan::Scan;
 use super::{
     Begins, Format, FormatMismatch, FormatSpec, Joins, Lines, Opens, Parsed, TimeHint, time,
@@ -47,12 +47,13 @@ impl Format for Monolog {
 
     fn joins(&self, pending: &str, line: &str) -> Joins {
         // `[stacktrace]` and `#0 …` inside of the context; another record begins with its stamp.
-        let is_open = match pending.rsplit_once('\n') {
-            // The quote of the exception's text ends at the margin, and its object with it.
-            Some((_, last)) => !last.starts_with("\"}"),
-            None => !ends_complete(pending),
-        };
-        if is_open && line.starts_with(['[', '{', '"', '#']) && self.opens(line) == Opens::No {
+        let first = pending.split('\n').next().unwrap_or("");
+        // The quote of the exception's text ends at the margin, and its object with it.
+        let has_ended = pending
+            .rsplit_once('\n')
+            .is_some_and(|(_, last)| last.starts_with("\"}"));
+        let is_open = !ends_complete(first) && !has_ended;
+        if is_open && line.starts_with(['[', '"', '#']) && self.opens(line) == Opens::No {
             let is_stamp =
                 line.as_bytes().get(1).is_some_and(u8::is_ascii_digit) && line.starts_with('[');
             return if is_stamp { Joins::Unsaid } else { Joins::Yes };
@@ -123,9 +124,12 @@ fn read<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<()> 
                 .trim_ascii_end();
         }
     }
-    out.message = message.into();
+    let told = std::mem::replace(&mut out.message, message.into());
+    if told != message {
+        push_unique(out, "message", told);
+    }
     out.set_time(cut.instant);
-    out.logger = Some(channel.into());
+    set_logger(out, channel);
     out.level = capital_level(word)?;
     keep_severity(out, word.into());
     Some(())

@@ -6,7 +6,7 @@
 use super::app_line::stamp::stamp;
 use super::app_line::tail::beside_header;
 use super::app_line::words::{file_and_line, is_name, placed_level};
-use super::fields::{Fields, keep_severity};
+use super::fields::{Fields, keep_severity, set_logger};
 use super::json::scan::Scan;
 use super::split;
 use super::{
@@ -129,7 +129,7 @@ fn read<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<()> 
     };
     keep_severity(out, word.into());
     if let Some(logger) = logger {
-        out.logger = Some(logger.into());
+        set_logger(out, logger);
     }
     if let Some((file, line)) = caller {
         out.put("file", file);

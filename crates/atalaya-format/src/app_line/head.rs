@@ -1,6 +1,6 @@
 //! The parts in front of the message, up to the level.
 
-use super::super::fields::{Fields, keep_severity, push_unique};
+use super::super::fields::{Fields, keep_severity, push_unique, set_logger};
 use super::super::json::scan::{Scan, Value};
 use super::super::{Parsed, TimeHint, ids};
 use super::gap::{self, Gap};
@@ -487,7 +487,7 @@ impl<'a> Head<'a> {
             keep_severity(out, word.into());
         }
         if let Some(logger) = self.logger {
-            out.logger = Some(logger.into());
+            set_logger(out, logger);
         }
         if out.request_id.is_none() {
             out.request_id = self.request_id.map(Into::into);
