@@ -1,8 +1,10 @@
 //! Our own log: files in the data directory, bounded in size and number. Never the terminal, which
 //! belongs to the console.
 
+use std::backtrace::Backtrace;
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt as _;
+use std::panic;
 use std::path::{Path, PathBuf};
 
 use file_rotate::compression::Compression;
@@ -10,6 +12,8 @@ use file_rotate::suffix::AppendCount;
 use file_rotate::{ContentLimit, FileRotate};
 use tracing_appender::non_blocking::WorkerGuard;
 use tracing_subscriber::EnvFilter;
+
+use atalaya_ingest::contained::is_contained;
 
 /// Bytes after which a file is put aside as `.1`; with [`FILES_KEPT`] about 48 MiB at most.
 const FILE_BYTES: usize = 8 << 20;
@@ -52,5 +56,19 @@ pub fn start(data_dir: &Path, command: &str) -> Option<WorkerGuard> {
         .with_env_filter(filter)
         .try_init()
         .ok()?;
+    log_contained_panics();
     Some(guard)
+}
+
+/// A panic of background work goes to the log, with its backtrace: the supervisor answers it, and
+/// whoever sits at the terminal has no use for it there.
+fn log_contained_panics() {
+    let otherwise = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        if is_contained() {
+            tracing::error!(%info, backtrace = %Backtrace::force_capture(), "background work panicked");
+        } else {
+            otherwise(info);
+        }
+    }));
 }

@@ -8,7 +8,6 @@
 //! Promises: raw mode, alternate screen, cursor, bracketed paste and mouse are restored on every
 //! way out of the process but `SIGKILL`; restoring twice is harmless.
 
-use std::backtrace::Backtrace;
 use std::io::{self, IsTerminal, Write};
 use std::panic;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -203,9 +202,9 @@ fn install_panic_hook() {
     }
     let default = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
-        // Background work that panics is started again by its supervisor, and shown.
+        // Background work that panics is started again by its supervisor; our own log has it.
         if is_contained() {
-            tracing::error!(%info, backtrace = %Backtrace::force_capture(), "background work panicked");
+            default(info);
             return;
         }
         restore();
