@@ -69,7 +69,7 @@ use atalaya_domain::time::Timestamp;
 use atalaya_ingest::accounts::IngestStatus;
 use atalaya_query::Zone;
 use atalaya_store::chunks::Troubles;
-use atalaya_store::error::describe;
+use crate::service::describe;
 
 /// What a tab may know of the world while it updates or draws.
 #[derive(Clone, Copy, Debug)]

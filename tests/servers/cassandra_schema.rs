@@ -157,7 +157,7 @@ async fn what_is_missing_older_or_newer_is_said_with_the_remedy() {
         matches!(newer, StoreError::NewerSchema { found: 99, .. }),
         "{newer:?}"
     );
-    assert!(newer.to_string().contains("newer atalaya"), "{newer}");
+    assert_eq!(newer.remedy(), Some(Remedy::NewerProgram), "{newer}");
     let newer = schema::migrate(session, options).await.unwrap_err();
     assert!(
         matches!(newer, StoreError::NewerSchema { found: 99, .. }),

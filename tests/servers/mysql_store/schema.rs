@@ -115,7 +115,7 @@ async fn a_newer_schema_is_left_as_it_is() {
             else {
                 panic!("{error}")
             };
-            assert!(error.to_string().contains("newer atalaya"), "{error}");
+            assert_eq!(error.remedy(), Some(Remedy::NewerProgram), "{error}");
         }
     }
     assert_eq!(
