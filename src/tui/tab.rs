@@ -62,6 +62,7 @@ use super::ask::{Command, Destination, Effect, PromptHint, Prompted, TabId};
 use super::keymap::{Binding, Scope};
 use super::theme::{Role, Theme};
 use crate::service::Stores;
+use crate::service::describe;
 use crate::service::dora::ReportRequest;
 use crate::service::pdca::PdcaSettings;
 use atalaya_domain::health::Health;
@@ -69,7 +70,6 @@ use atalaya_domain::time::Timestamp;
 use atalaya_ingest::accounts::IngestStatus;
 use atalaya_query::Zone;
 use atalaya_store::chunks::Troubles;
-use crate::service::describe;
 
 /// What a tab may know of the world while it updates or draws.
 #[derive(Clone, Copy, Debug)]

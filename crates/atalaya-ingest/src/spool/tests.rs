@@ -431,7 +431,7 @@ async fn what_a_person_has_to_mend_is_waited_for() {
         spool
             .status()
             .sentence()
-            .is_some_and(|text| text.contains("newer atalaya"))
+            .is_some_and(|text| text.contains("this program knows up to"))
     })
     .await;
     assert_eq!(spool.status().waiting_records, 10);
