@@ -161,8 +161,15 @@ fn lanes(args: &Args, samples: Option<&Path>) -> anyhow::Result<()> {
         ]),
     )?;
     let mut own = cargo();
-    own.args(["test", "--workspace", "--lib", "--bins", "--test=it"])
-        .env_remove(REFERENCE_VARIABLE);
+    own.args([
+        "test",
+        "--workspace",
+        "--lib",
+        "--bins",
+        "--test=it",
+        "--no-fail-fast",
+    ])
+    .env_remove(REFERENCE_VARIABLE);
     if args.long {
         own.env("ATALAYA_TEST_LONG", "1");
     }
