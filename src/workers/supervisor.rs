@@ -12,14 +12,13 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use atalaya_domain::backoff::Backoff;
 use atalaya_domain::health::worker::{Worker, WorkerState};
 use atalaya_domain::time::Timestamp;
 use atalaya_ingest::contained::contained;
 
-/// The pause after the first failure; each one after it doubles.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest pause: a store that comes back is found within a minute.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+const PAUSES: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
 /// A worker that ran this long before it failed begins with the first pause again.
 const HEALTHY_AFTER: Duration = Duration::from_secs(10 * 60);
 /// How much of a panic's or an error's text is kept.
@@ -63,7 +62,7 @@ impl Supervisor {
         let this = self.clone();
         self.update(name, |worker| *worker = Worker::started(name));
         self.tasks.spawn(async move {
-            let mut pause = FIRST_PAUSE;
+            let mut failures = 0_u32;
             loop {
                 let started = Instant::now();
                 let work = contained(make(this.cancel.child_token()));
@@ -75,9 +74,12 @@ impl Supervisor {
                 if this.cancel.is_cancelled() {
                     break;
                 }
-                if started.elapsed() >= HEALTHY_AFTER {
-                    pause = FIRST_PAUSE;
-                }
+                failures = if started.elapsed() >= HEALTHY_AFTER {
+                    1
+                } else {
+                    failures.saturating_add(1)
+                };
+                let pause = PAUSES.after(failures);
                 tracing::error!(
                     worker = name,
                     error = why,
@@ -94,7 +96,6 @@ impl Supervisor {
                     () = this.cancel.cancelled() => break,
                     () = tokio::time::sleep(pause) => {}
                 }
-                pause = (pause * 2).min(LONGEST_PAUSE);
                 this.update(name, |worker| {
                     worker.restarts += 1;
                     worker.state = WorkerState::Running;

@@ -323,31 +323,11 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
 
     use super::super::python::ANY_HINT;
-    use super::super::{Choice, Decoder, Line};
     use super::*;
     use atalaya_domain::record::Entry;
 
     fn decode(text: &str) -> Vec<Entry> {
-        let mut decoder = Decoder::new(Choice::Any(None), ANY_HINT);
-        let mut entries = Vec::new();
-        let mut position = 0;
-        for line in text.lines() {
-            let next = position + line.len() as u64 + 1;
-            decoder.line(
-                Line {
-                    position,
-                    next,
-                    bytes: line.as_bytes(),
-                    cut: None,
-                },
-                &mut |entry| {
-                    entries.push(entry);
-                },
-            );
-            position = next;
-        }
-        decoder.finish(&mut |entry| entries.push(entry));
-        entries
+        crate::testing::decoded(text, ANY_HINT).0
     }
 
     #[test]

@@ -209,6 +209,7 @@ mod tests {
 
     use super::*;
     use crate::SourceZone;
+    use crate::testing::{at, meta};
     use atalaya_domain::record::Level;
     use atalaya_domain::time::Timestamp;
 
@@ -223,21 +224,6 @@ mod tests {
         let mut out = Parsed::default();
         Json.parse(text, &hint(), &mut out).unwrap();
         out
-    }
-
-    fn meta<'p>(parsed: &'p Parsed<'_>, name: &str) -> Option<&'p str> {
-        parsed
-            .metadata
-            .iter()
-            .find(|(known, _)| known == name)
-            .map(|(_, text)| text.as_ref())
-    }
-
-    fn at(parsed: &Parsed<'_>) -> String {
-        parsed
-            .timestamp
-            .map(Timestamp::to_rfc3339)
-            .unwrap_or_default()
     }
 
     #[test]

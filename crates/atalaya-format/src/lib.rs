@@ -82,6 +82,8 @@ pub mod ruby;
 pub mod rust_tracing;
 pub mod stern;
 pub mod structlog;
+#[cfg(test)]
+mod testing;
 pub mod user_defined;
 pub mod windows_setup;
 pub mod zap;

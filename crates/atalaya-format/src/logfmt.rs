@@ -449,6 +449,7 @@ mod tests {
 
     use super::*;
     use crate::SourceZone;
+    use crate::testing::meta;
     use atalaya_domain::record::Level;
     use atalaya_domain::time::Timestamp;
 
@@ -492,14 +493,6 @@ mod tests {
         assert_eq!(parsed.message, "GET / 500");
         assert_eq!(parsed.duration_ms, Some(18.0));
         assert_eq!(parsed.level, Level::Error);
-    }
-
-    fn meta<'p>(parsed: &'p Parsed<'_>, name: &str) -> Option<&'p str> {
-        parsed
-            .metadata
-            .iter()
-            .find(|(known, _)| known == name)
-            .map(|(_, text)| text.as_ref())
     }
 
     #[test]

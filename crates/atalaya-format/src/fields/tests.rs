@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+use crate::testing::{at, meta};
 use crate::{Format, Parsed, SourceZone, TimeHint, json, logfmt};
 use atalaya_domain::record::Level;
 use atalaya_domain::time::Timestamp;
@@ -19,21 +20,6 @@ fn read(text: &str) -> Parsed<'_> {
         logfmt::Logfmt.parse(text, &hint(), &mut out).unwrap();
     }
     out
-}
-
-fn meta<'p>(parsed: &'p Parsed<'_>, name: &str) -> Option<&'p str> {
-    parsed
-        .metadata
-        .iter()
-        .find(|(known, _)| known == name)
-        .map(|(_, text)| text.as_ref())
-}
-
-fn at(parsed: &Parsed<'_>) -> String {
-    parsed
-        .timestamp
-        .map(Timestamp::to_rfc3339)
-        .unwrap_or_default()
 }
 
 #[test]

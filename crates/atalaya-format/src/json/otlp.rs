@@ -353,6 +353,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
 
     use super::*;
+    use crate::testing::meta;
 
     fn parsed(line: &str) -> Vec<Parsed<'_>> {
         split(line)
@@ -364,14 +365,6 @@ mod tests {
                 out
             })
             .collect()
-    }
-
-    fn meta<'p>(parsed: &'p Parsed<'_>, name: &str) -> Option<&'p str> {
-        parsed
-            .metadata
-            .iter()
-            .find(|(known, _)| known == name)
-            .map(|(_, text)| text.as_ref())
     }
 
     #[test]

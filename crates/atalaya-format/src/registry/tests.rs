@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use super::super::{Choice, Decoder, Line, SourceZone, TimeHint};
+use super::super::{SourceZone, TimeHint};
 use atalaya_domain::record::Entry;
 use atalaya_domain::time::Timestamp;
 
@@ -11,21 +11,7 @@ fn decode(text: &str) -> (Vec<Entry>, String) {
         reference: Timestamp::from_seconds(1_714_600_000),
         zone: SourceZone::Utc,
     };
-    let mut decoder = Decoder::new(Choice::Any(None), hint);
-    let mut entries = Vec::new();
-    let mut position = 0;
-    for line in text.lines() {
-        let next = position + line.len() as u64 + 1;
-        let line = Line {
-            position,
-            next,
-            bytes: line.as_bytes(),
-            cut: None,
-        };
-        decoder.line(line, &mut |entry| entries.push(entry));
-        position = next;
-    }
-    decoder.finish(&mut |entry| entries.push(entry));
+    let (entries, decoder) = crate::testing::decoded(text, hint);
     let read: Vec<&str> = decoder
         .tally()
         .by_shape()

@@ -1,6 +1,6 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use super::super::{Choice, Decoder, Line, SourceZone};
+use super::super::SourceZone;
 use super::*;
 use atalaya_domain::record::Entry;
 use atalaya_domain::time::Timestamp;
@@ -17,26 +17,7 @@ fn hint() -> TimeHint {
 
 /// Reads a text with all formats.
 fn decode(text: &str) -> Vec<Entry> {
-    let mut decoder = Decoder::new(Choice::Any(None), hint());
-    let mut entries = Vec::new();
-    let mut position = 0;
-    for line in text.lines() {
-        let next = position + line.len() as u64 + 1;
-        decoder.line(
-            Line {
-                position,
-                next,
-                bytes: line.as_bytes(),
-                cut: None,
-            },
-            &mut |entry| {
-                entries.push(entry);
-            },
-        );
-        position = next;
-    }
-    decoder.finish(&mut |entry| entries.push(entry));
-    entries
+    crate::testing::decoded(text, hint()).0
 }
 
 fn one(line: &str) -> Entry {

@@ -3,7 +3,7 @@
 use atalaya_domain::record::Entry;
 use atalaya_domain::time::Timestamp;
 
-use super::super::{Choice, Decoder, Line, SourceZone, TimeHint};
+use super::super::{SourceZone, TimeHint};
 
 /// All records of a text, and what read the first.
 pub fn read(text: &str) -> (&'static str, Vec<Entry>) {
@@ -11,25 +11,7 @@ pub fn read(text: &str) -> (&'static str, Vec<Entry>) {
         reference: Timestamp::from_seconds(1_795_314_069),
         zone: SourceZone::Utc,
     };
-    let mut decoder = Decoder::new(Choice::Any(None), hint);
-    let mut entries = Vec::new();
-    let mut position = 0;
-    for line in text.lines() {
-        let next = position + line.len() as u64 + 1;
-        decoder.line(
-            Line {
-                position,
-                next,
-                bytes: line.as_bytes(),
-                cut: None,
-            },
-            &mut |entry| {
-                entries.push(entry);
-            },
-        );
-        position = next;
-    }
-    decoder.finish(&mut |entry| entries.push(entry));
+    let (entries, decoder) = crate::testing::decoded(text, hint);
     (
         decoder
             .tally()
