@@ -2,7 +2,8 @@
 //!
 //! Reading order: [`time`], [`record`] (one log event), [`chunk`] (a run of them), [`delivery`]
 //! (cycles, deployments, incidents), [`dora`] (the five metrics), [`stats`] (tests and intervals),
-//! [`pdca`] (Plan-Do-Check-Act), [`health`], [`layout`] (how a keyspace of logs is made), and what every
+//! [`pdca`] (Plan-Do-Check-Act), [`health`], [`job`] and [`lease`] (what runs when, and who runs it),
+//! [`layout`] (how a keyspace of logs is made), and what every
 //! layer needs: [`error_class`] (what an error asks of its reader), [`backoff`] (pauses between
 //! attempts).
 
@@ -14,7 +15,9 @@ pub mod delivery;
 pub mod dora;
 pub mod error_class;
 pub mod health;
+pub mod job;
 pub mod layout;
+pub mod lease;
 pub mod pattern;
 pub mod pdca;
 pub mod record;

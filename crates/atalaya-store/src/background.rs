@@ -247,6 +247,12 @@ impl StoreHealth for Background<dyn ChunkStore> {
 
 /// All metrics at once: what has its trait for every database has it for one that is opened later.
 impl<D: SqlDatabase> SqlDatabase for Background<D> {
+    type Bare = Self;
+
+    fn bare(self: Arc<Self>) -> Arc<Self> {
+        self
+    }
+
     fn backend(&self) -> Backend {
         self.backend
     }

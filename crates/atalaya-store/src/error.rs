@@ -125,6 +125,14 @@ pub enum StoreError {
     /// Somebody else changed it meanwhile: what the request was made from is no longer so.
     #[error("{backend} refused the request: {reason}")]
     Conflict { backend: Backend, reason: String },
+    /// The write was made on behalf of a lease that another host holds by now: whoever made it was
+    /// suspended, or cut off, for longer than the lease.
+    #[error("{backend} refused the write: the lease `{lease}` is held by {holder} now")]
+    Fenced {
+        backend: Backend,
+        lease: String,
+        holder: String,
+    },
     /// The request names something that is not in the store.
     #[error("{backend} refused the request: {reason}")]
     Dangling { backend: Backend, reason: String },
@@ -184,7 +192,7 @@ impl StoreError {
             | Self::Poison { .. }
             | Self::BadSetting { .. }
             | Self::Cancelled => ErrorClass::Usage,
-            Self::Conflict { .. } => ErrorClass::Busy,
+            Self::Conflict { .. } | Self::Fenced { .. } => ErrorClass::Busy,
             Self::Corrupt { .. } | Self::DamagedChunk { .. } | Self::Refused { .. } => {
                 ErrorClass::Broken
             }

@@ -7,12 +7,18 @@
 //! A new aggregate is a file like [`targets`], a line in `MetricsStore`, and its tables in
 //! `migrations/`.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 
 use super::error::Backend;
+use atalaya_domain::lease::Fence;
 use sql::SqlDatabase;
+use sql::fenced::Fenced;
 
 pub mod delivery;
+pub mod jobs;
+pub mod lease;
 pub mod pdca;
 pub mod questions;
 pub mod samples;
@@ -22,6 +28,8 @@ pub mod targets;
 pub mod vitals;
 
 pub use delivery::{DeliveryFacts, DeliveryFilter, RequestEvents};
+pub use jobs::{Claimed, JobRun, JobState, Jobs, RunClaim, RunFilter};
+pub use lease::Leases;
 pub use pdca::PdcaHistory;
 pub use questions::{
     PhaseDurations, PhaseQuestions, PointsDuration, TeamDeployments, TestingFailures,
@@ -39,6 +47,8 @@ pub trait MetricsStore:
     + Sources
     + Targets
     + HealthSamples
+    + Leases
+    + Jobs
     + Vitals
     + Send
     + Sync
@@ -48,6 +58,11 @@ pub trait MetricsStore:
 
     /// Where the store is, for messages: a path or an address.
     fn address(&self) -> String;
+
+    /// The same store for who works on behalf of a lease: each of its writes looks, in its own
+    /// transaction, whether the fence is the lease's, and else fails with
+    /// [`StoreError::Fenced`](super::error::StoreError::Fenced).
+    fn fenced(self: Arc<Self>, fence: Fence) -> Arc<dyn MetricsStore>;
 }
 
 impl<D: SqlDatabase> MetricsStore for D {
@@ -57,6 +72,11 @@ impl<D: SqlDatabase> MetricsStore for D {
 
     fn address(&self) -> String {
         SqlDatabase::address(self)
+    }
+
+    fn fenced(self: Arc<Self>, fence: Fence) -> Arc<dyn MetricsStore> {
+        let inner = self.bare();
+        Arc::new(Fenced { inner, fence })
     }
 }
 

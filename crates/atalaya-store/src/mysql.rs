@@ -69,6 +69,12 @@ impl MySqlMetricsStore {
 }
 
 impl SqlDatabase for MySqlMetricsStore {
+    type Bare = Self;
+
+    fn bare(self: Arc<Self>) -> Arc<Self> {
+        self
+    }
+
     fn backend(&self) -> Backend {
         Backend::MySql
     }

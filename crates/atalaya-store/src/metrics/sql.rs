@@ -7,14 +7,17 @@
 //! see nothing; the database lets only one insert it (unique keys everywhere), and the other one's
 //! transaction starts anew and then sees it. That the database has to do (or to have one writer).
 
+use std::sync::Arc;
+
 use futures::future::BoxFuture;
 
 use crate::error::{Backend, StoreError};
 use atalaya_domain::health::database::Database;
 
 pub(crate) mod connection;
+pub(crate) mod fenced;
 
-pub(crate) use connection::{Connection, Failure, locking, of_phases, values, within};
+pub(crate) use connection::{Connection, Failure, Sql, locking, of_phases, values, within};
 
 /// What is done on one connection with one input. A function and not a closure, so that a database
 /// can do the same work again.
@@ -32,6 +35,11 @@ pub(crate) enum View {
 
 /// A database that a [`MetricsStore`](super::MetricsStore) is made of.
 pub(crate) trait SqlDatabase: Send + Sync + 'static {
+    /// The database itself, without a fence round it.
+    type Bare: SqlDatabase<Bare = Self::Bare>;
+
+    fn bare(self: Arc<Self>) -> Arc<Self::Bare>;
+
     fn backend(&self) -> Backend;
 
     fn address(&self) -> String;

@@ -31,6 +31,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "operation",
         include_str!("../../../../migrations/mysql/0003_operation.sql"),
     ),
+    (
+        "service",
+        include_str!("../../../../migrations/mysql/0004_service.sql"),
+    ),
 ];
 
 /// How long one host waits while another one migrates, in seconds.
@@ -274,7 +278,7 @@ async fn refuse_tables_of_others(
          WHERE table_schema = DATABASE()
              AND table_name IN ('sources', 'cycles', 'dora_metrics', 'deployments', 'deployment_commits',
                  'incidents', 'pull_requests', 'targets', 'pdca_cycles', 'pdca_events', 'health_samples',
-                 'alerts', 'jobs', 'job_runs', 'api_tokens', 'audit_log')
+                 'alerts', 'leases', 'jobs', 'job_runs', 'api_tokens', 'audit_log')
              AND NOT EXISTS (SELECT 1 FROM information_schema.tables
                  WHERE table_schema = DATABASE() AND table_name = 'schema_migrations')
          LIMIT 1",

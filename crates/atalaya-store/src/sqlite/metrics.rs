@@ -7,6 +7,7 @@
 mod vitals;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::error::{Backend, StoreError};
 use crate::metrics::sql::{Connection, Failure, SqlDatabase, View, Work};
@@ -24,6 +25,7 @@ const SCHEMA: Schema = Schema {
         include_str!("../../../../migrations/sqlite/metrics/0001_delivery.sql"),
         include_str!("../../../../migrations/sqlite/metrics/0002_improvement.sql"),
         include_str!("../../../../migrations/sqlite/metrics/0003_operation.sql"),
+        include_str!("../../../../migrations/sqlite/metrics/0004_service.sql"),
     ],
 };
 
@@ -58,6 +60,12 @@ impl SqliteMetricsStore {
 }
 
 impl SqlDatabase for SqliteMetricsStore {
+    type Bare = Self;
+
+    fn bare(self: Arc<Self>) -> Arc<Self> {
+        self
+    }
+
     fn backend(&self) -> Backend {
         Backend::Sqlite
     }

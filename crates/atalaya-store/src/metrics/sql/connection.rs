@@ -226,6 +226,16 @@ impl Connection<'_> {
         StoreError::Dangling { backend, reason }.into()
     }
 
+    /// The database's own clock.
+    pub async fn now(&mut self) -> Result<Timestamp, Failure> {
+        let clock = Sql {
+            sqlite: "SELECT CAST(unixepoch('now', 'subsec') * 1000000 AS INTEGER)",
+            mysql: "SELECT TIMESTAMPDIFF(MICROSECOND, '1970-01-01 00:00:00', UTC_TIMESTAMP(6))",
+        };
+        let now: Option<(i64,)> = self.row(clock, &[]).await?;
+        Ok(Timestamp::from_micros(now.map_or(0, |(micros,)| micros)))
+    }
+
     pub async fn rows<T: Stored>(
         &mut self,
         sql: impl Into<Sql>,
