@@ -16,6 +16,7 @@ use crate::service::ingest::InputError;
 use crate::service::pdca::PdcaError;
 use crate::service::{self, Stores};
 use crate::tui::ConsoleError;
+use crate::workers::jobs::{Planning, PlanningError};
 use atalaya_domain::error_class::ErrorClass;
 use atalaya_ingest::IngestError;
 use atalaya_store::error::StoreError;
@@ -27,12 +28,14 @@ pub mod db;
 pub mod dora;
 pub mod health;
 pub mod ingest;
+pub mod jobs;
 pub mod logs;
 pub mod man;
 pub mod output;
 pub mod pdca;
 pub mod progress;
 pub mod quarantine;
+pub mod serve;
 pub mod trace;
 pub mod track;
 
@@ -77,6 +80,10 @@ pub enum Command {
     Health(health::Args),
     /// Open the console on a made-up company in throw-away stores.
     Demo(console::DemoArgs),
+    /// Run the background work without a screen: ingest, health samples, jobs.
+    Serve(serve::Args),
+    /// What runs by a schedule: list, show, run, history, enable, disable.
+    Jobs(jobs::Args),
     /// Read log files, or standard input, into the store; each line once.
     Ingest(ingest::Args),
     /// The five DORA metrics: report, sync from git, import, record.
@@ -142,12 +149,15 @@ pub async fn run(invocation: Invocation) -> anyhow::Result<ExitCode> {
         settings: Settings::load(&request)?,
     };
     service::ingest::define_formats(&context.settings)?;
+    Planning::configured(&context.settings)?;
     match invocation.command {
         Some(Command::Logs(args)) => logs::run(args, &context).await,
         Some(Command::Trace(args)) => trace::run(args, &context).await,
         Some(Command::Health(args)) => health::run(&args, &context).await,
         Some(Command::Demo(args)) => console::run_demo(&args, &context.settings).await,
         Some(Command::Ingest(args)) => ingest::run(args, &context).await,
+        Some(Command::Serve(args)) => Box::pin(serve::run(&args, &context, &request)).await,
+        Some(Command::Jobs(args)) => Box::pin(jobs::run(args, &context)).await,
         Some(Command::Dora(args)) => dora::run(args, &context).await,
         Some(Command::Track(args)) => track::run(args, &context).await,
         Some(Command::Pdca(args)) => pdca::run(args, &context).await,
@@ -191,6 +201,7 @@ fn known_class(cause: &(dyn std::error::Error + 'static)) -> Option<ErrorClass> 
     of::<UsageError>(cause, |_| ErrorClass::Usage)
         .or_else(|| of::<InputError>(cause, |_| ErrorClass::Usage))
         .or_else(|| of(cause, ConfigError::class))
+        .or_else(|| of(cause, PlanningError::class))
         .or_else(|| of(cause, ConsoleError::class))
         .or_else(|| of(cause, IngestError::class))
         .or_else(|| of(cause, GatherError::class))

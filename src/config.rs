@@ -5,6 +5,7 @@
 //! its own, so that an error names the file, the line or the variable that holds the mistake.
 
 use atalaya_domain::error_class::ErrorClass;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use directories::ProjectDirs;
@@ -17,7 +18,7 @@ pub mod stores;
 
 pub use file::{
     ConsoleConfig, DoraConfig, FileConfig, IdNamesConfig, IngestConfig, IngestFileConfig,
-    PdcaConfig, TargetsConfig, UserFormatConfig,
+    JobConfig, PdcaConfig, ServiceConfig, TargetsConfig, UserFormatConfig,
 };
 pub use layers::{Layer, Value};
 pub use places::{LogsPlace, MetricsPlace};
@@ -68,6 +69,9 @@ pub struct Settings {
     pub ingest: IngestConfig,
     pub dora: DoraConfig,
     pub pdca: PdcaConfig,
+    pub service: ServiceConfig,
+    /// `[jobs]` by name; which there are is the workers' to say.
+    pub jobs: BTreeMap<String, JobConfig>,
     /// Every value that is not a default, with the layer that it came from, for `config show`.
     pub values: Vec<Value>,
 }
@@ -111,6 +115,8 @@ impl Settings {
             ingest: loaded.config.ingest,
             dora: loaded.config.dora,
             pdca: loaded.config.pdca,
+            service: loaded.config.service,
+            jobs: loaded.config.jobs,
             values: loaded.values,
         })
     }

@@ -1,6 +1,7 @@
 //! The composition root of every long command: our own log, then the stores, then the workers, and
 //! at the end all of it stopped in the opposite order, within one deadline.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -12,8 +13,11 @@ use crate::service::ingest::Plan;
 use crate::service::{self, Stores};
 use crate::telemetry;
 use crate::workers::ingest::Contended;
+use crate::workers::jobs::Planning;
+use crate::workers::scheduler::SeatState;
 use crate::workers::{self, Supervisor, WorkerError};
 use atalaya_domain::health::Health;
+use atalaya_domain::job::Seat;
 use atalaya_ingest::{IngestError, IngestStatus};
 use atalaya_store::error::StoreError;
 
@@ -113,6 +117,22 @@ impl Host {
             contended,
         )
         .await
+    }
+
+    /// Runs the jobs of the store and those of this host, each as soon as no other process does.
+    /// What both do, in this order.
+    pub fn run_jobs(
+        &self,
+        planning: watch::Receiver<Arc<Planning>>,
+    ) -> Vec<watch::Receiver<SeatState>> {
+        [Seat::Store, Seat::Host]
+            .into_iter()
+            .map(|seat| {
+                let host = service::health::host_name();
+                let stores = self.stores.clone();
+                workers::scheduler::start(&self.supervisor, seat, host, stores, planning.clone())
+            })
+            .collect()
     }
 
     /// Measures host, stores and workers from now on.

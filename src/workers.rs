@@ -2,6 +2,8 @@
 
 pub mod health;
 pub mod ingest;
+pub mod jobs;
+pub mod scheduler;
 pub mod supervisor;
 pub mod sync_git;
 

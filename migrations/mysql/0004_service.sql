@@ -48,6 +48,7 @@ CREATE TABLE job_runs (
     result      VARCHAR(50),
     output      LONGTEXT     NOT NULL,
     UNIQUE KEY job_runs_slot (lease, job, slot_at),
+    KEY job_runs_by_start (lease, job, started_at),
     KEY job_runs_started_at (started_at),
     KEY job_runs_unfinished (lease, finished_at),
     CONSTRAINT job_runs_of_job FOREIGN KEY (lease, job) REFERENCES jobs (lease, name)

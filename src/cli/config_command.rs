@@ -10,6 +10,7 @@ use crate::config::places::Password;
 use crate::config::{self, LogsPlace, MetricsPlace, Request, Settings};
 use crate::service;
 use crate::telemetry;
+use crate::workers::jobs::Planning;
 
 use super::output;
 
@@ -71,6 +72,8 @@ fn show(settings: &Settings) -> anyhow::Result<ExitCode> {
         ingest: settings.ingest.clone(),
         dora: settings.dora.clone(),
         pdca: settings.pdca,
+        service: settings.service.clone(),
+        jobs: settings.jobs.clone(),
     };
     let mut text = toml::to_string(&in_force)?;
     text.push('\n');
@@ -107,6 +110,7 @@ fn passwords(settings: &Settings) -> impl Iterator<Item = (&'static str, &Passwo
 
 async fn check(settings: &Settings) -> anyhow::Result<ExitCode> {
     service::ingest::define_formats(settings)?;
+    Planning::configured(settings)?;
     let inputs = settings.clone();
     tokio::task::spawn_blocking(move || service::ingest::plan(&inputs, "")).await??;
     let mut text = String::from("ok    configuration\n");

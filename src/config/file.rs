@@ -18,6 +18,37 @@ pub struct FileConfig {
     pub ingest: IngestConfig,
     pub dora: DoraConfig,
     pub pdca: PdcaConfig,
+    pub service: ServiceConfig,
+    /// By the name of the job.
+    pub jobs: BTreeMap<String, JobConfig>,
+}
+
+/// `[service]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ServiceConfig {
+    /// Zone in which jobs mean hours of the day: an IANA name; absent means that of `[ingest]`.
+    pub timezone: Option<String>,
+    /// After this many seconds without a word from the process that runs the jobs another one does.
+    pub lease_seconds: u32,
+}
+
+impl Default for ServiceConfig {
+    fn default() -> Self {
+        Self {
+            timezone: None,
+            lease_seconds: 15,
+        }
+    }
+}
+
+/// `[jobs.NAME]`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct JobConfig {
+    /// A cron expression or an interval; absent means the job's own.
+    pub schedule: Option<String>,
+    pub enabled: Option<bool>,
 }
 
 /// `[console]`

@@ -28,7 +28,7 @@ pub mod targets;
 pub mod vitals;
 
 pub use delivery::{DeliveryFacts, DeliveryFilter, RequestEvents};
-pub use jobs::{Claimed, JobRun, JobState, Jobs, RunClaim, RunFilter};
+pub use jobs::{Claimed, JobRun, JobState, Jobs, RunClaim, RunFilter, RunPrune};
 pub use lease::Leases;
 pub use pdca::PdcaHistory;
 pub use questions::{

@@ -48,5 +48,6 @@ CREATE TABLE job_runs (
     UNIQUE (lease, job, slot_at),
     FOREIGN KEY (lease, job) REFERENCES jobs (lease, name)
 ) STRICT;
+CREATE INDEX job_runs_of_job ON job_runs (lease, job, started_at);
 CREATE INDEX job_runs_started_at ON job_runs (started_at);
 CREATE INDEX job_runs_unfinished ON job_runs (lease) WHERE finished_at IS NULL;

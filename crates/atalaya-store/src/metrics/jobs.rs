@@ -69,10 +69,19 @@ pub enum Claimed {
 /// Which runs are asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RunFilter {
-    /// `None`: of all.
-    pub lease: Option<String>,
-    pub job: Option<String>,
+    /// Of one job (its lease and name); `None`: of all.
+    pub job: Option<(String, String)>,
     pub limit: u32,
+}
+
+/// Which runs are deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunPrune {
+    pub lease: String,
+    pub job: String,
+    pub before: Timestamp,
+    pub most: u32,
+    pub dry_run: bool,
 }
 
 #[async_trait]
@@ -126,6 +135,14 @@ pub trait Jobs {
     /// Newest first, without their output.
     async fn job_runs(&self, filter: &RunFilter) -> Result<Vec<JobRun>, StoreError>;
 
+    /// When each job's last run with this result began, by lease and name.
+    async fn last_start(
+        &self,
+        lease: &str,
+        job: &str,
+        result: RunResult,
+    ) -> Result<Option<Timestamp>, StoreError>;
+
     /// One run with its output.
     async fn job_run(&self, id: i64) -> Result<Option<JobRun>, StoreError>;
 
@@ -137,9 +154,9 @@ pub trait Jobs {
         slot: Timestamp,
     ) -> Result<Option<JobRun>, StoreError>;
 
-    /// Deletes what ended before; of each job its last run and its last success stay. Returns how
-    /// many those were.
-    async fn prune_job_runs(&self, before: Timestamp) -> Result<u64, StoreError>;
+    /// Deletes the runs of a job that began before an instant, and all beyond the newest `most`; its
+    /// last success stays. Returns how many that were; with `dry_run` how many they would be.
+    async fn prune_job_runs(&self, prune: &RunPrune) -> Result<u64, StoreError>;
 }
 
 #[async_trait]
@@ -227,6 +244,28 @@ impl<D: SqlDatabase> Jobs for D {
         .await
     }
 
+    async fn last_start(
+        &self,
+        lease: &str,
+        job: &str,
+        result: RunResult,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let input = (lease.to_owned(), job.to_owned(), result);
+        self.read(View::Latest, input, |connection, (lease, job, result)| {
+            Box::pin(async move {
+                let row: Option<(i64,)> = connection
+                    .row(
+                        "SELECT started_at FROM job_runs WHERE lease = ? AND job = ? AND result = ?
+                         ORDER BY started_at DESC LIMIT 1",
+                        values![lease, job, result.name()],
+                    )
+                    .await?;
+                Ok(row.map(|(started,)| Timestamp::from_micros(started)))
+            })
+        })
+        .await
+    }
+
     async fn job_run(&self, id: i64) -> Result<Option<JobRun>, StoreError> {
         self.read(View::Latest, id, |connection, id| {
             Box::pin(async move {
@@ -256,9 +295,9 @@ impl<D: SqlDatabase> Jobs for D {
         .await
     }
 
-    async fn prune_job_runs(&self, before: Timestamp) -> Result<u64, StoreError> {
-        self.write(before, |connection, before| {
-            Box::pin(prune(connection, *before))
+    async fn prune_job_runs(&self, wanted: &RunPrune) -> Result<u64, StoreError> {
+        self.write(wanted.clone(), |connection, wanted| {
+            Box::pin(prune(connection, wanted))
         })
         .await
     }
@@ -621,42 +660,68 @@ async fn switch(
 }
 
 async fn runs(connection: &mut Connection<'_>, filter: &RunFilter) -> Result<Vec<JobRun>, Failure> {
-    let (lease, job) = (filter.lease.as_deref(), filter.job.as_deref());
-    let rows: Vec<RunRow> = connection
-        .rows(
-            "SELECT id, lease, job, slot_at, attempt, cause, fence, host, started_at,
-                 finished_at, result, '' FROM job_runs
-             WHERE (? IS NULL OR lease = ?) AND (? IS NULL OR job = ?)
-             ORDER BY started_at DESC, id DESC LIMIT ?",
-            values![lease, lease, job, job, filter.limit],
-        )
-        .await?;
+    let rows: Vec<RunRow> = match &filter.job {
+        Some((lease, job)) => {
+            connection
+                .rows(
+                    "SELECT id, lease, job, slot_at, attempt, cause, fence, host, started_at,
+                         finished_at, result, '' FROM job_runs WHERE lease = ? AND job = ?
+                     ORDER BY started_at DESC, id DESC LIMIT ?",
+                    values![lease, job, filter.limit],
+                )
+                .await?
+        }
+        None => {
+            connection
+                .rows(
+                    "SELECT id, lease, job, slot_at, attempt, cause, fence, host, started_at,
+                         finished_at, result, '' FROM job_runs
+                     ORDER BY started_at DESC, id DESC LIMIT ?",
+                    values![filter.limit],
+                )
+                .await?
+        }
+    };
     rows.into_iter()
         .map(|row| run_of(row).map_err(Failure::from))
         .collect()
 }
 
-async fn prune(connection: &mut Connection<'_>, before: Timestamp) -> Result<u64, Failure> {
-    let kept: Vec<(i64,)> = connection
-        .rows(
-            "SELECT MAX(id) FROM job_runs GROUP BY lease, job
-             UNION SELECT MAX(id) FROM job_runs WHERE result = 'ok' GROUP BY lease, job",
-            &[],
+async fn prune(connection: &mut Connection<'_>, wanted: &RunPrune) -> Result<u64, Failure> {
+    let (lease, job) = (&wanted.lease, &wanted.job);
+    let beyond: Option<(i64,)> = connection
+        .row(
+            "SELECT started_at FROM job_runs WHERE lease = ? AND job = ?
+             ORDER BY started_at DESC LIMIT 1 OFFSET ?",
+            values![lease, job, wanted.most],
         )
         .await?;
-    let old: Vec<(i64,)> = connection
-        .rows(
-            "SELECT id FROM job_runs WHERE finished_at < ?",
-            values![before],
+    // The one that begins the rest belongs to it.
+    let beyond = beyond.map_or(i64::MIN, |(started,)| started.saturating_add(1));
+    let before = wanted.before.micros().max(beyond);
+    let success: Option<(i64,)> = connection
+        .row(
+            "SELECT id FROM job_runs WHERE lease = ? AND job = ? AND result = 'ok'
+             ORDER BY started_at DESC LIMIT 1",
+            values![lease, job],
         )
         .await?;
-    let mut pruned = 0;
-    for (id,) in old {
-        if !kept.contains(&(id,)) {
-            pruned += connection
-                .execute("DELETE FROM job_runs WHERE id = ?", values![id])
-                .await?;
-        }
+    let kept = success.map_or(-1, |(id,)| id);
+    if wanted.dry_run {
+        let count: Option<(i64,)> = connection
+            .row(
+                "SELECT COUNT(*) FROM job_runs WHERE lease = ? AND job = ? AND started_at < ?
+                     AND finished_at IS NOT NULL AND id <> ?",
+                values![lease, job, before, kept],
+            )
+            .await?;
+        return Ok(count.map_or(0, |(count,)| u64::try_from(count).unwrap_or(0)));
     }
-    Ok(pruned)
+    connection
+        .execute(
+            "DELETE FROM job_runs WHERE lease = ? AND job = ? AND started_at < ?
+                 AND finished_at IS NOT NULL AND id <> ?",
+            values![lease, job, before, kept],
+        )
+        .await
 }
