@@ -75,8 +75,10 @@ impl LastLines {
         }
     }
 
-    /// What other content still holds of these lines, up to the last of them that it holds: behind it
-    /// that content goes on. `read` gives the bytes at an offset, none at the end.
+    /// The lines of other content up to the last of these that it still holds: behind it that content
+    /// goes on. They are those of the other content, not these: what was taken out of the middle is
+    /// not in the way when it is shortened once more. `read` gives the bytes at an offset, none at the
+    /// end.
     pub fn found_in(
         &self,
         mut read: impl FnMut(u64, &mut [u8]) -> io::Result<usize>,
@@ -95,13 +97,20 @@ impl LastLines {
             }
             at += size as u64;
             cutter.feed(&buffer[..size], |line| {
-                search.line(crc32c::crc32c(line.bytes), line.next);
+                search.line(line.bytes, line.next);
             });
         }
-        Ok(search.best.map(|(place, next)| Self {
-            until: next,
-            lines: self.lines.iter().take(place + 1).copied().collect(),
-        }))
+        Ok(search.best.map(|_| search.before))
+    }
+
+    /// Moves `other`, which begins where this ends, to the end of this.
+    fn take_over(&mut self, other: &mut Self) {
+        if other.lines.len() == MOST_LINES {
+            self.lines.clear(); // there may have been more between the two
+        }
+        self.lines.append(&mut other.lines);
+        self.keep(MOST_LINES);
+        self.until = other.until;
     }
 }
 
@@ -111,8 +120,11 @@ struct Search<'a> {
     places: HashMap<u32, Vec<usize>>,
     /// Runs that end with the line before: the place of that line, and their length.
     runs: HashMap<usize, Run>,
-    /// The latest known line found, and where the content goes on behind it.
-    best: Option<(usize, u64)>,
+    /// The latest known line found.
+    best: Option<usize>,
+    /// Lines of the content up to that one, and those since.
+    before: LastLines,
+    since: LastLines,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -136,10 +148,14 @@ impl<'a> Search<'a> {
             places,
             runs: HashMap::new(),
             best: None,
+            before: LastLines::default(),
+            since: LastLines::default(),
         }
     }
 
-    fn line(&mut self, hash: u32, next: u64) {
+    fn line(&mut self, line: &[u8], next: u64) {
+        let hash = crc32c::crc32c(line);
+        self.since.note(next, line);
         let mut runs = HashMap::new();
         for &place in self.places.get(&hash).into_iter().flatten() {
             let before = place.checked_sub(1);
@@ -152,8 +168,9 @@ impl<'a> Search<'a> {
             };
             runs.insert(place, run);
             let is_telling = run.lines >= TELLING && run.varied;
-            if is_telling && self.best.is_none_or(|(best, _)| place >= best) {
-                self.best = Some((place, next));
+            if is_telling && self.best.is_none_or(|best| place >= best) {
+                self.best = Some(place);
+                self.before.take_over(&mut self.since);
             }
         }
         self.runs = runs;
@@ -209,7 +226,7 @@ mod tests {
         last
     }
 
-    fn goes_on(known: &LastLines, content: &str) -> Option<u64> {
+    fn found(known: &LastLines, content: &str) -> Option<LastLines> {
         let bytes = content.as_bytes();
         known
             .found_in(|at, buffer| {
@@ -219,7 +236,10 @@ mod tests {
                 Ok(size)
             })
             .unwrap()
-            .map(|found| found.until())
+    }
+
+    fn goes_on(known: &LastLines, content: &str) -> Option<u64> {
+        found(known, content).map(|found| found.until())
     }
 
     fn numbered(lines: std::ops::Range<usize>) -> String {
@@ -240,6 +260,26 @@ mod tests {
             let is_known = size - tail >= size.saturating_sub(MOST_LINES) + 3;
             let expected = is_known.then_some(left.len() as u64);
             prop_assert_eq!(goes_on(&known, &content), expected);
+        }
+
+        /// What is known of the content found is what it holds, however much of it is new.
+        #[test]
+        fn what_was_edited_is_known_as_it_is_now(
+            size in 10..3_000_usize, gone in 0..3_000_usize, cut in 0..3_000_usize,
+            new in 0..3_000_usize,
+        ) {
+            let known = of(&numbered(0..size));
+            let gone = gone % (size - 5);
+            let edited = numbered(0..gone) + &numbered(gone + 1..size);
+            let with_new = edited.clone() + &numbered(90_000..90_000 + new);
+            let now = found(&known, &with_new).unwrap();
+            prop_assert_eq!(&now, &of(&edited));
+            // Shortened once more, anywhere.
+            let cut = (cut % (size - 1)).max(3);
+            let shorter: String = edited.split_inclusive('\n').take(cut).collect();
+            let is_known = cut >= (size - 1).saturating_sub(MOST_LINES) + 3;
+            let expected = is_known.then_some(shorter.len() as u64);
+            prop_assert_eq!(goes_on(&now, &shorter), expected);
         }
 
         #[test]
