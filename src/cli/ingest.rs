@@ -18,8 +18,8 @@ use serde_json::json;
 use tokio::sync::watch::Receiver;
 
 use crate::host::{Host, Opening};
-use crate::service;
 use crate::service::ingest::Plan;
+use crate::service::{self, advice};
 use crate::shown::Shown;
 use crate::signals;
 use crate::workers::{self, ingest::Contended};
@@ -326,7 +326,7 @@ async fn watch(
     let bar = progress::bytes(total);
     let told = AtomicUsize::new(0);
     let mut told_of_the_spool = 0;
-    let mut paused = None;
+    let mut told_of_waiting = None;
     let showing = async {
         while status.changed().await.is_ok() {
             let now = status.borrow_and_update().clone();
@@ -338,18 +338,20 @@ async fn watch(
             told_of_the_spool = of_the_spool.len().max(told_of_the_spool);
             bar.set_position(now.totals.bytes_read);
             let mut message = format!("{} records, {:.0}/s", now.totals.written, now.rate);
-            if let Some(reason) = &now.paused {
+            let paused = now.paused.as_ref().map(advice::say);
+            if let Some(reason) = &paused {
                 let _ = write!(message, ", waiting: {}", Shown::line(reason));
             }
             // Nobody sees the bar of a service: its journal gets a line for each change.
-            if bar.is_hidden() && now.paused != paused {
-                match &now.paused {
-                    Some(reason) => output::note(&format!("waiting: {reason}")),
-                    None => output::note("goes on"),
-                }
+            let waiting = paused
+                .map(|reason| format!("waiting: {reason}"))
+                .or_else(|| now.spool.as_ref().and_then(spooling));
+            if bar.is_hidden() && waiting != told_of_waiting {
+                output::note(waiting.as_deref().unwrap_or("goes on"));
             }
-            paused = now.paused;
-            if let Some(sentence) = now.spool.as_ref().and_then(SpoolStatus::sentence) {
+            told_of_waiting = waiting;
+            let sentence = now.spool.as_ref().map(|spool| spool.sentence(advice::say));
+            if let Some(sentence) = sentence.flatten() {
                 let _ = write!(message, ", {}", Shown::line(&sentence));
             }
             bar.set_message(message);
@@ -364,6 +366,17 @@ async fn watch(
     tell_new(&last, &told, &bar); // of the last moment
     bar.finish_and_clear();
     Ok(last)
+}
+
+/// Why records gather in the spool; nothing that changes while they do.
+fn spooling(spool: &SpoolStatus) -> Option<String> {
+    match &spool.state {
+        SpoolState::Away { reason, .. } => Some(format!(
+            "records wait in the spool: {}",
+            advice::say(reason)
+        )),
+        SpoolState::Draining | SpoolState::Passing => None,
+    }
 }
 
 /// Says the notices that were not told yet.
@@ -416,7 +429,7 @@ fn summary(status: &IngestStatus, took: Duration, finished: bool) -> String {
         let _ = writeln!(
             text,
             "not everything is stored: {}; run it again and it goes on there",
-            Shown::line(reason)
+            Shown::line(&advice::say(reason))
         );
     }
     text
@@ -441,7 +454,7 @@ fn spool_lines(spool: &SpoolStatus) -> String {
     text.push('\n');
     if spool.waiting_records > 0 {
         let why = match &spool.state {
-            SpoolState::Away { why, .. } => format!(": {}", Shown::line(why)),
+            SpoolState::Away { reason, .. } => format!(": {}", Shown::line(&advice::say(reason))),
             SpoolState::Passing | SpoolState::Draining => String::new(),
         };
         let _ = writeln!(
@@ -480,7 +493,7 @@ fn to_json(status: &IngestStatus, took: Duration, finished: bool) -> serde_json:
         "files": status.files,
         "unread": status.unread,
         "notices": status.notices,
-        "paused": status.paused,
+        "paused": status.paused.as_ref().map(advice::say),
         "spool": status.spool,
     })
 }

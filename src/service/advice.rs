@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use atalaya_store::error::{Remedy, StoreError};
+use atalaya_store::error::{Reason, Remedy, StoreError};
 
 use super::demo::DemoError;
 use super::dora::GatherError;
@@ -14,6 +14,14 @@ pub fn describe(error: &(dyn Error + 'static)) -> String {
     match advice(error) {
         Some(advice) => format!("{text}; {advice}"),
         None => text,
+    }
+}
+
+/// Why something waits, and what to do about it.
+pub fn say(reason: &Reason) -> String {
+    match reason.remedy {
+        Some(remedy) => format!("{}; {}", reason.why, words(remedy)),
+        None => reason.why.clone(),
     }
 }
 

@@ -8,10 +8,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::advice::say;
 use crate::text_file;
 use atalaya_domain::health::{Check, Status};
 use atalaya_domain::time::Timestamp;
 use atalaya_ingest::IngestStatus;
+use atalaya_ingest::spool::SpoolState;
 
 /// How often a follower says that it lives.
 pub const EVERY: Duration = Duration::from_secs(5);
@@ -32,6 +34,9 @@ pub struct FollowerState {
     pub written: u64,
     /// Why nothing is written at the moment.
     pub paused: Option<String>,
+    /// Why records gather in the spool.
+    #[serde(default)]
+    pub spooling: Option<String>,
 }
 
 impl FollowerState {
@@ -43,7 +48,11 @@ impl FollowerState {
             files: status.files.len(),
             lag_bytes: status.lag_bytes(),
             written: status.totals.written,
-            paused: status.paused.clone(),
+            paused: status.paused.as_ref().map(say),
+            spooling: status.spool.as_ref().and_then(|spool| match &spool.state {
+                SpoolState::Away { reason, .. } => Some(say(reason)),
+                SpoolState::Draining | SpoolState::Passing => None,
+            }),
         }
     }
 
@@ -84,6 +93,9 @@ impl FollowerState {
             (Status::Failing, message)
         } else if let Some(reason) = &self.paused {
             (Status::Degraded, format!("waits: {reason}"))
+        } else if let Some(reason) = &self.spooling {
+            let message = format!("records wait in the spool: {reason}");
+            (Status::Degraded, message)
         } else {
             let message = format!(
                 "process {} follows {} files, {} bytes behind",
@@ -113,7 +125,11 @@ fn path(state_dir: &Path) -> PathBuf {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
 
+    use std::sync::Arc;
+
     use super::*;
+    use atalaya_ingest::spool::SpoolStatus;
+    use atalaya_store::error::{Reason, StoreError};
 
     #[test]
     fn is_told_until_it_is_forgotten_and_silence_is_a_failure() {
@@ -138,5 +154,40 @@ mod tests {
         assert_eq!(FollowerState::read(folder.path()).unwrap(), None);
         std::fs::write(folder.path().join(FILE), "{").unwrap();
         FollowerState::read(folder.path()).unwrap_err();
+    }
+
+    /// Whatever a store says that has a remedy, others hear the remedy too: paused or spooling.
+    #[test]
+    fn what_to_do_is_said_to_others() {
+        let older = StoreError::OlderSchema {
+            address: "10.0.0.1:9042".to_owned(),
+            found: 1,
+            known: 2,
+        };
+        let reason = Reason::from(&StoreError::NotOpen(Arc::new(older)));
+        let paused = IngestStatus {
+            paused: Some(reason.clone()),
+            ..IngestStatus::default()
+        };
+        let spooling = IngestStatus {
+            spool: Some(SpoolStatus {
+                state: SpoolState::Away {
+                    since: Timestamp::now(),
+                    reason,
+                },
+                ..SpoolStatus::default()
+            }),
+            ..IngestStatus::default()
+        };
+        for status in [paused, spooling] {
+            let state = FollowerState::of(&status);
+            let check = state.check(state.at);
+            assert_eq!(check.status, Status::Degraded);
+            assert!(
+                check.message.ends_with("; run `atalaya db migrate`"),
+                "{}",
+                check.message
+            );
+        }
     }
 }

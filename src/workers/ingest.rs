@@ -16,6 +16,7 @@ use crate::service::ingest::{Plan, sink};
 use atalaya_domain::time::Timestamp;
 use atalaya_ingest::{Ingest, IngestConfig, IngestError, IngestHandle, IngestStatus, Unread};
 use atalaya_store::engine::LogEngine;
+use atalaya_store::error::Reason;
 
 /// A directory that cannot be written is tried again this often.
 const START_AGAIN: Duration = Duration::from_secs(2);
@@ -112,7 +113,7 @@ impl Follower {
                 // Whatever it is by now: the files wait, and the reason is shown.
                 Err(error) => self.tell(IngestStatus {
                     at: Timestamp::now(),
-                    paused: Some(describe(&error)),
+                    paused: Some(Reason::plain(describe(&error))),
                     ..IngestStatus::default()
                 }),
             }

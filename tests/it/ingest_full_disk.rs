@@ -115,7 +115,7 @@ async fn a_full_disk_pauses_the_ingest_and_costs_nothing() {
         }
     };
     let paused = wait("a pause", Box::new(|status| status.paused.is_some())).await;
-    let reason = paused.paused.clone().unwrap();
+    let reason = paused.paused.clone().unwrap().why;
     assert!(reason.contains("cannot"), "{reason}");
     assert!(paused.totals.written < LINES as u64);
     assert!(
@@ -286,7 +286,8 @@ async fn a_full_disk_under_the_spool_pauses_the_reading_and_costs_nothing() {
         .until("a pause", |status| status.paused.is_some())
         .await
         .paused
-        .unwrap();
+        .unwrap()
+        .why;
     assert!(
         paused.contains("spool") && paused.contains("No space"),
         "{paused}"
@@ -355,7 +356,8 @@ async fn a_full_disk_under_the_checkpoint_pauses_the_reading_and_costs_nothing()
         .until("a pause", |status| status.paused.is_some())
         .await
         .paused
-        .unwrap();
+        .unwrap()
+        .why;
     assert!(
         paused.contains("checkpoint") && paused.contains("No space"),
         "{paused}"

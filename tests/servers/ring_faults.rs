@@ -95,7 +95,9 @@ impl Spooled {
     }
 
     fn paused(&self) -> Option<String> {
-        self.ingest.status().borrow().paused.clone()
+        let status = self.ingest.status();
+        let status = status.borrow();
+        status.paused.as_ref().map(ToString::to_string)
     }
 
     async fn end(self, written: &[u64]) {
@@ -174,10 +176,10 @@ async fn one_node_dies(ring: &Arc<Cluster>) {
         async move {
             let mut banners = Vec::new();
             while !done.load(Ordering::Relaxed) {
-                if let SpoolState::Away { why, .. } = spool.status().state
-                    && banners.last() != Some(&why)
+                if let SpoolState::Away { reason, .. } = spool.status().state
+                    && banners.last() != Some(&reason.why)
                 {
-                    banners.push(why);
+                    banners.push(reason.why);
                 }
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
@@ -320,12 +322,16 @@ async fn two_nodes_die(ring: &Arc<Cluster>) {
     println!(
         "two of three killed: after {:?}: {}",
         since.elapsed(),
-        spooled.spool.status().sentence().unwrap()
+        spooled
+            .spool
+            .status()
+            .sentence(ToString::to_string)
+            .unwrap()
     );
-    let SpoolState::Away { why, .. } = spooled.spool.status().state else {
+    let SpoolState::Away { reason, .. } = spooled.spool.status().state else {
         panic!("the banner went away")
     };
-    assert!(why.contains("Cassandra"), "{why}");
+    assert!(reason.why.contains("Cassandra"), "{reason}");
     spooled
         .until("a pause of the reading", |spooled| {
             spooled.paused().is_some()

@@ -14,6 +14,7 @@ use super::spool::SpoolStatus;
 use atalaya_domain::record::{Layer, OriginId, Text};
 use atalaya_domain::time::Timestamp;
 use atalaya_format::decoder::Tally;
+use atalaya_store::error::Reason;
 
 /// What the ingest is doing with one file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -212,7 +213,7 @@ pub struct IngestStatus {
     /// Found but not read (binary, a directory, no permission); bounded.
     pub unread: Vec<Unread>,
     /// Why nothing is written at the moment (`SQLite cannot write at …: disk full`), else `None`.
-    pub paused: Option<String>,
+    pub paused: Option<Reason>,
     /// Sums over all files of this run, also those no longer listed.
     pub totals: Counts,
     /// Records stored a second over all files.

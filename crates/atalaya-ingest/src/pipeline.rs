@@ -18,18 +18,20 @@ use super::reader::{Acknowledgement, Port, Reader, Step};
 use super::spool::SpoolStatus;
 use super::watch_files::FileWatch;
 use super::{IngestConfig, IngestError, IngestHandle, StreamInput, descriptors};
+use atalaya_domain::backoff::Backoff;
 use atalaya_domain::record::{Frame, OriginId};
 use atalaya_domain::time::Timestamp;
 use atalaya_store::chunks::Trouble;
 use atalaya_store::engine::LogEngine;
-use atalaya_store::error::StoreError;
+use atalaya_store::error::{Reason, StoreError};
 
 /// Frames of one append: one transaction of the store.
 const APPENDED_FRAMES: usize = 24;
 /// Frames that wait between reader and store.
 const WAITING_FRAMES: usize = APPENDED_FRAMES;
-const FIRST_RETRY: Duration = Duration::from_millis(200);
-const LAST_RETRY: Duration = Duration::from_secs(5);
+const RETRIES: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
+/// How often a stream is offered to a store that does not answer.
+const STREAM_AGAIN: Duration = Duration::from_secs(5);
 /// How long a stop waits for the store.
 const STOPPING: Duration = Duration::from_secs(8);
 /// How often the spool is looked at when only it has work left.
@@ -113,11 +115,12 @@ mod parking {
     use std::sync::{Mutex, MutexGuard, PoisonError};
 
     use super::super::reader::Acknowledgement;
+    use atalaya_store::error::Reason;
 
     #[derive(Debug)]
     pub struct Shared {
         acknowledged: Mutex<Vec<Acknowledgement>>,
-        paused: Mutex<Option<String>>,
+        paused: Mutex<Option<Reason>>,
         wake: SyncSender<Wake>,
     }
 
@@ -148,12 +151,12 @@ mod parking {
             std::mem::take(&mut lock(&self.acknowledged))
         }
 
-        pub fn set_paused(&self, reason: Option<String>) {
+        pub fn set_paused(&self, reason: Option<Reason>) {
             *lock(&self.paused) = reason;
             self.wake(Wake::Look);
         }
 
-        pub fn paused(&self) -> Option<String> {
+        pub fn paused(&self) -> Option<Reason> {
             lock(&self.paused).clone()
         }
 
@@ -372,9 +375,9 @@ impl Thread {
             {
                 Ok(()) => {}
                 Err((error, Some(input))) if !self.cancel.is_cancelled() => {
-                    self.shared.set_paused(Some(error.to_string()));
+                    self.shared.set_paused(Some(error.reason()));
                     self.publish(false);
-                    self.sleep(LAST_RETRY);
+                    self.sleep(STREAM_AGAIN);
                     self.shared.set_paused(None);
                     stream = Some(input);
                 }
@@ -507,9 +510,8 @@ async fn with_retries(
     shared: &Shared,
     cancel: &CancellationToken,
 ) -> Result<Result<(), StoreError>, GaveUp> {
-    let mut pause = FIRST_RETRY;
     let mut was_paused = false;
-    loop {
+    for failures in 1_u32.. {
         match sink.append(Arc::clone(frames)).await {
             Ok(_) => {
                 if was_paused {
@@ -523,7 +525,7 @@ async fn with_retries(
                     tracing::warn!(target: "atalaya::ingest", %error, "paused");
                 }
                 was_paused = true;
-                shared.set_paused(Some(error.to_string()));
+                shared.set_paused(Some(Reason::from(&error)));
             }
             Err(error) => {
                 if was_paused {
@@ -533,16 +535,11 @@ async fn with_retries(
             }
         }
         tokio::select! {
-            () = tokio::time::sleep(pause) => {}
+            () = tokio::time::sleep(RETRIES.after(failures)) => {}
             () = cancel.cancelled() => return Err(GaveUp),
         }
-        pause = next_pause(pause);
     }
-}
-
-/// Doubles up to the cap.
-fn next_pause(pause: Duration) -> Duration {
-    (pause * 2).min(LAST_RETRY)
+    Err(GaveUp) // after four thousand million attempts
 }
 
 fn acknowledge(frames: &[Frame], shared: &Shared) {
@@ -569,21 +566,5 @@ fn refuse(frames: &[Frame], error: &StoreError, shared: &Shared, refused: &mut H
             origin: frame.origin.id,
             outcome: Err(reason),
         });
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pauses_double_up_to_five_seconds() {
-        let mut pause = FIRST_RETRY;
-        let mut seen = vec![pause.as_millis()];
-        for _ in 0..6 {
-            pause = next_pause(pause);
-            seen.push(pause.as_millis());
-        }
-        assert_eq!(seen, [200, 400, 800, 1_600, 3_200, 5_000, 5_000]);
     }
 }

@@ -19,7 +19,7 @@ use super::tail::{Start, Tail};
 use super::{IngestConfig, IngestError, Limits, Mode, StreamInput};
 use atalaya_domain::record::{Frame, OriginId, Text};
 use atalaya_domain::time::Timestamp;
-use atalaya_store::error::StoreError;
+use atalaya_store::error::{Reason, StoreError, describe};
 
 mod active;
 pub mod catalogue;
@@ -183,7 +183,7 @@ struct Saving {
     must_save: bool,
     forgotten: Option<Timestamp>,
     /// Why the reader itself waits (the checkpoint cannot be written, the store does not answer).
-    trouble: Option<String>,
+    trouble: Option<Reason>,
 }
 
 /// What stands in the way of a file.
@@ -250,10 +250,10 @@ impl<P: Port> Reader<P> {
         }
         if let Err(error) = asked {
             // It is in memory, and goes with the next checkpoint that can be written.
-            reader.saving.trouble = Some(format!(
+            reader.saving.trouble = Some(Reason::plain(format!(
                 "the checkpoint in {} cannot be written: {error}",
                 reader.saving.state.path().display()
-            ));
+            )));
         }
         Ok(reader)
     }
@@ -527,10 +527,10 @@ impl<P: Port> Reader<P> {
                 true
             }
             Err(error) => {
-                self.saving.trouble = Some(format!(
+                self.saving.trouble = Some(Reason::plain(format!(
                     "the checkpoint in {} cannot be written: {error}",
                     self.saving.state.path().display()
-                ));
+                )));
                 false
             }
         }
@@ -578,6 +578,19 @@ pub enum StreamError {
     Store(#[from] StoreError),
     #[error("the stream cannot be read")]
     Read(#[from] std::io::Error),
+}
+
+impl StreamError {
+    /// For those who wait for it.
+    pub fn reason(&self) -> Reason {
+        Reason {
+            why: describe(self),
+            remedy: match self {
+                Self::Store(error) => error.remedy(),
+                Self::Read(_) => None,
+            },
+        }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -15,6 +15,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 
 use super::pipeline::FrameSink;
+use atalaya_domain::backoff::Backoff;
 use atalaya_domain::record::{Entry, Frame, Layer, Origin, OriginId, Text};
 use atalaya_store::error::{StoreError, describe};
 
@@ -24,8 +25,7 @@ const FRAME_RECORDS: usize = 100;
 const APPENDED_FRAMES: usize = 16;
 /// The first look after a record came; each one without a full frame waits twice as long.
 const FIRST_LOOK: Duration = Duration::from_millis(5);
-const FIRST_RETRY: Duration = Duration::from_millis(100);
-const LAST_RETRY: Duration = Duration::from_secs(3);
+const RETRIES: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(3));
 
 /// Who sends, and how much may wait.
 #[derive(Clone, Debug)]
@@ -335,8 +335,7 @@ impl Task {
 
     async fn append(&self, frames: Arc<[Frame]>) {
         let records: u64 = frames.iter().map(|frame| frame.entries.len() as u64).sum();
-        let mut pause = FIRST_RETRY;
-        loop {
+        for failures in 1_u32.. {
             match self.sink.append(Arc::clone(&frames)).await {
                 Ok(_) => {
                     self.shared.written.fetch_add(records, Ordering::Relaxed);
@@ -358,8 +357,7 @@ impl Task {
                     tracing::warn!(target: "atalaya::ingest", %error, "log records of an application wait");
                 }
             }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(LAST_RETRY);
+            tokio::time::sleep(RETRIES.after(failures)).await;
         }
     }
 }

@@ -5,6 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Serialize;
+
 use atalaya_domain::error_class::ErrorClass;
 use atalaya_domain::time::Timestamp;
 
@@ -145,7 +147,8 @@ pub enum StoreError {
 }
 
 /// See [`StoreError::remedy`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Remedy {
     /// Make the schema.
     InitSchema,
@@ -157,6 +160,39 @@ pub enum Remedy {
     OtherFolder,
     /// Bring the damaged part back from a backup; what is outside of its time can be read meanwhile.
     Restore,
+}
+
+/// Why something waits for a store, and what a person can do about it: what is kept of an error for
+/// those who show it. They add the words of the remedy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Reason {
+    /// The error with its causes, on one line.
+    pub why: String,
+    /// `None`: it passes by itself, or `why` says it all.
+    pub remedy: Option<Remedy>,
+}
+
+impl Reason {
+    /// One that has nothing but its words.
+    pub const fn plain(why: String) -> Self {
+        Self { why, remedy: None }
+    }
+}
+
+impl From<&StoreError> for Reason {
+    fn from(error: &StoreError) -> Self {
+        Self {
+            why: describe(error),
+            remedy: error.remedy(),
+        }
+    }
+}
+
+/// Without the remedy.
+impl fmt::Display for Reason {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.why)
+    }
 }
 
 impl StoreError {

@@ -39,6 +39,7 @@ use atalaya_ingest::IngestStatus;
 use atalaya_query::Query;
 use atalaya_store::chunks::ArrivalCursor;
 use atalaya_store::engine::{Follower, Histogram, Page, Scanned};
+use atalaya_store::error::Reason;
 
 const DORA: TabId = DoraTab::ID;
 const LOGS: TabId = LogsTab::ID;
@@ -282,7 +283,7 @@ fn what_says_nothing_new_draws_nothing() {
             stage.screen();
         }
         let paused = IngestStatus {
-            paused: Some(format!("disk full {tab}")),
+            paused: Some(Reason::plain(format!("disk full {tab}"))),
             ..status.clone()
         };
         stage

@@ -11,6 +11,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::outage::Outages;
+use crate::service::advice;
 use crate::tui::action::Action;
 use crate::tui::ask::{self, Destination, Notice, TabId};
 use crate::tui::keymap::{Binding, Scope};
@@ -291,8 +292,13 @@ impl Screen for InfraTab {
             banner: self
                 .ingest
                 .as_ref()
-                .and_then(|ingest| ingest.paused.as_deref())
-                .map(|reason| format!("nothing is stored now: {}", safe_text::line(reason)))
+                .and_then(|ingest| ingest.paused.as_ref())
+                .map(|reason| {
+                    format!(
+                        "nothing is stored now: {}",
+                        safe_text::line(&advice::say(reason))
+                    )
+                })
                 .or_else(|| self.outages.banner(context.now, context.zone)),
             hints: vec![
                 if self.over.is_some() {

@@ -57,6 +57,7 @@ use self::trace::Trace;
 use self::work::Effect;
 pub use self::work::{LogsAnswer, LogsEffect};
 use super::outage::Outages;
+use crate::service::advice;
 use crate::tui::action::Action;
 use crate::tui::ask::{Command, Destination, PromptHint, PromptRequest, Prompted, Question, TabId};
 use crate::tui::keymap::{Binding, Scope};
@@ -364,7 +365,10 @@ impl Tab for LogsTab {
             TabEvent::Tick => self.tick(context),
             TabEvent::Action(action) => self.act(action, context),
             TabEvent::Ingest(status) => {
-                let paused = status.paused.as_ref().map(|reason| safe_text::line(reason));
+                let paused = status
+                    .paused
+                    .as_ref()
+                    .map(|reason| safe_text::line(&advice::say(reason)));
                 if self.ingest_paused == paused {
                     return vec![Effect::Unchanged];
                 }

@@ -19,6 +19,7 @@ use crate::identity::{FileId, Fingerprint, LastLines, Likeness, Mark, PROBE};
 use crate::tail::Tail;
 use atalaya_domain::record::OriginId;
 use atalaya_domain::time::Timestamp;
+use atalaya_store::error::Reason;
 
 /// So much of an equal beginning makes a file under an unrelated name worth a closer look.
 const TELLING_HEAD: u32 = 256;
@@ -381,7 +382,7 @@ impl<P: Port> Reader<P> {
                 refused: seen.listed(),
                 ..Unread::refused(&seen.path, &error)
             }),
-            Obstacle::Store(error) => self.saving.trouble = Some(error.to_string()),
+            Obstacle::Store(error) => self.saving.trouble = Some(Reason::from(&error)),
             Obstacle::TooMany => {
                 self.watching.left_over = true;
                 let reason = format!("waits: {} files are open already", self.limits.open_files);

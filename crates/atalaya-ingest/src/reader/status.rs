@@ -8,6 +8,7 @@ use crate::accounts::{Counts, FileAccount, FileState, IngestStatus};
 use crate::tail::Tail;
 use atalaya_domain::record::OriginId;
 use atalaya_domain::time::Timestamp;
+use atalaya_store::error::Reason;
 
 impl<P: Port> Reader<P> {
     /// The accounts, now.
@@ -15,7 +16,7 @@ impl<P: Port> Reader<P> {
         &mut self,
         now: Instant,
         wall: Timestamp,
-        paused: Option<String>,
+        paused: Option<Reason>,
     ) -> IngestStatus {
         let mut totals = self.told.totals_before;
         let waiting = paused.or_else(|| self.saving.trouble.clone());
@@ -25,7 +26,7 @@ impl<P: Port> Reader<P> {
             .map(|(origin, active)| {
                 let counts = active.counts();
                 totals.add(&counts);
-                account(*origin, active, counts, waiting.as_deref(), now)
+                account(*origin, active, counts, waiting.as_ref(), now)
             })
             .collect();
         files.sort_by(|one, other| (&one.path, one.origin).cmp(&(&other.path, other.origin)));
@@ -53,7 +54,7 @@ fn account(
     origin: OriginId,
     active: &mut Active,
     counts: Counts,
-    waiting: Option<&str>,
+    waiting: Option<&Reason>,
     now: Instant,
 ) -> FileAccount {
     if let Some(size) = active.tail.as_ref().and_then(Tail::size) {
@@ -75,7 +76,7 @@ fn account(
     active.note_formats();
     let state = match (&active.state, waiting) {
         (FileState::Reading | FileState::Live, Some(reason)) if lag_bytes > 0 => {
-            FileState::Waiting(reason.to_owned())
+            FileState::Waiting(reason.to_string())
         }
         (state, _) => state.clone(),
     };

@@ -22,12 +22,12 @@ use super::quarantine::{self, Refused};
 use super::sink::{Away, Shared};
 use crate::crash;
 use crate::pipeline::FrameSink;
+use atalaya_domain::backoff::Backoff;
 use atalaya_domain::record::{Entry, Frame};
 use atalaya_domain::time::Timestamp;
-use atalaya_store::error::{Backend, StoreError, describe};
+use atalaya_store::error::{Backend, Reason, StoreError, describe};
 
-const FIRST_RETRY: Duration = Duration::from_millis(100);
-const LAST_RETRY: Duration = Duration::from_secs(3);
+const RETRIES: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(3));
 /// Encoded bytes on their way to the store at a time; one group may be larger. Enough for two large
 /// groups: more of them would only be smaller, and take the store as long.
 const FLYING_BYTES: u64 = 8 << 20;
@@ -52,7 +52,8 @@ enum Outcome {
 #[derive(Debug)]
 struct Pause {
     next_try: tokio::time::Instant,
-    length: Duration,
+    /// In a row.
+    failures: u32,
 }
 
 /// Bytes are being read from the segments.
@@ -288,24 +289,22 @@ impl Drainer {
     /// Pauses, for longer each time.
     fn hold_on(&mut self, error: &StoreError) {
         self.was_lost |= error.is_absence();
-        let length = match &self.pause {
-            None => {
-                tracing::warn!(target: "atalaya::ingest", error = %describe(error), "records gather in the spool");
-                FIRST_RETRY
-            }
-            Some(pause) => (pause.length * 2).min(LAST_RETRY),
-        };
-        let why = describe(error);
+        let failures = self.pause.as_ref().map_or(0, |pause| pause.failures);
+        let failures = failures.saturating_add(1);
+        let reason = Reason::from(error);
+        if failures == 1 {
+            tracing::warn!(target: "atalaya::ingest", error = %reason, "records gather in the spool");
+        }
         let since = match self.shared.away() {
             Some(away) => away.since,
             None => Timestamp::now(),
         };
-        self.shared.set_away(Some(Away { since, why }));
+        self.shared.set_away(Some(Away { since, reason }));
         // Hosts that lost the same store do not come back in the same moment.
-        let jittered = length.mul_f64(rand::rng().random_range(0.5..1.0));
+        let pause = RETRIES.jittered(failures, rand::rng().random_range(0.5..1.0));
         self.pause = Some(Pause {
-            next_try: tokio::time::Instant::now() + jittered,
-            length,
+            next_try: tokio::time::Instant::now() + pause,
+            failures,
         });
     }
 
@@ -315,7 +314,7 @@ impl Drainer {
             let trouble = self.sink.trouble().filter(|_| !self.flying.is_empty());
             self.shared.set_away(trouble.map(|trouble| Away {
                 since: trouble.since,
-                why: trouble.reason,
+                reason: Reason::plain(trouble.reason),
             }));
         }
     }

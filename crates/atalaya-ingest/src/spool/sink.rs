@@ -22,7 +22,7 @@ use super::{SpoolConfig, SpoolError};
 use crate::pipeline::FrameSink;
 use atalaya_domain::record::{Frame, OriginId};
 use atalaya_domain::time::Timestamp;
-use atalaya_store::error::{Backend, StoreError};
+use atalaya_store::error::{Backend, Reason, StoreError};
 
 const LOCK: &str = "spool.lock";
 /// Appends that wait for the disk at a time; more wait for their turn.
@@ -45,7 +45,7 @@ const STORE_WAIT: Duration = Duration::from_secs(2);
 #[derive(Clone, Debug)]
 pub(crate) struct Away {
     pub since: Timestamp,
-    pub why: String,
+    pub reason: Reason,
 }
 
 /// What writer, drainer and appenders share.
@@ -85,7 +85,7 @@ impl Shared {
         let state = match lock(&self.away).clone() {
             Some(away) => SpoolState::Away {
                 since: away.since,
-                why: away.why,
+                reason: away.reason,
             },
             // A few are always on their way.
             None if look.replaying || look.waiting_groups > self.config.in_flight as u64 + 2 => {

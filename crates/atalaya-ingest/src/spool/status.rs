@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use atalaya_domain::time::Timestamp;
+use atalaya_store::error::Reason;
 
 /// What the spool is doing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -14,7 +15,11 @@ pub enum SpoolState {
     /// More waits than is on its way: what gathered is being sent.
     Draining,
     /// The store does not take records; they gather here.
-    Away { since: Timestamp, why: String },
+    Away {
+        since: Timestamp,
+        #[serde(flatten)]
+        reason: Reason,
+    },
 }
 
 /// The accounts of the spool. `recovered + spooled = acked + quarantined + damaged + waiting`, in records.
@@ -71,16 +76,17 @@ impl SpoolStatus {
     }
 
     /// One sentence when there is something to say: `spooling since 12:03:10 UTC: Cassandra is
-    /// unreachable at …; 12 % of 1.0 GiB`.
-    pub fn sentence(&self) -> Option<String> {
+    /// unreachable at …; 12 % of 1.0 GiB`. `say` puts a reason in words, with its remedy.
+    pub fn sentence(&self, say: impl Fn(&Reason) -> String) -> Option<String> {
         let fill = format!("{:.0} % of {}", self.fill() * 100.0, size(self.max_bytes));
         if let Some(why) = &self.stuck {
             return Some(format!("the spool takes no more: {why}; {fill}"));
         }
         match &self.state {
-            SpoolState::Away { since, why } => Some(format!(
-                "spooling since {} UTC: {why}; {fill}",
-                since.to_utc().format("%H:%M:%S")
+            SpoolState::Away { since, reason } => Some(format!(
+                "spooling since {} UTC: {}; {fill}",
+                since.to_utc().format("%H:%M:%S"),
+                say(reason)
             )),
             SpoolState::Draining => Some(format!(
                 "catching up: {} records wait in the spool; {fill}",
@@ -113,20 +119,20 @@ mod tests {
             waiting_records: 7,
             ..SpoolStatus::default()
         };
-        assert_eq!(status.sentence(), None);
+        assert_eq!(status.sentence(ToString::to_string), None);
         status.state = SpoolState::Away {
             since: Timestamp::from_seconds(12 * 3_600 + 3 * 60 + 10),
-            why: "Cassandra is unreachable at 10.0.0.1:9042".to_owned(),
+            reason: Reason::plain("Cassandra is unreachable at 10.0.0.1:9042".to_owned()),
         };
         assert_eq!(
-            status.sentence().as_deref(),
+            status.sentence(ToString::to_string).as_deref(),
             Some(
                 "spooling since 12:03:10 UTC: Cassandra is unreachable at 10.0.0.1:9042; 13 % of 1 GiB"
             )
         );
         status.state = SpoolState::Draining;
         assert_eq!(
-            status.sentence().as_deref(),
+            status.sentence(ToString::to_string).as_deref(),
             Some("catching up: 7 records wait in the spool; 13 % of 1 GiB")
         );
     }

@@ -243,7 +243,7 @@ async fn a_store_that_is_away_gets_everything_when_it_comes_back() {
     let status = spool.status();
     assert_eq!((status.waiting_records, status.waiting_groups), (500, 50));
     assert!(status.oldest_waiting.is_some());
-    let sentence = status.sentence().unwrap();
+    let sentence = status.sentence(ToString::to_string).unwrap();
     assert!(
         sentence.contains("Cassandra is unreachable at 10.0.0.1:9042: refused; 2 % of 1 GiB"),
         "{sentence}"
@@ -430,7 +430,7 @@ async fn what_a_person_has_to_mend_is_waited_for() {
     until("the pause", || {
         spool
             .status()
-            .sentence()
+            .sentence(ToString::to_string)
             .is_some_and(|text| text.contains("this program knows up to"))
     })
     .await;

@@ -3,6 +3,7 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
+use crate::service::advice;
 use crate::tui::tab::Context;
 use crate::tui::theme::Role;
 use crate::tui::widgets::{clock, gauge, safe_text};
@@ -62,9 +63,12 @@ fn line(spool: &SpoolStatus, context: &Context<'_>) -> (String, Role) {
             pieces.push(format!("takes no more: {}", safe_text::line(why)));
             Role::Error
         }
-        (None, SpoolState::Away { since, why }) => {
+        (None, SpoolState::Away { since, reason }) => {
             let since = clock::format(*since, context.zone, "%H:%M:%S");
-            pieces.push(format!("spooling since {since}: {}", safe_text::line(why)));
+            pieces.push(format!(
+                "spooling since {since}: {}",
+                safe_text::line(&advice::say(reason))
+            ));
             Role::Warning
         }
         (None, SpoolState::Draining) => {
@@ -109,6 +113,7 @@ mod tests {
     use crate::tui::theme::Theme;
     use atalaya_domain::time::Timestamp;
     use atalaya_query::Zone;
+    use atalaya_store::error::Reason;
 
     fn shown(spool: &SpoolStatus) -> String {
         let theme = Theme::plain();
@@ -144,7 +149,7 @@ mod tests {
         );
         spool.state = SpoolState::Away {
             since: Timestamp::from_seconds(43_390),
-            why: "Cassandra is unreachable at 10.0.0.1:9042 \u{1b}[2J".to_owned(),
+            reason: Reason::plain("Cassandra is unreachable at 10.0.0.1:9042 \u{1b}[2J".to_owned()),
         };
         spool.waiting_records = 3_400;
         spool.oldest_waiting = Some(Timestamp::from_seconds(43_388));

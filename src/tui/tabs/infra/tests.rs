@@ -21,6 +21,7 @@ use atalaya_domain::time::Timestamp;
 use atalaya_format::decoder::Tally;
 use atalaya_ingest::accounts::{Counts, FileState};
 use atalaya_query::Zone;
+use atalaya_store::error::{Reason, Remedy};
 
 pub(crate) fn now() -> Timestamp {
     Timestamp::from_seconds(1_790_000_000)
@@ -415,16 +416,19 @@ fn f_opens_the_logs_of_the_file() {
 fn a_paused_ingest_and_a_silent_store_are_said() {
     let mut screen = Screen::loaded(80, 21);
     let mut paused = ingest();
-    paused.paused = Some("SQLite cannot write at logs.db: disk full".to_owned());
+    let why = "the schema at logs.db is version 1, this program needs 2".to_owned();
+    paused.paused = Some(Reason {
+        why,
+        remedy: Some(Remedy::MigrateSchema),
+    });
     screen.send(TabEvent::Ingest(Arc::new(paused)));
     screen.send(TabEvent::Health(Arc::new(health(Some("is unreachable")))));
-    assert!(
-        screen
-            .tab
-            .status(&screen.context())
-            .banner
-            .unwrap()
-            .contains("disk full")
+    assert_eq!(
+        screen.tab.status(&screen.context()).banner.as_deref(),
+        Some(
+            "nothing is stored now: the schema at logs.db is version 1, this program needs 2; \
+             run `atalaya db migrate`"
+        )
     );
     assert!(screen.text().contains("FAIL metrics"));
 }
