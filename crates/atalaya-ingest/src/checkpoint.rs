@@ -7,14 +7,16 @@
 //! other; when both are unusable the store's watermarks still say where to go on.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::IngestError;
 use super::crash;
+use super::fs::{Fs, RealFs};
 use super::generation::Generation;
 use super::identity::FileId;
 use atalaya_domain::record::OriginId;
@@ -25,6 +27,8 @@ const SLOTS: [&str; 2] = ["checkpoint.0.json", "checkpoint.1.json"];
 /// Inputs that were asked for; beyond this many, the first ones are forgotten.
 const MOST_ASKED: usize = 10_000;
 const LOCK: &str = "ingest.lock";
+/// What is longer is none of ours: 20,000 generations need about a tenth of it.
+const MOST_BYTES: u64 = 1 << 30;
 /// Generations whose file has been gone for so long and that were read to the end are forgotten.
 const KEPT_SECONDS: u64 = 30 * 24 * 3_600;
 /// Beyond this many, gone generations are forgotten from the oldest on.
@@ -53,6 +57,7 @@ pub struct Asked {
 /// The open state directory: the lock is held as long as this lives.
 #[derive(Debug)]
 pub struct StateDir {
+    fs: Arc<dyn Fs>,
     dir: PathBuf,
     sequence: u64,
     asked: BTreeMap<String, Asked>,
@@ -78,11 +83,16 @@ impl Drop for StateDir {
 impl StateDir {
     /// Takes the lock, or says that another process has it.
     pub fn open(dir: &Path) -> Result<(Self, Loaded), IngestError> {
+        Self::open_on(Arc::new(RealFs), dir)
+    }
+
+    /// The same with the two files on another disk; the lock is a file of this machine always.
+    pub(crate) fn open_on(fs: Arc<dyn Fs>, dir: &Path) -> Result<(Self, Loaded), IngestError> {
         let failed = |source| IngestError::StateDir {
             dir: dir.to_path_buf(),
             source,
         };
-        fs::create_dir_all(dir).map_err(failed)?;
+        std::fs::create_dir_all(dir).map_err(failed)?;
         let lock = File::options()
             .create(true)
             .truncate(false)
@@ -91,16 +101,17 @@ impl StateDir {
             .map_err(failed)?;
         match lock.try_lock() {
             Ok(()) => {}
-            Err(fs::TryLockError::WouldBlock) => {
+            Err(std::fs::TryLockError::WouldBlock) => {
                 return Err(IngestError::Locked {
                     dir: dir.to_path_buf(),
                 });
             }
-            Err(fs::TryLockError::Error(source)) => return Err(failed(source)),
+            Err(std::fs::TryLockError::Error(source)) => return Err(failed(source)),
         }
-        let (sequence, asked, loaded) = load(dir);
+        let (sequence, asked, loaded) = load(&*fs, dir);
         Ok((
             Self {
+                fs,
                 dir: dir.to_path_buf(),
                 sequence,
                 asked,
@@ -129,7 +140,7 @@ impl StateDir {
                 .entry(pattern.to_owned())
                 .or_insert_with(|| Asked {
                     since,
-                    file: fs::metadata(pattern).ok().as_ref().map(FileId::of),
+                    file: std::fs::metadata(pattern).ok().as_ref().map(FileId::of),
                 });
         }
         if self.asked.len() == before {
@@ -161,15 +172,17 @@ impl StateDir {
         let name = SLOTS[(self.sequence % 2) as usize];
         let temporary = self.dir.join(format!("{name}.new"));
         crash::point("checkpoint::before_write");
-        let mut file = File::create(&temporary)?;
-        file.write_all(&text)?;
+        // What a crash left behind, or anybody put there.
+        let _ = self.fs.remove(&temporary);
+        let mut file = self.fs.create(&temporary)?;
+        file.write_at(0, &text)?;
         crash::point("checkpoint::after_write");
-        file.sync_all()?;
+        file.sync()?;
         crash::point("checkpoint::after_sync");
         drop(file);
-        fs::rename(&temporary, self.dir.join(name))?;
+        self.fs.rename(&temporary, &self.dir.join(name))?;
         crash::point("checkpoint::after_rename");
-        File::open(&self.dir)?.sync_all()
+        self.fs.sync_dir(&self.dir)
     }
 
     /// Writes both slots, so that neither is without a generation that the store may know.
@@ -183,13 +196,13 @@ impl StateDir {
     }
 }
 
-fn load(dir: &Path) -> (u64, BTreeMap<String, Asked>, Loaded) {
+fn load(fs: &dyn Fs, dir: &Path) -> (u64, BTreeMap<String, Asked>, Loaded) {
     let mut loaded = Loaded::default();
     let mut best: Option<Body<Generation>> = None;
     let mut existing = 0;
     for name in SLOTS {
         let path = dir.join(name);
-        let bytes = match fs::read(&path) {
+        let bytes = match fs.read(&path, 0, MOST_BYTES) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => {
@@ -213,7 +226,7 @@ fn load(dir: &Path) -> (u64, BTreeMap<String, Asked>, Loaded) {
             Ok(_) => {}
             Err(reason) => {
                 let aside = dir.join(format!("{name}.damaged"));
-                let kept = fs::rename(&path, &aside).is_ok();
+                let kept = fs.rename(&path, &aside).is_ok();
                 loaded.notices.push(format!(
                     "the checkpoint {} is damaged ({reason}){}",
                     path.display(),
@@ -293,6 +306,8 @@ mod tests {
         clippy::print_stdout,
         reason = "tests; the seed is shown when one fails"
     )]
+    use std::fs;
+
     use super::*;
     use crate::generation::{Family, Holder};
     use crate::identity::{Fingerprint, Mark};

@@ -36,6 +36,7 @@ pub mod content;
 pub mod crash;
 pub mod descriptors;
 pub mod discover;
+pub mod fs;
 pub mod generation;
 pub mod identity;
 pub mod lines;

@@ -8,18 +8,18 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::accounts::{AllUnread, Counts, FileState};
 use super::checkpoint::{StateDir, forget_old};
-use super::content::{Content, Stream};
+use super::fs::{Fs, RealFs};
 use super::generation::{Family, Generation, Holder};
-use super::identity::{FileId, Fingerprint};
-use super::tail::{Start, Tail};
-use super::{IngestConfig, IngestError, Limits, Mode, StreamInput};
+use super::identity::FileId;
+use super::{IngestConfig, IngestError, Limits, Mode};
 use atalaya_domain::record::{Frame, OriginId, Text};
 use atalaya_domain::time::Timestamp;
-use atalaya_store::error::{Reason, StoreError, describe};
+use atalaya_store::error::{Reason, StoreError};
 
 mod active;
 pub mod catalogue;
@@ -32,7 +32,11 @@ mod moves;
 mod open;
 pub mod scan;
 mod status;
+pub mod streams;
 mod turns;
+
+#[cfg(test)]
+mod power_tests;
 
 use active::{Active, Rate};
 use catalogue::Catalogue;
@@ -210,12 +214,17 @@ impl From<StoreError> for Obstacle {
 impl<P: Port> Reader<P> {
     /// Takes the lock of the state directory.
     pub fn new(config: IngestConfig, port: P) -> Result<Self, IngestError> {
+        Self::new_on(Arc::new(RealFs), config, port)
+    }
+
+    /// The same with the checkpoint on another disk.
+    fn new_on(fs: Arc<dyn Fs>, config: IngestConfig, port: P) -> Result<Self, IngestError> {
         let inputs = config
             .inputs
             .into_iter()
             .map(Watched::new)
             .collect::<Result<Vec<_>, _>>()?;
-        let (mut state, loaded) = StateDir::open(&config.state_dir)?;
+        let (mut state, loaded) = StateDir::open_on(fs, &config.state_dir)?;
         let patterns = inputs.iter().map(|watched| watched.input.pattern.as_str());
         let known: Vec<&Generation> = loaded.generations.iter().collect();
         let asked = state.ask(patterns, config.asked, &known);
@@ -256,54 +265,6 @@ impl<P: Port> Reader<P> {
             )));
         }
         Ok(reader)
-    }
-
-    /// Adds an input that is no file; it is read once, beside the files. The input comes back when
-    /// the store did not say how far it has it: try again.
-    #[expect(
-        clippy::result_large_err,
-        reason = "once for each stream: the input itself comes back"
-    )]
-    pub fn add_stream(
-        &mut self,
-        stream: StreamInput,
-        wake: impl Fn() + Send + 'static,
-        now: Instant,
-    ) -> Result<(), (StreamError, Option<StreamInput>)> {
-        let origin = OriginId::derive(&[b"stream", self.host.as_bytes(), stream.key.as_bytes()]);
-        let offset = match self.port.watermark(origin) {
-            Ok(stored) => stored.unwrap_or(0),
-            Err(error) => {
-                let again = error.is_transient().then_some(stream);
-                return Err((error.into(), again));
-            }
-        };
-        let format = stream.input.format;
-        let tail = Stream::start(stream.reader, wake)
-            .and_then(|stream| {
-                let print = Fingerprint::default();
-                let content = Content::Stream(stream);
-                Tail::new(
-                    Start {
-                        origin,
-                        content,
-                        offset,
-                        from: None,
-                        print,
-                        format,
-                    },
-                    now,
-                )
-            })
-            .map_err(|error| (error.into(), None))?;
-        let input = self.inputs.len();
-        self.inputs.push(Watched::stream(stream.input));
-        let mut active = Active::new(PathBuf::from(stream.name), input, offset);
-        active.tail = Some(tail);
-        active.durable = true; // its identity is the key: there is nothing to remember
-        self.active.insert(origin, active);
-        self.turns.order.push(origin);
-        Ok(())
     }
 
     /// Does what there is to do now, for a bounded time.
@@ -568,28 +529,6 @@ impl<P: Port> Reader<P> {
 
     fn notice(&mut self, message: String) {
         push_notice(&mut self.told.notices, message);
-    }
-}
-
-/// Why a stream could not be taken in.
-#[derive(Debug, thiserror::Error)]
-pub enum StreamError {
-    #[error("the store does not say how far the stream is stored")]
-    Store(#[from] StoreError),
-    #[error("the stream cannot be read")]
-    Read(#[from] std::io::Error),
-}
-
-impl StreamError {
-    /// For those who wait for it.
-    pub fn reason(&self) -> Reason {
-        Reason {
-            why: describe(self),
-            remedy: match self {
-                Self::Store(error) => error.remedy(),
-                Self::Read(_) => None,
-            },
-        }
     }
 }
 

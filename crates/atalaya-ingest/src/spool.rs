@@ -37,24 +37,23 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use fs::{Fs as _, RealFs};
+use crate::fs::{Fs as _, RealFs};
 
 pub mod format;
-pub mod fs;
 pub mod quarantine;
 pub mod status;
 
-mod backlog;
+pub(crate) mod backlog;
 mod drain;
-mod ledger;
+pub(crate) mod ledger;
 mod positions;
 mod recover;
 mod segment;
 mod sink;
-mod writer;
+pub(crate) mod writer;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use sink::SpooledSink;
 pub use status::{SpoolState, SpoolStatus};

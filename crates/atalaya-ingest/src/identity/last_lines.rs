@@ -56,6 +56,15 @@ impl LastLines {
         }
     }
 
+    /// Those that end at `offset` or before it: what was read behind it is not stored.
+    pub fn up_to(&self, offset: u64) -> Self {
+        let mut some = self.clone();
+        if some.until > offset {
+            some.rewind(offset);
+        }
+        some
+    }
+
     /// Keeps the last ones.
     pub fn keep(&mut self, most: usize) {
         let excess = self.lines.len().saturating_sub(most);

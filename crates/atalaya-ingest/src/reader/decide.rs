@@ -400,7 +400,9 @@ impl Decision<'_> {
             let why = "is being copied";
             return Some(Move::Wait { file, why });
         }
-        if orphan.verified < PROBE as u64 || sight.seen.why == Why::Stranger {
+        // Under the name that is written to it may go on: then it is read behind what is known.
+        let is_written_to = sight.seen.current && !sight.seen.rotated.rotated;
+        if orphan.verified < PROBE as u64 || sight.seen.why == Why::Stranger || is_written_to {
             return None;
         }
         // Shorter than what was read of the original: all of it is stored.

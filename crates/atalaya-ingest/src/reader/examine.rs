@@ -19,7 +19,7 @@ use crate::identity::{FileId, Fingerprint, LastLines, Likeness, Mark, PROBE};
 use crate::tail::Tail;
 use atalaya_domain::record::OriginId;
 use atalaya_domain::time::Timestamp;
-use atalaya_store::error::Reason;
+use atalaya_store::error::{Reason, StoreError};
 
 /// So much of an equal beginning makes a file under an unrelated name worth a closer look.
 const TELLING_HEAD: u32 = 256;
@@ -259,43 +259,59 @@ impl<P: Port> Reader<P> {
 
     /// Content of the family that is gone and whose last lines this file still holds.
     fn shortened(
-        &self,
+        &mut self,
         seen: &Seen,
         there: &HashSet<OriginId>,
         wall: Timestamp,
-    ) -> io::Result<Option<(OriginId, LastLines)>> {
-        let mut gone = self.catalogue.generations.values().filter(|other| {
+    ) -> Result<Option<(OriginId, LastLines)>, Obstacle> {
+        let gone = self.catalogue.generations.values().filter(|other| {
             other.family == seen.family
                 && !there.contains(&other.origin)
                 && !other.holder.is_history()
                 && !other.print.last.is_empty()
                 && (other.holder.is_there() || self.catalogue.is_sought(other, wall))
         });
-        let Some(first) = gone.next() else {
+        let gone: Vec<OriginId> = gone.map(|other| other.origin).collect();
+        if gone.is_empty() {
             return Ok(None);
-        };
+        }
         let file = content::open_file(&seen.path)?;
         let mut best: Option<(OriginId, LastLines)> = None;
-        for other in std::iter::once(first).chain(gone) {
+        for origin in gone {
+            let stored = self.surely_stored(origin)?;
+            let Some(other) = self.catalogue.get(origin) else {
+                continue;
+            };
             let read = |at, buffer: &mut [u8]| {
                 if at >= MOST_SEARCHED {
                     return Ok(0);
                 }
                 content::read_at(&file, at, buffer)
             };
-            if let Some(found) = other.print.last.found_in(read)?
+            if let Some(found) = other.print.last.up_to(stored).found_in(read)?
                 && best
                     .as_ref()
                     .is_none_or(|(_, best)| best.until() < found.until())
             {
-                best = Some((other.origin, found));
+                best = Some((origin, found));
             }
         }
         Ok(best)
     }
 
+    /// How far a generation is stored, or will be: what an open file gave is still in memory. What was
+    /// read behind that by a run that has died is only known, and not stored.
+    fn surely_stored(&mut self, origin: OriginId) -> Result<u64, StoreError> {
+        let active = self.active.get(&origin);
+        if active.is_some_and(|active| active.tail.is_some()) {
+            return Ok(u64::MAX);
+        }
+        self.resume_of(origin)
+    }
+
     /// The last mark that fits, when a file lost more of its end than the lines that are known.
-    fn same_beginning(&self, origin: OriginId, seen: &Seen) -> Option<(OriginId, LastLines)> {
+    fn same_beginning(&mut self, origin: OriginId, seen: &Seen) -> Option<(OriginId, LastLines)> {
+        let stored = self.surely_stored(origin).ok()?.min(seen.size);
         let print = &self.catalogue.get(origin)?.print;
         let head = print.head.as_ref()?;
         let file = content::open_file(&seen.path).ok()?;
@@ -304,8 +320,7 @@ impl<P: Port> Reader<P> {
             return None;
         }
         let marks = print.marks.iter().rev();
-        let mut fitting =
-            marks.filter(|mark| mark.offset > head.offset && mark.offset <= seen.size);
+        let mut fitting = marks.filter(|mark| mark.offset > head.offset && mark.offset <= stored);
         fitting.find_map(|mark| {
             let window = content::read_range(&file, mark.start(), mark.length as usize).ok()?;
             let end = memchr::memrchr(b'\n', &window).filter(|_| mark.is(&window))?;

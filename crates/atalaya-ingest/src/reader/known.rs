@@ -11,6 +11,7 @@ use crate::content;
 use crate::generation::Holder;
 use crate::identity::{FileId, Likeness};
 use atalaya_domain::record::OriginId;
+use atalaya_store::error::StoreError;
 
 /// What became of a known file.
 pub(super) enum Visit {
@@ -125,7 +126,7 @@ impl<P: Port> Reader<P> {
 
     /// Where a generation is read on: after what was given out in this run, else where the store
     /// says. A store that knows nothing of it has nothing of it.
-    pub(super) fn resume_of(&mut self, origin: OriginId) -> Result<u64, Obstacle> {
+    pub(super) fn resume_of(&mut self, origin: OriginId) -> Result<u64, StoreError> {
         if let Some(active) = self.active.get(&origin) {
             return Ok(active.given());
         }

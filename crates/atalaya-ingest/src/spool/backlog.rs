@@ -5,10 +5,10 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::fs::Fs;
 use super::ledger::Group;
 use super::segment::{self, HEADER, Index, Piece, Pieces};
 use super::{format, quarantine};
+use crate::fs::Fs;
 
 /// Bytes of groups given out by one call.
 const BATCH_BYTES: u64 = 4 << 20;
@@ -178,10 +178,10 @@ mod tests {
     use std::time::Instant;
 
     use super::super::SpoolConfig;
-    use super::super::fs::RealFs;
     use super::super::ledger::{Ledger, Next, Recovered};
     use super::super::writer::Writer;
     use super::*;
+    use crate::fs::RealFs;
     use atalaya_domain::record::{Entry, Frame, Layer, Origin, OriginId};
     use atalaya_domain::time::Timestamp;
 

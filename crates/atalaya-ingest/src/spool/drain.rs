@@ -16,11 +16,11 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::backlog::{Backlog, Read};
-use super::fs::Fs;
 use super::ledger::{Group, Next};
 use super::quarantine::{self, Refused};
 use super::sink::{Away, Shared};
 use crate::crash;
+use crate::fs::Fs;
 use crate::pipeline::FrameSink;
 use atalaya_domain::backoff::Backoff;
 use atalaya_domain::record::{Entry, Frame};

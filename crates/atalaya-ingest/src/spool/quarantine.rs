@@ -12,9 +12,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::fs::{Fs, RealFs};
 use super::segment::{self, HEADER, Header, Piece, Pieces};
 use super::{format, writer};
+use crate::fs::{Fs, RealFs};
 use atalaya_domain::record::{Frame, Record, RecordId};
 use atalaya_domain::time::Timestamp;
 use atalaya_store::error::{Backend, StoreError};

@@ -6,12 +6,12 @@ use std::collections::{BTreeSet, HashSet};
 use std::io;
 use std::path::Path;
 
-use super::fs::Fs;
 use super::ledger::{Recovered, Segment, Trust};
 use super::positions::{self, Positions};
 use super::quarantine;
 use super::segment::{self, Fields, HEADER, Header, Index, Piece, Pieces, add_sum};
 use super::{format, writer};
+use crate::fs::Fs;
 use atalaya_domain::time::Timestamp;
 
 /// What was found, and the number of the first segment that this run may write.

@@ -15,8 +15,8 @@ use std::path::{Path, PathBuf};
 
 use memchr::memmem;
 
-use super::fs::Fs;
 use crate::crash;
+use crate::fs::Fs;
 use atalaya_domain::record::OriginId;
 use atalaya_domain::time::Timestamp;
 

@@ -13,12 +13,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::backlog::Backlog;
 use super::drain::Drainer;
-use super::fs::{Fs, RealFs};
 use super::ledger::{Ledger, Trust};
 use super::recover::{self, Start};
 use super::status::{SpoolState, SpoolStatus};
 use super::writer::{Writer, records_of};
 use super::{SpoolConfig, SpoolError};
+use crate::fs::{Fs, RealFs};
 use crate::pipeline::FrameSink;
 use atalaya_domain::record::{Frame, OriginId};
 use atalaya_domain::time::Timestamp;

@@ -5,10 +5,9 @@
 )]
 
 mod damage;
-mod disk;
 mod model;
 mod power;
-mod rig;
+pub(crate) mod rig;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};

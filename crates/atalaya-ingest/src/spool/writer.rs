@@ -9,12 +9,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::fs::{Fs, FsFile};
 use super::ledger::{Group, Ledger};
 use super::positions;
 use super::segment::{self, HEADER, Head};
 use super::{SpoolConfig, SpoolError, format};
 use crate::crash;
+use crate::fs::{Fs, FsFile};
 use atalaya_domain::record::Frame;
 use atalaya_domain::time::Timestamp;
 

@@ -6,8 +6,8 @@ use std::collections::HashSet;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use super::disk::{Disk, Loss};
 use super::rig::{self, Rig};
+use crate::fs::made_up::{Disk, Loss};
 use atalaya_domain::time::Timestamp;
 
 fn rounds() -> u64 {
@@ -130,10 +130,10 @@ fn a_missing_segment_and_one_of_another_version_do_not_stop_the_others() {
         .filter(|path| path.extension().is_some_and(|kind| kind == "seg"))
         .collect();
     assert!(segments.len() >= 4);
-    crate::spool::fs::Fs::remove(&rig.disk, &segments[1]).unwrap();
+    crate::fs::Fs::remove(&rig.disk, &segments[1]).unwrap();
     // Its index stays: the loss is noticed.
     let last = segments.last().unwrap();
-    let _ = crate::spool::fs::Fs::remove(&rig.disk, &last.with_extension("idx"));
+    let _ = crate::fs::Fs::remove(&rig.disk, &last.with_extension("idx"));
     rig.disk.damage(last, |bytes| {
         bytes[8] = 7;
         let sum = crc32c::crc32c(&bytes[..28]);

@@ -4,8 +4,8 @@ use proptest::prelude::*;
 use proptest::test_runner::Config;
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state_machine};
 
-use super::disk::{Fault, Loss};
 use super::rig::{ORIGINS, Rig};
+use crate::fs::made_up::{Fault, Loss};
 
 #[derive(Clone, Debug)]
 pub enum Step {

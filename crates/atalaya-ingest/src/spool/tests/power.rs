@@ -8,8 +8,8 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use super::disk::{Disk, Fault, Loss, State};
 use super::rig::{self, Rig};
+use crate::fs::made_up::{Disk, Fault, Loss, State};
 use crate::spool::ledger::Trust;
 use atalaya_domain::record::OriginId;
 

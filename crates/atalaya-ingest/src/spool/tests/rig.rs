@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::disk::Disk;
+use crate::fs::made_up::Disk;
 use crate::spool::backlog::Backlog;
 use crate::spool::ledger::{Group, Ledger, Next, Trust};
 use crate::spool::writer::Writer;
@@ -60,7 +60,7 @@ fn small() -> SpoolConfig {
     }
 }
 
-fn open(disk: &Disk, config: &SpoolConfig) -> (Writer, Arc<Ledger>, Backlog) {
+pub fn open(disk: &Disk, config: &SpoolConfig) -> (Writer, Arc<Ledger>, Backlog) {
     let fs: Arc<Disk> = Arc::new(disk.clone());
     let start = recover::recover(&*fs, &config.dir, Timestamp::from_seconds(900)).unwrap();
     let ledger = Arc::new(Ledger::new(start.recovered));
@@ -92,6 +92,42 @@ pub fn contents(disk: &Disk) -> (Vec<Group>, Arc<Ledger>) {
         groups.extend(read.groups);
     }
     (groups, ledger)
+}
+
+/// The group at the cursor: taken up before (`ready`), in memory, or on the disk.
+pub fn next_group(
+    ledger: &Ledger,
+    backlog: &mut Backlog,
+    cursor: &mut u64,
+    ready: &mut Vec<Group>,
+    now: Instant,
+) -> Option<Group> {
+    if !ready.is_empty() {
+        return Some(ready.remove(0));
+    }
+    loop {
+        match ledger.next(*cursor) {
+            Next::Lane(group) => {
+                assert_eq!(group.seq, *cursor, "groups come in order");
+                *cursor += 1;
+                return Some(group);
+            }
+            Next::Nothing => return None,
+            Next::Disk(index) => {
+                let read = backlog.read(&index, *cursor);
+                for lost in read.lost {
+                    *cursor = lost.end.max(*cursor);
+                    let groups = ledger.lost(lost.clone(), now);
+                    assert_eq!(groups, 0, "groups {lost:?} of an undamaged disk are lost");
+                }
+                if let Some(last) = read.groups.last() {
+                    *cursor = last.seq + 1;
+                    *ready = read.groups;
+                    return Some(ready.remove(0));
+                }
+            }
+        }
+    }
 }
 
 pub fn place(frame: &Frame) -> (u128, u64) {
@@ -154,40 +190,23 @@ impl Rig {
     pub fn take(&mut self, count: usize) {
         let room = self.config.in_flight.saturating_sub(self.flying.len());
         for _ in 0..count.min(room) {
-            let group = if self.ready.is_empty() {
-                self.next_group()
-            } else {
-                Some(self.ready.remove(0))
+            let Some(group) = self.next_group() else {
+                break;
             };
-            let Some(group) = group else { break };
             self.flying.push(group);
         }
     }
 
     fn next_group(&mut self) -> Option<Group> {
-        loop {
-            match self.ledger.next(self.cursor) {
-                Next::Lane(group) => {
-                    assert_eq!(group.seq, self.cursor, "groups come in order");
-                    self.cursor += 1;
-                    return Some(group);
-                }
-                Next::Nothing => return None,
-                Next::Disk(index) => {
-                    let read = self.backlog.read(&index, self.cursor);
-                    for lost in read.lost {
-                        self.cursor = self.cursor.max(lost.end);
-                        let groups = self.ledger.lost(lost.clone(), self.began + self.time);
-                        assert_eq!(groups, 0, "groups {lost:?} of an undamaged disk are lost");
-                    }
-                    if let Some(last) = read.groups.last() {
-                        self.cursor = last.seq + 1;
-                        self.ready = read.groups;
-                        return Some(self.ready.remove(0));
-                    }
-                }
-            }
-        }
+        let now = self.now();
+        let Self {
+            ledger,
+            backlog,
+            cursor,
+            ready,
+            ..
+        } = self;
+        next_group(ledger, backlog, cursor, ready, now)
     }
 
     /// The store acknowledges one of the groups on their way.
@@ -281,11 +300,7 @@ impl Rig {
     /// Everything is sent; then each line that the reader is past is stored once.
     pub fn settle(&mut self) {
         self.disk.set_fault(None);
-        while let Some(group) = if self.ready.is_empty() {
-            self.next_group()
-        } else {
-            Some(self.ready.remove(0))
-        } {
+        while let Some(group) = self.next_group() {
             self.flying.push(group);
         }
         while !self.flying.is_empty() {

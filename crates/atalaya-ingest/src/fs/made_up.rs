@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use crate::spool::fs::{Fs, FsFile};
+use crate::fs::{Fs, FsFile};
 
 const SECTOR: usize = 512;
 

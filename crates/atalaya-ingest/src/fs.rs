@@ -1,11 +1,18 @@
-//! The few file operations that the spool needs, so that a test can stand in for the disk and show
-//! what a power failure leaves of any order of them.
+//! The few file operations that spool and checkpoint need, so that a test can stand in for the disk
+//! and show what a power failure leaves of any order of them.
 
 use std::fmt::Debug;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
+
+use rustix::fs::OFlags;
+
+use crate::content::open_file;
+
+#[cfg(test)]
+pub mod made_up;
 
 /// A disk.
 pub trait Fs: Debug + Send + Sync + 'static {
@@ -59,7 +66,15 @@ impl Fs for RealFs {
     }
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn FsFile>> {
-        Ok(Box::new(RealFile(File::create(path)?)))
+        // Whatever somebody put under the name: a link is not followed, a pipe is not waited for.
+        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let file = File::options()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .custom_flags(flags.bits().cast_signed())
+            .open(path)?;
+        Ok(Box::new(RealFile(file)))
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn FsFile>> {
@@ -67,8 +82,13 @@ impl Fs for RealFs {
     }
 
     fn read(&self, path: &Path, from: u64, most: u64) -> io::Result<Vec<u8>> {
-        let mut file = File::open(path)?;
-        let length = file.metadata()?.len().saturating_sub(from).min(most);
+        let mut file = open_file(path)?;
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
+            let kind = io::ErrorKind::InvalidInput;
+            return Err(io::Error::new(kind, "it is no regular file"));
+        }
+        let length = metadata.len().saturating_sub(from).min(most);
         file.seek(SeekFrom::Start(from))?;
         let mut bytes = Vec::with_capacity(usize::try_from(length).map_err(io::Error::other)?);
         file.take(length).read_to_end(&mut bytes)?;
