@@ -2,7 +2,7 @@
 //! (parsing a line, drawing a screen).
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use chrono::{DateTime, SecondsFormat, TimeZone, Utc};
 use serde::{Deserialize, Serialize};
@@ -10,6 +10,17 @@ use serde::{Deserialize, Serialize};
 /// Microseconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct Timestamp(i64);
+
+/// A clock may stand before 1970 (a board without a battery): that is an instant like others.
+impl From<SystemTime> for Timestamp {
+    fn from(at: SystemTime) -> Self {
+        let micros = |distance: Duration| i64::try_from(distance.as_micros()).unwrap_or(i64::MAX);
+        match at.duration_since(UNIX_EPOCH) {
+            Ok(after) => Self(micros(after)),
+            Err(before) => Self(micros(before.duration()).saturating_neg()),
+        }
+    }
+}
 
 impl Timestamp {
     pub const MIN: Self = Self(i64::MIN);
@@ -29,7 +40,7 @@ impl Timestamp {
 
     /// The wall clock, now. Only edges call this; `domain` itself never does.
     pub fn now() -> Self {
-        Self(Utc::now().timestamp_micros())
+        Self::from(SystemTime::now())
     }
 
     pub const fn micros(self) -> i64 {
@@ -141,6 +152,24 @@ impl TimeRange {
         Self {
             from: self.from.saturating_sub(self.length()),
             until: self.from,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_before_1970_is_a_clock() {
+        for micros in [-400_000_000_000_000_i64, -1, 0, 1, 1_800_000_000_000_001] {
+            let distance = Duration::from_micros(micros.unsigned_abs());
+            let at = if micros < 0 {
+                UNIX_EPOCH - distance
+            } else {
+                UNIX_EPOCH + distance
+            };
+            assert_eq!(Timestamp::from(at).micros(), micros);
         }
     }
 }

@@ -503,4 +503,39 @@ mod tests {
             [1, 2, 3]
         );
     }
+
+    /// Whatever somebody put in its place: no pipe is waited for, no device fills the memory, and
+    /// what a link leads to is left alone.
+    #[test]
+    fn strange_things_in_its_place_are_replaced() {
+        use std::os::unix::fs::symlink;
+
+        let dir = tempfile::tempdir().unwrap();
+        let pipe = |name: &str| {
+            let path = dir.path().join(name);
+            let kind = rustix::fs::FileType::Fifo;
+            let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+            rustix::fs::mknodat(rustix::fs::CWD, &path, kind, mode, 0).unwrap();
+        };
+        let other = dir.path().join("of somebody else");
+        fs::write(&other, "untouched").unwrap();
+        pipe(SLOTS[0]);
+        symlink("/dev/zero", dir.path().join(SLOTS[1])).unwrap();
+        pipe(&format!("{}.new", SLOTS[0]));
+        symlink(&other, dir.path().join(format!("{}.new", SLOTS[1]))).unwrap();
+
+        let (mut state, loaded) = StateDir::open(dir.path()).unwrap();
+        assert!(loaded.generations.is_empty());
+        assert!(
+            loaded
+                .notices
+                .iter()
+                .any(|notice| notice.contains("no regular file"))
+        );
+        state.save_twice(&[&generation(1)]).unwrap();
+        drop(state);
+        let (_state, loaded) = StateDir::open(dir.path()).unwrap();
+        assert_eq!(loaded.generations, [generation(1)]);
+        assert_eq!(fs::read_to_string(&other).unwrap(), "untouched");
+    }
 }
