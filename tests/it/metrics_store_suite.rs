@@ -28,10 +28,13 @@ mod aggregates;
 mod asked;
 #[path = "metrics_store_suite/delivery.rs"]
 mod delivery;
+#[path = "metrics_store_suite/service.rs"]
+mod service;
 
 pub use aggregates::*;
 pub use asked::*;
 pub use delivery::*;
+pub use service::*;
 
 type Store = Arc<dyn MetricsStore>;
 
@@ -66,6 +69,13 @@ macro_rules! metrics_store_suite {
             an_empty_write_is_fine,
             writers_at_once_lose_nothing,
             a_dropped_caller_leaves_no_open_transaction,
+            a_lease_has_one_holder,
+            what_a_former_holder_writes_is_refused,
+            a_slot_is_run_once,
+            runs_of_a_former_holder_are_taken_up,
+            jobs_are_asked_for_and_switched,
+            old_runs_go_and_the_last_success_stays,
+            in_any_history_a_slot_ends_once_and_only_holders_write,
         );
     };
     ($open:path; $($case:ident),+ $(,)?) => {

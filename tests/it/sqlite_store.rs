@@ -390,6 +390,48 @@ async fn a_newer_file_is_left_alone() {
     );
 }
 
+/// What expired is no longer on the disk, and what is left can be read.
+#[tokio::test]
+async fn an_expired_store_becomes_smaller() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("logs.db");
+    let store = Arc::new(SqliteChunkStore::open(&path).await.unwrap());
+    let engine = LogEngine::new(Arc::clone(&store) as Arc<dyn ChunkStore>);
+    let day = 86_400_000_000;
+    let size = || std::fs::metadata(&path).unwrap().len();
+    for number in 0..40 {
+        let mut frame = frame(&origin(1, Layer::Application), number * 1_000, []);
+        frame.entries = (0..200_u64)
+            .map(|index| {
+                let words: Vec<u8> = (0..400).map(|_| rand::random_range(b'a'..=b'z')).collect();
+                Entry {
+                    message: String::from_utf8(words).unwrap().into(),
+                    ..entry(
+                        START + number as i64 * day + index as i64,
+                        number * 1_000 + index,
+                    )
+                }
+            })
+            .collect();
+        engine.append(&[frame]).await.unwrap();
+    }
+    store.expire_before(Timestamp::MIN).await.unwrap();
+    let full = size();
+    let before = Timestamp::from_micros(START + 30 * day);
+    let expired = store.expire_before(before).await.unwrap().unwrap();
+    assert!(expired.chunks >= 30);
+    assert!(size() < full / 2, "{} of {full} bytes are left", size());
+    assert!(expired.freed_bytes > full / 2);
+    assert_eq!(
+        read_all(&engine, Order::OldestFirst, 10_000).await.len(),
+        2_000
+    );
+    assert_eq!(
+        store.expire_before(before).await.unwrap().unwrap().chunks,
+        0
+    );
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn expired_chunks_go_with_their_index_and_arrivals_go_on() {
     let folder = tempfile::tempdir().unwrap();

@@ -33,7 +33,7 @@ async fn an_orphan_is_found_and_is_a_failure() {
     database
         .sql(
             "SET foreign_key_checks = 0; \
-             INSERT INTO job_runs (job, started_at) VALUES ('no such job', 1)",
+             INSERT INTO job_runs (lease, job, slot_at, attempt, cause, fence, host, started_at, output) VALUES ('store', 'no such job', 1, 1, 'request', 1, 'h', 1, '')",
         )
         .await;
     let store = MySqlMetricsStore::connect(&database.options).await.unwrap();

@@ -146,7 +146,7 @@ impl Plan {
         first.copy_from_slice(&hash.as_bytes()[..4]);
         let part = f64::from(u32::from_le_bytes(first)) / f64::from(u32::MAX);
         // Never so late that the next slot is near.
-        let jitter = jitter.min(schedule.shortest_period(&zone) / 10);
+        let jitter = jitter.min(schedule.shortest_period(zone) / 10);
         Self {
             delay: jitter.mul_f64(part),
             schedule,
@@ -156,13 +156,13 @@ impl Plan {
 
     /// The first slot after `after`.
     pub fn next_after(&self, after: Timestamp) -> Option<Timestamp> {
-        self.schedule.next_after(after, &self.zone)
+        self.schedule.next_after(after, self.zone)
     }
 
     /// What is remembered at first: an interval begins at once, an hour of the day is waited for.
     pub fn first(&self, now: Timestamp) -> Option<Timestamp> {
         match self.schedule {
-            Schedule::Every(_) => self.schedule.last_until(now, None, &self.zone),
+            Schedule::Every(_) => self.schedule.last_until(now, None, self.zone),
             Schedule::Cron(_) => self.next_after(now),
         }
     }
@@ -185,7 +185,7 @@ impl Plan {
         }
         let latest =
             self.schedule
-                .last_until(now.saturating_sub(self.delay), Some(next), &self.zone);
+                .last_until(now.saturating_sub(self.delay), Some(next), self.zone);
         let slot = latest.unwrap_or(next);
         let cause = if slot > next || now.since(slot) > LATE.max(self.delay * 2) {
             Cause::CatchUp

@@ -180,7 +180,7 @@ mod tests {
         fn a_fence_is_one_holders(steps in prop::collection::vec(step(), 1..200)) {
             let mut now = Timestamp::from_seconds(1_000_000);
             let mut stored: Option<Lease> = None;
-            let mut fences: std::collections::BTreeMap<FenceNumber, String> = Default::default();
+            let mut fences: std::collections::BTreeMap<FenceNumber, String> = std::collections::BTreeMap::default();
             for step in steps {
                 match step {
                     Step::Pass(seconds) => now = Timestamp::from_micros(now.micros() + seconds * 1_000_000),

@@ -21,11 +21,11 @@ use atalaya_domain::chunk::{Bucket, Chunk, ChunkKey, ChunkSummary, RequestEntry}
 use atalaya_domain::health::database::Database;
 use atalaya_domain::health::ring::Ring;
 use atalaya_domain::record::{Layer, OriginId, RequestId};
-use atalaya_domain::time::TimeRange;
+use atalaya_domain::time::{TimeRange, Timestamp};
 
 use super::chunks::{
-    ArrivalCursor, ChunkSettings, ChunkStore, ChunkStoreStats, FrameChunks, Order, RecordFilter,
-    StoreHealth, Troubles,
+    ArrivalCursor, ChunkSettings, ChunkStore, ChunkStoreStats, Expired, FrameChunks, Order,
+    RecordFilter, StoreHealth, Troubles,
 };
 use super::engine::build::bucket_of;
 use super::error::{Backend, StoreError, describe};
@@ -145,6 +145,10 @@ impl ChunkStore for Background<dyn ChunkStore> {
 
     fn retention(&self) -> Option<Duration> {
         self.connected()?.retention()
+    }
+
+    async fn expire_before(&self, before: Timestamp) -> Result<Option<Expired>, StoreError> {
+        self.store().await?.expire_before(before).await
     }
 
     async fn put(&self, frames: Vec<FrameChunks>) -> Result<(), StoreError> {
@@ -292,7 +296,6 @@ mod tests {
     use crate::engine::build::build;
     use crate::engine::tests::Memory;
     use atalaya_domain::record::{Entry, Frame, Origin};
-    use atalaya_domain::time::Timestamp;
 
     fn logs(connect: Connect<dyn ChunkStore>) -> Background<dyn ChunkStore> {
         Background::start(

@@ -81,6 +81,14 @@ pub fn retain(chunk: &mut Chunk, filter: &dyn RecordFilter) {
         .collect();
 }
 
+/// What was deleted because of its age.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Expired {
+    pub chunks: u64,
+    /// By which the files became smaller.
+    pub freed_bytes: u64,
+}
+
 #[async_trait]
 pub trait ChunkStore: StoreHealth + Send + Sync + 'static {
     fn backend(&self) -> Backend;
@@ -94,6 +102,13 @@ pub trait ChunkStore: StoreHealth + Send + Sync + 'static {
     /// store keeps what it has.
     fn retention(&self) -> Option<Duration> {
         None
+    }
+
+    /// Deletes the chunks whose latest record is older than an instant, in short steps, and gives
+    /// their space back. May be cut off and repeated. `None`: the store does that by itself.
+    async fn expire_before(&self, before: Timestamp) -> Result<Option<Expired>, StoreError> {
+        let _ = before;
+        Ok(None)
     }
 
     /// Stores frames: chunks, request rows, then each origin's watermark. Repeating a call changes

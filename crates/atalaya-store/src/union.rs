@@ -3,17 +3,18 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
 use atalaya_domain::chunk::{Bucket, Chunk, ChunkKey, ChunkSummary, RequestEntry};
 use atalaya_domain::health::ring::Ring;
 use atalaya_domain::record::{Layer, OriginId, RequestId};
-use atalaya_domain::time::TimeRange;
+use atalaya_domain::time::{TimeRange, Timestamp};
 
 use super::chunks::{
-    ArrivalCursor, ChunkSettings, ChunkStore, ChunkStoreStats, FrameChunks, Order, RecordFilter,
-    StoreHealth, Troubles,
+    ArrivalCursor, ChunkSettings, ChunkStore, ChunkStoreStats, Expired, FrameChunks, Order,
+    RecordFilter, StoreHealth, Troubles,
 };
 use super::error::{Backend, StoreError};
 
@@ -109,6 +110,14 @@ impl ChunkStore for Union {
 
     fn settings(&self) -> ChunkSettings {
         self.own.settings()
+    }
+
+    fn retention(&self) -> Option<Duration> {
+        self.own.retention()
+    }
+
+    async fn expire_before(&self, before: Timestamp) -> Result<Option<Expired>, StoreError> {
+        self.own.expire_before(before).await
     }
 
     async fn put(&self, frames: Vec<FrameChunks>) -> Result<(), StoreError> {

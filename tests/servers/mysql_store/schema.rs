@@ -495,7 +495,7 @@ async fn an_orphan_cannot_be_made() {
         "INSERT INTO deployment_commits VALUES ('nowhere', 0, 'a', 1, 1, 't')",
         "DELETE FROM cycles",
         "UPDATE deployments SET cycle_id = 'nowhere'",
-        "INSERT INTO job_runs (job, started_at) VALUES ('nowhere', 1)",
+        "INSERT INTO job_runs (lease, job, slot_at, attempt, cause, fence, host, started_at, output) VALUES ('store', 'nowhere', 1, 1, 'request', 1, 'h', 1, '')",
         "INSERT INTO pdca_events VALUES ('nowhere', 1, 1, 'a', '{}')",
     ] {
         let error = sqlx::raw_sql(orphan)

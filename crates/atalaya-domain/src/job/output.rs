@@ -12,6 +12,7 @@ pub struct Bounded {
     head: String,
     tail: String,
     left_out: usize,
+    pushed: u64,
 }
 
 const HEAD_BYTES: usize = OUTPUT_BYTES / 2;
@@ -20,6 +21,7 @@ const TAIL_BYTES: usize = OUTPUT_BYTES - HEAD_BYTES - MARK_BYTES;
 impl Bounded {
     pub fn push(&mut self, text: &str) {
         let mut rest = text;
+        self.pushed += text.len() as u64;
         if self.tail.is_empty() && self.left_out == 0 {
             let room = HEAD_BYTES - self.head.len();
             let cut = floor_boundary(rest, room);
@@ -43,6 +45,11 @@ impl Bounded {
     pub fn push_line(&mut self, line: &str) {
         self.push(line);
         self.push("\n");
+    }
+
+    /// Bytes that were ever added: it grows with each change.
+    pub const fn pushed(&self) -> u64 {
+        self.pushed
     }
 
     pub fn is_empty(&self) -> bool {

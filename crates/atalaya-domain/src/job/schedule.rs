@@ -157,16 +157,14 @@ impl Serialize for Schedule {
 
 impl Schedule {
     /// The first slot after `after`; `None` at the end of the calendar.
-    pub fn next_after(&self, after: Timestamp, zone: &Zone) -> Option<Timestamp> {
+    pub fn next_after(&self, after: Timestamp, zone: Zone) -> Option<Timestamp> {
         match self {
             Self::Every(every) => {
                 let period = period_micros(*every);
                 let whole = after.micros().div_euclid(period).checked_add(1)?;
                 Some(Timestamp::from_micros(whole.checked_mul(period)?))
             }
-            Self::Cron(expression) => expression
-                .next_after(utc(after), *zone)
-                .map(Timestamp::from),
+            Self::Cron(expression) => expression.next_after(utc(after), zone).map(Timestamp::from),
         }
     }
 
@@ -176,7 +174,7 @@ impl Schedule {
         &self,
         now: Timestamp,
         not_before: Option<Timestamp>,
-        zone: &Zone,
+        zone: Zone,
     ) -> Option<Timestamp> {
         let earliest = not_before.unwrap_or(Timestamp::MIN);
         if let Self::Every(every) = self {
@@ -201,7 +199,7 @@ impl Schedule {
     }
 
     /// How near two slots are to each other, seen from a few of them.
-    pub(super) fn shortest_period(&self, zone: &Zone) -> Duration {
+    pub(super) fn shortest_period(&self, zone: Zone) -> Duration {
         match self {
             Self::Every(every) => *every,
             Self::Cron(_) => {

@@ -22,10 +22,7 @@ fn slots(text: &str, zone: Zone, from: &str, until: &str) -> Vec<String> {
     let schedule = schedule(text);
     let (mut from, until) = (at(from), at(until));
     let mut found = Vec::new();
-    while let Some(slot) = schedule
-        .next_after(from, &zone)
-        .filter(|slot| *slot < until)
-    {
+    while let Some(slot) = schedule.next_after(from, zone).filter(|slot| *slot < until) {
         found.push(slot.to_rfc3339().replace(":00.000000Z", "Z"));
         from = slot;
     }
@@ -242,7 +239,7 @@ proptest! {
         let last = *expected.last().unwrap();
         let mut from = Timestamp::from_micros(expected.first().unwrap().micros() - 1);
         let mut found = BTreeSet::new();
-        while let Some(slot) = schedule.next_after(from, &zone).filter(|slot| *slot <= last) {
+        while let Some(slot) = schedule.next_after(from, zone).filter(|slot| *slot <= last) {
             prop_assert!(slot > from);
             found.insert(slot);
             from = slot;
@@ -260,7 +257,7 @@ proptest! {
         let schedule = schedule(&format!("*/{minutes} * * * *"));
         let mut from = Timestamp::from_seconds(seconds);
         for _ in 0..20 {
-            let slot = schedule.next_after(from, &zone).unwrap();
+            let slot = schedule.next_after(from, zone).unwrap();
             // Offsets that are no whole minutes shift the grid once at their change.
             prop_assert!(slot.since(from) <= Duration::from_secs(u64::from(minutes) * 60 * 2));
             let shown = zone.from_utc_datetime(&slot.to_utc().naive_utc());
@@ -282,16 +279,16 @@ proptest! {
         let schedule = schedule(text);
         let now = Timestamp::from_seconds(seconds);
         let earliest = Timestamp::from_seconds(seconds - back);
-        match schedule.last_until(now, Some(earliest), &zone) {
+        match schedule.last_until(now, Some(earliest), zone) {
             Some(slot) => {
                 prop_assert!(earliest <= slot && slot <= now);
-                prop_assert!(schedule.next_after(slot, &zone).is_none_or(|next| next > now));
+                prop_assert!(schedule.next_after(slot, zone).is_none_or(|next| next > now));
                 let just_before = Timestamp::from_micros(slot.micros() - 1);
-                prop_assert_eq!(schedule.next_after(just_before, &zone), Some(slot));
+                prop_assert_eq!(schedule.next_after(just_before, zone), Some(slot));
             }
             None => {
                 let just_before = Timestamp::from_micros(earliest.micros() - 1);
-                prop_assert!(schedule.next_after(just_before, &zone).is_none_or(|next| next > now));
+                prop_assert!(schedule.next_after(just_before, zone).is_none_or(|next| next > now));
             }
         }
     }

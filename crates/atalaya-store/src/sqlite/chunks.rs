@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 
 use crate::chunks::{
-    ArrivalCursor, ChunkSettings, ChunkStore, ChunkStoreStats, FrameChunks, Order, RecordFilter,
-    StoreHealth,
+    ArrivalCursor, ChunkSettings, ChunkStore, ChunkStoreStats, Expired, FrameChunks, Order,
+    RecordFilter, StoreHealth,
 };
 use crate::engine::build::bucket_of;
 use crate::error::{Backend, StoreError};
@@ -93,6 +93,17 @@ impl ChunkStore for SqliteChunkStore {
 
     fn settings(&self) -> ChunkSettings {
         self.settings
+    }
+
+    async fn expire_before(&self, before: Timestamp) -> Result<Option<Expired>, StoreError> {
+        let size = self.file.disk_bytes().await;
+        let chunks = self.expire(before).await?;
+        self.give_space_back().await?;
+        let freed_bytes = size.saturating_sub(self.file.disk_bytes().await);
+        Ok(Some(Expired {
+            chunks,
+            freed_bytes,
+        }))
     }
 
     async fn put(&self, frames: Vec<FrameChunks>) -> Result<(), StoreError> {

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use sqlx::sqlite::SqliteSynchronous;
+use sqlx::sqlite::{SqliteAutoVacuum, SqliteSynchronous};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
 };
@@ -181,6 +181,25 @@ impl SqliteFile {
         }
     }
 
+    /// Runs what cannot be part of a transaction, on the writer's connection and to its end.
+    pub async fn outside_transaction(
+        &self,
+        sql: impl sqlx::SqlSafeStr + Send + 'static,
+    ) -> Result<(), StoreError> {
+        let writer = self.writer.clone();
+        let done = tokio::spawn(async move {
+            let mut connection = writer.acquire().await?;
+            sqlx::raw_sql(sql).execute(&mut *connection).await.map(drop)
+        });
+        match done.await {
+            Ok(outcome) => outcome.map_err(|error| self.error(error)),
+            Err(stopped) => Err(StoreError::Refused {
+                backend: Backend::Sqlite,
+                source: Box::new(stopped),
+            }),
+        }
+    }
+
     /// The driver's error in the words of the store.
     pub fn error(&self, error: sqlx::Error) -> StoreError {
         store_error(error, &self.address())
@@ -233,7 +252,18 @@ async fn prepare(
         )));
     }
     check_owner(&mut connection, &address, schema).await?;
-    switch_to_wal(options).await.map_err(failed)?;
+    // A new file can give back what is deleted from it (`chunks/expire.rs`). On one that exists the
+    // setting would need the write lock.
+    let pages: i64 = sqlx::query_scalar("PRAGMA page_count")
+        .fetch_one(&mut connection)
+        .await
+        .map_err(failed)?;
+    let made = if pages == 0 {
+        options.clone().auto_vacuum(SqliteAutoVacuum::Incremental)
+    } else {
+        options.clone()
+    };
+    switch_to_wal(&made).await.map_err(failed)?;
 
     let known = i64::try_from(schema.migrations.len()).unwrap_or(i64::MAX);
     if user_version(&mut connection).await.map_err(failed)? == known {

@@ -14,7 +14,8 @@ const STEP: i64 = 1_000;
 impl SqliteChunkStore {
     /// Deletes the chunks whose latest record is older than `before`, with their index rows, and
     /// returns how many chunks that were. Runs in many short transactions; may be cut off and
-    /// repeated. The space is used again by later writes.
+    /// repeated. The space is used again by later writes, or given back by
+    /// [`give_space_back`](Self::give_space_back).
     pub async fn expire(&self, before: Timestamp) -> Result<u64, StoreError> {
         let mut deleted = 0;
         // Arrival numbers grow: each step begins behind what the one before has looked at.
@@ -90,4 +91,50 @@ async fn expire_step(
         .execute(&mut *connection)
         .await?;
     Ok((arrivals.len() as u64, Some(last)))
+}
+
+/// Pages given back in one transaction, so that a writer never waits long for it.
+const PAGES: i64 = 2_000;
+/// An older file cannot give back page by page: it is written anew when this part of it is free.
+const REWRITE_FROM: i64 = 2;
+
+impl SqliteChunkStore {
+    /// Shortens the file by what is free in it. A file that was made before files could be shortened
+    /// step by step is written anew when half of it is free, and can from then on; meanwhile writers
+    /// wait.
+    pub(super) async fn give_space_back(&self) -> Result<(), StoreError> {
+        let pragma = |sql: &'static str| async move {
+            let value: Result<i64, _> =
+                sqlx::query_scalar(sql).fetch_one(self.file.readers()).await;
+            value.map_err(|error| self.file.error(error))
+        };
+        if pragma("PRAGMA auto_vacuum").await? == 0 {
+            let free = pragma("PRAGMA freelist_count").await?;
+            if free * REWRITE_FROM < pragma("PRAGMA page_count").await? {
+                return Ok(());
+            }
+            return self
+                .file
+                .outside_transaction("PRAGMA auto_vacuum = INCREMENTAL; VACUUM")
+                .await;
+        }
+        loop {
+            let free = pragma("PRAGMA freelist_count").await?;
+            if free == 0 {
+                break;
+            }
+            self.file
+                .outside_transaction(sqlx::AssertSqlSafe(format!(
+                    "PRAGMA incremental_vacuum({PAGES})"
+                )))
+                .await?;
+            // Somebody else may free pages meanwhile; what cannot be given back is left.
+            if pragma("PRAGMA freelist_count").await? >= free {
+                break;
+            }
+        }
+        self.file
+            .outside_transaction("PRAGMA wal_checkpoint(TRUNCATE)")
+            .await
+    }
 }
