@@ -35,6 +35,7 @@ pub mod output;
 pub mod pdca;
 pub mod progress;
 pub mod quarantine;
+pub mod retention;
 pub mod serve;
 pub mod trace;
 pub mod track;
@@ -84,6 +85,8 @@ pub enum Command {
     Serve(serve::Args),
     /// What runs by a schedule: list, show, run, history, enable, disable.
     Jobs(jobs::Args),
+    /// What is kept for how long, and deleting what is older.
+    Retention(retention::Args),
     /// Read log files, or standard input, into the store; each line once.
     Ingest(ingest::Args),
     /// The five DORA metrics: report, sync from git, import, record.
@@ -157,6 +160,7 @@ pub async fn run(invocation: Invocation) -> anyhow::Result<ExitCode> {
         Some(Command::Demo(args)) => console::run_demo(&args, &context.settings).await,
         Some(Command::Ingest(args)) => ingest::run(args, &context).await,
         Some(Command::Serve(args)) => Box::pin(serve::run(&args, &context, &request)).await,
+        Some(Command::Retention(args)) => Box::pin(retention::run(&args, &context)).await,
         Some(Command::Jobs(args)) => Box::pin(jobs::run(args, &context)).await,
         Some(Command::Dora(args)) => dora::run(args, &context).await,
         Some(Command::Track(args)) => track::run(args, &context).await,

@@ -18,7 +18,7 @@ pub mod stores;
 
 pub use file::{
     ConsoleConfig, DoraConfig, FileConfig, IdNamesConfig, IngestConfig, IngestFileConfig,
-    JobConfig, PdcaConfig, ServiceConfig, TargetsConfig, UserFormatConfig,
+    JobConfig, PdcaConfig, RetentionConfig, ServiceConfig, TargetsConfig, UserFormatConfig,
 };
 pub use layers::{Layer, Value};
 pub use places::{LogsPlace, MetricsPlace};
@@ -70,6 +70,7 @@ pub struct Settings {
     pub dora: DoraConfig,
     pub pdca: PdcaConfig,
     pub service: ServiceConfig,
+    pub retention: RetentionConfig,
     /// `[jobs]` by name; which there are is the workers' to say.
     pub jobs: BTreeMap<String, JobConfig>,
     /// Every value that is not a default, with the layer that it came from, for `config show`.
@@ -116,6 +117,7 @@ impl Settings {
             dora: loaded.config.dora,
             pdca: loaded.config.pdca,
             service: loaded.config.service,
+            retention: loaded.config.retention,
             jobs: loaded.config.jobs,
             values: loaded.values,
         })

@@ -123,7 +123,7 @@ impl Host {
     /// What both do, in this order.
     pub fn run_jobs(
         &self,
-        planning: watch::Receiver<Arc<Planning>>,
+        planning: &watch::Receiver<Arc<Planning>>,
     ) -> Vec<watch::Receiver<SeatState>> {
         [Seat::Store, Seat::Host]
             .into_iter()
@@ -135,13 +135,16 @@ impl Host {
             .collect()
     }
 
-    /// Measures host, stores and workers from now on.
-    pub fn measure_health(&self) -> watch::Receiver<Health> {
+    /// Measures host, stores and workers from now on, and tells who runs the jobs.
+    pub fn measure_health(
+        &self,
+        seats: Vec<watch::Receiver<SeatState>>,
+    ) -> watch::Receiver<Health> {
         let data_dir = self.settings.data_dir.clone();
-        workers::health::start(&self.supervisor, self.stores.clone(), data_dir)
+        workers::health::start(&self.supervisor, self.stores.clone(), data_dir, seats)
     }
 
-    /// Reads the deployments of the repository from now on.
+    /// Reads the deployments of the repository that this process was started in from now on.
     pub fn sync_git(&self) {
         workers::sync_git::start(&self.supervisor, self.settings.clone(), self.stores.clone());
     }

@@ -15,6 +15,7 @@ pub mod logs;
 pub mod pdca;
 pub mod quarantine;
 pub mod reload;
+pub mod retention;
 pub mod stores;
 pub mod trace;
 pub mod track;

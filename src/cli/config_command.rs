@@ -73,6 +73,7 @@ fn show(settings: &Settings) -> anyhow::Result<ExitCode> {
         dora: settings.dora.clone(),
         pdca: settings.pdca,
         service: settings.service.clone(),
+        retention: settings.retention,
         jobs: settings.jobs.clone(),
     };
     let mut text = toml::to_string(&in_force)?;

@@ -4,10 +4,11 @@
 use super::output::Form;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use tokio::sync::watch::Receiver;
+use tokio::sync::watch::{self, Receiver};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Settings;
@@ -16,6 +17,8 @@ use crate::service::ingest::Plan;
 use crate::service::{self, Stores, demo};
 use crate::tui::{self, ConsoleInput, Ended};
 use crate::workers::ingest::Contended;
+use crate::workers::jobs::Planning;
+use crate::workers::scheduler::SeatState;
 use crate::workers::{self, WorkerError};
 use atalaya_domain::time::Timestamp;
 use atalaya_ingest::{IngestError, IngestStatus};
@@ -61,7 +64,11 @@ async fn watch(
     // Somebody may read the files already: then this console only watches, and takes over.
     let status = host.follow(plan, Contended::TakenOver).await?;
     host.sync_git();
-    let input = console_input(settings, host, name, Some(status), false)?;
+    // The same service as `atalaya serve`, as long as no other process is it.
+    let planning = Planning::configured(settings)?;
+    let (_keep, planning) = watch::channel(Arc::new(planning));
+    let seats = host.run_jobs(&planning);
+    let input = console_input(settings, host, name, Some(status), seats)?;
     Ok(tui::run(input).await)
 }
 
@@ -99,7 +106,7 @@ pub async fn run_demo(args: &DemoArgs, settings: &Settings) -> anyhow::Result<Ex
     host.spawn("company", move |cancel| {
         keep_writing(stores.clone(), started, cancel)
     });
-    let input = console_input(&settings, &host, "demo".to_owned(), None, true)?;
+    let input = console_input(&settings, &host, "demo".to_owned(), None, Vec::new())?;
     let ended = tui::run(input).await;
     host.stop().await;
     Ok(exit_code(ended?))
@@ -155,15 +162,16 @@ fn console_input(
     host: &Host,
     name: String,
     ingest: Option<Receiver<IngestStatus>>,
-    demo: bool,
+    seats: Vec<watch::Receiver<SeatState>>,
 ) -> anyhow::Result<ConsoleInput> {
+    let demo = ingest.is_none();
     let zone = service::dora::zone(settings.ingest.timezone.as_deref());
     let dora = service::dora::ReportRequest::configured(30, &settings.dora, None, zone)
         .map_err(|error| super::UsageError(error.to_string()))?;
     let pdca = service::pdca::PdcaSettings::configured(&settings.dora, &settings.pdca, zone)
         .map_err(|error| super::UsageError(error.to_string()))?;
     Ok(ConsoleInput {
-        health: Some(host.measure_health()),
+        health: Some(host.measure_health(seats)),
         stores: host.stores.clone(),
         ingest,
         theme: settings.console.theme.clone(),

@@ -63,7 +63,7 @@ pub async fn run(args: &Args, context: &Context, request: &Request) -> anyhow::R
         return Ok(ExitCode::SUCCESS);
     };
     let (sender, receiver) = watch::channel(Arc::new(planning));
-    let seats = host.run_jobs(receiver);
+    let seats = host.run_jobs(&receiver);
     let ingest = if args.no_ingest {
         None
     } else {

@@ -19,6 +19,7 @@ pub struct FileConfig {
     pub dora: DoraConfig,
     pub pdca: PdcaConfig,
     pub service: ServiceConfig,
+    pub retention: RetentionConfig,
     /// By the name of the job.
     pub jobs: BTreeMap<String, JobConfig>,
 }
@@ -38,6 +39,27 @@ impl Default for ServiceConfig {
         Self {
             timezone: None,
             lease_seconds: 15,
+        }
+    }
+}
+
+/// `[retention]`: days until something is deleted; 0 keeps it for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RetentionConfig {
+    /// Log records of the embedded store. Cassandra has its own (`stores.cassandra.retention_days`).
+    pub logs_days: u32,
+    pub health_days: u32,
+    /// Runs of jobs with their output.
+    pub job_runs_days: u32,
+}
+
+impl Default for RetentionConfig {
+    fn default() -> Self {
+        Self {
+            logs_days: 90,
+            health_days: 30,
+            job_runs_days: 30,
         }
     }
 }

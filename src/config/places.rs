@@ -489,7 +489,8 @@ impl AddressForm<'_> {
     }
 }
 
-/// The password of a store: the variable wins over the file, and an empty variable counts as none.
+/// The password of a store: the variable wins over the file, the file over what systemd was given
+/// (`LoadCredential=atalaya:…`), and an empty variable counts as none.
 fn password(
     name: &str,
     file: Option<&Path>,
@@ -501,14 +502,21 @@ fn password(
             found_in: name.to_owned(),
         }));
     }
-    let Some(path) = file else { return Ok(None) };
+    // systemd keeps them from others by its own means, which the mode does not show.
+    let given = variable("CREDENTIALS_DIRECTORY")
+        .map(|folder| Path::new(&folder).join(name.to_ascii_lowercase()))
+        .filter(|path| file.is_none() && path.exists());
+    let is_given = given.is_some();
+    let Some(path) = file.or(given.as_deref()) else {
+        return Ok(None);
+    };
     let shown = path.display();
     let wrong = |message: String| Mistake::new("password_file", message);
     let unreadable = |error: std::io::Error| wrong(format!("cannot read {shown}: {error}"));
     let mut file = text_file::open(path).map_err(unreadable)?;
     let metadata = file.metadata().map_err(unreadable)?;
     let mode = metadata.permissions().mode() & 0o777;
-    if mode & 0o077 != 0 {
+    if mode & 0o077 != 0 && !is_given {
         return Err(wrong(format!(
             "others may read {shown} (mode {mode:04o}); it must have mode 0600: `chmod 600 {shown}`"
         )));

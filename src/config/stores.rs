@@ -47,6 +47,9 @@ pub struct CassandraConfig {
     pub window_days: Option<u16>,
     /// For `db init`: days until a record is gone; 0 keeps it for ever.
     pub retention_days: Option<u16>,
+    /// The command that jobs care for a node with, word by word; `{node}` is its address. Absent: the
+    /// jobs say so.
+    pub nodetool: Vec<String>,
     /// Tables of others, one record a row, that are shown beside our own.
     pub foreign: Vec<ForeignTableConfig>,
 }
@@ -67,6 +70,7 @@ impl Default for CassandraConfig {
             shards: None,
             window_days: None,
             retention_days: None,
+            nodetool: Vec::new(),
             foreign: Vec::new(),
         }
     }

@@ -44,7 +44,7 @@ pub fn samples_of(health: &Health, host: &str, at: Timestamp) -> Vec<HealthSampl
     }
     for store in &health.stores {
         let up = store.problem.is_none();
-        let latency = up.then(|| store.latency.as_secs_f64() * 1_000.0);
+        let latency = up.then_some(store.latency.as_secs_f64() * 1_000.0);
         let values = vec![
             ("up", Some(f64::from(u8::from(up)))),
             ("latency_ms", latency),

@@ -7,19 +7,21 @@ use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
+use super::scheduler::SeatState;
 use super::supervisor::{Supervisor, WorkerError};
 use crate::service::{self, Stores};
-use atalaya_domain::health::Health;
+use atalaya_domain::health::{Check, Health};
 use atalaya_domain::time::Timestamp;
 
 /// How often host and stores are measured while somebody may be looking.
 const EVERY: Duration = Duration::from_secs(10);
 
-/// Starts measuring. The receiver changes with each measurement.
+/// Starts measuring; also told is who runs the jobs. The receiver changes with each measurement.
 pub fn start(
     supervisor: &Supervisor,
     stores: Stores,
     data_dir: PathBuf,
+    seats: Vec<watch::Receiver<SeatState>>,
 ) -> watch::Receiver<Health> {
     let unmeasured = Health::new(
         Timestamp::now(),
@@ -33,6 +35,7 @@ pub fn start(
             stores.clone(),
             data_dir.clone(),
             watched.clone(),
+            seats.clone(),
             sender.clone(),
             cancel,
         )
@@ -44,6 +47,7 @@ async fn measure(
     stores: Stores,
     data_dir: PathBuf,
     supervisor: Supervisor,
+    seats: Vec<watch::Receiver<SeatState>>,
     sender: watch::Sender<Health>,
     cancel: CancellationToken,
 ) -> Result<(), WorkerError> {
@@ -58,6 +62,11 @@ async fn measure(
             () = cancel.cancelled() => return Ok(()),
             measured = service::health::measure(&stores, &data_dir) => measured,
         };
-        sender.send_replace(measured.with_workers(&supervisor.workers()));
+        let whose: Vec<Check> = seats.iter().map(|seat| seat.borrow().check()).collect();
+        sender.send_replace(
+            measured
+                .with_workers(&supervisor.workers())
+                .with_checks(whose),
+        );
     }
 }

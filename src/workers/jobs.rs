@@ -23,14 +23,24 @@ use atalaya_domain::lease::Fence;
 use atalaya_domain::time::Timestamp;
 use atalaya_store::error::StoreError;
 
+pub mod care;
+pub mod git_sync;
 pub mod health_sample;
 mod planned;
+pub mod retention;
 
 pub use planned::{Planned, Planning, PlanningError};
 
 /// Every job, in the order in which people read them.
 pub fn all() -> Vec<Arc<dyn Job>> {
-    vec![Arc::new(health_sample::HealthSample)]
+    vec![
+        Arc::new(health_sample::HealthSample),
+        Arc::new(git_sync::GitSync),
+        Arc::new(retention::Retention),
+        Arc::new(care::CompactionStatistics),
+        Arc::new(care::Repair),
+        Arc::new(care::ClearSnapshots),
+    ]
 }
 
 /// What a job is.

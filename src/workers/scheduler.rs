@@ -26,18 +26,21 @@ use tokio_util::sync::CancellationToken;
 use super::jobs::{Planned, Planning};
 use super::supervisor::{Supervisor, WorkerError};
 use crate::service::{Stores, describe};
+use atalaya_domain::health::{Check, Status};
 use atalaya_domain::job::{Cause, Due, RunResult, Seat};
-use atalaya_domain::lease::{Answer, Holder, Lease};
+use atalaya_domain::lease::{Answer, Fence, Holder, Lease};
 use atalaya_domain::time::Timestamp;
 use atalaya_store::error::StoreError;
 use atalaya_store::metrics::{Claimed, JobRun, JobState, RunClaim};
 
 mod run;
 
-use run::Ended;
+use run::{Ended, Output};
 
 /// How often a holder looks for due and requested jobs.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often the output of a run that goes on is written down.
+const NOTE_EVERY: Duration = Duration::from_secs(5);
 /// How long the end waits for runs that were told to end …
 const END_RUNS: Duration = Duration::from_secs(4);
 /// … and then for the store, to record them and give the lease back.
@@ -57,6 +60,22 @@ pub struct SeatState {
 }
 
 impl SeatState {
+    /// The same among the checks of the health view.
+    pub fn check(&self) -> Check {
+        let (name, message) = match self.sentence().split_once(": ") {
+            Some((name, message)) => (name.to_owned(), message.to_owned()),
+            None => ("jobs".to_owned(), self.sentence()),
+        };
+        Check {
+            name,
+            status: match self.problem {
+                None => Status::Ok,
+                Some(_) => Status::Degraded,
+            },
+            message,
+        }
+    }
+
     /// For people.
     pub fn sentence(&self) -> String {
         let jobs = match &self.lease {
@@ -138,6 +157,9 @@ impl Held {
 struct Running {
     run: JobRun,
     cancel: CancellationToken,
+    output: Output,
+    /// How much of the output the store knows, and since when.
+    noted: (u64, Instant),
 }
 
 struct Scheduler {
@@ -358,6 +380,7 @@ impl Scheduler {
                 .await?;
             self.unrecorded.pop();
         }
+        self.note_outputs(&fence).await?;
         for claim in self.doubtful.clone() {
             self.claim(&planning, claim).await?;
         }
@@ -368,6 +391,23 @@ impl Scheduler {
                 .find(|state| state.lease == self.lease && state.name == job.spec.name);
             if let Some(state) = state {
                 self.look(&planning, job, state, now).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// So that whoever watches a long run sees how far it is.
+    async fn note_outputs(&mut self, fence: &Fence) -> Result<(), StoreError> {
+        let metrics = Arc::clone(&self.stores.metrics);
+        for running in self.running.values_mut() {
+            let (known, since) = running.noted;
+            if since.elapsed() < NOTE_EVERY {
+                continue;
+            }
+            let (pushed, text) = run::said(&running.output);
+            running.noted = (pushed, Instant::now());
+            if pushed != known {
+                metrics.note_output(fence, running.run.id, &text).await?;
             }
         }
         Ok(())
@@ -466,9 +506,16 @@ impl Scheduler {
             cancel.clone(),
         );
         tracing::info!(job = job.spec.name, slot = %run.slot_at, cause = run.cause.name(), "a job begins");
+        let output = Arc::clone(&context.output);
         self.tasks
             .spawn(run::contained_run(job.clone(), run.id, context));
-        self.running.insert(job.spec.name, Running { run, cancel });
+        let running = Running {
+            run,
+            cancel,
+            output,
+            noted: (0, Instant::now()),
+        };
+        self.running.insert(job.spec.name, running);
     }
 
     fn note_end(&mut self, ended: Result<Ended, tokio::task::JoinError>) {

@@ -1,7 +1,7 @@
-//! Reads the deployments of the configured repository, or of the one that the process was started
-//! in, now and then. Outside of a repository there is nothing to read.
+//! Reads the deployments of a repository: of the configured one as a job (`jobs/git_sync.rs`), and of
+//! the one that a console was started in now and then, as only that console knows of it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -41,38 +41,50 @@ async fn sync(
             () = cancel.cancelled() => return Ok(()),
             _ = tick.tick() => {}
         }
-        let options = service::dora::sync_options(&settings.dora, None, None);
-        let reading = service::dora::sync_git(
-            &*stores.metrics,
-            &repository,
-            options,
-            Timestamp::now(),
-            |_| {},
-        );
         // What was written by then is kept; the next read writes the same again.
         let synced = tokio::select! {
             () = cancel.cancelled() => return Ok(()),
-            synced = reading => synced,
+            synced = sync_once(&settings, &stores, &repository) => synced,
         };
         match synced {
-            Ok(outcome) => tracing::info!(
-                repository = %outcome.git.repository.display(),
-                deployments = outcome.git.deployments.len(),
-                "read the deployments of the repository"
-            ),
+            Ok(told) => tracing::info!("{told}"),
             Err(error) => {
-                tracing::warn!(error = %service::describe(&error), "the repository could not be read");
+                tracing::warn!(
+                    error = format!("{error:#}"),
+                    "the repository could not be read"
+                );
                 tick.reset_after(AGAIN);
             }
         }
     }
 }
 
-/// The repository to read; `None` when there is none. A configured path that is no repository is an
-/// error worth its message when it is read.
+/// Reads the repository once; what was read, in words.
+pub async fn sync_once(
+    settings: &Settings,
+    stores: &Stores,
+    repository: &Path,
+) -> Result<String, WorkerError> {
+    let options = service::dora::sync_options(&settings.dora, None, None);
+    let reading = service::dora::sync_git(
+        &*stores.metrics,
+        repository,
+        options,
+        Timestamp::now(),
+        |_| {},
+    );
+    let outcome = reading.await?;
+    Ok(format!(
+        "read {} deployments of the repository {}",
+        outcome.git.deployments.len(),
+        outcome.git.repository.display()
+    ))
+}
+
+/// The repository that the process was started in, when no other one is configured.
 async fn repository(settings: &Settings) -> Result<Option<PathBuf>, WorkerError> {
-    if let Some(configured) = &settings.dora.repository {
-        return Ok(Some(configured.clone()));
+    if settings.dora.repository.is_some() {
+        return Ok(None);
     }
     let Ok(here) = std::env::current_dir() else {
         return Ok(None);

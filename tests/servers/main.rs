@@ -40,4 +40,11 @@ mod retry;
 mod ring_faults;
 mod ring_health;
 mod servers;
+mod service;
+#[allow(
+    dead_code,
+    reason = "shared with the tests without servers, which use all of it"
+)]
+#[path = "../it/serving.rs"]
+mod serving;
 mod tls;

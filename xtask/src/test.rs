@@ -33,7 +33,7 @@ pub struct Args {
 }
 
 /// What the tests start. Full-disk tests mount a small tmpfs, which needs root.
-const NEEDED: [Tool; 3] = [
+const NEEDED: [Tool; 5] = [
     Tool {
         program: "git",
         package: "git",
@@ -49,6 +49,16 @@ const NEEDED: [Tool; 3] = [
         package: "mariadb-server",
         used_for: "the metrics database",
     },
+    Tool {
+        program: "systemd-analyze",
+        package: "systemd",
+        used_for: "reads the unit of the service",
+    },
+    Tool {
+        program: "faketime",
+        package: "faketime",
+        used_for: "hosts whose clocks differ",
+    },
 ];
 const SERVER_TESTS: [&str; 4] = ["test", "--package", "atalaya", "--test=servers"];
 
@@ -59,7 +69,7 @@ const USUAL_REFERENCE: &str = "../shared/data";
 const INVENTORY: &str = "tests/reference/inventory";
 
 /// Names of the tests that kill, fill, cut, rotate and shorten.
-const FAULT_TESTS: [&str; 8] = [
+const FAULT_TESTS: [&str; 9] = [
     "ingest_",
     "spool_",
     "db_copy",
@@ -68,6 +78,7 @@ const FAULT_TESTS: [&str; 8] = [
     "shortened",
     "many",
     "workers",
+    "service::",
 ];
 
 pub fn run(args: &Args) -> anyhow::Result<()> {

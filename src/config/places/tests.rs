@@ -156,6 +156,18 @@ fn a_password_comes_from_the_variable_or_from_a_file_of_its_owner() {
     // A password without a user would be silently unused.
     let mistake = cassandra("logs", "cassandra://a/logging", &config, &nothing).unwrap_err();
     assert!(mistake.message.contains("names no user"), "{mistake}");
+    // What systemd was given, whose mode is not what keeps it from others.
+    let given = folder.path().join("atalaya_cassandra_password");
+    fs::write(&given, "canary-9\n").unwrap();
+    fs::set_permissions(&given, fs::Permissions::from_mode(0o440)).unwrap();
+    let credentials =
+        |name: &str| (name == "CREDENTIALS_DIRECTORY").then(|| folder.path().display().to_string());
+    let plain = CassandraConfig::default();
+    let of_systemd = cassandra("logs", "cassandra://me@a/logging", &plain, &credentials).unwrap();
+    let password = of_systemd.password.unwrap();
+    assert_eq!(password.secret.expose_secret(), "canary-9");
+    let of_file = place(&credentials).unwrap().password.unwrap();
+    assert_eq!(of_file.secret.expose_secret(), "canary-8");
     fs::write(&path, "\n").unwrap();
     assert!(place(&nothing).unwrap_err().message.contains("is empty"));
     fs::remove_file(&path).unwrap();

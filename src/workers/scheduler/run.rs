@@ -13,10 +13,14 @@ use crate::service::Stores;
 use atalaya_domain::job::{Bounded, RunResult};
 use atalaya_domain::lease::Fence;
 use atalaya_ingest::contained::contained;
+use atalaya_ingest::crash;
 use atalaya_store::metrics::JobRun;
 
 /// How long a run that was told to end may take for it.
 const GRACE: Duration = Duration::from_secs(3);
+
+/// What a run has said.
+pub(super) type Output = Arc<Mutex<Bounded>>;
 
 /// How a run ended.
 #[derive(Debug)]
@@ -25,6 +29,12 @@ pub(super) struct Ended {
     pub run: i64,
     pub result: RunResult,
     pub output: String,
+}
+
+/// How much was ever said, and what is kept of it.
+pub(super) fn said(output: &Output) -> (u64, String) {
+    let output = output.lock().unwrap_or_else(PoisonError::into_inner);
+    (output.pushed(), output.text())
 }
 
 pub(super) fn context(
@@ -53,7 +63,10 @@ pub(super) fn context(
 /// Runs to its end, whatever that is.
 pub(super) async fn contained_run(job: Planned, run: i64, context: JobContext) -> Ended {
     let limit = job.spec.limit;
-    let work = contained(job.job.run(&context));
+    let work = contained(async {
+        crash::point("job::begun");
+        job.job.run(&context).await
+    });
     let mut work = std::pin::pin!(AssertUnwindSafe(work).catch_unwind());
     let first = tokio::select! {
         done = &mut work => Some(done),
@@ -99,11 +112,7 @@ pub(super) async fn contained_run(job: Planned, run: i64, context: JobContext) -
         }
         (None, None) => RunResult::Interrupted,
     };
-    let output = context
-        .output
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .text();
+    let (_, output) = said(&context.output);
     Ended {
         job: job.spec.name,
         run,
