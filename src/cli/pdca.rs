@@ -106,7 +106,7 @@ pub struct NewArgs {
     #[arg(long, default_value = "")]
     pub change: String,
     /// Expected improvement in per cent; the usual step for the metric unless given.
-    #[arg(long, value_name = "PERCENT")]
+    #[arg(long, value_name = "PERCENT", allow_negative_numbers = true)]
     pub expect: Option<f64>,
     /// Metrics that must not get worse; change failure rate and recovery time unless given.
     #[arg(long = "guard", value_name = "METRIC")]
@@ -125,11 +125,11 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let now = Timestamp::now();
     let text = match args.command {
         Command::List => {
-            let cycles = pdca::list(store).await?;
+            let listing = pdca::list(store).await?;
             if args.json {
-                show::json(&cycles)?
+                show::list_json(&listing)?
             } else {
-                show::list(&cycles, now)
+                show::list(&listing, now)
             }
         }
         Command::Show { id } => {

@@ -240,13 +240,30 @@ impl Default for TargetsConfig {
 #[serde(deny_unknown_fields, default)]
 pub struct PdcaConfig {
     /// Weighted score in percent from which APPLY is proposed.
+    #[serde(deserialize_with = "finite")]
     pub apply_percent: f64,
     /// Weighted score in percent down to which REVERT is proposed.
+    #[serde(deserialize_with = "finite")]
     pub revert_percent: f64,
     /// Weighted score in percent from which CONTINUE is proposed.
+    #[serde(deserialize_with = "finite")]
     pub continue_percent: f64,
     /// Whole days before the change that make the baseline.
     pub baseline_days: u32,
+    /// Whether the service records a proven gain, and takes a change back on a guard, by itself.
+    pub auto_decide: bool,
+}
+
+/// TOML has `nan` and `inf`; no limit is one of them.
+fn finite<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    let number = f64::deserialize(deserializer)?;
+    if number.is_finite() {
+        Ok(number)
+    } else {
+        Err(serde::de::Error::custom(format!(
+            "{number} is no number that anything can be compared with"
+        )))
+    }
 }
 
 impl Default for PdcaConfig {
@@ -256,6 +273,7 @@ impl Default for PdcaConfig {
             revert_percent: -5.0,
             continue_percent: 5.0,
             baseline_days: 28,
+            auto_decide: false,
         }
     }
 }

@@ -9,10 +9,10 @@ use chrono::SecondsFormat;
 use crate::config::{DoraConfig, PdcaConfig};
 use atalaya_domain::dora::{self, DoraReport, Metric, Profile, Rules, Scope};
 use atalaya_domain::pdca::propose::{baseline, expected_percent};
-use atalaya_domain::pdca::rules::{BeforeAfter, evaluate};
+use atalaya_domain::pdca::rules::evaluate;
 use atalaya_domain::pdca::{
-    Act, Applied, Happening, MetricSamples, PdcaCycle, PdcaEvent, PdcaRules, Plan, PlannedLook,
-    Proposal, Refusal, Texts, Verdict, propose,
+    Act, Applied, Baseline, Course, Forecast, Happening, Listing, PdcaCycle, PdcaEvent, PdcaRules,
+    Plan, PlannedLook, Proposal, Refusal, Series, Texts, Verdict, propose, usual_guards,
 };
 use atalaya_domain::time::{TimeRange, Timestamp};
 use atalaya_store::error::StoreError;
@@ -23,6 +23,9 @@ use super::dora::{Loaded, UnknownWord};
 /// How far before a range facts are read: an incident may belong to a deployment of that time.
 const REACH: Duration = Duration::from_hours(90 * 24);
 
+/// How far before the change weeks are looked at to see how much they vary by themselves.
+const HISTORY: Duration = Duration::from_hours(52 * 7 * 24);
+
 /// How the samples are made and judged.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PdcaSettings {
@@ -30,6 +33,10 @@ pub struct PdcaSettings {
     pub rules: PdcaRules,
     /// Of the plan's baseline; cut to whole weeks, at least one.
     pub baseline_days: u32,
+    /// Whether the program may record what [`automatically`] says.
+    ///
+    /// [`automatically`]: atalaya_domain::pdca::automatically
+    pub auto_decide: bool,
     pub environment: String,
 }
 
@@ -42,6 +49,7 @@ impl Default for PdcaSettings {
             },
             rules: PdcaRules::default(),
             baseline_days: PdcaConfig::default().baseline_days,
+            auto_decide: PdcaConfig::default().auto_decide,
             environment: dora::PRODUCTION.to_owned(),
         }
     }
@@ -66,6 +74,7 @@ impl PdcaSettings {
                 continue_percent: pdca.continue_percent,
             },
             baseline_days: pdca.baseline_days,
+            auto_decide: pdca.auto_decide,
             environment: dora.environment.clone(),
         })
     }
@@ -91,6 +100,30 @@ pub struct Draft {
     pub guards: Option<Vec<Metric>>,
 }
 
+impl Draft {
+    /// Per cent better, or the usual step for the metric.
+    fn expected(&self) -> Result<f64, PdcaError> {
+        let most = if self.metric.more_is_better() {
+            f64::MAX
+        } else {
+            100.0
+        };
+        match self.expected_percent {
+            None => Ok(expected_percent(self.metric)),
+            Some(percent) if percent.is_finite() && percent > 0.0 && percent <= most => Ok(percent),
+            Some(percent) => Err(PdcaError::WrongExpectation(percent)),
+        }
+    }
+
+    fn scope(&self, settings: &PdcaSettings) -> Scope {
+        Scope {
+            service: self.service.clone(),
+            team: self.team.clone(),
+            environment: settings.environment.clone(),
+        }
+    }
+}
+
 /// Why a PDCA use case failed.
 #[derive(Debug, thiserror::Error)]
 pub enum PdcaError {
@@ -98,6 +131,10 @@ pub enum PdcaError {
     Unknown(String),
     #[error("a plan needs a title")]
     NoTitle,
+    #[error(
+        "an expected improvement of {0} % makes no sense; write per cent above 0, such as 30 (times and rates cannot fall by more than 100)"
+    )]
+    WrongExpectation(f64),
     #[error(
         "look {number} of PDCA cycle `{id}` is due at {due_at}; a look before its time would be chosen by its result"
     )]
@@ -123,6 +160,7 @@ impl PdcaError {
             Self::Unknown(_) => ErrorClass::Missing,
             Self::Refused(Refusal::Broken(..)) => ErrorClass::Broken,
             Self::NoTitle
+            | Self::WrongExpectation(_)
             | Self::TooEarly { .. }
             | Self::NoLooksLeft(_)
             | Self::WrongTime { .. }
@@ -140,9 +178,9 @@ pub fn login_name() -> String {
         .unwrap_or_else(|| "unknown".to_owned())
 }
 
-/// All cycles, newest first.
-pub async fn list(store: &dyn MetricsStore) -> Result<Vec<PdcaCycle>, PdcaError> {
-    Ok(PdcaCycle::fold_all(store.pdca_events(None).await?)?)
+/// All cycles, newest first, and beside them those that cannot be read.
+pub async fn list(store: &dyn MetricsStore) -> Result<Listing, PdcaError> {
+    Ok(Listing::of(store.pdca_events(None).await?))
 }
 
 /// One cycle with its history.
@@ -179,28 +217,21 @@ pub async fn create(
     if draft.title.trim().is_empty() {
         return Err(PdcaError::NoTitle);
     }
-    let scope = Scope {
-        service: draft.service.clone(),
-        team: draft.team.clone(),
-        environment: settings.environment.clone(),
-    };
-    let window = TimeRange::ending(now, settings.baseline_length());
-    let before = report(store, &scope, window, settings, now).await?;
+    let baseline = baseline_of(store, &draft, settings, now).await?;
     let guards = draft
         .guards
-        .unwrap_or_else(|| vec![Metric::ChangeFailureRate, Metric::RecoveryTime]);
+        .clone()
+        .unwrap_or_else(|| usual_guards(draft.metric));
     let plan = Plan {
         title: draft.title.trim().to_owned(),
         metric: draft.metric,
+        expected_percent: draft.expected()?,
         service: draft.service,
         team: draft.team,
-        environment: scope.environment,
-        baseline: baseline(&before, draft.metric),
+        environment: settings.environment.clone(),
+        baseline,
         hypothesis: draft.hypothesis,
         change: draft.change,
-        expected_percent: draft
-            .expected_percent
-            .unwrap_or_else(|| expected_percent(draft.metric)),
         smallest_effect_percent: settings.rules.apply_percent,
         owner: draft.owner,
         guards: guards
@@ -217,6 +248,49 @@ pub async fn create(
     };
     store.append_pdca_event(&event).await?;
     Ok(PdcaCycle::fold(&[event])?)
+}
+
+/// What a plan of this draft would start from, and what it can hope to find; nothing is written.
+pub async fn baseline_of(
+    store: &dyn MetricsStore,
+    draft: &Draft,
+    settings: &PdcaSettings,
+    now: Timestamp,
+) -> Result<Baseline, PdcaError> {
+    let expected = draft.expected()?;
+    let scope = draft.scope(settings);
+    let window = TimeRange::ending(now, settings.baseline_length());
+    let history = TimeRange::ending(now, settings.baseline_length().max(HISTORY));
+    let loaded = load(store, &scope, history.from, now).await?;
+    let report = |range| dora::report(&loaded.facts(), &scope, range, &settings.dora, now);
+    let known = report(history);
+    let mut baseline = baseline(&report(window), draft.metric);
+    // Before its first deployment a source knew nothing: those weeks are not empty, but unknown.
+    baseline.history_from = known
+        .deployments
+        .iter()
+        .map(|line| line.deployment.finished_at)
+        .min();
+    if let Some(series) = Series::of(&known, draft.metric) {
+        baseline.measure = series.measure;
+        baseline.forecast = Forecast::of(&series, &baseline, expected);
+    }
+    Ok(baseline)
+}
+
+/// The metric of a cycle week by week, from its history to now.
+pub async fn course(
+    store: &dyn MetricsStore,
+    cycle: &PdcaCycle,
+    settings: &PdcaSettings,
+    now: Timestamp,
+) -> Result<Course, PdcaError> {
+    let scope = scope_of(&cycle.plan);
+    let range = TimeRange::new(cycle.plan.baseline.history().from, now);
+    let report = report(store, &scope, range, settings, now).await?;
+    Ok(Series::of(&report, cycle.plan.metric)
+        .map(|series| Course::of(&series, cycle, now))
+        .unwrap_or_default())
 }
 
 /// `pdca-20260306-170000`, with a number behind it when that second is taken.
@@ -363,28 +437,11 @@ async fn look(
     now: Timestamp,
 ) -> Result<atalaya_domain::pdca::Look, PdcaError> {
     let scope = scope_of(plan);
-    let loaded = load(store, &scope, plan.baseline.window.from, now).await?;
-    let of = |range: TimeRange| dora::report(&loaded.facts(), &scope, range, &settings.dora, now);
-    let after = of(planned.after(applied_at));
-    let before: Vec<DoraReport> = planned
-        .before(applied_at, plan.baseline.window)
-        .into_iter()
-        .map(of)
-        .collect();
-    let samples = |metric| BeforeAfter {
-        before: before
-            .iter()
-            .filter_map(|report| MetricSamples::of(report, metric))
-            .reduce(MetricSamples::merge),
-        after: MetricSamples::of(&after, metric),
-    };
-    Ok(evaluate(
-        plan,
-        planned,
-        applied_at,
-        samples,
-        &settings.rules,
-    ))
+    let until = planned.due_at(applied_at);
+    let range = TimeRange::new(plan.baseline.history().from, until);
+    let report = report(store, &scope, range, settings, now).await?;
+    let series = |metric| Series::of(&report, metric);
+    Ok(evaluate(plan, planned, applied_at, series, &settings.rules))
 }
 
 fn scope_of(plan: &Plan) -> Scope {

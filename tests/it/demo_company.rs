@@ -80,6 +80,7 @@ async fn every_promise_of_the_demo_is_in_its_stores() {
     let states: BTreeSet<&str> = pdca::list(&*stores.metrics)
         .await
         .unwrap()
+        .cycles
         .iter()
         .map(|cycle| cycle.state.name())
         .collect();

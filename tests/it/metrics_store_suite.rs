@@ -62,6 +62,8 @@ macro_rules! metrics_store_suite {
             questions_without_rows,
             story_points_as_text,
             pdca_events_are_appended_once,
+            an_unreadable_pdca_event_stands_among_the_others,
+            a_pdca_event_that_cannot_be_read_back_is_refused,
             a_pdca_event_out_of_turn_is_refused,
             targets_keep_their_time,
             health_samples_newest_and_pruned,

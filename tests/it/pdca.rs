@@ -204,7 +204,7 @@ async fn from_plan_to_decision() {
             "planned", "started", "checked", "checked", "noted", "decided"
         ]
     );
-    assert_eq!(pdca::list(store).await.unwrap(), [cycle]);
+    assert_eq!(pdca::list(store).await.unwrap().cycles, [cycle]);
 }
 
 #[tokio::test]
@@ -276,5 +276,109 @@ async fn proposals_come_from_missed_targets() {
             proposals[0].samples
         ),
         (Metric::ChangeLeadTime, 24.0, 28)
+    );
+}
+
+/// Numbers that are none never reach the history, from whichever side; the list goes on.
+#[tokio::test]
+async fn numbers_that_are_none_are_refused() {
+    let (store, _folder) = shop().await;
+    let store = store.as_ref();
+    for number in [
+        f64::NAN,
+        f64::INFINITY,
+        f64::NEG_INFINITY,
+        0.0,
+        -30.0,
+        100.5,
+    ] {
+        let draft = Draft {
+            expected_percent: Some(number),
+            ..draft()
+        };
+        let error = pdca::create(store, draft, &settings(), "ana", day(28))
+            .await
+            .unwrap_err();
+        assert!(
+            matches!(error, PdcaError::WrongExpectation(_)) && error.class() == ErrorClass::Usage,
+            "{number}: {error}"
+        );
+    }
+    assert_eq!(pdca::list(store).await.unwrap().cycles, []);
+}
+
+/// PLAN says what it can hope to find.
+#[tokio::test]
+async fn a_plan_foretells_its_power() {
+    let (store, _folder) = shop().await;
+    let cycle = pdca::create(store.as_ref(), draft(), &settings(), "ana", day(28))
+        .await
+        .unwrap();
+    let forecast = cycle.plan.baseline.forecast.unwrap();
+    assert_eq!(forecast.weeks, 4);
+    assert!((forecast.samples_per_day - 1.0).abs() < 1e-9);
+    assert!(forecast.twice_as_good.by_last_look > 0.9, "{forecast:?}");
+    assert!(forecast.expected.by_last_look <= forecast.twice_as_good.by_last_look);
+    let sentences = forecast.sentences(Metric::ChangeLeadTime);
+    assert!(
+        sentences[1].contains("1.0 deployments a day"),
+        "{sentences:?}"
+    );
+    let course = pdca::course(store.as_ref(), &cycle, &settings(), day(36))
+        .await
+        .unwrap();
+    assert_eq!((course.before.len(), course.after.len()), (4, 0));
+}
+
+/// Without commits a plan on lead time stands on the cycle times that were recorded, by that name.
+#[tokio::test]
+async fn without_git_a_plan_stands_on_cycle_times() {
+    use atalaya::domain::delivery::{Decision, Phase, PhaseRecord};
+    let (with_git, _folder) = shop().await;
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteMetricsStore::open(&folder.path().join("metrics.sqlite"))
+        .await
+        .unwrap();
+    let mut deployments = Vec::new();
+    let mut phases = Vec::new();
+    for number in 0..28 {
+        let at = day(number).saturating_add(HOUR);
+        let hours = 30 + number * 7 % 20;
+        let cycle_id = format!("cycle-{number}");
+        deployments.push(Deployment {
+            commits: None,
+            commit: None,
+            cycle_id: Some(cycle_id.clone()),
+            ..deployment(number, at, hours)
+        });
+        phases.push(PhaseRecord {
+            cycle_id,
+            feature_id: "F-1".to_owned(),
+            phase: Phase::Planning,
+            attempt: 1,
+            decision: Decision::Go,
+            duration: HOUR,
+            // A phase is recorded at its end.
+            recorded_at: at.saturating_sub(HOUR * (hours - 1)),
+            metadata: std::collections::BTreeMap::new(),
+        });
+    }
+    store.put_deployments(&deployments).await.unwrap();
+    store.record_phases(&phases).await.unwrap();
+    let cycle = pdca::create(&store, draft(), &settings(), "ana", day(28))
+        .await
+        .unwrap();
+    assert_eq!(
+        cycle.plan.baseline.measure,
+        atalaya::domain::pdca::Measure::CycleTime
+    );
+    assert!((30.0..50.0).contains(&cycle.plan.baseline.value.unwrap()));
+    assert!(cycle.plan.baseline.forecast.is_some());
+    let git = pdca::create(with_git.as_ref(), draft(), &settings(), "ana", day(28))
+        .await
+        .unwrap();
+    assert_eq!(
+        git.plan.baseline.measure,
+        atalaya::domain::pdca::Measure::Standard
     );
 }

@@ -1,5 +1,5 @@
 //! The project's own commands: `cargo xtask test`, `services`, `bench`, `figures`,
-//! `screenshots`, `deny`.
+//! `screenshots`, `simulate`, `deny`.
 //!
 //! Nothing is installed behind anyone's back: what is missing is named with the command that
 //! installs it. `.ci/run` does install, then calls `cargo xtask test`.
@@ -14,6 +14,7 @@ mod bench;
 mod deny;
 mod figures;
 mod screenshots;
+mod simulate;
 mod stress;
 mod test;
 
@@ -37,6 +38,8 @@ enum Command {
     Figures(figures::Args),
     /// Run the demo in a real terminal and write what it shows to docs/ as SVG.
     Screenshots,
+    /// Histories in which the truth is known: how often the PDCA rule is wrong, and what it finds.
+    Simulate(simulate::Args),
     /// Check licences, bans and sources of the dependency tree with cargo-deny.
     Deny,
 }
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
         Command::Bench(args) => bench::run(&args),
         Command::Figures(args) => figures::run(&args),
         Command::Screenshots => screenshots::run(),
+        Command::Simulate(args) => simulate::run(&args),
         Command::Deny => deny::run(),
     };
     match outcome {

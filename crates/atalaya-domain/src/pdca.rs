@@ -7,13 +7,17 @@
 //! the interval, never on the point estimate alone ([`rules`]). All of it is before against after:
 //! without a control, so part of any gain after a bad month is luck, and reports say so.
 
+pub mod course;
 pub mod effect;
+pub mod forecast;
+pub mod listing;
 pub mod looks;
 pub mod propose;
 pub mod rules;
-pub mod samples;
+pub mod series;
+pub mod simulate;
+pub mod weeks;
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -22,11 +26,23 @@ use super::dora::Metric;
 use super::stats::Interval;
 use super::time::{TimeRange, Timestamp};
 
+pub use course::{Course, CoursePoint};
 pub use effect::{Effect, Evidence};
+pub use forecast::{Forecast, Power};
+pub use listing::{BrokenCycle, Listing, Unreadable};
 pub use looks::{LOOKS, PlannedLook};
 pub use propose::{Proposal, propose};
-pub use rules::{PdcaRules, Verdict};
-pub use samples::{MetricSamples, Samples};
+pub use rules::{Automatic, PdcaRules, Verdict, automatically};
+pub use series::{Measure, Observation, Series};
+pub use weeks::{Basis, Spread};
+
+/// Metrics that must not get worse unless a plan says otherwise.
+pub fn usual_guards(metric: Metric) -> Vec<Metric> {
+    [Metric::ChangeFailureRate, Metric::RecoveryTime]
+        .into_iter()
+        .filter(|guard| *guard != metric)
+        .collect()
+}
 
 /// What the plan starts from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -41,6 +57,24 @@ pub struct Baseline {
     pub interval: Option<Interval>,
     /// What a reader must know: too few samples, no control …
     pub warnings: Vec<String>,
+    /// Since when there are facts to see weeks vary in; the baseline's start where a plan is older
+    /// than this field.
+    #[serde(default)]
+    pub history_from: Option<Timestamp>,
+    /// What the plan can hope to find; `None` where the baseline is too thin to say.
+    #[serde(default)]
+    pub forecast: Option<Forecast>,
+    /// What a lead time of this plan is measured from.
+    #[serde(default)]
+    pub measure: Measure,
+}
+
+impl Baseline {
+    /// From the first fact that was known at PLAN to the end of the baseline.
+    pub fn history(&self) -> TimeRange {
+        let from = self.history_from.unwrap_or(self.window.from);
+        TimeRange::new(from.min(self.window.from), self.window.until)
+    }
 }
 
 /// PLAN: what is tried and how it will be judged.
@@ -153,6 +187,9 @@ pub enum Happening {
     Started(Applied),
     Checked(Box<Look>),
     Decided(Act),
+    /// Read from a store, and not made out; never written by this program.
+    #[serde(skip_deserializing)]
+    Unreadable(Unreadable),
 }
 
 impl Happening {
@@ -164,6 +201,7 @@ impl Happening {
             Self::Started(_) => "started",
             Self::Checked(_) => "checked",
             Self::Decided(_) => "decided",
+            Self::Unreadable(_) => "unreadable",
         }
     }
 }
@@ -276,6 +314,13 @@ pub enum Refusal {
     Broken(String, String),
 }
 
+fn unreadable(event: &PdcaEvent, row: &Unreadable) -> Refusal {
+    Refusal::Broken(
+        event.pdca_id.clone(),
+        format!("event {} cannot be read: {}", event.seq, row.reason),
+    )
+}
+
 impl PdcaCycle {
     /// The cycle that these events make; `events` are of one cycle, in order.
     pub fn fold(events: &[PdcaEvent]) -> Result<Self, Refusal> {
@@ -283,8 +328,10 @@ impl PdcaCycle {
         let first = events
             .first()
             .ok_or_else(|| broken("", "there are no events"))?;
-        let Happening::Planned(plan) = &first.happening else {
-            return Err(broken(&first.pdca_id, "it does not begin with a plan"));
+        let plan = match &first.happening {
+            Happening::Planned(plan) => plan,
+            Happening::Unreadable(row) => return Err(unreadable(first, row)),
+            _ => return Err(broken(&first.pdca_id, "it does not begin with a plan")),
         };
         let mut cycle = Self {
             id: first.pdca_id.clone(),
@@ -302,23 +349,6 @@ impl PdcaCycle {
             cycle.apply(event)?;
         }
         Ok(cycle)
-    }
-
-    /// All cycles of a mixed list of events, newest first. Events of one cycle are in order.
-    pub fn fold_all(events: Vec<PdcaEvent>) -> Result<Vec<Self>, Refusal> {
-        let mut by_cycle: BTreeMap<String, Vec<PdcaEvent>> = BTreeMap::new();
-        for event in events {
-            by_cycle
-                .entry(event.pdca_id.clone())
-                .or_default()
-                .push(event);
-        }
-        let mut cycles = by_cycle
-            .values()
-            .map(|events| Self::fold(events))
-            .collect::<Result<Vec<_>, _>>()?;
-        cycles.sort_by(|one, other| (other.created_at, &other.id).cmp(&(one.created_at, &one.id)));
-        Ok(cycles)
     }
 
     /// The next event of this cycle, checked against its state; nothing is changed yet.
@@ -355,6 +385,7 @@ impl PdcaCycle {
             Happening::Planned(_) => {
                 return Err(Refusal::Broken(id(), "it is planned twice".to_owned()));
             }
+            Happening::Unreadable(row) => return Err(unreadable(event, row)),
             Happening::Edited(texts) => self.edit(texts),
             Happening::Noted(text) => {
                 self.notes.push(Note {

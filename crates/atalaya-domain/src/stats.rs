@@ -11,6 +11,7 @@
 
 mod bootstrap;
 mod multiple;
+mod overdispersion;
 mod proportion;
 mod quantile;
 mod rank;
@@ -20,10 +21,11 @@ mod trend;
 
 pub use bootstrap::median_ratio_bootstrap;
 pub use multiple::holm;
+pub use overdispersion::{Cell, Chance, Overdispersion};
 pub use proportion::{Share, fisher_exact, newcombe, rule_of_three, wilson};
 pub use quantile::{Anomalies, Anomaly, iqr_anomalies, mean, median, quantile, quantile_exclusive};
 pub use rank::{MannWhitney, PValueMethod, RatioEstimate, hodges_lehmann_ratio, mann_whitney};
-pub use rate::{EventCount, RateRatio, rate_interval, rate_ratio};
+pub use rate::{EventCount, RateRatio, rate_interval, rate_ratio, rate_ratio_interval};
 pub use survival::{Lifetime, MedianTime, kaplan_meier_median};
 pub use trend::{Forecast, Trend, TrendDirection, forecast, slope, trend};
 

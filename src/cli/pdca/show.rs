@@ -8,17 +8,20 @@ use serde_json::{Value, json};
 use crate::shown::Shown;
 use atalaya_domain::pdca::effect::show_p;
 use atalaya_domain::pdca::propose::Proposal;
-use atalaya_domain::pdca::{Effect, Look, PdcaCycle, PdcaEvent};
+use atalaya_domain::pdca::{
+    Automatic, BrokenCycle, Effect, Evidence, Listing, Look, Measure, PdcaCycle, PdcaEvent,
+    automatically,
+};
 use atalaya_domain::time::Timestamp;
 
 // Writing to a string cannot fail; the results are dropped for that reason throughout.
 
-pub fn list(cycles: &[PdcaCycle], now: Timestamp) -> String {
-    if cycles.is_empty() {
+pub fn list(listing: &Listing, now: Timestamp) -> String {
+    if listing.cycles.is_empty() && listing.broken.is_empty() {
         return "no PDCA cycles; `atalaya pdca propose` names metrics worth one\n".to_owned();
     }
     let mut text = String::new();
-    for cycle in cycles {
+    for cycle in &listing.cycles {
         let plan = &cycle.plan;
         let unit = plan.metric.unit();
         let shown =
@@ -40,7 +43,42 @@ pub fn list(cycles: &[PdcaCycle], now: Timestamp) -> String {
             format_args!("{}: {}", plan.metric.title(), one_line(&plan.title)),
         );
     }
+    for cycle in &listing.broken {
+        let _ = writeln!(
+            text,
+            "{:<22} unreadable   {}\n{:22} {}",
+            one_line(&cycle.id),
+            one_line(&cycle.reason),
+            "",
+            one_line(
+                cycle
+                    .title
+                    .as_deref()
+                    .unwrap_or("(no plan that can be read)")
+            ),
+        );
+    }
     text
+}
+
+/// One array: the cycles, and those that cannot be read with the state `unreadable`.
+pub fn list_json(listing: &Listing) -> Result<String, serde_json::Error> {
+    let unreadable = |cycle: &BrokenCycle| {
+        json!({
+            "id": cycle.id,
+            "state": "unreadable",
+            "title": cycle.title,
+            "created_at": cycle.created_at,
+            "reason": cycle.reason,
+        })
+    };
+    let mut rows = listing
+        .cycles
+        .iter()
+        .map(serde_json::to_value)
+        .collect::<Result<Vec<_>, _>>()?;
+    rows.extend(listing.broken.iter().map(unreadable));
+    json(&rows)
 }
 
 /// What the cycle waits for.
@@ -62,23 +100,43 @@ fn waiting(cycle: &PdcaCycle, now: Timestamp) -> String {
 
 /// The four phases of one cycle.
 pub fn cycle(cycle: &PdcaCycle, now: Timestamp) -> String {
-    let plan = &cycle.plan;
-    let unit = plan.metric.unit();
-    let shown =
-        |value: Option<f64>| value.map_or_else(|| "N/A".to_owned(), |value| unit.show(value));
     let mut text = String::new();
     let _ = writeln!(
         text,
         "{}  {}  ({})",
         cycle.id,
-        one_line(&plan.title),
+        one_line(&cycle.plan.title),
         cycle.state
     );
+    plan(&mut text, cycle);
+    applied(&mut text, cycle);
+    looks(&mut text, cycle, now);
+    decisions(&mut text, cycle);
+    for note in &cycle.notes {
+        let _ = writeln!(
+            text,
+            "\nNOTE   {} {}: {}",
+            minute(note.at),
+            one_line(&note.by),
+            one_line(&note.text)
+        );
+    }
+    text
+}
+
+fn plan(text: &mut String, cycle: &PdcaCycle) {
+    let plan = &cycle.plan;
+    let unit = plan.metric.unit();
+    let shown =
+        |value: Option<f64>| value.map_or_else(|| "N/A".to_owned(), |value| unit.show(value));
+    let measured = match plan.baseline.measure {
+        Measure::Standard => plan.metric.title(),
+        Measure::CycleTime => "Cycle time (no source knows the commits)",
+    };
     let _ = writeln!(
         text,
-        "\nPLAN   {} of {}",
-        plan.metric.title(),
-        plan.service.as_deref().unwrap_or("all services")
+        "\nPLAN   {measured} of {}",
+        one_line(plan.service.as_deref().unwrap_or("all services"))
     );
     let interval = plan.baseline.interval.map_or_else(String::new, |interval| {
         format!(
@@ -106,57 +164,91 @@ pub fn cycle(cycle: &PdcaCycle, now: Timestamp) -> String {
         "  worth it    from {:.0} % better",
         plan.smallest_effect_percent
     );
+    match &plan.baseline.forecast {
+        None => {
+            let _ = writeln!(
+                text,
+                "  to expect   too few samples to say what can be found"
+            );
+        }
+        Some(forecast) => {
+            for (name, sentence) in ["to expect", "", ""]
+                .into_iter()
+                .zip(forecast.sentences(plan.metric))
+            {
+                let _ = writeln!(text, "  {name:<11} {sentence}");
+            }
+        }
+    }
+    let guards: Vec<&str> = plan.guards.iter().map(|metric| metric.title()).collect();
+    let guards = match guards.join(", ") {
+        none if none.is_empty() => "none".to_owned(),
+        guards => guards,
+    };
     for (name, value) in [
         ("hypothesis", &plan.hypothesis),
         ("change", &plan.change),
         ("owner", &plan.owner),
+        ("guards", &guards),
     ] {
         if !value.is_empty() {
             let _ = writeln!(text, "  {name:<11} {}", one_line(value));
         }
     }
-    let guards: Vec<&str> = plan.guards.iter().map(|metric| metric.title()).collect();
-    let _ = writeln!(
-        text,
-        "  guards      {}",
-        if guards.is_empty() {
-            "none".to_owned()
-        } else {
-            guards.join(", ")
-        }
-    );
     for warning in &plan.baseline.warnings {
         let _ = writeln!(text, "  note        {warning}");
     }
+}
+
+fn applied(text: &mut String, cycle: &PdcaCycle) {
     let _ = writeln!(text, "\nDO");
-    match &cycle.applied {
-        None => {
-            let _ = writeln!(text, "  not started");
-        }
-        Some(applied) => {
-            let _ = writeln!(
-                text,
-                "  {}  {}",
-                minute(applied.applied_at),
-                one_line(&applied.what)
-            );
-            for (name, value) in [
-                ("request", &applied.request_id),
-                ("commit", &applied.commit),
-            ] {
-                if let Some(value) = value {
-                    let _ = writeln!(text, "  {name:<11} {}", one_line(value));
-                }
-            }
+    let Some(applied) = &cycle.applied else {
+        let _ = writeln!(text, "  not started");
+        return;
+    };
+    let _ = writeln!(
+        text,
+        "  {}  {}",
+        minute(applied.applied_at),
+        one_line(&applied.what)
+    );
+    for (name, value) in [
+        ("request", &applied.request_id),
+        ("commit", &applied.commit),
+    ] {
+        if let Some(value) = value {
+            let _ = writeln!(text, "  {name:<11} {}", one_line(value));
         }
     }
+}
+
+fn looks(text: &mut String, cycle: &PdcaCycle, now: Timestamp) {
     let _ = writeln!(text, "\nCHECK");
     for checked in &cycle.looks {
-        look(&mut text, &checked.look);
+        look(text, &checked.look);
+    }
+    if let Some(look) = cycle.last_look().filter(|_| !cycle.state.is_closed()) {
+        let _ = writeln!(text, "  by itself   {}", by_itself(look));
     }
     if cycle.applied.is_some() && !cycle.state.is_closed() {
         let _ = writeln!(text, "  next        {}", waiting(cycle, now));
     }
+}
+
+/// What `pdca.auto_decide` would make of the latest look.
+fn by_itself(look: &Look) -> String {
+    match automatically(look) {
+        Automatic::Decide { verdict, why } => {
+            format!("with pdca.auto_decide the service would {verdict}: {why}")
+        }
+        Automatic::Wait { .. } => "with pdca.auto_decide the service would wait".to_owned(),
+        Automatic::AskPerson { why } => {
+            format!("also with pdca.auto_decide a person decides: {why}")
+        }
+    }
+}
+
+fn decisions(text: &mut String, cycle: &PdcaCycle) {
     let _ = writeln!(text, "\nACT");
     for decided in &cycle.decisions {
         let _ = writeln!(
@@ -171,16 +263,6 @@ pub fn cycle(cycle: &PdcaCycle, now: Timestamp) -> String {
     if cycle.decisions.is_empty() {
         let _ = writeln!(text, "  nothing decided");
     }
-    for note in &cycle.notes {
-        let _ = writeln!(
-            text,
-            "\nNOTE   {} {}: {}",
-            minute(note.at),
-            one_line(&note.by),
-            one_line(&note.text)
-        );
-    }
-    text
 }
 
 fn look(text: &mut String, look: &Look) {
@@ -204,15 +286,18 @@ fn look(text: &mut String, look: &Look) {
             effect.test.name(),
             effect.evidence
         );
+        if let Some(spread) = &effect.spread {
+            let _ = writeln!(text, "      {}", spread.show());
+        }
         for flag in &effect.flags {
             let _ = writeln!(text, "      {flag}");
         }
     }
     for guard in &look.guards {
-        let state = if look.guards_worse.contains(&guard.metric) {
-            "WORSE"
-        } else {
-            "holds"
+        let state = match guard.evidence {
+            _ if look.guards_worse.contains(&guard.metric) => "WORSE",
+            Evidence::Insufficient => "unknown, too few",
+            _ => "holds",
         };
         let _ = writeln!(
             text,
@@ -258,7 +343,11 @@ pub fn json(value: &impl Serialize) -> Result<String, serde_json::Error> {
 }
 
 pub fn history_json(cycle: &PdcaCycle, events: &[PdcaEvent]) -> Result<String, serde_json::Error> {
-    json(&json!({ "cycle": cycle, "events": events }))
+    json(&json!({
+        "cycle": cycle,
+        "events": events,
+        "automatic": cycle.last_look().map(automatically),
+    }))
 }
 
 /// Instants are kept as microseconds; people and scripts get RFC 3339.

@@ -100,7 +100,7 @@ const STORIES: [Story; 5] = [
 /// Adds the cycles, unless there are some already.
 pub async fn fill(stores: &Stores, now: Timestamp) -> Result<(), DemoError> {
     let store = &*stores.metrics;
-    if !pdca::list(store).await?.is_empty() {
+    if !pdca::list(store).await?.cycles.is_empty() {
         return Ok(());
     }
     let settings =

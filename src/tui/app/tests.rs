@@ -27,10 +27,10 @@ use crate::tui::tab::Tab as _;
 use crate::tui::tabs::dora::{DoraAnswer, DoraEffect, DoraTab, Figures};
 use crate::tui::tabs::infra::InfraTab;
 use crate::tui::tabs::logs::{LogsAnswer, LogsEffect, LogsTab};
-use crate::tui::tabs::pdca::{PdcaAnswer, PdcaEffect, PdcaTab};
+use crate::tui::tabs::pdca::{self, PdcaAnswer, PdcaEffect, PdcaTab};
 use crate::tui::tabs::{FIRST, TABS};
 use atalaya_domain::delivery::{Deployment, DeploymentKind, DeploymentResult};
-use atalaya_domain::pdca::PdcaCycle;
+use atalaya_domain::pdca::{Listing, PdcaCycle};
 use atalaya_domain::record::{
     Entry, Layer, Level, LevelCounts, Origin, OriginId, Record, RequestId,
 };

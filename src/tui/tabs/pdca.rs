@@ -1,32 +1,33 @@
 //! The PDCA tab: cycles with baseline, target and what was found; the four phases of one; planning,
 //! editing, starting, looking and deciding.
 
+mod chart;
 mod editor;
 mod keys;
 #[cfg(test)]
 pub(crate) mod tests;
 mod view;
+mod work;
 
 use std::sync::Arc;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use tokio_util::sync::CancellationToken;
 
 use self::editor::{Done, Editor, Purpose};
+pub use self::work::{Change, PdcaAnswer, PdcaEffect};
 use super::outage::Outages;
-use crate::service::Stores;
-use crate::service::pdca::{self, Draft, PdcaError, PdcaSettings, login_name};
+use crate::service::pdca::PdcaSettings;
 use crate::tui::action::Action;
 use crate::tui::ask::{
     self, Destination, Notice, PromptHint, PromptRequest, Prompted, Question, TabId,
 };
 use crate::tui::keymap::{Binding, Scope};
-use crate::tui::tab::{Configured, Context, Screen, Tab, TabEvent, TabStatus, Work, reason_of};
+use crate::tui::tab::{Configured, Context, Screen, Tab, TabEvent, TabStatus};
 use crate::tui::theme::Role;
 use crate::tui::widgets::safe_text;
-use atalaya_domain::dora::{Metric, Scope as DoraScope};
-use atalaya_domain::pdca::{Applied, PdcaCycle, Proposal, Texts, Verdict};
+use atalaya_domain::dora::Metric;
+use atalaya_domain::pdca::{BrokenCycle, Course, PdcaCycle, Proposal, Verdict};
 use atalaya_domain::record::RequestId;
 use atalaya_domain::time::Timestamp;
 
@@ -39,155 +40,19 @@ const START: &str = "pdca-start";
 const DECIDE: &str = "pdca-decide";
 const DISCARD: &str = "pdca-discard";
 
-/// Work for the runner.
-#[derive(Clone, Debug)]
-pub enum PdcaEffect {
-    Read {
-        question: Question,
-        now: Timestamp,
-        settings: Arc<PdcaSettings>,
-    },
-    Write {
-        question: Question,
-        change: Change,
-        now: Timestamp,
-        settings: Arc<PdcaSettings>,
-    },
-}
-
-/// What the user did to a cycle.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Change {
-    Plan(Draft),
-    Edit {
-        id: String,
-        texts: Texts,
-    },
-    Start {
-        id: String,
-        what: String,
-    },
-    Check {
-        id: String,
-    },
-    Decide {
-        id: String,
-        verdict: Verdict,
-        why: String,
-    },
-}
-
 type Effect = ask::Effect<PdcaEffect>;
-
-/// What the work brought.
-#[derive(Debug)]
-pub enum PdcaAnswer {
-    Read {
-        question: Question,
-        at: Timestamp,
-        result: Result<(Vec<PdcaCycle>, Vec<Proposal>), String>,
-    },
-    /// The id of the cycle that was changed.
-    Written {
-        question: Question,
-        result: Result<String, String>,
-    },
-}
-
-impl Work for PdcaEffect {
-    type Answer = PdcaAnswer;
-
-    fn slot(&self) -> &'static str {
-        match self {
-            Self::Read { .. } => "read",
-            // A write is never cancelled half-way by the next one: the store finishes it anyway.
-            Self::Write { .. } => "write",
-        }
-    }
-
-    async fn perform(self, stores: &Stores, _cancel: &CancellationToken) -> Option<PdcaAnswer> {
-        Some(match self {
-            Self::Read {
-                question,
-                now,
-                settings,
-            } => PdcaAnswer::Read {
-                question,
-                at: now,
-                result: read(stores, &settings, now)
-                    .await
-                    .map_err(|error| reason_of(&error)),
-            },
-            Self::Write {
-                question,
-                change,
-                now,
-                settings,
-            } => {
-                let result = write(stores, change, &settings, now)
-                    .await
-                    .map(|cycle| cycle.id)
-                    .map_err(|error| reason_of(&error));
-                PdcaAnswer::Written { question, result }
-            }
-        })
-    }
-}
-
-async fn read(
-    stores: &Stores,
-    settings: &PdcaSettings,
-    now: Timestamp,
-) -> Result<(Vec<PdcaCycle>, Vec<Proposal>), PdcaError> {
-    let store = stores.metrics.as_ref();
-    let cycles = pdca::list(store).await?;
-    let scope = DoraScope {
-        environment: settings.environment.clone(),
-        ..DoraScope::default()
-    };
-    let proposals = pdca::proposals(store, &scope, settings, now).await?;
-    Ok((cycles, proposals))
-}
-
-async fn write(
-    stores: &Stores,
-    change: Change,
-    settings: &PdcaSettings,
-    now: Timestamp,
-) -> Result<PdcaCycle, PdcaError> {
-    let store = stores.metrics.as_ref();
-    let by = login_name();
-    match change {
-        Change::Plan(draft) => {
-            let owner = if draft.owner.is_empty() {
-                by.clone()
-            } else {
-                draft.owner.clone()
-            };
-            pdca::create(store, Draft { owner, ..draft }, settings, &by, now).await
-        }
-        Change::Edit { id, texts } => pdca::edit(store, &id, texts, &by, now).await,
-        Change::Start { id, what } => {
-            let applied = Applied {
-                what,
-                applied_at: now,
-                request_id: None,
-                commit: None,
-            };
-            pdca::start(store, &id, applied, &by, now).await
-        }
-        Change::Check { id } => pdca::check(store, &id, settings, &by, now).await,
-        Change::Decide { id, verdict, why } => {
-            pdca::decide(store, &id, verdict, &why, &by, now).await
-        }
-    }
-}
 
 #[derive(Debug, Default)]
 pub struct PdcaTab {
     /// Thresholds, targets and baseline as configured.
     settings: Arc<PdcaSettings>,
     cycles: Option<Vec<PdcaCycle>>,
+    /// What stands beside them and cannot be read.
+    broken: Vec<BrokenCycle>,
+    /// Of the cycle with this id.
+    course: Option<(String, Course)>,
+    /// The latest question for a course or for the form's forecast.
+    asked_aside: Question,
     proposals: Vec<Proposal>,
     read_at: Option<Timestamp>,
     /// Id of the cycle under the cursor: cycles come and go, the choice stays.
@@ -237,6 +102,37 @@ impl PdcaTab {
         self.chosen = Some(cycles[wanted].id.clone());
     }
 
+    /// Asks for the course of the chosen cycle, unless it is there.
+    fn ask_course(&mut self, context: &Context<'_>) -> Vec<Effect> {
+        let Some(cycle) = self.current().cloned() else {
+            return Vec::new();
+        };
+        if self.course.as_ref().is_some_and(|(id, _)| *id == cycle.id) {
+            return Vec::new();
+        }
+        self.asked_aside = self.asked_aside.next();
+        vec![Effect::Work(PdcaEffect::Course {
+            question: self.asked_aside,
+            cycle: Box::new(cycle),
+            now: context.now,
+            settings: Arc::clone(&self.settings),
+        })]
+    }
+
+    /// Asks what the form's plan can hope to find, when something of it has changed.
+    fn ask_preview(&mut self, context: &Context<'_>) -> Vec<Effect> {
+        let Some(draft) = self.editor.as_mut().and_then(Editor::to_preview) else {
+            return Vec::new();
+        };
+        self.asked_aside = self.asked_aside.next();
+        vec![Effect::Work(PdcaEffect::Preview {
+            question: self.asked_aside,
+            draft: Box::new(draft),
+            now: context.now,
+            settings: Arc::clone(&self.settings),
+        })]
+    }
+
     fn read(&mut self, now: Timestamp) -> Vec<Effect> {
         self.asked = self.asked.next();
         self.reading = true;
@@ -276,10 +172,11 @@ impl PdcaTab {
                     .first()
                     .map_or(Metric::ChangeLeadTime, |proposal| proposal.metric);
                 self.editor = Some(Editor::plan(metric));
+                return self.ask_preview(context);
             }
             _ => return self.act_on_cycle(action, context),
         }
-        Vec::new()
+        self.ask_course(context)
     }
 
     fn act_on_cycle(&mut self, action: Action, context: &Context<'_>) -> Vec<Effect> {
@@ -344,7 +241,7 @@ impl PdcaTab {
 
     fn edited(&mut self, done: Done, context: &Context<'_>) -> Vec<Effect> {
         match done {
-            Done::Still => Vec::new(),
+            Done::Still => self.ask_preview(context),
             Done::Closed => {
                 self.editor = None;
                 Vec::new()
@@ -411,6 +308,10 @@ impl Screen for PdcaTab {
         let mut pieces = Vec::new();
         if self.cycles.is_some() {
             pieces.push((Role::Muted, format!("{} cycles, {open} open", cycles.len())));
+        }
+        if !self.broken.is_empty() {
+            let text = format!("{} unreadable", self.broken.len());
+            pieces.push((Role::Bad, text));
         }
         if due > 0 {
             pieces.push((Role::Warning, format!("{due} looks due")));
@@ -539,7 +440,7 @@ impl Tab for PdcaTab {
                 if let Some(editor) = &mut self.editor {
                     editor.paste(&text);
                 }
-                Vec::new()
+                self.ask_preview(context)
             }
             TabEvent::Ingest(_) | TabEvent::Health(_) => vec![Effect::Unchanged],
             _ => Vec::new(),
@@ -555,13 +456,33 @@ impl Tab for PdcaTab {
             } if question == self.asked => {
                 self.reading = false;
                 match result {
-                    Ok((cycles, proposals)) => {
-                        self.cycles = Some(cycles);
+                    Ok((listing, proposals)) => {
+                        self.cycles = Some(listing.cycles);
+                        self.broken = listing.broken;
+                        self.course = None;
                         self.proposals = proposals;
                         self.read_at = Some(at);
                         self.outages.passed(READ);
                     }
                     Err(reason) => self.outages.failed(READ, reason, context.now),
+                }
+                self.ask_course(context)
+            }
+            PdcaAnswer::Course {
+                question,
+                id,
+                result,
+            } if question == self.asked_aside => {
+                // A course that could not be read is told by the next read of the list.
+                self.course = Some((id, result.unwrap_or_default()));
+                Vec::new()
+            }
+            PdcaAnswer::Preview {
+                question,
+                sentences,
+            } if question == self.asked_aside => {
+                if let Some(editor) = &mut self.editor {
+                    editor.show_preview(sentences);
                 }
                 Vec::new()
             }

@@ -1,6 +1,9 @@
 //! Sources, questions, PDCA, targets and health samples.
 
 use super::*;
+use atalaya_domain::dora::Metric;
+use atalaya_domain::pdca::fixtures::plan;
+use atalaya_domain::pdca::{Plan, Unreadable};
 
 pub async fn sources_are_remembered(store: Store) {
     let run = |name: &str, minutes| SourceRun {
@@ -203,6 +206,72 @@ pub async fn pdca_events_are_appended_once(store: Store) {
         store.pdca_events(None).await.unwrap(),
         [events[2].clone(), events[0].clone(), events[1].clone()]
     );
+}
+
+/// What a store cannot make out is passed on as it is; so it gets in here, too.
+pub async fn an_unreadable_pdca_event_stands_among_the_others(store: Store) {
+    let torn = |pdca_id: &str, seq: u32, body: &str| PdcaEvent {
+        happening: Happening::Unreadable(Unreadable {
+            body: body.to_owned(),
+            reason: String::new(),
+        }),
+        ..note(pdca_id, seq, "")
+    };
+    for event in [
+        note("p1", 1, "one"),
+        torn(
+            "p1",
+            2,
+            r#"{"kind":"planned","data":{"expected_percent":null}}"#,
+        ),
+        torn("p2", 1, r#"{"kind":"of tomorrow"}"#),
+        note("p3", 1, "three"),
+    ] {
+        store.append_pdca_event(&event).await.unwrap();
+    }
+    let read = store.pdca_events(None).await.unwrap();
+    let bodies: Vec<(&str, u32, Option<&str>)> = read
+        .iter()
+        .map(|event| match &event.happening {
+            Happening::Unreadable(row) => {
+                assert!(!row.reason.is_empty());
+                (&*event.pdca_id, event.seq, Some(&*row.body))
+            }
+            _ => (&*event.pdca_id, event.seq, None),
+        })
+        .collect();
+    assert_eq!(
+        bodies,
+        [
+            ("p1", 1, None),
+            (
+                "p1",
+                2,
+                Some(r#"{"kind":"planned","data":{"expected_percent":null}}"#)
+            ),
+            ("p2", 1, Some(r#"{"kind":"of tomorrow"}"#)),
+            ("p3", 1, None),
+        ]
+    );
+    // The very same row again changes nothing.
+    assert_eq!(
+        store.append_pdca_event(&read[1]).await.unwrap(),
+        written(0, 0, 1)
+    );
+}
+
+pub async fn a_pdca_event_that_cannot_be_read_back_is_refused(store: Store) {
+    for number in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        let planned = PdcaEvent {
+            happening: Happening::Planned(Plan {
+                expected_percent: number,
+                ..plan(Metric::ChangeLeadTime)
+            }),
+            ..note("p1", 1, "")
+        };
+        store.append_pdca_event(&planned).await.unwrap_err();
+        assert_eq!(store.pdca_events(None).await.unwrap(), [], "{number}");
+    }
 }
 
 pub async fn a_pdca_event_out_of_turn_is_refused(store: Store) {

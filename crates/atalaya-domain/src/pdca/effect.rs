@@ -1,15 +1,21 @@
 //! One metric before and after: how much better, how sure, and how it was tested.
+//!
+//! Each comparison has to pass two questions. Could the releases, each taken for itself, have come
+//! out like this (ranks, two Poisson rates, Fisher)? And could the weeks, with all that makes them
+//! unlike each other, have done it ([`Spread`])? The larger p-value and the wider interval count.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::samples::{MetricSamples, Samples};
+use super::series::{Measure, Series};
+use super::weeks::{Spread, Weeks, Windows, log_variance, p_of_days, p_of_release_days};
 use crate::dora::Metric;
 use crate::stats::{
-    EventCount, Interval, Share, fisher_exact, hodges_lehmann_ratio, holm, mann_whitney, newcombe,
-    rate_ratio,
+    Chance, EventCount, Interval, Share, fisher_exact, hodges_lehmann_ratio, holm, mann_whitney,
+    newcombe, rate_ratio, rate_ratio_interval,
 };
+use crate::time::TimeRange;
 
 /// What the samples can say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -66,7 +72,7 @@ impl Test {
 pub const FEWEST_SAMPLES: u64 = 5;
 
 /// Times below this are taken as this, so that ratios stay finite: one second, in hours.
-const SHORTEST_HOURS: f64 = 1.0 / 3_600.0;
+pub(super) const SHORTEST_HOURS: f64 = 1.0 / 3_600.0;
 
 /// Improvements beyond this are cut, so that an interval without an end can be shown and kept.
 const MOST_PERCENT: f64 = 1_000.0;
@@ -91,59 +97,69 @@ pub struct Effect {
     pub look_interval: Option<Interval>,
     pub evidence: Evidence,
     pub flags: Vec<String>,
+    /// `None` where there were too few weeks to see them vary; such a metric proves nothing.
+    #[serde(default)]
+    pub spread: Option<Spread>,
 }
 
-struct Comparison {
+pub(super) struct Comparison {
     test: Test,
+    /// Of the releases, each taken for itself.
     p: Option<f64>,
     percent: Option<f64>,
-    interval: Option<Interval>,
-    look_interval: Option<Interval>,
+    pub chance: Chance,
     enough: bool,
 }
 
-/// Compares one metric. `None` when one side is missing altogether; the metric then takes no part.
-pub fn compare(
-    before: Option<&MetricSamples>,
-    after: Option<&MetricSamples>,
-    alpha: f64,
-) -> Option<Effect> {
-    let (before, after) = (before?, after?);
+/// Compares one metric.
+pub fn compare(series: &Series, windows: &Windows, alpha: f64) -> Effect {
+    let (before, after) = (&windows.before, &windows.after);
     let mut flags = Vec::new();
-    let found = match (&before.samples, &after.samples) {
-        (Samples::Times(base), Samples::Times(post)) => compare_times(base, post, alpha),
-        (Samples::Events(base), Samples::Events(post)) => {
-            compare_events(*base, *post, alpha, &mut flags)
-        }
-        (Samples::Share(base), Samples::Share(post)) => {
-            compare_shares(before.metric, *base, *post, alpha, &mut flags)
-        }
-        _ => return None,
-    };
-    for (open, side) in [(before.open, "before"), (after.open, "after")] {
+    let data = Data::of(series, windows);
+    let found = data.compare(series.metric, &mut flags);
+    for (ranges, side) in [(before, "before"), (after, "after")] {
+        let open: u64 = ranges.iter().map(|range| series.open_within(range)).sum();
         if open > 0 {
             flags.push(format!("{open} still open {side} the change, left out"));
         }
     }
+    if series.measure == Measure::CycleTime {
+        flags.push("cycle time, as no source knows the commits; not a lead time".to_owned());
+    }
+    let weeks = Weeks::of(series, windows, found.chance);
+    let spread = weeks.spread();
+    let p = match (found.p, spread, weeks.score) {
+        (Some(p), Some(spread), Some(score)) => Some(p.max(spread.overdispersion().p(score))),
+        (p, _, _) => p,
+    };
+    let interval_at = |confidence: f64| {
+        let widening = spread.map_or(1.0, |spread| spread.overdispersion().widening(confidence));
+        data.interval(confidence, widening.min(WIDEST))
+    };
     let mut effect = Effect {
-        metric: before.metric,
-        n_base: before.count(),
-        n_post: after.count(),
-        base: before.mean(),
-        post: after.mean(),
+        metric: series.metric,
+        n_base: series.count(before),
+        n_post: series.count(after),
+        base: series.mean(before),
+        post: series.mean(after),
         test: found.test,
-        p: found.p,
-        p_adjusted: found.p,
+        p,
+        p_adjusted: p,
         percent: found.percent,
-        interval: found.interval,
-        look_interval: found.look_interval,
+        interval: interval_at(0.95),
+        look_interval: interval_at(1.0 - alpha).or_else(|| {
+            // Without an interval at this confidence nothing can be told apart from anything.
+            (found.enough && found.percent.is_some())
+                .then(|| Interval::new(-MOST_PERCENT, MOST_PERCENT))
+        }),
         evidence: Evidence::Insufficient,
         flags,
+        spread,
     };
-    if found.enough {
+    if found.enough && spread.is_some() {
         effect.evidence = effect.judge(alpha);
     }
-    Some(effect)
+    effect
 }
 
 impl Effect {
@@ -159,7 +175,7 @@ impl Effect {
 
     /// Whether it got worse at this level, however few samples there are: the question of a guard.
     pub fn is_worse_at(&self, level: f64) -> bool {
-        self.p.is_some_and(|p| p < level) && self.percent.is_some_and(|percent| percent < 0.0)
+        self.p.is_some_and(|p| p <= level) && self.percent.is_some_and(|percent| percent < 0.0)
     }
 
     /// `+18.2 % (-3.0 to +34.1), n 30/6` or `N/A (n 30/2)`.
@@ -203,114 +219,151 @@ pub fn adjust(effects: &mut [Effect], alpha: f64) {
     }
 }
 
-fn clipped(interval: Interval) -> Interval {
-    Interval::new(
-        interval.low.clamp(-MOST_PERCENT, MOST_PERCENT),
-        interval.high.clamp(-MOST_PERCENT, MOST_PERCENT),
-    )
+/// Wider than this is as good as no interval.
+const WIDEST: f64 = 1_000.0;
+
+/// The values of both sides, as their test takes them.
+pub(super) enum Data {
+    Times {
+        base: Vec<f64>,
+        post: Vec<f64>,
+    },
+    Events {
+        base: EventCount,
+        post: EventCount,
+        /// With days as the unit, where there are few.
+        p_of_days: f64,
+    },
+    Shares {
+        base: Share,
+        post: Share,
+        /// Fewer days with a release of both sides.
+        days: u64,
+        /// With days as the unit.
+        p_of_days: f64,
+    },
 }
 
-fn compare_times(base: &[f64], post: &[f64], alpha: f64) -> Comparison {
-    let floor = |times: &[f64]| {
-        times
-            .iter()
-            .map(|hours| hours.max(SHORTEST_HOURS))
-            .collect::<Vec<_>>()
-    };
-    let (base, post) = (floor(base), floor(post));
-    let improvement = |ratio: f64| (1.0 - ratio) * 100.0;
-    let turned = |interval: Interval| {
-        clipped(Interval::new(
-            improvement(interval.high),
-            improvement(interval.low),
-        ))
-    };
-    let estimate = hodges_lehmann_ratio(&base, &post, 0.95);
-    let at_look = hodges_lehmann_ratio(&base, &post, 1.0 - alpha);
-    let enough = base.len() as u64 >= FEWEST_SAMPLES && post.len() as u64 >= FEWEST_SAMPLES;
-    Comparison {
-        test: Test::MannWhitney,
-        p: mann_whitney(&base, &post).map(|test| test.p),
-        percent: estimate.map(|estimate| improvement(estimate.ratio).max(-MOST_PERCENT)),
-        interval: estimate.and_then(|estimate| estimate.interval).map(turned),
-        // Without an interval at this confidence nothing can be told apart from anything.
-        look_interval: at_look.map(|estimate| {
-            estimate
-                .interval
-                .map_or(Interval::new(-MOST_PERCENT, 100.0), turned)
-        }),
-        enough,
-    }
-}
-
-fn compare_events(
-    base: EventCount,
-    post: EventCount,
-    alpha: f64,
-    flags: &mut Vec<String>,
-) -> Comparison {
-    let improvement = |ratio: f64| (ratio - 1.0) * 100.0;
-    let turned = |interval: Interval| {
-        clipped(Interval::new(
-            improvement(interval.low),
-            improvement(interval.high),
-        ))
-    };
-    let shown = rate_ratio(base, post, 0.95);
-    let at_look = rate_ratio(base, post, 1.0 - alpha);
-    if base.events == 0 && post.events > 0 {
-        flags.push("nothing before: the improvement is set to 100 %".to_owned());
-    }
-    Comparison {
-        test: Test::TwoPoisson,
-        p: shown.map(|found| found.p),
-        percent: shown.map(|found| {
-            if found.ratio.is_infinite() {
-                100.0
-            } else {
-                improvement(found.ratio).min(MOST_PERCENT)
+impl Data {
+    pub fn of(series: &Series, windows: &Windows) -> Self {
+        let (before, after) = (&windows.before, &windows.after);
+        let (before_days, after_days) = (series.share_of_days(before), series.share_of_days(after));
+        match series.metric {
+            Metric::DeploymentFrequency => Self::Events {
+                base: series.events(before),
+                post: series.events(after),
+                p_of_days: p_of_release_days(series, windows),
+            },
+            Metric::ChangeLeadTime | Metric::RecoveryTime => {
+                let floored = |ranges: &[TimeRange]| {
+                    let days = series.by_day(ranges).into_iter();
+                    days.map(|hours| hours.max(SHORTEST_HOURS)).collect()
+                };
+                Self::Times {
+                    base: floored(before),
+                    post: floored(after),
+                }
             }
-        }),
-        interval: shown.map(|found| turned(found.interval)),
-        look_interval: at_look.map(|found| turned(found.interval)),
-        // The test counts exactly; no deployment at all in a week is an answer, too.
-        enough: base.events + post.events >= FEWEST_SAMPLES,
+            Metric::ChangeFailureRate | Metric::ReworkRate => Self::Shares {
+                base: series.share(before),
+                post: series.share(after),
+                days: before_days.total.min(after_days.total),
+                p_of_days: p_of_days(series, windows),
+            },
+        }
+    }
+
+    pub fn compare(&self, metric: Metric, flags: &mut Vec<String>) -> Comparison {
+        let enough = |base: usize, post: usize| base.min(post) as u64 >= FEWEST_SAMPLES;
+        match self {
+            Self::Times { base, post } => Comparison {
+                test: Test::MannWhitney,
+                p: mann_whitney(base, post).map(|test| test.p),
+                percent: hodges_lehmann_ratio(base, post, 0.95)
+                    .map(|estimate| ((1.0 - estimate.ratio) * 100.0).max(-MOST_PERCENT)),
+                chance: Chance::Values {
+                    variance: log_variance(base, post),
+                },
+                enough: enough(base.len(), post.len()),
+            },
+            Self::Events {
+                base,
+                post,
+                p_of_days,
+            } => {
+                if base.events == 0 && post.events > 0 {
+                    flags.push("nothing before: the improvement is set to 100 %".to_owned());
+                }
+                let found = rate_ratio(*base, *post, 0.95);
+                Comparison {
+                    test: Test::TwoPoisson,
+                    p: found.map(|found| found.p.max(*p_of_days)),
+                    percent: found.map(|found| match found.ratio {
+                        ratio if ratio.is_infinite() => 100.0,
+                        ratio => ((ratio - 1.0) * 100.0).min(MOST_PERCENT),
+                    }),
+                    chance: Chance::Poisson,
+                    // The test counts exactly; no deployment at all in a week is an answer, too.
+                    enough: base.events + post.events >= FEWEST_SAMPLES,
+                }
+            }
+            Self::Shares {
+                base,
+                post,
+                days,
+                p_of_days,
+            } => {
+                let ratios = base.ratio().zip(post.ratio());
+                if ratios.is_some_and(|(before, after)| before <= 0.0 && after > 0.0) {
+                    flags.push(format!(
+                        "{} was 0 before: the change is in points",
+                        metric.title()
+                    ));
+                }
+                Comparison {
+                    test: Test::FisherExact,
+                    p: ratios.map(|_| fisher_exact(*base, *post).max(*p_of_days)),
+                    percent: ratios.map(|(before, after)| {
+                        ((before - after) * share_scale(before)).max(-MOST_PERCENT)
+                    }),
+                    chance: Chance::Binomial,
+                    enough: *days >= FEWEST_SAMPLES,
+                }
+            }
+        }
+    }
+
+    /// Of the improvement, in per cent, `widening` times as wide as if releases were independent.
+    fn interval(&self, confidence: f64, widening: f64) -> Option<Interval> {
+        let found = match self {
+            Self::Times { base, post } => {
+                let estimate = hodges_lehmann_ratio(base, post, confidence)?;
+                let interval = estimate.interval?;
+                let wider = |bound: f64| estimate.ratio * (bound / estimate.ratio).powf(widening);
+                let improvement = |ratio: f64| (1.0 - ratio) * 100.0;
+                Interval::new(
+                    improvement(wider(interval.high)),
+                    improvement(wider(interval.low)),
+                )
+            }
+            Self::Events { base, post, .. } => {
+                let interval = rate_ratio_interval(*base, *post, confidence, widening)?;
+                Interval::new((interval.low - 1.0) * 100.0, (interval.high - 1.0) * 100.0)
+            }
+            Self::Shares { base, post, .. } => {
+                let scale = share_scale(base.ratio()?);
+                let interval = newcombe(*base, *post, confidence, widening)?;
+                Interval::new(-interval.high * scale, -interval.low * scale)
+            }
+        };
+        Some(Interval::new(
+            found.low.clamp(-MOST_PERCENT, MOST_PERCENT),
+            found.high.clamp(-MOST_PERCENT, MOST_PERCENT),
+        ))
     }
 }
 
-fn compare_shares(
-    metric: Metric,
-    base: Share,
-    post: Share,
-    alpha: f64,
-    flags: &mut Vec<String>,
-) -> Comparison {
-    let (Some(before), Some(after)) = (base.ratio(), post.ratio()) else {
-        return Comparison {
-            test: Test::FisherExact,
-            p: None,
-            percent: None,
-            interval: None,
-            look_interval: None,
-            enough: false,
-        };
-    };
-    // Of the baseline, or in points where that was zero.
-    let scale = if before > 0.0 { 100.0 / before } else { 100.0 };
-    if before <= 0.0 && after > 0.0 {
-        flags.push(format!(
-            "{} was 0 before: the change is in points",
-            metric.title()
-        ));
-    }
-    let turned =
-        |interval: Interval| clipped(Interval::new(-interval.high * scale, -interval.low * scale));
-    Comparison {
-        test: Test::FisherExact,
-        p: Some(fisher_exact(base, post)),
-        percent: Some(((before - after) * scale).max(-MOST_PERCENT)),
-        interval: newcombe(base, post, 0.95).map(turned),
-        look_interval: newcombe(base, post, 1.0 - alpha).map(turned),
-        enough: base.total >= FEWEST_SAMPLES && post.total >= FEWEST_SAMPLES,
-    }
+/// Per cent of the baseline, or points where that was zero.
+fn share_scale(before: f64) -> f64 {
+    if before > 0.0 { 100.0 / before } else { 100.0 }
 }

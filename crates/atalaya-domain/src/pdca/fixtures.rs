@@ -1,6 +1,6 @@
 //! A plan for tests.
 
-use super::{Baseline, Plan};
+use super::{Baseline, Measure, Plan};
 use crate::dora::Metric;
 use crate::time::{TimeRange, Timestamp};
 
@@ -23,6 +23,9 @@ pub fn plan(metric: Metric) -> Plan {
             value: Some(40.0),
             interval: None,
             warnings: Vec::new(),
+            history_from: None,
+            forecast: None,
+            measure: Measure::Standard,
         },
         hypothesis: "reviews wait for size".to_owned(),
         change: "limit a change to 200 lines".to_owned(),

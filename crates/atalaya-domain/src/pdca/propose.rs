@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::Baseline;
+use super::{Baseline, Measure};
 use crate::dora::{DoraReport, Metric, Value};
 use crate::stats::Interval;
 
@@ -92,5 +92,8 @@ pub fn baseline(report: &DoraReport, metric: Metric) -> Baseline {
         value,
         interval,
         warnings,
+        history_from: None,
+        forecast: None,
+        measure: Measure::Standard,
     }
 }

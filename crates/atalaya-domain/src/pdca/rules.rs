@@ -9,8 +9,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::effect::{Effect, Evidence, adjust, compare};
-use super::looks::PlannedLook;
-use super::samples::MetricSamples;
+use super::looks::{GUARD_ALPHA, PlannedLook};
+use super::series::{Series, days};
+use super::weeks::Windows;
 use super::{Look, Plan};
 use crate::dora::Metric;
 use crate::stats::Interval;
@@ -71,8 +72,9 @@ impl Default for PdcaRules {
     }
 }
 
-/// A guard that is worse with a p-value below this takes the change back.
-pub const GUARD_LEVEL: f64 = 0.01;
+/// A guard that is worse with a p-value (by Holm, over the guards) up to this takes the change back.
+/// Two-sided, of which only the worse side decides.
+pub const GUARD_LEVEL: f64 = 2.0 * GUARD_ALPHA;
 
 /// Weight in the score; rework is watched but not weighed.
 pub const fn weight(metric: Metric) -> Option<f64> {
@@ -133,40 +135,35 @@ fn plain_percent(effect: &Effect) -> Option<f64> {
     })
 }
 
-/// The samples of one metric on both sides; `None` where nothing is connected that would tell.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct BeforeAfter {
-    pub before: Option<MetricSamples>,
-    pub after: Option<MetricSamples>,
-}
-
-/// Evaluates one planned look. `samples` gives both sides of a metric; it is asked for the plan's
-/// metric, the metrics of the score and the guards.
+/// Evaluates one planned look. `series` gives a metric from the start of the plan's history to the
+/// time of the look, or `None` where nothing is connected that would tell; it is asked for the
+/// plan's metric, the metrics of the score and the guards.
+///
+/// Only the plan's metric and the guards can bring a decision about, and they share the error
+/// budget of the cycle; the other metrics weigh in the score of a gain that is proven.
 pub fn evaluate(
     plan: &Plan,
     planned: PlannedLook,
     applied_at: Timestamp,
-    samples: impl Fn(Metric) -> BeforeAfter,
+    series: impl Fn(Metric) -> Option<Series>,
     rules: &PdcaRules,
 ) -> Look {
-    let effect_of = |metric: Metric, alpha: f64| {
-        let sides = samples(metric);
-        compare(sides.before.as_ref(), sides.after.as_ref(), alpha)
-    };
+    let windows = Windows::of(plan, planned, applied_at);
+    let effect_of = |metric: Metric, alpha: f64| Some(compare(&series(metric)?, &windows, alpha));
     let primary = effect_of(plan.metric, planned.alpha);
-    // The plan's own metric was named in advance and is not adjusted; the others are a search.
     let mut others: Vec<Effect> = WEIGHED
         .into_iter()
         .filter(|metric| *metric != plan.metric)
         .filter_map(|metric| effect_of(metric, planned.alpha))
         .collect();
     adjust(&mut others, planned.alpha);
-    let guards: Vec<Effect> = plan
+    let mut guards: Vec<Effect> = plan
         .guards
         .iter()
         .filter(|metric| **metric != plan.metric)
         .filter_map(|&metric| effect_of(metric, GUARD_LEVEL))
         .collect();
+    adjust(&mut guards, GUARD_LEVEL);
 
     let weighed: Vec<&Effect> = primary
         .iter()
@@ -187,7 +184,7 @@ pub fn evaluate(
     let seeds_score = weighted_score(&plain);
     let guards_worse: Vec<Metric> = guards
         .iter()
-        .filter(|guard| guard.is_worse_at(GUARD_LEVEL))
+        .filter(|guard| guard.evidence == Evidence::Worse)
         .map(|guard| guard.metric)
         .collect();
     let decision = decide(
@@ -200,15 +197,10 @@ pub fn evaluate(
         },
         rules,
     );
-    let before_days = planned
-        .before(applied_at, plan.baseline.window)
-        .iter()
-        .map(|range| range.length().as_secs_f64() / 86_400.0)
-        .sum();
     Look {
         number: planned.number,
         after: planned.after(applied_at),
-        before_days,
+        before_days: windows.before.iter().map(days).sum(),
         alpha: planned.alpha,
         effects: primary.into_iter().chain(others).collect(),
         guards,
@@ -228,9 +220,10 @@ pub fn evaluate(
 fn evidence_of(primary: Option<&Effect>, score: Option<Interval>) -> Evidence {
     match (primary, score) {
         (None, _) | (_, None) => Evidence::Insufficient,
+        // The others may take a proof away; they are no proof of their own.
         (Some(primary), Some(interval)) => match primary.evidence {
             Evidence::Better if interval.low <= 0.0 => Evidence::NoEvidence,
-            Evidence::NoEvidence if interval.high < 0.0 => Evidence::Worse,
+            Evidence::Worse if interval.high >= 0.0 => Evidence::NoEvidence,
             state => state,
         },
     }
@@ -309,7 +302,7 @@ pub fn decide(finding: &Finding<'_>, rules: &PdcaRules) -> Decision {
             .iter()
             .map(|metric| metric.title())
             .collect();
-        let reason = format!("guard got worse (p < {GUARD_LEVEL}): {}", names.join(", "));
+        let reason = format!("guard got worse (p <= {GUARD_LEVEL}): {}", names.join(", "));
         return Decision {
             verdict: Verdict::Revert,
             reason,
@@ -362,5 +355,57 @@ fn undecided(last: bool, why: &str) -> Decision {
         verdict,
         reason: format!("{why}; {then}"),
         automatic: false,
+    }
+}
+
+/// What the program would do with a look on its own, where `pdca.auto_decide` lets it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Automatic {
+    /// Record this decision.
+    Decide { verdict: Verdict, why: String },
+    /// Nothing until the next look.
+    Wait { why: String },
+    /// A person has to decide.
+    AskPerson { why: String },
+}
+
+/// A guard with a p-value up to this on the worse side keeps the program from applying a change,
+/// though it is no proof that it got worse.
+pub const VETO_LEVEL: f64 = 0.05;
+
+/// The program applies a proven gain when no guard speaks against it, and takes a change back only
+/// because a guard got worse. Everything else is a person's.
+pub fn automatically(look: &Look) -> Automatic {
+    let names = |guards: &[Metric]| {
+        let titles: Vec<&str> = guards.iter().map(|metric| metric.title()).collect();
+        titles.join(", ")
+    };
+    if !look.guards_worse.is_empty() {
+        return Automatic::Decide {
+            verdict: Verdict::Revert,
+            why: format!("guard got worse: {}", names(&look.guards_worse)),
+        };
+    }
+    let doubtful: Vec<Metric> = look
+        .guards
+        .iter()
+        .filter(|guard| guard.is_worse_at(VETO_LEVEL))
+        .map(|guard| guard.metric)
+        .collect();
+    match look.proposed {
+        Verdict::Apply if doubtful.is_empty() => Automatic::Decide {
+            verdict: Verdict::Apply,
+            why: look.reason.clone(),
+        },
+        Verdict::Apply => Automatic::AskPerson {
+            why: format!("better, but a guard looks worse: {}", names(&doubtful)),
+        },
+        Verdict::Continue => Automatic::Wait {
+            why: look.reason.clone(),
+        },
+        Verdict::Revert | Verdict::Escalate => Automatic::AskPerson {
+            why: look.reason.clone(),
+        },
     }
 }

@@ -1,17 +1,11 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
-#![expect(
-    clippy::unnecessary_wraps,
-    reason = "the rules take samples that may be missing"
-)]
-
-use rand::rngs::Xoshiro256PlusPlus;
-use rand::{RngExt, SeedableRng};
 
 use super::effect::{FEWEST_SAMPLES, compare};
 use super::fixtures::{day, plan};
-use super::rules::{BeforeAfter, Finding, decide, evaluate, seeds_rule, weighted_score};
+use super::rules::{Finding, decide, evaluate, seeds_rule, weighted_score};
+use super::weeks::Windows;
 use super::*;
-use crate::stats::{EventCount, Share};
+use crate::time::TimeRange;
 
 fn applied() -> Applied {
     Applied {
@@ -22,33 +16,37 @@ fn applied() -> Applied {
     }
 }
 
-fn times(metric: Metric, hours: Vec<f64>) -> Option<MetricSamples> {
-    Some(MetricSamples {
-        metric,
-        samples: Samples::Times(hours),
-        open: 0,
-    })
+/// The values one after the other, spread evenly over the range.
+fn evenly(range: TimeRange, values: &[f64]) -> Vec<Observation> {
+    let step = range.length().div_f64(values.len().max(1) as f64);
+    (0_u32..)
+        .zip(values)
+        .map(|(number, &value)| Observation {
+            at: range.from.saturating_add(step * number),
+            value,
+        })
+        .collect()
 }
 
-fn events(count: u64, days: f64) -> Option<MetricSamples> {
-    let samples = Samples::Events(EventCount {
-        events: count,
-        exposure: days,
-    });
-    Some(MetricSamples {
-        metric: Metric::DeploymentFrequency,
-        samples,
-        open: 0,
-    })
+/// Four weeks before day 28, and what comes after it until a look.
+fn series(metric: Metric, planned: PlannedLook, before: &[f64], after: &[f64]) -> Series {
+    let baseline = TimeRange::new(day(0), day(28));
+    let mut all = evenly(baseline, before);
+    all.extend(evenly(planned.after(day(28)), after));
+    Series::new(metric, all)
 }
 
-fn share(hits: u64, total: u64) -> Option<MetricSamples> {
-    let samples = Samples::Share(Share::new(hits, total));
-    Some(MetricSamples {
-        metric: Metric::ChangeFailureRate,
-        samples,
-        open: 0,
-    })
+fn compared(metric: Metric, planned: PlannedLook, before: &[f64], after: &[f64]) -> Effect {
+    let windows = Windows::of(&plan(metric), planned, day(28));
+    compare(&series(metric, planned, before, after), &windows, 0.05)
+}
+
+/// `hits` failures among `total`, far from each other.
+fn share(hits: usize, total: usize) -> Vec<f64> {
+    let hit = |number: usize| (number + 1) * hits / total > number * hits / total;
+    (0..total)
+        .map(|number| f64::from(u8::from(hit(number))))
+        .collect()
 }
 
 fn started(metric: Metric) -> PdcaCycle {
@@ -71,20 +69,10 @@ fn happen(cycle: &mut PdcaCycle, happening: Happening) -> Result<(), Refusal> {
 
 /// A look at the lead time alone.
 fn look_at(planned: PlannedLook, before: &[f64], after: &[f64]) -> Look {
-    let samples = |metric| match metric {
-        Metric::ChangeLeadTime => BeforeAfter {
-            before: times(metric, before.to_vec()),
-            after: times(metric, after.to_vec()),
-        },
-        _ => BeforeAfter::default(),
-    };
-    evaluate(
-        &plan(Metric::ChangeLeadTime),
-        planned,
-        day(28),
-        samples,
-        &PdcaRules::default(),
-    )
+    let of =
+        |metric| (metric == Metric::ChangeLeadTime).then(|| series(metric, planned, before, after));
+    let plan = plan(Metric::ChangeLeadTime);
+    evaluate(&plan, planned, day(28), of, &PdcaRules::default())
 }
 
 #[test]
@@ -121,36 +109,53 @@ fn the_older_tools_weighted_score() {
 
 #[test]
 fn improvement_has_the_sign_of_better() {
-    let slower: Vec<f64> = (1..=30).map(f64::from).collect();
+    let slower: Vec<f64> = (1..=28).map(f64::from).collect();
     let faster: Vec<f64> = slower.iter().map(|hours| hours / 2.0).collect();
-    let lead = compare(
-        times(Metric::ChangeLeadTime, slower).as_ref(),
-        times(Metric::ChangeLeadTime, faster).as_ref(),
-        0.05,
+    let lead = compared(Metric::ChangeLeadTime, LOOKS[3], &slower, &faster);
+    assert!((lead.percent.unwrap() - 50.0).abs() < 1e-9);
+    let often = compared(
+        Metric::DeploymentFrequency,
+        LOOKS[1],
+        &[1.0; 28],
+        &[1.0; 14],
     );
-    assert!((lead.unwrap().percent.unwrap() - 50.0).abs() < 1e-9);
-    let often = compare(events(30, 30.0).as_ref(), events(14, 7.0).as_ref(), 0.05).unwrap();
     assert!((often.percent.unwrap() - 100.0).abs() < 1e-9);
-    let failing = compare(share(5, 50).as_ref(), share(10, 50).as_ref(), 0.05).unwrap();
-    assert!((failing.percent.unwrap() + 100.0).abs() < 1e-9);
-    assert_eq!(
-        compare(None, events(1, 1.0).as_ref(), 0.05),
-        None,
-        "no source: takes no part"
+    let failing = compared(
+        Metric::ChangeFailureRate,
+        LOOKS[3],
+        &share(5, 50),
+        &share(10, 50),
     );
+    assert!((failing.percent.unwrap() + 100.0).abs() < 1e-9);
 }
 
 #[test]
 fn a_zero_baseline_is_told_in_points() {
-    let found = compare(share(0, 40).as_ref(), share(4, 20).as_ref(), 0.05).unwrap();
+    let found = compared(
+        Metric::ChangeFailureRate,
+        LOOKS[3],
+        &share(0, 40),
+        &share(4, 20),
+    );
     assert!((found.percent.unwrap() + 20.0).abs() < 1e-9);
     assert!(found.flags[0].contains("points"), "{:?}", found.flags);
-    let first = compare(events(0, 28.0).as_ref(), events(9, 7.0).as_ref(), 0.05).unwrap();
+    let first = compared(Metric::DeploymentFrequency, LOOKS[1], &[], &[1.0; 9]);
     assert_eq!(
         (first.percent, first.evidence),
         (Some(100.0), Evidence::Better)
     );
     assert!(first.interval.unwrap().high.is_finite());
+}
+
+/// Nothing for four weeks, then five releases within an hour: that is one throw.
+#[test]
+fn one_burst_after_nothing_proves_nothing() {
+    let mut all = series(Metric::DeploymentFrequency, LOOKS[1], &[], &[1.0; 5]);
+    for (observation, minutes) in all.observations.iter_mut().zip([0, 10, 20, 30, 40]) {
+        observation.at = day(30).saturating_add(std::time::Duration::from_mins(minutes));
+    }
+    let windows = Windows::of(&plan(Metric::DeploymentFrequency), LOOKS[1], day(28));
+    assert_eq!(compare(&all, &windows, 0.05).evidence, Evidence::NoEvidence);
 }
 
 #[test]
@@ -176,8 +181,10 @@ fn few_samples_are_insufficient_whatever_they_show() {
 
 #[test]
 fn a_clear_gain_is_applied_and_a_clear_loss_reverted() {
-    let before: Vec<f64> = (0..40).map(|i| 30.0 + f64::from(i)).collect();
-    let halved: Vec<f64> = (0..25).map(|i| 15.0 + f64::from(i) / 2.0).collect();
+    let before: Vec<f64> = (0..40).map(|i| 30.0 + f64::from(i * 7 % 40)).collect();
+    let halved: Vec<f64> = (0..25)
+        .map(|i| 15.0 + f64::from(i * 7 % 25) / 2.0)
+        .collect();
     let look = look_at(LOOKS[2], &before, &halved);
     assert_eq!(
         (look.evidence, look.proposed, look.automatic),
@@ -266,147 +273,95 @@ fn decisions() {
     );
 }
 
+/// A plan on frequency with a gain, and failures of 2 in 28 before and so many of 60 after.
+fn guarded(failures: usize) -> Look {
+    let of = |metric| match metric {
+        Metric::DeploymentFrequency => Some(series(metric, LOOKS[3], &[1.0; 28], &[1.0; 60])),
+        Metric::ChangeFailureRate => Some(series(
+            metric,
+            LOOKS[3],
+            &share(2, 28),
+            &share(failures, 60),
+        )),
+        _ => None,
+    };
+    let plan = plan(Metric::DeploymentFrequency);
+    evaluate(&plan, LOOKS[3], day(28), of, &PdcaRules::default())
+}
+
 #[test]
 fn a_failing_guard_takes_a_gain_back() {
-    let samples = |metric| match metric {
-        Metric::DeploymentFrequency => BeforeAfter {
-            before: events(30, 28.0),
-            after: events(60, 14.0),
-        },
-        Metric::ChangeFailureRate => BeforeAfter {
-            before: share(2, 30),
-            after: share(40, 60),
-        },
-        _ => BeforeAfter::default(),
-    };
-    let look = evaluate(
-        &plan(Metric::DeploymentFrequency),
-        LOOKS[2],
-        day(28),
-        samples,
-        &PdcaRules::default(),
-    );
+    let look = guarded(45);
     assert_eq!(look.primary().unwrap().evidence, Evidence::Better);
     assert_eq!((look.proposed, look.automatic), (Verdict::Revert, true));
     assert_eq!(look.guards_worse, [Metric::ChangeFailureRate]);
 }
 
-/// No change at all and three deployments after it: the automatic rule must leave it alone.
+/// What the program would do on its own: a guard that only looks worse keeps it from applying.
 #[test]
-fn no_effect_and_three_samples_end_in_nothing() {
-    let mut acted = 0;
-    let mut seeds_acted = 0;
-    for seed in 0..1_000 {
-        let world = World {
-            seed,
-            after: vec![3; 4],
-            factor: 1.0,
-        };
-        let (last, seeds) = world.run();
-        acted += u32::from(matches!(last, Verdict::Apply | Verdict::Revert));
-        seeds_acted += u32::from(matches!(seeds, Some(Verdict::Apply | Verdict::Revert)));
-    }
-    assert!(
-        acted <= 50,
-        "{acted} of 1000 runs without an effect ended in APPLY or REVERT"
+fn guards_have_a_veto_over_the_program() {
+    let kind = |look: &Look| match automatically(look) {
+        Automatic::Decide { verdict, .. } => verdict.name(),
+        Automatic::Wait { .. } => "wait",
+        Automatic::AskPerson { .. } => "person",
+    };
+    let look = guarded(4);
+    assert_eq!((look.proposed, kind(&look)), (Verdict::Apply, "APPLY"));
+    assert_eq!(kind(&guarded(45)), "REVERT");
+    let doubtful = (5..45)
+        .map(guarded)
+        .find(|look| look.proposed == Verdict::Apply && kind(look) != "APPLY");
+    // Between both there are guards that only look worse.
+    let doubtful = doubtful.unwrap();
+    assert_eq!(kind(&doubtful), "person");
+    let waiting = look_at(LOOKS[1], &[30.0; 28], &[28.0; 3]);
+    assert_eq!(
+        (waiting.proposed, kind(&waiting)),
+        (Verdict::Continue, "wait")
     );
-    // What the simulation is able to show: the plain rule acts most of the time.
-    assert!(seeds_acted > 500, "{seeds_acted}");
+    let worse: Vec<f64> = (0..28).map(|i| 300.0 + f64::from(i * 7 % 20)).collect();
+    let before: Vec<f64> = (0..28).map(|i| 30.0 + f64::from(i * 7 % 20)).collect();
+    let worse = look_at(LOOKS[3], &before, &worse);
+    assert_eq!((worse.proposed, kind(&worse)), (Verdict::Revert, "person"));
 }
 
-/// The same with as many samples as a busy team has: four looks may not add up to false alarms.
+/// A row that cannot be read is shown beside the others, wherever it stands.
 #[test]
-fn no_effect_and_many_samples_stay_below_five_per_cent() {
-    let acted = (0..1_000)
-        .filter(|&seed| {
-            let world = World {
-                seed: 10_000 + seed,
-                after: vec![3, 10, 20, 40],
-                factor: 1.0,
-            };
-            matches!(world.run().0, Verdict::Apply | Verdict::Revert)
+fn one_unreadable_row_leaves_the_others() {
+    let event = |id: &str, seq: u32, happening| PdcaEvent {
+        pdca_id: id.to_owned(),
+        seq,
+        at: day(28),
+        by: "ana".to_owned(),
+        happening,
+    };
+    let planned = || Happening::Planned(plan(Metric::ChangeLeadTime));
+    let torn = || {
+        Happening::Unreadable(Unreadable {
+            body: "{}".to_owned(),
+            reason: "missing field".to_owned(),
         })
-        .count();
-    assert!(acted <= 50, "{acted} of 1000");
-}
-
-/// The rule is not merely deaf: lead times cut to a third are found.
-#[test]
-fn a_large_effect_is_found() {
-    let applied = (0..200)
-        .filter(|&seed| {
-            let world = World {
-                seed: 20_000 + seed,
-                after: vec![3, 10, 20, 40],
-                factor: 1.0 / 3.0,
-            };
-            world.run().0 == Verdict::Apply
-        })
-        .count();
-    assert!(applied >= 150, "{applied} of 200");
-}
-
-/// Thirty deployments before, a few after, lognormal lead times with sigma 1, one in six failing.
-struct World {
-    seed: u64,
-    /// Deployments by each look.
-    after: Vec<u64>,
-    /// What the change does to lead times.
-    factor: f64,
-}
-
-impl World {
-    /// Follows the proposals look by look until one is not CONTINUE or ESCALATE; also what the
-    /// plain rule says at the last look.
-    fn run(&self) -> (Verdict, Option<Verdict>) {
-        let mut random = Xoshiro256PlusPlus::seed_from_u64(self.seed);
-        let mut lead = |count: u64, factor: f64| -> Vec<f64> {
-            (0..count)
-                .map(|_| {
-                    // Box and Muller.
-                    let (u, v) = (1.0 - random.random::<f64>(), random.random::<f64>());
-                    let normal = (-2.0 * u.ln()).sqrt() * (std::f64::consts::TAU * v).cos();
-                    factor * 24.0 * normal.exp()
-                })
-                .collect()
-        };
-        let before = lead(30, 1.0);
-        let all_after = lead(*self.after.last().unwrap(), self.factor);
-        let mut fails = |count: u64| {
-            (0..count)
-                .map(|_| u64::from(random.random::<f64>() < 1.0 / 6.0))
-                .collect::<Vec<_>>()
-        };
-        let failed_before: u64 = fails(30).iter().sum();
-        let failed_after = fails(*self.after.last().unwrap());
-        let mut last = (Verdict::Continue, None);
-        for (planned, &count) in LOOKS.into_iter().zip(&self.after) {
-            let taken = usize::try_from(count).unwrap();
-            let samples = |metric| match metric {
-                Metric::ChangeLeadTime => BeforeAfter {
-                    before: times(metric, before.clone()),
-                    after: times(metric, all_after[..taken].to_vec()),
-                },
-                Metric::ChangeFailureRate => BeforeAfter {
-                    before: share(failed_before, 30),
-                    after: share(failed_after[..taken].iter().sum(), count),
-                },
-                _ => BeforeAfter::default(),
-            };
-            let look = evaluate(
-                &plan(Metric::ChangeLeadTime),
-                planned,
-                day(28),
-                samples,
-                &PdcaRules::default(),
-            );
-            last = (look.proposed, look.seeds_rule_decision);
-            if matches!(look.proposed, Verdict::Apply | Verdict::Revert) {
-                break;
-            }
-        }
-        last
-    }
+    };
+    let listing = Listing::of(vec![
+        event("a", 1, planned()),
+        event("b", 1, torn()),
+        event("c", 1, planned()),
+        event("c", 2, torn()),
+        event("d", 2, planned()),
+    ]);
+    let ids: Vec<&str> = listing
+        .cycles
+        .iter()
+        .map(|cycle| cycle.id.as_str())
+        .collect();
+    assert_eq!(ids, ["d", "a"]);
+    let broken: Vec<(&str, bool)> = listing
+        .broken
+        .iter()
+        .map(|cycle| (cycle.id.as_str(), cycle.title.is_some()))
+        .collect();
+    assert_eq!(broken, [("c", true), ("b", false)]);
+    assert!(listing.broken[0].reason.contains("event 2"), "{listing:?}");
 }
 
 #[test]

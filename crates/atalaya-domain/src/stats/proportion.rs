@@ -30,8 +30,13 @@ impl Share {
 ///
 /// Source: <https://en.wikipedia.org/wiki/Binomial_proportion_confidence_interval>.
 pub fn wilson(share: Share, confidence: f64) -> Option<Interval> {
+    wider_wilson(share, confidence, 1.0)
+}
+
+/// As if there were `widening` squared times fewer.
+fn wider_wilson(share: Share, confidence: f64, widening: f64) -> Option<Interval> {
     let ratio = share.ratio()?;
-    let n = share.total as f64;
+    let n = share.total as f64 / widening.max(1.0).powi(2);
     let z = z_of(confidence);
     let scale = 1.0 + z * z / n;
     let centre = (ratio + z * z / (2.0 * n)) / scale;
@@ -55,12 +60,16 @@ pub fn rule_of_three(total: u64) -> Option<f64> {
     (total > 0).then(|| (3.0 / total as f64).min(1.0))
 }
 
-/// Newcombe's interval of `after - before`, from the two Wilson intervals.
+/// Newcombe's interval of `after - before`, from the two Wilson intervals; `widening` times as wide
+/// where the hits depend on each other, 1 where they do not.
 ///
 /// Source: R. G. Newcombe, Statistics in Medicine 17 (1998), method 10.
-pub fn newcombe(before: Share, after: Share, confidence: f64) -> Option<Interval> {
+pub fn newcombe(before: Share, after: Share, confidence: f64, widening: f64) -> Option<Interval> {
     let (p1, p2) = (after.ratio()?, before.ratio()?);
-    let (one, two) = (wilson(after, confidence)?, wilson(before, confidence)?);
+    let (one, two) = (
+        wider_wilson(after, confidence, widening)?,
+        wider_wilson(before, confidence, widening)?,
+    );
     let difference = p1 - p2;
     let below = ((p1 - one.low).powi(2) + (two.high - p2).powi(2)).sqrt();
     let above = ((one.high - p1).powi(2) + (p2 - two.low).powi(2)).sqrt();
@@ -120,11 +129,14 @@ mod tests {
             (Share::new(0, 10), Share::new(0, 20), -0.1611, 0.2775),
             (Share::new(10, 10), Share::new(0, 10), 0.6075, 1.0),
         ] {
-            let interval = newcombe(two, one, 0.95).unwrap();
+            let interval = newcombe(two, one, 0.95, 1.0).unwrap();
             assert_close(interval.low, low, 1e-4);
             assert_close(interval.high, high, 1e-4);
         }
-        assert_eq!(newcombe(Share::new(0, 0), Share::new(1, 2), 0.95), None);
+        assert_eq!(
+            newcombe(Share::new(0, 0), Share::new(1, 2), 0.95, 1.0),
+            None
+        );
     }
 
     /// Change failure rates of 5/30 and 15/100 against few deployments afterwards.

@@ -71,8 +71,29 @@ pub fn rate_ratio(before: EventCount, after: EventCount, confidence: f64) -> Opt
         .map_or(1.0, |fewer| chances.sf(fewer));
     let p = (2.0 * at_most.min(at_least)).min(1.0);
 
+    Some(RateRatio {
+        ratio: if before.events == 0 {
+            f64::INFINITY
+        } else {
+            rate_after / rate_before
+        },
+        interval: rate_ratio_interval(before, after, confidence, 1.0)?,
+        p,
+    })
+}
+
+/// The interval of [`rate_ratio`], `widening` times as wide: exact for so much fewer events that
+/// chance alone reaches that far. `None` without exposure.
+pub fn rate_ratio_interval(
+    before: EventCount,
+    after: EventCount,
+    confidence: f64,
+    widening: f64,
+) -> Option<Interval> {
+    before.rate().and(after.rate())?;
     let tail = (1.0 - confidence) / 2.0;
-    let (hits, misses) = (after.events as f64, before.events as f64);
+    let shrink = widening.max(1.0).powi(2);
+    let (hits, misses) = (after.events as f64 / shrink, before.events as f64 / shrink);
     let low = if after.events == 0 {
         0.0
     } else {
@@ -91,15 +112,7 @@ pub fn rate_ratio(before: EventCount, after: EventCount, confidence: f64) -> Opt
         }
     };
     let scale = before.exposure / after.exposure;
-    Some(RateRatio {
-        ratio: if before.events == 0 {
-            f64::INFINITY
-        } else {
-            rate_after / rate_before
-        },
-        interval: Interval::new(odds(low) * scale, odds(high) * scale),
-        p,
-    })
+    Some(Interval::new(odds(low) * scale, odds(high) * scale))
 }
 
 #[cfg(test)]

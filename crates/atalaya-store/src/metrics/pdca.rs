@@ -5,17 +5,18 @@ use async_trait::async_trait;
 use super::Written;
 use super::sql::{Connection, Failure, SqlDatabase, View, corrupt, locking, values};
 use crate::error::StoreError;
-use atalaya_domain::pdca::PdcaEvent;
+use atalaya_domain::pdca::{Happening, PdcaEvent, Unreadable};
 use atalaya_domain::time::Timestamp;
 
 #[async_trait]
 pub trait PdcaHistory {
     /// Appends one event to the history of its PDCA cycle; the first one makes the cycle. Refused
     /// unless `seq` is the next one: somebody else has changed the cycle meanwhile. The same event
-    /// again changes nothing.
+    /// again changes nothing. Refused as well is what could not be read back (a number that is none).
     async fn append_pdca_event(&self, event: &PdcaEvent) -> Result<Written, StoreError>;
 
     /// The events of one cycle (empty when there is none of that id), or of all: by cycle, in order.
+    /// A row that cannot be made out is there as [`Happening::Unreadable`], among the others.
     async fn pdca_events(&self, pdca_id: Option<&str>) -> Result<Vec<PdcaEvent>, StoreError>;
 }
 
@@ -38,8 +39,7 @@ impl<D: SqlDatabase> PdcaHistory for D {
 }
 
 async fn append(connection: &mut Connection<'_>, event: &PdcaEvent) -> Result<Written, Failure> {
-    let body = serde_json::to_string(&event.happening)
-        .map_err(|error| corrupt("pdca_events", &event.pdca_id, error))?;
+    let body = body_of(event)?;
     // Writers of one cycle stand in line here.
     let _anchor: Option<(i64,)> = connection
         .row(
@@ -80,6 +80,18 @@ async fn append(connection: &mut Connection<'_>, event: &PdcaEvent) -> Result<Wr
     Ok(Written::inserted(1))
 }
 
+/// As it is stored; a row that nobody can read is passed on as it is.
+fn body_of(event: &PdcaEvent) -> Result<String, StoreError> {
+    if let Happening::Unreadable(row) = &event.happening {
+        return Ok(row.body.clone());
+    }
+    let no = |error| corrupt("pdca_events", &event.pdca_id, error);
+    let body = serde_json::to_string(&event.happening).map_err(no)?;
+    // Infinite numbers are written as null, which stays in the history for ever.
+    serde_json::from_str::<Happening>(&body).map_err(no)?;
+    Ok(body)
+}
+
 async fn is_stored(
     connection: &mut Connection<'_>,
     event: &PdcaEvent,
@@ -99,25 +111,28 @@ async fn events(
     connection: &mut Connection<'_>,
     pdca_id: Option<&str>,
 ) -> Result<Vec<PdcaEvent>, Failure> {
-    let rows: Vec<(String, u32, i64, String, String)> = connection
+    let rows: Vec<(String, i64, i64, String, String)> = connection
         .rows(
-            "SELECT pdca_id, seq, at, actor, body FROM pdca_events
+            "SELECT pdca_id, CAST(seq AS SIGNED), at, actor, body FROM pdca_events
              WHERE ? IS NULL OR pdca_id = ? ORDER BY pdca_id, seq",
             values![pdca_id, pdca_id],
         )
         .await?;
-    rows.into_iter()
+    Ok(rows
+        .into_iter()
         .map(|(pdca_id, seq, at, by, body)| {
-            let happening = serde_json::from_str(&body).map_err(|error| {
-                corrupt("pdca_events", &pdca_id, format!("event {seq}: {error}"))
-            })?;
-            Ok(PdcaEvent {
+            let happening = serde_json::from_str(&body).unwrap_or_else(|error| {
+                let reason = error.to_string();
+                Happening::Unreadable(Unreadable { body, reason })
+            });
+            PdcaEvent {
                 pdca_id,
-                seq,
+                // One that is out of range breaks the order of its cycle, which is then said.
+                seq: u32::try_from(seq).unwrap_or(u32::MAX),
                 at: Timestamp::from_micros(at),
                 by,
                 happening,
-            })
+            }
         })
-        .collect()
+        .collect())
 }

@@ -156,7 +156,26 @@ impl Stage {
                 Some(Answer::of::<PdcaTab>(PdcaAnswer::Read {
                     question: *question,
                     at: *now,
-                    result: Ok((self.cycles.clone(), Vec::new())),
+                    result: Ok((
+                        Listing {
+                            cycles: self.cycles.clone(),
+                            broken: Vec::new(),
+                        },
+                        Vec::new(),
+                    )),
+                }))
+            }
+            PdcaEffect::Course {
+                question, cycle, ..
+            } => Some(Answer::of::<PdcaTab>(PdcaAnswer::Course {
+                question: *question,
+                id: cycle.id.clone(),
+                result: Ok(pdca::tests::course(cycle)),
+            })),
+            PdcaEffect::Preview { question, .. } => {
+                Some(Answer::of::<PdcaTab>(PdcaAnswer::Preview {
+                    question: *question,
+                    sentences: pdca::tests::preview(),
                 }))
             }
             PdcaEffect::Write { .. } => None,

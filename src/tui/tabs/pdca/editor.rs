@@ -43,6 +43,9 @@ pub struct Editor {
     fields: Vec<Field>,
     focus: usize,
     touched: bool,
+    /// What the forecast below was asked for, and its sentences.
+    previewed: Option<Draft>,
+    preview: Vec<String>,
 }
 
 const TITLE: usize = 0;
@@ -68,6 +71,8 @@ impl Editor {
             fields,
             focus: TITLE,
             touched: false,
+            previewed: None,
+            preview: Vec::new(),
         }
     }
 
@@ -84,6 +89,8 @@ impl Editor {
             fields,
             focus: TITLE,
             touched: false,
+            previewed: None,
+            preview: Vec::new(),
         }
     }
 
@@ -124,6 +131,30 @@ impl Editor {
             owner: self.text(OWNER),
             guards: None,
         })
+    }
+
+    /// The plan as far as a forecast needs it, when that is another one than the last time.
+    pub fn to_preview(&mut self) -> Option<Draft> {
+        if self.purpose != Purpose::Plan {
+            return None;
+        }
+        let draft = self.draft().ok()?;
+        let of_forecast = Draft {
+            title: String::new(),
+            hypothesis: String::new(),
+            change: String::new(),
+            owner: String::new(),
+            ..draft
+        };
+        if self.previewed.as_ref() == Some(&of_forecast) {
+            return None;
+        }
+        self.previewed = Some(of_forecast.clone());
+        Some(of_forecast)
+    }
+
+    pub fn show_preview(&mut self, sentences: Vec<String>) {
+        self.preview = sentences;
     }
 
     pub fn texts(&self) -> Texts {
@@ -212,7 +243,9 @@ impl Editor {
         // One-line fields stand close together; a text has room around it.
         let rows =
             |field: &Field| field.lines + u16::from(field.lines > 1 || field.label == "title");
-        let height: u16 = 6 + self.fields.iter().map(rows).sum::<u16>();
+        // A forecast has three sentences; their place is kept, so that the form does not jump.
+        let preview = if self.purpose == Purpose::Plan { 4 } else { 0 };
+        let height: u16 = 6 + preview + self.fields.iter().map(rows).sum::<u16>();
         let inside = frame::popup(area, buffer, theme, &title, 76, height);
         if inside.is_empty() {
             return;
@@ -268,6 +301,17 @@ impl Editor {
             self.hint(index, slot, buffer, theme);
             y += rows(field);
         }
+        let mut room = inside.bottom().saturating_sub(1).saturating_sub(y);
+        let width = usize::from(inside.width.saturating_sub(4));
+        let rows = self.preview.iter().flat_map(|text| folded(text, width));
+        for row in rows {
+            if room == 0 {
+                break;
+            }
+            put(buffer, y, &format!("  {row}"), Role::Muted);
+            y += 1;
+            room -= 1;
+        }
         put(
             buffer,
             inside.bottom().saturating_sub(1),
@@ -275,6 +319,22 @@ impl Editor {
             Role::Muted,
         );
     }
+}
+
+/// A sentence in rows, broken at words.
+fn folded(text: &str, width: usize) -> Vec<String> {
+    let mut rows = vec![String::new()];
+    for word in text.split_whitespace().map(safe_text::line) {
+        match rows.last_mut() {
+            Some(row) if row.is_empty() => row.push_str(&word),
+            Some(row) if safe_text::width(row) + 1 + safe_text::width(&word) <= width => {
+                row.push(' ');
+                row.push_str(&word);
+            }
+            _ => rows.push(word),
+        }
+    }
+    rows
 }
 
 /// Stored text is made safe line by line before it can be drawn.

@@ -3,13 +3,17 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::PdcaTab;
+use super::{PdcaTab, chart};
 use crate::tui::tab::Context;
 use crate::tui::theme::Role;
 use crate::tui::widgets::{clock, empty, frame, safe_text};
 use atalaya_domain::pdca::effect::show_p;
-use atalaya_domain::pdca::{Effect, Evidence, Look, PdcaCycle, State, Verdict};
+use atalaya_domain::pdca::{Course, Effect, Evidence, Look, Measure, PdcaCycle, State, Verdict};
 use atalaya_domain::time::Timestamp;
+
+/// Rows of the chart where the room is small, and where it is not.
+const LOW_CHART: usize = 6;
+const HIGH_CHART: usize = 12;
 
 /// From this width on the cycle under the cursor stands beside the list.
 const WIDE: u16 = 140;
@@ -26,7 +30,9 @@ pub(super) fn render(tab: &PdcaTab, area: Rect, buffer: &mut Buffer, context: &C
             "PDCA cycles are not loaded yet.",
             &[],
         ),
-        Some(cycles) if cycles.is_empty() => nothing(tab, area, buffer, context),
+        Some(cycles) if cycles.is_empty() && tab.broken.is_empty() => {
+            nothing(tab, area, buffer, context);
+        }
         Some(cycles) if area.width >= WIDE => {
             let left = Rect {
                 width: LIST_WIDTH,
@@ -82,7 +88,7 @@ const fn role_of(state: State) -> Role {
     }
 }
 
-const fn role_of_evidence(evidence: Evidence) -> Role {
+pub(super) const fn role_of_evidence(evidence: Evidence) -> Role {
     match evidence {
         Evidence::Insufficient | Evidence::NoEvidence => Role::Muted,
         Evidence::Worse => Role::Bad,
@@ -146,11 +152,20 @@ fn list(
         "Cycles: baseline → target, now",
         tab.opened.is_none(),
     );
+    let unreadable = u16::try_from(tab.broken.len() * 2)
+        .unwrap_or(u16::MAX)
+        .min(area.height / 3);
     let body = Rect {
         y: area.y + 1,
-        height: area.height.saturating_sub(1),
+        height: area.height.saturating_sub(1 + unreadable),
         ..area
     };
+    let below = Rect {
+        y: body.bottom(),
+        height: unreadable,
+        ..area
+    };
+    broken(tab, below, buffer, context);
     let visible = (usize::from(body.height) / ROWS).max(1);
     let at = tab.position();
     let first = at.saturating_sub(visible - 1);
@@ -201,6 +216,26 @@ fn list(
     }
 }
 
+/// Cycles whose history cannot be read, below the others.
+fn broken(tab: &PdcaTab, area: Rect, buffer: &mut Buffer, context: &Context<'_>) {
+    let width = usize::from(area.width);
+    let rows = tab.broken.iter().flat_map(|cycle| {
+        let title = cycle.title.as_deref().unwrap_or("no plan that can be read");
+        [
+            format!(
+                "unreadable {} · {}",
+                safe_text::line(&cycle.id),
+                safe_text::line(title)
+            ),
+            format!("          {}", safe_text::line(&cycle.reason)),
+        ]
+    });
+    for (row, y) in rows.zip(area.y..area.bottom()) {
+        let style = context.theme.style(Role::Bad);
+        safe_text::put(buffer, area.x, y, safe_text::cut(&row, width), style);
+    }
+}
+
 fn detail(tab: &PdcaTab, area: Rect, buffer: &mut Buffer, context: &Context<'_>) {
     let Some(cycle) = tab.current() else { return };
     let title = format!("{} · {}", safe_text::line(&cycle.id), cycle.state);
@@ -217,7 +252,17 @@ fn detail(tab: &PdcaTab, area: Rect, buffer: &mut Buffer, context: &Context<'_>)
         ..area
     };
     let width = usize::from(body.width);
-    let lines = lines_of(cycle, width, context);
+    let course = tab.course.as_ref().filter(|(id, _)| *id == cycle.id);
+    let pictures = Pictures {
+        course: course.map(|(_, course)| course),
+        rows: if body.height >= 40 {
+            HIGH_CHART
+        } else {
+            LOW_CHART
+        },
+        first: context.area.width >= WIDE,
+    };
+    let lines = lines_of(cycle, &pictures, width, context);
     let furthest = lines.len().saturating_sub(usize::from(body.height));
     let first = tab.opened.unwrap_or(0).min(furthest);
     for ((role, text), y) in lines.iter().skip(first).zip(body.y..body.bottom()) {
@@ -231,10 +276,51 @@ fn detail(tab: &PdcaTab, area: Rect, buffer: &mut Buffer, context: &Context<'_>)
     }
 }
 
+/// How the pictures of a cycle are shown.
+struct Pictures<'a> {
+    course: Option<&'a Course>,
+    rows: usize,
+    /// Above the text, where there is room for both; else where the looks are.
+    first: bool,
+}
+
+impl Pictures<'_> {
+    fn lines(&self, cycle: &PdcaCycle, width: usize, unicode: bool) -> Vec<(Role, String)> {
+        let Some(course) = self.course else {
+            return vec![(Role::Muted, "  reading its weeks".to_owned())];
+        };
+        let title = format!("WEEKS  {}", measured(cycle));
+        let mut lines = vec![(Role::Title, title)];
+        lines.extend(chart::course(cycle, course, width, self.rows, unicode));
+        if let Some(look) = cycle.last_look() {
+            let title = format!("EFFECTS  by look {} (95 % intervals)", look.number);
+            lines.push((Role::Title, title));
+            lines.extend(chart::forest(look, width, unicode));
+        }
+        lines
+    }
+}
+
+/// What the plan's metric is measured by.
+fn measured(cycle: &PdcaCycle) -> &'static str {
+    match cycle.plan.baseline.measure {
+        Measure::Standard => cycle.plan.metric.title(),
+        Measure::CycleTime => "Cycle time (no commits known)",
+    }
+}
+
 /// The four phases as rows of safe text.
-fn lines_of(cycle: &PdcaCycle, width: usize, context: &Context<'_>) -> Vec<(Role, String)> {
+fn lines_of(
+    cycle: &PdcaCycle,
+    pictures: &Pictures<'_>,
+    width: usize,
+    context: &Context<'_>,
+) -> Vec<(Role, String)> {
     let mut lines = Vec::new();
     let when = |at: Timestamp| clock::format(at, context.zone, "%Y-%m-%d %H:%M");
+    if pictures.first {
+        lines.extend(pictures.lines(cycle, width, context.unicode));
+    }
     plan(&mut lines, cycle, width, &when);
     lines.push((Role::Title, "DO".to_owned()));
     match &cycle.applied {
@@ -252,6 +338,9 @@ fn lines_of(cycle: &PdcaCycle, width: usize, context: &Context<'_>) -> Vec<(Role
         }
     }
     lines.push((Role::Title, "CHECK".to_owned()));
+    if !pictures.first {
+        lines.extend(pictures.lines(cycle, width, context.unicode));
+    }
     for checked in &cycle.looks {
         look(&mut lines, &checked.look, width, &when);
     }
@@ -289,7 +378,7 @@ fn plan(
 ) {
     let plan = &cycle.plan;
     let unit = plan.metric.unit();
-    lines.push((Role::Title, format!("PLAN  {}", plan.metric.title())));
+    lines.push((Role::Title, format!("PLAN  {}", measured(cycle))));
     wrapped(lines, "title", &plan.title, width);
     let interval = plan.baseline.interval.map_or_else(String::new, |interval| {
         format!(
@@ -312,6 +401,14 @@ fn plan(
         plan.expected_percent
     );
     wrapped(lines, "target", &target, width);
+    if let Some(forecast) = &plan.baseline.forecast {
+        for (name, sentence) in ["to expect", "", ""]
+            .into_iter()
+            .zip(forecast.sentences(plan.metric))
+        {
+            wrapped(lines, name, &sentence, width);
+        }
+    }
     for (name, text) in [
         ("hypothesis", &plan.hypothesis),
         ("change", &plan.change),
@@ -356,6 +453,9 @@ fn look(
             role_of_evidence(effect.evidence),
             format!("    {}", effect_line(effect)),
         ));
+        if let Some(spread) = &effect.spread {
+            lines.push((Role::Muted, format!("      {}", spread.show())));
+        }
         lines.extend(
             effect
                 .flags
@@ -365,10 +465,10 @@ fn look(
     }
     for guard in &look.guards {
         let worse = look.guards_worse.contains(&guard.metric);
-        let (role, state) = if worse {
-            (Role::Bad, "WORSE")
-        } else {
-            (Role::Muted, "holds")
+        let (role, state) = match guard.evidence {
+            _ if worse => (Role::Bad, "WORSE"),
+            Evidence::Insufficient => (Role::Muted, "unknown, too few"),
+            _ => (Role::Muted, "holds"),
         };
         let text = format!(
             "    guard {} {state}, n {}/{}",
