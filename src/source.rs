@@ -5,5 +5,4 @@
 
 pub mod git;
 pub mod github;
-pub mod phases;
 pub mod sdlc_file;

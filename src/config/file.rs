@@ -150,13 +150,14 @@ pub struct UserFormatConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DoraConfig {
-    /// A git repository; absent means the one that the console is started in.
+    /// A git repository; absent means the one that a command is started in.
     pub repository: Option<PathBuf>,
     /// Tags that are deployments, as a glob; absent means tags that look like a version.
     pub tags: Option<String>,
     /// Merges into this branch are deployments instead.
     pub branch: Option<String>,
-    /// What the repository's service is called; absent means the repository's directory.
+    /// What the repository's service is called; absent means what its remote is called, else its
+    /// directory.
     pub service: Option<String>,
     /// The team of its deployments.
     pub team: Option<String>,
@@ -168,6 +169,8 @@ pub struct DoraConfig {
     pub thresholds: String,
     /// An incident without a stated cause is linked to a deployment at most this much earlier.
     pub incident_window_hours: u32,
+    /// A revert fails a deployment that went out at most this much earlier.
+    pub revert_window_hours: u32,
     pub targets: TargetsConfig,
 }
 
@@ -183,6 +186,7 @@ impl Default for DoraConfig {
             profile: "dora".to_owned(),
             thresholds: "dora-2023".to_owned(),
             incident_window_hours: 24,
+            revert_window_hours: 168,
             targets: TargetsConfig::default(),
         }
     }

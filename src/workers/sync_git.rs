@@ -1,5 +1,6 @@
-//! Reads the deployments of the configured repository, or of the one that the process was started
-//! in, now and then. Outside of a repository there is nothing to read.
+//! Reads the deployments of the configured repository now and then, or of the one that the process
+//! was started in, when the store has that already. A repository that is new to the store is a
+//! person's decision (the DORA screen offers it).
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::supervisor::{Supervisor, WorkerError};
 use crate::config::Settings;
+use crate::service::dora::{self, GatherError, Here, SyncOutcome};
 use crate::service::{self, Stores};
-use crate::source::git;
 use atalaya_domain::time::Timestamp;
 
 /// How often the repository is read again.
@@ -31,9 +32,7 @@ async fn sync(
     stores: Stores,
     cancel: CancellationToken,
 ) -> Result<(), WorkerError> {
-    let Some(repository) = repository(&settings).await? else {
-        return Ok(());
-    };
+    let here = std::env::current_dir().context("where is the current directory?")?;
     let mut tick = tokio::time::interval(EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -41,25 +40,22 @@ async fn sync(
             () = cancel.cancelled() => return Ok(()),
             _ = tick.tick() => {}
         }
-        let options = service::dora::sync_options(&settings.dora, None, None);
-        let reading = service::dora::sync_git(
-            &*stores.metrics,
-            &repository,
-            options,
-            Timestamp::now(),
-            |_| {},
-        );
         // What was written by then is kept; the next read writes the same again.
         let synced = tokio::select! {
             () = cancel.cancelled() => return Ok(()),
-            synced = reading => synced,
+            synced = once(&settings, &stores, here.clone()) => synced,
         };
         match synced {
-            Ok(outcome) => tracing::info!(
+            Ok(None) => {}
+            Ok(Some(outcome)) => tracing::info!(
                 repository = %outcome.git.repository.display(),
                 deployments = outcome.git.deployments.len(),
                 "read the deployments of the repository"
             ),
+            // The same again each minute would not answer it.
+            Err(GatherError::WouldWithdraw(question)) => {
+                tracing::warn!(%question, "the repository was not read again");
+            }
             Err(error) => {
                 tracing::warn!(error = %service::describe(&error), "the repository could not be read");
                 tick.reset_after(AGAIN);
@@ -68,18 +64,28 @@ async fn sync(
     }
 }
 
-/// The repository to read; `None` when there is none. A configured path that is no repository is an
-/// error worth its message when it is read.
-async fn repository(settings: &Settings) -> Result<Option<PathBuf>, WorkerError> {
-    if let Some(configured) = &settings.dora.repository {
-        return Ok(Some(configured.clone()));
-    }
-    let Ok(here) = std::env::current_dir() else {
-        return Ok(None);
+/// `None` where there is nothing to read: no repository, or one that is new to the store.
+async fn once(
+    settings: &Settings,
+    stores: &Stores,
+    here: PathBuf,
+) -> Result<Option<SyncOutcome>, GatherError> {
+    let repository = match &settings.dora.repository {
+        // A configured path that is no repository is an error worth its message.
+        Some(configured) => configured.clone(),
+        None => match dora::here(&*stores.metrics, &here).await? {
+            Here::Known(_) => here,
+            Here::NoRepository | Here::New { .. } => return Ok(None),
+        },
     };
-    let asked = here.clone();
-    let found = tokio::task::spawn_blocking(move || git::is_repository(&asked))
-        .await
-        .context("looking for a repository")?;
-    Ok(found.then_some(here))
+    let request = dora::sync_options(&settings.dora, None, None);
+    dora::sync_git(
+        &*stores.metrics,
+        &repository,
+        request,
+        Timestamp::now(),
+        |_| {},
+    )
+    .await
+    .map(Some)
 }
