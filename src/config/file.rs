@@ -192,16 +192,33 @@ impl Default for DoraConfig {
     }
 }
 
+/// A number that something can reach: TOML also has `nan` and `inf`.
+fn goal<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    let value = f64::deserialize(deserializer)?;
+    if value.is_finite() && value >= 0.0 {
+        Ok(value)
+    } else {
+        Err(serde::de::Error::custom(format!(
+            "`{value}` is no goal; a number of 0 or more is one"
+        )))
+    }
+}
+
 /// `[dora.targets]`: what the team wants to reach. Defaults: the product plan's targets.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TargetsConfig {
+    #[serde(deserialize_with = "goal")]
     pub deployments_per_week: f64,
+    #[serde(deserialize_with = "goal")]
     pub lead_time_hours: f64,
     /// 0 to 1.
+    #[serde(deserialize_with = "goal")]
     pub change_failure_ratio: f64,
+    #[serde(deserialize_with = "goal")]
     pub recovery_hours: f64,
     /// 0 to 1.
+    #[serde(deserialize_with = "goal")]
     pub rework_ratio: f64,
 }
 

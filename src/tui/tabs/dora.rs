@@ -642,8 +642,12 @@ impl Tab for DoraTab {
             DoraAnswer::Synced(result) => {
                 self.offer.running = None;
                 self.offer.here = None;
-                self.offer.told = Some(result);
-                return self.load(context);
+                let mut effects = self.load(context);
+                match result {
+                    Ok(text) => effects.push(Effect::Notice(Notice::plain(text))),
+                    Err(reason) => self.offer.refused = Some(reason),
+                }
+                return effects;
             }
         }
         Vec::new()

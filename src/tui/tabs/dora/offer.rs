@@ -18,8 +18,8 @@ pub(super) struct Offer {
     pub from: Option<(PathBuf, SyncRequest)>,
     pub here: Option<Here>,
     pub running: Option<Running>,
-    /// What the last reading by hand came to, or why it did not.
-    pub told: Option<Result<String, String>>,
+    /// Why the last reading by hand came to nothing.
+    pub refused: Option<String>,
 }
 
 /// A reading under way.
@@ -66,7 +66,7 @@ impl Offer {
             return None;
         }
         let commits = Arc::new(AtomicUsize::new(0));
-        self.told = None;
+        self.refused = None;
         self.running = Some(Running {
             name,
             commits: Arc::clone(&commits),
@@ -85,8 +85,8 @@ impl Offer {
             let commits = running.commits.load(Ordering::Relaxed);
             return Some(format!("reading {}: {commits} commits", running.name));
         }
-        match (&self.told, self.new_name()) {
-            (Some(Ok(text) | Err(text)), _) => Some(text.clone()),
+        match (&self.refused, self.new_name()) {
+            (Some(text), _) => Some(text.clone()),
             (None, Some(name)) => Some(format!(
                 "{name}, the repository here, is new to this store: S reads its deployments"
             )),

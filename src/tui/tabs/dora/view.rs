@@ -67,9 +67,9 @@ const ROOMY: u16 = 36;
 fn remarks(tab: &DoraTab, report: &DoraReport, height: u16) -> Vec<(Role, String)> {
     let mut lines: Vec<(Role, String)> = Vec::new();
     if let Some(line) = tab.offer.line() {
-        let role = match tab.offer.told {
-            Some(Err(_)) => Role::Bad,
-            _ => Role::Accent,
+        let role = match tab.offer.refused {
+            Some(_) => Role::Bad,
+            None => Role::Accent,
         };
         lines.push((role, line));
     }
@@ -135,12 +135,24 @@ fn put(
     x + u16::try_from(safe_text::width(&text)).unwrap_or(0)
 }
 
+/// `30 days`, and where they end when that is not now.
+fn window_words(report: &DoraReport, context: &Context<'_>) -> String {
+    let days = format!("{:.0} days", report.days());
+    if report.window.until >= report.generated_at {
+        return days;
+    }
+    format!(
+        "{days} to {}",
+        clock::day(report.window.until, context.zone)
+    )
+}
+
 fn headline(report: &DoraReport, area: Rect, buffer: &mut Buffer, context: &Context<'_>) {
     let mut x = put(
         buffer,
         area,
         area.x + 1,
-        &format!("{:.0} days", report.days()),
+        &window_words(report, context),
         Role::Accent,
         context,
     );
