@@ -4,37 +4,37 @@
 //! the weekly review) are drawn from these without a further question, so they always agree with
 //! the card they were opened from.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use tokio_util::sync::CancellationToken;
 
 use super::outage::Outages;
 use crate::report::dora_markdown;
-use crate::service::Stores;
-use crate::service::dora::{self, Here, Loaded, ReportRequest, Window};
+use crate::service::dora::{ReportRequest, Window};
 use crate::tui::action::Action;
 use crate::tui::ask::{
     self, Destination, Notice, PromptHint, PromptRequest, Prompted, Question, TabId,
 };
 use crate::tui::keymap::{Binding, Scope};
-use crate::tui::tab::{Configured, Context, Screen, Tab, TabEvent, TabStatus, Work, reason_of};
+use crate::tui::tab::{Configured, Context, Screen, Tab, TabEvent, TabStatus};
 use crate::tui::theme::Role;
 use atalaya_domain::dora::{DeploymentLine, DoraReport, Metric};
 use atalaya_domain::record::RequestId;
 use atalaya_domain::time::Timestamp;
 
+mod effect;
 mod keys;
 mod offer;
 mod pages;
+mod remarks;
 mod scope;
 #[cfg(test)]
 pub(crate) mod screens;
 mod view;
 
+pub use effect::{DoraAnswer, DoraEffect, Figures};
 use offer::Offer;
 pub use offer::Reading;
 use pages::PageLine;
@@ -47,78 +47,7 @@ const FRESH: Duration = Duration::from_secs(60);
 /// Windows that the key goes round.
 const WINDOWS_DAYS: [u64; 3] = [7, 30, 90];
 
-/// The one read of this tab.
-#[derive(Clone, Debug)]
-pub enum DoraEffect {
-    Load {
-        question: Question,
-        request: Box<ReportRequest>,
-        now: Timestamp,
-    },
-    /// Whether a folder holds a repository, and one that the store knows.
-    Look {
-        folder: PathBuf,
-    },
-    Sync(Box<Reading>),
-}
-
 type Effect = ask::Effect<DoraEffect>;
-
-/// What one read brought.
-#[derive(Debug)]
-pub struct Figures {
-    pub loaded: Loaded,
-    pub report: DoraReport,
-}
-
-#[derive(Debug)]
-pub enum DoraAnswer {
-    Loaded {
-        question: Question,
-        result: Result<Arc<Figures>, String>,
-    },
-    Looked(Here),
-    Synced(Result<String, String>),
-}
-
-impl Work for DoraEffect {
-    type Answer = DoraAnswer;
-
-    fn slot(&self) -> &'static str {
-        match self {
-            Self::Load { .. } => "report",
-            Self::Look { .. } => "look",
-            Self::Sync(_) => "sync",
-        }
-    }
-
-    async fn perform(self, stores: &Stores, _cancel: &CancellationToken) -> Option<DoraAnswer> {
-        let (question, request, now) = match self {
-            Self::Load {
-                question,
-                request,
-                now,
-            } => (question, request, now),
-            Self::Look { folder } => {
-                return Some(DoraAnswer::Looked(offer::look(stores, &folder).await));
-            }
-            Self::Sync(reading) => {
-                return Some(DoraAnswer::Synced(offer::read(stores, *reading).await));
-            }
-        };
-        let result = match dora::load(&*stores.metrics, &request, now).await {
-            // Thousands of rows take milliseconds, but a frame must not wait even for those.
-            Ok(loaded) => tokio::task::spawn_blocking(move || {
-                let report = dora::compute(&loaded, &request, now);
-                Arc::new(Figures { loaded, report })
-            })
-            .await
-            .map_err(|error| reason_of(&error)),
-            Err(error) => Err(reason_of(&error)),
-        };
-        Some(DoraAnswer::Loaded { question, result })
-    }
-}
 
 /// A page over the overview, with its own cursor.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,6 +1,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 use super::scope::{read_scope, scope_text};
 use super::*;
+use crate::service::dora::{self, Loaded};
 use crate::tui::theme::Theme;
 use atalaya_domain::dora::Profile;
 use atalaya_domain::dora::fixtures::{carrying, hour, incident};

@@ -3,9 +3,8 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::{DoraTab, Panel, pages};
+use super::{DoraTab, Panel, pages, remarks};
 use crate::report::dora::{delta, scope, score};
-use crate::service::dora::NO_DEPLOYMENT;
 use crate::tui::tab::Context;
 use crate::tui::theme::Role;
 use crate::tui::widgets::{clock, empty, frame, safe_text};
@@ -45,7 +44,7 @@ pub(super) fn render(tab: &DoraTab, area: Rect, buffer: &mut Buffer, context: &C
     headline(report, row(&mut rest), buffer, context);
     cards(tab, report, rest, buffer, context);
     rest = below(rest, CARD_ROWS + 1);
-    for (role, text) in remarks(tab, report, area.height) {
+    for (role, text) in remarks::lines(tab, report, area.height) {
         put(buffer, row(&mut rest), area.x + 1, &text, role, context);
     }
     let title = format!("Deployments ({})", report.deployments.len());
@@ -58,45 +57,6 @@ pub(super) fn render(tab: &DoraTab, area: Rect, buffer: &mut Buffer, context: &C
         tab.panel == Panel::Deployments,
     );
     deployments(tab, report, rest, buffer, context);
-}
-
-/// Rows of the screen from which there is room for all remarks.
-const ROOMY: u16 = 36;
-
-/// What a reader must know before the figures, the most pressing first; as many as fit.
-fn remarks(tab: &DoraTab, report: &DoraReport, height: u16) -> Vec<(Role, String)> {
-    let mut lines: Vec<(Role, String)> = Vec::new();
-    if let Some(line) = tab.offer.line() {
-        let role = match tab.offer.refused {
-            Some(_) => Role::Bad,
-            None => Role::Accent,
-        };
-        lines.push((role, line));
-    }
-    if let Some(last) = tab.last_window_named(report.rules.zone) {
-        lines.push((
-            Role::Accent,
-            format!("No deployment in this window. D shows {last}"),
-        ));
-    }
-    // How the deployments were found comes last in the report; here it says what is counted.
-    let (methods, notes): (Vec<&String>, Vec<&String>) = report
-        .notes
-        .iter()
-        .filter(|note| !note.starts_with(NO_DEPLOYMENT))
-        .partition(|note| tab.is_method(note));
-    lines.extend(methods.into_iter().map(|note| (Role::Muted, note.clone())));
-    lines.extend(notes.into_iter().map(|note| (Role::Warning, note.clone())));
-    let room = if height >= ROOMY { 8 } else { 3 };
-    if lines.len() > room {
-        let more = lines.len() - (room - 1);
-        lines.truncate(room - 1);
-        lines.push((Role::Muted, format!("and {more} more notes: w shows them")));
-    }
-    lines
-        .into_iter()
-        .map(|(role, text)| (role, safe_text::line(&text)))
-        .collect()
 }
 
 /// Takes the first row off `area`.
@@ -135,24 +95,12 @@ fn put(
     x + u16::try_from(safe_text::width(&text)).unwrap_or(0)
 }
 
-/// `30 days`, and where they end when that is not now.
-fn window_words(report: &DoraReport, context: &Context<'_>) -> String {
-    let days = format!("{:.0} days", report.days());
-    if report.window.until >= report.generated_at {
-        return days;
-    }
-    format!(
-        "{days} to {}",
-        clock::day(report.window.until, context.zone)
-    )
-}
-
 fn headline(report: &DoraReport, area: Rect, buffer: &mut Buffer, context: &Context<'_>) {
     let mut x = put(
         buffer,
         area,
         area.x + 1,
-        &window_words(report, context),
+        &remarks::window(report, context),
         Role::Accent,
         context,
     );
