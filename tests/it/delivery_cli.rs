@@ -34,11 +34,10 @@ fn report(home: &Path, more: &[&str]) -> Value {
     json(&atalaya(home, &[&base, more].concat()))
 }
 
-/// So many hours before now, as `--at` takes it.
+/// So many hours before now (a negative number: after it), as `--at` takes it.
 fn ago(hours: f64) -> String {
-    let now = atalaya::domain::time::Timestamp::now();
-    now.saturating_sub(std::time::Duration::from_secs_f64(hours * 3_600.0))
-        .to_rfc3339()
+    let now = atalaya::domain::time::Timestamp::now().micros();
+    atalaya::domain::time::Timestamp::from_micros(now - (hours * 3.6e9) as i64).to_rfc3339()
 }
 
 struct Home(tempfile::TempDir);

@@ -13,13 +13,13 @@ use crate::source::git::GitError;
 use crate::source::sdlc_file::SdlcFileError;
 
 mod git;
+mod here;
 mod import;
 mod incidents;
 mod record;
 
-pub use git::{
-    Here, SyncOutcome, SyncRequest, WouldWithdraw, here, sync_due, sync_git, sync_options,
-};
+pub use git::{SyncOutcome, SyncRequest, WouldWithdraw, sync_git, sync_options};
+pub use here::{Here, here, sync_due};
 pub use import::{ImportOutcome, import_file};
 pub use incidents::{Cause, IncidentError, NewIncident, link, open, resolve};
 pub use record::{RUN_ID, Recorded, record, record_anyway};

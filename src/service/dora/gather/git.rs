@@ -1,6 +1,6 @@
 //! A git repository into the store, as the one that it is.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -16,8 +16,6 @@ use crate::source::git::{
     self, Identity, Naming, ORIGIN, Options, Outcome, STAGING, Which, own_name,
 };
 
-/// How old what a configured repository gave may become before it is read again.
-const RESYNC_AFTER: Duration = Duration::from_mins(15);
 /// Deployments that a question names.
 const EXAMPLES: usize = 3;
 
@@ -133,6 +131,15 @@ where
         tokio::task::spawn_blocking(move || git::read(&path, &options, &mut progress)).await??;
     registered.claim(store, &mut git.deployments).await?;
     note_future(&mut git, now);
+    if !git.complete && !request.withdraw {
+        if auto && registered.has_lost_its_tags(&mut git) {
+            return Ok(SyncOutcome {
+                git,
+                ..SyncOutcome::default()
+            });
+        }
+        registered.keep_more(store, &mut git.deployments).await?;
+    }
 
     let mut environments = vec![environment.as_str()];
     if auto {
@@ -164,31 +171,8 @@ where
             ..changed
         },
     );
-    store
-        .put_repository(&Repository {
-            id: registered.id.clone(),
-            root_commit: identity.root.or(registered.root()).unwrap_or_default(),
-            remote: identity.remote.or(registered.remote()),
-            service: git.service.clone(),
-            named,
-            way,
-            method: git.method.clone(),
-            account: git
-                .tags
-                .as_ref()
-                .map(git::TagAccount::words)
-                .unwrap_or_default(),
-            path: place.display().to_string(),
-            synced_at: now,
-        })
-        .await?;
-    store
-        .put_source(&SourceRun {
-            name: registered.id,
-            gives_deployments: true,
-            gives_incidents: false,
-            synced_at: now,
-        })
+    registered
+        .remember(store, &git, Read { way, named, now })
         .await?;
     Ok(SyncOutcome {
         git,
@@ -209,6 +193,14 @@ fn note_future(git: &mut Outcome, now: Timestamp) {
             "{ahead} deployments are dated in the future and are in no window yet"
         ));
     }
+}
+
+/// How a repository was read.
+struct Read {
+    way: String,
+    /// A person named its service.
+    named: bool,
+    now: Timestamp,
 }
 
 /// A repository as the store knows it, or as it will.
@@ -338,6 +330,99 @@ impl Registered {
         Ok(())
     }
 
+    /// Writes down that the repository was read, and how.
+    async fn remember(
+        &self,
+        store: &dyn MetricsStore,
+        git: &Outcome,
+        read: Read,
+    ) -> Result<(), StoreError> {
+        let identity = git.identity.clone();
+        store
+            .put_repository(&Repository {
+                id: self.id.clone(),
+                root_commit: identity.root.or(self.root()).unwrap_or_default(),
+                remote: identity.remote.or(self.remote()),
+                service: git.service.clone(),
+                named: read.named,
+                way: read.way,
+                method: git.method.clone(),
+                account: git
+                    .tags
+                    .as_ref()
+                    .map(git::TagAccount::words)
+                    .unwrap_or_default(),
+                path: git.repository.display().to_string(),
+                synced_at: read.now,
+            })
+            .await?;
+        store
+            .put_source(&SourceRun {
+                name: self.id.clone(),
+                gives_deployments: true,
+                gives_incidents: false,
+                synced_at: read.now,
+            })
+            .await
+    }
+
+    /// A shallow clone has few tags or none; its commits are no other deployments than those.
+    fn has_lost_its_tags(&self, git: &mut Outcome) -> bool {
+        let lost = self
+            .known
+            .as_ref()
+            .is_some_and(|known| known.method.contains("tags"))
+            && !git.method.contains("tags");
+        if lost {
+            git.deployments.clear();
+            git.notes.push(
+                "this clone has none of the tags that the repository was read by, and nothing was taken from it; `git fetch --tags --unshallow` brings them"
+                    .to_owned(),
+            );
+        }
+        lost
+    }
+
+    /// What a whole history said of a deployment stays when less of it is read.
+    async fn keep_more(
+        &self,
+        store: &dyn MetricsStore,
+        deployments: &mut [Deployment],
+    ) -> Result<(), StoreError> {
+        let services: BTreeSet<String> = deployments
+            .iter()
+            .map(|deployment| deployment.service.clone())
+            .collect();
+        let mut known: HashMap<String, Deployment> = HashMap::new();
+        for service in services {
+            known.extend(
+                of_service(store, &service)
+                    .await?
+                    .into_iter()
+                    .filter(|known| known.origin == self.id)
+                    .map(|known| (known.id.clone(), known)),
+            );
+        }
+        let count = |commits: &Option<Vec<_>>| commits.as_ref().map(Vec::len);
+        for deployment in deployments {
+            let Some(known) = known
+                .remove(&deployment.id)
+                .filter(|known| known.commit == deployment.commit)
+            else {
+                continue;
+            };
+            if count(&known.commits) > count(&deployment.commits) {
+                deployment.commits = known.commits;
+                deployment.kind = known.kind;
+            }
+            if known.result == DeploymentResult::Failed {
+                deployment.result = known.result;
+                deployment.taken_back_by = known.taken_back_by;
+            }
+        }
+        Ok(())
+    }
+
     /// What an earlier sync gave and this one does not, as aborted; and how many it gave at all.
     async fn gone(
         &self,
@@ -417,7 +502,7 @@ async fn of_service(
 }
 
 /// The repository that this one is: by its remote too before by its first commit alone.
-fn known_as<'r>(
+pub(super) fn known_as<'r>(
     repositories: &'r [Repository],
     identity: &Identity,
     place: &Path,
@@ -458,76 +543,4 @@ fn qualified(base: &str, identity: &Identity, id: &str) -> String {
             format!("{base}~{}", tail.get(..7).unwrap_or(tail))
         }
     }
-}
-
-/// What the folder that somebody works in is to the store.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Here {
-    NoRepository,
-    Known(Box<Repository>),
-    /// A repository that the store has nothing of.
-    New {
-        path: PathBuf,
-        name: String,
-    },
-}
-
-/// Looks at the repository at or above a folder without reading its history into the store.
-pub async fn here(store: &dyn MetricsStore, folder: &Path) -> Result<Here, GatherError> {
-    let path = folder.to_path_buf();
-    let found = tokio::task::spawn_blocking(move || {
-        git::is_repository(&path).then(|| git::identify(&path))
-    })
-    .await?;
-    let Some((place, identity)) = found.transpose()? else {
-        return Ok(Here::NoRepository);
-    };
-    let repositories = store.repositories().await?;
-    Ok(match known_as(&repositories, &identity, &place) {
-        Some(known) => Here::Known(Box::new(known.clone())),
-        None => Here::New {
-            name: own_name(&place, &identity),
-            path: place,
-        },
-    })
-}
-
-/// Reads the repository when it is time to: the configured one every quarter of an hour, and the
-/// one of `here` when nothing gives deployments yet. `None` when there was nothing to do.
-pub async fn sync_due<P>(
-    store: &dyn MetricsStore,
-    config: &DoraConfig,
-    here: &Path,
-    now: Timestamp,
-    progress: P,
-) -> Result<Option<SyncOutcome>, GatherError>
-where
-    P: FnMut(usize) + Send + 'static,
-{
-    let sources = store.sources().await?;
-    let repository = match &config.repository {
-        Some(configured) => {
-            let read = sources
-                .iter()
-                .filter(|source| source.name.starts_with("git:"))
-                .map(|source| source.synced_at)
-                .max();
-            if read.is_some_and(|at| now.since(at) < RESYNC_AFTER) {
-                return Ok(None);
-            }
-            configured.clone()
-        }
-        None if sources.iter().any(|source| source.gives_deployments) => return Ok(None),
-        None => {
-            let asked = here.to_path_buf();
-            if !tokio::task::spawn_blocking(move || git::is_repository(&asked)).await? {
-                return Ok(None);
-            }
-            here.to_path_buf()
-        }
-    };
-    let request = sync_options(config, None, None);
-    sync_git(store, &repository, request, now, progress)
-        .await
-        .map(Some)
 }

@@ -90,20 +90,22 @@ pub async fn open(
         lay(store, &mut incident, cause).await?;
     }
     match store.incident(&incident.id).await? {
-        // It may have been resolved since.
-        Some(known)
-            if known
-                == (Incident {
-                    resolved_at: known.resolved_at,
-                    ..incident.clone()
-                }) =>
-        {
-            incident = known;
-        }
+        // It may have been resolved and laid to something since.
+        Some(known) if says_the_same(&incident, &known) => incident = known,
         Some(_) => return Err(IncidentError::Exists { id: incident.id }),
         None => {}
     }
     put(store, incident).await
+}
+
+/// Whether what was typed is what is known; what was not typed may be known.
+fn says_the_same(typed: &Incident, known: &Incident) -> bool {
+    typed.title == known.title
+        && typed.opened_at == known.opened_at
+        && (typed.service.is_none() || typed.service == known.service)
+        && (typed.severity.is_none() || typed.severity == known.severity)
+        && (typed.cause.is_none() || typed.cause == known.cause)
+        && (typed.request_id.is_none() || typed.request_id == known.request_id)
 }
 
 /// Ends an incident; a later word about its end counts.
