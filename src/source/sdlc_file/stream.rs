@@ -125,10 +125,13 @@ impl<R: io::Read> WithoutNaN<R> {
         self.taken = 0;
         let mut piece = vec![0; PIECE];
         while self.ready.is_empty() {
-            let read = match self.file.read(&mut piece) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                other => other?,
+            // A byte order mark is seen as a whole.
+            let least = if self.at_start {
+                BYTE_ORDER_MARK.len()
+            } else {
+                1
             };
+            let read = read_some(&mut self.file, &mut piece, least)?;
             if read == 0 {
                 self.ready.append(&mut self.begun);
                 return Ok(());
@@ -161,6 +164,20 @@ impl<R: io::Read> WithoutNaN<R> {
             self.ready.append(&mut self.begun);
         }
     }
+}
+
+/// At least so many bytes, unless the file ends before.
+fn read_some(file: &mut impl io::Read, piece: &mut [u8], least: usize) -> io::Result<usize> {
+    let mut read = 0;
+    while read < least {
+        match file.read(&mut piece[read..]) {
+            Ok(0) => break,
+            Ok(more) => read += more,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(read)
 }
 
 impl<R: io::Read> io::Read for WithoutNaN<R> {

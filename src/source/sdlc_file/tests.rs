@@ -172,6 +172,8 @@ fn colliding_cycle_ids_are_kept_apart() {
     let file = r#"{"cycles":[
         {"cycle_id":"c","feature_id":"A","phases":[{"phase":"testing","decision":"go","timestamp":"2026-03-02T10:00:00","duration":1}]},
         {"cycle_id":"c","feature_id":"B","phases":[{"phase":"testing","decision":"go","timestamp":"2026-03-02T10:00:00","duration":1}]},
+        {"cycle_id":"d","feature_id":"A","team":"red","phases":[{"phase":"testing","decision":"go","timestamp":"2026-03-02T10:00:00","duration":1}]},
+        {"cycle_id":"d","feature_id":"A","team":"blue","phases":[{"phase":"testing","decision":"go","timestamp":"2026-03-02T10:00:00","duration":1}]},
         {"feature_id":"nameless"}]}"#;
     let import = self::import(file.as_bytes()).unwrap();
     let ids: Vec<&str> = import
