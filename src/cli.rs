@@ -11,7 +11,7 @@ use clap::{Parser, Subcommand};
 use crate::config::{self, ConfigError, Settings};
 use crate::service::copy::CopyError;
 use crate::service::demo::DemoError;
-use crate::service::dora::GatherError;
+use crate::service::dora::{GatherError, IncidentError};
 use crate::service::ingest::InputError;
 use crate::service::pdca::PdcaError;
 use crate::service::{self, Stores};
@@ -209,6 +209,7 @@ fn known_class(cause: &(dyn std::error::Error + 'static)) -> Option<ErrorClass> 
         .or_else(|| of(cause, ConsoleError::class))
         .or_else(|| of(cause, IngestError::class))
         .or_else(|| of(cause, GatherError::class))
+        .or_else(|| of(cause, IncidentError::class))
         .or_else(|| of(cause, PdcaError::class))
         .or_else(|| of(cause, CopyError::class))
         .or_else(|| of(cause, DemoError::class))

@@ -7,5 +7,4 @@
 pub mod git;
 pub mod github;
 pub mod nodetool;
-pub mod phases;
 pub mod sdlc_file;

@@ -50,7 +50,7 @@ use self::tabs::TABS;
 use self::terminal::{Canvas, Output, TerminalGuard};
 use self::theme::{ColorDepth, Theme, ThemeError};
 use crate::service::Stores;
-use crate::service::dora::ReportRequest;
+use crate::service::dora::{ReportRequest, SyncRequest};
 use crate::service::pdca::PdcaSettings;
 use atalaya_domain::health::Health;
 use atalaya_domain::time::Timestamp;
@@ -80,6 +80,8 @@ pub struct ConsoleInput {
     pub demo: bool,
     /// What the DORA tab reports on at first.
     pub dora: ReportRequest,
+    /// The folder that the console was started in, and how a repository there is read.
+    pub sync: Option<(PathBuf, SyncRequest)>,
     /// How the PDCA tab judges.
     pub pdca: PdcaSettings,
     /// Action name to keys separated by blanks.
@@ -203,6 +205,7 @@ fn setup(input: &ConsoleInput, saved: &Saved) -> Result<Setup, ConsoleError> {
             first: tabs::FIRST,
             configured: Configured {
                 report: input.dora.clone(),
+                sync: input.sync.clone(),
                 pdca: input.pdca.clone(),
             },
         },

@@ -231,6 +231,7 @@ fn deployment(number: u64) -> Deployment {
         authored_at: finished_at,
         committed_at: finished_at,
         title: "Change something that a customer asked for".to_owned(),
+        reverts: false,
     };
     Deployment {
         id: format!("bench:{number}"),
@@ -245,6 +246,7 @@ fn deployment(number: u64) -> Deployment {
         request_id: None,
         cycle_id: Some(format!("cycle-{number:08}")),
         origin: "bench".to_owned(),
+        taken_back_by: None,
         commits: Some((0..10).map(commit).collect()),
     }
 }

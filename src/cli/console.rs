@@ -170,6 +170,16 @@ fn console_input(
         .map_err(|error| super::UsageError(error.to_string()))?;
     let pdca = service::pdca::PdcaSettings::configured(&settings.dora, &settings.pdca, zone)
         .map_err(|error| super::UsageError(error.to_string()))?;
+    // A configured repository is read by itself, and the demo's company has none.
+    let sync = std::env::current_dir()
+        .ok()
+        .filter(|_| !demo && settings.dora.repository.is_none())
+        .map(|here| {
+            (
+                here,
+                service::dora::sync_options(&settings.dora, None, None),
+            )
+        });
     Ok(ConsoleInput {
         health: Some(host.measure_health(seats)),
         stores: host.stores.clone(),
@@ -186,6 +196,7 @@ fn console_input(
         host: name,
         demo,
         dora,
+        sync,
         pdca,
         keys: settings.console.keys.clone(),
     })

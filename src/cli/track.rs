@@ -8,14 +8,14 @@ use std::process::ExitCode;
 use crate::service;
 use crate::service::track::{self, Capture, Kept, TrackError, TrackRequest};
 use crate::source::git;
-use atalaya_domain::delivery::Phase;
+use atalaya_domain::delivery::{DeploymentKind, Phase};
 
-use super::dora::parse_phase;
+use super::dora::{parse_kind, parse_phase};
 use super::{Context, UsageError};
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "The exit code is the command's own (128 + n when signal n ended it, 127 when it was not found).\nThe command finds its request id in ATALAYA_REQUEST_ID and REQUEST_ID; one that is set already is kept.\n\nExamples:\n  atalaya track --feature FEAT-1 --phase testing -- cargo test\n  atalaya track --feature FEAT-1 --phase deployment --service shop -- ./deploy.sh production\n  atalaya track --feature FEAT-1 --phase testing --capture -- cargo test"
+    after_help = "The exit code is the command's own (128 + n when signal n ended it, 127 when it was not found).\nThe command finds its request id in ATALAYA_REQUEST_ID and REQUEST_ID; one that is set already is kept.\n\nExamples:\n  atalaya track --feature FEAT-1 --phase testing -- cargo test\n  atalaya track --feature FEAT-1 --phase deployment --service shop -- ./deploy.sh production\n  atalaya track --feature FEAT-1 --phase deployment --kind hotfix --reached-users -- ./deploy.sh\n  atalaya track --feature FEAT-1 --phase testing --capture -- cargo test"
 )]
 pub struct Args {
     /// What is being worked on.
@@ -37,6 +37,14 @@ pub struct Args {
     /// Of a deployment [default: the one checked out here].
     #[arg(long)]
     commit: Option<String>,
+    /// Why a deployment is made: normal, hotfix (unplanned, because of a defect) or rollback (takes
+    /// an earlier one back) [default: normal].
+    #[arg(long, value_parser = parse_kind)]
+    kind: Option<DeploymentKind>,
+    /// A deployment that fails counts as one: users had something of it. Without this a command that
+    /// fails never reached users, and is neither a deployment nor a failure.
+    #[arg(long)]
+    reached_users: bool,
     /// Keep what the command says as log records with its request id (source: the service, else the
     /// program). It then writes to a pipe and not to a terminal: many programs leave out colours.
     #[arg(long)]
@@ -68,6 +76,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
         ("team", args.team),
         ("environment", args.environment),
         ("commit", commit),
+        ("kind", args.kind.map(|kind| kind.name().to_owned())),
     ]
     .into_iter()
     .filter_map(|(name, value)| value.map(|value| (name.to_owned(), value.into())))
@@ -77,6 +86,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
         feature_id: args.feature,
         phase,
         metadata,
+        reached_users: args.reached_users,
         command: args.command,
     };
     let request_context = track::request_context(|name| std::env::var(name).ok(), rand::random());
@@ -148,7 +158,10 @@ fn refuse(error: &TrackError) -> ExitCode {
 /// is lost is told to everybody.
 fn tell(kept: &Kept) {
     let line = match kept {
-        Kept::Recorded { .. } => return,
+        Kept::Recorded { recorded, .. } => match &recorded.conflict {
+            None => return,
+            Some(conflict) => format!("{conflict}; recorded as cycle `{}`", recorded.cycle_id),
+        },
         Kept::Waiting { .. } if !std::io::stderr().is_terminal() => return,
         Kept::Waiting { file, reason } => {
             format!(

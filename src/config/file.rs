@@ -172,13 +172,14 @@ pub struct UserFormatConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DoraConfig {
-    /// A git repository; absent means the one that the console is started in.
+    /// A git repository; absent means the one that a command is started in.
     pub repository: Option<PathBuf>,
     /// Tags that are deployments, as a glob; absent means tags that look like a version.
     pub tags: Option<String>,
     /// Merges into this branch are deployments instead.
     pub branch: Option<String>,
-    /// What the repository's service is called; absent means the repository's directory.
+    /// What the repository's service is called; absent means what its remote is called, else its
+    /// directory.
     pub service: Option<String>,
     /// The team of its deployments.
     pub team: Option<String>,
@@ -190,6 +191,8 @@ pub struct DoraConfig {
     pub thresholds: String,
     /// An incident without a stated cause is linked to a deployment at most this much earlier.
     pub incident_window_hours: u32,
+    /// A revert fails a deployment that went out at most this much earlier.
+    pub revert_window_hours: u32,
     pub targets: TargetsConfig,
 }
 
@@ -205,8 +208,21 @@ impl Default for DoraConfig {
             profile: "dora".to_owned(),
             thresholds: "dora-2023".to_owned(),
             incident_window_hours: 24,
+            revert_window_hours: 168,
             targets: TargetsConfig::default(),
         }
+    }
+}
+
+/// A number that something can reach: TOML also has `nan` and `inf`.
+fn goal<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    let value = f64::deserialize(deserializer)?;
+    if value.is_finite() && value >= 0.0 {
+        Ok(value)
+    } else {
+        Err(serde::de::Error::custom(format!(
+            "`{value}` is no goal; a number of 0 or more is one"
+        )))
     }
 }
 
@@ -214,12 +230,17 @@ impl Default for DoraConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TargetsConfig {
+    #[serde(deserialize_with = "goal")]
     pub deployments_per_week: f64,
+    #[serde(deserialize_with = "goal")]
     pub lead_time_hours: f64,
     /// 0 to 1.
+    #[serde(deserialize_with = "goal")]
     pub change_failure_ratio: f64,
+    #[serde(deserialize_with = "goal")]
     pub recovery_hours: f64,
     /// 0 to 1.
+    #[serde(deserialize_with = "goal")]
     pub rework_ratio: f64,
 }
 

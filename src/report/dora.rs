@@ -3,7 +3,9 @@
 use chrono_tz::Tz;
 
 use crate::shown::Shown;
-use atalaya_domain::dora::{Delta, Direction, DoraReport, MetricReport, Unit, Value, WeekPoint};
+use atalaya_domain::dora::{
+    Delta, Direction, DoraReport, MetricReport, Row, Unit, Value, WeekPoint,
+};
 use atalaya_domain::time::Timestamp;
 
 /// `2026-11-22 14:05` in a zone.
@@ -12,6 +14,14 @@ pub fn minute(at: Timestamp, zone: Tz) -> String {
         .with_timezone(&zone)
         .format("%Y-%m-%d %H:%M")
         .to_string()
+}
+
+/// The instants that a row's value was taken from: `2026-11-22 14:05` or `… to …`.
+pub fn span(row: &Row, zone: Tz) -> String {
+    match row.until {
+        Some(until) => format!("{} to {}", minute(row.at, zone), minute(until, zone)),
+        None => minute(row.at, zone),
+    }
 }
 
 /// Weeks as bars, lowest to highest; a week without a number is a dot.

@@ -1,6 +1,7 @@
 //! A DORA report as JSON: for scripts, the API and language models.
 //!
-//! `metrics` keeps the older tool's keys: `lead_time_hours`, `deployment_frequency` (a day; with
+//! `metrics` keeps the older tool's keys: `lead_time_hours` (of commits; `cycle_time_hours` stands
+//! beside it where there are none), `deployment_frequency` (a day; with
 //! profile `iact` the count of the window, as it always was), `change_failure_rate` and
 //! `deployment_rework_rate` in per cent, `mttr_hours`; `null` where there is no number, and the
 //! reason in `details`. `details` has one object for each metric with unit, n, interval, level and
@@ -10,7 +11,7 @@
 use serde_json::{Map, Value as Json, json};
 
 use atalaya_domain::dora::quick_check::{INDUSTRY_OVERALL, industry};
-use atalaya_domain::dora::{DeploymentLine, DoraReport, Metric, MetricReport, Value};
+use atalaya_domain::dora::{DeploymentLine, DoraReport, LeadBasis, Metric, MetricReport, Value};
 use atalaya_domain::time::TimeRange;
 
 /// The whole report as one object.
@@ -22,6 +23,9 @@ pub fn json(report: &DoraReport) -> Json {
     };
     let percent = |metric: Metric| number(metric).map(|ratio| ratio * 100.0);
     let quick = report.overall.quick_check;
+    let is_cycle_time = report
+        .metric(Metric::ChangeLeadTime)
+        .is_some_and(|found| found.title == LeadBasis::Cycles.title());
     json!({
         "period_days": report.days(),
         "window": range(report.window),
@@ -30,11 +34,14 @@ pub fn json(report: &DoraReport) -> Json {
         "profile": report.rules.profile.name(),
         "thresholds": report.rules.thresholds.name(),
         "zone": report.rules.zone.name(),
+        "lead_basis": report.lead_basis,
+        "incident_window_hours": report.rules.link_cap.as_secs_f64() / 3_600.0,
         "service": report.scope.service,
         "team": report.scope.team,
         "environment": report.scope.environment,
         "metrics": {
-            "lead_time_hours": number(Metric::ChangeLeadTime),
+            "lead_time_hours": number(Metric::ChangeLeadTime).filter(|_| !is_cycle_time),
+            "cycle_time_hours": number(Metric::ChangeLeadTime).filter(|_| is_cycle_time),
             "deployment_frequency": number(Metric::DeploymentFrequency),
             "change_failure_rate": percent(Metric::ChangeFailureRate),
             "mttr_hours": number(Metric::RecoveryTime),
@@ -63,6 +70,7 @@ pub fn json(report: &DoraReport) -> Json {
             "opened_at": line.incident.opened_at.to_rfc3339(),
             "resolved_at": line.incident.resolved_at.map(super::super::domain::time::Timestamp::to_rfc3339),
             "deployment": line.deployment,
+            "cause": line.incident.cause,
             "link": line.basis,
             "request_id": line.incident.request_id.as_ref().map(super::super::domain::record::RequestId::as_str),
         })).collect::<Vec<_>>(),
@@ -85,7 +93,7 @@ fn metric(report: &MetricReport) -> Json {
     let measured = &report.measured;
     let told = &measured.explanation;
     json!({
-        "title": report.metric.title(),
+        "title": report.title,
         "value": measured.value.number(),
         "lower_bound": matches!(measured.value, Value::AtLeast(_)),
         "not_available": reason(measured.value),
@@ -118,6 +126,7 @@ fn metric(report: &MetricReport) -> Json {
                 "kind": row.kind,
                 "id": row.id,
                 "at": row.at.to_rfc3339(),
+                "until": row.until.map(atalaya_domain::time::Timestamp::to_rfc3339),
                 "value": row.value,
                 "note": row.note,
                 "request_id": row.request_id.as_ref().map(super::super::domain::record::RequestId::as_str),
@@ -158,6 +167,8 @@ fn deployment(line: &DeploymentLine) -> Json {
         "previous": line.previous,
         "redeploy": line.redeploy,
         "lead_time": line.lead,
+        "cycle_time_hours": line.cycle_hours,
+        "taken_back_by": deployment.taken_back_by,
         "failed": line.failed,
         "incidents": line.incidents,
         "recovery": line.recovery.map(|recovery| json!({

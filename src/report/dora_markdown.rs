@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::dora::{delta, level, minute, overall, plain, samples, scope, score, sparkline, target};
+use super::dora::{
+    delta, level, minute, overall, plain, samples, scope, score, span, sparkline, target,
+};
 use atalaya_domain::dora::quick_check::{INDUSTRY_OVERALL, industry};
 use atalaya_domain::dora::{DoraReport, show_hours};
 
@@ -51,7 +53,7 @@ fn write(out: &mut String, report: &DoraReport, explain: bool) -> std::fmt::Resu
         writeln!(
             out,
             "| {} | **{}** | {} | {} | {} | {} | {} | {} ({:.1}) | {} |",
-            metric.metric.title(),
+            metric.title,
             cell(&metric.show()),
             level(metric),
             samples(metric),
@@ -173,7 +175,7 @@ fn how(out: &mut String, report: &DoraReport, explain: bool) -> std::fmt::Result
         writeln!(
             out,
             "\n**{}**: {}. {}.",
-            metric.metric.title(),
+            metric.title,
             cell(&told.rule),
             cell(&metric.level_rule)
         )?;
@@ -196,7 +198,7 @@ fn how(out: &mut String, report: &DoraReport, explain: bool) -> std::fmt::Result
                     "- {} {} ({}): {} {}",
                     row.kind.name(),
                     cell(&row.id),
-                    minute(row.at, report.rules.zone),
+                    span(row, report.rules.zone),
                     metric.measured.unit.show(row.value),
                     cell(&row.note)
                 )?;

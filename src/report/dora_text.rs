@@ -2,9 +2,11 @@
 
 use std::fmt::Write as _;
 
-use super::dora::{delta, level, minute, overall, plain, samples, scope, score, sparkline, target};
+use super::dora::{
+    delta, level, minute, overall, plain, samples, scope, score, span, sparkline, target,
+};
 use atalaya_domain::dora::quick_check::INDUSTRY_OVERALL;
-use atalaya_domain::dora::{DoraReport, show_hours};
+use atalaya_domain::dora::{DoraReport, MetricReport, show_hours};
 
 /// The whole report; `explain` adds the rows, the rule and what was left out of each metric.
 pub fn text(report: &DoraReport, explain: bool) -> String {
@@ -15,6 +17,23 @@ pub fn text(report: &DoraReport, explain: bool) -> String {
 }
 
 fn write(out: &mut String, report: &DoraReport, explain: bool) -> std::fmt::Result {
+    heading(out, report)?;
+    for found in &report.metrics {
+        metric(out, found)?;
+        if explain {
+            explanation(out, report, found)?;
+        }
+    }
+    slowest(out, report)?;
+    failed(out, report)?;
+    incidents(out, report)?;
+    for note in &report.notes {
+        writeln!(out, "\nNote: {}", plain(note))?;
+    }
+    Ok(())
+}
+
+fn heading(out: &mut String, report: &DoraReport) -> std::fmt::Result {
     let zone = report.rules.zone;
     writeln!(out, "DORA metrics: {}", scope(report))?;
     writeln!(
@@ -34,93 +53,123 @@ fn write(out: &mut String, report: &DoraReport, explain: bool) -> std::fmt::Resu
         score(quick.overall),
         score(quick.throughput),
         score(quick.stability)
+    )
+}
+
+fn metric(out: &mut String, metric: &MetricReport) -> std::fmt::Result {
+    writeln!(
+        out,
+        "{:<32} {:<18} {:<7} {}",
+        metric.title,
+        metric.show(),
+        level(metric),
+        sparkline(&metric.weeks)
     )?;
-    for metric in &report.metrics {
+    writeln!(
+        out,
+        "    n {}; before {}, {}; target {}; score {}",
+        samples(metric),
+        metric.previous.show(metric.measured.unit),
+        delta(metric.delta.as_ref(), metric.measured.unit),
+        target(metric),
+        score(metric.score)
+    )?;
+    for detail in metric
+        .measured
+        .details
+        .iter()
+        .filter(|detail| detail.value.number().is_some_and(|value| value != 0.0))
+    {
         writeln!(
             out,
-            "{:<32} {:<18} {:<7} {}",
-            metric.metric.title(),
-            metric.show(),
-            level(metric),
-            sparkline(&metric.weeks)
+            "    {}: {} (n {})",
+            detail.title,
+            detail.value.show(detail.unit),
+            detail.samples
         )?;
-        writeln!(
-            out,
-            "    n {}; before {}, {}; target {}; score {}",
-            samples(metric),
-            metric.previous.show(metric.measured.unit),
-            delta(metric.delta.as_ref(), metric.measured.unit),
-            target(metric),
-            score(metric.score)
-        )?;
-        for detail in metric
-            .measured
-            .details
-            .iter()
-            .filter(|detail| detail.value.number().is_some_and(|value| value != 0.0))
-        {
-            writeln!(
-                out,
-                "    {}: {} (n {})",
-                detail.title,
-                detail.value.show(detail.unit),
-                detail.samples
-            )?;
-        }
-        writeln!(out, "    {}", metric.level_rule)?;
-        if explain {
-            explanation(out, report, metric)?;
-        }
     }
+    writeln!(out, "    {}", metric.level_rule)
+}
+
+fn slowest(out: &mut String, report: &DoraReport) -> std::fmt::Result {
     if !report.slowest.is_empty() {
         writeln!(out, "\nLongest lead times")?;
-        for change in &report.slowest {
-            writeln!(
-                out,
-                "  {:>12}  {:.12}  {}  {}",
-                show_hours(change.hours),
-                plain(&change.sha),
-                plain(&change.deployment),
-                plain(&change.title)
-            )?;
-        }
     }
-    if report.failed().next().is_some() {
-        writeln!(out, "\nFailed deployments")?;
-        for line in report.failed() {
-            let recovery = match line.recovery {
-                Some(recovery) if recovery.open => {
-                    format!("open for {}", show_hours(recovery.hours()))
-                }
-                Some(recovery) => format!("recovered in {}", show_hours(recovery.hours())),
-                None => "recovery unknown".to_owned(),
-            };
-            let request = line
-                .deployment
-                .request_id
-                .as_ref()
-                .map(|id| format!(", request {}", plain(id.as_str())))
-                .unwrap_or_default();
-            writeln!(
-                out,
-                "  {}  {}: {}; {recovery}{request}",
-                minute(line.deployment.finished_at, zone),
-                plain(&line.deployment.id),
-                plain(line.failed.as_deref().unwrap_or_default()),
-            )?;
-        }
-    }
-    for note in &report.notes {
-        writeln!(out, "\nNote: {}", plain(note))?;
+    for change in &report.slowest {
+        writeln!(
+            out,
+            "  {:>12}  {:.12}  {}  {}",
+            show_hours(change.hours),
+            plain(&change.sha),
+            plain(&change.deployment),
+            plain(&change.title)
+        )?;
     }
     Ok(())
 }
 
-fn explanation(
-    out: &mut String,
-    report: &DoraReport,
-    metric: &atalaya_domain::dora::MetricReport,
-) -> std::fmt::Result {
+fn failed(out: &mut String, report: &DoraReport) -> std::fmt::Result {
+    if report.failed().next().is_some() {
+        writeln!(out, "\nFailed deployments")?;
+    }
+    for line in report.failed() {
+        let recovery = match line.recovery {
+            Some(recovery) if recovery.open => {
+                format!("open for {}", show_hours(recovery.hours()))
+            }
+            Some(recovery) => format!("recovered in {}", show_hours(recovery.hours())),
+            None => "recovery unknown".to_owned(),
+        };
+        let request = line
+            .deployment
+            .request_id
+            .as_ref()
+            .map(|id| format!(", request {}", plain(id.as_str())))
+            .unwrap_or_default();
+        writeln!(
+            out,
+            "  {}  {}: {}; {recovery}{request}",
+            minute(line.deployment.finished_at, report.rules.zone),
+            plain(&line.deployment.id),
+            plain(line.failed.as_deref().unwrap_or_default()),
+        )?;
+    }
+    Ok(())
+}
+
+/// Each with its deployment, or why it has none and which one is nearest.
+fn incidents(out: &mut String, report: &DoraReport) -> std::fmt::Result {
+    if !report.incidents.is_empty() {
+        writeln!(out, "\nIncidents")?;
+    }
+    let zone = report.rules.zone;
+    for line in &report.incidents {
+        let incident = &line.incident;
+        let end = incident
+            .resolved_at
+            .map_or_else(|| "open".to_owned(), |at| minute(at, zone));
+        let deployment = match &line.deployment {
+            Some(deployment) => format!("{deployment} ({})", line.basis),
+            None => format!("unlinked: {}", line.basis),
+        };
+        let request = incident
+            .request_id
+            .as_ref()
+            .map(|id| format!(", request {}", id.as_str()))
+            .unwrap_or_default();
+        writeln!(
+            out,
+            "  {} to {end}  {}  {}: {}",
+            minute(incident.opened_at, zone),
+            plain(&incident.id),
+            plain(&incident.title),
+            plain(&format!("{deployment}{request}")),
+        )?;
+    }
+    Ok(())
+}
+
+fn explanation(out: &mut String, report: &DoraReport, metric: &MetricReport) -> std::fmt::Result {
     let zone = report.rules.zone;
     let told = &metric.measured.explanation;
     writeln!(out, "    rule: {}", told.rule)?;
@@ -128,7 +177,7 @@ fn explanation(
         writeln!(
             out,
             "      {}  {:<10} {}  {}  {}",
-            minute(row.at, zone),
+            span(row, zone),
             row.kind.name(),
             plain(&row.id),
             metric.measured.unit.show(row.value),

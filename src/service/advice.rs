@@ -5,7 +5,7 @@ use std::error::Error;
 use atalaya_store::error::{Reason, Remedy, StoreError};
 
 use super::demo::DemoError;
-use super::dora::GatherError;
+use super::dora::{GatherError, IncidentError};
 use super::pdca::PdcaError;
 
 /// An error with its causes on one line, and what to do about it.
@@ -53,6 +53,10 @@ fn store_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a StoreError> {
         })
         .or_else(|| match error.downcast_ref()? {
             GatherError::Store(error) => Some(error),
+            _ => None,
+        })
+        .or_else(|| match error.downcast_ref()? {
+            IncidentError::Store(error) => Some(error),
             _ => None,
         })
         .or_else(|| match error.downcast_ref()? {

@@ -2,6 +2,7 @@
 //! facts come in. Every one of these may be repeated: it then changes nothing.
 
 mod gather;
+mod window;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -18,21 +19,26 @@ use atalaya_domain::dora::{
 };
 use atalaya_domain::time::{TimeRange, Timestamp};
 use atalaya_store::error::StoreError;
-use atalaya_store::metrics::{DeliveryFilter, MetricsStore, SourceRun};
+use atalaya_store::metrics::{DeliveryFilter, MetricsStore, Repository, SourceRun, Unreadable};
 
 pub use gather::{
-    GatherError, ImportOutcome, RUN_ID, Recorded, SyncOutcome, import_file, record, sync_due,
-    sync_git, sync_options,
+    Cause, GatherError, Here, ImportOutcome, IncidentError, NewIncident, RUN_ID, Recorded,
+    SyncOutcome, SyncRequest, WouldWithdraw, here, import_file, link, open, record, record_anyway,
+    resolve, sync_due, sync_git, sync_options,
 };
+pub use window::{BadWindow, Window, WindowWords, last_day, quarter};
+
+/// How the note begins that says where deployments are.
+pub const NO_DEPLOYMENT: &str = "no deployment in this window";
 
 /// How far before the first range facts are read: an incident or a re-deploy may belong to a
 /// deployment of that time, and a commit to an earlier one.
 const REACH: Duration = Duration::from_hours(90 * 24);
 
-/// What to report on. The window ends with the "now" that the report is asked for at.
+/// What to report on.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ReportRequest {
-    pub window: Duration,
+    pub window: Window,
     pub scope: Scope,
     pub rules: Rules,
 }
@@ -41,7 +47,7 @@ impl ReportRequest {
     /// The last `days` days of everything in production, by the standard rules.
     pub fn days(days: u32) -> Self {
         Self {
-            window: Duration::from_hours(u64::from(days) * 24),
+            window: Window::days(u64::from(days)),
             scope: Scope::default(),
             rules: Rules::default(),
         }
@@ -136,6 +142,11 @@ pub struct Loaded {
     pub incidents: Vec<Incident>,
     pub phases: Vec<PhaseRecord>,
     pub sources: Vec<SourceRun>,
+    pub repositories: Vec<Repository>,
+    /// Rows that none of the lists has.
+    pub unreadable: Vec<Unreadable>,
+    /// Where the asked window has no deployment: the last one of its length that has some.
+    pub last_window: Option<TimeRange>,
 }
 
 impl Loaded {
@@ -157,14 +168,19 @@ impl Loaded {
     }
 }
 
-/// Reads what a report of this request needs: window, previous period, weeks, and a reach before.
+/// Reads what a report of this request needs: window, previous period, weeks, a reach before, and
+/// what came after a window of the past, which may have ended its incidents.
 pub async fn load(
     store: &dyn MetricsStore,
     request: &ReportRequest,
     now: Timestamp,
 ) -> Result<Loaded, StoreError> {
-    let window = TimeRange::ending(now, request.window);
-    let weeks = whole_weeks(now, request.rules.weeks, request.rules.zone);
+    let window = request.window.range(now);
+    let weeks = whole_weeks(
+        window.until.min(now),
+        request.rules.weeks,
+        request.rules.zone,
+    );
     let from = weeks
         .first()
         .map_or(window.from, |week| week.from)
@@ -176,15 +192,46 @@ pub async fn load(
         environment: Some(request.scope.environment.clone()),
         ..DeliveryFilter::default()
     };
+    let deployments = store.deployments(&filter).await?;
+    let is_empty = !deployments.iter().any(|deployment| {
+        window.contains(deployment.finished_at) && request.scope.admits(deployment)
+    });
+    let last_window = if is_empty {
+        last_window(store, request, window).await?
+    } else {
+        None
+    };
     Ok(Loaded {
-        deployments: store.deployments(&filter).await?,
+        deployments,
         incidents: store.incidents(&filter).await?,
         phases: store.phases(&filter).await?,
         sources: store.sources().await?,
+        repositories: store.repositories().await?,
+        unreadable: store.unreadable().await?,
+        last_window,
     })
 }
 
-/// The report that ends at `now`.
+/// The last window of the same length, before this one, that has deployments: it ends with the day
+/// of the last of them.
+async fn last_window(
+    store: &dyn MetricsStore,
+    request: &ReportRequest,
+    window: TimeRange,
+) -> Result<Option<TimeRange>, StoreError> {
+    let before = DeliveryFilter {
+        range: Some(TimeRange::new(Timestamp::MIN, window.from)),
+        service: request.scope.service.clone(),
+        team: request.scope.team.clone(),
+        environment: Some(request.scope.environment.clone()),
+    };
+    Ok(store.last_deployed(&before).await?.map(|last| {
+        let until = window::day_after(last, request.rules.zone);
+        TimeRange::new(until.saturating_sub(window.length()), until)
+    }))
+}
+
+/// The report of the request's window as seen at `now`.
 pub async fn report(
     store: &dyn MetricsStore,
     request: &ReportRequest,
@@ -196,12 +243,44 @@ pub async fn report(
 
 /// The report from facts already read.
 pub fn compute(loaded: &Loaded, request: &ReportRequest, now: Timestamp) -> DoraReport {
-    let window = TimeRange::ending(now, request.window);
+    let window = request.window.range(now);
     let mut report = dora::report(&loaded.facts(), &request.scope, window, &request.rules, now);
-    if let Some(note) = unknown_scope(loaded, &request.scope) {
-        report.notes.insert(0, note);
+    let mut notes: Vec<String> = unknown_scope(loaded, &request.scope).into_iter().collect();
+    if let Some(last) = loaded.last_window {
+        let day = window::last_day(last, request.rules.zone);
+        notes.push(format!(
+            "{NO_DEPLOYMENT}; the last window that has some ends on {day}: \
+             atalaya dora report --days {:.0} --until {day}",
+            report.days()
+        ));
     }
+    notes.extend(loaded.unreadable.iter().map(ToString::to_string));
+    notes.append(&mut report.notes);
+    notes.extend(methods(loaded, &request.scope));
+    report.notes = notes;
     report
+}
+
+/// How the deployments of each repository in scope were found.
+fn methods<'l>(loaded: &'l Loaded, scope: &'l Scope) -> impl Iterator<Item = String> + 'l {
+    let of_scope = |repository: &Repository| {
+        loaded
+            .deployments
+            .iter()
+            .any(|deployment| deployment.origin == repository.id && scope.admits(deployment))
+    };
+    loaded
+        .repositories
+        .iter()
+        .filter(move |repository| of_scope(repository))
+        .map(|repository| {
+            let account = if repository.account.is_empty() {
+                String::new()
+            } else {
+                format!("; {}", repository.account)
+            };
+            format!("{}: {}{account}", repository.service, repository.method)
+        })
 }
 
 /// A service or team that nothing is known of is more likely a slip than a quiet team.

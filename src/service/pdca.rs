@@ -486,5 +486,6 @@ async fn load(
         incidents: store.incidents(&filter).await?,
         phases: store.phases(&filter).await?,
         sources: store.sources().await?,
+        ..Loaded::default()
     })
 }

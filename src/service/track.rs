@@ -18,13 +18,14 @@ use tokio::process::Command;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::privacy;
+use atalaya_domain::delivery::cycle_facts::REACHED_USERS;
 use atalaya_domain::delivery::{Decision, Phase, PhaseRecord};
 use atalaya_domain::record::RequestId;
 use atalaya_domain::time::Timestamp;
 use atalaya_store::error::StoreError;
 use atalaya_store::metrics::MetricsStore;
 
-use super::dora::{RUN_ID, record};
+use super::dora::{RUN_ID, Recorded, record_anyway};
 
 pub use capture::Capture;
 
@@ -48,6 +49,8 @@ pub struct TrackRequest {
     pub phase: Phase,
     /// `service`, `team`, `environment`, `commit` … as far as they are known.
     pub metadata: BTreeMap<String, serde_json::Value>,
+    /// Whether a deployment that fails had reached users already.
+    pub reached_users: bool,
     pub command: Vec<OsString>,
 }
 
@@ -222,6 +225,10 @@ fn phase(
     metadata.insert(RUN_ID.to_owned(), run.into());
     metadata.insert("request_id".to_owned(), context.id.as_str().into());
     metadata.insert("exit_code".to_owned(), exit_code(status).into());
+    // A run that failed before users saw anything is no deployment and no failure.
+    if request.phase == Phase::Deployment && !status.success() {
+        metadata.insert(REACHED_USERS.to_owned(), request.reached_users.into());
+    }
     if let Some(signal) = status.signal() {
         metadata.insert("signal".to_owned(), signal.into());
     }
@@ -318,7 +325,10 @@ struct Pending {
 #[derive(Debug)]
 pub enum Kept {
     /// In the store, with how many that had waited before it.
-    Recorded { earlier: usize },
+    Recorded {
+        earlier: usize,
+        recorded: Box<Recorded>,
+    },
     /// In a file, because of this.
     Waiting { file: PathBuf, reason: String },
     /// Nowhere: neither the store nor the disk took it.
@@ -335,11 +345,11 @@ where
     let work = async {
         let store = open.await?;
         let earlier = drain(&*store, folder).await?;
-        record(&*store, phase.clone(), "track").await?;
-        Ok::<usize, StoreError>(earlier)
+        let recorded = record_anyway(&*store, phase.clone(), "track").await?;
+        Ok::<_, StoreError>((earlier, Box::new(recorded)))
     };
     let reason = match tokio::time::timeout(STORE_PATIENCE, work).await {
-        Ok(Ok(earlier)) => return Kept::Recorded { earlier },
+        Ok(Ok((earlier, recorded))) => return Kept::Recorded { earlier, recorded },
         Ok(Err(error)) => super::describe(&error),
         Err(_) => format!("the metrics store did not answer within {STORE_PATIENCE:?}"),
     };
@@ -358,7 +368,7 @@ pub async fn drain(store: &dyn MetricsStore, folder: &Path) -> Result<usize, Sto
     for file in waiting(folder) {
         match read(&file) {
             Ok(pending) => {
-                record(store, pending.phase, "track").await?;
+                record_anyway(store, pending.phase, "track").await?;
                 // If this fails, the run id keeps the next drain from recording it twice.
                 let _ = std::fs::remove_file(&file);
                 recorded += 1;

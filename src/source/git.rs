@@ -3,8 +3,9 @@
 //! Reads the object database itself (gix), so it needs no git program. Blocking: callers run it on
 //! a blocking thread. What it promises about odd repositories:
 //!
-//! - **Tags on one commit** are one deployment, named by the most specific tag (`v1.2.3` before
-//!   `v1.2`); the others are counted in [`Outcome::aliases`].
+//! - **Tags on one commit** are one deployment of each service, named by the most specific tag
+//!   (`v1.2.3` before `v1.2`), unless a later one releases the commit again after another; what
+//!   became of each tag is in [`Outcome::tags`].
 //! - **Time** is the tagger's for an annotated tag and the commit's for a lightweight one, never
 //!   before the commit itself.
 //! - **Pre-releases** (`v2.0.0-rc.1`) go to the environment `staging`, unless a pattern was given:
@@ -16,17 +17,26 @@
 
 mod deployments;
 mod history;
+mod identity;
+mod naming;
 mod tags;
 
-use atalaya_domain::error_class::ErrorClass;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use atalaya_domain::error_class::ErrorClass;
 
 use atalaya_domain::delivery::Deployment;
 use atalaya_domain::dora::PRODUCTION;
 
 pub use deployments::{Carries, Mark, assign};
 pub use history::{Commit, History};
-pub use tags::TagPattern;
+pub use identity::Identity;
+pub use naming::Naming;
+pub use tags::{STAGING, TagAccount, TagPattern};
+
+/// Origin of a deployment until the repository's own key is known.
+pub const ORIGIN: &str = "git";
 
 /// What is taken for a deployment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,15 +50,32 @@ pub enum Which {
     Merges(String),
 }
 
+impl Which {
+    /// `auto`, `tags:v*`, `merges:main`.
+    pub fn words(&self) -> String {
+        match self {
+            Self::Auto => "auto".to_owned(),
+            Self::Tags(glob) => format!("tags:{glob}"),
+            Self::Merges(branch) => format!("merges:{branch}"),
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
 pub struct Options {
     pub which: Which,
-    /// `None`: the name of the repository's directory.
+    /// `None`: what the remote is called, else the repository's directory.
     pub service: Option<String>,
+    /// Names beside those of other repositories; `None` when there are no others.
+    pub naming: Option<Naming>,
     pub team: Option<String>,
     pub environment: String,
+    /// A revert fails a deployment that went out at most this long before it.
+    pub revert_cap: Duration,
     /// Commits read at most, newest first.
     pub max_commits: usize,
+    /// What is to be said about these options themselves.
+    pub remarks: Vec<String>,
 }
 
 impl Default for Options {
@@ -56,9 +83,12 @@ impl Default for Options {
         Self {
             which: Which::Auto,
             service: None,
+            naming: None,
             team: None,
             environment: PRODUCTION.to_owned(),
+            revert_cap: Duration::from_hours(7 * 24),
             max_commits: 300_000,
+            remarks: Vec::new(),
         }
     }
 }
@@ -68,13 +98,14 @@ impl Default for Options {
 pub struct Outcome {
     /// Root of the working tree, or the directory of a bare repository.
     pub repository: PathBuf,
+    pub identity: Identity,
     pub service: String,
     /// How deployments were recognised, in words for the screen.
     pub method: String,
     pub deployments: Vec<Deployment>,
     pub commits_read: usize,
-    /// Further tags on commits that are deployments already.
-    pub aliases: usize,
+    /// What became of the tags; `None` where they were not looked at.
+    pub tags: Option<TagAccount>,
     /// Whether the whole history was there and was read.
     pub complete: bool,
     /// What a reader should know: a shallow clone, a cut history, tags that name no commit.
@@ -116,6 +147,26 @@ impl GitError {
     }
 }
 
+/// What the repository at or above this path is, and where it is.
+pub fn identify(path: &Path) -> Result<(PathBuf, Identity), GitError> {
+    let repository = open(path)?;
+    let place = place_of(&repository);
+    let reader = history::Reader {
+        repository: &repository,
+        place: &place,
+        max_commits: 0,
+    };
+    let identity = identity::of(&reader)?;
+    Ok((place, identity))
+}
+
+/// What a repository is called by itself: the last part of its remote, else its directory.
+pub fn own_name(place: &Path, identity: &Identity) -> String {
+    identity
+        .name()
+        .map_or_else(|| directory_name(place), str::to_owned)
+}
+
 /// Reads a repository. `progress` is called now and then with the number of commits read so far.
 pub fn read(
     path: &Path,
@@ -123,87 +174,35 @@ pub fn read(
     progress: &mut dyn FnMut(usize),
 ) -> Result<Outcome, GitError> {
     let repository = open(path)?;
-    let place = repository
-        .workdir()
-        .unwrap_or_else(|| repository.git_dir())
-        .to_path_buf();
-    let place = place.canonicalize().unwrap_or(place);
-    let service = options
-        .service
-        .clone()
-        .unwrap_or_else(|| service_name(&place));
+    let place = place_of(&repository);
     let reader = history::Reader {
         repository: &repository,
         place: &place,
         max_commits: options.max_commits,
     };
+    let identity = identity::of(&reader)?;
+    let naming = options.naming.clone().unwrap_or_else(|| {
+        let base = options.service.clone();
+        Naming {
+            given: base.is_some(),
+            base: base.unwrap_or_else(|| own_name(&place, &identity)),
+            ..Naming::default()
+        }
+    });
     let mut outcome = Outcome {
         repository: place.clone(),
-        service,
+        identity,
+        service: naming.whole(),
+        notes: options.remarks.clone(),
         ..Outcome::default()
     };
-
-    let pattern = match &options.which {
-        Which::Tags(glob) => Some(TagPattern::glob(glob)?),
-        Which::Auto => Some(TagPattern::version()),
-        Which::Merges(_) => None,
-    };
-    let found = match &pattern {
-        Some(pattern) => tags::find(&reader, pattern)?,
-        None => tags::Found::default(),
-    };
-    if found.without_commit > 0 {
-        outcome.notes.push(format!(
-            "{} tags name no commit and are left out",
-            found.without_commit
-        ));
-    }
-
-    let (history, marks) = match &options.which {
-        Which::Tags(_) | Which::Auto
-            if !found.tags.is_empty() || matches!(options.which, Which::Tags(_)) =>
-        {
-            let history = reader.read(&found.tips(), progress)?;
-            let (marks, aliases) = tags::marks(&history, &found.tags, &outcome.service, options);
-            outcome.aliases = aliases;
-            outcome.method = match &options.which {
-                Which::Tags(glob) => format!("tags matching `{glob}`"),
-                _ => "version tags".to_owned(),
-            };
-            (history, marks)
-        }
-        which => {
-            let branch = if let Which::Merges(name) = which {
-                reader.branch(name)?
-            } else {
-                reader.default_branch()?
-            };
-            let Some((name, tip)) = branch else {
-                "nothing: the repository has no commit yet".clone_into(&mut outcome.method);
-                return Ok(outcome);
-            };
-            let history = reader.read(&[tip], progress)?;
-            let (marks, merges) = deployments::branch_marks(
-                &history,
-                &tip.to_string(),
-                &outcome.service,
-                options,
-                matches!(which, Which::Auto),
-            );
-            outcome.method = match (which, merges) {
-                (Which::Merges(_), _) => format!("merges into {name}"),
-                (_, true) => format!("merges into {name} (no version tag was found)"),
-                (_, false) => format!(
-                    "every commit of {name} (neither a version tag nor a merge was found; no lead times)"
-                ),
-            };
-            (history, marks)
-        }
+    let Some((history, marks)) = marks(&reader, options, &naming, &mut outcome, progress)? else {
+        return Ok(outcome);
     };
     outcome.commits_read = history.len();
     outcome.complete = history.is_complete();
     outcome.notes.extend(history.notes());
-    let assigned = assign(&history, marks, options.team.as_deref());
+    let assigned = assign(&history, marks, options.team.as_deref(), options.revert_cap);
     if assigned.cut > 0 {
         outcome.notes.push(format!(
             "{} deployments carry more than {} commits; the newest of them are kept",
@@ -213,6 +212,71 @@ pub fn read(
     }
     outcome.deployments = assigned.deployments;
     Ok(outcome)
+}
+
+/// The history with its marks; `None` when there is nothing. Tells the outcome by which method.
+fn marks(
+    reader: &history::Reader<'_>,
+    options: &Options,
+    naming: &Naming,
+    outcome: &mut Outcome,
+    progress: &mut dyn FnMut(usize),
+) -> Result<Option<(History, Vec<Mark>)>, GitError> {
+    let pattern = match &options.which {
+        Which::Tags(glob) => Some(TagPattern::glob(glob)?),
+        Which::Auto => Some(TagPattern::version()),
+        Which::Merges(_) => None,
+    };
+    let Some(pattern) = pattern else {
+        return branch_marks(reader, options, outcome, progress);
+    };
+    let found = tags::find(reader, &pattern)?;
+    let mut account = found.account.clone();
+    if found.tags.is_empty() && options.which == Which::Auto {
+        outcome.tags = Some(account);
+        return branch_marks(reader, options, outcome, progress);
+    }
+    let history = reader.read(&found.tips(), progress)?;
+    let marks = tags::marks(&history, &found.tags, naming, options, &mut account);
+    outcome.method = match &options.which {
+        Which::Tags(glob) => format!("tags matching `{glob}`"),
+        _ => "version tags".to_owned(),
+    };
+    outcome.tags = Some(account);
+    Ok(Some((history, marks)))
+}
+
+fn branch_marks(
+    reader: &history::Reader<'_>,
+    options: &Options,
+    outcome: &mut Outcome,
+    progress: &mut dyn FnMut(usize),
+) -> Result<Option<(History, Vec<Mark>)>, GitError> {
+    let branch = if let Which::Merges(name) = &options.which {
+        reader.branch(name)?
+    } else {
+        reader.default_branch()?
+    };
+    let Some((name, tip)) = branch else {
+        "nothing: the repository has no commit yet".clone_into(&mut outcome.method);
+        return Ok(None);
+    };
+    let history = reader.read(&[tip], progress)?;
+    let (marks, merges) = deployments::branch_marks(
+        &history,
+        &tip.to_string(),
+        &outcome.service,
+        options,
+        options.which == Which::Auto,
+    );
+    outcome.method = match (&options.which, merges) {
+        (Which::Merges(_), _) => format!("merges into {name}"),
+        (_, true) => format!("merges into {name} (no version tag was found)"),
+        (_, false) => {
+            format!("every commit of {name} (each commit counted: no tag, no merge; no lead times)")
+        }
+    };
+    Ok(Some((history, marks)))
 }
 
 /// The commit that is checked out where `path` is; `None` outside of a repository.
@@ -239,7 +303,15 @@ fn open(path: &Path) -> Result<gix::Repository, GitError> {
     Ok(repository)
 }
 
-fn service_name(place: &Path) -> String {
+fn place_of(repository: &gix::Repository) -> PathBuf {
+    let place = repository
+        .workdir()
+        .unwrap_or_else(|| repository.git_dir())
+        .to_path_buf();
+    place.canonicalize().unwrap_or(place)
+}
+
+fn directory_name(place: &Path) -> String {
     let name = place
         .components()
         .rev()

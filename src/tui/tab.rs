@@ -48,6 +48,7 @@
 use std::error::Error;
 use std::fmt::Debug;
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crossterm::event::{KeyEvent, MouseEvent};
@@ -63,7 +64,7 @@ use super::keymap::{Binding, Scope};
 use super::theme::{Role, Theme};
 use crate::service::Stores;
 use crate::service::describe;
-use crate::service::dora::ReportRequest;
+use crate::service::dora::{ReportRequest, SyncRequest};
 use crate::service::pdca::PdcaSettings;
 use atalaya_domain::health::Health;
 use atalaya_domain::time::Timestamp;
@@ -89,6 +90,9 @@ pub struct Context<'a> {
 pub struct Configured {
     /// What is reported on at first.
     pub report: ReportRequest,
+    /// The folder that the console was started in and how a repository there is read; `None` where
+    /// nothing is to be read by hand.
+    pub sync: Option<(PathBuf, SyncRequest)>,
     pub pdca: PdcaSettings,
 }
 
@@ -96,6 +100,7 @@ impl Default for Configured {
     fn default() -> Self {
         Self {
             report: ReportRequest::days(30),
+            sync: None,
             pdca: PdcaSettings::default(),
         }
     }

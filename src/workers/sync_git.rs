@@ -1,5 +1,6 @@
 //! Reads the deployments of a repository: of the configured one as a job (`jobs/git_sync.rs`), and of
-//! the one that a console was started in now and then, as only that console knows of it.
+//! the one that a console was started in now and then, when the store has that already. A repository
+//! that is new to the store is a person's decision (the DORA screen offers it).
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::supervisor::{Supervisor, WorkerError};
 use crate::config::Settings;
+use crate::service::dora::{self, GatherError, Here};
 use crate::service::{self, Stores};
-use crate::source::git;
 use atalaya_domain::time::Timestamp;
 
 /// How often the repository is read again.
@@ -19,8 +20,11 @@ const EVERY: Duration = Duration::from_secs(15 * 60);
 /// … and when that did not work: the store may have come meanwhile.
 const AGAIN: Duration = Duration::from_secs(60);
 
-/// Starts reading.
+/// Starts reading the one that this process was started in, unless another one is configured.
 pub fn start(supervisor: &Supervisor, settings: Settings, stores: Stores) {
+    if settings.dora.repository.is_some() {
+        return;
+    }
     supervisor.spawn("git sync", move |cancel| {
         sync(settings.clone(), stores.clone(), cancel)
     });
@@ -31,9 +35,7 @@ async fn sync(
     stores: Stores,
     cancel: CancellationToken,
 ) -> Result<(), WorkerError> {
-    let Some(repository) = repository(&settings).await? else {
-        return Ok(());
-    };
+    let here = std::env::current_dir().context("where is the current directory?")?;
     let mut tick = tokio::time::interval(EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -44,54 +46,50 @@ async fn sync(
         // What was written by then is kept; the next read writes the same again.
         let synced = tokio::select! {
             () = cancel.cancelled() => return Ok(()),
-            synced = sync_once(&settings, &stores, &repository) => synced,
+            synced = sync_known(&settings, &stores, here.clone()) => synced,
         };
         match synced {
-            Ok(told) => tracing::info!("{told}"),
+            Ok(None) => {}
+            Ok(Some(told)) => tracing::info!("{told}"),
+            // The same again each minute would not answer it.
+            Err(GatherError::WouldWithdraw(question)) => {
+                tracing::warn!(%question, "the repository was not read again");
+            }
             Err(error) => {
-                tracing::warn!(
-                    error = format!("{error:#}"),
-                    "the repository could not be read"
-                );
+                tracing::warn!(error = %service::describe(&error), "the repository could not be read");
                 tick.reset_after(AGAIN);
             }
         }
     }
 }
 
+/// `None` where there is nothing to read: no repository, or one that is new to the store.
+async fn sync_known(
+    settings: &Settings,
+    stores: &Stores,
+    here: PathBuf,
+) -> Result<Option<String>, GatherError> {
+    match dora::here(&*stores.metrics, &here).await? {
+        Here::Known(_) => sync_once(settings, stores, &here).await.map(Some),
+        Here::NoRepository | Here::New { .. } => Ok(None),
+    }
+}
+
 /// Reads the repository once; what was read, in words.
+///
+/// # Errors
+/// It is no repository, what it says now would withdraw what the store has, or the store is away.
 pub async fn sync_once(
     settings: &Settings,
     stores: &Stores,
     repository: &Path,
-) -> Result<String, WorkerError> {
-    let options = service::dora::sync_options(&settings.dora, None, None);
-    let reading = service::dora::sync_git(
-        &*stores.metrics,
-        repository,
-        options,
-        Timestamp::now(),
-        |_| {},
-    );
-    let outcome = reading.await?;
+) -> Result<String, GatherError> {
+    let options = dora::sync_options(&settings.dora, None, None);
+    let now = Timestamp::now();
+    let outcome = dora::sync_git(&*stores.metrics, repository, options, now, |_| {}).await?;
     Ok(format!(
         "read {} deployments of the repository {}",
         outcome.git.deployments.len(),
         outcome.git.repository.display()
     ))
-}
-
-/// The repository that the process was started in, when no other one is configured.
-async fn repository(settings: &Settings) -> Result<Option<PathBuf>, WorkerError> {
-    if settings.dora.repository.is_some() {
-        return Ok(None);
-    }
-    let Ok(here) = std::env::current_dir() else {
-        return Ok(None);
-    };
-    let asked = here.clone();
-    let found = tokio::task::spawn_blocking(move || git::is_repository(&asked))
-        .await
-        .context("looking for a repository")?;
-    Ok(found.then_some(here))
 }

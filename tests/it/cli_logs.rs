@@ -142,6 +142,7 @@ fn deployment() -> Deployment {
         request_id: Some(RequestId::new(REQUEST)),
         cycle_id: None,
         origin: "record".into(),
+        taken_back_by: None,
         commits: None,
     }
 }

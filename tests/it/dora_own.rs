@@ -104,6 +104,7 @@ fn deployment(id: &str, service: &str, environment: &str, finished_at: Timestamp
         request_id: None,
         cycle_id: None,
         origin: "own".to_owned(),
+        taken_back_by: None,
         commits: None,
     }
 }
@@ -183,6 +184,7 @@ fn lead_times_of_a_history_with_a_merge() {
         committed_at: time(&commit["authored_at"]),
         title: string(&commit["title"]),
         reverts: Vec::new(),
+        request_id: None,
     });
     let history = History::new(commits.collect());
     let marks = list(&data["releases"]).iter().map(|release| Mark {
@@ -193,8 +195,10 @@ fn lead_times_of_a_history_with_a_merge() {
         environment: "production".to_owned(),
         hotfix: false,
         carries: Carries::All,
+        version: Vec::new(),
+        request_id: None,
     });
-    let deployments = assign(&history, marks.collect(), None).deployments;
+    let deployments = assign(&history, marks.collect(), None, 7 * DAY).deployments;
     let facts = Facts {
         deployments: &deployments,
         sources: Sources {
@@ -223,7 +227,11 @@ fn lead_times_of_a_history_with_a_merge() {
         let lead = breakdown.unwrap();
         let previous = delivered.previous[index].map(|at| delivered.deployments[at].id.as_str());
         assert_eq!(previous, expect["previous"].as_str(), "{id}");
-        let (changes, left_out) = lead_time::changes(&delivered, index);
+        let lead_time::Changes {
+            measured: changes,
+            left_out,
+            ..
+        } = lead_time::changes(&delivered, index);
         let mut hours: Vec<f64> = changes.iter().map(|change| change.hours).collect();
         hours.sort_by(f64::total_cmp);
         let expected: Vec<f64> = list(&expect["hours"])
@@ -400,6 +408,7 @@ fn stages_and_issues_of_pull_requests() {
                 authored_at: time(&row["finished_at"]),
                 committed_at: time(&row["finished_at"]),
                 title: String::new(),
+                reverts: false,
             };
             Deployment {
                 result: result(row["result"].as_str().unwrap()),

@@ -128,7 +128,7 @@ fn version_tags_are_deployments_with_the_commits_between_them() {
             "shop@v1.2.0"
         ]
     );
-    assert_eq!(outcome.aliases, 1);
+    assert_eq!(outcome.tags.as_ref().unwrap().aliases, 1);
     assert!(outcome.complete && outcome.notes.is_empty());
     let [first, second, candidate, hotfix, last] = &outcome.deployments[..] else {
         panic!()

@@ -123,6 +123,7 @@ fn commit(sha: &str, minutes: i64) -> DeployedCommit {
         authored_at: at(minutes),
         committed_at: at(minutes + 1),
         title: format!("Change {sha}"),
+        reverts: false,
     }
 }
 
@@ -140,6 +141,7 @@ fn deployment(id: &str, minutes: i64) -> Deployment {
         request_id: None,
         cycle_id: None,
         origin: "suite".to_owned(),
+        taken_back_by: None,
         commits: Some(vec![commit("a1", minutes - 90), commit("b2", minutes - 60)]),
     }
 }
@@ -152,6 +154,7 @@ fn incident(id: &str, opened: i64, resolved: Option<i64>) -> Incident {
         severity: None,
         opened_at: at(opened),
         resolved_at: resolved.map(at),
+        cause: None,
         caused_by: None,
         request_id: None,
         origin: "suite".to_owned(),

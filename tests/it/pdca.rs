@@ -38,11 +38,13 @@ fn deployment(id: u32, at: Timestamp, lead_hours: u32) -> Deployment {
         request_id: None,
         cycle_id: None,
         origin: "test".to_owned(),
+        taken_back_by: None,
         commits: Some(vec![DeployedCommit {
             sha: format!("c{id}"),
             authored_at,
             committed_at: authored_at,
             title: "change".to_owned(),
+            reverts: false,
         }]),
     }
 }

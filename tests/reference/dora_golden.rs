@@ -38,6 +38,7 @@ pub fn deployment(row: &TableRow, finished: &str) -> Deployment {
         request_id: None,
         cycle_id: None,
         origin: "devlake".to_owned(),
+        taken_back_by: None,
         commits: None,
     }
 }
@@ -137,6 +138,7 @@ pub fn deployments_with_merges() -> Vec<Deployment> {
                         authored_at: at,
                         committed_at: at,
                         title: String::new(),
+                        reverts: false,
                     }
                 })
                 .collect(),
@@ -157,7 +159,11 @@ fn deploy_times_are_those_of_devlake() {
     let mut minutes: HashMap<String, u64> = HashMap::new();
     let mut anomalies = Vec::new();
     for index in 0..delivered.deployments.len() {
-        let (changes, left_out) = lead_time::changes(&delivered, index);
+        let lead_time::Changes {
+            measured: changes,
+            left_out,
+            ..
+        } = lead_time::changes(&delivered, index);
         for change in changes {
             minutes.insert(
                 change.commit.sha.clone(),
@@ -201,6 +207,7 @@ fn angle_grinder() -> (History, HashMap<String, String>) {
             committed_at: time(committed),
             title: subject.to_owned(),
             reverts: Vec::new(),
+            request_id: None,
         });
     }
     (History::new(commits), tags)
@@ -229,11 +236,13 @@ fn lead_times_of_a_real_project() {
                 environment: "production".to_owned(),
                 hotfix: false,
                 carries: Carries::All,
+                version: Vec::new(),
+                request_id: None,
             }
         })
         .collect();
     assert_eq!(marks.len() as u64, expected["releases"].as_u64().unwrap());
-    let deployments = assign(&history, marks, None).deployments;
+    let deployments = assign(&history, marks, None, Duration::from_hours(7 * 24)).deployments;
     let facts = Facts {
         deployments: &deployments,
         sources: Sources {

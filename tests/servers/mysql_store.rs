@@ -184,6 +184,7 @@ fn deployed(id: &str, commits: i64) -> Deployment {
         authored_at: at(number),
         committed_at: at(number + 1),
         title: format!("Change {number}"),
+        reverts: false,
     };
     Deployment {
         id: id.to_owned(),
@@ -198,6 +199,7 @@ fn deployed(id: &str, commits: i64) -> Deployment {
         request_id: None,
         cycle_id: Some(format!("cycle-of-{id}")),
         origin: "test".to_owned(),
+        taken_back_by: None,
         commits: Some((0..commits).map(commit).collect()),
     }
 }

@@ -1,7 +1,10 @@
 //! The metrics layer's facts: cycles with their phases, deployments, the commits they carry, and
 //! incidents. Formulas over them are in `dora`; where they come from is in `source`.
 
+pub mod cycle_facts;
+pub mod cycle_incidents;
 pub mod pull_request;
+pub mod version_tag;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -245,6 +248,8 @@ pub struct DeployedCommit {
     pub authored_at: Timestamp,
     pub committed_at: Timestamp,
     pub title: String,
+    /// It takes another commit back ("This reverts commit …"): no planned change.
+    pub reverts: bool,
 }
 
 /// A change reaching an environment.
@@ -264,8 +269,12 @@ pub struct Deployment {
     pub kind: DeploymentKind,
     pub request_id: Option<RequestId>,
     pub cycle_id: Option<String>,
-    /// Which source said so: `git`, `sdlc-file`, `record`, `track`, `github`, `demo` …
+    /// Which source said so: `git:` with the repository's key, `sdlc-file`, `record`, `track`,
+    /// `github`, `demo` …
     pub origin: String,
+    /// The deployment that took it back, where the source knows: it carries the revert, or is the
+    /// release of an older commit.
+    pub taken_back_by: Option<String>,
     /// New since the previous successful deployment of the same service and environment, oldest
     /// first. `None` means unknown (the first deployment seen, or no commit data), not "none".
     pub commits: Option<Vec<DeployedCommit>>,
@@ -280,7 +289,10 @@ pub struct Incident {
     pub severity: Option<String>,
     pub opened_at: Timestamp,
     pub resolved_at: Option<Timestamp>,
-    /// The deployment that caused it, when somebody said so; a guess by time is made in `dora`.
+    /// What a person or a source named as its cause: a deployment, a cycle or a commit, perhaps one
+    /// that is not known yet. Beats everything else.
+    pub cause: Option<String>,
+    /// The deployment of its own cycle; a guess by time is made in `dora`.
     pub caused_by: Option<String>,
     pub request_id: Option<RequestId>,
     pub origin: String,

@@ -42,6 +42,7 @@ use super::time::{TimeRange, Timestamp};
 
 pub use compose::report;
 pub use explain::{Explanation, LeftOut, Row, RowKind};
+pub use lead_time::LeadBasis;
 pub use levels::{PerformanceLevel, ThresholdSet};
 pub use quick_check::QuickCheck;
 pub use trend::{Delta, Direction, WeekPoint};
@@ -182,7 +183,7 @@ impl fmt::Display for Absence {
             Self::NoDeployments => "no deployments in this window",
             Self::NoIncidentSource => "no incident source",
             Self::NoFailures => "no failed deployment in this window",
-            Self::NoCommits => "no commit data for these deployments",
+            Self::NoCommits => "no commits and no cycle to measure from",
             Self::NoPhases => "no such phase in this window",
             Self::NotDefined => "not defined by this profile",
         })
@@ -269,6 +270,9 @@ pub struct Target {
 #[derive(Clone, Debug, PartialEq)]
 pub struct MetricReport {
     pub metric: Metric,
+    /// What the number is called; of a lead time without commits it is another one than
+    /// [`Metric::title`].
+    pub title: &'static str,
     pub measured: Measured,
     pub level: Option<PerformanceLevel>,
     /// The limits that were applied, or why there is no level.
@@ -413,7 +417,8 @@ impl Default for Scope {
 }
 
 impl Scope {
-    pub(crate) fn admits(&self, deployment: &Deployment) -> bool {
+    /// Whether a deployment of the environment is one of these.
+    pub fn admits(&self, deployment: &Deployment) -> bool {
         self.service
             .as_ref()
             .is_none_or(|service| *service == deployment.service)
@@ -473,6 +478,8 @@ pub struct DeploymentLine {
     /// The successful deployment of its service before it: what its commits are new since.
     pub previous: Option<String>,
     pub lead: Option<LeadBreakdown>,
+    /// Since its cycle began; never mixed with `lead`.
+    pub cycle_hours: Option<f64>,
     /// Why it counts as failed (`incident INC-7 (by time)`, `rolled back by v1.4.1`); `None` if it does not.
     pub failed: Option<String>,
     /// Incidents linked to it.
@@ -513,6 +520,8 @@ pub struct DoraReport {
     /// One for each of [`Metric::ALL`], in that order.
     pub metrics: Vec<MetricReport>,
     pub overall: Overall,
+    /// What the lead time of this report is: of commits, or the time of cycles.
+    pub lead_basis: LeadBasis,
     /// Deployments of the window, newest first.
     pub deployments: Vec<DeploymentLine>,
     /// Incidents opened in the window, newest first.

@@ -21,19 +21,24 @@ pub mod jobs;
 pub mod lease;
 pub mod pdca;
 pub mod questions;
+pub mod repositories;
 pub mod samples;
 pub mod sources;
 pub(crate) mod sql;
 pub mod targets;
 pub mod vitals;
 
-pub use delivery::{DeliveryFacts, DeliveryFilter, RequestEvents};
+pub use delivery::{
+    CycleConflict, CyclesRecorded, CyclesToRecord, DeliveryFacts, DeliveryFilter, RequestEvents,
+    Unreadable,
+};
 pub use jobs::{Claimed, JobRun, JobState, Jobs, RunClaim, RunFilter, RunPrune};
 pub use lease::Leases;
 pub use pdca::PdcaHistory;
 pub use questions::{
     PhaseDurations, PhaseQuestions, PointsDuration, TeamDeployments, TestingFailures,
 };
+pub use repositories::{Repositories, Repository};
 pub use samples::{HealthSample, HealthSamples};
 pub use sources::{SourceRun, Sources};
 pub use targets::{Target, Targets};
@@ -45,6 +50,7 @@ pub trait MetricsStore:
     + PhaseQuestions
     + PdcaHistory
     + Sources
+    + Repositories
     + Targets
     + HealthSamples
     + Leases

@@ -192,6 +192,23 @@ impl Copy<'_> {
             self.to.put_source(&run).await.map_err(writing)?;
             tables.sources.written.inserted += 1;
         }
+        for repository in self.from.repositories().await.map_err(reading)? {
+            self.to.put_repository(&repository).await.map_err(writing)?;
+        }
+        // The lists leave such a row out; a copy that does would lose it.
+        if let Some(row) = self
+            .from
+            .unreadable()
+            .await
+            .map_err(reading)?
+            .into_iter()
+            .next()
+        {
+            return Err(self.reading(StoreError::Corrupt {
+                table: row.table,
+                detail: format!("`{}`: {}", row.key, row.detail),
+            }));
+        }
         for target in self.from.targets().await.map_err(reading)? {
             tables
                 .targets

@@ -92,6 +92,7 @@ fn planned(
                 authored_at: committed_at.saturating_sub(Duration::from_secs(900)),
                 committed_at,
                 title: TITLES[random.random_range(0..TITLES.len())].to_owned(),
+                reverts: false,
             }
         })
         .collect();
@@ -114,6 +115,7 @@ fn planned(
         request_id: Some(RequestId::new(format!("deploy-{id}"))),
         cycle_id: Some(format!("cycle-{id}")),
         origin: ORIGIN.to_owned(),
+        taken_back_by: None,
         commits: (number > 1).then_some(commits),
         id,
     }
@@ -189,6 +191,7 @@ fn old_incident(now: Timestamp, history: &mut History, random: &mut StdRng) {
         severity: Some("critical".to_owned()),
         opened_at,
         resolved_at: Some(resolved_at),
+        cause: None,
         caused_by: Some(cause.id.clone()),
         request_id: cause.request_id.clone(),
         origin: ORIGIN.to_owned(),
@@ -226,6 +229,7 @@ fn todays_incident(now: Timestamp, history: &mut History, random: &mut StdRng) {
         severity: Some("high".to_owned()),
         opened_at: now.saturating_sub(INCIDENT_AGO),
         resolved_at: Some(now.saturating_sub(HOTFIX_AGO)),
+        cause: None,
         caused_by: Some(bad.id.clone()),
         request_id: Some(RequestId::new(super::FAILING_REQUEST)),
         origin: ORIGIN.to_owned(),

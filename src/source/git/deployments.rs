@@ -1,13 +1,15 @@
 //! From commits and marks to deployments: what each carries, what was reverted, what was urgent.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use regex::Regex;
 
-use super::Options;
-use super::history::{Commit, History};
+use super::history::History;
+use super::{ORIGIN, Options};
 use atalaya_domain::delivery::{DeployedCommit, Deployment, DeploymentKind, DeploymentResult};
+use atalaya_domain::record::RequestId;
 use atalaya_domain::time::Timestamp;
 
 /// Commits kept of one deployment.
@@ -24,6 +26,10 @@ pub struct Mark {
     /// Its tag or branch says that it was urgent.
     pub hotfix: bool,
     pub carries: Carries,
+    /// The numbers of its version, where its tag has any.
+    pub version: Vec<u64>,
+    /// The request that its tag or merge names.
+    pub request_id: Option<RequestId>,
 }
 
 /// Which of its new commits a deployment is said to carry.
@@ -97,6 +103,8 @@ pub(super) fn branch_marks(
                 } else {
                     Carries::Unknown
                 },
+                version: Vec::new(),
+                request_id: commit.request_id.clone(),
             }
         })
         .collect();
@@ -105,10 +113,19 @@ pub(super) fn branch_marks(
 
 /// Gives each mark the commits that no earlier deployment of its service and environment carried.
 ///
-/// The first of each has no predecessor, so its commits are unknown. A commit that says "This
-/// reverts commit …" makes the deployment that carried the original a failed one and its own a
-/// rollback; a revert within one deployment, or of a revert, makes neither.
-pub fn assign(history: &History, marks: Vec<Mark>, team: Option<&str>) -> Assigned {
+/// The first of each has no predecessor, so its commits are unknown. A deployment failed when it
+/// carried a commit that a later one takes back, unless the revert was made longer than
+/// `revert_cap` after it went out: by then it is a change of mind. A revert within one deployment,
+/// one that is taken back itself, and the revert of a revert fail nothing.
+///
+/// A deployment is a rollback when most of its changes are such reverts, or when it releases an
+/// older commit again under a version that is not lower.
+pub fn assign(
+    history: &History,
+    marks: Vec<Mark>,
+    team: Option<&str>,
+    revert_cap: Duration,
+) -> Assigned {
     let mut lines: BTreeMap<(String, String), Vec<Mark>> = BTreeMap::new();
     for mark in marks {
         lines
@@ -118,7 +135,19 @@ pub fn assign(history: &History, marks: Vec<Mark>, team: Option<&str>) -> Assign
     }
     let mut assigned = Assigned::default();
     for marks in lines.into_values() {
-        assign_line(history, marks, team, &mut assigned);
+        let mut line = Line {
+            history,
+            revert_cap,
+            carrier: HashMap::new(),
+            deployments: Vec::new(),
+            last: None,
+            cut: 0,
+        };
+        for (index, mark) in in_order(history, marks) {
+            line.deploy(index, mark, team);
+        }
+        assigned.deployments.append(&mut line.deployments);
+        assigned.cut += line.cut;
     }
     assigned
         .deployments
@@ -126,38 +155,48 @@ pub fn assign(history: &History, marks: Vec<Mark>, team: Option<&str>) -> Assign
     assigned
 }
 
-fn assign_line(history: &History, marks: Vec<Mark>, team: Option<&str>, assigned: &mut Assigned) {
+fn in_order(history: &History, marks: Vec<Mark>) -> Vec<(u32, Mark)> {
     let mut marks: Vec<(u32, Mark)> = marks
         .into_iter()
         .filter_map(|mark| history.find(&mark.commit).map(|index| (index, mark)))
         .collect();
     // Newest first is the order of the indices, so of one second the higher index is the elder.
     marks.sort_by(|(a_index, a), (b_index, b)| (a.at, b_index).cmp(&(b.at, a_index)));
-    let mut carrier: HashMap<u32, usize> = HashMap::new();
-    let first = assigned.deployments.len();
-    for (position, (index, mark)) in marks.into_iter().enumerate() {
-        let place = first + position;
-        let mut new = take_new(history, index, place, &mut carrier);
-        let kind = if mark.hotfix
-            || is_hotfix(&history.commit(index).title)
-            || all_urgent(history, &new)
-        {
-            DeploymentKind::Hotfix
-        } else {
-            DeploymentKind::Normal
-        };
+    marks
+}
+
+/// The deployments of one service in one environment, one after the other.
+struct Line<'h> {
+    history: &'h History,
+    revert_cap: Duration,
+    /// Which deployment carried a commit first.
+    carrier: HashMap<u32, usize>,
+    deployments: Vec<Deployment>,
+    /// Commit and version of the last one.
+    last: Option<(u32, Vec<u64>)>,
+    cut: usize,
+}
+
+impl Line<'_> {
+    fn deploy(&mut self, index: u32, mark: Mark, team: Option<&str>) {
+        let history = self.history;
+        let position = self.deployments.len();
+        let mut new = take_new(history, index, position, &mut self.carrier);
+        let urgent =
+            mark.hotfix || is_hotfix(&history.commit(index).title) || all_urgent(history, &new);
         let rollback = position > 0
-            && mark_reverted(history, &new, place, &carrier, &mut assigned.deployments);
+            && (self.releases_older(index, &mark, &new) || self.takes_back(&new, &mark.id));
         if mark.carries == Carries::AllButItself {
             new.retain(|&commit| commit != index);
         }
         // Indices run from new to old.
         new.sort_unstable_by_key(|&commit| std::cmp::Reverse(commit));
         if position > 0 && new.len() > MAX_COMMITS {
-            assigned.cut += 1;
+            self.cut += 1;
             new.drain(..new.len() - MAX_COMMITS);
         }
-        assigned.deployments.push(Deployment {
+        self.last = Some((index, mark.version));
+        self.deployments.push(Deployment {
             id: mark.id,
             service: mark.service,
             team: team.map(str::to_owned),
@@ -166,21 +205,97 @@ fn assign_line(history: &History, marks: Vec<Mark>, team: Option<&str>, assigned
             started_at: None,
             finished_at: mark.at,
             result: DeploymentResult::Success,
-            kind: if rollback {
-                DeploymentKind::Rollback
-            } else {
-                kind
+            kind: match (rollback, urgent) {
+                (true, _) => DeploymentKind::Rollback,
+                (false, true) => DeploymentKind::Hotfix,
+                (false, false) => DeploymentKind::Normal,
             },
-            request_id: None,
+            request_id: mark.request_id,
             cycle_id: None,
-            origin: "git".to_owned(),
+            origin: ORIGIN.to_owned(),
+            taken_back_by: None,
             commits: (position > 0 && mark.carries != Carries::Unknown).then(|| {
                 new.iter()
-                    .map(|&commit| deployed(history.commit(commit)))
+                    .map(|&commit| deployed(history, commit))
                     .collect()
             }),
         });
     }
+
+    /// Whether nothing is new because what was out before is out again; the one before it failed
+    /// then. A lower version is a release of an older line beside the newer one.
+    fn releases_older(&mut self, index: u32, mark: &Mark, new: &[u32]) -> bool {
+        let Some((last, version)) = &self.last else {
+            return false;
+        };
+        let is_lower = !mark.version.is_empty() && mark.version < *version;
+        if !new.is_empty() || *last == index || is_lower {
+            return false;
+        }
+        if let Some(before) = self.deployments.last_mut() {
+            fail(before, &mark.id);
+        }
+        true
+    }
+
+    /// Marks what the new commits take back, and says whether that is most of what they do.
+    fn takes_back(&mut self, new: &[u32], id: &str) -> bool {
+        let history = self.history;
+        let again: HashSet<u32> = new
+            .iter()
+            .flat_map(|&index| originals(history, index))
+            .collect();
+        let reverts: Vec<u32> = new
+            .iter()
+            .copied()
+            .filter(|index| is_revert(history, *index) && !again.contains(index))
+            .collect();
+        let mut any = false;
+        for &revert in &reverts {
+            let made_at = history.commit(revert).committed_at;
+            for original in originals(history, revert) {
+                let Some(carried) = self
+                    .carrier
+                    .get(&original)
+                    .and_then(|&position| self.deployments.get_mut(position))
+                else {
+                    continue; // within this deployment
+                };
+                if made_at.since(carried.finished_at) <= self.revert_cap {
+                    fail(carried, id);
+                    any = true;
+                }
+            }
+        }
+        let changes = new
+            .iter()
+            .filter(|&&index| history.commit(index).parents.len() < 2)
+            .count();
+        any && reverts.len() * 2 > changes
+    }
+}
+
+fn fail(deployment: &mut Deployment, by: &str) {
+    deployment.result = DeploymentResult::Failed;
+    if deployment.taken_back_by.is_none() {
+        deployment.taken_back_by = Some(by.to_owned());
+    }
+}
+
+/// The known commits that this one takes back.
+fn originals(history: &History, index: u32) -> impl Iterator<Item = u32> {
+    history
+        .commit(index)
+        .reverts
+        .iter()
+        .filter_map(|sha| history.find(sha))
+}
+
+/// Takes back a change; taking back a revert brings the change again.
+fn is_revert(history: &History, index: u32) -> bool {
+    let commit = history.commit(index);
+    !commit.reverts.is_empty()
+        && !originals(history, index).any(|original| !history.commit(original).reverts.is_empty())
 }
 
 /// Everything reachable from `tip` that no earlier deployment of this line reached.
@@ -212,245 +327,16 @@ fn all_urgent(history: &History, new: &[u32]) -> bool {
     changes.peek().is_some() && changes.all(|commit| is_hotfix(&commit.title))
 }
 
-/// Whether one of the new commits takes back what an earlier deployment carried; those are marked.
-fn mark_reverted(
-    history: &History,
-    new: &[u32],
-    place: usize,
-    carrier: &HashMap<u32, usize>,
-    deployments: &mut [Deployment],
-) -> bool {
-    let mut any = false;
-    for original in new.iter().flat_map(|&index| &history.commit(index).reverts) {
-        let Some(index) = history.find(original) else {
-            continue;
-        };
-        if !history.commit(index).reverts.is_empty() {
-            continue; // taking back a revert brings the change again: nothing failed
-        }
-        if let Some(&earlier) = carrier.get(&index)
-            && earlier < place
-            && let Some(deployment) = deployments.get_mut(earlier)
-        {
-            deployment.result = DeploymentResult::Failed;
-            any = true;
-        }
-    }
-    any
-}
-
-fn deployed(commit: &Commit) -> DeployedCommit {
+fn deployed(history: &History, index: u32) -> DeployedCommit {
+    let commit = history.commit(index);
     DeployedCommit {
         sha: commit.sha.clone(),
         authored_at: commit.authored_at,
         committed_at: commit.committed_at,
         title: commit.title.clone(),
+        reverts: is_revert(history, index),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
-    use super::*;
-
-    fn commit(sha: &str, parents: &[&str], at: i64, title: &str) -> Commit {
-        Commit {
-            sha: sha.to_owned(),
-            parents: parents.iter().map(|&parent| parent.to_owned()).collect(),
-            authored_at: Timestamp::from_seconds(at),
-            committed_at: Timestamp::from_seconds(at),
-            title: title.to_owned(),
-            reverts: super::super::history::reverts(title),
-        }
-    }
-
-    fn mark(id: &str, commit: &str, at: i64) -> Mark {
-        Mark {
-            id: id.to_owned(),
-            commit: commit.to_owned(),
-            at: Timestamp::from_seconds(at),
-            service: "shop".to_owned(),
-            environment: "production".to_owned(),
-            hotfix: false,
-            carries: Carries::All,
-        }
-    }
-
-    fn carried(deployment: &Deployment) -> Option<Vec<&str>> {
-        deployment
-            .commits
-            .as_ref()
-            .map(|commits| commits.iter().map(|commit| commit.sha.as_str()).collect())
-    }
-
-    /// a - b - d(merge of b, c) - e; c branches off a.
-    fn history() -> History {
-        History::new(vec![
-            commit("eeeeeee", &["ddddddd"], 50, "This reverts commit bbbbbbb."),
-            commit(
-                "ddddddd",
-                &["bbbbbbb", "ccccccc"],
-                40,
-                "Merge branch 'topic'",
-            ),
-            commit("ccccccc", &["aaaaaaa"], 30, "c"),
-            commit("bbbbbbb", &["aaaaaaa"], 20, "b"),
-            commit("aaaaaaa", &[], 10, "a"),
-        ])
-    }
-
-    #[test]
-    fn each_commit_goes_to_the_first_deployment_that_reaches_it() {
-        let made = assign(
-            &history(),
-            vec![mark("v2", "ddddddd", 45), mark("v1", "bbbbbbb", 25)],
-            Some("blue"),
-        );
-        assert_eq!(made.deployments.len(), 2);
-        assert_eq!(carried(&made.deployments[0]), None); // nothing is known before the first
-        assert_eq!(
-            carried(&made.deployments[1]),
-            Some(vec!["ccccccc", "ddddddd"])
-        );
-        assert_eq!(made.deployments[1].team.as_deref(), Some("blue"));
-    }
-
-    #[test]
-    fn a_revert_fails_the_original_and_is_a_rollback() {
-        use DeploymentResult::{Failed, Success};
-        let marks = vec![
-            mark("v1", "aaaaaaa", 12),
-            mark("v2", "bbbbbbb", 25),
-            mark("v3", "ddddddd", 45),
-            mark("v4", "eeeeeee", 55),
-        ];
-        let made = assign(&history(), marks, None);
-        let results: Vec<DeploymentResult> = made
-            .deployments
-            .iter()
-            .map(|deployment| deployment.result)
-            .collect();
-        assert_eq!(results, [Success, Failed, Success, Success]);
-        assert_eq!(made.deployments[3].kind, DeploymentKind::Rollback);
-    }
-
-    #[test]
-    fn a_revert_before_anything_went_out_is_nothing() {
-        let made = assign(
-            &history(),
-            vec![mark("v1", "aaaaaaa", 12), mark("v2", "eeeeeee", 55)],
-            None,
-        );
-        assert!(made.deployments.iter().all(|deployment| {
-            deployment.result == DeploymentResult::Success
-                && deployment.kind == DeploymentKind::Normal
-        }));
-    }
-
-    #[test]
-    fn an_older_commit_deployed_again_carries_nothing() {
-        let made = assign(
-            &history(),
-            vec![
-                mark("v1", "aaaaaaa", 12),
-                mark("v2", "ddddddd", 45),
-                mark("v1-again", "bbbbbbb", 60),
-            ],
-            None,
-        );
-        assert_eq!(carried(&made.deployments[2]), Some(vec![]));
-    }
-
-    #[test]
-    fn services_and_environments_have_lines_of_their_own() {
-        let staging = Mark {
-            environment: "staging".to_owned(),
-            ..mark("rc", "ddddddd", 41)
-        };
-        let made = assign(
-            &history(),
-            vec![
-                mark("v1", "aaaaaaa", 12),
-                staging,
-                mark("v2", "ddddddd", 45),
-            ],
-            None,
-        );
-        let production = made
-            .deployments
-            .iter()
-            .find(|deployment| deployment.id == "v2")
-            .unwrap();
-        assert_eq!(carried(production).unwrap().len(), 3);
-    }
-
-    #[test]
-    fn merges_of_a_branch_and_octopus_merges() {
-        let history = History::new(vec![
-            commit(
-                "fffffff",
-                &["ddddddd", "bbbbbbb", "ccccccc"],
-                50,
-                "Merge branches 'hotfix/a' and 'b'",
-            ),
-            commit("ccccccc", &["aaaaaaa"], 30, "c"),
-            commit("bbbbbbb", &["aaaaaaa"], 20, "b"),
-            commit("ddddddd", &["aaaaaaa"], 15, "straight to the branch"),
-            commit("aaaaaaa", &[], 10, "a"),
-        ]);
-        let (marks, merges) = branch_marks(&history, "fffffff", "shop", &Options::default(), true);
-        assert!(merges);
-        assert_eq!(marks.len(), 1);
-        assert!(marks[0].hotfix && marks[0].carries == Carries::AllButItself);
-        let made = assign(
-            &history,
-            [mark("v0", "aaaaaaa", 11)]
-                .into_iter()
-                .chain(marks)
-                .collect(),
-            None,
-        );
-        assert_eq!(
-            carried(&made.deployments[1]),
-            Some(vec!["ddddddd", "bbbbbbb", "ccccccc"])
-        );
-        assert_eq!(made.deployments[1].kind, DeploymentKind::Hotfix);
-    }
-
-    #[test]
-    fn a_branch_without_merges_deploys_every_commit_if_asked() {
-        let straight = History::new(vec![
-            commit("bbbbbbb", &["aaaaaaa"], 20, "b"),
-            commit("aaaaaaa", &[], 10, "a"),
-        ]);
-        let (marks, merges) = branch_marks(&straight, "bbbbbbb", "shop", &Options::default(), true);
-        assert_eq!((marks.len(), merges), (2, false));
-        let made = assign(&straight, marks, None);
-        assert!(
-            made.deployments
-                .iter()
-                .all(|deployment| deployment.commits.is_none())
-        );
-        assert!(
-            branch_marks(&straight, "bbbbbbb", "shop", &Options::default(), false)
-                .0
-                .is_empty()
-        );
-    }
-
-    #[test]
-    fn words_of_urgency() {
-        for text in [
-            "hotfix/login",
-            "v1.2.3-hotfix.1",
-            "Hot-fix: totals",
-            "emergency release",
-            "Merge branch 'hotfix/x'",
-        ] {
-            assert!(is_hotfix(text), "{text}");
-        }
-        for text in ["fix: typo", "shotfixed", "feature/hotfixes-page"] {
-            assert!(!is_hotfix(text), "{text}");
-        }
-    }
-}
+mod tests;

@@ -10,6 +10,7 @@ use regex::Regex;
 use smallvec::SmallVec;
 
 use super::GitError;
+use atalaya_domain::record::RequestId;
 use atalaya_domain::time::Timestamp;
 
 /// Longest subject kept, in characters.
@@ -25,6 +26,8 @@ pub struct Commit {
     pub title: String,
     /// Commits that this one says it reverts.
     pub reverts: Vec<String>,
+    /// The request that its message names.
+    pub request_id: Option<RequestId>,
 }
 
 /// Commits by index, with their parents as indices; newest first.
@@ -182,16 +185,41 @@ impl Reader<'_> {
         let seconds = |signature: gix::Result<gix::actor::SignatureRef<'_>>| {
             signature.map(|by| by.seconds()).unwrap_or_default()
         };
-        let message = gix::objs::commit::MessageRef::from_bytes(decoded.message);
-        let title = message.title.to_string();
+        let title = gix::objs::commit::MessageRef::from_bytes(decoded.message).title;
+        let title = title.to_string();
+        let message = decoded.message.to_string();
         Ok(Commit {
             sha: commit.id().to_string(),
             parents: commit.parent_ids().map(|id| id.to_string()).collect(),
             authored_at: Timestamp::from_seconds(seconds(decoded.author())),
             committed_at: Timestamp::from_seconds(seconds(decoded.committer())),
             title: title.trim().chars().take(TITLE_CHARS).collect(),
-            reverts: reverts(&decoded.message.to_string()),
+            reverts: reverts(&message),
+            request_id: request_id(&message),
         })
+    }
+
+    /// The first commit of the default branch, along first parents; `None` when the clone does not
+    /// hold it, or without commits.
+    pub fn root(&self) -> Result<Option<String>, GitError> {
+        let shallow = self
+            .repository
+            .is_shallow()
+            .map_err(self.unreadable("the shallow file"))?;
+        let Some((_, tip)) = self.default_branch()?.filter(|_| !shallow) else {
+            return Ok(None);
+        };
+        let walk = self
+            .repository
+            .rev_walk([tip])
+            .first_parent_only()
+            .all()
+            .map_err(self.unreadable("the history"))?;
+        let mut root = None;
+        for step in walk {
+            root = Some(step.map_err(self.unreadable("the history"))?.id);
+        }
+        Ok(root.map(|id| id.to_string()))
     }
 
     /// A local branch, else one of `origin`; the error lists what there is.
@@ -261,6 +289,19 @@ impl Reader<'_> {
     }
 }
 
+/// The request that a message names: a trailer `Request-Id: req-7`, or `request_id=req-7` anywhere.
+pub(super) fn request_id(message: &str) -> Option<RequestId> {
+    static WORDS: LazyLock<Option<Regex>> = LazyLock::new(|| {
+        Regex::new(
+            r"(?im)(?:^\s*(?:x-)?request[-_ ]?id\s*[:=]\s*|\brequest_id=)([^\s,;\]})]{1,200})",
+        )
+        .ok()
+    });
+    let found = WORDS.as_ref()?.captures(message)?;
+    let id = found[1].trim_matches(['"', '\'', '`']);
+    (!id.is_empty()).then(|| RequestId::new(id))
+}
+
 /// The commits that a message says it reverts, in git's own words.
 pub(super) fn reverts(message: &str) -> Vec<String> {
     static WORDS: LazyLock<Option<Regex>> =
@@ -274,4 +315,32 @@ pub(super) fn reverts(message: &str) -> Vec<String> {
                 .collect()
         })
         .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_that_messages_name() {
+        for (message, expected) in [
+            ("Release\n\nRequest-Id: req-7\n", Some("req-7")),
+            (
+                "Release\n\nX-Request-ID: a:b/c\nSigned-off-by: x",
+                Some("a:b/c"),
+            ),
+            ("deploy (request_id=req-8, by ana)", Some("req-8")),
+            ("request_id = \"req-9\"", Some("req-9")),
+            ("the request id is missing", None),
+            ("my_request_id=7", None),
+            ("Request-Id:\n", None),
+        ] {
+            let found = request_id(message);
+            assert_eq!(
+                found.as_ref().map(RequestId::as_str),
+                expected,
+                "{message:?}"
+            );
+        }
+    }
 }

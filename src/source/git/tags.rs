@@ -1,31 +1,21 @@
 //! Which tags are deployments, of what, and when.
 
-use std::collections::BTreeMap;
-use std::sync::LazyLock;
+use std::collections::{BTreeMap, BTreeSet};
 
 use globset::{Glob, GlobMatcher};
-use regex::Regex;
 
 use super::deployments::{Carries, Mark, is_hotfix};
-use super::history::{History, Reader};
-use super::{GitError, Options};
+use super::history::{History, Reader, request_id};
+use super::{GitError, Naming, Options};
+use atalaya_domain::delivery::version_tag;
 use atalaya_domain::dora::PRODUCTION;
+use atalaya_domain::record::RequestId;
 use atalaya_domain::time::Timestamp;
 
 /// Where pre-releases go.
 pub const STAGING: &str = "staging";
-
-/// A tag that names a version: `v1.2.3`, `1.2`, `shop@1.2.3`, `shop/v1.2.3`, `release-1.2.3`, `v3`.
-static VERSION: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(
-        r"(?x)^
-        (?: (?P<owner>[A-Za-z][\w.-]*) [@/] | [A-Za-z][A-Za-z0-9]* [-_] )?
-        (?: [vV]\d+ | [vV]?\d+(?:\.\d+){1,3} )
-        (?P<pre> -[0-9A-Za-z.-]+ )?
-        (?: \+[\w.-]+ )?$",
-    )
-    .ok()
-});
+/// Tags that matched nothing and are named.
+const EXAMPLES: usize = 5;
 
 #[derive(Clone, Debug)]
 pub enum TagPattern {
@@ -58,32 +48,15 @@ impl TagPattern {
 
     pub(super) fn read(&self, tag: &str) -> Option<Reading> {
         match self {
+            // What matches a given pattern is what was asked for.
             Self::Glob(glob) => glob.is_match(tag).then_some(Reading {
                 owner: None,
                 prerelease: false,
             }),
-            Self::Version => {
-                let found = VERSION.as_ref()?.captures(tag)?;
-                let owner = found
-                    .name("owner")
-                    .map(|owner| owner.as_str().to_owned())
-                    .filter(|owner| {
-                        ![
-                            "release",
-                            "releases",
-                            "rel",
-                            "version",
-                            "deploy",
-                            "prod",
-                            "production",
-                        ]
-                        .contains(&owner.as_str())
-                    });
-                let prerelease = found
-                    .name("pre")
-                    .is_some_and(|pre| !is_hotfix(pre.as_str()));
-                Some(Reading { owner, prerelease })
-            }
+            Self::Version => version_tag::read(tag).map(|read| Reading {
+                owner: read.owner.map(str::to_owned),
+                prerelease: read.prerelease,
+            }),
         }
     }
 }
@@ -97,13 +70,76 @@ pub(super) struct Tag {
     pub tagged_at: Option<Timestamp>,
     pub owner: Option<String>,
     pub prerelease: bool,
+    /// The request that its message names.
+    pub request_id: Option<RequestId>,
+}
+
+/// What became of the tags of a repository.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TagAccount {
+    /// Deployments by service.
+    pub deployments: BTreeMap<String, usize>,
+    pub prereleases: usize,
+    /// Further names of a commit that is a deployment already.
+    pub aliases: usize,
+    /// Matching tags of trees and blobs, or of objects that are not there.
+    pub without_commit: usize,
+    /// Matching tags whose commit lies beyond what was read.
+    pub out_of_reach: usize,
+    pub unmatched: usize,
+    /// The first few of those.
+    pub examples: Vec<String>,
+}
+
+impl TagAccount {
+    pub fn total(&self) -> usize {
+        self.deployments.values().sum::<usize>()
+            + self.prereleases
+            + self.aliases
+            + self.without_commit
+            + self.out_of_reach
+            + self.unmatched
+    }
+
+    /// `15 tags: 12 are shop, 2 pre-releases (staging), 1 matched nothing (nightly)`.
+    pub fn words(&self) -> String {
+        let mut parts: Vec<String> = self
+            .deployments
+            .iter()
+            .map(|(service, count)| format!("{count} are {service}"))
+            .collect();
+        let mut add = |count: usize, what: &str| {
+            if count > 0 {
+                parts.push(format!("{count} {what}"));
+            }
+        };
+        add(self.prereleases, &format!("pre-releases ({STAGING})"));
+        add(self.aliases, "further names of one of these");
+        add(self.without_commit, "name no commit");
+        add(self.out_of_reach, "lie beyond what was read");
+        if self.unmatched > 0 {
+            let more = if self.unmatched > self.examples.len() {
+                ", …"
+            } else {
+                ""
+            };
+            let examples = self.examples.join(", ");
+            parts.push(format!(
+                "{} matched nothing ({examples}{more})",
+                self.unmatched
+            ));
+        }
+        if parts.is_empty() {
+            return "no tags".to_owned();
+        }
+        format!("{} tags: {}", self.total(), parts.join(", "))
+    }
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Found {
     pub tags: Vec<Tag>,
-    /// Tags of trees and blobs, or of objects that are not there.
-    pub without_commit: usize,
+    pub account: TagAccount,
 }
 
 impl Found {
@@ -120,25 +156,33 @@ pub(super) fn find(reader: &Reader<'_>, pattern: &TagPattern) -> Result<Found, G
     let mut found = Found::default();
     for reference in references.tags().map_err(reader.unreadable("the tags"))? {
         let Ok(mut reference) = reference else {
-            found.without_commit += 1;
+            found.account.without_commit += 1;
             continue;
         };
         let name = reference.name().shorten().to_string();
         let Some(reading) = pattern.read(&name) else {
+            found.account.unmatched += 1;
+            if found.account.examples.len() < EXAMPLES {
+                found.account.examples.push(name);
+            }
             continue;
         };
-        let tagged_at = reference
+        let annotation = reference
             .try_id()
             .and_then(|id| id.object().ok())
-            .and_then(|object| object.try_into_tag().ok())
-            .and_then(|tag| {
-                tag.tagger()
-                    .ok()
-                    .flatten()
-                    .map(|by| Timestamp::from_seconds(by.seconds()))
-            });
+            .and_then(|object| object.try_into_tag().ok());
+        let tagged_at = annotation.as_ref().and_then(|tag| {
+            tag.tagger()
+                .ok()
+                .flatten()
+                .map(|by| Timestamp::from_seconds(by.seconds()))
+        });
+        let request_id = annotation
+            .as_ref()
+            .and_then(|tag| tag.decode().ok())
+            .and_then(|tag| request_id(&tag.message.to_string()));
         let Ok(commit) = reference.peel_to_commit() else {
-            found.without_commit += 1;
+            found.account.without_commit += 1;
             continue;
         };
         found.tags.push(Tag {
@@ -147,116 +191,182 @@ pub(super) fn find(reader: &Reader<'_>, pattern: &TagPattern) -> Result<Found, G
             tagged_at,
             owner: reading.owner,
             prerelease: reading.prerelease,
+            request_id,
         });
     }
     Ok(found)
 }
 
-/// One mark for each commit, service and environment, and how many tags were aliases of one.
+/// A tag in its place in time.
+struct Placed<'t> {
+    tag: &'t Tag,
+    at: Timestamp,
+    sha: String,
+    service: String,
+    environment: String,
+}
+
+/// One mark for each release; `account` learns what became of each tag.
 pub(super) fn marks(
     history: &History,
     tags: &[Tag],
-    service: &str,
+    naming: &Naming,
     options: &Options,
-) -> (Vec<Mark>, usize) {
-    let mut by_place: BTreeMap<(String, String, String), Vec<(&Tag, Timestamp)>> = BTreeMap::new();
+    account: &mut TagAccount,
+) -> Vec<Mark> {
+    let mut lines: BTreeMap<(String, String), Vec<Placed<'_>>> = BTreeMap::new();
     for tag in tags {
         let sha = tag.commit.to_string();
         // A tag whose commit was cut away with the old end of the history is of no use.
         let Some(index) = history.find(&sha) else {
+            account.out_of_reach += 1;
             continue;
         };
         let committed_at = history.commit(index).committed_at;
-        let at = tag
-            .tagged_at
-            .map_or(committed_at, |tagged| tagged.max(committed_at));
-        let service = match (&options.service, &tag.owner) {
-            (None, Some(owner)) => owner.clone(),
-            _ => service.to_owned(),
-        };
         let environment = if tag.prerelease && options.environment == PRODUCTION {
             STAGING.to_owned()
         } else {
             options.environment.clone()
         };
-        by_place
-            .entry((sha, service, environment))
+        let service = naming.service_of(tag.owner.as_deref());
+        lines
+            .entry((service.clone(), environment.clone()))
             .or_default()
-            .push((tag, at));
-    }
-    let mut aliases = 0;
-    let marks = by_place
-        .into_iter()
-        .filter_map(|((commit, service, environment), mut tags)| {
-            // The most specific name says most, and floating tags (`v1`, `v1.2`) move on.
-            tags.sort_by(|(a, _), (b, _)| {
-                specific(&b.name)
-                    .cmp(&specific(&a.name))
-                    .then_with(|| a.name.cmp(&b.name))
-            });
-            aliases += tags.len() - 1;
-            let at = tags.iter().map(|&(_, at)| at).min()?;
-            let (tag, _) = tags.first()?;
-            Some(Mark {
-                id: format!("{service}@{}", version_part(&tag.name, &service)),
-                hotfix: tags.iter().any(|(tag, _)| is_hotfix(&tag.name)),
-                commit,
-                at,
+            .push(Placed {
+                at: tag
+                    .tagged_at
+                    .map_or(committed_at, |tagged| tagged.max(committed_at)),
+                tag,
+                sha,
                 service,
                 environment,
-                carries: Carries::All,
-            })
-        })
+            });
+    }
+    let mut taken = BTreeSet::new();
+    let mut marks = Vec::new();
+    for line in lines.into_values() {
+        for release in releases(line) {
+            account.aliases += release.len() - 1;
+            if let Some(mark) = mark(history, &release, &mut taken) {
+                if release.iter().all(|placed| placed.tag.prerelease) {
+                    account.prereleases += 1;
+                } else {
+                    *account.deployments.entry(mark.service.clone()).or_default() += 1;
+                }
+                marks.push(mark);
+            }
+        }
+    }
+    marks
+}
+
+/// Tags of one line by release: those of one commit are one, unless a later one with its own time
+/// names another version and something else went out between them: then the commit went out again.
+fn releases(mut line: Vec<Placed<'_>>) -> Vec<Vec<Placed<'_>>> {
+    line.sort_by(|a, b| {
+        (a.at, a.tag.tagged_at.is_some(), &a.tag.name).cmp(&(
+            b.at,
+            b.tag.tagged_at.is_some(),
+            &b.tag.name,
+        ))
+    });
+    let moments: Vec<(Timestamp, String)> = line
+        .iter()
+        .map(|placed| (placed.at, placed.sha.clone()))
         .collect();
-    (marks, aliases)
+    let mut by_commit: BTreeMap<String, Vec<Vec<Placed<'_>>>> = BTreeMap::new();
+    for placed in line {
+        let releases = by_commit.entry(placed.sha.clone()).or_default();
+        let again = match releases.last().and_then(|last| last.first()) {
+            None => true,
+            Some(first) => {
+                let between = moments
+                    .iter()
+                    .any(|(at, sha)| first.at < *at && *at < placed.at && *sha != placed.sha);
+                between
+                    && placed.tag.tagged_at.is_some()
+                    && !releases.iter().flatten().any(|known| same(known, &placed))
+            }
+        };
+        if again {
+            releases.push(vec![placed]);
+        } else {
+            // A further name goes to the release that it is a name of, else to the first.
+            let of = releases
+                .iter()
+                .position(|release| release.iter().any(|known| same(known, &placed)))
+                .unwrap_or(0);
+            releases[of].push(placed);
+        }
+    }
+    by_commit.into_values().flatten().collect()
 }
 
-/// Numbers in a tag, the measure of how exactly it names a version.
-fn specific(name: &str) -> usize {
-    name.split(|letter: char| !letter.is_ascii_digit())
-        .filter(|part| !part.is_empty())
-        .count()
+/// Whether one tag is only another spelling of the other, or a name that moves on.
+fn same(one: &Placed<'_>, other: &Placed<'_>) -> bool {
+    let (Some(one), Some(other)) = (
+        version_tag::read(&one.tag.name),
+        version_tag::read(&other.tag.name),
+    ) else {
+        return true;
+    };
+    one.floats_over(&other) || other.floats_over(&one)
 }
 
-fn version_part<'t>(tag: &'t str, service: &str) -> &'t str {
-    tag.strip_prefix(service)
-        .and_then(|rest| rest.strip_prefix(['@', '/']))
-        .unwrap_or(tag)
+fn mark(history: &History, release: &[Placed<'_>], taken: &mut BTreeSet<String>) -> Option<Mark> {
+    // The most specific name says most, and floating tags (`v1`, `v1.2`) move on.
+    let named = release.iter().min_by(|a, b| {
+        numbers(&b.tag.name)
+            .len()
+            .cmp(&numbers(&a.tag.name).len())
+            .then_with(|| a.tag.name.cmp(&b.tag.name))
+    })?;
+    let service = &named.service;
+    let version = named
+        .tag
+        .owner
+        .as_deref()
+        .and_then(|_| version_tag::read(&named.tag.name))
+        .map_or(named.tag.name.as_str(), |read| read.version);
+    // `api-v1.0.0` and `api/v1.0.0` are two tags.
+    let id = [version, &named.tag.name]
+        .into_iter()
+        .map(|name| format!("{service}@{name}"))
+        .find(|id| taken.insert(id.clone()))?;
+    let of_commit = || {
+        let index = history.find(&named.sha)?;
+        history.commit(index).request_id.clone()
+    };
+    Some(Mark {
+        id,
+        commit: named.sha.clone(),
+        at: release.iter().map(|placed| placed.at).min()?,
+        service: service.clone(),
+        environment: named.environment.clone(),
+        hotfix: release.iter().any(|placed| is_hotfix(&placed.tag.name)),
+        carries: Carries::All,
+        version: numbers(&named.tag.name),
+        request_id: release
+            .iter()
+            .find_map(|placed| placed.tag.request_id.clone())
+            .or_else(of_commit),
+    })
+}
+
+/// Of a name that is no version, the numbers in it: the measure of how exactly it names one.
+fn numbers(name: &str) -> Vec<u64> {
+    match version_tag::read(name) {
+        Some(read) => read.numbers,
+        None => name
+            .split(|letter: char| !letter.is_ascii_digit())
+            .filter_map(|part| part.parse().ok())
+            .collect(),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn tags_that_name_a_version() {
-        let cases: [(&str, Option<(Option<&str>, bool)>); 16] = [
-            ("v1.2.3", Some((None, false))),
-            ("1.2", Some((None, false))),
-            ("v3", Some((None, false))),
-            ("V2.0.1.4", Some((None, false))),
-            ("v1.2.3+build.5", Some((None, false))),
-            ("v2.0.0-rc.1", Some((None, true))),
-            ("v2.0.0-hotfix.1", Some((None, false))),
-            ("shop@1.2.3", Some((Some("shop"), false))),
-            ("services/mail/v1.2.3", None),
-            ("mail/v1.2.3-beta", Some((Some("mail"), true))),
-            ("release/1.2.3", Some((None, false))),
-            ("release-1.2.3", Some((None, false))),
-            ("7", None),
-            ("nightly", None),
-            ("vnext", None),
-            ("backup-before-v2", None),
-        ];
-        for (tag, expected) in cases {
-            let reading = TagPattern::version().read(tag);
-            let expected = expected.map(|(owner, prerelease)| Reading {
-                owner: owner.map(str::to_owned),
-                prerelease,
-            });
-            assert_eq!(reading, expected, "{tag}");
-        }
-    }
 
     #[test]
     fn a_wrong_pattern_says_so() {
@@ -268,5 +378,23 @@ mod tests {
             message.contains("`v[`") && message.contains("v*"),
             "{message}"
         );
+    }
+
+    #[test]
+    fn the_account_names_what_became_of_each_tag() {
+        let account = TagAccount {
+            deployments: BTreeMap::from([("mail".to_owned(), 3), ("shop".to_owned(), 12)]),
+            prereleases: 2,
+            aliases: 1,
+            unmatched: 7,
+            examples: vec!["nightly".to_owned(), "foo".to_owned()],
+            ..TagAccount::default()
+        };
+        assert_eq!(
+            account.words(),
+            "25 tags: 3 are mail, 12 are shop, 2 pre-releases (staging), 1 further names of one of \
+             these, 7 matched nothing (nightly, foo, …)"
+        );
+        assert_eq!(TagAccount::default().words(), "no tags");
     }
 }

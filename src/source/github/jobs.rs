@@ -145,6 +145,7 @@ impl DeployPattern {
             request_id: None,
             cycle_id: None,
             origin: "github".to_owned(),
+            taken_back_by: None,
             commits: None,
         })
     }

@@ -9,30 +9,34 @@ use std::time::Duration;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use tokio_util::sync::CancellationToken;
 
 use super::outage::Outages;
 use crate::report::dora_markdown;
-use crate::service::Stores;
-use crate::service::dora::{self, Loaded, ReportRequest};
+use crate::service::dora::{ReportRequest, Window};
 use crate::tui::action::Action;
 use crate::tui::ask::{
     self, Destination, Notice, PromptHint, PromptRequest, Prompted, Question, TabId,
 };
 use crate::tui::keymap::{Binding, Scope};
-use crate::tui::tab::{Configured, Context, Screen, Tab, TabEvent, TabStatus, Work, reason_of};
+use crate::tui::tab::{Configured, Context, Screen, Tab, TabEvent, TabStatus};
 use crate::tui::theme::Role;
 use atalaya_domain::dora::{DeploymentLine, DoraReport, Metric};
 use atalaya_domain::record::RequestId;
 use atalaya_domain::time::Timestamp;
 
+mod effect;
 mod keys;
+mod offer;
 mod pages;
+mod remarks;
 mod scope;
 #[cfg(test)]
 pub(crate) mod screens;
 mod view;
 
+pub use effect::{DoraAnswer, DoraEffect, Figures};
+use offer::Offer;
+pub use offer::Reading;
 use pages::PageLine;
 use scope::{read_scope, scope_text};
 
@@ -43,61 +47,7 @@ const FRESH: Duration = Duration::from_secs(60);
 /// Windows that the key goes round.
 const WINDOWS_DAYS: [u64; 3] = [7, 30, 90];
 
-/// The one read of this tab.
-#[derive(Clone, Debug)]
-pub enum DoraEffect {
-    Load {
-        question: Question,
-        request: Box<ReportRequest>,
-        now: Timestamp,
-    },
-}
-
 type Effect = ask::Effect<DoraEffect>;
-
-/// What one read brought.
-#[derive(Debug)]
-pub struct Figures {
-    pub loaded: Loaded,
-    pub report: DoraReport,
-}
-
-#[derive(Debug)]
-pub enum DoraAnswer {
-    Loaded {
-        question: Question,
-        result: Result<Arc<Figures>, String>,
-    },
-}
-
-impl Work for DoraEffect {
-    type Answer = DoraAnswer;
-
-    fn slot(&self) -> &'static str {
-        match self {
-            Self::Load { .. } => "report",
-        }
-    }
-
-    async fn perform(self, stores: &Stores, _cancel: &CancellationToken) -> Option<DoraAnswer> {
-        let Self::Load {
-            question,
-            request,
-            now,
-        } = self;
-        let result = match dora::load(&*stores.metrics, &request, now).await {
-            // Thousands of rows take milliseconds, but a frame must not wait even for those.
-            Ok(loaded) => tokio::task::spawn_blocking(move || {
-                let report = dora::compute(&loaded, &request, now);
-                Arc::new(Figures { loaded, report })
-            })
-            .await
-            .map_err(|error| reason_of(&error)),
-            Err(error) => Err(reason_of(&error)),
-        };
-        Some(DoraAnswer::Loaded { question, result })
-    }
-}
 
 /// A page over the overview, with its own cursor.
 #[derive(Clone, Debug, PartialEq)]
@@ -128,6 +78,7 @@ pub struct DoraTab {
     loading: bool,
     entered: bool,
     figures: Option<Arc<Figures>>,
+    offer: Offer,
     /// Why the last read failed; the older figures stay.
     outages: Outages,
     panel: Panel,
@@ -153,6 +104,7 @@ impl DoraTab {
             loading: false,
             entered: false,
             figures: None,
+            offer: Offer::default(),
             outages: Outages::default(),
             panel: Panel::Deployments,
             card: 0,
@@ -178,11 +130,44 @@ impl DoraTab {
         self.asked = self.asked.next();
         self.loading = true;
         let request = Box::new(self.request.clone());
-        vec![Effect::Work(DoraEffect::Load {
+        let mut effects = vec![Effect::Work(DoraEffect::Load {
             question: self.asked,
             request,
             now: context.now,
-        })]
+        })];
+        if let Some(folder) = self.offer.to_look_at() {
+            effects.push(Effect::Work(DoraEffect::Look { folder }));
+        }
+        effects
+    }
+
+    /// Reads the repository here, because a person says so.
+    fn sync(&mut self, context: &Context<'_>) -> Vec<Effect> {
+        match self.offer.start(context.now) {
+            Some(reading) => vec![Effect::Work(DoraEffect::Sync(Box::new(reading)))],
+            None if self.offer.running.is_some() => Vec::new(),
+            None => vec![Effect::Notice(Notice::plain(
+                "nothing to read by hand here; atalaya dora sync --repo PATH reads another",
+            ))],
+        }
+    }
+
+    /// Goes to the last window of the same length that has deployments.
+    fn show_last(&mut self, context: &Context<'_>) -> Vec<Effect> {
+        let last = self
+            .figures
+            .as_ref()
+            .and_then(|figures| figures.loaded.last_window);
+        match last {
+            Some(range) => {
+                self.request.window = Window::Between(range);
+                self.row = 0;
+                self.load(context)
+            }
+            None => vec![Effect::Notice(Notice::plain(
+                "this window has deployments, or there are none before it",
+            ))],
+        }
     }
 
     fn is_stale(&self, now: Timestamp) -> bool {
@@ -292,15 +277,20 @@ impl DoraTab {
                 }];
             }
             keys::WINDOW => {
-                let days = self.request.window.as_secs() / 86_400;
+                let days = match self.request.window {
+                    Window::Last(length) => length.as_secs() / 86_400,
+                    Window::Between(_) => 0,
+                };
                 let next = WINDOWS_DAYS
                     .iter()
                     .find(|&&known| known > days)
                     .unwrap_or(&WINDOWS_DAYS[0]);
-                self.request.window = Duration::from_hours(next * 24);
+                self.request.window = Window::days(*next);
                 self.row = 0;
                 return self.load(context);
             }
+            keys::LAST => return self.show_last(context),
+            keys::SYNC => return self.sync(context),
             Action::Reload => return self.load(context),
             keys::SCOPE => {
                 return vec![Effect::Prompt(PromptRequest {
@@ -385,14 +375,16 @@ impl DoraTab {
 
     fn prompted(&mut self, kind: &str, step: Prompted, context: &Context<'_>) -> Vec<Effect> {
         match (kind, step) {
-            ("scope", Prompted::Accepted(text)) => match read_scope(&text, &self.request) {
-                Ok(request) => {
-                    self.request = request;
-                    self.row = 0;
-                    self.load(context)
+            ("scope", Prompted::Accepted(text)) => {
+                match read_scope(&text, &self.request, context.now) {
+                    Ok(request) => {
+                        self.request = request;
+                        self.row = 0;
+                        self.load(context)
+                    }
+                    Err((_, _, reason)) => vec![Effect::Notice(Notice::trouble(reason))],
                 }
-                Err((_, _, reason)) => vec![Effect::Notice(Notice::trouble(reason))],
-            },
+            }
             ("export", Prompted::Accepted(path)) => self
                 .report()
                 .filter(|_| !path.trim().is_empty())
@@ -406,8 +398,12 @@ impl DoraTab {
         }
     }
 
-    fn loaded(&mut self, answer: DoraAnswer, context: &Context<'_>) {
-        let DoraAnswer::Loaded { question, result } = answer;
+    fn loaded(
+        &mut self,
+        question: Question,
+        result: Result<Arc<Figures>, String>,
+        context: &Context<'_>,
+    ) {
         if question != self.asked {
             return; // the answer to an older question
         }
@@ -457,7 +453,9 @@ impl Screen for DoraTab {
                 pieces.push((Role::Warning, "incident open".to_owned()));
             }
         }
-        if self.loading {
+        if let Some(running) = &self.offer.running {
+            pieces.push((Role::Accent, format!("reading {}", running.name)));
+        } else if self.loading {
             pieces.push((Role::Muted, "reading".to_owned()));
         }
         TabStatus {
@@ -474,6 +472,8 @@ impl Screen for DoraTab {
                 },
                 Action::Trace,
                 keys::WINDOW,
+                keys::LAST,
+                keys::SYNC,
                 keys::WEEKLY_REVIEW,
                 keys::SCOPE,
                 keys::EXPORT,
@@ -487,6 +487,11 @@ impl Screen for DoraTab {
                 !self.pages.is_empty()
             }
             Action::HistoryBack => self.pages.is_empty(),
+            keys::LAST => self
+                .figures
+                .as_ref()
+                .is_none_or(|figures| figures.loaded.last_window.is_none()),
+            keys::SYNC => self.offer.new_name().is_none() || self.offer.running.is_some(),
             Action::HistoryForward => self.ahead.is_empty(),
             _ => false,
         }
@@ -501,13 +506,14 @@ impl Screen for DoraTab {
         kind: &str,
         text: &str,
         _cursor: usize,
-        _context: &Context<'_>,
+        context: &Context<'_>,
     ) -> PromptHint {
         match kind {
             "scope" => PromptHint {
-                error: read_scope(text, &self.request).err(),
+                error: read_scope(text, &self.request, context.now).err(),
                 completions: Vec::new(),
-                help: "service:NAME team:NAME env:NAME profile:dora|iact".to_owned(),
+                help: "service: team: env: profile:dora|iact days: from: until: quarter:2026-Q3"
+                    .to_owned(),
             },
             _ => PromptHint {
                 help: "a new file; an existing one is not overwritten".to_owned(),
@@ -525,7 +531,9 @@ impl Tab for DoraTab {
     type Saved = ();
 
     fn open(configured: &Configured, (): ()) -> Self {
-        Self::new(configured.report.clone())
+        let mut tab = Self::new(configured.report.clone());
+        tab.offer.from.clone_from(&configured.sync);
+        tab
     }
 
     fn saved(&self) {}
@@ -539,6 +547,8 @@ impl Tab for DoraTab {
                 }
             }
             TabEvent::Left => self.entered = false,
+            // The count of what is being read goes on.
+            TabEvent::Tick if self.offer.running.is_some() => {}
             TabEvent::Tick if self.entered && !self.loading => {
                 // What failed is repeated in its own time, not each second.
                 let again = !self.outages.due(context.now).is_empty();
@@ -555,7 +565,20 @@ impl Tab for DoraTab {
     }
 
     fn answered(&mut self, answer: DoraAnswer, context: &Context<'_>) -> Vec<Effect> {
-        self.loaded(answer, context);
+        match answer {
+            DoraAnswer::Loaded { question, result } => self.loaded(question, result, context),
+            DoraAnswer::Looked(here) => self.offer.here = Some(here),
+            DoraAnswer::Synced(result) => {
+                self.offer.running = None;
+                self.offer.here = None;
+                let mut effects = self.load(context);
+                match result {
+                    Ok(text) => effects.push(Effect::Notice(Notice::plain(text))),
+                    Err(reason) => self.offer.refused = Some(reason),
+                }
+                return effects;
+            }
+        }
         Vec::new()
     }
 }

@@ -188,6 +188,7 @@ async fn an_event_is_recorded_once_however_often_the_answer_is_lost() {
             severity: None,
             opened_at: at(events.into()),
             resolved_at: None,
+            cause: None,
             caused_by: Some(deployment.id.clone()),
             request_id: None,
             origin: "test".to_owned(),

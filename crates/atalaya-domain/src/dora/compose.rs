@@ -6,9 +6,9 @@ use super::failures::{Delivered, LinkBasis};
 use super::levels::{averaged, voted};
 use super::trend::{delta, whole_weeks};
 use super::{
-    DeploymentLine, DoraReport, Facts, IncidentLine, Measured, Metric, MetricReport, Overall,
-    PerformanceLevel, Profile, Rules, Scope, SlowChange, Target, Unit, Value, WeekPoint, iact,
-    lead_time, metrics, quick_check, recovery,
+    DeploymentLine, DoraReport, Facts, IncidentLine, LeadBasis, Measured, Metric, MetricReport,
+    Overall, PerformanceLevel, Profile, Rules, Scope, SlowChange, Target, Unit, Value, WeekPoint,
+    iact, lead_time, metrics, quick_check, recovery, show_hours,
 };
 use crate::time::{TimeRange, Timestamp};
 
@@ -26,7 +26,9 @@ pub fn report(
     let delivered = Delivered::link(facts, &scope.environment, rules.link_cap);
     let previous = window.previous();
     let weeks = whole_weeks(window.until.min(now), rules.weeks, rules.zone);
+    let lead_basis = LeadBasis::of(&delivered, scope, window);
     let at = Context {
+        lead_basis,
         facts,
         scope,
         rules,
@@ -54,6 +56,7 @@ pub fn report(
         previous,
         generated_at: now,
         overall,
+        lead_basis,
         deployments: indices.iter().rev().map(|&index| at.line(index)).collect(),
         incidents: at.incidents(window),
         slowest: slowest(&delivered, &indices),
@@ -71,6 +74,8 @@ pub fn report(
 }
 
 struct Context<'a> {
+    /// One for window, previous period and weeks: only like is compared with like.
+    lead_basis: LeadBasis,
     facts: &'a Facts<'a>,
     scope: &'a Scope,
     rules: &'a Rules,
@@ -81,6 +86,7 @@ struct Context<'a> {
 impl Context<'_> {
     fn measure(&self, metric: Metric, range: TimeRange) -> Measured {
         let &Self {
+            lead_basis,
             facts,
             scope,
             rules,
@@ -93,7 +99,7 @@ impl Context<'_> {
                 metrics::frequency(delivered, facts, scope, range, rules.zone)
             }
             (Profile::Dora, Metric::ChangeLeadTime) => {
-                lead_time::measure(delivered, facts, scope, range)
+                lead_time::measure(delivered, facts, scope, range, lead_basis)
             }
             (Profile::Dora, Metric::ChangeFailureRate) => {
                 metrics::failure_rate(delivered, facts, scope, range)
@@ -110,7 +116,18 @@ impl Context<'_> {
     fn metric(&self, metric: Metric, window: TimeRange, weeks: &[TimeRange]) -> MetricReport {
         let measured = self.measure(metric, window);
         let before = self.measure(metric, window.previous());
-        let (level, level_rule) = self.rules.thresholds.level(metric, &measured);
+        // Limits, scores and goals are of lead times: a cycle begins long before a commit.
+        let is_cycle_time = metric == Metric::ChangeLeadTime
+            && self.rules.profile == Profile::Dora
+            && self.lead_basis == LeadBasis::Cycles;
+        let (level, level_rule) = if is_cycle_time {
+            (
+                None,
+                "nobody has published levels of cycle times".to_owned(),
+            )
+        } else {
+            self.rules.thresholds.level(metric, &measured)
+        };
         let number = measured.value.number();
         // Scores and targets of the frequency are per day, also where the profile counts.
         let comparable = if measured.unit == Unit::Count {
@@ -118,11 +135,16 @@ impl Context<'_> {
                 .detail("per_day")
                 .and_then(|detail| detail.value.number())
         } else {
-            number
+            number.filter(|_| !is_cycle_time)
         };
         let nothing = metric == Metric::DeploymentFrequency && measured.samples == 0;
         MetricReport {
             metric,
+            title: if is_cycle_time {
+                self.lead_basis.title()
+            } else {
+                metric.title()
+            },
             level,
             level_rule,
             score: comparable
@@ -159,6 +181,7 @@ impl Context<'_> {
             previous: delivered.previous[index]
                 .map(|before| delivered.deployments[before].id.clone()),
             lead: lead_time::breakdown(delivered, index),
+            cycle_hours: lead_time::cycle_hours(delivered, index),
             failed: failure.map(super::failures::Failure::show),
             incidents: failure
                 .map(|failure| {
@@ -227,7 +250,8 @@ impl Context<'_> {
         let unlinked = opened().filter(|(_, (_, link))| link.is_err()).count();
         if unlinked > 0 {
             notes.push(format!(
-                "{unlinked} incidents are laid to no deployment and count in no failure rate"
+                "{unlinked} incidents are laid to no deployment and count in no failure rate; \
+                 `atalaya dora incident link` names the cause of one"
             ));
         }
         let guessed = opened()
@@ -235,7 +259,8 @@ impl Context<'_> {
             .count();
         if guessed > 0 {
             notes.push(format!(
-                "{guessed} incidents are laid to a deployment by time alone"
+                "{guessed} incidents are laid to a deployment by time alone, at most {} after it",
+                show_hours(self.rules.link_cap.as_secs_f64() / 3_600.0)
             ));
         }
         if self.rules.profile == Profile::Iact {
@@ -290,8 +315,8 @@ fn overall(metrics: &[MetricReport], profile: Profile) -> Overall {
 fn slowest(delivered: &Delivered<'_>, indices: &[usize]) -> Vec<SlowChange> {
     let mut changes: Vec<lead_time::Change<'_>> = indices
         .iter()
-        .filter(|&&index| !delivered.deployments[index].kind.unplanned())
-        .flat_map(|&index| lead_time::changes(delivered, index).0)
+        .flat_map(|&index| lead_time::changes(delivered, index).measured)
+        .filter(|change| !change.unplanned())
         .collect();
     changes.sort_by(|a, b| {
         b.hours

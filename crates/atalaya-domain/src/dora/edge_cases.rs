@@ -7,6 +7,7 @@
 )]
 
 mod causes;
+mod lead_times;
 
 use std::time::Duration;
 
@@ -264,25 +265,6 @@ fn with_more_than_half_open_the_median_is_a_lower_bound() {
 }
 
 #[test]
-fn hotfixes_are_rework_and_their_lead_time_is_kept_apart() {
-    let hotfix = Deployment {
-        kind: DeploymentKind::Hotfix,
-        ..carrying("v2", 20.0, 0.5)
-    };
-    let report = run(&[carrying("v1", 10.0, 6.0), hotfix], &[], BOTH);
-    let lead = of(&report, Metric::ChangeLeadTime);
-    assert_eq!(
-        (lead.measured.value, lead.measured.samples),
-        (Value::Known(6.0), 1)
-    );
-    assert_eq!(
-        lead.measured.detail("unplanned").unwrap().value,
-        Value::Known(0.5)
-    );
-    assert_eq!(value(&report, Metric::ReworkRate), Value::Known(0.5));
-}
-
-#[test]
 fn deploying_the_same_commit_again_counts_and_has_no_new_lead_time() {
     let again = Deployment {
         id: "v1-again".to_owned(),
@@ -297,41 +279,6 @@ fn deploying_the_same_commit_again_counts_and_has_no_new_lead_time() {
         (Value::Known(6.0), 1)
     );
     assert!(report.deployments[0].redeploy && !report.deployments[1].redeploy);
-}
-
-#[test]
-fn impossible_dates_take_the_committer_date_or_are_dropped_and_counted() {
-    let commits = vec![
-        commit("after-its-commit", 9.5, 8.0), // author later than committer: 2 h by the committer
-        commit("before-git", -300_000.0, 6.0), // author date in 1992: 4 h
-        commit("squashed", 12.0, 10.0),       // author after the deployment: 0 h, kept
-        commit("from-the-future", 12.0, 13.0), // both after: dropped
-        commit("plain", 2.0, 9.0),            // 8 h
-    ];
-    let report = run(
-        &[Deployment {
-            commits: Some(commits),
-            ..deployment("v1", 10.0)
-        }],
-        &[],
-        BOTH,
-    );
-    let lead = of(&report, Metric::ChangeLeadTime);
-    let mut hours: Vec<f64> = lead
-        .measured
-        .explanation
-        .rows
-        .iter()
-        .map(|row| row.value)
-        .collect();
-    hours.sort_by(f64::total_cmp);
-    assert_eq!(hours, [0.0, 2.0, 4.0, 8.0]);
-    assert_eq!(lead.measured.value, Value::Known(3.0));
-    assert_eq!(
-        lead.measured.detail("anomalies").unwrap().value,
-        Value::Known(1.0)
-    );
-    assert_eq!(lead.measured.explanation.left_out[0].id, "from-the-future");
 }
 
 #[test]
@@ -478,22 +425,6 @@ fn frequency_is_per_day_with_deployment_days_per_week_beside_it() {
         "{}",
         frequency.level_rule
     );
-}
-
-#[test]
-fn without_commits_the_cycle_time_stands_in_and_says_so() {
-    let deployed = Deployment {
-        cycle_id: Some("c1".to_owned()),
-        ..deployment("v1", 10.0)
-    };
-    let phases = [
-        phase("c1", Phase::Planning, Decision::Go, 3.0, 3_600), // began at hour 2
-        phase("c1", Phase::Deployment, Decision::Success, 10.0, 600),
-    ];
-    let report = run_phases(&[deployed], &phases, Profile::Dora);
-    let lead = of(&report, Metric::ChangeLeadTime);
-    assert_eq!(lead.measured.value, Value::Known(8.0));
-    assert!(lead.measured.explanation.rule.contains("cycle time"));
 }
 
 #[test]

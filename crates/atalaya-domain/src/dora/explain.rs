@@ -31,7 +31,11 @@ impl RowKind {
 pub struct Row {
     pub kind: RowKind,
     pub id: String,
+    /// The instant that the value was taken from: of a commit the one that was measured from, of a
+    /// recovery its begin.
     pub at: Timestamp,
+    /// Where a span of time ends: the value is from `at` to here.
+    pub until: Option<Timestamp>,
     /// What it contributed, in the metric's unit; for a ratio 1 counts and 0 does not.
     pub value: f64,
     /// The rest of the sentence: the deployment of a commit, why a deployment failed …

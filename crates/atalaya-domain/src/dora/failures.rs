@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use super::{Facts, Scope, show_hours};
-use crate::delivery::{Deployment, DeploymentKind, DeploymentResult, Incident};
+use crate::delivery::{Deployment, DeploymentKind, DeploymentResult, Incident, Phase};
+use crate::record::RequestId;
 use crate::time::{TimeRange, Timestamp};
 
 /// Why an incident is laid to a deployment.
@@ -33,13 +34,24 @@ impl LinkBasis {
     }
 }
 
+/// A rollback takes back what failed at most this long before it.
+const ROLLBACK_REACH: Duration = Duration::from_hours(7 * 24);
+
 /// Why an incident has no deployment.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Unlinked {
     /// It names something that is not among the deployments known.
     UnknownCause(String),
     /// No deployment finished within the cap before it.
-    NothingBefore,
+    NothingBefore { nearest: Option<Nearest> },
+}
+
+/// The deployment that an incident could be laid to by hand.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Nearest {
+    pub deployment: String,
+    /// From the deployment to the incident; negative when it came later.
+    pub hours: f64,
 }
 
 impl Unlinked {
@@ -48,11 +60,21 @@ impl Unlinked {
             Self::UnknownCause(cause) => {
                 format!("names `{cause}`, which is no deployment known here")
             }
-            Self::NothingBefore => {
-                format!(
-                    "no deployment in the {} before it",
-                    show_hours(cap.as_secs_f64() / 3_600.0)
-                )
+            Self::NothingBefore { nearest } => {
+                let cap = show_hours(cap.as_secs_f64() / 3_600.0);
+                let nearest = nearest.as_ref().map_or_else(String::new, |nearest| {
+                    let side = if nearest.hours < 0.0 {
+                        "after"
+                    } else {
+                        "before"
+                    };
+                    format!(
+                        "; the nearest is {}, {} {side} it",
+                        nearest.deployment,
+                        show_hours(nearest.hours.abs())
+                    )
+                });
+                format!("no deployment in the {cap} before it{nearest}")
             }
         }
     }
@@ -66,6 +88,8 @@ pub struct Failure<'a> {
     /// By opening time.
     pub incidents: Vec<(&'a Incident, LinkBasis)>,
     pub rolled_back_by: Option<&'a Deployment>,
+    /// The next success of the service; set where a source says that it failed.
+    pub recovered_by: Option<&'a Deployment>,
 }
 
 impl Failure<'_> {
@@ -77,7 +101,12 @@ impl Failure<'_> {
             .map(|(incident, basis)| format!("incident {} ({})", incident.id, basis.show()))
             .collect();
         if let Some(rollback) = self.rolled_back_by {
-            parts.push(format!("rolled back by {}", rollback.id));
+            let how = if rollback.kind == DeploymentKind::Rollback {
+                "rolled back by"
+            } else {
+                "a commit of it was reverted in"
+            };
+            parts.push(format!("{how} {}", rollback.id));
         }
         if parts.is_empty() {
             parts.push(match self.said {
@@ -100,6 +129,8 @@ pub struct Delivered<'a> {
     /// By index into `deployments`.
     pub failures: BTreeMap<usize, Failure<'a>>,
     pub incidents: Vec<(&'a Incident, Result<(usize, LinkBasis), Unlinked>)>,
+    /// How long before an incident a deployment may have finished to be its cause by time.
+    pub cap: Duration,
     /// Runs that never reached users; in no formula.
     pub aborted: Vec<&'a Deployment>,
     /// Indices whose commit had been deployed to the same service before.
@@ -108,7 +139,7 @@ pub struct Delivered<'a> {
     pub previous: Vec<Option<usize>>,
     /// Where each (service, commit) went out first.
     pub(super) first_carrier: HashMap<(&'a str, &'a str), usize>,
-    /// Start of the first phase of each cycle.
+    /// Start of the first phase of each cycle that comes before a deployment.
     pub(super) cycle_starts: HashMap<&'a str, Timestamp>,
 }
 
@@ -125,13 +156,18 @@ impl<'a> Delivered<'a> {
             deployments,
             failures: BTreeMap::new(),
             incidents: Vec::with_capacity(facts.incidents.len()),
+            cap,
             aborted,
             redeploys: HashSet::new(),
             previous: Vec::new(),
             first_carrier: HashMap::new(),
             cycle_starts: HashMap::new(),
         };
-        for phase in facts.phases {
+        for phase in facts
+            .phases
+            .iter()
+            .filter(|phase| phase.phase < Phase::Deployment)
+        {
             let start = phase.recorded_at.saturating_sub(phase.duration);
             let known = delivered
                 .cycle_starts
@@ -143,7 +179,8 @@ impl<'a> Delivered<'a> {
         delivered.find_redeploys();
         delivered.take_results();
         delivered.pair_rollbacks();
-        delivered.link_incidents(facts.incidents, cap);
+        delivered.find_recoveries();
+        delivered.link_incidents(facts.incidents);
         delivered
     }
 
@@ -215,26 +252,44 @@ impl<'a> Delivered<'a> {
         }
     }
 
-    /// A rollback takes back the latest earlier deployment of its service that is known as failed
-    /// and not yet paired, else simply the one before it.
+    /// First what the sources say themselves; any other rollback takes back the latest deployment
+    /// of its service that failed not long before it and is not taken back yet, else simply the
+    /// one before it.
     fn pair_rollbacks(&mut self) {
+        let by_id: HashMap<&str, usize> = self
+            .deployments
+            .iter()
+            .enumerate()
+            .map(|(index, deployment)| (deployment.id.as_str(), index))
+            .collect();
+        let mut paired: HashSet<usize> = HashSet::new();
+        for index in 0..self.deployments.len() {
+            let taken_back_by = self.deployments[index].taken_back_by.as_deref();
+            if let Some(&by) = taken_back_by.and_then(|by| by_id.get(by)) {
+                paired.insert(by);
+                self.failures.entry(index).or_default().rolled_back_by = Some(self.deployments[by]);
+            }
+        }
         for index in 0..self.deployments.len() {
             let rollback = self.deployments[index];
-            if rollback.kind != DeploymentKind::Rollback {
+            if rollback.kind != DeploymentKind::Rollback || paired.contains(&index) {
                 continue;
             }
-            let earlier: Vec<usize> = (0..index)
+            let since = rollback.finished_at.saturating_sub(ROLLBACK_REACH);
+            let mut earlier = (0..index)
                 .rev()
-                .filter(|&other| self.deployments[other].service == rollback.service)
-                .collect();
-            let unpaired = earlier.iter().copied().find(|other| {
+                .filter(|&other| self.deployments[other].service == rollback.service);
+            let Some(last) = earlier.next() else { continue };
+            let unpaired = |other: &usize| {
                 self.failures
                     .get(other)
                     .is_some_and(|failure| failure.rolled_back_by.is_none())
-            });
-            let Some(taken_back) = unpaired.or_else(|| earlier.first().copied()) else {
-                continue;
             };
+            let taken_back = std::iter::once(last)
+                .chain(earlier)
+                .take_while(|&other| self.deployments[other].finished_at >= since)
+                .find(unpaired)
+                .unwrap_or(last);
             self.failures
                 .entry(taken_back)
                 .or_default()
@@ -243,11 +298,25 @@ impl<'a> Delivered<'a> {
         }
     }
 
-    fn link_incidents(&mut self, incidents: &'a [Incident], cap: Duration) {
+    fn find_recoveries(&mut self) {
+        let mut next: HashMap<&str, &Deployment> = HashMap::new();
+        for (index, &deployment) in self.deployments.iter().enumerate().rev() {
+            if let Some(failure) = self.failures.get_mut(&index)
+                && failure.said.is_some()
+            {
+                failure.recovered_by = next.get(deployment.service.as_str()).copied();
+            }
+            if deployment.result == DeploymentResult::Success {
+                next.insert(&deployment.service, deployment);
+            }
+        }
+    }
+
+    fn link_incidents(&mut self, incidents: &'a [Incident]) {
         let mut by_time: Vec<&Incident> = incidents.iter().collect();
         by_time.sort_by(|a, b| (a.opened_at, &a.id).cmp(&(b.opened_at, &b.id)));
         for incident in by_time {
-            let link = self.deployment_of(incident, cap);
+            let link = self.deployment_of(incident);
             if let Ok((index, basis)) = &link {
                 self.failures
                     .entry(*index)
@@ -259,16 +328,14 @@ impl<'a> Delivered<'a> {
         }
     }
 
-    fn deployment_of(
-        &self,
-        incident: &Incident,
-        cap: Duration,
-    ) -> Result<(usize, LinkBasis), Unlinked> {
-        if let Some(cause) = &incident.caused_by {
-            return self
-                .named(cause, incident.opened_at)
+    fn deployment_of(&self, incident: &Incident) -> Result<(usize, LinkBasis), Unlinked> {
+        let named = |cause: &String| {
+            self.named(cause, incident.opened_at)
                 .map(|index| (index, LinkBasis::Explicit))
-                .ok_or_else(|| Unlinked::UnknownCause(cause.clone()));
+                .ok_or_else(|| Unlinked::UnknownCause(cause.clone()))
+        };
+        if let Some(cause) = &incident.cause {
+            return named(cause);
         }
         if let Some(request) = &incident.request_id
             && let Some(index) = self
@@ -278,33 +345,47 @@ impl<'a> Delivered<'a> {
         {
             return Ok((index, LinkBasis::Request));
         }
-        let until = self
-            .deployments
-            .partition_point(|deployment| deployment.finished_at <= incident.opened_at);
-        let index = self.deployments[..until]
-            .iter()
-            .rposition(|deployment| {
-                incident
-                    .service
-                    .as_ref()
-                    .is_none_or(|service| *service == deployment.service)
-            })
-            .ok_or(Unlinked::NothingBefore)?;
-        let after = incident
-            .opened_at
-            .since(self.deployments[index].finished_at);
-        if after > cap {
-            return Err(Unlinked::NothingBefore);
+        if let Some(cause) = &incident.caused_by {
+            return named(cause);
         }
-        Ok((
-            index,
-            LinkBasis::Time {
-                hours: after.as_secs_f64() / 3_600.0,
-            },
-        ))
+        self.by_time(incident)
     }
 
-    /// By deployment id, cycle id, or commit (a prefix of seven or more digits will do). Of several
+    fn by_time(&self, incident: &Incident) -> Result<(usize, LinkBasis), Unlinked> {
+        let is_of_service = |deployment: &&Deployment| {
+            incident
+                .service
+                .as_ref()
+                .is_none_or(|service| *service == deployment.service)
+        };
+        let (before, after) = self.deployments.split_at(
+            self.deployments
+                .partition_point(|deployment| deployment.finished_at <= incident.opened_at),
+        );
+        let last = before.iter().rposition(|known| is_of_service(&known));
+        let since = last.map(|index| incident.opened_at.since(before[index].finished_at));
+        if let (Some(index), Some(since)) = (last, since)
+            && since <= self.cap
+        {
+            let hours = since.as_secs_f64() / 3_600.0;
+            return Ok((index, LinkBasis::Time { hours }));
+        }
+        let nearest_before = last.map(|index| before[index]);
+        let nearest_after = after.iter().copied().find(|known| is_of_service(&known));
+        let nearest = [nearest_before, nearest_after]
+            .into_iter()
+            .flatten()
+            .map(|deployment| Nearest {
+                deployment: deployment.id.clone(),
+                hours: (incident.opened_at.micros() as f64
+                    - deployment.finished_at.micros() as f64)
+                    / 3.6e9,
+            })
+            .min_by(|one, other| one.hours.abs().total_cmp(&other.hours.abs()));
+        Err(Unlinked::NothingBefore { nearest })
+    }
+
+    /// By deployment id, cycle id, request id, or commit (a prefix of seven or more digits will do). Of several
     /// deployments of one cycle or commit, the last that finished before the incident opened.
     fn named(&self, cause: &str, opened_at: Timestamp) -> Option<usize> {
         if let Some(index) = self
@@ -319,6 +400,7 @@ impl<'a> Delivered<'a> {
             .filter(|&index| {
                 let deployment = self.deployments[index];
                 deployment.cycle_id.as_deref() == Some(cause)
+                    || deployment.request_id.as_ref().map(RequestId::as_str) == Some(cause)
                     || (is_sha
                         && deployment
                             .commit

@@ -34,6 +34,7 @@ pub fn deployment(id: &str, at: f64) -> Deployment {
         request_id: None,
         cycle_id: None,
         origin: "test".to_owned(),
+        taken_back_by: None,
         commits: None,
     }
 }
@@ -44,6 +45,7 @@ pub fn commit(sha: &str, authored: f64, committed: f64) -> DeployedCommit {
         authored_at: hour(authored),
         committed_at: hour(committed),
         title: format!("change {sha}"),
+        reverts: false,
     }
 }
 
@@ -63,6 +65,7 @@ pub fn incident(id: &str, opened: f64, resolved: Option<f64>) -> Incident {
         severity: None,
         opened_at: hour(opened),
         resolved_at: resolved.map(hour),
+        cause: None,
         caused_by: None,
         request_id: None,
         origin: "test".to_owned(),

@@ -78,6 +78,7 @@ fn row(phase: &PhaseRecord, value: f64) -> Row {
             phase.attempt
         ),
         at: phase.recorded_at,
+        until: None,
         value,
         note: format!("{} {}", phase.feature_id, phase.decision.name()),
         request_id: phase.request_id(),

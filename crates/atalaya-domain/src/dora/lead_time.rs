@@ -3,13 +3,19 @@
 //! Measured from the author date, or from the committer date where the author date cannot be true
 //! (after the commit itself, before git existed, or after the deployment). What is still negative
 //! is dropped and counted as an anomaly. A commit counts once, where it went out first. Hotfixes
-//! and rollbacks are kept apart: they are fast because they must be.
+//! and reverts are kept apart: they are fast because they must be.
+//!
+//! Where no source knows commits, the time from the start of a cycle's first phase stands in. That
+//! is another measure ([`LeadBasis::Cycles`]): it has another name everywhere, and the two are
+//! never in one number, one comparison or one trend.
+
+use serde::Serialize;
 
 use super::explain::{Explanation, LeftOut, Row, RowKind};
 use super::failures::Delivered;
 use super::samples::{median, median_interval, quantile};
-use super::{Absence, Detail, Facts, LeadBreakdown, Measured, Scope, Unit, Value};
-use crate::delivery::{DeployedCommit, Deployment};
+use super::{Absence, Detail, Facts, LeadBreakdown, Measured, Metric, Scope, Unit, Value};
+use crate::delivery::{DeployedCommit, Deployment, DeploymentKind};
 use crate::time::{TimeRange, Timestamp};
 
 /// Git's first commit is of April 2005; an author date before that year is a wrong clock.
@@ -43,6 +49,67 @@ pub fn lead_hours(commit: &DeployedCommit, deployed_at: Timestamp) -> Result<(f6
     }
 }
 
+/// What a time to production is measured from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LeadBasis {
+    /// Commits: change lead time.
+    Commits,
+    /// The first phase of a recorded cycle: cycle time.
+    Cycles,
+}
+
+impl LeadBasis {
+    /// What the number is called.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Commits => Metric::ChangeLeadTime.title(),
+            Self::Cycles => "Cycle time",
+        }
+    }
+
+    /// Commits, where any deployment of the range says what it carries; else cycles, where one has
+    /// a cycle to measure. A range that has neither is as the whole of the facts.
+    pub fn of(delivered: &Delivered<'_>, scope: &Scope, range: TimeRange) -> Self {
+        let in_range: Vec<usize> = delivered.within(scope, range).collect();
+        let everywhere = || delivered.within(scope, TimeRange::ALL).collect::<Vec<_>>();
+        Self::of_deployments(delivered, &in_range)
+            .or_else(|| Self::of_deployments(delivered, &everywhere()))
+            .unwrap_or(Self::Commits)
+    }
+
+    fn of_deployments(delivered: &Delivered<'_>, indices: &[usize]) -> Option<Self> {
+        let mut deployments = indices.iter().map(|&index| delivered.deployments[index]);
+        if deployments.clone().any(|deployment| {
+            deployment
+                .commits
+                .as_ref()
+                .is_some_and(|commits| !commits.is_empty())
+        }) {
+            return Some(Self::Commits);
+        }
+        deployments
+            .any(|deployment| cycle_start(delivered, deployment).is_some())
+            .then_some(Self::Cycles)
+    }
+}
+
+/// When the first phase before a deployment of its cycle began; a deployment phase alone says
+/// nothing about how long the change took.
+fn cycle_start(delivered: &Delivered<'_>, deployment: &Deployment) -> Option<Timestamp> {
+    let cycle = deployment.cycle_id.as_ref()?;
+    let start = delivered.cycle_starts.get(cycle.as_str()).copied()?;
+    (start <= deployment.finished_at).then_some(start)
+}
+
+/// Hours from the start of a planned deployment's cycle to its end.
+pub fn cycle_hours(delivered: &Delivered<'_>, index: usize) -> Option<f64> {
+    let deployment = delivered.deployments[index];
+    let start = cycle_start(delivered, deployment)?;
+    (!deployment.kind.unplanned())
+        .then(|| deployment.finished_at.since(start).as_secs_f64() / 3_600.0)
+}
+
 /// One change that took part.
 #[derive(Clone, Copy, Debug)]
 pub struct Change<'a> {
@@ -52,38 +119,44 @@ pub struct Change<'a> {
     pub since: Since,
 }
 
+impl Change<'_> {
+    /// The instant that it was measured from.
+    pub fn from(&self) -> Timestamp {
+        match self.since {
+            Since::Authored => self.commit.authored_at,
+            Since::Committed => self.commit.committed_at,
+        }
+    }
+
+    /// Part of an urgent repair, or itself the taking back of a change. What else is released
+    /// together with a revert is planned work like any other.
+    pub fn unplanned(&self) -> bool {
+        self.commit.reverts || self.deployment.kind == DeploymentKind::Hotfix
+    }
+}
+
+/// The changes of one deployment.
+#[derive(Debug, Default)]
+pub struct Changes<'a> {
+    pub measured: Vec<Change<'a>>,
+    pub left_out: Vec<LeftOut>,
+    /// How many of those left out were committed after they were deployed.
+    pub anomalies: usize,
+}
+
 /// The changes of one deployment, and what was left out of them.
-pub fn changes<'a>(delivered: &Delivered<'a>, index: usize) -> (Vec<Change<'a>>, Vec<LeftOut>) {
+pub fn changes<'a>(delivered: &Delivered<'a>, index: usize) -> Changes<'a> {
     let deployment = delivered.deployments[index];
-    let mut changes = Vec::new();
-    let mut left_out = Vec::new();
-    let mut leave = |kind, id: &str, at, reason: String| {
-        left_out.push(LeftOut {
-            kind,
-            id: id.to_owned(),
-            at,
-            reason,
-        });
-    };
+    let mut changes = Changes::default();
     let Some(commits) = &deployment.commits else {
         let reason =
             "its commits are unknown: the first deployment seen, or a source without commits";
-        leave(
-            RowKind::Deployment,
-            &deployment.id,
-            deployment.finished_at,
-            reason.to_owned(),
-        );
-        return (changes, left_out);
+        changes.left_out.push(left_deployment(deployment, reason));
+        return changes;
     };
     if commits.is_empty() && delivered.redeploys.contains(&index) {
         let reason = "a re-deploy of a commit that was out already: no new lead time";
-        leave(
-            RowKind::Deployment,
-            &deployment.id,
-            deployment.finished_at,
-            reason.to_owned(),
-        );
+        changes.left_out.push(left_deployment(deployment, reason));
     }
     for commit in commits {
         let key = (deployment.service.as_str(), commit.sha.as_str());
@@ -93,11 +166,13 @@ pub fn changes<'a>(delivered: &Delivered<'a>, index: usize) -> (Vec<Change<'a>>,
             .is_some_and(|&first| first != index)
         {
             let reason = format!("went out earlier; again with {}", deployment.id);
-            leave(RowKind::Commit, &commit.sha, commit.committed_at, reason);
+            changes
+                .left_out
+                .push(left_commit(commit, commit.committed_at, reason));
             continue;
         }
         match lead_hours(commit, deployment.finished_at) {
-            Ok((hours, since)) => changes.push(Change {
+            Ok((hours, since)) => changes.measured.push(Change {
                 commit,
                 deployment,
                 hours,
@@ -109,17 +184,38 @@ pub fn changes<'a>(delivered: &Delivered<'a>, index: usize) -> (Vec<Change<'a>>,
                     (hours * 10.0).round() / 10.0,
                     deployment.id
                 );
-                leave(RowKind::Commit, &commit.sha, commit.committed_at, reason);
+                changes
+                    .left_out
+                    .push(left_commit(commit, commit.committed_at, reason));
+                changes.anomalies += 1;
             }
         }
     }
-    (changes, left_out)
+    changes
+}
+
+fn left_deployment(deployment: &Deployment, reason: &str) -> LeftOut {
+    LeftOut {
+        kind: RowKind::Deployment,
+        id: deployment.id.clone(),
+        at: deployment.finished_at,
+        reason: reason.to_owned(),
+    }
+}
+
+fn left_commit(commit: &DeployedCommit, at: Timestamp, reason: String) -> LeftOut {
+    LeftOut {
+        kind: RowKind::Commit,
+        id: commit.sha.clone(),
+        at,
+        reason,
+    }
 }
 
 /// Where the time of one deployment's changes went; `None` when none could be measured.
 pub fn breakdown(delivered: &Delivered<'_>, index: usize) -> Option<LeadBreakdown> {
     let deployment = delivered.deployments[index];
-    let (changes, _) = changes(delivered, index);
+    let changes = changes(delivered, index).measured;
     let hours: Vec<f64> = changes.iter().map(|change| change.hours).collect();
     let longest = hours.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let shortest = hours.iter().copied().fold(f64::INFINITY, f64::min);
@@ -139,13 +235,26 @@ pub fn breakdown(delivered: &Delivered<'_>, index: usize) -> Option<LeadBreakdow
 
 const RULE: &str = "median, over the commits of planned deployments that finished in the window, of \
 deployment end minus author date (committer date where the author date cannot be true); each commit \
-once, where it went out first; hotfixes and rollbacks apart";
+once, where it went out first; hotfixes and reverts apart";
 
-const CYCLE_RULE: &str = "no commit data: cycle time instead, the median over deployments with a cycle of \
-deployment end minus the start of the cycle's first phase";
+const CYCLE_RULE: &str = "no commit data: cycle time instead, the median over planned deployments with a \
+cycle of deployment end minus the start of the first phase that the cycle had before it";
 
-/// Median lead time of a range, with p75, p90 and the unplanned ones beside it.
+/// Median of a range by this basis, with p75, p90 and the unplanned ones beside it.
 pub fn measure(
+    delivered: &Delivered<'_>,
+    facts: &Facts<'_>,
+    scope: &Scope,
+    range: TimeRange,
+    basis: LeadBasis,
+) -> Measured {
+    match basis {
+        LeadBasis::Commits => of_commits(delivered, facts, scope, range),
+        LeadBasis::Cycles => of_cycles(delivered, facts, scope, range),
+    }
+}
+
+fn of_commits(
     delivered: &Delivered<'_>,
     facts: &Facts<'_>,
     scope: &Scope,
@@ -158,25 +267,21 @@ pub fn measure(
     let mut by_committer = 0_usize;
     let indices: Vec<usize> = delivered.within(scope, range).collect();
     for &index in &indices {
-        let (changes, left_out) = changes(delivered, index);
-        anomalies += left_out
-            .iter()
-            .filter(|left| left.reason.starts_with("anomaly"))
-            .count();
-        explanation.left_out.extend(left_out);
-        for change in changes {
-            if change.deployment.kind.unplanned() {
+        let mut found = changes(delivered, index);
+        anomalies += found.anomalies;
+        explanation.left_out.append(&mut found.left_out);
+        for change in found.measured {
+            if change.unplanned() {
                 unplanned.push(change.hours);
-                explanation.left_out.push(LeftOut {
-                    kind: RowKind::Commit,
-                    id: change.commit.sha.clone(),
-                    at: change.commit.committed_at,
-                    reason: format!(
-                        "part of {} {}: kept apart",
-                        change.deployment.kind.name(),
-                        change.deployment.id
-                    ),
-                });
+                let what = if change.commit.reverts {
+                    "a revert in"
+                } else {
+                    "part of the hotfix"
+                };
+                let reason = format!("{what} {}: kept apart", change.deployment.id);
+                explanation
+                    .left_out
+                    .push(left_commit(change.commit, change.from(), reason));
                 continue;
             }
             by_committer += usize::from(change.since == Since::Committed);
@@ -193,9 +298,6 @@ pub fn measure(
             .push(format!("{by_committer} measured from the committer date"));
     }
     if planned.is_empty() {
-        if let Some(measured) = cycle_time(delivered, &indices) {
-            return measured;
-        }
         let reason = absence(delivered, facts, &indices);
         return Measured {
             value: Value::NotAvailable { reason },
@@ -240,7 +342,8 @@ fn row(change: &Change<'_>) -> Row {
     Row {
         kind: RowKind::Commit,
         id: change.commit.sha.clone(),
-        at: change.commit.committed_at,
+        at: change.from(),
+        until: Some(change.deployment.finished_at),
         value: change.hours,
         note: format!("{} in {}{by}", change.commit.title, change.deployment.id),
         request_id: change.deployment.request_id.clone(),
@@ -275,7 +378,7 @@ fn details(planned: &[f64], unplanned: &[f64], anomalies: usize) -> Vec<Detail> 
         ),
         hours(
             "unplanned",
-            "hotfixes and rollbacks, median",
+            "hotfixes and reverts, median",
             median(unplanned),
             unplanned.len(),
         ),
@@ -289,60 +392,54 @@ fn details(planned: &[f64], unplanned: &[f64], anomalies: usize) -> Vec<Detail> 
     ]
 }
 
-/// The fallback where no source knows commits: since the start of the deployment's cycle.
-fn cycle_time(delivered: &Delivered<'_>, indices: &[usize]) -> Option<Measured> {
-    if indices.iter().any(|&index| {
-        delivered.deployments[index]
-            .commits
-            .as_ref()
-            .is_some_and(|commits| !commits.is_empty())
-    }) {
-        return None; // commits there are; that none of them counts is an answer of its own
-    }
+/// The stand-in where no source knows commits: since the start of the deployment's cycle.
+fn of_cycles(
+    delivered: &Delivered<'_>,
+    facts: &Facts<'_>,
+    scope: &Scope,
+    range: TimeRange,
+) -> Measured {
     let mut explanation = Explanation::of(CYCLE_RULE);
-    for &index in indices {
+    let indices: Vec<usize> = delivered.within(scope, range).collect();
+    for &index in &indices {
         let deployment = delivered.deployments[index];
-        let start = deployment
-            .cycle_id
-            .as_ref()
-            .and_then(|cycle| delivered.cycle_starts.get(cycle.as_str()).copied());
-        let Some(start) =
-            start.filter(|&start| start <= deployment.finished_at && !deployment.kind.unplanned())
-        else {
-            explanation.left_out.push(LeftOut {
-                kind: RowKind::Deployment,
-                id: deployment.id.clone(),
-                at: deployment.finished_at,
-                reason: "neither commits nor a planned cycle that started before it".to_owned(),
-            });
+        let start = cycle_start(delivered, deployment);
+        let (Some(from), Some(hours)) = (start, cycle_hours(delivered, index)) else {
+            let reason = if deployment.kind.unplanned() {
+                "unplanned: kept apart"
+            } else {
+                "no phase of its cycle before it"
+            };
+            explanation
+                .left_out
+                .push(left_deployment(deployment, reason));
             continue;
         };
+        let cycle = deployment.cycle_id.as_deref().unwrap_or_default();
         explanation.rows.push(Row {
             kind: RowKind::Deployment,
             id: deployment.id.clone(),
-            at: deployment.finished_at,
-            value: deployment.finished_at.since(start).as_secs_f64() / 3_600.0,
-            note: format!(
-                "cycle {}",
-                deployment.cycle_id.as_deref().unwrap_or_default()
-            ),
+            at: from,
+            until: Some(deployment.finished_at),
+            value: hours,
+            note: format!("cycle {cycle}"),
             request_id: deployment.request_id.clone(),
         });
     }
     let hours: Vec<f64> = explanation.rows.iter().map(|row| row.value).collect();
-    let value = median(&hours)?;
     explanation
         .rows
         .sort_by(|a, b| b.value.total_cmp(&a.value).then_with(|| a.id.cmp(&b.id)));
     explanation
         .notes
         .push("cycle time, not commit lead time: do not compare the two".to_owned());
-    Some(Measured {
-        value: Value::Known(value),
+    let reason = absence(delivered, facts, &indices);
+    Measured {
+        value: median(&hours).map_or(Value::NotAvailable { reason }, Value::Known),
         unit: Unit::Hours,
         samples: hours.len(),
         interval: median_interval(&hours),
         details: details(&hours, &[], 0),
         explanation,
-    })
+    }
 }

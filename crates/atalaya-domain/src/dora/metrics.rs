@@ -9,7 +9,7 @@ use super::explain::{Explanation, LeftOut, Row, RowKind};
 use super::failures::Delivered;
 use super::lead_time::absence;
 use super::samples::{median, proportion, rate};
-use super::{Absence, Detail, Facts, Measured, Scope, Unit, Value};
+use super::{Absence, Detail, Facts, Measured, Scope, Unit, Value, show_hours};
 use crate::delivery::Deployment;
 use crate::time::{TimeRange, Timestamp};
 
@@ -149,6 +149,11 @@ pub fn failure_rate(
         .sort_by(|a, b| b.value.total_cmp(&a.value).then(b.at.cmp(&a.at)));
     leave_aborted(delivered, scope, range, &mut explanation);
     leave_unlinked(delivered, scope, range, &mut explanation);
+    explanation.notes.push(format!(
+        "an incident that names no cause is laid to the last deployment of its service at most {} \
+         before it",
+        show_hours(delivered.cap.as_secs_f64() / 3_600.0)
+    ));
     let told = facts.sources.incidents || !facts.incidents.is_empty();
     let share = failed as f64 / indices.len() as f64;
     let value = if indices.is_empty() {
@@ -207,19 +212,11 @@ fn leave_unlinked(
             && range.contains(incident.opened_at)
             && delivered.admits_incident(scope, index)
         {
-            let reason = match why {
-                super::failures::Unlinked::UnknownCause(cause) => {
-                    format!("names `{cause}`, which is no deployment known here")
-                }
-                super::failures::Unlinked::NothingBefore => {
-                    "no deployment within the cap before it".to_owned()
-                }
-            };
             explanation.left_out.push(LeftOut {
                 kind: RowKind::Incident,
                 id: incident.id.clone(),
                 at: incident.opened_at,
-                reason,
+                reason: why.show(delivered.cap),
             });
         }
     }
@@ -284,6 +281,7 @@ fn deployment_row(deployment: &Deployment, value: f64, note: String) -> Row {
         kind: RowKind::Deployment,
         id: deployment.id.clone(),
         at: deployment.finished_at,
+        until: None,
         value,
         note,
         request_id: deployment.request_id.clone(),

@@ -1,8 +1,8 @@
 //! Failed deployment recovery time, and beside it the mean over all incidents.
 //!
-//! Recovery runs from the first incident laid to the deployment until the last one is resolved;
-//! without an incident, from the deployment until the rollback that took it back. What is still
-//! open counts up to now and is marked: the median is then the Kaplan-Meier one, in which an open
+//! Recovery runs from the first incident laid to the deployment until the last one is resolved; of a
+//! deployment that is recorded as failed it runs from its own end. Without an incident it ends with
+//! the deployment that took it back, else with the next success of the service. What is still open counts up to now and is marked: the median is then the Kaplan-Meier one, in which an open
 //! recovery is known to last at least that long, and a lower bound when more than half are open.
 
 use serde::Serialize;
@@ -12,7 +12,7 @@ use super::failures::{Delivered, Failure};
 use super::lead_time::absence;
 use super::samples::{mean, median_interval, survival_median};
 use super::{Absence, Detail, Facts, Measured, Scope, Unit, Value, show_hours};
-use crate::delivery::Deployment;
+use crate::delivery::{Deployment, DeploymentResult};
 use crate::time::{TimeRange, Timestamp};
 
 /// How long one failed deployment hurt.
@@ -30,44 +30,43 @@ impl Recovery {
     }
 }
 
-/// `None` when nothing says when it was over and no incident is open: known failed, end unknown.
+/// `None` when it is over and nothing says since when: recorded as rolled back, nothing after it.
 pub fn of(deployment: &Deployment, failure: &Failure<'_>, now: Timestamp) -> Option<Recovery> {
-    let rolled_back = failure.rolled_back_by.map(|rollback| rollback.finished_at);
-    let Some(from) = failure
+    let opened = failure
         .incidents
         .iter()
         .map(|(incident, _)| incident.opened_at)
-        .min()
-    else {
-        return rolled_back.map(|until| Recovery {
-            from: deployment.finished_at,
-            until,
-            open: false,
-        });
+        .min();
+    let from = match (failure.said, opened) {
+        (None, Some(opened)) => opened,
+        _ => deployment.finished_at,
     };
-    // An incident resolved in the future of `now` is still open as seen from `now`.
-    let ends: Option<Vec<Timestamp>> = failure
-        .incidents
-        .iter()
-        .map(|(incident, _)| incident.resolved_at.filter(|&at| at <= now))
-        .collect();
-    Some(match ends.and_then(|ends| ends.into_iter().max()) {
-        Some(until) => Recovery {
-            from,
-            until: until.max(from),
-            open: false,
-        },
-        None => Recovery {
-            from,
-            until: now.max(from),
-            open: true,
-        },
+    let until = if failure.incidents.is_empty() {
+        let after = failure.rolled_back_by.or(failure.recovered_by);
+        let end = after.map(|after| after.finished_at).filter(|&at| at <= now);
+        if end.is_none() && failure.said != Some(DeploymentResult::Failed) {
+            return None;
+        }
+        end
+    } else {
+        // An incident resolved in the future of `now` is still open as seen from `now`.
+        let ends: Option<Vec<Timestamp>> = failure
+            .incidents
+            .iter()
+            .map(|(incident, _)| incident.resolved_at.filter(|&at| at <= now))
+            .collect();
+        ends.and_then(|ends| ends.into_iter().max())
+    };
+    Some(Recovery {
+        from,
+        until: until.unwrap_or(now).max(from),
+        open: until.is_none(),
     })
 }
 
 const RULE: &str = "median over the failed deployments that finished in the window: from the first incident \
-laid to the deployment until the last is resolved (without an incident, from the deployment until its \
-rollback); open ones count up to now as Kaplan-Meier censored";
+laid to the deployment (from its own end where it is recorded as failed) until the last is resolved; \
+without an incident, until what took it back, else the next success of its service; open ones count up to now as Kaplan-Meier censored";
 
 /// Median recovery of a range. `now` ends what is still open.
 pub fn measure(
@@ -92,8 +91,7 @@ pub fn measure(
                 kind: RowKind::Deployment,
                 id: deployment.id.clone(),
                 at: deployment.finished_at,
-                reason: "failed, but neither an incident nor a rollback says when it was over"
-                    .to_owned(),
+                reason: "rolled back, but nothing says when that was over".to_owned(),
             });
             continue;
         };
@@ -102,7 +100,8 @@ pub fn measure(
         explanation.rows.push(Row {
             kind: RowKind::Deployment,
             id: deployment.id.clone(),
-            at: deployment.finished_at,
+            at: recovery.from,
+            until: Some(recovery.until),
             value: recovery.hours(),
             note: format!("{}{state}", failure.show()),
             request_id: deployment.request_id.clone(),

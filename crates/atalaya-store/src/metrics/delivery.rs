@@ -1,5 +1,7 @@
 //! Delivery: phases of cycles, deployments with their commits, incidents.
 
+use std::fmt;
+
 use async_trait::async_trait;
 
 use super::Written;
@@ -7,8 +9,9 @@ use super::sql::{SqlDatabase, View};
 use crate::error::StoreError;
 use atalaya_domain::delivery::{Cycle, Deployment, Incident, PhaseRecord};
 use atalaya_domain::record::RequestId;
-use atalaya_domain::time::TimeRange;
+use atalaya_domain::time::{TimeRange, Timestamp};
 
+mod cycles;
 mod facts;
 mod phases;
 mod rows;
@@ -30,8 +33,73 @@ pub struct RequestEvents {
     pub incidents: Vec<Incident>,
 }
 
+/// Phases to record with what they are beyond themselves.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CyclesToRecord {
+    pub phases: Vec<PhaseRecord>,
+    /// Of the deployments and incidents that are new by them.
+    pub origin: String,
+}
+
+/// What recording cycles changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CyclesRecorded {
+    pub phases: Written,
+    pub deployments: Written,
+    pub incidents: Written,
+    /// Cycles that were not recorded: their id is another cycle's.
+    pub conflicts: Vec<CycleConflict>,
+}
+
+/// A cycle id that comes with another feature or team than the one it is known with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CycleConflict {
+    pub cycle_id: String,
+    /// `feature` or `team`.
+    pub what: &'static str,
+    pub known: String,
+    pub given: String,
+}
+
+impl fmt::Display for CycleConflict {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "cycle `{}` is of {what} `{}`, not of {what} `{}`",
+            self.cycle_id,
+            self.known,
+            self.given,
+            what = self.what
+        )
+    }
+}
+
+/// A row that is in the store and in no list, because this program does not know what it says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreadable {
+    pub table: &'static str,
+    pub key: String,
+    pub detail: String,
+}
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "a row of {} cannot be read and counts nowhere: `{}` ({})",
+            self.table, self.key, self.detail
+        )
+    }
+}
+
 #[async_trait]
 pub trait DeliveryFacts {
+    /// Records phases with the deployments and incidents that they are: a deployment phase is a
+    /// deployment, and the maintenance and recovery phases of a cycle are folded into incidents,
+    /// each laid to the cycle's last deployment before it. In one transaction; a cycle that is in
+    /// conflict is left as it is, and named.
+    async fn record_cycles(&self, cycles: &CyclesToRecord) -> Result<CyclesRecorded, StoreError>;
+
     /// Records phases; (cycle, phase, attempt) is the key. The cycle's row is made or widened with
     /// them, in the same transaction: it starts with its first phase or deployment, and finishes
     /// with the first deployment that passed.
@@ -43,6 +111,15 @@ pub trait DeliveryFacts {
 
     /// By id. Refused as a whole when an incident names a deployment that is not in the store.
     async fn put_incidents(&self, incidents: &[Incident]) -> Result<Written, StoreError>;
+
+    async fn incident(&self, id: &str) -> Result<Option<Incident>, StoreError>;
+
+    /// When the last deployment that reached users finished.
+    async fn last_deployed(&self, filter: &DeliveryFilter)
+    -> Result<Option<Timestamp>, StoreError>;
+
+    /// Rows that the lists leave out, at most 100 of each table.
+    async fn unreadable(&self) -> Result<Vec<Unreadable>, StoreError>;
 
     /// By `finished_at`, oldest first.
     async fn deployments(&self, filter: &DeliveryFilter) -> Result<Vec<Deployment>, StoreError>;
@@ -67,6 +144,37 @@ pub trait DeliveryFacts {
 
 #[async_trait]
 impl<D: SqlDatabase> DeliveryFacts for D {
+    async fn record_cycles(&self, cycles: &CyclesToRecord) -> Result<CyclesRecorded, StoreError> {
+        self.write(cycles.clone(), |connection, cycles| {
+            Box::pin(cycles::record(connection, cycles))
+        })
+        .await
+    }
+
+    async fn incident(&self, id: &str) -> Result<Option<Incident>, StoreError> {
+        self.read(View::Latest, id.to_owned(), |connection, id| {
+            Box::pin(facts::incident(connection, id))
+        })
+        .await
+    }
+
+    async fn last_deployed(
+        &self,
+        filter: &DeliveryFilter,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        self.read(View::Latest, filter.clone(), |connection, filter| {
+            Box::pin(facts::last_deployed(connection, filter))
+        })
+        .await
+    }
+
+    async fn unreadable(&self) -> Result<Vec<Unreadable>, StoreError> {
+        self.read(View::Snapshot, (), |connection, ()| {
+            Box::pin(facts::unreadable(connection))
+        })
+        .await
+    }
+
     async fn record_phases(&self, phases: &[PhaseRecord]) -> Result<Written, StoreError> {
         self.write(phases.to_vec(), |connection, phases| {
             Box::pin(phases::record(connection, phases))

@@ -35,6 +35,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "service",
         include_str!("../../../../migrations/mysql/0004_service.sql"),
     ),
+    (
+        "delivery told right",
+        include_str!("../../../../migrations/mysql/0005_delivery_told_right.sql"),
+    ),
 ];
 
 /// How long one host waits while another one migrates, in seconds.

@@ -328,6 +328,7 @@ pub(super) fn deployment() -> Deployment {
         request_id: None,
         cycle_id: None,
         origin: "record".into(),
+        taken_back_by: None,
         commits: None,
     }
 }

@@ -189,7 +189,7 @@ fn rows(page: &mut Page, metric: &MetricReport, zone: Zone) {
             },
             &format!(
                 "{}  {:>12}  {}  {}",
-                clock::format(row.at, zone, "%m-%d %H:%M"),
+                span(row, zone),
                 value,
                 short(row),
                 row.note
@@ -212,6 +212,15 @@ fn rows(page: &mut Page, metric: &MetricReport, zone: Zone) {
                 left.reason
             ),
         );
+    }
+}
+
+/// The instants that a row's value was taken from.
+fn span(row: &Row, zone: Zone) -> String {
+    let at = clock::format(row.at, zone, "%m-%d %H:%M");
+    match row.until {
+        Some(until) => format!("{at} to {}", clock::format(until, zone, "%m-%d %H:%M")),
+        None => at,
     }
 }
 
@@ -292,6 +301,13 @@ fn deployment(page: &mut Page, figures: &Figures, line: &DeploymentLine, zone: Z
 }
 
 fn lead_time(page: &mut Page, line: &DeploymentLine) {
+    if let Some(hours) = line.cycle_hours {
+        page.title("Cycle time");
+        page.put(
+            Role::Text,
+            &format!("{} since its cycle began", show_hours(hours)),
+        );
+    }
     if let Some(lead) = line.lead {
         page.title("Lead time");
         page.put(
@@ -330,7 +346,7 @@ fn commits(page: &mut Page, deployment: &Deployment, zone: Zone) {
             Role::Text,
             &format!(
                 "{}  {}  {}",
-                clock::format(commit.committed_at, zone, "%m-%d %H:%M"),
+                clock::format(commit.authored_at, zone, "%m-%d %H:%M"),
                 commit.sha.get(..10).unwrap_or(&commit.sha),
                 commit.title
             ),

@@ -1,8 +1,9 @@
 //! What is reported on, as the prompt takes it.
 
-use crate::service::dora::ReportRequest;
+use crate::service::dora::{ReportRequest, Window, WindowWords};
 use crate::tui::widgets::safe_text;
 use atalaya_domain::dora::{Profile, Scope};
+use atalaya_domain::time::Timestamp;
 
 /// The scope as the prompt takes it.
 pub(super) fn scope_text(request: &ReportRequest) -> String {
@@ -16,16 +17,22 @@ pub(super) fn scope_text(request: &ReportRequest) -> String {
     }
     words.push(format!("env:{}", scope.environment));
     words.push(format!("profile:{}", request.rules.profile.name()));
+    if let Window::Between(range) = request.window {
+        words.push(format!("from:{}", range.from.to_rfc3339()));
+        words.push(format!("until:{}", range.until.to_rfc3339()));
+    }
     words.join(" ")
 }
 
-/// `service:shop team:blue env:staging profile:iact`; a bare word is a service. The error has the
+/// `service:shop team:blue env:staging profile:iact quarter:2026-Q3`; a bare word is a service. The error has the
 /// place (byte offset and length) and the reason.
 pub(super) fn read_scope(
     text: &str,
     old: &ReportRequest,
+    now: Timestamp,
 ) -> Result<ReportRequest, (usize, usize, String)> {
     let mut request = old.clone();
+    let mut window = WindowWords::default();
     request.scope = Scope {
         environment: old.scope.environment.clone(),
         ..Scope::default()
@@ -55,8 +62,24 @@ pub(super) fn read_scope(
                     request.rules.thresholds = profile.default_thresholds();
                 }
             }
-            _ => return Err(wrong("use service:, team:, env: or profile:")),
+            "days" => {
+                let days = value.parse().ok().filter(|days| (1..=3_650).contains(days));
+                window.days = Some(days.ok_or_else(|| wrong("a number of days, 1 to 3650"))?);
+            }
+            "from" => window.from = Some(value.to_owned()),
+            "until" => window.until = Some(value.to_owned()),
+            "quarter" => window.quarter = Some(value.to_owned()),
+            _ => {
+                return Err(wrong(
+                    "use service:, team:, env:, profile:, days:, from:, until: or quarter:",
+                ));
+            }
         }
+    }
+    match window.read(request.rules.zone, now) {
+        Ok(Some(window)) => request.window = window,
+        Ok(None) => {}
+        Err(error) => return Err((0, text.len(), safe_text::line(&error.to_string()))),
     }
     Ok(request)
 }

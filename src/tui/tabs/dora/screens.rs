@@ -73,6 +73,7 @@ pub(crate) fn facts() -> Loaded {
             gives_incidents: true,
             synced_at: now(),
         }],
+        ..Loaded::default()
     }
 }
 

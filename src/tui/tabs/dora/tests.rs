@@ -1,6 +1,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 use super::scope::{read_scope, scope_text};
 use super::*;
+use crate::service::dora::{self, Loaded};
 use crate::tui::theme::Theme;
 use atalaya_domain::dora::Profile;
 use atalaya_domain::dora::fixtures::{carrying, hour, incident};
@@ -46,11 +47,7 @@ fn loaded() -> DoraTab {
         panic!("{effects:?}")
     };
     let result = Ok(figures(request));
-    let answer = DoraAnswer::Loaded {
-        question: *question,
-        result,
-    };
-    with_context(|context| tab.loaded(answer, context));
+    with_context(|context| tab.loaded(*question, result, context));
     tab
 }
 
@@ -60,7 +57,7 @@ fn an_answer_to_an_older_question_is_dropped_and_trouble_keeps_the_figures() {
     let older = tab.asked;
     assert_eq!(act(&mut tab, Action::Reload).len(), 1);
     let answer = |tab: &mut DoraTab, question, result| {
-        with_context(|context| tab.loaded(DoraAnswer::Loaded { question, result }, context));
+        with_context(|context| tab.loaded(question, result, context));
     };
     answer(&mut tab, older, Err("late".to_owned()));
     assert!(tab.loading && tab.outages.is_empty());
@@ -126,14 +123,14 @@ fn windows_go_round_and_are_asked_for() {
         let [Effect::Work(DoraEffect::Load { request, .. })] = &effects[..] else {
             panic!("{effects:?}")
         };
-        assert_eq!(request.window, Duration::from_hours(days * 24));
+        assert_eq!(request.window, crate::service::dora::Window::days(days));
     }
 }
 
 #[test]
 fn scopes_are_read_and_wrong_ones_say_where() {
     let old = ReportRequest::days(30);
-    let request = read_scope("shop team:blue env:staging profile:iact", &old).unwrap();
+    let request = read_scope("shop team:blue env:staging profile:iact", &old, hour(700.0)).unwrap();
     assert_eq!(request.scope.service.as_deref(), Some("shop"));
     assert_eq!(
         (
@@ -143,8 +140,11 @@ fn scopes_are_read_and_wrong_ones_say_where() {
         (Some("blue"), "staging")
     );
     assert_eq!(request.rules.profile, Profile::Iact);
-    assert_eq!(read_scope(&scope_text(&request), &old).unwrap(), request);
-    let (offset, length, reason) = read_scope("shop colour:red", &old).unwrap_err();
+    assert_eq!(
+        read_scope(&scope_text(&request), &old, hour(700.0)).unwrap(),
+        request
+    );
+    let (offset, length, reason) = read_scope("shop colour:red", &old, hour(700.0)).unwrap_err();
     assert_eq!((offset, length), (5, 10));
     assert!(reason.contains("service:"));
 }

@@ -3,15 +3,15 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::{DoraTab, Panel, pages};
+use super::{DoraTab, Panel, pages, remarks};
 use crate::report::dora::{delta, scope, score};
 use crate::tui::tab::Context;
 use crate::tui::theme::Role;
 use crate::tui::widgets::{clock, empty, frame, safe_text};
 use atalaya_domain::dora::quick_check::INDUSTRY_OVERALL;
 use atalaya_domain::dora::{
-    DeploymentLine, Direction, DoraReport, Metric, MetricReport, PerformanceLevel, Value,
-    show_hours,
+    DeploymentLine, Direction, DoraReport, LeadBasis, Metric, MetricReport, PerformanceLevel,
+    Value, show_hours,
 };
 
 /// Title, value, level, change, target, sparkline, marks.
@@ -44,6 +44,9 @@ pub(super) fn render(tab: &DoraTab, area: Rect, buffer: &mut Buffer, context: &C
     headline(report, row(&mut rest), buffer, context);
     cards(tab, report, rest, buffer, context);
     rest = below(rest, CARD_ROWS + 1);
+    for (role, text) in remarks::lines(tab, report, area.height) {
+        put(buffer, row(&mut rest), area.x + 1, &text, role, context);
+    }
     let title = format!("Deployments ({})", report.deployments.len());
     let line = row(&mut rest);
     frame::rule(
@@ -97,7 +100,7 @@ fn headline(report: &DoraReport, area: Rect, buffer: &mut Buffer, context: &Cont
         buffer,
         area,
         area.x + 1,
-        &format!("{:.0} days", report.days()),
+        &remarks::window(report, context),
         Role::Accent,
         context,
     );
@@ -160,11 +163,12 @@ fn cards(
 }
 
 /// A title that fits: the short one where the long one does not.
-fn title(metric: Metric, columns: u16) -> &'static str {
-    if metric.title().len() <= usize::from(columns) {
-        return metric.title();
+fn title(metric: &MetricReport, columns: u16) -> &'static str {
+    // A cycle time has a short name already.
+    if metric.title.len() <= usize::from(columns) || metric.title != metric.metric.title() {
+        return metric.title;
     }
-    match metric {
+    match metric.metric {
         Metric::DeploymentFrequency => "Deployments",
         Metric::ChangeLeadTime => "Lead time",
         Metric::ChangeFailureRate => "Failure rate",
@@ -204,7 +208,7 @@ fn draw_card(
         buffer,
         line,
         x,
-        title(metric.metric, line.width.saturating_sub(1)),
+        title(metric, line.width.saturating_sub(1)),
         role,
         context,
     );
@@ -351,6 +355,11 @@ fn marks(metric: &MetricReport, report: &DoraReport, unicode: bool) -> String {
         .collect()
 }
 
+/// The time of a whole cycle, where no source knows commits.
+fn cycle_time(line: &DeploymentLine) -> String {
+    hours(line.cycle_hours)
+}
+
 /// One column of the table: its title, its width and its text.
 type Column = (&'static str, usize, fn(&DeploymentLine) -> String);
 
@@ -425,10 +434,17 @@ fn deployments(
     context: &Context<'_>,
 ) {
     if report.deployments.is_empty() {
-        let hints = [
-            "atalaya dora sync --repo PATH".to_owned(),
-            "reads deployments from a git repository".to_owned(),
-        ];
+        let mut hints = Vec::new();
+        if let Some(last) = tab.last_window_named(report.rules.zone) {
+            hints.push(format!("D  shows {last}"));
+        }
+        if let Some(name) = tab.offer.new_name() {
+            hints.push(format!(
+                "S  reads the deployments of {}",
+                safe_text::line(name)
+            ));
+        }
+        hints.push("atalaya dora sync --repo PATH  reads those of another repository".to_owned());
         empty::render(
             area,
             buffer,
@@ -439,6 +455,13 @@ fn deployments(
         return;
     }
     let columns: &[Column] = if area.width >= 160 { &WIDE } else { &NARROW };
+    let columns: Vec<Column> = columns
+        .iter()
+        .map(|&(title, width, of)| match (title, report.lead_basis) {
+            ("lead", LeadBasis::Cycles) => ("cycle time", width, cycle_time as fn(&_) -> _),
+            _ => (title, width, of),
+        })
+        .collect();
     let taken: usize = columns.iter().map(|(_, width, _)| width + 1).sum();
     let name = usize::from(area.width).saturating_sub(taken + 14).max(8);
     let mut rest = area;
@@ -448,7 +471,7 @@ fn deployments(
         safe_text::fit("finished", 11),
         safe_text::fit("deployment", name)
     );
-    for (title, width, _) in columns {
+    for (title, width, _) in &columns {
         heading.push(' ');
         heading.push_str(&safe_text::fit(title, *width));
     }
@@ -475,7 +498,7 @@ fn deployments(
             ),
             safe_text::fit(&safe_text::line(&deployment.deployment.id), name)
         );
-        for (_, width, of) in columns {
+        for (_, width, of) in &columns {
             text.push(' ');
             text.push_str(&safe_text::fit(&safe_text::line(&of(deployment)), *width));
         }

@@ -304,6 +304,7 @@ mod tests {
             resolved_at: Some(Timestamp::from_seconds(at)),
             service: None,
             severity: None,
+            cause: None,
             caused_by: None,
             request_id: Some(id()),
             origin: "test".into(),

@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn an_explicit_cause_beats_time() {
     let named = Incident {
-        caused_by: Some("v1".to_owned()),
+        cause: Some("v1".to_owned()),
         ..incident("A", 41.0, Some(42.0))
     };
     let report = run(
@@ -29,7 +29,7 @@ fn a_cause_may_be_a_cycle_a_commit_or_a_request() {
     let deployments = [first, deployment("v2", 40.0)];
     for cause in ["cycle-1", "0123456", "fedcba98"] {
         let named = Incident {
-            caused_by: Some(cause.to_owned()),
+            cause: Some(cause.to_owned()),
             ..incident("A", 41.0, None)
         };
         let report = run(&deployments, &[named], BOTH);
@@ -98,7 +98,7 @@ fn by_time_only_within_the_cap_and_the_same_service() {
 #[test]
 fn an_unknown_cause_is_not_guessed_away() {
     let named = Incident {
-        caused_by: Some("v9".to_owned()),
+        cause: Some("v9".to_owned()),
         ..incident("A", 11.0, None)
     };
     let report = run(&[deployment("v1", 10.0)], &[named], BOTH);
@@ -211,19 +211,140 @@ fn a_rollback_belongs_to_the_deployment_recorded_as_failed() {
 }
 
 #[test]
-fn a_failure_with_no_known_end_is_left_out_of_recovery() {
+fn a_failure_without_an_end_is_open() {
     let failed = Deployment {
         result: DeploymentResult::Failed,
         ..deployment("v1", 10.0)
     };
     let report = run(&[failed], &[], BOTH);
+    // Until "now", which is the end of the window.
+    assert_eq!(value(&report, Metric::RecoveryTime), Value::AtLeast(662.0));
+    assert!(report.deployments[0].recovery.unwrap().open);
+}
+
+#[test]
+fn rolled_back_without_a_word_when_is_left_out() {
+    let gone = Deployment {
+        result: DeploymentResult::RolledBack,
+        ..deployment("v1", 10.0)
+    };
+    let report = run(&[gone], &[], BOTH);
     assert!(value(&report, Metric::RecoveryTime).number().is_none());
+    let explanation = &of(&report, Metric::RecoveryTime).measured.explanation;
+    assert_eq!(explanation.left_out[0].id, "v1");
+}
+
+#[test]
+fn a_recorded_failure_lasts_until_the_next_success_of_its_service() {
+    let failed = Deployment {
+        result: DeploymentResult::Failed,
+        ..deployment("v1", 10.0)
+    };
+    let again = Deployment {
+        result: DeploymentResult::Failed,
+        ..deployment("v1-again", 11.0)
+    };
+    let mail = Deployment {
+        service: "mail".to_owned(),
+        ..deployment("mail-1", 10.5)
+    };
+    let report = run(&[failed, mail, again, deployment("v2", 13.0)], &[], BOTH);
+    let hours: Vec<f64> = report
+        .failed()
+        .map(|line| line.recovery.unwrap().hours())
+        .collect();
+    assert_eq!(hours, [2.0, 3.0]);
+    assert_eq!(value(&report, Metric::RecoveryTime), Value::Known(2.5));
+}
+
+#[test]
+fn a_recorded_failure_with_an_incident_lasts_from_its_end_to_the_resolution() {
+    let failed = Deployment {
+        result: DeploymentResult::Failed,
+        ..deployment("v1", 10.0)
+    };
+    let known = Incident {
+        caused_by: Some("v1".to_owned()),
+        ..incident("A", 11.0 + 50.0 / 60.0, Some(12.0))
+    };
+    let report = run(&[failed, deployment("v2", 20.0)], &[known], BOTH);
+    assert_eq!(value(&report, Metric::RecoveryTime), Value::Known(2.0));
+    let row = &of(&report, Metric::RecoveryTime).measured.explanation.rows[0];
+    assert_eq!((row.at, row.until), (hour(10.0), Some(hour(12.0))));
+}
+
+#[test]
+fn a_rollback_does_not_reach_back_to_an_old_failure() {
+    let failed = Deployment {
+        result: DeploymentResult::Failed,
+        ..deployment("v1", 10.0)
+    };
+    let rollback = Deployment {
+        kind: DeploymentKind::Rollback,
+        ..deployment("v2-again", 402.0)
+    };
+    let deployments = [
+        failed,
+        deployment("v2", 20.0),
+        deployment("v3", 400.0),
+        rollback,
+    ];
+    let report = run(&deployments, &[], BOTH);
+    let failed: Vec<(&str, f64)> = report
+        .failed()
+        .map(|line| (line.deployment.id.as_str(), line.recovery.unwrap().hours()))
+        .collect();
+    assert_eq!(failed, [("v3", 2.0), ("v1", 10.0)]);
+}
+
+#[test]
+fn what_the_source_says_was_taken_back_by_what() {
+    let failed = Deployment {
+        result: DeploymentResult::Failed,
+        taken_back_by: Some("v3".to_owned()),
+        ..deployment("v1", 10.0)
+    };
+    let report = run(
+        &[failed, deployment("v2", 20.0), deployment("v3", 30.0)],
+        &[],
+        BOTH,
+    );
+    assert_eq!(value(&report, Metric::RecoveryTime), Value::Known(20.0));
     assert_eq!(
-        of(&report, Metric::RecoveryTime)
-            .measured
-            .explanation
-            .left_out[0]
-            .id,
-        "v1"
+        report.failed().next().unwrap().failed.as_deref(),
+        Some("a commit of it was reverted in v3")
+    );
+}
+
+#[test]
+fn an_unlinked_incident_names_the_nearest_deployment() {
+    let deployments = [deployment("v1", 10.0), deployment("v2", 100.0)];
+    let incidents = [
+        incident("early", 1.0, None),
+        incident("late", 50.0, None),
+        incident("later", 99.0, None),
+    ];
+    let report = run(&deployments, &incidents, BOTH);
+    let basis: Vec<&str> = report
+        .incidents
+        .iter()
+        .map(|line| line.basis.as_str())
+        .collect();
+    assert_eq!(
+        basis,
+        [
+            "no deployment in the 1 d before it; the nearest is v2, 1 h 00 min after it",
+            "no deployment in the 1 d before it; the nearest is v1, 1 d 16 h before it",
+            "no deployment in the 1 d before it; the nearest is v1, 9 h 00 min after it",
+        ]
+    );
+    let notes = &of(&report, Metric::ChangeFailureRate)
+        .measured
+        .explanation
+        .notes;
+    assert!(
+        notes
+            .iter()
+            .any(|note| note.contains("at most 1 d before it"))
     );
 }

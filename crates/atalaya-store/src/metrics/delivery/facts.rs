@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use crate::metrics::Written;
 use atalaya_domain::delivery::{DeployedCommit, Deployment, Incident};
 use atalaya_domain::record::RequestId;
-use atalaya_domain::time::TimeRange;
+use atalaya_domain::time::{TimeRange, Timestamp};
 
-use super::DeliveryFilter;
 use super::phases::{make_cycle, refresh_cycle};
-use super::rows::{CommitRow, DeploymentRow, IncidentRow};
-use crate::metrics::sql::{Connection, Failure, locking, values};
+use super::rows::{CommitRow, DeploymentRow, IncidentRow, PhaseRow};
+use super::{DeliveryFilter, Unreadable};
+use crate::metrics::sql::connection::{Sql, Value};
+use crate::metrics::sql::{Connection, Failure, locking, of_phases, values};
 
 pub(super) async fn put_deployments(
     connection: &mut Connection<'_>,
@@ -21,7 +22,8 @@ pub(super) async fn put_deployments(
     let mut changed_cycles = BTreeSet::new();
     for deployment in in_order(deployments, |deployment| &deployment.id) {
         let known = deployment_by_id(connection, &deployment.id).await?;
-        let sql = match &known {
+        let values = values_of_deployment(deployment);
+        match &known {
             Some(known) if known == deployment => {
                 written.unchanged += 1;
                 continue;
@@ -29,15 +31,14 @@ pub(super) async fn put_deployments(
             Some(known) => {
                 written.updated += 1;
                 changed_cycles.extend(known.cycle_id.clone());
-                UPDATE_DEPLOYMENT
+                connection.execute(UPDATE_DEPLOYMENT, &values).await?;
             }
             None => {
                 written.inserted += 1;
-                INSERT_DEPLOYMENT
+                connection.insert(INSERT_DEPLOYMENTS, &[values]).await?;
             }
-        };
+        }
         changed_cycles.extend(deployment.cycle_id.clone());
-        put_deployment(connection, sql, deployment).await?;
         let old_commits = known.and_then(|known| known.commits);
         if old_commits != deployment.commits {
             let has_old = old_commits.is_some_and(|commits| !commits.is_empty());
@@ -74,22 +75,17 @@ async fn make_cycles(
     Ok(())
 }
 
-/// The same values in the same order for both statements.
-const INSERT_DEPLOYMENT: &str = "INSERT INTO deployments
+/// The same values in the same order for all three statements.
+pub(super) const INSERT_DEPLOYMENTS: &str = "INSERT INTO deployments
      (service, team, environment, commit_sha, started_at, finished_at, result, kind, request_id, cycle_id,
-      origin, commits_known, id)
- VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+      origin, taken_back_by, commits_known, id)";
 const UPDATE_DEPLOYMENT: &str = "UPDATE deployments SET
      service = ?, team = ?, environment = ?, commit_sha = ?, started_at = ?, finished_at = ?, result = ?,
-     kind = ?, request_id = ?, cycle_id = ?, origin = ?, commits_known = ?
+     kind = ?, request_id = ?, cycle_id = ?, origin = ?, taken_back_by = ?, commits_known = ?
  WHERE id = ?";
 
-async fn put_deployment(
-    connection: &mut Connection<'_>,
-    sql: &'static str,
-    deployment: &Deployment,
-) -> Result<(), Failure> {
-    let values = values![
+pub(super) fn values_of_deployment(deployment: &Deployment) -> Vec<Value<'_>> {
+    values![
         &deployment.service,
         &deployment.team,
         &deployment.environment,
@@ -101,11 +97,11 @@ async fn put_deployment(
         deployment.request_id.as_ref().map(RequestId::as_str),
         &deployment.cycle_id,
         &deployment.origin,
+        &deployment.taken_back_by,
         deployment.commits.is_some(),
         &deployment.id,
-    ];
-    connection.execute(sql, values).await?;
-    Ok(())
+    ]
+    .to_vec()
 }
 
 async fn put_commits(
@@ -130,14 +126,15 @@ async fn put_commits(
                 &commit.sha,
                 commit.authored_at,
                 commit.committed_at,
-                &commit.title
+                &commit.title,
+                commit.reverts
             ]
             .to_vec()
         })
         .collect();
     connection
         .insert(
-            "INSERT INTO deployment_commits (deployment_id, position, sha, authored_at, committed_at, title)",
+            "INSERT INTO deployment_commits (deployment_id, position, sha, authored_at, committed_at, title, reverts)",
             &rows,
         )
         .await
@@ -156,7 +153,7 @@ async fn deployment_by_id(
     let Some(row) = row else { return Ok(None) };
     let commits: Vec<CommitRow> = connection
         .rows(
-            "SELECT deployment_id, sha, authored_at, committed_at, title
+            "SELECT deployment_id, sha, authored_at, committed_at, title, reverts
              FROM deployment_commits WHERE deployment_id = ? ORDER BY position",
             values![id],
         )
@@ -178,24 +175,22 @@ pub(super) async fn put_incidents(
                 values![&incident.id],
             )
             .await?;
-        let sql = match known.map(IncidentRow::into_incident) {
-            Some(known) if known == *incident => {
-                written.unchanged += 1;
-                continue;
-            }
-            Some(_) => {
-                written.updated += 1;
-                UPDATE_INCIDENT
-            }
-            None => {
-                written.inserted += 1;
-                INSERT_INCIDENT
-            }
-        };
+        let known = known.map(IncidentRow::into_incident);
+        if known.as_ref() == Some(incident) {
+            written.unchanged += 1;
+            continue;
+        }
         if let Some(cause) = &incident.caused_by {
             refuse_unknown_cause(connection, &incident.id, cause).await?;
         }
-        put_incident(connection, sql, incident).await?;
+        let values = values_of_incident(incident);
+        if known.is_some() {
+            written.updated += 1;
+            connection.execute(UPDATE_INCIDENT, &values).await?;
+        } else {
+            written.inserted += 1;
+            connection.insert(INSERT_INCIDENTS, &[values]).await?;
+        }
     }
     Ok(written)
 }
@@ -221,33 +216,112 @@ async fn refuse_unknown_cause(
 }
 
 /// The same values in the same order for both statements.
-const INSERT_INCIDENT: &str = "INSERT INTO incidents
-     (title, service, severity, opened_at, resolved_at, caused_by, request_id, origin, id)
- VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
+pub(super) const INSERT_INCIDENTS: &str = "INSERT INTO incidents
+     (title, service, severity, opened_at, resolved_at, cause, caused_by, request_id, origin, id)";
 const UPDATE_INCIDENT: &str = "UPDATE incidents SET
-     title = ?, service = ?, severity = ?, opened_at = ?, resolved_at = ?, caused_by = ?, request_id = ?,
-     origin = ?
+     title = ?, service = ?, severity = ?, opened_at = ?, resolved_at = ?, cause = ?, caused_by = ?,
+     request_id = ?, origin = ?
  WHERE id = ?";
 
-async fn put_incident(
-    connection: &mut Connection<'_>,
-    sql: &'static str,
-    incident: &Incident,
-) -> Result<(), Failure> {
-    let values = values![
+pub(super) fn values_of_incident(incident: &Incident) -> Vec<Value<'_>> {
+    values![
         &incident.title,
         &incident.service,
         &incident.severity,
         incident.opened_at,
         incident.resolved_at,
+        &incident.cause,
         &incident.caused_by,
         incident.request_id.as_ref().map(RequestId::as_str),
         &incident.origin,
         &incident.id,
-    ];
-    connection.execute(sql, values).await?;
-    Ok(())
+    ]
+    .to_vec()
 }
+
+pub(super) async fn incident(
+    connection: &mut Connection<'_>,
+    id: &str,
+) -> Result<Option<Incident>, Failure> {
+    let row: Option<IncidentRow> = connection
+        .row("SELECT * FROM incidents WHERE id = ?", values![id])
+        .await?;
+    Ok(row.map(IncidentRow::into_incident))
+}
+
+/// The finish of the last deployment that reached users.
+pub(super) async fn last_deployed(
+    connection: &mut Connection<'_>,
+    filter: &DeliveryFilter,
+) -> Result<Option<Timestamp>, Failure> {
+    let range = filter.range.unwrap_or(TimeRange::ALL);
+    let row: Option<(Option<i64>,)> = connection
+        .row(
+            "SELECT MAX(finished_at) FROM deployments
+             WHERE finished_at >= ? AND finished_at < ? AND (? IS NULL OR service = ?)
+                 AND (? IS NULL OR team = ?) AND (? IS NULL OR environment = ?)
+                 AND result <> 'aborted'",
+            values![
+                range.from,
+                range.until,
+                &filter.service,
+                &filter.service,
+                &filter.team,
+                &filter.team,
+                &filter.environment,
+                &filter.environment,
+            ],
+        )
+        .await?;
+    Ok(row.and_then(|(last,)| last).map(Timestamp::from_micros))
+}
+
+/// Rows that no list can show, because this program does not know their words.
+pub(super) async fn unreadable(
+    connection: &mut Connection<'_>,
+) -> Result<Vec<Unreadable>, Failure> {
+    let mut found = Vec::new();
+    let words: Vec<(String, String, String)> = connection
+        .rows(
+            "SELECT id, result, kind FROM deployments
+             WHERE result NOT IN ('success', 'failed', 'rolled_back', 'aborted')
+                 OR kind NOT IN ('normal', 'hotfix', 'rollback')
+             ORDER BY id LIMIT 100",
+            &[],
+        )
+        .await?;
+    found.extend(words.into_iter().map(|(key, result, kind)| Unreadable {
+        table: "deployments",
+        key,
+        detail: format!("result `{result}`, kind `{kind}`"),
+    }));
+    let rows: Vec<PhaseRow> = connection.rows(UNREADABLE_PHASES, &[]).await?;
+    for row in rows {
+        let key = format!("{}/{}#{}", row.cycle_id, row.phase_name, row.attempt);
+        if let Err(error) = row.into_record() {
+            found.push(Unreadable {
+                table: "dora_metrics",
+                key,
+                detail: error.to_string(),
+            });
+        }
+    }
+    Ok(found)
+}
+
+/// Which of them it really are, [`PhaseRow::into_record`] says: it knows more words.
+const UNREADABLE_PHASES: Sql = of_phases!(
+    "SELECT cycle_id, feature_id, phase_name, attempt, decision,
+            duration_seconds + 0E0 AS duration_seconds, CAST(metadata AS CHAR) AS metadata,
+            " at " AS created_at
+        FROM dora_metrics
+        WHERE phase_name NOT IN ('planning', 'feasibility', 'design', 'implementation', 'testing',
+                'deployment', 'maintenance', 'recovery')
+            OR decision NOT IN ('go', 'no-go', 'review', 'blocked', 'escalate', 'success', 'failed',
+                'rolled_back', 'resolved')
+            OR CAST(metadata AS CHAR) NOT LIKE '{%'
+        ORDER BY " at ", id LIMIT 100"
+);
 
 /// Needs a snapshot: commits never belong to another state of their deployment.
 pub(super) async fn deployments(
@@ -276,7 +350,7 @@ pub(super) async fn deployments(
         .await?;
     let commits: Vec<CommitRow> = connection
         .rows(
-            "SELECT c.deployment_id, c.sha, c.authored_at, c.committed_at, c.title
+            "SELECT c.deployment_id, c.sha, c.authored_at, c.committed_at, c.title, c.reverts
              FROM deployments d JOIN deployment_commits c ON c.deployment_id = d.id
              WHERE d.finished_at >= ? AND d.finished_at < ? AND (? IS NULL OR d.service = ?)
                  AND (? IS NULL OR d.team = ?) AND (? IS NULL OR d.environment = ?)
@@ -284,7 +358,7 @@ pub(super) async fn deployments(
             values,
         )
         .await?;
-    join(rows, commits)
+    Ok(join(rows, commits))
 }
 
 /// Needs a snapshot.
@@ -300,16 +374,17 @@ pub(super) async fn deployments_of_request(
         .await?;
     let commits: Vec<CommitRow> = connection
         .rows(
-            "SELECT c.deployment_id, c.sha, c.authored_at, c.committed_at, c.title
+            "SELECT c.deployment_id, c.sha, c.authored_at, c.committed_at, c.title, c.reverts
              FROM deployments d JOIN deployment_commits c ON c.deployment_id = d.id
              WHERE d.request_id = ? ORDER BY c.deployment_id, c.position",
             values![id.as_str()],
         )
         .await?;
-    join(rows, commits)
+    Ok(join(rows, commits))
 }
 
-fn join(rows: Vec<DeploymentRow>, commits: Vec<CommitRow>) -> Result<Vec<Deployment>, Failure> {
+/// A row that cannot be read takes no other one with it; [`unreadable`] tells of it.
+fn join(rows: Vec<DeploymentRow>, commits: Vec<CommitRow>) -> Vec<Deployment> {
     let mut by_deployment: HashMap<String, Vec<DeployedCommit>> = HashMap::new();
     for mut commit in commits {
         let deployment = std::mem::take(&mut commit.deployment_id);
@@ -319,9 +394,9 @@ fn join(rows: Vec<DeploymentRow>, commits: Vec<CommitRow>) -> Result<Vec<Deploym
             .push(commit.into_commit());
     }
     rows.into_iter()
-        .map(|row| {
+        .filter_map(|row| {
             let commits = by_deployment.remove(&row.id).unwrap_or_default();
-            Ok(row.into_deployment(commits)?)
+            row.into_deployment(commits).ok()
         })
         .collect()
 }

@@ -4,30 +4,43 @@
 //! of them is written, so the order of writing does not matter and a repetition changes nothing.
 //! Who writes anything of a cycle locks its row first.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use crate::error::StoreError;
 use crate::metrics::Written;
-use atalaya_domain::delivery::{Cycle, DeploymentResult, Phase, PhaseRecord};
+use atalaya_domain::delivery::{Cycle, Deployment, DeploymentResult, Phase, PhaseRecord};
 use atalaya_domain::record::RequestId;
 use atalaya_domain::time::{TimeRange, Timestamp};
 
 use super::DeliveryFilter;
 use super::rows::{CycleRow, PhaseRow};
-use crate::metrics::sql::{Connection, Failure, connection::Value, locking, of_phases, values};
+use crate::metrics::sql::connection::{Sql, Value};
+use crate::metrics::sql::{Connection, Failure, locking, of_phases, values};
 
 /// Phases grouped by attempt key, as one cycle has them.
-type Attempts = BTreeMap<(String, u32), PhaseRow>;
+pub(super) type Attempts = BTreeMap<(String, u32), PhaseRow>;
 
 /// What a deployment says about the cycle that it names.
 #[derive(sqlx::FromRow)]
-struct CycleDeployment {
+pub(super) struct CycleDeployment {
     started_at: Option<i64>,
     finished_at: i64,
     result: String,
     environment: String,
     service: String,
     team: Option<String>,
+}
+
+impl CycleDeployment {
+    pub fn of(deployment: &Deployment) -> Self {
+        Self {
+            started_at: deployment.started_at.map(Timestamp::micros),
+            finished_at: deployment.finished_at.micros(),
+            result: deployment.result.name().to_owned(),
+            environment: deployment.environment.clone(),
+            service: deployment.service.clone(),
+            team: deployment.team.clone(),
+        }
+    }
 }
 
 pub(super) async fn record(
@@ -79,13 +92,15 @@ pub(super) async fn record(
             .filter_map(|key| wanted.get(key))
             .map(values_of)
             .collect();
-        insert_phases(connection, &new).await?;
+        connection.insert(INSERT_PHASES, &new).await?;
         let deployments = if made {
             Vec::new()
         } else {
             deployments_of(connection, cycle_id).await?
         };
-        summarise(connection, cycle_id, &wanted, &deployments).await?;
+        if let Some(row) = fold(cycle_id, &wanted, &deployments) {
+            summarise(connection, &row).await?;
+        }
     }
     Ok(written)
 }
@@ -129,7 +144,35 @@ pub(super) async fn refresh_cycle(
     lock_cycle(connection, cycle_id).await?;
     let known = attempts_of(connection, cycle_id).await?;
     let deployments = deployments_of(connection, cycle_id).await?;
-    summarise(connection, cycle_id, &known, &deployments).await
+    match fold(cycle_id, &known, &deployments) {
+        Some(row) => summarise(connection, &row).await,
+        None => Ok(()),
+    }
+}
+
+/// Phases of many cycles; a cycle without any is absent.
+pub(super) async fn attempts_by_cycle(
+    connection: &mut Connection<'_>,
+    cycle_ids: &[&str],
+) -> Result<HashMap<String, Attempts>, Failure> {
+    let rows: Vec<PhaseRow> = connection
+        .rows_in(
+            of_phases!("SELECT cycle_id, feature_id, phase_name, attempt, decision,
+                            duration_seconds + 0E0 AS duration_seconds, CAST(metadata AS CHAR) AS metadata,
+                            " at " AS created_at
+                        FROM dora_metrics WHERE cycle_id"),
+            cycle_ids,
+        )
+        .await?;
+    let mut attempts: HashMap<String, Attempts> = HashMap::new();
+    for row in rows {
+        let row = row.in_our_words()?;
+        attempts
+            .entry(row.cycle_id.clone())
+            .or_default()
+            .insert((row.phase_name.clone(), row.attempt), row);
+    }
+    Ok(attempts)
 }
 
 async fn attempts_of(connection: &mut Connection<'_>, cycle_id: &str) -> Result<Attempts, Failure> {
@@ -148,7 +191,7 @@ async fn attempts_of(connection: &mut Connection<'_>, cycle_id: &str) -> Result<
 }
 
 /// In the order that both statements have.
-fn values_of(row: &PhaseRow) -> Vec<Value<'_>> {
+pub(super) fn values_of(row: &PhaseRow) -> Vec<Value<'_>> {
     values![
         &row.feature_id,
         &row.decision,
@@ -162,7 +205,10 @@ fn values_of(row: &PhaseRow) -> Vec<Value<'_>> {
     .to_vec()
 }
 
-async fn update_phases(connection: &mut Connection<'_>, rows: &[&PhaseRow]) -> Result<(), Failure> {
+pub(super) async fn update_phases(
+    connection: &mut Connection<'_>,
+    rows: &[&PhaseRow],
+) -> Result<(), Failure> {
     for row in rows {
         let update = of_phases!(
             "UPDATE dora_metrics
@@ -175,16 +221,10 @@ async fn update_phases(connection: &mut Connection<'_>, rows: &[&PhaseRow]) -> R
 }
 
 /// In the order given: phases of one instant are read in the order in which they were recorded.
-async fn insert_phases(
-    connection: &mut Connection<'_>,
-    rows: &[Vec<Value<'_>>],
-) -> Result<(), Failure> {
-    let insert = of_phases!(
-        "INSERT INTO dora_metrics (feature_id, decision, duration_seconds, metadata, " at ",
-             cycle_id, phase_name, attempt)"
-    );
-    connection.insert(insert, rows).await
-}
+pub(super) const INSERT_PHASES: Sql = of_phases!(
+    "INSERT INTO dora_metrics (feature_id, decision, duration_seconds, metadata, " at ",
+         cycle_id, phase_name, attempt)"
+);
 
 async fn deployments_of(
     connection: &mut Connection<'_>,
@@ -199,42 +239,41 @@ async fn deployments_of(
         .await
 }
 
-async fn summarise(
+pub(super) async fn summarise(
     connection: &mut Connection<'_>,
-    cycle_id: &str,
-    known: &Attempts,
-    deployments: &[CycleDeployment],
+    row: &CycleRow,
 ) -> Result<(), Failure> {
-    let Some(row) = fold(cycle_id, known, deployments)? else {
-        return Ok(());
-    };
     connection
         .execute(
             "UPDATE cycles SET feature_id = ?, team = ?, service = ?, started_at = ?, finished_at = ?
              WHERE cycle_id = ?",
-            values![&row.feature_id, &row.team, &row.service, row.started_at, row.finished_at, cycle_id],
+            values![
+                &row.feature_id,
+                &row.team,
+                &row.service,
+                row.started_at,
+                row.finished_at,
+                &row.cycle_id
+            ],
         )
         .await?;
     Ok(())
 }
 
-/// The cycle as its parts tell it; the earliest part that says something about a field decides.
-/// `None` when nothing belongs to the cycle.
-fn fold(
+/// `None` for a cycle without anything that can be read.
+pub(super) fn fold(
     cycle_id: &str,
     known: &Attempts,
     deployments: &[CycleDeployment],
-) -> Result<Option<CycleRow>, StoreError> {
-    let phases = in_order(known)?;
+) -> Option<CycleRow> {
+    let phases = in_order(known);
     let phase_starts = phases
         .iter()
         .map(|phase| phase.recorded_at.saturating_sub(phase.duration));
     let deployment_starts = deployments.iter().map(|deployment| {
         Timestamp::from_micros(deployment.started_at.unwrap_or(deployment.finished_at))
     });
-    let Some(started_at) = phase_starts.chain(deployment_starts).min() else {
-        return Ok(None);
-    };
+    let started_at = phase_starts.chain(deployment_starts).min()?;
 
     let passed_phases = phases
         .iter()
@@ -250,7 +289,7 @@ fn fold(
     let finished_at = passed_phases.chain(passed_deployments).min();
 
     let of_phases = |name: &str| phases.iter().find_map(|phase| phase.text(name));
-    Ok(Some(CycleRow {
+    Some(CycleRow {
         cycle_id: cycle_id.to_owned(),
         feature_id: phases
             .first()
@@ -268,7 +307,7 @@ fn fold(
         }),
         started_at: started_at.micros(),
         finished_at: finished_at.map(Timestamp::micros),
-    }))
+    })
 }
 
 /// The environment whose deployments end a cycle.
@@ -284,7 +323,7 @@ pub(super) async fn cycle(
         .await?;
     let Some(row) = row else { return Ok(None) };
     let known = attempts_of(connection, cycle_id).await?;
-    Ok(Some(row.into_cycle(in_order(&known)?)))
+    Ok(Some(row.into_cycle(in_order(&known))))
 }
 
 pub(super) async fn cycles(
@@ -333,10 +372,7 @@ pub(super) async fn phases(
             values![range.from, range.until, &filter.service, &filter.service, &filter.team, &filter.team],
         )
         .await?;
-    Ok(rows
-        .into_iter()
-        .map(PhaseRow::into_record)
-        .collect::<Result<_, _>>()?)
+    Ok(readable(rows))
 }
 
 pub(super) async fn of_request(
@@ -352,18 +388,18 @@ pub(super) async fn of_request(
             values![id.as_str()],
         )
         .await?;
-    Ok(rows
-        .into_iter()
-        .map(PhaseRow::into_record)
-        .collect::<Result<_, _>>()?)
+    Ok(readable(rows))
 }
 
-fn in_order(known: &Attempts) -> Result<Vec<PhaseRecord>, StoreError> {
-    let mut phases = known
-        .values()
-        .cloned()
-        .map(PhaseRow::into_record)
-        .collect::<Result<Vec<_>, _>>()?;
+/// A row that cannot be read takes no other one with it; [`super::facts::unreadable`] tells of it.
+fn readable(rows: Vec<PhaseRow>) -> Vec<PhaseRecord> {
+    rows.into_iter()
+        .filter_map(|row| row.into_record().ok())
+        .collect()
+}
+
+pub(super) fn in_order(known: &Attempts) -> Vec<PhaseRecord> {
+    let mut phases = readable(known.values().cloned().collect());
     phases.sort_by_key(|phase| (phase.recorded_at, phase.phase, phase.attempt));
-    Ok(phases)
+    phases
 }

@@ -75,7 +75,7 @@ impl PhaseRow {
     }
 }
 
-#[derive(sqlx::FromRow)]
+#[derive(Clone, PartialEq, sqlx::FromRow)]
 pub(super) struct CycleRow {
     pub cycle_id: String,
     pub feature_id: String,
@@ -113,6 +113,7 @@ pub(super) struct DeploymentRow {
     pub request_id: Option<String>,
     pub cycle_id: Option<String>,
     pub origin: String,
+    pub taken_back_by: Option<String>,
     pub commits_known: bool,
 }
 
@@ -136,6 +137,7 @@ impl DeploymentRow {
             request_id: self.request_id.map(RequestId::new),
             cycle_id: self.cycle_id,
             origin: self.origin,
+            taken_back_by: self.taken_back_by,
             commits: self.commits_known.then_some(commits),
         })
     }
@@ -148,6 +150,7 @@ pub(super) struct CommitRow {
     pub authored_at: i64,
     pub committed_at: i64,
     pub title: String,
+    pub reverts: bool,
 }
 
 impl CommitRow {
@@ -157,6 +160,7 @@ impl CommitRow {
             authored_at: Timestamp::from_micros(self.authored_at),
             committed_at: Timestamp::from_micros(self.committed_at),
             title: self.title,
+            reverts: self.reverts,
         }
     }
 }
@@ -169,6 +173,7 @@ pub(super) struct IncidentRow {
     pub severity: Option<String>,
     pub opened_at: i64,
     pub resolved_at: Option<i64>,
+    pub cause: Option<String>,
     pub caused_by: Option<String>,
     pub request_id: Option<String>,
     pub origin: String,
@@ -183,6 +188,7 @@ impl IncidentRow {
             severity: self.severity,
             opened_at: Timestamp::from_micros(self.opened_at),
             resolved_at: self.resolved_at.map(Timestamp::from_micros),
+            cause: self.cause,
             caused_by: self.caused_by,
             request_id: self.request_id.map(RequestId::new),
             origin: self.origin,

@@ -193,8 +193,15 @@ macro_rules! arguments_of {
     }};
 }
 
-/// Rows of one inserting statement: the largest that fits is taken.
+/// Rows, or keys, of one statement: the largest that fits is taken.
 const INSERT_SIZES: [usize; 3] = [100, 10, 1];
+
+fn largest(rows: usize) -> usize {
+    INSERT_SIZES
+        .into_iter()
+        .find(|size| *size <= rows)
+        .unwrap_or(1)
+}
 
 /// Where a statement runs. A transaction round it is made and ended by whoever gives it.
 pub(crate) enum Connection<'c> {
@@ -266,6 +273,63 @@ impl Connection<'_> {
         Ok(self.rows(sql, values).await?.into_iter().next())
     }
 
+    /// All rows whose last named column is one of these keys. `head` ends before `IN`.
+    pub async fn rows_in<T: Stored>(
+        &mut self,
+        head: impl Into<Sql>,
+        keys: &[&str],
+    ) -> Result<Vec<T>, Failure> {
+        self.rows_of_keys(head.into(), keys, "").await
+    }
+
+    /// The same for rows that the transaction is about to change: see [`locking`].
+    pub async fn locked_rows_in<T: Stored>(
+        &mut self,
+        head: impl Into<Sql>,
+        keys: &[&str],
+    ) -> Result<Vec<T>, Failure> {
+        let lock = match self {
+            Self::Sqlite(_) => "",
+            Self::MySql { .. } => " FOR UPDATE",
+        };
+        self.rows_of_keys(head.into(), keys, lock).await
+    }
+
+    async fn rows_of_keys<T: Stored>(
+        &mut self,
+        head: Sql,
+        keys: &[&str],
+        tail: &'static str,
+    ) -> Result<Vec<T>, Failure> {
+        let mut found = Vec::new();
+        let mut rest = keys;
+        while !rest.is_empty() {
+            let (part, later) = rest.split_at(largest(rest.len()));
+            rest = later;
+            let marks = vec!["?"; part.len()].join(", ");
+            let values: Vec<Value<'_>> = part.iter().map(|&key| Value::from(key)).collect();
+            // Safe: our own constants and question marks.
+            match self {
+                Self::Sqlite(connection) => {
+                    let arguments = arguments_of!(SqliteArguments, &values);
+                    let sql = AssertSqlSafe(format!("{} IN ({marks}){tail}", head.sqlite));
+                    found.extend(
+                        sqlx::query_as_with(sql, arguments)
+                            .fetch_all(&mut **connection)
+                            .await?,
+                    );
+                }
+                Self::MySql { connection, limit } => {
+                    let arguments = arguments_of!(MySqlArguments, &values);
+                    let sql = AssertSqlSafe(format!("{} IN ({marks}){tail}", head.mysql));
+                    let rows = sqlx::query_as_with(sql, arguments).fetch_all(&mut **connection);
+                    found.extend(within(*limit, rows).await?);
+                }
+            }
+        }
+        Ok(found)
+    }
+
     /// Inserts rows, many with one statement. `head` ends before `VALUES`.
     ///
     /// In hundreds, tens and ones, so that three prepared statements serve every number of rows.
@@ -277,10 +341,7 @@ impl Connection<'_> {
         let head = head.into();
         let mut rest = rows;
         while let Some(first) = rest.first() {
-            let size = INSERT_SIZES
-                .into_iter()
-                .find(|size| *size <= rest.len())
-                .unwrap_or(1);
+            let size = largest(rest.len());
             let (part, later) = rest.split_at(size);
             rest = later;
             let row = format!("({})", vec!["?"; first.len()].join(", "));

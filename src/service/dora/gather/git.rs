@@ -1,0 +1,546 @@
+//! A git repository into the store, as the one that it is.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::fmt;
+use std::path::Path;
+use std::time::Duration;
+
+use atalaya_domain::delivery::{Deployment, DeploymentResult};
+use atalaya_domain::time::Timestamp;
+use atalaya_store::error::StoreError;
+use atalaya_store::metrics::{DeliveryFilter, MetricsStore, Repository, SourceRun, Written};
+
+use super::{GatherError, add, put_deployments};
+use crate::config::DoraConfig;
+use crate::source::git::{
+    self, Identity, Naming, ORIGIN, Options, Outcome, STAGING, Which, own_name,
+};
+
+/// Deployments that a question names.
+const EXAMPLES: usize = 3;
+
+/// What to read and how.
+#[derive(Clone, Debug, Default)]
+pub struct SyncRequest {
+    pub options: Options,
+    /// Somebody asked for this way of recognising deployments; else a repository that is known is
+    /// read as the last time.
+    pub asked: bool,
+    /// What the repository does not give any more may be taken out, however much it is.
+    pub withdraw: bool,
+}
+
+/// What a sync read and changed.
+#[derive(Clone, Debug, Default)]
+pub struct SyncOutcome {
+    pub git: Outcome,
+    pub written: Written,
+    /// Deployments of earlier syncs that the repository no longer gives (a deleted tag, another
+    /// way of recognising them); kept as aborted, so that they count in no formula.
+    pub withdrawn: usize,
+}
+
+/// A sync that takes out much of what is known, which may be a slip. Nothing was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WouldWithdraw {
+    pub service: String,
+    pub count: usize,
+    /// Of so many that are known.
+    pub known: usize,
+    pub examples: Vec<String>,
+    pub reason: String,
+}
+
+impl fmt::Display for WouldWithdraw {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "this would take {} of the {} deployments of {} out of the figures ({}{}): {}; nothing was changed, and --withdraw does it",
+            self.count,
+            self.known,
+            self.service,
+            self.examples.join(", "),
+            if self.count > self.examples.len() {
+                ", …"
+            } else {
+                ""
+            },
+            self.reason
+        )
+    }
+}
+
+impl std::error::Error for WouldWithdraw {}
+
+/// What is configured, overridden by what was asked for.
+pub fn sync_options(config: &DoraConfig, tags: Option<&str>, branch: Option<&str>) -> SyncRequest {
+    let mut remarks = Vec::new();
+    let which = match (tags, branch, &config.tags, &config.branch) {
+        (_, Some(branch), _, _) => Which::Merges(branch.to_owned()),
+        (Some(tags), None, _, _) => Which::Tags(tags.to_owned()),
+        (None, None, tags, Some(branch)) => {
+            if let Some(tags) = tags {
+                remarks.push(format!(
+                    "the configuration has `tags = \"{tags}\"` and `branch = \"{branch}\"`: the branch counts, the tags do not"
+                ));
+            }
+            Which::Merges(branch.clone())
+        }
+        (None, None, Some(tags), None) => Which::Tags(tags.clone()),
+        (None, None, None, None) => Which::Auto,
+    };
+    SyncRequest {
+        asked: which != Which::Auto,
+        withdraw: false,
+        options: Options {
+            which,
+            environment: config.environment.clone(),
+            service: config.service.clone(),
+            team: config.team.clone(),
+            revert_cap: Duration::from_hours(u64::from(config.revert_window_hours)),
+            remarks,
+            ..Options::default()
+        },
+    }
+}
+
+/// Reads a repository on a blocking thread and stores its deployments.
+pub async fn sync_git<P>(
+    store: &dyn MetricsStore,
+    repository: &Path,
+    request: SyncRequest,
+    now: Timestamp,
+    mut progress: P,
+) -> Result<SyncOutcome, GatherError>
+where
+    P: FnMut(usize) + Send + 'static,
+{
+    let path = repository.to_path_buf();
+    let (place, identity) = tokio::task::spawn_blocking(move || git::identify(&path)).await??;
+    let registered = Registered::find(store, &place, &identity).await?;
+    let mut options = request.options;
+    registered.complete(&mut options, request.asked);
+    let way = options.which.words();
+    let (auto, named) = (
+        options.which == Which::Auto,
+        options.naming.as_ref().is_some_and(|naming| naming.given),
+    );
+    let environment = options.environment.clone();
+    let path = place.clone();
+    let mut git =
+        tokio::task::spawn_blocking(move || git::read(&path, &options, &mut progress)).await??;
+    registered.claim(store, &mut git.deployments).await?;
+    note_future(&mut git, now);
+    if !git.complete && !request.withdraw {
+        if auto && registered.has_lost_its_tags(&mut git) {
+            return Ok(SyncOutcome {
+                git,
+                ..SyncOutcome::default()
+            });
+        }
+        registered.keep_more(store, &mut git.deployments).await?;
+    }
+
+    let mut environments = vec![environment.as_str()];
+    if auto {
+        environments.push(STAGING);
+    }
+    let (gone, live) = registered.gone(store, &git, &environments).await?;
+    if !request.withdraw
+        && let Some(reason) = registered.question(&way, &git.method, gone.len(), live)
+    {
+        return Err(GatherError::WouldWithdraw(Box::new(WouldWithdraw {
+            service: git.service,
+            count: gone.len(),
+            known: live,
+            examples: gone
+                .iter()
+                .take(EXAMPLES)
+                .map(|gone| gone.id.clone())
+                .collect(),
+            reason,
+        })));
+    }
+    let mut written = put_deployments(store, &git.deployments).await?;
+    let changed = put_deployments(store, &gone).await?;
+    add(
+        &mut written,
+        Written {
+            inserted: 0,
+            unchanged: 0,
+            ..changed
+        },
+    );
+    registered
+        .remember(store, &git, Read { way, named, now })
+        .await?;
+    Ok(SyncOutcome {
+        git,
+        written,
+        withdrawn: gone.len(),
+    })
+}
+
+/// A clock that runs ahead, or a slip: they count when their time comes, and no window has them now.
+fn note_future(git: &mut Outcome, now: Timestamp) {
+    let ahead = git
+        .deployments
+        .iter()
+        .filter(|deployment| deployment.finished_at > now)
+        .count();
+    if ahead > 0 {
+        git.notes.push(format!(
+            "{ahead} deployments are dated in the future and are in no window yet"
+        ));
+    }
+}
+
+/// How a repository was read.
+struct Read {
+    way: String,
+    /// A person named its service.
+    named: bool,
+    now: Timestamp,
+}
+
+/// A repository as the store knows it, or as it will.
+struct Registered {
+    /// Origin of its deployments.
+    id: String,
+    known: Option<Repository>,
+    naming: Naming,
+}
+
+impl Registered {
+    async fn find(
+        store: &dyn MetricsStore,
+        place: &Path,
+        identity: &Identity,
+    ) -> Result<Self, StoreError> {
+        let repositories = store.repositories().await?;
+        let known = known_as(&repositories, identity, place).cloned();
+        let id = known.as_ref().map_or_else(
+            || {
+                let key = identity.key(place);
+                // A fork has the same first commit.
+                match repositories.iter().any(|other| other.id == key) {
+                    true => format!(
+                        "{key}:{}",
+                        identity
+                            .remote
+                            .clone()
+                            .unwrap_or_else(|| place.display().to_string())
+                    ),
+                    false => key,
+                }
+            },
+            |known| known.id.clone(),
+        );
+        let mut own = BTreeSet::new();
+        let mut taken = BTreeSet::new();
+        for (origin, service) in store.services_by_origin().await? {
+            if origin == id {
+                own.insert(service);
+            } else if origin.starts_with("git:") {
+                taken.insert(service);
+            }
+        }
+        let base = known
+            .as_ref()
+            .map_or_else(|| own_name(place, identity), |known| known.service.clone());
+        let naming = Naming {
+            qualified: qualified(&base, identity, &id),
+            given: known.as_ref().is_some_and(|known| known.named),
+            base,
+            own,
+            taken,
+        };
+        Ok(Self { id, known, naming })
+    }
+
+    fn root(&self) -> Option<String> {
+        let known = self.known.as_ref()?;
+        (!known.root_commit.is_empty()).then(|| known.root_commit.clone())
+    }
+
+    fn remote(&self) -> Option<String> {
+        self.known.as_ref()?.remote.clone()
+    }
+
+    /// What is known of the repository, where nothing else was asked for.
+    fn complete(&self, options: &mut Options, asked: bool) {
+        let mut naming = self.naming.clone();
+        if let Some(service) = &options.service {
+            naming.base.clone_from(service);
+            naming.given = true;
+        }
+        options.naming = Some(naming);
+        let Some(known) = self.known.as_ref().filter(|_| !asked) else {
+            return;
+        };
+        let which = match known.way.split_once(':') {
+            Some(("tags", glob)) => Which::Tags(glob.to_owned()),
+            Some(("merges", branch)) => Which::Merges(branch.to_owned()),
+            _ => Which::Auto,
+        };
+        if which != options.which {
+            options.remarks.push(format!(
+                "read as the last time ({}); --auto goes back to version tags",
+                known.way
+            ));
+            options.which = which;
+        }
+    }
+
+    /// Makes deployments this repository's. An id that is another repository's gets a tail.
+    async fn claim(
+        &self,
+        store: &dyn MetricsStore,
+        deployments: &mut [Deployment],
+    ) -> Result<(), StoreError> {
+        let services: BTreeSet<String> = deployments
+            .iter()
+            .map(|deployment| deployment.service.clone())
+            .filter(|service| self.naming.taken.contains(service))
+            .collect();
+        let mut others = HashSet::new();
+        for service in services {
+            others.extend(
+                of_service(store, &service)
+                    .await?
+                    .into_iter()
+                    .filter(|known| known.origin.starts_with("git:") && known.origin != self.id)
+                    .map(|known| known.id),
+            );
+        }
+        let tail = self.id.trim_start_matches("git:");
+        let tail = tail.get(..7).unwrap_or(tail);
+        let own = |id: &mut String| {
+            if others.contains(id) {
+                *id = format!("{id}~{tail}");
+            }
+        };
+        for deployment in deployments {
+            deployment.origin.clone_from(&self.id);
+            own(&mut deployment.id);
+            if let Some(by) = &mut deployment.taken_back_by {
+                own(by);
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes down that the repository was read, and how.
+    async fn remember(
+        &self,
+        store: &dyn MetricsStore,
+        git: &Outcome,
+        read: Read,
+    ) -> Result<(), StoreError> {
+        let identity = git.identity.clone();
+        store
+            .put_repository(&Repository {
+                id: self.id.clone(),
+                root_commit: identity.root.or(self.root()).unwrap_or_default(),
+                remote: identity.remote.or(self.remote()),
+                service: git.service.clone(),
+                named: read.named,
+                way: read.way,
+                method: git.method.clone(),
+                account: git
+                    .tags
+                    .as_ref()
+                    .map(git::TagAccount::words)
+                    .unwrap_or_default(),
+                path: git.repository.display().to_string(),
+                synced_at: read.now,
+            })
+            .await?;
+        store
+            .put_source(&SourceRun {
+                name: self.id.clone(),
+                gives_deployments: true,
+                gives_incidents: false,
+                synced_at: read.now,
+            })
+            .await
+    }
+
+    /// A shallow clone has few tags or none; its commits are no other deployments than those.
+    fn has_lost_its_tags(&self, git: &mut Outcome) -> bool {
+        let lost = self
+            .known
+            .as_ref()
+            .is_some_and(|known| known.method.contains("tags"))
+            && !git.method.contains("tags");
+        if lost {
+            git.deployments.clear();
+            git.notes.push(
+                "this clone has none of the tags that the repository was read by, and nothing was taken from it; `git fetch --tags --unshallow` brings them"
+                    .to_owned(),
+            );
+        }
+        lost
+    }
+
+    /// What a whole history said of a deployment stays when less of it is read.
+    async fn keep_more(
+        &self,
+        store: &dyn MetricsStore,
+        deployments: &mut [Deployment],
+    ) -> Result<(), StoreError> {
+        let services: BTreeSet<String> = deployments
+            .iter()
+            .map(|deployment| deployment.service.clone())
+            .collect();
+        let mut known: HashMap<String, Deployment> = HashMap::new();
+        for service in services {
+            known.extend(
+                of_service(store, &service)
+                    .await?
+                    .into_iter()
+                    .filter(|known| known.origin == self.id)
+                    .map(|known| (known.id.clone(), known)),
+            );
+        }
+        let count = |commits: &Option<Vec<_>>| commits.as_ref().map(Vec::len);
+        for deployment in deployments {
+            let Some(known) = known
+                .remove(&deployment.id)
+                .filter(|known| known.commit == deployment.commit)
+            else {
+                continue;
+            };
+            if count(&known.commits) > count(&deployment.commits) {
+                deployment.commits = known.commits;
+                deployment.kind = known.kind;
+            }
+            if known.result == DeploymentResult::Failed {
+                deployment.result = known.result;
+                deployment.taken_back_by = known.taken_back_by;
+            }
+        }
+        Ok(())
+    }
+
+    /// What an earlier sync gave and this one does not, as aborted; and how many it gave at all.
+    async fn gone(
+        &self,
+        store: &dyn MetricsStore,
+        git: &Outcome,
+        environments: &[&str],
+    ) -> Result<(Vec<Deployment>, usize), StoreError> {
+        let fresh: HashSet<&str> = git
+            .deployments
+            .iter()
+            .map(|deployment| deployment.id.as_str())
+            .collect();
+        // What lies before the edge of a cut history is not contradicted by it.
+        let edge = if git.complete {
+            None
+        } else {
+            git.deployments
+                .iter()
+                .map(|deployment| deployment.finished_at)
+                .min()
+        };
+        let mut services = self.naming.own.clone();
+        services.insert(git.service.clone());
+        services.extend(
+            git.deployments
+                .iter()
+                .map(|deployment| deployment.service.clone()),
+        );
+        let mut gone = Vec::new();
+        let mut live = 0;
+        for service in services {
+            for mut known in of_service(store, &service).await? {
+                // Before repositories were told apart, all had one origin.
+                let is_own = known.origin == self.id
+                    || known.origin == ORIGIN && !self.naming.taken.contains(&service);
+                if !is_own
+                    || known.result == DeploymentResult::Aborted
+                    || !environments.contains(&known.environment.as_str())
+                {
+                    continue;
+                }
+                live += 1;
+                if !fresh.contains(known.id.as_str())
+                    && edge.is_none_or(|edge| known.finished_at >= edge)
+                {
+                    known.result = DeploymentResult::Aborted;
+                    known.origin.clone_from(&self.id);
+                    gone.push(known);
+                }
+            }
+        }
+        Ok((gone, live))
+    }
+
+    /// Why somebody should say whether this is meant; `None` for what happens to any repository: a
+    /// tag is deleted, the first tag is made.
+    fn question(&self, way: &str, method: &str, gone: usize, live: usize) -> Option<String> {
+        let known = self.known.as_ref().filter(|_| gone > 0)?;
+        if known.way != way {
+            return Some(format!("they were read by {} and now by {way}", known.way));
+        }
+        let first_tag = !known.method.contains("tags") && method.contains("tags");
+        (gone > 1 && gone * 2 >= live && !first_tag)
+            .then(|| format!("most of what is known is not there any more (found by {method})"))
+    }
+}
+
+async fn of_service(
+    store: &dyn MetricsStore,
+    service: &str,
+) -> Result<Vec<Deployment>, StoreError> {
+    let filter = DeliveryFilter {
+        service: Some(service.to_owned()),
+        ..DeliveryFilter::default()
+    };
+    store.deployments(&filter).await
+}
+
+/// The repository that this one is: by its remote too before by its first commit alone.
+pub(super) fn known_as<'r>(
+    repositories: &'r [Repository],
+    identity: &Identity,
+    place: &Path,
+) -> Option<&'r Repository> {
+    let identity_of = |repository: &Repository| Identity {
+        root: (!repository.root_commit.is_empty()).then(|| repository.root_commit.clone()),
+        remote: repository.remote.clone(),
+    };
+    let same = || {
+        repositories
+            .iter()
+            .filter(|known| identity_of(known).is_same(identity))
+    };
+    same()
+        .find(|known| known.remote == identity.remote)
+        .or_else(|| same().next())
+        .or_else(|| {
+            // Neither a first commit nor a remote: a shallow folder is only where it is.
+            let nameless = *identity == Identity::default();
+            repositories
+                .iter()
+                .find(|known| nameless && known.id == identity.key(place))
+        })
+}
+
+/// `acme/api` where the remote says so, else `api~0a1b2c3`.
+fn qualified(base: &str, identity: &Identity, id: &str) -> String {
+    let path = identity
+        .remote
+        .as_deref()
+        .and_then(|remote| remote.split_once('/'))
+        .map(|(_, path)| path)
+        .filter(|path| *path != base && path.contains('/'));
+    match path {
+        Some(path) => path.to_owned(),
+        None => {
+            let tail = id.trim_start_matches("git:");
+            format!("{base}~{}", tail.get(..7).unwrap_or(tail))
+        }
+    }
+}
