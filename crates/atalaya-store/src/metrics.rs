@@ -16,17 +16,20 @@ use atalaya_domain::lease::Fence;
 use sql::SqlDatabase;
 use sql::fenced::Fenced;
 
+pub mod backups;
 pub mod delivery;
 pub mod jobs;
 pub mod lease;
 pub mod pdca;
 pub mod questions;
 pub mod samples;
+pub mod snapshot;
 pub mod sources;
 pub(crate) mod sql;
 pub mod targets;
 pub mod vitals;
 
+pub use backups::Backups;
 pub use delivery::{DeliveryFacts, DeliveryFilter, RequestEvents};
 pub use jobs::{Claimed, JobRun, JobState, Jobs, RunClaim, RunFilter, RunPrune};
 pub use lease::Leases;
@@ -35,6 +38,7 @@ pub use questions::{
     PhaseDurations, PhaseQuestions, PointsDuration, TeamDeployments, TestingFailures,
 };
 pub use samples::{HealthSample, HealthSamples};
+pub use snapshot::Snapshots;
 pub use sources::{SourceRun, Sources};
 pub use targets::{Target, Targets};
 pub use vitals::Vitals;
@@ -49,6 +53,8 @@ pub trait MetricsStore:
     + HealthSamples
     + Leases
     + Jobs
+    + Backups
+    + Snapshots
     + Vitals
     + Send
     + Sync

@@ -35,6 +35,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "service",
         include_str!("../../../../migrations/mysql/0004_service.sql"),
     ),
+    (
+        "backup",
+        include_str!("../../../../migrations/mysql/0005_backup.sql"),
+    ),
 ];
 
 /// How long one host waits while another one migrates, in seconds.
