@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::config::{self, ConfigError, Settings};
+use crate::service::backup::BackupError;
 use crate::service::copy::CopyError;
 use crate::service::demo::DemoError;
 use crate::service::dora::{GatherError, IncidentError};
@@ -21,6 +22,7 @@ use atalaya_domain::error_class::ErrorClass;
 use atalaya_ingest::IngestError;
 use atalaya_store::error::StoreError;
 
+pub mod backup;
 pub mod completions;
 pub mod config_command;
 pub mod console;
@@ -99,6 +101,8 @@ pub enum Command {
     Quarantine(quarantine::Args),
     /// Make, migrate and look at the databases of the stores; copy from one to another.
     Db(db::Args),
+    /// Back up metrics and logs; verify, restore, and try a restore out.
+    Backup(backup::Args),
     /// Show, check or locate the configuration.
     Config(config_command::Args),
     /// Print a completion script for a shell.
@@ -167,6 +171,7 @@ pub async fn run(invocation: Invocation) -> anyhow::Result<ExitCode> {
         Some(Command::Pdca(args)) => pdca::run(args, &context).await,
         Some(Command::Quarantine(args)) => Box::pin(quarantine::run(args, &context)).await,
         Some(Command::Db(args)) => Box::pin(db::run(args, &context)).await,
+        Some(Command::Backup(args)) => Box::pin(backup::run(args, &context)).await,
         None | Some(Command::Config(_) | Command::Completions(_) | Command::Man(_)) => {
             console::run(&context).await
         }
@@ -211,6 +216,7 @@ fn known_class(cause: &(dyn std::error::Error + 'static)) -> Option<ErrorClass> 
         .or_else(|| of(cause, GatherError::class))
         .or_else(|| of(cause, IncidentError::class))
         .or_else(|| of(cause, PdcaError::class))
+        .or_else(|| of(cause, BackupError::class))
         .or_else(|| of(cause, CopyError::class))
         .or_else(|| of(cause, DemoError::class))
         .or_else(|| of(cause, StoreError::class))

@@ -10,12 +10,14 @@ use std::path::{Path, PathBuf};
 
 use directories::ProjectDirs;
 
+pub mod backup;
 mod file;
 mod foreign;
 mod layers;
 pub mod places;
 pub mod stores;
 
+pub use backup::BackupConfig;
 pub use file::{
     ConsoleConfig, DoraConfig, FileConfig, IdNamesConfig, IngestConfig, IngestFileConfig,
     JobConfig, PdcaConfig, RetentionConfig, ServiceConfig, TargetsConfig, UserFormatConfig,
@@ -69,6 +71,7 @@ pub struct Settings {
     pub ingest: IngestConfig,
     pub dora: DoraConfig,
     pub pdca: PdcaConfig,
+    pub backup: BackupConfig,
     pub service: ServiceConfig,
     pub retention: RetentionConfig,
     /// `[jobs]` by name; which there are is the workers' to say.
@@ -116,6 +119,7 @@ impl Settings {
             ingest: loaded.config.ingest,
             dora: loaded.config.dora,
             pdca: loaded.config.pdca,
+            backup: loaded.config.backup,
             service: loaded.config.service,
             retention: loaded.config.retention,
             jobs: loaded.config.jobs,
@@ -133,6 +137,28 @@ impl Settings {
             metrics_place: MetricsPlace::Embedded,
             ..self.clone()
         }
+    }
+
+    /// Everything as it is in force, defaults and all; holds no password, as no file may.
+    pub fn in_force(&self) -> FileConfig {
+        FileConfig {
+            data_dir: Some(self.data_dir.clone()),
+            stores: self.stores.clone(),
+            console: self.console.clone(),
+            ingest: self.ingest.clone(),
+            dora: self.dora.clone(),
+            pdca: self.pdca,
+            backup: self.backup.clone(),
+            service: self.service.clone(),
+            retention: self.retention,
+            jobs: self.jobs.clone(),
+        }
+    }
+
+    /// Where backups are kept.
+    pub fn backup_dir(&self) -> PathBuf {
+        let configured = self.backup.dir.clone();
+        configured.unwrap_or_else(|| self.data_dir.join("backups"))
     }
 
     pub fn logs_database(&self) -> PathBuf {

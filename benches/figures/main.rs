@@ -7,6 +7,7 @@
     reason = "a bench stops at the first surprise, and prints"
 )]
 
+mod backup;
 mod cassandra;
 mod console;
 mod ingest;
@@ -20,6 +21,7 @@ mod tail;
 
 /// What can be measured, and by what.
 const FIGURES: &[(&str, fn(&[String]))] = &[
+    ("backup", backup::run),
     ("cassandra", cassandra::run),
     ("console", console::run),
     ("ingest", ingest::run),

@@ -65,18 +65,7 @@ fn path(request: &Request) -> anyhow::Result<ExitCode> {
 }
 
 fn show(settings: &Settings) -> anyhow::Result<ExitCode> {
-    let in_force = config::FileConfig {
-        data_dir: Some(settings.data_dir.clone()),
-        stores: settings.stores.clone(),
-        console: settings.console.clone(),
-        ingest: settings.ingest.clone(),
-        dora: settings.dora.clone(),
-        pdca: settings.pdca,
-        service: settings.service.clone(),
-        retention: settings.retention,
-        jobs: settings.jobs.clone(),
-    };
-    let mut text = toml::to_string(&in_force)?;
+    let mut text = toml::to_string(&settings.in_force())?;
     text.push('\n');
     if settings.values.is_empty() {
         text.push_str("# every value is a default\n");

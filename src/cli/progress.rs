@@ -18,6 +18,32 @@ pub fn bytes(total: Option<u64>) -> ProgressBar {
     }
 }
 
+/// One bar for work of several stages, some in bytes and some in records; it begins anew with each.
+pub fn staged() -> ProgressBar {
+    styled(ProgressBar::new(0), STAGE_OF_RECORDS)
+}
+
+const STAGE_OF_RECORDS: &str = "{msg} {bar:30} {human_pos}/{human_len} {per_sec} {eta}";
+const STAGE_OF_BYTES: &str = "{msg} {bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta}";
+
+/// Shows how far a stage is.
+pub fn show_stage(bar: &ProgressBar, stage: &'static str, is_bytes: bool, done: u64, total: u64) {
+    if bar.message() != stage {
+        let template = if is_bytes {
+            STAGE_OF_BYTES
+        } else {
+            STAGE_OF_RECORDS
+        };
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        bar.reset();
+        bar.set_message(stage);
+    }
+    bar.set_length(total.max(done));
+    bar.set_position(done);
+}
+
 /// Rows or records; the total is told while they are counted. `what` stands before the stage.
 pub fn rows(what: &str) -> ProgressBar {
     let bar = ProgressBar::new(0).with_prefix(what.to_owned());

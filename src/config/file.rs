@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::backup::BackupConfig;
 use super::stores::{SpoolConfig, StoresConfig};
 
 /// A whole file.
@@ -18,6 +19,7 @@ pub struct FileConfig {
     pub ingest: IngestConfig,
     pub dora: DoraConfig,
     pub pdca: PdcaConfig,
+    pub backup: BackupConfig,
     pub service: ServiceConfig,
     pub retention: RetentionConfig,
     /// By the name of the job.

@@ -14,6 +14,7 @@ pub mod logs;
 pub mod metrics;
 
 mod progress;
+pub mod sums;
 
 /// Why a copy did not come to its end.
 #[derive(Debug, thiserror::Error)]
@@ -84,7 +85,7 @@ impl Sum {
         self.sum = self.sum.wrapping_add(hash);
     }
 
-    fn merge(&mut self, other: Self) {
+    pub fn merge(&mut self, other: Self) {
         self.count += other.count;
         self.sum = self.sum.wrapping_add(other.sum);
     }

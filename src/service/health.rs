@@ -32,12 +32,13 @@ pub async fn measure(stores: &Stores, data_dir: &Path) -> Health {
         let follower = FollowerState::read(&state_dir).map_err(|error| error.to_string());
         (measure_host(&data_dir), kept, follower)
     });
-    let (measured, logs, metrics, ring, database) = tokio::join!(
+    let (measured, logs, metrics, ring, database, backups) = tokio::join!(
         measuring,
         ask_logs(stores),
         ask_metrics(stores),
         timeout(PATIENCE, stores.logs.store().ring()),
         timeout(PATIENCE, stores.metrics.vitals()),
+        timeout(PATIENCE, super::backup::trust(&*stores.metrics)),
     );
     let (host, kept, follower) = match measured {
         Ok((host, kept, follower)) => (host.map_err(|error| error.to_string()), kept, follower),
@@ -55,10 +56,12 @@ pub async fn measure(stores: &Stores, data_dir: &Path) -> Health {
             message: format!("what the follower says cannot be read: {reason}"),
         }),
     };
+    let backups = backups.ok().and_then(Result::ok);
     // A database that refuses its vitals is told by the store's own check.
     let database = database.ok().and_then(Result::ok);
     Health::new(now, host, vec![logs, metrics])
         .with_checks(follower)
+        .with_checks(backups.and_then(|trust| trust.check(now)))
         .with_quarantine(kept)
         .with_servers(ring.ok().flatten(), database)
 }

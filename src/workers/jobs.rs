@@ -23,6 +23,7 @@ use atalaya_domain::lease::Fence;
 use atalaya_domain::time::Timestamp;
 use atalaya_store::error::StoreError;
 
+pub mod backup;
 pub mod care;
 pub mod git_sync;
 pub mod health_sample;
@@ -40,6 +41,8 @@ pub fn all() -> Vec<Arc<dyn Job>> {
         Arc::new(care::CompactionStatistics),
         Arc::new(care::Repair),
         Arc::new(care::ClearSnapshots),
+        Arc::new(backup::Backup),
+        Arc::new(backup::BackupDrill),
     ]
 }
 

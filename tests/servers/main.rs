@@ -7,6 +7,7 @@
     reason = "seeds and histories, shown when a test fails"
 )]
 
+mod backup;
 mod cassandra_schema;
 mod cassandra_store;
 mod console_ring;

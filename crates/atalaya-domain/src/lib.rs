@@ -5,11 +5,12 @@
 //! [`pdca`] (Plan-Do-Check-Act), [`health`], [`job`] and [`lease`] (what runs when, and who runs it),
 //! [`layout`] (how a keyspace of logs is made), and what every
 //! layer needs: [`error_class`] (what an error asks of its reader), [`backoff`] (pauses between
-//! attempts).
+//! attempts). [`backup`]: what an archive says of itself, and which ones may go.
 
 pub mod time;
 
 pub mod backoff;
+pub mod backup;
 pub mod chunk;
 pub mod delivery;
 pub mod dora;

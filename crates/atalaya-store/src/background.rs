@@ -8,6 +8,7 @@
 //!   schema too: somebody may make it meanwhile.
 //! - Once connected, the driver below keeps its connections alive by itself.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -283,6 +284,10 @@ impl<D: SqlDatabase> SqlDatabase for Background<D> {
 
     async fn vitals(&self) -> Result<Database, StoreError> {
         self.store().await?.vitals().await
+    }
+
+    async fn snapshot(&self, into: &Path) -> Result<Vec<String>, StoreError> {
+        self.store().await?.snapshot(into).await
     }
 }
 

@@ -14,3 +14,4 @@ pub mod quarantine;
 pub mod sqlite;
 pub mod sync;
 pub mod union;
+pub mod view;

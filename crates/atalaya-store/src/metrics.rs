@@ -16,6 +16,7 @@ use atalaya_domain::lease::Fence;
 use sql::SqlDatabase;
 use sql::fenced::Fenced;
 
+pub mod backups;
 pub mod delivery;
 pub mod jobs;
 pub mod lease;
@@ -23,11 +24,13 @@ pub mod pdca;
 pub mod questions;
 pub mod repositories;
 pub mod samples;
+pub mod snapshot;
 pub mod sources;
 pub(crate) mod sql;
 pub mod targets;
 pub mod vitals;
 
+pub use backups::Backups;
 pub use delivery::{
     CycleConflict, CyclesRecorded, CyclesToRecord, DeliveryFacts, DeliveryFilter, RequestEvents,
     Unreadable,
@@ -40,6 +43,7 @@ pub use questions::{
 };
 pub use repositories::{Repositories, Repository};
 pub use samples::{HealthSample, HealthSamples};
+pub use snapshot::Snapshots;
 pub use sources::{SourceRun, Sources};
 pub use targets::{Target, Targets};
 pub use vitals::Vitals;
@@ -55,6 +59,8 @@ pub trait MetricsStore:
     + HealthSamples
     + Leases
     + Jobs
+    + Backups
+    + Snapshots
     + Vitals
     + Send
     + Sync

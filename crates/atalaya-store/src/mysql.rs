@@ -3,6 +3,7 @@
 //! The schema and its reasons are in `migrations/mysql`. It is made and brought up to date by
 //! [`init`] and [`migrate`] only: a store that is opened finds it as it must be, or fails.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use atalaya_domain::health::database::Database;
 mod errors;
 pub mod options;
 pub mod schema;
+pub mod snapshot;
 mod vitals;
 
 pub use options::MySqlOptions;
@@ -109,6 +111,11 @@ impl SqlDatabase for MySqlMetricsStore {
 
     async fn vitals(&self) -> Result<Database, StoreError> {
         self.read_vitals().await
+    }
+
+    async fn snapshot(&self, into: &Path) -> Result<Vec<String>, StoreError> {
+        let (store, into) = (self.clone(), into.to_owned());
+        finished(tokio::spawn(async move { store.read_snapshot(&into).await }).await)
     }
 }
 

@@ -8,22 +8,23 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use tokio_util::sync::CancellationToken;
 
 use atalaya_domain::chunk::{Bucket, Chunk, ChunkKey};
-use atalaya_domain::record::{Entry, Frame, Layer, Origin, OriginId};
+use atalaya_domain::record::{Frame, Layer, OriginId};
 use atalaya_domain::time::{TimeRange, Timestamp};
 use atalaya_store::chunks::{ChunkStore, FrameChunks, Order};
 use atalaya_store::engine::build::{bucket_range, build, request_rows};
 use atalaya_store::error::StoreError;
 
 use super::progress::{Folder, Saved};
-use super::{CopyError, Progress, Stage, Sum, Watch, short};
+use super::sums::sum_of;
+use super::{CopyError, Progress, Stage, Sum, Watch};
 
 /// Chunks read and written at once, of one bucket or of several small ones: at most about 4 MB of
 /// text, and few enough calls that a store which syncs each one is not waited for.
@@ -92,6 +93,14 @@ impl LogsCompared {
     }
 }
 
+/// What was copied, before anybody compares.
+#[derive(Clone, Copy, Debug)]
+pub struct LogsWritten {
+    pub chunks: u64,
+    /// As they were read from the source.
+    pub records: Sum,
+}
+
 /// Copies everything and compares both sides. `parent` is the folder in which it is kept how far
 /// the copy is.
 pub async fn copy(
@@ -101,35 +110,8 @@ pub async fn copy(
     cancel: &CancellationToken,
     watch: Watch<'_>,
 ) -> Result<LogsCopied, CopyError> {
-    let names = [&from, &to].map(|side| format!("{} {}", side.backend(), side.address()));
-    let folder = Folder::of(parent, &names[0], &names[1]);
-    let copy = Copy {
-        from,
-        to,
-        cancel,
-        watch,
-        done: AtomicU64::new(0),
-        total: 0,
-    };
-    let (mut saved, resumed) = match folder.load().await? {
-        Some(saved) => (saved, true),
-        None => (copy.begin(&folder, &names).await?, false),
-    };
-    let total = copy
-        .from
-        .stats()
-        .await
-        .map_err(|error| copy.reading(error))?
-        .records;
-    let copy = Copy {
-        done: AtomicU64::new(saved.records),
-        total,
-        ..copy
-    };
-    for layer in Layer::ALL {
-        copy.layer(layer, &folder, &mut saved).await?;
-    }
-    copy.put_watermarks(&folder).await?;
+    let folder = folder_of(parent, &*from, &*to);
+    let (copy, saved, resumed) = written(from, to, &folder, cancel, watch).await?;
     copy.done.store(0, Ordering::Relaxed);
     let mut compared = copy.compare().await?;
     let origins = copy.compare_watermarks(&folder, &mut compared).await?;
@@ -142,6 +124,63 @@ pub async fn copy(
         origins,
         compared,
     })
+}
+
+/// Copies everything, and leaves it to the caller to look at it: for a source that is written
+/// meanwhile, which a comparison would find different.
+pub async fn write(
+    from: Arc<dyn ChunkStore>,
+    to: Arc<dyn ChunkStore>,
+    parent: &Path,
+    cancel: &CancellationToken,
+    watch: Watch<'_>,
+) -> Result<LogsWritten, CopyError> {
+    let folder = folder_of(parent, &*from, &*to);
+    let (copy, saved, _) = written(from, to, &folder, cancel, watch).await?;
+    folder.remove().await?;
+    Ok(LogsWritten {
+        chunks: saved.chunks,
+        records: *lock(&copy.sum),
+    })
+}
+
+fn folder_of(parent: &Path, from: &dyn ChunkStore, to: &dyn ChunkStore) -> Folder {
+    Folder::of(parent, &name_of(from), &name_of(to))
+}
+
+fn name_of(side: &dyn ChunkStore) -> String {
+    format!("{} {}", side.backend(), side.address())
+}
+
+async fn written<'a>(
+    from: Arc<dyn ChunkStore>,
+    to: Arc<dyn ChunkStore>,
+    folder: &Folder,
+    cancel: &'a CancellationToken,
+    watch: Watch<'a>,
+) -> Result<(Copy<'a>, Saved, bool), CopyError> {
+    let names = [name_of(&*from), name_of(&*to)];
+    let mut copy = Copy {
+        from,
+        to,
+        cancel,
+        watch,
+        done: AtomicU64::new(0),
+        sum: Mutex::default(),
+        total: 0,
+    };
+    let (mut saved, resumed) = match folder.load().await? {
+        Some(saved) => (saved, true),
+        None => (copy.begin(folder, &names).await?, false),
+    };
+    let stats = copy.from.stats().await;
+    copy.total = stats.map_err(|error| copy.reading(error))?.records;
+    copy.done = AtomicU64::new(saved.records);
+    for layer in Layer::ALL {
+        copy.layer(layer, folder, &mut saved).await?;
+    }
+    copy.put_watermarks(folder).await?;
+    Ok((copy, saved, resumed))
 }
 
 /// Chunks that are copied at once.
@@ -157,6 +196,8 @@ struct Copy<'a> {
     cancel: &'a CancellationToken,
     watch: Watch<'a>,
     done: AtomicU64,
+    /// Of what this run has read and written.
+    sum: Mutex<Sum>,
     total: u64,
 }
 
@@ -304,11 +345,13 @@ impl Copy<'_> {
             .await
             .map_err(|error| self.reading(error))?;
         let count = chunks.len() as u64;
-        let records = chunks.iter().map(|chunk| chunk.entries.len() as u64).sum();
+        let sum = sum_of(&chunks);
+        let records = sum.count;
         self.to
             .put(self.fitted(chunks))
             .await
             .map_err(|error| self.writing(error))?;
+        lock(&self.sum).merge(sum);
         self.tell(Stage::Copying, records);
         Ok((batch.through, count, records))
     }
@@ -488,67 +531,6 @@ impl Copy<'_> {
     }
 }
 
-fn sum_of(chunks: &[Chunk]) -> Sum {
-    let mut sum = Sum::default();
-    for chunk in chunks {
-        for entry in &chunk.entries {
-            sum.add(hash_of(&chunk.summary.origin, entry));
-        }
-    }
-    sum
-}
-
-/// Over the record's identity and everything that it says. Metadata by name: its order is not
-/// content.
-fn hash_of(origin: &Origin, entry: &Entry) -> u128 {
-    let mut hasher = blake3::Hasher::new();
-    let mut text = |text: Option<&str>| {
-        hasher.update(
-            &text
-                .map_or(u64::MAX, |text| text.len() as u64)
-                .to_le_bytes(),
-        );
-        hasher.update(text.unwrap_or_default().as_bytes());
-    };
-    for field in [
-        &*origin.source,
-        &*origin.host,
-        origin.layer.name(),
-        entry.level.name(),
-        &*entry.message,
-    ] {
-        text(Some(field));
-    }
-    for field in [
-        &entry.logger,
-        &entry.user_id,
-        &entry.session_id,
-        &entry.traceback,
-    ] {
-        text(field.as_deref());
-    }
-    text(
-        entry
-            .request_id
-            .as_ref()
-            .map(atalaya_domain::record::RequestId::as_str),
-    );
-    let mut metadata: Vec<_> = entry.metadata.iter().collect();
-    metadata.sort_unstable();
-    for (name, value) in metadata {
-        text(Some(name));
-        text(Some(value));
-    }
-    hasher.update(&origin.id.as_u128().to_le_bytes());
-    hasher.update(&entry.position.to_le_bytes());
-    hasher.update(&entry.timestamp.micros().to_le_bytes());
-    hasher.update(&[u8::from(entry.duration_ms.is_some())]);
-    hasher.update(
-        &entry
-            .duration_ms
-            .unwrap_or_default()
-            .to_bits()
-            .to_le_bytes(),
-    );
-    short(&hasher)
+fn lock(sum: &Mutex<Sum>) -> MutexGuard<'_, Sum> {
+    sum.lock().unwrap_or_else(PoisonError::into_inner)
 }

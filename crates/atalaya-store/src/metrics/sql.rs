@@ -7,6 +7,7 @@
 //! see nothing; the database lets only one insert it (unique keys everywhere), and the other one's
 //! transaction starts anew and then sees it. That the database has to do (or to have one writer).
 
+use std::path::Path;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
@@ -69,6 +70,10 @@ pub(crate) trait SqlDatabase: Send + Sync + 'static {
 
     /// See [`Vitals::vitals`](super::vitals::Vitals::vitals).
     fn vitals(&self) -> impl Future<Output = Result<Database, StoreError>> + Send;
+
+    /// See [`Snapshots::snapshot`](super::snapshot::Snapshots::snapshot).
+    fn snapshot(&self, into: &Path)
+    -> impl Future<Output = Result<Vec<String>, StoreError>> + Send;
 }
 
 /// The error of a row that cannot be what this program wrote.

@@ -39,6 +39,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "delivery told right",
         include_str!("../../../../migrations/mysql/0005_delivery_told_right.sql"),
     ),
+    (
+        "backup",
+        include_str!("../../../../migrations/mysql/0006_backup.sql"),
+    ),
 ];
 
 /// How long one host waits while another one migrates, in seconds.

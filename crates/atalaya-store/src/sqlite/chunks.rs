@@ -20,6 +20,7 @@ use atalaya_domain::chunk::{Bucket, Chunk, ChunkKey, ChunkSummary, RequestEntry}
 use atalaya_domain::record::{Layer, Level, Origin, OriginId, RequestId};
 use atalaya_domain::time::{TimeRange, Timestamp};
 
+use super::examine::Examined;
 use super::open::{Durability, Schema, SqliteFile};
 
 #[cfg(test)]
@@ -42,6 +43,12 @@ const SCHEMA: Schema = Schema {
 
 /// Chunks that share a part of the request index; written into the migration's comment.
 const PART_CHUNKS: i64 = 4096;
+
+/// Whether a file that may come from anywhere holds logs, and nothing else; see
+/// [`examine`](super::examine).
+pub async fn examine(path: &Path) -> Result<Examined, StoreError> {
+    super::examine::examine(path, &SCHEMA).await
+}
 
 #[derive(Debug)]
 pub struct SqliteChunkStore {
@@ -73,6 +80,32 @@ impl SqliteChunkStore {
             settings: ChunkSettings { bucket_minutes },
             origins: Mutex::default(),
         })
+    }
+
+    /// As [`open`](Self::open), for a store whose buckets are to be of this width. One that holds
+    /// something keeps its own.
+    pub async fn with_settings(path: &Path, settings: ChunkSettings) -> Result<Self, StoreError> {
+        let store = Self::open(path).await?;
+        if store.settings == settings {
+            return Ok(store);
+        }
+        let minutes = i64::from(settings.bucket_minutes);
+        store
+            .file
+            .write(move |connection| {
+                Box::pin(async move {
+                    sqlx::query(
+                        "UPDATE settings SET value = ?1 WHERE name = 'bucket_minutes'
+                         AND NOT EXISTS (SELECT 1 FROM chunks)",
+                    )
+                    .bind(minutes)
+                    .execute(connection)
+                    .await
+                })
+            })
+            .await?;
+        store.close().await;
+        Self::open(path).await
     }
 
     /// Closes the file; what was put is in it.

@@ -13,7 +13,11 @@ use crate::error::{Backend, StoreError};
 use crate::metrics::sql::{Connection, Failure, SqlDatabase, View, Work};
 use atalaya_domain::health::database::Database;
 
-use super::open::{Durability, Schema, SqliteFile};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions as _, Connection as _};
+
+use super::examine::{Examined, strip};
+use super::open::{BUSY_LIMIT, Durability, Schema, SqliteFile};
 
 /// `ATAM` in ASCII; kept in the file's header.
 const APPLICATION_ID: i32 = 0x4154_414d;
@@ -27,6 +31,7 @@ const SCHEMA: Schema = Schema {
         include_str!("../../../../migrations/sqlite/metrics/0003_operation.sql"),
         include_str!("../../../../migrations/sqlite/metrics/0004_service.sql"),
         include_str!("../../../../migrations/sqlite/metrics/0005_delivery_told_right.sql"),
+        include_str!("../../../../migrations/sqlite/metrics/0006_backup.sql"),
     ],
 };
 
@@ -112,6 +117,31 @@ impl SqlDatabase for SqliteMetricsStore {
     async fn vitals(&self) -> Result<Database, StoreError> {
         self.read_vitals().await
     }
+
+    async fn snapshot(&self, into: &Path) -> Result<Vec<String>, StoreError> {
+        let file = SqliteConnectOptions::new()
+            .filename(self.file.path())
+            .busy_timeout(BUSY_LIMIT)
+            .disable_statement_logging();
+        let mut connection = file
+            .connect()
+            .await
+            .map_err(|error| self.file.error(error))?;
+        // One transaction that only reads: the others go on.
+        sqlx::query("VACUUM INTO ?")
+            .bind(into.to_string_lossy().as_ref())
+            .execute(&mut connection)
+            .await
+            .map_err(|error| self.file.error(error))?;
+        connection.close().await.ok();
+        strip(into, &SCHEMA).await
+    }
+}
+
+/// Whether a file that may come from anywhere holds metrics, and nothing else; see
+/// [`examine`](super::examine).
+pub async fn examine(path: &Path) -> Result<Examined, StoreError> {
+    super::examine::examine(path, &SCHEMA).await
 }
 
 /// A transaction hands back driver errors only, so ours travels inside one; [`carried`] takes it

@@ -28,7 +28,7 @@ use atalaya_domain::backoff::Backoff;
 const SAFE_WAL_VERSION: (u32, u32, u32) = (3, 51, 3);
 
 /// How long a statement waits for another process's transaction.
-const BUSY_LIMIT: Duration = Duration::from_secs(20);
+pub(super) const BUSY_LIMIT: Duration = Duration::from_secs(20);
 /// How long a caller waits for its turn on a connection of this process.
 const QUEUE_LIMIT: Duration = Duration::from_secs(60);
 const READERS: u32 = 4;
@@ -301,7 +301,7 @@ async fn prepare(
 }
 
 /// SQL made of our own constants and numbers only.
-fn trusted(sql: String) -> SqlStr {
+pub(crate) fn trusted(sql: String) -> SqlStr {
     sqlx::AssertSqlSafe(sql).into_sql_str()
 }
 
@@ -383,7 +383,7 @@ fn primary_code(code: Option<Cow<'_, str>>) -> Option<u32> {
 }
 
 /// Source of the codes: <https://www.sqlite.org/rescode.html>.
-fn store_error(error: sqlx::Error, address: &str) -> StoreError {
+pub(crate) fn store_error(error: sqlx::Error, address: &str) -> StoreError {
     let backend = Backend::Sqlite;
     let address = address.to_owned();
     match error {

@@ -339,6 +339,19 @@ impl Connection<'_> {
         rows: &[Vec<Value<'_>>],
     ) -> Result<(), Failure> {
         let head = head.into();
+        let head = match self {
+            Self::Sqlite(_) => head.sqlite,
+            Self::MySql { .. } => head.mysql,
+        };
+        self.insert_into(head, rows).await
+    }
+
+    /// As [`insert`](Self::insert), for a table that is known by its name only.
+    pub async fn insert_into(
+        &mut self,
+        head: &str,
+        rows: &[Vec<Value<'_>>],
+    ) -> Result<(), Failure> {
         let mut rest = rows;
         while let Some(first) = rest.first() {
             let size = largest(rest.len());
@@ -351,14 +364,14 @@ impl Connection<'_> {
             match self {
                 Self::Sqlite(connection) => {
                     let arguments = arguments_of!(SqliteArguments, &values);
-                    let sql = AssertSqlSafe(format!("{}{tail}", head.sqlite));
+                    let sql = AssertSqlSafe(format!("{head}{tail}"));
                     sqlx::query_with(sql, arguments)
                         .execute(&mut **connection)
                         .await?;
                 }
                 Self::MySql { connection, limit } => {
                     let arguments = arguments_of!(MySqlArguments, &values);
-                    let sql = AssertSqlSafe(format!("{}{tail}", head.mysql));
+                    let sql = AssertSqlSafe(format!("{head}{tail}"));
                     within(
                         *limit,
                         sqlx::query_with(sql, arguments).execute(&mut **connection),

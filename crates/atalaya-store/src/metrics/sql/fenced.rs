@@ -1,6 +1,7 @@
 //! A database whose every write is made on behalf of a lease, and refused when the lease is
 //! another's by then.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
@@ -66,5 +67,9 @@ impl<D: SqlDatabase<Bare = D>> SqlDatabase for Fenced<D> {
 
     async fn vitals(&self) -> Result<Database, StoreError> {
         SqlDatabase::vitals(&*self.inner).await
+    }
+
+    async fn snapshot(&self, into: &Path) -> Result<Vec<String>, StoreError> {
+        SqlDatabase::snapshot(&*self.inner, into).await
     }
 }
