@@ -96,6 +96,7 @@ async fn ask_logs(stores: &Stores) -> StoreHealth {
         records,
         disk_bytes,
         problem,
+        read_only: store.read_only(),
     }
 }
 
@@ -112,6 +113,7 @@ async fn ask_metrics(stores: &Stores) -> StoreHealth {
         records: None,
         disk_bytes: None,
         problem: answer.err(),
+        read_only: store.read_only(),
     }
 }
 

@@ -69,6 +69,11 @@ pub(crate) trait SqlDatabase: Send + Sync + 'static {
 
     /// See [`Vitals::vitals`](super::vitals::Vitals::vitals).
     fn vitals(&self) -> impl Future<Output = Result<Database, StoreError>> + Send;
+
+    /// See [`Vitals::read_only`](super::vitals::Vitals::read_only).
+    fn read_only(&self) -> Option<String> {
+        None
+    }
 }
 
 /// The error of a row that cannot be what this program wrote.

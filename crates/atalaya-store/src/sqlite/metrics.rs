@@ -13,12 +13,13 @@ use crate::error::{Backend, StoreError};
 use crate::metrics::sql::{Connection, Failure, SqlDatabase, View, Work};
 use atalaya_domain::health::database::Database;
 
+use super::mirror::Mirrored;
 use super::open::{Durability, Schema, SqliteFile};
 
 /// `ATAM` in ASCII; kept in the file's header.
 const APPLICATION_ID: i32 = 0x4154_414d;
 
-const SCHEMA: Schema = Schema {
+pub(super) const SCHEMA: Schema = Schema {
     name: "metrics",
     application_id: APPLICATION_ID,
     migrations: &[
@@ -27,6 +28,7 @@ const SCHEMA: Schema = Schema {
         include_str!("../../../../migrations/sqlite/metrics/0003_operation.sql"),
         include_str!("../../../../migrations/sqlite/metrics/0004_service.sql"),
     ],
+    mirrored: Mirrored::Every,
 };
 
 /// The embedded metrics store.
@@ -97,11 +99,11 @@ impl SqlDatabase for SqliteMetricsStore {
         let failed = |error| self.file.error(error);
         let outcome = match view {
             View::Latest => {
-                let mut connection = self.file.readers().acquire().await.map_err(failed)?;
+                let mut connection = self.file.readers().await?.acquire().await.map_err(failed)?;
                 work(&mut Connection::Sqlite(&mut connection), &input).await
             }
             View::Snapshot => {
-                let mut snapshot = self.file.readers().begin().await.map_err(failed)?;
+                let mut snapshot = self.file.readers().await?.begin().await.map_err(failed)?;
                 work(&mut Connection::Sqlite(&mut snapshot), &input).await
             }
         };
@@ -110,6 +112,10 @@ impl SqlDatabase for SqliteMetricsStore {
 
     async fn vitals(&self) -> Result<Database, StoreError> {
         self.read_vitals().await
+    }
+
+    fn read_only(&self) -> Option<String> {
+        self.file.read_only()
     }
 }
 
