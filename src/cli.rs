@@ -10,6 +10,7 @@ use clap::{Parser, Subcommand};
 
 use crate::config::{self, ConfigError, Settings};
 use crate::service::backup::BackupError;
+use crate::service::care::CareError;
 use crate::service::copy::CopyError;
 use crate::service::demo::DemoError;
 use crate::service::dora::{GatherError, IncidentError};
@@ -118,9 +119,20 @@ pub struct Context {
 }
 
 impl Context {
-    /// Opens the configured stores, creating embedded ones that do not exist yet.
+    /// Opens the configured stores, creating embedded ones that do not exist yet. One that cannot be
+    /// opened has the reason in its answers; one that can only be read is named at once.
     pub async fn stores(&self) -> anyhow::Result<Stores> {
-        Ok(service::open_stores(&self.settings).await?)
+        let stores = service::try_stores(&self.settings).await;
+        let (logs, metrics) = (stores.logs.store(), &stores.metrics);
+        only_read("logs", &logs.address(), logs.read_only());
+        only_read("metrics", &metrics.address(), metrics.read_only());
+        Ok(stores)
+    }
+}
+
+fn only_read(layer: &str, address: &str, reason: Option<String>) {
+    if let Some(reason) = reason {
+        output::note(&format!("the {layer} at {address} are only read: {reason}"));
     }
 }
 
@@ -217,6 +229,7 @@ fn known_class(cause: &(dyn std::error::Error + 'static)) -> Option<ErrorClass> 
         .or_else(|| of(cause, IncidentError::class))
         .or_else(|| of(cause, PdcaError::class))
         .or_else(|| of(cause, BackupError::class))
+        .or_else(|| of(cause, CareError::class))
         .or_else(|| of(cause, CopyError::class))
         .or_else(|| of(cause, DemoError::class))
         .or_else(|| of(cause, StoreError::class))

@@ -26,10 +26,11 @@ const STOP_LIMIT: Duration = Duration::from_secs(10);
 /// How often a store that could not be opened is tried.
 const STORE_RETRY: Duration = Duration::from_secs(1);
 
-/// What a store that cannot be opened means to the command.
+/// What a log store that cannot be opened means to the command. Metrics that cannot are opened when
+/// they can be, whatever it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Opening {
-    /// An error, at once, whichever store it is.
+    /// An error, at once.
     Now,
     /// Nothing: it says so in every answer, and is opened when it can be.
     Whenever,
@@ -65,9 +66,9 @@ impl Host {
         let mut first = true;
         let stores = loop {
             let opened = match opening {
-                Opening::Now => service::open_stores(settings).await,
-                Opening::Whenever => service::attach_stores(settings).await,
-                Opening::Waiting => service::attach_servers(settings).await,
+                Opening::Now => service::open_to_ingest(settings).await,
+                Opening::Whenever => Ok(service::attach_stores(settings).await),
+                Opening::Waiting => service::attach_to_ingest(settings).await,
             };
             match opened {
                 Ok(stores) => break stores,

@@ -3,6 +3,7 @@
 pub mod adopt;
 pub mod advice;
 pub mod backup;
+pub mod care;
 pub mod copy;
 pub mod database;
 pub mod demo;
@@ -27,7 +28,9 @@ use atalaya_store::engine::LogEngine;
 use atalaya_store::metrics::MetricsStore;
 
 pub use advice::describe;
-pub use stores::{attach_servers, attach_stores, check_stores, open_metrics, open_stores};
+pub use stores::{
+    attach_stores, attach_to_ingest, check_stores, open_metrics, open_to_ingest, try_stores,
+};
 
 /// The opened stores, as every use case takes them.
 #[derive(Clone)]

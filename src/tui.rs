@@ -18,6 +18,7 @@ pub mod input;
 pub mod keymap;
 pub mod registry;
 pub mod runner;
+mod signals;
 pub mod state;
 pub mod tab;
 pub mod tabs;
@@ -34,7 +35,6 @@ use std::time::Duration;
 
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, interval_at};
 
@@ -44,6 +44,7 @@ use self::event::AppEvent;
 use self::input::Input;
 use self::keymap::KeymapError;
 use self::runner::Runner;
+use self::signals::{Caught, Signals};
 use self::state::Saved;
 use self::tab::Configured;
 use self::tabs::TABS;
@@ -126,9 +127,25 @@ impl ConsoleError {
 /// Runs the console until it is quit. Call it from `block_on`, not from a worker task: a slow
 /// terminal makes a frame's write wait.
 pub async fn run(input: ConsoleInput) -> Result<Ended, ConsoleError> {
+    match run_on_terminal(input).await {
+        // Whoever sees it first, the frame or the reader of keys: it is one end.
+        Err(ConsoleError::Terminal(error)) if is_gone(&error) => Ok(Ended::HungUp),
+        ended => ended,
+    }
+}
+
+/// What a terminal answers whose other side was closed.
+fn is_gone(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error())
+        || error.kind() == io::ErrorKind::BrokenPipe
+}
+
+async fn run_on_terminal(input: ConsoleInput) -> Result<Ended, ConsoleError> {
     let (saved, trouble) = state::load(&input.data_dir, |saved| registry::readable(TABS, saved));
     let setup = setup(&input, &saved)?;
     let mut signals = Signals::new()?;
+    // Until the terminal was given back: that may wait for it as well.
+    let _unstuck = signals::end_when_stuck()?;
     let guard = TerminalGuard::take(input.mouse).map_err(ConsoleError::NoTerminal)?;
     let mut inputs = input::start()?;
     let mut terminal = Terminal::new(CrosstermBackend::new(Output::default()))?;
@@ -414,90 +431,4 @@ fn is_utf8(variable: impl Fn(&str) -> Option<String>) -> bool {
         let value = value.to_ascii_lowercase();
         value.contains("utf-8") || value.contains("utf8") || value == "c" || value == "posix"
     })
-}
-
-enum Caught {
-    Resized,
-    Stop,
-    Continued,
-    End(i32),
-}
-
-struct Signals {
-    resized: Signal,
-    stop: Signal,
-    continued: Signal,
-    terminate: Signal,
-    interrupt: Signal,
-    /// Whatever else would end the process with the terminal taken.
-    others: [(i32, Signal); 4],
-    /// Not caught when it was ignored already (`nohup`): a lost terminal is seen by [`input`] anyway.
-    hang_up: Option<Signal>,
-}
-
-impl Signals {
-    fn new() -> io::Result<Self> {
-        let of = |kind: rustix::process::Signal| signal(SignalKind::from_raw(kind.as_raw()));
-        let other = |kind: rustix::process::Signal| Ok::<_, io::Error>((kind.as_raw(), of(kind)?));
-        Ok(Self {
-            resized: signal(SignalKind::window_change())?,
-            stop: of(rustix::process::Signal::TSTP)?,
-            continued: of(rustix::process::Signal::CONT)?,
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            others: [
-                other(rustix::process::Signal::QUIT)?,
-                other(rustix::process::Signal::ABORT)?,
-                other(rustix::process::Signal::USR1)?,
-                other(rustix::process::Signal::USR2)?,
-            ],
-            hang_up: if hang_up_is_ignored() {
-                None
-            } else {
-                Some(signal(SignalKind::hangup())?)
-            },
-        })
-    }
-
-    async fn next(&mut self) -> Caught {
-        tokio::select! {
-            _ = self.resized.recv() => Caught::Resized,
-            _ = self.stop.recv() => Caught::Stop,
-            _ = self.continued.recv() => Caught::Continued,
-            _ = self.terminate.recv() => Caught::End(15),
-            _ = self.interrupt.recv() => Caught::End(2),
-            () = received(&mut self.hang_up) => Caught::End(1),
-            number = any(&mut self.others) => Caught::End(number),
-        }
-    }
-}
-
-/// The number of the first of these that comes.
-async fn any([a, b, c, d]: &mut [(i32, Signal); 4]) -> i32 {
-    tokio::select! {
-        _ = a.1.recv() => a.0,
-        _ = b.1.recv() => b.0,
-        _ = c.1.recv() => c.0,
-        _ = d.1.recv() => d.0,
-    }
-}
-
-async fn received(signal: &mut Option<Signal>) {
-    match signal {
-        Some(signal) => {
-            signal.recv().await;
-        }
-        None => std::future::pending().await,
-    }
-}
-
-/// Whether this process was started with `SIGHUP` ignored. Where `/proc` does not tell, it was not.
-fn hang_up_is_ignored() -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask = status
-        .lines()
-        .find_map(|line| line.strip_prefix("SigIgn:"))
-        .map(str::trim);
-    mask.and_then(|mask| u64::from_str_radix(mask, 16).ok())
-        .is_some_and(|mask| mask & 1 == 1)
 }

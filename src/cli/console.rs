@@ -121,7 +121,7 @@ async fn fill(folder: &Path, seed: u64, settings: &Settings) -> anyhow::Result<E
         .into());
     }
     let settings = settings.embedded_in(folder.to_path_buf());
-    let stores = service::open_stores(&settings).await?;
+    let stores = service::open_to_ingest(&settings).await?;
     let made = demo::fill(&stores, Timestamp::now(), seed).await?;
     super::output::print(
         Form::Text,

@@ -1,4 +1,4 @@
-//! `atalaya db init|migrate|status|copy|adopt`: the schemas of the configured stores, and their content.
+//! `atalaya db …`: the schemas of the configured stores, and their content.
 //!
 //! Exit code: 0 everything is as this program needs it; 1 something is missing, older, newer or
 //! away; 2 wrong usage.
@@ -17,6 +17,7 @@ use crate::shown::Shown;
 use super::{Context, UsageError, output};
 
 pub mod adopt;
+pub mod care;
 pub mod copy;
 
 #[derive(Debug, clap::Args)]
@@ -38,6 +39,7 @@ Examples:
   atalaya db init --replication dc1=3
   atalaya db status --json | jq '.[].state'
   atalaya db migrate
+  atalaya db check
   atalaya db copy --from embedded --to configured")]
 pub struct Args {
     #[command(subcommand)]
@@ -52,6 +54,12 @@ pub enum Action {
     Migrate(JsonArgs),
     /// Say which version and settings each store has, and what to do about it.
     Status(JsonArgs),
+    /// Read everything the stores hold, and name what is damaged.
+    Check(care::CheckArgs),
+    /// Take what can be read of a damaged embedded store into a new one; the old file is kept.
+    Repair(care::RepairArgs),
+    /// Put an embedded store aside under a dated name, and begin a new one.
+    SetAside(care::SetAsideArgs),
     /// Take logs and metrics along from one store to another.
     Copy(copy::Args),
     /// Copy a table of others, one record a row, into our own.
@@ -110,6 +118,9 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
         Action::Init(args) => (Task::Init(wishes(&args)?), args.json),
         Action::Migrate(args) => (Task::Migrate, args.json),
         Action::Status(args) => (Task::Status, args.json),
+        Action::Check(args) => return Box::pin(care::check(args, context)).await,
+        Action::Repair(args) => return care::repair(args, context).await,
+        Action::SetAside(args) => return care::set_aside(args, context).await,
         Action::Copy(args) => return copy::run(args, context).await,
         Action::Adopt(args) => return Box::pin(adopt::run(args, context)).await,
     };

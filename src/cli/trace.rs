@@ -55,6 +55,11 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
         gap: Duration::from_millis(args.gap_ms),
     };
     let found = trace::trace(&stores, &ids, options).await?;
+    if let Some(reason) = &found.without_metrics {
+        output::note(&format!(
+            "only the logs were searched, as the metrics cannot be read: {reason}"
+        ));
+    }
     if found.rows.is_empty() {
         let names: Vec<String> = args
             .request_ids

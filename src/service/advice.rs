@@ -4,6 +4,7 @@ use std::error::Error;
 
 use atalaya_store::error::{Reason, Remedy, StoreError};
 
+use super::care::CareError;
 use super::demo::DemoError;
 use super::dora::{GatherError, IncidentError};
 use super::pdca::PdcaError;
@@ -39,6 +40,9 @@ const fn words(remedy: Remedy) -> &'static str {
         Remedy::Restore => {
             "bring the file back from a backup; with since: and until: outside of that time the rest is read"
         }
+        Remedy::Repair => {
+            "`atalaya db check` says what is damaged, `atalaya db repair` keeps what can be read, `atalaya db set-aside` begins anew"
+        }
         Remedy::OtherFolder => "let it be written, or choose another with --data-dir",
     }
 }
@@ -57,6 +61,10 @@ fn store_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a StoreError> {
         })
         .or_else(|| match error.downcast_ref()? {
             IncidentError::Store(error) => Some(error),
+            _ => None,
+        })
+        .or_else(|| match error.downcast_ref()? {
+            CareError::Store(error) => Some(error),
             _ => None,
         })
         .or_else(|| match error.downcast_ref()? {

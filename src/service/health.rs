@@ -99,6 +99,7 @@ async fn ask_logs(stores: &Stores) -> StoreHealth {
         records,
         disk_bytes,
         problem,
+        read_only: store.read_only(),
     }
 }
 
@@ -115,6 +116,7 @@ async fn ask_metrics(stores: &Stores) -> StoreHealth {
         records: None,
         disk_bytes: None,
         problem: answer.err(),
+        read_only: store.read_only(),
     }
 }
 

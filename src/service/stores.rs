@@ -29,71 +29,122 @@ use atalaya_store::union::Union;
 
 use super::{Finding, Stores, describe, quarantine};
 
-/// Opens the configured stores, creating embedded ones that do not exist yet.
-pub async fn open_stores(settings: &Settings) -> Result<Stores, StoreError> {
+/// The log store, now and to be written to; the metrics whenever they can be opened.
+///
+/// # Errors
+/// The log store cannot be opened, or only be read.
+pub async fn open_to_ingest(settings: &Settings) -> Result<Stores, StoreError> {
     Ok(Stores {
-        logs: LogEngine::new(open_logs(settings).await?),
-        metrics: open_metrics(settings).await?,
+        logs: LogEngine::new(writable(open_logs(settings).await?)?),
+        metrics: attach_metrics(settings).await,
     })
 }
 
-/// As [`open_stores`], but a server that is away is no error: its store says so in every answer and
-/// connects by itself.
-pub async fn attach_servers(settings: &Settings) -> Result<Stores, StoreError> {
-    Ok(Stores {
-        logs: LogEngine::new(attach_logs(settings).await?),
-        metrics: attach_metrics(settings).await?,
-    })
-}
-
-/// As [`attach_servers`], and a data directory that cannot be written is none either: an embedded
-/// store is opened when it can be.
-pub async fn attach_stores(settings: &Settings) -> Result<Stores, StoreError> {
-    let logs = match attach_logs(settings).await {
-        Err(error) if error.is_transient() => {
-            let address = settings.logs_database().display().to_string();
-            let settings = settings.clone();
-            let connect = move || -> BoxFuture<'static, _> {
-                let settings = settings.clone();
-                Box::pin(async move { open_logs(&settings).await })
-            };
-            Arc::new(Background::<dyn ChunkStore>::start(
-                Backend::Sqlite,
-                address,
-                Box::new(connect),
-            ))
-        }
-        attached => attached?,
-    };
-    let metrics = match attach_metrics(settings).await {
-        Err(error) if error.is_transient() => {
-            let address = settings.metrics_database().display().to_string();
-            let settings = settings.clone();
-            let connect = move || -> BoxFuture<'static, _> {
-                let settings = settings.clone();
-                Box::pin(async move {
-                    let store = SqliteMetricsStore::open(&settings.metrics_database()).await?;
-                    Ok(Arc::new(store))
-                })
-            };
-            Arc::new(Background::<SqliteMetricsStore>::start(
-                Backend::Sqlite,
-                address,
-                Box::new(connect),
-            ))
-        }
-        attached => attached?,
+/// As [`open_to_ingest`], but a server that is away is no error: its store says so in every answer
+/// and connects by itself.
+pub async fn attach_to_ingest(settings: &Settings) -> Result<Stores, StoreError> {
+    let logs = match &settings.logs_place {
+        LogsPlace::Embedded => writable(open_logs(settings).await?)?,
+        LogsPlace::Cassandra(place) => attach_cassandra(settings, place),
     };
     Ok(Stores {
         logs: LogEngine::new(logs),
-        metrics,
+        metrics: attach_metrics(settings).await,
     })
 }
 
-async fn attach_logs(settings: &Settings) -> Result<Arc<dyn ChunkStore>, StoreError> {
-    let LogsPlace::Cassandra(place) = &settings.logs_place else {
-        return open_logs(settings).await;
+/// Both stores, each on its own: one that cannot be opened says why in every answer, with the
+/// remedy, and is opened when it can be. The other one does not feel it.
+pub async fn attach_stores(settings: &Settings) -> Stores {
+    let logs = match &settings.logs_place {
+        LogsPlace::Embedded => match open_logs(settings).await {
+            Ok(open) => open,
+            Err(_) => attach_embedded_logs(settings),
+        },
+        LogsPlace::Cassandra(place) => attach_cassandra(settings, place),
     };
+    Stores {
+        logs: LogEngine::new(logs),
+        metrics: attach_metrics(settings).await,
+    }
+}
+
+/// Both stores, each tried once: the one that cannot be opened has the reason in every answer.
+pub async fn try_stores(settings: &Settings) -> Stores {
+    let (logs, metrics) = tokio::join!(open_logs(settings), open_metrics(settings));
+    let (logs_backend, logs_address) = logs_name(settings);
+    let (metrics_backend, metrics_address) = metrics_name(settings);
+    let logs = logs.unwrap_or_else(|reason| {
+        let away = Background::<dyn ChunkStore>::away(logs_backend, logs_address, reason);
+        Arc::new(away)
+    });
+    let metrics = metrics.unwrap_or_else(|reason| match metrics_backend {
+        Backend::MySql => Arc::new(Background::<MySqlMetricsStore>::away(
+            metrics_backend,
+            metrics_address,
+            reason,
+        )) as Arc<dyn MetricsStore>,
+        _ => Arc::new(Background::<SqliteMetricsStore>::away(
+            metrics_backend,
+            metrics_address,
+            reason,
+        )),
+    });
+    Stores {
+        logs: LogEngine::new(logs),
+        metrics,
+    }
+}
+
+/// What the configured log store is, and where.
+pub fn logs_name(settings: &Settings) -> (Backend, String) {
+    match &settings.logs_place {
+        LogsPlace::Embedded => (
+            Backend::Sqlite,
+            settings.logs_database().display().to_string(),
+        ),
+        LogsPlace::Cassandra(place) => (Backend::Cassandra, cassandra_options(place).address()),
+    }
+}
+
+/// What the configured metrics store is, and where.
+pub fn metrics_name(settings: &Settings) -> (Backend, String) {
+    match &settings.metrics_place {
+        MetricsPlace::Embedded => (
+            Backend::Sqlite,
+            settings.metrics_database().display().to_string(),
+        ),
+        MetricsPlace::MySql(place) => (Backend::MySql, mysql_options(place).address()),
+    }
+}
+
+/// A store that can only be read is of no use to who writes: the reason is better said at once.
+fn writable(store: Arc<dyn ChunkStore>) -> Result<Arc<dyn ChunkStore>, StoreError> {
+    match store.read_only() {
+        None => Ok(store),
+        Some(reason) => Err(StoreError::NotWritable {
+            backend: store.backend(),
+            address: store.address(),
+            reason,
+        }),
+    }
+}
+
+fn attach_embedded_logs(settings: &Settings) -> Arc<dyn ChunkStore> {
+    let address = settings.logs_database().display().to_string();
+    let settings = settings.clone();
+    let connect = move || -> BoxFuture<'static, _> {
+        let settings = settings.clone();
+        Box::pin(async move { open_logs(&settings).await })
+    };
+    Arc::new(Background::<dyn ChunkStore>::start(
+        Backend::Sqlite,
+        address,
+        Box::new(connect),
+    ))
+}
+
+fn attach_cassandra(settings: &Settings, place: &CassandraPlace) -> Arc<dyn ChunkStore> {
     let options = cassandra_options(place);
     let address = options.address();
     let foreign = place.foreign.clone();
@@ -105,25 +156,45 @@ async fn attach_logs(settings: &Settings) -> Result<Arc<dyn ChunkStore>, StoreEr
             aside.clone(),
         ))
     };
-    Ok(Arc::new(Background::<dyn ChunkStore>::start(
+    Arc::new(Background::<dyn ChunkStore>::start(
         Backend::Cassandra,
         address,
         Box::new(connect),
-    )))
+    ))
 }
 
-async fn attach_metrics(settings: &Settings) -> Result<Arc<dyn MetricsStore>, StoreError> {
-    let MetricsPlace::MySql(place) = &settings.metrics_place else {
-        return open_metrics(settings).await;
+async fn attach_metrics(settings: &Settings) -> Arc<dyn MetricsStore> {
+    match &settings.metrics_place {
+        MetricsPlace::Embedded => match open_metrics(settings).await {
+            Ok(open) => open,
+            Err(_) => attach_embedded_metrics(settings),
+        },
+        MetricsPlace::MySql(place) => {
+            let options = mysql_options(place);
+            let address = options.address();
+            let connect =
+                move || -> BoxFuture<'static, _> { Box::pin(connect_mysql(options.clone())) };
+            Arc::new(Background::<MySqlMetricsStore>::start(
+                Backend::MySql,
+                address,
+                Box::new(connect),
+            ))
+        }
+    }
+}
+
+fn attach_embedded_metrics(settings: &Settings) -> Arc<dyn MetricsStore> {
+    let file = settings.metrics_database();
+    let address = file.display().to_string();
+    let connect = move || -> BoxFuture<'static, _> {
+        let file = file.clone();
+        Box::pin(async move { Ok(Arc::new(SqliteMetricsStore::open(&file).await?)) })
     };
-    let options = mysql_options(place);
-    let address = options.address();
-    let connect = move || -> BoxFuture<'static, _> { Box::pin(connect_mysql(options.clone())) };
-    Ok(Arc::new(Background::<MySqlMetricsStore>::start(
-        Backend::MySql,
+    Arc::new(Background::<SqliteMetricsStore>::start(
+        Backend::Sqlite,
         address,
         Box::new(connect),
-    )))
+    ))
 }
 
 /// Only the log store.

@@ -11,7 +11,7 @@ use atalaya_store::engine::Scanned;
 use atalaya_store::error::StoreError;
 use atalaya_store::metrics::RequestEvents;
 
-use super::Stores;
+use super::{Stores, describe};
 
 /// How much to read and what to call a gap.
 #[derive(Clone, Copy, Debug)]
@@ -138,6 +138,8 @@ pub struct Trace {
     /// Records that were left out because a request has more than the limit.
     pub omitted: u64,
     pub scanned: Scanned,
+    /// Why the events of the metrics are not among the rows, and what to do about it.
+    pub without_metrics: Option<String>,
 }
 
 impl Trace {
@@ -223,6 +225,9 @@ impl Trace {
 }
 
 /// Everything that carries one of the ids. An id that nothing carries adds no rows.
+///
+/// # Errors
+/// The logs cannot be read. Metrics that cannot are left out, and the trace says so.
 pub async fn trace(
     stores: &Stores,
     ids: &[RequestId],
@@ -237,11 +242,17 @@ pub async fn trace(
     let mut events = Vec::new();
     let mut omitted = 0;
     let mut scanned = Scanned::default();
+    let mut without_metrics = None;
     for id in &distinct {
-        let (found, metrics) = tokio::try_join!(
+        let (found, metrics) = tokio::join!(
             stores.logs.trace(id, options.limit),
             stores.metrics.events_of_request(id)
-        )?;
+        );
+        let found = found?;
+        let metrics = metrics.unwrap_or_else(|error| {
+            without_metrics = Some(describe(&error));
+            RequestEvents::default()
+        });
         omitted += found.omitted;
         scanned.buckets += found.scanned.buckets;
         scanned.chunks += found.scanned.chunks;
@@ -264,6 +275,7 @@ pub async fn trace(
     Ok(Trace {
         omitted,
         scanned,
+        without_metrics,
         ..trace
     })
 }

@@ -281,6 +281,9 @@ impl App {
         {
             trouble.reason = safe_text::line(&trouble.reason);
         }
+        if let Some(reason) = &mut troubles.read_only {
+            *reason = safe_text::line(reason);
+        }
         if self.troubles != troubles {
             self.troubles = troubles.clone();
             self.send_all(|| TabEvent::Troubles(troubles.clone()));

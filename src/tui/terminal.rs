@@ -6,7 +6,8 @@
 //! not at all, and nothing is drawn after it was given back.
 //!
 //! Promises: raw mode, alternate screen, cursor, bracketed paste and mouse are restored on every
-//! way out of the process but `SIGKILL`; restoring twice is harmless.
+//! way out of the process but `SIGKILL`, and a signal while the terminal takes no bytes
+//! ([`abandon`]); restoring twice is harmless.
 
 use std::io::{self, IsTerminal, Write};
 use std::panic;
@@ -192,6 +193,12 @@ pub fn restore() {
         LeaveAlternateScreen
     );
     let _ = out.flush();
+    let _ = disable_raw_mode();
+}
+
+/// Gives back the line settings alone, which needs no byte to be written: for an end while a write
+/// waits.
+pub(super) fn abandon() {
     let _ = disable_raw_mode();
 }
 

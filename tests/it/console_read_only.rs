@@ -79,11 +79,16 @@ fn a_console_on_a_read_only_directory_opens_says_why_and_goes_on() {
     // The same with everything there already.
     disk.remount("ro");
     let mut terminal = Pty::start(command(), 24, 120);
-    terminal.wait("the reason", |screen| {
-        words(screen).contains("SQLite cannot write at")
-    });
-    disk.make_writable();
+    // What is there is shown, and that nothing is kept.
     terminal.wait_for_text("the first line");
+    terminal.wait_for_text("ingest waits: ");
+    terminal.send("3");
+    terminal.wait("the reason on Infra", |screen| {
+        let words = words(screen);
+        words.contains("nothing is stored now") && words.contains("Read-only file system")
+    });
+    terminal.send("2");
+    disk.make_writable();
     let mut text = fs::read_to_string(&log).unwrap();
     text.push_str("the second line\n");
     fs::write(&log, text).unwrap();

@@ -363,3 +363,55 @@ fn follows_the_size_of_the_terminal() {
     console.assert_restored();
     assert!(console.dir.path().join("data").exists());
 }
+
+/// R34, R36: a terminal that takes no bytes, as behind a stopped multiplexer, holds no end up.
+#[test]
+fn a_signal_ends_it_while_nobody_reads_its_terminal() {
+    use std::io::{Read as _, Write as _};
+    let home = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let size = portable_pty::PtySize {
+        rows: 60,
+        cols: 200,
+        pixel_width: 0,
+        pixel_height: 0,
+    };
+    let pair = portable_pty::native_pty_system().openpty(size).unwrap();
+    let mut child = pair.slave.spawn_command(console(home.path())).unwrap();
+    drop(pair.slave);
+    let mut keys = pair.master.take_writer().unwrap();
+    let pid = child.process_id().unwrap();
+    // Frames until the writing of one waits: system call 1 on descriptor 1, and it stays that.
+    let mut waiting = 0;
+    let begin = Instant::now();
+    while waiting < 50 {
+        assert!(begin.elapsed() < LIMIT, "its terminal never became full");
+        let _ = keys.write_all(b"1234");
+        std::thread::sleep(Duration::from_millis(5));
+        let call = std::fs::read_to_string(format!("/proc/{pid}/syscall")).unwrap();
+        waiting = if call.starts_with("1 0x1 ") {
+            waiting + 1
+        } else {
+            0
+        };
+    }
+    let process = rustix::process::Pid::from_raw(pid.try_into().unwrap()).unwrap();
+    rustix::process::kill_process(process, rustix::process::Signal::TERM).unwrap();
+    let begin = Instant::now();
+    let ended = loop {
+        if let Some(ended) = child.try_wait().unwrap() {
+            break ended;
+        }
+        if begin.elapsed() > LIMIT {
+            child.kill().unwrap();
+            panic!("it did not end");
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    };
+    assert_eq!(ended.exit_code(), 128 + 15);
+    // It was stuck indeed: it could not give the screen back.
+    let mut reader = pair.master.try_clone_reader().unwrap();
+    let mut written = Vec::new();
+    let _ = reader.read_to_end(&mut written);
+    assert!(memchr::memmem::find(&written, b"\x1b[?1049h").is_some());
+    assert!(memchr::memmem::find(&written, b"\x1b[?1049l").is_none());
+}

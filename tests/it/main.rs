@@ -46,5 +46,6 @@ mod serving;
 mod spool_backlog;
 mod spool_kill;
 mod sqlite_store;
+mod stores_apart;
 mod track_cli;
 mod workers;

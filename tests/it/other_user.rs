@@ -161,10 +161,16 @@ fn stores_of_somebody_else_are_refused_with_the_remedy() {
     fs::write(place.path("x.log"), "one\n").unwrap();
     let (code, said) = place.told(&data, &["ingest", "--format", "plain", "x.log"]);
     assert_eq!(code, Some(0), "{said}");
-    for name in ["logs.db", "metrics.db"] {
+    let stores = [
+        ("logs.db", ["logs", ""], ["pdca", "list"]),
+        ("metrics.db", ["pdca", "list"], ["logs", ""]),
+    ];
+    for (name, needs_it, needs_the_other) in stores {
         let path = data.join(name);
         fs::set_permissions(&path, fs::Permissions::from_mode(0o0)).unwrap();
-        let (code, said) = place.told(&data, &["logs", ""]);
+        let (code, said) = place.told(&data, &needs_the_other);
+        assert_eq!(code, Some(0), "{said}");
+        let (code, said) = place.told(&data, &needs_it);
         assert_eq!(code, Some(1), "{said}");
         assert!(
             said.contains(&path.display().to_string()) && said.contains("Permission denied"),
@@ -179,6 +185,44 @@ fn stores_of_somebody_else_are_refused_with_the_remedy() {
         (Some(0), false),
         "nothing was lost"
     );
+}
+
+/// R24: rights to read and none to write.
+#[test]
+fn stores_that_may_only_be_read_are_read() {
+    let place = Place::new();
+    let data = place.path("home").join("data");
+    fs::write(place.path("x.log"), "one\n").unwrap();
+    let (code, said) = place.told(&data, &["ingest", "--format", "plain", "x.log"]);
+    assert_eq!(code, Some(0), "{said}");
+    let (code, said) = place.told(&data, &["pdca", "list"]);
+    assert_eq!(code, Some(0), "{said}");
+    let mode = |path: &Path, bits| {
+        fs::set_permissions(path, fs::Permissions::from_mode(bits)).unwrap();
+    };
+    // In this order: a reader may leave an index beside the file, where it may make one, and with
+    // that the file can be written in a folder that cannot.
+    for (of_files, of_folder) in [(0o600, 0o500), (0o400, 0o500), (0o400, 0o700)] {
+        for name in ["logs.db", "metrics.db"] {
+            mode(&data.join(name), of_files);
+        }
+        mode(&data, of_folder);
+        let found = place.run(&data, &["logs", ""]);
+        let (shown, said) = (
+            String::from_utf8(found.stdout).unwrap(),
+            String::from_utf8(found.stderr).unwrap(),
+        );
+        assert_eq!(found.status.code(), Some(0), "{said}");
+        assert!(
+            shown.contains("one") && said.contains("only read"),
+            "{shown}{said}"
+        );
+        let (code, said) = place.told(&data, &["pdca", "list"]);
+        assert_eq!(code, Some(0), "{said}");
+        let (code, said) = place.told(&data, &["ingest", "--format", "plain", "x.log"]);
+        assert_eq!(code, Some(1), "{said}");
+        mode(&data, 0o700);
+    }
 }
 
 #[test]

@@ -121,7 +121,7 @@ struct Rig {
 impl Rig {
     async fn start(folder: &Path, jobs: Vec<Arc<dyn Job>>) -> Self {
         let settings = settings(folder);
-        let stores = service::open_stores(&settings).await.unwrap();
+        let stores = service::open_to_ingest(&settings).await.unwrap();
         let supervisor = Supervisor::new(CancellationToken::new());
         let planning = Planning::of(&settings, jobs).unwrap();
         let (sender, receiver) = watch::channel(Arc::new(planning));

@@ -110,6 +110,8 @@ pub struct StoreHealth {
     pub disk_bytes: Option<u64>,
     /// Why it did not answer.
     pub problem: Option<String>,
+    /// Why it can only be read.
+    pub read_only: Option<String>,
 }
 
 /// Everything that was measured at one time, with the verdicts.
@@ -263,13 +265,14 @@ fn host_checks(host: &Host) -> Vec<Check> {
 }
 
 fn store_check(store: &StoreHealth) -> Check {
-    let (status, message) = match &store.problem {
-        Some(problem) => (Status::Failing, problem.clone()),
-        None if store.latency > STORE_LATENCY_LIMIT => (
+    let (status, message) = match (&store.problem, &store.read_only) {
+        (Some(problem), _) => (Status::Failing, problem.clone()),
+        (None, Some(reason)) => (Status::Degraded, format!("only read: {reason}")),
+        (None, None) if store.latency > STORE_LATENCY_LIMIT => (
             Status::Degraded,
             format!("answered only after {:.1} s", store.latency.as_secs_f64()),
         ),
-        None => (
+        (None, None) => (
             Status::Ok,
             format!(
                 "answered in {:.1} ms",
@@ -350,6 +353,7 @@ mod tests {
             records: None,
             disk_bytes: None,
             problem: Some("disk full".to_owned()),
+            read_only: None,
         };
         let health = Health::new(Timestamp::from_seconds(0), Ok(host()), vec![store]);
         assert_eq!(health.status(), Status::Failing);

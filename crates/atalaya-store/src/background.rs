@@ -44,7 +44,7 @@ pub struct Background<S: ?Sized> {
     backend: Backend,
     address: String,
     state: watch::Receiver<Opening<S>>,
-    _task: AbortOnDropHandle<()>,
+    _task: Option<AbortOnDropHandle<()>>,
 }
 
 enum Opening<S: ?Sized> {
@@ -67,7 +67,19 @@ impl<S: ?Sized + Send + Sync + 'static> Background<S> {
             backend,
             address,
             state,
-            _task: AbortOnDropHandle::new(task),
+            _task: Some(AbortOnDropHandle::new(task)),
+        }
+    }
+
+    /// A store that could not be opened, for who does not wait until it can be: every call has this
+    /// reason.
+    pub fn away(backend: Backend, address: String, reason: StoreError) -> Self {
+        let (_, state) = watch::channel(Opening::Away(Arc::new(reason)));
+        Self {
+            backend,
+            address,
+            state,
+            _task: None,
         }
     }
 
@@ -243,6 +255,10 @@ impl StoreHealth for Background<dyn ChunkStore> {
         self.connected().map_or(0, |store| store.outages())
     }
 
+    fn read_only(&self) -> Option<String> {
+        self.connected()?.read_only()
+    }
+
     fn troubles(&self) -> Troubles {
         self.connected()
             .map(|store| store.troubles())
@@ -288,6 +304,10 @@ impl<D: SqlDatabase> SqlDatabase for Background<D> {
 
     async fn snapshot(&self, into: &Path) -> Result<Vec<String>, StoreError> {
         self.store().await?.snapshot(into).await
+    }
+
+    fn read_only(&self) -> Option<String> {
+        self.connected()?.read_only()
     }
 }
 

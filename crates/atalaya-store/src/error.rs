@@ -61,6 +61,9 @@ pub enum StoreError {
     },
     #[error("a row of {table} does not fit its schema: {detail}")]
     Corrupt { table: &'static str, detail: String },
+    /// An embedded store's file is not what SQLite wrote, or no database at all.
+    #[error("the file {address} is damaged: {reason}")]
+    DamagedFile { address: String, reason: String },
     /// What is stored of a chunk is not what was written. Others are whole.
     #[error(
         "chunk {chunk} of {source_name} at {address} is damaged ({damage}): its records from {from} to {until} cannot be read"
@@ -160,6 +163,8 @@ pub enum Remedy {
     OtherFolder,
     /// Bring the damaged part back from a backup; what is outside of its time can be read meanwhile.
     Restore,
+    /// Keep what can be read of a damaged file, or begin a new one.
+    Repair,
 }
 
 /// Why something waits for a store, and what a person can do about it: what is kept of an error for
@@ -229,9 +234,10 @@ impl StoreError {
             | Self::BadSetting { .. }
             | Self::Cancelled => ErrorClass::Usage,
             Self::Conflict { .. } | Self::Fenced { .. } => ErrorClass::Busy,
-            Self::Corrupt { .. } | Self::DamagedChunk { .. } | Self::Refused { .. } => {
-                ErrorClass::Broken
-            }
+            Self::Corrupt { .. }
+            | Self::DamagedFile { .. }
+            | Self::DamagedChunk { .. }
+            | Self::Refused { .. } => ErrorClass::Broken,
             Self::NotOpen(reason) => reason.class(),
         }
     }
@@ -244,6 +250,7 @@ impl StoreError {
             Self::OlderSchema { .. } => Some(Remedy::MigrateSchema),
             Self::NewerSchema { .. } => Some(Remedy::NewerProgram),
             Self::NoFolder { .. } => Some(Remedy::OtherFolder),
+            Self::DamagedFile { .. } => Some(Remedy::Repair),
             Self::DamagedChunk { .. } => Some(Remedy::Restore),
             Self::NotOpen(reason) => reason.remedy(),
             _ => None,

@@ -29,6 +29,8 @@ pub struct Trouble {
 pub struct Troubles {
     pub reads: Option<Trouble>,
     pub writes: Option<Trouble>,
+    /// Why what is shown can only be read; see [`StoreHealth::read_only`].
+    pub read_only: Option<String>,
 }
 
 #[async_trait]
@@ -46,6 +48,12 @@ pub trait StoreHealth {
     /// A store that loses nothing that it acknowledged stays at 0.
     fn outages(&self) -> u64 {
         0
+    }
+
+    /// Why the store can only be read at present; `None` when it can be
+    /// written, and for a store that says it only when it is written to.
+    fn read_only(&self) -> Option<String> {
+        None
     }
 
     /// What calls that are under way meet. A call that has failed has said it itself.

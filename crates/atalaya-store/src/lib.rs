@@ -4,7 +4,9 @@
 
 pub mod background;
 pub mod cassandra;
+pub mod check;
 pub mod chunks;
+pub mod damage;
 pub mod engine;
 pub mod error;
 pub mod health;

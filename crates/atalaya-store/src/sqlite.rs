@@ -1,10 +1,15 @@
 //! The embedded stores: two SQLite files in the data directory, WAL, one writer connection and a
 //! pool of readers each. Migrations are in `migrations/sqlite`.
 
+pub mod check;
+mod errors;
 pub mod examine;
 pub mod metrics;
+mod mirror;
 pub mod open;
+mod reading;
 pub(crate) mod rows;
+pub mod salvage;
 mod seal;
 
 mod codec;

@@ -228,11 +228,15 @@ impl StoreHealth for Union {
     }
 
     fn troubles(&self) -> Troubles {
-        let Troubles { reads, writes } = self.own.troubles();
+        let own = self.own.troubles();
         Troubles {
-            reads: reads.or_else(|| self.part.troubles().reads),
-            writes,
+            reads: own.reads.or_else(|| self.part.troubles().reads),
+            ..own
         }
+    }
+
+    fn read_only(&self) -> Option<String> {
+        self.own.read_only()
     }
 }
 

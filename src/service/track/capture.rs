@@ -50,7 +50,7 @@ impl Capture {
         client: &str,
         request_id: RequestId,
     ) -> Result<Self, String> {
-        let stores = super::super::attach_servers(settings)
+        let stores = super::super::attach_to_ingest(settings)
             .await
             .map_err(|error| describe(&error))?;
         // Through the spool, unless a running ingest has it: that one is durable at once.

@@ -113,6 +113,8 @@ pub struct LogsTab {
     started: bool,
     outages: Outages,
     ingest_paused: Option<String>,
+    /// Why the store can only be read; safe to show.
+    read_only: Option<String>,
 }
 
 impl LogsTab {
@@ -134,6 +136,7 @@ impl LogsTab {
             started: false,
             outages: Outages::default(),
             ingest_paused: None,
+            read_only: None,
         }
     }
 
@@ -378,6 +381,7 @@ impl Tab for LogsTab {
             TabEvent::Health(_) => vec![Effect::Unchanged],
             TabEvent::Troubles(troubles) => {
                 self.outages.set_under_way(troubles.reads);
+                self.read_only = troubles.read_only;
                 Vec::new()
             }
             TabEvent::Prompted { kind, step } => self.prompted(kind, step, context),

@@ -7,14 +7,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::tui::widgets::clock;
+use atalaya_domain::backoff::Backoff;
 use atalaya_domain::time::Timestamp;
 use atalaya_query::Zone;
 use atalaya_store::chunks::Trouble;
 
-/// Before the first repetition; doubled from one to the next, so that a store that only hiccups is
-/// back at once and one that is gone is not asked for ever so often.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(4);
+/// Before a repetition: a store that only hiccups is back at once, and one that is gone is not asked
+/// ever so often.
+const PAUSES: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(4));
 /// From then on the time alone does not say since when.
 const SAME_DAY: Duration = Duration::from_secs(12 * 3_600);
 
@@ -24,7 +24,8 @@ struct Outage {
     since: Timestamp,
     /// Of the last one; safe to show.
     reason: String,
-    pause: Duration,
+    /// In a row.
+    failures: u32,
     /// `None`: a try is under way.
     next_try: Option<Timestamp>,
 }
@@ -39,18 +40,16 @@ pub struct Outages {
 impl Outages {
     /// `reason` is safe to show.
     pub fn failed(&mut self, read: &'static str, reason: String, now: Timestamp) {
-        let pause = self
-            .failed
-            .get(read)
-            .map_or(FIRST_PAUSE, |known| (known.pause * 2).min(LONGEST_PAUSE));
-        let since = self.failed.get(read).map_or(now, |known| known.since);
-        let next_try = Some(now.saturating_add(pause));
+        let known = self.failed.get(read);
+        let failures = known.map_or(1, |known| known.failures.saturating_add(1));
+        let since = known.map_or(now, |known| known.since);
+        let next_try = Some(now.saturating_add(PAUSES.after(failures)));
         self.failed.insert(
             read,
             Outage {
                 since,
                 reason,
-                pause,
+                failures,
                 next_try,
             },
         );

@@ -513,6 +513,7 @@ impl StoreHealth for ForeignStore {
         Troubles {
             reads: self.resilience.trouble(),
             writes: None,
+            ..Troubles::default()
         }
     }
 }

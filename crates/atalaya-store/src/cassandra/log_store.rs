@@ -317,6 +317,7 @@ impl StoreHealth for CassandraLogStore {
         Troubles {
             reads: self.reads.trouble(),
             writes: self.writes.trouble(),
+            ..Troubles::default()
         }
     }
 }

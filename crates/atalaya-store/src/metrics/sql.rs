@@ -74,6 +74,11 @@ pub(crate) trait SqlDatabase: Send + Sync + 'static {
     /// See [`Snapshots::snapshot`](super::snapshot::Snapshots::snapshot).
     fn snapshot(&self, into: &Path)
     -> impl Future<Output = Result<Vec<String>, StoreError>> + Send;
+
+    /// See [`Vitals::read_only`](super::vitals::Vitals::read_only).
+    fn read_only(&self) -> Option<String> {
+        None
+    }
 }
 
 /// The error of a row that cannot be what this program wrote.

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 
 use crate::chunks::{
     ArrivalCursor, ChunkSettings, ChunkStore, ChunkStoreStats, Expired, FrameChunks, Order,
-    RecordFilter, StoreHealth,
+    RecordFilter, StoreHealth, Troubles,
 };
 use crate::engine::build::bucket_of;
 use crate::error::{Backend, StoreError};
@@ -21,28 +21,31 @@ use atalaya_domain::record::{Layer, Level, Origin, OriginId, RequestId};
 use atalaya_domain::time::{TimeRange, Timestamp};
 
 use super::examine::Examined;
+use super::mirror::Mirrored;
 use super::open::{Durability, Schema, SqliteFile};
 
 #[cfg(test)]
 mod damage_tests;
 mod expire;
-mod read;
-mod values;
+pub(super) mod read;
+pub(super) mod values;
 mod write;
 
 use read::{ArrivalRow, SummaryRow};
 use values::{corrupt, number_of, origin_bytes, origin_of, position_of, request_hash};
 
-const SCHEMA: Schema = Schema {
+pub(super) const SCHEMA: Schema = Schema {
     name: "logs",
     application_id: 0x4174_4c67, // "AtLg"
     migrations: &[include_str!(
         "../../../../migrations/sqlite/logs/0001_chunks.sql"
     )],
+    // The rest has checksums, or can be told from what has.
+    mirrored: Mirrored::Only(&["settings", "watermarks"]),
 };
 
 /// Chunks that share a part of the request index; written into the migration's comment.
-const PART_CHUNKS: i64 = 4096;
+pub(super) const PART_CHUNKS: i64 = 4096;
 
 /// Whether a file that may come from anywhere holds logs, and nothing else; see
 /// [`examine`](super::examine).
@@ -63,7 +66,7 @@ impl SqliteChunkStore {
         let file = SqliteFile::open(path, &SCHEMA, Durability::EachCommit).await?;
         let minutes: i64 =
             sqlx::query_scalar("SELECT value FROM settings WHERE name = 'bucket_minutes'")
-                .fetch_one(file.readers())
+                .fetch_one(&file.readers().await?)
                 .await
                 .map_err(|error| file.error(error))?;
         let bucket_minutes = u16::try_from(minutes)
@@ -153,7 +156,7 @@ impl ChunkStore for SqliteChunkStore {
         let stored: Option<Vec<u8>> =
             sqlx::query_scalar("SELECT stored_to FROM watermarks WHERE origin = ?1")
                 .bind(origin_bytes(origin))
-                .fetch_optional(self.file.readers())
+                .fetch_optional(&self.file.readers().await?)
                 .await
                 .map_err(|error| self.file.error(error))?;
         stored.map(position_of).transpose()
@@ -170,7 +173,7 @@ impl ChunkStore for SqliteChunkStore {
         // The empty blob is before all others.
         .bind(after.map(origin_bytes).unwrap_or_default())
         .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-        .fetch_all(self.file.readers())
+        .fetch_all(&self.file.readers().await?)
         .await
         .map_err(|error| self.file.error(error))?;
         rows.into_iter()
@@ -219,7 +222,7 @@ impl ChunkStore for SqliteChunkStore {
             .bind(bucket_of(layer, range.from, self.settings).start.micros())
             .bind(last)
             .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-            .fetch_all(self.file.readers())
+            .fetch_all(&self.file.readers().await?)
             .await
             .map_err(|error| self.file.error(error))?;
         Ok(starts
@@ -238,7 +241,7 @@ impl ChunkStore for SqliteChunkStore {
         )
         .bind(number_of(bucket.layer))
         .bind(bucket.start.micros())
-        .fetch_all(self.file.readers())
+        .fetch_all(&self.file.readers().await?)
         .await
         .map_err(|error| self.file.error(error))?;
         self.with_origins(rows).await
@@ -269,7 +272,7 @@ impl ChunkStore for SqliteChunkStore {
         )
         .bind(PART_CHUNKS)
         .bind(request_hash(id))
-        .fetch_all(self.file.readers())
+        .fetch_all(&self.file.readers().await?)
         .await
         .map_err(|error| self.file.error(error))?;
         let summaries = self.with_origins(rows).await?;
@@ -289,7 +292,7 @@ impl ChunkStore for SqliteChunkStore {
         // Not the greatest arrival in the table: after everything expired, that is lower.
         let end: Option<i64> =
             sqlx::query_scalar("SELECT seq FROM sqlite_sequence WHERE name = 'chunks'")
-                .fetch_optional(self.file.readers())
+                .fetch_optional(&self.file.readers().await?)
                 .await
                 .map_err(|error| self.file.error(error))?;
         Ok(ArrivalCursor::new(end.unwrap_or(0)))
@@ -309,7 +312,7 @@ impl ChunkStore for SqliteChunkStore {
         )
         .bind(after)
         .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-        .fetch_all(self.file.readers())
+        .fetch_all(&self.file.readers().await?)
         .await
         .map_err(|error| self.file.error(error))?;
         let end = rows
@@ -324,9 +327,20 @@ impl ChunkStore for SqliteChunkStore {
 
 #[async_trait]
 impl StoreHealth for SqliteChunkStore {
+    fn read_only(&self) -> Option<String> {
+        self.file.read_only()
+    }
+
+    fn troubles(&self) -> Troubles {
+        Troubles {
+            read_only: self.read_only(),
+            ..Troubles::default()
+        }
+    }
+
     async fn stats(&self) -> Result<ChunkStoreStats, StoreError> {
         let (chunks, records): (i64, i64) = sqlx::query_as("SELECT chunks, records FROM totals")
-            .fetch_one(self.file.readers())
+            .fetch_one(&self.file.readers().await?)
             .await
             .map_err(|error| self.file.error(error))?;
         Ok(ChunkStoreStats {

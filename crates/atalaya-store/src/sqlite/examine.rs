@@ -9,7 +9,8 @@ use std::path::Path;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions as _, Connection as _};
 
-use super::open::{Schema, store_error, trusted};
+use super::errors::store_error;
+use super::open::{Schema, trusted};
 use crate::error::{Backend, StoreError};
 
 /// What a file says of itself, and is.

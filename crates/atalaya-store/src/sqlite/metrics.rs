@@ -17,12 +17,13 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _};
 
 use super::examine::{Examined, strip};
+use super::mirror::Mirrored;
 use super::open::{BUSY_LIMIT, Durability, Schema, SqliteFile};
 
 /// `ATAM` in ASCII; kept in the file's header.
 const APPLICATION_ID: i32 = 0x4154_414d;
 
-const SCHEMA: Schema = Schema {
+pub(super) const SCHEMA: Schema = Schema {
     name: "metrics",
     application_id: APPLICATION_ID,
     migrations: &[
@@ -33,6 +34,7 @@ const SCHEMA: Schema = Schema {
         include_str!("../../../../migrations/sqlite/metrics/0005_delivery_told_right.sql"),
         include_str!("../../../../migrations/sqlite/metrics/0006_backup.sql"),
     ],
+    mirrored: Mirrored::Every,
 };
 
 /// The embedded metrics store.
@@ -103,11 +105,11 @@ impl SqlDatabase for SqliteMetricsStore {
         let failed = |error| self.file.error(error);
         let outcome = match view {
             View::Latest => {
-                let mut connection = self.file.readers().acquire().await.map_err(failed)?;
+                let mut connection = self.file.readers().await?.acquire().await.map_err(failed)?;
                 work(&mut Connection::Sqlite(&mut connection), &input).await
             }
             View::Snapshot => {
-                let mut snapshot = self.file.readers().begin().await.map_err(failed)?;
+                let mut snapshot = self.file.readers().await?.begin().await.map_err(failed)?;
                 work(&mut Connection::Sqlite(&mut snapshot), &input).await
             }
         };
@@ -135,6 +137,10 @@ impl SqlDatabase for SqliteMetricsStore {
             .map_err(|error| self.file.error(error))?;
         connection.close().await.ok();
         strip(into, &SCHEMA).await
+    }
+
+    fn read_only(&self) -> Option<String> {
+        self.file.read_only()
     }
 }
 

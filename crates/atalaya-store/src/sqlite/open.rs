@@ -5,11 +5,13 @@
 //! - A write runs in one `BEGIN IMMEDIATE` transaction on the only writer connection, in a task of
 //!   its own: a caller that is dropped half-way cannot leave a transaction open, and two writers of
 //!   one process never meet a busy database.
+//! - A file that cannot be written is opened to be read (`reading.rs`). Each write tries again, and
+//!   is refused with the reason until the file can be written.
 //! - A file of a newer schema, or of another program, is refused and left as it is.
 //! - A file whose SQLite could corrupt it (WAL before 3.51.3) is refused.
 
-use std::borrow::Cow;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -19,7 +21,11 @@ use sqlx::sqlite::{
 };
 use sqlx::{ConnectOptions as _, Connection as _, SqlSafeStr as _, SqlStr};
 
+use super::errors::{is_busy, refused, store_error};
+use super::mirror::{self, Mirrored};
+use super::reading::{self, Stamp};
 use crate::error::{Backend, StoreError};
+use crate::sync::lock;
 use atalaya_domain::backoff::Backoff;
 
 /// First release without the WAL-reset bug, which can lose committed pages.
@@ -30,7 +36,7 @@ const SAFE_WAL_VERSION: (u32, u32, u32) = (3, 51, 3);
 /// How long a statement waits for another process's transaction.
 pub(super) const BUSY_LIMIT: Duration = Duration::from_secs(20);
 /// How long a caller waits for its turn on a connection of this process.
-const QUEUE_LIMIT: Duration = Duration::from_secs(60);
+pub(super) const QUEUE_LIMIT: Duration = Duration::from_secs(60);
 const READERS: u32 = 4;
 /// For the switch to WAL: about two and a half seconds in all.
 const SWITCH_PAUSE: Backoff = Backoff::new(Duration::from_millis(5), Duration::from_secs(2));
@@ -56,84 +62,53 @@ pub struct Schema {
     /// Kept in the file's header, so that one store's file is not taken for another's.
     pub application_id: i32,
     pub migrations: &'static [&'static str],
+    /// Whose rows are kept twice, so that damage to one is found.
+    pub mirrored: Mirrored,
 }
 
 /// An open SQLite file.
 #[derive(Clone, Debug)]
 pub struct SqliteFile {
     path: PathBuf,
-    writer: SqlitePool,
+    schema: Schema,
+    durability: Durability,
+    connections: Arc<Mutex<Connections>>,
+}
+
+#[derive(Clone, Debug)]
+struct Connections {
     readers: SqlitePool,
+    /// Or why the file cannot be written.
+    writer: Result<SqlitePool, ReadOnly>,
+}
+
+#[derive(Clone, Debug)]
+struct ReadOnly {
+    reason: Arc<str>,
+    /// How the file was when it was opened without locks.
+    unlocked: Option<Stamp>,
 }
 
 impl SqliteFile {
     /// Opens the file, creating it and its folder when they do not exist, and brings its schema up
-    /// to date.
+    /// to date. A file that is there and cannot be written is opened to be read.
     pub async fn open(
         path: &Path,
         schema: &Schema,
         durability: Durability,
     ) -> Result<Self, StoreError> {
-        let address = path.display().to_string();
-        if let Some(folder) = path
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty())
-        {
-            tokio::fs::create_dir_all(folder)
-                .await
-                .map_err(|error| StoreError::NoFolder {
-                    backend: Backend::Sqlite,
-                    address: address.clone(),
-                    folder: folder.display().to_string(),
-                    reason: error.to_string(),
-                })?;
-        }
-        // SQLite opens a file that cannot be written all the same, and then never writes to it.
-        let file = path.to_owned();
-        let look = move || rustix::fs::access(&file, rustix::fs::Access::WRITE_OK);
-        if let Ok(Err(error)) = tokio::task::spawn_blocking(look).await
-            && error != rustix::io::Errno::NOENT
-        {
-            return Err(StoreError::NotWritable {
-                backend: Backend::Sqlite,
-                address,
-                reason: format!("{error}; check the owner and mode of the file and its folder"),
-            });
-        }
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .create_if_missing(true)
-            .busy_timeout(BUSY_LIMIT)
-            .synchronous(match durability {
-                Durability::EachCommit => SqliteSynchronous::Full,
-                Durability::Cache => SqliteSynchronous::Normal,
-            })
-            // Growth of the log file between checkpoints, and what is left of it after a burst.
-            .pragma("wal_autocheckpoint", "4000")
-            .pragma("journal_size_limit", "67108864")
-            .disable_statement_logging();
-        prepare(path, &options, schema).await?;
-        let pool = |connections| {
-            SqlitePoolOptions::new()
-                .max_connections(connections)
-                .acquire_timeout(QUEUE_LIMIT)
-                .idle_timeout(None)
-                .max_lifetime(None)
-                .test_before_acquire(false)
+        let connections = match Connections::writable(path, schema, durability).await {
+            Err(StoreError::NotWritable { reason, .. }) => {
+                Connections::reading(path, schema, reason).await?
+            }
+            opened => opened?,
         };
-        let writer = options.clone().pragma("cache_size", "-16384");
-        let reader = options
-            .pragma("cache_size", "-4096")
-            .pragma("query_only", "on");
-        let file = Self {
+        Ok(Self {
             path: path.to_owned(),
-            writer: pool(1)
-                .connect_with(writer)
-                .await
-                .map_err(|error| store_error(error, &address))?,
-            readers: pool(READERS).connect_lazy_with(reader),
-        };
-        Ok(file)
+            schema: *schema,
+            durability,
+            connections: Arc::new(Mutex::new(connections)),
+        })
     }
 
     pub fn path(&self) -> &Path {
@@ -146,8 +121,39 @@ impl SqliteFile {
     }
 
     /// Connections that cannot write.
-    pub fn readers(&self) -> &SqlitePool {
-        &self.readers
+    pub async fn readers(&self) -> Result<SqlitePool, StoreError> {
+        let open = lock(&self.connections).clone();
+        let Err(read_only) = &open.writer else {
+            return Ok(open.readers);
+        };
+        let Some(stamp) = read_only.unlocked else {
+            return Ok(open.readers);
+        };
+        if Stamp::of(&self.path).await == stamp {
+            return Ok(open.readers);
+        }
+        // Somebody writes to it after all: what was cached of it is of no use.
+        let reason = read_only.reason.to_string();
+        let again = Connections::reading(&self.path, &self.schema, reason).await?;
+        *lock(&self.connections) = again.clone();
+        Ok(again.readers)
+    }
+
+    /// Why the file can only be read, if that is so.
+    pub fn read_only(&self) -> Option<String> {
+        let open = lock(&self.connections);
+        let read_only = open.writer.as_ref().err()?;
+        Some(read_only.reason.to_string())
+    }
+
+    async fn writer(&self) -> Result<SqlitePool, StoreError> {
+        if let Ok(writer) = &lock(&self.connections).writer {
+            return Ok(writer.clone());
+        }
+        let open = Connections::writable(&self.path, &self.schema, self.durability).await?;
+        let writer = open.writer.clone();
+        *lock(&self.connections) = open;
+        writer.map_err(|read_only| not_writable(&self.path, &read_only.reason))
     }
 
     /// Runs `work` in one transaction that has the write lock from its start, and commits it.
@@ -160,7 +166,7 @@ impl SqliteFile {
             + Send
             + 'static,
     {
-        let writer = self.writer.clone();
+        let writer = self.writer().await?;
         let done = tokio::spawn(async move {
             let mut connection = writer.acquire().await?;
             let outcome = in_transaction(&mut connection, work).await;
@@ -186,7 +192,7 @@ impl SqliteFile {
         &self,
         sql: impl sqlx::SqlSafeStr + Send + 'static,
     ) -> Result<(), StoreError> {
-        let writer = self.writer.clone();
+        let writer = self.writer().await?;
         let done = tokio::spawn(async move {
             let mut connection = writer.acquire().await?;
             sqlx::raw_sql(sql).execute(&mut *connection).await.map(drop)
@@ -218,8 +224,108 @@ impl SqliteFile {
 
     /// Closes all connections; the last one of all processes folds the write-ahead log into the file.
     pub async fn close(&self) {
-        self.readers.close().await;
-        self.writer.close().await;
+        let open = lock(&self.connections).clone();
+        open.readers.close().await;
+        if let Ok(writer) = open.writer {
+            writer.close().await;
+        }
+    }
+}
+
+impl Connections {
+    async fn writable(
+        path: &Path,
+        schema: &Schema,
+        durability: Durability,
+    ) -> Result<Self, StoreError> {
+        let address = path.display().to_string();
+        make_folder(path, &address).await?;
+        // SQLite opens a file that cannot be written all the same, and then never writes to it.
+        let file = path.to_owned();
+        let look = move || rustix::fs::access(&file, rustix::fs::Access::WRITE_OK);
+        if let Ok(Err(error)) = tokio::task::spawn_blocking(look).await
+            && error != rustix::io::Errno::NOENT
+        {
+            let reason = format!("{error}; check the owner and mode of the file and its folder");
+            return Err(not_writable(path, &reason));
+        }
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .busy_timeout(BUSY_LIMIT)
+            .synchronous(match durability {
+                Durability::EachCommit => SqliteSynchronous::Full,
+                Durability::Cache => SqliteSynchronous::Normal,
+            })
+            // Growth of the log file between checkpoints, and what is left of it after a burst.
+            .pragma("wal_autocheckpoint", "4000")
+            .pragma("journal_size_limit", "67108864")
+            .disable_statement_logging();
+        prepare(path, &options, schema).await?;
+        let writer = options.clone().pragma("cache_size", "-16384");
+        Ok(Self {
+            writer: Ok(pool(1)
+                .connect_with(writer)
+                .await
+                .map_err(|error| store_error(error, &address))?),
+            readers: pool(READERS).connect_lazy_with(reader(options)),
+        })
+    }
+
+    /// The file as it is; `reason`: why it cannot be written.
+    async fn reading(path: &Path, schema: &Schema, reason: String) -> Result<Self, StoreError> {
+        let read_only = |unlocked| ReadOnly {
+            reason: reason.as_str().into(),
+            unlocked,
+        };
+        match reading::options(path, schema).await? {
+            // It is not there, or not even readable: the writer's reason says it.
+            None => Err(not_writable(path, &reason)),
+            Some((options, unlocked)) => Ok(Self {
+                readers: pool(READERS).connect_lazy_with(reader(options)),
+                writer: Err(read_only(unlocked)),
+            }),
+        }
+    }
+}
+
+fn reader(options: SqliteConnectOptions) -> SqliteConnectOptions {
+    options
+        .pragma("cache_size", "-4096")
+        .pragma("query_only", "on")
+}
+
+fn pool(connections: u32) -> SqlitePoolOptions {
+    SqlitePoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(QUEUE_LIMIT)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .test_before_acquire(false)
+}
+
+async fn make_folder(path: &Path, address: &str) -> Result<(), StoreError> {
+    let Some(folder) = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+    else {
+        return Ok(());
+    };
+    tokio::fs::create_dir_all(folder)
+        .await
+        .map_err(|error| StoreError::NoFolder {
+            backend: Backend::Sqlite,
+            address: address.to_owned(),
+            folder: folder.display().to_string(),
+            reason: error.to_string(),
+        })
+}
+
+fn not_writable(path: &Path, reason: &str) -> StoreError {
+    StoreError::NotWritable {
+        backend: Backend::Sqlite,
+        address: path.display().to_string(),
+        reason: reason.to_owned(),
     }
 }
 
@@ -266,7 +372,12 @@ async fn prepare(
     switch_to_wal(&made).await.map_err(failed)?;
 
     let known = i64::try_from(schema.migrations.len()).unwrap_or(i64::MAX);
-    if user_version(&mut connection).await.map_err(failed)? == known {
+    if user_version(&mut connection).await.map_err(failed)? == known
+        && mirror::missing(&mut connection, schema.mirrored)
+            .await
+            .map_err(failed)?
+            .is_empty()
+    {
         return connection.close().await.map_err(failed);
     }
     // Under the write lock, because another process may be creating the same file.
@@ -282,12 +393,18 @@ async fn prepare(
             known,
         });
     }
+    if found < known {
+        mirror::release(&mut transaction).await.map_err(failed)?;
+    }
     for migration in &schema.migrations[usize::try_from(found).unwrap_or(0)..] {
         sqlx::raw_sql(*migration)
             .execute(&mut *transaction)
             .await
             .map_err(failed)?;
     }
+    mirror::keep(&mut transaction, schema.mirrored)
+        .await
+        .map_err(failed)?;
     let stamp = format!(
         "PRAGMA application_id = {}; PRAGMA user_version = {known};",
         schema.application_id
@@ -305,13 +422,13 @@ pub(crate) fn trusted(sql: String) -> SqlStr {
     sqlx::AssertSqlSafe(sql).into_sql_str()
 }
 
-async fn user_version(connection: &mut SqliteConnection) -> Result<i64, sqlx::Error> {
+pub(super) async fn user_version(connection: &mut SqliteConnection) -> Result<i64, sqlx::Error> {
     sqlx::query_scalar("PRAGMA user_version")
         .fetch_one(connection)
         .await
 }
 
-async fn check_owner(
+pub(super) async fn check_owner(
     connection: &mut SqliteConnection,
     address: &str,
     schema: &Schema,
@@ -357,82 +474,11 @@ async fn switch_to_wal(options: &SqliteConnectOptions) -> Result<(), sqlx::Error
     }
 }
 
-fn is_busy(error: &sqlx::Error) -> bool {
-    matches!(error, sqlx::Error::Database(cause) if matches!(primary_code(cause.code()), Some(5 | 6)))
-}
-
 fn parse_version(text: &str) -> Option<(u32, u32, u32)> {
     let mut parts = text.split('.').map(str::parse);
     match (parts.next(), parts.next(), parts.next()) {
         (Some(Ok(major)), Some(Ok(minor)), Some(Ok(patch))) => Some((major, minor, patch)),
         _ => None,
-    }
-}
-
-fn refused(reason: String) -> StoreError {
-    StoreError::Refused {
-        backend: Backend::Sqlite,
-        source: reason.into(),
-    }
-}
-
-/// The low byte of SQLite's extended result code.
-fn primary_code(code: Option<Cow<'_, str>>) -> Option<u32> {
-    code.and_then(|code| code.parse::<u32>().ok())
-        .map(|code| code & 0xff)
-}
-
-/// Source of the codes: <https://www.sqlite.org/rescode.html>.
-pub(crate) fn store_error(error: sqlx::Error, address: &str) -> StoreError {
-    let backend = Backend::Sqlite;
-    let address = address.to_owned();
-    match error {
-        sqlx::Error::Database(cause) => {
-            let unwritable = |remedy: &str| StoreError::NotWritable {
-                backend,
-                address: address.clone(),
-                reason: format!("{}; {remedy}", cause.message()),
-            };
-            match primary_code(cause.code()) {
-                Some(5 | 6) => StoreError::TimedOut {
-                    backend,
-                    limit: BUSY_LIMIT,
-                },
-                Some(3 | 8) => unwritable("check the owner and mode of the file and its folder"),
-                Some(10) => unwritable("check the disk and its free space"),
-                Some(13) => unwritable("free some space"),
-                Some(14) => unwritable("check that the folder exists and may be written"),
-                Some(11 | 26) => StoreError::Corrupt {
-                    table: "the file",
-                    detail: format!("{address}: {cause}"),
-                },
-                _ => StoreError::Refused {
-                    backend,
-                    source: sqlx::Error::Database(cause).into(),
-                },
-            }
-        }
-        sqlx::Error::PoolTimedOut => StoreError::TimedOut {
-            backend,
-            limit: QUEUE_LIMIT,
-        },
-        error @ (sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed | sqlx::Error::Io(_)) => {
-            StoreError::Unavailable {
-                backend,
-                address,
-                source: error.into(),
-            }
-        }
-        error @ (sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_)) => {
-            StoreError::Corrupt {
-                table: "the file",
-                detail: format!("{address}: {error}"),
-            }
-        }
-        error => StoreError::Refused {
-            backend,
-            source: error.into(),
-        },
     }
 }
 
@@ -449,6 +495,7 @@ mod tests {
             "CREATE TABLE one (n INTEGER PRIMARY KEY)",
             "CREATE TABLE two (n INTEGER PRIMARY KEY)",
         ],
+        mirrored: Mirrored::Every,
     };
 
     fn older() -> Schema {
@@ -471,7 +518,7 @@ mod tests {
             .await
             .unwrap();
         sqlx::query("SELECT * FROM one, two")
-            .fetch_all(file.readers())
+            .fetch_all(&file.readers().await.unwrap())
             .await
             .unwrap();
         file.close().await;
@@ -516,7 +563,7 @@ mod tests {
         let error = SqliteFile::open(&folder.path().join("text"), &SCHEMA, Durability::EachCommit)
             .await
             .unwrap_err();
-        assert!(matches!(error, StoreError::Corrupt { .. }), "{error}");
+        assert!(matches!(error, StoreError::DamagedFile { .. }), "{error}");
     }
 
     #[tokio::test]
@@ -542,7 +589,7 @@ mod tests {
         .await
         .unwrap();
         let error = sqlx::query("INSERT INTO one VALUES (1)")
-            .execute(file.readers())
+            .execute(&file.readers().await.unwrap())
             .await
             .unwrap_err();
         assert!(matches!(file.error(error), StoreError::NotWritable { .. }));
@@ -564,7 +611,7 @@ mod tests {
         .await
         .unwrap();
         let rows: Vec<i64> = sqlx::query_scalar("SELECT n FROM one")
-            .fetch_all(file.readers())
+            .fetch_all(&file.readers().await.unwrap())
             .await
             .unwrap();
         assert_eq!(rows, [2]);

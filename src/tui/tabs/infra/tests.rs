@@ -59,6 +59,7 @@ pub(crate) fn health(problem: Option<&str>) -> Health {
         records,
         disk_bytes: records.map(|count| count * 40),
         problem: problem.map(str::to_owned),
+        read_only: None,
     };
     let stores = vec![
         store("logs", Some(1_234_567), None),

@@ -292,6 +292,8 @@ impl LogsTab {
         }
         if let Some(reason) = &self.ingest_paused {
             pieces.insert(0, (Role::Warning, format!("ingest waits: {reason}")));
+        } else if let Some(reason) = &self.read_only {
+            pieces.insert(0, (Role::Warning, format!("only read: {reason}")));
         }
         let data_at = match &self.view {
             View::Trace(trace) => trace.read_at,

@@ -104,8 +104,8 @@ impl SqliteChunkStore {
     /// wait.
     pub(super) async fn give_space_back(&self) -> Result<(), StoreError> {
         let pragma = |sql: &'static str| async move {
-            let value: Result<i64, _> =
-                sqlx::query_scalar(sql).fetch_one(self.file.readers()).await;
+            let readers = self.file.readers().await?;
+            let value: Result<i64, _> = sqlx::query_scalar(sql).fetch_one(&readers).await;
             value.map_err(|error| self.file.error(error))
         };
         if pragma("PRAGMA auto_vacuum").await? == 0 {

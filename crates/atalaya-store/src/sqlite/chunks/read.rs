@@ -22,7 +22,7 @@ const CACHED_ORIGINS: usize = 4096;
 
 impl SqliteChunkStore {
     /// Rows as summaries, with their origins looked up.
-    pub(super) async fn with_origins(
+    pub(in crate::sqlite) async fn with_origins(
         &self,
         rows: Vec<SummaryRow>,
     ) -> Result<Vec<ChunkSummary>, StoreError> {
@@ -57,7 +57,7 @@ impl SqliteChunkStore {
             "SELECT ref, id, layer, source, host FROM origins WHERE ref IN (SELECT value FROM json_each(?1))",
         )
         .bind(list)
-        .fetch_all(self.file.readers())
+        .fetch_all(&self.file.readers().await?)
         .await
         .map_err(|error| self.file.error(error))?;
         let mut cached = lock(&self.origins);
@@ -106,7 +106,7 @@ impl SqliteChunkStore {
              CROSS JOIN blocks b ON b.arrival = c.arrival",
         )
         .bind(list)
-        .fetch_all(self.file.readers())
+        .fetch_all(&self.file.readers().await?)
         .await
         .map_err(|error| self.file.error(error))?;
         let origins = self.origins(rows.iter().map(|row| row.5)).await?;
@@ -145,26 +145,30 @@ impl SqliteChunkStore {
     }
 }
 
-#[derive(sqlx::FromRow)]
-pub(super) struct SummaryRow {
-    layer: i64,
-    bucket: i64,
-    first_at: i64,
-    last_at: i64,
-    id: Vec<u8>,
-    origin: i64,
-    minutes: Vec<u8>,
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub(in crate::sqlite) struct SummaryRow {
+    pub layer: i64,
+    pub bucket: i64,
+    pub first_at: i64,
+    pub last_at: i64,
+    pub id: Vec<u8>,
+    pub origin: i64,
+    pub minutes: Vec<u8>,
 }
 
 #[derive(sqlx::FromRow)]
-pub(super) struct ArrivalRow {
+pub(in crate::sqlite) struct ArrivalRow {
     pub arrival: i64,
     #[sqlx(flatten)]
     pub summary: SummaryRow,
 }
 
 impl SummaryRow {
-    fn summary(self, origins: &HashMap<i64, Arc<Origin>>) -> Result<ChunkSummary, StoreError> {
+    /// With the origin that it names.
+    pub(in crate::sqlite) fn summary(
+        self,
+        origins: &HashMap<i64, Arc<Origin>>,
+    ) -> Result<ChunkSummary, StoreError> {
         let minutes =
             codec::decode_minutes(&self.minutes).map_err(|damage| corrupt("chunks", damage))?;
         let levels = minutes
@@ -225,7 +229,8 @@ fn damaged(summary: &ChunkSummary, damage: Damage, address: &str) -> StoreError 
     }
 }
 
-fn decode_block(
+/// The chunk of a block, once its checksum was found right.
+pub(in crate::sqlite) fn decode_block(
     decoder: &mut Decoder,
     summary: ChunkSummary,
     data: &[u8],

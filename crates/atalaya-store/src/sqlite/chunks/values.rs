@@ -5,7 +5,7 @@ use atalaya_domain::record::{Layer, OriginId, RequestId};
 use crate::error::{Backend, StoreError};
 
 /// 48 bits: SQLite keeps them in six bytes.
-pub(super) fn request_hash(id: &RequestId) -> i64 {
+pub(in crate::sqlite) fn request_hash(id: &RequestId) -> i64 {
     let hash = blake3::hash(id.as_str().as_bytes());
     hash.as_bytes()[..6]
         .iter()
@@ -16,7 +16,7 @@ pub(super) fn origin_bytes(origin: OriginId) -> Vec<u8> {
     origin.as_u128().to_be_bytes().to_vec()
 }
 
-pub(super) fn origin_of(bytes: Vec<u8>) -> Result<OriginId, StoreError> {
+pub(in crate::sqlite) fn origin_of(bytes: Vec<u8>) -> Result<OriginId, StoreError> {
     let bytes = bytes
         .try_into()
         .map_err(|_| corrupt("origins", "an id is not 16 bytes long"))?;
@@ -37,7 +37,7 @@ pub(super) const fn number_of(layer: Layer) -> i64 {
     }
 }
 
-pub(super) fn layer_of(number: i64) -> Result<Layer, StoreError> {
+pub(in crate::sqlite) fn layer_of(number: i64) -> Result<Layer, StoreError> {
     match number {
         0 => Ok(Layer::Application),
         1 => Ok(Layer::Infrastructure),
@@ -48,14 +48,16 @@ pub(super) fn layer_of(number: i64) -> Result<Layer, StoreError> {
     }
 }
 
-pub(super) fn corrupt(table: &'static str, detail: impl Into<String>) -> StoreError {
+pub(in crate::sqlite) fn corrupt(table: &'static str, detail: impl Into<String>) -> StoreError {
     StoreError::Corrupt {
         table,
         detail: detail.into(),
     }
 }
 
-pub(super) fn refused(error: impl std::error::Error + Send + Sync + 'static) -> StoreError {
+pub(in crate::sqlite) fn refused(
+    error: impl std::error::Error + Send + Sync + 'static,
+) -> StoreError {
     StoreError::Refused {
         backend: Backend::Sqlite,
         source: Box::new(error),

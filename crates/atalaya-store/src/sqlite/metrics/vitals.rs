@@ -10,7 +10,7 @@ impl SqliteMetricsStore {
     /// Counts rows, which reads one index of each table: milliseconds for a hundred thousand rows.
     pub(super) async fn read_vitals(&self) -> Result<Database, StoreError> {
         let failed = |error| self.file.error(error);
-        let readers = self.file.readers();
+        let readers = &self.file.readers().await?;
         let version: String = sqlx::query_scalar("SELECT sqlite_version()")
             .fetch_one(readers)
             .await
