@@ -16,9 +16,11 @@ use atalaya_domain::lease::Fence;
 use sql::SqlDatabase;
 use sql::fenced::Fenced;
 
+pub mod alerts;
 pub mod delivery;
 pub mod jobs;
 pub mod lease;
+pub mod outbox;
 pub mod pdca;
 pub mod questions;
 pub mod samples;
@@ -27,9 +29,11 @@ pub(crate) mod sql;
 pub mod targets;
 pub mod vitals;
 
+pub use alerts::{AlertChange, AlertFilter, Alerts, StoredRule};
 pub use delivery::{DeliveryFacts, DeliveryFilter, RequestEvents};
 pub use jobs::{Claimed, JobRun, JobState, Jobs, RunClaim, RunFilter, RunPrune};
 pub use lease::Leases;
+pub use outbox::{ChannelState, Outbox, Queued, Tried};
 pub use pdca::PdcaHistory;
 pub use questions::{
     PhaseDurations, PhaseQuestions, PointsDuration, TeamDeployments, TestingFailures,
@@ -49,6 +53,8 @@ pub trait MetricsStore:
     + HealthSamples
     + Leases
     + Jobs
+    + Alerts
+    + Outbox
     + Vitals
     + Send
     + Sync

@@ -26,6 +26,7 @@ const SCHEMA: Schema = Schema {
         include_str!("../../../../migrations/sqlite/metrics/0002_improvement.sql"),
         include_str!("../../../../migrations/sqlite/metrics/0003_operation.sql"),
         include_str!("../../../../migrations/sqlite/metrics/0004_service.sql"),
+        include_str!("../../../../migrations/sqlite/metrics/0005_alerts.sql"),
     ],
 };
 
