@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::config::{self, ConfigError, Settings};
+use crate::service::alerts::AlertError;
 use crate::service::copy::CopyError;
 use crate::service::demo::DemoError;
 use crate::service::dora::GatherError;
@@ -21,6 +22,7 @@ use atalaya_domain::error_class::ErrorClass;
 use atalaya_ingest::IngestError;
 use atalaya_store::error::StoreError;
 
+pub mod alerts;
 pub mod completions;
 pub mod config_command;
 pub mod console;
@@ -95,6 +97,8 @@ pub enum Command {
     Track(track::Args),
     /// Plan-Do-Check-Act cycles: did the last change help?
     Pdca(pdca::Args),
+    /// What fires and who has seen it: list, acknowledge, silence, rules, channels.
+    Alerts(alerts::Args),
     /// Records that a store refused for good: list, show, send again.
     Quarantine(quarantine::Args),
     /// Make, migrate and look at the databases of the stores; copy from one to another.
@@ -165,6 +169,7 @@ pub async fn run(invocation: Invocation) -> anyhow::Result<ExitCode> {
         Some(Command::Dora(args)) => dora::run(args, &context).await,
         Some(Command::Track(args)) => track::run(args, &context).await,
         Some(Command::Pdca(args)) => pdca::run(args, &context).await,
+        Some(Command::Alerts(args)) => Box::pin(alerts::run(args, &context)).await,
         Some(Command::Quarantine(args)) => Box::pin(quarantine::run(args, &context)).await,
         Some(Command::Db(args)) => Box::pin(db::run(args, &context)).await,
         None | Some(Command::Config(_) | Command::Completions(_) | Command::Man(_)) => {
@@ -210,6 +215,7 @@ fn known_class(cause: &(dyn std::error::Error + 'static)) -> Option<ErrorClass> 
         .or_else(|| of(cause, IngestError::class))
         .or_else(|| of(cause, GatherError::class))
         .or_else(|| of(cause, PdcaError::class))
+        .or_else(|| of(cause, AlertError::class))
         .or_else(|| of(cause, CopyError::class))
         .or_else(|| of(cause, DemoError::class))
         .or_else(|| of(cause, StoreError::class))

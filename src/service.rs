@@ -2,6 +2,7 @@
 
 pub mod adopt;
 pub mod advice;
+pub mod alerts;
 pub mod copy;
 pub mod database;
 pub mod demo;

@@ -75,6 +75,8 @@ fn show(settings: &Settings) -> anyhow::Result<ExitCode> {
         service: settings.service.clone(),
         retention: settings.retention,
         jobs: settings.jobs.clone(),
+        alerts: settings.alerts_config.clone(),
+        policy: settings.alerts.policy,
     };
     let mut text = toml::to_string(&in_force)?;
     text.push('\n');
@@ -114,6 +116,8 @@ async fn check(settings: &Settings) -> anyhow::Result<ExitCode> {
     Planning::configured(settings)?;
     let inputs = settings.clone();
     tokio::task::spawn_blocking(move || service::ingest::plan(&inputs, "")).await??;
+    settings.channels()?;
+    settings.heartbeat()?;
     let mut text = String::from("ok    configuration\n");
     let mut healthy = true;
     for finding in service::check_stores(settings).await {

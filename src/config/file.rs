@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::alerts::{AlertsConfig, PolicyConfig};
 use super::stores::{SpoolConfig, StoresConfig};
 
 /// A whole file.
@@ -18,6 +19,8 @@ pub struct FileConfig {
     pub ingest: IngestConfig,
     pub dora: DoraConfig,
     pub pdca: PdcaConfig,
+    pub alerts: AlertsConfig,
+    pub policy: PolicyConfig,
     pub service: ServiceConfig,
     pub retention: RetentionConfig,
     /// By the name of the job.

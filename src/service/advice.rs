@@ -4,6 +4,7 @@ use std::error::Error;
 
 use atalaya_store::error::{Reason, Remedy, StoreError};
 
+use super::alerts::AlertError;
 use super::demo::DemoError;
 use super::dora::GatherError;
 use super::pdca::PdcaError;
@@ -49,6 +50,10 @@ fn store_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a StoreError> {
         .downcast_ref::<StoreError>()
         .or_else(|| match error.downcast_ref()? {
             PdcaError::Store(error) => Some(error),
+            _ => None,
+        })
+        .or_else(|| match error.downcast_ref()? {
+            AlertError::Store(error) => Some(error),
             _ => None,
         })
         .or_else(|| match error.downcast_ref()? {
