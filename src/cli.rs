@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::config::{self, ConfigError, Settings};
+use crate::service::alerts::AlertError;
 use crate::service::backup::BackupError;
 use crate::service::care::CareError;
 use crate::service::copy::CopyError;
@@ -23,6 +24,7 @@ use atalaya_domain::error_class::ErrorClass;
 use atalaya_ingest::IngestError;
 use atalaya_store::error::StoreError;
 
+pub mod alerts;
 pub mod backup;
 pub mod completions;
 pub mod config_command;
@@ -98,6 +100,8 @@ pub enum Command {
     Track(track::Args),
     /// Plan-Do-Check-Act cycles: did the last change help?
     Pdca(pdca::Args),
+    /// What fires and who has seen it: list, acknowledge, silence, rules, channels.
+    Alerts(alerts::Args),
     /// Records that a store refused for good: list, show, send again.
     Quarantine(quarantine::Args),
     /// Make, migrate and look at the databases of the stores; copy from one to another.
@@ -181,6 +185,7 @@ pub async fn run(invocation: Invocation) -> anyhow::Result<ExitCode> {
         Some(Command::Dora(args)) => dora::run(args, &context).await,
         Some(Command::Track(args)) => track::run(args, &context).await,
         Some(Command::Pdca(args)) => pdca::run(args, &context).await,
+        Some(Command::Alerts(args)) => Box::pin(alerts::run(args, &context)).await,
         Some(Command::Quarantine(args)) => Box::pin(quarantine::run(args, &context)).await,
         Some(Command::Db(args)) => Box::pin(db::run(args, &context)).await,
         Some(Command::Backup(args)) => Box::pin(backup::run(args, &context)).await,
@@ -230,6 +235,7 @@ fn known_class(cause: &(dyn std::error::Error + 'static)) -> Option<ErrorClass> 
         .or_else(|| of(cause, PdcaError::class))
         .or_else(|| of(cause, BackupError::class))
         .or_else(|| of(cause, CareError::class))
+        .or_else(|| of(cause, AlertError::class))
         .or_else(|| of(cause, CopyError::class))
         .or_else(|| of(cause, DemoError::class))
         .or_else(|| of(cause, StoreError::class))

@@ -9,14 +9,18 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use directories::ProjectDirs;
+use secrecy::SecretString;
 
+pub mod alerts;
 pub mod backup;
 mod file;
 mod foreign;
 mod layers;
+pub mod length;
 pub mod places;
 pub mod stores;
 
+pub use alerts::{AlertSettings, AlertsConfig, PolicyConfig};
 pub use backup::BackupConfig;
 pub use file::{
     ConsoleConfig, DoraConfig, FileConfig, IdNamesConfig, IngestConfig, IngestFileConfig,
@@ -76,6 +80,9 @@ pub struct Settings {
     pub retention: RetentionConfig,
     /// `[jobs]` by name; which there are is the workers' to say.
     pub jobs: BTreeMap<String, JobConfig>,
+    /// `[alerts]` as it was written, for `config show`.
+    pub alerts_config: AlertsConfig,
+    pub alerts: AlertSettings,
     /// Every value that is not a default, with the layer that it came from, for `config show`.
     pub values: Vec<Value>,
 }
@@ -94,19 +101,10 @@ impl Settings {
             (None, None, None) => return Err(ConfigError::NoHome),
         };
         let (logs_place, metrics_place) =
-            places::resolve(&loaded.config.stores, &|name| std::env::var(name).ok()).map_err(
-                |mistake| {
-                    let key = format!("stores.{}", mistake.key);
-                    let place = match loaded.values.iter().find(|value| value.key == key) {
-                        Some(value) => format!("{}: {key}", value.layer),
-                        None => key,
-                    };
-                    ConfigError::Invalid {
-                        place,
-                        message: mistake.message,
-                    }
-                },
-            )?;
+            places::resolve(&loaded.config.stores, &|name| std::env::var(name).ok())
+                .map_err(|mistake| invalid(&loaded.values, "stores", mistake))?;
+        let alerts = alerts::resolve(&loaded.config.alerts, loaded.config.policy)
+            .map_err(|mistake| invalid(&loaded.values, "alerts", mistake))?;
         Ok(Self {
             data_dir,
             themes_dir: project
@@ -123,8 +121,36 @@ impl Settings {
             service: loaded.config.service,
             retention: loaded.config.retention,
             jobs: loaded.config.jobs,
+            alerts_config: loaded.config.alerts,
+            alerts,
             values: loaded.values,
         })
+    }
+
+    /// Every channel of messages with its secrets.
+    ///
+    /// # Errors
+    /// A secret is not there, or others may read it.
+    pub fn channels(&self) -> Result<Vec<alerts::Channel>, ConfigError> {
+        alerts::channels::resolve(&self.alerts, &self.data_dir, &|name| {
+            std::env::var(name).ok()
+        })
+        .map_err(|mistake| invalid(&self.values, "alerts", mistake))
+    }
+
+    /// Where the heartbeat goes, and who may sign for it; `None` when there is none.
+    ///
+    /// # Errors
+    /// As [`channels`](Self::channels).
+    pub fn heartbeat(&self) -> Result<Option<(SecretString, Option<PathBuf>)>, ConfigError> {
+        let Some(heartbeat) = &self.alerts.heartbeat else {
+            return Ok(None);
+        };
+        let variable = |name: &str| std::env::var(name).ok();
+        let url = alerts::channels::url(&heartbeat.address(), &self.alerts, &variable);
+        let url =
+            url.map_err(|mistake| invalid(&self.values, "alerts", mistake.below("heartbeat")))?;
+        Ok(Some((url, heartbeat.ca_file.clone())))
     }
 
     /// The same with everything in embedded stores of this directory, whatever is configured.
@@ -149,6 +175,8 @@ impl Settings {
             dora: self.dora.clone(),
             pdca: self.pdca,
             backup: self.backup.clone(),
+            alerts: self.alerts_config.clone(),
+            policy: self.alerts.policy,
             service: self.service.clone(),
             retention: self.retention,
             jobs: self.jobs.clone(),
@@ -172,6 +200,30 @@ impl Settings {
     /// Checkpoints and the lock of the ingest.
     pub fn ingest_state_dir(&self) -> PathBuf {
         self.data_dir.join("ingest")
+    }
+}
+
+/// A mistake below a table, with the layer that it stands in.
+fn invalid(values: &[Value], table: &str, mistake: places::Mistake) -> ConfigError {
+    let key = format!("{table}.{}", mistake.key);
+    // A mistake within a list is the list's; of what is not there, that of its table.
+    let list = key.split(['[', ' ']).next().unwrap_or_default();
+    let (parent, _) = list.rsplit_once('.').unwrap_or_default();
+    let beside = |value: &&Value| {
+        let within = value.key.strip_prefix(parent);
+        !parent.is_empty() && within.is_some_and(|rest| rest.starts_with('.'))
+    };
+    let found = values
+        .iter()
+        .find(|value| value.key == key || value.key == list)
+        .or_else(|| values.iter().find(beside));
+    let place = match found {
+        Some(value) => format!("{}: {key}", value.layer),
+        None => key,
+    };
+    ConfigError::Invalid {
+        place,
+        message: mistake.message,
     }
 }
 

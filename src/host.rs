@@ -120,20 +120,25 @@ impl Host {
         .await
     }
 
-    /// Runs the jobs of the store and those of this host, each as soon as no other process does.
-    /// What both do, in this order.
+    /// Runs the jobs of the store and those of this host, each as soon as no other process does, and
+    /// sends what alerts tell while the former are ours. What both do, in this order.
     pub fn run_jobs(
         &self,
         planning: &watch::Receiver<Arc<Planning>>,
     ) -> Vec<watch::Receiver<SeatState>> {
-        [Seat::Store, Seat::Host]
+        let seats: Vec<_> = [Seat::Store, Seat::Host]
             .into_iter()
             .map(|seat| {
                 let host = service::health::host_name();
                 let stores = self.stores.clone();
                 workers::scheduler::start(&self.supervisor, seat, host, stores, planning.clone())
             })
-            .collect()
+            .collect();
+        if let Some(seat) = seats.first() {
+            let stores = self.stores.clone();
+            workers::notify::start(&self.supervisor, stores, planning.clone(), seat.clone());
+        }
+        seats
     }
 
     /// Measures host, stores and workers from now on, and tells who runs the jobs.

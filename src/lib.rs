@@ -5,7 +5,7 @@
 //! 1. [`domain`]: values and arithmetic, no I/O
 //! 2. [`query`]: the one query language
 //! 3. [`store`]: where records and metrics are kept
-//! 4. [`source`]: facts from outside (git, files of other tools)
+//! 4. [`source`]: facts from outside (git, files of other tools); [`notify`]: messages out
 //! 5. [`ingest`]: from log files to the store
 //! 6. [`config`]: file, environment and flags become [`config::Settings`]
 //! 7. [`service`]: use cases; the only code that joins stores
@@ -18,6 +18,7 @@ pub use atalaya_query as query;
 pub use atalaya_store as store;
 
 pub mod config;
+pub mod notify;
 pub mod source;
 
 pub mod service;

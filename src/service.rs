@@ -2,6 +2,7 @@
 
 pub mod adopt;
 pub mod advice;
+pub mod alerts;
 pub mod backup;
 pub mod care;
 pub mod copy;

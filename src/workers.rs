@@ -3,6 +3,7 @@
 pub mod health;
 pub mod ingest;
 pub mod jobs;
+pub mod notify;
 pub mod scheduler;
 pub mod supervisor;
 pub mod sync_git;

@@ -16,6 +16,7 @@ mod parse;
 mod puts;
 mod query;
 mod sender;
+mod service;
 mod spool;
 mod tail;
 
@@ -33,6 +34,7 @@ const FIGURES: &[(&str, fn(&[String]))] = &[
     ("ring-scale", cassandra::scale::run),
     ("ring-tail", tail::run),
     ("sender", sender::run),
+    ("service", service::run),
     ("spool", spool::run),
 ];
 

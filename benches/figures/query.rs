@@ -4,7 +4,7 @@
 //! The embedded store is built once, in the target folder, and used again by later runs; building it
 //! prints the rate of writing and the bytes on disk for each record.
 
-mod data;
+pub mod data;
 mod older;
 mod questions;
 pub mod ring;
@@ -21,7 +21,7 @@ use data::{Data, RECORDS, text_bytes};
 use questions::{Way, ask_all, substring};
 
 /// The same for ever, since the store is.
-const END: i64 = 1_790_000_000_000_000;
+pub const END: i64 = 1_790_000_000_000_000;
 const SUBSTRINGS: [&str; 3] = ["needle-in-the-haystack", "checkout", "\"took 499\""];
 
 pub fn run(arguments: &[String]) {
@@ -55,7 +55,7 @@ async fn figures(data: Data) -> anyhow::Result<()> {
 }
 
 /// Opens the store, building it when it is not complete.
-async fn prepared(data: Data) -> anyhow::Result<Arc<SqliteChunkStore>> {
+pub async fn prepared(data: Data) -> anyhow::Result<Arc<SqliteChunkStore>> {
     let target =
         std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from);
     let path = target.join(format!("figures/logs-of-90-days-{}.sqlite", data.records()));

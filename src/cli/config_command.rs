@@ -103,6 +103,8 @@ async fn check(settings: &Settings) -> anyhow::Result<ExitCode> {
     Planning::configured(settings)?;
     let inputs = settings.clone();
     tokio::task::spawn_blocking(move || service::ingest::plan(&inputs, "")).await??;
+    settings.channels()?;
+    settings.heartbeat()?;
     let mut text = String::from("ok    configuration\n");
     let mut healthy = true;
     for finding in service::check_stores(settings).await {

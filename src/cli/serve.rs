@@ -57,6 +57,9 @@ pub async fn run(args: &Args, context: &Context, request: &Request) -> anyhow::R
         }
     }
     let planning = Planning::configured(settings)?;
+    // A secret that is missing is told now, and not when it is needed.
+    settings.channels()?;
+    settings.heartbeat()?;
     let cancel = CancellationToken::new();
     let opened = Host::open(settings, "serve", Opening::Whenever, cancel.clone(), |_| {}).await?;
     let Some(host) = opened else {
@@ -212,6 +215,8 @@ async fn read_again(
     let asked = request.clone();
     let fresh = tokio::task::spawn_blocking(move || Settings::load(&asked)).await??;
     let old = Arc::clone(&planning.borrow().settings);
+    fresh.channels()?;
+    fresh.heartbeat()?;
     let reload = reload::compare(&old, &fresh);
     let next = Planning::configured(&reload::merged(&old, fresh))?;
     planning.send_replace(Arc::new(next));

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::alerts::{AlertsConfig, PolicyConfig};
 use super::backup::BackupConfig;
 use super::stores::{SpoolConfig, StoresConfig};
 
@@ -20,6 +21,8 @@ pub struct FileConfig {
     pub dora: DoraConfig,
     pub pdca: PdcaConfig,
     pub backup: BackupConfig,
+    pub alerts: AlertsConfig,
+    pub policy: PolicyConfig,
     pub service: ServiceConfig,
     pub retention: RetentionConfig,
     /// By the name of the job.

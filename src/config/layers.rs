@@ -131,7 +131,9 @@ fn described(error: &toml::de::Error, text: &str) -> String {
     let secret_key = ["pass", "pwd", "secret", "token"]
         .iter()
         .any(|word| key.contains(word));
-    if !secret_key && redacted(line) == line {
+    // The address of a webhook is a secret as a whole.
+    let address = line.contains("://") && !key.contains("logs") && !key.contains("metrics");
+    if !secret_key && !address && redacted(line) == line {
         return error.to_string().trim_end().to_owned();
     }
     let number = text[..start].matches('\n').count() + 1;
@@ -143,6 +145,8 @@ fn described(error: &toml::de::Error, text: &str) -> String {
     };
     let remedy = if key.trim_end().ends_with("_file") {
         ""
+    } else if address {
+        "; the address of a channel does not stand in the configuration: name a variable with `url_env` or a file with `url_file`"
     } else {
         "; a password does not stand in the configuration: set ATALAYA_CASSANDRA_PASSWORD or ATALAYA_MYSQL_PASSWORD, or name a file with `password_file`"
     };
@@ -298,6 +302,8 @@ mod tests {
             "[stores]\nlog = \"cassandra://me:canary-9@a/logging\"\n",
             "[stores.cassandra]\npassword = canary-9\n",
             "[stores.mysql]\npassword_file = [\"canary-9\"]\n",
+            "[alerts.channels.a]\nurl = \"https://hooks.slack.com/canary-9\"\nkind = \"slack\"\n",
+            "[alerts]\nheartbeat = { addres = \"https://a.example/canary-9\" }\n",
         ];
         for text in lines {
             let own = file(&dir, "own.toml", text);

@@ -172,7 +172,7 @@ impl Mistake {
         }
     }
 
-    fn below(self, table: &str) -> Self {
+    pub(super) fn below(self, table: &str) -> Self {
         Self {
             key: format!("{table}.{}", self.key),
             ..self
@@ -506,17 +506,58 @@ fn password(
     let given = variable("CREDENTIALS_DIRECTORY")
         .map(|folder| Path::new(&folder).join(name.to_ascii_lowercase()))
         .filter(|path| file.is_none() && path.exists());
-    let is_given = given.is_some();
+    let guard = if given.is_some() {
+        Guard::Systemd
+    } else {
+        Guard::Mode
+    };
     let Some(path) = file.or(given.as_deref()) else {
         return Ok(None);
     };
+    Ok(Some(Password {
+        secret: owners_file("password", path, guard)?,
+        found_in: path.display().to_string(),
+    }))
+}
+
+/// What keeps a secret's file from others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Guard {
+    Mode,
+    Systemd,
+}
+
+/// A secret of which the configuration names the variable or the file; `None` when it names neither.
+/// `what` is the beginning of both keys: `url`, `secret`.
+pub(super) fn secret(
+    what: &str,
+    env: Option<&str>,
+    file: Option<&Path>,
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> Result<Option<SecretString>, Mistake> {
+    if let Some(name) = env {
+        let text = variable(name).filter(|text| !text.is_empty());
+        let message = || {
+            let message = format!(
+                "the variable {name} is not set; set it for this program, or name a file with `{what}_file`"
+            );
+            Mistake::new(format!("{what}_env"), message)
+        };
+        return text.map(|text| Some(text.into())).ok_or_else(message);
+    }
+    file.map(|path| owners_file(what, path, Guard::Mode))
+        .transpose()
+}
+
+/// The secret in a file that only its owner can read.
+fn owners_file(what: &str, path: &Path, guard: Guard) -> Result<SecretString, Mistake> {
     let shown = path.display();
-    let wrong = |message: String| Mistake::new("password_file", message);
+    let wrong = |message: String| Mistake::new(format!("{what}_file"), message);
     let unreadable = |error: std::io::Error| wrong(format!("cannot read {shown}: {error}"));
     let mut file = text_file::open(path).map_err(unreadable)?;
     let metadata = file.metadata().map_err(unreadable)?;
     let mode = metadata.permissions().mode() & 0o777;
-    if mode & 0o077 != 0 && !is_given {
+    if mode & 0o077 != 0 && guard == Guard::Mode {
         return Err(wrong(format!(
             "others may read {shown} (mode {mode:04o}); it must have mode 0600: `chmod 600 {shown}`"
         )));
@@ -528,19 +569,16 @@ fn password(
         .map_err(unreadable)?;
     if text.len() as u64 > PASSWORD_BYTES {
         return Err(wrong(format!(
-            "{shown} is longer than a password; it must hold the password and nothing else"
+            "{shown} is longer than a {what}; it must hold the {what} and nothing else"
         )));
     }
     let text = text.trim_end_matches(['\n', '\r']);
     if text.is_empty() {
         return Err(wrong(format!(
-            "{shown} is empty; it must hold the password and nothing else"
+            "{shown} is empty; it must hold the {what} and nothing else"
         )));
     }
-    Ok(Some(Password {
-        secret: text.into(),
-        found_in: shown.to_string(),
-    }))
+    Ok(text.into())
 }
 
 /// A text with what stands between `://` (or its start) and the last `@` replaced, as it may hold a

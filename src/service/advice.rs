@@ -4,6 +4,7 @@ use std::error::Error;
 
 use atalaya_store::error::{Reason, Remedy, StoreError};
 
+use super::alerts::AlertError;
 use super::care::CareError;
 use super::demo::DemoError;
 use super::dora::{GatherError, IncidentError};
@@ -53,6 +54,10 @@ fn store_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a StoreError> {
         .downcast_ref::<StoreError>()
         .or_else(|| match error.downcast_ref()? {
             PdcaError::Store(error) => Some(error),
+            _ => None,
+        })
+        .or_else(|| match error.downcast_ref()? {
+            AlertError::Store(error) => Some(error),
             _ => None,
         })
         .or_else(|| match error.downcast_ref()? {

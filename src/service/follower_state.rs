@@ -13,7 +13,7 @@ use crate::text_file;
 use atalaya_domain::health::{Check, Status};
 use atalaya_domain::time::Timestamp;
 use atalaya_ingest::IngestStatus;
-use atalaya_ingest::spool::SpoolState;
+use atalaya_ingest::spool::{SpoolState, SpoolStatus};
 
 /// How often a follower says that it lives.
 pub const EVERY: Duration = Duration::from_secs(5);
@@ -30,6 +30,12 @@ pub struct FollowerState {
     pub files: usize,
     /// Bytes in the files that are not in the store yet.
     pub lag_bytes: u64,
+    /// How long the oldest of them has waited.
+    #[serde(default)]
+    pub lag_seconds: f64,
+    /// Used part of the spool, 0 to 1; `None` without a spool.
+    #[serde(default)]
+    pub spool_used: Option<f64>,
     /// Records stored by this run.
     pub written: u64,
     /// Why nothing is written at the moment.
@@ -47,6 +53,8 @@ impl FollowerState {
             pid: std::process::id(),
             files: status.files.len(),
             lag_bytes: status.lag_bytes(),
+            lag_seconds: status.lag_seconds(),
+            spool_used: status.spool.as_ref().map(SpoolStatus::fill),
             written: status.totals.written,
             paused: status.paused.as_ref().map(say),
             spooling: status.spool.as_ref().and_then(|spool| match &spool.state {
@@ -77,6 +85,17 @@ impl FollowerState {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// The lag by now: of one that is silent it has grown since.
+    pub fn lag_seconds_at(&self, now: Timestamp) -> f64 {
+        let silent = now.since(self.at);
+        let grown = if silent > SILENT_AFTER {
+            silent.as_secs_f64()
+        } else {
+            0.0
+        };
+        self.lag_seconds + grown
     }
 
     /// The verdict on it.

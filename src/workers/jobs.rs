@@ -23,6 +23,7 @@ use atalaya_domain::lease::Fence;
 use atalaya_domain::time::Timestamp;
 use atalaya_store::error::StoreError;
 
+pub mod alerts;
 pub mod backup;
 pub mod care;
 pub mod git_sync;
@@ -35,6 +36,8 @@ pub use planned::{Planned, Planning, PlanningError};
 /// Every job, in the order in which people read them.
 pub fn all() -> Vec<Arc<dyn Job>> {
     vec![
+        Arc::new(alerts::Alerts),
+        Arc::new(alerts::AlertsPrune),
         Arc::new(health_sample::HealthSample),
         Arc::new(git_sync::GitSync),
         Arc::new(retention::Retention),
@@ -66,6 +69,12 @@ pub struct JobSpec {
 #[async_trait]
 pub trait Job: Send + Sync + 'static {
     fn spec(&self) -> JobSpec;
+
+    /// The schedule, where another table of the configuration than `[jobs.NAME]` says it.
+    fn configured_schedule(&self, settings: &Settings) -> Option<String> {
+        let _ = settings;
+        None
+    }
 
     /// One run. It may be begun anew after its host ended in the middle of it, so that doing half of
     /// it twice must do no harm.

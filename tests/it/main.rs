@@ -6,6 +6,7 @@
     reason = "seeds and histories, shown when a test fails"
 )]
 
+mod alerts;
 mod backup;
 mod cli_hostile;
 mod cli_logs;

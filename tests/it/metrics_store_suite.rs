@@ -24,6 +24,8 @@ use serde_json::json;
 
 #[path = "metrics_store_suite/aggregates.rs"]
 mod aggregates;
+#[path = "metrics_store_suite/alerts.rs"]
+mod alerts;
 #[path = "metrics_store_suite/asked.rs"]
 mod asked;
 #[path = "metrics_store_suite/delivery.rs"]
@@ -32,6 +34,7 @@ mod delivery;
 mod service;
 
 pub use aggregates::*;
+pub use alerts::*;
 pub use asked::*;
 pub use delivery::*;
 pub use service::*;
@@ -78,6 +81,12 @@ macro_rules! metrics_store_suite {
             jobs_are_asked_for_and_switched,
             old_runs_go_and_the_last_success_stays,
             in_any_history_a_slot_ends_once_and_only_holders_write,
+            an_alert_changes_only_from_the_version_that_was_read,
+            evaluations_at_once_tell_each_change_once,
+            silences_that_overlap_are_refused,
+            rules_and_readings_are_kept,
+            notices_become_one_message_a_minute,
+            messages_go_in_order_and_to_one_who_asks,
         );
     };
     ($open:path; $($case:ident),+ $(,)?) => {

@@ -4,18 +4,19 @@ use xtask::tools::{cargo, is_installed, step};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Which figures: parse, ingest, query, console, spool, sender, cassandra, mysql, ring-scale,
+    /// Which figures: parse, ingest, query, console, spool, sender, service, cassandra, mysql, ring-scale,
     /// ring-tail, puts, ring-query; all but puts and ring-query (a quarter of an hour) when none is named.
     which: Vec<String>,
 }
 
-const ALL: [&str; 10] = [
+const ALL: [&str; 11] = [
     "parse",
     "ingest",
     "query",
     "console",
     "spool",
     "sender",
+    "service",
     "cassandra",
     "mysql",
     "ring-scale",

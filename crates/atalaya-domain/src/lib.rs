@@ -2,13 +2,14 @@
 //!
 //! Reading order: [`time`], [`record`] (one log event), [`chunk`] (a run of them), [`delivery`]
 //! (cycles, deployments, incidents), [`dora`] (the five metrics), [`stats`] (tests and intervals),
-//! [`pdca`] (Plan-Do-Check-Act), [`health`], [`job`] and [`lease`] (what runs when, and who runs it),
+//! [`pdca`] (Plan-Do-Check-Act), [`health`], [`alert`], [`job`] and [`lease`] (what runs when, and who runs it),
 //! [`layout`] (how a keyspace of logs is made), and what every
 //! layer needs: [`error_class`] (what an error asks of its reader), [`backoff`] (pauses between
 //! attempts). [`backup`]: what an archive says of itself, and which ones may go.
 
 pub mod time;
 
+pub mod alert;
 pub mod backoff;
 pub mod backup;
 pub mod chunk;

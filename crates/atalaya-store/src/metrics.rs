@@ -16,10 +16,12 @@ use atalaya_domain::lease::Fence;
 use sql::SqlDatabase;
 use sql::fenced::Fenced;
 
+pub mod alerts;
 pub mod backups;
 pub mod delivery;
 pub mod jobs;
 pub mod lease;
+pub mod outbox;
 pub mod pdca;
 pub mod questions;
 pub mod repositories;
@@ -30,6 +32,7 @@ pub(crate) mod sql;
 pub mod targets;
 pub mod vitals;
 
+pub use alerts::{AlertChange, AlertFilter, Alerts, StoredRule};
 pub use backups::Backups;
 pub use delivery::{
     CycleConflict, CyclesRecorded, CyclesToRecord, DeliveryFacts, DeliveryFilter, RequestEvents,
@@ -37,6 +40,7 @@ pub use delivery::{
 };
 pub use jobs::{Claimed, JobRun, JobState, Jobs, RunClaim, RunFilter, RunPrune};
 pub use lease::Leases;
+pub use outbox::{ChannelState, Outbox, Queued, Tried};
 pub use pdca::PdcaHistory;
 pub use questions::{
     PhaseDurations, PhaseQuestions, PointsDuration, TeamDeployments, TestingFailures,
@@ -61,6 +65,8 @@ pub trait MetricsStore:
     + Jobs
     + Backups
     + Snapshots
+    + Alerts
+    + Outbox
     + Vitals
     + Send
     + Sync

@@ -2,7 +2,7 @@
 //! pool of readers each. Migrations are in `migrations/sqlite`.
 
 pub mod check;
-mod errors;
+pub(crate) mod errors;
 pub mod examine;
 pub mod metrics;
 mod mirror;

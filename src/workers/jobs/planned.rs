@@ -88,7 +88,10 @@ impl Planning {
             .zip(specs)
             .map(|(job, spec)| {
                 let configured = settings.jobs.get(spec.name);
-                let text = configured.and_then(|job| job.schedule.as_deref());
+                let elsewhere = job.configured_schedule(settings);
+                let text = configured
+                    .and_then(|job| job.schedule.as_deref())
+                    .or(elsewhere.as_deref());
                 let schedule: Schedule = text.unwrap_or(spec.schedule).parse().map_err(
                     |error: atalaya_domain::job::ScheduleError| PlanningError {
                         place: place(settings, &format!("jobs.{}.schedule", spec.name)),

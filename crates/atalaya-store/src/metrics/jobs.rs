@@ -150,6 +150,9 @@ pub trait Jobs {
         result: RunResult,
     ) -> Result<Option<Timestamp>, StoreError>;
 
+    /// When the job did what it is for the last time, on whichever host.
+    async fn last_success(&self, job: &str) -> Result<Option<Timestamp>, StoreError>;
+
     /// One run with its output.
     async fn job_run(&self, id: i64) -> Result<Option<JobRun>, StoreError>;
 
@@ -286,6 +289,17 @@ impl<D: SqlDatabase> Jobs for D {
                     )
                     .await?;
                 Ok(row.map(|(started,)| Timestamp::from_micros(started)))
+            })
+        })
+        .await
+    }
+
+    async fn last_success(&self, job: &str) -> Result<Option<Timestamp>, StoreError> {
+        self.read(View::Latest, job.to_owned(), |connection, job| {
+            Box::pin(async move {
+                let sql = "SELECT MAX(finished_at) FROM job_runs WHERE job = ? AND result = 'ok'";
+                let row: Option<(Option<i64>,)> = connection.row(sql, values![job]).await?;
+                Ok(row.and_then(|(at,)| at).map(Timestamp::from_micros))
             })
         })
         .await

@@ -43,6 +43,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "backup",
         include_str!("../../../../migrations/mysql/0006_backup.sql"),
     ),
+    (
+        "alerts",
+        include_str!("../../../../migrations/mysql/0007_alerts.sql"),
+    ),
 ];
 
 /// How long one host waits while another one migrates, in seconds.
@@ -286,7 +290,8 @@ async fn refuse_tables_of_others(
          WHERE table_schema = DATABASE()
              AND table_name IN ('sources', 'cycles', 'dora_metrics', 'deployments', 'deployment_commits',
                  'incidents', 'pull_requests', 'targets', 'pdca_cycles', 'pdca_events', 'health_samples',
-                 'alerts', 'leases', 'jobs', 'job_runs', 'api_tokens', 'audit_log')
+                 'alerts', 'leases', 'jobs', 'job_runs', 'api_tokens', 'audit_log',
+                 'raised_alerts', 'alert_rules', 'alert_silences', 'alert_readings', 'notices', 'outbox')
              AND NOT EXISTS (SELECT 1 FROM information_schema.tables
                  WHERE table_schema = DATABASE() AND table_name = 'schema_migrations')
          LIMIT 1",

@@ -62,7 +62,7 @@ impl MySqlMetricsStore {
             .connect()
             .await
             .map_err(|error| {
-                crate::sqlite::open::store_error(error, &into.display().to_string())
+                crate::sqlite::errors::store_error(error, &into.display().to_string())
             })?;
         let mut source = self.options.connect_once(Purpose::Read).await?;
         let limit = self.options.statement_timeout;

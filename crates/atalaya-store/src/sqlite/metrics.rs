@@ -33,6 +33,7 @@ pub(super) const SCHEMA: Schema = Schema {
         include_str!("../../../../migrations/sqlite/metrics/0004_service.sql"),
         include_str!("../../../../migrations/sqlite/metrics/0005_delivery_told_right.sql"),
         include_str!("../../../../migrations/sqlite/metrics/0006_backup.sql"),
+        include_str!("../../../../migrations/sqlite/metrics/0007_alerts.sql"),
     ],
     mirrored: Mirrored::Every,
 };

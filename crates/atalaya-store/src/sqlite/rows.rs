@@ -13,7 +13,8 @@ use sqlx::{ConnectOptions as _, sqlite::SqliteConnectOptions};
 use sqlx::{Connection as _, Row as _};
 
 use super::examine::read_only;
-use super::open::{store_error, trusted};
+use super::errors::store_error;
+use super::open::trusted;
 use crate::error::StoreError;
 use crate::metrics::sql::connection::Value;
 use atalaya_domain::backup::TableSum;

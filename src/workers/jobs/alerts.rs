@@ -1,0 +1,89 @@
+//! Evaluates the rules of alerts; what comes of it is sent by [`workers::notify`](super::super::notify).
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::{Job, JobContext, JobError, JobOutcome, JobSpec};
+use crate::config::Settings;
+use crate::config::length::Length;
+use crate::service::alerts::{self, Evaluator};
+use atalaya_domain::job::Seat;
+use atalaya_domain::time::Timestamp;
+
+/// Measures all rules and moves their alerts.
+#[derive(Debug)]
+pub struct Alerts;
+
+#[async_trait]
+impl Job for Alerts {
+    fn spec(&self) -> JobSpec {
+        JobSpec {
+            name: "alerts",
+            what: "Evaluates the rules of alerts, and writes down who is to be told.",
+            schedule: "1m",
+            seat: Seat::Store,
+            limit: Duration::from_secs(5 * 60),
+            jitter: Duration::ZERO,
+        }
+    }
+
+    fn configured_schedule(&self, settings: &Settings) -> Option<String> {
+        Some(Length(settings.alerts.evaluate).to_string())
+    }
+
+    async fn run(&self, context: &JobContext) -> Result<JobOutcome, JobError> {
+        let settings = &context.settings;
+        if !settings.alerts.enabled {
+            return Ok(JobOutcome::Skipped(
+                "switched off: `enabled = false` in [alerts]".to_owned(),
+            ));
+        }
+        let evaluator = Evaluator::new(context.stores.clone(), settings);
+        // By the store's clock, which is the same for whichever host evaluates.
+        let done = evaluator.evaluate(context.slot, &context.cancel).await?;
+        context.say(format!(
+            "{} rules, {} without data; {} fire, {} changes to tell",
+            done.rules, done.no_data, done.firing, done.notices
+        ));
+        if done.refused > 0 {
+            context.say(format!("{} changed meanwhile: next time", done.refused));
+        }
+        for (rule, why) in &done.unusable {
+            context.say(format!("rule `{rule}` cannot be used as it is: {why}"));
+        }
+        let dropped =
+            alerts::drop_unknown(&*context.stores.metrics, &settings.alerts, Timestamp::now());
+        let dropped = dropped.await?;
+        if dropped > 0 {
+            context.say(format!(
+                "{dropped} for channels that are no longer configured"
+            ));
+        }
+        Ok(JobOutcome::Done)
+    }
+}
+
+/// Deletes alerts and messages that are kept no longer.
+#[derive(Debug)]
+pub struct AlertsPrune;
+
+#[async_trait]
+impl Job for AlertsPrune {
+    fn spec(&self) -> JobSpec {
+        JobSpec {
+            name: "alerts_prune",
+            what: "Deletes alerts that were over a year ago, and messages that ended a month ago.",
+            schedule: "1d",
+            seat: Seat::Store,
+            limit: Duration::from_secs(5 * 60),
+            jitter: Duration::from_secs(5 * 60),
+        }
+    }
+
+    async fn run(&self, context: &JobContext) -> Result<JobOutcome, JobError> {
+        let deleted = alerts::prune(&*context.stores.metrics, context.slot).await?;
+        context.say(format!("{deleted} deleted"));
+        Ok(JobOutcome::Done)
+    }
+}
