@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tracing_appender::non_blocking::WorkerGuard;
 
 use crate::config::Settings;
+use crate::service::alerts::Firing;
 use crate::service::ingest::Plan;
 use crate::service::{self, Stores};
 use crate::telemetry;
@@ -148,6 +149,11 @@ impl Host {
     ) -> watch::Receiver<Health> {
         let data_dir = self.settings.data_dir.clone();
         workers::health::start(&self.supervisor, self.stores.clone(), data_dir, seats)
+    }
+
+    /// Counts the alerts that fire from now on.
+    pub fn count_firing(&self) -> watch::Receiver<Firing> {
+        workers::firing::start(&self.supervisor, self.stores.clone())
     }
 
     /// Reads the deployments of the repository that this process was started in from now on.

@@ -50,7 +50,9 @@ use self::tab::Configured;
 use self::tabs::TABS;
 use self::terminal::{Canvas, Output, TerminalGuard};
 use self::theme::{ColorDepth, Theme, ThemeError};
+use crate::config::AlertSettings;
 use crate::service::Stores;
+use crate::service::alerts::Firing;
 use crate::service::dora::{ReportRequest, SyncRequest};
 use crate::service::pdca::PdcaSettings;
 use atalaya_domain::health::Health;
@@ -70,6 +72,8 @@ pub struct ConsoleInput {
     pub ingest: Option<watch::Receiver<IngestStatus>>,
     /// Measurements of host and stores, when somebody makes them.
     pub health: Option<watch::Receiver<Health>>,
+    /// How many alerts fire, when somebody counts them.
+    pub firing: Option<watch::Receiver<Firing>>,
     pub theme: String,
     pub themes_dir: Option<PathBuf>,
     pub zone: Zone,
@@ -85,6 +89,8 @@ pub struct ConsoleInput {
     pub sync: Option<(PathBuf, SyncRequest)>,
     /// How the PDCA tab judges.
     pub pdca: PdcaSettings,
+    /// The rules that the Alerts tab shows.
+    pub alerts: Option<Arc<AlertSettings>>,
     /// Action name to keys separated by blanks.
     pub keys: BTreeMap<String, String>,
 }
@@ -161,6 +167,7 @@ async fn run_on_terminal(input: ConsoleInput) -> Result<Ended, ConsoleError> {
     let mut runner = Runner::new(input.stores, sender);
     let mut ingest = input.ingest;
     let mut health = input.health;
+    let mut firing = input.firing;
     let mut frame_tick = interval(FRAME);
     frame_tick.set_missed_tick_behavior(MissedTickBehavior::Delay); // the default saves up frames while idle
     let mut clock = interval_at(
@@ -186,6 +193,7 @@ async fn run_on_terminal(input: ConsoleInput) -> Result<Ended, ConsoleError> {
             },
             Some(answer) = answers.recv() => app.on_event(AppEvent::Answer(answer), Timestamp::now()),
             status = changed(&mut ingest) => app.on_event(AppEvent::Ingest(Arc::new(status)), Timestamp::now()),
+            count = changed(&mut firing) => app.on_event(AppEvent::Firing(count), Timestamp::now()),
             fresh = changed(&mut health) => app.on_event(AppEvent::Health(Arc::new(fresh)), Timestamp::now()),
             caught = signals.next() => {
                 if let Some(ended) = on_signal(&caught, &guard, &mut terminal, &mut app)? {
@@ -224,6 +232,7 @@ fn setup(input: &ConsoleInput, saved: &Saved) -> Result<Setup, ConsoleError> {
                 report: input.dora.clone(),
                 sync: input.sync.clone(),
                 pdca: input.pdca.clone(),
+                alerts: input.alerts.clone(),
             },
         },
         keymap: registry::keymap(TABS, &input.keys)?,

@@ -1,5 +1,6 @@
 //! Background work, each kind in a file of its own and none with a loop that nobody watches.
 
+pub mod firing;
 pub mod health;
 pub mod ingest;
 pub mod jobs;

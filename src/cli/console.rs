@@ -182,6 +182,7 @@ fn console_input(
         });
     Ok(ConsoleInput {
         health: Some(host.measure_health(seats)),
+        firing: Some(host.count_firing()),
         stores: host.stores.clone(),
         ingest,
         theme: settings.console.theme.clone(),
@@ -198,6 +199,7 @@ fn console_input(
         dora,
         sync,
         pdca,
+        alerts: Some(Arc::new(settings.alerts.clone())),
         keys: settings.console.keys.clone(),
     })
 }

@@ -25,6 +25,7 @@ use super::state::Saved;
 use super::tab::{Configured, Context, TabEvent};
 use super::theme::{ColorDepth, Theme};
 use super::widgets::safe_text;
+use crate::service::alerts::Firing;
 use atalaya_domain::time::Timestamp;
 use atalaya_query::Zone;
 use atalaya_store::chunks::Troubles;
@@ -126,6 +127,7 @@ pub struct App {
     banner_rows: u16,
     notice: Option<(Notice, Timestamp)>,
     troubles: Troubles,
+    firing: Firing,
     /// The name asked for; without colours the theme itself is another.
     chosen_theme: String,
     interrupted_at: Option<Timestamp>,
@@ -148,6 +150,7 @@ impl App {
             banner_rows: 0,
             notice: None,
             troubles: Troubles::default(),
+            firing: Firing::default(),
             chosen_theme: match &saved.theme {
                 Some((chosen, over)) if *over == setup.configured_theme => chosen.clone(),
                 _ => setup.configured_theme.clone(),
@@ -269,6 +272,10 @@ impl App {
             }
             AppEvent::Ingest(status) => self.send_all(|| TabEvent::Ingest(status.clone())),
             AppEvent::Health(health) => self.send_all(|| TabEvent::Health(health.clone())),
+            AppEvent::Firing(firing) => {
+                self.dirty |= self.firing != firing;
+                self.firing = firing;
+            }
             AppEvent::Troubles(troubles) => self.on_troubles(troubles),
             AppEvent::Tick => self.on_tick(),
         }

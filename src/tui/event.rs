@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crossterm::event::Event;
 
 use super::registry::Answer;
+use crate::service::alerts::Firing;
 use atalaya_domain::health::Health;
 use atalaya_ingest::accounts::IngestStatus;
 use atalaya_store::chunks::Troubles;
@@ -18,6 +19,8 @@ pub enum AppEvent {
     Answer(Answer),
     Ingest(Arc<IngestStatus>),
     Health(Arc<Health>),
+    /// How many alerts fire.
+    Firing(Firing),
     /// What the calls of the log store meet that are under way; about once a second.
     Troubles(Troubles),
     /// The clock moved on; about once a second.

@@ -62,6 +62,7 @@ use super::action::Action;
 use super::ask::{Command, Destination, Effect, PromptHint, Prompted, TabId};
 use super::keymap::{Binding, Scope};
 use super::theme::{Role, Theme};
+use crate::config::AlertSettings;
 use crate::service::Stores;
 use crate::service::describe;
 use crate::service::dora::{ReportRequest, SyncRequest};
@@ -94,6 +95,8 @@ pub struct Configured {
     /// nothing is to be read by hand.
     pub sync: Option<(PathBuf, SyncRequest)>,
     pub pdca: PdcaSettings,
+    /// `None`: nobody evaluates rules here.
+    pub alerts: Option<Arc<AlertSettings>>,
 }
 
 impl Default for Configured {
@@ -102,6 +105,7 @@ impl Default for Configured {
             report: ReportRequest::days(30),
             sync: None,
             pdca: PdcaSettings::default(),
+            alerts: None,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The tabs, and the one list of them. How to build one: [`super::tab`].
 
+pub mod alerts;
 pub mod dora;
 pub mod infra;
 pub mod logs;
@@ -16,6 +17,7 @@ pub const TABS: &[Registered] = &[
     Registered::new::<logs::LogsTab>(),
     Registered::new::<infra::InfraTab>(),
     Registered::new::<pdca::PdcaTab>(),
+    Registered::new::<alerts::AlertsTab>(),
 ];
 
 /// What is on the screen at the very first start.

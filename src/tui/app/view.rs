@@ -169,6 +169,18 @@ impl App {
         }
     }
 
+    /// How many alerts fire; nothing while none does.
+    fn firing_text(&self) -> Option<(Role, String)> {
+        let firing = self.firing;
+        let count = firing.critical + firing.warning + firing.info;
+        let role = match (firing.critical, firing.warning) {
+            (0, 0) => Role::Info,
+            (0, _) => Role::Warning,
+            _ => Role::Critical,
+        };
+        (count > 0).then(|| (role, format!(" ! {count} firing ")))
+    }
+
     fn header(&self, row: Rect, buffer: &mut Buffer, status: &TabStatus) {
         let theme = &self.setup.theme;
         let mut parts = vec![(theme.style(Role::Title), " Atalaya ".to_owned())];
@@ -184,6 +196,10 @@ impl App {
         let used = pieces(row, buffer, row.x, &parts);
 
         let mut right = Vec::new();
+        right.extend(
+            self.firing_text()
+                .map(|(role, text)| (theme.style(role), text)),
+        );
         if self.setup.demo {
             right.push((theme.style(Role::Demo), " DEMO ".to_owned()));
         }

@@ -12,8 +12,8 @@ use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{ConnectOptions as _, sqlite::SqliteConnectOptions};
 use sqlx::{Connection as _, Row as _};
 
-use super::examine::read_only;
 use super::errors::store_error;
+use super::examine::read_only;
 use super::open::trusted;
 use crate::error::StoreError;
 use crate::metrics::sql::connection::Value;

@@ -1,0 +1,207 @@
+//! What the Alerts tab reads and writes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::config::AlertSettings;
+use crate::config::length::Length;
+use crate::service::Stores;
+use crate::service::alerts::{self, AlertError, RuleView, Rulebook, Seen};
+use crate::service::pdca::login_name;
+use crate::tui::ask::Question;
+use crate::tui::tab::{Work, reason_of};
+use crate::tui::widgets::safe_text;
+use atalaya_domain::alert::{Alert, Silence};
+use atalaya_domain::time::Timestamp;
+use atalaya_store::metrics::AlertFilter;
+
+/// Past alerts below the present ones.
+const HISTORY: u32 = 200;
+
+/// Everything on the screen, as of one moment.
+#[derive(Clone, Debug, Default)]
+pub struct Board {
+    /// Firing first, then pending, then those that are over, newest first.
+    pub alerts: Vec<Alert>,
+    pub rules: Vec<RuleView>,
+    pub silences: Vec<Silence>,
+    /// When the rules were evaluated last; `None`: never.
+    pub evaluated_at: Option<Timestamp>,
+}
+
+/// What the user did.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    Acknowledge {
+        id: String,
+        note: Option<String>,
+        until_worse: bool,
+    },
+    Silence {
+        rule: String,
+        length: Duration,
+        reason: String,
+    },
+}
+
+#[derive(Clone, Debug)]
+pub enum AlertsEffect {
+    Read {
+        question: Question,
+        now: Timestamp,
+        settings: Option<Arc<AlertSettings>>,
+    },
+    Write {
+        question: Question,
+        change: Change,
+        now: Timestamp,
+        settings: Option<Arc<AlertSettings>>,
+    },
+}
+
+#[derive(Debug)]
+pub enum AlertsAnswer {
+    Read {
+        question: Question,
+        at: Timestamp,
+        result: Result<Board, String>,
+    },
+    /// What was done, in words.
+    Written {
+        question: Question,
+        result: Result<String, String>,
+    },
+}
+
+impl Work for AlertsEffect {
+    type Answer = AlertsAnswer;
+
+    fn slot(&self) -> &'static str {
+        match self {
+            Self::Read { .. } => "read",
+            Self::Write { .. } => "write",
+        }
+    }
+
+    async fn perform(self, stores: &Stores, _cancel: &CancellationToken) -> Option<AlertsAnswer> {
+        Some(match self {
+            Self::Read {
+                question,
+                now,
+                settings,
+            } => AlertsAnswer::Read {
+                question,
+                at: now,
+                result: read(stores, settings.as_deref(), now)
+                    .await
+                    .map_err(|error| reason_of(&error)),
+            },
+            Self::Write {
+                question,
+                change,
+                now,
+                settings,
+            } => AlertsAnswer::Written {
+                question,
+                result: write(stores, change, settings.as_deref(), now)
+                    .await
+                    .map_err(|error| reason_of(&error)),
+            },
+        })
+    }
+}
+
+async fn read(
+    stores: &Stores,
+    settings: Option<&AlertSettings>,
+    now: Timestamp,
+) -> Result<Board, AlertError> {
+    let store = stores.metrics.as_ref();
+    let mut board = Board {
+        alerts: alerts::list(store).await?,
+        silences: alerts::silences(store, now).await?,
+        evaluated_at: alerts::evaluated_at(store).await?,
+        ..Board::default()
+    };
+    let filter = AlertFilter {
+        rule: None,
+        before: None,
+        limit: HISTORY,
+    };
+    let past = alerts::history(store, &filter).await?;
+    board
+        .alerts
+        .extend(past.into_iter().filter(|alert| !alert.is_active()));
+    if let Some(settings) = settings {
+        board.rules = alerts::rules(store, settings, now).await?;
+    }
+    Ok(board)
+}
+
+async fn write(
+    stores: &Stores,
+    change: Change,
+    settings: Option<&AlertSettings>,
+    now: Timestamp,
+) -> Result<String, AlertError> {
+    let store = stores.metrics.as_ref();
+    match change {
+        Change::Acknowledge {
+            id,
+            note,
+            until_worse,
+        } => {
+            let seen = Seen {
+                by: login_name(),
+                note,
+                until_worse,
+            };
+            let alert = alerts::acknowledge(store, &id, seen, now).await?;
+            Ok(format!("{} is acknowledged", alert.rule.name))
+        }
+        Change::Silence {
+            rule,
+            length,
+            reason,
+        } => {
+            let silence = Silence {
+                id: format!("{:012x}", rand::random::<u64>() >> 16),
+                rule,
+                reason,
+                by: login_name(),
+                from: now,
+                until: now.saturating_add(length),
+            };
+            let known = match settings {
+                Some(settings) => Rulebook::load(store, settings).await?.rules,
+                None => Vec::new(),
+            };
+            alerts::silence(store, &silence, &known, now).await?;
+            Ok(format!("{} is silent", silence.rule))
+        }
+    }
+}
+
+const SILENCE_HELP: &str = "for how long, and why: `2h the database is being moved`";
+
+/// `2h because …` as a length and a reason; a silence without a reason is none.
+///
+/// # Errors
+/// How it is to be written.
+pub fn silence_of(text: &str) -> Result<(Duration, String), String> {
+    let (length, reason) = text
+        .split_once(char::is_whitespace)
+        .ok_or_else(|| SILENCE_HELP.to_owned())?;
+    let length: Length = length.parse().map_err(|_| {
+        format!(
+            "`{}` is no length; {SILENCE_HELP}",
+            safe_text::cut(length, 20)
+        )
+    })?;
+    match reason.trim() {
+        "" => Err(SILENCE_HELP.to_owned()),
+        reason => Ok((length.0, reason.to_owned())),
+    }
+}
