@@ -26,7 +26,6 @@ use tokio_util::sync::CancellationToken;
 use super::jobs::{Planned, Planning};
 use super::supervisor::{Supervisor, WorkerError};
 use crate::service::{Stores, describe};
-use atalaya_domain::health::{Check, Status};
 use atalaya_domain::job::{Cause, Due, RunResult, Seat};
 use atalaya_domain::lease::{Answer, Fence, Holder, Lease};
 use atalaya_domain::time::Timestamp;
@@ -34,70 +33,21 @@ use atalaya_store::error::StoreError;
 use atalaya_store::metrics::{Claimed, JobRun, JobState, RunClaim};
 
 mod run;
+mod state;
 
 use run::{Ended, Output};
+pub use state::SeatState;
 
 /// How often a holder looks for due and requested jobs.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often the output of a run that goes on is written down.
 const NOTE_EVERY: Duration = Duration::from_secs(5);
-/// How long the end waits for runs that were told to end …
+/// How long the end waits for what is being asked of the store …
+const END_TURN: Duration = Duration::from_secs(1);
+/// … for runs that were told to end …
 const END_RUNS: Duration = Duration::from_secs(4);
 /// … and then for the store, to record them and give the lease back.
 const END_STORE: Duration = Duration::from_secs(3);
-
-/// What a scheduler does, for whoever watches.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SeatState {
-    /// Whose the lease is, as far as is known.
-    pub lease: Option<Lease>,
-    /// It is this process's.
-    pub ours: bool,
-    /// What runs here now.
-    pub running: Vec<&'static str>,
-    /// Why it cannot be told, or jobs cannot be begun.
-    pub problem: Option<String>,
-}
-
-impl SeatState {
-    /// The same among the checks of the health view.
-    pub fn check(&self) -> Check {
-        let (name, message) = match self.sentence().split_once(": ") {
-            Some((name, message)) => (name.to_owned(), message.to_owned()),
-            None => ("jobs".to_owned(), self.sentence()),
-        };
-        Check {
-            name,
-            status: match self.problem {
-                None => Status::Ok,
-                Some(_) => Status::Degraded,
-            },
-            message,
-        }
-    }
-
-    /// For people.
-    pub fn sentence(&self) -> String {
-        let jobs = match &self.lease {
-            Some(lease) if lease.name == "store" => "jobs of the store",
-            Some(_) => "jobs of this host",
-            None => "jobs",
-        };
-        let who = match (&self.lease, self.ours) {
-            (_, true) if self.running.is_empty() => "run here".to_owned(),
-            (_, true) => format!("run here, now {}", self.running.join(", ")),
-            (Some(lease), false) => format!(
-                "run by {} (process {})",
-                lease.holder.host, lease.holder.pid
-            ),
-            (None, false) => "not run yet".to_owned(),
-        };
-        match &self.problem {
-            Some(problem) => format!("{jobs}: {who}; {problem}"),
-            None => format!("{jobs}: {who}"),
-        }
-    }
-}
 
 /// The name of a seat's lease.
 pub fn lease_name(seat: Seat, host: &str) -> String {
@@ -211,9 +161,16 @@ impl Scheduler {
 
     async fn run(mut self, cancel: CancellationToken) -> Result<(), WorkerError> {
         while !cancel.is_cancelled() {
-            let turn = tokio::select! {
-                () = cancel.cancelled() => break,
-                turn = self.turn() => turn,
+            let turn = {
+                let mut turn = std::pin::pin!(self.turn());
+                tokio::select! {
+                    turn = &mut turn => turn,
+                    // A lease that is being taken has to be known, to be given back.
+                    () = cancel.cancelled() => match timeout(END_TURN, &mut turn).await {
+                        Ok(turn) => turn,
+                        Err(_) => break,
+                    },
+                }
             };
             self.tell(turn.err().map(|error| describe(&error)));
             let pause = self.pause();

@@ -105,7 +105,7 @@ impl OwnDatabase {
         .unwrap();
         assert_eq!(
             keys.len(),
-            7,
+            8,
             "every reference of the schema is a foreign key: {keys:?}"
         );
         let mut orphans = 0;

@@ -33,21 +33,19 @@ fn host(options: &MySqlOptions) -> tempfile::TempDir {
 
 /// Its clock is ahead by so much (`-1h`, `+1h`).
 fn start(home: &Path, ahead: &str) -> Service {
-    let plain = atalaya(home, &["serve"]);
-    let mut command = Command::new("faketime");
+    // The command of that name stays between us and the program; what it does is these variables.
+    let told = Command::new("faketime")
+        .args(["-f", ahead, "sh", "-c", "echo $LD_PRELOAD"])
+        .output()
+        .unwrap();
+    let library = String::from_utf8(told.stdout).unwrap();
+    assert!(library.contains("faketime"), "{library}");
+    let mut command = atalaya(home, &["serve"]);
     command
-        .args(["-f", ahead])
-        .arg(plain.get_program())
-        .args(plain.get_args())
-        .env_clear()
-        .current_dir(home);
-    for (name, value) in plain.get_envs() {
-        if let Some(value) = value {
-            command.env(name, value);
-        }
-    }
-    // Only the time of day differs: what lasts a second lasts one everywhere.
-    command.env("DONT_FAKE_MONOTONIC", "1");
+        .env("LD_PRELOAD", library.trim())
+        .env("FAKETIME", ahead)
+        // Only the time of day differs: what lasts a second lasts one everywhere.
+        .env("DONT_FAKE_MONOTONIC", "1");
     Service::of(command)
 }
 
@@ -147,7 +145,7 @@ async fn jobs_go_on_after_the_database_was_away() {
     mysql::init(&options).await.unwrap();
     tokio::task::spawn_blocking(move || {
         let home = host(&options);
-        let service = start(home.path(), "+0");
+        let service = start(home.path(), "+0s");
         let ok = || results(home.path(), "retention", "ok");
         wait_for("runs", || (ok() > 1).then_some(()));
         server.kill();
