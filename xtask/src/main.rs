@@ -1,5 +1,6 @@
 //! The project's own commands: `cargo xtask test`, `services`, `bench`, `figures`,
 //! `screenshots`, `simulate`, `deny`.
+//! `screenshots`, `deny`, `dist`.
 //!
 //! Nothing is installed behind anyone's back: what is missing is named with the command that
 //! installs it. `.ci/run` does install, then calls `cargo xtask test`.
@@ -12,6 +13,7 @@ use xtask::services;
 
 mod bench;
 mod deny;
+mod dist;
 mod figures;
 mod screenshots;
 mod simulate;
@@ -42,6 +44,8 @@ enum Command {
     Simulate(simulate::Args),
     /// Check licences, bans and sources of the dependency tree with cargo-deny.
     Deny,
+    /// Make what is handed to others: a static binary and a Debian package, in target/package.
+    Dist(dist::Args),
 }
 
 fn main() -> ExitCode {
@@ -53,6 +57,7 @@ fn main() -> ExitCode {
         Command::Screenshots => screenshots::run(),
         Command::Simulate(args) => simulate::run(&args),
         Command::Deny => deny::run(),
+        Command::Dist(args) => dist::run(&args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

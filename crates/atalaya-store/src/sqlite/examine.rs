@@ -202,6 +202,7 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
 
     use super::*;
+    use crate::sqlite::mirror::Mirrored;
     use crate::sqlite::open::{Durability, SqliteFile};
 
     const SCHEMA: Schema = Schema {
@@ -211,6 +212,7 @@ mod tests {
             "CREATE TABLE one (n INTEGER PRIMARY KEY AUTOINCREMENT, t TEXT UNIQUE) STRICT",
             "ALTER TABLE one ADD COLUMN more TEXT; CREATE INDEX i ON one (more)",
         ],
+        mirrored: Mirrored::Every,
     };
 
     async fn made(path: &Path, extra: &'static str) {
