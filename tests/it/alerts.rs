@@ -36,7 +36,7 @@ impl Rig {
     pub async fn new(alerts: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let settings = configured(folder.path(), alerts);
-        let stores = service::open_stores(&settings).await.unwrap();
+        let stores = service::open_to_ingest(&settings).await.unwrap();
         Self {
             folder,
             settings,
@@ -47,7 +47,7 @@ impl Rig {
 
     /// As after the end of the process.
     pub async fn restart(&mut self) {
-        self.stores = service::open_stores(&self.settings).await.unwrap();
+        self.stores = service::open_to_ingest(&self.settings).await.unwrap();
     }
 
     /// Another configuration.

@@ -1,6 +1,5 @@
 //! The project's own commands: `cargo xtask test`, `services`, `bench`, `figures`,
-//! `screenshots`, `simulate`, `deny`.
-//! `screenshots`, `deny`, `dist`.
+//! `screenshots`, `simulate`, `deny`, `dist`.
 //!
 //! Nothing is installed behind anyone's back: what is missing is named with the command that
 //! installs it. `.ci/run` does install, then calls `cargo xtask test`.

@@ -42,6 +42,7 @@ async fn ten_errors_over_midnight_fire_with_their_evidence() {
         cycle_id: None,
         origin: "test".to_owned(),
         commits: None,
+        taken_back_by: None,
     };
     rig.stores
         .metrics

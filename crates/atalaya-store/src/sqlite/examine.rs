@@ -10,6 +10,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions as _, Connection as _};
 
 use super::errors::store_error;
+use super::mirror;
 use super::open::{Schema, trusted};
 use crate::error::{Backend, StoreError};
 
@@ -48,11 +49,13 @@ pub(crate) async fn examine(path: &Path, schema: &Schema) -> Result<Examined, St
     }
     let found = items(&mut file).await.map_err(failed)?;
     let expected = reference(schema, version).await.map_err(failed)?;
-    if found != expected {
-        let names: Vec<&str> = found
-            .symmetric_difference(&expected)
-            .map(|item| item.1.as_str())
-            .collect();
+    // A copy, or a file of an older program, may be without the indexes that hold each row twice.
+    let names: Vec<&str> = found
+        .symmetric_difference(&expected)
+        .filter(|item| found.contains(item) || !is_mirror(item))
+        .map(|item| item.1.as_str())
+        .collect();
+    if !names.is_empty() {
         return Err(strange(format!(
             "{address}: its schema is not that of version {version}: {}",
             names.join(", ")
@@ -113,9 +116,14 @@ pub(super) async fn reference(
     for migration in &schema.migrations[..count] {
         sqlx::raw_sql(*migration).execute(&mut memory).await?;
     }
+    mirror::keep(&mut memory, schema.mirrored).await?;
     let items = items(&mut memory).await?;
     memory.close().await?;
     Ok(items)
+}
+
+fn is_mirror((kind, name, ..): &Item) -> bool {
+    kind == "index" && name.starts_with(mirror::PREFIX)
 }
 
 /// Everything but what SQLite makes by itself: the numbers of `AUTOINCREMENT`, statistics of its
@@ -135,7 +143,7 @@ pub(super) async fn items(
 
 fn hash_of(items: &BTreeSet<Item>) -> String {
     let mut hasher = blake3::Hasher::new();
-    for (kind, name, table, sql) in items {
+    for (kind, name, table, sql) in items.iter().filter(|item| !is_mirror(item)) {
         for text in [kind, name, table, sql] {
             hasher.update(&(text.len() as u64).to_le_bytes());
             hasher.update(text.as_bytes());
