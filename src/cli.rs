@@ -166,7 +166,7 @@ pub async fn run(invocation: Invocation) -> anyhow::Result<ExitCode> {
         data_dir: invocation.data_dir,
     };
     if let Some(Command::Config(args)) = &invocation.command {
-        return config_command::run(args, &request).await;
+        return Box::pin(config_command::run(args, &request)).await;
     }
     let context = Context {
         settings: Settings::load(&request)?,

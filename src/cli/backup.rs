@@ -36,7 +36,7 @@ Examples:
   atalaya backup restore atalaya-backup-20260131_020000 --into configured --force
   atalaya backup drill --json")]
 pub struct Args {
-    /// File of an age identity, for encrypted backups; instead of backup.identity_file.
+    /// File of an age identity, for encrypted backups; instead of `backup.identity_file`.
     #[arg(long, global = true, value_name = "FILE")]
     pub identity: Option<PathBuf>,
 
@@ -310,9 +310,9 @@ fn listed_json(listed: &Listed) -> Value {
         "created_at": listed.name.created_at().to_rfc3339(),
         "encrypted": listed.name.is_encrypted(),
         "records": manifest.and_then(|manifest| manifest.logs.as_ref()).map(|logs| logs.total.records),
-        "rows": manifest.and_then(|manifest| manifest.metrics.as_ref()).map(|metrics| metrics.rows()),
+        "rows": manifest.and_then(|manifest| manifest.metrics.as_ref()).map(atalaya_domain::backup::MetricsFacts::rows),
         "builds_on": manifest.map(|manifest| manifest.chain.iter().map(|link| &link.name).collect::<Vec<_>>()),
-        "verified_at": record.and_then(|record| record.verified_at).map(|at| at.to_rfc3339()),
+        "verified_at": record.and_then(|record| record.verified_at).map(atalaya_domain::time::Timestamp::to_rfc3339),
         "problem": record.and_then(|record| record.problem.clone()).or_else(|| listed.manifest.as_ref().err().cloned()),
     })
 }
@@ -324,7 +324,7 @@ fn listed_line(listed: &Listed) -> String {
             let rows = manifest
                 .metrics
                 .as_ref()
-                .map_or(0, |metrics| metrics.rows());
+                .map_or(0, atalaya_domain::backup::MetricsFacts::rows);
             let kind = if manifest.chain.is_empty() {
                 "whole".to_owned()
             } else {

@@ -140,7 +140,6 @@ fn retry_after(text: &str, now: Timestamp) -> Option<Duration> {
 }
 
 /// The error and its causes, without the address.
-#[expect(clippy::needless_pass_by_value, reason = "taken apart")]
 fn failed(error: reqwest::Error) -> SendError {
     if error.is_timeout() {
         return SendError::later(format!("no answer within {} s", LIMIT.as_secs()));

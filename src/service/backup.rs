@@ -10,6 +10,8 @@
 //! right, and never leaves half a store under the final name; the newest backup that was found right
 //! is never rotated away.
 
+#![allow(clippy::result_large_err, reason = "made once in a backup, and told")]
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -304,6 +304,9 @@ async fn what_failed_is_what_carried_the_reverted_commit() {
 
 #[tokio::test]
 async fn an_older_commit_released_again_is_a_third_deployment_and_a_rollback() {
+    use DeploymentKind::{Normal, Rollback};
+    use DeploymentResult::{Failed, Success};
+
     let store = Store::new().await;
     let shop = repository(store.folder.path(), "shop");
     let old = commit(&shop, 1, "one");
@@ -319,8 +322,6 @@ async fn an_older_commit_released_again_is_a_third_deployment_and_a_rollback() {
         .iter()
         .map(|made| (made.id.as_str(), made.result, made.kind))
         .collect();
-    use DeploymentKind::{Normal, Rollback};
-    use DeploymentResult::{Failed, Success};
     assert_eq!(
         told,
         [

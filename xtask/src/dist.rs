@@ -60,7 +60,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         .chain(packages(&package)?)
     {
         let size = fs::metadata(&file)?.len() as f64 / 1e6;
-        println!("{} ({size:.1} MB)", file.display());
+        eprintln!("{} ({size:.1} MB)", file.display());
     }
     Ok(())
 }

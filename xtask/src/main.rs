@@ -54,7 +54,10 @@ fn main() -> ExitCode {
         Command::Bench(args) => bench::run(&args),
         Command::Figures(args) => figures::run(&args),
         Command::Screenshots => screenshots::run(),
-        Command::Simulate(args) => simulate::run(&args),
+        Command::Simulate(args) => {
+            simulate::run(&args);
+            Ok(())
+        }
         Command::Deny => deny::run(),
         Command::Dist(args) => dist::run(&args),
     };

@@ -6,7 +6,7 @@ use std::io::{Read as _, Write as _};
 
 use age::secrecy::ExposeSecret as _;
 use proptest::prelude::*;
-use rand::{Rng as _, RngExt as _, SeedableRng as _, rngs::StdRng};
+use rand::{SeedableRng as _, rngs::StdRng};
 use secrecy::SecretString;
 
 use atalaya_domain::backup::{

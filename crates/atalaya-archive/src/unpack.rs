@@ -126,6 +126,7 @@ impl Target<'_> {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "a target is read into once")]
 fn read(
     path: &Path,
     keys: &Identities,

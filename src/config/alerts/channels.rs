@@ -150,7 +150,7 @@ pub(super) fn check(
     }
     match config {
         ChannelConfig::Command { command, timeout } => {
-            if command.first().is_none_or(|program| program.is_empty()) {
+            if command.first().is_none_or(std::string::String::is_empty) {
                 let message = "is empty; write the program and its arguments, as in [\"/usr/local/bin/page\", \"--team\", \"ops\"]";
                 return Err(Mistake::new("command", message));
             }

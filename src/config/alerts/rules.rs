@@ -226,7 +226,7 @@ fn checked_query(key: &str, text: &str) -> Result<String, String> {
 
 fn checked_window(key: &str, window: Length) -> Result<Duration, String> {
     let seconds = window.0.as_secs();
-    if seconds == 0 || seconds % 60 != 0 || window.0 > LONGEST_WINDOW {
+    if seconds == 0 || !seconds.is_multiple_of(60) || window.0 > LONGEST_WINDOW {
         return Err(format!(
             "{key}: {window} is not a whole number of minutes from 1m to 7d; write `5m`"
         ));

@@ -173,10 +173,11 @@ mod tests {
         parse_time(text, Tz::UTC).unwrap()
     }
 
-    fn read(words: WindowWords) -> Result<Option<Window>, BadWindow> {
+    fn read(words: &WindowWords) -> Result<Option<Window>, BadWindow> {
         words.read(Tz::Europe__Madrid, at("2026-11-18T12:00:00Z"))
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "compared with what was read")]
     fn between(from: &str, until: &str) -> Result<Option<Window>, BadWindow> {
         Ok(Some(Window::Between(TimeRange::new(at(from), at(until)))))
     }
@@ -189,18 +190,18 @@ mod tests {
             days,
             quarter: None,
         };
-        assert_eq!(read(words(None, None, None)), Ok(None));
-        assert_eq!(read(words(None, None, Some(7))), Ok(Some(Window::days(7))));
+        assert_eq!(read(&words(None, None, None)), Ok(None));
+        assert_eq!(read(&words(None, None, Some(7))), Ok(Some(Window::days(7))));
         assert_eq!(
-            read(words(Some("2026-07-01"), Some("2026-09-30"), None)),
+            read(&words(Some("2026-07-01"), Some("2026-09-30"), None)),
             between("2026-06-30T22:00:00Z", "2026-09-30T22:00:00Z")
         );
         assert_eq!(
-            read(words(Some("2026-11-01"), None, None)),
+            read(&words(Some("2026-11-01"), None, None)),
             between("2026-10-31T23:00:00Z", "2026-11-18T12:00:00Z")
         );
         assert_eq!(
-            read(words(None, Some("2026-09-30T10:00:00Z"), Some(10))),
+            read(&words(None, Some("2026-09-30T10:00:00Z"), Some(10))),
             between("2026-09-20T10:00:00Z", "2026-09-30T10:00:00Z")
         );
         for wrong in [
@@ -208,7 +209,7 @@ mod tests {
             words(Some("2026-09-30"), Some("2026-09-29"), None),
             words(Some("2027-01-01"), None, None),
         ] {
-            assert!(read(wrong.clone()).is_err(), "{wrong:?}");
+            assert!(read(&wrong).is_err(), "{wrong:?}");
         }
     }
 
@@ -226,7 +227,7 @@ mod tests {
                 quarter: Some(word.to_owned()),
                 ..WindowWords::default()
             };
-            assert_eq!(read(words), between(from, until), "{word}");
+            assert_eq!(read(&words), between(from, until), "{word}");
         }
         // Before the third quarter of this year has begun, it is last year's.
         let found = quarter("Q3", Tz::UTC, at("2026-02-01T00:00:00Z")).unwrap();

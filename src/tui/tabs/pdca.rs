@@ -121,7 +121,7 @@ impl PdcaTab {
 
     /// Asks what the form's plan can hope to find, when something of it has changed.
     fn ask_preview(&mut self, context: &Context<'_>) -> Vec<Effect> {
-        let Some(draft) = self.editor.as_mut().and_then(Editor::to_preview) else {
+        let Some(draft) = self.editor.as_mut().and_then(Editor::take_preview) else {
             return Vec::new();
         };
         self.asked_aside = self.asked_aside.next();

@@ -362,7 +362,7 @@ impl<'a> Delivered<'a> {
             self.deployments
                 .partition_point(|deployment| deployment.finished_at <= incident.opened_at),
         );
-        let last = before.iter().rposition(|known| is_of_service(&known));
+        let last = before.iter().rposition(is_of_service);
         let since = last.map(|index| incident.opened_at.since(before[index].finished_at));
         if let (Some(index), Some(since)) = (last, since)
             && since <= self.cap
@@ -371,7 +371,7 @@ impl<'a> Delivered<'a> {
             return Ok((index, LinkBasis::Time { hours }));
         }
         let nearest_before = last.map(|index| before[index]);
-        let nearest_after = after.iter().copied().find(|known| is_of_service(&known));
+        let nearest_after = after.iter().copied().find(|known| is_of_service(known));
         let nearest = [nearest_before, nearest_after]
             .into_iter()
             .flatten()

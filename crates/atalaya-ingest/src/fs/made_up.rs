@@ -1,6 +1,12 @@
 //! A disk that remembers what was synced, and can lose everything else in any way a power failure
 //! may: dropped, kept, torn at a sector, out of order.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::missing_panics_doc,
+    reason = "a disk of the tests"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -97,6 +103,7 @@ pub enum Fault {
 
 impl State {
     /// What the next start finds.
+    #[must_use]
     pub fn after(&self, loss: Loss) -> Self {
         let mut random = match loss {
             Loss::Random(seed) => Some(StdRng::seed_from_u64(seed)),

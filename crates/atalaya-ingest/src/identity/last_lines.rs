@@ -57,6 +57,7 @@ impl LastLines {
     }
 
     /// Those that end at `offset` or before it: what was read behind it is not stored.
+    #[must_use]
     pub fn up_to(&self, offset: u64) -> Self {
         let mut some = self.clone();
         if some.until > offset {

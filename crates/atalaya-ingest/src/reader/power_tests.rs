@@ -5,6 +5,14 @@
 //! and their watermark together, as SQLite does (whose own durability its own tests prove), or it
 //! takes the groups of the spool and keeps them by their key, as Cassandra does.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "tests; what was done is shown when one fails"
+)]
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs::{self, File};
 use std::io::Write;

@@ -223,15 +223,16 @@ impl Registered {
             || {
                 let key = identity.key(place);
                 // A fork has the same first commit.
-                match repositories.iter().any(|other| other.id == key) {
-                    true => format!(
+                if repositories.iter().any(|other| other.id == key) {
+                    format!(
                         "{key}:{}",
                         identity
                             .remote
                             .clone()
                             .unwrap_or_else(|| place.display().to_string())
-                    ),
-                    false => key,
+                    )
+                } else {
+                    key
                 }
             },
             |known| known.id.clone(),

@@ -1,7 +1,7 @@
 //! The repository of the folder that the console was started in: offered when the store has nothing
 //! of it, read when a person says so.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -119,7 +119,7 @@ impl super::DoraTab {
 }
 
 /// Looks at a folder; an error is as good as no repository, since nothing was asked.
-pub(super) async fn look(stores: &Stores, folder: &PathBuf) -> Here {
+pub(super) async fn look(stores: &Stores, folder: &Path) -> Here {
     dora::here(&*stores.metrics, folder)
         .await
         .unwrap_or(Here::NoRepository)

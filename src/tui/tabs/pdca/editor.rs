@@ -134,7 +134,7 @@ impl Editor {
     }
 
     /// The plan as far as a forecast needs it, when that is another one than the last time.
-    pub fn to_preview(&mut self) -> Option<Draft> {
+    pub fn take_preview(&mut self) -> Option<Draft> {
         if self.purpose != Purpose::Plan {
             return None;
         }

@@ -474,7 +474,7 @@ fn the_chosen_cycle_has_its_weeks_and_its_effects() {
         assert_eq!(weeks, 6, "four before and two after: {text:#?}");
         assert!(text[..8].iter().all(|row| row.contains(line)), "{text:#?}");
         assert!(
-            text[8].contains("[3]") && text[8].contains("1"),
+            text[8].contains("[3]") && text[8].contains('1'),
             "{text:#?}"
         );
         let look = cycles[0].last_look().unwrap();
