@@ -302,7 +302,7 @@ mod tests {
             "[stores]\nlog = \"cassandra://me:canary-9@a/logging\"\n",
             "[stores.cassandra]\npassword = canary-9\n",
             "[stores.mysql]\npassword_file = [\"canary-9\"]\n",
-            "[alerts.channels.a]\nurl = \"https://hooks.slack.com/canary-9\"\nkind = \"slack\"\n",
+            "\n[alerts.channels.a]\nurl = \"https://hooks.slack.com/canary-9\"\nkind = \"slack\"\n",
             "[alerts]\nheartbeat = { addres = \"https://a.example/canary-9\" }\n",
         ];
         for text in lines {

@@ -56,7 +56,7 @@ fn a_configured_rule_takes_the_place_of_a_built_in_one() {
 fn mistakes_name_their_place_and_the_remedy() {
     let rule = |from: &str, to: &str| RULE.replace(from, to);
     for (text, place, remedy) in [
-        (rule("level>=error", "level>=eror"), "rules[1] `shop-errors`: query", "error"),
+        (rule("level>=error", "level>=errr"), "rules[1] `shop-errors`: query", "error"),
         (rule("level>=error", "since:5m"), "query", "take `since:`"),
         (rule("5m", "90s"), "window", "write `5m`"),
         (rule("5m", "0m"), "window", "write `5m`"),

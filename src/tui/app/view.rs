@@ -224,7 +224,6 @@ impl App {
         let time = clock::minute(self.setup.now, self.setup.zone);
         let zone = clock::zone_name(self.setup.now, self.setup.zone);
         right.push((theme.style(Role::Text), format!(" {time} {zone} ")));
-        // What does not fit goes, the least wanted first: the host.
         let width = |parts: &[(Style, String)]| {
             parts
                 .iter()
@@ -232,9 +231,13 @@ impl App {
                 .sum::<usize>()
         };
         let room = usize::from(row.right().saturating_sub(used));
+        // What does not fit goes, the least wanted first: the host, the clock, the age.
         if width(&right) > room {
             let host = right.len() - 2;
             right.remove(host);
+        }
+        while width(&right) > room && right.len() > 1 {
+            right.pop();
         }
         if width(&right) <= room {
             let start = row.right() - u16::try_from(width(&right)).unwrap_or(0);

@@ -1,4 +1,4 @@
-//! A fifth tab, made of one struct and one row: everything else follows.
+//! One tab more, made of one struct and one row: everything else follows.
 
 use std::sync::LazyLock;
 
@@ -80,7 +80,7 @@ impl Tab for BellsTab {
     }
 }
 
-static FIVE: LazyLock<Vec<Registered>> = LazyLock::new(|| {
+static ONE_MORE: LazyLock<Vec<Registered>> = LazyLock::new(|| {
     let row = Registered::new::<BellsTab>();
     TABS.iter().copied().chain([row]).collect()
 });
@@ -89,10 +89,10 @@ fn with_bells(saved: &Saved) -> Stage {
     let mut stage = large();
     let setup = Setup {
         tabs: TabSetup {
-            registered: &FIVE,
+            registered: &ONE_MORE,
             ..tab_setup()
         },
-        keymap: keymap(&FIVE, &BTreeMap::new()).unwrap(),
+        keymap: keymap(&ONE_MORE, &BTreeMap::new()).unwrap(),
         ..stage.app.setup
     };
     stage.app = App::new(setup, saved);
@@ -103,10 +103,10 @@ fn with_bells(saved: &Saved) -> Stage {
 #[test]
 fn its_digit_header_help_palette_and_state_follow_from_its_row() {
     let mut stage = with_bells(&Saved::default());
-    stage.keys("5");
+    stage.keys("6");
     assert_eq!(stage.app.active(), BellsTab::ID);
     let screen = stage.screen();
-    for text in [" 5 Bells ", "rung 0 times", "all is quiet", "b ring"] {
+    for text in [" 6 Bells ", "rung 0 times", "all is quiet", "b ring"] {
         assert!(screen.contains(text), "{text}:\n{screen}");
     }
     stage.keys("b");
@@ -124,7 +124,7 @@ fn its_digit_header_help_palette_and_state_follow_from_its_row() {
     assert!(stage.screen().contains("rung 5 times"));
     stage.keys("\x1b");
     assert_eq!(stage.app.active(), INFRA);
-    stage.keys("5");
+    stage.keys("6");
 
     let saved = stage.app.saved();
     assert_eq!(saved.tab.as_deref(), Some("bells"));
@@ -139,7 +139,7 @@ fn its_keys_can_be_changed() {
         ("ring".to_owned(), "F9".to_owned()),
         ("tab_bells".to_owned(), "F8".to_owned()),
     ]);
-    let map = keymap(&FIVE, &overrides).unwrap();
+    let map = keymap(&ONE_MORE, &overrides).unwrap();
     let key = |text: &str| text.parse().unwrap();
     assert_eq!(map.action(&[BELLS], key("F9")), Some(RING));
     assert_eq!(

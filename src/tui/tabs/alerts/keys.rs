@@ -18,4 +18,5 @@ pub(super) const KEYS: &[Binding] = &[
     (ALERTS, "A", UNTIL_WORSE),
     (ALERTS, "s", SILENCE),
     (ALERTS, "t", Action::Trace),
+    (ALERTS, "x", Action::Explain),
 ];
