@@ -165,6 +165,20 @@ impl Settings {
         }
     }
 
+    /// The same for made-up data: nothing of it is told to anyone, backed up, or read from the
+    /// user's repository.
+    #[must_use]
+    pub fn made_up_in(&self, data_dir: PathBuf) -> Self {
+        let mut settings = self.embedded_in(data_dir);
+        let file = alerts::ChannelConfig::File { path: None };
+        settings.alerts.channels = BTreeMap::from([("file".to_owned(), file)]);
+        settings.alerts.heartbeat = None;
+        settings.backup = BackupConfig::default();
+        settings.jobs.clear();
+        settings.dora.repository = None;
+        settings
+    }
+
     /// Everything as it is in force, defaults and all; holds no password, as no file may.
     pub fn in_force(&self) -> FileConfig {
         FileConfig {

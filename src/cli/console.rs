@@ -96,7 +96,7 @@ pub async fn run_demo(args: &DemoArgs, settings: &Settings) -> anyhow::Result<Ex
         .prefix("atalaya-demo-")
         .tempdir()
         .context("cannot make a temporary directory for the demo's stores")?;
-    let settings = settings.embedded_in(folder.path().to_path_buf());
+    let settings = settings.made_up_in(folder.path().to_path_buf());
     let Some(host) = open(&settings, Opening::Now).await? else {
         return Ok(ExitCode::SUCCESS);
     };
@@ -106,7 +106,11 @@ pub async fn run_demo(args: &DemoArgs, settings: &Settings) -> anyhow::Result<Ex
     host.spawn("company", move |cancel| {
         keep_writing(stores.clone(), started, cancel)
     });
-    let input = console_input(&settings, &host, "demo".to_owned(), None, Vec::new())?;
+    // The same service as that of real data: alerts fire over what the company writes.
+    let planning = Planning::configured(&settings)?;
+    let (_keep, planning) = watch::channel(Arc::new(planning));
+    let seats = host.run_jobs(&planning);
+    let input = console_input(&settings, &host, "demo".to_owned(), None, seats)?;
     let ended = tui::run(input).await;
     host.stop().await;
     Ok(exit_code(ended?))

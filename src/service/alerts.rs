@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::config::AlertSettings;
+pub use crate::config::AlertSettings;
+pub use crate::config::length::Length;
 use atalaya_domain::alert::rule::RuleOrigin;
 use atalaya_domain::alert::{Acknowledgement, Alert, Rule, Severity, Silence, State, show_number};
 use atalaya_domain::error_class::ErrorClass;

@@ -239,7 +239,8 @@ fn a_first_run_shows_the_configured_files_and_the_deployments_of_the_repository(
         "a request through both files, in the order of time"
     );
 
-    shows(&mut pty, "1", "shop@v1.1.0");
+    shows(&mut pty, "1", "S reads its deployments");
+    shows(&mut pty, "S", "shop@v1.1.0");
     pty.wait("the frequency and both deployments", |screen| {
         screen.contents().contains("shop@v1.0.0") && screen.contents().contains("2.0/month n 2")
     });
@@ -493,7 +494,8 @@ fn without_colour_the_selection_is_still_seen() {
             .is_some_and(vt100::Cell::inverse)
     });
     for (tab, text) in [
-        ("1", "shop@v1.1.0"),
+        ("1", "S reads its deployments"),
+        ("S", "shop@v1.1.0"),
         ("3", "Ingest · 2 files"),
         ("4", "0 cycles"),
         ("2", "mail could not be sent"),

@@ -81,10 +81,15 @@ const DRIVEN: &[(&str, &str, &str)] = &[
     ),
     (
         "DORA",
-        "d x f t w y X",
+        "d D S x f t w y X",
         "console_keys::a_figure_is_followed_to_its_records",
     ),
     ("Infra", "f x", "console_keys::a_file_leads_to_its_records"),
+    (
+        "Alerts",
+        "a A s t x",
+        "console_alerts::an_alert_is_explained_followed_acknowledged_and_silenced",
+    ),
     (
         "PDCA",
         "a e s c D t",
@@ -92,7 +97,7 @@ const DRIVEN: &[(&str, &str, &str)] = &[
     ),
     (
         "Everywhere",
-        "1 2 3 4 Tab Shift-Tab Esc q [ ] : ? L",
+        "1 2 3 4 5 Tab Shift-Tab Esc q [ ] : ? L",
         "console_keys::keys_that_hold_everywhere",
     ),
     (
@@ -471,8 +476,11 @@ fn a_figure_is_followed_to_its_records() {
     );
     let mut pty = opened(&machine);
     shows(&mut pty, "1", "c-7/deployment#1");
-    pty.wait_for_text("shop@v1.1.0");
+    // The repository here is new to the store: it is read when somebody says so.
+    pty.wait_for_text("S reads its deployments");
+    shows(&mut pty, "S", "shop@v1.1.0");
     pty.wait_for_text("30 days");
+    shows(&mut pty, "D", "this window has deployments");
 
     // The window goes round.
     shows(&mut pty, "d", "90 days");
@@ -650,9 +658,11 @@ fn keys_that_hold_everywhere() {
     let machine = Machine::new();
     let mut pty = opened(&machine);
     for (key, text) in [
-        ("1", "shop@v1.1.0"),
+        ("1", "S reads its deployments"),
+        ("S", "shop@v1.1.0"),
         ("3", "Ingest · 2 files"),
         ("4", "0 cycles"),
+        ("5", "10 rules"),
         ("2", "● following"),
     ] {
         shows(&mut pty, key, text);
@@ -661,6 +671,7 @@ fn keys_that_hold_everywhere() {
         (":dora\r", "shop@v1.1.0"),
         (":infra\r", "Ingest · 2 files"),
         (":pdca\r", "0 cycles"),
+        (":alerts\r", "10 rules"),
         (":logs\r", "● following"),
     ] {
         shows(&mut pty, command, text);

@@ -12,6 +12,7 @@ mod cli_hostile;
 mod cli_logs;
 mod cli_manners;
 mod clone_only;
+mod console_alerts;
 mod console_first_run;
 mod console_keys;
 mod console_read_only;

@@ -23,6 +23,8 @@ fn long() -> bool {
     std::env::var_os("ATALAYA_TEST_LONG").is_some()
 }
 
+/// No other job that may begin in the same second: a fault is for the one that is looked at.
+const ALONE: &str = "[jobs.alerts]\nenabled = false\n[jobs.alerts_prune]\nenabled = false\n";
 /// Far longer than a lease, and not as long as a store waits for a lock.
 const HELD_UP: Duration = Duration::from_secs(15);
 
@@ -148,7 +150,7 @@ fn a_run_of_a_suspended_service_is_run_by_another() {
 #[test]
 fn a_run_that_panics_is_recorded_and_the_others_go_on() {
     let home = home(&format!(
-        "{EACH_SECOND}[jobs.retention]\nschedule = \"1s\"\n"
+        "{EACH_SECOND}{ALONE}[jobs.retention]\nschedule = \"1s\"\n"
     ));
     let mut command = atalaya(home.path(), &["serve"]);
     command.env("FAILPOINTS", "job::begun=2*panic(asked for by a test)->off");
@@ -176,7 +178,7 @@ fn a_run_that_panics_is_recorded_and_the_others_go_on() {
 /// the lease is given back, and the slot is run by the next service.
 #[test]
 fn a_service_ends_in_time_whatever_its_jobs_do() {
-    let home = home(EACH_SECOND);
+    let home = home(&format!("{EACH_SECOND}{ALONE}"));
     let mut command = atalaya(home.path(), &["serve"]);
     command.env("FAILPOINTS", "job::begun=1*sleep(600000)->off");
     let service = Service::of(command);

@@ -56,7 +56,7 @@ fn a_configured_rule_takes_the_place_of_a_built_in_one() {
 fn mistakes_name_their_place_and_the_remedy() {
     let rule = |from: &str, to: &str| RULE.replace(from, to);
     for (text, place, remedy) in [
-        (rule("level>=error", "level>=errr"), "rules[1] `shop-errors`: query", "error"),
+        (rule("level>=error", "level>=errr"), "rules[1] `shop-errors`: query", "debug, info"),
         (rule("level>=error", "since:5m"), "query", "take `since:`"),
         (rule("5m", "90s"), "window", "write `5m`"),
         (rule("5m", "0m"), "window", "write `5m`"),
@@ -66,7 +66,7 @@ fn mistakes_name_their_place_and_the_remedy() {
         (rule(">= 10", ">= nan"), "when", "`>= 10`"),
         (rule("shop-errors", "shop errors"), "name", "`shop-errors`"),
         (format!("{RULE}{RULE}"), "rules[2]", "name"),
-        (format!("{RULE}channels = [\"pos\"]\n[channels.ops]\nkind = \"file\"\n"), "there is no channel `pos`", "did you mean `ops`?"),
+        (format!("{RULE}channels = [\"opps\"]\n[channels.ops]\nkind = \"file\"\n"), "there is no channel `opps`", "did you mean `ops`?"),
         (format!("{RULE}clear = 12\n"), "clear", "a value that is well"),
         (format!("{RULE}inhibited_by = [\"cassandra-node\"]\n"), "inhibited_by", "did you mean `cassandra-node-down`?"),
         (format!("{RULE}inhibited_by = [\"shop-errors\"]\n"), "inhibited_by", "take one out"),

@@ -14,6 +14,8 @@ use crate::tui::tab::{Context, TabStatus};
 use crate::tui::theme::Role;
 use crate::tui::widgets::{clock, frame, help, safe_text};
 
+/// From this width on the titles of the tabs stand apart.
+const ROOMY: u16 = 100;
 /// Between two hints.
 const HINT_SPACE: &str = "   ";
 
@@ -190,7 +192,9 @@ impl App {
             } else {
                 Role::Muted
             };
-            parts.push((Style::new(), " ".to_owned()));
+            if row.width >= ROOMY {
+                parts.push((Style::new(), " ".to_owned()));
+            }
             parts.push((theme.style(role), format!(" {} {} ", index + 1, id.title())));
         }
         let used = pieces(row, buffer, row.x, &parts);

@@ -15,8 +15,7 @@ use ratatui::layout::Rect;
 
 use self::work::{AlertsAnswer, AlertsEffect, Board, Change, silence_of};
 use super::outage::Outages;
-use crate::config::AlertSettings;
-use crate::service::alerts::RuleView;
+use crate::service::alerts::{AlertSettings, RuleView};
 use crate::tui::action::Action;
 use crate::tui::ask::{
     self, Destination, Notice, PromptHint, PromptRequest, Prompted, Question, TabId,

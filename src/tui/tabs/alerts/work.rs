@@ -5,10 +5,8 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::config::AlertSettings;
-use crate::config::length::Length;
 use crate::service::Stores;
-use crate::service::alerts::{self, AlertError, RuleView, Rulebook, Seen};
+use crate::service::alerts::{self, AlertError, AlertSettings, Length, RuleView, Rulebook, Seen};
 use crate::service::pdca::login_name;
 use crate::tui::ask::Question;
 use crate::tui::tab::{Work, reason_of};
