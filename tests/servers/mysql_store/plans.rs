@@ -20,8 +20,8 @@ const ROWS: &str = "INSERT INTO cycles SELECT CONCAT('c', seq), 'f', NULL, NULL,
     FROM seq_1_to_40000;
     INSERT INTO deployments
     SELECT CONCAT('d', seq), 'shop', NULL, 'production', NULL, NULL, 1750000000000000 + seq * 8640000000,
-        'success', 'normal', CONCAT('r', seq), NULL, 'test', 1 FROM seq_1_to_4000;
-    INSERT INTO deployment_commits SELECT CONCAT('d', seq), 0, 'sha', 1, 1, 'title' FROM seq_1_to_4000;
+        'success', 'normal', CONCAT('r', seq), NULL, 'test', 1, NULL FROM seq_1_to_4000;
+    INSERT INTO deployment_commits SELECT CONCAT('d', seq), 0, 'sha', 1, 1, 'title', 0 FROM seq_1_to_4000;
     ANALYZE TABLE cycles, dora_metrics, deployments, deployment_commits;";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

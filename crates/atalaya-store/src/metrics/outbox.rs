@@ -285,7 +285,7 @@ async fn claim_next(
     now: Timestamp,
     until: Timestamp,
 ) -> Result<Option<Queued>, Failure> {
-    let row: Option<(String, u32, i64, String)> = connection
+    let row: Option<(String, i64, i64, String)> = connection
         .row(
             locking!(
                 "SELECT message_key, attempts, next_at, body FROM outbox
@@ -310,7 +310,7 @@ async fn claim_next(
         .await?;
     Ok(Some(Queued {
         message: serde_json::from_str(&body).map_err(|error| corrupt("outbox", &key, error))?,
-        attempts,
+        attempts: u32::try_from(attempts).unwrap_or(u32::MAX),
     }))
 }
 
