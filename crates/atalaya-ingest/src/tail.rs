@@ -287,11 +287,21 @@ impl Tail {
             } else {
                 there.min(buffer.len())
             };
-            let size = match self.content.read_at(at, &mut buffer[..most])? {
+            let mut size = match self.content.read_at(at, &mut buffer[..most])? {
                 Got::Bytes(size) => size,
                 Got::Nothing => return Ok(Turn::CaughtUp),
                 Got::End => return Ok(Turn::Ended),
             };
+            let mut sample = size;
+            if self.decoder.is_none() && self.tells_nothing(&buffer[..size]) {
+                // What came may stand behind what was there, and tell more.
+                if let Got::Bytes(all) = self.content.read_at(at, buffer)? {
+                    (size, sample) = (size.min(all), all);
+                }
+                if self.tells_nothing(&buffer[..sample]) {
+                    return Ok(Turn::CaughtUp); // read again later
+                }
+            }
             // Looked at after the reading, and for each piece: a file that is truncated and grows past
             // this place in between would be read on in the middle of its new content.
             if let Content::Plain(file) = &self.content
@@ -299,20 +309,20 @@ impl Tail {
             {
                 return Ok(Turn::Changed);
             }
-            let bytes = &buffer[..size];
             if self.decoder.is_none() {
-                if !bytes.contains(&b'\n')
-                    && size < LINE_LIMIT
-                    && matches!(self.content, Content::Plain(_))
-                {
-                    return Ok(Turn::CaughtUp); // nothing to tell the format from yet; read again later
-                }
-                self.begin(bytes, reading);
+                self.begin(&buffer[..sample], reading);
             }
-            self.take(bytes, reading, now, out);
+            self.take(&buffer[..size], reading, now, out);
             used += size as u64;
         }
         Ok(Turn::More)
+    }
+
+    /// Whether these first bytes of a growing file are too few to tell its format from.
+    fn tells_nothing(&self, bytes: &[u8]) -> bool {
+        matches!(self.content, Content::Plain(_))
+            && bytes.len() < LINE_LIMIT
+            && !bytes.contains(&b'\n')
     }
 
     /// Finds out from the first bytes what the content is.
@@ -428,14 +438,21 @@ impl Tail {
         now: Instant,
         out: &mut Vec<Frame>,
     ) {
+        let mut goes_on = false;
         // Too few bytes came until now to tell the format from.
         if self.decoder.is_none()
             && still_there == StillThere::Yes
             && let Content::Plain(_) = &self.content
             && let Ok(Got::Bytes(size)) = self.content.read_at(self.cutter.fed(), buffer)
         {
+            // It grew since the turn: where it ends now is not where it ends.
+            goes_on = !self.tells_nothing(&buffer[..size]);
             self.begin(&buffer[..size], reading);
             self.take(&buffer[..size], reading, now, out);
+        }
+        if goes_on {
+            self.give_complete(out);
+            return;
         }
         let (Some(decoder), Some(origin)) = (&mut self.decoder, &self.record_origin) else {
             return;

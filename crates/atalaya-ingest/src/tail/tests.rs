@@ -89,6 +89,62 @@ fn one_turn(how: fn(&Path)) -> (Turn, u64, Vec<Entry>) {
     )
 }
 
+/// The piece of a line that was there when the file was opened is no line of its own, however much
+/// came behind it: neither for the turn nor for the end of the reading.
+#[test]
+fn a_line_begun_before_the_opening_and_ended_after_it_is_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("app.log");
+    let lines: Vec<String> = (0..9).map(|line| format!("line {line} of nine")).collect();
+    let text = lines.join("\n") + "\n";
+    let input = IngestInput::detected(path.to_string_lossy().into_owned());
+    let limits = Limits::default();
+    let now = Instant::now();
+    for there in 1..text.len() {
+        for (at_turn, at_end) in [(there, text.len()), (text.len(), text.len())] {
+            let reading = Reading {
+                input: &input,
+                host: "host",
+                path: &path,
+                limits: &limits,
+                there_until: there as u64,
+                modified: Timestamp::from_seconds(1_000),
+                wall: Timestamp::from_seconds(9_000),
+            };
+            let (mut buffer, mut entries, mut offset) = ([0; 40], Vec::new(), 0);
+            for length in [at_turn, at_end, at_end] {
+                fs::write(&path, &text[..length]).unwrap();
+                let start = Start {
+                    origin: OriginId::from_u128(1),
+                    content: Content::Plain(File::open(&path).unwrap()),
+                    offset,
+                    from: None,
+                    print: Fingerprint::default(),
+                    format: None,
+                };
+                let (mut tail, mut frames) = (Tail::new(start, now).unwrap(), Vec::new());
+                while tail
+                    .turn(&mut buffer, 40, reading, now, &mut frames)
+                    .unwrap()
+                    == Turn::More
+                {}
+                if length == at_turn && tail.has_partial() {
+                    // It grows between the last look and the end of the reading.
+                    fs::write(&path, &text[..at_end]).unwrap();
+                    let has_begun = tail.decoder.is_some();
+                    if !has_begun {
+                        tail.finish(StillThere::Yes, &mut buffer, reading, now, &mut frames);
+                    }
+                }
+                tail.settle(&limits, None, &mut frames);
+                offset = tail.given();
+                entries.extend(frames.into_iter().flat_map(|frame| frame.entries));
+            }
+            assert_eq!(messages(&entries), lines, "{there}, {at_turn}");
+        }
+    }
+}
+
 fn messages(entries: &[Entry]) -> Vec<&str> {
     entries.iter().map(|entry| &*entry.message).collect()
 }
