@@ -39,6 +39,10 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     }
     require_target()?;
     let package = root().join("target/package");
+    // What an earlier version made, pages of commands that are gone, must not go along.
+    if package.exists() {
+        fs::remove_dir_all(&package)?;
+    }
     fs::create_dir_all(package.join("man"))?;
     let mut build = cargo();
     build.args(["build", "--locked", "--profile", "dist", "--target", TARGET]);
