@@ -12,7 +12,7 @@ use crate::service::alerts::{self, Courier, Evaluator, Rulebook, Seen};
 use crate::service::{health, pdca};
 use crate::text_file;
 use atalaya_domain::alert::{Alert, Silence};
-use atalaya_domain::time::Timestamp;
+use atalaya_domain::time::{TimeRange, Timestamp};
 use atalaya_store::metrics::{AlertFilter, MetricsStore};
 use tokio_util::sync::CancellationToken;
 
@@ -212,14 +212,12 @@ async fn silence(
             return Err(UsageError(message.to_owned()).into());
         }
     };
-    let silence = Silence {
-        id: format!("{:012x}", rand::random::<u64>() >> 16),
-        rule: args.rule.clone().unwrap_or_default(),
-        reason: args.reason.clone().unwrap_or_default(),
-        by: by.to_owned(),
-        from,
-        until,
-    };
+    let silence = alerts::new_silence(
+        args.rule.clone().unwrap_or_default(),
+        args.reason.clone().unwrap_or_default(),
+        by.to_owned(),
+        TimeRange::new(from, until),
+    );
     let book = Rulebook::load(store, &context.settings.alerts).await?;
     alerts::silence(store, &silence, &book.rules, now).await?;
     Ok(vec![silence])

@@ -148,17 +148,14 @@ async fn keep_writing(
     let mut from = started;
     let mut tick = tokio::time::interval(DEMO_EVERY);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            () = cancel.cancelled() => return Ok(()),
-            _ = tick.tick() => {}
-        }
+    while cancel.run_until_cancelled(tick.tick()).await.is_some() {
         let until = Timestamp::now();
         if let Err(error) = demo::live(&stores, from, until).await {
             tracing::warn!(%error, "the demo's company could not write");
         }
         from = until;
     }
+    Ok(())
 }
 
 fn console_input(

@@ -135,26 +135,6 @@ pub async fn history(
     Ok(store.alert_history(filter).await?)
 }
 
-/// Alerts that fired at some time of the range, oldest first: marks on a histogram.
-pub async fn during(
-    store: &dyn MetricsStore,
-    range: TimeRange,
-    limit: u32,
-) -> Result<Vec<Alert>, AlertError> {
-    let filter = AlertFilter {
-        rule: None,
-        before: Some(range.until),
-        limit,
-    };
-    let mut alerts = store.alert_history(&filter).await?;
-    alerts.retain(|alert| {
-        let ended = alert.resolved_at.unwrap_or(Timestamp::MAX);
-        alert.firing_since.is_some() && ended >= range.from
-    });
-    alerts.reverse();
-    Ok(alerts)
-}
-
 /// What somebody says who has seen it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Seen {
@@ -239,6 +219,18 @@ pub async fn silence(
     match store.put_silence(silence).await {
         Err(StoreError::Conflict { reason, .. }) => wrong(reason),
         other => other.map(|_| ()).map_err(AlertError::Store),
+    }
+}
+
+/// The silence of a rule, under an id of its own.
+pub fn new_silence(rule: String, reason: String, by: String, range: TimeRange) -> Silence {
+    Silence {
+        id: format!("{:012x}", rand::random::<u64>() >> 16),
+        rule,
+        reason,
+        by,
+        from: range.from,
+        until: range.until,
     }
 }
 

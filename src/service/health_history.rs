@@ -1,16 +1,12 @@
 //! The measures of a health view as rows that are kept, and what became of them over time.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use atalaya_domain::health::ring::Ring;
 use atalaya_domain::health::{Health, Host};
 use atalaya_domain::time::{TimeRange, Timestamp};
 use atalaya_store::error::StoreError;
 use atalaya_store::metrics::{HealthSample, MetricsStore};
-
-/// How long samples are kept.
-pub const KEPT: Duration = Duration::from_secs(30 * 86_400);
 /// Samples of one question: 30 days of one measure each five minutes, for 30 measures.
 const MOST_SAMPLES: u32 = 300_000;
 

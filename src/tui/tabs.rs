@@ -6,6 +6,7 @@ pub mod infra;
 pub mod logs;
 pub mod outage;
 pub mod pdca;
+pub mod refresh;
 
 use super::ask::TabId;
 use super::registry::Registered;

@@ -29,18 +29,15 @@ async fn count(
 ) -> Result<(), WorkerError> {
     let mut tick = tokio::time::interval(EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            () = cancel.cancelled() => return Ok(()),
-            _ = tick.tick() => {}
-        }
-        let counted = tokio::select! {
-            () = cancel.cancelled() => return Ok(()),
-            counted = alerts::firing(stores.metrics.as_ref()) => counted,
+    while cancel.run_until_cancelled(tick.tick()).await.is_some() {
+        let counting = alerts::firing(stores.metrics.as_ref());
+        let Some(counted) = cancel.run_until_cancelled(counting).await else {
+            break;
         };
         // A store that is away is said elsewhere; the last count stays meanwhile.
         if let Ok(firing) = counted {
             sender.send_if_modified(|known| std::mem::replace(known, firing) != firing);
         }
     }
+    Ok(())
 }

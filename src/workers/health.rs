@@ -53,14 +53,10 @@ async fn measure(
 ) -> Result<(), WorkerError> {
     let mut tick = tokio::time::interval(EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            () = cancel.cancelled() => return Ok(()),
-            _ = tick.tick() => {}
-        }
-        let measured = tokio::select! {
-            () = cancel.cancelled() => return Ok(()),
-            measured = service::health::measure(&stores, &data_dir) => measured,
+    while cancel.run_until_cancelled(tick.tick()).await.is_some() {
+        let measuring = service::health::measure(&stores, &data_dir);
+        let Some(measured) = cancel.run_until_cancelled(measuring).await else {
+            break;
         };
         let whose: Vec<Check> = seats.iter().map(|seat| seat.borrow().check()).collect();
         sender.send_replace(
@@ -69,4 +65,5 @@ async fn measure(
                 .with_checks(whose),
         );
     }
+    Ok(())
 }

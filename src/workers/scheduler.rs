@@ -27,7 +27,7 @@ use super::jobs::{Planned, Planning};
 use super::supervisor::{Supervisor, WorkerError};
 use crate::service::{Stores, describe};
 use atalaya_domain::job::{Cause, Due, RunResult, Seat};
-use atalaya_domain::lease::{Answer, Fence, Holder, Lease};
+use atalaya_domain::lease::{Answer, Fence, FenceNumber, Holder, Lease};
 use atalaya_domain::time::Timestamp;
 use atalaya_store::error::StoreError;
 use atalaya_store::metrics::{Claimed, JobRun, JobState, RunClaim};
@@ -120,6 +120,8 @@ struct Scheduler {
     planning: watch::Receiver<Arc<Planning>>,
     state: watch::Sender<SeatState>,
     held: Option<Held>,
+    /// Of the lease that was held last: the same one may come back after the store was away.
+    last_fence: Option<FenceNumber>,
     asked_at: Option<Instant>,
     running: BTreeMap<&'static str, Running>,
     tasks: JoinSet<Ended>,
@@ -151,6 +153,7 @@ impl Scheduler {
             planning,
             state,
             held: None,
+            last_fence: None,
             asked_at: None,
             running: BTreeMap::new(),
             tasks: JoinSet::new(),
@@ -266,10 +269,7 @@ impl Scheduler {
     }
 
     fn hold(&mut self, lease: Lease, asked_at: Instant, now: Timestamp) {
-        let same = self
-            .held
-            .as_ref()
-            .is_some_and(|held| held.lease.fence == lease.fence);
+        let same = self.last_fence == Some(lease.fence);
         if !same {
             tracing::info!(lease = self.lease, fence = lease.fence.0, "holds the lease");
             self.stop_runs();
@@ -277,6 +277,7 @@ impl Scheduler {
             self.unrecorded.clear();
             self.doubtful.clear();
         }
+        self.last_fence = Some(lease.fence);
         let begun = same && self.held.as_ref().is_some_and(|held| held.begun);
         self.held = Some(Held {
             trusted_until: asked_at + lease.trusted_for(),

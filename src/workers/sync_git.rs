@@ -38,15 +38,11 @@ async fn sync(
     let here = std::env::current_dir().context("where is the current directory?")?;
     let mut tick = tokio::time::interval(EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            () = cancel.cancelled() => return Ok(()),
-            _ = tick.tick() => {}
-        }
+    while cancel.run_until_cancelled(tick.tick()).await.is_some() {
         // What was written by then is kept; the next read writes the same again.
-        let synced = tokio::select! {
-            () = cancel.cancelled() => return Ok(()),
-            synced = sync_known(&settings, &stores, here.clone()) => synced,
+        let reading = sync_known(&settings, &stores, here.clone());
+        let Some(synced) = cancel.run_until_cancelled(reading).await else {
+            break;
         };
         match synced {
             Ok(None) => {}
@@ -61,6 +57,7 @@ async fn sync(
             }
         }
     }
+    Ok(())
 }
 
 /// `None` where there is nothing to read: no repository, or one that is new to the store.

@@ -307,6 +307,13 @@ pub fn check_inhibitions(rules: &BTreeMap<String, Rule>) -> Result<(), (String, 
                 return Err((rule.name.clone(), message));
             }
         }
+    }
+    check_circles(rules)
+}
+
+/// None hides itself, also not by way of others; a name that is not there hides nothing.
+pub fn check_circles(rules: &BTreeMap<String, Rule>) -> Result<(), (String, String)> {
+    for rule in rules.values() {
         let mut seen = Vec::new();
         let mut next: Vec<&str> = rule.inhibited_by.iter().map(String::as_str).collect();
         while let Some(name) = next.pop() {

@@ -58,7 +58,7 @@ impl Rulebook {
         }
         rules.retain(|name, _| !settings.disabled.contains(name));
         // Rules of files and of the store may name each other in a circle only together.
-        while let Err((name, why)) = checks::check_inhibitions(&rules) {
+        while let Err((name, why)) = checks::check_circles(&rules) {
             if let Some(rule) = rules.get_mut(&name) {
                 rule.inhibited_by.clear();
             }

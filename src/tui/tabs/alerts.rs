@@ -9,12 +9,13 @@ mod view;
 mod work;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use self::work::{AlertsAnswer, AlertsEffect, Board, Change, silence_of};
-use super::outage::Outages;
+use super::refresh::Refresh;
 use crate::service::alerts::{AlertSettings, RuleView};
 use crate::tui::action::Action;
 use crate::tui::ask::{
@@ -28,12 +29,10 @@ use atalaya_domain::alert::{Alert, State};
 use atalaya_domain::time::Timestamp;
 
 /// Rules are evaluated each minute; somebody who waits for one sees it soon after.
-const READ_AGAIN_SECONDS: u64 = 5;
+const READ_AGAIN: Duration = Duration::from_secs(5);
 /// Without an evaluation for this long nobody is watching, and the screen says so.
 const EVALUATION_LATE_SECONDS: u64 = 5 * 60;
 
-/// The one read, for what fails.
-const READ: &str = "read";
 const ACKNOWLEDGE: &str = "alert-acknowledge";
 const UNTIL_WORSE: &str = "alert-until-worse";
 const SILENCE: &str = "alert-silence";
@@ -52,16 +51,17 @@ enum Panel {
 pub struct AlertsTab {
     settings: Option<Arc<AlertSettings>>,
     board: Option<Board>,
-    read_at: Option<Timestamp>,
     panel: Panel,
     /// Id of the alert under the cursor, and name of the rule: they come and go, the choice stays.
     chosen: Option<String>,
     chosen_rule: Option<String>,
     /// The first row of the opened detail; `None` while the list has the keys.
     opened: Option<usize>,
+    refresh: Refresh,
+    /// The number of the last change.
     asked: Question,
-    reading: bool,
-    outages: Outages,
+    /// Whom the open prompt is about: the list may be another one when it is accepted.
+    about: Option<String>,
 }
 
 impl AlertsTab {
@@ -120,10 +120,8 @@ impl AlertsTab {
     }
 
     fn read(&mut self, now: Timestamp) -> Vec<Effect> {
-        self.asked = self.asked.next();
-        self.reading = true;
         vec![Effect::Work(AlertsEffect::Read {
-            question: self.asked,
+            question: self.refresh.ask(),
             now,
             settings: self.settings.clone(),
         })]
@@ -202,63 +200,62 @@ impl AlertsTab {
         }
     }
 
-    fn ask_acknowledge(&self, kind: &'static str) -> Effect {
-        match self.current() {
-            Some(alert) if alert.state == State::Firing => Effect::Prompt(PromptRequest {
-                kind,
-                label: "seen; note for the others ".to_owned(),
-                text: String::new(),
-            }),
-            _ => Effect::Notice(Notice::plain("only an alert that fires is acknowledged")),
+    fn ask_acknowledge(&mut self, kind: &'static str) -> Effect {
+        let firing = self
+            .current()
+            .filter(|alert| alert.state == State::Firing)
+            .map(|alert| (alert.id.clone(), safe_text::line(&alert.rule.name)));
+        match firing {
+            Some((id, name)) => {
+                self.about = Some(id);
+                Effect::Prompt(PromptRequest {
+                    kind,
+                    label: format!("{name} is seen; note for the others "),
+                    text: String::new(),
+                })
+            }
+            None => Effect::Notice(Notice::plain("only an alert that fires is acknowledged")),
         }
     }
 
-    fn ask_silence(&self) -> Effect {
-        let rule = self
-            .current()
-            .map(|alert| &alert.rule.name)
-            .or_else(|| self.current_rule().map(|rule| &rule.name));
+    fn ask_silence(&mut self) -> Effect {
+        let alert = self.current().map(|alert| alert.rule.name.clone());
+        let rule = alert.or_else(|| self.current_rule().map(|rule| rule.name.clone()));
         match rule {
-            Some(rule) => Effect::Prompt(PromptRequest {
-                kind: SILENCE,
-                label: format!("silence {} for, because ", safe_text::line(rule)),
-                text: "2h ".to_owned(),
-            }),
+            Some(rule) => {
+                let label = format!("silence {} for, because ", safe_text::line(&rule));
+                self.about = Some(rule);
+                Effect::Prompt(PromptRequest {
+                    kind: SILENCE,
+                    label,
+                    text: "2h ".to_owned(),
+                })
+            }
             None => Effect::Notice(Notice::plain("there is no rule to silence")),
         }
     }
 
     fn prompted(&mut self, kind: &str, text: &str, context: &Context<'_>) -> Vec<Effect> {
-        let text = text.trim();
-        if kind == SILENCE {
-            let rule = self
-                .current()
-                .map(|alert| alert.rule.name.clone())
-                .or_else(|| self.current_rule().map(|rule| rule.name.clone()));
-            return match (rule, silence_of(text)) {
-                (Some(rule), Ok((length, reason))) => self.write(
-                    Change::Silence {
-                        rule,
-                        length,
-                        reason,
-                    },
-                    context.now,
-                ),
-                (_, Err(help)) => vec![Effect::Notice(Notice::trouble(help))],
-                (None, _) => Vec::new(),
-            };
-        }
-        let Some(id) = self.current().map(|alert| alert.id.clone()) else {
+        let Some(about) = self.about.take() else {
             return Vec::new();
         };
-        self.write(
-            Change::Acknowledge {
-                id,
+        let text = text.trim();
+        let change = match kind {
+            SILENCE => match silence_of(text) {
+                Ok((length, reason)) => Change::Silence {
+                    rule: about,
+                    length,
+                    reason,
+                },
+                Err(help) => return vec![Effect::Notice(Notice::trouble(help))],
+            },
+            _ => Change::Acknowledge {
+                id: about,
                 note: Some(text.to_owned()).filter(|note| !note.is_empty()),
                 until_worse: kind == UNTIL_WORSE,
             },
-            context.now,
-        )
+        };
+        self.write(change, context.now)
     }
 
     /// Why what is shown may not be all: nobody evaluates.
@@ -308,10 +305,10 @@ impl Screen for AlertsTab {
         }
         TabStatus {
             pieces,
-            data_at: self.read_at,
+            data_at: self.refresh.at(),
             live: false,
             banner: self
-                .outages
+                .refresh
                 .banner(context.now, context.zone)
                 .or_else(|| self.unwatched(context.now)),
             hints: vec![
@@ -377,17 +374,8 @@ impl Tab for AlertsTab {
 
     fn update(&mut self, event: TabEvent, context: &Context<'_>) -> Vec<Effect> {
         match event {
-            TabEvent::Entered if self.board.is_none() && !self.reading => self.read(context.now),
-            TabEvent::Tick => {
-                let old = self
-                    .read_at
-                    .is_some_and(|at| context.now.since(at).as_secs() >= READ_AGAIN_SECONDS);
-                let again = !self.outages.due(context.now).is_empty();
-                if !self.reading && (again || (old && !self.outages.is_failing(READ))) {
-                    self.read(context.now)
-                } else {
-                    Vec::new()
-                }
+            TabEvent::Entered | TabEvent::Tick if self.refresh.is_due(READ_AGAIN, context.now) => {
+                self.read(context.now)
             }
             TabEvent::Action(action) => self.act(action, context),
             TabEvent::Prompted {
@@ -400,23 +388,17 @@ impl Tab for AlertsTab {
 
     fn answered(&mut self, answer: AlertsAnswer, context: &Context<'_>) -> Vec<Effect> {
         match answer {
-            AlertsAnswer::Read { question, .. } | AlertsAnswer::Written { question, .. }
-                if question != self.asked =>
-            {
-                Vec::new()
-            }
-            AlertsAnswer::Read { at, result, .. } => {
-                self.reading = false;
-                match result {
-                    Ok(board) => {
-                        self.outages.passed(READ);
-                        self.read_at = Some(at);
-                        self.board = Some(board);
-                    }
-                    Err(reason) => self.outages.failed(READ, reason, context.now),
+            AlertsAnswer::Read {
+                question,
+                at,
+                result,
+            } => {
+                if let Some(board) = self.refresh.answered(question, at, result, context.now) {
+                    self.board = Some(board);
                 }
                 Vec::new()
             }
+            AlertsAnswer::Written { question, .. } if question != self.asked => Vec::new(),
             AlertsAnswer::Written { result, .. } => {
                 let notice = match result {
                     Ok(done) => Notice::plain(safe_text::line(&done)),

@@ -10,13 +10,14 @@ mod view;
 mod work;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use self::editor::{Done, Editor, Purpose};
 pub use self::work::{Change, PdcaAnswer, PdcaEffect};
-use super::outage::Outages;
+use super::refresh::Refresh;
 use crate::service::pdca::PdcaSettings;
 use crate::tui::action::Action;
 use crate::tui::ask::{
@@ -32,10 +33,8 @@ use atalaya_domain::record::RequestId;
 use atalaya_domain::time::Timestamp;
 
 /// Cycles change by people's hands; a read once a minute is enough.
-const READ_AGAIN_SECONDS: u64 = 60;
+const READ_AGAIN: Duration = Duration::from_secs(60);
 
-/// The one read, for what fails.
-const READ: &str = "read";
 const START: &str = "pdca-start";
 const DECIDE: &str = "pdca-decide";
 const DISCARD: &str = "pdca-discard";
@@ -54,7 +53,6 @@ pub struct PdcaTab {
     /// The latest question for a course or for the form's forecast.
     asked_aside: Question,
     proposals: Vec<Proposal>,
-    read_at: Option<Timestamp>,
     /// Id of the cycle under the cursor: cycles come and go, the choice stays.
     chosen: Option<String>,
     /// The first row of the opened cycle; `None` while the list has the keys.
@@ -62,11 +60,10 @@ pub struct PdcaTab {
     editor: Option<Editor>,
     /// Waits for a yes.
     decision: Option<(String, Verdict, String)>,
+    refresh: Refresh,
+    /// The number of the last change.
     asked: Question,
     writing: bool,
-    /// A read is under way: asking again would cancel it.
-    reading: bool,
-    outages: Outages,
 }
 
 impl PdcaTab {
@@ -134,10 +131,8 @@ impl PdcaTab {
     }
 
     fn read(&mut self, now: Timestamp) -> Vec<Effect> {
-        self.asked = self.asked.next();
-        self.reading = true;
         vec![Effect::Work(PdcaEffect::Read {
-            question: self.asked,
+            question: self.refresh.ask(),
             now,
             settings: Arc::clone(&self.settings),
         })]
@@ -321,9 +316,9 @@ impl Screen for PdcaTab {
         }
         TabStatus {
             pieces,
-            data_at: self.read_at,
+            data_at: self.refresh.at(),
             live: false,
-            banner: self.outages.banner(context.now, context.zone),
+            banner: self.refresh.banner(context.now, context.zone),
             hints: vec![
                 if self.opened.is_some() {
                     Action::Back
@@ -403,16 +398,10 @@ impl Tab for PdcaTab {
 
     fn update(&mut self, event: TabEvent, context: &Context<'_>) -> Vec<Effect> {
         match event {
-            TabEvent::Entered | TabEvent::Tick if !self.writing => {
-                let age = self.read_at.map(|at| context.now.since(at).as_secs());
-                let stale = age.is_none_or(|age| age >= READ_AGAIN_SECONDS);
-                // What failed is repeated in its own time, not each second.
-                let again = !self.outages.due(context.now).is_empty();
-                if !self.reading && (again || stale && self.outages.is_empty()) {
-                    self.read(context.now)
-                } else {
-                    Vec::new()
-                }
+            TabEvent::Entered | TabEvent::Tick
+                if !self.writing && self.refresh.is_due(READ_AGAIN, context.now) =>
+            {
+                self.read(context.now)
             }
             TabEvent::Action(action) => self.act(action, context),
             TabEvent::Prompted {
@@ -453,18 +442,13 @@ impl Tab for PdcaTab {
                 question,
                 at,
                 result,
-            } if question == self.asked => {
-                self.reading = false;
-                match result {
-                    Ok((listing, proposals)) => {
-                        self.cycles = Some(listing.cycles);
-                        self.broken = listing.broken;
-                        self.course = None;
-                        self.proposals = proposals;
-                        self.read_at = Some(at);
-                        self.outages.passed(READ);
-                    }
-                    Err(reason) => self.outages.failed(READ, reason, context.now),
+            } => {
+                let read = self.refresh.answered(question, at, result, context.now);
+                if let Some((listing, proposals)) = read {
+                    self.cycles = Some(listing.cycles);
+                    self.broken = listing.broken;
+                    self.course = None;
+                    self.proposals = proposals;
                 }
                 self.ask_course(context)
             }
@@ -494,11 +478,7 @@ impl Tab for PdcaTab {
                         self.chosen = Some(id);
                         self.read(context.now)
                     }
-                    // The number of the read that was under way meanwhile is an older one.
-                    Err(reason) => {
-                        self.reading = false;
-                        vec![Effect::Notice(Notice::trouble(reason))]
-                    }
+                    Err(reason) => vec![Effect::Notice(Notice::trouble(reason))],
                 }
             }
             // The answer to an older question.

@@ -166,10 +166,6 @@ pub fn tell(alert: &mut Alert, mute: Option<Mute>, now: Timestamp) -> Option<Not
 }
 
 fn told_of_firing(alert: &mut Alert, now: Timestamp) -> Option<NoticeKind> {
-    let Some(told_at) = alert.told_at else {
-        // Acknowledged on a screen before anybody was told: there is nothing left to tell.
-        return alert.acknowledged.is_none().then_some(NoticeKind::Firing);
-    };
     if let Some(acknowledged) = &alert.acknowledged {
         let worse = acknowledged.until_worse_than.is_some_and(|limit| {
             alert
@@ -182,6 +178,9 @@ fn told_of_firing(alert: &mut Alert, now: Timestamp) -> Option<NoticeKind> {
         alert.acknowledged = None;
         return Some(NoticeKind::Worse);
     }
+    let Some(told_at) = alert.told_at else {
+        return Some(NoticeKind::Firing);
+    };
     if now < told_at {
         // The clock was set back: four hours from now, not from what it said before.
         alert.told_at = Some(now);

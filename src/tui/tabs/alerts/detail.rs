@@ -168,11 +168,7 @@ fn of_rule(rule: &RuleView, context: &Context<'_>) -> Vec<Row> {
     if let Some(muted) = &rule.muted {
         rows.push(("not told", safe_text::line(muted), Role::Muted));
     }
-    rows.push((
-        "from",
-        format!("{:?}", rule.origin).to_lowercase(),
-        Role::Muted,
-    ));
+    rows.push(("from", rule.origin.name().to_owned(), Role::Muted));
     rows
 }
 

@@ -92,6 +92,16 @@ fn board() -> Board {
     }
 }
 
+fn context(area: Rect, theme: &Theme) -> Context<'_> {
+    Context {
+        now: now(),
+        zone: Zone::Utc,
+        area,
+        theme,
+        unicode: true,
+    }
+}
+
 struct Stage {
     tab: AlertsTab,
     area: Rect,
@@ -107,7 +117,7 @@ impl Stage {
             theme,
         };
         stage.send(TabEvent::Entered);
-        let question = stage.tab.asked;
+        let question = stage.tab.refresh.ask();
         stage.answer(AlertsAnswer::Read {
             question,
             at: now(),
@@ -117,13 +127,7 @@ impl Stage {
     }
 
     fn send(&mut self, event: TabEvent) -> Vec<Effect> {
-        let context = Context {
-            now: now(),
-            zone: Zone::Utc,
-            area: self.area,
-            theme: &self.theme,
-            unicode: true,
-        };
+        let context = context(self.area, &self.theme);
         self.tab.update(event, &context)
     }
 
@@ -132,24 +136,12 @@ impl Stage {
     }
 
     fn answer(&mut self, answer: AlertsAnswer) -> Vec<Effect> {
-        let context = Context {
-            now: now(),
-            zone: Zone::Utc,
-            area: self.area,
-            theme: &self.theme,
-            unicode: true,
-        };
+        let context = context(self.area, &self.theme);
         self.tab.answered(answer, &context)
     }
 
     fn screen(&self) -> String {
-        let context = Context {
-            now: now(),
-            zone: Zone::Utc,
-            area: self.area,
-            theme: &self.theme,
-            unicode: true,
-        };
+        let context = context(self.area, &self.theme);
         let mut buffer = Buffer::empty(self.area);
         self.tab.render(self.area, &mut buffer, &context);
         let rows = buffer.content().chunks(usize::from(self.area.width));
@@ -200,6 +192,15 @@ fn an_acknowledgement_is_written_with_its_note_and_only_for_what_fires() {
         stage.act(keys::UNTIL_WORSE)[..],
         [Effect::Prompt(_)]
     ));
+    // Another alert takes its place while the note is being written.
+    let mut other = board();
+    other.alerts.rotate_right(1);
+    let question = stage.tab.refresh.ask();
+    stage.answer(AlertsAnswer::Read {
+        question,
+        at: now(),
+        result: Ok(other),
+    });
     let effects = stage.send(TabEvent::Prompted {
         kind: UNTIL_WORSE,
         step: Prompted::Accepted(" it is the new index ".to_owned()),
@@ -213,7 +214,7 @@ fn an_acknowledgement_is_written_with_its_note_and_only_for_what_fires() {
         until_worse: true,
     };
     assert_eq!(*change, expected);
-    stage.act(Action::Down);
+    // The first is one that is over now.
     assert!(matches!(
         stage.act(keys::ACKNOWLEDGE)[..],
         [Effect::Notice(_)]
@@ -232,6 +233,7 @@ fn a_silence_needs_a_length_and_a_reason() {
     }
     let mut stage = Stage::new(80, 21);
     stage.act(Action::NextPanel);
+    assert!(matches!(stage.act(keys::SILENCE)[..], [Effect::Prompt(_)]));
     let effects = stage.send(TabEvent::Prompted {
         kind: SILENCE,
         step: Prompted::Accepted("2h because".to_owned()),

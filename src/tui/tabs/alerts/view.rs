@@ -49,33 +49,61 @@ fn titled(area: Rect, buffer: &mut Buffer, context: &Context<'_>, title: &str) -
     }
 }
 
-/// The first row in sight, so that the cursor is.
-fn first_in_sight(cursor: usize, height: u16) -> usize {
-    (cursor + 1).saturating_sub(usize::from(height))
+/// A row for each item, the one under the cursor marked and in sight.
+fn list<T>(
+    items: &[T],
+    cursor: usize,
+    area: Rect,
+    buffer: &mut Buffer,
+    context: &Context<'_>,
+    row_of: impl Fn(&T, Rect, &mut Buffer, &Context<'_>),
+) {
+    let first = (cursor + 1).saturating_sub(usize::from(area.height));
+    for (y, (index, item)) in (area.y..area.bottom()).zip(items.iter().enumerate().skip(first)) {
+        let row = Rect {
+            y,
+            height: 1,
+            ..area
+        };
+        if index == cursor {
+            buffer.set_style(row, context.theme.style(Role::Selection));
+        }
+        row_of(item, row, buffer, context);
+    }
 }
 
 fn alerts(tab: &AlertsTab, area: Rect, buffer: &mut Buffer, context: &Context<'_>) {
-    let all = tab.alerts();
     let inside = titled(area, buffer, context, "Alerts · Tab: rules");
-    if all.is_empty() {
+    if tab.alerts().is_empty() {
         let hints = ["Tab shows the rules with their present values".to_owned()];
         empty::render(inside, buffer, context.theme, "No alert, ever.", &hints);
         return;
     }
-    let cursor = tab.position();
-    let first = first_in_sight(cursor, inside.height);
-    for (row, (index, alert)) in (inside.y..inside.bottom()).zip(all.iter().enumerate().skip(first))
-    {
-        let line = Rect {
-            y: row,
-            height: 1,
-            ..inside
-        };
-        if index == cursor {
-            buffer.set_style(line, context.theme.style(Role::Selection));
-        }
-        alert_row(alert, line, buffer, context);
+    list(
+        tab.alerts(),
+        tab.position(),
+        inside,
+        buffer,
+        context,
+        alert_row,
+    );
+}
+
+fn rules(tab: &AlertsTab, area: Rect, buffer: &mut Buffer, context: &Context<'_>) {
+    let inside = titled(area, buffer, context, "Rules · Tab: alerts");
+    if tab.rules().is_empty() {
+        let message = "There are no rules: [alerts] is switched off.";
+        empty::render(inside, buffer, context.theme, message, &[]);
+        return;
     }
+    list(
+        tab.rules(),
+        tab.position(),
+        inside,
+        buffer,
+        context,
+        rule_row,
+    );
 }
 
 /// The word and its colour: never the colour alone.
@@ -129,31 +157,7 @@ fn alert_row(alert: &Alert, line: Rect, buffer: &mut Buffer, context: &Context<'
     put(buffer, line, x, &age, context, Role::Muted);
 }
 
-fn rules(tab: &AlertsTab, area: Rect, buffer: &mut Buffer, context: &Context<'_>) {
-    let all = tab.rules();
-    let inside = titled(area, buffer, context, "Rules · Tab: alerts");
-    if all.is_empty() {
-        let message = "There are no rules: [alerts] is switched off.";
-        empty::render(inside, buffer, context.theme, message, &[]);
-        return;
-    }
-    let cursor = tab.position();
-    let first = first_in_sight(cursor, inside.height);
-    for (row, (index, rule)) in (inside.y..inside.bottom()).zip(all.iter().enumerate().skip(first))
-    {
-        let line = Rect {
-            y: row,
-            height: 1,
-            ..inside
-        };
-        if index == cursor {
-            buffer.set_style(line, context.theme.style(Role::Selection));
-        }
-        rule_row(rule, line, buffer, context);
-    }
-}
-
-/// How far a value is from the threshold, as a track of ten cells with words behind it.
+/// How far a value is from the threshold, in words.
 fn distance_of(rule: &RuleView) -> (Role, String) {
     match (rule.state, rule.distance) {
         (Some(State::Firing), _) => (Role::Bad, "fires".to_owned()),

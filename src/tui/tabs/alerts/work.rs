@@ -12,7 +12,7 @@ use crate::tui::ask::Question;
 use crate::tui::tab::{Work, reason_of};
 use crate::tui::widgets::safe_text;
 use atalaya_domain::alert::{Alert, Silence};
-use atalaya_domain::time::Timestamp;
+use atalaya_domain::time::{TimeRange, Timestamp};
 use atalaya_store::metrics::AlertFilter;
 
 /// Past alerts below the present ones.
@@ -164,14 +164,8 @@ async fn write(
             length,
             reason,
         } => {
-            let silence = Silence {
-                id: format!("{:012x}", rand::random::<u64>() >> 16),
-                rule,
-                reason,
-                by: login_name(),
-                from: now,
-                until: now.saturating_add(length),
-            };
+            let range = TimeRange::new(now, now.saturating_add(length));
+            let silence = alerts::new_silence(rule, reason, login_name(), range);
             let known = match settings {
                 Some(settings) => Rulebook::load(store, settings).await?.rules,
                 None => Vec::new(),

@@ -89,6 +89,8 @@ struct Screen {
     theme: Theme,
     area: Rect,
     tab: PdcaTab,
+    /// Of the last read that it asked for.
+    read: Question,
 }
 
 impl Screen {
@@ -97,6 +99,7 @@ impl Screen {
             theme: Theme::plain(),
             area: Rect::new(0, 0, width, height),
             tab: PdcaTab::default(),
+            read: Question::default(),
         };
         screen.send(TabEvent::Entered);
         screen
@@ -110,7 +113,7 @@ impl Screen {
 
     fn answer(&mut self, result: Result<(Listing, Vec<Proposal>), String>) -> Vec<Effect> {
         let answer = PdcaAnswer::Read {
-            question: self.tab.asked,
+            question: self.read,
             at: day(44),
             result,
         };
@@ -132,7 +135,13 @@ impl Screen {
             theme: &self.theme,
             unicode: true,
         };
-        work(&mut self.tab, &context)
+        let effects = work(&mut self.tab, &context);
+        for effect in &effects {
+            if let Effect::Work(PdcaEffect::Read { question, .. }) = effect {
+                self.read = *question;
+            }
+        }
+        effects
     }
 
     fn press(&mut self, action: Action) -> Vec<Effect> {
