@@ -16,7 +16,6 @@ pub mod backup;
 mod file;
 mod foreign;
 mod layers;
-pub mod length;
 pub mod places;
 pub mod stores;
 
@@ -29,6 +28,13 @@ pub use file::{
 pub use layers::{Layer, Value};
 pub use places::{LogsPlace, MetricsPlace};
 pub use stores::{SpoolConfig, StoresConfig};
+
+/// In a directory of made-up data: nothing of it is told to anyone.
+const MADE_UP: &str = "made-up";
+const MADE_UP_NOTE: &str = "This directory holds the made-up company of `atalaya demo --fill`.
+As long as this file is here, alerts over it go to alerts.jsonl beside it and to nobody else, and
+nothing of it is backed up elsewhere.
+";
 
 /// What a user wrote that cannot be used; always with the place and the remedy.
 #[derive(Debug, thiserror::Error)]
@@ -105,7 +111,8 @@ impl Settings {
                 .map_err(|mistake| invalid(&loaded.values, "stores", mistake))?;
         let alerts = alerts::resolve(&loaded.config.alerts, loaded.config.policy)
             .map_err(|mistake| invalid(&loaded.values, "alerts", mistake))?;
-        Ok(Self {
+        let made_up = data_dir.join(MADE_UP);
+        let settings = Self {
             data_dir,
             themes_dir: project
                 .as_ref()
@@ -124,24 +131,32 @@ impl Settings {
             alerts_config: loaded.config.alerts,
             alerts,
             values: loaded.values,
+        };
+        Ok(if made_up.exists() {
+            let data_dir = settings.data_dir.clone();
+            settings.made_up_in(data_dir)
+        } else {
+            settings
         })
     }
 
-    /// Every channel of messages with its secrets.
-    ///
-    /// # Errors
-    /// A secret is not there, or others may read it.
-    pub fn channels(&self) -> Result<Vec<alerts::Channel>, ConfigError> {
-        alerts::channels::resolve(&self.alerts, &self.data_dir, &|name| {
-            std::env::var(name).ok()
-        })
-        .map_err(|mistake| invalid(&self.values, "alerts", mistake))
+    /// Every channel of messages by its name, with its secrets; or why it cannot be used: a secret
+    /// is not there, or others may read it.
+    pub fn channels(&self) -> Vec<(String, Result<alerts::ChannelKind, ConfigError>)> {
+        let variable = |name: &str| std::env::var(name).ok();
+        alerts::channels::resolve(&self.alerts, &self.data_dir, &variable)
+            .into_iter()
+            .map(|(name, channel)| {
+                let wrong = |mistake| invalid(&self.values, "alerts", mistake);
+                (name, channel.map_err(wrong))
+            })
+            .collect()
     }
 
     /// Where the heartbeat goes, and who may sign for it; `None` when there is none.
     ///
     /// # Errors
-    /// As [`channels`](Self::channels).
+    /// A secret is not there, or others may read it.
     pub fn heartbeat(&self) -> Result<Option<(SecretString, Option<PathBuf>)>, ConfigError> {
         let Some(heartbeat) = &self.alerts.heartbeat else {
             return Ok(None);
@@ -163,6 +178,15 @@ impl Settings {
             metrics_place: MetricsPlace::Embedded,
             ..self.clone()
         }
+    }
+
+    /// Marks the directory as one of made-up data, whoever opens it later.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn mark_made_up(&self) -> std::io::Result<()> {
+        std::fs::create_dir_all(&self.data_dir)?;
+        std::fs::write(self.data_dir.join(MADE_UP), MADE_UP_NOTE)
     }
 
     /// The same for made-up data: nothing of it is told to anyone, backed up, or read from the

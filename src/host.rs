@@ -147,8 +147,8 @@ impl Host {
         &self,
         seats: Vec<watch::Receiver<SeatState>>,
     ) -> watch::Receiver<Health> {
-        let data_dir = self.settings.data_dir.clone();
-        workers::health::start(&self.supervisor, self.stores.clone(), data_dir, seats)
+        let settings = self.settings.clone();
+        workers::health::start(&self.supervisor, self.stores.clone(), settings, seats)
     }
 
     /// Counts the alerts that fire from now on.

@@ -33,6 +33,7 @@ pub mod workers;
 
 pub mod host;
 pub mod privacy;
+pub mod process_group;
 pub mod signals;
 
 pub mod tui;

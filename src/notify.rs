@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::config::alerts::{Channel, ChannelKind};
+use crate::config::alerts::ChannelKind;
 use atalaya_domain::alert::Message;
 use atalaya_domain::time::Timestamp;
 
@@ -66,6 +66,7 @@ fn cut(text: &str) -> String {
 }
 
 /// The opened channels.
+#[derive(Default)]
 pub struct Notifier {
     channels: BTreeMap<String, Opened>,
 }
@@ -77,39 +78,33 @@ enum Opened {
     Command(Vec<String>, Duration),
     #[cfg(feature = "mail")]
     Mail(mail::Mailer),
+    /// It cannot be used as it is configured, for this reason. What it is sent waits.
+    Broken(String),
 }
 
 impl Notifier {
-    /// Blocking: reads certificates.
-    ///
-    /// # Errors
-    /// A `ca_file` cannot be read; in words.
-    pub fn open(channels: Vec<Channel>) -> Result<Self, String> {
-        let mut opened = BTreeMap::new();
-        for channel in channels {
-            let in_channel = |why: String| format!("alerts.channels.{}: {why}", channel.name);
-            let http = |ca_file: Option<PathBuf>| Http::new(ca_file.as_deref()).map_err(in_channel);
-            let kind = match channel.kind {
-                ChannelKind::File { path } => Opened::File(path),
-                ChannelKind::Slack { url, ca_file } => Opened::Slack(http(ca_file)?, url),
-                ChannelKind::Webhook {
-                    url,
-                    secret,
-                    ca_file,
-                } => Opened::Webhook(http(ca_file)?, url, secret),
-                ChannelKind::Command { command, timeout } => Opened::Command(command, timeout),
-                #[cfg(feature = "mail")]
-                ChannelKind::Mail(place) => {
-                    Opened::Mail(mail::Mailer::new(place).map_err(in_channel)?)
-                }
-                #[cfg(not(feature = "mail"))]
-                ChannelKind::Mail(_) => {
-                    return Err(in_channel("`mail` is not compiled in".to_owned()));
-                }
-            };
-            opened.insert(channel.name, kind);
+    /// Blocking: reads certificates. A channel that cannot be used is one that takes nothing, and
+    /// the others are as they would be without it.
+    pub fn open<E: fmt::Display>(
+        channels: impl IntoIterator<Item = (String, Result<ChannelKind, E>)>,
+    ) -> Self {
+        let opened = channels.into_iter().map(|(name, channel)| {
+            let opened = channel.map_err(|error| error.to_string()).and_then(|kind| {
+                open(kind).map_err(|why| format!("alerts.channels.{name}: {why}"))
+            });
+            (name, opened.unwrap_or_else(Opened::Broken))
+        });
+        Self {
+            channels: opened.collect(),
         }
-        Ok(Self { channels: opened })
+    }
+
+    /// Why channels cannot be used, each with its name.
+    pub fn broken(&self) -> impl Iterator<Item = &str> {
+        self.channels.values().filter_map(|channel| match channel {
+            Opened::Broken(why) => Some(why.as_str()),
+            _ => None,
+        })
     }
 
     /// By name.
@@ -119,6 +114,10 @@ impl Notifier {
 
     pub fn has(&self, channel: &str) -> bool {
         self.channels.contains_key(channel)
+    }
+
+    pub fn is_broken(&self, channel: &str) -> bool {
+        matches!(self.channels.get(channel), Some(Opened::Broken(_)))
     }
 
     /// What one try of this channel may take.
@@ -149,8 +148,27 @@ impl Notifier {
             Opened::Command(command, timeout) => command::run(command, *timeout, message).await,
             #[cfg(feature = "mail")]
             Opened::Mail(mailer) => mailer.send(message).await,
+            Opened::Broken(why) => Err(SendError::later(why)),
         }
     }
+}
+
+fn open(kind: ChannelKind) -> Result<Opened, String> {
+    let http = |ca_file: Option<PathBuf>| Http::new(ca_file.as_deref());
+    Ok(match kind {
+        ChannelKind::File { path } => Opened::File(path),
+        ChannelKind::Slack { url, ca_file } => Opened::Slack(http(ca_file)?, url),
+        ChannelKind::Webhook {
+            url,
+            secret,
+            ca_file,
+        } => Opened::Webhook(http(ca_file)?, url, secret),
+        ChannelKind::Command { command, timeout } => Opened::Command(command, timeout),
+        #[cfg(feature = "mail")]
+        ChannelKind::Mail(place) => Opened::Mail(mail::Mailer::new(place)?),
+        #[cfg(not(feature = "mail"))]
+        ChannelKind::Mail(_) => return Err("`mail` is not compiled in".to_owned()),
+    })
 }
 
 /// The dead man's switch: somebody outside misses it when it stops.

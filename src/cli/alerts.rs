@@ -1,17 +1,17 @@
 //! `atalaya alerts`: what fires, who has seen it, and what is to be kept quiet.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Subcommand;
 
 use super::output::Form;
 use super::{Context, UsageError, output};
-use crate::config::length::Length;
-use crate::notify::Notifier;
-use crate::service::alerts::{self, Courier, Evaluator, Rulebook, Seen};
+use crate::service::alerts::{self, Channels, Evaluator, Rulebook, Seen};
 use crate::service::{health, pdca};
 use crate::text_file;
 use atalaya_domain::alert::{Alert, Silence};
+use atalaya_domain::length::Length;
 use atalaya_domain::time::{TimeRange, Timestamp};
 use atalaya_store::metrics::{AlertFilter, MetricsStore};
 use tokio_util::sync::CancellationToken;
@@ -82,7 +82,7 @@ pub enum Command {
     Rules(RulesArgs),
     /// Every channel with what waits for it.
     Channels,
-    /// Send a test message through the channels, now. Exit code 1 when one does not take it.
+    /// Send a test message through the channels, now. Exit code 1 when one does not take it, 2 when one cannot be used as it is configured.
     Test {
         /// Channels; all unless given.
         channels: Vec<String>,
@@ -275,18 +275,17 @@ async fn test(
         );
         return Err(UsageError(message).into());
     }
-    let channels = context.settings.channels()?;
+    let settings = Arc::new(context.settings.clone());
     if form == Form::Text {
         output::note("sending a test message; each channel has up to its time limit");
     }
     // The default file is in the data directory, which nothing may have made yet.
     let data_dir = context.settings.data_dir.clone();
-    let opened = tokio::task::spawn_blocking(move || {
-        let _ = std::fs::create_dir_all(data_dir);
-        Notifier::open(channels)
-    });
-    let notifier = opened.await?.map_err(UsageError)?;
-    let courier = Courier::new(notifier);
+    let made = tokio::task::spawn_blocking(move || std::fs::create_dir_all(data_dir));
+    // A directory that cannot be made is told by the channel that needs it.
+    let _ = made.await?;
+    let opened = Channels::open(settings).await;
+    let courier = &opened.courier;
     let host = health::host_name();
     let names = courier.channels().into_iter();
     let names: Vec<String> = names
@@ -294,13 +293,18 @@ async fn test(
         .collect();
     let tries = names.iter().map(|name| {
         let message = alerts::test_message(name, &host, now);
-        let courier = &courier;
         async move { (name.clone(), courier.send_now(&message, now).await) }
     });
     let results = futures::future::join_all(tries).await;
     let well = results.iter().all(|(_, sent)| sent.is_ok());
     output::print(form, &show::tests(&results, form == Form::Json)?)?;
-    Ok(ExitCode::from(u8::from(!well)))
+    // One that can never take a message is a mistake in the configuration.
+    let broken = names.iter().any(|name| courier.is_broken(name));
+    Ok(ExitCode::from(match (well, broken) {
+        (true, _) => 0,
+        (false, false) => 1,
+        (false, true) => 2,
+    }))
 }
 
 fn instant(text: &str) -> Result<Timestamp, UsageError> {

@@ -124,7 +124,10 @@ async fn fill(folder: &Path, seed: u64, settings: &Settings) -> anyhow::Result<E
         ))
         .into());
     }
-    let settings = settings.embedded_in(folder.to_path_buf());
+    let settings = settings.made_up_in(folder.to_path_buf());
+    settings
+        .mark_made_up()
+        .with_context(|| format!("cannot write in {}", folder.display()))?;
     let stores = service::open_to_ingest(&settings).await?;
     let made = demo::fill(&stores, Timestamp::now(), seed).await?;
     super::output::print(

@@ -43,7 +43,7 @@ pub async fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     }
     // A store that is away is a finding, not a failure to find out.
     let stores = service::attach_stores(&context.settings).await;
-    let health = service::health::measure(&stores, &context.settings.data_dir).await;
+    let health = service::health::measure(&stores, &context.settings).await;
     output::print(
         Form::of(args.json),
         &if args.json {
@@ -192,6 +192,8 @@ fn to_json(health: &Health) -> serde_json::Value {
         "components": {
             "host": health.host,
             "stores": health.stores,
+            "backup_disk": health.backup_disk,
+            "ingest": health.ingest,
             "ring": health.ring,
             "metrics_database": health.metrics_database,
         },

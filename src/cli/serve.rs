@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{Request, Settings};
 use crate::host::{Host, Opening};
 use crate::service;
+use crate::service::alerts::Channels;
 use crate::service::reload::{self, Reload};
 use crate::shown::Shown;
 use crate::workers::ingest::Contended;
@@ -57,9 +58,8 @@ pub async fn run(args: &Args, context: &Context, request: &Request) -> anyhow::R
         }
     }
     let planning = Planning::configured(settings)?;
-    // A secret that is missing is told now, and not when it is needed.
-    settings.channels()?;
-    settings.heartbeat()?;
+    // What cannot be sent through is told now, and not when it is needed.
+    usable(settings).await?;
     let cancel = CancellationToken::new();
     let opened = Host::open(settings, "serve", Opening::Whenever, cancel.clone(), |_| {}).await?;
     let Some(host) = opened else {
@@ -103,6 +103,12 @@ pub async fn run(args: &Args, context: &Context, request: &Request) -> anyhow::R
     host.stop().await;
     say("ended");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Every channel of messages, and the heartbeat.
+async fn usable(settings: &Settings) -> Result<(), super::UsageError> {
+    let checked = Channels::check(Arc::new(settings.clone())).await;
+    checked.map_err(|broken| super::UsageError(broken.to_string()))
 }
 
 /// Into our own log, and on standard error for whoever keeps that (the journal).
@@ -215,8 +221,7 @@ async fn read_again(
     let asked = request.clone();
     let fresh = tokio::task::spawn_blocking(move || Settings::load(&asked)).await??;
     let old = Arc::clone(&planning.borrow().settings);
-    fresh.channels()?;
-    fresh.heartbeat()?;
+    usable(&fresh).await?;
     let reload = reload::compare(&old, &fresh);
     let next = Planning::configured(&reload::merged(&old, fresh))?;
     planning.send_replace(Arc::new(next));

@@ -9,14 +9,14 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use atalaya_domain::alert::{Rule, built_in};
+use atalaya_domain::length::Length;
 
-use super::length::Length;
 use super::places::Mistake;
 
 pub mod channels;
 pub mod rules;
 
-pub use channels::{Channel, ChannelConfig, ChannelKind};
+pub use channels::{ChannelConfig, ChannelKind};
 pub use rules::RuleConfig;
 
 /// Most rules that are configured: each costs a little at each evaluation.

@@ -4,13 +4,13 @@
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::{SendError, cut, json_line};
+use crate::process_group::ProcessGroup;
 use atalaya_domain::alert::Message;
 
 /// Of what it prints that is kept; the rest is read and dropped.
@@ -45,7 +45,7 @@ pub(super) async fn run(
         .kill_on_drop(true)
         .spawn()
         .map_err(|error| SendError::later(format!("{program}: {error}")))?;
-    let group = Group::of(&spawned);
+    let group = ProcessGroup::of(&spawned);
     if let Some(mut stdin) = spawned.stdin.take() {
         // It may end without having read: then its exit code speaks.
         tokio::spawn(async move {
@@ -75,25 +75,6 @@ pub(super) async fn run(
     Err(SendError::later(cut(&format!(
         "{program}: {status}: {said}"
     ))))
-}
-
-/// The process group of a command; killed when it is dropped.
-struct Group(Option<Pid>);
-
-impl Group {
-    fn of(child: &Child) -> Self {
-        let id = child.id().and_then(|id| i32::try_from(id).ok());
-        Self(id.and_then(Pid::from_raw))
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        if let Some(group) = self.0 {
-            // There may be nobody left.
-            let _ = kill_process_group(group, Signal::KILL);
-        }
-    }
 }
 
 async fn kept(mut pipe: impl AsyncRead + Unpin) -> Vec<u8> {

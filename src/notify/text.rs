@@ -2,7 +2,7 @@
 //! gone through [`Shown`]; each channel then escapes it in its own way.
 
 use crate::shown::Shown;
-use atalaya_domain::alert::{Message, Notice, show_number};
+use atalaya_domain::alert::{Message, Notice, show_labels, show_number};
 
 /// Changes that are spelt out; the others are counted.
 const SPELT_OUT: usize = 15;
@@ -39,6 +39,9 @@ fn part(notice: &Notice) -> Part {
     }
     if !notice.todo.is_empty() && notice.kind != atalaya_domain::alert::NoticeKind::Resolved {
         details.push(safe(&format!("what to do: {}", notice.todo)));
+    }
+    if !notice.labels.is_empty() {
+        details.push(safe(&format!("labels: {}", show_labels(&notice.labels))));
     }
     let evidence = &notice.evidence;
     if let Some(deployment) = &evidence.deployment {
@@ -108,6 +111,7 @@ pub(super) mod tests {
             worst: Some(14.0),
             firing_since: Some(now),
             todo: said.to_owned(),
+            labels: std::collections::BTreeMap::from([(said.to_owned(), said.to_owned())]),
             evidence: NoticeEvidence {
                 query: Some(said.to_owned()),
                 request_ids: vec![RequestId::new(said)],

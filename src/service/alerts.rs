@@ -7,7 +7,6 @@ use std::time::Duration;
 use serde::Serialize;
 
 pub use crate::config::AlertSettings;
-pub use crate::config::length::Length;
 use atalaya_domain::alert::rule::RuleOrigin;
 use atalaya_domain::alert::{Acknowledgement, Alert, Rule, Severity, Silence, State, show_number};
 use atalaya_domain::error_class::ErrorClass;
@@ -15,21 +14,22 @@ use atalaya_domain::time::{TimeRange, Timestamp};
 use atalaya_store::error::StoreError;
 use atalaya_store::metrics::{AlertChange, AlertFilter, ChannelState, MetricsStore};
 
+mod board;
+mod channels;
 mod deliver;
 mod evaluate;
 mod evidence;
 mod measure;
 mod rulebook;
 
+pub use board::{Board, board};
+pub use channels::{BrokenChannel, Channels};
 pub use deliver::{Courier, Delivery, GROUP_EVERY, drop_unknown, test_message};
 pub use evaluate::{Evaluated, Evaluator};
-pub use measure::KnownReading;
 pub use rulebook::{Rulebook, add_rule, remove_rule};
 
 /// Tries to write an acknowledgement while evaluations write too.
 const TRIES: u32 = 5;
-const ALERTS_KEPT: Duration = Duration::from_secs(365 * 86_400);
-const MESSAGES_KEPT: Duration = Duration::from_secs(30 * 86_400);
 /// Longest silence: a year.
 const LONGEST_SILENCE_DAYS: u64 = 366;
 
@@ -67,7 +67,10 @@ impl AlertError {
 
 /// What is going on: firing ones first, the worst and newest first among them, then pending ones.
 pub async fn list(store: &dyn MetricsStore) -> Result<Vec<Alert>, AlertError> {
-    let mut alerts = store.active_alerts().await?;
+    Ok(sorted(store.active_alerts().await?))
+}
+
+fn sorted(mut alerts: Vec<Alert>) -> Vec<Alert> {
     alerts.sort_by(|left, right| {
         let key = |alert: &Alert| {
             (
@@ -77,7 +80,7 @@ pub async fn list(store: &dyn MetricsStore) -> Result<Vec<Alert>, AlertError> {
         };
         key(left).cmp(&key(right))
     });
-    Ok(alerts)
+    alerts
 }
 
 /// How many fire, by severity: for the header of every screen.
@@ -92,18 +95,16 @@ pub struct Firing {
 
 pub async fn firing(store: &dyn MetricsStore) -> Result<Firing, AlertError> {
     let mut firing = Firing::default();
-    for alert in store
-        .active_alerts()
-        .await?
-        .iter()
-        .filter(|alert| alert.is_firing())
-    {
-        match alert.rule.severity {
-            Severity::Critical => firing.critical += 1,
-            Severity::Warning => firing.warning += 1,
-            Severity::Info => firing.info += 1,
+    for group in store.count_firing().await? {
+        let count = usize::try_from(group.alerts).unwrap_or(usize::MAX);
+        match group.severity {
+            Severity::Critical => firing.critical += count,
+            Severity::Warning => firing.warning += count,
+            Severity::Info => firing.info += count,
         }
-        firing.unseen += usize::from(alert.acknowledged.is_none());
+        if !group.acknowledged {
+            firing.unseen += count;
+        }
     }
     Ok(firing)
 }
@@ -259,11 +260,13 @@ pub struct RuleView {
     pub threshold: f64,
     pub query: Option<String>,
     pub todo: String,
+    pub labels: BTreeMap<String, String>,
     /// The state of its alert; `None`: all is well, or nothing is known.
     pub state: Option<State>,
     pub value: Option<f64>,
     /// Value or reason in words.
     pub reading: String,
+    #[serde(with = "atalaya_domain::time::rfc3339::option")]
     pub measured_at: Option<Timestamp>,
     /// As a part of the threshold: negative while all is well.
     pub distance: Option<f64>,
@@ -276,62 +279,12 @@ pub async fn rules(
     settings: &AlertSettings,
     now: Timestamp,
 ) -> Result<Vec<RuleView>, AlertError> {
-    let book = Rulebook::load(store, settings).await?;
-    let readings = measure::known(store).await?;
-    let silences = store.silences(now).await?;
-    let active: BTreeMap<String, Alert> = store
-        .active_alerts()
-        .await?
-        .into_iter()
-        .map(|alert| (alert.rule.name.clone(), alert))
-        .collect();
-    let views = book.rules.iter().map(|rule| {
-        let alert = active.get(&rule.name);
-        let known = readings.get(&rule.name);
-        let value = known.and_then(|known| known.value);
-        let silenced = silences
-            .iter()
-            .find(|silence| silence.is_active(now) && silence.covers(&rule.name));
-        RuleView {
-            name: rule.name.clone(),
-            origin: rule.origin,
-            severity: rule.severity,
-            condition: rule.condition(),
-            threshold: rule.threshold,
-            query: rule.measure.query().map(str::to_owned),
-            todo: rule.todo.clone(),
-            state: alert.map(|alert| alert.state),
-            value,
-            reading: known.map_or_else(
-                || "not evaluated yet; `atalaya serve` does".to_owned(),
-                KnownReading::words,
-            ),
-            measured_at: known.map(|known| known.at),
-            distance: value.and_then(|value| rule.distance(value)),
-            muted: silenced
-                .map(|silence| silence.mute().to_string())
-                .or_else(|| {
-                    alert
-                        .and_then(|alert| alert.muted.as_ref())
-                        .map(ToString::to_string)
-                }),
-        }
-    });
-    Ok(views.collect())
+    Ok(board(store, Some(settings), 0, now).await?.rules)
 }
 
 /// When the rules were evaluated last.
 pub async fn evaluated_at(store: &dyn MetricsStore) -> Result<Option<Timestamp>, AlertError> {
     Ok(store.alert_readings().await?.map(|(at, _)| at))
-}
-
-/// Deletes what is kept no longer: alerts for a year, messages for a month. Returns how much it was.
-pub async fn prune(store: &dyn MetricsStore, now: Timestamp) -> Result<u64, AlertError> {
-    let alerts = store.prune_alerts(now.saturating_sub(ALERTS_KEPT)).await?;
-    Ok(alerts
-        + store
-            .prune_outbox(now.saturating_sub(MESSAGES_KEPT))
-            .await?)
 }
 
 /// Channels with what waits for them.

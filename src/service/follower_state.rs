@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::advice::say;
 use crate::text_file;
-use atalaya_domain::health::{Check, Status};
+use atalaya_domain::health::{Check, IngestLag, Status};
 use atalaya_domain::time::Timestamp;
 use atalaya_ingest::IngestStatus;
 use atalaya_ingest::spool::{SpoolState, SpoolStatus};
@@ -88,14 +88,18 @@ impl FollowerState {
     }
 
     /// The lag by now: of one that is silent it has grown since.
-    pub fn lag_seconds_at(&self, now: Timestamp) -> f64 {
+    pub fn lag(&self, now: Timestamp) -> IngestLag {
         let silent = now.since(self.at);
         let grown = if silent > SILENT_AFTER {
             silent.as_secs_f64()
         } else {
             0.0
         };
-        self.lag_seconds + grown
+        IngestLag {
+            seconds: self.lag_seconds + grown,
+            bytes: self.lag_bytes,
+            spool_used_ratio: self.spool_used,
+        }
     }
 
     /// The verdict on it.

@@ -1,6 +1,6 @@
 //! Measures this host and asks every store a small question.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use sysinfo::{Disks, System};
@@ -14,6 +14,7 @@ use atalaya_ingest::spool::quarantine;
 use atalaya_store::error::StoreError;
 
 use super::Stores;
+use crate::config::Settings;
 
 /// A store or a server that says nothing for this long is told as silent. Longer than the limit of
 /// slowness, so that slow and silent are told apart.
@@ -21,16 +22,18 @@ const PATIENCE: Duration = Duration::from_secs(12);
 
 /// One measurement. Never fails: what does not answer is in the result, with the reason; and never
 /// takes much longer than [`PATIENCE`].
-pub async fn measure(stores: &Stores, data_dir: &Path) -> Health {
-    let data_dir: PathBuf = data_dir.to_path_buf();
+pub async fn measure(stores: &Stores, settings: &Settings) -> Health {
+    let data_dir = settings.data_dir.clone();
+    let backup_dir = settings.backup_dir();
     let aside = super::quarantine::folder(&data_dir);
-    let state_dir = data_dir.join("ingest");
+    let state_dir = settings.ingest_state_dir();
     let measuring = tokio::task::spawn_blocking(move || {
         let kept = quarantine::ids(&aside)
             .map(|ids| ids.len())
             .map_err(|error| error.to_string());
         let follower = FollowerState::read(&state_dir).map_err(|error| error.to_string());
-        (measure_host(&data_dir), kept, follower)
+        let disk = disk_of(&backup_dir);
+        (measure_host(&data_dir), disk, kept, follower)
     });
     let (measured, logs, metrics, ring, database, backups) = tokio::join!(
         measuring,
@@ -40,14 +43,21 @@ pub async fn measure(stores: &Stores, data_dir: &Path) -> Health {
         timeout(PATIENCE, stores.metrics.vitals()),
         timeout(PATIENCE, super::backup::trust(&*stores.metrics)),
     );
-    let (host, kept, follower) = match measured {
-        Ok((host, kept, follower)) => (host.map_err(|error| error.to_string()), kept, follower),
+    let (host, backup_disk, kept, follower) = match measured {
+        Ok((host, disk, kept, follower)) => (
+            host.map_err(|error| error.to_string()),
+            disk,
+            kept,
+            follower,
+        ),
         Err(lost) => {
             let lost = lost.to_string();
-            (Err(lost.clone()), Err(lost.clone()), Err(lost))
+            (Err(lost.clone()), None, Err(lost.clone()), Err(lost))
         }
     };
     let now = Timestamp::now();
+    let ingest = follower.as_ref().ok().and_then(Option::as_ref);
+    let ingest = ingest.map(|follower| follower.lag(now));
     let follower = match follower {
         Ok(follower) => follower.map(|follower| follower.check(now)),
         Err(reason) => Some(Check {
@@ -60,6 +70,7 @@ pub async fn measure(stores: &Stores, data_dir: &Path) -> Health {
     // A database that refuses its vitals is told by the store's own check.
     let database = database.ok().and_then(Result::ok);
     Health::new(now, host, vec![logs, metrics])
+        .with_places(backup_disk, ingest)
         .with_checks(follower)
         .with_checks(backups.and_then(|trust| trust.check(now)))
         .with_quarantine(kept)
@@ -120,29 +131,36 @@ async fn ask_metrics(stores: &Stores) -> StoreHealth {
     }
 }
 
+/// The disk that a folder is on, or will be on when it is made: asked by the folder and not by the
+/// list of mounts, in which a bind mount may be left out.
+fn disk_of(folder: &Path) -> Option<Disk> {
+    let there = folder.ancestors().find(|ancestor| ancestor.exists())?;
+    let found = rustix::fs::statvfs(there).ok()?;
+    // As `df` reckons: what is kept back for root is neither used nor free.
+    let used = found.f_blocks.saturating_sub(found.f_bfree);
+    Some(Disk {
+        mount: there.display().to_string(),
+        total_bytes: used
+            .saturating_add(found.f_bavail)
+            .saturating_mul(found.f_frsize),
+        available_bytes: found.f_bavail.saturating_mul(found.f_frsize),
+    })
+}
+
 fn measure_host(data_dir: &Path) -> Result<Host, sysinfo::Error> {
     let mut system = System::new()?;
     system.refresh_memory();
     let load = System::load_average()?;
     let found = Disks::new_with_refreshed_list()?;
     let mut disks: Vec<Disk> = Vec::new();
-    for disk in &found {
-        let mount = disk.mount_point().display().to_string();
+    for disk in found.iter().filter_map(|disk| disk_of(disk.mount_point())) {
         // Bind mounts and overlays list one device many times; one line each is enough.
         let twin = |known: &Disk| {
-            known.total_bytes == disk.total_space()
-                && known.available_bytes == disk.available_space()
+            known.total_bytes == disk.total_bytes && known.available_bytes == disk.available_bytes
         };
-        if disk.total_space() > 0
-            && !disks
-                .iter()
-                .any(|known| known.mount == mount || twin(known))
-        {
-            disks.push(Disk {
-                mount,
-                total_bytes: disk.total_space(),
-                available_bytes: disk.available_space(),
-            });
+        let listed = |known: &Disk| known.mount == disk.mount || twin(known);
+        if disk.total_bytes > 0 && !disks.iter().any(listed) {
+            disks.push(disk);
         }
     }
     disks.sort_by(|left, right| left.mount.cmp(&right.mount));

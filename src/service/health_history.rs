@@ -13,7 +13,7 @@ const MOST_SAMPLES: u32 = 300_000;
 /// The values of one measurement, all of one instant.
 ///
 /// Components: `host/NAME`, `disk/NAME:MOUNT`, `logs/NAME` and `metrics/NAME` (a store as NAME sees
-/// it), `node/ADDRESS` (a server of the log store). Measures carry their unit.
+/// it), `backup/NAME` (the disk of its backups), `ingest/NAME` (what it follows), `node/ADDRESS` (a server of the log store). Measures carry their unit.
 pub fn samples_of(health: &Health, host: &str, at: Timestamp) -> Vec<HealthSample> {
     let mut samples = Vec::new();
     let mut add = |component: String, values: Vec<(&str, Option<f64>)>| {
@@ -48,6 +48,21 @@ pub fn samples_of(health: &Health, host: &str, at: Timestamp) -> Vec<HealthSampl
             ("disk_bytes", store.disk_bytes.map(|bytes| bytes as f64)),
         ];
         add(format!("{}/{host}", store.name), values);
+    }
+    if let Some(disk) = &health.backup_disk {
+        let values = vec![
+            ("used_ratio", Some(disk.used_ratio())),
+            ("available_bytes", Some(disk.available_bytes as f64)),
+        ];
+        add(format!("backup/{host}"), values);
+    }
+    if let Some(ingest) = &health.ingest {
+        let values = vec![
+            ("lag_seconds", Some(ingest.seconds)),
+            ("lag_bytes", Some(ingest.bytes as f64)),
+            ("spool_used_ratio", ingest.spool_used_ratio),
+        ];
+        add(format!("ingest/{host}"), values);
     }
     for (node, values) in health.ring.iter().flat_map(values_of_nodes) {
         add(node, values);

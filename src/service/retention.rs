@@ -11,10 +11,16 @@ use atalaya_domain::record::Layer;
 use atalaya_domain::time::{TimeRange, Timestamp};
 use atalaya_store::chunks::{ChunkStore, Order};
 use atalaya_store::error::StoreError;
-use atalaya_store::metrics::RunPrune;
+use atalaya_store::metrics::{Ended, RunPrune};
 
 /// Runs of one job that are kept however new they are.
 const MOST_RUNS: u32 = 5_000;
+/// What alerts leave behind, and for how many days it is kept after its end.
+const ENDED: [(&str, Ended, u32); 3] = [
+    ("alerts", Ended::Alerts, 365),
+    ("silences", Ended::Silences, 365),
+    ("messages", Ended::Messages, 30),
+];
 /// A server drops what has ended when it compacts and tells its time in seconds: what ended this
 /// lately may be there.
 const SLACK: Duration = Duration::from_secs(3_600);
@@ -79,6 +85,15 @@ where
     outcomes.push(health(stores, settings, now, mode).await?);
     still_ours().await?;
     outcomes.push(runs(stores, settings, now, mode).await?);
+    for (what, ended, kept) in ENDED {
+        still_ours().await?;
+        let mut outcome = Outcome::new(what, days(kept).0 + " after their end");
+        let before = now.saturating_sub(Duration::from_secs(u64::from(kept) * 86_400));
+        let dry_run = mode == Mode::DryRun;
+        outcome.expired = stores.metrics.prune_ended(ended, before, dry_run).await?;
+        outcome.deleted = if dry_run { 0 } else { outcome.expired };
+        outcomes.push(outcome);
+    }
     for what in ["deliveries, incidents, targets", "PDCA cycles", "audit log"] {
         outcomes.push(Outcome::new(what, "for ever"));
     }

@@ -9,6 +9,8 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, BufReader};
 use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
 
+use crate::process_group::ProcessGroup;
+
 /// What stands in the configured words for the node's address.
 pub const NODE: &str = "{node}";
 /// Of one line of output.
@@ -67,7 +69,8 @@ pub async fn run(
         .process_group(0)
         .spawn()
         .map_err(|source| NodetoolError::NotStarted { program, source })?;
-    let group = child.id().and_then(|id| i32::try_from(id).ok());
+    // Also what it left behind ends, however this ends.
+    let _group = ProcessGroup::of(&child);
     let (out, err) = (child.stdout.take(), child.stderr.take());
     let reading = async {
         tokio::join!(
@@ -83,13 +86,7 @@ pub async fn run(
             Ok(status) => Err(NodetoolError::Failed { command, node, status }),
             Err(source) => Err(NodetoolError::NotStarted { program: command, source }),
         },
-        () = cancel.cancelled() => {
-            if let Some(group) = group.and_then(rustix::process::Pid::from_raw) {
-                // It may have ended by itself.
-                let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
-            }
-            Err(NodetoolError::Cancelled { command, node })
-        }
+        () = cancel.cancelled() => Err(NodetoolError::Cancelled { command, node }),
     }
 }
 

@@ -1,6 +1,5 @@
 //! Measures host, stores and the workers themselves, now and then.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -9,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::scheduler::SeatState;
 use super::supervisor::{Supervisor, WorkerError};
+use crate::config::Settings;
 use crate::service::{self, Stores};
 use atalaya_domain::health::{Check, Health};
 use atalaya_domain::time::Timestamp;
@@ -20,7 +20,7 @@ const EVERY: Duration = Duration::from_secs(10);
 pub fn start(
     supervisor: &Supervisor,
     stores: Stores,
-    data_dir: PathBuf,
+    settings: Settings,
     seats: Vec<watch::Receiver<SeatState>>,
 ) -> watch::Receiver<Health> {
     let unmeasured = Health::new(
@@ -33,7 +33,7 @@ pub fn start(
     supervisor.spawn("health", move |cancel| {
         measure(
             stores.clone(),
-            data_dir.clone(),
+            settings.clone(),
             watched.clone(),
             seats.clone(),
             sender.clone(),
@@ -45,7 +45,7 @@ pub fn start(
 
 async fn measure(
     stores: Stores,
-    data_dir: PathBuf,
+    settings: Settings,
     supervisor: Supervisor,
     seats: Vec<watch::Receiver<SeatState>>,
     sender: watch::Sender<Health>,
@@ -54,7 +54,7 @@ async fn measure(
     let mut tick = tokio::time::interval(EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while cancel.run_until_cancelled(tick.tick()).await.is_some() {
-        let measuring = service::health::measure(&stores, &data_dir);
+        let measuring = service::health::measure(&stores, &settings);
         let Some(measured) = cancel.run_until_cancelled(measuring).await else {
             break;
         };

@@ -37,7 +37,6 @@ pub use planned::{Planned, Planning, PlanningError};
 pub fn all() -> Vec<Arc<dyn Job>> {
     vec![
         Arc::new(alerts::Alerts),
-        Arc::new(alerts::AlertsPrune),
         Arc::new(health_sample::HealthSample),
         Arc::new(git_sync::GitSync),
         Arc::new(retention::Retention),

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
@@ -12,8 +11,8 @@ use super::jobs::Planning;
 use super::scheduler::SeatState;
 use super::supervisor::{Supervisor, WorkerError};
 use crate::config::Settings;
-use crate::notify::{Heartbeat, Notifier};
-use crate::service::alerts::{self, Courier};
+use crate::notify::Heartbeat;
+use crate::service::alerts::{self, Channels};
 use crate::service::{Stores, describe};
 use atalaya_domain::time::Timestamp;
 
@@ -21,6 +20,8 @@ use atalaya_domain::time::Timestamp;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// After a store that is away.
 const AGAIN: Duration = Duration::from_secs(10);
+/// A channel that cannot be used is opened again after this long.
+const OPEN_AGAIN: Duration = Duration::from_secs(60);
 const BEAT_EVERY: Duration = Duration::from_secs(60);
 /// The heart beats while the last evaluation is not older than this, and three intervals.
 const FRESH: Duration = Duration::from_secs(180);
@@ -37,25 +38,17 @@ pub fn start(
     });
 }
 
-/// The channels as they are configured now.
-struct Opened {
-    courier: Courier,
-    heartbeat: Option<Heartbeat>,
-}
-
-async fn open(settings: Arc<Settings>) -> Result<Opened, WorkerError> {
-    let opened = tokio::task::spawn_blocking(move || {
-        let channels = settings.channels()?;
-        let notifier = Notifier::open(channels).map_err(anyhow::Error::msg)?;
-        let heartbeat = settings.heartbeat()?.map(|(url, ca_file)| {
-            Heartbeat::open(url, ca_file.as_deref()).map_err(anyhow::Error::msg)
-        });
-        Ok(Opened {
-            courier: Courier::new(notifier),
-            heartbeat: heartbeat.transpose()?,
-        })
-    });
-    opened.await.context("opening the channels")?
+/// Opens the channels; what cannot be used is said in our own log, and again in `alerts channels`
+/// when something waits for it.
+async fn open(settings: Arc<Settings>) -> Channels {
+    let opened = Channels::open(settings).await;
+    for why in &opened.broken {
+        tracing::error!(
+            why,
+            "it cannot be used as it is configured; the others go on"
+        );
+    }
+    opened
 }
 
 async fn send(
@@ -65,7 +58,8 @@ async fn send(
     cancel: CancellationToken,
 ) -> Result<(), WorkerError> {
     let mut settings = Arc::clone(&planning.borrow_and_update().settings);
-    let mut opened = open(Arc::clone(&settings)).await?;
+    let mut opened = open(Arc::clone(&settings)).await;
+    let mut opened_at = Instant::now();
     let mut next_beat = Instant::now();
     let mut tick = tokio::time::interval(LOOK_EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -74,9 +68,15 @@ async fn send(
             () = cancel.cancelled() => return Ok(()),
             Ok(()) = planning.changed() => {
                 settings = Arc::clone(&planning.borrow_and_update().settings);
-                opened = open(Arc::clone(&settings)).await?;
+                opened = open(Arc::clone(&settings)).await;
+                opened_at = Instant::now();
             }
             _ = tick.tick() => {}
+        }
+        // A certificate or a secret may be there by now.
+        if !opened.broken.is_empty() && opened_at.elapsed() >= OPEN_AGAIN {
+            opened = Channels::open(Arc::clone(&settings)).await;
+            opened_at = Instant::now();
         }
         if !seat.borrow().ours || !settings.alerts.enabled {
             continue;

@@ -1,5 +1,6 @@
 //! Alerts from records to receivers: real stores, a local receiver, and a clock of the test's own.
 
+mod built_in;
 mod cli;
 mod delivery;
 mod evaluation;
@@ -92,7 +93,7 @@ impl Rig {
     }
 
     pub fn courier(&self) -> Courier {
-        Courier::new(Notifier::open(self.settings.channels().unwrap()).unwrap())
+        Courier::new(Notifier::open(self.settings.channels()))
     }
 
     pub fn path(&self, name: &str) -> PathBuf {

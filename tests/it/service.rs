@@ -24,7 +24,7 @@ fn long() -> bool {
 }
 
 /// No other job that may begin in the same second: a fault is for the one that is looked at.
-const ALONE: &str = "[jobs.alerts]\nenabled = false\n[jobs.alerts_prune]\nenabled = false\n";
+const ALONE: &str = "[jobs.alerts]\nenabled = false\n";
 /// Far longer than a lease, and not as long as a store waits for a lock.
 const HELD_UP: Duration = Duration::from_secs(15);
 
@@ -273,6 +273,36 @@ fn a_configuration_that_is_read_again_is_taken_whole_or_not_at_all() {
         said.contains("changed, but only after a restart: stores.mysql.ca_file"),
         "{said}"
     );
+}
+
+/// What cannot be sent through is refused at the start and when it is read again, with its place.
+#[test]
+fn a_channel_that_cannot_be_used_is_not_taken() {
+    for broken in [
+        "[alerts.channels.ill]\nkind = \"webhook\"\nurl = \"https://localhost/x\"\nca_file = \"/nowhere/ca.pem\"\n",
+        "[alerts.channels.ill]\nkind = \"slack\"\nurl_env = \"NO_SUCH_VARIABLE\"\n",
+        "[alerts.heartbeat]\nurl = \"https://localhost/x\"\nca_file = \"/nowhere/ca.pem\"\n",
+    ] {
+        let allowed = "[alerts]\nallow_hosts = [\"localhost\"]\n";
+        let home = home(allowed);
+        let service = Service::start(home.path());
+        wait_for("a holder", || holder(home.path(), "host/"));
+        configure(home.path(), &format!("{allowed}{broken}"));
+        service.signal(Signal::HUP);
+        std::thread::sleep(Duration::from_secs(2));
+        let said = service.end();
+        let refused = said.find("was not taken, the old one stays").unwrap();
+        assert!(said[refused..].contains("alerts."), "{said}");
+        let started = run(home.path(), &["serve"]);
+        assert_eq!(started.status.code(), Some(2), "{}", error_of(&started));
+    }
+}
+
+#[test]
+fn the_names_of_jobs_are_those_that_rules_can_name() {
+    let all = atalaya::workers::jobs::all();
+    let names: Vec<&str> = all.iter().map(|job| job.spec().name).collect();
+    assert_eq!(names, atalaya::domain::job::NAMES);
 }
 
 #[test]

@@ -111,6 +111,7 @@ pub struct RuleFacts {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Acknowledgement {
     pub by: String,
+    #[serde(with = "crate::time::rfc3339")]
     pub at: Timestamp,
     pub note: Option<String>,
     /// Silent until the value is worse than this, which it was at the time; `None`: silent to its end.
@@ -122,6 +123,7 @@ pub struct Acknowledgement {
 pub struct EvidenceRecord {
     /// Names the record for ever: origin and position.
     pub id: String,
+    #[serde(with = "crate::time::rfc3339")]
     pub at: Timestamp,
     pub level: String,
     pub source: String,
@@ -137,6 +139,7 @@ pub struct EvidenceDeployment {
     pub id: String,
     pub service: String,
     pub environment: String,
+    #[serde(with = "crate::time::rfc3339")]
     pub at: Timestamp,
     /// From the deployment to the alert.
     pub seconds_before: u64,
@@ -145,6 +148,7 @@ pub struct EvidenceDeployment {
 /// What was known at the moment when it began to fire, kept when the records are gone.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Evidence {
+    #[serde(with = "crate::time::rfc3339")]
     pub at: Timestamp,
     pub value: Option<f64>,
     /// In words: `12 in 5 min`.
@@ -170,8 +174,11 @@ pub struct Alert {
     pub id: String,
     pub rule: RuleFacts,
     pub state: State,
+    #[serde(with = "crate::time::rfc3339")]
     pub pending_since: Timestamp,
+    #[serde(default, with = "crate::time::rfc3339::option")]
     pub firing_since: Option<Timestamp>,
+    #[serde(default, with = "crate::time::rfc3339::option")]
     pub resolved_at: Option<Timestamp>,
     /// The last measured value.
     pub value: Option<f64>,
@@ -181,6 +188,7 @@ pub struct Alert {
     pub no_data: Option<String>,
     pub acknowledged: Option<Acknowledgement>,
     /// When somebody was told last; `None`: nobody was.
+    #[serde(default, with = "crate::time::rfc3339::option")]
     pub told_at: Option<Timestamp>,
     /// How often somebody was told; numbers the notices.
     pub told: u32,
@@ -218,6 +226,12 @@ pub fn alert_id(rule: &str, pending_since: Timestamp) -> String {
     hasher.update(&[0]);
     hasher.update(&pending_since.micros().to_le_bytes());
     hasher.finalize().to_hex()[..12].to_owned()
+}
+
+/// `team=shop, tier=1`; empty without labels.
+pub fn show_labels(labels: &BTreeMap<String, String>) -> String {
+    let each = labels.iter().map(|(name, value)| format!("{name}={value}"));
+    each.collect::<Vec<_>>().join(", ")
 }
 
 /// A number as people write it: without needless decimals.

@@ -114,6 +114,17 @@ pub struct StoreHealth {
     pub read_only: Option<String>,
 }
 
+/// What the follower of files on this host said last.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct IngestLag {
+    /// How long the oldest line that is not stored has waited.
+    pub seconds: f64,
+    /// Of the followed files, not stored yet.
+    pub bytes: u64,
+    /// Used part of the spool, 0 to 1; `None` without a spool.
+    pub spool_used_ratio: Option<f64>,
+}
+
 /// Everything that was measured at one time, with the verdicts.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Health {
@@ -121,6 +132,10 @@ pub struct Health {
     /// `None` when the machine could not be measured; a check then says why.
     pub host: Option<Host>,
     pub stores: Vec<StoreHealth>,
+    /// The disk that the backups are on; `None` when it cannot be asked.
+    pub backup_disk: Option<Disk>,
+    /// `None` when nobody follows files here.
+    pub ingest: Option<IngestLag>,
     /// The servers behind the log store; `None` for an embedded one, or when none answered yet.
     pub ring: Option<Ring>,
     pub metrics_database: Option<Database>,
@@ -145,6 +160,8 @@ impl Health {
             at,
             host: host.ok(),
             stores,
+            backup_disk: None,
+            ingest: None,
             ring: None,
             metrics_database: None,
             checks,
@@ -164,6 +181,14 @@ impl Health {
         }
         self.ring = ring;
         self.metrics_database = metrics_database;
+        self
+    }
+
+    /// … with the disk of the backups, and what the follower of files says.
+    #[must_use]
+    pub fn with_places(mut self, backup_disk: Option<Disk>, ingest: Option<IngestLag>) -> Self {
+        self.backup_disk = backup_disk;
+        self.ingest = ingest;
         self
     }
 

@@ -23,6 +23,20 @@ pub use schedule::{Schedule, ScheduleError};
 /// How often a slot is begun whose runs were cut off by the end of their host.
 pub const MOST_ATTEMPTS: u32 = 3;
 
+/// Every job of the program, in the order in which people read them. They are made far above; that
+/// these are their names is tested there.
+pub const NAMES: [&str; 9] = [
+    "alerts",
+    "health_sample",
+    "git_sync",
+    "retention",
+    "compaction_statistics",
+    "repair",
+    "clear_snapshots",
+    "backup",
+    "backup_drill",
+];
+
 /// Who runs a job when several processes share a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]

@@ -1,6 +1,6 @@
 //! Values and arithmetic: what the product speaks of, free of I/O, clocks, tokio and ratatui.
 //!
-//! Reading order: [`time`], [`record`] (one log event), [`chunk`] (a run of them), [`delivery`]
+//! Reading order: [`time`], [`length`], [`record`] (one log event), [`chunk`] (a run of them), [`delivery`]
 //! (cycles, deployments, incidents), [`dora`] (the five metrics), [`stats`] (tests and intervals),
 //! [`pdca`] (Plan-Do-Check-Act), [`health`], [`alert`], [`job`] and [`lease`] (what runs when, and who runs it),
 //! [`layout`] (how a keyspace of logs is made), and what every
@@ -20,6 +20,7 @@ pub mod health;
 pub mod job;
 pub mod layout;
 pub mod lease;
+pub mod length;
 pub mod pattern;
 pub mod pdca;
 pub mod record;

@@ -101,6 +101,68 @@ impl fmt::Debug for Timestamp {
     }
 }
 
+/// Instants in JSON as people and other programs read them: RFC 3339 with six decimals. What an
+/// older program wrote, a number of microseconds, is read as well.
+///
+/// For `#[serde(with = "…::time::rfc3339")]`; `rfc3339::option` for an instant that may be absent.
+pub mod rfc3339 {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error as _};
+
+    use super::Timestamp;
+
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Micros(i64),
+        Text(String),
+    }
+
+    impl Written {
+        fn instant<E: serde::de::Error>(self) -> Result<Timestamp, E> {
+            match self {
+                Self::Micros(micros) => Ok(Timestamp::from_micros(micros)),
+                Self::Text(text) => chrono::DateTime::parse_from_rfc3339(&text)
+                    .map(Timestamp::from)
+                    .map_err(|error| E::custom(format!("`{text}` is no instant: {error}"))),
+            }
+        }
+    }
+
+    pub fn serialize<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(at)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Timestamp, D::Error> {
+        Written::deserialize(from)
+            .map_err(|_| D::Error::custom("an instant is a text like 2026-03-02T10:20:04Z"))?
+            .instant()
+    }
+
+    /// The same for an instant that may be absent; give it `default` as well.
+    pub mod option {
+        use serde::{Deserialize, Deserializer, Serializer};
+
+        use super::{Timestamp, Written};
+
+        pub fn serialize<S: Serializer>(
+            at: &Option<Timestamp>,
+            serializer: S,
+        ) -> Result<S::Ok, S::Error> {
+            match at {
+                Some(at) => serializer.collect_str(at),
+                None => serializer.serialize_none(),
+            }
+        }
+
+        pub fn deserialize<'de, D: Deserializer<'de>>(
+            from: D,
+        ) -> Result<Option<Timestamp>, D::Error> {
+            let written: Option<Written> = Option::deserialize(from)?;
+            written.map(Written::instant).transpose()
+        }
+    }
+}
+
 /// Half-open: `from` is inside, `until` is not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct TimeRange {

@@ -32,7 +32,7 @@ pub(crate) mod sql;
 pub mod targets;
 pub mod vitals;
 
-pub use alerts::{AlertChange, AlertFilter, Alerts, StoredRule};
+pub use alerts::{AlertChange, AlertFilter, Alerts, Ended, FiringCount, StoredRule};
 pub use backups::Backups;
 pub use delivery::{
     CycleConflict, CyclesRecorded, CyclesToRecord, DeliveryFacts, DeliveryFilter, RequestEvents,

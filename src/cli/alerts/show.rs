@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::service::alerts::{RuleView, value_line};
-use atalaya_domain::alert::{Alert, Evidence, Silence, health};
+use atalaya_domain::alert::{Alert, Evidence, Silence, health, show_labels};
 use atalaya_domain::time::Timestamp;
 use atalaya_store::metrics::ChannelState;
 
@@ -82,6 +82,9 @@ pub(super) fn one(alert: &Alert, as_json: bool, now: Timestamp) -> anyhow::Resul
     }
     if !rule.todo.is_empty() {
         writeln!(text, "what to do  {}", rule.todo)?;
+    }
+    if !rule.labels.is_empty() {
+        writeln!(text, "labels      {}", show_labels(&rule.labels))?;
     }
     writeln!(text, "pending     {}", alert.pending_since)?;
     if let Some(at) = alert.firing_since {
@@ -234,6 +237,9 @@ pub(super) fn rules(views: &[RuleView], as_json: bool) -> anyhow::Result<String>
             format!("; {:.0} % {side} the threshold", distance.abs() * 100.0)
         });
         writeln!(text, "          {}{distance}", view.reading)?;
+        if !view.labels.is_empty() {
+            writeln!(text, "          labels: {}", show_labels(&view.labels))?;
+        }
         if let Some(muted) = &view.muted {
             writeln!(text, "          {muted}")?;
         }
@@ -264,9 +270,9 @@ pub(super) fn channels(
                     "kind": kind,
                     "notices_waiting": state.notices,
                     "messages_waiting": state.queued,
-                    "oldest_waiting": state.oldest_queued,
+                    "oldest_waiting": state.oldest_queued.map(Timestamp::to_rfc3339),
                     "delivered": state.delivered,
-                    "last_delivered": state.last_delivered,
+                    "last_delivered": state.last_delivered.map(Timestamp::to_rfc3339),
                     "given_up": state.dead,
                     "last_answer": state.last_answer,
                 })

@@ -1,5 +1,6 @@
 //! Channels: where messages go, and with which secrets.
 
+use atalaya_domain::length::Length;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -8,7 +9,6 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 use super::AlertSettings;
-use crate::config::length::Length;
 use crate::config::places::{self, Mistake};
 
 /// Where Slack's incoming webhooks are.
@@ -101,12 +101,6 @@ pub struct Address<'a> {
 }
 
 /// A channel with its secrets.
-#[derive(Clone, Debug)]
-pub struct Channel {
-    pub name: String,
-    pub kind: ChannelKind,
-}
-
 #[derive(Clone, Debug)]
 pub enum ChannelKind {
     File {
@@ -293,22 +287,19 @@ pub(super) fn hosts(names: &[String]) -> Result<BTreeSet<String>, Mistake> {
     Ok(names.iter().map(|name| name.to_lowercase()).collect())
 }
 
-/// Every channel with its secrets, by name. `variable` reads the environment.
+/// Every channel with its secrets, by name, or what is wrong with it. `variable` reads the
+/// environment.
 pub fn resolve(
     settings: &AlertSettings,
     data_dir: &Path,
     variable: &dyn Fn(&str) -> Option<String>,
-) -> Result<Vec<Channel>, Mistake> {
-    settings
-        .channels
-        .iter()
+) -> Vec<(String, Result<ChannelKind, Mistake>)> {
+    let channels = settings.channels.iter();
+    channels
         .map(|(name, config)| {
             let kind = kind(config, settings, data_dir, variable)
-                .map_err(|mistake| mistake.below(&format!("channels.{name}")))?;
-            Ok(Channel {
-                name: name.clone(),
-                kind,
-            })
+                .map_err(|mistake| mistake.below(&format!("channels.{name}")));
+            (name.clone(), kind)
         })
         .collect()
 }

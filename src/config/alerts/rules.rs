@@ -7,11 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use atalaya_domain::alert::{Comparison, Measure, Rule, RuleOrigin, Severity, health};
 use atalaya_domain::dora::Metric;
+use atalaya_domain::job;
+use atalaya_domain::length::Length;
 use atalaya_domain::time::{TimeRange, Timestamp};
 use atalaya_query::{Query, QueryClock, Zone, suggest};
 
 use super::ChannelConfig;
-use crate::config::length::Length;
 
 /// Longest name of a rule.
 const NAME_LENGTH: usize = 100;
@@ -205,7 +206,9 @@ fn measure(written: &MeasureConfig) -> Result<Measure, String> {
         MeasureConfig::Health { measure } => Measure::Health {
             measure: checked_health(measure)?,
         },
-        MeasureConfig::Job { job } => Measure::JobAge { job: job.clone() },
+        MeasureConfig::Job { job } => Measure::JobAge {
+            job: checked_job(job)?,
+        },
     })
 }
 
@@ -251,6 +254,17 @@ fn checked_health(name: &str) -> Result<String, String> {
             known().collect::<Vec<_>>().join(", ")
         )),
     }
+}
+
+fn checked_job(name: &str) -> Result<String, String> {
+    if job::NAMES.contains(&name) {
+        return Ok(name.to_owned());
+    }
+    let remedy = suggest::nearest(name, job::NAMES.into_iter()).map_or_else(
+        || format!("use one of {}", job::NAMES.join(", ")),
+        |near| format!("did you mean `{near}`? There are {}", job::NAMES.join(", ")),
+    );
+    Err(format!("job: there is no job `{name}`; {remedy}"))
 }
 
 /// `>= 10`.

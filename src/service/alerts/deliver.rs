@@ -155,6 +155,11 @@ impl Courier {
         sent.map_err(|error| error.answer)
     }
 
+    /// It cannot be used as it is configured.
+    pub fn is_broken(&self, channel: &str) -> bool {
+        self.notifier.is_broken(channel)
+    }
+
     pub fn channels(&self) -> Vec<String> {
         self.notifier.names().map(str::to_owned).collect()
     }
@@ -211,6 +216,7 @@ pub fn test_message(channel: &str, host: &str, now: Timestamp) -> Message {
         worst: None,
         firing_since: Some(now),
         todo: "nothing: this channel works".to_owned(),
+        labels: std::collections::BTreeMap::new(),
         evidence: atalaya_domain::alert::message::NoticeEvidence::default(),
     };
     let tally = Tally {

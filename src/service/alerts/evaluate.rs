@@ -2,17 +2,20 @@
 //! write all of it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
 use futures::StreamExt as _;
-use tokio::sync::OnceCell;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::measure::{Gauge, KnownReading, known};
+use super::measure::{Gauge, KnownReading, health_values, readings};
 use super::{AlertError, RuleView, Rulebook, evidence};
-use crate::config::{AlertSettings, DoraConfig, Settings};
+use crate::config::Settings;
 use crate::service::Stores;
-use atalaya_domain::alert::{Alert, Mute, Notice, Reading, Rule, Silence, advance, tell, withdraw};
+use atalaya_domain::alert::{
+    Alert, Measure, Mute, Notice, Reading, Rule, Silence, advance, tell, withdraw,
+};
 use atalaya_domain::delivery::Deployment;
 use atalaya_domain::time::Timestamp;
 use atalaya_store::error::StoreError;
@@ -22,14 +25,18 @@ use atalaya_store::metrics::AlertChange;
 const AT_ONCE: usize = 4;
 /// Alerts of one evaluation whose records are looked up: the query of the others finds them too.
 const WITH_RECORDS: usize = 50;
+/// What measuring all rules may take, whatever their number: rules are of now, and the next
+/// evaluation begins with those whose turn did not come.
+const MEASURE_LIMIT: Duration = Duration::from_secs(40);
+/// What taking evidence may take in one evaluation.
+const EVIDENCE_LIMIT: Duration = Duration::from_secs(10);
 
 /// What evaluations need.
 #[derive(Clone)]
 pub struct Evaluator {
     stores: Stores,
-    settings: AlertSettings,
-    dora: DoraConfig,
-    data_dir: PathBuf,
+    settings: Arc<Settings>,
+    measure_limit: Duration,
 }
 
 /// What one evaluation came to.
@@ -37,6 +44,8 @@ pub struct Evaluator {
 pub struct Evaluated {
     pub rules: usize,
     pub no_data: usize,
+    /// Rules whose turn did not come in time.
+    pub waiting: usize,
     pub firing: usize,
     /// Changes of state that somebody is told of.
     pub notices: usize,
@@ -58,10 +67,16 @@ impl Evaluator {
     pub fn new(stores: Stores, settings: &Settings) -> Self {
         Self {
             stores,
-            settings: settings.alerts.clone(),
-            dora: settings.dora.clone(),
-            data_dir: settings.data_dir.clone(),
+            settings: Arc::new(settings.clone()),
+            measure_limit: MEASURE_LIMIT,
         }
+    }
+
+    /// The same that measures for no longer than this, for tests.
+    #[must_use]
+    pub fn within(mut self, limit: Duration) -> Self {
+        self.measure_limit = limit;
+        self
     }
 
     /// Evaluates every rule at this instant. What it decides is written at its end or not at all, so
@@ -76,7 +91,7 @@ impl Evaluator {
         cancel: &CancellationToken,
     ) -> Result<Evaluated, AlertError> {
         let store = &*self.stores.metrics;
-        let book = Rulebook::load(store, &self.settings).await?;
+        let book = Rulebook::load(store, &self.settings.alerts).await?;
         let mut active: BTreeMap<String, Alert> = store
             .active_alerts()
             .await?
@@ -110,8 +125,10 @@ impl Evaluator {
             rules: book.rules.len(),
             no_data: readings
                 .values()
-                .filter(|known| known.value.is_none())
+                .filter(|known| known.value().is_none())
                 .count(),
+            waiting: (book.rules.len() - readings.len())
+                + readings.values().filter(|known| known.waits).count(),
             firing: told.firing.len(),
             unusable: book.unusable.clone(),
             ..Evaluated::default()
@@ -148,16 +165,16 @@ impl Evaluator {
         now: Timestamp,
         cancel: &CancellationToken,
     ) -> Result<(), AlertError> {
-        let book = Rulebook::load(&*self.stores.metrics, &self.settings).await?;
+        let book = Rulebook::load(&*self.stores.metrics, &self.settings.alerts).await?;
         let readings = self.measure(&book, now, cancel).await?;
         for view in views {
             if let Some(known) = readings.get(&view.name) {
-                view.value = known.value;
+                view.value = known.value();
                 view.reading = known.words();
                 view.measured_at = Some(known.at);
                 let rule = book.get(&view.name);
                 view.distance = rule
-                    .zip(known.value)
+                    .zip(view.value)
                     .and_then(|(rule, value)| rule.distance(value));
             }
         }
@@ -170,28 +187,48 @@ impl Evaluator {
         now: Timestamp,
         cancel: &CancellationToken,
     ) -> Result<BTreeMap<String, KnownReading>, AlertError> {
+        let started = Instant::now();
+        let names_health = |rule: &Rule| matches!(rule.measure, Measure::Health { .. });
+        let health = if book.rules.iter().any(names_health) {
+            health_values(&self.stores, &self.settings, now).await
+        } else {
+            BTreeMap::new()
+        };
+        let (_, known) = readings(&*self.stores.metrics).await?.unzip();
+        // Also what is dropped at the deadline ends.
+        let cancel = cancel.child_token();
+        let _ends = cancel.clone().drop_guard();
         let gauge = Gauge {
             stores: &self.stores,
-            dora: &self.dora,
-            data_dir: &self.data_dir,
-            late: self.settings.late,
+            settings: &self.settings,
             now,
-            known: known(&*self.stores.metrics).await?,
-            health: OnceCell::new(),
-            cancel: cancel.clone(),
+            known: known.unwrap_or_default(),
+            health,
+            cancel,
         };
-        let reads: Vec<_> = book
-            .rules
-            .iter()
+        // Those that were not measured for longest first, so that each has its turn some day.
+        let mut order: Vec<&Rule> = book.rules.iter().collect();
+        order.sort_by_key(|rule| gauge.known.get(&rule.name).map(|known| known.at));
+        let reads: Vec<_> = order
+            .into_iter()
             .map(|rule| {
                 let gauge = &gauge;
                 async move { (rule.name.clone(), gauge.read(rule).await) }
             })
             .collect();
-        Ok(futures::stream::iter(reads)
+        let mut readings: BTreeMap<String, KnownReading> = futures::stream::iter(reads)
             .buffer_unordered(AT_ONCE)
+            .take_until(tokio::time::sleep_until(started + self.measure_limit))
             .collect()
-            .await)
+            .await;
+        for rule in &book.rules {
+            if !readings.contains_key(&rule.name)
+                && let Some(before) = gauge.before(rule)
+            {
+                readings.insert(rule.name.clone(), before.clone().waiting());
+            }
+        }
+        Ok(readings)
     }
 
     async fn keep(
@@ -206,6 +243,7 @@ impl Evaluator {
     }
 
     async fn take_evidence(&self, steps: &mut [Step<'_>], now: Timestamp) {
+        let started = Instant::now();
         let mut taken = 0;
         let mut deployment: Option<Result<Option<Deployment>, String>> = None;
         for step in steps {
@@ -221,7 +259,7 @@ impl Evaluator {
             let Some(deployment) = &deployment else {
                 continue;
             };
-            let with_records = taken < WITH_RECORDS;
+            let with_records = taken < WITH_RECORDS && started.elapsed() < EVIDENCE_LIMIT;
             taken += 1;
             let found = evidence::gather(
                 &self.stores,
@@ -271,7 +309,7 @@ impl Evaluator {
     fn for_channels(&self, alert: &Alert, notice: &Notice) -> Vec<(String, Notice)> {
         let wanted =
             |name: &&String| alert.rule.channels.is_empty() || alert.rule.channels.contains(name);
-        let channels = self.settings.channels.keys().filter(wanted);
+        let channels = self.settings.alerts.channels.keys().filter(wanted);
         channels
             .map(|name| (name.clone(), notice.clone()))
             .collect()
@@ -285,7 +323,11 @@ fn step<'a>(
     now: Timestamp,
 ) -> Step<'a> {
     let reading = known.map_or_else(
-        || Reading::NoData("not measured".to_owned()),
+        || {
+            Reading::NoData(
+                "its turn has not come yet: the rules before it took too long".to_owned(),
+            )
+        },
         KnownReading::reading,
     );
     Step {

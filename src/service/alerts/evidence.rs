@@ -72,7 +72,7 @@ pub(super) async fn gather(
         return evidence;
     };
     if !with_records {
-        let why = "the records: too many alerts began at once; the query finds them";
+        let why = "the records: too many alerts began at once, or they took too long to find; the query finds them";
         evidence.missing.push(why.to_owned());
         return evidence;
     }

@@ -1,32 +1,32 @@
 //! One value for one rule, at one instant.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::DoraConfig;
+use crate::config::Settings;
 use crate::service::dora::ReportRequest;
-use crate::service::follower_state::FollowerState;
 use crate::service::{self, Stores, describe};
-use atalaya_domain::alert::rule::show_length;
 use atalaya_domain::alert::window::{self, Minutes};
 use atalaya_domain::alert::{Measure, Reading, Rule, health, show_number};
 use atalaya_domain::dora::Metric;
+use atalaya_domain::length::Length;
 use atalaya_domain::time::{TimeRange, Timestamp};
 use atalaya_query::{Query, QueryClock, Zone};
 use atalaya_store::chunks::Order;
 use atalaya_store::engine::PageRequest;
 use atalaya_store::error::StoreError;
-use atalaya_store::metrics::MetricsStore;
+use atalaya_store::metrics::{HealthSample, MetricsStore};
 
 /// What one rule may take: a query that reads records of a long window is not for each minute.
 const LIMIT: Duration = Duration::from_secs(10);
 /// How far back the last record of a silent source is looked for.
 const LOOK_BACK: Duration = Duration::from_secs(7 * 86_400);
+/// A source that has no record in all this time is looked for again after this long. Meanwhile the
+/// window of the rule sees it when it begins.
+const LOOK_EVERY: Duration = Duration::from_secs(3_600);
 /// Records decoded while looking for it.
 const LOOK_SCAN: u64 = 200_000;
 /// Delivery metrics move by the day: measured again after this long.
@@ -41,54 +41,94 @@ const DEAD_FOR: Duration = Duration::from_secs(24 * 3_600);
 /// What was last measured of a rule; kept in the store.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct KnownReading {
+    #[serde(with = "atalaya_domain::time::rfc3339")]
     pub at: Timestamp,
     /// What was measured, so that another measure under the same name is not taken for it.
     pub measure: String,
-    pub value: Option<f64>,
+    value: Option<f64>,
     /// In words: the value, or why there is none.
     pub said: String,
+    /// Its turn did not come in the last evaluations: it was measured at `at` for the last time.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub waits: bool,
+    #[serde(flatten)]
+    pub memory: Memory,
+}
+
+/// What a measurement has to know of earlier ones.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Memory {
     /// Of an absence: the last record.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "atalaya_domain::time::rfc3339::option"
+    )]
     pub last_record: Option<Timestamp>,
+    /// Of an absence without one: when the last one was looked for.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "atalaya_domain::time::rfc3339::option"
+    )]
+    pub looked_at: Option<Timestamp>,
+    /// Of a job that never succeeded: since when it is watched.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "atalaya_domain::time::rfc3339::option"
+    )]
+    pub watched_since: Option<Timestamp>,
 }
 
 impl KnownReading {
+    /// `None` when there is none, or it is of an earlier evaluation.
+    pub(super) fn value(&self) -> Option<f64> {
+        self.value.filter(|_| !self.waits)
+    }
+
     pub(super) fn words(&self) -> String {
-        match self.value {
-            Some(_) => self.said.clone(),
-            None => format!("no data: {}", self.said),
+        match self.reading() {
+            Reading::Value(_, said) => said,
+            Reading::NoData(why) => format!("no data: {why}"),
         }
     }
 
     pub(super) fn reading(&self) -> Reading {
         match self.value {
+            _ if self.waits => Reading::NoData(format!(
+                "not evaluated since {}: the rules before it took too long; make the slow ones cheaper, or fewer",
+                self.at
+            )),
             Some(value) => Reading::Value(value, self.said.clone()),
             None => Reading::NoData(self.said.clone()),
         }
     }
+
+    /// The same, one evaluation later, in which its turn did not come.
+    pub(super) fn waiting(mut self) -> Self {
+        self.waits = true;
+        self
+    }
 }
 
-/// By rule.
-pub(super) async fn known(
+/// When the rules were evaluated last, and what was measured then, by rule.
+pub(super) async fn readings(
     store: &dyn MetricsStore,
-) -> Result<BTreeMap<String, KnownReading>, StoreError> {
+) -> Result<Option<(Timestamp, BTreeMap<String, KnownReading>)>, StoreError> {
     let kept = store.alert_readings().await?;
     // What an older or newer program wrote is measured anew.
-    Ok(kept
-        .and_then(|(_, body)| serde_json::from_str(&body).ok())
-        .unwrap_or_default())
+    Ok(kept.map(|(at, body)| (at, serde_json::from_str(&body).unwrap_or_default())))
 }
 
 /// Everything that one evaluation measures with.
 pub(super) struct Gauge<'a> {
     pub stores: &'a Stores,
-    pub dora: &'a DoraConfig,
-    pub data_dir: &'a Path,
-    pub late: Duration,
+    pub settings: &'a Settings,
     pub now: Timestamp,
     pub known: BTreeMap<String, KnownReading>,
-    /// Measured when the first rule asks.
-    pub health: OnceCell<BTreeMap<String, f64>>,
+    /// Measured once, before: a store that does not answer takes longer to say so than a rule has.
+    pub health: BTreeMap<String, f64>,
     pub cancel: CancellationToken,
 }
 
@@ -96,22 +136,28 @@ pub(super) struct Gauge<'a> {
 type Value = Result<(f64, String), String>;
 
 impl Gauge<'_> {
+    /// What the last measurement of this rule was, unless it measured something else.
+    pub fn before(&self, rule: &Rule) -> Option<&KnownReading> {
+        let measure = rule.measure.to_string();
+        let known = self.known.get(&rule.name);
+        known.filter(|known| known.measure == measure)
+    }
+
     /// Never fails: what cannot be measured says why.
     pub async fn read(&self, rule: &Rule) -> KnownReading {
-        let measure = rule.measure.to_string();
-        let before = self
-            .known
-            .get(&rule.name)
-            .filter(|known| known.measure == measure);
+        let before = self.before(rule);
         if let (Measure::Dora { .. }, Some(before)) = (&rule.measure, before)
             && before.at <= self.now
             && self.now.since(before.at) < DORA_EVERY
         {
-            return before.clone();
+            return KnownReading {
+                waits: false,
+                ..before.clone()
+            };
         }
-        let mut last_record = before.and_then(|before| before.last_record);
+        let mut memory = before.map(|before| before.memory).unwrap_or_default();
         let cancel = self.cancel.child_token();
-        let measured = tokio::time::timeout(LIMIT, self.value(rule, &mut last_record, &cancel));
+        let measured = tokio::time::timeout(LIMIT, self.value(rule, &mut memory, &cancel));
         let value = measured.await.unwrap_or_else(|_| {
             cancel.cancel();
             Err(format!(
@@ -126,22 +172,18 @@ impl Gauge<'_> {
         };
         KnownReading {
             at: self.now,
-            measure,
+            measure: rule.measure.to_string(),
             value,
             said,
-            last_record,
+            waits: false,
+            memory,
         }
     }
 
-    async fn value(
-        &self,
-        rule: &Rule,
-        last_record: &mut Option<Timestamp>,
-        cancel: &CancellationToken,
-    ) -> Value {
+    async fn value(&self, rule: &Rule, memory: &mut Memory, cancel: &CancellationToken) -> Value {
         match &rule.measure {
             Measure::Count { query, window } => {
-                let minutes = Minutes::at(self.now, self.late, *window);
+                let minutes = Minutes::at(self.now, self.settings.alerts.late, *window);
                 let counts = self.counts(query, minutes, cancel).await?;
                 // More records only add: what is full before it is closed stays so.
                 let count = if rule.when.is_upward() {
@@ -149,7 +191,10 @@ impl Gauge<'_> {
                 } else {
                     minutes.closed(&counts)
                 };
-                Ok((count as f64, format!("{count} in {}", show_length(*window))))
+                Ok((
+                    count as f64,
+                    format!("{count} in {}", Length(*window).words()),
+                ))
             }
             Measure::Ratio {
                 query,
@@ -161,7 +206,7 @@ impl Gauge<'_> {
                 self.ratio(rule, (query, of), (*window, *fast), *least, cancel)
                     .await
             }
-            Measure::Absence { query } => self.absence(rule, query, last_record, cancel).await,
+            Measure::Absence { query } => self.absence(rule, query, memory, cancel).await,
             Measure::Dora {
                 metric,
                 days,
@@ -171,8 +216,8 @@ impl Gauge<'_> {
                 self.dora(*metric, *days, service.clone(), team.clone())
                     .await
             }
-            Measure::Health { measure } => self.health(measure).await,
-            Measure::JobAge { job } => self.job_age(job).await,
+            Measure::Health { measure } => self.health(measure),
+            Measure::JobAge { job } => self.job_age(job, memory).await,
         }
     }
 
@@ -205,7 +250,7 @@ impl Gauge<'_> {
         let clock = self.now;
         let both = parsed(query, clock)?.and(&parsed(of, clock)?);
         let minutes = |length| {
-            let range = window::closed(self.now, self.late, length);
+            let range = window::closed(self.now, self.settings.alerts.late, length);
             (range, usize::try_from(length.as_secs() / 60).unwrap_or(1))
         };
         let (range, bins) = minutes(window);
@@ -229,7 +274,7 @@ impl Gauge<'_> {
         if total < least {
             return Err(format!(
                 "{total} records in {}, fewer than {least}",
-                show_length(window)
+                Length(window).words()
             ));
         }
         let share = |length: Duration| {
@@ -239,7 +284,10 @@ impl Gauge<'_> {
             } else {
                 some as f64 / of as f64
             };
-            (share, format!("{some} of {of} in {}", show_length(length)))
+            (
+                share,
+                format!("{some} of {of} in {}", Length(length).words()),
+            )
         };
         let (slow, mut said) = share(window);
         let Some(fast) = fast else {
@@ -260,11 +308,15 @@ impl Gauge<'_> {
         &self,
         rule: &Rule,
         query: &str,
-        last_record: &mut Option<Timestamp>,
+        memory: &mut Memory,
         cancel: &CancellationToken,
     ) -> Value {
         let minutes = rule.threshold.clamp(1.0, 10_080.0).ceil() as u64;
-        let within = Minutes::at(self.now, self.late, Duration::from_secs(minutes * 60));
+        let within = Minutes::at(
+            self.now,
+            self.settings.alerts.late,
+            Duration::from_secs(minutes * 60),
+        );
         let counts = self.counts(query, within, cancel).await?;
         let newest = counts.iter().rposition(|count| *count > 0);
         let seen = match newest {
@@ -272,25 +324,33 @@ impl Gauge<'_> {
                 let into = Duration::from_secs(60 * bin as u64);
                 Some(within.range.from.saturating_add(into))
             }
-            None if last_record.is_some() => *last_record,
-            None => self.newest_record(query, cancel).await?,
+            None if memory.last_record.is_some() => memory.last_record,
+            None => self.look_for(query, memory, cancel).await?,
         };
-        *last_record = seen;
+        memory.last_record = seen;
         let Some(last) = seen else {
             return Err(format!(
                 "no record within {}: nothing is known that could be missing",
-                show_length(LOOK_BACK)
+                Length(LOOK_BACK).words()
             ));
         };
-        let silent = window::silent_minutes(last, self.now, self.late);
+        let silent = window::silent_minutes(last, self.now, self.settings.alerts.late);
         Ok((silent as f64, format!("last record {last}")))
     }
 
-    async fn newest_record(
+    /// The last record before the window of a rule, which costs a scan of days: not each minute.
+    async fn look_for(
         &self,
         query: &str,
+        memory: &mut Memory,
         cancel: &CancellationToken,
     ) -> Result<Option<Timestamp>, String> {
+        let looked = memory.looked_at;
+        if looked.is_some_and(|at| at <= self.now && self.now.since(at) < LOOK_EVERY) {
+            return Ok(None);
+        }
+        // Also one that took too long: it is no cheaper a minute later.
+        memory.looked_at = Some(self.now);
         let request = PageRequest {
             query: parsed(query, self.now)?,
             range: TimeRange::ending(self.now, LOOK_BACK),
@@ -313,7 +373,7 @@ impl Gauge<'_> {
         team: Option<String>,
     ) -> Value {
         let zone = service::dora::zone(None);
-        let mut request = ReportRequest::configured(days, self.dora, None, zone)
+        let mut request = ReportRequest::configured(days, &self.settings.dora, None, zone)
             .map_err(|error| error.to_string())?;
         request.scope.service = service;
         request.scope.team = team;
@@ -332,62 +392,82 @@ impl Gauge<'_> {
             .ok_or_else(|| found.show())
     }
 
-    async fn health(&self, measure: &str) -> Value {
-        let values = self.health.get_or_init(|| self.all_health_values()).await;
-        if let Some(value) = values.get(measure) {
-            return Ok((*value, show_number(*value)));
-        }
-        Err("nothing measures it here at the moment".to_owned())
+    fn health(&self, measure: &str) -> Value {
+        let value = self.health.get(measure);
+        value
+            .map(|value| (*value, show_number(*value)))
+            .ok_or_else(|| "nothing measures it here at the moment".to_owned())
     }
 
-    async fn all_health_values(&self) -> BTreeMap<String, f64> {
-        let measured = service::health::measure(self.stores, self.data_dir).await;
-        let mut values = self.samples().await;
-        let live = health::values(&measured).into_iter();
-        values.extend(live.map(|(name, value)| (name.to_owned(), value)));
-        let state_dir = self.data_dir.join("ingest");
-        let follower = tokio::task::spawn_blocking(move || FollowerState::read(&state_dir));
-        // An unreadable state is told by the check of `health`.
-        if let Ok(Ok(Some(follower))) = follower.await {
-            let lag = follower.lag_seconds_at(self.now);
-            values.insert(health::INGEST_LAG_SECONDS.to_owned(), lag);
-            let bytes = follower.lag_bytes as f64;
-            values.insert(health::INGEST_LAG_BYTES.to_owned(), bytes);
-            if let Some(used) = follower.spool_used {
-                values.insert(health::SPOOL_USED_RATIO.to_owned(), used);
-            }
-        }
-        let since = self.now.saturating_sub(DEAD_FOR);
-        if let Ok(dead) = self.stores.metrics.dead_messages(since).await {
-            values.insert(health::DEAD_MESSAGES.to_owned(), dead as f64);
-        }
-        values
-    }
-
-    /// The newest sample of each measure that is young enough.
-    async fn samples(&self) -> BTreeMap<String, f64> {
-        let range = TimeRange::new(self.now.saturating_sub(SAMPLE_AGE), Timestamp::MAX);
-        let store = &self.stores.metrics;
-        let samples = store.health_samples(None, range, MOST_SAMPLES).await;
-        let named = |sample: atalaya_store::metrics::HealthSample| {
-            (
-                format!("{}.{}", sample.component, sample.measure),
-                sample.value,
-            )
-        };
-        // Oldest first, so that the newest stays.
-        samples.unwrap_or_default().into_iter().map(named).collect()
-    }
-
-    async fn job_age(&self, job: &str) -> Value {
+    async fn job_age(&self, job: &str, memory: &mut Memory) -> Value {
         let last = self.stores.metrics.last_success(job).await;
         let last = last.map_err(|error| describe(&error))?;
-        let Some(at) = last else {
-            return Err(format!("the job `{job}` has never succeeded here"));
+        let (since, said) = match last {
+            Some(at) => {
+                memory.watched_since = None;
+                (at, format!("last success {at}"))
+            }
+            // One that never ran well is at least as old as the watch over it.
+            None => {
+                let since = *memory.watched_since.get_or_insert(self.now);
+                (since, format!("no success yet, watched since {since}"))
+            }
         };
-        let hours = self.now.since(at).as_secs_f64() / 3_600.0;
-        Ok((hours, format!("last success {at}")))
+        Ok((self.now.since(since).as_secs_f64() / 3_600.0, said))
     }
+}
+
+/// The measures of the system by name, as far as anybody gives them.
+pub(super) async fn health_values(
+    stores: &Stores,
+    settings: &Settings,
+    now: Timestamp,
+) -> BTreeMap<String, f64> {
+    let (measured, samples, dead) = tokio::join!(
+        service::health::measure(stores, settings),
+        samples(stores, now),
+        stores.metrics.dead_messages(now.saturating_sub(DEAD_FOR)),
+    );
+    let mut values: BTreeMap<String, f64> = BTreeMap::new();
+    let live = health::values(&measured).into_iter();
+    values.extend(live.map(|(name, value)| (name.to_owned(), value)));
+    if let Ok(dead) = dead {
+        values.insert(health::DEAD_MESSAGES.to_owned(), dead as f64);
+    }
+    // What this host measures is newer than its own samples.
+    let own = format!("ingest/{}", service::health::host_name());
+    for sample in samples.iter().filter(|sample| sample.component != own) {
+        for (name, component, measure) in health::OF_EACH_HOST {
+            if sample.component.starts_with(component) && sample.measure == measure {
+                let worst = values.entry(name.to_owned()).or_insert(sample.value);
+                *worst = worst.max(sample.value);
+            }
+        }
+    }
+    let named = samples.into_iter().map(|sample| {
+        let name = format!("{}.{}", sample.component, sample.measure);
+        (name, sample.value)
+    });
+    for (name, value) in named {
+        values.entry(name).or_insert(value);
+    }
+    values
+}
+
+/// The newest sample of each component and measure that is young enough.
+async fn samples(stores: &Stores, now: Timestamp) -> Vec<HealthSample> {
+    let range = TimeRange::new(now.saturating_sub(SAMPLE_AGE), Timestamp::MAX);
+    let samples = stores
+        .metrics
+        .health_samples(None, range, MOST_SAMPLES)
+        .await;
+    // Oldest first, so that the newest stays.
+    let newest: BTreeMap<(String, String), HealthSample> = samples
+        .unwrap_or_default()
+        .into_iter()
+        .map(|sample| ((sample.component.clone(), sample.measure.clone()), sample))
+        .collect();
+    newest.into_values().collect()
 }
 
 pub(super) fn parsed(query: &str, now: Timestamp) -> Result<Query, String> {

@@ -14,9 +14,9 @@ use std::time::Duration;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use self::work::{AlertsAnswer, AlertsEffect, Board, Change, silence_of};
+use self::work::{AlertsAnswer, AlertsEffect, Change, silence_of};
 use super::refresh::Refresh;
-use crate::service::alerts::{AlertSettings, RuleView};
+use crate::service::alerts::{AlertSettings, Board, RuleView};
 use crate::tui::action::Action;
 use crate::tui::ask::{
     self, Destination, Notice, PromptHint, PromptRequest, Prompted, Question, TabId,
@@ -60,6 +60,8 @@ pub struct AlertsTab {
     refresh: Refresh,
     /// The number of the last change.
     asked: Question,
+    /// It is not answered yet. A second one would take its place before it is written.
+    writing: bool,
     /// Whom the open prompt is about: the list may be another one when it is accepted.
     about: Option<String>,
 }
@@ -128,7 +130,12 @@ impl AlertsTab {
     }
 
     fn write(&mut self, change: Change, now: Timestamp) -> Vec<Effect> {
+        if self.writing {
+            let notice = "the last change is still being written; try again when it is";
+            return vec![Effect::Notice(Notice::trouble(notice.to_owned()))];
+        }
         self.asked = self.asked.next();
+        self.writing = true;
         vec![Effect::Work(AlertsEffect::Write {
             question: self.asked,
             change,
@@ -303,6 +310,9 @@ impl Screen for AlertsTab {
                 pieces.push((Role::Muted, format!("{} silences", board.silences.len())));
             }
         }
+        if self.writing {
+            pieces.push((Role::Accent, "writing".to_owned()));
+        }
         TabStatus {
             pieces,
             data_at: self.refresh.at(),
@@ -374,7 +384,9 @@ impl Tab for AlertsTab {
 
     fn update(&mut self, event: TabEvent, context: &Context<'_>) -> Vec<Effect> {
         match event {
-            TabEvent::Entered | TabEvent::Tick if self.refresh.is_due(READ_AGAIN, context.now) => {
+            TabEvent::Entered | TabEvent::Tick
+                if !self.writing && self.refresh.is_due(READ_AGAIN, context.now) =>
+            {
                 self.read(context.now)
             }
             TabEvent::Action(action) => self.act(action, context),
@@ -400,6 +412,7 @@ impl Tab for AlertsTab {
             }
             AlertsAnswer::Written { question, .. } if question != self.asked => Vec::new(),
             AlertsAnswer::Written { result, .. } => {
+                self.writing = false;
                 let notice = match result {
                     Ok(done) => Notice::plain(safe_text::line(&done)),
                     Err(reason) => Notice::trouble(reason),

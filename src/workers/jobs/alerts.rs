@@ -6,9 +6,9 @@ use async_trait::async_trait;
 
 use super::{Job, JobContext, JobError, JobOutcome, JobSpec};
 use crate::config::Settings;
-use crate::config::length::Length;
 use crate::service::alerts::{self, Evaluator};
 use atalaya_domain::job::Seat;
+use atalaya_domain::length::Length;
 use atalaya_domain::time::Timestamp;
 
 /// Measures all rules and moves their alerts.
@@ -23,7 +23,7 @@ impl Job for Alerts {
             what: "Evaluates the rules of alerts, and writes down who is to be told.",
             schedule: "1m",
             seat: Seat::Store,
-            limit: Duration::from_secs(5 * 60),
+            limit: Duration::from_secs(2 * 60),
             jitter: Duration::ZERO,
         }
     }
@@ -46,6 +46,12 @@ impl Job for Alerts {
             "{} rules, {} without data; {} fire, {} changes to tell",
             done.rules, done.no_data, done.firing, done.notices
         ));
+        if done.waiting > 0 {
+            context.say(format!(
+                "{} rules had no turn: the others took too long; they are the first of the next evaluation",
+                done.waiting
+            ));
+        }
         if done.refused > 0 {
             context.say(format!("{} changed meanwhile: next time", done.refused));
         }
@@ -60,30 +66,6 @@ impl Job for Alerts {
                 "{dropped} for channels that are no longer configured"
             ));
         }
-        Ok(JobOutcome::Done)
-    }
-}
-
-/// Deletes alerts and messages that are kept no longer.
-#[derive(Debug)]
-pub struct AlertsPrune;
-
-#[async_trait]
-impl Job for AlertsPrune {
-    fn spec(&self) -> JobSpec {
-        JobSpec {
-            name: "alerts_prune",
-            what: "Deletes alerts that were over a year ago, and messages that ended a month ago.",
-            schedule: "1d",
-            seat: Seat::Store,
-            limit: Duration::from_secs(5 * 60),
-            jitter: Duration::from_secs(5 * 60),
-        }
-    }
-
-    async fn run(&self, context: &JobContext) -> Result<JobOutcome, JobError> {
-        let deleted = alerts::prune(&*context.stores.metrics, context.slot).await?;
-        context.say(format!("{deleted} deleted"));
         Ok(JobOutcome::Done)
     }
 }

@@ -25,7 +25,7 @@ impl Job for HealthSample {
     }
 
     async fn run(&self, context: &JobContext) -> Result<JobOutcome, JobError> {
-        let health = service::health::measure(&context.stores, &context.settings.data_dir).await;
+        let health = service::health::measure(&context.stores, &context.settings).await;
         let samples = service::health_history::samples_of(&health, &context.host, context.slot);
         let written = context.stores.metrics.put_health_samples(&samples).await?;
         context.say(format!(

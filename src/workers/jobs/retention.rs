@@ -18,7 +18,7 @@ impl Job for Retention {
     fn spec(&self) -> JobSpec {
         JobSpec {
             name: "retention",
-            what: "Deletes logs, health samples and runs that are past their time, and checks TTLs.",
+            what: "Deletes logs, health samples, runs, alerts, silences and messages that are past their time, and checks TTLs.",
             schedule: "30 3 * * *",
             seat: Seat::Store,
             limit: Duration::from_secs(2 * 3_600),

@@ -462,3 +462,33 @@ async fn what_waits_for_a_channel_that_is_gone_is_dropped() {
             .is_empty()
     );
 }
+
+/// One channel that cannot be used keeps what it is sent; the others hear of everything.
+#[tokio::test]
+async fn a_broken_channel_silences_no_other() {
+    for broken in [
+        "kind = \"slack\"\nurl_env = \"NO_SUCH_VARIABLE\"\n",
+        "kind = \"slack\"\nurl_file = \"/nowhere/url\"\n",
+        "kind = \"webhook\"\nurl = \"https://localhost/x\"\nca_file = \"/nowhere/ca.pem\"\n",
+        "kind = \"webhook\"\nurl = \"https://localhost/x\"\nsecret_file = \"/nowhere/secret\"\n",
+    ] {
+        let receiver = Receiver::start();
+        let channels = format!("{}[alerts.channels.ill]\n{broken}", webhook(receiver.port));
+        let mut rig = Rig::new(&format!("{ERRORS}{channels}")).await;
+        rig.log("shop", (0..10).map(|second| (second, Level::Error)))
+            .await;
+        rig.evaluate(30).await;
+        let turn = rig
+            .courier()
+            .turn(&*rig.stores.metrics, at(31))
+            .await
+            .unwrap();
+        assert_eq!((turn.delivered, turn.failed), (1, 1), "{broken}");
+        assert_eq!(receiver.got().len(), 1, "{broken}");
+        let states = rig.stores.metrics.channel_states().await.unwrap();
+        let ill = states.iter().find(|state| state.channel == "ill").unwrap();
+        let answer = ill.last_answer.as_deref().unwrap();
+        assert!(answer.contains("alerts.channels.ill"), "{answer}");
+        assert_eq!(ill.queued, 1, "it waits for the channel to be mended");
+    }
+}

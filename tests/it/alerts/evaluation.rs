@@ -437,6 +437,13 @@ async fn rules_of_the_store_are_evaluated_with_the_others() {
         ),
         (format!("{rule}colour = 1\n"), "unknown field"),
         ("x".to_owned(), "TOML"),
+        (
+            rule.replace(
+                "{ kind = \"health\", measure = \"probe.x\" }",
+                "{ kind = \"job\", job = \"bakcup\" }",
+            ),
+            "did you mean `backup`? There are alerts,",
+        ),
     ] {
         let error = add(&text).await.unwrap_err().to_string();
         assert!(error.contains(says), "{text}: {error}");

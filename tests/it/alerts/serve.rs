@@ -33,7 +33,7 @@ format = "json"
 [alerts]
 evaluate = "1s"
 allow_hosts = ["127.0.0.1"]
-disable = ["errors"]
+disable = ["errors", "backup-disk"]
 [alerts.heartbeat]
 url = "http://127.0.0.1:{port}/alive"
 [[alerts.rules]]

@@ -5,7 +5,7 @@ use atalaya::domain::alert::{
     Alert, Comparison, Measure, Message, Notice, NoticeKind, Reading, Rule, RuleOrigin, Severity,
     Silence, advance, tell,
 };
-use atalaya::store::metrics::{AlertChange, AlertFilter, StoredRule, Tried};
+use atalaya::store::metrics::{AlertChange, AlertFilter, Ended, StoredRule, Tried};
 
 use super::*;
 
@@ -132,8 +132,24 @@ pub async fn an_alert_changes_only_from_the_version_that_was_read(store: Store) 
         [NoticeKind::Firing, NoticeKind::Resolved],
         "refused ones told nothing"
     );
-    assert_eq!(store.prune_alerts(at(3)).await.unwrap(), 0);
-    assert_eq!(store.prune_alerts(at(4)).await.unwrap(), 1);
+    assert_eq!(
+        store
+            .prune_ended(Ended::Alerts, at(3), false)
+            .await
+            .unwrap(),
+        0
+    );
+    assert_eq!(
+        store.prune_ended(Ended::Alerts, at(4), true).await.unwrap(),
+        1
+    );
+    assert_eq!(
+        store
+            .prune_ended(Ended::Alerts, at(4), false)
+            .await
+            .unwrap(),
+        1
+    );
 }
 
 /// Several evaluations of the same rules at once, each from what it read.
@@ -214,6 +230,25 @@ pub async fn silences_that_overlap_are_refused(store: Store) {
     let ids: Vec<&str> = all.iter().map(|silence| silence.id.as_str()).collect();
     assert_eq!(ids, ["d", "c"]);
     assert_eq!(all[0].reason, "new disks \u{202e}");
+    // Those that were over before are counted, and deleted; the others stay.
+    let before = store.silences(Timestamp::MIN).await.unwrap();
+    let over = before
+        .iter()
+        .filter(|silence| silence.until < at(40))
+        .count() as u64;
+    assert!(over > 0);
+    for dry_run in [true, false] {
+        assert_eq!(
+            store
+                .prune_ended(Ended::Silences, at(40), dry_run)
+                .await
+                .unwrap(),
+            over
+        );
+    }
+    let left = store.silences(Timestamp::MIN).await.unwrap();
+    assert!(left.iter().all(|silence| silence.until >= at(40)));
+    assert_eq!(left.len() as u64, before.len() as u64 - over);
 }
 
 pub async fn rules_and_readings_are_kept(store: Store) {
@@ -263,12 +298,42 @@ pub async fn notices_become_one_message_a_minute(store: Store) {
         };
         change(&rule, None, 2.0, minute)
     };
+    assert_eq!(store.count_firing().await.unwrap(), []);
     store.put_alerts(vec![fire(1, 0)]).await.unwrap();
     assert_eq!(drained(&store, "ops", 0).await.len(), 1);
     store
         .put_alerts((2..700).map(|number| fire(number, 0)).collect())
         .await
         .unwrap();
+    // Some are seen.
+    let mut counted = BTreeMap::<(Severity, bool), u64>::new();
+    for alert in store.active_alerts().await.unwrap() {
+        let seen = alert.id.as_bytes()[0].is_ascii_digit();
+        *counted.entry((alert.rule.severity, seen)).or_default() += 1;
+        if seen {
+            let change = AlertChange {
+                id: alert.id.clone(),
+                from: Some(alert.version),
+                notices: Vec::new(),
+                alert: Some(Alert {
+                    version: alert.version + 1,
+                    acknowledged: Some(atalaya::domain::alert::Acknowledgement {
+                        by: "ana \"a\"".to_owned(),
+                        at: at(0),
+                        note: None,
+                        until_worse_than: None,
+                    }),
+                    ..alert
+                }),
+            };
+            assert_eq!(store.put_alerts(vec![change]).await.unwrap().len(), 0);
+        }
+    }
+    let groups = store.count_firing().await.unwrap().into_iter();
+    let groups: BTreeMap<_, _> = groups
+        .map(|group| ((group.severity, group.acknowledged), group.alerts))
+        .collect();
+    assert_eq!(groups, counted);
     let half = at(0).saturating_add(Duration::from_secs(30));
     let early = store
         .group_notices(
@@ -309,6 +374,8 @@ pub async fn messages_go_in_order_and_to_one_who_asks(store: Store) {
     for (key, minute) in [("m1", 0), ("m2", 1), ("m3", 2)] {
         store.put_message(&message(key, minute)).await.unwrap();
     }
+    // Once more is the same message.
+    store.put_message(&message("m2", 7)).await.unwrap();
     // Four at once: one gets the oldest, nobody the next.
     let takers: Vec<_> = (0..4)
         .map(|_| {
@@ -362,5 +429,11 @@ pub async fn messages_go_in_order_and_to_one_who_asks(store: Store) {
         .unwrap();
     assert_eq!(store.drop_channel("ops", at(33)).await.unwrap(), 1);
     assert_eq!(claim(40).await, None);
-    assert_eq!(store.prune_outbox(at(33)).await.unwrap(), 2);
+    assert_eq!(
+        store
+            .prune_ended(Ended::Messages, at(33), false)
+            .await
+            .unwrap(),
+        2
+    );
 }

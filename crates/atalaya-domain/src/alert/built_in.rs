@@ -57,7 +57,19 @@ pub fn rules() -> Vec<Rule> {
             "look at the last runs (`atalaya jobs history backup`), mend what they say, and run the job by hand",
         ),
         Rule {
+            hold: MINUTE,
+            ..rule(
+                "store-down",
+                health(health::STORES_FAILING),
+                Comparison::AtLeast,
+                1.0,
+                Severity::Critical,
+                "see `atalaya health` for what the store answers, and bring it back; what is read meanwhile waits in the files or in the spool",
+            )
+        },
+        Rule {
             hold: MINUTE * 2,
+            inhibited_by: vec!["store-down".to_owned()],
             ..rule(
                 "query-latency",
                 health(health::STORES_SLOWEST_SECONDS),
@@ -89,7 +101,7 @@ pub fn rules() -> Vec<Rule> {
         Rule {
             hold: MINUTE * 2,
             clear: Some(30.0),
-            inhibited_by: vec!["cassandra-node-down".to_owned()],
+            inhibited_by: behind_a_store(),
             ..rule(
                 "ingest-lag",
                 health(health::INGEST_LAG_SECONDS),
@@ -101,7 +113,7 @@ pub fn rules() -> Vec<Rule> {
         },
         Rule {
             clear: Some(0.4),
-            inhibited_by: vec!["cassandra-node-down".to_owned()],
+            inhibited_by: behind_a_store(),
             ..rule(
                 "spool",
                 health(health::SPOOL_USED_RATIO),
@@ -138,6 +150,13 @@ pub fn rules() -> Vec<Rule> {
     ];
     rules.sort_by(|left, right| left.name.cmp(&right.name));
     rules
+}
+
+/// What a store that is away brings with it.
+fn behind_a_store() -> Vec<String> {
+    ["cassandra-node-down", "store-down"]
+        .map(str::to_owned)
+        .to_vec()
 }
 
 fn rule(

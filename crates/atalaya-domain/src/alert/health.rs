@@ -54,6 +54,14 @@ pub const MEASURES: [(&str, &str); 12] = [
     (CHECKS_FAILING, "checks of `atalaya health` that fail"),
 ];
 
+/// Measures of each host of which the worst counts, with the component and the measure that the
+/// samples of the others have them under: rules are evaluated on one host only.
+pub const OF_EACH_HOST: [(&str, &str, &str); 3] = [
+    (INGEST_LAG_SECONDS, "ingest/", "lag_seconds"),
+    (INGEST_LAG_BYTES, "ingest/", "lag_bytes"),
+    (SPOOL_USED_RATIO, "ingest/", "spool_used_ratio"),
+];
+
 /// What a measurement holds of these; the others have another source.
 pub fn values(health: &Health) -> BTreeMap<&'static str, f64> {
     let mut values = BTreeMap::new();
@@ -71,6 +79,16 @@ pub fn values(health: &Health) -> BTreeMap<&'static str, f64> {
             values.insert(HOST_DISK_USED_RATIO, disk.used_ratio());
         }
     }
+    if let Some(disk) = &health.backup_disk {
+        values.insert(BACKUP_DISK_USED_RATIO, disk.used_ratio());
+    }
+    if let Some(ingest) = &health.ingest {
+        values.insert(INGEST_LAG_SECONDS, ingest.seconds);
+        values.insert(INGEST_LAG_BYTES, ingest.bytes as f64);
+        if let Some(used) = ingest.spool_used_ratio {
+            values.insert(SPOOL_USED_RATIO, used);
+        }
+    }
     if let Some(ring) = &health.ring {
         values.insert(RING_NODES_DOWN, (ring.nodes.len() - ring.up()) as f64);
     }
@@ -80,4 +98,87 @@ pub fn values(health: &Health) -> BTreeMap<&'static str, f64> {
         .filter(|check| check.status == crate::health::Status::Failing);
     values.insert(CHECKS_FAILING, failing.count() as f64);
     values
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::alert::{Measure, Rule, built_in};
+    use crate::health::ring::{Node, Ring};
+    use crate::health::{Disk, Health, Host, IngestLag, StoreHealth};
+    use crate::time::Timestamp;
+
+    /// Everything is as bad as it can be.
+    fn worst() -> Health {
+        let disk = Disk {
+            mount: "/".to_owned(),
+            total_bytes: 100,
+            available_bytes: 1,
+        };
+        let host = Host {
+            name: "web-1".to_owned(),
+            uptime: Duration::from_secs(60),
+            cores: 2,
+            load: [90.0; 3],
+            memory_total_bytes: 100,
+            memory_available_bytes: 1,
+            swap_total_bytes: 0,
+            swap_used_bytes: 0,
+            disks: vec![disk.clone()],
+            data_mount: Some("/".to_owned()),
+        };
+        let store = StoreHealth {
+            name: "logs",
+            backend: "Cassandra".to_owned(),
+            address: "10.0.0.1:9042".to_owned(),
+            latency: Duration::from_secs(12),
+            records: None,
+            disk_bytes: None,
+            problem: Some("did not answer within 12 s".to_owned()),
+            read_only: None,
+        };
+        let down = Node {
+            problem: Some("refused".to_owned()),
+            ..Node::default()
+        };
+        let ring = Ring {
+            nodes: vec![down],
+            ..Ring::default()
+        };
+        let lag = IngestLag {
+            seconds: 1e6,
+            bytes: 1 << 40,
+            spool_used_ratio: Some(1.0),
+        };
+        Health::new(Timestamp::from_seconds(0), Ok(host), vec![store])
+            .with_places(Some(disk), Some(lag))
+            .with_servers(Some(ring), None)
+    }
+
+    #[test]
+    fn a_measurement_gives_every_measure_but_that_of_the_outbox() {
+        let values = values(&worst());
+        let named: Vec<&str> = MEASURES.iter().map(|(name, _)| *name).collect();
+        for name in named.iter().filter(|name| **name != DEAD_MESSAGES) {
+            assert!(values.contains_key(name), "nobody gives `{name}`");
+        }
+        assert!(values.keys().all(|name| named.contains(name)), "{values:?}");
+    }
+
+    #[test]
+    fn every_built_in_rule_on_health_fires_when_all_is_bad() {
+        let mut values = values(&worst());
+        values.insert(DEAD_MESSAGES, 1.0);
+        let breached = |rule: &Rule| match &rule.measure {
+            Measure::Health { measure } => values
+                .get(measure.as_str())
+                .is_some_and(|value| rule.is_breached(*value)),
+            _ => true,
+        };
+        for rule in built_in::rules() {
+            assert!(breached(&rule), "`{}` cannot fire", rule.name);
+        }
+    }
 }

@@ -1,5 +1,7 @@
 //! Changes of state as people read them: one notice for each, many notices in one message.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::rule::Comparison;
@@ -18,6 +20,7 @@ pub struct Notice {
     /// Alert and number: the same change has the same key, whoever tells it.
     pub key: String,
     pub kind: NoticeKind,
+    #[serde(with = "crate::time::rfc3339")]
     pub at: Timestamp,
     pub alert: String,
     pub rule: String,
@@ -27,8 +30,12 @@ pub struct Notice {
     pub threshold: f64,
     pub value: Option<f64>,
     pub worst: Option<f64>,
+    #[serde(default, with = "crate::time::rfc3339::option")]
     pub firing_since: Option<Timestamp>,
     pub todo: String,
+    /// Those of the rule, for whoever sorts messages.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
     #[serde(default)]
     pub evidence: NoticeEvidence,
 }
@@ -73,6 +80,7 @@ impl Notice {
             worst: alert.worst,
             firing_since: alert.firing_since,
             todo: rule.todo.clone(),
+            labels: rule.labels.clone(),
             evidence,
         }
     }
@@ -101,6 +109,7 @@ pub struct Message {
     /// For the receiver, to know a repetition by.
     pub key: String,
     pub channel: String,
+    #[serde(with = "crate::time::rfc3339")]
     pub created_at: Timestamp,
     /// Changes that it tells of, also those that are not listed.
     pub count: u64,

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{RuleFacts, Severity, show_number};
 use crate::dora::Metric;
+use crate::length::Length;
 
 /// Which side of the threshold is the wrong one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -108,7 +109,11 @@ impl fmt::Display for Measure {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Count { query, window } => {
-                write!(formatter, "records `{query}` in {}", show_length(*window))
+                write!(
+                    formatter,
+                    "records `{query}` in {}",
+                    Length(*window).words()
+                )
             }
             Self::Ratio {
                 query,
@@ -119,9 +124,9 @@ impl fmt::Display for Measure {
             } => {
                 write!(formatter, "part `{query}` of `{of}` in ")?;
                 if let Some(fast) = fast {
-                    write!(formatter, "{} and in ", show_length(*fast))?;
+                    write!(formatter, "{} and in ", Length(*fast).words())?;
                 }
-                formatter.write_str(&show_length(*window))
+                formatter.write_str(&Length(*window).words())
             }
             Self::Absence { query } => write!(formatter, "minutes without `{query}`"),
             Self::Dora {
@@ -243,18 +248,6 @@ impl Rule {
     }
 }
 
-/// `90 s`, `5 min`, `4 h`, `30 d`: the largest unit that is exact.
-pub fn show_length(length: Duration) -> String {
-    let seconds = length.as_secs();
-    match seconds {
-        0 => "0 s".to_owned(),
-        _ if seconds.is_multiple_of(86_400) => format!("{} d", seconds / 86_400),
-        _ if seconds.is_multiple_of(3_600) => format!("{} h", seconds / 3_600),
-        _ if seconds.is_multiple_of(60) => format!("{} min", seconds / 60),
-        _ => format!("{seconds} s"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -270,12 +263,5 @@ mod tests {
             let breached = [9.0, 10.0, 11.0].map(|value| when.is_breached(value, 10.0));
             assert_eq!(breached, [below, at, above], "{when:?}");
         }
-    }
-
-    #[test]
-    fn lengths_are_shown_in_the_largest_exact_unit() {
-        let shown = [0, 90, 300, 3_600, 5_400, 86_400]
-            .map(|seconds| show_length(Duration::from_secs(seconds)));
-        assert_eq!(shown, ["0 s", "90 s", "5 min", "1 h", "90 min", "1 d"]);
     }
 }

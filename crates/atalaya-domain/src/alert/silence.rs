@@ -11,7 +11,11 @@ use crate::time::{TimeRange, Timestamp};
 #[serde(rename_all = "snake_case")]
 pub enum Mute {
     /// By the silence of this id.
-    Silenced { silence: String, until: Timestamp },
+    Silenced {
+        silence: String,
+        #[serde(with = "crate::time::rfc3339")]
+        until: Timestamp,
+    },
     /// This rule fires, and explains it.
     Inhibited { by: String },
 }
@@ -35,7 +39,9 @@ pub struct Silence {
     pub rule: String,
     pub reason: String,
     pub by: String,
+    #[serde(with = "crate::time::rfc3339")]
     pub from: Timestamp,
+    #[serde(with = "crate::time::rfc3339")]
     pub until: Timestamp,
 }
 

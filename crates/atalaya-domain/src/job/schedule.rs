@@ -16,6 +16,7 @@ use croner::parser::{CronParser, Seconds, Year};
 use serde::{Serialize, Serializer};
 
 use super::calendar::{self, Zone, first_change, is_second_pass, offset, utc, wall};
+use crate::length::Length;
 use crate::time::Timestamp;
 
 /// When a job runs.
@@ -71,9 +72,10 @@ impl FromStr for Schedule {
         }
         let interval = text.strip_prefix("every ").unwrap_or(text).trim();
         if interval.starts_with(|first: char| first.is_ascii_digit()) && !interval.contains(' ') {
-            return parse_interval(interval)
-                .ok_or_else(|| unreadable("an interval is a number with s, m, h or d"))
-                .and_then(|every| {
+            return interval
+                .parse()
+                .map_err(|_| unreadable("an interval is a number with s, m, h or d"))
+                .and_then(|Length(every)| {
                     let text = text.to_owned();
                     let fits = (Duration::from_secs(1)..=LONGEST).contains(&every);
                     if fits {
@@ -105,40 +107,11 @@ impl FromStr for Schedule {
     }
 }
 
-fn parse_interval(text: &str) -> Option<Duration> {
-    let mut seconds = 0_u64;
-    let mut rest = text;
-    while !rest.is_empty() {
-        let end = rest.find(|character: char| !character.is_ascii_digit())?;
-        let number: u64 = rest[..end].parse().ok()?;
-        let unit = rest[end..].chars().next()?;
-        let times = match unit {
-            's' => 1,
-            'm' => 60,
-            'h' => 3_600,
-            'd' => 86_400,
-            _ => return None,
-        };
-        seconds = seconds.checked_add(number.checked_mul(times)?)?;
-        rest = &rest[end + unit.len_utf8()..];
-    }
-    Some(Duration::from_secs(seconds))
-}
-
 impl fmt::Display for Schedule {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Cron(expression) => formatter.write_str(&expression.text),
-            Self::Every(every) => {
-                let seconds = every.as_secs();
-                let (number, unit) = match seconds {
-                    _ if seconds % 86_400 == 0 => (seconds / 86_400, 'd'),
-                    _ if seconds % 3_600 == 0 => (seconds / 3_600, 'h'),
-                    _ if seconds % 60 == 0 => (seconds / 60, 'm'),
-                    _ => (seconds, 's'),
-                };
-                write!(formatter, "every {number}{unit}")
-            }
+            Self::Every(every) => write!(formatter, "every {}", Length(*every)),
         }
     }
 }

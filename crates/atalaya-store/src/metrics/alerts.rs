@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use super::Written;
 use super::sql::{Connection, Failure, SqlDatabase, View, corrupt, locking, values};
 use crate::error::StoreError;
-use atalaya_domain::alert::{Alert, Notice, Silence};
+use atalaya_domain::alert::{Alert, Notice, Severity, Silence};
 use atalaya_domain::time::Timestamp;
 
 /// Changes of one transaction: a larger one would hold other writers.
@@ -46,10 +46,50 @@ pub struct AlertFilter {
     pub limit: u32,
 }
 
+/// What ends, and is kept for a while after.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    Alerts,
+    Silences,
+    /// Delivered, given up or dropped.
+    Messages,
+}
+
+impl Ended {
+    /// One that counts and one that deletes, before an instant.
+    const fn statements(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Alerts => (
+                "SELECT COUNT(*) FROM raised_alerts WHERE active_rule IS NULL AND resolved_at < ?",
+                "DELETE FROM raised_alerts WHERE active_rule IS NULL AND resolved_at < ?",
+            ),
+            Self::Silences => (
+                "SELECT COUNT(*) FROM alert_silences WHERE until_time < ?",
+                "DELETE FROM alert_silences WHERE until_time < ?",
+            ),
+            Self::Messages => (
+                "SELECT COUNT(*) FROM outbox WHERE ended_at < ? AND state <> 'queued'",
+                "DELETE FROM outbox WHERE ended_at < ? AND state <> 'queued'",
+            ),
+        }
+    }
+}
+
+/// Firing alerts that are alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FiringCount {
+    pub severity: Severity,
+    pub acknowledged: bool,
+    pub alerts: u64,
+}
+
 #[async_trait]
 pub trait Alerts {
     /// Pending and firing ones, by rule.
     async fn active_alerts(&self) -> Result<Vec<Alert>, StoreError>;
+
+    /// How many alerts fire, counted in the store: their bodies stay there.
+    async fn count_firing(&self) -> Result<Vec<FiringCount>, StoreError>;
 
     /// Alerts that fire or fired, newest first.
     async fn alert_history(&self, filter: &AlertFilter) -> Result<Vec<Alert>, StoreError>;
@@ -62,8 +102,13 @@ pub trait Alerts {
     /// the one that it was made from.
     async fn put_alerts(&self, changes: Vec<AlertChange>) -> Result<Vec<String>, StoreError>;
 
-    /// Deletes alerts that were over before this instant; returns how many.
-    async fn prune_alerts(&self, before: Timestamp) -> Result<u64, StoreError>;
+    /// Deletes what was over before this instant, or only counts it; returns how many.
+    async fn prune_ended(
+        &self,
+        what: Ended,
+        before: Timestamp,
+        dry_run: bool,
+    ) -> Result<u64, StoreError>;
 
     /// Silences that end after this instant, by their beginning.
     async fn silences(&self, ending_after: Timestamp) -> Result<Vec<Silence>, StoreError>;
@@ -97,6 +142,13 @@ impl<D: SqlDatabase> Alerts for D {
                     "SELECT id, body FROM raised_alerts WHERE active_rule IS NOT NULL ORDER BY rule";
                 decoded(connection.rows(sql, &[]).await?)
             })
+        })
+        .await
+    }
+
+    async fn count_firing(&self) -> Result<Vec<FiringCount>, StoreError> {
+        self.read(View::Latest, (), |connection, ()| {
+            Box::pin(count_firing(connection))
         })
         .await
     }
@@ -135,12 +187,30 @@ impl<D: SqlDatabase> Alerts for D {
         Ok(refused)
     }
 
-    async fn prune_alerts(&self, before: Timestamp) -> Result<u64, StoreError> {
-        self.write(before, |connection, before| {
-            Box::pin(async move {
-                let sql = "DELETE FROM raised_alerts WHERE active_rule IS NULL AND resolved_at < ?";
-                connection.execute(sql, values![*before]).await
-            })
+    async fn prune_ended(
+        &self,
+        what: Ended,
+        before: Timestamp,
+        dry_run: bool,
+    ) -> Result<u64, StoreError> {
+        let (count, delete) = what.statements();
+        if dry_run {
+            return self
+                .read(
+                    View::Latest,
+                    (count, before),
+                    |connection, (count, before)| {
+                        Box::pin(async move {
+                            let row: Option<(i64,)> =
+                                connection.row(*count, values![*before]).await?;
+                            Ok(row.map_or(0, |(count,)| count.unsigned_abs()))
+                        })
+                    },
+                )
+                .await;
+        }
+        self.write((delete, before), |connection, (delete, before)| {
+            Box::pin(async move { connection.execute(*delete, values![*before]).await })
         })
         .await
     }
@@ -226,6 +296,30 @@ fn decoded(rows: Vec<(String, String)>) -> Result<Vec<Alert>, Failure> {
     rows.into_iter()
         .map(|(id, body)| {
             serde_json::from_str(&body).map_err(|error| corrupt("raised_alerts", &id, error).into())
+        })
+        .collect()
+}
+
+async fn count_firing(connection: &mut Connection<'_>) -> Result<Vec<FiringCount>, Failure> {
+    // Who acknowledged is a text wherever somebody did; MySQL gives texts with their quotes.
+    let sql = "SELECT CAST(JSON_EXTRACT(body, '$.rule.severity') AS CHAR(20)) AS severity,
+             CASE WHEN JSON_EXTRACT(body, '$.acknowledged.by') IS NULL THEN 0 ELSE 1 END AS seen,
+             COUNT(*)
+         FROM raised_alerts WHERE active_rule IS NOT NULL AND state = 'firing'
+         GROUP BY severity, seen";
+    let rows: Vec<(String, i64, i64)> = connection.rows(sql, &[]).await?;
+    rows.into_iter()
+        .map(|(name, seen, count)| {
+            let plain = name.trim_matches('"');
+            let severity = Severity::ALL
+                .into_iter()
+                .find(|known| known.name() == plain);
+            Ok(FiringCount {
+                severity: severity
+                    .ok_or_else(|| corrupt("raised_alerts", "severity", format!("`{name}`")))?,
+                acknowledged: seen != 0,
+                alerts: count.unsigned_abs(),
+            })
         })
         .collect()
 }

@@ -68,7 +68,8 @@ pub trait Outbox {
         now: Timestamp,
     ) -> Result<Option<Message>, StoreError>;
 
-    /// Puts a message of nobody's notices at the end, for tests of channels and reports.
+    /// Puts a message of its own at the end: a report, a proposal. One whose key is there already is
+    /// the same message, and stays as it is.
     async fn put_message(&self, message: &Message) -> Result<(), StoreError>;
 
     /// Takes the oldest message that waits for a channel, as messages go in order, so that nobody
@@ -94,9 +95,6 @@ pub trait Outbox {
 
     /// Drops what waits for a channel that is no longer there; returns how much that was.
     async fn drop_channel(&self, channel: &str, now: Timestamp) -> Result<u64, StoreError>;
-
-    /// Deletes messages that ended before this instant; returns how many.
-    async fn prune_outbox(&self, before: Timestamp) -> Result<u64, StoreError>;
 }
 
 struct Grouping {
@@ -129,7 +127,18 @@ impl<D: SqlDatabase> Outbox for D {
 
     async fn put_message(&self, message: &Message) -> Result<(), StoreError> {
         self.write(message.clone(), |connection, message| {
-            Box::pin(put(connection, message))
+            Box::pin(async move {
+                let known: Option<(String,)> = connection
+                    .row(
+                        locking!("SELECT message_key FROM outbox WHERE message_key = ?"),
+                        values![&message.key],
+                    )
+                    .await?;
+                match known {
+                    Some(_) => Ok(()),
+                    None => put(connection, message).await,
+                }
+            })
         })
         .await
     }
@@ -188,16 +197,6 @@ impl<D: SqlDatabase> Outbox for D {
     async fn drop_channel(&self, channel: &str, now: Timestamp) -> Result<u64, StoreError> {
         self.write((channel.to_owned(), now), |connection, (channel, now)| {
             Box::pin(drop_channel(connection, channel, *now))
-        })
-        .await
-    }
-
-    async fn prune_outbox(&self, before: Timestamp) -> Result<u64, StoreError> {
-        self.write(before, |connection, before| {
-            Box::pin(async move {
-                let sql = "DELETE FROM outbox WHERE ended_at < ? AND state <> 'queued'";
-                connection.execute(sql, values![*before]).await
-            })
         })
         .await
     }

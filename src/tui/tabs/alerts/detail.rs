@@ -1,5 +1,6 @@
 //! What is known of the alert or the rule under the cursor.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ratatui::buffer::Buffer;
@@ -10,7 +11,7 @@ use crate::service::alerts::{RuleView, value_line};
 use crate::tui::tab::Context;
 use crate::tui::theme::Role;
 use crate::tui::widgets::{clock, frame, safe_text};
-use atalaya_domain::alert::{Alert, Evidence, show_number};
+use atalaya_domain::alert::{Alert, Evidence, show_labels, show_number};
 use atalaya_domain::time::Timestamp;
 
 /// One row: label, words, how they are drawn.
@@ -72,6 +73,7 @@ fn of_alert(alert: &Alert, context: &Context<'_>) -> Vec<Row> {
         safe_text::line(&alert.rule.todo),
         Role::Accent,
     ));
+    of_labels(&alert.rule.labels, &mut rows);
     if let Some(seen) = &alert.acknowledged {
         let mut words = format!("by {} {}", seen.by, at(seen.at, context));
         if let Some(value) = seen.until_worse_than {
@@ -97,6 +99,12 @@ fn of_alert(alert: &Alert, context: &Context<'_>) -> Vec<Row> {
         )),
     }
     rows
+}
+
+fn of_labels(labels: &BTreeMap<String, String>, rows: &mut Vec<Row>) {
+    if !labels.is_empty() {
+        rows.push(("labels", safe_text::line(&show_labels(labels)), Role::Text));
+    }
 }
 
 /// Since when it is what it is, and how long it lasted.
@@ -162,6 +170,7 @@ fn of_rule(rule: &RuleView, context: &Context<'_>) -> Vec<Row> {
         rows.push(("measured", at(measured, context), Role::Muted));
     }
     rows.push(("what to do", safe_text::line(&rule.todo), Role::Accent));
+    of_labels(&rule.labels, &mut rows);
     if let Some(query) = &rule.query {
         rows.push(("query", safe_text::line(query), Role::Muted));
     }

@@ -80,6 +80,7 @@ fn board() -> Board {
             threshold: other.threshold,
             query: None,
             todo: other.todo.clone(),
+            labels: std::collections::BTreeMap::from([("team".to_owned(), "shop".to_owned())]),
             state: None,
             value: Some(3.0),
             reading: "3".to_owned(),
@@ -271,4 +272,35 @@ fn rules_that_nobody_evaluates_are_said_so() {
             .unwrap()
             .contains("atalaya serve")
     );
+}
+
+/// A second change would take the place of the first before it is written.
+#[test]
+fn one_change_is_written_at_a_time() {
+    let mut stage = Stage::new(80, 21);
+    let silence = |stage: &mut Stage| {
+        stage.act(keys::SILENCE);
+        stage.send(TabEvent::Prompted {
+            kind: SILENCE,
+            step: Prompted::Accepted("2h because".to_owned()),
+        })
+    };
+    assert!(matches!(
+        silence(&mut stage)[..],
+        [Effect::Work(AlertsEffect::Write { .. })]
+    ));
+    assert!(matches!(silence(&mut stage)[..], [Effect::Notice(_)]));
+    assert!(
+        stage.send(TabEvent::Tick).is_empty(),
+        "nothing is read in between"
+    );
+    let question = stage.tab.asked;
+    stage.answer(AlertsAnswer::Written {
+        question,
+        result: Err("away".to_owned()),
+    });
+    assert!(matches!(
+        silence(&mut stage)[..],
+        [Effect::Work(AlertsEffect::Write { .. })]
+    ));
 }

@@ -6,28 +6,16 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::service::Stores;
-use crate::service::alerts::{self, AlertError, AlertSettings, Length, RuleView, Rulebook, Seen};
+use crate::service::alerts::{self, AlertError, AlertSettings, Board, Rulebook, Seen};
 use crate::service::pdca::login_name;
 use crate::tui::ask::Question;
 use crate::tui::tab::{Work, reason_of};
 use crate::tui::widgets::safe_text;
-use atalaya_domain::alert::{Alert, Silence};
+use atalaya_domain::length::Length;
 use atalaya_domain::time::{TimeRange, Timestamp};
-use atalaya_store::metrics::AlertFilter;
 
 /// Past alerts below the present ones.
 const HISTORY: u32 = 200;
-
-/// Everything on the screen, as of one moment.
-#[derive(Clone, Debug, Default)]
-pub struct Board {
-    /// Firing first, then pending, then those that are over, newest first.
-    pub alerts: Vec<Alert>,
-    pub rules: Vec<RuleView>,
-    pub silences: Vec<Silence>,
-    /// When the rules were evaluated last; `None`: never.
-    pub evaluated_at: Option<Timestamp>,
-}
 
 /// What the user did.
 #[derive(Clone, Debug, PartialEq)]
@@ -92,7 +80,7 @@ impl Work for AlertsEffect {
             } => AlertsAnswer::Read {
                 question,
                 at: now,
-                result: read(stores, settings.as_deref(), now)
+                result: alerts::board(stores.metrics.as_ref(), settings.as_deref(), HISTORY, now)
                     .await
                     .map_err(|error| reason_of(&error)),
             },
@@ -109,33 +97,6 @@ impl Work for AlertsEffect {
             },
         })
     }
-}
-
-async fn read(
-    stores: &Stores,
-    settings: Option<&AlertSettings>,
-    now: Timestamp,
-) -> Result<Board, AlertError> {
-    let store = stores.metrics.as_ref();
-    let mut board = Board {
-        alerts: alerts::list(store).await?,
-        silences: alerts::silences(store, now).await?,
-        evaluated_at: alerts::evaluated_at(store).await?,
-        ..Board::default()
-    };
-    let filter = AlertFilter {
-        rule: None,
-        before: None,
-        limit: HISTORY,
-    };
-    let past = alerts::history(store, &filter).await?;
-    board
-        .alerts
-        .extend(past.into_iter().filter(|alert| !alert.is_active()));
-    if let Some(settings) = settings {
-        board.rules = alerts::rules(store, settings, now).await?;
-    }
-    Ok(board)
 }
 
 async fn write(
