@@ -17,6 +17,7 @@ use crate::service::demo::DemoError;
 use crate::service::dora::{GatherError, IncidentError};
 use crate::service::ingest::InputError;
 use crate::service::pdca::PdcaError;
+use crate::service::reports::ReportError;
 use crate::service::{self, Stores};
 use crate::tui::ConsoleError;
 use crate::workers::jobs::{Planning, PlanningError};
@@ -236,6 +237,7 @@ fn known_class(cause: &(dyn std::error::Error + 'static)) -> Option<ErrorClass> 
         .or_else(|| of(cause, BackupError::class))
         .or_else(|| of(cause, CareError::class))
         .or_else(|| of(cause, AlertError::class))
+        .or_else(|| of(cause, ReportError::class))
         .or_else(|| of(cause, CopyError::class))
         .or_else(|| of(cause, DemoError::class))
         .or_else(|| of(cause, StoreError::class))

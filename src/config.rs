@@ -23,7 +23,8 @@ pub use alerts::{AlertSettings, AlertsConfig, PolicyConfig};
 pub use backup::BackupConfig;
 pub use file::{
     ConsoleConfig, DoraConfig, FileConfig, IdNamesConfig, IngestConfig, IngestFileConfig,
-    JobConfig, PdcaConfig, RetentionConfig, ServiceConfig, TargetsConfig, UserFormatConfig,
+    JobConfig, PdcaConfig, ReportsConfig, RetentionConfig, ServiceConfig, TargetsConfig,
+    UserFormatConfig,
 };
 pub use layers::{Layer, Value};
 pub use places::{LogsPlace, MetricsPlace};
@@ -84,6 +85,7 @@ pub struct Settings {
     pub backup: BackupConfig,
     pub service: ServiceConfig,
     pub retention: RetentionConfig,
+    pub reports: ReportsConfig,
     /// `[jobs]` by name; which there are is the workers' to say.
     pub jobs: BTreeMap<String, JobConfig>,
     /// `[alerts]` as it was written, for `config show`.
@@ -111,6 +113,8 @@ impl Settings {
                 .map_err(|mistake| invalid(&loaded.values, "stores", mistake))?;
         let alerts = alerts::resolve(&loaded.config.alerts, loaded.config.policy)
             .map_err(|mistake| invalid(&loaded.values, "alerts", mistake))?;
+        alerts::check_names(&loaded.config.reports.channels, &alerts.channels)
+            .map_err(|mistake| invalid(&loaded.values, "reports", mistake))?;
         let made_up = data_dir.join(MADE_UP);
         let settings = Self {
             data_dir,
@@ -127,6 +131,7 @@ impl Settings {
             backup: loaded.config.backup,
             service: loaded.config.service,
             retention: loaded.config.retention,
+            reports: loaded.config.reports,
             jobs: loaded.config.jobs,
             alerts_config: loaded.config.alerts,
             alerts,
@@ -217,6 +222,7 @@ impl Settings {
             policy: self.alerts.policy,
             service: self.service.clone(),
             retention: self.retention,
+            reports: self.reports.clone(),
             jobs: self.jobs.clone(),
         }
     }

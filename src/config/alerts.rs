@@ -123,6 +123,22 @@ pub fn resolve(config: &AlertsConfig, policy: PolicyConfig) -> Result<AlertSetti
     Ok(settings)
 }
 
+/// Each of these channels is configured.
+pub fn check_names(
+    names: &[String],
+    channels: &BTreeMap<String, ChannelConfig>,
+) -> Result<(), Mistake> {
+    for name in names.iter().filter(|name| !channels.contains_key(*name)) {
+        let known: Vec<&str> = channels.keys().map(String::as_str).collect();
+        let message = format!(
+            "there is no channel `{name}`; there are {}",
+            known.join(", ")
+        );
+        return Err(Mistake::new("channels", message));
+    }
+    Ok(())
+}
+
 impl HeartbeatConfig {
     pub fn address(&self) -> channels::Address<'_> {
         channels::Address {

@@ -25,6 +25,7 @@ pub struct FileConfig {
     pub policy: PolicyConfig,
     pub service: ServiceConfig,
     pub retention: RetentionConfig,
+    pub reports: ReportsConfig,
     /// By the name of the job.
     pub jobs: BTreeMap<String, JobConfig>,
 }
@@ -46,6 +47,14 @@ impl Default for ServiceConfig {
             lease_seconds: 15,
         }
     }
+}
+
+/// `[reports]`: what the jobs `dora_report` and `dora_report_weekly` write.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ReportsConfig {
+    /// Channels of `[alerts.channels]` that are sent each report; none unless given.
+    pub channels: Vec<String>,
 }
 
 /// `[retention]`: days until something is deleted; 0 keeps it for ever.

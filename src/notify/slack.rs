@@ -27,15 +27,16 @@ fn body(message: &Message) -> Value {
     let section = |text: String| json!({ "type": "section", "text": { "type": "mrkdwn", "text": text, "verbatim": true } });
     let mut blocks = Vec::new();
     let parts = text::parts(message);
-    if parts.len() != 1 || message.count != 1 {
+    if message.note.is_none() && (parts.len() != 1 || message.count != 1) {
         blocks.push(section(escaped(&text::title(message))));
     }
     for part in parts {
         let mut lines = vec![escaped(&part.line)];
+        let bullet = if message.note.is_some() { "" } else { "• " };
         lines.extend(
             part.details
                 .iter()
-                .map(|line| format!("• {}", escaped(line))),
+                .map(|line| format!("{bullet}{}", escaped(line))),
         );
         blocks.push(section(whole_lines(&lines)));
     }
@@ -101,6 +102,23 @@ mod tests {
         let all = texts(&body).join("\n");
         assert!(all.contains("&lt;!channel&gt;"), "{all}");
         assert!(!all.contains(['<', '>']), "{all}");
+    }
+
+    #[test]
+    fn a_note_is_its_title_and_its_lines_once() {
+        let note = atalaya_domain::alert::Note {
+            severity: atalaya_domain::alert::Severity::Info,
+            title: "DORA 2026-11: High".to_owned(),
+            text: "| metric | <!here> |\n".repeat(1_000),
+        };
+        let now = atalaya_domain::time::Timestamp::from_seconds(0);
+        let body = body(&Message::of_note("ops", "k".to_owned(), note, now));
+        let blocks = body["blocks"].as_array().unwrap();
+        assert_eq!(blocks.len(), 2, "the note and the footer");
+        for text in texts(&body) {
+            assert!(!text.contains(['<', '>']) && text.chars().count() <= 3_000);
+        }
+        assert_eq!(body.to_string().matches("DORA 2026-11: High").count(), 2);
     }
 
     proptest! {

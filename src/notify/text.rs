@@ -18,6 +18,12 @@ pub(super) struct Part {
 }
 
 pub(super) fn parts(message: &Message) -> Vec<Part> {
+    if let Some(note) = &message.note {
+        return vec![Part {
+            line: title(message),
+            details: note.text.lines().map(safe).collect(),
+        }];
+    }
     message.notices.iter().take(SPELT_OUT).map(part).collect()
 }
 

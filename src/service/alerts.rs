@@ -20,12 +20,14 @@ mod deliver;
 mod evaluate;
 mod evidence;
 mod measure;
+mod note;
 mod rulebook;
 
 pub use board::{Board, board};
 pub use channels::{BrokenChannel, Channels};
 pub use deliver::{Courier, Delivery, GROUP_EVERY, drop_unknown, test_message};
 pub use evaluate::{Evaluated, Evaluator};
+pub use note::put_note;
 pub use rulebook::{Rulebook, add_rule, remove_rule};
 
 /// Tries to write an acknowledgement while evaluations write too.

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Settings;
 use crate::service::Stores;
+use crate::service::reports::Period;
 use atalaya_domain::job::{Bounded, Cause, Seat};
 use atalaya_domain::lease::Fence;
 use atalaya_domain::time::Timestamp;
@@ -28,9 +29,12 @@ pub mod backup;
 pub mod care;
 pub mod git_sync;
 pub mod health_sample;
+pub mod pdca;
 mod planned;
+pub mod reports;
 pub mod retention;
 
+use planned::zone;
 pub use planned::{Planned, Planning, PlanningError};
 
 /// Every job, in the order in which people read them.
@@ -45,6 +49,10 @@ pub fn all() -> Vec<Arc<dyn Job>> {
         Arc::new(care::ClearSnapshots),
         Arc::new(backup::Backup),
         Arc::new(backup::BackupDrill),
+        Arc::new(reports::DoraReport(Period::Month)),
+        Arc::new(reports::DoraReport(Period::Week)),
+        Arc::new(pdca::PdcaProposals),
+        Arc::new(pdca::PdcaChecks),
     ]
 }
 

@@ -29,7 +29,10 @@ const ALLOWED: [(&str, &[&str]); 15] = [
         ],
     ),
     ("report", &["service", "shown"]),
-    ("workers", &["config", "notify", "service", "source"]),
+    (
+        "workers",
+        &["config", "notify", "report", "service", "source"],
+    ),
     ("host", &["config", "service", "telemetry", "workers"]),
     ("tui", &["report", "service", "shown", "text_file"]),
     (

@@ -39,6 +39,7 @@ mod metrics_store_suite;
 mod mixtures;
 mod other_user;
 mod pdca;
+mod pdca_engine;
 mod pty;
 mod quarantine_cli;
 mod readers;

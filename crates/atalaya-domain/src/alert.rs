@@ -27,7 +27,7 @@ pub mod silence;
 pub mod window;
 
 pub use machine::{NoticeKind, Reading, advance, tell, withdraw};
-pub use message::{Message, Notice};
+pub use message::{Message, Note, Notice};
 pub use rule::{Comparison, Measure, Rule, RuleOrigin};
 pub use silence::{Mute, Silence};
 

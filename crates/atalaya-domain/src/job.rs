@@ -25,7 +25,7 @@ pub const MOST_ATTEMPTS: u32 = 3;
 
 /// Every job of the program, in the order in which people read them. They are made far above; that
 /// these are their names is tested there.
-pub const NAMES: [&str; 9] = [
+pub const NAMES: [&str; 13] = [
     "alerts",
     "health_sample",
     "git_sync",
@@ -35,6 +35,10 @@ pub const NAMES: [&str; 9] = [
     "clear_snapshots",
     "backup",
     "backup_drill",
+    "dora_report",
+    "dora_report_weekly",
+    "pdca_proposals",
+    "pdca_checks",
 ];
 
 /// Who runs a job when several processes share a store.

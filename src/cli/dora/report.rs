@@ -11,6 +11,7 @@ use super::sync::{progress_of, told};
 use crate::report::{dora_json, dora_markdown, dora_text};
 use crate::service;
 use crate::service::dora::{self, ReportRequest, UnknownWord, Window, WindowWords};
+use crate::service::reports;
 use atalaya_domain::time::Timestamp;
 use atalaya_store::metrics::MetricsStore;
 
@@ -23,7 +24,7 @@ enum Format {
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Without any deployment source yet, the repository of the current directory is read first.\n\nExamples:\n  atalaya dora report --days 7 --service shop\n  atalaya dora report --from 2026-07-01 --until 2026-09-30\n  atalaya dora report --quarter 2026-Q3\n  atalaya dora report --format markdown --explain > review.md\n  atalaya dora report --profile iact          the older tool's own formulas"
+    after_help = "Without any deployment source yet, the repository of the current directory is read first.\n\nExamples:\n  atalaya dora report --days 7 --service shop\n  atalaya dora report --from 2026-07-01 --until 2026-09-30\n  atalaya dora report --quarter 2026-Q3\n  atalaya dora report --format markdown --explain > review.md\n  atalaya dora report --baseline              what the first monthly report said\n  atalaya dora report --profile iact          the older tool's own formulas"
 )]
 pub struct Args {
     /// Length of the window, ending now or with --until [default: 30].
@@ -55,6 +56,9 @@ pub struct Args {
     thresholds: Option<String>,
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
+    /// The baseline: the first report of the job `dora_report`, as it was then. Markdown or JSON.
+    #[arg(long, conflicts_with_all = ["days", "from", "until", "quarter", "service", "team", "environment", "profile", "thresholds", "explain"])]
+    baseline: bool,
     /// Add the rows behind every number and what was left out (JSON always has them).
     #[arg(long)]
     explain: bool,
@@ -65,6 +69,13 @@ fn usage(error: &UnknownWord) -> anyhow::Error {
 }
 
 pub async fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
+    if args.baseline {
+        let as_json = matches!(args.format, Format::Json);
+        let settings = context.settings.clone();
+        let kept = tokio::task::spawn_blocking(move || reports::baseline(&settings, as_json));
+        output::print(Form::of(as_json), &kept.await??)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let now = Timestamp::now();
     let request = request(args, context, now)?;
     let store = service::open_metrics(&context.settings).await?;

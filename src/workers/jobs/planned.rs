@@ -9,7 +9,7 @@ use crate::config::Settings;
 use crate::service;
 use crate::service::jobs::JobInfo;
 use atalaya_domain::error_class::ErrorClass;
-use atalaya_domain::job::{Plan, Schedule};
+use atalaya_domain::job::{Plan, Schedule, Zone};
 use atalaya_query::suggest::nearest;
 
 /// A mistake in `[jobs]` or `[service]`, with its place and the remedy.
@@ -76,13 +76,7 @@ impl Planning {
             );
             return Err(PlanningError { place, message });
         }
-        let zone = match &service.timezone {
-            None => service::dora::zone(settings.ingest.timezone.as_deref()),
-            Some(name) => name.parse().map_err(|_| PlanningError {
-                place: place(settings, "service.timezone"),
-                message: format!("`{name}` is no time zone; write one like Europe/Madrid or UTC"),
-            })?,
-        };
+        let zone = zone(settings)?;
         let jobs = jobs
             .into_iter()
             .zip(specs)
@@ -148,6 +142,17 @@ impl Planning {
                 message: no_such_job(name, &specs),
             }
         })
+    }
+}
+
+/// The zone in which jobs mean hours of the day.
+pub(super) fn zone(settings: &Settings) -> Result<Zone, PlanningError> {
+    match &settings.service.timezone {
+        None => Ok(service::dora::zone(settings.ingest.timezone.as_deref())),
+        Some(name) => name.parse().map_err(|_| PlanningError {
+            place: place(settings, "service.timezone"),
+            message: format!("`{name}` is no time zone; write one like Europe/Madrid or UTC"),
+        }),
     }
 }
 

@@ -118,7 +118,23 @@ pub struct Message {
     pub resolved: u64,
     /// At most [`LISTED`]: the worst first, then in the order in which they came.
     pub notices: Vec<Notice>,
+    /// Words that are no change of an alert; then there are no notices.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<Note>,
 }
+
+/// What the program itself has to say: a report, a proposal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Note {
+    pub severity: Severity,
+    /// One line.
+    pub title: String,
+    /// Lines; of more than [`NOTE_CHARACTERS`] the rest is left out.
+    pub text: String,
+}
+
+/// Longest text of a note in a message.
+pub const NOTE_CHARACTERS: usize = 20_000;
 
 /// How many of what.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -147,6 +163,19 @@ impl Message {
             firing: tally.count.saturating_sub(tally.resolved),
             resolved: tally.resolved,
             notices,
+            note: None,
+        }
+    }
+
+    /// Of words of the program's own.
+    pub fn of_note(channel: &str, key: String, mut note: Note, now: Timestamp) -> Self {
+        if let Some((end, _)) = note.text.char_indices().nth(NOTE_CHARACTERS) {
+            note.text.truncate(end);
+            note.text.push_str("\n…");
+        }
+        Self {
+            note: Some(note),
+            ..Self::group(channel, key, Vec::new(), Tally::default(), now)
         }
     }
 
@@ -156,12 +185,18 @@ impl Message {
     }
 
     pub fn severity(&self) -> Severity {
+        if let Some(note) = &self.note {
+            return note.severity;
+        }
         let worst = self.notices.iter().map(|notice| notice.severity).max();
         worst.unwrap_or_default()
     }
 
     /// One line over it all.
     pub fn title(&self) -> String {
+        if let Some(note) = &self.note {
+            return format!("[{}] {}", note.severity, note.title);
+        }
         match &*self.notices {
             [only] if self.count == 1 => only.line(),
             _ => format!(
