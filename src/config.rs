@@ -33,8 +33,7 @@ pub use stores::{SpoolConfig, StoresConfig};
 /// In a directory of made-up data: nothing of it is told to anyone.
 const MADE_UP: &str = "made-up";
 const MADE_UP_NOTE: &str = "This directory holds the made-up company of `atalaya demo --fill`.
-As long as this file is here, alerts over it go to alerts.jsonl beside it and to nobody else, and
-nothing of it is backed up elsewhere.
+As long as this file is here, alerts over it go to alerts.jsonl beside it and to nobody else.
 ";
 
 /// What a user wrote that cannot be used; always with the place and the remedy.
@@ -138,8 +137,7 @@ impl Settings {
             values: loaded.values,
         };
         Ok(if made_up.exists() {
-            let data_dir = settings.data_dir.clone();
-            settings.made_up_in(data_dir)
+            settings.told_to_nobody()
         } else {
             settings
         })
@@ -198,14 +196,19 @@ impl Settings {
     /// user's repository.
     #[must_use]
     pub fn made_up_in(&self, data_dir: PathBuf) -> Self {
-        let mut settings = self.embedded_in(data_dir);
-        let file = alerts::ChannelConfig::File { path: None };
-        settings.alerts.channels = BTreeMap::from([("file".to_owned(), file)]);
-        settings.alerts.heartbeat = None;
+        let mut settings = self.embedded_in(data_dir).told_to_nobody();
         settings.backup = BackupConfig::default();
         settings.jobs.clear();
         settings.dora.repository = None;
         settings
+    }
+
+    /// The same with no channel but the default file, and no heartbeat.
+    fn told_to_nobody(mut self) -> Self {
+        let file = alerts::ChannelConfig::File { path: None };
+        self.alerts.channels = BTreeMap::from([("file".to_owned(), file)]);
+        self.alerts.heartbeat = None;
+        self
     }
 
     /// Everything as it is in force, defaults and all; holds no password, as no file may.

@@ -128,15 +128,15 @@ pub fn check_names(
     names: &[String],
     channels: &BTreeMap<String, ChannelConfig>,
 ) -> Result<(), Mistake> {
-    for name in names.iter().filter(|name| !channels.contains_key(*name)) {
-        let known: Vec<&str> = channels.keys().map(String::as_str).collect();
-        let message = format!(
-            "there is no channel `{name}`; there are {}",
-            known.join(", ")
-        );
-        return Err(Mistake::new("channels", message));
-    }
-    Ok(())
+    let Some(name) = names.iter().find(|name| !channels.contains_key(*name)) else {
+        return Ok(());
+    };
+    let known: Vec<&str> = channels.keys().map(String::as_str).collect();
+    let message = format!(
+        "there is no channel `{name}`; there are {}",
+        known.join(", ")
+    );
+    Err(Mistake::new("channels", message))
 }
 
 impl HeartbeatConfig {

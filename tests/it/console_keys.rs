@@ -662,7 +662,7 @@ fn keys_that_hold_everywhere() {
         ("S", "shop@v1.1.0"),
         ("3", "Ingest · 2 files"),
         ("4", "0 cycles"),
-        ("5", "10 rules"),
+        ("5", "11 rules"),
         ("2", "● following"),
     ] {
         shows(&mut pty, key, text);
@@ -671,7 +671,7 @@ fn keys_that_hold_everywhere() {
         (":dora\r", "shop@v1.1.0"),
         (":infra\r", "Ingest · 2 files"),
         (":pdca\r", "0 cycles"),
-        (":alerts\r", "10 rules"),
+        (":alerts\r", "11 rules"),
         (":logs\r", "● following"),
     ] {
         shows(&mut pty, command, text);

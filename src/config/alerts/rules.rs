@@ -260,7 +260,7 @@ fn checked_job(name: &str) -> Result<String, String> {
     if job::NAMES.contains(&name) {
         return Ok(name.to_owned());
     }
-    let remedy = suggest::nearest(name, job::NAMES.into_iter()).map_or_else(
+    let remedy = suggest::nearest(name, job::NAMES).map_or_else(
         || format!("use one of {}", job::NAMES.join(", ")),
         |near| format!("did you mean `{near}`? There are {}", job::NAMES.join(", ")),
     );
