@@ -8,7 +8,7 @@ use std::path::Path;
 
 use futures::TryStreamExt as _;
 use sqlx::mysql::{MySqlConnection, MySqlRow};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::sqlite::SqliteConnection;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _};
 
 use super::MySqlMetricsStore;
@@ -17,6 +17,7 @@ use super::options::Purpose;
 use crate::error::{Backend, StoreError};
 use crate::metrics::sql::connection::{Connection, Failure, within};
 use crate::sqlite::metrics::SqliteMetricsStore;
+use crate::sqlite::place::{self, Locks};
 use crate::sqlite::rows::{Cell, Kind, MetricsFile, Shape, quoted};
 
 /// Rows written at once.
@@ -53,12 +54,10 @@ impl MySqlMetricsStore {
         let mut file = MetricsFile::open(into).await?;
         let shapes = file.shapes().await?;
         file.close().await;
-        let mut target = SqliteConnectOptions::new()
-            .filename(into)
+        let mut target = place::options(into, Locks::All)
             // The order of tables is that of their names; all is there at the end.
             .foreign_keys(false)
             .pragma("synchronous", "off")
-            .disable_statement_logging()
             .connect()
             .await
             .map_err(|error| {

@@ -12,12 +12,15 @@ use sqlx::{ConnectOptions as _, Connection as _};
 use super::errors::store_error;
 use super::open::{Schema, trusted};
 use super::salvage::Pages;
-use super::{chunks, metrics, mirror, reading};
+use super::{chunks, closing, metrics, mirror, reading};
 use crate::check::Checked;
 use crate::damage::{Damage, Damages, Progress};
 use crate::error::{StoreError, describe};
 
 mod logs;
+
+/// Of the file format: 1 with a journal, 2 with a write-ahead log.
+const NEWEST_WRITE_VERSION: u8 = 2;
 
 /// Checks the file of the embedded log store.
 ///
@@ -27,11 +30,14 @@ pub async fn logs(
     path: &Path,
     progress: &(dyn Fn(Progress) + Send + Sync),
 ) -> Result<Checked, StoreError> {
+    let _busy = closing::busy();
     let mut checked = Checked::default();
     if let Some(mut connection) = file(path, &chunks::SCHEMA, &mut checked, progress).await? {
-        logs::content(&mut connection, path, &mut checked, progress).await?;
+        let outcome = logs::content(&mut connection, path, &mut checked, progress).await;
         connection.close().await.ok();
+        outcome?;
     }
+    reading::tidy(path).await;
     Ok(checked)
 }
 
@@ -43,6 +49,7 @@ pub async fn metrics(
     path: &Path,
     progress: &(dyn Fn(Progress) + Send + Sync),
 ) -> Result<Checked, StoreError> {
+    let _busy = closing::busy();
     let mut checked = Checked::default();
     if let Some(mut connection) = file(path, &metrics::SCHEMA, &mut checked, progress).await? {
         match rows(&mut connection).await {
@@ -51,6 +58,7 @@ pub async fn metrics(
         }
         connection.close().await.ok();
     }
+    reading::tidy(path).await;
     Ok(checked)
 }
 
@@ -89,7 +97,7 @@ async fn file(
         total: 0,
     });
     let damages = &mut checked.damages;
-    log(path, damages).await?;
+    beneath(path, damages).await?;
     let options = match reading::options(path, schema).await {
         Ok(Some((options, _))) => options,
         Ok(None) => {
@@ -122,14 +130,19 @@ async fn file(
     Ok(Some(connection))
 }
 
-/// The write-ahead log, which SQLite reads up to its first damage and says nothing.
-async fn log(path: &Path, damages: &mut Damages) -> Result<(), StoreError> {
+/// What SQLite says nothing of: the write-ahead log, which it reads up to its first damage, and the
+/// version in the file's head, which makes it only read the file.
+async fn beneath(path: &Path, damages: &mut Damages) -> Result<(), StoreError> {
     let file = path.to_owned();
-    let pages = tokio::task::spawn_blocking(move || Pages::open(&file)).await;
-    let lost = match pages {
-        Ok(Ok(pages)) => pages.lost_commits(),
+    let pages = tokio::task::spawn_blocking(move || {
+        let pages = Pages::open(&file)?;
+        let head = pages.read(1).unwrap_or_default();
+        Ok::<_, std::io::Error>((pages.lost_commits(), head.get(18).copied()))
+    });
+    let (lost, version) = match pages.await {
+        Ok(Ok(found)) => found,
         // SQLite says it better.
-        Ok(Err(_)) => 0,
+        Ok(Err(_)) => return Ok(()),
         Err(stopped) => return Err(chunks::values::refused(stopped)),
     };
     if lost > 0 {
@@ -139,6 +152,13 @@ async fn log(path: &Path, damages: &mut Damages) -> Result<(), StoreError> {
             format!(
                 "the write-ahead log is damaged: {lost} commits behind the damage are not read"
             ),
+        ));
+    }
+    if let Some(version) = version.filter(|version| *version > NEWEST_WRITE_VERSION) {
+        damages.add(Damage::new(
+            "file",
+            "head",
+            format!("says that it is written in a way ({version}) that is not known: it can only be read"),
         ));
     }
     Ok(())

@@ -12,6 +12,7 @@ use sqlx::{ConnectOptions as _, Connection as _};
 use super::errors::store_error;
 use super::mirror;
 use super::open::{Schema, trusted};
+use super::place::{self, Locks};
 use crate::error::{Backend, StoreError};
 
 /// What a file says of itself, and is.
@@ -91,13 +92,10 @@ pub(crate) async fn examine(path: &Path, schema: &Schema) -> Result<Examined, St
 
 /// For a file that nobody changes: no lock, nothing beside it, and nothing in it is run.
 pub(super) fn read_only(path: &Path) -> SqliteConnectOptions {
-    SqliteConnectOptions::new()
-        .filename(path)
+    place::options(path, Locks::Immutable)
         .read_only(true)
-        .immutable(true)
         .pragma("trusted_schema", "off")
         .pragma("cell_size_check", "on")
-        .disable_statement_logging()
 }
 
 /// What the migrations up to `version` make.
@@ -158,11 +156,9 @@ pub(super) async fn strip(path: &Path, schema: &Schema) -> Result<Vec<String>, S
     let failed = |error| store_error(error, &address);
     let version = i64::try_from(schema.migrations.len()).unwrap_or(i64::MAX);
     let expected = reference(schema, version).await.map_err(failed)?;
-    let mut file = SqliteConnectOptions::new()
-        .filename(path)
+    let mut file = place::options(path, Locks::All)
         .foreign_keys(false)
         .pragma("trusted_schema", "off")
-        .disable_statement_logging()
         .connect()
         .await
         .map_err(failed)?;

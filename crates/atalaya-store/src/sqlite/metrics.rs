@@ -13,12 +13,13 @@ use crate::error::{Backend, StoreError};
 use crate::metrics::sql::{Connection, Failure, SqlDatabase, View, Work};
 use atalaya_domain::health::database::Database;
 
-use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _};
 
+use super::closing;
 use super::examine::{Examined, strip};
 use super::mirror::Mirrored;
 use super::open::{BUSY_LIMIT, Durability, Schema, SqliteFile};
+use super::place::{self, Locks};
 
 /// `ATAM` in ASCII; kept in the file's header.
 const APPLICATION_ID: i32 = 0x4154_414d;
@@ -122,17 +123,15 @@ impl SqlDatabase for SqliteMetricsStore {
     }
 
     async fn snapshot(&self, into: &Path) -> Result<Vec<String>, StoreError> {
-        let file = SqliteConnectOptions::new()
-            .filename(self.file.path())
-            .busy_timeout(BUSY_LIMIT)
-            .disable_statement_logging();
+        let _busy = closing::busy();
+        let file = place::options(self.file.path(), Locks::All).busy_timeout(BUSY_LIMIT);
         let mut connection = file
             .connect()
             .await
             .map_err(|error| self.file.error(error))?;
         // One transaction that only reads: the others go on.
         sqlx::query("VACUUM INTO ?")
-            .bind(into.to_string_lossy().as_ref())
+            .bind(place::name(into).as_ref())
             .execute(&mut connection)
             .await
             .map_err(|error| self.file.error(error))?;

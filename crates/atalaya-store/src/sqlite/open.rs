@@ -11,7 +11,7 @@
 //! - A file whose SQLite could corrupt it (WAL before 3.51.3) is refused.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -21,11 +21,12 @@ use sqlx::sqlite::{
 };
 use sqlx::{ConnectOptions as _, Connection as _, SqlSafeStr as _, SqlStr};
 
+use super::closing::{self, Closing, Pools};
 use super::errors::{is_busy, refused, store_error};
 use super::mirror::{self, Mirrored};
+use super::place::{self, Locks};
 use super::reading::{self, Stamp};
 use crate::error::{Backend, StoreError};
-use crate::sync::lock;
 use atalaya_domain::backoff::Backoff;
 
 /// First release without the WAL-reset bug, which can lose committed pages.
@@ -72,7 +73,7 @@ pub struct SqliteFile {
     path: PathBuf,
     schema: Schema,
     durability: Durability,
-    connections: Arc<Mutex<Connections>>,
+    connections: Arc<Closing<Connections>>,
 }
 
 #[derive(Clone, Debug)]
@@ -97,6 +98,7 @@ impl SqliteFile {
         schema: &Schema,
         durability: Durability,
     ) -> Result<Self, StoreError> {
+        let _busy = closing::busy();
         let connections = match Connections::writable(path, schema, durability).await {
             Err(StoreError::NotWritable { reason, .. }) => {
                 Connections::reading(path, schema, reason).await?
@@ -107,7 +109,7 @@ impl SqliteFile {
             path: path.to_owned(),
             schema: *schema,
             durability,
-            connections: Arc::new(Mutex::new(connections)),
+            connections: Closing::new(connections),
         })
     }
 
@@ -122,7 +124,7 @@ impl SqliteFile {
 
     /// Connections that cannot write.
     pub async fn readers(&self) -> Result<SqlitePool, StoreError> {
-        let open = lock(&self.connections).clone();
+        let open = self.connections.get();
         let Err(read_only) = &open.writer else {
             return Ok(open.readers);
         };
@@ -135,24 +137,24 @@ impl SqliteFile {
         // Somebody writes to it after all: what was cached of it is of no use.
         let reason = read_only.reason.to_string();
         let again = Connections::reading(&self.path, &self.schema, reason).await?;
-        *lock(&self.connections) = again.clone();
+        self.connections.replace(again.clone());
         Ok(again.readers)
     }
 
     /// Why the file can only be read, if that is so.
     pub fn read_only(&self) -> Option<String> {
-        let open = lock(&self.connections);
+        let open = self.connections.get();
         let read_only = open.writer.as_ref().err()?;
         Some(read_only.reason.to_string())
     }
 
     async fn writer(&self) -> Result<SqlitePool, StoreError> {
-        if let Ok(writer) = &lock(&self.connections).writer {
-            return Ok(writer.clone());
+        if let Ok(writer) = self.connections.get().writer {
+            return Ok(writer);
         }
         let open = Connections::writable(&self.path, &self.schema, self.durability).await?;
         let writer = open.writer.clone();
-        *lock(&self.connections) = open;
+        self.connections.replace(open);
         writer.map_err(|read_only| not_writable(&self.path, &read_only.reason))
     }
 
@@ -224,11 +226,14 @@ impl SqliteFile {
 
     /// Closes all connections; the last one of all processes folds the write-ahead log into the file.
     pub async fn close(&self) {
-        let open = lock(&self.connections).clone();
-        open.readers.close().await;
-        if let Ok(writer) = open.writer {
-            writer.close().await;
-        }
+        closing::close(self.connections.get().pools()).await;
+    }
+}
+
+impl Pools for Connections {
+    fn pools(&self) -> Vec<SqlitePool> {
+        let writer = self.writer.as_ref().ok();
+        [&self.readers].into_iter().chain(writer).cloned().collect()
     }
 }
 
@@ -249,8 +254,7 @@ impl Connections {
             let reason = format!("{error}; check the owner and mode of the file and its folder");
             return Err(not_writable(path, &reason));
         }
-        let options = SqliteConnectOptions::new()
-            .filename(path)
+        let options = place::options(path, Locks::All)
             .create_if_missing(true)
             .busy_timeout(BUSY_LIMIT)
             .synchronous(match durability {
@@ -259,8 +263,7 @@ impl Connections {
             })
             // Growth of the log file between checkpoints, and what is left of it after a burst.
             .pragma("wal_autocheckpoint", "4000")
-            .pragma("journal_size_limit", "67108864")
-            .disable_statement_logging();
+            .pragma("journal_size_limit", "67108864");
         prepare(path, &options, schema).await?;
         let writer = options.clone().pragma("cache_size", "-16384");
         Ok(Self {
@@ -339,7 +342,6 @@ where
     Ok(value)
 }
 
-/// Checks the library, switches to WAL, checks whose file it is and migrates it.
 async fn prepare(
     path: &Path,
     options: &SqliteConnectOptions,
@@ -348,8 +350,20 @@ async fn prepare(
     let address = path.display().to_string();
     let failed = |error| store_error(error, &address);
     let mut connection = options.connect().await.map_err(failed)?;
+    let outcome = migrate(&mut connection, &address, options, schema).await;
+    connection.close().await.map_err(failed).and(outcome)
+}
+
+/// Checks the library, switches to WAL, checks whose file it is and migrates it.
+async fn migrate(
+    connection: &mut SqliteConnection,
+    address: &str,
+    options: &SqliteConnectOptions,
+    schema: &Schema,
+) -> Result<(), StoreError> {
+    let failed = |error| store_error(error, address);
     let version: String = sqlx::query_scalar("SELECT sqlite_version()")
-        .fetch_one(&mut connection)
+        .fetch_one(&mut *connection)
         .await
         .map_err(failed)?;
     if parse_version(&version).is_none_or(|version| version < SAFE_WAL_VERSION) {
@@ -357,11 +371,11 @@ async fn prepare(
             "SQLite {version} can lose committed data in WAL mode; build with 3.51.3 or newer"
         )));
     }
-    check_owner(&mut connection, &address, schema).await?;
+    check_owner(connection, address, schema).await?;
     // A new file can give back what is deleted from it (`chunks/expire.rs`). On one that exists the
     // setting would need the write lock.
     let pages: i64 = sqlx::query_scalar("PRAGMA page_count")
-        .fetch_one(&mut connection)
+        .fetch_one(&mut *connection)
         .await
         .map_err(failed)?;
     let made = if pages == 0 {
@@ -372,13 +386,13 @@ async fn prepare(
     switch_to_wal(&made).await.map_err(failed)?;
 
     let known = i64::try_from(schema.migrations.len()).unwrap_or(i64::MAX);
-    if user_version(&mut connection).await.map_err(failed)? == known
-        && mirror::missing(&mut connection, schema.mirrored)
+    if user_version(connection).await.map_err(failed)? == known
+        && mirror::missing(connection, schema.mirrored)
             .await
             .map_err(failed)?
             .is_empty()
     {
-        return connection.close().await.map_err(failed);
+        return Ok(());
     }
     // Under the write lock, because another process may be creating the same file.
     let mut transaction = connection
@@ -388,7 +402,7 @@ async fn prepare(
     let found = user_version(&mut transaction).await.map_err(failed)?;
     if found > known {
         return Err(StoreError::NewerSchema {
-            address,
+            address: address.to_owned(),
             found,
             known,
         });
@@ -413,8 +427,7 @@ async fn prepare(
         .execute(&mut *transaction)
         .await
         .map_err(failed)?;
-    transaction.commit().await.map_err(failed)?;
-    connection.close().await.map_err(failed)
+    transaction.commit().await.map_err(failed)
 }
 
 /// SQL made of our own constants and numbers only.
@@ -483,137 +496,4 @@ fn parse_version(text: &str) -> Option<(u32, u32, u32)> {
 }
 
 #[cfg(test)]
-mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
-
-    use super::*;
-
-    const SCHEMA: Schema = Schema {
-        name: "test",
-        application_id: 7,
-        migrations: &[
-            "CREATE TABLE one (n INTEGER PRIMARY KEY)",
-            "CREATE TABLE two (n INTEGER PRIMARY KEY)",
-        ],
-        mirrored: Mirrored::Every,
-    };
-
-    fn older() -> Schema {
-        Schema {
-            migrations: &SCHEMA.migrations[..1],
-            ..SCHEMA
-        }
-    }
-
-    #[tokio::test]
-    async fn migrates_step_by_step_and_refuses_a_newer_file() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("deep/er/test.sqlite");
-        SqliteFile::open(&path, &older(), Durability::EachCommit)
-            .await
-            .unwrap()
-            .close()
-            .await;
-        let file = SqliteFile::open(&path, &SCHEMA, Durability::EachCommit)
-            .await
-            .unwrap();
-        sqlx::query("SELECT * FROM one, two")
-            .fetch_all(&file.readers().await.unwrap())
-            .await
-            .unwrap();
-        file.close().await;
-        let error = SqliteFile::open(&path, &older(), Durability::EachCommit)
-            .await
-            .unwrap_err();
-        assert!(
-            matches!(
-                error,
-                StoreError::NewerSchema {
-                    found: 2,
-                    known: 1,
-                    ..
-                }
-            ),
-            "{error}"
-        );
-    }
-
-    #[tokio::test]
-    async fn refuses_the_file_of_something_else() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("test.sqlite");
-        SqliteFile::open(&path, &SCHEMA, Durability::EachCommit)
-            .await
-            .unwrap()
-            .close()
-            .await;
-        let other = Schema {
-            application_id: 8,
-            ..SCHEMA
-        };
-        let error = SqliteFile::open(&path, &other, Durability::EachCommit)
-            .await
-            .unwrap_err();
-        assert!(matches!(error, StoreError::Refused { .. }), "{error}");
-        std::fs::write(
-            folder.path().join("text"),
-            "plainly no database, and long enough to see it",
-        )
-        .unwrap();
-        let error = SqliteFile::open(&folder.path().join("text"), &SCHEMA, Durability::EachCommit)
-            .await
-            .unwrap_err();
-        assert!(matches!(error, StoreError::DamagedFile { .. }), "{error}");
-    }
-
-    #[tokio::test]
-    async fn many_may_create_the_same_file_at_once() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("test.sqlite");
-        let opened = futures::future::join_all(
-            (0..8).map(|_| SqliteFile::open(&path, &SCHEMA, Durability::EachCommit)),
-        );
-        for file in opened.await {
-            file.unwrap();
-        }
-    }
-
-    #[tokio::test]
-    async fn readers_cannot_write_and_a_failed_write_leaves_nothing() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = SqliteFile::open(
-            &folder.path().join("test.sqlite"),
-            &SCHEMA,
-            Durability::Cache,
-        )
-        .await
-        .unwrap();
-        let error = sqlx::query("INSERT INTO one VALUES (1)")
-            .execute(&file.readers().await.unwrap())
-            .await
-            .unwrap_err();
-        assert!(matches!(file.error(error), StoreError::NotWritable { .. }));
-        let failed = file.write(|connection| {
-            Box::pin(async move {
-                sqlx::raw_sql("INSERT INTO one VALUES (1); INSERT INTO one VALUES (1)")
-                    .execute(connection)
-                    .await
-            })
-        });
-        assert!(failed.await.is_err());
-        file.write(|connection| {
-            Box::pin(async move {
-                sqlx::query("INSERT INTO one VALUES (2)")
-                    .execute(connection)
-                    .await
-            })
-        })
-        .await
-        .unwrap();
-        let rows: Vec<i64> = sqlx::query_scalar("SELECT n FROM one")
-            .fetch_all(&file.readers().await.unwrap())
-            .await
-            .unwrap();
-        assert_eq!(rows, [2]);
-    }
-}
+mod tests;

@@ -19,11 +19,12 @@ use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteLockingMode};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteLockingMode};
 use sqlx::{ConnectOptions as _, Connection as _};
 
 use super::errors::store_error;
 use super::open::{BUSY_LIMIT, Schema, check_owner, user_version};
+use super::place::{self, Locks};
 use crate::error::StoreError;
 
 /// What changes when somebody writes: inode, length and times of the file and its log.
@@ -74,11 +75,12 @@ pub(super) async fn options(
     if tokio::fs::File::open(path).await.is_err() {
         return Ok(None);
     }
-    let plain = SqliteConnectOptions::new()
-        .filename(path)
-        .read_only(true)
-        .busy_timeout(BUSY_LIMIT)
-        .disable_statement_logging();
+    let to_read = |locks| {
+        place::options(path, locks)
+            .read_only(true)
+            .busy_timeout(BUSY_LIMIT)
+    };
+    let plain = to_read(Locks::All);
     match check(path, &plain, schema).await {
         Ok(()) => return Ok(Some((plain, None))),
         // Without an index beside it, which cannot be made: not this way.
@@ -87,11 +89,9 @@ pub(super) async fn options(
     }
     let stamp = Stamp::of(path).await;
     let unlocked = if stamp.has_log() {
-        plain
-            .vfs("unix-none")
-            .locking_mode(SqliteLockingMode::Exclusive)
+        to_read(Locks::None).locking_mode(SqliteLockingMode::Exclusive)
     } else {
-        plain.immutable(true)
+        to_read(Locks::Immutable)
     };
     match check(path, &unlocked, schema).await {
         Ok(()) => Ok(Some((unlocked, Some(stamp)))),
@@ -108,10 +108,10 @@ async fn check(
     let address = path.display().to_string();
     let failed = |error| store_error(error, &address);
     let mut connection = options.connect().await.map_err(failed)?;
-    check_owner(&mut connection, &address, schema).await?;
-    let found = user_version(&mut connection).await.map_err(failed)?;
-    let known = i64::try_from(schema.migrations.len()).unwrap_or(i64::MAX);
+    let version = version(&mut connection, &address, schema).await;
     connection.close().await.map_err(failed)?;
+    let found = version?;
+    let known = i64::try_from(schema.migrations.len()).unwrap_or(i64::MAX);
     match found.cmp(&known) {
         std::cmp::Ordering::Less => Err(StoreError::OlderSchema {
             address,
@@ -124,5 +124,31 @@ async fn check(
             found,
             known,
         }),
+    }
+}
+
+async fn version(
+    connection: &mut SqliteConnection,
+    address: &str,
+    schema: &Schema,
+) -> Result<i64, StoreError> {
+    check_owner(connection, address, schema).await?;
+    user_version(connection)
+        .await
+        .map_err(|error| store_error(error, address))
+}
+
+/// Takes away the empty log and its index, which a reader that does not write leaves beside a file
+/// that could be written. Whoever else has the file open keeps them.
+pub(super) async fn tidy(path: &Path) {
+    let log = tokio::fs::metadata(beside(path, "-wal")).await;
+    if !log.is_ok_and(|log| log.len() == 0) {
+        return;
+    }
+    let options = place::options(path, Locks::All);
+    // What hinders it hinders nobody else: the two files hold nothing.
+    if let Ok(mut connection) = options.connect().await {
+        let _ = user_version(&mut connection).await;
+        let _ = connection.close().await;
     }
 }

@@ -72,6 +72,9 @@ pub(super) async fn content(
     if let Err(error) = totals(connection, checked).await {
         checked.damages.add(of_file(path, error));
     }
+    if let Err(error) = sequence(connection, look.last, &mut checked.damages).await {
+        checked.damages.add(of_file(path, error));
+    }
     Ok(())
 }
 
@@ -296,6 +299,30 @@ async fn requests(
             "requests",
             format!("part {part}"),
             format!("{missing} entries of the index are missing, {strange} belong to nothing"),
+        ));
+    }
+    Ok(())
+}
+
+/// The number that the next chunk follows on. One that is too small or gone shows a follower old
+/// chunks as new ones.
+async fn sequence(
+    connection: &mut SqliteConnection,
+    last: i64,
+    damages: &mut Damages,
+) -> Result<(), sqlx::Error> {
+    let next: Option<i64> =
+        sqlx::query_scalar("SELECT max(seq) FROM sqlite_sequence WHERE name = 'chunks'")
+            .fetch_one(connection)
+            .await?;
+    if next.unwrap_or(-1) < last {
+        damages.add(Damage::new(
+            "sqlite_sequence",
+            "chunks",
+            format!(
+                "stands at {}, before the last chunk ({last})",
+                next.unwrap_or(0)
+            ),
         ));
     }
     Ok(())

@@ -13,7 +13,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::sqlite::SqliteConnection;
 use sqlx::{ConnectOptions as _, Connection as _};
 
 use super::Salvaged;
@@ -22,9 +22,11 @@ use super::pages::Pages;
 use crate::damage::{Damage, Progress};
 use crate::error::StoreError;
 use crate::sqlite::chunks::values::refused;
+use crate::sqlite::closing;
 use crate::sqlite::errors::store_error;
 use crate::sqlite::mirror::PREFIX;
 use crate::sqlite::open::trusted;
+use crate::sqlite::place::{self, Locks};
 
 /// Takes the rows of `damaged` into the new store in `fresh`, whose tables are there and empty.
 ///
@@ -35,13 +37,12 @@ pub async fn salvage(
     fresh: &Path,
     progress: &(dyn Fn(Progress) + Send + Sync),
 ) -> Result<Salvaged, StoreError> {
+    let _busy = closing::busy();
     let address = fresh.display().to_string();
     let failed = |error| store_error(error, &address);
-    let mut connection = SqliteConnectOptions::new()
-        .filename(fresh)
+    let mut connection = place::options(fresh, Locks::All)
         // A row may name one that was lost.
         .foreign_keys(false)
-        .disable_statement_logging()
         .connect()
         .await
         .map_err(failed)?;

@@ -89,7 +89,7 @@ impl Pages {
     }
 
     /// `None`: there is no such page, or not the whole of it.
-    pub(super) fn read(&self, page: u32) -> Option<Vec<u8>> {
+    pub(in crate::sqlite) fn read(&self, page: u32) -> Option<Vec<u8>> {
         let before = page.checked_sub(1)?;
         let mut bytes = vec![0; self.size];
         let in_log = self
@@ -120,12 +120,16 @@ impl Log {
             && head[3] & !1 == 0x82
             && sum == pair(&head[24..])
             && word(&head[8..]) as usize == size;
+        // Under a damaged head nothing tells whose a frame is.
+        let headless = !whole;
         let mut frame = vec![0; FRAME_HEAD + size];
         let mut at = LOG_HEAD as u64;
         let mut uncommitted = Vec::new();
         while log.file.read_exact_at(&mut frame, at).is_ok() {
             let (page, commits) = (word(&frame), word(&frame[4..]) != 0);
             let ours = frame[8..16] == head[16..24];
+            // Frames of an earlier round of the log have neither number.
+            let may_be_ours = frame[8..12] == head[16..20] || frame[12..16] == head[20..24];
             if whole {
                 sum = checksum(sum, &frame[..8], big_endian);
                 sum = checksum(sum, &frame[FRAME_HEAD..], big_endian);
@@ -136,7 +140,7 @@ impl Log {
                 if commits {
                     log.pages.extend(uncommitted.drain(..));
                 }
-            } else if commits && (ours || at == LOG_HEAD as u64) {
+            } else if commits && (headless || may_be_ours || at == LOG_HEAD as u64) {
                 log.lost += 1;
             }
             at += frame.len() as u64;
