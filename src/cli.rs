@@ -19,6 +19,7 @@ use crate::service::ingest::InputError;
 use crate::service::pdca::PdcaError;
 use crate::service::reports::ReportError;
 use crate::service::{self, Stores};
+use crate::signals;
 use crate::tui::ConsoleError;
 use crate::workers::jobs::{Planning, PlanningError};
 use atalaya_domain::error_class::ErrorClass;
@@ -155,7 +156,16 @@ pub fn parse() -> Result<Invocation, ExitCode> {
     })
 }
 
+/// Runs the command. However it ends, also by a signal, the stores are closed before.
 pub async fn run(invocation: Invocation) -> anyhow::Result<ExitCode> {
+    signals::end_after(service::close_stores);
+    let outcome = Box::pin(dispatch(invocation)).await;
+    signals::leave_it_to_them().await;
+    service::close_stores().await;
+    outcome
+}
+
+async fn dispatch(invocation: Invocation) -> anyhow::Result<ExitCode> {
     match invocation.command {
         // These work whatever the configuration says.
         Some(Command::Completions(args)) => return completions::run(&args),

@@ -32,7 +32,8 @@ use atalaya_store::metrics::MetricsStore;
 
 pub use advice::describe;
 pub use stores::{
-    attach_stores, attach_to_ingest, check_stores, open_metrics, open_to_ingest, try_stores,
+    attach_stores, attach_to_ingest, check_stores, close_stores, open_metrics, open_to_ingest,
+    try_stores,
 };
 
 /// The opened stores, as every use case takes them.

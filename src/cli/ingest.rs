@@ -6,6 +6,7 @@
 
 use super::output::Form;
 use std::convert::Infallible;
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -52,7 +53,7 @@ Examples:
 pub struct Args {
     /// Files or globs; `-` is standard input.
     #[arg(required = true, value_name = "FILE")]
-    pub files: Vec<String>,
+    pub files: Vec<OsString>,
 
     /// Format of the lines [default: found from the first lines].
     #[arg(long, value_name = "NAME")]
@@ -264,12 +265,14 @@ fn inputs(args: &Args, context: &Context) -> anyhow::Result<Vec<IngestInput>> {
     let zone = service::ingest::parse_zone(zone).map_err(usage)?;
     let mut inputs = Vec::with_capacity(args.files.len());
     for file in &args.files {
-        let is_glob = file.contains(['*', '?', '[', '{']);
+        let name = file.to_str();
+        let is_glob = name.is_some_and(|name| name.contains(['*', '?', '[', '{']));
         if file != "-" && !is_glob {
             check_readable(Path::new(file), args.follow)?;
         }
         inputs.push(IngestInput {
-            pattern: file.clone(),
+            pattern: file.to_string_lossy().into_owned(),
+            file: name.is_none().then(|| file.into()),
             format,
             source: args.source.as_deref().map(Into::into),
             layer: args.layer,
@@ -312,7 +315,7 @@ fn unreadable(path: &Path, error: &std::io::Error) -> UsageError {
 fn bytes_of(inputs: &[IngestInput]) -> u64 {
     inputs
         .iter()
-        .filter_map(|input| std::fs::metadata(&input.pattern).ok())
+        .filter_map(|input| std::fs::metadata(input.path()).ok())
         .map(|metadata| metadata.len())
         .sum()
 }

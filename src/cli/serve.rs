@@ -18,6 +18,7 @@ use crate::service;
 use crate::service::alerts::Channels;
 use crate::service::reload::{self, Reload};
 use crate::shown::Shown;
+use crate::signals;
 use crate::workers::ingest::Contended;
 use crate::workers::jobs::Planning;
 use crate::workers::scheduler::SeatState;
@@ -130,6 +131,7 @@ struct Signals {
 
 impl Signals {
     fn listen() -> std::io::Result<Self> {
+        signals::take();
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,

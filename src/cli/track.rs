@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use crate::service;
 use crate::service::track::{self, Capture, Kept, TrackError, TrackRequest};
+use crate::signals;
 use crate::source::git;
 use atalaya_domain::delivery::{DeploymentKind, Phase};
 
@@ -95,6 +96,8 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     } else {
         None
     };
+    // They are the child's.
+    signals::take();
     let tracked = match track::run(request, &request_context, capture.as_ref()).await {
         Ok(tracked) => tracked,
         Err(error) => return Ok(refuse(&error)),

@@ -80,6 +80,7 @@ fn input(file: &IngestFileConfig, default_zone: SourceZone) -> Result<IngestInpu
         |error: InputError| InputError(format!("[[ingest.files]] {}: {error}", file.path));
     Ok(IngestInput {
         pattern: file.path.clone(),
+        file: None,
         format: file
             .format
             .as_deref()
@@ -156,7 +157,7 @@ const EXPLAINED_BYTES: usize = 1 << 20;
 /// # Errors
 /// The file cannot be opened or unpacked.
 pub fn explain(input: &IngestInput) -> Result<Explanation, InputError> {
-    let path = Path::new(&input.pattern);
+    let path = input.path();
     let refused =
         |error: std::io::Error| InputError(format!("cannot read {}: {error}", path.display()));
     let file = content::open_file(path).map_err(refused)?;

@@ -24,10 +24,14 @@ use atalaya_store::metrics::MetricsStore;
 use atalaya_store::mysql::{MySqlMetricsStore, MySqlOptions};
 use atalaya_store::quarantine::Quarantine;
 use atalaya_store::sqlite::chunks::SqliteChunkStore;
+use atalaya_store::sqlite::closing::close_all;
 use atalaya_store::sqlite::metrics::SqliteMetricsStore;
 use atalaya_store::union::Union;
 
 use super::{Finding, Stores, describe, quarantine};
+
+/// Folding a large write-ahead log into its file takes a second or two on a slow disk.
+const CLOSING_LIMIT: Duration = Duration::from_secs(3);
 
 /// The log store, now and to be written to; the metrics whenever they can be opened.
 ///
@@ -94,6 +98,12 @@ pub async fn try_stores(settings: &Settings) -> Stores {
         logs: LogEngine::new(logs),
         metrics,
     }
+}
+
+/// Closes the embedded stores, so that nothing stays beside their files. For the end of the process,
+/// which a stuck disk does not hold up.
+pub async fn close_stores() {
+    let _ = tokio::time::timeout(CLOSING_LIMIT, close_all()).await;
 }
 
 /// What the configured log store is, and where.

@@ -7,6 +7,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::terminal;
+use crate::signals::{is_ignored, take};
 
 /// How long the loop has to end by itself after a signal. Far more than a frame takes on a slow line.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -54,6 +55,7 @@ pub(super) struct Signals {
 
 impl Signals {
     pub(super) fn new() -> io::Result<Self> {
+        take();
         let of = |kind: rustix::process::Signal| signal(SignalKind::from_raw(kind.as_raw()));
         let other = |kind: rustix::process::Signal| Ok::<_, io::Error>((kind.as_raw(), of(kind)?));
         Ok(Self {
@@ -68,7 +70,7 @@ impl Signals {
                 other(rustix::process::Signal::USR1)?,
                 other(rustix::process::Signal::USR2)?,
             ],
-            hang_up: if hang_up_is_ignored() {
+            hang_up: if is_ignored(rustix::process::Signal::HUP.as_raw()) {
                 None
             } else {
                 Some(signal(SignalKind::hangup())?)
@@ -106,15 +108,4 @@ async fn received(signal: &mut Option<Signal>) {
         }
         None => std::future::pending().await,
     }
-}
-
-/// Whether this process was started with `SIGHUP` ignored. Where `/proc` does not tell, it was not.
-fn hang_up_is_ignored() -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask = status
-        .lines()
-        .find_map(|line| line.strip_prefix("SigIgn:"))
-        .map(str::trim);
-    mask.and_then(|mask| u64::from_str_radix(mask, 16).ok())
-        .is_some_and(|mask| mask & 1 == 1)
 }

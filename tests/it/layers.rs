@@ -34,7 +34,10 @@ const ALLOWED: [(&str, &[&str]); 15] = [
         &["config", "notify", "report", "service", "source"],
     ),
     ("host", &["config", "service", "telemetry", "workers"]),
-    ("tui", &["report", "service", "shown", "text_file"]),
+    (
+        "tui",
+        &["report", "service", "shown", "signals", "text_file"],
+    ),
     (
         "cli",
         &[

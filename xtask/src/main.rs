@@ -14,6 +14,7 @@ mod bench;
 mod deny;
 mod dist;
 mod figures;
+mod promises;
 mod screenshots;
 mod simulate;
 mod stress;

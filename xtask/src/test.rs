@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
 
+use crate::promises;
 use crate::stress::Load;
 use xtask::services::{self, commands};
 use xtask::tools::{self, Tool, cargo, root, step};
@@ -68,8 +69,9 @@ const REFERENCE_VARIABLE: &str = "ATALAYA_REFERENCE";
 const USUAL_REFERENCE: &str = "../shared/data";
 const INVENTORY: &str = "tests/reference/inventory";
 
-/// Names of the tests that kill, fill, cut, rotate and shorten.
-const FAULT_TESTS: [&str; 9] = [
+/// Whole modules that kill, fill, cut, rotate and shorten, beside the tests that hold a promise
+/// (`docs/reliability.md`).
+const FAULT_TESTS: [&str; 10] = [
     "ingest_",
     "spool_",
     "db_copy",
@@ -79,6 +81,7 @@ const FAULT_TESTS: [&str; 9] = [
     "many",
     "workers",
     "service::",
+    "closing::",
 ];
 
 pub fn run(args: &Args) -> anyhow::Result<()> {
@@ -103,7 +106,7 @@ fn under_load(args: &Args, times: u32) -> anyhow::Result<()> {
     tools::require(&NEEDED)?;
     let tests = || {
         let mut tests = cargo();
-        tests.args(["test", "--workspace", "--test=it"]);
+        tests.args(["test", "--workspace", "--lib", "--test=it"]);
         if args.long {
             tests.env("ATALAYA_TEST_LONG", "1");
         }
@@ -114,13 +117,21 @@ fn under_load(args: &Args, times: u32) -> anyhow::Result<()> {
     for time in 1..=times {
         let name = format!("fault tests under load, {time} of {times}");
         let chosen = if args.rest.is_empty() {
-            FAULT_TESTS.map(str::to_owned).to_vec()
+            fault_tests()?
         } else {
             args.rest.clone()
         };
         step(&name, tests().arg("--").args(chosen))?;
     }
     Ok(())
+}
+
+/// Filters of the tests that need no server.
+fn fault_tests() -> anyhow::Result<Vec<String>> {
+    let held = promises::held()?.into_iter();
+    let own = held.filter(|held| !held.file.starts_with("tests/servers"));
+    let modules = FAULT_TESTS.map(str::to_owned);
+    Ok(own.map(|held| held.test).chain(modules).collect())
 }
 
 /// The samples that were named, or those at their usual place; `None` when nobody has them.

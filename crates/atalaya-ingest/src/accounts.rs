@@ -127,6 +127,7 @@ fn is_zero(count: &u64) -> bool {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct FileAccount {
     /// Where the file was last seen.
+    #[serde(serialize_with = "as_shown")]
     pub path: PathBuf,
     #[serde(serialize_with = "as_text")]
     pub origin: OriginId,
@@ -156,9 +157,15 @@ fn as_text<S: serde::Serializer>(origin: &OriginId, serializer: S) -> Result<S::
     serializer.collect_str(origin)
 }
 
+/// A name that is no UTF-8 with replacement characters: JSON has no other.
+fn as_shown<S: serde::Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&path.display())
+}
+
 /// A file that was found and is not read, and why: said once, kept for the screen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Unread {
+    #[serde(serialize_with = "as_shown")]
     pub path: PathBuf,
     pub reason: String,
     /// It was asked for and should have been read: no permission, a fault of the disk. What is passed

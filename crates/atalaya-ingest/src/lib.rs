@@ -17,7 +17,7 @@
 //! host first, and reading waits only when it is full.
 
 use atalaya_domain::error_class::ErrorClass;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -60,6 +60,8 @@ use spool::SpoolError;
 pub struct IngestInput {
     /// A path or a glob (`/var/log/nginx/*.log`); a relative one is taken from the working directory.
     pub pattern: String,
+    /// The very file, where its name is no UTF-8: `pattern` then only shows it.
+    pub file: Option<PathBuf>,
     /// What every line is to be read by ([`atalaya_format::by_name`]); `None` decides line by line.
     pub format: Option<atalaya_format::Shape>,
     /// `None` takes the format's own.
@@ -71,10 +73,16 @@ pub struct IngestInput {
 }
 
 impl IngestInput {
+    /// The file that it names; a glob as it was typed.
+    pub fn path(&self) -> &Path {
+        self.file.as_deref().unwrap_or(Path::new(&self.pattern))
+    }
+
     /// Everything detected, zone of this host.
     pub fn detected(pattern: impl Into<String>) -> Self {
         Self {
             pattern: pattern.into(),
+            file: None,
             format: None,
             source: None,
             layer: None,

@@ -34,8 +34,9 @@ impl Watched {
             pattern: input.pattern.clone(),
             reason,
         };
-        let path = std::path::absolute(&input.pattern).map_err(|error| wrong(error.to_string()))?;
-        let is_glob = input.pattern.contains(['*', '?', '[', '{']) && !path.exists();
+        let path = std::path::absolute(input.path()).map_err(|error| wrong(error.to_string()))?;
+        let is_glob =
+            input.file.is_none() && input.pattern.contains(['*', '?', '[', '{']) && !path.exists();
         let place = if is_glob {
             let matcher = GlobBuilder::new(&path.to_string_lossy())
                 .literal_separator(true)
@@ -81,7 +82,7 @@ impl Watched {
     pub fn names(&self, path: &Path) -> bool {
         match &self.place {
             Place::Nowhere => false,
-            Place::File(file) => file == path,
+            Place::File(file) => file == path || is_kept_as(file, path),
             Place::Glob { matcher, .. } => matcher.is_match(path),
         }
     }
@@ -89,6 +90,11 @@ impl Watched {
     pub fn is_glob(&self) -> bool {
         matches!(self.place, Place::Glob { .. })
     }
+}
+
+/// What is remembered of a name is text: one that is no UTF-8 has replacement characters there.
+fn is_kept_as(file: &Path, path: &Path) -> bool {
+    file.to_str().is_none() && Path::new(&*file.to_string_lossy()) == path
 }
 
 fn is_pattern(part: Component<'_>) -> bool {
