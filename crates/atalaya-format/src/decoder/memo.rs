@@ -32,17 +32,22 @@ impl Default for Memo {
 
 impl Memo {
     pub fn find(&self, key: u64) -> Option<Taken> {
-        match self.0.get(key as usize % PLACES) {
+        match self.0.get(place(key)) {
             Some(Some((known, taken))) if *known == key => Some(*taken),
             _ => None,
         }
     }
 
     pub fn note(&mut self, key: u64, taken: Taken) {
-        if let Some(place) = self.0.get_mut(key as usize % PLACES) {
+        if let Some(place) = self.0.get_mut(place(key)) {
             *place = Some((key, taken));
         }
     }
+}
+
+/// By the upper bits of the key: what differs in the last bytes of a beginning differs there only.
+fn place(key: u64) -> usize {
+    (key >> (u64::BITS - PLACES.ilog2())) as usize
 }
 
 /// A number for the beginning of a text, its digits alike; `None` for objects, whose members come in
