@@ -39,7 +39,7 @@ impl Format for ApacheAccess {
     }
 
     fn opens(&self, line: &str) -> Opens {
-        if web::has_stamp(line) {
+        if web::has_stamp(line) && !traefik::is_whole(line) {
             Opens::Parsed
         } else {
             Opens::No

@@ -37,7 +37,7 @@ impl Format for NginxAccess {
     }
 
     fn opens(&self, line: &str) -> Opens {
-        if web::has_stamp(line) {
+        if web::has_stamp(line) && !web::has_vhost(line) && !traefik::is_whole(line) {
             Opens::Parsed
         } else {
             Opens::No

@@ -92,6 +92,52 @@ pub fn is_tail(text: &str) -> bool {
     })
 }
 
+/// Whether a line is Traefik's for sure, told from its end and its quotes: each of the five texts in
+/// quotes has its two, and what stands between them is what stands there in each line.
+///
+/// The formats that are asked before refuse it for its tail, once they have read it.
+pub fn is_whole(line: &str) -> bool {
+    const QUOTES: usize = 10;
+    if !line.ends_with("ms") || memchr::memchr(b'\\', line.as_bytes()).is_some() {
+        return false;
+    }
+    let mut quotes = [0; QUOTES];
+    let mut count = 0;
+    for at in memchr::memchr_iter(b'"', line.as_bytes()) {
+        let Some(place) = quotes.get_mut(count) else {
+            return false;
+        };
+        *place = at;
+        count += 1;
+    }
+    let [
+        _,
+        request,
+        referrer,
+        referrer_end,
+        agent,
+        agent_end,
+        router,
+        router_end,
+        server,
+        server_end,
+    ] = quotes;
+    let between = |from: usize, to: usize| line.get(from + 1..to).unwrap_or("");
+    let short_number = |text: &str| web::is_number(text) && text.len() < 16;
+    let blanks = |text: &str| memchr::memchr_iter(b' ', text.as_bytes()).count();
+    let parted = |text: &str| text.strip_prefix(' ').is_some_and(short_number);
+    count == QUOTES
+        && blanks(between(request, referrer)) == 3
+        && between(referrer_end, agent) == " "
+        && between(agent_end, router)
+            .strip_suffix(' ')
+            .is_some_and(parted)
+        && between(router_end, server) == " "
+        && between(server_end, line.len())
+            .strip_suffix("ms")
+            .is_some_and(parted)
+}
+
 /// What stands before the last fields; then the router, the server and the milliseconds.
 fn tail(text: &str) -> Option<(&str, &str, &str, &str)> {
     let (before, duration) = text.strip_suffix("ms")?.rsplit_once(' ')?;

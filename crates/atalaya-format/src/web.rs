@@ -12,7 +12,7 @@ use memchr::{memchr, memchr_iter, memrchr};
 use atalaya_domain::record::Level;
 use atalaya_domain::time::Timestamp;
 
-use super::{Begins, Parsed, SourceZone, TimeHint, time};
+use super::{Begins, Parsed, SourceZone, TimeHint, split, time};
 
 mod head;
 
@@ -136,6 +136,29 @@ pub fn has_stamp(line: &str) -> bool {
         [_, _, b'/', _, _, _, b'/', ..] => true,
         inside => inside.starts_with(b"-] \""),
     })
+}
+
+/// Whether a virtual host stands before the client, which is a bare address, as `put_head` finds it;
+/// no where it takes more than a glance.
+pub fn has_vhost(line: &str) -> bool {
+    let Some((first, rest)) = split::once(line, b' ') else {
+        return false;
+    };
+    // Nearly always the identity is next.
+    if rest.starts_with("- ") {
+        return false;
+    }
+    let bare = |text: &str| {
+        !text.is_empty()
+            && text
+                .bytes()
+                .all(|byte| !matches!(byte, b',' | b'"' | b'[' | b'\''))
+    };
+    let client = split::once(rest, b' ').filter(|(_, rest)| rest.starts_with("- "));
+    client.is_some_and(|(client, _)| is_ip(client))
+        && first != "-"
+        && bare(first)
+        && !is_address(first)
 }
 
 /// The common part of an access line: everything up to the size of the answer.
