@@ -3,7 +3,7 @@
 use atalaya_domain::record::Layer;
 
 use super::{
-    Begins, Format, FormatMismatch, FormatSpec, Lines, Opens, Parsed, TimeHint, level, time,
+    Begins, Format, FormatMismatch, FormatSpec, Lines, Opens, Parsed, TimeHint, level, split, time,
 };
 
 #[derive(Clone, Copy, Debug)]
@@ -78,8 +78,9 @@ fn parse<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(),
     }
     let cut = time::iso(text, hint).ok_or("no time at the start")?;
     let rest = cut.rest.strip_prefix(' ').ok_or("nothing after the time")?;
-    let mut words = rest.split(' ');
-    let action = words.next().unwrap_or_default();
+    let next =
+        |text| split::once(text, b' ').map_or((text, None), |(word, rest)| (word, Some(rest)));
+    let (action, mut behind) = next(rest);
     let (_, names) = ACTIONS
         .iter()
         .find(|(known, _)| *known == action)
@@ -87,7 +88,10 @@ fn parse<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Result<(),
     out.set_time(cut.instant);
     out.message = rest.into();
     out.put("action", action);
-    for (name, word) in names.iter().zip(words) {
+    for name in *names {
+        let Some(rest) = behind else { break };
+        let word;
+        (word, behind) = next(rest);
         if word != "<none>" {
             out.put(name, word);
         }

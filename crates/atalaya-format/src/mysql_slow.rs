@@ -14,7 +14,7 @@ use super::postgresql::request_in_comment;
 use super::python::ANY_HINT;
 use super::{
     Begins, Format, FormatMismatch, FormatSpec, Joins, Lines, Opens, Parsed, TimeHint, mysql_error,
-    time,
+    split, time,
 };
 use atalaya_domain::record::Layer;
 use atalaya_domain::time::Timestamp;
@@ -58,10 +58,12 @@ impl Format for MysqlSlow {
     /// A statement may hold any text, on any number of lines, up to its semicolon; in a string it may
     /// hold the first lines of an event too.
     fn joins(&self, pending: &str, line: &str) -> Joins {
-        let near = pending.get(..HEAD_BYTES).unwrap_or(pending);
-        let in_head = !near.contains("# User@Host: ");
+        let in_head = || {
+            let near = pending.get(..HEAD_BYTES).unwrap_or(pending);
+            !near.contains("# User@Host: ")
+        };
         match self.opens(line) {
-            Opens::Unfinished if in_head && is_user(line) => Joins::Yes,
+            Opens::Unfinished if is_user(line) && in_head() => Joins::Yes,
             Opens::Header | Opens::Unfinished if statement::is_open(pending) => Joins::Yes,
             Opens::Header | Opens::Unfinished => Joins::No,
             // Behind a semicolon more of the statement may follow, or another log.
@@ -97,8 +99,10 @@ fn is_time(line: &str) -> bool {
 /// `# User@Host: root[root] @ localhost [127.0.0.1]`.
 fn is_user(line: &str) -> bool {
     line.strip_prefix("# User@Host: ").is_some_and(|user| {
-        user.split_once("] @ ")
-            .is_some_and(|(account, host)| account.contains('[') && host.contains('['))
+        memchr::memmem::find(user.as_bytes(), b"] @ ").is_some_and(|at| {
+            let (account, host) = user.as_bytes().split_at(at);
+            memchr::memchr(b'[', account).is_some() && memchr::memchr(b'[', host).is_some()
+        })
     })
 }
 
@@ -107,7 +111,7 @@ const HEAD_BYTES: usize = 512;
 
 /// Whether the statement has ended: its last line ends in a semicolon and is none of the head's.
 fn is_complete(pending: &str) -> bool {
-    let last = pending.rsplit('\n').next().unwrap_or("");
+    let last = split::last(pending, b'\n').map_or(pending, |(_, last)| last);
     let bare = last.trim_ascii_end();
     (bare.ends_with(';') && !bare.starts_with("SET timestamp=") && !is_use(bare))
         || bare.starts_with("# administrator command")
@@ -129,7 +133,7 @@ fn read<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<()> 
     let mut used_line = "";
     let mut found = false;
     loop {
-        let (line, after) = rest.split_once('\n').unwrap_or((rest, ""));
+        let (line, after) = split::line(rest);
         if let Some(comment) = line.strip_prefix('#') {
             let mut comment = comment.trim_ascii();
             if comment.starts_with("administrator command: ") {
@@ -198,7 +202,7 @@ fn read<'a>(text: &'a str, hint: &TimeHint, out: &mut Parsed<'a>) -> Option<()> 
     // `use` may stand on either side of SET, and may be the statement itself.
     let mut statement = rest.trim_ascii();
     if used_line.is_empty() {
-        let (line, after) = statement.split_once('\n').unwrap_or((statement, ""));
+        let (line, after) = split::line(statement);
         if is_use(line) {
             used = line
                 .get(4..)?

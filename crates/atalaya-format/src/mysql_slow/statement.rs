@@ -1,5 +1,7 @@
 //! Where a string or a comment of an SQL text is open.
 
+use super::super::split;
+
 /// Longer statements are not looked through.
 const MOST: usize = 64 * 1024;
 
@@ -14,7 +16,7 @@ pub fn is_open(event: &str) -> bool {
 fn behind_head(event: &str) -> &str {
     let mut rest = event;
     loop {
-        let (line, after) = rest.split_once('\n').unwrap_or((rest, ""));
+        let (line, after) = split::line(rest);
         if !line.starts_with('#') && !line.starts_with("SET timestamp=") {
             return rest;
         }
