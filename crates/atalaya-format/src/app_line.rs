@@ -120,7 +120,12 @@ fn may_open(line: &str) -> bool {
 )]
 fn may_have_level(bytes: &[u8]) -> bool {
     const NEAR: usize = 160;
+    const NEXT: usize = 40;
     let near = bytes.get(7..NEAR.min(bytes.len())).unwrap_or_default();
+    // Most stamps have the level next to them.
+    if has_capitals(near.get(..NEXT).unwrap_or(near)) {
+        return true;
+    }
     let mut capitals = 0_u8;
     let mut marked = false;
     for &byte in near {

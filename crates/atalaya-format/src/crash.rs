@@ -205,15 +205,15 @@ fn is_ruby_head(line: &str) -> bool {
         return false;
     }
     let near = line.as_bytes().get(..NEAR.min(line.len())).unwrap_or(&[]);
-    let Some(at) = memchr::memmem::find(near, b".rb:") else {
+    // The path has no blank: the first word is looked through only.
+    let word = memchr::memchr(b' ', near).unwrap_or(near.len());
+    let Some(at) = memchr::memmem::find(&near[..word], b".rb:") else {
         return false;
     };
     let Some((number, rest)) = line.get(at + 4..).and_then(|rest| rest.split_once(":in ")) else {
         return false;
     };
-    let path = line.get(..at).unwrap_or("");
-    !path.contains(' ')
-        && number.bytes().all(|byte| byte.is_ascii_digit())
+    number.bytes().all(|byte| byte.is_ascii_digit())
         && rest.starts_with(['\'', '`'])
         && rest.contains("': ")
 }

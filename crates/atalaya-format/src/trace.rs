@@ -352,6 +352,12 @@ fn go_function(line: &str) -> bool {
 
 /// `rax    0xca`: what Go prints of the processor after a signal.
 fn register(line: &str) -> bool {
+    // Most lines have a longer word first.
+    let begin = line.trim_ascii_start().as_bytes();
+    let begin = begin.get(..7).unwrap_or(begin);
+    if !begin.iter().any(u8::is_ascii_whitespace) {
+        return false;
+    }
     let mut parts = line.split_ascii_whitespace();
     matches!(
         (parts.next(), parts.next(), parts.next()),
@@ -366,9 +372,14 @@ pub fn rust_panic(line: &str) -> bool {
 
 /// The name at the start of a line, and what follows it.
 fn dotted_name(line: &str) -> (&str, &str) {
-    let end = line
-        .find(|c: char| !(c.is_alphanumeric() || matches!(c, '.' | '_' | '$')))
-        .unwrap_or(line.len());
+    let bytes = line.as_bytes();
+    let sign = |byte: &u8| !(byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'$'));
+    let mut end = bytes.iter().position(sign).unwrap_or(line.len());
+    if bytes.get(end).is_some_and(|byte| !byte.is_ascii()) {
+        end = line
+            .find(|c: char| !(c.is_alphanumeric() || matches!(c, '.' | '_' | '$')))
+            .unwrap_or(line.len());
+    }
     line.split_at(end)
 }
 
@@ -377,13 +388,13 @@ fn dotted_name(line: &str) -> (&str, &str) {
 pub fn exception_head(line: &str) -> bool {
     let line = line.strip_prefix("Uncaught ").unwrap_or(line);
     let (name, after) = dotted_name(line);
-    let last = name.rsplit('.').next().unwrap_or(name);
-    let is_class =
-        last.starts_with(|c: char| c.is_uppercase()) && last.contains(|c: char| c.is_lowercase());
-    is_class
-        && (after.is_empty()
-            || after.starts_with(':')
-            || (after.starts_with(" [") && after.contains("]: ")))
+    let ends = after.is_empty()
+        || after.starts_with(':')
+        || (after.starts_with(" [") && after.contains("]: "));
+    ends && {
+        let last = name.rsplit('.').next().unwrap_or(name);
+        last.starts_with(|c: char| c.is_uppercase()) && last.contains(|c: char| c.is_lowercase())
+    }
 }
 
 fn named_like_one(class: &str) -> bool {

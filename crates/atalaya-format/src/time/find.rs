@@ -72,22 +72,31 @@ pub fn find<'a>(text: &'a str, hint: &TimeHint) -> Option<Found<'a>> {
 /// Whether a time of day stands where one of a stamp could: with a colon, or as `08.30.00` or
 /// `083000`, of which four bytes are looked for: `.30.` or any four digits. (So has a number since
 /// 1970.) Much text has none, and is told off without a walk.
-#[expect(
-    clippy::needless_bitwise_bool,
-    reason = "no way out between: many bytes go through each step together"
-)]
 fn may_hold_clock(bytes: &[u8]) -> bool {
     let near = bytes.get(..NEAR).unwrap_or(bytes);
     if memchr::memchr(b':', near).is_some() {
         return true;
     }
-    let from = |at: usize| near.get(at..).unwrap_or_default();
-    let digit = |byte: u8| byte.wrapping_sub(b'0') < 10;
-    let fours = near.iter().zip(from(1)).zip(from(2)).zip(from(3));
-    fours.fold(false, |found, (((&first, &tens), &ones), &last)| {
-        let around = (digit(first) & digit(last)) | ((first == b'.') & (last == b'.'));
-        found | (around & digit(tens) & digit(ones))
-    })
+    // Of any four bytes that follow each other one is looked at.
+    let mut at = 3;
+    while let Some(byte) = near.get(at) {
+        if matches!(byte, b'.' | b'0'..=b'9') {
+            let around = near.get(at - 3..near.len().min(at + 4)).unwrap_or_default();
+            if around.windows(4).any(is_of_clock) {
+                return true;
+            }
+        }
+        at += 4;
+    }
+    false
+}
+
+fn is_of_clock(four: &[u8]) -> bool {
+    matches!(
+        four,
+        [b'.', b'0'..=b'9', b'0'..=b'9', b'.']
+            | [b'0'..=b'9', b'0'..=b'9', b'0'..=b'9', b'0'..=b'9']
+    )
 }
 
 /// Zabbix glues the process to the stamp: `  4711:20240501:080000.123 text`.
