@@ -18,6 +18,7 @@ pub mod failures;
 pub mod iact;
 pub mod lead_time;
 pub mod levels;
+mod lookup;
 pub mod metrics;
 pub mod quick_check;
 pub mod recovery;

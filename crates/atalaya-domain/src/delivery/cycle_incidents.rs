@@ -6,9 +6,9 @@
 
 use std::time::Duration;
 
-use super::{Decision, Incident, Phase, PhaseRecord};
+use super::{Decision, Deployment, DeploymentResult, Incident, Phase, PhaseRecord};
+use crate::dora::PRODUCTION;
 use crate::dora::iact::PHASE_WORD;
-use crate::time::Timestamp;
 
 /// Metadata names under which a recorder names the cause: a deployment, a cycle or a commit.
 const CAUSE_NAMES: [&str; 8] = [
@@ -139,7 +139,7 @@ pub fn beside_person(told: Incident, known: Option<&Incident>) -> Incident {
         Some(known) if known.origin == BY_PERSON => Incident {
             resolved_at: known.resolved_at.or(told.resolved_at),
             cause: known.cause.clone().or(told.cause),
-            caused_by: known.caused_by.clone().or(told.caused_by),
+            caused_by: told.caused_by.or(known.caused_by.clone()),
             request_id: known.request_id.clone().or(told.request_id),
             severity: known.severity.clone().or(told.severity),
             service: known.service.clone().or(told.service),
@@ -149,13 +149,34 @@ pub fn beside_person(told: Incident, known: Option<&Incident>) -> Incident {
     }
 }
 
-/// The last of these moments that an incident can be laid to: before it opened, or, as an opening
-/// computed from a rounded duration may come out too early, before it was resolved.
-pub fn may_follow(incident: &Incident, deployed_at: Timestamp) -> bool {
-    deployed_at <= incident.opened_at
-        || incident
-            .resolved_at
-            .is_none_or(|resolved| deployed_at <= resolved)
+/// Which of its own cycle's deployments an incident is laid to: the last that had finished when it
+/// opened, not the one that repaired it. An opening computed from a rounded duration may come out
+/// too early; then it is the first that had finished before the incident was over.
+///
+/// What went to production comes before what only went elsewhere; what never reached users is none.
+pub fn cause_in_cycle<'d>(
+    incident: &Incident,
+    deployments: impl IntoIterator<Item = &'d Deployment>,
+) -> Option<&'d Deployment> {
+    let (mut of_production, mut of_others): (Vec<&Deployment>, Vec<&Deployment>) = deployments
+        .into_iter()
+        .filter(|deployment| deployment.result != DeploymentResult::Aborted)
+        .partition(|deployment| deployment.environment == PRODUCTION);
+    let cause = |deployments: &mut Vec<&'d Deployment>| {
+        deployments
+            .sort_by(|one, other| (one.finished_at, &one.id).cmp(&(other.finished_at, &other.id)));
+        let before =
+            deployments.partition_point(|deployment| deployment.finished_at <= incident.opened_at);
+        match before.checked_sub(1) {
+            Some(last) => deployments.get(last).copied(),
+            None => deployments.first().copied().filter(|first| {
+                incident
+                    .resolved_at
+                    .is_none_or(|resolved| first.finished_at <= resolved)
+            }),
+        }
+    };
+    cause(&mut of_production).or_else(|| cause(&mut of_others))
 }
 
 #[cfg(test)]
@@ -164,7 +185,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::dora::fixtures::{hour, phase};
+    use crate::dora::fixtures::{deployment, hour, incident, phase};
     use crate::record::RequestId;
 
     fn maintenance(decision: Decision, at: f64, attempt: u32) -> PhaseRecord {
@@ -256,7 +277,85 @@ mod tests {
         }
     }
 
+    /// Broke at 11, repaired at 12, resolved at 12:30: the cause is what was out at 11.
+    #[test]
+    fn what_repaired_an_incident_did_not_cause_it() {
+        let broken = incident("I", 11.0, Some(12.5));
+        let cause = |deployments: &[Deployment]| {
+            cause_in_cycle(&broken, deployments).map(|deployment| deployment.id.clone())
+        };
+        let [old, bad, repair, later] = [
+            deployment("old", 5.0),
+            deployment("bad", 10.0),
+            deployment("repair", 12.0),
+            deployment("later", 13.0),
+        ];
+        let aborted = Deployment {
+            result: DeploymentResult::Aborted,
+            ..deployment("aborted", 10.5)
+        };
+        let staging = Deployment {
+            environment: "staging".to_owned(),
+            ..deployment("staging", 10.8)
+        };
+        let named = Some("bad".to_owned());
+        let all = [
+            old,
+            bad.clone(),
+            aborted,
+            staging.clone(),
+            repair.clone(),
+            later.clone(),
+        ];
+        assert_eq!(cause(&all), named);
+        // The opening was computed from a rounded duration, and lies before its own deployment.
+        assert_eq!(
+            cause(&[repair.clone(), later.clone()]),
+            Some("repair".to_owned())
+        );
+        assert_eq!(cause(&[later]), None);
+        assert_eq!(cause(&[staging.clone(), bad]), named);
+        assert_eq!(cause(&[staging]), Some("staging".to_owned()));
+    }
+
     proptest! {
+        /// The order in which deployments are given does not matter, and whatever finished after
+        /// the opening is no cause as long as something had finished before it.
+        #[test]
+        fn a_cause_comes_before_what_it_caused(
+            finished in proptest::collection::vec((0_u32..100, any::<bool>()), 0..12),
+            (opened, lasted) in (0_u32..100, 0_u32..50),
+            turn in any::<usize>(),
+        ) {
+            let broken = incident("I", f64::from(opened), Some(f64::from(opened + lasted)));
+            let mut deployments: Vec<Deployment> = finished
+                .iter()
+                .zip(0..)
+                .map(|(&(at, aborted), number): (_, u32)| Deployment {
+                    result: if aborted { DeploymentResult::Aborted } else { DeploymentResult::Success },
+                    ..deployment(&format!("d{number}"), f64::from(at))
+                })
+                .collect();
+            let cause = cause_in_cycle(&broken, &deployments).cloned();
+            let live = || deployments.iter().filter(|one| one.result != DeploymentResult::Aborted);
+            let before = live().filter(|one| one.finished_at <= broken.opened_at);
+            let expected = before
+                .map(|one| one.finished_at)
+                .max()
+                .or_else(|| {
+                    live()
+                        .map(|one| one.finished_at)
+                        .min()
+                        .filter(|at| broken.resolved_at.is_some_and(|resolved| *at <= resolved))
+                });
+            prop_assert_eq!(cause.as_ref().map(|one| one.finished_at), expected);
+            if !deployments.is_empty() {
+                let turn = turn % deployments.len();
+                deployments.rotate_left(turn);
+            }
+            prop_assert_eq!(cause_in_cycle(&broken, &deployments).cloned(), cause);
+        }
+
         /// In whatever order rows were recorded, the same incidents come out: each begins before it
         /// ends, at most the last is open, and none begins before the one before it was over.
         #[test]

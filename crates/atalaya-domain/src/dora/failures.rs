@@ -5,12 +5,13 @@
 //! opened, at most a cap (24 h by default) earlier. Whatever fits neither stays unlinked and is
 //! counted as such.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
+use super::lookup::{Lookup, lower};
 use super::{Facts, Scope, show_hours};
 use crate::delivery::{Deployment, DeploymentKind, DeploymentResult, Incident, Phase};
-use crate::record::RequestId;
 use crate::time::{TimeRange, Timestamp};
 
 /// Why an incident is laid to a deployment.
@@ -137,8 +138,7 @@ pub struct Delivered<'a> {
     pub redeploys: HashSet<usize>,
     /// For each deployment, the last successful one of its service before it.
     pub previous: Vec<Option<usize>>,
-    /// Where each (service, commit) went out first.
-    pub(super) first_carrier: HashMap<(&'a str, &'a str), usize>,
+    lookup: Lookup<'a>,
     /// Start of the first phase of each cycle that comes before a deployment.
     pub(super) cycle_starts: HashMap<&'a str, Timestamp>,
 }
@@ -153,6 +153,7 @@ impl<'a> Delivered<'a> {
         deployments.sort_by(|a, b| (a.finished_at, &a.id).cmp(&(b.finished_at, &b.id)));
 
         let mut delivered = Self {
+            lookup: Lookup::new(&deployments),
             deployments,
             failures: BTreeMap::new(),
             incidents: Vec::with_capacity(facts.incidents.len()),
@@ -160,7 +161,6 @@ impl<'a> Delivered<'a> {
             aborted,
             redeploys: HashSet::new(),
             previous: Vec::new(),
-            first_carrier: HashMap::new(),
             cycle_starts: HashMap::new(),
         };
         for phase in facts
@@ -225,20 +225,19 @@ impl<'a> Delivered<'a> {
     }
 
     fn find_redeploys(&mut self) {
-        let mut seen: HashSet<(&str, &str)> = HashSet::new();
+        let mut seen: HashSet<(&str, Cow<'_, str>)> = HashSet::new();
         for (index, deployment) in self.deployments.iter().enumerate() {
-            let service = deployment.service.as_str();
             if let Some(commit) = &deployment.commit
-                && !seen.insert((service, commit))
+                && !seen.insert((&deployment.service, lower(commit)))
             {
                 self.redeploys.insert(index);
             }
-            for commit in deployment.commits.iter().flatten() {
-                self.first_carrier
-                    .entry((service, &commit.sha))
-                    .or_insert(index);
-            }
         }
+    }
+
+    /// Where a commit went out first in this service.
+    pub(super) fn first_carrier(&self, service: &str, sha: &str) -> Option<usize> {
+        self.lookup.first_carrier(service, sha)
     }
 
     fn take_results(&mut self) {
@@ -256,16 +255,10 @@ impl<'a> Delivered<'a> {
     /// of its service that failed not long before it and is not taken back yet, else simply the
     /// one before it.
     fn pair_rollbacks(&mut self) {
-        let by_id: HashMap<&str, usize> = self
-            .deployments
-            .iter()
-            .enumerate()
-            .map(|(index, deployment)| (deployment.id.as_str(), index))
-            .collect();
         let mut paired: HashSet<usize> = HashSet::new();
         for index in 0..self.deployments.len() {
             let taken_back_by = self.deployments[index].taken_back_by.as_deref();
-            if let Some(&by) = taken_back_by.and_then(|by| by_id.get(by)) {
+            if let Some(by) = taken_back_by.and_then(|by| self.lookup.id(by)) {
                 paired.insert(by);
                 self.failures.entry(index).or_default().rolled_back_by = Some(self.deployments[by]);
             }
@@ -276,9 +269,11 @@ impl<'a> Delivered<'a> {
                 continue;
             }
             let since = rollback.finished_at.saturating_sub(ROLLBACK_REACH);
-            let mut earlier = (0..index)
+            let of_service = self.lookup.of_service(&rollback.service);
+            let mut earlier = of_service[..of_service.partition_point(|&other| other < index)]
+                .iter()
                 .rev()
-                .filter(|&other| self.deployments[other].service == rollback.service);
+                .copied();
             let Some(last) = earlier.next() else { continue };
             let unpaired = |other: &usize| {
                 self.failures
@@ -329,99 +324,71 @@ impl<'a> Delivered<'a> {
     }
 
     fn deployment_of(&self, incident: &Incident) -> Result<(usize, LinkBasis), Unlinked> {
-        let named = |cause: &String| {
-            self.named(cause, incident.opened_at)
+        let named = |cause: &str| {
+            self.lookup
+                .named(&self.deployments, cause, incident.opened_at)
                 .map(|index| (index, LinkBasis::Explicit))
-                .ok_or_else(|| Unlinked::UnknownCause(cause.clone()))
         };
         if let Some(cause) = &incident.cause {
-            return named(cause);
+            return named(cause).ok_or_else(|| Unlinked::UnknownCause(cause.clone()));
         }
         if let Some(request) = &incident.request_id
-            && let Some(index) = self
-                .deployments
-                .iter()
-                .rposition(|deployment| deployment.request_id.as_ref() == Some(request))
+            && let Some(index) = self.lookup.last_of_request(request.as_str())
         {
             return Ok((index, LinkBasis::Request));
         }
-        if let Some(cause) = &incident.caused_by {
-            return named(cause);
-        }
-        self.by_time(incident)
+        // Nobody named it: where its cycle only deployed elsewhere (staging), time has to tell.
+        incident
+            .caused_by
+            .as_deref()
+            .and_then(named)
+            .map_or_else(|| self.by_time(incident), Ok)
     }
 
     fn by_time(&self, incident: &Incident) -> Result<(usize, LinkBasis), Unlinked> {
-        let is_of_service = |deployment: &&Deployment| {
-            incident
-                .service
-                .as_ref()
-                .is_none_or(|service| *service == deployment.service)
+        let (last, next) = match &incident.service {
+            Some(service) => {
+                let all = self.lookup.of_service(service);
+                let next = all.partition_point(|&index| {
+                    self.deployments[index].finished_at <= incident.opened_at
+                });
+                (
+                    next.checked_sub(1).and_then(|last| all.get(last)).copied(),
+                    all.get(next).copied(),
+                )
+            }
+            None => {
+                let next = self
+                    .deployments
+                    .partition_point(|deployment| deployment.finished_at <= incident.opened_at);
+                (
+                    next.checked_sub(1),
+                    (next < self.deployments.len()).then_some(next),
+                )
+            }
         };
-        let (before, after) = self.deployments.split_at(
-            self.deployments
-                .partition_point(|deployment| deployment.finished_at <= incident.opened_at),
-        );
-        let last = before.iter().rposition(is_of_service);
-        let since = last.map(|index| incident.opened_at.since(before[index].finished_at));
-        if let (Some(index), Some(since)) = (last, since)
-            && since <= self.cap
+        let hours_since = |index: usize| {
+            (incident.opened_at.micros() as f64
+                - self.deployments[index].finished_at.micros() as f64)
+                / 3.6e9
+        };
+        if let Some(index) = last
+            && incident
+                .opened_at
+                .since(self.deployments[index].finished_at)
+                <= self.cap
         {
-            let hours = since.as_secs_f64() / 3_600.0;
+            let hours = hours_since(index);
             return Ok((index, LinkBasis::Time { hours }));
         }
-        let nearest_before = last.map(|index| before[index]);
-        let nearest_after = after.iter().copied().find(|known| is_of_service(known));
-        let nearest = [nearest_before, nearest_after]
+        let nearest = [last, next]
             .into_iter()
             .flatten()
-            .map(|deployment| Nearest {
-                deployment: deployment.id.clone(),
-                hours: (incident.opened_at.micros() as f64
-                    - deployment.finished_at.micros() as f64)
-                    / 3.6e9,
+            .map(|index| Nearest {
+                deployment: self.deployments[index].id.clone(),
+                hours: hours_since(index),
             })
             .min_by(|one, other| one.hours.abs().total_cmp(&other.hours.abs()));
         Err(Unlinked::NothingBefore { nearest })
-    }
-
-    /// By deployment id, cycle id, request id, or commit (a prefix of seven or more digits will do). Of several
-    /// deployments of one cycle or commit, the last that finished before the incident opened.
-    fn named(&self, cause: &str, opened_at: Timestamp) -> Option<usize> {
-        if let Some(index) = self
-            .deployments
-            .iter()
-            .position(|deployment| deployment.id == cause)
-        {
-            return Some(index);
-        }
-        let is_sha = cause.len() >= 7 && cause.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let matches: Vec<usize> = (0..self.deployments.len())
-            .filter(|&index| {
-                let deployment = self.deployments[index];
-                deployment.cycle_id.as_deref() == Some(cause)
-                    || deployment.request_id.as_ref().map(RequestId::as_str) == Some(cause)
-                    || (is_sha
-                        && deployment
-                            .commit
-                            .as_deref()
-                            .is_some_and(|commit| commit.starts_with(cause)))
-            })
-            .collect();
-        if matches.is_empty() && is_sha {
-            // A commit that caused trouble, not the head of what was deployed.
-            return self
-                .first_carrier
-                .iter()
-                .filter(|((_, sha), _)| sha.starts_with(cause))
-                .map(|(_, &index)| index)
-                .min();
-        }
-        matches
-            .iter()
-            .rev()
-            .find(|&&index| self.deployments[index].finished_at <= opened_at)
-            .or(matches.first())
-            .copied()
     }
 }

@@ -159,11 +159,9 @@ pub fn changes<'a>(delivered: &Delivered<'a>, index: usize) -> Changes<'a> {
         changes.left_out.push(left_deployment(deployment, reason));
     }
     for commit in commits {
-        let key = (deployment.service.as_str(), commit.sha.as_str());
         if delivered
-            .first_carrier
-            .get(&key)
-            .is_some_and(|&first| first != index)
+            .first_carrier(&deployment.service, &commit.sha)
+            .is_some_and(|first| first != index)
         {
             let reason = format!("went out earlier; again with {}", deployment.id);
             changes
@@ -212,11 +210,16 @@ fn left_commit(commit: &DeployedCommit, at: Timestamp, reason: String) -> LeftOu
     }
 }
 
-/// Where the time of one deployment's changes went; `None` when none could be measured.
+/// Where the time of one deployment's changes went; `None` when none could be measured. The time of
+/// a revert is its own, as in the metric: it is none of the changes that went out with it.
 pub fn breakdown(delivered: &Delivered<'_>, index: usize) -> Option<LeadBreakdown> {
     let deployment = delivered.deployments[index];
-    let changes = changes(delivered, index).measured;
-    let hours: Vec<f64> = changes.iter().map(|change| change.hours).collect();
+    let hours: Vec<f64> = changes(delivered, index)
+        .measured
+        .iter()
+        .filter(|change| !change.commit.reverts)
+        .map(|change| change.hours)
+        .collect();
     let longest = hours.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let shortest = hours.iter().copied().fold(f64::INFINITY, f64::min);
     let deploying = deployment

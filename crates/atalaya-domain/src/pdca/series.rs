@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::dora::{Absence, DoraReport, Metric, RowKind, Value};
+use crate::delivery::DeploymentKind;
+use crate::dora::{Absence, DoraReport, LeadBasis, Metric, Value};
 use crate::stats::{Cell, EventCount, Share, mean, median};
 use crate::time::{TimeRange, Timestamp};
 
@@ -63,17 +64,24 @@ impl Series {
         {
             return None;
         }
+        let measure = match (metric, report.lead_basis) {
+            (Metric::ChangeLeadTime, LeadBasis::Cycles) => Measure::CycleTime,
+            _ => Measure::Standard,
+        };
         let mut open = Vec::new();
-        let mut measure = Measure::Standard;
-        let lines = report.deployments.iter();
-        let mut observations: Vec<Observation> = lines
+        let observations = report
+            .deployments
+            .iter()
             .filter_map(|line| {
                 let at = line.deployment.finished_at;
                 let hit = |hit: bool| Some(f64::from(u8::from(hit)));
                 let value = match metric {
                     Metric::DeploymentFrequency => Some(1.0),
-                    Metric::ChangeLeadTime if line.deployment.kind.unplanned() => None,
-                    Metric::ChangeLeadTime => line.lead.map(|lead| lead.median_hours),
+                    Metric::ChangeLeadTime if measure == Measure::CycleTime => line.cycle_hours,
+                    Metric::ChangeLeadTime => line
+                        .lead
+                        .filter(|_| line.deployment.kind != DeploymentKind::Hotfix)
+                        .map(|lead| lead.median_hours),
                     Metric::RecoveryTime => line.recovery.and_then(|recovery| {
                         if recovery.open {
                             open.push(at);
@@ -86,20 +94,6 @@ impl Series {
                 value.map(|value| Observation { at, value })
             })
             .collect();
-        if metric == Metric::ChangeLeadTime && observations.is_empty() {
-            // The rows of a commit lead time are commits; those of a cycle time are deployments.
-            let rows = measured.explanation.rows.iter();
-            observations = rows
-                .filter(|row| row.kind == RowKind::Deployment)
-                .map(|row| Observation {
-                    at: row.at,
-                    value: row.value,
-                })
-                .collect();
-            if !observations.is_empty() {
-                measure = Measure::CycleTime;
-            }
-        }
         Some(Self {
             measure,
             open,

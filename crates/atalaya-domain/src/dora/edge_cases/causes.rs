@@ -348,3 +348,44 @@ fn an_unlinked_incident_names_the_nearest_deployment() {
             .any(|note| note.contains("at most 1 d before it"))
     );
 }
+
+/// A cycle that only deployed to staging, or whose deployment is not known here, says nothing about
+/// production: time does.
+#[test]
+fn a_cause_outside_of_production_leaves_it_to_time() {
+    let staging = Deployment {
+        environment: "staging".to_owned(),
+        ..deployment("s1", 40.5)
+    };
+    for known in ["s1", "never-seen"] {
+        let told = Incident {
+            caused_by: Some(known.to_owned()),
+            ..incident("A", 41.0, Some(42.0))
+        };
+        let report = run(&[deployment("v1", 40.0), staging.clone()], &[told], BOTH);
+        let line = &report.incidents[0];
+        assert_eq!(line.deployment.as_deref(), Some("v1"), "{known}");
+        assert!(line.basis.starts_with("by time"), "{}", line.basis);
+    }
+}
+
+#[test]
+fn commits_are_compared_in_any_case() {
+    let first = Deployment {
+        commit: Some("0123456789ABCDEF".to_owned()),
+        commits: Some(vec![commit("fedcba9876543210", 1.0, 1.0)]),
+        ..deployment("v1", 10.0)
+    };
+    for cause in ["0123456789abcdef", "0123456789ABC", "FEDCBA98"] {
+        let named = Incident {
+            cause: Some(cause.to_owned()),
+            ..incident("A", 41.0, None)
+        };
+        let report = run(&[first.clone(), deployment("v2", 40.0)], &[named], BOTH);
+        assert_eq!(
+            report.incidents[0].deployment.as_deref(),
+            Some("v1"),
+            "{cause}"
+        );
+    }
+}

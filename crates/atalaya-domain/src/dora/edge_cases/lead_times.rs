@@ -1,6 +1,8 @@
 //! Which instants a lead time is of, what is kept apart, and what stands in without commits.
 
 use super::*;
+use crate::delivery::DeployedCommit;
+use crate::pdca::{Measure, Series};
 
 #[test]
 fn without_commits_the_cycle_time_stands_in_and_says_so() {
@@ -167,4 +169,67 @@ fn hotfixes_are_rework_and_their_lead_time_is_kept_apart() {
         Value::Known(0.5)
     );
     assert_eq!(value(&report, Metric::ReworkRate), Value::Known(0.5));
+}
+
+/// A cycle begins weeks before it goes out: its sample belongs to the day when it went out, else a
+/// change of last month would be counted before the change that it is to be compared with.
+#[test]
+fn samples_of_cycle_times_are_dated_by_the_deployment() {
+    let deployments: Vec<Deployment> = (1..=4)
+        .map(|number| Deployment {
+            cycle_id: Some(format!("c{number}")),
+            ..deployment(&format!("v{number}"), f64::from(number) * 100.0)
+        })
+        .collect();
+    let phases: Vec<PhaseRecord> = (1..=4)
+        .map(|number| {
+            let start = f64::from(number) * 100.0 - f64::from(number) * 20.0;
+            phase(
+                &format!("c{number}"),
+                Phase::Planning,
+                Decision::Go,
+                start,
+                0,
+            )
+        })
+        .collect();
+    let report = run_phases(&deployments, &phases, Profile::Dora);
+    let series = Series::of(&report, Metric::ChangeLeadTime).unwrap();
+    assert_eq!(series.measure, Measure::CycleTime);
+    let samples: Vec<_> = series
+        .observations
+        .iter()
+        .map(|one| (one.at, one.value))
+        .collect();
+    let expected: Vec<_> = (1..=4)
+        .map(|number| (hour(f64::from(number) * 100.0), f64::from(number) * 20.0))
+        .collect();
+    assert_eq!(samples, expected);
+}
+
+#[test]
+fn the_lead_time_of_one_deployment_is_without_its_reverts() {
+    let revert = DeployedCommit {
+        reverts: true,
+        ..commit("revert", 39.5, 39.5)
+    };
+    let mixed = Deployment {
+        commits: Some(vec![commit("change", 30.0, 30.0), revert.clone()]),
+        ..deployment("v2", 40.0)
+    };
+    let alone = Deployment {
+        commits: Some(vec![revert]),
+        ..deployment("v3", 60.0)
+    };
+    let report = run(&[mixed, alone], &[], BOTH);
+    let [alone, mixed] = [&report.deployments[0], &report.deployments[1]];
+    let lead = mixed.lead.unwrap();
+    assert_eq!(
+        (lead.commits, lead.median_hours, lead.writing_hours),
+        (1, 10.0, 0.0)
+    );
+    assert_eq!(alone.lead, None);
+    let series = Series::of(&report, Metric::ChangeLeadTime).unwrap();
+    assert_eq!(series.observations.len(), 1);
+    assert_eq!(series.observations[0].value, 10.0);
 }

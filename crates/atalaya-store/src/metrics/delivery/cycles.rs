@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use atalaya_domain::delivery::cycle_facts::deployment_of;
 use atalaya_domain::delivery::cycle_incidents::{self, BY_PERSON, beside_person};
-use atalaya_domain::delivery::{Deployment, DeploymentResult, Incident, PhaseRecord};
+use atalaya_domain::delivery::{Deployment, Incident, PhaseRecord};
 
 use super::facts::{self, INSERT_DEPLOYMENTS, INSERT_INCIDENTS};
 use super::phases::{
@@ -165,13 +165,7 @@ fn plan<'p>(
     all.sort_by(|one, other| (one.finished_at, &one.id).cmp(&(other.finished_at, &other.id)));
     let mut incidents = cycle_incidents::fold(&in_order(&wanted), origin);
     for incident in &mut incidents {
-        incident.caused_by = all
-            .iter()
-            .rev()
-            .find(|deployment| {
-                deployment.result != DeploymentResult::Aborted
-                    && cycle_incidents::may_follow(incident, deployment.finished_at)
-            })
+        incident.caused_by = cycle_incidents::cause_in_cycle(incident, all.iter().copied())
             .map(|deployment| deployment.id.clone());
     }
     let of_cycle: Vec<CycleDeployment> = all.into_iter().map(CycleDeployment::of).collect();
