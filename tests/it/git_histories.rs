@@ -18,6 +18,9 @@ use tempfile::TempDir;
 
 use crate::git_source::{EPOCH, commit, git};
 
+mod names;
+mod reverts;
+
 struct Store {
     store: Arc<dyn MetricsStore>,
     folder: TempDir,
@@ -502,8 +505,8 @@ async fn tags_say_what_they_are_and_requests_come_along() {
         .filter_map(|made| Some((made.id, made.request_id?.as_str().to_owned())))
         .collect();
     for (id, request) in [
-        ("api@v1.1.0", "req-of-commit"),
-        ("client@v1.1.0", "req-of-tag"),
+        ("api-v1.1.0", "req-of-commit"),
+        ("client-v1.1.0", "req-of-tag"),
     ] {
         assert!(
             requests.contains(&(id.to_owned(), request.to_owned())),

@@ -114,9 +114,10 @@ pub(super) fn branch_marks(
 /// Gives each mark the commits that no earlier deployment of its service and environment carried.
 ///
 /// The first of each has no predecessor, so its commits are unknown. A deployment failed when it
-/// carried a commit that a later one takes back, unless the revert was made longer than
-/// `revert_cap` after it went out: by then it is a change of mind. A revert within one deployment,
-/// one that is taken back itself, and the revert of a revert fail nothing.
+/// carried a commit and not its revert, and the revert was made after it had gone out: at most
+/// `revert_cap` after it, as by then it is a change of mind. A revert within one deployment, one
+/// that is taken back itself, the same revert brought to another branch, and the revert of a revert
+/// fail nothing.
 ///
 /// A deployment is a rollback when most of its changes are such reverts, or when it releases an
 /// older commit again under a version that is not lower.
@@ -134,9 +135,11 @@ pub fn assign(
             .push(mark);
     }
     let mut assigned = Assigned::default();
+    let taken_back = history.taken_back();
     for marks in lines.into_values() {
         let mut line = Line {
             history,
+            taken_back: &taken_back,
             revert_cap,
             carrier: HashMap::new(),
             deployments: Vec::new(),
@@ -168,6 +171,7 @@ fn in_order(history: &History, marks: Vec<Mark>) -> Vec<(u32, Mark)> {
 /// The deployments of one service in one environment, one after the other.
 struct Line<'h> {
     history: &'h History,
+    taken_back: &'h HashMap<u32, Vec<u32>>,
     revert_cap: Duration,
     /// Which deployment carried a commit first.
     carrier: HashMap<u32, usize>,
@@ -254,14 +258,18 @@ impl Line<'_> {
         for &revert in &reverts {
             let made_at = history.commit(revert).committed_at;
             for original in originals(history, revert) {
-                let Some(carried) = self
-                    .carrier
-                    .get(&original)
-                    .and_then(|&position| self.deployments.get_mut(position))
-                else {
+                let Some(&position) = self.carrier.get(&original) else {
+                    continue;
+                };
+                if self.is_undone(original, position) {
+                    continue;
+                }
+                let Some(carried) = self.deployments.get_mut(position) else {
                     continue; // within this deployment
                 };
-                if made_at.since(carried.finished_at) <= self.revert_cap {
+                if made_at >= carried.finished_at
+                    && made_at.since(carried.finished_at) <= self.revert_cap
+                {
                     fail(carried, id);
                     any = true;
                 }
@@ -272,6 +280,29 @@ impl Line<'_> {
             .filter(|&&index| history.commit(index).parents.len() < 2)
             .count();
         any && reverts.len() * 2 > changes
+    }
+
+    /// Whether what this deployment released holds a revert of the commit too, so that the commit
+    /// did not reach anybody with it. A revert that is taken back in the same way is none.
+    fn is_undone(&self, commit: u32, position: usize) -> bool {
+        // Reverts of reverts: each one that went out turns the answer.
+        let mut undone = false;
+        let mut seen = HashSet::from([commit]);
+        let mut last = commit;
+        while let Some(next) = self
+            .taken_back
+            .get(&last)
+            .into_iter()
+            .flatten()
+            .copied()
+            .filter(|revert| self.carrier.get(revert).is_some_and(|&at| at <= position))
+            .min() // the newest
+            .filter(|next| seen.insert(*next))
+        {
+            undone = !undone;
+            last = next;
+        }
+        undone
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 use gix::revision::walk::Sorting;
 use gix::traverse::commit::simple::CommitTimeOrder;
@@ -15,6 +15,10 @@ use atalaya_domain::time::Timestamp;
 
 /// Longest subject kept, in characters.
 const TITLE_CHARS: usize = 200;
+/// Digits of a whole commit id: of SHA-1 and of SHA-256.
+const WHOLE_IDS: [usize; 2] = [40, 64];
+/// Digits from which on the beginning of an id names a commit.
+const FEWEST_DIGITS: usize = 7;
 
 /// What is kept of one commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +40,8 @@ pub struct History {
     commits: Vec<Commit>,
     parents: Vec<SmallVec<[u32; 2]>>,
     by_sha: HashMap<String, u32>,
+    /// Indices in the order of their ids; made when somebody asks by the beginning of one.
+    sorted: OnceLock<Vec<u32>>,
     /// Reading stopped at the limit.
     cut: bool,
     /// The clone itself ends before the first commit.
@@ -64,6 +70,7 @@ impl History {
             commits,
             parents,
             by_sha,
+            sorted: OnceLock::new(),
             cut: false,
             shallow: false,
         }
@@ -86,15 +93,33 @@ impl History {
         if let Some(&index) = self.by_sha.get(sha) {
             return Some(index);
         }
-        if sha.len() < 7 {
+        if sha.len() < FEWEST_DIGITS || WHOLE_IDS.contains(&sha.len()) {
             return None;
         }
-        let mut matching = self
-            .by_sha
+        let known = |index: u32| self.commit(index).sha.as_str();
+        let sorted = self.sorted.get_or_init(|| {
+            let mut sorted: Vec<u32> = self.by_sha.values().copied().collect();
+            sorted.sort_unstable_by_key(|&index| known(index));
+            sorted
+        });
+        let first = sorted.partition_point(|&index| known(index) < sha);
+        let mut matching = sorted[first..]
             .iter()
-            .filter(|(known, _)| known.starts_with(sha));
-        let (_, &index) = matching.next()?;
+            .copied()
+            .take_while(|&index| known(index).starts_with(sha));
+        let index = matching.next()?;
         matching.next().is_none().then_some(index)
+    }
+
+    /// For each commit that is taken back, the commits that say so.
+    pub(super) fn taken_back(&self) -> HashMap<u32, Vec<u32>> {
+        let mut taken_back: HashMap<u32, Vec<u32>> = HashMap::new();
+        for (index, commit) in (0_u32..).zip(&self.commits) {
+            for original in commit.reverts.iter().filter_map(|sha| self.find(sha)) {
+                taken_back.entry(original).or_default().push(index);
+            }
+        }
+        taken_back
     }
 
     pub(super) fn parents(&self, index: u32) -> &[u32] {
@@ -319,7 +344,41 @@ pub(super) fn reverts(message: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        /// Beginnings of ids against reading through all of them; a whole id is never a beginning.
+        #[test]
+        fn commits_are_found_by_the_beginning_of_their_id(
+            shas in proptest::collection::btree_set("[ab]{12}", 0..40),
+            asked in proptest::collection::vec("[ab]{5,12}|[ab]{40}", 1..40),
+        ) {
+            let commits: Vec<Commit> = shas
+                .iter()
+                .map(|sha| Commit {
+                    sha: sha.clone(),
+                    parents: Vec::new(),
+                    authored_at: Timestamp::from_seconds(0),
+                    committed_at: Timestamp::from_seconds(0),
+                    title: String::new(),
+                    reverts: Vec::new(),
+                    request_id: None,
+                })
+                .collect();
+            let history = History::new(commits);
+            for sha in asked.iter().chain(&shas) {
+                let matching: Vec<&String> = shas.iter().filter(|one| one.starts_with(sha)).collect();
+                let expected = match matching[..] {
+                    [only] if sha.len() >= 7 => Some(only.as_str()),
+                    _ => None,
+                };
+                let found = history.find(sha).map(|index| history.commit(index).sha.as_str());
+                prop_assert_eq!(found, expected, "{}", sha);
+            }
+        }
+    }
 
     #[test]
     fn requests_that_messages_name() {

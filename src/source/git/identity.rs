@@ -41,6 +41,14 @@ impl Identity {
         }
     }
 
+    /// What is known of it from another time, where this clone does not tell.
+    pub fn or(self, known: Self) -> Self {
+        Self {
+            root: self.root.or(known.root),
+            remote: self.remote.or(known.remote),
+        }
+    }
+
     /// The last part of the remote, which is what people call it.
     pub fn name(&self) -> Option<&str> {
         self.remote

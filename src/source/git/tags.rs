@@ -1,6 +1,6 @@
 //! Which tags are deployments, of what, and when.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use globset::{Glob, GlobMatcher};
 
@@ -242,12 +242,11 @@ pub(super) fn marks(
                 environment,
             });
     }
-    let mut taken = BTreeSet::new();
     let mut marks = Vec::new();
     for line in lines.into_values() {
         for release in releases(line) {
             account.aliases += release.len() - 1;
-            if let Some(mark) = mark(history, &release, &mut taken) {
+            if let Some(mark) = mark(history, &release, naming) {
                 if release.iter().all(|placed| placed.tag.prerelease) {
                     account.prereleases += 1;
                 } else {
@@ -313,7 +312,7 @@ fn same(one: &Placed<'_>, other: &Placed<'_>) -> bool {
     one.floats_over(&other) || other.floats_over(&one)
 }
 
-fn mark(history: &History, release: &[Placed<'_>], taken: &mut BTreeSet<String>) -> Option<Mark> {
+fn mark(history: &History, release: &[Placed<'_>], naming: &Naming) -> Option<Mark> {
     // The most specific name says most, and floating tags (`v1`, `v1.2`) move on.
     let named = release.iter().min_by(|a, b| {
         numbers(&b.tag.name)
@@ -322,17 +321,7 @@ fn mark(history: &History, release: &[Placed<'_>], taken: &mut BTreeSet<String>)
             .then_with(|| a.tag.name.cmp(&b.tag.name))
     })?;
     let service = &named.service;
-    let version = named
-        .tag
-        .owner
-        .as_deref()
-        .and_then(|_| version_tag::read(&named.tag.name))
-        .map_or(named.tag.name.as_str(), |read| read.version);
-    // `api-v1.0.0` and `api/v1.0.0` are two tags.
-    let id = [version, &named.tag.name]
-        .into_iter()
-        .map(|name| format!("{service}@{name}"))
-        .find(|id| taken.insert(id.clone()))?;
+    let id = id_of(&named.tag.name, named.tag.owner.as_deref(), service, naming);
     let of_commit = || {
         let index = history.find(&named.sha)?;
         history.commit(index).request_id.clone()
@@ -351,6 +340,18 @@ fn mark(history: &History, release: &[Placed<'_>], taken: &mut BTreeSet<String>)
             .find_map(|placed| placed.tag.request_id.clone())
             .or_else(of_commit),
     })
+}
+
+/// The id of a release, out of its tag and of nothing beside it: other tags and commits come and go.
+///
+/// A tag that begins with its service (`mail-v1.2.0`, `mail@1.2.0`) is its own id; every other one
+/// stands behind its service: `shop@v1.2.0`. A tag of the whole never does the former, so that
+/// `1.2.0` and `shop@1.2.0` of the repository `shop` are two releases.
+fn id_of(tag: &str, owner: Option<&str>, service: &str, naming: &Naming) -> String {
+    match owner.and_then(|owner| tag.strip_prefix(owner)) {
+        Some(rest) if service != naming.whole() => format!("{service}{rest}"),
+        _ => format!("{service}@{tag}"),
+    }
 }
 
 /// Of a name that is no version, the numbers in it: the measure of how exactly it names one.

@@ -16,6 +16,8 @@ use crate::source::git::{
     self, Identity, Naming, ORIGIN, Options, Outcome, STAGING, Which, own_name,
 };
 
+/// Digits that tell a repository from others of its name.
+const TAIL: usize = 7;
 /// Deployments that a question names.
 const EXAMPLES: usize = 3;
 
@@ -246,26 +248,14 @@ impl Registered {
                 taken.insert(service);
             }
         }
-        let base = known
-            .as_ref()
-            .map_or_else(|| own_name(place, identity), |known| known.service.clone());
-        let naming = Naming {
-            qualified: qualified(&base, identity, &id),
-            given: known.as_ref().is_some_and(|known| known.named),
-            base,
-            own,
-            taken,
-        };
+        let naming = naming(
+            place,
+            identity,
+            &id,
+            known.as_ref(),
+            Services { own, taken },
+        );
         Ok(Self { id, known, naming })
-    }
-
-    fn root(&self) -> Option<String> {
-        let known = self.known.as_ref()?;
-        (!known.root_commit.is_empty()).then(|| known.root_commit.clone())
-    }
-
-    fn remote(&self) -> Option<String> {
-        self.known.as_ref()?.remote.clone()
     }
 
     /// What is known of the repository, where nothing else was asked for.
@@ -314,8 +304,7 @@ impl Registered {
                     .map(|known| known.id),
             );
         }
-        let tail = self.id.trim_start_matches("git:");
-        let tail = tail.get(..7).unwrap_or(tail);
+        let tail = tail(&self.id);
         let own = |id: &mut String| {
             if others.contains(id) {
                 *id = format!("{id}~{tail}");
@@ -338,12 +327,13 @@ impl Registered {
         git: &Outcome,
         read: Read,
     ) -> Result<(), StoreError> {
-        let identity = git.identity.clone();
+        let known = self.known.as_ref().map(identity_of).unwrap_or_default();
+        let identity = git.identity.clone().or(known);
         store
             .put_repository(&Repository {
                 id: self.id.clone(),
-                root_commit: identity.root.or(self.root()).unwrap_or_default(),
-                remote: identity.remote.or(self.remote()),
+                root_commit: identity.root.unwrap_or_default(),
+                remote: identity.remote,
                 service: git.service.clone(),
                 named: read.named,
                 way: read.way,
@@ -502,16 +492,19 @@ async fn of_service(
     store.deployments(&filter).await
 }
 
+fn identity_of(repository: &Repository) -> Identity {
+    Identity {
+        root: (!repository.root_commit.is_empty()).then(|| repository.root_commit.clone()),
+        remote: repository.remote.clone(),
+    }
+}
+
 /// The repository that this one is: by its remote too before by its first commit alone.
 pub(super) fn known_as<'r>(
     repositories: &'r [Repository],
     identity: &Identity,
     place: &Path,
 ) -> Option<&'r Repository> {
-    let identity_of = |repository: &Repository| Identity {
-        root: (!repository.root_commit.is_empty()).then(|| repository.root_commit.clone()),
-        remote: repository.remote.clone(),
-    };
     let same = || {
         repositories
             .iter()
@@ -529,19 +522,74 @@ pub(super) fn known_as<'r>(
         })
 }
 
-/// `acme/api` where the remote says so, else `api~0a1b2c3`.
-fn qualified(base: &str, identity: &Identity, id: &str) -> String {
-    let path = identity
-        .remote
-        .as_deref()
+/// Services of this repository, and of all others.
+struct Services {
+    own: BTreeSet<String>,
+    taken: BTreeSet<String>,
+}
+
+/// What the parts of a repository are called. Of a repository that is known it comes out as the
+/// last time, also when it had to be told from another one then.
+fn naming(
+    place: &Path,
+    identity: &Identity,
+    id: &str,
+    known: Option<&Repository>,
+    services: Services,
+) -> Naming {
+    let identity = match known {
+        Some(known) => identity.clone().or(identity_of(known)),
+        None => identity.clone(),
+    };
+    let own = own_name(place, &identity);
+    let is_named = known.is_some_and(|known| known.named);
+    let base = match known {
+        None => own,
+        Some(known) if is_named => known.service.clone(),
+        Some(known) if known.service == own => own,
+        Some(known) if qualified(&own, &identity, id).contains(&known.service) => own,
+        // It had its name before it had a remote, or lay in another folder.
+        Some(known) => match known.service.strip_suffix(&format!("~{}", tail(id))) {
+            Some(base) => base.to_owned(),
+            None => known.service.clone(),
+        },
+    };
+    Naming {
+        qualified: qualified(&base, &identity, id),
+        given: is_named,
+        own: services.own,
+        taken: services.taken,
+        base,
+    }
+}
+
+/// `acme/api` and `github.com/acme/api` where the remote says so, and `api~0a1b2c3`, which no other
+/// repository has.
+fn qualified(base: &str, identity: &Identity, id: &str) -> Vec<String> {
+    let remote = identity.remote.as_deref();
+    let path = remote
         .and_then(|remote| remote.split_once('/'))
         .map(|(_, path)| path)
-        .filter(|path| *path != base && path.contains('/'));
-    match path {
-        Some(path) => path.to_owned(),
-        None => {
-            let tail = id.trim_start_matches("git:");
-            format!("{base}~{}", tail.get(..7).unwrap_or(tail))
-        }
-    }
+        .filter(|path| path.contains('/'));
+    let mut names: Vec<String> = [path, remote]
+        .into_iter()
+        .flatten()
+        .filter(|name| *name != base)
+        .map(str::to_owned)
+        .collect();
+    names.push(format!("{base}~{}", tail(id)));
+    names
+}
+
+/// Seven digits that are this repository's. Forks have their first commit in common, and their
+/// remote in their id.
+fn tail(id: &str) -> String {
+    let own = id.trim_start_matches("git:");
+    let is_root = own.len() >= TAIL && own.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let digits = if is_root {
+        own.to_owned()
+    } else {
+        blake3::hash(own.as_bytes()).to_hex().to_string()
+    };
+    digits.chars().take(TAIL).collect()
 }

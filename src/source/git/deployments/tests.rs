@@ -185,6 +185,68 @@ fn a_revert_that_is_taken_back_before_it_goes_out_fails_nothing() {
     }));
 }
 
+/// b and its revert go out together on one branch; later the same revert is brought to another.
+#[test]
+fn a_revert_brought_to_another_branch_fails_no_release_that_had_it() {
+    let history = History::new(vec![
+        commit("fffffff", &["eeeeeee"], 60, "This reverts commit bbbbbbb."), // on the old branch
+        commit("eeeeeee", &["aaaaaaa"], 50, "b, picked to the old branch"),
+        commit("ccccccc", &["bbbbbbb"], 30, "This reverts commit bbbbbbb."),
+        commit("bbbbbbb", &["aaaaaaa"], 20, "b"),
+        commit("aaaaaaa", &[], 10, "a"),
+    ]);
+    let marks = vec![
+        mark("v1.0", "aaaaaaa", 11),
+        mark("v2.0", "ccccccc", 31),
+        mark("v1.1", "fffffff", 61),
+    ];
+    let made = assigned(&history, marks, None);
+    assert!(made.deployments.iter().all(|deployment| {
+        deployment.result == DeploymentResult::Success && deployment.kind == DeploymentKind::Normal
+    }));
+}
+
+/// b is there, its revert and the revert of that: what went out has b, and a later one fails it.
+#[test]
+fn what_was_brought_back_before_it_went_out_can_fail() {
+    let history = History::new(vec![
+        commit("eeeeeee", &["ddddddd"], 50, "This reverts commit bbbbbbb."),
+        commit("ddddddd", &["ccccccc"], 40, "This reverts commit ccccccc."),
+        commit("ccccccc", &["bbbbbbb"], 30, "This reverts commit bbbbbbb."),
+        commit("bbbbbbb", &["aaaaaaa"], 20, "b"),
+        commit("aaaaaaa", &[], 10, "a"),
+    ]);
+    let marks = vec![
+        mark("v1", "aaaaaaa", 11),
+        mark("v2", "ddddddd", 41),
+        mark("v3", "eeeeeee", 51),
+    ];
+    let made = assigned(&history, marks, None);
+    assert_eq!(made.deployments[1].result, DeploymentResult::Failed);
+    assert_eq!(made.deployments[2].kind, DeploymentKind::Rollback);
+}
+
+#[test]
+fn a_revert_made_before_it_went_out_fails_nothing() {
+    let marks = |released: i64| {
+        vec![
+            mark("v1", "aaaaaaa", 12),
+            mark("v2", "ddddddd", released),
+            mark("v3", "eeeeeee", 80),
+        ]
+    };
+    // The revert is of 50.
+    for (released, expected) in [
+        (45, DeploymentResult::Failed),
+        (50, DeploymentResult::Failed),
+        (51, DeploymentResult::Success),
+        (70, DeploymentResult::Success),
+    ] {
+        let made = assigned(&history(), marks(released), None);
+        assert_eq!(made.deployments[1].result, expected, "{released}");
+    }
+}
+
 #[test]
 fn an_older_commit_released_again_takes_the_one_before_it_back() {
     let version = |numbers: &[u64], mark: Mark| Mark {
