@@ -31,6 +31,8 @@ pub use window::{BadWindow, Window, WindowWords, last_day, quarter};
 /// How the note begins that says where deployments are.
 pub const NO_DEPLOYMENT: &str = "no deployment in this window";
 
+/// Unreadable rows that a report names one by one.
+const UNREADABLE: usize = 20;
 /// How far before the first range facts are read: an incident or a re-deploy may belong to a
 /// deployment of that time, and a commit to an earlier one.
 const REACH: Duration = Duration::from_hours(90 * 24);
@@ -143,7 +145,7 @@ pub struct Loaded {
     pub phases: Vec<PhaseRecord>,
     pub sources: Vec<SourceRun>,
     pub repositories: Vec<Repository>,
-    /// Rows that none of the lists has.
+    /// Rows of the same time that none of the lists has.
     pub unreadable: Vec<Unreadable>,
     /// Where the asked window has no deployment: the last one of its length that has some.
     pub last_window: Option<TimeRange>,
@@ -193,6 +195,10 @@ pub async fn load(
         ..DeliveryFilter::default()
     };
     let deployments = store.deployments(&filter).await?;
+    let phases = store.phases(&filter).await?;
+    let mut unreadable = deployments.unreadable;
+    unreadable.extend(phases.unreadable);
+    let deployments = deployments.read;
     let is_empty = !deployments.iter().any(|deployment| {
         window.contains(deployment.finished_at) && request.scope.admits(deployment)
     });
@@ -204,10 +210,10 @@ pub async fn load(
     Ok(Loaded {
         deployments,
         incidents: store.incidents(&filter).await?,
-        phases: store.phases(&filter).await?,
+        phases: phases.read,
         sources: store.sources().await?,
         repositories: store.repositories().await?,
-        unreadable: store.unreadable().await?,
+        unreadable,
         last_window,
     })
 }
@@ -254,7 +260,11 @@ pub fn compute(loaded: &Loaded, request: &ReportRequest, now: Timestamp) -> Dora
             report.days()
         ));
     }
-    notes.extend(loaded.unreadable.iter().map(ToString::to_string));
+    let unreadable = loaded.unreadable.iter();
+    notes.extend(unreadable.take(UNREADABLE).map(ToString::to_string));
+    if let Some(more @ 1..) = loaded.unreadable.len().checked_sub(UNREADABLE) {
+        notes.push(format!("{more} further rows cannot be read"));
+    }
     notes.append(&mut report.notes);
     notes.extend(methods(loaded, &request.scope));
     report.notes = notes;

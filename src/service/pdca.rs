@@ -147,6 +147,8 @@ pub enum PdcaError {
     NoLooksLeft(String),
     #[error("the change cannot have been applied at {at}: {why}")]
     WrongTime { at: Timestamp, why: String },
+    #[error("the arithmetic was interrupted: {0}")]
+    Interrupted(#[from] tokio::task::JoinError),
     #[error(transparent)]
     Refused(#[from] Refusal),
     #[error(transparent)]
@@ -158,7 +160,7 @@ impl PdcaError {
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::Unknown(_) => ErrorClass::Missing,
-            Self::Refused(Refusal::Broken(..)) => ErrorClass::Broken,
+            Self::Refused(Refusal::Broken(..)) | Self::Interrupted(_) => ErrorClass::Broken,
             Self::NoTitle
             | Self::WrongExpectation(_)
             | Self::TooEarly { .. }
@@ -203,7 +205,9 @@ pub async fn proposals(
     now: Timestamp,
 ) -> Result<Vec<Proposal>, PdcaError> {
     let window = TimeRange::ending(now, settings.baseline_length());
-    Ok(propose(&report(store, scope, window, settings, now).await?))
+    let asked = Asked::new(scope.clone(), window, settings, now);
+    let loaded = asked.load(store).await?;
+    computed(move || propose(&asked.report(&loaded))).await
 }
 
 /// PLAN: fixes metric, baseline and guards.
@@ -258,24 +262,27 @@ pub async fn baseline_of(
     now: Timestamp,
 ) -> Result<Baseline, PdcaError> {
     let expected = draft.expected()?;
-    let scope = draft.scope(settings);
+    let metric = draft.metric;
     let window = TimeRange::ending(now, settings.baseline_length());
     let history = TimeRange::ending(now, settings.baseline_length().max(HISTORY));
-    let loaded = load(store, &scope, history.from, now).await?;
-    let report = |range| dora::report(&loaded.facts(), &scope, range, &settings.dora, now);
-    let known = report(history);
-    let mut baseline = baseline(&report(window), draft.metric);
-    // Before its first deployment a source knew nothing: those weeks are not empty, but unknown.
-    baseline.history_from = known
-        .deployments
-        .iter()
-        .map(|line| line.deployment.finished_at)
-        .min();
-    if let Some(series) = Series::of(&known, draft.metric) {
-        baseline.measure = series.measure;
-        baseline.forecast = Forecast::of(&series, &baseline, expected);
-    }
-    Ok(baseline)
+    let asked = Asked::new(draft.scope(settings), history, settings, now);
+    let loaded = asked.load(store).await?;
+    computed(move || {
+        let known = asked.report(&loaded);
+        let mut baseline = baseline(&asked.report_of(&loaded, window), metric);
+        // Before its first deployment a source knew nothing: those weeks are not empty, but unknown.
+        baseline.history_from = known
+            .deployments
+            .iter()
+            .map(|line| line.deployment.finished_at)
+            .min();
+        if let Some(series) = Series::of(&known, metric) {
+            baseline.measure = series.measure;
+            baseline.forecast = Forecast::of(&series, &baseline, expected);
+        }
+        baseline
+    })
+    .await
 }
 
 /// The metric of a cycle week by week, from its history to now.
@@ -285,12 +292,16 @@ pub async fn course(
     settings: &PdcaSettings,
     now: Timestamp,
 ) -> Result<Course, PdcaError> {
-    let scope = scope_of(&cycle.plan);
     let range = TimeRange::new(cycle.plan.baseline.history().from, now);
-    let report = report(store, &scope, range, settings, now).await?;
-    Ok(Series::of(&report, cycle.plan.metric)
-        .map(|series| Course::of(&series, cycle, now))
-        .unwrap_or_default())
+    let asked = Asked::new(scope_of(&cycle.plan), range, settings, now);
+    let loaded = asked.load(store).await?;
+    let cycle = cycle.clone();
+    computed(move || {
+        Series::of(&asked.report(&loaded), cycle.plan.metric)
+            .map(|series| Course::of(&series, &cycle, now))
+            .unwrap_or_default()
+    })
+    .await
 }
 
 /// `pdca-20260306-170000`, with a number behind it when that second is taken.
@@ -436,12 +447,17 @@ async fn look(
     settings: &PdcaSettings,
     now: Timestamp,
 ) -> Result<atalaya_domain::pdca::Look, PdcaError> {
-    let scope = scope_of(plan);
     let until = planned.due_at(applied_at);
     let range = TimeRange::new(plan.baseline.history().from, until);
-    let report = report(store, &scope, range, settings, now).await?;
-    let series = |metric| Series::of(&report, metric);
-    Ok(evaluate(plan, planned, applied_at, series, &settings.rules))
+    let asked = Asked::new(scope_of(plan), range, settings, now);
+    let loaded = asked.load(store).await?;
+    let (plan, rules) = (plan.clone(), settings.rules.clone());
+    computed(move || {
+        let report = asked.report(&loaded);
+        let series = |metric| Series::of(&report, metric);
+        evaluate(&plan, planned, applied_at, series, &rules)
+    })
+    .await
 }
 
 fn scope_of(plan: &Plan) -> Scope {
@@ -452,40 +468,55 @@ fn scope_of(plan: &Plan) -> Scope {
     }
 }
 
-async fn report(
-    store: &dyn MetricsStore,
-    scope: &Scope,
-    window: TimeRange,
-    settings: &PdcaSettings,
-    now: Timestamp,
-) -> Result<DoraReport, StoreError> {
-    let loaded = load(store, scope, window.from, now).await?;
-    Ok(dora::report(
-        &loaded.facts(),
-        scope,
-        window,
-        &settings.dora,
-        now,
-    ))
+/// Bootstraps and permutations over a year of deployments take seconds, in which nothing else would
+/// answer.
+async fn computed<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, PdcaError> {
+    Ok(tokio::task::spawn_blocking(work).await?)
 }
 
-async fn load(
-    store: &dyn MetricsStore,
-    scope: &Scope,
-    from: Timestamp,
+/// A report that samples are taken from.
+struct Asked {
+    scope: Scope,
+    range: TimeRange,
+    rules: Rules,
     now: Timestamp,
-) -> Result<Loaded, StoreError> {
-    // Incidents are laid to deployments over all services and narrowed afterwards.
-    let filter = DeliveryFilter {
-        range: Some(TimeRange::new(from.saturating_sub(REACH), now)),
-        environment: Some(scope.environment.clone()),
-        ..DeliveryFilter::default()
-    };
-    Ok(Loaded {
-        deployments: store.deployments(&filter).await?,
-        incidents: store.incidents(&filter).await?,
-        phases: store.phases(&filter).await?,
-        sources: store.sources().await?,
-        ..Loaded::default()
-    })
+}
+
+impl Asked {
+    fn new(scope: Scope, range: TimeRange, settings: &PdcaSettings, now: Timestamp) -> Self {
+        Self {
+            scope,
+            range,
+            rules: settings.dora.clone(),
+            now,
+        }
+    }
+
+    async fn load(&self, store: &dyn MetricsStore) -> Result<Loaded, StoreError> {
+        // Incidents are laid to deployments over all services and narrowed afterwards.
+        let from = self.range.from.saturating_sub(REACH);
+        let filter = DeliveryFilter {
+            range: Some(TimeRange::new(from, self.now)),
+            environment: Some(self.scope.environment.clone()),
+            ..DeliveryFilter::default()
+        };
+        Ok(Loaded {
+            deployments: store.deployments(&filter).await?.read,
+            incidents: store.incidents(&filter).await?,
+            phases: store.phases(&filter).await?.read,
+            sources: store.sources().await?,
+            ..Loaded::default()
+        })
+    }
+
+    fn report(&self, loaded: &Loaded) -> DoraReport {
+        self.report_of(loaded, self.range)
+    }
+
+    /// Of a range within the one that was read.
+    fn report_of(&self, loaded: &Loaded, range: TimeRange) -> DoraReport {
+        dora::report(&loaded.facts(), &self.scope, range, &self.rules, self.now)
+    }
 }

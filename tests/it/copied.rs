@@ -229,16 +229,16 @@ pub(crate) async fn assert_same_logs(from: &Arc<dyn ChunkStore>, to: &Arc<dyn Ch
 
 pub(crate) async fn assert_same_metrics(from: &Arc<dyn MetricsStore>, to: &Arc<dyn MetricsStore>) {
     let all = DeliveryFilter::default();
-    let deployments = from.deployments(&all).await.unwrap();
+    let deployments = from.deployments(&all).await.unwrap().read;
     assert!(deployments.len() > 50);
-    assert_eq!(to.deployments(&all).await.unwrap(), deployments);
+    assert_eq!(to.deployments(&all).await.unwrap().read, deployments);
     assert_eq!(
         to.incidents(&all).await.unwrap(),
         from.incidents(&all).await.unwrap()
     );
     assert_eq!(
-        to.phases(&all).await.unwrap(),
-        from.phases(&all).await.unwrap()
+        to.phases(&all).await.unwrap().read,
+        from.phases(&all).await.unwrap().read
     );
     assert_eq!(
         to.cycles(&all, 10_000).await.unwrap(),

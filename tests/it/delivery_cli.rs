@@ -436,3 +436,70 @@ fn a_file_with_pythons_numbers_and_two_owners_of_a_cycle() {
     let told = report(home.path(), &[]);
     assert_eq!(told["deployments"].as_array().unwrap().len(), 1);
 }
+
+/// Planning by one team and deployment by another is one cycle; only what comes with its id and has
+/// no team in common is another one's, which is kept apart, or flagged as left out.
+#[test]
+fn a_cycle_of_two_teams_is_imported_whole() {
+    let home = Home::new();
+    let at = ago(5.0);
+    let file = |name: &str, cycles: &[(&str, &[&str])]| {
+        let cycles: Vec<String> = cycles
+            .iter()
+            .map(|(id, teams)| {
+                let phases: Vec<String> = teams
+                    .iter()
+                    .zip(["planning", "testing", "deployment", "maintenance"])
+                    .map(|(team, phase)| {
+                        format!(
+                            r#"{{"phase":"{phase}","decision":"success","timestamp":"{at}",
+                                "duration_seconds":60,"metadata":{{"team":"{team}","service":"shop"}}}}"#
+                        )
+                    })
+                    .collect();
+                format!(
+                    r#"{{"cycle_id":"{id}","feature_id":"A","phases":[{}]}}"#,
+                    phases.join(",")
+                )
+            })
+            .collect();
+        let text = format!(r#"{{"cycles":[{}]}}"#, cycles.join(","));
+        std::fs::write(home.path().join(name), text).unwrap();
+        json(&atalaya(home.path(), &["dora", "import", name, "--json"]))
+    };
+    for inserted in [3, 0] {
+        let whole = file("one.json", &[("c", &["red", "ops", "care"])]);
+        assert_eq!(whole["phases"]["inserted"], inserted);
+        assert_eq!(
+            (&whole["cycles"], whole["flags"].as_array().unwrap().len()),
+            (&1.into(), 0)
+        );
+    }
+    // Twice in one file, by other teams; then it comes again.
+    for inserted in [2, 0] {
+        let other = file("two.json", &[("c", &["red"]), ("c", &["blue", "green"])]);
+        assert_eq!(
+            (&other["phases"]["inserted"], &other["cycles"]),
+            (&inserted.into(), &2.into())
+        );
+        let flags = other["flags"].to_string();
+        assert!(flags.contains("kept as `c~blue`"), "{flags}");
+    }
+    // Each id that it could have is somebody else's.
+    let taken: &[(&str, &[&str])] = &[
+        ("c~x", &["a"]),
+        ("c~x~x", &["a"]),
+        ("c~x~x~x", &["a"]),
+        ("c", &["x"]),
+    ];
+    let left = file("three.json", taken);
+    assert_eq!(
+        (&left["cycles"], &left["phases"]["inserted"]),
+        (&3.into(), &3.into())
+    );
+    let flags = left["flags"].to_string();
+    assert!(
+        flags.contains("left out") && !flags.contains("kept as"),
+        "{flags}"
+    );
+}

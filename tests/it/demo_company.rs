@@ -42,7 +42,8 @@ async fn every_promise_of_the_demo_is_in_its_stores() {
         .metrics
         .deployments(&DeliveryFilter::default())
         .await
-        .unwrap();
+        .unwrap()
+        .read;
     assert_eq!(deployments.len() as u64, made.deployments);
     let services: BTreeSet<&str> = deployments
         .iter()

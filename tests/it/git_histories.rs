@@ -77,6 +77,7 @@ impl Store {
             .deployments(&DeliveryFilter::default())
             .await
             .unwrap()
+            .read
     }
 
     async fn live(&self) -> Vec<Deployment> {

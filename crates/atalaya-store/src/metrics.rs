@@ -7,6 +7,7 @@
 //! A new aggregate is a file like [`targets`], a line in `MetricsStore`, and its tables in
 //! `migrations/`.
 
+use std::ops::AddAssign;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -36,7 +37,7 @@ pub use alerts::{AlertChange, AlertFilter, Alerts, Ended, FiringCount, StoredRul
 pub use backups::Backups;
 pub use delivery::{
     CycleConflict, CyclesRecorded, CyclesToRecord, DeliveryFacts, DeliveryFilter, RequestEvents,
-    Unreadable,
+    Rows, Unreadable,
 };
 pub use jobs::{Claimed, JobRun, JobState, Jobs, RunClaim, RunFilter, RunPrune};
 pub use lease::Leases;
@@ -104,6 +105,14 @@ pub struct Written {
     pub inserted: u64,
     pub updated: u64,
     pub unchanged: u64,
+}
+
+impl AddAssign for Written {
+    fn add_assign(&mut self, part: Self) {
+        self.inserted += part.inserted;
+        self.updated += part.updated;
+        self.unchanged += part.unchanged;
+    }
 }
 
 impl Written {

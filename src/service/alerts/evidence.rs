@@ -36,7 +36,7 @@ pub(super) async fn last_deployment(
         ..DeliveryFilter::default()
     };
     let all = stores.metrics.deployments(&filter).await;
-    let all = all.map_err(|error| describe(&error))?;
+    let all = all.map_err(|error| describe(&error))?.read;
     Ok(all.into_iter().max_by_key(|known| known.finished_at))
 }
 

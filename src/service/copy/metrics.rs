@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use atalaya_domain::time::{TimeRange, Timestamp};
 use atalaya_store::error::StoreError;
-use atalaya_store::metrics::{DeliveryFilter, HealthSample, MetricsStore, Written};
+use atalaya_store::metrics::{DeliveryFilter, HealthSample, MetricsStore, Rows, Written};
 
 use super::{CopyError, Progress, Stage, Sum, Watch, short};
 
@@ -60,9 +60,7 @@ impl TableCopied {
     }
 
     fn wrote(&mut self, written: Written) {
-        self.written.inserted += written.inserted;
-        self.written.updated += written.updated;
-        self.written.unchanged += written.unchanged;
+        self.written += written;
     }
 
     /// Looks for each row of `from` among those of `to`; `name` says which one it is.
@@ -162,6 +160,17 @@ impl Copy<'_> {
         }
     }
 
+    /// A list leaves out a row that it cannot read; a copy that did so would lose it.
+    fn whole<T>(&self, rows: Rows<T>) -> Result<Vec<T>, CopyError> {
+        match rows.unreadable.into_iter().next() {
+            None => Ok(rows.read),
+            Some(row) => Err(self.reading(StoreError::Corrupt {
+                table: row.table,
+                detail: row.detail,
+            })),
+        }
+    }
+
     /// Says that another step is done, or stops.
     fn step(&self, stage: Stage, done: u64) -> Result<(), CopyError> {
         (self.watch)(Progress {
@@ -195,20 +204,6 @@ impl Copy<'_> {
         for repository in self.from.repositories().await.map_err(reading)? {
             self.to.put_repository(&repository).await.map_err(writing)?;
         }
-        // The lists leave such a row out; a copy that does would lose it.
-        if let Some(row) = self
-            .from
-            .unreadable()
-            .await
-            .map_err(reading)?
-            .into_iter()
-            .next()
-        {
-            return Err(self.reading(StoreError::Corrupt {
-                table: row.table,
-                detail: format!("`{}`: {}", row.key, row.detail),
-            }));
-        }
         for target in self.from.targets().await.map_err(reading)? {
             tables
                 .targets
@@ -217,24 +212,14 @@ impl Copy<'_> {
         for (index, range) in (0..).zip(slices()) {
             let filter = of(range);
             // Before the incidents, which name them.
-            for rows in self
-                .from
-                .deployments(&filter)
-                .await
-                .map_err(reading)?
-                .chunks(BATCH)
-            {
+            let deployments = self.from.deployments(&filter).await.map_err(reading)?;
+            for rows in self.whole(deployments)?.chunks(BATCH) {
                 tables
                     .deployments
                     .wrote(self.to.put_deployments(rows).await.map_err(writing)?);
             }
-            for rows in self
-                .from
-                .phases(&filter)
-                .await
-                .map_err(reading)?
-                .chunks(BATCH)
-            {
+            let phases = self.from.phases(&filter).await.map_err(reading)?;
+            for rows in self.whole(phases)?.chunks(BATCH) {
                 tables
                     .phases
                     .wrote(self.to.record_phases(rows).await.map_err(writing)?);
@@ -307,15 +292,15 @@ impl Copy<'_> {
         for (index, range) in (0..).zip(slices()) {
             let filter = of(range);
             let (expected, stored) = (
-                self.from.deployments(&filter).await.map_err(reading)?,
-                self.to.deployments(&filter).await.map_err(writing)?,
+                self.from.deployments(&filter).await.map_err(reading)?.read,
+                self.to.deployments(&filter).await.map_err(writing)?.read,
             );
             tables
                 .deployments
                 .compare(&expected, &stored, |deployment| deployment.id.clone());
             let (expected, stored) = (
-                self.from.phases(&filter).await.map_err(reading)?,
-                self.to.phases(&filter).await.map_err(writing)?,
+                self.from.phases(&filter).await.map_err(reading)?.read,
+                self.to.phases(&filter).await.map_err(writing)?.read,
             );
             tables.phases.compare(&expected, &stored, |phase| {
                 format!(

@@ -74,15 +74,9 @@ async fn put_deployments(
 ) -> Result<Written, StoreError> {
     let mut written = Written::default();
     for batch in deployments.chunks(BATCH) {
-        add(&mut written, store.put_deployments(batch).await?);
+        written += store.put_deployments(batch).await?;
     }
     Ok(written)
-}
-
-fn add(sum: &mut Written, part: Written) {
-    sum.inserted += part.inserted;
-    sum.updated += part.updated;
-    sum.unchanged += part.unchanged;
 }
 
 /// Notes that facts come this way, keeping what it gave before.

@@ -41,6 +41,18 @@ const DISCARD: &str = "pdca-discard";
 
 type Effect = ask::Effect<PdcaEffect>;
 
+/// The course of the cycle with this id.
+#[derive(Debug)]
+struct ShownCourse {
+    id: String,
+    /// The last one that could be read; it stays while the next one is awaited.
+    read: Option<Course>,
+    /// Why the last answer brought none.
+    trouble: Option<String>,
+    /// The cycle was read again since.
+    stale: bool,
+}
+
 #[derive(Debug, Default)]
 pub struct PdcaTab {
     /// Thresholds, targets and baseline as configured.
@@ -48,10 +60,10 @@ pub struct PdcaTab {
     cycles: Option<Vec<PdcaCycle>>,
     /// What stands beside them and cannot be read.
     broken: Vec<BrokenCycle>,
-    /// Of the cycle with this id.
-    course: Option<(String, Course)>,
-    /// The latest question for a course or for the form's forecast.
-    asked_aside: Question,
+    course: Option<ShownCourse>,
+    /// The latest questions for a course, and for the form's forecast.
+    asked_course: Question,
+    asked_preview: Question,
     proposals: Vec<Proposal>,
     /// Id of the cycle under the cursor: cycles come and go, the choice stays.
     chosen: Option<String>,
@@ -99,17 +111,18 @@ impl PdcaTab {
         self.chosen = Some(cycles[wanted].id.clone());
     }
 
-    /// Asks for the course of the chosen cycle, unless it is there.
+    /// Asks for the course of the chosen cycle, unless it is there and as new as the list.
     fn ask_course(&mut self, context: &Context<'_>) -> Vec<Effect> {
         let Some(cycle) = self.current().cloned() else {
             return Vec::new();
         };
-        if self.course.as_ref().is_some_and(|(id, _)| *id == cycle.id) {
+        let is_there = |course: &ShownCourse| course.id == cycle.id && !course.stale;
+        if self.course.as_ref().is_some_and(is_there) {
             return Vec::new();
         }
-        self.asked_aside = self.asked_aside.next();
+        self.asked_course = self.asked_course.next();
         vec![Effect::Work(PdcaEffect::Course {
-            question: self.asked_aside,
+            question: self.asked_course,
             cycle: Box::new(cycle),
             now: context.now,
             settings: Arc::clone(&self.settings),
@@ -121,9 +134,9 @@ impl PdcaTab {
         let Some(draft) = self.editor.as_mut().and_then(Editor::take_preview) else {
             return Vec::new();
         };
-        self.asked_aside = self.asked_aside.next();
+        self.asked_preview = self.asked_preview.next();
         vec![Effect::Work(PdcaEffect::Preview {
-            question: self.asked_aside,
+            question: self.asked_preview,
             draft: Box::new(draft),
             now: context.now,
             settings: Arc::clone(&self.settings),
@@ -447,7 +460,9 @@ impl Tab for PdcaTab {
                 if let Some((listing, proposals)) = read {
                     self.cycles = Some(listing.cycles);
                     self.broken = listing.broken;
-                    self.course = None;
+                    if let Some(course) = &mut self.course {
+                        course.stale = true;
+                    }
                     self.proposals = proposals;
                 }
                 self.ask_course(context)
@@ -456,15 +471,24 @@ impl Tab for PdcaTab {
                 question,
                 id,
                 result,
-            } if question == self.asked_aside => {
-                // A course that could not be read is told by the next read of the list.
-                self.course = Some((id, result.unwrap_or_default()));
+            } if question == self.asked_course => {
+                let before = self.course.take().filter(|course| course.id == id);
+                let (read, trouble) = match result {
+                    Ok(course) => (Some(course), None),
+                    Err(reason) => (before.and_then(|course| course.read), Some(reason)),
+                };
+                self.course = Some(ShownCourse {
+                    id,
+                    read,
+                    trouble,
+                    stale: false,
+                });
                 Vec::new()
             }
             PdcaAnswer::Preview {
                 question,
                 sentences,
-            } if question == self.asked_aside => {
+            } if question == self.asked_preview => {
                 if let Some(editor) = &mut self.editor {
                     editor.show_preview(sentences);
                 }

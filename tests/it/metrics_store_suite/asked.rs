@@ -18,8 +18,8 @@ pub async fn ranges_are_half_open(store: Store) {
         range: Some(within(10, 20)),
         ..DeliveryFilter::default()
     };
-    assert_eq!(ids(&store.deployments(&filter).await.unwrap()), ["d1"]);
-    let phases = store.phases(&filter).await.unwrap();
+    assert_eq!(ids(&store.deployments(&filter).await.unwrap().read), ["d1"]);
+    let phases = store.phases(&filter).await.unwrap().read;
     assert_eq!(
         phases
             .iter()

@@ -29,9 +29,9 @@ pub async fn writing_again_changes_nothing(store: Store) {
     );
     let everything = DeliveryFilter::default();
     let before = (
-        store.phases(&everything).await.unwrap(),
+        store.phases(&everything).await.unwrap().read,
         store.cycles(&everything, 10).await.unwrap(),
-        store.deployments(&everything).await.unwrap(),
+        store.deployments(&everything).await.unwrap().read,
         store.incidents(&everything).await.unwrap(),
     );
 
@@ -48,9 +48,9 @@ pub async fn writing_again_changes_nothing(store: Store) {
         written(0, 0, 1)
     );
     let after = (
-        store.phases(&everything).await.unwrap(),
+        store.phases(&everything).await.unwrap().read,
         store.cycles(&everything, 10).await.unwrap(),
-        store.deployments(&everything).await.unwrap(),
+        store.deployments(&everything).await.unwrap().read,
         store.incidents(&everything).await.unwrap(),
     );
     assert_eq!(before, after);
@@ -79,7 +79,7 @@ pub async fn a_changed_row_is_updated(store: Store) {
         written(1, 1, 0)
     );
     assert_eq!(
-        store.phases(&DeliveryFilter::default()).await.unwrap(),
+        store.phases(&DeliveryFilter::default()).await.unwrap().read,
         [changed, second]
     );
 
@@ -99,7 +99,11 @@ pub async fn a_changed_row_is_updated(store: Store) {
         written(0, 1, 0)
     );
     assert_eq!(
-        store.deployments(&DeliveryFilter::default()).await.unwrap(),
+        store
+            .deployments(&DeliveryFilter::default())
+            .await
+            .unwrap()
+            .read,
         [shorter]
     );
 
@@ -134,7 +138,7 @@ pub async fn one_write_with_the_same_key_twice(store: Store) {
         written(1, 1, 1)
     );
     assert_eq!(
-        store.phases(&DeliveryFilter::default()).await.unwrap(),
+        store.phases(&DeliveryFilter::default()).await.unwrap().read,
         [last]
     );
 }
@@ -162,19 +166,19 @@ pub async fn phases_come_back_as_they_were(store: Store) {
         written(0, 0, 72)
     );
     assert_eq!(
-        store.phases(&DeliveryFilter::default()).await.unwrap(),
+        store.phases(&DeliveryFilter::default()).await.unwrap().read,
         phases
     );
     let teams = DeliveryFilter {
         team: Some("red".to_owned()),
         ..DeliveryFilter::default()
     };
-    assert_eq!(store.phases(&teams).await.unwrap().len(), 72);
+    assert_eq!(store.phases(&teams).await.unwrap().read.len(), 72);
     let others = DeliveryFilter {
         service: Some("shop".to_owned()),
         ..DeliveryFilter::default()
     };
-    assert_eq!(store.phases(&others).await.unwrap(), []);
+    assert_eq!(store.phases(&others).await.unwrap().read, []);
 }
 
 fn parts_of_a_cycle() -> (Vec<PhaseRecord>, Vec<Deployment>) {
@@ -314,7 +318,11 @@ pub async fn unknown_commits_are_not_no_commits(store: Store) {
         .await
         .unwrap();
     assert_eq!(
-        store.deployments(&DeliveryFilter::default()).await.unwrap(),
+        store
+            .deployments(&DeliveryFilter::default())
+            .await
+            .unwrap()
+            .read,
         [unknown.clone(), none.clone()]
     );
     let now_none = Deployment {
@@ -329,7 +337,11 @@ pub async fn unknown_commits_are_not_no_commits(store: Store) {
         written(0, 1, 1)
     );
     assert_eq!(
-        store.deployments(&DeliveryFilter::default()).await.unwrap()[0],
+        store
+            .deployments(&DeliveryFilter::default())
+            .await
+            .unwrap()
+            .read[0],
         now_none
     );
 }
@@ -367,7 +379,11 @@ pub async fn deployments_are_filtered_and_in_order(store: Store) {
     all[4].kind = DeploymentKind::Rollback;
     store.put_deployments(&all).await.unwrap();
 
-    let found = store.deployments(&DeliveryFilter::default()).await.unwrap();
+    let found = store
+        .deployments(&DeliveryFilter::default())
+        .await
+        .unwrap()
+        .read;
     assert_eq!(
         ids(&found),
         ["early", "search", "staging", "tie-a", "tie-b", "late"]
@@ -382,7 +398,7 @@ pub async fn deployments_are_filtered_and_in_order(store: Store) {
         environment: Some("production".to_owned()),
     };
     assert_eq!(
-        ids(&store.deployments(&filter).await.unwrap()),
+        ids(&store.deployments(&filter).await.unwrap().read),
         ["tie-a", "tie-b"]
     );
 }

@@ -2,16 +2,18 @@
 //! it is wrong.
 
 use std::error::Error as _;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use atalaya::domain::time::TimeRange;
 use atalaya::store::error::{Remedy, StoreError};
 use atalaya::store::metrics::{
-    DeliveryFacts as _, DeliveryFilter, PdcaHistory as _, Targets as _, Written,
+    DeliveryFacts as _, DeliveryFilter, MetricsStore, PdcaHistory as _, Targets as _, Written,
 };
 use atalaya::store::mysql::{self, MySqlMetricsStore, MySqlOptions};
 
 use super::{OwnDatabase, deployed, tested};
+use crate::metrics_store_suite::{DAMAGE, damaged_rows_are_told, rows_to_damage};
 
 async fn refusal(options: &MySqlOptions) -> StoreError {
     MySqlMetricsStore::connect(options).await.unwrap_err()
@@ -88,7 +90,7 @@ async fn an_interrupted_migration_is_finished_and_keeps_what_is_there() {
     let store = database.store().await;
     assert_eq!(store.targets().await.unwrap(), []);
     assert_eq!(
-        store.phases(&DeliveryFilter::default()).await.unwrap(),
+        store.phases(&DeliveryFilter::default()).await.unwrap().read,
         [tested("c", 1)]
     );
 }
@@ -280,7 +282,8 @@ async fn a_role_that_may_only_read_reads_and_is_told_why_it_cannot_write() {
         reader
             .deployments(&DeliveryFilter::default())
             .await
-            .unwrap(),
+            .unwrap()
+            .read,
         [deployed("d", 2)]
     );
     let error = reader.record_phases(&[tested("c", 1)]).await.unwrap_err();
@@ -376,7 +379,7 @@ async fn what_does_not_fit_is_refused_whole_and_named() {
         assert!(!error.is_transient());
     }
     assert_eq!(
-        store.phases(&DeliveryFilter::default()).await.unwrap(),
+        store.phases(&DeliveryFilter::default()).await.unwrap().read,
         [],
         "all or nothing"
     );
@@ -390,7 +393,7 @@ async fn what_does_not_fit_is_refused_whole_and_named() {
         .await
         .unwrap();
     assert_eq!(
-        store.phases(&DeliveryFilter::default()).await.unwrap(),
+        store.phases(&DeliveryFilter::default()).await.unwrap().read,
         [widest]
     );
 }
@@ -432,7 +435,7 @@ async fn ids_are_told_apart_to_the_last_character() {
             ..DeliveryFilter::default()
         };
         assert_eq!(
-            store.phases(&team).await.unwrap(),
+            store.phases(&team).await.unwrap().read,
             std::slice::from_ref(phase)
         );
     }
@@ -472,7 +475,7 @@ async fn instants_come_back_to_the_microsecond_and_are_dates_for_others() {
         range: Some(TimeRange::ALL),
         ..DeliveryFilter::default()
     };
-    assert_eq!(store.phases(&filter).await.unwrap().len(), 6);
+    assert_eq!(store.phases(&filter).await.unwrap().read.len(), 6);
     assert_eq!(
         database
             .number(
@@ -482,6 +485,15 @@ async fn instants_come_back_to_the_microsecond_and_are_dates_for_others() {
         1,
         "the column that older queries read"
     );
+}
+
+#[tokio::test]
+async fn an_unreadable_row_stands_beside_the_others() {
+    let database = OwnDatabase::made().await;
+    let store: Arc<dyn MetricsStore> = Arc::new(database.store().await);
+    rows_to_damage(&store).await;
+    database.sql(DAMAGE).await;
+    damaged_rows_are_told(&store).await;
 }
 
 #[tokio::test]

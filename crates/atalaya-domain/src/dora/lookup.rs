@@ -16,14 +16,14 @@ const SHA_DIGITS: usize = 7;
 /// Indices into the deployments that it was built over, which are in the order of their finish.
 #[derive(Debug, Default)]
 pub(super) struct Lookup<'a> {
-    by_id: HashMap<&'a str, usize>,
-    by_service: HashMap<&'a str, Vec<usize>>,
-    by_request: HashMap<&'a str, Vec<usize>>,
-    by_cycle: HashMap<&'a str, Vec<usize>>,
+    ids: HashMap<&'a str, usize>,
+    services: HashMap<&'a str, Vec<usize>>,
+    requests: HashMap<&'a str, Vec<usize>>,
+    cycles: HashMap<&'a str, Vec<usize>>,
     /// By the commit that was deployed.
-    by_head: BTreeMap<Cow<'a, str>, Vec<usize>>,
+    heads: BTreeMap<Cow<'a, str>, Vec<usize>>,
     /// Where each commit went out first, for each service.
-    by_carried: BTreeMap<Cow<'a, str>, HashMap<&'a str, usize>>,
+    carried: BTreeMap<Cow<'a, str>, HashMap<&'a str, usize>>,
 }
 
 /// A commit id in the case that all are compared in.
@@ -40,24 +40,24 @@ impl<'a> Lookup<'a> {
         let mut lookup = Self::default();
         for (index, &deployment) in deployments.iter().enumerate() {
             let service = deployment.service.as_str();
-            lookup.by_id.entry(&deployment.id).or_insert(index);
-            lookup.by_service.entry(service).or_default().push(index);
+            lookup.ids.entry(&deployment.id).or_insert(index);
+            lookup.services.entry(service).or_default().push(index);
             if let Some(request) = &deployment.request_id {
                 lookup
-                    .by_request
+                    .requests
                     .entry(request.as_str())
                     .or_default()
                     .push(index);
             }
             if let Some(cycle) = &deployment.cycle_id {
-                lookup.by_cycle.entry(cycle).or_default().push(index);
+                lookup.cycles.entry(cycle).or_default().push(index);
             }
             if let Some(head) = &deployment.commit {
-                lookup.by_head.entry(lower(head)).or_default().push(index);
+                lookup.heads.entry(lower(head)).or_default().push(index);
             }
             for commit in deployment.commits.iter().flatten() {
                 lookup
-                    .by_carried
+                    .carried
                     .entry(lower(&commit.sha))
                     .or_default()
                     .entry(service)
@@ -68,25 +68,22 @@ impl<'a> Lookup<'a> {
     }
 
     pub fn id(&self, id: &str) -> Option<usize> {
-        self.by_id.get(id).copied()
+        self.ids.get(id).copied()
     }
 
     /// The deployments of a service, in the order of time.
     pub fn of_service(&self, service: &str) -> &[usize] {
-        self.by_service.get(service).map_or(&[], Vec::as_slice)
+        self.services.get(service).map_or(&[], Vec::as_slice)
     }
 
     /// The last deployment that carries a request id.
     pub fn last_of_request(&self, request: &str) -> Option<usize> {
-        self.by_request.get(request)?.last().copied()
+        self.requests.get(request)?.last().copied()
     }
 
     /// Where a commit went out first in this service.
     pub fn first_carrier(&self, service: &str, sha: &str) -> Option<usize> {
-        self.by_carried
-            .get(lower(sha).as_ref())?
-            .get(service)
-            .copied()
+        self.carried.get(lower(sha).as_ref())?.get(service).copied()
     }
 
     /// By deployment id, cycle id, request id, or commit (a beginning of seven digits will do). Of
@@ -102,15 +99,15 @@ impl<'a> Lookup<'a> {
         }
         let sha = is_sha(cause).then(|| lower(cause));
         let of = |map: &HashMap<&'a str, Vec<usize>>| map.get(cause).cloned().unwrap_or_default();
-        let mut matching = of(&self.by_cycle);
-        matching.extend(of(&self.by_request));
+        let mut matching = of(&self.cycles);
+        matching.extend(of(&self.requests));
         if let Some(sha) = &sha {
-            matching.extend(beginning_with(&self.by_head, sha).flatten());
+            matching.extend(beginning_with(&self.heads, sha).flatten());
         }
         matching.sort_unstable();
         if matching.is_empty() {
             // A commit that caused trouble, not the head of what was deployed.
-            return beginning_with(&self.by_carried, &sha?)
+            return beginning_with(&self.carried, &sha?)
                 .flat_map(HashMap::values)
                 .min()
                 .copied();

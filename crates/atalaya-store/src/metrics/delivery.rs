@@ -4,6 +4,7 @@ use std::fmt;
 
 use async_trait::async_trait;
 
+use self::cycles::Extent;
 use super::Written;
 use super::sql::{SqlDatabase, View};
 use crate::error::StoreError;
@@ -78,7 +79,7 @@ impl fmt::Display for CycleConflict {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unreadable {
     pub table: &'static str,
-    pub key: String,
+    /// Its key, and what it says.
     pub detail: String,
 }
 
@@ -86,9 +87,46 @@ impl fmt::Display for Unreadable {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             formatter,
-            "a row of {} cannot be read and counts nowhere: `{}` ({})",
-            self.table, self.key, self.detail
+            "a row of {} cannot be read and counts nowhere: {}",
+            self.table, self.detail
         )
+    }
+}
+
+/// What a list has of a table, and what it had to leave out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rows<T> {
+    pub read: Vec<T>,
+    /// Rows of the same range and filter that are in no list.
+    pub unreadable: Vec<Unreadable>,
+}
+
+impl<T> Default for Rows<T> {
+    fn default() -> Self {
+        Self {
+            read: Vec::new(),
+            unreadable: Vec::new(),
+        }
+    }
+}
+
+impl<T> Rows<T> {
+    /// Sorts out what could be read; a row that could not takes no other one with it.
+    fn of(table: &'static str, rows: impl IntoIterator<Item = Result<T, StoreError>>) -> Self {
+        let mut sorted = Self::default();
+        for row in rows {
+            match row {
+                Ok(row) => sorted.read.push(row),
+                Err(error) => sorted.unreadable.push(Unreadable {
+                    table,
+                    detail: match error {
+                        StoreError::Corrupt { detail, .. } => detail,
+                        other => other.to_string(),
+                    },
+                }),
+            }
+        }
+        sorted
     }
 }
 
@@ -118,11 +156,11 @@ pub trait DeliveryFacts {
     async fn last_deployed(&self, filter: &DeliveryFilter)
     -> Result<Option<Timestamp>, StoreError>;
 
-    /// Rows that the lists leave out, at most 100 of each table.
-    async fn unreadable(&self) -> Result<Vec<Unreadable>, StoreError>;
+    /// One deployment with its commits.
+    async fn deployment(&self, id: &str) -> Result<Option<Deployment>, StoreError>;
 
     /// By `finished_at`, oldest first.
-    async fn deployments(&self, filter: &DeliveryFilter) -> Result<Vec<Deployment>, StoreError>;
+    async fn deployments(&self, filter: &DeliveryFilter) -> Result<Rows<Deployment>, StoreError>;
 
     /// Incidents open at any time within the range, by `opened_at`. `team` and `environment` do
     /// not apply to incidents.
@@ -130,7 +168,7 @@ pub trait DeliveryFacts {
 
     /// Phases by `recorded_at`, oldest first. Service and team are those of the metadata;
     /// `environment` does not apply to phases.
-    async fn phases(&self, filter: &DeliveryFilter) -> Result<Vec<PhaseRecord>, StoreError>;
+    async fn phases(&self, filter: &DeliveryFilter) -> Result<Rows<PhaseRecord>, StoreError>;
 
     /// Newest cycles first, without phases, at most `limit`. The range is that of `started_at`;
     /// `environment` does not apply.
@@ -146,7 +184,13 @@ pub trait DeliveryFacts {
 impl<D: SqlDatabase> DeliveryFacts for D {
     async fn record_cycles(&self, cycles: &CyclesToRecord) -> Result<CyclesRecorded, StoreError> {
         self.write(cycles.clone(), |connection, cycles| {
-            Box::pin(cycles::record(connection, cycles))
+            Box::pin(cycles::record(
+                connection,
+                &cycles.phases,
+                Extent::Cycles {
+                    origin: &cycles.origin,
+                },
+            ))
         })
         .await
     }
@@ -168,18 +212,19 @@ impl<D: SqlDatabase> DeliveryFacts for D {
         .await
     }
 
-    async fn unreadable(&self) -> Result<Vec<Unreadable>, StoreError> {
-        self.read(View::Snapshot, (), |connection, ()| {
-            Box::pin(facts::unreadable(connection))
+    async fn deployment(&self, id: &str) -> Result<Option<Deployment>, StoreError> {
+        self.read(View::Snapshot, id.to_owned(), |connection, id| {
+            Box::pin(facts::deployment(connection, id))
         })
         .await
     }
 
     async fn record_phases(&self, phases: &[PhaseRecord]) -> Result<Written, StoreError> {
         self.write(phases.to_vec(), |connection, phases| {
-            Box::pin(phases::record(connection, phases))
+            Box::pin(cycles::record(connection, phases, Extent::PhasesAlone))
         })
         .await
+        .map(|recorded| recorded.phases)
     }
 
     async fn put_deployments(&self, deployments: &[Deployment]) -> Result<Written, StoreError> {
@@ -196,7 +241,7 @@ impl<D: SqlDatabase> DeliveryFacts for D {
         .await
     }
 
-    async fn deployments(&self, filter: &DeliveryFilter) -> Result<Vec<Deployment>, StoreError> {
+    async fn deployments(&self, filter: &DeliveryFilter) -> Result<Rows<Deployment>, StoreError> {
         self.read(View::Snapshot, filter.clone(), |connection, filter| {
             Box::pin(facts::deployments(connection, filter))
         })
@@ -210,7 +255,7 @@ impl<D: SqlDatabase> DeliveryFacts for D {
         .await
     }
 
-    async fn phases(&self, filter: &DeliveryFilter) -> Result<Vec<PhaseRecord>, StoreError> {
+    async fn phases(&self, filter: &DeliveryFilter) -> Result<Rows<PhaseRecord>, StoreError> {
         self.read(View::Latest, filter.clone(), |connection, filter| {
             Box::pin(phases::phases(connection, filter))
         })
@@ -239,8 +284,8 @@ impl<D: SqlDatabase> DeliveryFacts for D {
         self.read(View::Snapshot, id.clone(), |connection, id| {
             Box::pin(async move {
                 Ok(RequestEvents {
-                    phases: phases::of_request(connection, id).await?,
-                    deployments: facts::deployments_of_request(connection, id).await?,
+                    phases: phases::of_request(connection, id).await?.read,
+                    deployments: facts::deployments_of_request(connection, id).await?.read,
                     incidents: facts::incidents_of_request(connection, id).await?,
                 })
             })

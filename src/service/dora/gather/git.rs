@@ -10,7 +10,7 @@ use atalaya_domain::time::Timestamp;
 use atalaya_store::error::StoreError;
 use atalaya_store::metrics::{DeliveryFilter, MetricsStore, Repository, SourceRun, Written};
 
-use super::{GatherError, add, put_deployments};
+use super::{GatherError, put_deployments};
 use crate::config::DoraConfig;
 use crate::source::git::{
     self, Identity, Naming, ORIGIN, Options, Outcome, STAGING, Which, own_name,
@@ -131,7 +131,8 @@ where
     let path = place.clone();
     let mut git =
         tokio::task::spawn_blocking(move || git::read(&path, &options, &mut progress)).await??;
-    registered.claim(store, &mut git.deployments).await?;
+    let stored = registered.stored(store, &git).await?;
+    registered.claim(&stored, &mut git.deployments);
     note_future(&mut git, now);
     if !git.complete && !request.withdraw {
         if auto && registered.has_lost_its_tags(&mut git) {
@@ -140,14 +141,14 @@ where
                 ..SyncOutcome::default()
             });
         }
-        registered.keep_more(store, &mut git.deployments).await?;
+        registered.keep_more(&stored, &mut git.deployments);
     }
 
     let mut environments = vec![environment.as_str()];
     if auto {
         environments.push(STAGING);
     }
-    let (gone, live) = registered.gone(store, &git, &environments).await?;
+    let (gone, live) = registered.gone(stored, &git, &environments);
     if !request.withdraw
         && let Some(reason) = registered.question(&way, &git.method, gone.len(), live)
     {
@@ -164,15 +165,7 @@ where
         })));
     }
     let mut written = put_deployments(store, &git.deployments).await?;
-    let changed = put_deployments(store, &gone).await?;
-    add(
-        &mut written,
-        Written {
-            inserted: 0,
-            unchanged: 0,
-            ..changed
-        },
-    );
+    written.updated += put_deployments(store, &gone).await?.updated;
     registered
         .remember(store, &git, Read { way, named, now })
         .await?;
@@ -283,30 +276,37 @@ impl Registered {
         }
     }
 
-    /// Makes deployments this repository's. An id that is another repository's gets a tail.
-    async fn claim(
+    /// What the store has under the names of this repository, its own and of others.
+    async fn stored(
         &self,
         store: &dyn MetricsStore,
-        deployments: &mut [Deployment],
-    ) -> Result<(), StoreError> {
-        let services: BTreeSet<String> = deployments
-            .iter()
-            .map(|deployment| deployment.service.clone())
-            .filter(|service| self.naming.taken.contains(service))
-            .collect();
-        let mut others = HashSet::new();
+        git: &Outcome,
+    ) -> Result<Vec<Deployment>, StoreError> {
+        let mut services = self.naming.own.clone();
+        services.insert(git.service.clone());
+        let made = git.deployments.iter();
+        services.extend(made.map(|deployment| deployment.service.clone()));
+        let mut stored = Vec::new();
         for service in services {
-            others.extend(
-                of_service(store, &service)
-                    .await?
-                    .into_iter()
-                    .filter(|known| known.origin.starts_with("git:") && known.origin != self.id)
-                    .map(|known| known.id),
-            );
+            let filter = DeliveryFilter {
+                service: Some(service),
+                ..DeliveryFilter::default()
+            };
+            stored.extend(store.deployments(&filter).await?.read);
         }
+        Ok(stored)
+    }
+
+    /// Makes deployments this repository's. An id that is another repository's gets a tail.
+    fn claim(&self, stored: &[Deployment], deployments: &mut [Deployment]) {
+        let others: HashSet<&str> = stored
+            .iter()
+            .filter(|known| known.origin.starts_with("git:") && known.origin != self.id)
+            .map(|known| known.id.as_str())
+            .collect();
         let tail = tail(&self.id);
         let own = |id: &mut String| {
-            if others.contains(id) {
+            if others.contains(id.as_str()) {
                 *id = format!("{id}~{tail}");
             }
         };
@@ -317,7 +317,6 @@ impl Registered {
                 own(by);
             }
         }
-        Ok(())
     }
 
     /// Writes down that the repository was read, and how.
@@ -375,52 +374,38 @@ impl Registered {
     }
 
     /// What a whole history said of a deployment stays when less of it is read.
-    async fn keep_more(
-        &self,
-        store: &dyn MetricsStore,
-        deployments: &mut [Deployment],
-    ) -> Result<(), StoreError> {
-        let services: BTreeSet<String> = deployments
+    fn keep_more(&self, stored: &[Deployment], deployments: &mut [Deployment]) {
+        let known: HashMap<&str, &Deployment> = stored
             .iter()
-            .map(|deployment| deployment.service.clone())
+            .filter(|known| known.origin == self.id)
+            .map(|known| (known.id.as_str(), known))
             .collect();
-        let mut known: HashMap<String, Deployment> = HashMap::new();
-        for service in services {
-            known.extend(
-                of_service(store, &service)
-                    .await?
-                    .into_iter()
-                    .filter(|known| known.origin == self.id)
-                    .map(|known| (known.id.clone(), known)),
-            );
-        }
         let count = |commits: &Option<Vec<_>>| commits.as_ref().map(Vec::len);
         for deployment in deployments {
             let Some(known) = known
-                .remove(&deployment.id)
+                .get(deployment.id.as_str())
                 .filter(|known| known.commit == deployment.commit)
             else {
                 continue;
             };
             if count(&known.commits) > count(&deployment.commits) {
-                deployment.commits = known.commits;
+                deployment.commits.clone_from(&known.commits);
                 deployment.kind = known.kind;
             }
             if known.result == DeploymentResult::Failed {
                 deployment.result = known.result;
-                deployment.taken_back_by = known.taken_back_by;
+                deployment.taken_back_by.clone_from(&known.taken_back_by);
             }
         }
-        Ok(())
     }
 
     /// What an earlier sync gave and this one does not, as aborted; and how many it gave at all.
-    async fn gone(
+    fn gone(
         &self,
-        store: &dyn MetricsStore,
+        stored: Vec<Deployment>,
         git: &Outcome,
         environments: &[&str],
-    ) -> Result<(Vec<Deployment>, usize), StoreError> {
+    ) -> (Vec<Deployment>, usize) {
         let fresh: HashSet<&str> = git
             .deployments
             .iter()
@@ -435,37 +420,28 @@ impl Registered {
                 .map(|deployment| deployment.finished_at)
                 .min()
         };
-        let mut services = self.naming.own.clone();
-        services.insert(git.service.clone());
-        services.extend(
-            git.deployments
-                .iter()
-                .map(|deployment| deployment.service.clone()),
-        );
         let mut gone = Vec::new();
         let mut live = 0;
-        for service in services {
-            for mut known in of_service(store, &service).await? {
-                // Before repositories were told apart, all had one origin.
-                let is_own = known.origin == self.id
-                    || known.origin == ORIGIN && !self.naming.taken.contains(&service);
-                if !is_own
-                    || known.result == DeploymentResult::Aborted
-                    || !environments.contains(&known.environment.as_str())
-                {
-                    continue;
-                }
-                live += 1;
-                if !fresh.contains(known.id.as_str())
-                    && edge.is_none_or(|edge| known.finished_at >= edge)
-                {
-                    known.result = DeploymentResult::Aborted;
-                    known.origin.clone_from(&self.id);
-                    gone.push(known);
-                }
+        for mut known in stored {
+            // Before repositories were told apart, all had one origin.
+            let is_own = known.origin == self.id
+                || known.origin == ORIGIN && !self.naming.taken.contains(&known.service);
+            if !is_own
+                || known.result == DeploymentResult::Aborted
+                || !environments.contains(&known.environment.as_str())
+            {
+                continue;
+            }
+            live += 1;
+            if !fresh.contains(known.id.as_str())
+                && edge.is_none_or(|edge| known.finished_at >= edge)
+            {
+                known.result = DeploymentResult::Aborted;
+                known.origin.clone_from(&self.id);
+                gone.push(known);
             }
         }
-        Ok((gone, live))
+        (gone, live)
     }
 
     /// Why somebody should say whether this is meant; `None` for what happens to any repository: a
@@ -479,17 +455,6 @@ impl Registered {
         (gone > 1 && gone * 2 >= live && !first_tag)
             .then(|| format!("most of what is known is not there any more (found by {method})"))
     }
-}
-
-async fn of_service(
-    store: &dyn MetricsStore,
-    service: &str,
-) -> Result<Vec<Deployment>, StoreError> {
-    let filter = DeliveryFilter {
-        service: Some(service.to_owned()),
-        ..DeliveryFilter::default()
-    };
-    store.deployments(&filter).await
 }
 
 fn identity_of(repository: &Repository) -> Identity {

@@ -1,16 +1,17 @@
 //! The older tool's file, a piece at a time: a long one is never in memory as a whole.
 
+use std::collections::{HashMap, HashSet};
 use std::io::{BufReader, Seek as _};
 use std::path::Path;
 
 use atalaya_domain::delivery::PhaseRecord;
 use atalaya_domain::time::Timestamp;
 use atalaya_store::error::StoreError;
-use atalaya_store::metrics::{CyclesToRecord, MetricsStore, SourceRun, Written};
+use atalaya_store::metrics::{CycleConflict, CyclesToRecord, MetricsStore, SourceRun, Written};
 use tokio::sync::mpsc;
 
 use super::record::apart;
-use super::{FILE_LIMIT, GatherError, add};
+use super::{FILE_LIMIT, GatherError};
 use crate::source::sdlc_file::{self, Flag, Flags, Reading};
 use crate::text_file;
 
@@ -18,11 +19,20 @@ use crate::text_file;
 const PHASES: usize = 5_000;
 /// Pieces read ahead of the store.
 const AHEAD: usize = 2;
+/// How often a cycle is given another id: a feature and a team can both be others; then the id of
+/// its own is free, unless somebody took that too.
+const RENAMED: usize = 3;
+
+/// The phases of one cycle of the file.
+type Phases = Vec<PhaseRecord>;
 
 /// What an import read and changed.
 #[derive(Clone, Debug, Default)]
 pub struct ImportOutcome {
+    /// Cycles of the file that are in the store now.
     pub cycles: usize,
+    /// Cycles that found no free id; each is flagged.
+    pub left_out: usize,
     pub phases: Written,
     pub deployments: Written,
     pub incidents: Written,
@@ -41,11 +51,11 @@ pub async fn import_file(
     let named = path.to_path_buf();
     let reader = tokio::task::spawn_blocking(move || read(&named, &reading, now, &pieces));
     let mut outcome = ImportOutcome::default();
-    while let Some(phases) = waiting.recv().await {
-        put(store, phases, &mut outcome).await?;
+    while let Some(cycles) = waiting.recv().await {
+        put(store, cycles, &mut outcome).await?;
     }
     let read = reader.await??;
-    outcome.cycles = read.cycles;
+    outcome.cycles = read.cycles.saturating_sub(outcome.left_out);
     outcome.flags.append(read.flags);
     let absolute = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
     store
@@ -64,7 +74,7 @@ fn read(
     path: &Path,
     reading: &Reading,
     now: Timestamp,
-    pieces: &mpsc::Sender<Vec<PhaseRecord>>,
+    pieces: &mpsc::Sender<Vec<Phases>>,
 ) -> Result<sdlc_file::Read, GatherError> {
     let unreadable = |source| GatherError::Unreadable {
         path: path.to_path_buf(),
@@ -84,10 +94,13 @@ fn read(
     }
     sdlc_file::check(BufReader::new(&file)).map_err(wrong)?;
     file.rewind().map_err(unreadable)?;
-    let mut piece: Vec<PhaseRecord> = Vec::new();
+    let mut piece: Vec<Phases> = Vec::new();
+    let mut phases_in_piece = 0;
     let read = sdlc_file::read(BufReader::new(&file), reading, now, &mut |phases| {
-        piece.extend(phases);
-        if piece.len() >= PHASES {
+        phases_in_piece += phases.len();
+        piece.push(phases);
+        if phases_in_piece >= PHASES {
+            phases_in_piece = 0;
             // A closed channel means that the store failed, which is told there.
             let _ = pieces.blocking_send(std::mem::take(&mut piece));
         }
@@ -99,42 +112,95 @@ fn read(
     Ok(read)
 }
 
+/// A cycle on its way into the store.
+struct Waiting {
+    /// Under the id that it is to have.
+    phases: Phases,
+    /// Whose id it had in the file, the first time that it was not its own.
+    met: Option<CycleConflict>,
+    renamed: usize,
+}
+
 /// Records a piece; a cycle whose id is another one's is kept under an id of its own, and flagged.
 async fn put(
     store: &dyn MetricsStore,
-    phases: Vec<PhaseRecord>,
+    cycles: Vec<Phases>,
     outcome: &mut ImportOutcome,
 ) -> Result<(), StoreError> {
-    let mut waiting = CyclesToRecord {
-        phases,
-        origin: sdlc_file::ORIGIN.to_owned(),
-    };
-    // A feature and a team can both be others; then the id of its own is free.
-    for _ in 0..3 {
-        let done = store.record_cycles(&waiting).await?;
-        add(&mut outcome.phases, done.phases);
-        add(&mut outcome.deployments, done.deployments);
-        add(&mut outcome.incidents, done.incidents);
-        let mut again = Vec::new();
-        for conflict in &done.conflicts {
-            let renamed = apart(&conflict.cycle_id, conflict);
-            outcome.flags.push(Flag {
-                place: conflict.cycle_id.clone(),
-                message: format!("{conflict}; kept as `{renamed}`"),
-            });
-            let of_cycle = waiting
-                .phases
-                .iter()
-                .filter(|phase| phase.cycle_id == conflict.cycle_id);
-            again.extend(of_cycle.map(|phase| PhaseRecord {
-                cycle_id: renamed.clone(),
-                ..phase.clone()
-            }));
+    let mut waiting: Vec<Waiting> = cycles
+        .into_iter()
+        .map(|phases| Waiting {
+            phases,
+            met: None,
+            renamed: 0,
+        })
+        .collect();
+    while !waiting.is_empty() {
+        // An id that the file has twice is recorded twice, one after the other: the second may be
+        // another cycle's.
+        let mut ids = HashSet::new();
+        let (now, later): (Vec<Waiting>, Vec<Waiting>) = waiting
+            .into_iter()
+            .partition(|cycle| id_of(cycle).is_none_or(|id| ids.insert(id.to_owned())));
+        waiting = later;
+        let done = store
+            .record_cycles(&CyclesToRecord {
+                phases: now
+                    .iter()
+                    .flat_map(|cycle| &cycle.phases)
+                    .cloned()
+                    .collect(),
+                origin: sdlc_file::ORIGIN.to_owned(),
+            })
+            .await?;
+        outcome.phases += done.phases;
+        outcome.deployments += done.deployments;
+        outcome.incidents += done.incidents;
+        let mut conflicts: HashMap<String, CycleConflict> = done
+            .conflicts
+            .into_iter()
+            .map(|conflict| (conflict.cycle_id.clone(), conflict))
+            .collect();
+        for cycle in now {
+            let conflict = id_of(&cycle).and_then(|id| conflicts.remove(id));
+            waiting.extend(settle(cycle, conflict, outcome));
         }
-        if again.is_empty() {
-            break;
-        }
-        waiting.phases = again;
     }
     Ok(())
+}
+
+fn id_of(cycle: &Waiting) -> Option<&str> {
+    cycle.phases.first().map(|phase| phase.cycle_id.as_str())
+}
+
+/// What recording a cycle came to: it is there, it is flagged, or it is to be tried again.
+fn settle(
+    mut cycle: Waiting,
+    conflict: Option<CycleConflict>,
+    outcome: &mut ImportOutcome,
+) -> Option<Waiting> {
+    let mut flag = |met: &CycleConflict, end: &str| {
+        outcome.flags.push(Flag {
+            place: met.cycle_id.clone(),
+            message: format!("{met}; {end}"),
+        });
+    };
+    let Some(conflict) = conflict else {
+        if let (Some(met), Some(id)) = (&cycle.met, id_of(&cycle)) {
+            flag(met, &format!("kept as `{id}`"));
+        }
+        return None;
+    };
+    let renamed = apart(&conflict.cycle_id, &conflict);
+    let met = cycle.met.get_or_insert(conflict);
+    if cycle.renamed == RENAMED {
+        flag(met, "left out, as every other id for it is taken too");
+        outcome.left_out += 1;
+        return None;
+    }
+    cycle.renamed += 1;
+    for phase in &mut cycle.phases {
+        phase.cycle_id.clone_from(&renamed);
+    }
+    Some(cycle)
 }

@@ -1,10 +1,12 @@
 //! Incidents by a person's word: opened, resolved, and laid to what caused them.
 
+use std::time::Duration;
+
 use atalaya_domain::delivery::Incident;
 use atalaya_domain::delivery::cycle_incidents::BY_PERSON;
 use atalaya_domain::error_class::ErrorClass;
 use atalaya_domain::record::RequestId;
-use atalaya_domain::time::Timestamp;
+use atalaya_domain::time::{TimeRange, Timestamp};
 use atalaya_store::error::StoreError;
 use atalaya_store::metrics::{DeliveryFilter, MetricsStore, Written};
 
@@ -12,6 +14,8 @@ use super::connect;
 
 /// Ids that an error names.
 const NAMED: usize = 5;
+/// How far back from the last deployment those are looked for.
+const LAST: Duration = Duration::from_hours(7 * 24);
 
 #[derive(Debug, thiserror::Error)]
 pub enum IncidentError {
@@ -167,10 +171,8 @@ async fn lay(
 ) -> Result<(), IncidentError> {
     match cause {
         Cause::Deployment(id) => {
-            let all = store.deployments(&DeliveryFilter::default()).await?;
-            if !all.iter().any(|deployment| deployment.id == id) {
-                let ids = all.iter().rev().map(|deployment| deployment.id.as_str());
-                let known = last_of(ids, "none is known yet; `atalaya dora sync` reads them");
+            if store.deployment(&id).await?.is_none() {
+                let known = last_deployments(store).await?;
                 return Err(IncidentError::NoDeployment { id, known });
             }
             incident.cause = Some(id);
@@ -182,6 +184,21 @@ async fn lay(
         }
     }
     Ok(())
+}
+
+/// The last deployments, for an error that could not find one.
+async fn last_deployments(store: &dyn MetricsStore) -> Result<String, StoreError> {
+    let mut filter = DeliveryFilter::default();
+    if let Some(last) = store.last_deployed(&filter).await? {
+        let until = last.saturating_add(Duration::from_secs(1));
+        filter.range = Some(TimeRange::ending(until, LAST));
+    }
+    let found = store.deployments(&filter).await?.read;
+    let ids = found.iter().rev().map(|deployment| deployment.id.as_str());
+    Ok(last_of(
+        ids,
+        "none is known yet; `atalaya dora sync` reads them",
+    ))
 }
 
 fn last_of<'i>(ids: impl Iterator<Item = &'i str>, none: &str) -> String {

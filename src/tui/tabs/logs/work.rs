@@ -182,7 +182,13 @@ impl Work for LogsEffect {
                 };
                 LogsAnswer::Deployments {
                     question,
-                    result: told(stores.metrics.deployments(&filter).await),
+                    result: told(
+                        stores
+                            .metrics
+                            .deployments(&filter)
+                            .await
+                            .map(|rows| rows.read),
+                    ),
                 }
             }
             Self::Context {

@@ -514,3 +514,36 @@ fn the_form_says_what_can_be_found() {
         "another metric is another forecast: {asked:?}"
     );
 }
+
+/// The form is typed in while the course is read: neither takes the other's answer, the picture
+/// stays while the next one is awaited, and what went wrong is said beside it.
+#[test]
+fn the_weeks_stay_while_they_are_read_again() {
+    let course_of = |effects: &[Effect]| {
+        effects.iter().find_map(|effect| match effect {
+            Effect::Work(PdcaEffect::Course { question, .. }) => Some(*question),
+            _ => None,
+        })
+    };
+    let mut screen = Screen::new(200, 60);
+    let effects = screen.answer(Ok((listing(cycles()), Vec::new())));
+    let answer = |question, result| PdcaAnswer::Course {
+        question,
+        id: "pdca-2".to_owned(),
+        result,
+    };
+    screen.press(keys::NEW); // asks for a forecast
+    let first = answer(course_of(&effects).unwrap(), Ok(course(&cycles()[0])));
+    screen.with(|tab, context| tab.answered(first, context));
+    screen.key(KeyCode::Esc, KeyModifiers::NONE);
+    assert!(screen.text().contains('●'), "{}", screen.text());
+
+    let effects = screen.answer(Ok((listing(cycles()), Vec::new())));
+    let again = course_of(&effects).expect("a new list is a new course");
+    assert!(screen.text().contains('●'), "it stays: {}", screen.text());
+    let failed = answer(again, Err("the store is away".to_owned()));
+    screen.with(|tab, context| tab.answered(failed, context));
+    let text = screen.text();
+    assert!(text.contains("cannot be read: the store is away"), "{text}");
+    assert!(text.contains('●'), "{text}");
+}

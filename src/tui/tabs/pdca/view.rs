@@ -3,12 +3,12 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::{PdcaTab, chart};
+use super::{PdcaTab, ShownCourse, chart};
 use crate::tui::tab::Context;
 use crate::tui::theme::Role;
 use crate::tui::widgets::{clock, empty, frame, safe_text};
 use atalaya_domain::pdca::effect::show_p;
-use atalaya_domain::pdca::{Course, Effect, Evidence, Look, Measure, PdcaCycle, State, Verdict};
+use atalaya_domain::pdca::{Effect, Evidence, Look, Measure, PdcaCycle, State, Verdict};
 use atalaya_domain::time::Timestamp;
 
 /// Rows of the chart where the room is small, and where it is not.
@@ -252,9 +252,8 @@ fn detail(tab: &PdcaTab, area: Rect, buffer: &mut Buffer, context: &Context<'_>)
         ..area
     };
     let width = usize::from(body.width);
-    let course = tab.course.as_ref().filter(|(id, _)| *id == cycle.id);
     let pictures = Pictures {
-        course: course.map(|(_, course)| course),
+        course: tab.course.as_ref().filter(|course| course.id == cycle.id),
         rows: if body.height >= 40 {
             HIGH_CHART
         } else {
@@ -278,7 +277,7 @@ fn detail(tab: &PdcaTab, area: Rect, buffer: &mut Buffer, context: &Context<'_>)
 
 /// How the pictures of a cycle are shown.
 struct Pictures<'a> {
-    course: Option<&'a Course>,
+    course: Option<&'a ShownCourse>,
     rows: usize,
     /// Above the text, where there is room for both; else where the looks are.
     first: bool,
@@ -286,12 +285,22 @@ struct Pictures<'a> {
 
 impl Pictures<'_> {
     fn lines(&self, cycle: &PdcaCycle, width: usize, unicode: bool) -> Vec<(Role, String)> {
-        let Some(course) = self.course else {
-            return vec![(Role::Muted, "  reading its weeks".to_owned())];
-        };
         let title = format!("WEEKS  {}", measured(cycle));
         let mut lines = vec![(Role::Title, title)];
-        lines.extend(chart::course(cycle, course, width, self.rows, unicode));
+        let trouble = self.course.and_then(|course| course.trouble.as_ref());
+        if let Some(reason) = trouble {
+            let text = format!("  cannot be read: {}", safe_text::line(reason));
+            lines.push((Role::Bad, text));
+        }
+        match self.course.and_then(|course| course.read.as_ref()) {
+            Some(course) => {
+                lines.extend(chart::course(cycle, course, width, self.rows, unicode));
+            }
+            None if trouble.is_none() => {
+                lines.push((Role::Muted, "  reading its weeks".to_owned()));
+            }
+            None => {}
+        }
         if let Some(look) = cycle.last_look() {
             let title = format!("EFFECTS  by look {} (95 % intervals)", look.number);
             lines.push((Role::Title, title));

@@ -16,20 +16,29 @@ use super::phases::{
     update_phases, values_of,
 };
 use super::rows::{CycleRow, DeploymentRow, IncidentRow, PhaseRow};
-use super::{CycleConflict, CyclesRecorded, CyclesToRecord};
-use crate::metrics::Written;
+use super::{CycleConflict, CyclesRecorded};
 use crate::metrics::sql::{Connection, Failure, values};
 
 /// Cycles worked on at once.
 const CYCLES: usize = 100;
 
+/// How much of what phases say is recorded with them.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Extent<'o> {
+    /// Only the phases and their cycle's row; what else they are comes as it is from elsewhere.
+    PhasesAlone,
+    /// Also the deployments and incidents that they are, unless the cycle is another one's.
+    Cycles { origin: &'o str },
+}
+
 pub(super) async fn record(
     connection: &mut Connection<'_>,
-    input: &CyclesToRecord,
+    phases: &[PhaseRecord],
+    extent: Extent<'_>,
 ) -> Result<CyclesRecorded, Failure> {
     // In the order of the keys, so that two writers do not wait for each other crosswise.
     let mut by_cycle: BTreeMap<&str, Vec<&PhaseRecord>> = BTreeMap::new();
-    for phase in &input.phases {
+    for phase in phases {
         by_cycle.entry(&phase.cycle_id).or_default().push(phase);
     }
     let cycles: Vec<(&str, Vec<&PhaseRecord>)> = by_cycle.into_iter().collect();
@@ -38,12 +47,15 @@ pub(super) async fn record(
         let known = Known::read(connection, part).await?;
         let mut plans = Vec::new();
         for (cycle_id, phases) in part {
-            match plan(cycle_id, phases, &known, &input.origin)? {
+            match plan(cycle_id, phases, &known, extent)? {
                 Ok(plan) => plans.push(plan),
                 Err(conflict) => recorded.conflicts.push(conflict),
             }
         }
-        let incidents = Plan::known_incidents(connection, &plans).await?;
+        let incidents = match extent {
+            Extent::PhasesAlone => HashMap::new(),
+            Extent::Cycles { .. } => Plan::known_incidents(connection, &plans).await?,
+        };
         write_new(connection, &mut plans, &mut recorded).await?;
         for plan in plans {
             change(connection, plan, &incidents, &mut recorded).await?;
@@ -119,10 +131,12 @@ fn plan<'p>(
     cycle_id: &'p str,
     phases: &[&PhaseRecord],
     known: &'p Known,
-    origin: &str,
+    extent: Extent<'_>,
 ) -> Result<Result<Plan<'p>, CycleConflict>, Failure> {
     let stored = known.attempts.get(cycle_id).cloned().unwrap_or_default();
-    if let Some(conflict) = conflict(cycle_id, phases, &in_order(&stored)) {
+    if matches!(extent, Extent::Cycles { .. })
+        && let Some(conflict) = conflict(cycle_id, phases, &in_order(&stored))
+    {
         return Ok(Err(conflict));
     }
     // Of one key the last one given counts.
@@ -141,11 +155,14 @@ fn plan<'p>(
         .deployments
         .get(cycle_id)
         .map_or(&[][..], Vec::as_slice);
-    let mut given: BTreeMap<String, Deployment> = phases
-        .iter()
-        .filter_map(|phase| deployment_of(phase, origin))
-        .map(|deployment| (deployment.id.clone(), deployment))
-        .collect();
+    let mut given: BTreeMap<String, Deployment> = match extent {
+        Extent::PhasesAlone => BTreeMap::new(),
+        Extent::Cycles { origin } => phases
+            .iter()
+            .filter_map(|phase| deployment_of(phase, origin))
+            .map(|deployment| (deployment.id.clone(), deployment))
+            .collect(),
+    };
     let told = given.len();
     for deployment in there {
         if let Some(again) = given.get_mut(&deployment.id) {
@@ -163,7 +180,10 @@ fn plan<'p>(
         .chain(given.values())
         .collect();
     all.sort_by(|one, other| (one.finished_at, &one.id).cmp(&(other.finished_at, &other.id)));
-    let mut incidents = cycle_incidents::fold(&in_order(&wanted), origin);
+    let mut incidents = match extent {
+        Extent::PhasesAlone => Vec::new(),
+        Extent::Cycles { origin } => cycle_incidents::fold(&in_order(&wanted), origin),
+    };
     for incident in &mut incidents {
         incident.caused_by = cycle_incidents::cause_in_cycle(incident, all.iter().copied())
             .map(|deployment| deployment.id.clone());
@@ -184,29 +204,23 @@ fn plan<'p>(
     }))
 }
 
-/// A cycle is of one feature and one team; a second one with its id is not it.
+/// A cycle is of one feature and one team; what comes with its id and has neither in common with it
+/// is another one. What comes together is one cycle, whatever its phases name.
 fn conflict(
     cycle_id: &str,
     given: &[&PhaseRecord],
     stored: &[PhaseRecord],
 ) -> Option<CycleConflict> {
     let differs = |what: &'static str, of: &dyn Fn(&PhaseRecord) -> Option<String>| {
-        let mut known: BTreeSet<String> = stored.iter().filter_map(of).collect();
-        for phase in given {
-            let Some(given) = of(phase) else { continue };
-            if let Some(first) = known.first()
-                && !known.contains(&given)
-            {
-                return Some(CycleConflict {
-                    cycle_id: cycle_id.to_owned(),
-                    what,
-                    known: first.clone(),
-                    given,
-                });
-            }
-            known.insert(given);
-        }
-        None
+        let known: BTreeSet<String> = stored.iter().filter_map(of).collect();
+        let told: Vec<String> = given.iter().filter_map(|phase| of(phase)).collect();
+        let (known_as, given_as) = (known.first()?, told.first()?);
+        (!told.iter().any(|one| known.contains(one))).then(|| CycleConflict {
+            cycle_id: cycle_id.to_owned(),
+            what,
+            known: known_as.clone(),
+            given: given_as.clone(),
+        })
     };
     differs("feature", &|phase| Some(phase.feature_id.clone()))
         .or_else(|| differs("team", &|phase| phase.text("team")))
@@ -299,8 +313,9 @@ async fn write_new(
     recorded.deployments.inserted += deployments.len() as u64;
     recorded.incidents.inserted += incidents.len() as u64;
     for plan in &new {
+        recorded.phases.unchanged += plan.unchanged;
         // The same key given twice with other values: only the last of them was written.
-        recorded.phases.unchanged += plan.unchanged + plan.updated;
+        recorded.phases.updated += plan.updated;
     }
     Ok(())
 }
@@ -327,9 +342,7 @@ async fn change(
         summarise(connection, row).await?;
     }
     // Before the incidents, which may name them.
-    recorded
-        .deployments
-        .add(facts::put_deployments(connection, &plan.deployments).await?);
+    recorded.deployments += facts::put_deployments(connection, &plan.deployments).await?;
     recorded.deployments.unchanged += plan.unchanged_deployments;
 
     let mut wanted = Vec::new();
@@ -345,9 +358,7 @@ async fn change(
             wanted.push(told);
         }
     }
-    recorded
-        .incidents
-        .add(facts::put_incidents(connection, &wanted).await?);
+    recorded.incidents += facts::put_incidents(connection, &wanted).await?;
     for gone in plan.incident_ids().filter(|id| {
         known_incidents
             .get(id)
@@ -360,12 +371,4 @@ async fn change(
         recorded.incidents.updated += 1;
     }
     Ok(())
-}
-
-impl Written {
-    pub(super) fn add(&mut self, part: Self) {
-        self.inserted += part.inserted;
-        self.updated += part.updated;
-        self.unchanged += part.unchanged;
-    }
 }

@@ -8,10 +8,10 @@ use atalaya_domain::record::RequestId;
 use atalaya_domain::time::{TimeRange, Timestamp};
 
 use super::phases::{make_cycle, refresh_cycle};
-use super::rows::{CommitRow, DeploymentRow, IncidentRow, PhaseRow};
-use super::{DeliveryFilter, Unreadable};
+use super::rows::{CommitRow, DeploymentRow, IncidentRow};
+use super::{DeliveryFilter, Rows};
 use crate::metrics::sql::connection::{Sql, Value};
-use crate::metrics::sql::{Connection, Failure, locking, of_phases, values};
+use crate::metrics::sql::{Connection, Failure, locking, values};
 
 pub(super) async fn put_deployments(
     connection: &mut Connection<'_>,
@@ -21,7 +21,12 @@ pub(super) async fn put_deployments(
     make_cycles(connection, deployments).await?;
     let mut changed_cycles = BTreeSet::new();
     for deployment in in_order(deployments, |deployment| &deployment.id) {
-        let known = deployment_by_id(connection, &deployment.id).await?;
+        let known = deployment_by(
+            connection,
+            locking!("SELECT * FROM deployments WHERE id = ?"),
+            &deployment.id,
+        )
+        .await?;
         let values = values_of_deployment(deployment);
         match &known {
             Some(known) if known == deployment => {
@@ -140,16 +145,25 @@ async fn put_commits(
         .await
 }
 
-async fn deployment_by_id(
+/// Needs a snapshot.
+pub(super) async fn deployment(
     connection: &mut Connection<'_>,
     id: &str,
 ) -> Result<Option<Deployment>, Failure> {
-    let row: Option<DeploymentRow> = connection
-        .row(
-            locking!("SELECT * FROM deployments WHERE id = ?"),
-            values![id],
-        )
-        .await?;
+    deployment_by(
+        connection,
+        "SELECT * FROM deployments WHERE id = ?".into(),
+        id,
+    )
+    .await
+}
+
+async fn deployment_by(
+    connection: &mut Connection<'_>,
+    select: Sql,
+    id: &str,
+) -> Result<Option<Deployment>, Failure> {
+    let row: Option<DeploymentRow> = connection.row(select, values![id]).await?;
     let Some(row) = row else { return Ok(None) };
     let commits: Vec<CommitRow> = connection
         .rows(
@@ -276,58 +290,11 @@ pub(super) async fn last_deployed(
     Ok(row.and_then(|(last,)| last).map(Timestamp::from_micros))
 }
 
-/// Rows that no list can show, because this program does not know their words.
-pub(super) async fn unreadable(
-    connection: &mut Connection<'_>,
-) -> Result<Vec<Unreadable>, Failure> {
-    let mut found = Vec::new();
-    let words: Vec<(String, String, String)> = connection
-        .rows(
-            "SELECT id, result, kind FROM deployments
-             WHERE result NOT IN ('success', 'failed', 'rolled_back', 'aborted')
-                 OR kind NOT IN ('normal', 'hotfix', 'rollback')
-             ORDER BY id LIMIT 100",
-            &[],
-        )
-        .await?;
-    found.extend(words.into_iter().map(|(key, result, kind)| Unreadable {
-        table: "deployments",
-        key,
-        detail: format!("result `{result}`, kind `{kind}`"),
-    }));
-    let rows: Vec<PhaseRow> = connection.rows(UNREADABLE_PHASES, &[]).await?;
-    for row in rows {
-        let key = format!("{}/{}#{}", row.cycle_id, row.phase_name, row.attempt);
-        if let Err(error) = row.into_record() {
-            found.push(Unreadable {
-                table: "dora_metrics",
-                key,
-                detail: error.to_string(),
-            });
-        }
-    }
-    Ok(found)
-}
-
-/// Which of them it really are, [`PhaseRow::into_record`] says: it knows more words.
-const UNREADABLE_PHASES: Sql = of_phases!(
-    "SELECT cycle_id, feature_id, phase_name, attempt, decision,
-            duration_seconds + 0E0 AS duration_seconds, CAST(metadata AS CHAR) AS metadata,
-            " at " AS created_at
-        FROM dora_metrics
-        WHERE phase_name NOT IN ('planning', 'feasibility', 'design', 'implementation', 'testing',
-                'deployment', 'maintenance', 'recovery')
-            OR decision NOT IN ('go', 'no-go', 'review', 'blocked', 'escalate', 'success', 'failed',
-                'rolled_back', 'resolved')
-            OR CAST(metadata AS CHAR) NOT LIKE '{%'
-        ORDER BY " at ", id LIMIT 100"
-);
-
 /// Needs a snapshot: commits never belong to another state of their deployment.
 pub(super) async fn deployments(
     connection: &mut Connection<'_>,
     filter: &DeliveryFilter,
-) -> Result<Vec<Deployment>, Failure> {
+) -> Result<Rows<Deployment>, Failure> {
     let range = filter.range.unwrap_or(TimeRange::ALL);
     let values = values![
         range.from,
@@ -365,7 +332,7 @@ pub(super) async fn deployments(
 pub(super) async fn deployments_of_request(
     connection: &mut Connection<'_>,
     id: &RequestId,
-) -> Result<Vec<Deployment>, Failure> {
+) -> Result<Rows<Deployment>, Failure> {
     let rows: Vec<DeploymentRow> = connection
         .rows(
             "SELECT * FROM deployments WHERE request_id = ? ORDER BY finished_at, id",
@@ -383,8 +350,7 @@ pub(super) async fn deployments_of_request(
     Ok(join(rows, commits))
 }
 
-/// A row that cannot be read takes no other one with it; [`unreadable`] tells of it.
-fn join(rows: Vec<DeploymentRow>, commits: Vec<CommitRow>) -> Vec<Deployment> {
+fn join(rows: Vec<DeploymentRow>, commits: Vec<CommitRow>) -> Rows<Deployment> {
     let mut by_deployment: HashMap<String, Vec<DeployedCommit>> = HashMap::new();
     for mut commit in commits {
         let deployment = std::mem::take(&mut commit.deployment_id);
@@ -393,12 +359,11 @@ fn join(rows: Vec<DeploymentRow>, commits: Vec<CommitRow>) -> Vec<Deployment> {
             .or_default()
             .push(commit.into_commit());
     }
-    rows.into_iter()
-        .filter_map(|row| {
-            let commits = by_deployment.remove(&row.id).unwrap_or_default();
-            row.into_deployment(commits).ok()
-        })
-        .collect()
+    let rows = rows.into_iter().map(|row| {
+        let commits = by_deployment.remove(&row.id).unwrap_or_default();
+        row.into_deployment(commits)
+    });
+    Rows::of("deployments", rows)
 }
 
 /// An incident is open from `opened_at` up to, not including, `resolved_at`; one that was resolved

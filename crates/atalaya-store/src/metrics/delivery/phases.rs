@@ -1,4 +1,4 @@
-//! Recording phases, and the summary row of their cycle.
+//! Phases of cycles, and the summary row of their cycle.
 //!
 //! A cycle's row is never edited: it is folded from all of its phases and deployments each time one
 //! of them is written, so the order of writing does not matter and a repetition changes nothing.
@@ -6,13 +6,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::metrics::Written;
 use atalaya_domain::delivery::{Cycle, Deployment, DeploymentResult, Phase, PhaseRecord};
 use atalaya_domain::record::RequestId;
 use atalaya_domain::time::{TimeRange, Timestamp};
 
-use super::DeliveryFilter;
 use super::rows::{CycleRow, PhaseRow};
+use super::{DeliveryFilter, Rows};
 use crate::metrics::sql::connection::{Sql, Value};
 use crate::metrics::sql::{Connection, Failure, locking, of_phases, values};
 
@@ -43,78 +42,15 @@ impl CycleDeployment {
     }
 }
 
-pub(super) async fn record(
-    connection: &mut Connection<'_>,
-    phases: &[PhaseRecord],
-) -> Result<Written, Failure> {
-    let mut written = Written::default();
-    // In the order of the keys, so that two writers do not wait for each other crosswise.
-    let mut by_cycle: BTreeMap<&str, Vec<&PhaseRecord>> = BTreeMap::new();
-    for phase in phases {
-        by_cycle.entry(&phase.cycle_id).or_default().push(phase);
-    }
-    for (cycle_id, phases) in by_cycle {
-        let Some(first) = phases.first() else {
-            continue;
-        };
-        let made = make_cycle(connection, cycle_id, &first.feature_id, first.recorded_at).await?;
-        // Of a cycle that was not there, nothing else can be: foreign keys hold.
-        let known = if made {
-            Attempts::new()
-        } else {
-            attempts_of(connection, cycle_id).await?
-        };
-        // Of one key the last one given counts.
-        let mut wanted = known.clone();
-        let mut new = Vec::new();
-        for phase in phases {
-            let row = PhaseRow::of(phase)?;
-            let key = (row.phase_name.clone(), phase.attempt);
-            match wanted.insert(key.clone(), row.clone()) {
-                Some(stored) if stored == row => written.unchanged += 1,
-                Some(_) => written.updated += 1,
-                None => {
-                    written.inserted += 1;
-                    new.push(key);
-                }
-            }
-        }
-        if wanted == known {
-            continue;
-        }
-        let changed: Vec<&PhaseRow> = known
-            .iter()
-            .filter_map(|(key, old)| wanted.get(key).filter(|row| *row != old))
-            .collect();
-        update_phases(connection, &changed).await?;
-        let new: Vec<_> = new
-            .iter()
-            .filter_map(|key| wanted.get(key))
-            .map(values_of)
-            .collect();
-        connection.insert(INSERT_PHASES, &new).await?;
-        let deployments = if made {
-            Vec::new()
-        } else {
-            deployments_of(connection, cycle_id).await?
-        };
-        if let Some(row) = fold(cycle_id, &wanted, &deployments) {
-            summarise(connection, &row).await?;
-        }
-    }
-    Ok(written)
-}
-
 /// Locks the cycle's row, and makes it when there is none, so that a foreign key can point to it.
-/// Returns whether it was made.
 pub(super) async fn make_cycle(
     connection: &mut Connection<'_>,
     cycle_id: &str,
     feature_id: &str,
     started_at: Timestamp,
-) -> Result<bool, Failure> {
+) -> Result<(), Failure> {
     if lock_cycle(connection, cycle_id).await? {
-        return Ok(false);
+        return Ok(());
     }
     connection
         .execute(
@@ -122,7 +58,7 @@ pub(super) async fn make_cycle(
             values![cycle_id, feature_id, started_at],
         )
         .await?;
-    Ok(true)
+    Ok(())
 }
 
 /// Whether there is such a cycle.
@@ -358,7 +294,7 @@ pub(super) async fn cycles(
 pub(super) async fn phases(
     connection: &mut Connection<'_>,
     filter: &DeliveryFilter,
-) -> Result<Vec<PhaseRecord>, Failure> {
+) -> Result<Rows<PhaseRecord>, Failure> {
     let range = filter.range.unwrap_or(TimeRange::ALL);
     let rows: Vec<PhaseRow> = connection
         .rows(
@@ -378,7 +314,7 @@ pub(super) async fn phases(
 pub(super) async fn of_request(
     connection: &mut Connection<'_>,
     id: &RequestId,
-) -> Result<Vec<PhaseRecord>, Failure> {
+) -> Result<Rows<PhaseRecord>, Failure> {
     let rows: Vec<PhaseRow> = connection
         .rows(
             of_phases!("SELECT cycle_id, feature_id, phase_name, attempt, decision,
@@ -391,15 +327,12 @@ pub(super) async fn of_request(
     Ok(readable(rows))
 }
 
-/// A row that cannot be read takes no other one with it; [`super::facts::unreadable`] tells of it.
-fn readable(rows: Vec<PhaseRow>) -> Vec<PhaseRecord> {
-    rows.into_iter()
-        .filter_map(|row| row.into_record().ok())
-        .collect()
+fn readable(rows: Vec<PhaseRow>) -> Rows<PhaseRecord> {
+    Rows::of("dora_metrics", rows.into_iter().map(PhaseRow::into_record))
 }
 
 pub(super) fn in_order(known: &Attempts) -> Vec<PhaseRecord> {
-    let mut phases = readable(known.values().cloned().collect());
+    let mut phases = readable(known.values().cloned().collect()).read;
     phases.sort_by_key(|phase| (phase.recorded_at, phase.phase, phase.attempt));
     phases
 }
