@@ -11,7 +11,7 @@
 use serde_json::{Map, Value as Json, json};
 
 use atalaya_domain::dora::quick_check::{INDUSTRY_OVERALL, industry};
-use atalaya_domain::dora::{DeploymentLine, DoraReport, LeadBasis, Metric, MetricReport, Value};
+use atalaya_domain::dora::{DeploymentLine, DoraReport, Metric, MetricReport, Value};
 use atalaya_domain::time::TimeRange;
 
 /// The whole report as one object.
@@ -23,9 +23,7 @@ pub fn json(report: &DoraReport) -> Json {
     };
     let percent = |metric: Metric| number(metric).map(|ratio| ratio * 100.0);
     let quick = report.overall.quick_check;
-    let is_cycle_time = report
-        .metric(Metric::ChangeLeadTime)
-        .is_some_and(|found| found.title == LeadBasis::Cycles.title());
+    let is_cycle_time = report.has_cycle_time();
     json!({
         "period_days": report.days(),
         "window": range(report.window),
@@ -81,7 +79,7 @@ pub fn json(report: &DoraReport) -> Json {
             "lead_time_hours": change.hours,
             "request_id": change.request_id.as_ref().map(super::super::domain::record::RequestId::as_str),
         })).collect::<Vec<_>>(),
-        "notes": report.notes,
+        "notes": report.notes.iter().map(|note| &note.text).collect::<Vec<_>>(),
     })
 }
 

@@ -80,7 +80,7 @@ fn write(out: &mut String, report: &DoraReport, explain: bool) -> std::fmt::Resu
     if !report.notes.is_empty() {
         writeln!(out, "\n## Notes\n")?;
         for note in &report.notes {
-            writeln!(out, "- {}", cell(note))?;
+            writeln!(out, "- {}", cell(&note.text))?;
         }
     }
     writeln!(

@@ -28,7 +28,7 @@ fn write(out: &mut String, report: &DoraReport, explain: bool) -> std::fmt::Resu
     failed(out, report)?;
     incidents(out, report)?;
     for note in &report.notes {
-        writeln!(out, "\nNote: {}", plain(note))?;
+        writeln!(out, "\nNote: {}", plain(&note.text))?;
     }
     Ok(())
 }

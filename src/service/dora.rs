@@ -15,7 +15,7 @@ use crate::config::DoraConfig;
 use atalaya_domain::delivery::{Deployment, Incident, PhaseRecord};
 use atalaya_domain::dora::trend::whole_weeks;
 use atalaya_domain::dora::{
-    self, DoraReport, Facts, Profile, Rules, Scope, Sources, Targets, ThresholdSet,
+    self, DoraReport, Facts, Note, NoteKind, Profile, Rules, Scope, Sources, Targets, ThresholdSet,
 };
 use atalaya_domain::time::{TimeRange, Timestamp};
 use atalaya_store::error::StoreError;
@@ -27,9 +27,6 @@ pub use gather::{
     resolve, sync_due, sync_git, sync_options,
 };
 pub use window::{BadWindow, Window, WindowWords, last_day, quarter};
-
-/// How the note begins that says where deployments are.
-pub const NO_DEPLOYMENT: &str = "no deployment in this window";
 
 /// Unreadable rows that a report names one by one.
 const UNREADABLE: usize = 20;
@@ -251,20 +248,24 @@ pub async fn report(
 pub fn compute(loaded: &Loaded, request: &ReportRequest, now: Timestamp) -> DoraReport {
     let window = request.window.range(now);
     let mut report = dora::report(&loaded.facts(), &request.scope, window, &request.rules, now);
-    let mut notes: Vec<String> = unknown_scope(loaded, &request.scope).into_iter().collect();
+    let mut cautions: Vec<String> = unknown_scope(loaded, &request.scope).into_iter().collect();
+    let mut notes = Vec::new();
     if let Some(last) = loaded.last_window {
         let day = window::last_day(last, request.rules.zone);
-        notes.push(format!(
-            "{NO_DEPLOYMENT}; the last window that has some ends on {day}: \
+        let text = format!(
+            "no deployment in this window; the last window that has some ends on {day}: \
              atalaya dora report --days {:.0} --until {day}",
             report.days()
-        ));
+        );
+        notes.push(Note::new(NoteKind::OtherWindow, text));
     }
     let unreadable = loaded.unreadable.iter();
-    notes.extend(unreadable.take(UNREADABLE).map(ToString::to_string));
+    cautions.extend(unreadable.take(UNREADABLE).map(ToString::to_string));
     if let Some(more @ 1..) = loaded.unreadable.len().checked_sub(UNREADABLE) {
-        notes.push(format!("{more} further rows cannot be read"));
+        cautions.push(format!("{more} further rows cannot be read"));
     }
+    let cautions = cautions.into_iter();
+    notes.extend(cautions.map(|text| Note::new(NoteKind::Caution, text)));
     notes.append(&mut report.notes);
     notes.extend(methods(loaded, &request.scope));
     report.notes = notes;
@@ -272,7 +273,7 @@ pub fn compute(loaded: &Loaded, request: &ReportRequest, now: Timestamp) -> Dora
 }
 
 /// How the deployments of each repository in scope were found.
-fn methods<'l>(loaded: &'l Loaded, scope: &'l Scope) -> impl Iterator<Item = String> + 'l {
+fn methods<'l>(loaded: &'l Loaded, scope: &'l Scope) -> impl Iterator<Item = Note> + 'l {
     let of_scope = |repository: &Repository| {
         loaded
             .deployments
@@ -289,7 +290,8 @@ fn methods<'l>(loaded: &'l Loaded, scope: &'l Scope) -> impl Iterator<Item = Str
             } else {
                 format!("; {}", repository.account)
             };
-            format!("{}: {}{account}", repository.service, repository.method)
+            let text = format!("{}: {}{account}", repository.service, repository.method);
+            Note::new(NoteKind::Method, text)
         })
 }
 

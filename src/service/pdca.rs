@@ -451,7 +451,7 @@ async fn look(
     let range = TimeRange::new(plan.baseline.history().from, until);
     let asked = Asked::new(scope_of(plan), range, settings, now);
     let loaded = asked.load(store).await?;
-    let (plan, rules) = (plan.clone(), settings.rules.clone());
+    let (plan, rules) = (plan.clone(), settings.rules);
     computed(move || {
         let report = asked.report(&loaded);
         let series = |metric| Series::of(&report, metric);

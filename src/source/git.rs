@@ -18,6 +18,7 @@
 mod deployments;
 mod history;
 mod identity;
+mod method;
 mod naming;
 mod tags;
 
@@ -32,6 +33,7 @@ use atalaya_domain::dora::PRODUCTION;
 pub use deployments::{Carries, Mark, assign};
 pub use history::{Commit, History};
 pub use identity::Identity;
+pub use method::Method;
 pub use naming::Naming;
 pub use tags::{STAGING, TagAccount, TagPattern};
 
@@ -100,8 +102,8 @@ pub struct Outcome {
     pub repository: PathBuf,
     pub identity: Identity,
     pub service: String,
-    /// How deployments were recognised, in words for the screen.
-    pub method: String,
+    /// How deployments were recognised.
+    pub method: Method,
     pub deployments: Vec<Deployment>,
     pub commits_read: usize,
     /// What became of the tags; `None` where they were not looked at.
@@ -239,8 +241,8 @@ fn marks(
     let history = reader.read(&found.tips(), progress)?;
     let marks = tags::marks(&history, &found.tags, naming, options, &mut account);
     outcome.method = match &options.which {
-        Which::Tags(glob) => format!("tags matching `{glob}`"),
-        _ => "version tags".to_owned(),
+        Which::Tags(glob) => Method::Tags(glob.clone()),
+        _ => Method::VersionTags,
     };
     outcome.tags = Some(account);
     Ok(Some((history, marks)))
@@ -258,7 +260,7 @@ fn branch_marks(
         reader.default_branch()?
     };
     let Some((name, tip)) = branch else {
-        "nothing: the repository has no commit yet".clone_into(&mut outcome.method);
+        outcome.method = Method::Nothing;
         return Ok(None);
     };
     let history = reader.read(&[tip], progress)?;
@@ -270,11 +272,9 @@ fn branch_marks(
         options.which == Which::Auto,
     );
     outcome.method = match (&options.which, merges) {
-        (Which::Merges(_), _) => format!("merges into {name}"),
-        (_, true) => format!("merges into {name} (no version tag was found)"),
-        (_, false) => {
-            format!("every commit of {name} (each commit counted: no tag, no merge; no lead times)")
-        }
+        (Which::Merges(_), _) => Method::Merges(name),
+        (_, true) => Method::MergesWithoutTags(name),
+        (_, false) => Method::EveryCommit(name),
     };
     Ok(Some((history, marks)))
 }

@@ -437,7 +437,7 @@ async fn a_slip_in_the_pattern_is_asked_about_and_the_way_is_remembered() {
     assert_eq!(store.all().await, before);
     // Nothing asked for: as the last time.
     let again = store.sync(&shop).await;
-    assert_eq!(again.git.method, "tags matching `v1.*`");
+    assert_eq!(again.git.method.to_string(), "tags matching `v1.*`");
     assert_eq!((again.written.updated, again.withdrawn), (0, 0));
     // One tag goes without a question, most of them do not.
     git(&shop, 9, &["tag", "-d", "v1.0.0"]);
@@ -469,6 +469,7 @@ async fn the_first_tag_of_a_repository_is_no_question() {
         first
             .git
             .method
+            .to_string()
             .contains("each commit counted: no tag, no merge"),
         "{}",
         first.git.method

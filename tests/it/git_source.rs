@@ -117,7 +117,7 @@ fn version_tags_are_deployments_with_the_commits_between_them() {
     shop(folder.path());
     let outcome = sync(&folder.path().join("shop"), Which::Auto);
     assert_eq!(outcome.service, "shop");
-    assert_eq!(outcome.method, "version tags");
+    assert_eq!(outcome.method.to_string(), "version tags");
     assert_eq!(
         ids(&outcome),
         [
@@ -202,13 +202,21 @@ fn without_tags_merges_into_the_default_branch_and_else_every_commit() {
     let folder = tempfile::tempdir().unwrap();
     git(folder.path(), 0, &["init", "--quiet", "app"]);
     let app = folder.path().join("app");
-    assert!(sync(&app, Which::Auto).method.contains("no commit"));
+    assert!(
+        sync(&app, Which::Auto)
+            .method
+            .to_string()
+            .contains("no commit")
+    );
 
     commit(&app, 1, "one");
     commit(&app, 2, "two");
     let outcome = sync(&app, Which::Auto);
     assert!(
-        outcome.method.starts_with("every commit of main"),
+        outcome
+            .method
+            .to_string()
+            .starts_with("every commit of main"),
         "{}",
         outcome.method
     );
@@ -235,7 +243,7 @@ fn without_tags_merges_into_the_default_branch_and_else_every_commit() {
     git(&app, 9, &["checkout", "--quiet", "--detach", "HEAD~1"]);
     let outcome = sync(&app, Which::Auto);
     assert!(
-        outcome.method.starts_with("merges into main"),
+        outcome.method.to_string().starts_with("merges into main"),
         "{}",
         outcome.method
     );

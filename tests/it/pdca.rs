@@ -9,7 +9,7 @@ use std::time::Duration;
 use atalaya::config::{DoraConfig, PdcaConfig};
 use atalaya::domain::delivery::{DeployedCommit, Deployment, DeploymentKind, DeploymentResult};
 use atalaya::domain::dora::{Metric, Scope};
-use atalaya::domain::pdca::{Applied, Evidence, Refusal, State, Texts, Verdict};
+use atalaya::domain::pdca::{Applied, Evidence, Measure, Refusal, State, Texts, Verdict};
 use atalaya::domain::time::Timestamp;
 use atalaya::service::pdca::{self, Draft, PdcaError, PdcaSettings};
 use atalaya::store::metrics::{DeliveryFacts as _, MetricsStore, SourceRun, Sources as _};
@@ -321,7 +321,7 @@ async fn a_plan_foretells_its_power() {
     assert!((forecast.samples_per_day - 1.0).abs() < 1e-9);
     assert!(forecast.twice_as_good.by_last_look > 0.9, "{forecast:?}");
     assert!(forecast.expected.by_last_look <= forecast.twice_as_good.by_last_look);
-    let sentences = forecast.sentences(Metric::ChangeLeadTime);
+    let sentences = forecast.sentences(Metric::ChangeLeadTime, Measure::Standard);
     assert!(
         sentences[1].contains("1.0 deployments a day"),
         "{sentences:?}"

@@ -396,6 +396,11 @@ impl Rules {
             weeks: 12,
         }
     }
+
+    /// The older tool's formulas have a lead time of their own.
+    fn has_cycle_time(&self, basis: LeadBasis) -> bool {
+        self.profile == Profile::Dora && basis == LeadBasis::Cycles
+    }
 }
 
 /// Whose numbers. dora.dev asks for one application or service at a time; blending is possible and
@@ -534,12 +539,46 @@ pub struct DoraReport {
     /// Cycles with a phase in the window.
     pub cycles: usize,
     /// What a reader must know before comparing: several services blended, unlinked incidents …
-    pub notes: Vec<String>,
+    pub notes: Vec<Note>,
+}
+
+/// A sentence beside the figures.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    pub kind: NoteKind,
+    pub text: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoteKind {
+    /// The window has no deployment; another one, which is named, has some.
+    OtherWindow,
+    /// How the deployments of a repository were found.
+    Method,
+    /// What is odd about the facts or the figures.
+    Caution,
+}
+
+impl Note {
+    pub const fn new(kind: NoteKind, text: String) -> Self {
+        Self { kind, text }
+    }
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.text)
+    }
 }
 
 impl DoraReport {
     pub fn metric(&self, metric: Metric) -> Option<&MetricReport> {
         self.metrics.iter().find(|report| report.metric == metric)
+    }
+
+    /// Whether the time to production is one of cycles, and no lead time.
+    pub fn has_cycle_time(&self) -> bool {
+        self.rules.has_cycle_time(self.lead_basis)
     }
 
     /// Length of the window in days.

@@ -100,6 +100,11 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// What its metric is called as it is measured.
+    pub const fn title_of_metric(&self) -> &'static str {
+        self.baseline.measure.title(self.metric)
+    }
+
     /// The baseline's value after the expected improvement, in the metric's unit.
     pub fn target(&self) -> Option<f64> {
         let factor = self.expected_percent / 100.0;

@@ -133,7 +133,7 @@ fn json_of(outcome: &SyncOutcome) -> serde_json::Value {
         "root_commit": git.identity.root,
         "remote": git.identity.remote,
         "service": git.service,
-        "method": git.method,
+        "method": git.method.to_string(),
         "tags": git.tags.as_ref().map(|tags| json!({
             "total": tags.total(),
             "deployments": tags.deployments,

@@ -40,7 +40,7 @@ pub fn list(listing: &Listing, now: Timestamp) -> String {
             shown(plan.target()),
             now_shown,
             "",
-            format_args!("{}: {}", plan.metric.title(), one_line(&plan.title)),
+            format_args!("{}: {}", plan.title_of_metric(), one_line(&plan.title)),
         );
     }
     for cycle in &listing.broken {
@@ -174,7 +174,7 @@ fn plan(text: &mut String, cycle: &PdcaCycle) {
         Some(forecast) => {
             for (name, sentence) in ["to expect", "", ""]
                 .into_iter()
-                .zip(forecast.sentences(plan.metric))
+                .zip(forecast.sentences(plan.metric, plan.baseline.measure))
             {
                 let _ = writeln!(text, "  {name:<11} {sentence}");
             }
@@ -281,7 +281,7 @@ fn look(text: &mut String, look: &Look) {
         let _ = writeln!(
             text,
             "    {:<32} {} [{}{p}] {}",
-            effect.metric.title(),
+            effect.title(),
             effect.show(),
             effect.test.name(),
             effect.evidence
@@ -302,7 +302,7 @@ fn look(text: &mut String, look: &Look) {
         let _ = writeln!(
             text,
             "    guard {:<26} {state}, n {}/{}",
-            guard.metric.title(),
+            guard.title(),
             guard.n_base,
             guard.n_post
         );

@@ -70,7 +70,13 @@ impl WindowWords {
         let range = match (from, until, length) {
             (None, None, None) => return Ok(None),
             (None, None, Some(length)) => return Ok(Some(Window::Last(length))),
-            (Some(from), Some(until), _) => (from, until),
+            (Some(_), Some(_), Some(_)) => {
+                return Err(BadWindow(
+                    "--days with both --from and --until says the length twice; leave one of the three out"
+                        .to_owned(),
+                ));
+            }
+            (Some(from), Some(until), None) => (from, until),
             (Some(from), None, None) => (from, now),
             (Some(from), None, Some(length)) => (from, from.saturating_add(length)),
             (None, Some(until), length) => {
@@ -208,6 +214,7 @@ mod tests {
             words(Some("soon"), None, None),
             words(Some("2026-09-30"), Some("2026-09-29"), None),
             words(Some("2027-01-01"), None, None),
+            words(Some("2026-07-01"), Some("2026-09-30"), Some(7)), // which of them?
         ] {
             assert!(read(&wrong).is_err(), "{wrong:?}");
         }

@@ -42,6 +42,7 @@ impl Identity {
     }
 
     /// What is known of it from another time, where this clone does not tell.
+    #[must_use]
     pub fn or(self, known: Self) -> Self {
         Self {
             root: self.root.or(known.root),

@@ -63,8 +63,8 @@ async fn repositories_of_one_name_keep_their_parts() {
                 api
             };
             // A fork without a remote is the repository that it was copied from.
-            if number < REMOTES.len() {
-                git(&api, 0, &["remote", "add", "origin", REMOTES[number]]);
+            if let Some(remote) = REMOTES.get(number) {
+                git(&api, 0, &["remote", "add", "origin", remote]);
             } else if is_fork {
                 continue;
             }
@@ -152,4 +152,29 @@ async fn the_id_of_a_release_is_of_its_tag_alone() {
         }
         assert_eq!(ids[0], ids[1], "seed {seed}");
     }
+}
+
+/// The configured repository is read when it is due itself, whatever else was read meanwhile.
+#[tokio::test]
+async fn another_repository_does_not_stand_for_the_configured_one() {
+    let store = Store::new().await;
+    let (shop, other) = (
+        random_history(store.folder.path(), "shop", 14),
+        random_history(store.folder.path(), "other", 21),
+    );
+    let config = DoraConfig {
+        repository: Some(shop.clone()),
+        ..DoraConfig::default()
+    };
+    let due = async || {
+        dora::sync_due(&*store.store, &config, &other, Timestamp::now(), |_| {})
+            .await
+            .unwrap()
+    };
+    store.sync(&other).await;
+    assert_eq!(
+        due().await.unwrap().git.repository,
+        shop.canonicalize().unwrap()
+    );
+    assert!(due().await.is_none());
 }

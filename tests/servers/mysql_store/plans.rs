@@ -96,7 +96,7 @@ async fn the_four_questions_are_answered_from_an_index_alone() {
         range: Some(month),
         ..DeliveryFilter::default()
     };
-    store.deployments(&filter).await.unwrap().read;
+    store.deployments(&filter).await.unwrap();
     store.cycle("c77").await.unwrap();
     for (index, _) in plans(&mut administrator, "").await {
         assert!(!index.is_empty(), "a statement reads a whole table");

@@ -7,8 +7,8 @@ use super::levels::{averaged, voted};
 use super::trend::{delta, whole_weeks};
 use super::{
     DeploymentLine, DoraReport, Facts, IncidentLine, LeadBasis, Measured, Metric, MetricReport,
-    Overall, PerformanceLevel, Profile, Rules, Scope, SlowChange, Target, Unit, Value, WeekPoint,
-    iact, lead_time, metrics, quick_check, recovery, show_hours,
+    Note, NoteKind, Overall, PerformanceLevel, Profile, Rules, Scope, SlowChange, Target, Unit,
+    Value, WeekPoint, iact, lead_time, metrics, quick_check, recovery, show_hours,
 };
 use crate::time::{TimeRange, Timestamp};
 
@@ -117,9 +117,8 @@ impl Context<'_> {
         let measured = self.measure(metric, window);
         let before = self.measure(metric, window.previous());
         // Limits, scores and goals are of lead times: a cycle begins long before a commit.
-        let is_cycle_time = metric == Metric::ChangeLeadTime
-            && self.rules.profile == Profile::Dora
-            && self.lead_basis == LeadBasis::Cycles;
+        let is_cycle_time =
+            metric == Metric::ChangeLeadTime && self.rules.has_cycle_time(self.lead_basis);
         let (level, level_rule) = if is_cycle_time {
             (
                 None,
@@ -224,7 +223,7 @@ impl Context<'_> {
         lines
     }
 
-    fn notes(&self, window: TimeRange, indices: &[usize]) -> Vec<String> {
+    fn notes(&self, window: TimeRange, indices: &[usize]) -> Vec<Note> {
         let delivered = self.delivered;
         let mut notes = Vec::new();
         let services: BTreeSet<&str> = indices
@@ -267,6 +266,9 @@ impl Context<'_> {
             notes.push("profile iact: the older tool's formulas, not those of dora.dev".to_owned());
         }
         notes
+            .into_iter()
+            .map(|text| Note::new(NoteKind::Caution, text))
+            .collect()
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! Measured from the author date, or from the committer date where the author date cannot be true
 //! (after the commit itself, before git existed, or after the deployment). What is still negative
-//! is dropped and counted as an anomaly. A commit counts once, where it went out first. Hotfixes
-//! and reverts are kept apart: they are fast because they must be.
+//! is dropped and counted as an anomaly. A commit counts once in each service, where it went out
+//! first. Hotfixes and reverts are kept apart: they are fast because they must be.
 //!
 //! Where no source knows commits, the time from the start of a cycle's first phase stands in. That
 //! is another measure ([`LeadBasis::Cycles`]): it has another name everywhere, and the two are
@@ -238,7 +238,7 @@ pub fn breakdown(delivered: &Delivered<'_>, index: usize) -> Option<LeadBreakdow
 
 const RULE: &str = "median, over the commits of planned deployments that finished in the window, of \
 deployment end minus author date (committer date where the author date cannot be true); each commit \
-once, where it went out first; hotfixes and reverts apart";
+once in each service, where it went out first; hotfixes and reverts apart";
 
 const CYCLE_RULE: &str = "no commit data: cycle time instead, the median over planned deployments with a \
 cycle of deployment end minus the start of the first phase that the cycle had before it";

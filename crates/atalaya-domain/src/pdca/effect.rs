@@ -81,6 +81,8 @@ const MOST_PERCENT: f64 = 1_000.0;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Effect {
     pub metric: Metric,
+    #[serde(default)]
+    pub measure: Measure,
     pub n_base: u64,
     pub n_post: u64,
     /// Means, in the metric's unit.
@@ -138,6 +140,7 @@ pub fn compare(series: &Series, windows: &Windows, alpha: f64) -> Effect {
     };
     let mut effect = Effect {
         metric: series.metric,
+        measure: series.measure,
         n_base: series.count(before),
         n_post: series.count(after),
         base: series.mean(before),
@@ -163,6 +166,11 @@ pub fn compare(series: &Series, windows: &Windows, alpha: f64) -> Effect {
 }
 
 impl Effect {
+    /// What was compared.
+    pub const fn title(&self) -> &'static str {
+        self.measure.title(self.metric)
+    }
+
     /// Better or worse only when the (adjusted) p-value and the interval both say so.
     fn judge(&self, alpha: f64) -> Evidence {
         match (self.p_adjusted, self.look_interval) {

@@ -10,7 +10,7 @@ use statrs::distribution::{ContinuousCDF, Normal};
 use super::Baseline;
 use super::effect::FEWEST_SAMPLES;
 use super::looks::LOOKS;
-use super::series::Series;
+use super::series::{Measure, Series};
 use super::weeks::{Basis, RUNS_OF_WEEKS, Yardstick};
 use crate::dora::Metric;
 
@@ -72,7 +72,7 @@ impl Forecast {
     }
 
     /// The forecast in words, a sentence a line.
-    pub fn sentences(&self, metric: Metric) -> Vec<String> {
+    pub fn sentences(&self, metric: Metric, measure: Measure) -> Vec<String> {
         let variation = if self.variation < 1.05 {
             "weeks vary no more than chance makes them".to_owned()
         } else {
@@ -80,6 +80,9 @@ impl Forecast {
         };
         let (samples, gain) = match metric {
             Metric::DeploymentFrequency => ("deployments", "a doubled frequency"),
+            Metric::ChangeLeadTime if measure == Measure::CycleTime => {
+                ("deployments", "a halved cycle time")
+            }
             Metric::ChangeLeadTime => ("deployments", "a halved lead time"),
             Metric::ChangeFailureRate => ("deployments", "a halved failure rate"),
             Metric::RecoveryTime => ("recoveries", "a halved recovery time"),

@@ -27,6 +27,16 @@ pub enum Measure {
     CycleTime,
 }
 
+impl Measure {
+    /// What a metric is called when it is measured like this.
+    pub const fn title(self, metric: Metric) -> &'static str {
+        match (self, metric) {
+            (Self::CycleTime, Metric::ChangeLeadTime) => LeadBasis::Cycles.title(),
+            _ => metric.title(),
+        }
+    }
+}
+
 /// One metric over a stretch of time.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Series {

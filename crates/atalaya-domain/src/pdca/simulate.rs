@@ -452,7 +452,7 @@ mod tests {
         }
     }
 
-    /// What PLAN foretells is what comes true, within two times in ten.
+    /// What PLAN foretells is what comes true, within four times in ten: thirty runs are few.
     #[test]
     fn the_forecast_holds() {
         const RUNS: u64 = 30;

@@ -513,3 +513,35 @@ fn the_target_follows_the_direction() {
     };
     assert_eq!(unknown.target(), None);
 }
+
+/// A cycle time is no lead time, whatever shows it.
+#[test]
+fn what_is_measured_by_cycles_is_called_so() {
+    let planned = LOOKS[2];
+    let windows = Windows::of(&plan(Metric::ChangeLeadTime), planned, day(28));
+    let mut series = series(Metric::ChangeLeadTime, planned, &[9.0; 40], &[5.0; 40]);
+    for (measure, title) in [
+        (Measure::Standard, "Change lead time"),
+        (Measure::CycleTime, "Cycle time"),
+    ] {
+        series.measure = measure;
+        assert_eq!(compare(&series, &windows, 0.05).title(), title);
+        let mut planned = plan(Metric::ChangeLeadTime);
+        planned.baseline.measure = measure;
+        assert_eq!(planned.title_of_metric(), title);
+        let forecast = Forecast::of(&series, &planned.baseline, 30.0).unwrap();
+        let sentences = forecast.sentences(Metric::ChangeLeadTime, measure).concat();
+        assert_eq!(
+            sentences.contains("cycle time"),
+            measure == Measure::CycleTime
+        );
+        assert_eq!(
+            sentences.contains("lead time"),
+            measure == Measure::Standard
+        );
+    }
+    assert_eq!(
+        Measure::CycleTime.title(Metric::RecoveryTime),
+        Metric::RecoveryTime.title()
+    );
+}

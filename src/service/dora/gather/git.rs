@@ -13,7 +13,7 @@ use atalaya_store::metrics::{DeliveryFilter, MetricsStore, Repository, SourceRun
 use super::{GatherError, put_deployments};
 use crate::config::DoraConfig;
 use crate::source::git::{
-    self, Identity, Naming, ORIGIN, Options, Outcome, STAGING, Which, own_name,
+    self, Identity, Method, Naming, ORIGIN, Options, Outcome, STAGING, Which, own_name,
 };
 
 /// Digits that tell a repository from others of its name.
@@ -336,7 +336,7 @@ impl Registered {
                 service: git.service.clone(),
                 named: read.named,
                 way: read.way,
-                method: git.method.clone(),
+                method: git.method.to_string(),
                 account: git
                     .tags
                     .as_ref()
@@ -358,11 +358,7 @@ impl Registered {
 
     /// A shallow clone has few tags or none; its commits are no other deployments than those.
     fn has_lost_its_tags(&self, git: &mut Outcome) -> bool {
-        let lost = self
-            .known
-            .as_ref()
-            .is_some_and(|known| known.method.contains("tags"))
-            && !git.method.contains("tags");
+        let lost = self.known.as_ref().is_some_and(was_by_tags) && !git.method.is_by_tags();
         if lost {
             git.deployments.clear();
             git.notes.push(
@@ -446,15 +442,19 @@ impl Registered {
 
     /// Why somebody should say whether this is meant; `None` for what happens to any repository: a
     /// tag is deleted, the first tag is made.
-    fn question(&self, way: &str, method: &str, gone: usize, live: usize) -> Option<String> {
+    fn question(&self, way: &str, method: &Method, gone: usize, live: usize) -> Option<String> {
         let known = self.known.as_ref().filter(|_| gone > 0)?;
         if known.way != way {
             return Some(format!("they were read by {} and now by {way}", known.way));
         }
-        let first_tag = !known.method.contains("tags") && method.contains("tags");
+        let first_tag = !was_by_tags(known) && method.is_by_tags();
         (gone > 1 && gone * 2 >= live && !first_tag)
             .then(|| format!("most of what is known is not there any more (found by {method})"))
     }
+}
+
+fn was_by_tags(repository: &Repository) -> bool {
+    Method::read(&repository.method).is_some_and(|method| method.is_by_tags())
 }
 
 fn identity_of(repository: &Repository) -> Identity {

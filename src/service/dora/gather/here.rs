@@ -47,11 +47,11 @@ pub async fn here(store: &dyn MetricsStore, folder: &Path) -> Result<Here, Gathe
 }
 
 /// Reads the repository when it is time to: the configured one every quarter of an hour, and the
-/// one of `here` when nothing gives deployments yet. `None` when there was nothing to do.
+/// one of `folder` when nothing gives deployments yet. `None` when there was nothing to do.
 pub async fn sync_due<P>(
     store: &dyn MetricsStore,
     config: &DoraConfig,
-    here: &Path,
+    folder: &Path,
     now: Timestamp,
     progress: P,
 ) -> Result<Option<SyncOutcome>, GatherError>
@@ -61,23 +61,21 @@ where
     let sources = store.sources().await?;
     let repository = match &config.repository {
         Some(configured) => {
-            let read = sources
-                .iter()
-                .filter(|source| source.name.starts_with("git:"))
-                .map(|source| source.synced_at)
-                .max();
-            if read.is_some_and(|at| now.since(at) < RESYNC_AFTER) {
+            // What another repository gave, and when, says nothing about this one.
+            if let Here::Known(known) = here(store, configured).await?
+                && now.since(known.synced_at) < RESYNC_AFTER
+            {
                 return Ok(None);
             }
             configured.clone()
         }
         None if sources.iter().any(|source| source.gives_deployments) => return Ok(None),
         None => {
-            let asked = here.to_path_buf();
+            let asked = folder.to_path_buf();
             if !tokio::task::spawn_blocking(move || git::is_repository(&asked)).await? {
                 return Ok(None);
             }
-            here.to_path_buf()
+            folder.to_path_buf()
         }
     };
     let request = sync_options(config, None, None);

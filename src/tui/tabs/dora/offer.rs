@@ -105,17 +105,6 @@ impl super::DoraTab {
             "the {days:.0} days to {day}, the last with deployments"
         ))
     }
-
-    /// Whether a note says how the deployments of a repository were found.
-    pub(super) fn is_method(&self, note: &str) -> bool {
-        self.figures.as_ref().is_some_and(|figures| {
-            figures.loaded.repositories.iter().any(|repository| {
-                note.strip_prefix(&repository.service)
-                    .and_then(|rest| rest.strip_prefix(": "))
-                    .is_some_and(|rest| rest.starts_with(&repository.method))
-            })
-        })
-    }
 }
 
 /// Looks at a folder; an error is as good as no repository, since nothing was asked.

@@ -4,11 +4,10 @@
 use std::time::Duration;
 
 use super::DoraTab;
-use crate::service::dora::NO_DEPLOYMENT;
 use crate::tui::tab::Context;
 use crate::tui::theme::Role;
 use crate::tui::widgets::{clock, safe_text};
-use atalaya_domain::dora::DoraReport;
+use atalaya_domain::dora::{DoraReport, NoteKind};
 
 /// Rows of the screen from which there is room for all remarks.
 const ROOMY: u16 = 36;
@@ -30,13 +29,13 @@ pub(super) fn lines(tab: &DoraTab, report: &DoraReport, height: u16) -> Vec<(Rol
         ));
     }
     // How the deployments were found comes last in the report; here it says what is counted.
-    let (methods, notes): (Vec<&String>, Vec<&String>) = report
-        .notes
-        .iter()
-        .filter(|note| !note.starts_with(NO_DEPLOYMENT))
-        .partition(|note| tab.is_method(note));
-    lines.extend(methods.into_iter().map(|note| (Role::Muted, note.clone())));
-    lines.extend(notes.into_iter().map(|note| (Role::Warning, note.clone())));
+    for (kind, role) in [
+        (NoteKind::Method, Role::Muted),
+        (NoteKind::Caution, Role::Warning),
+    ] {
+        let notes = report.notes.iter().filter(|note| note.kind == kind);
+        lines.extend(notes.map(|note| (role, note.text.clone())));
+    }
     let room = if height >= ROOMY { 8 } else { 3 };
     if lines.len() > room {
         let more = lines.len() - (room - 1);

@@ -5,7 +5,7 @@ use crate::tui::theme::Role;
 use crate::tui::widgets::safe_text;
 use atalaya_domain::dora::{Metric, Unit};
 use atalaya_domain::pdca::looks::LOOKS;
-use atalaya_domain::pdca::{Course, CoursePoint, Effect, Evidence, Look, PdcaCycle};
+use atalaya_domain::pdca::{Course, CoursePoint, Effect, Evidence, Look, Measure, PdcaCycle};
 use atalaya_domain::stats::Interval;
 
 /// One row.
@@ -264,9 +264,9 @@ pub(super) fn forest(look: &Look, width: usize, unicode: bool) -> Vec<Line> {
         .chain(guards)
     {
         let name = if is_guard {
-            format!("guard {}", short(effect.metric))
+            format!("guard {}", short(effect))
         } else {
-            short(effect.metric).to_owned()
+            short(effect).to_owned()
         };
         let row = format!(
             "  {name:<NAME$}{}  {}",
@@ -278,9 +278,10 @@ pub(super) fn forest(look: &Look, width: usize, unicode: bool) -> Vec<Line> {
     lines
 }
 
-const fn short(metric: Metric) -> &'static str {
-    match metric {
+const fn short(effect: &Effect) -> &'static str {
+    match effect.metric {
         Metric::DeploymentFrequency => "frequency",
+        Metric::ChangeLeadTime if matches!(effect.measure, Measure::CycleTime) => "cycle time",
         Metric::ChangeLeadTime => "lead time",
         Metric::ChangeFailureRate => "failure rate",
         Metric::RecoveryTime => "recovery time",

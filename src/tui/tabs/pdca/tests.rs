@@ -539,7 +539,7 @@ fn the_weeks_stay_while_they_are_read_again() {
     assert!(screen.text().contains('●'), "{}", screen.text());
 
     let effects = screen.answer(Ok((listing(cycles()), Vec::new())));
-    let again = course_of(&effects).expect("a new list is a new course");
+    let again = course_of(&effects).unwrap(); // a new list is a new course
     assert!(screen.text().contains('●'), "it stays: {}", screen.text());
     let failed = answer(again, Err("the store is away".to_owned()));
     screen.with(|tab, context| tab.answered(failed, context));

@@ -197,7 +197,7 @@ fn list(
             let (role, now) = now_of(cycle, context);
             let figures = format!(
                 "          {} {} → {}",
-                plan.metric.title(),
+                plan.title_of_metric(),
                 value_of(cycle, plan.baseline.value),
                 value_of(cycle, plan.target())
             );
@@ -313,7 +313,7 @@ impl Pictures<'_> {
 /// What the plan's metric is measured by.
 fn measured(cycle: &PdcaCycle) -> &'static str {
     match cycle.plan.baseline.measure {
-        Measure::Standard => cycle.plan.metric.title(),
+        Measure::Standard => cycle.plan.title_of_metric(),
         Measure::CycleTime => "Cycle time (no commits known)",
     }
 }
@@ -413,7 +413,7 @@ fn plan(
     if let Some(forecast) = &plan.baseline.forecast {
         for (name, sentence) in ["to expect", "", ""]
             .into_iter()
-            .zip(forecast.sentences(plan.metric))
+            .zip(forecast.sentences(plan.metric, plan.baseline.measure))
         {
             wrapped(lines, name, &sentence, width);
         }
@@ -481,7 +481,7 @@ fn look(
         };
         let text = format!(
             "    guard {} {state}, n {}/{}",
-            guard.metric.title(),
+            guard.title(),
             guard.n_base,
             guard.n_post
         );
@@ -514,7 +514,7 @@ fn effect_line(effect: &Effect) -> String {
         .map_or_else(String::new, |p| format!(", p {}", show_p(p)));
     format!(
         "{}: {} [{}{p}]",
-        effect.metric.title(),
+        effect.title(),
         effect.show(),
         effect.test.name()
     )

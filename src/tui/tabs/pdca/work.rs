@@ -176,7 +176,7 @@ async fn preview(
     match pdca::baseline_of(stores.metrics.as_ref(), draft, settings, now).await {
         Ok(baseline) => baseline.forecast.map_or_else(
             || vec!["too few samples to say what can be found".to_owned()],
-            |forecast| forecast.sentences(draft.metric),
+            |forecast| forecast.sentences(draft.metric, baseline.measure),
         ),
         Err(error) => vec![reason_of(&error)],
     }

@@ -74,12 +74,10 @@ fn by_time_only_within_the_cap_and_the_same_service() {
     };
     assert_eq!(basis("A").deployment.as_deref(), Some("v1"));
     assert_eq!(basis("B").deployment, None);
-    assert!(
-        report
-            .notes
-            .iter()
-            .any(|note| note.starts_with("1 incidents are laid to no deployment"))
-    );
+    assert!(report.notes.iter().any(|note| {
+        note.text
+            .starts_with("1 incidents are laid to no deployment")
+    }));
     let rules = Rules {
         link_cap: Duration::from_hours(25),
         ..Rules::default()
