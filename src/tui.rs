@@ -53,6 +53,7 @@ use self::theme::{ColorDepth, Theme, ThemeError};
 use crate::service::Stores;
 use crate::service::alerts::{AlertSettings, Firing};
 use crate::service::dora::{ReportRequest, SyncRequest};
+use crate::service::jobs::JobInfo;
 use crate::service::pdca::PdcaSettings;
 use atalaya_domain::health::Health;
 use atalaya_domain::time::Timestamp;
@@ -90,6 +91,8 @@ pub struct ConsoleInput {
     pub pdca: PdcaSettings,
     /// The rules that the Alerts tab shows.
     pub alerts: Option<Arc<AlertSettings>>,
+    /// What the service does by a schedule; empty where nobody does it.
+    pub jobs: Arc<[JobInfo]>,
     /// Action name to keys separated by blanks.
     pub keys: BTreeMap<String, String>,
 }
@@ -232,6 +235,7 @@ fn setup(input: &ConsoleInput, saved: &Saved) -> Result<Setup, ConsoleError> {
                 sync: input.sync.clone(),
                 pdca: input.pdca.clone(),
                 alerts: input.alerts.clone(),
+                jobs: Arc::clone(&input.jobs),
             },
         },
         keymap: registry::keymap(TABS, &input.keys)?,

@@ -66,9 +66,13 @@ async fn watch(
     host.sync_git();
     // The same service as `atalaya serve`, as long as no other process is it.
     let planning = Planning::configured(settings)?;
+    let jobs = planning.infos(&name).into();
     let (_keep, planning) = watch::channel(Arc::new(planning));
     let seats = host.run_jobs(&planning);
-    let input = console_input(settings, host, name, Some(status), seats)?;
+    let input = ConsoleInput {
+        jobs,
+        ..console_input(settings, host, name, Some(status), seats)?
+    };
     Ok(tui::run(input).await)
 }
 
@@ -108,9 +112,13 @@ pub async fn run_demo(args: &DemoArgs, settings: &Settings) -> anyhow::Result<Ex
     });
     // The same service as that of real data: alerts fire over what the company writes.
     let planning = Planning::configured(&settings)?;
+    let jobs = planning.infos(&service::health::host_name()).into();
     let (_keep, planning) = watch::channel(Arc::new(planning));
     let seats = host.run_jobs(&planning);
-    let input = console_input(&settings, &host, "demo".to_owned(), None, seats)?;
+    let input = ConsoleInput {
+        jobs,
+        ..console_input(&settings, &host, "demo".to_owned(), None, seats)?
+    };
     let ended = tui::run(input).await;
     host.stop().await;
     Ok(exit_code(ended?))
@@ -204,6 +212,7 @@ fn console_input(
         sync,
         pdca,
         alerts: Some(Arc::new(settings.alerts.clone())),
+        jobs: Arc::default(),
         keys: settings.console.keys.clone(),
     })
 }

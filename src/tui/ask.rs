@@ -92,6 +92,8 @@ pub enum Destination {
         filter: String,
         at: Option<Timestamp>,
     },
+    /// The deployment with this id, which was about at this time.
+    Deployment { id: String, at: Timestamp },
 }
 
 /// A message until the next key; a plain one also ends by itself after a moment.

@@ -66,6 +66,7 @@ use crate::service::Stores;
 use crate::service::alerts::AlertSettings;
 use crate::service::describe;
 use crate::service::dora::{ReportRequest, SyncRequest};
+use crate::service::jobs::JobInfo;
 use crate::service::pdca::PdcaSettings;
 use atalaya_domain::health::Health;
 use atalaya_domain::time::Timestamp;
@@ -97,6 +98,8 @@ pub struct Configured {
     pub pdca: PdcaSettings,
     /// `None`: nobody evaluates rules here.
     pub alerts: Option<Arc<AlertSettings>>,
+    /// Empty where nobody runs jobs.
+    pub jobs: Arc<[JobInfo]>,
 }
 
 impl Default for Configured {
@@ -106,6 +109,7 @@ impl Default for Configured {
             sync: None,
             pdca: PdcaSettings::default(),
             alerts: None,
+            jobs: Arc::default(),
         }
     }
 }

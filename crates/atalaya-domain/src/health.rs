@@ -246,6 +246,18 @@ const LOAD_LIMITS: (f64, f64) = (2.0, 8.0);
 /// A store that takes longer than this to count itself is slow.
 const STORE_LATENCY_LIMIT: Duration = Duration::from_secs(10);
 
+/// From which value on a sampled measure of a component (`disk/web-1:/`) is degraded; `None` where
+/// only people can say.
+pub fn limit_of(component: &str, measure: &str) -> Option<f64> {
+    let kind = component.split('/').next().unwrap_or(component);
+    match (kind, measure) {
+        ("disk", "used_ratio") => Some(DISK_LIMITS.0),
+        ("host", "memory_used_ratio") => Some(MEMORY_LIMITS.0),
+        ("logs" | "metrics", "latency_ms") => Some(STORE_LATENCY_LIMIT.as_secs_f64() * 1_000.0),
+        _ => None,
+    }
+}
+
 fn judge(value: f64, (degraded, failing): (f64, f64)) -> Status {
     if value >= failing {
         Status::Failing

@@ -165,6 +165,7 @@ impl AlertsTab {
             Action::Reload => return self.read(context.now),
             Action::Open => return vec![self.logs_of_moment(context.now)],
             Action::Trace => return vec![self.trace()],
+            keys::DEPLOYMENT => return vec![self.deployment()],
             keys::ACKNOWLEDGE => return vec![self.ask_acknowledge(ACKNOWLEDGE)],
             keys::UNTIL_WORSE => return vec![self.ask_acknowledge(UNTIL_WORSE)],
             keys::SILENCE => return vec![self.ask_silence()],
@@ -204,6 +205,20 @@ impl AlertsTab {
         match ids {
             Some(ids) => Effect::Go(Destination::Trace(ids)),
             None => Effect::Notice(Notice::plain("its records carry no request id")),
+        }
+    }
+
+    /// What went out last before it fired.
+    fn deployment(&self) -> Effect {
+        let evidence = self.current().and_then(|alert| alert.evidence.as_ref());
+        let found =
+            evidence.and_then(|evidence| Some((evidence.at, evidence.deployment.as_ref()?)));
+        match found {
+            Some((at, deployment)) => Effect::Go(Destination::Deployment {
+                id: deployment.id.clone(),
+                at: at.saturating_sub(Duration::from_secs(deployment.seconds_before)),
+            }),
+            None => Effect::Notice(Notice::plain("no deployment is known before it")),
         }
     }
 
@@ -327,6 +342,7 @@ impl Screen for AlertsTab {
                 keys::ACKNOWLEDGE,
                 keys::SILENCE,
                 Action::Trace,
+                keys::DEPLOYMENT,
                 Action::NextPanel,
             ],
         }

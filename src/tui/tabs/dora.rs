@@ -22,7 +22,7 @@ use crate::tui::tab::{Configured, Context, Screen, Tab, TabEvent, TabStatus};
 use crate::tui::theme::Role;
 use atalaya_domain::dora::{DeploymentLine, DoraReport, Metric};
 use atalaya_domain::record::RequestId;
-use atalaya_domain::time::Timestamp;
+use atalaya_domain::time::{TimeRange, Timestamp};
 
 mod effect;
 mod keys;
@@ -168,6 +168,22 @@ impl DoraTab {
                 "this window has deployments, or there are none before it",
             ))],
         }
+    }
+
+    /// Opens a deployment that something leads to; where the window on the screen has it not, the
+    /// window that ends with it.
+    fn go_to(&mut self, id: String, at: Timestamp, context: &Context<'_>) -> Vec<Effect> {
+        let is_elsewhere = self.figures.is_some() && self.line_of(&id).is_none();
+        self.open(Subject::Deployment(id));
+        if !is_elsewhere {
+            return Vec::new();
+        }
+        let day = Duration::from_secs(86_400);
+        let until = at.saturating_add(day).min(context.now);
+        self.request.window =
+            Window::Between(TimeRange::new(until.saturating_sub(day * 30), until));
+        self.row = 0;
+        self.load(context)
     }
 
     fn is_stale(&self, now: Timestamp) -> bool {
@@ -501,6 +517,14 @@ impl Screen for DoraTab {
         self.pages.is_empty()
     }
 
+    fn depth(&self) -> Option<usize> {
+        Some(self.pages.len()).filter(|depth| *depth > 0)
+    }
+
+    fn shows(&self, destination: &Destination) -> bool {
+        matches!(destination, Destination::Deployment { .. })
+    }
+
     fn prompt_hint(
         &self,
         kind: &str,
@@ -547,6 +571,7 @@ impl Tab for DoraTab {
                 }
             }
             TabEvent::Left => self.entered = false,
+            TabEvent::Go(Destination::Deployment { id, at }) => return self.go_to(id, at, context),
             // The count of what is being read goes on.
             TabEvent::Tick if self.offer.running.is_some() => {}
             TabEvent::Tick if self.entered && !self.loading => {

@@ -1,9 +1,9 @@
-//! The Infra tab: the host, the stores, the ring behind them, and the account of every file that is
-//! ingested.
+//! The Infra tab: the host, the stores, the ring behind them, the account of every file that is
+//! ingested, and the jobs of the service.
 //!
-//! Everything arrives by itself (measurements each few seconds, accounts as they change); the tab
-//! asks no store anything, so it answers when the stores do not. What a ring said last stays on the
-//! screen, with its time, when it goes away.
+//! Measurements and accounts arrive by themselves; only the jobs, their runs and the history of the
+//! measures are read from the metrics store, so the rest answers when that store does not. What a
+//! ring said last stays on the screen, with its time, when it goes away.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::service::advice;
 use crate::tui::action::Action;
 use crate::tui::ask::{self, Destination, Notice, TabId};
 use crate::tui::keymap::{Binding, Scope};
-use crate::tui::tab::{Configured, Context, NoWork, Screen, Tab, TabEvent, TabStatus};
+use crate::tui::tab::{Configured, Context, Screen, Tab, TabEvent, TabStatus};
 use crate::tui::theme::Role;
 use crate::tui::widgets::{clock, safe_text};
 use atalaya_domain::health::ring::Ring;
@@ -28,19 +28,28 @@ mod account;
 mod cells;
 mod checks;
 mod files;
+mod history;
 mod host;
+mod jobs;
 mod keys;
 mod node;
 mod ring;
 mod sheet;
 mod spool;
 mod view;
+mod work;
+
+use self::history::Histories;
+use self::jobs::Jobs;
+pub use self::work::{InfraAnswer, InfraEffect};
 
 #[cfg(test)]
 pub(crate) mod tests;
 
-/// This tab asks for no work.
-type Effect = ask::Effect<NoWork>;
+/// Asked before a job runs out of its schedule.
+const RUN: &str = "job-run";
+
+type Effect = ask::Effect<InfraEffect>;
 
 /// One line of the ingest table.
 #[derive(Clone, Copy, Debug)]
@@ -55,6 +64,7 @@ enum Row<'a> {
 enum Panel {
     Ring,
     Files,
+    Jobs,
 }
 
 /// What lies over the tables, and the first line in sight.
@@ -66,9 +76,10 @@ struct Over {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Subject {
-    /// Of the file or the node under the cursor.
+    /// Of the file, the node or the job under the cursor.
     Details,
     Checks,
+    History,
 }
 
 #[derive(Debug, Default)]
@@ -81,9 +92,11 @@ pub struct InfraTab {
     chosen: Option<std::path::PathBuf>,
     /// The node under the cursor, by address.
     chosen_node: Option<String>,
-    /// `None` until somebody chose: then the files, or the ring when there are none.
+    /// `None` until somebody chose.
     panel: Option<Panel>,
     over: Option<Over>,
+    jobs: Jobs,
+    histories: Histories,
     /// Stores that do not answer the measurement.
     outages: Outages,
 }
@@ -119,12 +132,39 @@ impl InfraTab {
         (ring.at < last.at).then_some(ring.at)
     }
 
-    fn ring_has_keys(&self) -> bool {
-        self.ring().is_some()
-            && match self.panel {
-                Some(panel) => panel == Panel::Ring,
-                None => self.rows().is_empty(),
-            }
+    /// The tables that something stands in, as they follow each other on the screen.
+    fn panels(&self) -> impl Iterator<Item = Panel> + '_ {
+        let stands = |panel: &Panel| match panel {
+            Panel::Ring => self.ring().is_some(),
+            Panel::Files => !self.rows().is_empty(),
+            Panel::Jobs => !self.jobs.list().is_empty(),
+        };
+        [Panel::Ring, Panel::Files, Panel::Jobs]
+            .into_iter()
+            .filter(stands)
+    }
+
+    /// The table that has the keys: the one that was chosen while something stands in it, else the
+    /// files, else the first.
+    fn panel(&self) -> Option<Panel> {
+        let stands = |wanted| self.panels().any(|panel| panel == wanted);
+        self.panel
+            .filter(|panel| stands(*panel))
+            .or_else(|| Some(Panel::Files).filter(|panel| stands(*panel)))
+            .or_else(|| self.panels().next())
+    }
+
+    fn has_keys(&self, panel: Panel) -> bool {
+        self.panel() == Some(panel)
+    }
+
+    /// The table `step` further, round and round.
+    fn turn_panel(&mut self, back: bool) {
+        let panels: Vec<Panel> = self.panels().collect();
+        let here = panels.iter().position(|panel| self.has_keys(*panel));
+        let Some(here) = here else { return };
+        let step = if back { panels.len() - 1 } else { 1 };
+        self.panel = panels.get((here + step) % panels.len()).copied();
     }
 
     fn node_position(&self, ring: &Ring) -> usize {
@@ -144,20 +184,23 @@ impl InfraTab {
             });
             return;
         }
-        if self.ring_has_keys() {
-            let Some(ring) = self.ring().filter(|ring| !ring.nodes.is_empty()) else {
-                return;
-            };
-            let wanted = step(self.node_position(ring), ring.nodes.len()).min(ring.nodes.len() - 1);
-            self.chosen_node = Some(ring.nodes[wanted].address.clone());
-            return;
+        match self.panel() {
+            None => {}
+            Some(Panel::Jobs) => self.jobs.move_to(step),
+            Some(Panel::Ring) => {
+                let Some(ring) = self.ring().filter(|ring| !ring.nodes.is_empty()) else {
+                    return;
+                };
+                let last = ring.nodes.len() - 1;
+                let wanted = step(self.node_position(ring), ring.nodes.len()).min(last);
+                self.chosen_node = Some(ring.nodes[wanted].address.clone());
+            }
+            Some(Panel::Files) => {
+                let rows = self.rows();
+                let wanted = step(self.position(&rows), rows.len()).min(rows.len() - 1);
+                self.chosen = Some(path_of(rows[wanted]).to_path_buf());
+            }
         }
-        let rows = self.rows();
-        if rows.is_empty() {
-            return;
-        }
-        let wanted = step(self.position(&rows), rows.len()).min(rows.len() - 1);
-        self.chosen = Some(path_of(rows[wanted]).to_path_buf());
     }
 
     fn act(&mut self, action: Action, context: &Context<'_>) -> Vec<Effect> {
@@ -171,30 +214,25 @@ impl InfraTab {
             }
             Action::First => self.move_to(context, |_, _| 0),
             Action::Last => self.move_to(context, |_, count| count.saturating_sub(1)),
-            // An empty table takes no keys.
-            Action::NextPanel | Action::PreviousPanel
-                if self.over.is_none() && !self.rows().is_empty() =>
-            {
-                self.panel = Some(if self.ring_has_keys() {
-                    Panel::Files
-                } else {
-                    Panel::Ring
-                });
+            Action::NextPanel | Action::PreviousPanel if self.over.is_none() => {
+                self.turn_panel(action == Action::PreviousPanel);
             }
             Action::Explain if self.over.is_none_or(|over| over.what != Subject::Checks) => {
-                self.over = self.health.is_some().then_some(Over {
-                    what: Subject::Checks,
-                    top: 0,
-                });
+                self.over = self.health.is_some().then_some(over(Subject::Checks));
+            }
+            keys::HISTORY => {
+                self.over = Some(over(Subject::History));
+                return vec![Effect::Work(self.histories.ask(context.now))];
             }
             Action::Open if self.over.is_none() => {
-                let something = self.ring_has_keys() || !self.rows().is_empty();
-                self.over = something.then_some(Over {
-                    what: Subject::Details,
-                    top: 0,
-                });
+                self.over = self.panel().map(|_| over(Subject::Details));
+                if self.has_keys(Panel::Jobs) {
+                    return self.jobs.ask_runs().map(Effect::Work).into_iter().collect();
+                }
             }
             Action::Open | Action::Back | Action::Close | Action::Explain => self.over = None,
+            Action::Reload => return vec![Effect::Work(self.jobs.ask(context.now))],
+            keys::RUN => return vec![self.ask_run()],
             keys::SOURCE_LOGS => {
                 let rows = self.rows();
                 if let Some(Row::File(FileAccount {
@@ -203,7 +241,7 @@ impl InfraTab {
                 })) = rows
                     .get(self.position(&rows))
                     .copied()
-                    .filter(|_| !self.ring_has_keys())
+                    .filter(|_| self.has_keys(Panel::Files))
                 {
                     return vec![Effect::Go(Destination::Logs {
                         filter: term_text("source", source),
@@ -217,6 +255,20 @@ impl InfraTab {
             _ => {}
         }
         Vec::new()
+    }
+
+    fn ask_run(&mut self) -> Effect {
+        let job = self.jobs.current().filter(|_| self.has_keys(Panel::Jobs));
+        match job.map(|job| job.info.name) {
+            Some(name) => {
+                self.jobs.about = Some(name);
+                Effect::Confirm {
+                    kind: RUN,
+                    question: format!("run {name} now?"),
+                }
+            }
+            None => Effect::Notice(Notice::plain("Tab goes to the jobs: R runs the chosen one")),
+        }
     }
 
     fn measured(&mut self, health: Arc<Health>) {
@@ -236,6 +288,10 @@ impl InfraTab {
         }
         self.health = Some(health);
     }
+}
+
+const fn over(what: Subject) -> Over {
+    Over { what, top: 0 }
 }
 
 fn path_of(row: Row<'_>) -> &std::path::Path {
@@ -299,7 +355,8 @@ impl Screen for InfraTab {
                         safe_text::line(&advice::say(reason))
                     )
                 })
-                .or_else(|| self.outages.banner(context.now, context.zone)),
+                .or_else(|| self.outages.banner(context.now, context.zone))
+                .or_else(|| self.jobs.refresh.banner(context.now, context.zone)),
             hints: vec![
                 if self.over.is_some() {
                     Action::Back
@@ -308,6 +365,8 @@ impl Screen for InfraTab {
                 },
                 Action::Explain,
                 Action::NextPanel,
+                keys::HISTORY,
+                keys::RUN,
                 keys::SOURCE_LOGS,
             ],
         }
@@ -319,16 +378,11 @@ impl Screen for InfraTab {
 
     fn is_idle(&self, action: Action) -> bool {
         match action {
-            // What is shown arrives by itself, in tables that fit the width.
-            Action::Left
-            | Action::Right
-            | Action::HistoryBack
-            | Action::HistoryForward
-            | Action::Reload => true,
-            Action::NextPanel | Action::PreviousPanel => {
-                self.ring().is_none() || self.rows().is_empty()
-            }
-            keys::SOURCE_LOGS => self.ring_has_keys(),
+            // The tables fit the width.
+            Action::Left | Action::Right | Action::HistoryBack | Action::HistoryForward => true,
+            Action::NextPanel | Action::PreviousPanel => self.panels().count() < 2,
+            keys::SOURCE_LOGS => !self.has_keys(Panel::Files),
+            keys::RUN => !self.has_keys(Panel::Jobs),
             _ => false,
         }
     }
@@ -338,11 +392,14 @@ impl Tab for InfraTab {
     const ID: TabId = TabId::new("infra", "Infra");
     const KEYS: &'static [Binding] = keys::KEYS;
 
-    type Work = NoWork;
+    type Work = InfraEffect;
     type Saved = ();
 
-    fn open(_configured: &Configured, (): ()) -> Self {
-        Self::default()
+    fn open(configured: &Configured, (): ()) -> Self {
+        Self {
+            jobs: Jobs::of(Arc::clone(&configured.jobs)),
+            ..Self::default()
+        }
     }
 
     fn saved(&self) {}
@@ -360,12 +417,34 @@ impl Tab for InfraTab {
                 .outages
                 .set_under_way(troubles.reads.or(troubles.writes)),
             TabEvent::Action(action) => return self.act(action, context),
+            TabEvent::Entered | TabEvent::Tick if self.jobs.is_due(context.now) => {
+                return vec![Effect::Work(self.jobs.ask(context.now))];
+            }
+            TabEvent::Confirmed { kind: RUN } => {
+                return self.jobs.run().map(Effect::Work).into_iter().collect();
+            }
             _ => {}
         }
         Vec::new()
     }
 
-    fn answered(&mut self, answer: NoWork, _context: &Context<'_>) -> Vec<Effect> {
-        match answer {}
+    fn answered(&mut self, answer: InfraAnswer, context: &Context<'_>) -> Vec<Effect> {
+        match answer {
+            InfraAnswer::Jobs {
+                question,
+                at,
+                result,
+            } => self.jobs.read(question, at, result, context.now),
+            InfraAnswer::Runs { question, result } => self.jobs.read_runs(question, result),
+            InfraAnswer::History { question, result } => self.histories.read(question, result),
+            InfraAnswer::Asked(Ok(done)) => {
+                let read = Effect::Work(self.jobs.ask(context.now));
+                return vec![Effect::Notice(Notice::plain(done)), read];
+            }
+            InfraAnswer::Asked(Err(reason)) => {
+                return vec![Effect::Notice(Notice::trouble(reason))];
+            }
+        }
+        Vec::new()
     }
 }

@@ -234,9 +234,16 @@ impl Stage {
                 question,
                 result: Ok(self.histogram(&query, range, bins)),
             },
-            LogsEffect::Deployments { question, .. } => LogsAnswer::Deployments {
+            LogsEffect::Marks { question, .. } => LogsAnswer::Marks {
                 question,
-                result: Ok(vec![deployment()]),
+                result: Ok(crate::tui::tabs::logs::chart::Marks {
+                    deployments: vec![deployment()],
+                    fired: vec![
+                        deployment()
+                            .finished_at
+                            .saturating_add(Duration::from_secs(300)),
+                    ],
+                }),
             },
             LogsEffect::Context {
                 question, record, ..

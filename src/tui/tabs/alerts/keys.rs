@@ -11,6 +11,8 @@ pub(super) const UNTIL_WORSE: Action = own(
     "acknowledge until it is worse than now",
     "until worse",
 );
+pub(super) const DEPLOYMENT: Action =
+    own("last_deployment", "the deployment before it", "deployment");
 pub(super) const SILENCE: Action = own("silence", "silence the rule for a while", "silence");
 
 pub(super) const KEYS: &[Binding] = &[
@@ -18,5 +20,6 @@ pub(super) const KEYS: &[Binding] = &[
     (ALERTS, "A", UNTIL_WORSE),
     (ALERTS, "s", SILENCE),
     (ALERTS, "t", Action::Trace),
+    (ALERTS, "d", DEPLOYMENT),
     (ALERTS, "x", Action::Explain),
 ];

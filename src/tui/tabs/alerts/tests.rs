@@ -184,6 +184,11 @@ fn enter_leads_to_the_records_of_that_moment_and_t_to_their_requests() {
         "req \"7\"\nx",
         "as it is, not as it is shown"
     );
+    let [Effect::Go(Destination::Deployment { id, at })] = &stage.act(keys::DEPLOYMENT)[..] else {
+        unreachable!("d opens the deployment before it");
+    };
+    assert_eq!(id, "shop@v1.4.0");
+    assert_eq!(*at, began.saturating_sub(Duration::from_secs(12 * 60)));
 }
 
 #[test]

@@ -87,6 +87,29 @@ fn enter_opens_the_deployment_and_esc_closes_it() {
 }
 
 #[test]
+fn a_deployment_that_something_leads_to_opens_in_a_window_that_has_it() {
+    let mut tab = loaded();
+    let mut go = |id: &str, at| {
+        let id = id.to_owned();
+        let event = TabEvent::Go(Destination::Deployment { id, at });
+        with_context(|context| tab.update(event, context))
+    };
+    assert!(go("shop@v1", hour(600.0)).is_empty(), "it is on the screen");
+    let effects = go("shop@v0", hour(-2_000.0));
+    let [Effect::Work(DoraEffect::Load { request, .. })] = &effects[..] else {
+        panic!("{effects:?}")
+    };
+    let Window::Between(range) = request.window else {
+        panic!("{request:?}")
+    };
+    assert!(range.contains(hour(-2_000.0)) && range.until < hour(0.0));
+    assert_eq!(tab.depth(), Some(2));
+    act(&mut tab, Action::Back);
+    act(&mut tab, Action::Back);
+    assert_eq!(tab.depth(), None);
+}
+
+#[test]
 fn a_card_opens_its_explanation_and_from_there_the_deployment() {
     let mut tab = loaded();
     act(&mut tab, Action::Right);

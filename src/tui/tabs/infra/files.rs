@@ -4,7 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::cells::{bytes, put};
-use super::{InfraTab, Row, spool};
+use super::{InfraTab, Panel, Row, spool};
 use crate::tui::tab::Context;
 use crate::tui::theme::{Role, Theme};
 use crate::tui::widgets::{clock, empty, frame, safe_text};
@@ -13,13 +13,7 @@ use atalaya_ingest::accounts::{FileAccount, FileState, IngestStatus};
 pub(super) fn render(tab: &InfraTab, area: Rect, buffer: &mut Buffer, context: &Context<'_>) {
     let theme = context.theme;
     let Some(ingest) = &tab.ingest else {
-        frame::rule(
-            Rect { height: 1, ..area },
-            buffer,
-            theme,
-            "Ingest",
-            !tab.ring_has_keys(),
-        );
+        frame::rule(Rect { height: 1, ..area }, buffer, theme, "Ingest", false);
         let hint = "files are read by another process, or this is the demo".to_owned();
         empty::render(
             area,
@@ -30,7 +24,7 @@ pub(super) fn render(tab: &InfraTab, area: Rect, buffer: &mut Buffer, context: &
         );
         return;
     };
-    let focused = !tab.ring_has_keys();
+    let focused = tab.has_keys(Panel::Files);
     frame::rule(
         Rect { height: 1, ..area },
         buffer,

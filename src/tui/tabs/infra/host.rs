@@ -176,6 +176,13 @@ pub(super) fn render_stores(
             y += 1;
         }
     }
+    // How far a backup can be trusted stands beside what it would bring back.
+    if let Some(check) = health.checks.iter().find(|check| check.name == "backup") {
+        let (role, letters) = gauge::verdict(check.status);
+        let words = safe_text::line(&check.message);
+        let text = format!("{letters:<4} backup   {words}");
+        put(buffer, area, area.x + 1, y, &text, context.theme, role);
+    }
 }
 
 fn store_lines(store: &StoreHealth) -> [(String, Role); 2] {

@@ -5,8 +5,8 @@ use std::time::Duration;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::InfraTab;
 use super::cells::{bytes, put};
+use super::{InfraTab, Panel};
 use crate::tui::tab::Context;
 use crate::tui::theme::Role;
 use crate::tui::widgets::{clock, frame, safe_text};
@@ -206,7 +206,7 @@ pub fn wanted_height(ring: &Ring) -> u16 {
 
 pub fn render(tab: &InfraTab, ring: &Ring, area: Rect, buffer: &mut Buffer, context: &Context<'_>) {
     let theme = context.theme;
-    let focused = tab.ring_has_keys();
+    let focused = tab.has_keys(Panel::Ring);
     frame::rule(
         Rect { height: 1, ..area },
         buffer,

@@ -4,7 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::cells::put;
-use super::{InfraTab, Over, Subject, account, checks, node};
+use super::{InfraTab, Over, Panel, Subject, account, checks, node};
 use crate::tui::tab::Context;
 use crate::tui::theme::Role;
 use crate::tui::widgets::{frame, safe_text};
@@ -29,7 +29,13 @@ impl Sheet {
                 "What was checked · Esc closes".to_owned(),
                 checks::lines(tab.health.as_ref()?),
             ),
-            Subject::Details if tab.ring_has_keys() => {
+            Subject::History => (tab.histories.title(), tab.histories.lines(context)),
+            Subject::Details if tab.has_keys(Panel::Jobs) => {
+                let job = tab.jobs.current()?;
+                let title = format!("Job {} · R runs it now · Esc closes", job.info.name);
+                (title, tab.jobs.lines(context))
+            }
+            Subject::Details if tab.has_keys(Panel::Ring) => {
                 let ring = tab.ring()?;
                 let known = ring.nodes.get(tab.node_position(ring))?;
                 let title = format!("Node {} · Esc closes", safe_text::line(&known.address));

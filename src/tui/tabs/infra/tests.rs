@@ -1,5 +1,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod jobs;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;

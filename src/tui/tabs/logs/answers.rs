@@ -41,8 +41,8 @@ impl LogsTab {
                 self.chart.update(result);
                 Vec::new()
             }
-            LogsAnswer::Deployments { result, .. } => {
-                self.chart.update_deployments(result);
+            LogsAnswer::Marks { result, .. } => {
+                self.chart.update_marks(result);
                 Vec::new()
             }
             LogsAnswer::Context { result, .. } => {
@@ -74,7 +74,7 @@ impl LogsTab {
             | LogsAnswer::Around { question, .. }
             | LogsAnswer::Sought { question, .. } => (question, Some(self.list.question)),
             LogsAnswer::Arrived { question, .. } => (question, Some(self.follow.question)),
-            LogsAnswer::Histogram { question, .. } | LogsAnswer::Deployments { question, .. } => {
+            LogsAnswer::Histogram { question, .. } | LogsAnswer::Marks { question, .. } => {
                 (question, Some(self.chart.question))
             }
             LogsAnswer::Context { question, .. } => match &self.view {

@@ -1,5 +1,5 @@
 //! The chart over the list: what it counts, in a range that can be moved and zoomed, with the
-//! deployments of that time. Drawn by [`super::histogram`].
+//! deployments and alerts of that time. Drawn by [`super::histogram`].
 
 use std::time::Duration;
 
@@ -78,6 +78,14 @@ impl Size {
     }
 }
 
+/// What happened in the time of the chart beside what it counts.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Marks {
+    pub deployments: Vec<Deployment>,
+    /// When alerts began to fire.
+    pub fired: Vec<Timestamp>,
+}
+
 #[derive(Debug)]
 pub struct Chart {
     pub size: Size,
@@ -86,7 +94,7 @@ pub struct Chart {
     /// The end of the range; `None` follows the clock.
     end: Option<Timestamp>,
     pub data: Option<Histogram>,
-    pub deployments: Vec<Deployment>,
+    pub marks: Marks,
     pub question: Question,
     pub loading: bool,
     pub failed: Option<String>,
@@ -99,7 +107,7 @@ impl Default for Chart {
             zoom: 2,
             end: None,
             data: None,
-            deployments: Vec::new(),
+            marks: Marks::default(),
             question: Question::default(),
             loading: false,
             failed: None,
@@ -239,10 +247,10 @@ impl Chart {
         }
     }
 
-    /// Takes the deployments of that time.
-    pub fn update_deployments(&mut self, result: Result<Vec<Deployment>, String>) {
+    /// Takes what else happened in that time.
+    pub fn update_marks(&mut self, result: Result<Marks, String>) {
         match result {
-            Ok(deployments) => self.deployments = deployments,
+            Ok(marks) => self.marks = marks,
             Err(reason) => self.failed = Some(reason),
         }
     }

@@ -178,6 +178,9 @@ fn cell(low: Option<Level>, high: Option<Level>, context: &Context<'_>) -> (&'st
     }
 }
 
+/// Where an alert began to fire.
+const FIRED: &str = "!";
+
 fn title(chart: &Chart, data: &Histogram, row: Rect, buffer: &mut Buffer, context: &Context<'_>) {
     let theme = context.theme;
     let mut totals = LevelCounts::default();
@@ -214,18 +217,24 @@ fn title(chart: &Chart, data: &Histogram, row: Rect, buffer: &mut Buffer, contex
             format!(" {}  ", clock::count(totals.of(level).into())),
         ));
     }
-    if !chart.deployments.is_empty() {
-        let mark = if context.unicode { "▲" } else { "^" };
-        parts.push((theme.style(Role::Mark), mark.into()));
-        let word = if chart.deployments.len() == 1 {
-            "deployment"
-        } else {
-            "deployments"
-        };
-        parts.push((
-            theme.style(Role::Muted),
-            format!(" {} {word}", chart.deployments.len()),
-        ));
+    let deployed = if context.unicode { "▲" } else { "^" };
+    for (mark, role, count, word) in [
+        (
+            deployed,
+            Role::Mark,
+            chart.marks.deployments.len(),
+            "deployment",
+        ),
+        (FIRED, Role::Error, chart.marks.fired.len(), "alert"),
+    ] {
+        if count > 0 {
+            let plural = if count == 1 { "" } else { "s" };
+            parts.push((theme.style(role), mark.into()));
+            parts.push((
+                theme.style(Role::Muted),
+                format!(" {count} {word}{plural}  "),
+            ));
+        }
     }
     if chart.failed.is_some() {
         // The banner says why, and that it is tried again.
@@ -337,15 +346,19 @@ fn axis(
         used: u16::try_from(used).unwrap_or(0),
     };
     let deployments: Vec<&Deployment> = chart
+        .marks
         .deployments
         .iter()
         .filter(|deployment| data.range.contains(deployment.finished_at))
         .collect();
     let focus = focus.filter(|at| data.range.contains(*at));
     // A mark never hides a time, nor a time a mark.
+    let fired = chart.marks.fired.iter().copied();
+    let fired: Vec<Timestamp> = fired.filter(|at| data.range.contains(*at)).collect();
     let marked = deployments
         .iter()
         .map(|deployment| deployment.finished_at)
+        .chain(fired.iter().copied())
         .chain(focus);
     let taken: Vec<u16> = marked.map(|at| axis.column(at)).collect();
     axis.times(&taken, buffer, context);
@@ -363,6 +376,16 @@ fn axis(
         let role = if failed { Role::Bad } else { Role::Mark };
         let x = axis.column(deployment.finished_at);
         safe_text::put(buffer, x, row.y, mark, theme.style(role));
+    }
+    // An alert of the same column is what one came for.
+    for at in fired {
+        safe_text::put(
+            buffer,
+            axis.column(at),
+            row.y,
+            FIRED,
+            theme.style(Role::Error),
+        );
     }
     if let Some(at) = focus {
         let mark = if context.unicode { "◆" } else { "o" };

@@ -78,7 +78,7 @@ impl LogsTab {
                 range,
                 bins,
             }),
-            Effect::Work(LogsEffect::Deployments { question, range }),
+            Effect::Work(LogsEffect::Marks { question, range }),
         ]
     }
 
@@ -174,6 +174,8 @@ impl LogsTab {
     pub(super) fn visit(&mut self, destination: Destination, context: &Context<'_>) -> Vec<Effect> {
         match destination {
             Destination::Trace(ids) => self.open_trace(ids),
+            // Shown elsewhere.
+            Destination::Deployment { .. } => Vec::new(),
             Destination::Logs { filter, at } => {
                 let mut effects = self.set_filter(&filter, context);
                 if let Some(at) = at {

@@ -122,7 +122,7 @@ fn asks(effects: &[Effect], name: &str) -> bool {
 fn entering_asks_for_the_list_and_the_chart_and_then_follows() {
     let mut bench = Bench::new();
     let effects = bench.send(TabEvent::Entered);
-    assert!(asks(&effects, "list") && asks(&effects, "histogram") && asks(&effects, "deployments"));
+    assert!(asks(&effects, "list") && asks(&effects, "histogram") && asks(&effects, "marks"));
     let effects = bench.newest(NOW - 100..NOW, false);
     assert!(asks(&effects, "follow"));
     assert_eq!(bench.focus(), NOW - 1);

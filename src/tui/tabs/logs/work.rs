@@ -4,18 +4,18 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use super::chart::Marks;
 use crate::service::Stores;
 use crate::service::trace::{Trace, TraceOptions, trace};
 use crate::tui::ask::Question;
 use crate::tui::tab::{Work, reason_of};
-use atalaya_domain::delivery::Deployment;
 use atalaya_domain::record::{Record, RequestId};
 use atalaya_domain::time::{TimeRange, Timestamp};
 use atalaya_query::Query;
 use atalaya_store::chunks::Order;
 use atalaya_store::engine::{Cursor, Follower, Histogram, Page, PageRequest};
 use atalaya_store::error::StoreError;
-use atalaya_store::metrics::DeliveryFilter;
+use atalaya_store::metrics::{AlertFilter, DeliveryFilter};
 
 /// Records of one page: a few screens, a few milliseconds.
 pub const PAGE: usize = 500;
@@ -63,7 +63,8 @@ pub enum LogsEffect {
         range: TimeRange,
         bins: usize,
     },
-    Deployments {
+    /// What else happened in the chart's time.
+    Marks {
         question: Question,
         range: TimeRange,
     },
@@ -113,9 +114,9 @@ pub enum LogsAnswer {
         question: Question,
         result: Outcome<Histogram>,
     },
-    Deployments {
+    Marks {
         question: Question,
-        result: Outcome<Vec<Deployment>>,
+        result: Outcome<Marks>,
     },
     Context {
         question: Question,
@@ -125,6 +126,31 @@ pub enum LogsAnswer {
         question: Question,
         result: Outcome<Trace>,
     },
+}
+
+/// Alerts that are looked through for those of the chart's time.
+const MOST_ALERTS: u32 = 500;
+
+async fn marks(stores: &Stores, range: TimeRange) -> Result<Marks, StoreError> {
+    let filter = DeliveryFilter {
+        range: Some(range),
+        ..DeliveryFilter::default()
+    };
+    let alerts = AlertFilter {
+        rule: None,
+        before: Some(range.until),
+        limit: MOST_ALERTS,
+    };
+    let alerts = stores.metrics.alert_history(&alerts).await?;
+    let mut fired: Vec<Timestamp> = alerts
+        .iter()
+        .filter_map(|alert| alert.firing_since)
+        .collect();
+    fired.retain(|at| range.contains(*at));
+    Ok(Marks {
+        deployments: stores.metrics.deployments(&filter).await?.read,
+        fired,
+    })
 }
 
 fn told<T>(result: Result<T, StoreError>) -> Outcome<T> {
@@ -141,7 +167,7 @@ impl Work for LogsEffect {
             }
             Self::Follow { .. } => "follow",
             Self::Histogram { .. } => "histogram",
-            Self::Deployments { .. } => "deployments",
+            Self::Marks { .. } => "marks",
             Self::Context { .. } => "context",
             Self::Trace { .. } => "trace",
         }
@@ -175,22 +201,10 @@ impl Work for LogsEffect {
                 question,
                 result: told(stores.logs.histogram(&query, range, bins, cancel).await),
             },
-            Self::Deployments { question, range } => {
-                let filter = DeliveryFilter {
-                    range: Some(range),
-                    ..DeliveryFilter::default()
-                };
-                LogsAnswer::Deployments {
-                    question,
-                    result: told(
-                        stores
-                            .metrics
-                            .deployments(&filter)
-                            .await
-                            .map(|rows| rows.read),
-                    ),
-                }
-            }
+            Self::Marks { question, range } => LogsAnswer::Marks {
+                question,
+                result: told(marks(stores, range).await),
+            },
             Self::Context {
                 question,
                 record,
