@@ -189,6 +189,11 @@ impl Tail {
         self.building.from < self.cutter.fed()
     }
 
+    /// Whether whole lines were read that no frame holds yet.
+    pub fn holds_lines(&self) -> bool {
+        self.building.from < self.cutter.line_start()
+    }
+
     pub fn record_origin(&self) -> Option<&Arc<Origin>> {
         self.record_origin.as_ref()
     }

@@ -132,14 +132,31 @@ impl<P: Port> Reader<P> {
         Some(match (compared, stranger.instead_of) {
             (Ok(Some(mut now)), Some((origin, loss))) => {
                 now.goes_on = now.goes_on.or_else(|| self.same_beginning(origin, seen));
+                if self.is_waited_for(&now) {
+                    return Some(Found::Later(Some(origin)));
+                }
                 Found::Changed { origin, loss, now }
             }
+            (Ok(Some(now)), None) if self.is_waited_for(&now) => Found::Later(None),
             (Ok(Some(now)), None) => Found::Strange(now),
             (Ok(None), _) => return None,
             (Err(obstacle), lost) => {
                 self.tell(seen, obstacle, unread);
                 Found::Later(lost.map(|(origin, _)| origin))
             }
+        })
+    }
+
+    /// Whether lines that a file is read on behind are still on their way to the store: what begins
+    /// behind them would pass over them if this run ended now.
+    fn is_waited_for(&self, now: &Strange) -> bool {
+        let Some((origin, _)) = now.goes_on else {
+            return false;
+        };
+        let active = self.active.get(&origin);
+        active.is_some_and(|active| {
+            !active.stopped
+                && (!active.is_stored() || active.tail.as_ref().is_some_and(Tail::holds_lines))
         })
     }
 

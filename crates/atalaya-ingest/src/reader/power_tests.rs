@@ -544,3 +544,28 @@ fn a_power_failure_under_checkpoint_and_log_loses_and_doubles_nothing() {
 fn a_power_failure_under_spool_checkpoint_and_log_loses_and_doubles_nothing() {
     run(true, cuts());
 }
+
+/// R11: what is read on behind lines that no store has yet would pass over them after a crash.
+#[test]
+fn a_log_shortened_while_its_lines_wait_for_the_store_loses_none() {
+    for kept in [FIRST_LINES, 100, 179] {
+        let mut one = Machine::new(false);
+        one.append(120);
+        for _ in 0..4 {
+            one.look(Duration::from_secs(1));
+        }
+        let text = fs::read_to_string(one.log()).unwrap();
+        let first: String = text.split_inclusive('\n').take(kept).collect();
+        fs::write(one.log(), first).unwrap();
+        one.append(30);
+        for _ in 0..4 {
+            one.look(Duration::from_secs(3));
+        }
+        // Nothing was stored yet, and the process is gone; the log and the checkpoint are there.
+        one.reader = None;
+        one.disk.crash(Loss::Nothing);
+        one.power_on(i64::MAX);
+        one.settle();
+        one.check(&format!("{kept} lines were kept"));
+    }
+}
