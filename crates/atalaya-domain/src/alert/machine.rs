@@ -176,7 +176,12 @@ fn told_of_firing(alert: &mut Alert, now: Timestamp) -> Option<NoticeKind> {
             return None;
         }
         alert.acknowledged = None;
-        return Some(NoticeKind::Worse);
+        // Who saw it on a screen before anybody was told: for the channels it begins now.
+        return Some(if alert.told_at.is_some() {
+            NoticeKind::Worse
+        } else {
+            NoticeKind::Firing
+        });
     }
     let Some(told_at) = alert.told_at else {
         return Some(NoticeKind::Firing);

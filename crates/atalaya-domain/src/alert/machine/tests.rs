@@ -172,6 +172,22 @@ fn a_muted_alert_is_told_when_it_still_fires_afterwards() {
     );
 }
 
+/// Found by `every_change_is_told_once`.
+#[test]
+fn what_was_acknowledged_while_muted_and_got_worse_is_told_as_firing() {
+    use Happening::{Acknowledge, Mute, Read};
+    let history = [
+        Mute(true),
+        Read(Some(10.0), 60),
+        Read(Some(10.0), 120),
+        Acknowledge { until_worse: true },
+        Mute(false),
+        Read(Some(25.0), 60),
+    ];
+    let told = play(&history, &rule());
+    assert_eq!(told.open.len(), 1);
+}
+
 /// What happens between two evaluations.
 #[derive(Clone, Debug)]
 enum Happening {
