@@ -34,6 +34,7 @@ fn an_alert_is_explained_followed_acknowledged_and_silenced() {
         shows(&mut pty, ESC, "Tab: rules");
     }
 
+    shows(&mut pty, "d", "no deployment is known before it");
     shows(&mut pty, "alooking at it\r", "errors is acknowledged");
     pty.wait_for_text("looking at it");
     shows(&mut pty, "A\r", "until worse than");

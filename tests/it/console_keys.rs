@@ -84,10 +84,14 @@ const DRIVEN: &[(&str, &str, &str)] = &[
         "d D S x f t w y X",
         "console_keys::a_figure_is_followed_to_its_records",
     ),
-    ("Infra", "f x", "console_keys::a_file_leads_to_its_records"),
+    (
+        "Infra",
+        "f x H R",
+        "console_keys::a_file_leads_to_its_records",
+    ),
     (
         "Alerts",
-        "a A s t x",
+        "a A s t d x",
         "console_alerts::an_alert_is_explained_followed_acknowledged_and_silenced",
     ),
     (
@@ -586,6 +590,20 @@ fn a_file_leads_to_its_records() {
     pty.wait_until_gone("GET /cart");
     // Esc leads back to where it was opened.
     shows(&mut pty, ESC, "Ingest · 2 files");
+
+    // The measures over time, and a job that runs because somebody says so.
+    shows(&mut pty, "H", "Measures of the last 24 hours");
+    shows(&mut pty, "H", "Measures of the last 7 days");
+    hides(&mut pty, ESC, "Measures of the last");
+    pty.wait_for_text("health_sample");
+    pty.send("\t");
+    shows(&mut pty, "R", "run alerts now?");
+    shows(&mut pty, "n", "not done");
+    shows(&mut pty, "R", "run alerts now?");
+    shows(&mut pty, "y", "alerts runs as soon as");
+    shows(&mut pty, "\r", "Job alerts");
+    pty.wait_for_text("(request)");
+    hides(&mut pty, ESC, "Job alerts");
     quit(pty);
 }
 

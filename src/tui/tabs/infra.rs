@@ -227,7 +227,12 @@ impl InfraTab {
             Action::Open if self.over.is_none() => {
                 self.over = self.panel().map(|_| over(Subject::Details));
                 if self.has_keys(Panel::Jobs) {
-                    return self.jobs.ask_runs().map(Effect::Work).into_iter().collect();
+                    return self
+                        .jobs
+                        .open_runs()
+                        .map(Effect::Work)
+                        .into_iter()
+                        .collect();
                 }
             }
             Action::Open | Action::Back | Action::Close | Action::Explain => self.over = None,
@@ -434,7 +439,13 @@ impl Tab for InfraTab {
                 question,
                 at,
                 result,
-            } => self.jobs.read(question, at, result, context.now),
+            } => {
+                self.jobs.read(question, at, result, context.now);
+                let is_open = self.over.is_some_and(|over| over.what == Subject::Details);
+                if is_open && self.has_keys(Panel::Jobs) {
+                    return self.jobs.ask_runs().map(Effect::Work).into_iter().collect();
+                }
+            }
             InfraAnswer::Runs { question, result } => self.jobs.read_runs(question, result),
             InfraAnswer::History { question, result } => self.histories.read(question, result),
             InfraAnswer::Asked(Ok(done)) => {

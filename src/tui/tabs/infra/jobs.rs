@@ -21,6 +21,8 @@ use atalaya_store::metrics::JobRun;
 
 /// The shortest job runs each minute.
 const READ_AGAIN: Duration = Duration::from_secs(10);
+/// While one runs or was asked for, somebody waits for it.
+const READ_SOON: Duration = Duration::from_secs(2);
 
 /// What the tab knows of the jobs.
 #[derive(Debug, Default)]
@@ -68,7 +70,13 @@ impl Jobs {
     }
 
     pub(super) fn is_due(&mut self, now: Timestamp) -> bool {
-        self.infos.is_some() && self.refresh.is_due(READ_AGAIN, now)
+        let is_awaited = |job: &JobView| job.requested_at.is_some() || job.is_running();
+        let old = if self.list().iter().any(is_awaited) {
+            READ_SOON
+        } else {
+            READ_AGAIN
+        };
+        self.infos.is_some() && self.refresh.is_due(old, now)
     }
 
     pub(super) fn ask(&mut self, now: Timestamp) -> InfraEffect {
@@ -91,13 +99,18 @@ impl Jobs {
         }
     }
 
-    /// The runs of the chosen job.
+    /// The runs of the job that is opened.
+    pub(super) fn open_runs(&mut self) -> Option<InfraEffect> {
+        self.runs = None;
+        self.ask_runs()
+    }
+
+    /// The runs of the opened job again; those on the screen stay until then.
     pub(super) fn ask_runs(&mut self) -> Option<InfraEffect> {
         let (lease, job) = self
             .current()
             .map(|job| (job.info.lease.clone(), job.info.name))?;
         self.asked_runs = self.asked_runs.next();
-        self.runs = None;
         Some(InfraEffect::Runs {
             question: self.asked_runs,
             lease,
