@@ -143,6 +143,7 @@ pub fn assign(
             revert_cap,
             carrier: HashMap::new(),
             deployments: Vec::new(),
+            tips: Vec::new(),
             last: None,
             cut: 0,
         };
@@ -176,6 +177,8 @@ struct Line<'h> {
     /// Which deployment carried a commit first.
     carrier: HashMap<u32, usize>,
     deployments: Vec<Deployment>,
+    /// The commit of each.
+    tips: Vec<u32>,
     /// Commit and version of the last one.
     last: Option<(u32, Vec<u64>)>,
     cut: usize,
@@ -200,6 +203,7 @@ impl Line<'_> {
             new.drain(..new.len() - MAX_COMMITS);
         }
         self.last = Some((index, mark.version));
+        self.tips.push(index);
         self.deployments.push(Deployment {
             id: mark.id,
             service: mark.service,
@@ -282,6 +286,27 @@ impl Line<'_> {
         any && reverts.len() * 2 > changes
     }
 
+    /// Whether a commit is in what this deployment released. One that went out earlier may stand on
+    /// another line.
+    fn holds(&self, position: usize, commit: u32) -> bool {
+        match self.carrier.get(&commit) {
+            None => false,
+            Some(&at) if at >= position => at == position,
+            Some(_) => self.tips.get(position).is_some_and(|&tip| {
+                let mut seen = HashSet::from([tip]);
+                let mut waiting = vec![tip];
+                while let Some(index) = waiting.pop() {
+                    if index == commit {
+                        return true;
+                    }
+                    let parents = self.history.parents(index).iter().copied();
+                    waiting.extend(parents.filter(|parent| seen.insert(*parent)));
+                }
+                false
+            }),
+        }
+    }
+
     /// Whether what this deployment released holds a revert of the commit too, so that the commit
     /// did not reach anybody with it. A revert that is taken back in the same way is none.
     fn is_undone(&self, commit: u32, position: usize) -> bool {
@@ -295,7 +320,7 @@ impl Line<'_> {
             .into_iter()
             .flatten()
             .copied()
-            .filter(|revert| self.carrier.get(revert).is_some_and(|&at| at <= position))
+            .filter(|revert| self.holds(position, *revert))
             .min() // the newest
             .filter(|next| seen.insert(*next))
         {

@@ -313,12 +313,13 @@ fn same(one: &Placed<'_>, other: &Placed<'_>) -> bool {
 }
 
 fn mark(history: &History, release: &[Placed<'_>], naming: &Naming) -> Option<Mark> {
-    // The most specific name says most, and floating tags (`v1`, `v1.2`) move on.
+    // The most specific name says most, and floating tags (`v1`, `v1.2`) move on. Of others the first
+    // one: a tag that comes later does not rename what went out.
     let named = release.iter().min_by(|a, b| {
         numbers(&b.tag.name)
             .len()
             .cmp(&numbers(&a.tag.name).len())
-            .then_with(|| a.tag.name.cmp(&b.tag.name))
+            .then_with(|| (a.at, &a.tag.name).cmp(&(b.at, &b.tag.name)))
     })?;
     let service = &named.service;
     let id = id_of(&named.tag.name, named.tag.owner.as_deref(), service, naming);
