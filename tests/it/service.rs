@@ -460,8 +460,9 @@ fn a_console_says_who_runs_the_jobs_and_does_so_itself_when_nobody_does() {
     let mut beside = Pty::start(console(home.path()), 40, 140);
     beside.send("3");
     beside.wait_for_text("SQLite in");
-    beside.send("x");
     beside.wait_for_text(&format!("(process {pid})"));
+    beside.send("x");
+    beside.wait_for_text("What was checked");
     beside.send("\x1b");
     beside.wait_until_gone("What was checked");
     beside.send("q");
