@@ -1,5 +1,6 @@
 //! A domain value as Markdown, text or JSON.
 
+pub mod bars;
 pub mod dora;
 pub mod dora_json;
 pub mod dora_markdown;

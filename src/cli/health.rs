@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use crate::report::bars::bar;
 use crate::service;
 use crate::service::health_history::{self, Series};
 use crate::shown::Shown;
@@ -130,7 +131,6 @@ fn short(value: f64) -> String {
 
 /// The course of the values, oldest first, from the lowest to the highest of them.
 fn sparkline(points: &[(Timestamp, f64)]) -> String {
-    const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     const WIDTH: usize = 24;
     let low = points
         .iter()
@@ -154,7 +154,7 @@ fn sparkline(points: &[(Timestamp, f64)]) -> String {
             } else {
                 0.0
             };
-            BARS[((height * 7.0).round() as usize).min(7)]
+            bar(height, true)
         })
         .collect();
     format!("{line:<WIDTH$}")

@@ -2,6 +2,7 @@
 
 use chrono_tz::Tz;
 
+use super::bars::bar;
 use crate::shown::Shown;
 use atalaya_domain::dora::{
     Delta, Direction, DoraReport, MetricReport, Row, Unit, Value, WeekPoint,
@@ -24,11 +25,11 @@ pub fn span(row: &Row, zone: Tz) -> String {
     }
 }
 
-/// Weeks as bars, lowest to highest; a week without a number is a dot.
+/// Weeks as bars, oldest first; a week without a number is a dot.
 ///
 /// Bars start at zero, so that equal heights mean equal values and not only equal ranks.
-pub fn sparkline(weeks: &[WeekPoint]) -> String {
-    const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+pub fn sparkline(weeks: &[WeekPoint], unicode: bool) -> String {
+    let gap = if unicode { '·' } else { '.' };
     let highest = weeks
         .iter()
         .filter_map(|week| week.value.number())
@@ -36,9 +37,9 @@ pub fn sparkline(weeks: &[WeekPoint]) -> String {
     weeks
         .iter()
         .map(|week| match week.value.number() {
-            None => '·',
-            Some(_) if highest <= 0.0 => BARS[0],
-            Some(value) => BARS[((value / highest * 7.0).round() as usize).min(7)],
+            None => gap,
+            Some(_) if highest <= 0.0 => bar(0.0, unicode),
+            Some(value) => bar(value / highest, unicode),
         })
         .collect()
 }

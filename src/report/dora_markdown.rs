@@ -62,7 +62,7 @@ fn write(out: &mut String, report: &DoraReport, explain: bool) -> std::fmt::Resu
             target(metric),
             score(metric.score),
             industry(metric.metric),
-            sparkline(&metric.weeks),
+            sparkline(&metric.weeks, true),
         )?;
     }
     let quick = report.overall.quick_check;

@@ -63,7 +63,7 @@ fn metric(out: &mut String, metric: &MetricReport) -> std::fmt::Result {
         metric.title,
         metric.show(),
         level(metric),
-        sparkline(&metric.weeks)
+        sparkline(&metric.weeks, true)
     )?;
     writeln!(
         out,

@@ -7,13 +7,15 @@ use atalaya_domain::health::{Health, Host};
 use atalaya_domain::time::{TimeRange, Timestamp};
 use atalaya_store::error::StoreError;
 use atalaya_store::metrics::{HealthSample, MetricsStore};
+
 /// Samples of one question: 30 days of one measure each five minutes, for 30 measures.
 const MOST_SAMPLES: u32 = 300_000;
 
 /// The values of one measurement, all of one instant.
 ///
 /// Components: `host/NAME`, `disk/NAME:MOUNT`, `logs/NAME` and `metrics/NAME` (a store as NAME sees
-/// it), `backup/NAME` (the disk of its backups), `ingest/NAME` (what it follows), `node/ADDRESS` (a server of the log store). Measures carry their unit.
+/// it), `backup/NAME` (the disk of its backups), `ingest/NAME` (what it follows), `node/ADDRESS` (a
+/// server of the log store). Measures carry their unit.
 pub fn samples_of(health: &Health, host: &str, at: Timestamp) -> Vec<HealthSample> {
     let mut samples = Vec::new();
     let mut add = |component: String, values: Vec<(&str, Option<f64>)>| {
@@ -118,8 +120,13 @@ impl Series {
     /// The value that is furthest on the bad side: the lowest of what should be much, the highest of
     /// everything else. `None` without a point.
     pub fn worst(&self) -> Option<(Timestamp, f64)> {
+        self.worst_of(&self.points)
+    }
+
+    /// The same of some of its points.
+    pub fn worst_of(&self, points: &[(Timestamp, f64)]) -> Option<(Timestamp, f64)> {
         let low_is_bad = matches!(self.measure.as_str(), "up" | "available_bytes");
-        self.points.iter().copied().reduce(|worst, point| {
+        points.iter().copied().reduce(|worst, point| {
             let is_worse = if low_is_bad {
                 point.1 < worst.1
             } else {

@@ -4,7 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::{DoraTab, Panel, pages, remarks};
-use crate::report::dora::{delta, scope, score};
+use crate::report::dora::{delta, scope, score, sparkline};
 use crate::tui::tab::Context;
 use crate::tui::theme::Role;
 use crate::tui::widgets::{clock, empty, frame, safe_text};
@@ -220,7 +220,7 @@ fn draw_card(
     let (text, role) = goal(metric, usize::from(line.width), context.unicode);
     put(buffer, line, line.x, &text, role, context);
     let line = indented(row(&mut rest));
-    let text = bars(metric, context.unicode);
+    let text = sparkline(&metric.weeks, context.unicode);
     put(buffer, line, line.x, &text, Role::Accent, context);
     let line = indented(row(&mut rest));
     let text = marks(metric, report, context.unicode);
@@ -309,29 +309,6 @@ fn goal(metric: &MetricReport, columns: usize, unicode: bool) -> (String, Role) 
         Some(_) => "",
     };
     (format!("{mark}{word}{value}"), role)
-}
-
-/// The weeks as bars; digits of a tenth where there are no block characters.
-fn bars(metric: &MetricReport, unicode: bool) -> String {
-    if unicode {
-        return crate::report::dora::sparkline(&metric.weeks);
-    }
-    let highest = metric
-        .weeks
-        .iter()
-        .filter_map(|week| week.value.number())
-        .fold(0.0, f64::max);
-    metric
-        .weeks
-        .iter()
-        .map(|week| match week.value.number() {
-            None => '.',
-            Some(_) if highest <= 0.0 => '0',
-            Some(value) => {
-                char::from_digit((value / highest * 9.0).round() as u32, 10).unwrap_or('9')
-            }
-        })
-        .collect()
 }
 
 /// Under each week whether anything was deployed in it.

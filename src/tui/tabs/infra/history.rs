@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::cells::bytes;
 use super::work::InfraEffect;
+use crate::report::bars::bar;
 use crate::service::health_history::Series;
 use crate::tui::ask::Question;
 use crate::tui::tab::Context;
@@ -20,7 +21,7 @@ const SPANS: [(Duration, &str); 3] = [
     (HOUR.saturating_mul(24 * 30), "30 days"),
 ];
 /// Columns of a trend.
-const COLUMNS: usize = 24;
+const COLUMNS: u32 = 24;
 
 #[derive(Debug, Default)]
 pub(super) struct Histories {
@@ -128,38 +129,27 @@ fn row(series: &Series, range: (Timestamp, Timestamp), context: &Context<'_>) ->
 
 /// The worst value of each part of the time; a part without a sample is a gap.
 fn trend(series: &Series, (from, until): (Timestamp, Timestamp), unicode: bool) -> String {
-    const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-    const LETTERS: [char; 8] = ['.', '.', ':', ':', '-', '=', '*', '#'];
-    let whole = until.since(from).as_secs_f64().max(1.0);
-    let mut parts: Vec<Vec<(Timestamp, f64)>> = vec![Vec::new(); COLUMNS];
-    for point in &series.points {
-        let at = point.0.since(from).as_secs_f64() / whole * COLUMNS as f64;
-        parts[(at as usize).min(COLUMNS - 1)].push(*point);
-    }
-    let highest = series
-        .points
-        .iter()
-        .map(|(_, value)| *value)
-        .fold(0.0, f64::max);
+    let values = series.points.iter().map(|(_, value)| *value);
+    let highest = values.fold(0.0, f64::max);
     // A ratio fills its column at 1: half full looks half full.
     let top = if series.measure.ends_with("_ratio") || series.measure == "up" {
         1.0
     } else {
         highest
     };
-    let bars = if unicode { BARS } else { LETTERS };
-    let column = |points: Vec<(Timestamp, f64)>| {
-        let part = Series {
-            points,
-            component: String::new(),
-            measure: series.measure.clone(),
-        };
-        part.worst().map_or(' ', |(_, value)| {
-            let level = if top > 0.0 { value / top * 7.0 } else { 0.0 };
-            bars[(level.round() as usize).min(7)]
+    let length = until.since(from);
+    let ends_at = |column: u32| {
+        let end = from.saturating_add(length * column / COLUMNS);
+        series.points.partition_point(|(at, _)| *at < end)
+    };
+    let column = |column: u32| {
+        let part = series.points.get(ends_at(column)..ends_at(column + 1));
+        let worst = part.and_then(|part| series.worst_of(part));
+        worst.map_or(' ', |(_, value)| {
+            bar(if top > 0.0 { value / top } else { 0.0 }, unicode)
         })
     };
-    parts.into_iter().map(column).collect()
+    (0..COLUMNS).map(column).collect()
 }
 
 fn figure(measure: &str, value: f64) -> String {

@@ -27,7 +27,7 @@ const READ_SOON: Duration = Duration::from_secs(2);
 /// What the tab knows of the jobs.
 #[derive(Debug, Default)]
 pub(super) struct Jobs {
-    infos: Option<Arc<[JobInfo]>>,
+    infos: Arc<[JobInfo]>,
     view: Option<JobsView>,
     /// Name of the one under the cursor.
     chosen: Option<&'static str>,
@@ -42,7 +42,7 @@ pub(super) struct Jobs {
 impl Jobs {
     pub(super) fn of(infos: Arc<[JobInfo]>) -> Self {
         Self {
-            infos: Some(infos).filter(|infos| !infos.is_empty()),
+            infos,
             ..Self::default()
         }
     }
@@ -76,14 +76,14 @@ impl Jobs {
         } else {
             READ_AGAIN
         };
-        self.infos.is_some() && self.refresh.is_due(old, now)
+        !self.infos.is_empty() && self.refresh.is_due(old, now)
     }
 
     pub(super) fn ask(&mut self, now: Timestamp) -> InfraEffect {
         InfraEffect::Jobs {
             question: self.refresh.ask(),
             now,
-            infos: self.infos.clone().unwrap_or_default(),
+            infos: Arc::clone(&self.infos),
         }
     }
 
