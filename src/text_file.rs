@@ -1,8 +1,9 @@
 //! Small files that people name: configuration, passwords, themes, saved state. Whatever stands
-//! under the name, reading it neither waits nor fills the memory.
+//! under the name, reading it neither waits nor fills the memory; and what is written is there whole
+//! or not at all.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
@@ -39,11 +40,36 @@ pub fn read(path: &Path, limit: u64) -> io::Result<String> {
     Ok(text)
 }
 
+/// Puts a file in the place of the one of this name, if any; once this returns, a power failure does
+/// not bring the old one back. Blocking.
+///
+/// # Errors
+/// The folder is not there or cannot be written; what stood there before still does.
+pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(content)?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    File::open(folder)?.sync_all()
+}
+
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
 
     use super::*;
+
+    #[test]
+    fn what_is_replaced_is_whole_and_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("text");
+        replace(&path, b"a long first text").unwrap();
+        replace(&path, b"second").unwrap();
+        assert_eq!(read(&path, 12).unwrap(), "second");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+        assert!(replace(&folder.path().join("not/there"), b"").is_err());
+    }
 
     #[test]
     fn reads_files_and_refuses_whatever_else_has_a_name() {

@@ -1,10 +1,10 @@
 //! Reports that are kept: one of each full month and week, as files below the data directory. The
 //! first that has anything to say is the baseline, and stays as it was.
 //!
-//! A file is there whole or not at all; the same period again takes its place.
+//! The same period again takes the place of its file.
 
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use chrono::{Datelike as _, Days, NaiveDate};
@@ -132,13 +132,13 @@ pub fn keep(
     };
     fs::create_dir_all(&folder).map_err(wrong(&folder))?;
     let path = folder.join(format!("dora-{name}.md"));
-    write(&path, markdown).map_err(wrong(&path))?;
+    text_file::replace(&path, markdown.as_bytes()).map_err(wrong(&path))?;
     let (text, machine) = (baseline_path(&folder, "md"), baseline_path(&folder, "json"));
     // The text is the last that is written: with it the baseline is whole.
     let is_baseline = !report.deployments.is_empty() && !text.exists();
     if is_baseline {
-        write(&machine, json).map_err(wrong(&machine))?;
-        write(&text, markdown).map_err(wrong(&text))?;
+        text_file::replace(&machine, json.as_bytes()).map_err(wrong(&machine))?;
+        text_file::replace(&text, markdown.as_bytes()).map_err(wrong(&text))?;
     }
     forget_old_weeks(&folder).map_err(wrong(&folder))?;
     Ok(Kept { path, is_baseline })
@@ -163,15 +163,6 @@ fn folder(settings: &Settings) -> PathBuf {
 
 fn baseline_path(folder: &Path, kind: &str) -> PathBuf {
     folder.join(format!("{BASELINE}.{kind}"))
-}
-
-fn write(path: &Path, text: &str) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(text.as_bytes())?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    fs::File::open(folder)?.sync_all()
 }
 
 /// Names sort by their week.

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use tokio::process::Command;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::privacy;
+use crate::{privacy, text_file};
 use atalaya_domain::delivery::cycle_facts::REACHED_USERS;
 use atalaya_domain::delivery::{Decision, Phase, PhaseRecord};
 use atalaya_domain::record::RequestId;
@@ -424,11 +424,8 @@ fn wait(phase: PhaseRecord, folder: &Path) -> io::Result<PathBuf> {
         std::process::id()
     );
     let content = serde_json::to_vec(&Pending { version: 1, phase })?;
-    let temporary = folder.join(format!("{name}.tmp"));
     let file = folder.join(format!("{name}.json"));
-    std::fs::write(&temporary, content)?;
-    std::fs::File::open(&temporary)?.sync_all()?;
-    std::fs::rename(&temporary, &file)?;
+    text_file::replace(&file, &content)?;
     Ok(file)
 }
 

@@ -6,7 +6,7 @@
 use crate::text_file;
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -67,15 +67,7 @@ pub fn load(
 /// Writes the state atomically.
 pub fn save(data_dir: &Path, saved: &Saved) -> io::Result<()> {
     fs::create_dir_all(data_dir)?;
-    let path = data_dir.join(FILE);
-    let fresh = data_dir.join(format!(".{FILE}.{}", std::process::id()));
-    let mut file = fs::File::create(&fresh)?;
-    file.write_all(&serde_json::to_vec_pretty(saved)?)?;
-    file.sync_all()?;
-    drop(file);
-    fs::rename(&fresh, &path).inspect_err(|_| {
-        let _ = fs::remove_file(&fresh);
-    })
+    text_file::replace(&data_dir.join(FILE), &serde_json::to_vec_pretty(saved)?)
 }
 
 #[cfg(test)]
