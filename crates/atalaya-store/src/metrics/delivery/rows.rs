@@ -52,9 +52,9 @@ impl PhaseRow {
     }
 
     pub fn into_record(self) -> Result<PhaseRecord, StoreError> {
-        let key = format!("{}/{}#{}", self.cycle_id, self.phase_name, self.attempt);
+        let key = || format!("{}/{}#{}", self.cycle_id, self.phase_name, self.attempt);
         let wrong = |what: &str, word: &str| {
-            corrupt("dora_metrics", &key, format!("unknown {what} `{word}`"))
+            corrupt("dora_metrics", &key(), format!("unknown {what} `{word}`"))
         };
         Ok(PhaseRecord {
             phase: Phase::from_word(&self.phase_name)
@@ -65,7 +65,7 @@ impl PhaseRow {
             duration: Duration::from_micros((self.duration_seconds * 1e6).round() as u64),
             recorded_at: Timestamp::from_micros(self.created_at),
             metadata: serde_json::from_str(&self.metadata)
-                .map_err(|error| corrupt("dora_metrics", &key, error))?,
+                .map_err(|error| corrupt("dora_metrics", &key(), error))?,
             cycle_id: self.cycle_id,
             feature_id: self.feature_id,
         })
