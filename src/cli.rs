@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::config::{self, ConfigError, Settings};
-use crate::service::alerts::AlertError;
+use crate::service::alerts::{AlertError, BrokenChannel};
 use crate::service::backup::BackupError;
 use crate::service::care::CareError;
 use crate::service::copy::CopyError;
@@ -247,6 +247,7 @@ fn known_class(cause: &(dyn std::error::Error + 'static)) -> Option<ErrorClass> 
         .or_else(|| of(cause, BackupError::class))
         .or_else(|| of(cause, CareError::class))
         .or_else(|| of(cause, AlertError::class))
+        .or_else(|| of(cause, BrokenChannel::class))
         .or_else(|| of(cause, ReportError::class))
         .or_else(|| of(cause, CopyError::class))
         .or_else(|| of(cause, DemoError::class))

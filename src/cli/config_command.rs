@@ -3,7 +3,6 @@
 use super::output::Form;
 use std::fmt::Write as _;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use clap::Subcommand;
 
@@ -104,8 +103,7 @@ async fn check(settings: &Settings) -> anyhow::Result<ExitCode> {
     Planning::configured(settings)?;
     let inputs = settings.clone();
     tokio::task::spawn_blocking(move || service::ingest::plan(&inputs, "")).await??;
-    let channels = service::alerts::Channels::check(Arc::new(settings.clone())).await;
-    channels.map_err(|broken| super::UsageError(broken.to_string()))?;
+    service::alerts::Channels::check(settings).await?;
     let mut text = String::from("ok    configuration\n");
     let mut healthy = true;
     for finding in service::check_stores(settings).await {

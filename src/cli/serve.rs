@@ -60,7 +60,7 @@ pub async fn run(args: &Args, context: &Context, request: &Request) -> anyhow::R
     }
     let planning = Planning::configured(settings)?;
     // What cannot be sent through is told now, and not when it is needed.
-    usable(settings).await?;
+    Channels::check(settings).await?;
     let cancel = CancellationToken::new();
     let opened = Host::open(settings, "serve", Opening::Whenever, cancel.clone(), |_| {}).await?;
     let Some(host) = opened else {
@@ -104,12 +104,6 @@ pub async fn run(args: &Args, context: &Context, request: &Request) -> anyhow::R
     host.stop().await;
     say("ended");
     Ok(ExitCode::SUCCESS)
-}
-
-/// Every channel of messages, and the heartbeat.
-async fn usable(settings: &Settings) -> Result<(), super::UsageError> {
-    let checked = Channels::check(Arc::new(settings.clone())).await;
-    checked.map_err(|broken| super::UsageError(broken.to_string()))
 }
 
 /// Into our own log, and on standard error for whoever keeps that (the journal).
@@ -223,7 +217,7 @@ async fn read_again(
     let asked = request.clone();
     let fresh = tokio::task::spawn_blocking(move || Settings::load(&asked)).await??;
     let old = Arc::clone(&planning.borrow().settings);
-    usable(&fresh).await?;
+    Channels::check(&fresh).await?;
     let reload = reload::compare(&old, &fresh);
     let next = Planning::configured(&reload::merged(&old, fresh))?;
     planning.send_replace(Arc::new(next));

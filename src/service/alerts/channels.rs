@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::deliver::Courier;
 use crate::config::Settings;
 use crate::notify::{Heartbeat, Notifier};
+use atalaya_domain::error_class::ErrorClass;
 
 /// What messages go through.
 pub struct Channels {
@@ -50,8 +51,8 @@ impl Channels {
     ///
     /// # Errors
     /// The first that is not, with its place.
-    pub async fn check(settings: Arc<Settings>) -> Result<(), BrokenChannel> {
-        let opened = Self::open(settings).await;
+    pub async fn check(settings: &Settings) -> Result<(), BrokenChannel> {
+        let opened = Self::open(Arc::new(settings.clone())).await;
         opened
             .broken
             .into_iter()
@@ -64,3 +65,10 @@ impl Channels {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct BrokenChannel(String);
+
+impl BrokenChannel {
+    /// Somebody has to mend the configuration, or what it names.
+    pub fn class(&self) -> ErrorClass {
+        ErrorClass::Usage
+    }
+}
