@@ -9,10 +9,17 @@ use tokio_util::sync::CancellationToken;
 static TAKEN: AtomicBool = AtomicBool::new(false);
 /// Whether a signal is ending the process.
 static ENDING: AtomicBool = AtomicBool::new(false);
+/// Whether a signal is how the command ends.
+static EXPECTED: AtomicBool = AtomicBool::new(false);
 
 /// From now on the command ends its own work on a signal.
 pub fn take() {
     TAKEN.store(true, Ordering::SeqCst);
+}
+
+/// From now on a signal is how the command ends, so that it is a success.
+pub fn expect() {
+    EXPECTED.store(true, Ordering::SeqCst);
 }
 
 /// A token that the first Ctrl-C, SIGTERM or SIGHUP cancels, so that the work ends cleanly.
@@ -40,7 +47,7 @@ pub fn cancelled_by_signals() -> CancellationToken {
 
 /// Ends the process on the first Ctrl-C, SIGTERM or SIGHUP once `leave` is done, unless the command
 /// has [taken](take) them over by then. A second signal does not wait. The exit code is 128 and the
-/// signal's number, as shells count.
+/// signal's number, as shells count, or 0 where a signal is [expected](expect).
 ///
 /// A task of its own, because the command's may wait for whoever reads its output.
 pub fn end_after<L: Future<Output = ()> + Send + 'static>(leave: impl Fn() -> L + Send + 'static) {
@@ -67,7 +74,8 @@ pub fn end_after<L: Future<Output = ()> + Send + 'static>(leave: impl Fn() -> L 
                 () = leave() => {}
                 _ = first(&mut heard) => {}
             }
-            std::process::exit(128 + number);
+            let is_expected = EXPECTED.load(Ordering::SeqCst);
+            std::process::exit(if is_expected { 0 } else { 128 + number });
         }
     });
 }

@@ -11,6 +11,7 @@ use crate::report::record_text::{self, TextStyle};
 use crate::service::Stores;
 use crate::service::logs::{Outcome, Search, Tail, search};
 use crate::shown::Shown;
+use crate::signals;
 use atalaya_domain::record::Record;
 use atalaya_domain::time::Timestamp;
 use atalaya_query::{Query, QueryClock, QueryError, Zone};
@@ -154,17 +155,13 @@ async fn follow(
     limit: u64,
     printer: Printer,
 ) -> anyhow::Result<ExitCode> {
+    signals::expect();
     let (mut tail, newest) = Tail::start(&stores.logs, query, limit).await?;
     printer.print(&newest)?;
     let mut tick = tokio::time::interval(POLL);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let interrupted = tokio::signal::ctrl_c();
-    tokio::pin!(interrupted);
     loop {
-        tokio::select! {
-            _ = &mut interrupted => return Ok(ExitCode::SUCCESS),
-            _ = tick.tick() => {}
-        }
+        tick.tick().await;
         loop {
             let records = tail.next(&stores.logs).await?;
             if records.is_empty() {

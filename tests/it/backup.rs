@@ -57,12 +57,20 @@ fn archives(home: &Path) -> BTreeMap<String, Vec<u8>> {
 }
 
 /// Folders of work in progress that nobody removed.
+/// What work that was not finished left, with all that is in it.
 fn leftovers(folder: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder).unwrap();
-    entries
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.to_string_lossy().contains(".partial-"))
-        .collect()
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).into_iter().flatten() {
+            let path = entry.unwrap().path();
+            if path.to_string_lossy().contains(".partial-") {
+                folders.push(path.clone());
+                found.push(path);
+            }
+        }
+    }
+    found
 }
 
 /// Records of random age, from origins old and new, as sources that are late give them.

@@ -16,6 +16,7 @@ use rand::{Rng, SeedableRng, rngs::StdRng};
 use tokio_util::sync::CancellationToken;
 
 use super::lines::{self, Writer};
+use super::serving;
 
 /// A small file system of its own.
 pub(crate) struct SmallDisk(pub(crate) PathBuf);
@@ -398,4 +399,40 @@ async fn a_full_disk_under_the_checkpoint_pauses_the_reading_and_costs_nothing()
     lines::tally(&*again.end().await, &writer.written)
         .await
         .check("after another start");
+}
+
+/// R24: a new store that does not fit, wherever the disk ends: what is said is that, and not what is
+/// odd about the half of it that is there.
+#[test]
+fn a_new_store_that_does_not_fit_says_so() {
+    const STEP: usize = 8 << 10;
+    let home = serving::home("");
+    let disk = SmallDisk::mount(&home.path().join("disk"), "size=2m");
+    let mut refused = 0;
+    for left in (0..).map(|step| step * STEP) {
+        let data = disk.0.join("data");
+        fs::write(disk.0.join("ballast"), vec![1; (2 << 20) - left]).unwrap();
+        let output = serving::run(
+            home.path(),
+            &["--data-dir", &data.to_string_lossy(), "logs"],
+        );
+        fs::remove_file(disk.0.join("ballast")).unwrap();
+        if output.status.success() {
+            break;
+        }
+        refused += 1;
+        let said = serving::error_of(&output);
+        let is_clear = said.contains("cannot write") || said.contains("cannot create the folder");
+        assert!(is_clear, "{left} bytes left: {said}");
+        // What there is of it is no hindrance once there is room.
+        let output = serving::run(
+            home.path(),
+            &["--data-dir", &data.to_string_lossy(), "logs"],
+        );
+        assert!(output.status.success(), "{}", serving::error_of(&output));
+        if data.exists() {
+            fs::remove_dir_all(data).unwrap();
+        }
+    }
+    assert!(refused > 3, "the disk was seldom full");
 }

@@ -17,7 +17,8 @@ use super::place::Place;
 use super::scratch::Scratch;
 use super::{BackupError, Stage, Work, blocking, folder_error};
 use crate::config::Settings;
-use crate::service::{copy, health, quarantine};
+use crate::service::copy::logs::{self, LogsWritten};
+use crate::service::{health, quarantine};
 use atalaya_archive as archive;
 use atalaya_domain::backup::{
     ArchiveName, BUCKETS, BackupRecord, CONFIGURATION, FORMAT, LOGS, Link, LogsFacts, LogsSum,
@@ -247,16 +248,10 @@ async fn take_logs(
     let own = logs.settings();
     let part = Arc::new(SqliteChunkStore::with_settings(&staging.join(LOGS), own).await?);
     let view = Arc::new(View::new(vec![logs], changed, store.clone(), records));
-    let written = copy::logs::write(
-        view,
-        Arc::clone(&part) as Arc<dyn ChunkStore>,
-        &scratch.join("copies"),
-        &work.cancel,
-        &work.records(),
-    )
-    .await?;
-    let scanned = buckets::scan(&*part, written.records.count, work).await?;
+    let filled = fill(view, &part, scratch, work).await;
+    // Also after an error: the folder that it is in is taken away next.
     part.close().await;
+    let (written, scanned) = filled?;
     let own_sum = LogsSum::of(scanned.values());
     let read = format!("{:032x}", written.records.sum);
     if (own_sum.records, &own_sum.sum) != (written.records.count, &read) {
@@ -283,6 +278,25 @@ async fn take_logs(
     let staging = staging.to_owned();
     blocking(move || buckets::write(&staging, &states)).await?;
     Ok((facts, chain))
+}
+
+/// Copies what `view` shows into `part`, and reads it again there.
+async fn fill(
+    view: Arc<View>,
+    part: &Arc<SqliteChunkStore>,
+    scratch: &Path,
+    work: &Work,
+) -> Result<(LogsWritten, States), BackupError> {
+    let written = logs::write(
+        view,
+        Arc::clone(part) as Arc<dyn ChunkStore>,
+        &scratch.join("copies"),
+        &work.cancel,
+        &work.records(),
+    )
+    .await?;
+    let scanned = buckets::scan(&**part, written.records.count, work).await?;
+    Ok((written, scanned))
 }
 
 /// The configuration without secrets, and what is set aside; returns the names of the latter.

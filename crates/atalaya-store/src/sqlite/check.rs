@@ -30,7 +30,7 @@ pub async fn logs(
     path: &Path,
     progress: &(dyn Fn(Progress) + Send + Sync),
 ) -> Result<Checked, StoreError> {
-    let _busy = closing::busy();
+    let _busy = closing::busy()?;
     let mut checked = Checked::default();
     if let Some(mut connection) = file(path, &chunks::SCHEMA, &mut checked, progress).await? {
         let outcome = logs::content(&mut connection, path, &mut checked, progress).await;
@@ -49,7 +49,7 @@ pub async fn metrics(
     path: &Path,
     progress: &(dyn Fn(Progress) + Send + Sync),
 ) -> Result<Checked, StoreError> {
-    let _busy = closing::busy();
+    let _busy = closing::busy()?;
     let mut checked = Checked::default();
     if let Some(mut connection) = file(path, &metrics::SCHEMA, &mut checked, progress).await? {
         match rows(&mut connection).await {

@@ -4,18 +4,26 @@
 //! A process that simply ends leaves both there, and the next reader of a disk that it cannot write
 //! has to do without locks (`reading.rs`).
 
-use std::sync::{Arc, LazyLock, Mutex, Weak};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 
 use sqlx::sqlite::SqlitePool;
 use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
+use super::errors::refused;
+use crate::error::StoreError;
 use crate::sync::lock;
 
 /// The pools of a file, closed when its last owner is gone.
 #[derive(Debug)]
-pub(super) struct Closing<T: Pools>(Mutex<T>);
+pub(super) struct Closing<T: Pools> {
+    pools: Mutex<T>,
+    /// Until [`close_all`] has closed them. One whose last owner just went is not found any more, and
+    /// not yet being closed: it is waited for by this.
+    open: Mutex<Option<TaskTrackerToken>>,
+}
 
 /// What has connections.
 pub(super) trait Pools: Clone + Send + 'static {
@@ -25,37 +33,61 @@ pub(super) trait Pools: Clone + Send + 'static {
 
 /// The files that this process has open.
 static OPEN: Mutex<Vec<Weak<dyn Open>>> = Mutex::new(Vec::new());
-/// What has connections of its own and ends soon: a file that is being opened, one that was dropped
-/// and is being closed, a check.
+/// What has connections: an open file, one that is being opened, one that was dropped and is being
+/// closed, a check.
 static BUSY: LazyLock<TaskTracker> = LazyLock::new(TaskTracker::new);
+/// The process is leaving: nothing is opened any more.
+static LEAVING: AtomicBool = AtomicBool::new(false);
 
 trait Open: Send + Sync {
     fn open(&self) -> Vec<SqlitePool>;
+    fn is_closed(&self);
 }
 
 impl<T: Pools> Open for Closing<T> {
     fn open(&self) -> Vec<SqlitePool> {
-        lock(&self.0).pools()
+        lock(&self.pools).pools()
+    }
+
+    fn is_closed(&self) {
+        lock(&self.open).take();
     }
 }
 
 impl<T: Pools> Closing<T> {
-    pub(super) fn new(pools: T) -> Arc<Self> {
-        let closing = Arc::new(Self(Mutex::new(pools)));
+    /// # Errors
+    /// The process is leaving.
+    pub(super) async fn new(pools: T) -> Result<Arc<Self>, StoreError> {
+        let found = pools.pools();
+        let closing = Arc::new(Self {
+            pools: Mutex::new(pools),
+            open: Mutex::new(Some(BUSY.token())),
+        });
         let weak = Arc::downgrade(&closing);
-        let mut open = lock(&OPEN);
-        open.retain(|file| file.strong_count() > 0);
-        open.push(weak);
-        closing
+        let is_known = {
+            let mut open = lock(&OPEN);
+            open.retain(|file| file.strong_count() > 0);
+            // Who leaves looks at the list afterwards: it is there, or refused.
+            let may_stay = !LEAVING.load(Ordering::SeqCst);
+            if may_stay {
+                open.push(weak);
+            }
+            may_stay
+        };
+        if is_known {
+            return Ok(closing);
+        }
+        close(found).await;
+        Err(leaving())
     }
 
     pub(super) fn get(&self) -> T {
-        lock(&self.0).clone()
+        lock(&self.pools).clone()
     }
 
     /// Puts others in their place. Who still reads with these goes on with them.
     pub(super) fn replace(&self, pools: T) {
-        *lock(&self.0) = pools;
+        *lock(&self.pools) = pools;
     }
 }
 
@@ -63,7 +95,8 @@ impl<T: Pools> Drop for Closing<T> {
     fn drop(&mut self) {
         // Without a runtime there is nobody to wait for it either.
         if let Ok(runtime) = Handle::try_current() {
-            BUSY.spawn_on(close(lock(&self.0).pools()), &runtime);
+            let pools = self.pools.get_mut().unwrap_or_else(PoisonError::into_inner);
+            BUSY.spawn_on(close(pools.pools()), &runtime);
         }
     }
 }
@@ -74,23 +107,40 @@ pub(super) async fn close(pools: Vec<SqlitePool>) {
     }
 }
 
-/// Until it is dropped, [`close_all`] waits.
-pub(super) fn busy() -> TaskTrackerToken {
-    BUSY.token()
+/// For whoever makes connections: until it is dropped, [`close_all`] waits.
+///
+/// # Errors
+/// The process is leaving.
+pub(super) fn busy() -> Result<TaskTrackerToken, StoreError> {
+    let token = BUSY.token();
+    // Looked at while it is held: who leaves either sees it or is seen.
+    if LEAVING.load(Ordering::SeqCst) {
+        return Err(leaving());
+    }
+    Ok(token)
+}
+
+fn leaving() -> StoreError {
+    refused("the program is ending".to_owned())
 }
 
 /// Closes every file that this process has open, and waits for what is being opened or closed. For
 /// its end: what is asked of a store after it is refused.
 pub async fn close_all() {
+    LEAVING.store(true, Ordering::SeqCst);
     BUSY.close();
     loop {
-        let open: Vec<_> = lock(&OPEN).drain(..).collect();
-        for file in open.iter().filter_map(Weak::upgrade) {
-            close(file.open()).await;
+        let files: Vec<_> = lock(&OPEN).iter().filter_map(Weak::upgrade).collect();
+        let mut were_closed = true;
+        for file in files {
+            let pools = file.open();
+            were_closed &= pools.iter().all(SqlitePool::is_closed);
+            close(pools).await;
+            file.is_closed();
         }
         BUSY.wait().await;
-        // What was being opened meanwhile.
-        if lock(&OPEN).is_empty() {
+        // Others may have been put in their place meanwhile.
+        if were_closed {
             return;
         }
     }

@@ -123,7 +123,7 @@ impl SqlDatabase for SqliteMetricsStore {
     }
 
     async fn snapshot(&self, into: &Path) -> Result<Vec<String>, StoreError> {
-        let _busy = closing::busy();
+        let _busy = closing::busy()?;
         let file = place::options(self.file.path(), Locks::All).busy_timeout(BUSY_LIMIT);
         let mut connection = file
             .connect()

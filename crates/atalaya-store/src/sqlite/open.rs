@@ -98,7 +98,7 @@ impl SqliteFile {
         schema: &Schema,
         durability: Durability,
     ) -> Result<Self, StoreError> {
-        let _busy = closing::busy();
+        let _busy = closing::busy()?;
         let connections = match Connections::writable(path, schema, durability).await {
             Err(StoreError::NotWritable { reason, .. }) => {
                 Connections::reading(path, schema, reason).await?
@@ -109,7 +109,7 @@ impl SqliteFile {
             path: path.to_owned(),
             schema: *schema,
             durability,
-            connections: Closing::new(connections),
+            connections: Closing::new(connections).await?,
         })
     }
 
@@ -134,6 +134,7 @@ impl SqliteFile {
         if Stamp::of(&self.path).await == stamp {
             return Ok(open.readers);
         }
+        let _busy = closing::busy()?;
         // Somebody writes to it after all: what was cached of it is of no use.
         let reason = read_only.reason.to_string();
         let again = Connections::reading(&self.path, &self.schema, reason).await?;
@@ -152,6 +153,7 @@ impl SqliteFile {
         if let Ok(writer) = self.connections.get().writer {
             return Ok(writer);
         }
+        let _busy = closing::busy()?;
         let open = Connections::writable(&self.path, &self.schema, self.durability).await?;
         let writer = open.writer.clone();
         self.connections.replace(open);
@@ -281,13 +283,21 @@ impl Connections {
             reason: reason.as_str().into(),
             unlocked,
         };
-        match reading::options(path, schema).await? {
+        match reading::options(path, schema).await {
             // It is not there, or not even readable: the writer's reason says it.
-            None => Err(not_writable(path, &reason)),
-            Some((options, unlocked)) => Ok(Self {
+            Ok(None) => Err(not_writable(path, &reason)),
+            Ok(Some((options, unlocked))) => Ok(Self {
                 readers: pool(READERS).connect_lazy_with(reader(options)),
                 writer: Err(read_only(unlocked)),
             }),
+            // It is brought up to date as soon as it can be written.
+            Err(StoreError::OlderSchema { found, known, .. }) => {
+                let reason = format!(
+                    "{reason}; its schema is version {found}, which has to become {known} first"
+                );
+                Err(not_writable(path, &reason))
+            }
+            Err(error) => Err(error),
         }
     }
 }

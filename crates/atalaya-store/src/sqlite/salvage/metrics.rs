@@ -37,7 +37,7 @@ pub async fn salvage(
     fresh: &Path,
     progress: &(dyn Fn(Progress) + Send + Sync),
 ) -> Result<Salvaged, StoreError> {
-    let _busy = closing::busy();
+    let _busy = closing::busy()?;
     let address = fresh.display().to_string();
     let failed = |error| store_error(error, &address);
     let mut connection = place::options(fresh, Locks::All)
