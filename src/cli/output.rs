@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::io::{self, Write};
 
+use atalaya_store::error::causes;
+
 use crate::service::advice::advice;
 use crate::shown::{self, Shown};
 
@@ -57,7 +59,7 @@ fn safe_lines(text: &str) -> String {
 
 /// `atalaya: what failed: because: because`.
 pub fn print_error(error: &anyhow::Error) {
-    let mut text = format!("{error:#}");
+    let mut text = causes(error.as_ref());
     if let Some(advice) = advice(error.as_ref()) {
         text.push_str("; ");
         text.push_str(advice);

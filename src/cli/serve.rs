@@ -24,6 +24,7 @@ use crate::workers::jobs::Planning;
 use crate::workers::scheduler::SeatState;
 use crate::workers::{self};
 use atalaya_ingest::{IngestError, IngestStatus};
+use atalaya_store::error::causes;
 
 use super::{Context, output};
 
@@ -204,7 +205,8 @@ async fn reload_now(request: &Request, planning: &watch::Sender<Arc<Planning>>) 
             }
         }
         Err(error) => say(&format!(
-            "the configuration was not taken, the old one stays: {error:#}"
+            "the configuration was not taken, the old one stays: {}",
+            causes(error.as_ref())
         )),
     }
     notify(&[NotifyState::Ready]).await;

@@ -16,6 +16,7 @@ use atalaya_domain::backoff::Backoff;
 use atalaya_domain::health::worker::{Worker, WorkerState};
 use atalaya_domain::time::Timestamp;
 use atalaya_ingest::contained::contained;
+use atalaya_store::error::causes;
 
 /// The longest pause: a store that comes back is found within a minute.
 const PAUSES: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
@@ -68,7 +69,7 @@ impl Supervisor {
                 let work = contained(make(this.cancel.child_token()));
                 let why = match AssertUnwindSafe(work).catch_unwind().await {
                     Ok(Ok(())) => break,
-                    Ok(Err(error)) => shortened(&format!("{error:#}")),
+                    Ok(Err(error)) => shortened(&causes(error.as_ref())),
                     Err(panic) => shortened(&format!("it panicked: {}", text_of(&*panic))),
                 };
                 if this.cancel.is_cancelled() {

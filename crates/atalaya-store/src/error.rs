@@ -268,15 +268,12 @@ impl StoreError {
     }
 }
 
-/// An error with its causes on one line, each said once: drivers repeat a cause in their own words.
-pub fn describe(error: &(dyn StdError + 'static)) -> String {
+/// An error with its causes, each said once: drivers, and errors that name what they are about, repeat
+/// a cause in their own words.
+pub fn causes(error: &(dyn StdError + 'static)) -> String {
     let mut text = String::new();
     for cause in std::iter::successors(Some(error), |cause| (*cause).source()) {
-        let words = cause
-            .to_string()
-            .split_whitespace()
-            .collect::<Vec<_>>()
-            .join(" ");
+        let words = cause.to_string();
         if text.is_empty() {
             text = words;
         } else if !text.contains(&words) {
@@ -285,6 +282,12 @@ pub fn describe(error: &(dyn StdError + 'static)) -> String {
         }
     }
     text
+}
+
+/// The same on one line.
+pub fn describe(error: &(dyn StdError + 'static)) -> String {
+    let text = causes(error);
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

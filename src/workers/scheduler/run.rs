@@ -14,6 +14,7 @@ use atalaya_domain::job::{Bounded, RunResult};
 use atalaya_domain::lease::Fence;
 use atalaya_ingest::contained::contained;
 use atalaya_ingest::crash;
+use atalaya_store::error::causes;
 use atalaya_store::metrics::JobRun;
 
 /// How long a run that was told to end may take for it.
@@ -99,7 +100,7 @@ pub(super) async fn contained_run(job: Planned, run: i64, context: JobContext) -
         }
         (done, Some(cut_off)) => {
             if let Some(Ok(Err(error))) = done {
-                context.say(format!("{error:#}"));
+                context.say(causes(error.as_ref()));
             }
             context.say(match cut_off {
                 RunResult::TimedOut => format!("it was ended after {} s", limit.as_secs()),
@@ -108,7 +109,7 @@ pub(super) async fn contained_run(job: Planned, run: i64, context: JobContext) -
             cut_off
         }
         (Some(Ok(Err(error))), None) => {
-            context.say(format!("{error:#}"));
+            context.say(causes(error.as_ref()));
             RunResult::Failed
         }
         (None, None) => RunResult::Interrupted,
