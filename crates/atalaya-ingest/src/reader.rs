@@ -40,7 +40,7 @@ mod power_tests;
 
 use active::{Active, Rate};
 use catalogue::Catalogue;
-use inputs::Watched;
+use inputs::Inputs;
 
 /// Bytes read from one file before the next one has its turn.
 const TURN: u64 = 1 << 20;
@@ -105,7 +105,7 @@ pub enum Step {
 #[derive(Debug)]
 pub struct Reader<P> {
     port: P,
-    inputs: Vec<Watched>,
+    inputs: Inputs,
     old_dirs: Vec<PathBuf>,
     host: Text,
     mode: Mode,
@@ -219,11 +219,7 @@ impl<P: Port> Reader<P> {
 
     /// The same with the checkpoint on another disk.
     fn new_on(fs: Arc<dyn Fs>, config: IngestConfig, port: P) -> Result<Self, IngestError> {
-        let inputs = config
-            .inputs
-            .into_iter()
-            .map(Watched::new)
-            .collect::<Result<Vec<_>, _>>()?;
+        let inputs = Inputs::new(config.inputs)?;
         let (mut state, loaded) = StateDir::open_on(fs, &config.state_dir)?;
         let patterns = inputs.iter().map(|watched| watched.input.pattern.as_str());
         let known: Vec<&Generation> = loaded.generations.iter().collect();

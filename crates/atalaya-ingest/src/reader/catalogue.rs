@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::inputs::Watched;
+use super::inputs::Inputs;
 use super::scan::{Known, Seen};
 use crate::checkpoint::Asked;
 use crate::generation::{Family, Generation, Holder};
@@ -79,7 +79,7 @@ impl Catalogue {
     }
 
     /// What tells the scan where to look.
-    pub fn known(&self, inputs: &[Watched], old_dirs: &[PathBuf], wall: Timestamp) -> Known {
+    pub fn known(&self, inputs: &Inputs, old_dirs: &[PathBuf], wall: Timestamp) -> Known {
         let mut known = Known {
             old_dirs: old_dirs.to_vec(),
             ..Known::default()
@@ -87,11 +87,9 @@ impl Catalogue {
         let mut followed: HashMap<&Family, bool> = HashMap::new();
         for generation in self.generations.values() {
             known.families.insert(generation.family.clone());
-            let is_followed = *followed.entry(&generation.family).or_insert_with(|| {
-                inputs
-                    .iter()
-                    .any(|watched| watched.names(&generation.family.path()))
-            });
+            let is_followed = *followed
+                .entry(&generation.family)
+                .or_insert_with(|| inputs.names(&generation.family.path()));
             if !is_followed {
                 continue;
             }
@@ -124,16 +122,14 @@ impl Catalogue {
     }
 
     /// Generations that are there according to the catalogue and whose directory was looked at.
-    pub fn looked_for(&self, dirs: &HashSet<PathBuf>, inputs: &[Watched]) -> HashSet<OriginId> {
+    pub fn looked_for(&self, dirs: &HashSet<PathBuf>, inputs: &Inputs) -> HashSet<OriginId> {
         self.generations
             .values()
             .filter(|generation| generation.holder.is_there())
             .filter(|generation| dirs.contains(Path::new(&generation.dir)))
             .filter(|generation| {
                 let place = Path::new(&generation.dir).join(&generation.name);
-                inputs.iter().any(|watched| {
-                    watched.names(&generation.family.path()) || watched.names(&place)
-                })
+                inputs.names(&generation.family.path()) || inputs.names(&place)
             })
             .map(|generation| generation.origin)
             .collect()

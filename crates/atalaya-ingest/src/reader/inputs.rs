@@ -1,5 +1,7 @@
 //! The configured paths and globs, made ready for matching.
 
+use std::collections::HashMap;
+use std::ops::Index;
 use std::path::{Component, Path, PathBuf};
 
 use globset::{GlobBuilder, GlobMatcher};
@@ -8,6 +10,73 @@ use crate::{IngestError, IngestInput};
 
 /// Directories below a `**`.
 const MOST_DEPTH: usize = 8;
+
+/// All of them, in the order in which they were given; each has its place in it for good.
+#[derive(Debug, Default)]
+pub struct Inputs {
+    all: Vec<Watched>,
+    /// The first input of each path: thousands of files are asked for by thousands of names.
+    files: HashMap<PathBuf, usize>,
+    globs: Vec<usize>,
+}
+
+impl Inputs {
+    pub fn new(inputs: Vec<IngestInput>) -> Result<Self, IngestError> {
+        let mut made = Self::default();
+        for input in inputs {
+            made.push(Watched::new(input)?);
+        }
+        Ok(made)
+    }
+
+    /// Its place.
+    pub fn push(&mut self, watched: Watched) -> usize {
+        let index = self.all.len();
+        match &watched.place {
+            Place::Nowhere => {}
+            Place::File(path) => {
+                // What is remembered of a name is text: one that is no UTF-8 has replacement
+                // characters there.
+                if path.to_str().is_none() {
+                    let kept_as = PathBuf::from(&*path.to_string_lossy());
+                    self.files.entry(kept_as).or_insert(index);
+                }
+                self.files.entry(path.clone()).or_insert(index);
+            }
+            Place::Glob { .. } => self.globs.push(index),
+        }
+        self.all.push(watched);
+        index
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Watched> {
+        self.all.iter()
+    }
+
+    /// The first one that a path belongs to.
+    pub fn of(&self, path: &Path) -> Option<usize> {
+        let file = self.files.get(path).copied();
+        let glob = self.globs.iter().copied().find(|index| {
+            matches!(&self.all[*index].place, Place::Glob { matcher, .. } if matcher.is_match(path))
+        });
+        match (file, glob) {
+            (Some(file), Some(glob)) => Some(file.min(glob)),
+            (file, glob) => file.or(glob),
+        }
+    }
+
+    pub fn names(&self, path: &Path) -> bool {
+        self.of(path).is_some()
+    }
+}
+
+impl Index<usize> for Inputs {
+    type Output = Watched;
+
+    fn index(&self, place: usize) -> &Watched {
+        &self.all[place]
+    }
+}
 
 /// An input made ready for matching.
 #[derive(Debug)]
@@ -79,22 +148,9 @@ impl Watched {
         !matches!(self.place, Place::Nowhere)
     }
 
-    pub fn names(&self, path: &Path) -> bool {
-        match &self.place {
-            Place::Nowhere => false,
-            Place::File(file) => file == path || is_kept_as(file, path),
-            Place::Glob { matcher, .. } => matcher.is_match(path),
-        }
-    }
-
     pub fn is_glob(&self) -> bool {
         matches!(self.place, Place::Glob { .. })
     }
-}
-
-/// What is remembered of a name is text: one that is no UTF-8 has replacement characters there.
-fn is_kept_as(file: &Path, path: &Path) -> bool {
-    file.to_str().is_none() && Path::new(&*file.to_string_lossy()) == path
 }
 
 fn is_pattern(part: Component<'_>) -> bool {

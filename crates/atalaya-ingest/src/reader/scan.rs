@@ -12,7 +12,7 @@ use std::io;
 use std::os::unix::fs::{DirEntryExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use super::inputs::{Place, Watched};
+use super::inputs::{Inputs, Place};
 use crate::accounts::{AllUnread, Unread};
 use crate::generation::Family;
 use crate::identity::FileId;
@@ -109,7 +109,7 @@ struct Kin {
 }
 
 struct Scanner<'a> {
-    inputs: &'a [Watched],
+    inputs: &'a Inputs,
     known: &'a Known,
     entries: BTreeMap<PathBuf, Vec<Entry>>,
     budget: usize,
@@ -121,7 +121,7 @@ struct Scanner<'a> {
     seen: HashMap<FileId, Seen>,
 }
 
-pub fn scan(inputs: &[Watched], known: &Known) -> Scan {
+pub fn scan(inputs: &Inputs, known: &Known) -> Scan {
     let mut scanner = Scanner {
         inputs,
         known,
@@ -144,7 +144,7 @@ pub fn scan(inputs: &[Watched], known: &Known) -> Scan {
 
 impl Scanner<'_> {
     fn list_inputs(&mut self) {
-        for watched in self.inputs {
+        for watched in self.inputs.iter() {
             match &watched.place {
                 Place::Nowhere => {}
                 Place::File(path) => {
@@ -232,11 +232,11 @@ impl Scanner<'_> {
                     dir: dir.clone().into_owned(),
                     base: entry.rotated.base.clone(),
                 };
-                if let Some(index) = input_of(self.inputs, &entry.path) {
+                if let Some(index) = self.inputs.of(&entry.path) {
                     self.listed.insert(entry.path.clone(), index);
                     add_kin(&mut self.kin, family, index);
                 } else if !self.kin.contains_key(&family)
-                    && let Some(index) = input_of(self.inputs, &family.path())
+                    && let Some(index) = self.inputs.of(&family.path())
                 {
                     // Rotated before its writer's name was ever seen.
                     add_kin(&mut self.kin, family, index);
@@ -247,7 +247,7 @@ impl Scanner<'_> {
             if self.kin.contains_key(family) {
                 continue;
             }
-            if let Some(index) = input_of(self.inputs, &family.path()) {
+            if let Some(index) = self.inputs.of(&family.path()) {
                 add_kin(&mut self.kin, family.clone(), index);
             }
         }
@@ -340,7 +340,7 @@ impl Scanner<'_> {
         } else {
             self.sought_in(dir)?
         };
-        let input = input_of(self.inputs, &family.path())?;
+        let input = self.inputs.of(&family.path())?;
         Some(Kin {
             input,
             family: family.clone(),
@@ -473,10 +473,6 @@ impl Known {
 
 fn family_of(path: &Path, name: &str) -> Family {
     Family::of(path.parent().unwrap_or(Path::new("")), name)
-}
-
-fn input_of(inputs: &[Watched], path: &Path) -> Option<usize> {
-    inputs.iter().position(|watched| watched.names(path))
 }
 
 fn add_kin(kin: &mut HashMap<Family, Kin>, family: Family, input: usize) {

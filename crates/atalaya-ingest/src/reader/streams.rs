@@ -52,8 +52,7 @@ impl<P: Port> Reader<P> {
                 )
             })
             .map_err(|error| (error.into(), None))?;
-        let input = self.inputs.len();
-        self.inputs.push(Watched::stream(stream.input));
+        let input = self.inputs.push(Watched::stream(stream.input));
         let mut active = Active::new(PathBuf::from(stream.name), input, offset);
         active.tail = Some(tail);
         active.durable = true; // its identity is the key: there is nothing to remember
