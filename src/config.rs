@@ -192,11 +192,15 @@ impl Settings {
         std::fs::write(self.data_dir.join(MADE_UP), MADE_UP_NOTE)
     }
 
-    /// The same for made-up data: nothing of it is told to anyone, backed up, or read from the
-    /// user's repository.
+    /// The same for made-up data: nothing of it is told to anyone, backed up beside the user's, or read
+    /// from the user's repository; its rules are its own.
     #[must_use]
     pub fn made_up_in(&self, data_dir: PathBuf) -> Self {
         let mut settings = self.embedded_in(data_dir).told_to_nobody();
+        let rules = alerts::AlertsConfig::of_made_up_data();
+        if let Ok(alerts) = alerts::resolve(&rules, settings.alerts.policy) {
+            (settings.alerts, settings.alerts_config) = (alerts, rules);
+        }
         settings.backup = BackupConfig::default();
         settings.jobs.clear();
         settings.dora.repository = None;

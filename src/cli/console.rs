@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Settings;
 use crate::host::{Host, Opening};
 use crate::service::ingest::Plan;
+use crate::service::jobs::JobInfo;
 use crate::service::{self, Stores, demo};
 use crate::tui::{self, ConsoleInput, Ended};
 use crate::workers::ingest::Contended;
@@ -23,6 +24,7 @@ use crate::workers::{self, WorkerError};
 use atalaya_domain::time::Timestamp;
 use atalaya_ingest::{IngestError, IngestStatus};
 use atalaya_query::Zone;
+use atalaya_store::metrics::MetricsStore;
 
 use super::Context;
 
@@ -106,13 +108,22 @@ pub async fn run_demo(args: &DemoArgs, settings: &Settings) -> anyhow::Result<Ex
     };
     let started = Timestamp::now();
     demo::fill(&host.stores, started, args.seed).await?;
+    demo::look_back(&host.stores, &settings, started).await?;
     let stores = host.stores.clone();
     host.spawn("company", move |cancel| {
         keep_writing(stores.clone(), started, cancel)
     });
     // The same service as that of real data: alerts fire over what the company writes.
     let planning = Planning::configured(&settings)?;
-    let jobs = planning.infos(&service::health::host_name()).into();
+    let jobs: Arc<[JobInfo]> = planning.infos(&service::health::host_name()).into();
+    let (metrics, known) = (Arc::clone(&host.stores.metrics), Arc::clone(&jobs));
+    host.spawn("first backup", move |cancel| {
+        let (metrics, known) = (Arc::clone(&metrics), Arc::clone(&known));
+        async move {
+            cancel.run_until_cancelled(back_up(&*metrics, &known)).await;
+            Ok(())
+        }
+    });
     let (_keep, planning) = watch::channel(Arc::new(planning));
     let seats = host.run_jobs(&planning);
     let input = ConsoleInput {
@@ -137,7 +148,9 @@ async fn fill(folder: &Path, seed: u64, settings: &Settings) -> anyhow::Result<E
         .mark_made_up()
         .with_context(|| format!("cannot write in {}", folder.display()))?;
     let stores = service::open_to_ingest(&settings).await?;
-    let made = demo::fill(&stores, Timestamp::now(), seed).await?;
+    let now = Timestamp::now();
+    let made = demo::fill(&stores, now, seed).await?;
+    demo::look_back(&stores, &settings, now).await?;
     super::output::print(
         Form::Text,
         &format!(
@@ -149,6 +162,24 @@ async fn fill(folder: &Path, seed: u64, settings: &Settings) -> anyhow::Result<E
         ),
     )?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Asks for a backup and then for its drill, once the jobs are known: nobody waits for a night here.
+async fn back_up(metrics: &dyn MetricsStore, jobs: &[JobInfo]) {
+    let mut tick = tokio::time::interval(DEMO_EVERY);
+    for name in ["backup", "backup_drill"] {
+        let Some(job) = jobs.iter().find(|job| job.name == name) else {
+            return;
+        };
+        loop {
+            tick.tick().await;
+            let found = metrics.backups().await.unwrap_or_default();
+            let may_begin = name == "backup" || found.iter().any(|one| one.verified_at.is_some());
+            if may_begin && metrics.request_run(&job.lease, name, "demo").await.is_ok() {
+                break;
+            }
+        }
+    }
 }
 
 async fn keep_writing(

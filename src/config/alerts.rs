@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use atalaya_domain::alert::{Rule, built_in};
+use atalaya_domain::alert::{Rule, Severity, built_in};
 use atalaya_domain::length::Length;
 
 use super::places::Mistake;
@@ -17,6 +17,7 @@ pub mod channels;
 pub mod rules;
 
 pub use channels::{ChannelConfig, ChannelKind};
+use rules::MeasureConfig;
 pub use rules::RuleConfig;
 
 /// Most rules that are configured: each costs a little at each evaluation.
@@ -91,6 +92,31 @@ pub struct AlertSettings {
     /// Lower case.
     pub allow_hosts: BTreeSet<String>,
     pub policy: PolicyConfig,
+}
+
+impl AlertsConfig {
+    /// One rule more than there always are: answers of the demo's company are slow now and then.
+    pub fn of_made_up_data() -> Self {
+        Self {
+            rules: vec![RuleConfig {
+                name: "slow-answers".to_owned(),
+                measure: MeasureConfig::Count {
+                    query: "level:warning source:app/*".to_owned(),
+                    window: Length(Duration::from_secs(300)),
+                },
+                when: ">= 5".to_owned(),
+                clear: Some(2.0),
+                hold: None,
+                severity: Severity::Warning,
+                labels: BTreeMap::new(),
+                channels: Vec::new(),
+                todo: "look at what the slow requests have in common".to_owned(),
+                inhibited_by: Vec::new(),
+                enabled: true,
+            }],
+            ..Self::default()
+        }
+    }
 }
 
 /// Checks everything that can be checked without a secret.

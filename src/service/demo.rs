@@ -15,9 +15,12 @@ use atalaya_store::error::StoreError;
 use atalaya_store::metrics::SourceRun;
 
 use super::Stores;
+use super::alerts::AlertError;
 use super::dora::UnknownWord;
 use super::pdca::PdcaError;
 
+mod alerts;
+pub use alerts::look_back;
 mod delivery;
 mod logs;
 mod pdca;
@@ -83,6 +86,8 @@ pub enum DemoError {
     Pdca(#[from] PdcaError),
     #[error("the demo's settings")]
     Settings(#[from] UnknownWord),
+    #[error("the demo's alerts")]
+    Alerts(#[from] AlertError),
 }
 
 impl DemoError {
@@ -92,6 +97,7 @@ impl DemoError {
             Self::Store(error) => error.class(),
             Self::Pdca(error) => error.class(),
             Self::Settings(_) => ErrorClass::Usage,
+            Self::Alerts(error) => error.class(),
         }
     }
 }

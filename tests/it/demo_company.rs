@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use atalaya::config::{Request, Settings};
 use atalaya::domain::record::{Layer, RequestId};
 use atalaya::domain::time::Timestamp;
 use atalaya::service::{Stores, demo, pdca};
 use atalaya::store::engine::LogEngine;
-use atalaya::store::metrics::DeliveryFilter;
+use atalaya::store::metrics::{AlertFilter, DeliveryFilter};
 use atalaya::store::sqlite::chunks::SqliteChunkStore;
 use atalaya::store::sqlite::metrics::SqliteMetricsStore;
 
@@ -117,4 +118,48 @@ async fn filling_twice_changes_nothing_and_live_traffic_adds() {
         stores.logs.store().stats().await.unwrap().records,
         first.records + added
     );
+}
+
+/// The incident of the company's last hour was an alert, which is over; another one still fires. Each
+/// has the evidence of its own moment.
+#[tokio::test]
+async fn the_demos_alerts_are_those_of_its_records() {
+    let folder = tempfile::tempdir().unwrap();
+    let stores = stores(folder.path()).await;
+    let file = folder.path().join("config.toml");
+    std::fs::write(&file, "").unwrap();
+    let settings = Settings::load(&Request {
+        file: Some(file),
+        data_dir: Some(folder.path().to_owned()),
+    })
+    .unwrap()
+    .made_up_in(folder.path().to_owned());
+    let now = Timestamp::from_seconds(1_790_000_000);
+    demo::fill(&stores, now, 7).await.unwrap();
+    demo::look_back(&stores, &settings, now).await.unwrap();
+    let firing = stores.metrics.active_alerts().await.unwrap();
+    let names: Vec<&str> = firing
+        .iter()
+        .map(|alert| alert.rule.name.as_str())
+        .collect();
+    assert_eq!(names, ["slow-answers"]);
+    let history = stores
+        .metrics
+        .alert_history(&AlertFilter {
+            limit: 100,
+            ..AlertFilter::default()
+        })
+        .await
+        .unwrap();
+    let over = history
+        .iter()
+        .find(|alert| alert.rule.name == "api-failures")
+        .unwrap();
+    assert!(over.resolved_at.is_some());
+    for alert in &history {
+        let evidence = alert.evidence.as_ref().unwrap();
+        assert!(!evidence.records.is_empty());
+        let newest = evidence.records.iter().map(|record| record.at).max();
+        assert!(newest <= Some(evidence.at), "{evidence:?}");
+    }
 }

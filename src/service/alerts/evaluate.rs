@@ -37,6 +37,7 @@ pub struct Evaluator {
     stores: Stores,
     settings: Arc<Settings>,
     measure_limit: Duration,
+    ahead: Duration,
 }
 
 /// What one evaluation came to.
@@ -69,6 +70,7 @@ impl Evaluator {
             stores,
             settings: Arc::new(settings.clone()),
             measure_limit: MEASURE_LIMIT,
+            ahead: evidence::AHEAD,
         }
     }
 
@@ -76,6 +78,13 @@ impl Evaluator {
     #[must_use]
     pub fn within(mut self, limit: Duration) -> Self {
         self.measure_limit = limit;
+        self
+    }
+
+    /// The same for instants of the past, whose evidence holds nothing that came after them.
+    #[must_use]
+    pub fn looking_back(mut self) -> Self {
+        self.ahead = Duration::ZERO;
         self
     }
 
@@ -268,7 +277,10 @@ impl Evaluator {
                 &step.said,
                 deployment,
                 with_records,
-                now,
+                evidence::Moment {
+                    now,
+                    ahead: self.ahead,
+                },
             );
             alert.evidence = Some(found.await);
         }

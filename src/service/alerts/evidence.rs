@@ -26,6 +26,18 @@ const SCAN: u64 = 100_000;
 /// What gathering for one alert may take.
 const LIMIT: Duration = Duration::from_secs(10);
 
+/// When evidence is taken.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moment {
+    pub now: Timestamp,
+    /// How far beyond it records still count: a clock that runs ahead elsewhere is no reason to miss
+    /// its records.
+    pub ahead: Duration,
+}
+
+/// Of whoever evaluates in the present.
+pub(super) const AHEAD: Duration = RECORD_REACH;
+
 /// The last deployment before `now`, looked up once for a whole evaluation.
 pub(super) async fn last_deployment(
     stores: &Stores,
@@ -48,8 +60,9 @@ pub(super) async fn gather(
     said: &str,
     deployment: &Result<Option<Deployment>, String>,
     with_records: bool,
-    now: Timestamp,
+    moment: Moment,
 ) -> Evidence {
+    let now = moment.now;
     let mut evidence = Evidence {
         at: now,
         value: alert.value,
@@ -77,7 +90,7 @@ pub(super) async fn gather(
         return evidence;
     }
     let reach = rule.measure.window().unwrap_or_default().max(RECORD_REACH);
-    match records(stores, query, reach, now).await {
+    match records(stores, query, reach, moment).await {
         Ok(records) => {
             for record in &records {
                 if let Some(id) = &record.entry.request_id
@@ -97,13 +110,12 @@ async fn records(
     stores: &Stores,
     query: &str,
     reach: Duration,
-    now: Timestamp,
+    Moment { now, ahead }: Moment,
 ) -> Result<Vec<Record>, String> {
     let cancel = CancellationToken::new();
     let request = PageRequest {
         query: parsed(query, now)?,
-        // A clock that runs ahead elsewhere is no reason to miss its records.
-        range: TimeRange::new(now.saturating_sub(reach), now.saturating_add(RECORD_REACH)),
+        range: TimeRange::new(now.saturating_sub(reach), now.saturating_add(ahead)),
         order: Order::NewestFirst,
         after: None,
         limit: EVIDENCE_RECORDS,
