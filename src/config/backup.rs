@@ -23,6 +23,8 @@ pub struct BackupConfig {
     pub recipients: Vec<String>,
     /// Holds the secret half of a recipient, for verifying and restoring; for its owner only.
     pub identity_file: Option<PathBuf>,
+    /// The job also makes a snapshot on each node, through `stores.cassandra.nodetool`.
+    pub cassandra_snapshot: bool,
     pub keep: Keep,
 }
 
@@ -35,6 +37,7 @@ impl Default for BackupConfig {
             compression: Compression::default(),
             recipients: Vec::new(),
             identity_file: None,
+            cassandra_snapshot: false,
             keep: Keep::default(),
         }
     }

@@ -1,6 +1,7 @@
 //! R27 on the servers: a backup of Cassandra and MariaDB into SQLite, and into emptied servers
 //! again, compared record by record and row by row.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use atalaya::store::metrics::MetricsStore;
 use atalaya::store::metrics::snapshot::table_sums;
 use atalaya::store::mysql::MySqlMetricsStore;
 use serde_json::Value;
+use xtask::services::cassandra_server::Installation;
 
 use crate::copied::{self, atalaya, done, text};
 use crate::keyspace::Keyspace;
@@ -109,4 +111,65 @@ async fn a_backup_of_the_servers_is_restored_into_files_and_into_other_servers()
     ));
     copied::assert_same_metrics(&copied::metrics(&from).await, &metrics).await;
     done(&backup(home, "c.toml", &["drill"]));
+}
+
+/// The job makes a snapshot of our keyspace on each node by the real nodetool; `clear_snapshots` leaves
+/// the newest of these, and what somebody else made.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backups_snapshots_are_made_and_cleared_and_no_others() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    let keyspace = Keyspace::unmade().await;
+    let command = Installation::prepare()
+        .unwrap()
+        .nodetool(xtask::services::commands::JMX_PORT);
+    let words: Vec<String> = [command.get_program()]
+        .into_iter()
+        .chain(command.get_args())
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect();
+    let config = format!(
+        "[stores]\nlogs = \"cassandra://{}/{}\"\n[stores.cassandra]\nnodetool = {words:?}\n\
+         [backup]\ndir = \"backups\"\ncassandra_snapshot = true\n",
+        keyspace.options.nodes.join(","),
+        keyspace.name(),
+    );
+    std::fs::write(home.join("c.toml"), config).unwrap();
+    let run = |arguments: &[&str]| {
+        let base = ["--config", "c.toml", "--data-dir", "work"];
+        done(&atalaya(home, &[&base, arguments].concat()))
+    };
+    run(&["db", "init"]);
+    let nodetool = |arguments: &[&str]| {
+        let output = std::process::Command::new(&words[0])
+            .args(&words[1..])
+            .args(arguments)
+            .output()
+            .unwrap();
+        done(&output)
+    };
+    let snapshots = || -> BTreeSet<String> {
+        nodetool(&["listsnapshots"])
+            .lines()
+            .filter(|line| line.split_whitespace().nth(1) == Some(keyspace.name()))
+            .filter_map(|line| line.split_whitespace().next())
+            .map(str::to_owned)
+            .collect()
+    };
+    nodetool(&["snapshot", "-t", "before-upgrade", "--", keyspace.name()]);
+    let made = |count: usize| {
+        run(&["jobs", "run", "backup"]);
+        assert_eq!(snapshots().len(), count + 1);
+    };
+    made(1);
+    made(2);
+    let before = snapshots();
+    run(&["jobs", "run", "clear_snapshots"]);
+    let newest = before
+        .iter()
+        .filter(|name| name.starts_with("atalaya-backup-"))
+        .max();
+    let left = BTreeSet::from(["before-upgrade".to_owned(), newest.unwrap().clone()]);
+    assert_eq!(snapshots(), left);
+    nodetool(&["clearsnapshot", "--all", "--", keyspace.name()]);
 }

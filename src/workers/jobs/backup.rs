@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{Job, JobContext, JobError, JobOutcome, JobSpec};
+use super::{Job, JobContext, JobError, JobOutcome, JobSpec, care};
 use crate::service::backup::{self, Place, Wishes, Work};
 use crate::service::stores;
 use atalaya_domain::job::Seat;
@@ -48,6 +48,11 @@ impl Job for Backup {
             made.record.name, made.record.records, made.record.rows, made.record.bytes
         ));
         context.still_ours().await?;
+        if settings.backup.cassandra_snapshot
+            && let Err(reason) = care::snapshot(context, &made.record.name).await?
+        {
+            context.say(format!("no snapshot: {reason}"));
+        }
         if place.is_for_others() {
             context.say("not verified: this host has no identity for it ([backup] identity_file)");
             return Ok(JobOutcome::Done);

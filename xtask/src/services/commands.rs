@@ -14,7 +14,8 @@ use super::state::{Server, State, folder};
 
 const NATIVE_PORT: u16 = 19_042;
 const STORAGE_PORT: u16 = 17_000;
-const JMX_PORT: u16 = 17_199;
+/// Of the first shared node; the others have the next ones.
+pub const JMX_PORT: u16 = 17_199;
 const MARIADB_PORT: u16 = 13_306;
 const READY: Duration = Duration::from_secs(180);
 const STOP: Duration = Duration::from_secs(60);
