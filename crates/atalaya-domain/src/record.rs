@@ -273,6 +273,13 @@ impl FromStr for Layer {
 /// thread that wrote the record.
 pub type Text = CompactString;
 
+/// Whose records are looked for, beside those of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Whose<'a> {
+    User(&'a str),
+    Session(&'a str),
+}
+
 /// Opaque text that ties together records of both log layers and metrics events.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]

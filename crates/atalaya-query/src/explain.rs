@@ -5,11 +5,13 @@ use std::fmt::{self, Display, Formatter};
 
 use super::ast::{Expr, Field, Term};
 use super::print::Printed;
+use super::whose;
 
 /// How the terms of a query are answered; each is printed as in the query.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Explanation {
-    /// Looked up in the request index.
+    /// Looked up in the index of ids; for users and sessions where the store has one, else decided
+    /// record by record.
     pub by_index: Vec<String>,
     /// Decided from summaries: chunks that cannot match are not read.
     pub by_summary: Vec<String>,
@@ -24,6 +26,9 @@ impl Explanation {
             let text = Printed(child).to_string();
             match child {
                 Expr::Term(Term::RequestId { only: Some(_), .. }) => {
+                    explanation.by_index.push(text);
+                }
+                Expr::Term(Term::Field { field, any_of }) if whose(field, any_of).is_some() => {
                     explanation.by_index.push(text);
                 }
                 child if by_summary(child) => explanation.by_summary.push(text),
@@ -55,7 +60,7 @@ fn by_summary(expr: &Expr) -> bool {
 impl Display for Explanation {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
         let parts = [
-            ("request index", &self.by_index),
+            ("index of ids", &self.by_index),
             ("pruned by summary", &self.by_summary),
             ("needs reading", &self.by_reading),
         ];

@@ -32,7 +32,7 @@ mod time;
 use std::fmt;
 
 use atalaya_domain::chunk::ChunkSummary;
-use atalaya_domain::record::{Entry, Layer, Level, LevelCounts, Origin, Record, RequestId};
+use atalaya_domain::record::{Entry, Layer, Level, LevelCounts, Origin, Record, RequestId, Whose};
 use atalaya_domain::time::{TimeRange, Timestamp};
 
 pub use complete::{Suggestion, complete};
@@ -41,8 +41,9 @@ pub use fields::{FIELDS, FieldHelp};
 pub use parse::{MAX_DEPTH, MAX_LENGTH, MAX_TERMS};
 pub use print::term_text;
 
-use ast::{Expr, Term};
+use ast::{Expr, Field, Term};
 use eval::{Known, Share};
+use text::Glob;
 
 /// Against what a relative time is read: `since:15m`, `until:12:30`.
 #[derive(Clone, Copy, Debug)]
@@ -228,6 +229,15 @@ impl Query {
         })
     }
 
+    /// The user or the session that every match is of, when the query asks for exactly one: a store
+    /// may have an index of these too.
+    pub fn whose(&self) -> Option<Whose<'_>> {
+        self.expr.conjuncts().iter().find_map(|child| match child {
+            Expr::Term(Term::Field { field, any_of }) => whose(field, any_of),
+            _ => None,
+        })
+    }
+
     /// Texts that every match contains in one of its own fields (message, logger, ids, traceback,
     /// metadata values), as stored and with ASCII letters lower-cased. A chunk whose records do
     /// not hold all of them (compared with ASCII letters lower-cased) cannot match. May be empty.
@@ -256,6 +266,16 @@ impl Query {
         let mut out = Vec::new();
         collect(&self.expr, &mut out);
         out
+    }
+}
+
+/// One user or one session, without a wildcard.
+fn whose<'t>(field: &Field, any_of: &'t [Glob]) -> Option<Whose<'t>> {
+    let [glob] = any_of else { return None };
+    match field {
+        Field::User => glob.plain().map(Whose::User),
+        Field::Session => glob.plain().map(Whose::Session),
+        _ => None,
     }
 }
 

@@ -448,7 +448,7 @@ fn a_query_says_what_it_needs() {
     assert!(query("a or b").required_literals().is_empty());
     assert_eq!(
         query("level:error rid:x timeout").explain().to_string(),
-        "request index: request_id:x; pruned by summary: level:error; needs reading: timeout"
+        "index of ids: request_id:x; pruned by summary: level:error; needs reading: timeout"
     );
     assert_eq!(query("a -b (c or d)").highlights(), ["a", "c", "d"]);
 }

@@ -21,7 +21,7 @@ use atalaya_domain::backoff::Backoff;
 use atalaya_domain::chunk::{Bucket, Chunk, ChunkKey, ChunkSummary, RequestEntry};
 use atalaya_domain::health::database::Database;
 use atalaya_domain::health::ring::Ring;
-use atalaya_domain::record::{Layer, OriginId, RequestId};
+use atalaya_domain::record::{Layer, OriginId, RequestId, Whose};
 use atalaya_domain::time::{TimeRange, Timestamp};
 
 use super::chunks::{
@@ -226,6 +226,14 @@ impl ChunkStore for Background<dyn ChunkStore> {
 
     async fn request(&self, id: &RequestId) -> Result<Vec<RequestEntry>, StoreError> {
         self.store().await?.request(id).await
+    }
+
+    async fn holders(
+        &self,
+        whose: Whose<'_>,
+        range: TimeRange,
+    ) -> Result<Option<Vec<ChunkSummary>>, StoreError> {
+        self.store().await?.holders(whose, range).await
     }
 
     async fn arrivals_end(&self) -> Result<ArrivalCursor, StoreError> {

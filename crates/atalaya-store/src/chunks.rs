@@ -10,7 +10,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use atalaya_domain::chunk::{Bucket, Chunk, ChunkKey, ChunkSummary, RequestEntry};
-use atalaya_domain::record::{Layer, Level, OriginId, Record, RequestId};
+use atalaya_domain::record::{Layer, Level, OriginId, Record, RequestId, Whose};
 use atalaya_domain::time::{TimeRange, Timestamp};
 
 use super::error::{Backend, StoreError};
@@ -178,6 +178,18 @@ pub trait ChunkStore: StoreHealth + Send + Sync + 'static {
     /// the request (an index by hash), and its times and level may be those of the whole chunk: the
     /// engine looks at the records.
     async fn request(&self, id: &RequestId) -> Result<Vec<RequestEntry>, StoreError>;
+
+    /// Summaries of all chunks in `range` that may hold records of a user or a session, in any order.
+    /// `None`: the store has no index that tells, or the records are in so many chunks that looking
+    /// at one after the other finds them as soon.
+    async fn holders(
+        &self,
+        whose: Whose<'_>,
+        range: TimeRange,
+    ) -> Result<Option<Vec<ChunkSummary>>, StoreError> {
+        let _ = (whose, range);
+        Ok(None)
+    }
 
     /// The present end of the arrivals, from which a follower starts.
     async fn arrivals_end(&self) -> Result<ArrivalCursor, StoreError>;

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use crate::chunks::{Order, RecordFilter};
 use crate::error::StoreError;
 use atalaya_domain::chunk::ChunkSummary;
-use atalaya_domain::record::{Layer, Level, Record, RequestId, Text};
+use atalaya_domain::record::{Layer, Level, Record, RequestId, Text, Whose};
 use atalaya_domain::time::{TimeRange, Timestamp};
 use atalaya_query::Query;
 
@@ -27,6 +27,10 @@ pub(super) trait Selection: Send + Sync + 'static {
     }
 
     fn request_id(&self) -> Option<&RequestId> {
+        None
+    }
+
+    fn whose(&self) -> Option<Whose<'_>> {
         None
     }
 
@@ -63,6 +67,10 @@ impl Selection for Query {
 
     fn request_id(&self) -> Option<&RequestId> {
         self.request_id()
+    }
+
+    fn whose(&self) -> Option<Whose<'_>> {
+        self.whose()
     }
 
     fn required_literals(&self) -> Vec<String> {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::chunks::{ChunkStore, Order};
 use crate::error::StoreError;
-use atalaya_domain::chunk::{Bucket, ChunkKey};
+use atalaya_domain::chunk::{Bucket, ChunkKey, ChunkSummary};
 use atalaya_domain::record::{Layer, RequestId};
 use atalaya_domain::time::{TimeRange, Timestamp};
 
@@ -109,6 +109,13 @@ impl<'a> Windows<'a> {
         if let Some(id) = selection.request_id() {
             windows.ready = windows.of_request(id, scanned).await?;
         } else if !is_empty(&range) {
+            if let Some(whose) = selection.whose()
+                && let Some(summaries) = store.holders(whose, range).await?
+            {
+                scanned.chunks += summaries.len() as u64;
+                windows.ready = windows.of_summaries(&summaries);
+                return Ok(windows);
+            }
             let layers = selection.layers().into_iter();
             windows.layers = layers
                 .map(|layer| LayerBuckets::new(layer, range))
@@ -125,28 +132,55 @@ impl<'a> Windows<'a> {
         let layers = self.selection.layers();
         let rows = self.store.request(id).await?;
         scanned.chunks += rows.len() as u64;
-        let mut windows: BTreeMap<Timestamp, Window> = BTreeMap::new();
-        for row in rows {
-            let bucket = row.chunk.bucket;
-            if layers.contains(&bucket.layer) && spans(&self.range, row.first_seen, row.last_seen) {
-                let range = bucket_range(bucket, self.store.settings());
-                let window = windows.entry(bucket.start).or_insert_with(|| Window {
-                    start: range.from,
-                    end: range.until,
-                    candidates: Vec::new(),
-                });
-                // The index does not count: one, at least.
-                window.candidates.push(Candidate {
-                    key: row.chunk,
-                    last_at: row.last_seen,
-                    matching: 1,
-                });
+        let wanted = rows.into_iter().filter(|row| {
+            layers.contains(&row.chunk.bucket.layer)
+                && spans(&self.range, row.first_seen, row.last_seen)
+        });
+        Ok(self.windows(wanted.map(|row| {
+            // The index does not count: one, at least.
+            Candidate {
+                key: row.chunk,
+                last_at: row.last_seen,
+                matching: 1,
             }
+        })))
+    }
+
+    /// The windows of chunks that an index names.
+    fn of_summaries(&self, summaries: &[ChunkSummary]) -> VecDeque<Window> {
+        let layers = self.selection.layers();
+        let may_match = |summary: &&ChunkSummary| {
+            layers.contains(&summary.key.bucket.layer)
+                && overlaps(&self.range, summary)
+                && self.selection.may_match(summary)
+        };
+        self.windows(summaries.iter().filter(may_match).map(|summary| {
+            // The index does not count: one, at least.
+            Candidate {
+                key: summary.key,
+                last_at: summary.last_at,
+                matching: 1,
+            }
+        }))
+    }
+
+    /// Candidates of any windows, by window and in order.
+    fn windows(&self, candidates: impl Iterator<Item = Candidate>) -> VecDeque<Window> {
+        let mut windows: BTreeMap<Timestamp, Window> = BTreeMap::new();
+        for candidate in candidates {
+            let bucket = candidate.key.bucket;
+            let range = bucket_range(bucket, self.store.settings());
+            let window = windows.entry(bucket.start).or_insert_with(|| Window {
+                start: range.from,
+                end: range.until,
+                candidates: Vec::new(),
+            });
+            window.candidates.push(candidate);
         }
-        Ok(match self.order {
+        match self.order {
             Order::NewestFirst => windows.into_values().rev().collect(),
             Order::OldestFirst => windows.into_values().collect(),
-        })
+        }
     }
 
     /// Whether [`next`](Self::next) found nothing more.

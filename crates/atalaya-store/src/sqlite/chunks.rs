@@ -17,7 +17,7 @@ use crate::chunks::{
 use crate::engine::build::bucket_of;
 use crate::error::{Backend, StoreError};
 use atalaya_domain::chunk::{Bucket, Chunk, ChunkKey, ChunkSummary, RequestEntry};
-use atalaya_domain::record::{Layer, Level, Origin, OriginId, RequestId};
+use atalaya_domain::record::{Layer, Level, Origin, OriginId, RequestId, Whose};
 use atalaya_domain::time::{TimeRange, Timestamp};
 
 use super::examine::Examined;
@@ -27,25 +27,50 @@ use super::open::{Durability, Schema, SqliteFile};
 #[cfg(test)]
 mod damage_tests;
 mod expire;
+#[cfg(test)]
+mod holder_tests;
 pub(super) mod read;
 pub(super) mod values;
 mod write;
 
 use read::{ArrivalRow, SummaryRow};
-use values::{corrupt, number_of, origin_bytes, origin_of, position_of, request_hash};
+use values::{
+    corrupt, hash_of_whose, number_of, origin_bytes, origin_of, position_of, request_hash,
+};
 
 pub(super) const SCHEMA: Schema = Schema {
     name: "logs",
     application_id: 0x4174_4c67, // "AtLg"
-    migrations: &[include_str!(
-        "../../../../migrations/sqlite/logs/0001_chunks.sql"
-    )],
+    migrations: &[
+        include_str!("../../../../migrations/sqlite/logs/0001_chunks.sql"),
+        include_str!("../../../../migrations/sqlite/logs/0002_ids.sql"),
+    ],
+    // Without an index of users, which is then done without.
+    readable_from: Some(1),
     // The rest has checksums, or can be told from what has.
     mirrored: Mirrored::Only(&["settings", "watermarks"]),
 };
 
 /// Chunks that share a part of the request index; written into the migration's comment.
 pub(super) const PART_CHUNKS: i64 = 4096;
+
+/// Chunks of a user or a session that are found by the index, at most: about as much memory as a few
+/// of them take when they are read. One who is in more is in about every chunk.
+const MOST_HOLDERS: usize = 20_000;
+
+/// The chunks that the index of ids names for a hash (?2), a part (of ?1 chunks) after the other.
+macro_rules! of_hash {
+    () => {
+        "WITH RECURSIVE parts (part, last) AS (
+            SELECT (SELECT min(arrival) FROM chunks) / ?1, (SELECT max(arrival) FROM chunks) / ?1
+            UNION ALL SELECT part + 1, last FROM parts WHERE part < last
+         )
+         SELECT c.layer, c.bucket, c.first_at, c.last_at, c.id, c.origin, c.minutes
+         FROM parts
+         CROSS JOIN requests r ON r.part = parts.part AND r.hash = ?2
+         CROSS JOIN chunks c ON c.arrival = r.chunk"
+    };
+}
 
 /// Whether a file that may come from anywhere holds logs, and nothing else; see
 /// [`examine`](super::examine).
@@ -260,21 +285,12 @@ impl ChunkStore for SqliteChunkStore {
     }
 
     async fn request(&self, id: &RequestId) -> Result<Vec<RequestEntry>, StoreError> {
-        let rows: Vec<SummaryRow> = sqlx::query_as(
-            "WITH RECURSIVE parts (part, last) AS (
-                SELECT (SELECT min(arrival) FROM chunks) / ?1, (SELECT max(arrival) FROM chunks) / ?1
-                UNION ALL SELECT part + 1, last FROM parts WHERE part < last
-             )
-             SELECT c.layer, c.bucket, c.first_at, c.last_at, c.id, c.origin, c.minutes
-             FROM parts
-             CROSS JOIN requests r ON r.part = parts.part AND r.hash = ?2
-             CROSS JOIN chunks c ON c.arrival = r.chunk",
-        )
-        .bind(PART_CHUNKS)
-        .bind(request_hash(id))
-        .fetch_all(&self.file.readers().await?)
-        .await
-        .map_err(|error| self.file.error(error))?;
+        let rows: Vec<SummaryRow> = sqlx::query_as(of_hash!())
+            .bind(PART_CHUNKS)
+            .bind(request_hash(id))
+            .fetch_all(&self.file.readers().await?)
+            .await
+            .map_err(|error| self.file.error(error))?;
         let summaries = self.with_origins(rows).await?;
         Ok(summaries
             .into_iter()
@@ -286,6 +302,41 @@ impl ChunkStore for SqliteChunkStore {
                 worst_level: summary.levels.worst().unwrap_or(Level::Debug),
             })
             .collect())
+    }
+
+    async fn holders(
+        &self,
+        whose: Whose<'_>,
+        range: TimeRange,
+    ) -> Result<Option<Vec<ChunkSummary>>, StoreError> {
+        let readers = self.file.readers().await?;
+        let failed = |error| self.file.error(error);
+        let is_indexed: bool = sqlx::query_scalar(
+            "SELECT coalesce((SELECT value FROM settings WHERE name = 'ids_from')
+                < (SELECT min(arrival) FROM chunks), 0)",
+        )
+        .fetch_one(&readers)
+        .await
+        .map_err(failed)?;
+        if !is_indexed {
+            return Ok(None);
+        }
+        let rows: Vec<SummaryRow> = sqlx::query_as(concat!(
+            of_hash!(),
+            " WHERE c.last_at >= ?3 AND (c.first_at < ?4 OR ?4 = 9223372036854775807) LIMIT ?5"
+        ))
+        .bind(PART_CHUNKS)
+        .bind(hash_of_whose(whose))
+        .bind(range.from.micros())
+        .bind(range.until.micros())
+        .bind(i64::try_from(MOST_HOLDERS + 1).unwrap_or(i64::MAX))
+        .fetch_all(&readers)
+        .await
+        .map_err(failed)?;
+        if rows.len() > MOST_HOLDERS {
+            return Ok(None);
+        }
+        self.with_origins(rows).await.map(Some)
     }
 
     async fn arrivals_end(&self) -> Result<ArrivalCursor, StoreError> {

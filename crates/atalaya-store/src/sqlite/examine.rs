@@ -212,6 +212,7 @@ mod tests {
     const SCHEMA: Schema = Schema {
         name: "test",
         application_id: 7,
+        readable_from: None,
         migrations: &[
             "CREATE TABLE one (n INTEGER PRIMARY KEY AUTOINCREMENT, t TEXT UNIQUE) STRICT",
             "ALTER TABLE one ADD COLUMN more TEXT; CREATE INDEX i ON one (more)",

@@ -27,6 +27,7 @@ const APPLICATION_ID: i32 = 0x4154_414d;
 pub(super) const SCHEMA: Schema = Schema {
     name: "metrics",
     application_id: APPLICATION_ID,
+    readable_from: None,
     migrations: &[
         include_str!("../../../../migrations/sqlite/metrics/0001_delivery.sql"),
         include_str!("../../../../migrations/sqlite/metrics/0002_improvement.sql"),

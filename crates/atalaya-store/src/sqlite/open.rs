@@ -63,6 +63,9 @@ pub struct Schema {
     /// Kept in the file's header, so that one store's file is not taken for another's.
     pub application_id: i32,
     pub migrations: &'static [&'static str],
+    /// The oldest version that can be read as it is where it cannot be brought up to date; `None`: the
+    /// newest alone.
+    pub readable_from: Option<i64>,
     /// Whose rows are kept twice, so that damage to one is found.
     pub mirrored: Mirrored,
 }

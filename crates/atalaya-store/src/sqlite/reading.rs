@@ -113,6 +113,9 @@ async fn check(
     let found = version?;
     let known = i64::try_from(schema.migrations.len()).unwrap_or(i64::MAX);
     match found.cmp(&known) {
+        std::cmp::Ordering::Less if schema.readable_from.is_some_and(|oldest| found >= oldest) => {
+            Ok(())
+        }
         std::cmp::Ordering::Less => Err(StoreError::OlderSchema {
             address,
             found,

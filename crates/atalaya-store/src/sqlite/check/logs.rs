@@ -15,7 +15,7 @@ use crate::engine::build::{bucket_of, request_rows};
 use crate::error::StoreError;
 use crate::sqlite::chunks::PART_CHUNKS;
 use crate::sqlite::chunks::read::{ArrivalRow, SummaryRow, decode_block};
-use crate::sqlite::chunks::values::{layer_of, origin_of, refused, request_hash};
+use crate::sqlite::chunks::values::{hashes_of_whose, layer_of, origin_of, refused, request_hash};
 use crate::sqlite::codec::Decoder;
 use atalaya_domain::chunk::ChunkSummary;
 use atalaya_domain::record::Origin;
@@ -82,6 +82,8 @@ pub(super) async fn content(
 struct Look {
     origins: Arc<HashMap<i64, Arc<Origin>>>,
     settings: ChunkSettings,
+    /// Up to this arrival the index of ids has requests only.
+    ids_from: i64,
     first: i64,
     last: i64,
 }
@@ -105,6 +107,10 @@ impl Look {
         let minutes: i64 =
             sqlx::query_scalar("SELECT value FROM settings WHERE name = 'bucket_minutes'")
                 .fetch_one(&mut *connection)
+                .await?;
+        let ids_from: Option<i64> =
+            sqlx::query_scalar("SELECT value FROM settings WHERE name = 'ids_from'")
+                .fetch_optional(&mut *connection)
                 .await?;
         let (first, last): (i64, i64) = sqlx::query_as(
             "SELECT coalesce(min(arrival), 0), coalesce(max(arrival), -1) FROM (
@@ -143,6 +149,7 @@ impl Look {
             settings: ChunkSettings {
                 bucket_minutes: u16::try_from(minutes).unwrap_or(0),
             },
+            ids_from: ids_from.unwrap_or(i64::MAX),
             first,
             last,
         })
@@ -150,11 +157,12 @@ impl Look {
 
     async fn decode(&self, rows: Vec<Stored>) -> Result<Share, StoreError> {
         let (origins, settings) = (Arc::clone(&self.origins), self.settings);
+        let ids_from = self.ids_from;
         let decoding = tokio::task::spawn_blocking(move || {
             let mut decoder = Decoder::new()?;
             let mut share = Share::default();
             for row in rows {
-                share.look_at(&mut decoder, row, &origins, settings);
+                share.look_at(&mut decoder, row, &origins, (settings, ids_from));
             }
             Ok::<_, std::io::Error>(share)
         });
@@ -168,7 +176,7 @@ impl Share {
         decoder: &mut Decoder,
         (row, block): Stored,
         origins: &HashMap<i64, Arc<Origin>>,
-        settings: ChunkSettings,
+        (settings, ids_from): (ChunkSettings, i64),
     ) {
         self.chunks += 1;
         let arrival = row.arrival;
@@ -200,6 +208,11 @@ impl Share {
             .iter()
             .map(|row| (arrival, request_hash(&row.request_id)));
         self.requests.extend(hashes);
+        if arrival > ids_from {
+            let hashes = hashes_of_whose(&chunk.entries);
+            self.requests
+                .extend(hashes.into_iter().map(|hash| (arrival, hash)));
+        }
     }
 
     fn damaged(&mut self, summary: &ChunkSummary, reason: &str) {

@@ -15,7 +15,7 @@ use atalaya_domain::chunk::ChunkSummary;
 use atalaya_domain::record::{Origin, OriginId};
 
 use super::PART_CHUNKS;
-use super::values::{number_of, origin_bytes, refused, request_hash};
+use super::values::{hashes_of_whose, number_of, origin_bytes, refused, request_hash};
 
 /// A frame as it is written.
 pub(super) struct EncodedFrame {
@@ -28,7 +28,7 @@ struct EncodedChunk {
     summary: ChunkSummary,
     minutes: Vec<u8>,
     block: Vec<u8>,
-    request_hashes: Vec<i64>,
+    id_hashes: Vec<i64>,
 }
 
 /// Encodes on as many threads as there are processors.
@@ -67,10 +67,12 @@ fn encode_frame(encoder: &mut Encoder, frame: FrameChunks) -> std::io::Result<En
             .push(request_hash(&row.request_id));
     }
     let chunks = frame.chunks.into_iter().map(|chunk| {
+        let mut id_hashes = hashes.remove(&chunk.summary.key.id).unwrap_or_default();
+        id_hashes.extend(hashes_of_whose(&chunk.entries));
         Ok(EncodedChunk {
             minutes: codec::encode_minutes(&chunk.summary.minutes),
             block: seal(encoder.encode(&chunk.entries)?, &chunk.summary),
-            request_hashes: hashes.remove(&chunk.summary.key.id).unwrap_or_default(),
+            id_hashes,
             summary: chunk.summary,
         })
     });
@@ -122,7 +124,7 @@ pub(super) async fn put_frames(
                 .await?;
             requests.extend(
                 chunk
-                    .request_hashes
+                    .id_hashes
                     .into_iter()
                     .map(|hash| (arrival / PART_CHUNKS, hash, arrival)),
             );

@@ -5,6 +5,7 @@ use super::*;
 const SCHEMA: Schema = Schema {
     name: "test",
     application_id: 7,
+    readable_from: None,
     migrations: &[
         "CREATE TABLE one (n INTEGER PRIMARY KEY)",
         "CREATE TABLE two (n INTEGER PRIMARY KEY)",
