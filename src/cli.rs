@@ -18,6 +18,7 @@ use crate::service::dora::{GatherError, IncidentError};
 use crate::service::ingest::InputError;
 use crate::service::pdca::PdcaError;
 use crate::service::reports::ReportError;
+use crate::service::tokens::TokenError;
 use crate::service::{self, Stores};
 use crate::signals;
 use crate::tui::ConsoleError;
@@ -44,6 +45,7 @@ pub mod progress;
 pub mod quarantine;
 pub mod retention;
 pub mod serve;
+pub mod token;
 pub mod trace;
 pub mod track;
 
@@ -110,6 +112,8 @@ pub enum Command {
     Db(db::Args),
     /// Back up metrics and logs; verify, restore, and try a restore out.
     Backup(backup::Args),
+    /// Who may ask the HTTP API: create, list, revoke.
+    Token(token::Args),
     /// Show, check or locate the configuration.
     Config(config_command::Args),
     /// Print a completion script for a shell.
@@ -188,7 +192,7 @@ async fn dispatch(invocation: Invocation) -> anyhow::Result<ExitCode> {
         Some(Command::Logs(args)) => logs::run(args, &context).await,
         Some(Command::Trace(args)) => trace::run(args, &context).await,
         Some(Command::Health(args)) => health::run(&args, &context).await,
-        Some(Command::Demo(args)) => console::run_demo(&args, &context.settings).await,
+        Some(Command::Demo(args)) => Box::pin(console::run_demo(&args, &context.settings)).await,
         Some(Command::Ingest(args)) => ingest::run(args, &context).await,
         Some(Command::Serve(args)) => Box::pin(serve::run(&args, &context, &request)).await,
         Some(Command::Retention(args)) => Box::pin(retention::run(&args, &context)).await,
@@ -200,6 +204,7 @@ async fn dispatch(invocation: Invocation) -> anyhow::Result<ExitCode> {
         Some(Command::Quarantine(args)) => Box::pin(quarantine::run(args, &context)).await,
         Some(Command::Db(args)) => Box::pin(db::run(args, &context)).await,
         Some(Command::Backup(args)) => Box::pin(backup::run(args, &context)).await,
+        Some(Command::Token(args)) => Box::pin(token::run(args, &context)).await,
         None | Some(Command::Config(_) | Command::Completions(_) | Command::Man(_)) => {
             console::run(&context).await
         }
@@ -250,6 +255,7 @@ fn known_class(cause: &(dyn std::error::Error + 'static)) -> Option<ErrorClass> 
         .or_else(|| of(cause, BrokenChannel::class))
         .or_else(|| of(cause, ReportError::class))
         .or_else(|| of(cause, CopyError::class))
+        .or_else(|| of(cause, TokenError::class))
         .or_else(|| of(cause, DemoError::class))
         .or_else(|| of(cause, StoreError::class))
 }

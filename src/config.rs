@@ -12,6 +12,7 @@ use directories::ProjectDirs;
 use secrecy::SecretString;
 
 pub mod alerts;
+pub mod api;
 pub mod backup;
 mod file;
 mod foreign;
@@ -20,6 +21,7 @@ pub mod places;
 pub mod stores;
 
 pub use alerts::{AlertSettings, AlertsConfig, PolicyConfig};
+pub use api::{ApiConfig, ApiSettings};
 pub use backup::BackupConfig;
 pub use file::{
     ConsoleConfig, DoraConfig, FileConfig, IdNamesConfig, IngestConfig, IngestFileConfig,
@@ -90,6 +92,7 @@ pub struct Settings {
     /// `[alerts]` as it was written, for `config show`.
     pub alerts_config: AlertsConfig,
     pub alerts: AlertSettings,
+    pub api: ApiSettings,
     /// Every value that is not a default, with the layer that it came from, for `config show`.
     pub values: Vec<Value>,
 }
@@ -114,6 +117,8 @@ impl Settings {
             .map_err(|mistake| invalid(&loaded.values, "alerts", mistake))?;
         alerts::check_names(&loaded.config.reports.channels, &alerts.channels)
             .map_err(|mistake| invalid(&loaded.values, "reports", mistake))?;
+        let api = api::resolve(&loaded.config.api)
+            .map_err(|mistake| invalid(&loaded.values, "api", mistake))?;
         let made_up = data_dir.join(MADE_UP);
         let settings = Self {
             data_dir,
@@ -134,6 +139,7 @@ impl Settings {
             jobs: loaded.config.jobs,
             alerts_config: loaded.config.alerts,
             alerts,
+            api,
             values: loaded.values,
         };
         Ok(if made_up.exists() {
@@ -227,6 +233,7 @@ impl Settings {
             backup: self.backup.clone(),
             alerts: self.alerts_config.clone(),
             policy: self.alerts.policy,
+            api: self.api.config.clone(),
             service: self.service.clone(),
             retention: self.retention,
             reports: self.reports.clone(),

@@ -1,10 +1,15 @@
 //! A domain value as Markdown, text or JSON.
 
+pub mod backup_json;
 pub mod bars;
 pub mod dora;
 pub mod dora_json;
 pub mod dora_markdown;
 pub mod dora_text;
+pub mod health_json;
 pub mod incident_note;
+pub mod jobs_json;
+pub mod pdca_json;
 pub mod record_json;
 pub mod record_text;
+pub mod token_json;

@@ -22,6 +22,7 @@ pub mod reload;
 pub mod reports;
 pub mod retention;
 pub mod stores;
+pub mod tokens;
 pub mod trace;
 pub mod track;
 

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use super::output::Form;
 use super::{Context, output, progress};
+use crate::report::backup_json;
 use crate::service::backup::{self, BackupError, Goal, Listed, Place, Wishes, Work};
 use crate::service::{describe, stores};
 use crate::shown::Shown;
@@ -284,7 +285,7 @@ async fn list(context: &Context, place: &Place, json: bool) -> anyhow::Result<Ex
     let metrics = memory(context).await;
     let listed = backup::list(place, metrics.as_deref()).await?;
     if json {
-        let all: Vec<Value> = listed.iter().map(listed_json).collect();
+        let all: Vec<Value> = listed.iter().map(backup_json::listed).collect();
         output::print(Form::Json, &format!("{:#}\n", Value::from(all)))?;
     } else if listed.is_empty() {
         output::note(&format!(
@@ -298,23 +299,6 @@ async fn list(context: &Context, place: &Place, json: bool) -> anyhow::Result<Ex
         )?;
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn listed_json(listed: &Listed) -> Value {
-    let manifest = listed.manifest.as_ref().ok();
-    let record = listed.record.as_ref();
-    json!({
-        "name": listed.name.name,
-        "path": listed.path,
-        "bytes": listed.bytes,
-        "created_at": listed.name.created_at().to_rfc3339(),
-        "encrypted": listed.name.is_encrypted(),
-        "records": manifest.and_then(|manifest| manifest.logs.as_ref()).map(|logs| logs.total.records),
-        "rows": manifest.and_then(|manifest| manifest.metrics.as_ref()).map(atalaya_domain::backup::MetricsFacts::rows),
-        "builds_on": manifest.map(|manifest| manifest.chain.iter().map(|link| &link.name).collect::<Vec<_>>()),
-        "verified_at": record.and_then(|record| record.verified_at).map(atalaya_domain::time::Timestamp::to_rfc3339),
-        "problem": record.and_then(|record| record.problem.clone()).or_else(|| listed.manifest.as_ref().err().cloned()),
-    })
 }
 
 fn listed_line(listed: &Listed) -> String {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::report::bars::bar;
+use crate::report::health_json;
 use crate::service;
 use crate::service::health_history::{self, Series};
 use crate::shown::Shown;
@@ -48,7 +49,7 @@ pub async fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     output::print(
         Form::of(args.json),
         &if args.json {
-            format!("{}\n", to_json(&health))
+            format!("{}\n", health_json::health(&health))
         } else {
             to_text(&health)
         },
@@ -158,47 +159,6 @@ fn sparkline(points: &[(Timestamp, f64)]) -> String {
         })
         .collect();
     format!("{line:<WIDTH$}")
-}
-
-/// The older tool's shape (`checks` with pass/fail and `summary`), widened by `components`.
-fn to_json(health: &Health) -> serde_json::Value {
-    let passed = health
-        .checks
-        .iter()
-        .filter(|check| check.status == Status::Ok)
-        .count();
-    let checks: Vec<_> = health
-        .checks
-        .iter()
-        .map(|check| {
-            json!({
-                "name": check.name,
-                "status": if check.status == Status::Ok { "pass" } else { "fail" },
-                "level": check.status.name(),
-                "message": check.message,
-            })
-        })
-        .collect();
-    json!({
-        "timestamp": health.at.to_rfc3339(),
-        "hostname": health.host.as_ref().map(|host| &host.name),
-        "checks": checks,
-        "summary": {
-            "total": health.checks.len(),
-            "passed": passed,
-            "failed": health.checks.len() - passed,
-            "status": health.status().name(),
-        },
-        "components": {
-            "host": health.host,
-            "stores": health.stores,
-            "backup_disk": health.backup_disk,
-            "ingest": health.ingest,
-            "ring": health.ring,
-            "metrics_database": health.metrics_database,
-        },
-        "advice": health.advice,
-    })
 }
 
 fn to_text(health: &Health) -> String {

@@ -9,9 +9,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Subcommand;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::watch;
 
+use crate::report::jobs_json;
 use crate::service;
 use crate::service::jobs::{self, JobInfo, JobView, JobsView};
 use crate::shown::Shown;
@@ -125,7 +126,7 @@ async fn list(context: &Context, planning: &Planning, json: bool) -> anyhow::Res
     let metrics = metrics(context).await?;
     let view = jobs::view(&*metrics, planning.infos(&service::health::host_name())).await?;
     if json {
-        print_json(&view_json(&view))?;
+        print_json(&jobs_json::view(&view))?;
     } else {
         output::print(Form::Text, &table(&view))?;
     }
@@ -222,7 +223,7 @@ async fn show(
             ))
         })?;
         if json {
-            print_json(&run_json(&run))?;
+            print_json(&jobs_json::run(&run))?;
         } else {
             output::print(Form::Text, &run_text(&run))?;
         }
@@ -237,7 +238,7 @@ async fn show(
         job.last = metrics.job_run(last.id).await?;
     }
     if json {
-        print_json(&view_json(&view))?;
+        print_json(&jobs_json::view(&view))?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut text = String::new();
@@ -307,7 +308,7 @@ async fn run_now(
         return Ok(ExitCode::FAILURE);
     };
     if json {
-        print_json(&run_json(&run))?;
+        print_json(&jobs_json::run(&run))?;
     } else {
         output::print(Form::Text, &run_text(&run))?;
     }
@@ -330,7 +331,7 @@ async fn history(
     let job = info.as_ref().map(|info| (info.lease.as_str(), info.name));
     let runs = jobs::history(&*metrics(context).await?, job, limit).await?;
     if json {
-        let runs: Vec<Value> = runs.iter().map(run_json).collect();
+        let runs: Vec<Value> = runs.iter().map(jobs_json::run).collect();
         print_json(&Value::from(runs))?;
     } else if runs.is_empty() {
         output::note("nothing was run yet");
@@ -369,56 +370,4 @@ async fn switch(
         &format!("{name} is {}\n", if enabled { "on" } else { "off" }),
     )?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// The values for programs: instants as elsewhere, in RFC 3339.
-fn run_json(run: &JobRun) -> Value {
-    json!({
-        "id": run.id,
-        "job": run.job,
-        "lease": run.lease,
-        "slot_at": run.slot_at.to_rfc3339(),
-        "attempt": run.attempt,
-        "cause": run.cause,
-        "fence": run.fence,
-        "host": run.host,
-        "started_at": run.started_at.to_rfc3339(),
-        "finished_at": run.finished_at.map(Timestamp::to_rfc3339),
-        "result": run.result,
-        "output": run.output,
-    })
-}
-
-fn view_json(view: &JobsView) -> Value {
-    let jobs = view.jobs.iter().map(|job| {
-        json!({
-            "name": job.info.name,
-            "what": job.info.what,
-            "lease": job.info.lease,
-            "schedule": job.info.schedule,
-            "zone": job.info.zone,
-            "enabled": job.is_enabled(),
-            "switched_by_hand": job.switched,
-            "next_run_at": job.next_run_at.map(Timestamp::to_rfc3339),
-            "requested_at": job.requested_at.map(Timestamp::to_rfc3339),
-            "last_success_at": job.last_success_at.map(Timestamp::to_rfc3339),
-            "last": job.last.as_ref().map(run_json),
-        })
-    });
-    let leases = view.leases.iter().map(|lease| {
-        json!({
-            "name": lease.name,
-            "holder": lease.holder,
-            "fence": lease.fence,
-            "taken_at": lease.taken_at.to_rfc3339(),
-            "renewed_at": lease.renewed_at.to_rfc3339(),
-            "expires_at": lease.expires_at.to_rfc3339(),
-            "held": !lease.is_free(view.at),
-        })
-    });
-    json!({
-        "at": view.at.to_rfc3339(),
-        "jobs": jobs.collect::<Vec<_>>(),
-        "leases": leases.collect::<Vec<_>>(),
-    })
 }

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
+use crate::report::pdca_json;
 use crate::service::pdca::{self, Draft, PdcaSettings};
 use atalaya_domain::dora::{Metric, Scope};
 use atalaya_domain::pdca::{Applied, PdcaCycle, Texts, Verdict};
@@ -127,7 +128,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
         Command::List => {
             let listing = pdca::list(store).await?;
             if args.json {
-                show::list_json(&listing)?
+                line(&pdca_json::list(&listing)?)
             } else {
                 show::list(&listing, now)
             }
@@ -135,7 +136,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
         Command::Show { id } => {
             let (cycle, events) = pdca::show(store, &id).await?;
             if args.json {
-                show::history_json(&cycle, &events)?
+                line(&pdca_json::history(&cycle, &events)?)
             } else {
                 show::cycle(&cycle, now)
             }
@@ -148,7 +149,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
             };
             let proposals = pdca::proposals(store, &scope, &rules, now).await?;
             if args.json {
-                show::json(&proposals)?
+                line(&pdca_json::value(&proposals)?)
             } else {
                 show::proposals(&proposals)
             }
@@ -156,7 +157,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
         other => {
             let cycle = change(other, store, &rules, &by, now).await?;
             if args.json {
-                show::json(&cycle)?
+                line(&pdca_json::value(&cycle)?)
             } else {
                 show::cycle(&cycle, now)
             }
@@ -164,6 +165,10 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     };
     output::print(Form::of(args.json), &text)?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn line(value: &serde_json::Value) -> String {
+    format!("{value}\n")
 }
 
 async fn change(

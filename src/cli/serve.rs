@@ -4,7 +4,7 @@
 //! told to end; 1 it cannot start; 2 a mistake in the configuration.
 
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use sd_notify::NotifyState;
@@ -12,6 +12,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::api::{self, Api};
 use crate::config::{Request, Settings};
 use crate::host::{Host, Opening};
 use crate::service;
@@ -31,8 +32,8 @@ use super::{Context, output};
 /// Arguments of `atalaya serve`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-It follows the configured files into the store, measures health and runs the jobs (`atalaya jobs
-list`). Several may share a store: each reads its host's files, and one of them runs the jobs.
+It follows the configured files into the store, measures health, runs the jobs (`atalaya jobs list`)
+and answers HTTP (`[api]`; `atalaya token create` makes a token). Several may share a store: each reads its host's files, and one of them runs the jobs.
 
 SIGTERM ends it within 10 s; SIGHUP reads the configuration again and says what changed.
 
@@ -80,6 +81,7 @@ pub async fn run(args: &Args, context: &Context, request: &Request) -> anyhow::R
             }
         }
     };
+    serve_api(&host, settings, &receiver);
     say("started");
     notify(&[NotifyState::Ready]).await;
     let mut pulse = tokio::time::interval(pulse_every());
@@ -105,6 +107,36 @@ pub async fn run(args: &Args, context: &Context, request: &Request) -> anyhow::R
     host.stop().await;
     say("ended");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Answers HTTP beside everything else, where it is switched on.
+fn serve_api(host: &Host, settings: &Settings, planning: &watch::Receiver<Arc<Planning>>) {
+    if !settings.api.config.enabled {
+        return;
+    }
+    let planning = planning.clone();
+    let infos = Box::new(move || {
+        let planned = Arc::clone(&planning.borrow());
+        planned.infos(&service::health::host_name())
+    });
+    let api = Api::new(host.stores.clone(), settings.clone(), infos);
+    let said = Arc::new(Mutex::new(String::new()));
+    host.spawn("api", move |cancel| {
+        let (api, said) = (Arc::clone(&api), Arc::clone(&said));
+        async move {
+            let ended = api::run(api, &say, cancel).await;
+            if let Err(error) = &ended {
+                // It is tried again and again; the same reason is said once.
+                let text = error.to_string();
+                let mut before = said.lock().unwrap_or_else(PoisonError::into_inner);
+                if *before != text {
+                    say(&text);
+                    *before = text;
+                }
+            }
+            Ok(ended?)
+        }
+    });
 }
 
 /// Into our own log, and on standard error for whoever keeps that (the journal).

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::alerts::{AlertsConfig, PolicyConfig};
+use super::api::ApiConfig;
 use super::backup::BackupConfig;
 use super::stores::{SpoolConfig, StoresConfig};
 
@@ -23,6 +24,7 @@ pub struct FileConfig {
     pub backup: BackupConfig,
     pub alerts: AlertsConfig,
     pub policy: PolicyConfig,
+    pub api: ApiConfig,
     pub service: ServiceConfig,
     pub retention: RetentionConfig,
     pub reports: ReportsConfig,

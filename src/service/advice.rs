@@ -9,6 +9,7 @@ use super::care::CareError;
 use super::demo::DemoError;
 use super::dora::{GatherError, IncidentError};
 use super::pdca::PdcaError;
+use super::tokens::TokenError;
 
 /// An error with its causes on one line, and what to do about it.
 pub fn describe(error: &(dyn Error + 'static)) -> String {
@@ -74,6 +75,10 @@ fn store_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a StoreError> {
         })
         .or_else(|| match error.downcast_ref()? {
             DemoError::Store(error) => Some(error),
+            _ => None,
+        })
+        .or_else(|| match error.downcast_ref()? {
+            TokenError::Store(error) => Some(error),
             _ => None,
         })
 }

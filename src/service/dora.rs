@@ -70,6 +70,51 @@ impl ReportRequest {
     }
 }
 
+/// What somebody asks about, in their words; what they leave out is as configured.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Question {
+    pub window: WindowWords,
+    pub service: Option<String>,
+    pub team: Option<String>,
+    pub environment: Option<String>,
+    pub profile: Option<String>,
+    pub thresholds: Option<String>,
+}
+
+/// A question that cannot be answered, with the remedy.
+#[derive(Debug, thiserror::Error)]
+pub enum WrongQuestion {
+    #[error(transparent)]
+    Word(#[from] UnknownWord),
+    #[error(transparent)]
+    Window(#[from] BadWindow),
+}
+
+impl Question {
+    /// # Errors
+    /// One of the words names nothing.
+    pub fn read(
+        self,
+        config: &DoraConfig,
+        zone: Tz,
+        now: Timestamp,
+    ) -> Result<ReportRequest, WrongQuestion> {
+        let wanted = self.profile.as_deref().map(profile).transpose()?;
+        let window = self.window.read(zone, now)?;
+        let mut request = ReportRequest::configured(30, config, wanted, zone)?;
+        request.window = window.unwrap_or(Window::days(30));
+        if let Some(word) = &self.thresholds {
+            request.rules.thresholds = thresholds(word)?;
+        }
+        request.scope.service = self.service;
+        request.scope.team = self.team;
+        if let Some(environment) = self.environment {
+            request.scope.environment = environment;
+        }
+        Ok(request)
+    }
+}
+
 /// A word of the configuration or command line that names nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct UnknownWord {

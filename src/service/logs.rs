@@ -7,14 +7,15 @@
 use std::collections::HashSet;
 use std::fmt;
 use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
 use atalaya_domain::record::{Record, RecordId};
-use atalaya_domain::time::TimeRange;
-use atalaya_query::Query;
+use atalaya_domain::time::{TimeRange, Timestamp};
+use atalaya_query::{Query, QueryClock, Zone};
 use atalaya_store::chunks::Order;
-use atalaya_store::engine::{Follower, LogEngine, PageRequest, Scanned};
+use atalaya_store::engine::{Cursor, Follower, LogEngine, PageRequest, Scanned};
 use atalaya_store::error::StoreError;
 
 /// Most records in one page.
@@ -114,6 +115,104 @@ pub async fn search(
             return Ok(outcome);
         }
         after = Some(end.cursor);
+    }
+}
+
+/// Some records of a list that is given in parts.
+#[derive(Clone, Debug)]
+pub struct Part {
+    pub records: Vec<Record>,
+    /// Where the next part begins; `None`: this is the last.
+    pub next: Option<Cursor>,
+    pub scanned: Scanned,
+}
+
+/// The next `limit` records after a cursor, or those that were found within `patience`.
+///
+/// # Errors
+/// Those of the store.
+pub async fn part(
+    logs: &LogEngine,
+    search: &Search,
+    after: Option<Cursor>,
+    patience: Duration,
+) -> Result<Part, StoreError> {
+    let limit = search.limit.unwrap_or(PAGE as u64);
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let begun = Instant::now();
+    let mut outcome = Outcome::default();
+    let mut records = Vec::new();
+    let mut after = after;
+    loop {
+        let request = PageRequest {
+            query: search.query.clone(),
+            range: TimeRange::ALL,
+            order: search.order,
+            after,
+            limit: (limit - records.len()).min(PAGE),
+            scan_limit: SCAN_STEP,
+            cancel: search.cancel.clone(),
+        };
+        let page = logs.page(&request).await?;
+        records.extend(page.records);
+        outcome.add(page.scanned);
+        let next = page.next.map(|end| end.cursor);
+        if next.is_none() || records.len() >= limit || begun.elapsed() >= patience {
+            return Ok(Part {
+                records,
+                next,
+                scanned: outcome.scanned,
+            });
+        }
+        after = next;
+    }
+}
+
+/// A cursor as a text that says nothing to anybody else: `MICROSECONDS.RECORD`.
+pub fn cursor_text(cursor: &Cursor) -> String {
+    format!("{}.{}", cursor.timestamp.micros(), cursor.id)
+}
+
+/// The cursor of such a text.
+pub fn cursor_of(text: &str) -> Option<Cursor> {
+    let (micros, id) = text.split_once('.')?;
+    Some(Cursor {
+        timestamp: Timestamp::from_micros(micros.parse().ok()?),
+        id: id.parse().ok()?,
+    })
+}
+
+/// The record of an id with its neighbours, oldest first; `None`: there is none.
+///
+/// # Errors
+/// Those of the store.
+pub async fn context(
+    logs: &LogEngine,
+    id: RecordId,
+    before: usize,
+    after: usize,
+) -> Result<Option<Vec<Record>>, StoreError> {
+    let clock = QueryClock {
+        now: Timestamp::now(),
+        zone: Zone::Utc,
+    };
+    // An id prints as what the query language reads.
+    let Ok(query) = Query::parse(&format!("id:{id}"), &clock) else {
+        return Ok(None);
+    };
+    let mut found = None;
+    search(
+        logs,
+        &Search::new(query, Order::NewestFirst, Some(1)),
+        |records| {
+            found = records.into_iter().next();
+            ControlFlow::Break(())
+        },
+    )
+    .await?;
+    match found {
+        Some(record) => logs.context(&record, before, after).await.map(Some),
+        None => Ok(None),
     }
 }
 

@@ -20,7 +20,7 @@ impl Reload {
 }
 
 /// What was opened at the start stays as it was.
-const AT_THE_START: [&str; 3] = ["data_dir", "stores", "ingest"];
+const AT_THE_START: [&str; 4] = ["data_dir", "stores", "ingest", "api"];
 /// Below those, what is asked for only when it is used.
 const LATER: [&str; 1] = ["stores.cassandra.nodetool"];
 
@@ -62,6 +62,7 @@ pub fn merged(old: &Settings, new: Settings) -> Settings {
         logs_place: old.logs_place.clone(),
         metrics_place: old.metrics_place.clone(),
         ingest: old.ingest.clone(),
+        api: old.api.clone(),
         ..new
     }
 }

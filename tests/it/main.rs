@@ -7,6 +7,9 @@
 )]
 
 mod alerts;
+mod api;
+mod api_client;
+mod api_limits;
 mod backup;
 mod cli_hostile;
 mod cli_logs;

@@ -34,6 +34,8 @@ mod cycles;
 mod delivery;
 #[path = "metrics_store_suite/service.rs"]
 mod service;
+#[path = "metrics_store_suite/tokens.rs"]
+mod tokens;
 
 pub use aggregates::*;
 pub use alerts::*;
@@ -41,6 +43,7 @@ pub use asked::*;
 pub use cycles::*;
 pub use delivery::*;
 pub use service::*;
+pub use tokens::*;
 
 type Store = Arc<dyn MetricsStore>;
 
@@ -97,6 +100,8 @@ macro_rules! metrics_store_suite {
             rules_and_readings_are_kept,
             notices_become_one_message_a_minute,
             messages_go_in_order_and_to_one_who_asks,
+            tokens_are_known_again_and_revoked_once,
+            a_token_id_is_one_tokens_alone,
         );
     };
     ($open:path; $($case:ident),+ $(,)?) => {

@@ -39,6 +39,8 @@ pub fn atalaya(home: &Path, arguments: &[&str]) -> Command {
         .env_clear()
         .env("HOME", home)
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        // Services of several tests run at the same time.
+        .env("ATALAYA_API__LISTEN", "127.0.0.1:0")
         .current_dir(home)
         .stdin(Stdio::null());
     command

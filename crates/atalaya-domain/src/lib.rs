@@ -5,7 +5,8 @@
 //! [`pdca`] (Plan-Do-Check-Act), [`health`], [`alert`], [`job`] and [`lease`] (what runs when, and who runs it),
 //! [`layout`] (how a keyspace of logs is made), and what every
 //! layer needs: [`error_class`] (what an error asks of its reader), [`backoff`] (pauses between
-//! attempts). [`backup`]: what an archive says of itself, and which ones may go.
+//! attempts). [`backup`]: what an archive says of itself, and which ones may go. [`token`] and [`limit`]:
+//! who may ask the HTTP API, and how often.
 
 pub mod time;
 
@@ -21,7 +22,9 @@ pub mod job;
 pub mod layout;
 pub mod lease;
 pub mod length;
+pub mod limit;
 pub mod pattern;
 pub mod pdca;
 pub mod record;
 pub mod stats;
+pub mod token;

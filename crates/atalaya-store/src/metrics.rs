@@ -31,6 +31,7 @@ pub mod snapshot;
 pub mod sources;
 pub(crate) mod sql;
 pub mod targets;
+pub mod tokens;
 pub mod vitals;
 
 pub use alerts::{AlertChange, AlertFilter, Alerts, Ended, FiringCount, StoredRule};
@@ -51,6 +52,7 @@ pub use samples::{HealthSample, HealthSamples};
 pub use snapshot::Snapshots;
 pub use sources::{SourceRun, Sources};
 pub use targets::{Target, Targets};
+pub use tokens::Tokens;
 pub use vitals::Vitals;
 
 /// All aggregates of one database.
@@ -68,6 +70,7 @@ pub trait MetricsStore:
     + Snapshots
     + Alerts
     + Outbox
+    + Tokens
     + Vitals
     + Send
     + Sync

@@ -10,7 +10,7 @@ use super::super::{Context, UsageError, output};
 use super::sync::{progress_of, told};
 use crate::report::{dora_json, dora_markdown, dora_text};
 use crate::service;
-use crate::service::dora::{self, ReportRequest, UnknownWord, Window, WindowWords};
+use crate::service::dora::{self, Question, ReportRequest, WindowWords};
 use crate::service::reports;
 use atalaya_domain::time::Timestamp;
 use atalaya_store::metrics::MetricsStore;
@@ -64,10 +64,6 @@ pub struct Args {
     explain: bool,
 }
 
-fn usage(error: &UnknownWord) -> anyhow::Error {
-    UsageError(error.to_string()).into()
-}
-
 pub async fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     if args.baseline {
         let as_json = matches!(args.format, Format::Json);
@@ -94,35 +90,23 @@ pub async fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
 }
 
 fn request(args: &Args, context: &Context, now: Timestamp) -> anyhow::Result<ReportRequest> {
-    let config = &context.settings.dora;
-    let profile = args
-        .profile
-        .as_deref()
-        .map(dora::profile)
-        .transpose()
-        .map_err(|error| usage(&error))?;
     let zone = dora::zone(context.settings.ingest.timezone.as_deref());
-    let words = WindowWords {
-        days: args.days,
-        from: args.from.clone(),
-        until: args.until.clone(),
-        quarter: args.quarter.clone(),
+    let question = Question {
+        window: WindowWords {
+            days: args.days,
+            from: args.from.clone(),
+            until: args.until.clone(),
+            quarter: args.quarter.clone(),
+        },
+        service: args.service.clone(),
+        team: args.team.clone(),
+        environment: args.environment.clone(),
+        profile: args.profile.clone(),
+        thresholds: args.thresholds.clone(),
     };
-    let window = words
-        .read(zone, now)
-        .map_err(|error| UsageError(error.to_string()))?;
-    let mut request =
-        ReportRequest::configured(30, config, profile, zone).map_err(|error| usage(&error))?;
-    request.window = window.unwrap_or(Window::days(30));
-    if let Some(word) = &args.thresholds {
-        request.rules.thresholds = dora::thresholds(word).map_err(|error| usage(&error))?;
-    }
-    request.scope.service.clone_from(&args.service);
-    request.scope.team.clone_from(&args.team);
-    if let Some(environment) = &args.environment {
-        request.scope.environment.clone_from(environment);
-    }
-    Ok(request)
+    question
+        .read(&context.settings.dora, zone, now)
+        .map_err(|error| UsageError(error.to_string()).into())
 }
 
 /// The configured repository, or before the first report the one of the current directory.

@@ -2,15 +2,11 @@
 
 use std::fmt::Write as _;
 
-use serde::Serialize;
-use serde_json::{Value, json};
-
 use crate::shown::Shown;
 use atalaya_domain::pdca::effect::show_p;
 use atalaya_domain::pdca::propose::Proposal;
 use atalaya_domain::pdca::{
-    Automatic, BrokenCycle, Effect, Evidence, Listing, Look, Measure, PdcaCycle, PdcaEvent,
-    automatically,
+    Automatic, Effect, Evidence, Listing, Look, Measure, PdcaCycle, automatically,
 };
 use atalaya_domain::time::Timestamp;
 
@@ -59,26 +55,6 @@ pub fn list(listing: &Listing, now: Timestamp) -> String {
         );
     }
     text
-}
-
-/// One array: the cycles, and those that cannot be read with the state `unreadable`.
-pub fn list_json(listing: &Listing) -> Result<String, serde_json::Error> {
-    let unreadable = |cycle: &BrokenCycle| {
-        json!({
-            "id": cycle.id,
-            "state": "unreadable",
-            "title": cycle.title,
-            "created_at": cycle.created_at,
-            "reason": cycle.reason,
-        })
-    };
-    let mut rows = listing
-        .cycles
-        .iter()
-        .map(serde_json::to_value)
-        .collect::<Result<Vec<_>, _>>()?;
-    rows.extend(listing.broken.iter().map(unreadable));
-    json(&rows)
 }
 
 /// What the cycle waits for.
@@ -334,40 +310,6 @@ pub fn proposals(proposals: &[Proposal]) -> String {
         );
     }
     text
-}
-
-pub fn json(value: &impl Serialize) -> Result<String, serde_json::Error> {
-    let mut value = serde_json::to_value(value)?;
-    readable_times(&mut value);
-    Ok(format!("{value}\n"))
-}
-
-pub fn history_json(cycle: &PdcaCycle, events: &[PdcaEvent]) -> Result<String, serde_json::Error> {
-    json(&json!({
-        "cycle": cycle,
-        "events": events,
-        "automatic": cycle.last_look().map(automatically),
-    }))
-}
-
-/// Instants are kept as microseconds; people and scripts get RFC 3339.
-fn readable_times(value: &mut Value) {
-    match value {
-        Value::Array(items) => items.iter_mut().for_each(readable_times),
-        Value::Object(fields) => {
-            for (name, field) in fields {
-                let instant =
-                    name == "at" || name == "from" || name == "until" || name.ends_with("_at");
-                match field.as_i64().filter(|_| instant) {
-                    Some(micros) => {
-                        *field = Value::String(Timestamp::from_micros(micros).to_rfc3339());
-                    }
-                    None => readable_times(field),
-                }
-            }
-        }
-        _ => {}
-    }
 }
 
 fn minute(at: Timestamp) -> String {

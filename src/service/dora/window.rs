@@ -72,7 +72,7 @@ impl WindowWords {
             (None, None, Some(length)) => return Ok(Some(Window::Last(length))),
             (Some(_), Some(_), Some(_)) => {
                 return Err(BadWindow(
-                    "--days with both --from and --until says the length twice; leave one of the three out"
+                    "`days` with both `from` and `until` says the length twice; leave one of the three out"
                         .to_owned(),
                 ));
             }
@@ -86,7 +86,7 @@ impl WindowWords {
         };
         if range.0 >= range.1 {
             return Err(BadWindow(format!(
-                "the window ends at {} before it begins at {}; a later --until or an earlier --from makes one",
+                "the window ends at {} before it begins at {}; a later `until` or an earlier `from` makes one",
                 range.1.to_rfc3339(),
                 range.0.to_rfc3339()
             )));
