@@ -7,6 +7,7 @@
 
 mod answer;
 mod auth;
+mod body;
 mod links;
 mod measured;
 mod memory;
@@ -20,6 +21,8 @@ mod tls;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+
+use tokio::sync::Semaphore;
 
 use crate::config::Settings;
 use crate::service::Stores;
@@ -37,6 +40,8 @@ pub struct Api {
     jobs: JobInfos,
     guard: auth::Guard,
     health: Arc<measured::Measured>,
+    /// Phases are recorded one after the other: each looks at those before it.
+    recording: Semaphore,
     /// A token was used since this was last written down.
     was_asked: AtomicBool,
     is_writing: AtomicBool,
@@ -53,6 +58,7 @@ impl Api {
             settings,
             jobs,
             health: Arc::default(),
+            recording: Semaphore::new(1),
             was_asked: AtomicBool::new(false),
             is_writing: AtomicBool::new(false),
         })

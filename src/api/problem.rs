@@ -87,6 +87,20 @@ impl Problem {
         )
     }
 
+    /// Values that are no values of their fields.
+    pub fn invalid(detail: impl Into<String>, remedy: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "validation_error", detail, remedy)
+    }
+
+    /// What is stored is not as the request says.
+    pub fn conflict(
+        code: &'static str,
+        detail: impl Into<String>,
+        remedy: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self::new(StatusCode::CONFLICT, code, detail, remedy)
+    }
+
     pub fn not_found(detail: impl Into<String>, remedy: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", detail, remedy)
     }

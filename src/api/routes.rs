@@ -1,20 +1,22 @@
 //! All addresses, each with the scope that it asks for. The document of the API is made from the same
 //! table, so that neither has what the other has not.
 
+mod action;
 mod data;
 mod dora;
 mod health;
 mod logs;
 mod operation;
+mod page;
+mod record;
 
 use std::sync::LazyLock;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::HeaderValue;
-use axum::http::header::CONTENT_TYPE;
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
+use serde_json::Value;
 use tower_http::compression::CompressionLayer;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{ComponentsBuilder, InfoBuilder, OpenApi, OpenApiBuilder};
@@ -22,7 +24,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Shared;
-use super::answer::conditional;
+use super::answer::{Answer, conditional};
 use super::auth::require;
 use super::problem::Problem;
 use atalaya_domain::token::Scope;
@@ -53,19 +55,20 @@ pub fn router(api: &Shared) -> Router {
 #[utoipa::path(get, path = "/api/openapi.json", tag = "service", operation_id = "openapi",
     security(("token" = ["read"])),
     responses((status = 200, description = "OpenAPI 3.1", body = Value)))]
-async fn document() -> Result<Response, Problem> {
-    static TEXT: LazyLock<Result<String, String>> = LazyLock::new(|| {
+async fn document() -> Result<Answer, Problem> {
+    document_value().map(|value| Answer::new(value.clone()))
+}
+
+/// The document, made once.
+fn document_value() -> Result<&'static Value, Problem> {
+    static DOCUMENT: LazyLock<Result<Value, String>> = LazyLock::new(|| {
         let (_, document) = table().split_for_parts();
-        finished(document)
-            .to_json()
-            .map_err(|error| error.to_string())
+        serde_json::to_value(finished(document)).map_err(|error| error.to_string())
     });
-    let text = TEXT.as_ref().map_err(|error| {
+    DOCUMENT.as_ref().map_err(|error| {
         tracing::error!(error, "the document of the API cannot be written");
         Problem::internal()
-    })?;
-    let kind = HeaderValue::from_static("application/json");
-    Ok(([(CONTENT_TYPE, kind)], text.as_str()).into_response())
+    })
 }
 
 async fn scoped(
@@ -83,6 +86,7 @@ fn table() -> OpenApiRouter<Shared> {
         .routes(routes!(health::ready));
     let read = OpenApiRouter::new()
         .routes(routes!(document))
+        .routes(routes!(page::docs))
         .routes(routes!(data::query))
         .routes(routes!(dora::metrics))
         .routes(routes!(dora::report))
@@ -102,8 +106,15 @@ fn table() -> OpenApiRouter<Shared> {
         .routes(routes!(operation::pdca_cycles))
         .routes(routes!(operation::pdca_cycle))
         .routes(routes!(operation::backups));
-    let admin = OpenApiRouter::new().routes(routes!(operation::tokens));
+    let write = OpenApiRouter::new()
+        .routes(routes!(record::phase))
+        .routes(routes!(action::acknowledge));
+    let admin = OpenApiRouter::new()
+        .routes(routes!(operation::tokens))
+        .routes(routes!(action::create_token))
+        .routes(routes!(action::revoke_token));
     open.merge(read.route_layer(from_fn_with_state(Scope::Read, scoped)))
+        .merge(write.route_layer(from_fn_with_state(Scope::Write, scoped)))
         .merge(admin.route_layer(from_fn_with_state(Scope::Admin, scoped)))
 }
 

@@ -22,9 +22,9 @@ use atalaya_store::error::StoreError;
 use atalaya_store::metrics::{DeliveryFilter, MetricsStore, Repository, SourceRun, Unreadable};
 
 pub use gather::{
-    Cause, GatherError, Here, ImportOutcome, IncidentError, NewIncident, RUN_ID, Recorded,
-    SyncOutcome, SyncRequest, WouldWithdraw, here, import_file, link, open, record, record_anyway,
-    resolve, sync_due, sync_git, sync_options,
+    Cause, GatherError, Here, ImportOutcome, IncidentError, NewIncident, Posted, RUN_ID, Recorded,
+    SyncOutcome, SyncRequest, WouldWithdraw, here, import_file, link, open, post, record,
+    record_anyway, resolve, sync_due, sync_git, sync_options,
 };
 pub use window::{BadWindow, Window, WindowWords, last_day, quarter};
 

@@ -10,6 +10,7 @@ mod alerts;
 mod api;
 mod api_client;
 mod api_limits;
+mod api_writes;
 mod backup;
 mod cli_hostile;
 mod cli_logs;

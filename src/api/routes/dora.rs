@@ -290,7 +290,7 @@ pub async fn rows(
     Ok(phases.iter().map(phase_json).collect())
 }
 
-fn phase_json(phase: &PhaseRecord) -> Value {
+pub(super) fn phase_json(phase: &PhaseRecord) -> Value {
     json!({
         "cycle_id": phase.cycle_id,
         "feature_id": phase.feature_id,

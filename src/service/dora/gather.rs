@@ -16,12 +16,14 @@ mod git;
 mod here;
 mod import;
 mod incidents;
+mod post;
 mod record;
 
 pub use git::{SyncOutcome, SyncRequest, WouldWithdraw, sync_git, sync_options};
 pub use here::{Here, here, sync_due};
 pub use import::{ImportOutcome, import_file};
 pub use incidents::{Cause, IncidentError, NewIncident, link, open, resolve};
+pub use post::{Posted, post};
 pub use record::{RUN_ID, Recorded, record, record_anyway};
 
 /// Rows in one transaction: long enough to be quick, short enough to let others write between.
