@@ -18,8 +18,9 @@ use atalaya::service::alerts::{Courier, Evaluated, Evaluator};
 use atalaya::service::{self, Stores};
 use tokio_util::sync::CancellationToken;
 
-/// An instant of the test: 2026-11-30, some seconds before midnight of UTC.
-pub const START: i64 = 1_796_083_200 - 600;
+/// An instant of the test: 2025-11-30, ten minutes before midnight of UTC. In the past for good, as
+/// commands are asked for the present too.
+pub const START: i64 = 1_764_547_200 - 600;
 
 pub fn at(seconds: i64) -> Timestamp {
     Timestamp::from_seconds(START + seconds)
