@@ -16,6 +16,7 @@ pub mod api;
 pub mod backup;
 mod file;
 mod foreign;
+pub mod github;
 mod layers;
 pub mod places;
 pub mod stores;
@@ -28,6 +29,7 @@ pub use file::{
     JobConfig, PdcaConfig, ReportsConfig, RetentionConfig, ServiceConfig, TargetsConfig,
     UserFormatConfig,
 };
+pub use github::{GithubConfig, GithubRepositoryConfig};
 pub use layers::{Layer, Value};
 pub use places::{LogsPlace, MetricsPlace};
 pub use stores::{SpoolConfig, StoresConfig};
@@ -82,6 +84,7 @@ pub struct Settings {
     pub console: ConsoleConfig,
     pub ingest: IngestConfig,
     pub dora: DoraConfig,
+    pub github: GithubConfig,
     pub pdca: PdcaConfig,
     pub backup: BackupConfig,
     pub service: ServiceConfig,
@@ -119,6 +122,8 @@ impl Settings {
             .map_err(|mistake| invalid(&loaded.values, "reports", mistake))?;
         let api = api::resolve(&loaded.config.api)
             .map_err(|mistake| invalid(&loaded.values, "api", mistake))?;
+        github::check(&loaded.config.github)
+            .map_err(|mistake| invalid(&loaded.values, "github", mistake))?;
         let made_up = data_dir.join(MADE_UP);
         let settings = Self {
             data_dir,
@@ -131,6 +136,7 @@ impl Settings {
             console: loaded.config.console,
             ingest: loaded.config.ingest,
             dora: loaded.config.dora,
+            github: loaded.config.github,
             pdca: loaded.config.pdca,
             backup: loaded.config.backup,
             service: loaded.config.service,
@@ -160,6 +166,27 @@ impl Settings {
                 (name, channel.map_err(wrong))
             })
             .collect()
+    }
+
+    /// Whether these can be read from GitHub, beside everything else that is configured for it.
+    ///
+    /// # Errors
+    /// A name is none, or one stands there twice.
+    pub fn check_github(&self, repositories: &[GithubRepositoryConfig]) -> Result<(), ConfigError> {
+        let config = GithubConfig {
+            repositories: repositories.to_vec(),
+            ..self.github.clone()
+        };
+        github::check(&config).map_err(|mistake| invalid(&self.values, "github", mistake))
+    }
+
+    /// What GitHub is asked with; `None`: as nobody in particular.
+    ///
+    /// # Errors
+    /// The token is not where it was said to be, or others may read it.
+    pub fn github_token(&self) -> Result<Option<SecretString>, ConfigError> {
+        github::token(&self.github, &|name| std::env::var(name).ok())
+            .map_err(|mistake| invalid(&self.values, "github", mistake))
     }
 
     /// Where the heartbeat goes, and who may sign for it; `None` when there is none.
@@ -210,6 +237,7 @@ impl Settings {
         settings.backup = BackupConfig::default();
         settings.jobs.clear();
         settings.dora.repository = None;
+        settings.github.repositories.clear();
         settings
     }
 
@@ -229,6 +257,7 @@ impl Settings {
             console: self.console.clone(),
             ingest: self.ingest.clone(),
             dora: self.dora.clone(),
+            github: self.github.clone(),
             pdca: self.pdca,
             backup: self.backup.clone(),
             alerts: self.alerts_config.clone(),

@@ -18,6 +18,7 @@ pub use atalaya_query as query;
 pub use atalaya_store as store;
 
 pub mod config;
+pub mod http;
 pub mod notify;
 pub mod source;
 

@@ -28,7 +28,7 @@ mod webhook;
 pub use http::Http;
 
 /// What one try by network may take.
-pub const LIMIT: Duration = Duration::from_secs(10);
+pub const LIMIT: Duration = crate::http::LIMIT;
 
 /// Why a try did not deliver.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

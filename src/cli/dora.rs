@@ -17,12 +17,14 @@ mod incident;
 mod record;
 mod report;
 mod sync;
+mod sync_github;
 
 pub(super) use record::parse_kind;
 
 const EXAMPLES: &str = "\
 Examples:
   atalaya dora sync --repo ~/src/shop           deployments from the version tags of a repository
+  atalaya dora sync --github acme/shop          deployments, incidents and pull requests from GitHub
   atalaya dora report --days 90                 the five metrics with the previous 90 days beside
   atalaya dora report --quarter last --format json | jq .metrics
   atalaya dora import .dora_sdlc_metrics.json   the older tool's file
@@ -40,7 +42,7 @@ pub struct Args {
 enum DoraCommand {
     /// The five metrics over a window, with the previous one beside it.
     Report(report::Args),
-    /// Read deployments from a git repository; repeating it changes nothing.
+    /// Read deployments from a git repository, or from GitHub; repeating it changes nothing.
     Sync(sync::Args),
     /// Read the older tool's .`dora_sdlc_metrics.json`; repeating it changes nothing.
     Import(import::Args),

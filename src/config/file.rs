@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::alerts::{AlertsConfig, PolicyConfig};
 use super::api::ApiConfig;
 use super::backup::BackupConfig;
+use super::github::GithubConfig;
 use super::stores::{SpoolConfig, StoresConfig};
 
 /// A whole file.
@@ -20,6 +21,7 @@ pub struct FileConfig {
     pub console: ConsoleConfig,
     pub ingest: IngestConfig,
     pub dora: DoraConfig,
+    pub github: GithubConfig,
     pub pdca: PdcaConfig,
     pub backup: BackupConfig,
     pub alerts: AlertsConfig,

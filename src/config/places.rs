@@ -489,10 +489,22 @@ impl AddressForm<'_> {
     }
 }
 
-/// The password of a store: the variable wins over the file, the file over what systemd was given
-/// (`LoadCredential=atalaya:…`), and an empty variable counts as none.
+/// The password of a store.
 fn password(
     name: &str,
+    file: Option<&Path>,
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> Result<Option<Password>, Mistake> {
+    found("password", name, &name.to_ascii_lowercase(), file, variable)
+}
+
+/// A secret that need not be there: the variable wins over the file, the file over what systemd was
+/// given (`LoadCredential=atalaya:…`, with `credential` as its name), and an empty variable counts as
+/// none.
+pub(super) fn found(
+    what: &str,
+    name: &str,
+    credential: &str,
     file: Option<&Path>,
     variable: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Option<Password>, Mistake> {
@@ -504,7 +516,7 @@ fn password(
     }
     // systemd keeps them from others by its own means, which the mode does not show.
     let given = variable("CREDENTIALS_DIRECTORY")
-        .map(|folder| Path::new(&folder).join(name.to_ascii_lowercase()))
+        .map(|folder| Path::new(&folder).join(credential))
         .filter(|path| file.is_none() && path.exists());
     let guard = if given.is_some() {
         Guard::Systemd
@@ -515,7 +527,7 @@ fn password(
         return Ok(None);
     };
     Ok(Some(Password {
-        secret: owners_file("password", path, guard)?,
+        secret: owners_file(what, path, guard)?,
         found_in: path.display().to_string(),
     }))
 }

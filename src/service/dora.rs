@@ -1,6 +1,7 @@
 //! The DORA use cases: one report for screen, command line and API alike, and the ways by which
 //! facts come in. Every one of these may be repeated: it then changes nothing.
 
+pub mod facts;
 mod gather;
 mod window;
 
@@ -21,10 +22,12 @@ use atalaya_domain::time::{TimeRange, Timestamp};
 use atalaya_store::error::StoreError;
 use atalaya_store::metrics::{DeliveryFilter, MetricsStore, Repository, SourceRun, Unreadable};
 
+pub use facts::Prepared;
 pub use gather::{
-    Cause, GatherError, Here, ImportOutcome, IncidentError, NewIncident, Posted, RUN_ID, Recorded,
-    SyncOutcome, SyncRequest, WouldWithdraw, here, import_file, link, open, post, record,
-    record_anyway, resolve, sync_due, sync_git, sync_options,
+    Cause, Failure, GatherError, GithubOutcome, GithubProgress, GithubRequest, Here, ImportOutcome,
+    IncidentError, NewIncident, Posted, RUN_ID, Recorded, RepositoryOutcome, SyncOutcome,
+    SyncRequest, WouldWithdraw, github_client, github_request, here, import_file, link, open, post,
+    record, record_anyway, resolve, sync_due, sync_git, sync_github, sync_options,
 };
 pub use window::{BadWindow, Window, WindowWords, last_day, quarter};
 
@@ -191,6 +194,7 @@ pub struct Loaded {
     pub unreadable: Vec<Unreadable>,
     /// Where the asked window has no deployment: the last one of its length that has some.
     pub last_window: Option<TimeRange>,
+    pub prepared: facts::Prepared,
 }
 
 impl Loaded {
@@ -236,7 +240,7 @@ pub async fn load(
         environment: Some(request.scope.environment.clone()),
         ..DeliveryFilter::default()
     };
-    let deployments = store.deployments(&filter).await?;
+    let (deployments, prepared) = facts::deployments(store, &filter).await?;
     let phases = store.phases(&filter).await?;
     let mut unreadable = deployments.unreadable;
     unreadable.extend(phases.unreadable);
@@ -257,6 +261,7 @@ pub async fn load(
         repositories: store.repositories().await?,
         unreadable,
         last_window,
+        prepared,
     })
 }
 
@@ -308,6 +313,20 @@ pub fn compute(loaded: &Loaded, request: &ReportRequest, now: Timestamp) -> Dora
     cautions.extend(unreadable.take(UNREADABLE).map(ToString::to_string));
     if let Some(more @ 1..) = loaded.unreadable.len().checked_sub(UNREADABLE) {
         cautions.push(format!("{more} further rows cannot be read"));
+    }
+    let Prepared {
+        told_twice,
+        squashed,
+    } = loaded.prepared;
+    if told_twice > 0 {
+        cautions.push(format!(
+            "{told_twice} deployments that both git and GitHub tell are counted once"
+        ));
+    }
+    if squashed > 0 {
+        cautions.push(format!(
+            "{squashed} squash merges are measured from the first commit of their pull request"
+        ));
     }
     let cautions = cautions.into_iter();
     notes.extend(cautions.map(|text| Note::new(NoteKind::Caution, text)));

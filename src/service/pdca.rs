@@ -18,7 +18,7 @@ use atalaya_domain::time::{TimeRange, Timestamp};
 use atalaya_store::error::StoreError;
 use atalaya_store::metrics::{DeliveryFilter, MetricsStore};
 
-use super::dora::{Loaded, UnknownWord};
+use super::dora::{Loaded, UnknownWord, facts};
 
 /// How far before a range facts are read: an incident may belong to a deployment of that time.
 const REACH: Duration = Duration::from_hours(90 * 24);
@@ -502,8 +502,10 @@ impl Asked {
             environment: Some(self.scope.environment.clone()),
             ..DeliveryFilter::default()
         };
+        let (deployments, prepared) = facts::deployments(store, &filter).await?;
         Ok(Loaded {
-            deployments: store.deployments(&filter).await?.read,
+            deployments: deployments.read,
+            prepared,
             incidents: store.incidents(&filter).await?,
             phases: store.phases(&filter).await?.read,
             sources: store.sources().await?,

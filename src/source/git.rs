@@ -30,8 +30,10 @@ use atalaya_domain::error_class::ErrorClass;
 use atalaya_domain::delivery::Deployment;
 use atalaya_domain::dora::PRODUCTION;
 
+pub(crate) use deployments::is_hotfix;
 pub use deployments::{Carries, Mark, assign};
 pub use history::{Commit, History};
+pub(crate) use history::{request_id, reverts};
 pub use identity::Identity;
 pub use method::Method;
 pub use naming::Naming;

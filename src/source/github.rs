@@ -1,15 +1,26 @@
-//! GitHub's JSON as facts of the domain: pull requests, their reviews, the jobs of a run.
+//! GitHub's JSON as facts of the domain: deployments with their statuses, runs of workflows and
+//! their jobs, pull requests with reviews and commits, incidents; and the [`client`] that asks for it.
 //!
-//! Pure: text in, values out. Whoever asked GitHub keeps the answer and hands it in, so that a
-//! recorded answer, a webhook's payload and a live one are read by the same code. Field names are
-//! those of <https://docs.github.com/en/rest>; unknown fields are passed over, because GitHub adds
-//! some now and then.
+//! The readers are pure: text in, values out. Whoever asked GitHub keeps the answer and hands it in,
+//! so that a recorded answer, a webhook's payload and a live one are read by the same code. Field
+//! names are those of <https://docs.github.com/en/rest>; unknown fields are passed over, because
+//! GitHub adds some now and then.
 
+pub mod client;
+mod commits;
+mod deployments;
+mod issues;
 mod jobs;
 mod pull_requests;
+mod runs;
 
+pub use self::client::{Answer, AskError, Client, Page};
+pub use self::commits::commit;
+pub use self::deployments::{Ended, Requested, Status, deployment, ended, status};
+pub use self::issues::incident;
 pub use self::jobs::{DeployPattern, Job, JobOutcome, job};
 pub use self::pull_requests::{pull_request, review};
+pub use self::runs::{Run, run};
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;

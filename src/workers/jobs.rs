@@ -28,6 +28,7 @@ pub mod alerts;
 pub mod backup;
 pub mod care;
 pub mod git_sync;
+pub mod github_sync;
 pub mod health_sample;
 pub mod pdca;
 mod planned;
@@ -43,6 +44,7 @@ pub fn all() -> Vec<Arc<dyn Job>> {
         Arc::new(alerts::Alerts),
         Arc::new(health_sample::HealthSample),
         Arc::new(git_sync::GitSync),
+        Arc::new(github_sync::GithubSync),
         Arc::new(retention::Retention),
         Arc::new(care::CompactionStatistics),
         Arc::new(care::Repair),

@@ -9,18 +9,20 @@ use std::path::{Path, PathBuf};
 /// a module uses only modules of earlier rows.
 const ALLOWED: [(&str, &[&str]); 16] = [
     ("privacy", &[]),
+    ("http", &[]),
     ("process_group", &[]),
     ("signals", &[]),
     ("shown", &[]),
     ("telemetry", &[]),
     ("text_file", &[]),
     ("config", &["text_file"]),
-    ("source", &["process_group"]),
-    ("notify", &["config", "process_group", "shown"]),
+    ("source", &["http", "process_group"]),
+    ("notify", &["config", "http", "process_group", "shown"]),
     (
         "service",
         &[
             "config",
+            "http",
             "notify",
             "privacy",
             "shown",

@@ -33,6 +33,7 @@ mod dora_own;
 mod formats_own;
 mod git_histories;
 mod git_source;
+mod github;
 mod hostile;
 mod ingest_full_disk;
 mod ingest_kill;

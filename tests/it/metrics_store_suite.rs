@@ -28,6 +28,8 @@ mod aggregates;
 mod alerts;
 #[path = "metrics_store_suite/asked.rs"]
 mod asked;
+#[path = "metrics_store_suite/cursors.rs"]
+mod cursors;
 #[path = "metrics_store_suite/cycles.rs"]
 mod cycles;
 #[path = "metrics_store_suite/delivery.rs"]
@@ -40,6 +42,7 @@ mod tokens;
 pub use aggregates::*;
 pub use alerts::*;
 pub use asked::*;
+pub use cursors::*;
 pub use cycles::*;
 pub use delivery::*;
 pub use service::*;
@@ -74,6 +77,10 @@ macro_rules! metrics_store_suite {
             the_last_deployment_that_reached_users,
             repositories_are_remembered,
             sources_are_remembered,
+            a_cursor_is_kept_by_source_and_list,
+            commits_of_a_source_are_added_once,
+            words_of_a_source_are_replaced,
+            pull_requests_come_back_as_they_were,
             the_four_questions,
             questions_without_rows,
             story_points_as_text,

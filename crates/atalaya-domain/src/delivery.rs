@@ -4,6 +4,7 @@
 pub mod cycle_facts;
 pub mod cycle_incidents;
 pub mod pull_request;
+pub mod told_twice;
 pub mod version_tag;
 
 use std::collections::BTreeMap;

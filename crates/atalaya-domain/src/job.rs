@@ -25,10 +25,11 @@ pub const MOST_ATTEMPTS: u32 = 3;
 
 /// Every job of the program, in the order in which people read them. They are made far above; that
 /// these are their names is tested there.
-pub const NAMES: [&str; 13] = [
+pub const NAMES: [&str; 14] = [
     "alerts",
     "health_sample",
     "git_sync",
+    "github_sync",
     "retention",
     "compaction_statistics",
     "repair",

@@ -19,11 +19,13 @@ use sql::fenced::Fenced;
 
 pub mod alerts;
 pub mod backups;
+pub mod cursors;
 pub mod delivery;
 pub mod jobs;
 pub mod lease;
 pub mod outbox;
 pub mod pdca;
+pub mod pull_requests;
 pub mod questions;
 pub mod repositories;
 pub mod samples;
@@ -36,6 +38,7 @@ pub mod vitals;
 
 pub use alerts::{AlertChange, AlertFilter, Alerts, Ended, FiringCount, StoredRule};
 pub use backups::Backups;
+pub use cursors::{Cursors, SourceCommit, SourceCursor};
 pub use delivery::{
     CycleConflict, CyclesRecorded, CyclesToRecord, DeliveryFacts, DeliveryFilter, RequestEvents,
     Rows, Unreadable,
@@ -44,6 +47,7 @@ pub use jobs::{Claimed, JobRun, JobState, Jobs, RunClaim, RunFilter, RunPrune};
 pub use lease::Leases;
 pub use outbox::{ChannelState, Outbox, Queued, Tried};
 pub use pdca::PdcaHistory;
+pub use pull_requests::PullRequests;
 pub use questions::{
     PhaseDurations, PhaseQuestions, PointsDuration, TeamDeployments, TestingFailures,
 };
@@ -62,6 +66,8 @@ pub trait MetricsStore:
     + PdcaHistory
     + Sources
     + Repositories
+    + Cursors
+    + PullRequests
     + Targets
     + HealthSamples
     + Leases

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::super::output::Form;
 use super::super::{Context, output, progress};
-use super::changes;
+use super::{changes, sync_github};
 use crate::service;
 use crate::service::dora::{self, GatherError, SyncOutcome, SyncRequest, WouldWithdraw};
 use crate::source::git::{TagAccount, Which};
@@ -19,7 +19,7 @@ use atalaya_store::metrics::MetricsStore;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "A repository is known by its first commit and its remote: another clone of it changes nothing.\n\nExamples:\n  atalaya dora sync\n  atalaya dora sync --repo ~/src/shop --tags 'release-*'\n  atalaya dora sync --branch main --service shop --team blue"
+    after_help = "A repository is known by its first commit and its remote: another clone of it changes nothing.\n\nExamples:\n  atalaya dora sync\n  atalaya dora sync --repo ~/src/shop --tags 'release-*'\n  atalaya dora sync --branch main --service shop --team blue\n  atalaya dora sync --github                    the configured repositories of GitHub\n  atalaya dora sync --github acme/shop --json\n\n--github ends with 75 when a rate limit or an outage stopped it: what came is stored, and the next\nrun goes on there."
 )]
 pub struct Args {
     /// The repository [default: the configured one, else the current directory's].
@@ -47,12 +47,24 @@ pub struct Args {
     /// Take out what is no longer there without asking.
     #[arg(long)]
     withdraw: bool,
+    /// Read deployments, incidents and pull requests of these repositories from GitHub instead
+    /// [default: the configured ones].
+    #[arg(
+        long,
+        value_name = "OWNER/NAME",
+        num_args = 0..,
+        conflicts_with_all = ["repo", "tags", "branch", "auto", "service", "team", "environment", "withdraw"]
+    )]
+    github: Option<Vec<String>>,
     /// Print what was done as one JSON object.
     #[arg(long)]
     json: bool,
 }
 
 pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
+    if let Some(names) = &args.github {
+        return sync_github::run(names, args.json, context).await;
+    }
     let config = &context.settings.dora;
     let path = match args.repo.or_else(|| config.repository.clone()) {
         Some(path) => path,

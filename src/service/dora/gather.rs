@@ -9,10 +9,12 @@ use atalaya_domain::time::Timestamp;
 use atalaya_store::error::StoreError;
 use atalaya_store::metrics::{MetricsStore, SourceRun, Written};
 
+use crate::config::ConfigError;
 use crate::source::git::GitError;
 use crate::source::sdlc_file::SdlcFileError;
 
 mod git;
+mod github;
 mod here;
 mod import;
 mod incidents;
@@ -20,6 +22,10 @@ mod post;
 mod record;
 
 pub use git::{SyncOutcome, SyncRequest, WouldWithdraw, sync_git, sync_options};
+pub use github::{
+    Failure, GithubOutcome, GithubProgress, GithubRequest, RepositoryOutcome, github_client,
+    github_request, sync_github,
+};
 pub use here::{Here, here, sync_due};
 pub use import::{ImportOutcome, import_file};
 pub use incidents::{Cause, IncidentError, NewIncident, link, open, resolve};
@@ -49,6 +55,12 @@ pub enum GatherError {
     },
     #[error(transparent)]
     WouldWithdraw(Box<WouldWithdraw>),
+    #[error(
+        "no repository of GitHub is named: name one (`atalaya dora sync --github acme/shop`) or write [[github.repositories]] into the configuration"
+    )]
+    NothingToRead,
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("reading was interrupted: {0}")]
@@ -63,7 +75,9 @@ impl GatherError {
             Self::Unreadable { .. }
             | Self::TooLarge { .. }
             | Self::File { .. }
-            | Self::WouldWithdraw(_) => ErrorClass::Usage,
+            | Self::WouldWithdraw(_)
+            | Self::NothingToRead => ErrorClass::Usage,
+            Self::Config(error) => error.class(),
             Self::Store(error) => error.class(),
             Self::Interrupted(_) => ErrorClass::Broken,
         }

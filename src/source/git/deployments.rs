@@ -53,7 +53,7 @@ pub struct Assigned {
 }
 
 /// Whether a tag, branch or subject names an urgent repair.
-pub(super) fn is_hotfix(text: &str) -> bool {
+pub(crate) fn is_hotfix(text: &str) -> bool {
     static WORDS: LazyLock<Option<Regex>> =
         LazyLock::new(|| Regex::new(r"(?i)(?:^|[^a-z])(?:hot-?fix|emergency)(?:$|[^a-z])").ok());
     WORDS.as_ref().is_some_and(|words| words.is_match(text))

@@ -315,7 +315,7 @@ impl Reader<'_> {
 }
 
 /// The request that a message names: a trailer `Request-Id: req-7`, or `request_id=req-7` anywhere.
-pub(super) fn request_id(message: &str) -> Option<RequestId> {
+pub(crate) fn request_id(message: &str) -> Option<RequestId> {
     static WORDS: LazyLock<Option<Regex>> = LazyLock::new(|| {
         Regex::new(
             r"(?im)(?:^\s*(?:x-)?request[-_ ]?id\s*[:=]\s*|\brequest_id=)([^\s,;\]})]{1,200})",
@@ -328,7 +328,7 @@ pub(super) fn request_id(message: &str) -> Option<RequestId> {
 }
 
 /// The commits that a message says it reverts, in git's own words.
-pub(super) fn reverts(message: &str) -> Vec<String> {
+pub(crate) fn reverts(message: &str) -> Vec<String> {
     static WORDS: LazyLock<Option<Regex>> =
         LazyLock::new(|| Regex::new(r"This reverts commit\s+([0-9a-f]{7,64})").ok());
     WORDS

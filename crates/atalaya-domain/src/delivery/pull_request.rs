@@ -3,8 +3,11 @@
 //! How long each part took is computed in `dora::stages`; where pull requests come from is in
 //! `source`.
 
+use std::collections::{HashMap, HashSet};
+
 use serde::{Deserialize, Serialize};
 
+use super::Deployment;
 use crate::time::Timestamp;
 
 /// Where a pull request stands.
@@ -66,6 +69,72 @@ impl PullRequest {
             (None, None) => PullRequestState::Open,
         }
     }
+}
+
+/// What is kept of a pull request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PullSummary {
+    /// Stable for the source that it came from.
+    pub id: String,
+    /// The repository that it is merged into.
+    pub repository: String,
+    pub number: u64,
+    pub title: String,
+    pub author: Option<String>,
+    pub head_branch: Option<String>,
+    pub head_sha: Option<String>,
+    /// Earliest author date of its branch; `None` while nobody has looked.
+    pub first_commit_at: Option<Timestamp>,
+    /// Latest author date of its branch.
+    pub last_commit_at: Option<Timestamp>,
+    pub opened_at: Timestamp,
+    /// The first word of somebody else than its author.
+    pub first_review_at: Option<Timestamp>,
+    pub merged_at: Option<Timestamp>,
+    pub closed_at: Option<Timestamp>,
+    pub merge_sha: Option<String>,
+}
+
+/// Dates the commits of squash merges back to the first commit of their branch, as nobody began the
+/// work when it was merged; returns how many were.
+///
+/// A merge whose branch is out as well (`head_sha`) has its commits there, and a rebased one keeps
+/// its author dates: both stay as they are.
+pub fn date_squash_merges(deployments: &mut [Deployment], pulls: &[PullSummary]) -> usize {
+    let merged: HashMap<&str, &PullSummary> = pulls
+        .iter()
+        .filter(|pull| pull.merged_at.is_some())
+        .filter_map(|pull| Some((pull.merge_sha.as_deref()?, pull)))
+        .collect();
+    if merged.is_empty() {
+        return 0;
+    }
+    let out: HashSet<String> = deployments
+        .iter()
+        .flat_map(|deployment| deployment.commits.iter().flatten())
+        .map(|commit| commit.sha.clone())
+        .collect();
+    let mut dated = 0;
+    let commits = deployments
+        .iter_mut()
+        .filter_map(|deployment| deployment.commits.as_mut());
+    for commit in commits.flatten() {
+        let Some(pull) = merged.get(commit.sha.as_str()) else {
+            continue;
+        };
+        let (Some(first), Some(last)) = (pull.first_commit_at, pull.last_commit_at) else {
+            continue;
+        };
+        let branch_is_out = pull
+            .head_sha
+            .as_ref()
+            .is_some_and(|head| *head != commit.sha && out.contains(head));
+        if !branch_is_out && commit.authored_at > last && first < commit.authored_at {
+            commit.authored_at = first;
+            dated += 1;
+        }
+    }
+    dated
 }
 
 /// A commit of a pull request's branch.

@@ -47,6 +47,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "alerts",
         include_str!("../../../../migrations/mysql/0007_alerts.sql"),
     ),
+    (
+        "github",
+        include_str!("../../../../migrations/mysql/0008_github.sql"),
+    ),
 ];
 
 /// How long one host waits while another one migrates, in seconds.

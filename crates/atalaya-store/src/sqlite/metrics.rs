@@ -36,6 +36,7 @@ pub(super) const SCHEMA: Schema = Schema {
         include_str!("../../../../migrations/sqlite/metrics/0005_delivery_told_right.sql"),
         include_str!("../../../../migrations/sqlite/metrics/0006_backup.sql"),
         include_str!("../../../../migrations/sqlite/metrics/0007_alerts.sql"),
+        include_str!("../../../../migrations/sqlite/metrics/0008_github.sql"),
     ],
     mirrored: Mirrored::Every,
 };
