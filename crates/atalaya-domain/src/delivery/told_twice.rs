@@ -188,7 +188,7 @@ mod tests {
             let again = tell_once(&mut all.clone(), &[]);
             prop_assert_eq!(again, 0);
             for tag in &tags {
-                let id = format!("v{}", tag);
+                let id = format!("v{tag}");
                 prop_assert!(all.iter().any(|deployment| deployment.id == id));
             }
         }

@@ -48,7 +48,9 @@ struct Pass {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Before {
     place: String,
-    etag: String,
+    etag: Option<String>,
+    /// Of what stood on it.
+    ids: String,
 }
 
 /// Where the things of a list stand in an answer, and which time orders them.
@@ -179,7 +181,7 @@ impl<'a> Newest<'a> {
             before: None,
             moved: false,
         };
-        self.plan(&place, pass, next);
+        self.plan(&place, &things, pass, next);
         Ok(Some(things))
     }
 
@@ -189,15 +191,22 @@ impl<'a> Newest<'a> {
         let etag = page.etag.clone();
         let (things, next) = self.page(&place, page)?;
         let moved = match &pass.before {
-            Some(Before { place, etag }) => {
-                let again = self.reader.client.get(place, Some(etag)).await?;
-                pass.moved || again != Answer::NotModified
-            }
+            Some(before) => pass.moved || self.has_moved(before).await?,
             None => pass.moved,
         };
         let next = next.map(|(next, _)| (next, etag));
-        self.plan(&place, Pass { moved, ..pass }, next);
+        self.plan(&place, &things, Pass { moved, ..pass }, next);
         Ok(Some(things))
+    }
+
+    /// Whether a page holds other things than it did. Its `ETag` alone may change with what GitHub
+    /// says beside them.
+    async fn has_moved(&self, before: &Before) -> Result<bool, Stop> {
+        let Before { place, etag, ids } = before;
+        match self.reader.client.get(place, etag.as_deref()).await? {
+            Answer::NotModified => Ok(false),
+            Answer::Page(page) => Ok(ids_of(&self.shape.things(place, page.body)?) != *ids),
+        }
     }
 
     /// The things of a page, and the address after it with the page's own `ETag`, unless it reaches
@@ -219,15 +228,22 @@ impl<'a> Newest<'a> {
         Ok((things, next.map(|next| (next, page.etag))))
     }
 
-    fn plan(&mut self, place: &str, pass: Pass, next: Option<(String, Option<String>)>) {
+    fn plan(
+        &mut self,
+        place: &str,
+        things: &[Value],
+        pass: Pass,
+        next: Option<(String, Option<String>)>,
+    ) {
         let mut after = self.progress.clone();
         match next {
             Some((next, etag)) => {
                 after.pass = Some(Pass {
                     next,
-                    before: etag.map(|etag| Before {
+                    before: Some(Before {
                         place: place.to_owned(),
                         etag,
+                        ids: ids_of(things),
                     }),
                     ..pass
                 });
@@ -247,9 +263,18 @@ impl<'a> Newest<'a> {
     }
 }
 
+fn ids_of(things: &[Value]) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for thing in things {
+        hasher.update(thing["id"].to_string().as_bytes());
+        hasher.update(b" ");
+    }
+    hasher.finalize().to_hex().to_string()
+}
+
 /// What is remembered of a list by the time of change.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-struct Since {
+struct Changes {
     first: String,
     /// Everything that changed before it was read, in microseconds.
     since: Option<i64>,
@@ -264,8 +289,8 @@ pub(super) struct Changed<'a> {
     reader: &'a Reader<'a>,
     resource: String,
     shape: Shape,
-    progress: Since,
-    after: Option<Since>,
+    progress: Changes,
+    after: Option<Changes>,
     is_over: bool,
 }
 
@@ -277,13 +302,13 @@ impl<'a> Changed<'a> {
         first: String,
         shape: Shape,
     ) -> Result<Self, Stop> {
-        let known: Since = reader.load(&resource).await?;
+        let known: Changes = reader.load(&resource).await?;
         let progress = if known.first == first {
             known
         } else {
-            Since {
+            Changes {
                 first,
-                ..Since::default()
+                ..Changes::default()
             }
         };
         Ok(Self {
