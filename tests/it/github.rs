@@ -222,7 +222,7 @@ fn made_up(random: &mut StdRng) -> World {
             1 => one.statuses = vec![("in_progress", at)],
             2 => one.statuses.push(("failure", at + 90)),
             3 => one.statuses.push(("inactive", at + DAY)),
-            4 => one.environment = "staging".to_owned(),
+            4 => "staging".clone_into(&mut one.environment),
             _ => {}
         }
         deployments.push(one);
