@@ -61,7 +61,7 @@ fn left_behind(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// One way at least to call each subcommand, right or wrong.
-const CALLS: [&str; 74] = [
+const CALLS: [&str; 79] = [
     "logs",
     "logs --json limit",
     "logs level>=none",
@@ -79,6 +79,7 @@ const CALLS: [&str; 74] = [
     "dora report",
     "dora report --format json --service shop",
     "dora sync --repo none",
+    "dora sync --github none",
     "dora import old.json",
     "dora import none",
     "dora incident list",
@@ -117,6 +118,10 @@ const CALLS: [&str; 74] = [
     "quarantine list",
     "quarantine show x",
     "quarantine retry --all",
+    "token create laptop",
+    "token create laptop --scope none",
+    "token list",
+    "token revoke none",
     "db init",
     "db migrate",
     "db status",
