@@ -15,6 +15,9 @@ use atalaya::store::mysql::{self, MySqlMetricsStore, MySqlOptions};
 use super::{OwnDatabase, deployed, tested};
 use crate::metrics_store_suite::{DAMAGE, damaged_rows_are_told, rows_to_damage};
 
+/// The version that this program needs.
+const NEWEST: i64 = 8;
+
 async fn refusal(options: &MySqlOptions) -> StoreError {
     MySqlMetricsStore::connect(options).await.unwrap_err()
 }
@@ -25,7 +28,7 @@ async fn a_second_migration_does_nothing() {
     let applied = "SELECT CAST(SUM(finished_at) AS SIGNED) FROM schema_migrations";
     let before = database.number(applied).await;
     let status = mysql::migrate(&database.options).await.unwrap();
-    assert_eq!((status.found, status.known), (7, 7));
+    assert_eq!((status.found, status.known), (NEWEST, NEWEST));
     assert!(status.server.contains("MariaDB"), "{}", status.server);
     assert_eq!(mysql::init(&database.options).await.unwrap(), status);
     assert_eq!(database.number(applied).await, before);
@@ -39,13 +42,13 @@ async fn many_hosts_may_make_the_database_at_once() {
         tokio::spawn(async move { mysql::init(&options).await })
     });
     for host in futures::future::join_all(hosts).await {
-        assert_eq!(host.unwrap().unwrap().found, 7);
+        assert_eq!(host.unwrap().unwrap().found, NEWEST);
     }
     assert_eq!(
         database
             .number("SELECT COUNT(*) FROM schema_migrations")
             .await,
-        7
+        NEWEST
     );
     assert_eq!(
         database
@@ -82,11 +85,14 @@ async fn an_interrupted_migration_is_finished_and_keeps_what_is_there() {
         refusal(&database.options).await,
         StoreError::OlderSchema {
             found: 1,
-            known: 7,
+            known: NEWEST,
             ..
         }
     ));
-    assert_eq!(mysql::migrate(&database.options).await.unwrap().found, 7);
+    assert_eq!(
+        mysql::migrate(&database.options).await.unwrap().found,
+        NEWEST
+    );
     let store = database.store().await;
     assert_eq!(store.targets().await.unwrap(), []);
     assert_eq!(
@@ -111,7 +117,7 @@ async fn a_newer_schema_is_left_as_it_is() {
         ] {
             let StoreError::NewerSchema {
                 found: 99,
-                known: 7,
+                known: NEWEST,
                 ..
             } = error
             else {
@@ -187,7 +193,7 @@ async fn an_older_schema_names_its_remedy() {
             error,
             StoreError::OlderSchema {
                 found: 1,
-                known: 7,
+                known: NEWEST,
                 ..
             }
         ),
