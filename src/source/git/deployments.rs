@@ -189,8 +189,10 @@ impl Line<'_> {
         let history = self.history;
         let position = self.deployments.len();
         let mut new = take_new(history, index, position, &mut self.carrier);
-        let urgent =
-            mark.hotfix || is_hotfix(&history.commit(index).title) || all_urgent(history, &new);
+        // What the first one carried nobody knows: of a history that is known in part it is a part.
+        let urgent = mark.hotfix
+            || is_hotfix(&history.commit(index).title)
+            || (position > 0 && all_urgent(history, &new));
         let rollback = position > 0
             && (self.releases_older(index, &mark, &new) || self.takes_back(&new, &mark.id));
         if mark.carries == Carries::AllButItself {

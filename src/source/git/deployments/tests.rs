@@ -359,6 +359,21 @@ fn merges_of_a_branch_and_octopus_merges() {
     assert_eq!(made.deployments[1].kind, DeploymentKind::Hotfix);
 }
 
+/// The history behind the first one is not known here, and all that is of it happens to be urgent.
+#[test]
+fn the_first_of_a_line_is_urgent_only_by_its_own_words() {
+    let history = History::new(vec![
+        commit("ccccccc", &["bbbbbbb"], 30, "c"),
+        commit("bbbbbbb", &["aaaaaaa", "fffffff"], 20, "Merge the branch"),
+        commit("aaaaaaa", &["eeeeeee"], 10, "hotfix: quick"),
+    ]);
+    let marks = [mark("v1", "bbbbbbb", 21), mark("v2", "ccccccc", 31)];
+    let made = assigned(&history, marks.into(), None);
+    for deployment in &made.deployments {
+        assert_eq!(deployment.kind, DeploymentKind::Normal, "{deployment:?}");
+    }
+}
+
 #[test]
 fn a_branch_without_merges_deploys_every_commit_if_asked() {
     let straight = History::new(vec![
