@@ -33,7 +33,7 @@ use atalaya_domain::dora::PRODUCTION;
 pub(crate) use deployments::is_hotfix;
 pub use deployments::{Carries, Mark, assign};
 pub use history::{Commit, History};
-pub(crate) use history::{request_id, reverts};
+pub(crate) use history::{named, request_id, reverts};
 pub use identity::Identity;
 pub use method::Method;
 pub use naming::Naming;

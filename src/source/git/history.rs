@@ -331,15 +331,15 @@ pub(crate) fn request_id(message: &str) -> Option<RequestId> {
 pub(crate) fn reverts(message: &str) -> Vec<String> {
     static WORDS: LazyLock<Option<Regex>> =
         LazyLock::new(|| Regex::new(r"This reverts commit\s+([0-9a-f]{7,64})").ok());
-    WORDS
-        .as_ref()
-        .map(|words| {
-            words
-                .captures_iter(message)
-                .map(|found| found[1].to_owned())
-                .collect()
-        })
-        .unwrap_or_default()
+    named(WORDS.as_ref(), message)
+}
+
+/// What the words take out of a message, each time that they are there.
+pub(crate) fn named(words: Option<&Regex>, message: &str) -> Vec<String> {
+    words.map_or_else(Vec::new, |words| {
+        let found = words.captures_iter(message);
+        found.map(|found| found[1].to_owned()).collect()
+    })
 }
 
 #[cfg(test)]

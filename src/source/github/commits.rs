@@ -7,7 +7,7 @@ use regex::Regex;
 use serde::Deserialize;
 
 use super::{GithubError, Instant, read};
-use crate::source::git::{Commit, request_id, reverts};
+use crate::source::git::{Commit, named, request_id, reverts};
 
 /// Longest subject kept, in characters.
 const TITLE_CHARS: usize = 200;
@@ -66,15 +66,7 @@ pub fn commit(json: &str) -> Result<Commit, GithubError> {
 fn reverted_pulls(message: &str) -> Vec<String> {
     static WORDS: LazyLock<Option<Regex>> =
         LazyLock::new(|| Regex::new(r"(?m)^\s*Reverts (?:[\w.-]+/[\w.-]+)?(#[0-9]{1,18})\b").ok());
-    WORDS
-        .as_ref()
-        .map(|words| {
-            words
-                .captures_iter(message)
-                .map(|found| found[1].to_owned())
-                .collect()
-        })
-        .unwrap_or_default()
+    named(WORDS.as_ref(), message)
 }
 
 #[cfg(test)]
