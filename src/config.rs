@@ -226,14 +226,10 @@ impl Settings {
     }
 
     /// The same for made-up data: nothing of it is told to anyone, backed up beside the user's, or read
-    /// from the user's repository; its rules are its own.
+    /// from the user's repository.
     #[must_use]
     pub fn made_up_in(&self, data_dir: PathBuf) -> Self {
         let mut settings = self.embedded_in(data_dir).told_to_nobody();
-        let rules = alerts::AlertsConfig::of_made_up_data();
-        if let Ok(alerts) = alerts::resolve(&rules, settings.alerts.policy) {
-            (settings.alerts, settings.alerts_config) = (alerts, rules);
-        }
         settings.backup = BackupConfig::default();
         settings.jobs.clear();
         settings.dora.repository = None;
@@ -241,8 +237,13 @@ impl Settings {
         settings
     }
 
-    /// The same with no channel but the default file, and no heartbeat.
+    /// The same with the rules of made-up data, no channel but the default file, and no heartbeat.
     fn told_to_nobody(mut self) -> Self {
+        let rules = AlertsConfig::of_made_up_data();
+        if let Ok(alerts) = alerts::resolve(&rules, self.alerts.policy) {
+            (self.alerts, self.alerts_config) = (alerts, rules);
+        }
+        // Whatever its rules are.
         let file = alerts::ChannelConfig::File { path: None };
         self.alerts.channels = BTreeMap::from([("file".to_owned(), file)]);
         self.alerts.heartbeat = None;

@@ -385,6 +385,11 @@ fn made_up_data_is_told_to_nobody() {
     let channels = json(&run("company", &["alerts", "channels", "--json"]));
     assert_eq!(channels[0]["channel"], "file", "{channels}");
     assert_eq!(channels.as_array().unwrap().len(), 1, "{channels}");
+    // Its rules are its own: those that its alerts began by, and none of the user's.
+    let rules = run("company", &["alerts", "rules"]);
+    let (_, rules) = said(&rules);
+    assert!(rules.contains("slow-answers"), "{rules}");
+    assert!(!rules.contains("shop-errors"), "{rules}");
     run("company", &["alerts", "test"]);
     assert!(receiver.got().is_empty());
     assert!(folder.path().join("company/alerts.jsonl").exists());
