@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
 
+use crate::heads;
 use crate::serving::{PATIENCE, atalaya, run, wait_for};
 
 /// A service that ends with its test.
@@ -144,11 +145,7 @@ impl Reply {
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {
-        let lines = self.head.lines().skip(1);
-        let mut found = lines.filter_map(|line| line.split_once(": "));
-        found
-            .find(|(known, _)| known.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value)
+        heads::header(&self.head, name)
     }
 
     pub fn text(&self) -> String {

@@ -34,6 +34,7 @@ mod formats_own;
 mod git_histories;
 mod git_source;
 mod github;
+mod heads;
 mod hostile;
 mod ingest_full_disk;
 mod ingest_kill;

@@ -9,6 +9,8 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
+use crate::heads;
+
 /// One request as it came.
 #[derive(Clone, Debug)]
 pub struct Got {
@@ -18,10 +20,7 @@ pub struct Got {
 
 impl Got {
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.head.lines().find_map(|line| {
-            let (known, value) = line.split_once(':')?;
-            known.eq_ignore_ascii_case(name).then_some(value.trim())
-        })
+        heads::header(&self.head, name)
     }
 
     pub fn json(&self) -> serde_json::Value {

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::{Value, json};
 
 use super::world::World;
+use crate::heads;
 
 /// One request as it came.
 #[derive(Clone, Debug)]
@@ -18,10 +19,7 @@ pub struct Got {
 
 impl Got {
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.head.lines().find_map(|line| {
-            let (known, value) = line.split_once(':')?;
-            known.eq_ignore_ascii_case(name).then_some(value.trim())
-        })
+        heads::header(&self.head, name)
     }
 
     fn query(&self, name: &str) -> Option<&str> {
