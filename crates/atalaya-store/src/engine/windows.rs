@@ -136,14 +136,7 @@ impl<'a> Windows<'a> {
             layers.contains(&row.chunk.bucket.layer)
                 && spans(&self.range, row.first_seen, row.last_seen)
         });
-        Ok(self.windows(wanted.map(|row| {
-            // The index does not count: one, at least.
-            Candidate {
-                key: row.chunk,
-                last_at: row.last_seen,
-                matching: 1,
-            }
-        })))
+        Ok(self.windows(wanted.map(|row| (row.chunk, row.last_seen))))
     }
 
     /// The windows of chunks that an index names.
@@ -154,28 +147,26 @@ impl<'a> Windows<'a> {
                 && overlaps(&self.range, summary)
                 && self.selection.may_match(summary)
         };
-        self.windows(summaries.iter().filter(may_match).map(|summary| {
-            // The index does not count: one, at least.
-            Candidate {
-                key: summary.key,
-                last_at: summary.last_at,
-                matching: 1,
-            }
-        }))
+        let wanted = summaries.iter().filter(may_match);
+        self.windows(wanted.map(|summary| (summary.key, summary.last_at)))
     }
 
-    /// Candidates of any windows, by window and in order.
-    fn windows(&self, candidates: impl Iterator<Item = Candidate>) -> VecDeque<Window> {
+    /// What an index names, by window and in order.
+    fn windows(&self, named: impl Iterator<Item = (ChunkKey, Timestamp)>) -> VecDeque<Window> {
         let mut windows: BTreeMap<Timestamp, Window> = BTreeMap::new();
-        for candidate in candidates {
-            let bucket = candidate.key.bucket;
-            let range = bucket_range(bucket, self.store.settings());
-            let window = windows.entry(bucket.start).or_insert_with(|| Window {
+        for (key, last_at) in named {
+            let range = bucket_range(key.bucket, self.store.settings());
+            let window = windows.entry(key.bucket.start).or_insert_with(|| Window {
                 start: range.from,
                 end: range.until,
                 candidates: Vec::new(),
             });
-            window.candidates.push(candidate);
+            // The index does not count: one, at least.
+            window.candidates.push(Candidate {
+                key,
+                last_at,
+                matching: 1,
+            });
         }
         match self.order {
             Order::NewestFirst => windows.into_values().rev().collect(),

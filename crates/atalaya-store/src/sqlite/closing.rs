@@ -41,7 +41,8 @@ static LEAVING: AtomicBool = AtomicBool::new(false);
 
 trait Open: Send + Sync {
     fn open(&self) -> Vec<SqlitePool>;
-    fn is_closed(&self);
+    /// It was closed: nobody waits for it any more.
+    fn release(&self);
 }
 
 impl<T: Pools> Open for Closing<T> {
@@ -49,7 +50,7 @@ impl<T: Pools> Open for Closing<T> {
         lock(&self.pools).pools()
     }
 
-    fn is_closed(&self) {
+    fn release(&self) {
         lock(&self.open).take();
     }
 }
@@ -136,7 +137,7 @@ pub async fn close_all() {
             let pools = file.open();
             were_closed &= pools.iter().all(SqlitePool::is_closed);
             close(pools).await;
-            file.is_closed();
+            file.release();
         }
         BUSY.wait().await;
         // Others may have been put in their place meanwhile.

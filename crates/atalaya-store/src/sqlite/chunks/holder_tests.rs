@@ -65,6 +65,23 @@ async fn found(store: &Arc<SqliteChunkStore>, query: &str) -> Vec<Record> {
     engine.page(&request).await.unwrap().records
 }
 
+/// To questions that name a user or a session, alone and with others.
+async fn answers(store: &Arc<SqliteChunkStore>) -> Vec<Vec<Record>> {
+    let mut answers = Vec::new();
+    for id in IDS {
+        for query in [
+            format!("user:{id}"),
+            format!("session:{id}"),
+            format!("user:{id} session:17 level>=warning"),
+            format!("user:{id} -session:u since:2023-11-14T23:00:00Z"),
+            format!("layer:application user:{id}"),
+        ] {
+            answers.push(found(store, &query).await);
+        }
+    }
+    answers
+}
+
 /// As if everything were from before the index.
 async fn forget_the_index(path: &Path) {
     let mut beside = SqliteConnectOptions::new()
@@ -108,38 +125,17 @@ proptest! {
             store.put(built.collect()).await.unwrap();
             let checked = crate::sqlite::check::logs(&path, &|_| {}).await.unwrap();
             assert!(checked.damages.is_empty(), "{:?}", checked.damages);
-            let mut by_index = Vec::new();
             for id in IDS {
                 let user = frames.iter().flat_map(|frame| &frame.entries);
                 let user = user.filter(|entry| entry.user_id.as_deref() == Some(id)).count();
                 let indexed = store.holders(Whose::User(id), TimeRange::ALL).await.unwrap();
                 assert_eq!(indexed.unwrap().is_empty(), user == 0);
-                let records = found(&store, &format!("user:{id}")).await;
-                assert_eq!(records.len(), user);
-                by_index.push(records);
-                for query in [
-                    format!("session:{id}"),
-                    format!("user:{id} session:17 level>=warning"),
-                    format!("user:{id} -session:u since:2023-11-14T23:00:00Z"),
-                    format!("layer:application user:{id}"),
-                ] {
-                    by_index.push(found(&store, &query).await);
-                }
+                assert_eq!(found(&store, &format!("user:{id}")).await.len(), user);
             }
+            let by_index = answers(&store).await;
             forget_the_index(&path).await;
             assert_eq!(store.holders(Whose::User("1"), TimeRange::ALL).await.unwrap(), None);
-            let mut everywhere = Vec::new();
-            for id in IDS {
-                everywhere.push(found(&store, &format!("user:{id}")).await);
-                for query in [
-                    format!("session:{id}"),
-                    format!("user:{id} session:17 level>=warning"),
-                    format!("user:{id} -session:u since:2023-11-14T23:00:00Z"),
-                    format!("layer:application user:{id}"),
-                ] {
-                    everywhere.push(found(&store, &query).await);
-                }
-            }
+            let everywhere = answers(&store).await;
             assert_eq!(by_index, everywhere);
             store.close().await;
         });
