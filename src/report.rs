@@ -1,5 +1,7 @@
 //! A domain value as Markdown, text or JSON.
 
+pub mod analytics_json;
+pub mod analytics_text;
 pub mod backup_json;
 pub mod bars;
 pub mod dora;

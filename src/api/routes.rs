@@ -2,6 +2,7 @@
 //! table, so that neither has what the other has not.
 
 mod action;
+mod analytics;
 mod data;
 mod dora;
 mod health;
@@ -93,6 +94,12 @@ fn table() -> OpenApiRouter<Shared> {
         .routes(routes!(dora::deployments))
         .routes(routes!(dora::incidents))
         .routes(routes!(dora::cycles))
+        .routes(routes!(analytics::frequency_trend))
+        .routes(routes!(analytics::lead_time_trend))
+        .routes(routes!(analytics::compare))
+        .routes(routes!(analytics::monthly))
+        .routes(routes!(analytics::anomalies))
+        .routes(routes!(analytics::forecast))
         .routes(routes!(logs::list))
         .routes(routes!(logs::histogram))
         .routes(routes!(logs::context))

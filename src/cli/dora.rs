@@ -1,4 +1,4 @@
-//! `atalaya dora`: report, sync, import, record, incident.
+//! `atalaya dora`: report, analytics, sync, import, record, incident.
 
 use std::process::ExitCode;
 
@@ -12,6 +12,7 @@ use atalaya_store::metrics::Written;
 
 use super::{Context, UsageError};
 
+mod analytics;
 mod import;
 mod incident;
 mod record;
@@ -27,6 +28,7 @@ Examples:
   atalaya dora sync --github acme/shop          deployments, incidents and pull requests from GitHub
   atalaya dora report --days 90                 the five metrics with the previous 90 days beside
   atalaya dora report --quarter last --format json | jq .metrics
+  atalaya dora analytics forecast
   atalaya dora import .dora_sdlc_metrics.json   the older tool's file
   atalaya dora record --feature FEAT-1 --phase testing --decision go --duration 12m
   atalaya dora incident open --title 'checkout is down' --service shop";
@@ -42,6 +44,8 @@ pub struct Args {
 enum DoraCommand {
     /// The five metrics over a window, with the previous one beside it.
     Report(report::Args),
+    /// Trends, comparisons, unusual deployments and forecasts over whole weeks and months.
+    Analytics(analytics::Args),
     /// Read deployments from a git repository, or from GitHub; repeating it changes nothing.
     Sync(sync::Args),
     /// Read the older tool's .`dora_sdlc_metrics.json`; repeating it changes nothing.
@@ -55,6 +59,7 @@ enum DoraCommand {
 pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     match args.command {
         DoraCommand::Report(args) => report::run(&args, context).await,
+        DoraCommand::Analytics(args) => analytics::run(args, context).await,
         DoraCommand::Sync(args) => sync::run(args, context).await,
         DoraCommand::Import(args) => import::run(args, context).await,
         DoraCommand::Record(args) => record::run(args, context).await,

@@ -1,6 +1,7 @@
 //! The DORA use cases: one report for screen, command line and API alike, and the ways by which
 //! facts come in. Every one of these may be repeated: it then changes nothing.
 
+pub mod analytics;
 pub mod facts;
 mod gather;
 mod window;

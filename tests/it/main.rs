@@ -8,6 +8,7 @@
 
 mod alerts;
 mod api;
+mod api_analytics;
 mod api_client;
 mod api_limits;
 mod api_writes;

@@ -8,10 +8,11 @@
 //! Reading order: [`explain`], [`failures`] (which incident belongs to which deployment),
 //! [`lead_time`], [`recovery`], [`metrics`] (the counts), [`iact`] (the older tool's formulas),
 //! [`levels`] and [`quick_check`] (how good is that), [`trend`] (weeks and deltas), [`compose`]
-//! (all of it as one report).
+//! (all of it as one report), [`analytics`] (series over weeks and months).
 //!
 //! Definitions: <https://dora.dev/guides/dora-metrics/>.
 
+pub mod analytics;
 mod compose;
 pub mod explain;
 pub mod failures;

@@ -10,6 +10,7 @@
 //! used because its exact method is wrong when the first sample is not the larger one.
 
 mod bootstrap;
+mod line;
 mod multiple;
 mod overdispersion;
 mod proportion;
@@ -20,6 +21,7 @@ mod survival;
 mod trend;
 
 pub use bootstrap::median_ratio_bootstrap;
+pub use line::{Fitted, Predicted, deviation, fitted, level};
 pub use multiple::holm;
 pub use overdispersion::{Cell, Chance, Overdispersion};
 pub use proportion::{Share, fisher_exact, newcombe, rule_of_three, wilson};

@@ -73,18 +73,19 @@ pub fn report(
     }
 }
 
-struct Context<'a> {
+/// By what a metric is measured over a range.
+pub(super) struct Context<'a> {
     /// One for window, previous period and weeks: only like is compared with like.
-    lead_basis: LeadBasis,
-    facts: &'a Facts<'a>,
-    scope: &'a Scope,
-    rules: &'a Rules,
-    now: Timestamp,
-    delivered: &'a Delivered<'a>,
+    pub lead_basis: LeadBasis,
+    pub facts: &'a Facts<'a>,
+    pub scope: &'a Scope,
+    pub rules: &'a Rules,
+    pub now: Timestamp,
+    pub delivered: &'a Delivered<'a>,
 }
 
 impl Context<'_> {
-    fn measure(&self, metric: Metric, range: TimeRange) -> Measured {
+    pub fn measure(&self, metric: Metric, range: TimeRange) -> Measured {
         let &Self {
             lead_basis,
             facts,
