@@ -8,6 +8,7 @@ pub mod dora;
 pub mod dora_json;
 pub mod dora_markdown;
 pub mod dora_text;
+pub mod groups;
 pub mod health_json;
 pub mod incident_note;
 pub mod jobs_json;

@@ -102,6 +102,7 @@ fn table() -> OpenApiRouter<Shared> {
         .routes(routes!(analytics::forecast))
         .routes(routes!(logs::list))
         .routes(routes!(logs::histogram))
+        .routes(routes!(logs::count))
         .routes(routes!(logs::context))
         .routes(routes!(logs::trace))
         .routes(routes!(operation::health))

@@ -19,6 +19,8 @@ use atalaya_store::chunks::Order;
 
 use super::{Context, UsageError, output};
 
+mod count;
+
 /// How often arrivals are asked for: well within the second in which a new record must show.
 const POLL: Duration = Duration::from_millis(250);
 /// Records shown before following, as `tail` does.
@@ -37,6 +39,13 @@ Examples:
   atalaya logs 'meta.status>=500 duration>1s' --oldest-first --limit 0
   atalaya logs --follow 'level>=error'
   atalaya logs -- -noise                    a query that begins with `-`
+  atalaya logs 'level>=error since:1d' --count by source,meta.status top 20
+  atalaya logs 'source:nginx/*' --count p50 p95 p99 duration by logger
+  atalaya logs --count rate by level per hour --json
+
+Count: `by` up to three fields, `per` second, minute, hour, day or 5m, `top` N, `rate`, and
+avg, min, max, sum, p50, p90, p99.9 … of `duration` or meta.NAME. Counts by level, source, layer
+and time come from summaries, without reading records.
 
 Query: words and \"phrases\" (without case), /regex/, field:value with * and commas, -term, or,
 parentheses. Fields: level source request_id logger message user session host layer duration
@@ -66,6 +75,15 @@ pub struct Args {
     #[arg(long, conflicts_with = "follow")]
     pub oldest_first: bool,
 
+    /// Count what matches instead of printing it: by=source,level, top 20, per hour … (see below).
+    #[arg(
+        long,
+        value_name = "WORDS",
+        num_args = 0..,
+        conflicts_with_all = ["follow", "limit", "oldest_first"]
+    )]
+    pub count: Option<Vec<String>>,
+
     /// Print and read times in UTC instead of this host's zone.
     #[arg(long)]
     pub utc: bool,
@@ -78,6 +96,9 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
         json: args.json,
         style: style(zone),
     };
+    if let Some(words) = args.count {
+        return count::run(&words.join(" "), &query, printer, context).await;
+    }
     let stores = context.stores().await?;
     if args.follow {
         return follow(&stores, query, args.limit.unwrap_or(FOLLOW_LIMIT), printer).await;
@@ -118,7 +139,7 @@ pub(super) fn parse(text: &str, zone: Zone) -> Result<Query, UsageError> {
     .map_err(|wrong| wrong_query(text, &wrong))
 }
 
-fn wrong_query(text: &str, wrong: &QueryError) -> UsageError {
+pub(super) fn wrong_query(text: &str, wrong: &QueryError) -> UsageError {
     let drawn = wrong.render(text);
     let lines: Vec<String> = Shown::lines(&drawn)
         .iter()

@@ -38,10 +38,18 @@ impl TextStyle {
     }
 
     fn time(self, at: Timestamp) -> String {
-        const FORMAT: &str = "%Y-%m-%d %H:%M:%S%.3f";
+        self.formatted(at, "%Y-%m-%d %H:%M:%S%.3f")
+    }
+
+    /// An instant that is a whole second.
+    pub fn second(self, at: Timestamp) -> String {
+        self.formatted(at, "%Y-%m-%d %H:%M:%S")
+    }
+
+    fn formatted(self, at: Timestamp, format: &str) -> String {
         match self.zone {
-            Zone::Utc => at.to_utc().format(FORMAT).to_string(),
-            Zone::Local => at.to_utc().with_timezone(&Local).format(FORMAT).to_string(),
+            Zone::Utc => at.to_utc().format(format).to_string(),
+            Zone::Local => at.to_utc().with_timezone(&Local).format(format).to_string(),
         }
     }
 }

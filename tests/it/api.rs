@@ -281,6 +281,24 @@ fn figures_and_rows_are_those_of_the_command_line() {
     assert_eq!(answer["data"], Value::from(errors.clone()));
     let counted = api.json("/api/logs/histogram?q=level%3E%3Derror&days=1", &read);
     assert_eq!(counted["total"], errors.len());
+    let groups = lines(
+        home,
+        &[
+            "logs",
+            "level>=info",
+            "--json",
+            "--utc",
+            "--count",
+            "rate by source,level top 2 per hour",
+        ],
+    );
+    let counted = api.json(
+        "/api/logs/count?q=level%3E%3Dinfo&by=source,level&top=2&per=hour&of=rate&days=1",
+        &read,
+    );
+    assert_eq!(counted["data"], Value::from(groups));
+    let infos = lines(home, &["logs", "level>=info", "--json", "--limit", "0"]);
+    assert_eq!(counted["total"], infos.len());
     let trace = lines(home, &["trace", "req-3", "--json"]);
     assert_eq!(
         api.json("/api/trace/req-3", &read)["data"],

@@ -52,7 +52,7 @@ fn term_matches(term: &Term, origin: &Origin, entry: &Entry) -> bool {
             field: Field::Meta(name),
             any_of,
         } => metadata(entry, name).any(|value| any_of.iter().any(|glob| glob.matches(value))),
-        Term::Field { field, any_of } => one_of(any_of, text_of(field, origin, entry)),
+        Term::Field { field, any_of } => one_of(any_of, value_of(field, origin, entry)),
         Term::Duration {
             compare, millis, ..
         } => entry
@@ -97,7 +97,7 @@ fn one_of(any_of: &[Glob], value: Option<&str>) -> bool {
     value.is_some_and(|value| any_of.iter().any(|glob| glob.matches(value)))
 }
 
-fn text_of<'a>(field: &Field, origin: &'a Origin, entry: &'a Entry) -> Option<&'a str> {
+pub(super) fn value_of<'a>(field: &Field, origin: &'a Origin, entry: &'a Entry) -> Option<&'a str> {
     match field {
         Field::Source => Some(&origin.source),
         Field::Host => Some(entry.metadata(HOST_FIELD).unwrap_or(&origin.host)),
@@ -106,12 +106,12 @@ fn text_of<'a>(field: &Field, origin: &'a Origin, entry: &'a Entry) -> Option<&'
         Field::Session => entry.session_id.as_deref(),
         Field::Message => Some(&entry.message),
         Field::Traceback => entry.traceback.as_deref(),
-        Field::Meta(name) => entry.metadata(name),
+        Field::Meta(name) => first_metadata(entry, name),
     }
 }
 
 /// Values under a name, whose case does not matter.
-fn metadata<'a>(entry: &'a Entry, name: &'a str) -> impl Iterator<Item = &'a str> {
+pub(super) fn metadata<'a>(entry: &'a Entry, name: &'a str) -> impl Iterator<Item = &'a str> {
     entry
         .metadata
         .iter()
@@ -130,6 +130,15 @@ fn has(presence: &Presence, entry: &Entry) -> bool {
         Presence::AnyMetadata => !entry.metadata.is_empty(),
         Presence::Meta(name) => metadata(entry, name).next().is_some(),
     }
+}
+
+/// The first of these values, as [`metadata`] finds them.
+fn first_metadata<'a>(entry: &'a Entry, name: &str) -> Option<&'a str> {
+    entry
+        .metadata
+        .iter()
+        .find(|(known, _)| known.eq_ignore_ascii_case(name))
+        .map(|(_, value)| &**value)
 }
 
 /// How much of a group of records matches, as far as can be told without reading them.

@@ -162,6 +162,20 @@ pub(super) fn target(name: &str) -> Option<Target> {
     })
 }
 
+/// The name of a field that is no metadata value.
+pub(super) const fn name_of(field: &Field) -> &'static str {
+    match field {
+        Field::Source => "source",
+        Field::Host => "host",
+        Field::Logger => "logger",
+        Field::User => "user",
+        Field::Session => "session",
+        Field::Message => "message",
+        Field::Traceback => "traceback",
+        Field::Meta(_) => "meta",
+    }
+}
+
 /// The part behind `meta.`, `m.` or `metadata.`.
 pub(super) fn metadata_name(name: &str) -> Option<&str> {
     let (prefix, rest) = name.split_once('.')?;

@@ -18,6 +18,7 @@
 //! - `meta.NAME>500` compares as numbers; values that are no numbers do not match.
 //! - Times are described in `query/time.rs`, the grammar in `query/parse.rs`.
 
+mod aggregate;
 mod ast;
 mod complete;
 mod eval;
@@ -35,6 +36,7 @@ use atalaya_domain::chunk::ChunkSummary;
 use atalaya_domain::record::{Entry, Layer, Level, LevelCounts, Origin, Record, RequestId, Whose};
 use atalaya_domain::time::{TimeRange, Timestamp};
 
+pub use aggregate::{Aggregate, GroupField, MOST_FIELDS, Number, Statistic};
 pub use complete::{Suggestion, complete};
 pub use explain::Explanation;
 pub use fields::{FIELDS, FieldHelp};

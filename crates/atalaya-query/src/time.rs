@@ -229,6 +229,14 @@ fn floor(at: Timestamp, width: Duration) -> Timestamp {
     Timestamp::from_micros(at.micros().saturating_sub(at.micros().rem_euclid(width)))
 }
 
+/// How far the zone's clock is ahead of UTC at an instant, in microseconds.
+pub(super) fn offset_micros(at: Timestamp, zone: Zone) -> i64 {
+    match zone {
+        Zone::Utc => 0,
+        Zone::Local => i64::from(local(at).offset().local_minus_utc()) * 1_000_000,
+    }
+}
+
 fn date_of(at: Timestamp, zone: Zone) -> NaiveDate {
     match zone {
         Zone::Utc => at.to_utc().date_naive(),

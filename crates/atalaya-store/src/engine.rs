@@ -8,11 +8,12 @@ use tokio_util::sync::CancellationToken;
 
 use atalaya_domain::record::{Frame, Layer, LevelCounts, OriginId, Record, RecordId, RequestId};
 use atalaya_domain::time::{TimeRange, Timestamp};
-use atalaya_query::Query;
+use atalaya_query::{Aggregate, Query, Zone};
 
 use super::chunks::{ChunkStore, Order};
 use super::error::StoreError;
 
+pub mod aggregate;
 pub mod build;
 
 mod follow;
@@ -21,6 +22,7 @@ mod page;
 mod plan;
 mod selection;
 mod trace;
+mod walk;
 mod windows;
 
 #[cfg(test)]
@@ -213,6 +215,19 @@ impl LogEngine {
         cancel: &CancellationToken,
     ) -> Result<Histogram, StoreError> {
         histogram::histogram(&*self.store, Arc::new(query.clone()), range, bins, cancel).await
+    }
+
+    /// Counts what matches in groups, from summaries where these tell. Days begin where the zone's do.
+    ///
+    /// A record that two differently cut frames hold is counted twice.
+    pub async fn aggregate(
+        &self,
+        query: &Query,
+        by: &Aggregate,
+        zone: Zone,
+        cancel: &CancellationToken,
+    ) -> Result<aggregate::Groups, StoreError> {
+        aggregate::aggregate(&*self.store, Arc::new(query.clone()), by, zone, cancel).await
     }
 
     /// From the oldest to the newest record of the layers; `None` for an empty store.

@@ -15,12 +15,13 @@ use crate::api::Shared;
 use crate::api::answer::Answer;
 use crate::api::params::{Named, Params, Whole};
 use crate::api::problem::Problem;
+use crate::report::groups;
 use crate::report::record_json::{RecordJson, trace_line};
 use crate::service::logs::{self, Part, Search, cursor_of, cursor_text};
 use crate::service::trace::{TraceOptions, trace as trace_of};
 use atalaya_domain::record::{Level, Record, RecordId, RequestId};
 use atalaya_domain::time::{TimeRange, Timestamp};
-use atalaya_query::{Query, QueryClock, Zone};
+use atalaya_query::{Aggregate, Query, QueryClock, Zone};
 use atalaya_store::chunks::Order;
 use atalaya_store::engine::{Cursor, Histogram, Scanned};
 
@@ -222,6 +223,82 @@ fn histogram_json(found: &Histogram) -> Value {
         "total": total,
         "bins": bins,
         "scanned": scanned_json(found.scanned),
+    })
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct CountQuery {
+    q: Option<String>,
+    /// Up to three fields; without them all records are one group.
+    #[param(example = "source,meta.status")]
+    by: Option<String>,
+    /// A count for each span: second, minute, hour, day (of UTC), or 5m, 2h.
+    #[param(example = "hour")]
+    per: Option<String>,
+    /// The groups with the most records.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 1000, default = 100)]
+    top: Option<Whole<1, 1_000>>,
+    /// `rate`, and avg, min, max, sum, p50, p95, p99.9 … of `duration` or meta.NAME.
+    #[param(example = "p50,p95 duration")]
+    of: Option<String>,
+    /// How far back from now, where the query says no `since:`.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 3650, default = 1)]
+    days: Option<Whole<1, 3_650>>,
+}
+
+/// Rows of one answer: more come by a longer span or fewer groups.
+const MOST_ROWS: usize = 10_000;
+
+/// What matches, counted in groups: the same figures as `atalaya logs --count`.
+#[utoipa::path(get, path = "/api/logs/count", tag = "logs", params(CountQuery),
+    security(("token" = ["read"])),
+    responses(
+        (status = 200, description = "data (at, by, count, per_second, statistics of each group), total, groups, groups_cut, others (records of groups that are not among the rows), range, scanned", body = Value),
+        (status = 400, description = "The query, a field or a number is wrong, or there are more than 10000 rows", body = Value),
+    ))]
+pub async fn count(State(api): Use, Params(asked): Params<CountQuery>) -> Result<Answer, Problem> {
+    let now = Timestamp::now();
+    let mut query = parse(asked.q.as_deref().unwrap_or_default(), now)?;
+    if query.range().from == Timestamp::MIN {
+        let days = asked.days.map_or(1, |days| days.0);
+        query = query.and(&parse(&format!("since:{days}d"), now)?);
+    }
+    let by = aggregate(&asked)?;
+    let cancel = CancellationToken::new();
+    let _ended = cancel.clone().drop_guard();
+    let logs = &api.stores.logs;
+    let found = logs.aggregate(&query, &by, Zone::Utc, &cancel).await?;
+    if found.rows.len() > MOST_ROWS {
+        return Err(Problem::bad_request(
+            format!("{} rows are more than {MOST_ROWS}", found.rows.len()),
+            "take a longer `per`, a smaller `top`, or a shorter time",
+        ));
+    }
+    let rows = found
+        .rows
+        .iter()
+        .map(|group| groups::group_json(&by, group));
+    let mut answer = groups::totals_json(&by, &found);
+    answer["data"] = Value::Array(rows.collect());
+    answer["scanned"] = scanned_json(found.scanned);
+    Ok(Answer::new(answer))
+}
+
+fn aggregate(asked: &CountQuery) -> Result<Aggregate, Problem> {
+    let top = asked.top.map_or(100, |top| top.0);
+    let mut words = format!("top {top}");
+    for (word, value) in [("", &asked.of), ("per", &asked.per), ("by", &asked.by)] {
+        if let Some(value) = value {
+            words = format!("{words} {word} {value}");
+        }
+    }
+    Aggregate::parse(&words).map_err(|wrong| {
+        Problem::bad_request(
+            wrong.render(&words),
+            "the words are those of `atalaya logs --help` under Count",
+        )
     })
 }
 

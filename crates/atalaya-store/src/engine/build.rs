@@ -147,6 +147,11 @@ fn width(settings: ChunkSettings) -> i64 {
     i64::from(settings.bucket_minutes.max(1)) * MINUTE
 }
 
+/// The instant before.
+pub(super) fn before(at: Timestamp) -> Timestamp {
+    Timestamp::from_micros(at.micros().saturating_sub(1))
+}
+
 /// The start of the window of this width; windows are counted from 1970, hence from each midnight
 /// when the width divides a day. The first window begins at [`Timestamp::MIN`] and is shorter.
 pub(crate) fn floor(at: Timestamp, width: i64) -> Timestamp {

@@ -185,7 +185,7 @@ fn any_time() -> impl Strategy<Value = i64> {
     ]
 }
 
-fn any_frames() -> impl Strategy<Value = Vec<Frame>> {
+pub(super) fn any_frames() -> impl Strategy<Value = Vec<Frame>> {
     let entry = (any_time(), 0_usize..5, 0_usize..12);
     let frame = (
         0_u128..4,
@@ -229,13 +229,13 @@ fn any_frames() -> impl Strategy<Value = Vec<Frame>> {
     })
 }
 
-async fn stored(frames: &[Frame]) -> LogEngine {
+pub(super) async fn stored(frames: &[Frame]) -> LogEngine {
     let engine = LogEngine::new(Arc::new(Memory::default()));
     engine.append(frames).await.unwrap();
     engine
 }
 
-fn records(frames: &[Frame]) -> Vec<Record> {
+pub(super) fn records(frames: &[Frame]) -> Vec<Record> {
     let mut records: Vec<Record> = frames
         .iter()
         .flat_map(|frame| {
@@ -249,7 +249,7 @@ fn records(frames: &[Frame]) -> Vec<Record> {
     records
 }
 
-fn runtime() -> tokio::runtime::Runtime {
+pub(super) fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread()
         .build()
         .unwrap()
