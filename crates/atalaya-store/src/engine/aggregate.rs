@@ -101,7 +101,9 @@ impl Numbers {
             Self::Exact(numbers) if numbers.len() < EXACT => numbers.push(number),
             Self::Exact(numbers) => {
                 let mut sketch = DDSketch::new(Config::new(SKETCH_ERROR, SKETCH_BINS, 1.0e-9));
-                numbers.iter().for_each(|&known| sketch.add(known));
+                for &known in &*numbers {
+                    sketch.add(known);
+                }
                 sketch.add(number);
                 *self = Self::Sketch(Box::new(sketch));
             }
@@ -117,7 +119,9 @@ impl Numbers {
                 let _ = sketch.merge(&other);
             }
             (Self::Exact(numbers), Self::Sketch(mut other)) => {
-                numbers.iter().for_each(|&number| other.add(number));
+                for &number in &*numbers {
+                    other.add(number);
+                }
                 *self = Self::Sketch(other);
             }
         }

@@ -48,7 +48,7 @@ fn with_numbers(mut frames: Vec<Frame>) -> Vec<Frame> {
     for entry in frames.iter_mut().flat_map(|frame| frame.entries.iter_mut()) {
         if entry.position % 3 == 0 {
             let number = (entry.position % 7).to_string();
-            entry.metadata = vec![("N".into(), number.into())].into();
+            entry.metadata = vec![("N".into(), number.into())];
         }
         entry.duration_ms = (entry.position % 2 == 0).then_some((entry.position % 41) as f64);
     }

@@ -1,6 +1,6 @@
 //! Storing frames: encoded side by side, written in one transaction.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use sqlx::sqlite::SqliteConnection;
@@ -83,65 +83,48 @@ fn encode_frame(encoder: &mut Encoder, frame: FrameChunks) -> std::io::Result<En
     })
 }
 
+/// Many rows by one statement: a frame of a quiet file is one record, and each statement costs a
+/// change of threads.
 pub(super) async fn put_frames(
     connection: &mut SqliteConnection,
     frames: Vec<EncodedFrame>,
 ) -> Result<(), sqlx::Error> {
-    let mut origins: HashMap<Arc<Origin>, i64> = HashMap::new();
-    let mut requests: Vec<(i64, i64, i64)> = Vec::new();
-    let (mut chunks, mut records) = (0_i64, 0_i64);
+    let mut chunks: Vec<EncodedChunk> = Vec::new();
+    let mut watermarks: Vec<(OriginId, u64)> = Vec::with_capacity(frames.len());
     for frame in frames {
-        for chunk in frame.chunks {
-            let summary = &chunk.summary;
-            let origin = match origins.get(&summary.origin) {
-                Some(&known) => known,
-                None => {
-                    let reference = origin_ref(connection, &summary.origin).await?;
-                    origins.insert(Arc::clone(&summary.origin), reference);
-                    reference
-                }
-            };
-            let arrival: Option<i64> = sqlx::query_scalar(
-                "INSERT INTO chunks (layer, bucket, first_at, last_at, id, origin, minutes)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING RETURNING arrival",
-            )
-            .bind(number_of(summary.key.bucket.layer))
-            .bind(summary.key.bucket.start.micros())
-            .bind(summary.key.first_at.micros())
-            .bind(summary.last_at.micros())
-            .bind(summary.key.id.into_bytes().to_vec())
-            .bind(origin)
-            .bind(chunk.minutes)
-            .fetch_optional(&mut *connection)
-            .await?;
-            let Some(arrival) = arrival else { continue }; // written before
-            chunks += 1;
-            records += i64::from(summary.records());
-            sqlx::query("INSERT INTO blocks (arrival, data) VALUES (?1, ?2)")
-                .bind(arrival)
-                .bind(chunk.block)
-                .execute(&mut *connection)
-                .await?;
-            requests.extend(
-                chunk
-                    .id_hashes
-                    .into_iter()
-                    .map(|hash| (arrival / PART_CHUNKS, hash, arrival)),
-            );
-        }
-        sqlx::query(
-            "INSERT INTO watermarks (origin, stored_to) VALUES (?1, ?2)
-             ON CONFLICT DO UPDATE SET stored_to = max(stored_to, excluded.stored_to)",
-        )
-        .bind(origin_bytes(frame.origin))
-        .bind(frame.until.to_be_bytes().to_vec())
-        .execute(&mut *connection)
-        .await?;
+        watermarks.push((frame.origin, frame.until));
+        chunks.extend(frame.chunks);
     }
+    let origins = origin_refs(connection, &chunks).await?;
+    let mut requests: Vec<(i64, i64, i64)> = Vec::new();
+    let (mut new_chunks, mut records) = (0_i64, 0_i64);
+    for run in runs(chunks) {
+        let mut arrivals = insert_chunks(connection, &run, &origins).await?;
+        let mut blocks: Vec<(i64, Vec<u8>)> = Vec::with_capacity(run.len());
+        for chunk in run {
+            // Without an arrival it was written before.
+            let Some(arrival) = arrivals.remove(&chunk.summary.key.id) else {
+                continue;
+            };
+            new_chunks += 1;
+            records += i64::from(chunk.summary.records());
+            let hashes = chunk.id_hashes.into_iter();
+            requests.extend(hashes.map(|hash| (arrival / PART_CHUNKS, hash, arrival)));
+            blocks.push((arrival, chunk.block));
+        }
+        for blocks in runs(blocks) {
+            let mut insert = QueryBuilder::<Sqlite>::new("INSERT INTO blocks (arrival, data) ");
+            insert.push_values(blocks, |mut row, (arrival, data)| {
+                row.push_bind(arrival).push_bind(data);
+            });
+            insert.build().execute(&mut *connection).await?;
+        }
+    }
+    insert_watermarks(connection, watermarks).await?;
     insert_requests(connection, requests).await?;
-    if chunks > 0 {
+    if new_chunks > 0 {
         sqlx::query("UPDATE totals SET chunks = chunks + ?1, records = records + ?2")
-            .bind(chunks)
+            .bind(new_chunks)
             .bind(records)
             .execute(&mut *connection)
             .await?;
@@ -149,21 +132,110 @@ pub(super) async fn put_frames(
     Ok(())
 }
 
-async fn origin_ref(
+/// Rows of one statement: the widths are few, so that each is prepared once.
+const WIDTHS: [usize; 5] = [512, 64, 16, 4, 1];
+
+/// The rows in their order, in runs as wide as statements may be, but of at most 64.
+fn runs<T>(rows: Vec<T>) -> Vec<Vec<T>> {
+    let mut rest = rows.into_iter();
+    let mut runs = Vec::new();
+    for width in &WIDTHS[1..] {
+        while rest.len() >= *width {
+            runs.push(rest.by_ref().take(*width).collect());
+        }
+    }
+    runs
+}
+
+/// The arrivals of the chunks that were not there, by their ids.
+async fn insert_chunks(
     connection: &mut SqliteConnection,
-    origin: &Origin,
-) -> Result<i64, sqlx::Error> {
-    // The update changes nothing; without it RETURNING gives no row for a known origin.
-    sqlx::query_scalar(
-        "INSERT INTO origins (id, layer, source, host) VALUES (?1, ?2, ?3, ?4)
-         ON CONFLICT DO UPDATE SET id = id RETURNING ref",
-    )
-    .bind(origin_bytes(origin.id))
-    .bind(number_of(origin.layer))
-    .bind(&*origin.source)
-    .bind(&*origin.host)
-    .fetch_one(connection)
-    .await
+    chunks: &[EncodedChunk],
+    origins: &HashMap<Arc<Origin>, i64>,
+) -> Result<HashMap<Uuid, i64>, sqlx::Error> {
+    let mut insert = QueryBuilder::<Sqlite>::new(
+        "INSERT INTO chunks (layer, bucket, first_at, last_at, id, origin, minutes) ",
+    );
+    insert.push_values(chunks, |mut row, chunk| {
+        let summary = &chunk.summary;
+        row.push_bind(number_of(summary.key.bucket.layer))
+            .push_bind(summary.key.bucket.start.micros())
+            .push_bind(summary.key.first_at.micros())
+            .push_bind(summary.last_at.micros())
+            .push_bind(summary.key.id.into_bytes().to_vec())
+            .push_bind(origins.get(&summary.origin).copied())
+            .push_bind(chunk.minutes.as_slice());
+    });
+    insert.push(" ON CONFLICT DO NOTHING RETURNING arrival, id");
+    let rows: Vec<(i64, Vec<u8>)> = insert.build_query_as().fetch_all(connection).await?;
+    let arrivals = rows
+        .into_iter()
+        .map(|(arrival, id)| Ok((Uuid::from_slice(&id).map_err(decoded)?, arrival)));
+    arrivals.collect()
+}
+
+async fn insert_watermarks(
+    connection: &mut SqliteConnection,
+    watermarks: Vec<(OriginId, u64)>,
+) -> Result<(), sqlx::Error> {
+    for run in runs(watermarks) {
+        let mut insert = QueryBuilder::<Sqlite>::new("INSERT INTO watermarks (origin, stored_to) ");
+        insert.push_values(run, |mut row, (origin, until)| {
+            row.push_bind(origin_bytes(origin))
+                .push_bind(until.to_be_bytes().to_vec());
+        });
+        insert.push(" ON CONFLICT DO UPDATE SET stored_to = max(stored_to, excluded.stored_to)");
+        insert.build().execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+/// The numbers of the chunks' origins; new ones are given one.
+async fn origin_refs(
+    connection: &mut SqliteConnection,
+    chunks: &[EncodedChunk],
+) -> Result<HashMap<Arc<Origin>, i64>, sqlx::Error> {
+    let mut seen: HashSet<Arc<Origin>> = HashSet::new();
+    let wanted: Vec<Arc<Origin>> = chunks
+        .iter()
+        .map(|chunk| &chunk.summary.origin)
+        .filter(|origin| seen.insert(Arc::clone(origin)))
+        .map(Arc::clone)
+        .collect();
+    let mut refs = HashMap::with_capacity(wanted.len());
+    for run in runs(wanted) {
+        let mut insert =
+            QueryBuilder::<Sqlite>::new("INSERT INTO origins (id, layer, source, host) ");
+        insert.push_values(&run, |mut row, origin| {
+            row.push_bind(origin_bytes(origin.id))
+                .push_bind(number_of(origin.layer))
+                .push_bind(&*origin.source)
+                .push_bind(&*origin.host);
+        });
+        // The update changes nothing; without it RETURNING gives no row for a known origin.
+        insert.push(" ON CONFLICT DO UPDATE SET id = id RETURNING ref, id, layer, source, host");
+        let rows: Vec<(i64, Vec<u8>, i64, String, String)> =
+            insert.build_query_as().fetch_all(&mut *connection).await?;
+        let known: HashMap<_, i64> = rows
+            .into_iter()
+            .map(|(reference, id, layer, source, host)| ((id, layer, source, host), reference))
+            .collect();
+        for origin in run {
+            let key = (
+                origin_bytes(origin.id),
+                number_of(origin.layer),
+                origin.source.to_string(),
+                origin.host.to_string(),
+            );
+            let reference = known.get(&key).copied().ok_or(sqlx::Error::RowNotFound)?;
+            refs.insert(origin, reference);
+        }
+    }
+    Ok(refs)
+}
+
+fn decoded(error: uuid::Error) -> sqlx::Error {
+    sqlx::Error::Decode(error.into())
 }
 
 /// In the order of the key, so that neighbours fall on the same page.
@@ -171,8 +243,6 @@ async fn insert_requests(
     connection: &mut SqliteConnection,
     mut rows: Vec<(i64, i64, i64)>,
 ) -> Result<(), sqlx::Error> {
-    /// Rows of one statement: the widths are few, so that each is prepared once.
-    const WIDTHS: [usize; 5] = [512, 64, 16, 4, 1];
     rows.sort_unstable();
     let mut rest = rows.as_slice();
     for width in WIDTHS {
