@@ -30,6 +30,7 @@ use atalaya_store::error::StoreError;
 pub mod alerts;
 pub mod backup;
 pub mod completions;
+pub mod compliance;
 pub mod config_command;
 pub mod console;
 pub mod db;
@@ -39,6 +40,7 @@ pub mod ingest;
 pub mod jobs;
 pub mod logs;
 pub mod man;
+pub mod mcp;
 pub mod output;
 pub mod pdca;
 pub mod progress;
@@ -112,6 +114,10 @@ pub enum Command {
     Db(db::Args),
     /// Back up metrics and logs; verify, restore, and try a restore out.
     Backup(backup::Args),
+    /// Check the policy: what is built in, configured and running.
+    Compliance(compliance::Args),
+    /// Serve language models on standard input and output; it only reads.
+    Mcp(mcp::Args),
     /// Who may ask the HTTP API: create, list, revoke.
     Token(token::Args),
     /// Show, check or locate the configuration.
@@ -204,6 +210,8 @@ async fn dispatch(invocation: Invocation) -> anyhow::Result<ExitCode> {
         Some(Command::Quarantine(args)) => Box::pin(quarantine::run(args, &context)).await,
         Some(Command::Db(args)) => Box::pin(db::run(args, &context)).await,
         Some(Command::Backup(args)) => Box::pin(backup::run(args, &context)).await,
+        Some(Command::Compliance(args)) => Box::pin(compliance::run(&args, &context)).await,
+        Some(Command::Mcp(args)) => Box::pin(mcp::run(&args, &context)).await,
         Some(Command::Token(args)) => Box::pin(token::run(args, &context)).await,
         None | Some(Command::Config(_) | Command::Completions(_) | Command::Man(_)) => {
             console::run(&context).await

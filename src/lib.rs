@@ -10,7 +10,7 @@
 //! 6. [`config`]: file, environment and flags become [`config::Settings`]
 //! 7. [`service`]: use cases; the only code that joins stores
 //! 8. [`report`]: a domain value as Markdown, text or JSON; [`shown`]: untrusted text made safe
-//! 9. [`api`]: what programs see; [`tui`] and [`cli`]: what people see; [`telemetry`]: our own log, to a file
+//! 9. [`api`]: what programs see; [`mcp`]: what language models see; [`tui`] and [`cli`]: what people see; [`telemetry`]: our own log, to a file
 
 pub use atalaya_domain as domain;
 pub use atalaya_ingest as ingest;
@@ -31,6 +31,7 @@ pub mod text_file;
 pub mod telemetry;
 
 pub mod api;
+pub mod mcp;
 pub mod workers;
 
 pub mod host;

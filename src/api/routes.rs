@@ -3,10 +3,13 @@
 
 mod action;
 mod analytics;
+mod catalog;
 mod data;
 mod dora;
+mod ecosystem;
 mod health;
 mod logs;
+mod models;
 mod operation;
 mod page;
 mod record;
@@ -100,11 +103,23 @@ fn table() -> OpenApiRouter<Shared> {
         .routes(routes!(analytics::monthly))
         .routes(routes!(analytics::anomalies))
         .routes(routes!(analytics::forecast))
+        .routes(routes!(catalog::datasets))
+        .routes(routes!(catalog::phases))
+        .routes(routes!(catalog::cycles))
+        .routes(routes!(catalog::aggregated))
+        .routes(routes!(catalog::performance))
+        .routes(routes!(catalog::quality))
+        .routes(routes!(ecosystem::quality))
+        .routes(routes!(ecosystem::governance))
+        .routes(routes!(ecosystem::lineage))
+        .routes(routes!(ecosystem::health))
+        .routes(routes!(ecosystem::metadata))
         .routes(routes!(logs::list))
         .routes(routes!(logs::histogram))
         .routes(routes!(logs::count))
         .routes(routes!(logs::context))
         .routes(routes!(logs::trace))
+        .routes(routes!(models::mcp))
         .routes(routes!(operation::health))
         .routes(routes!(operation::alerts))
         .routes(routes!(operation::alert_history))

@@ -12,13 +12,13 @@ use crate::api_client::{Api, token};
 use crate::serving::{home, json as cli, run};
 
 /// One deployment as it was recorded.
-struct Deployed {
-    at: DateTime<Utc>,
-    seconds: f64,
+pub struct Deployed {
+    pub at: DateTime<Utc>,
+    pub seconds: f64,
 }
 
 /// Cycles of the older tool's file over some months, quiet weeks among them.
-fn history(random: &mut StdRng) -> (Value, Vec<Deployed>) {
+pub fn history(random: &mut StdRng) -> (Value, Vec<Deployed>) {
     let now = Utc::now();
     let (mut cycles, mut deployed) = (Vec::new(), Vec::new());
     let oldest = random.random_range(150..280);

@@ -9,6 +9,7 @@
 mod alerts;
 mod api;
 mod api_analytics;
+mod api_catalog;
 mod api_client;
 mod api_limits;
 mod api_writes;
@@ -42,6 +43,7 @@ mod ingest_kill;
 mod layers;
 mod lines;
 mod log_store_suite;
+mod mcp;
 mod metrics_store_sqlite;
 mod metrics_store_suite;
 mod mixtures;

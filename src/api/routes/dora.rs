@@ -14,9 +14,9 @@ use crate::api::Shared;
 use crate::api::answer::Answer;
 use crate::api::params::{Params, Whole};
 use crate::api::problem::Problem;
-use crate::report::{dora_json, dora_markdown, dora_text};
+use crate::report::{catalog_json, dora_json, dora_markdown, dora_text};
 use crate::service::dora::{self, Question, ReportRequest, WindowWords};
-use atalaya_domain::delivery::{Cycle, PhaseRecord};
+use atalaya_domain::delivery::Cycle;
 use atalaya_domain::dora::DoraReport;
 use atalaya_domain::time::Timestamp;
 use atalaya_store::metrics::{DeliveryFilter, MetricsStore};
@@ -274,7 +274,7 @@ fn cycle_json(cycle: &Cycle) -> Value {
         "service": cycle.service,
         "started_at": cycle.started_at.to_rfc3339(),
         "finished_at": cycle.finished_at.map(Timestamp::to_rfc3339),
-        "phases": cycle.phases.iter().map(phase_json).collect::<Vec<_>>(),
+        "phases": cycle.phases.iter().map(catalog_json::phase).collect::<Vec<_>>(),
     })
 }
 
@@ -287,18 +287,5 @@ pub async fn rows(
     let mut phases = store.phases(filter).await?.read;
     phases.sort_by_key(|phase| std::cmp::Reverse(phase.recorded_at));
     phases.truncate(limit as usize);
-    Ok(phases.iter().map(phase_json).collect())
-}
-
-pub(super) fn phase_json(phase: &PhaseRecord) -> Value {
-    json!({
-        "cycle_id": phase.cycle_id,
-        "feature_id": phase.feature_id,
-        "phase_name": phase.phase.name(),
-        "attempt": phase.attempt,
-        "decision": phase.decision.name(),
-        "duration_seconds": phase.duration.as_secs_f64(),
-        "metadata": phase.metadata,
-        "created_at": phase.recorded_at.to_rfc3339(),
-    })
+    Ok(phases.iter().map(catalog_json::phase).collect())
 }

@@ -15,15 +15,15 @@ use crate::api::Shared;
 use crate::api::answer::Answer;
 use crate::api::params::{Named, Params, Whole};
 use crate::api::problem::Problem;
-use crate::report::groups;
 use crate::report::record_json::{RecordJson, trace_line};
+use crate::report::{groups, histogram_json};
 use crate::service::logs::{self, Part, Search, cursor_of, cursor_text};
 use crate::service::trace::{TraceOptions, trace as trace_of};
-use atalaya_domain::record::{Level, Record, RecordId, RequestId};
+use atalaya_domain::record::{Record, RecordId, RequestId};
 use atalaya_domain::time::{TimeRange, Timestamp};
 use atalaya_query::{Aggregate, Query, QueryClock, Zone};
 use atalaya_store::chunks::Order;
-use atalaya_store::engine::{Cursor, Histogram, Scanned};
+use atalaya_store::engine::{Cursor, Histogram};
 
 const LIMIT: u32 = 100;
 const BINS: u32 = 60;
@@ -75,14 +75,6 @@ pub(super) fn records_json(records: &[Record]) -> Result<Vec<Value>, Problem> {
         .iter()
         .map(|record| serde_json::to_value(RecordJson::of(record)));
     Ok(rows.collect::<Result<_, _>>()?)
-}
-
-fn scanned_json(scanned: Scanned) -> Value {
-    json!({
-        "records": scanned.records,
-        "chunks": scanned.chunks,
-        "chunks_read": scanned.chunks_read,
-    })
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize, ToSchema)]
@@ -149,7 +141,7 @@ pub async fn list(State(api): Use, Params(asked): Params<LogsQuery>) -> Result<A
         "count": found.records.len(),
         "data": records_json(&found.records)?,
         "next": next,
-        "scanned": scanned_json(found.scanned),
+        "scanned": histogram_json::scanned(found.scanned),
     });
     Ok(Answer::new(answer).with_next(link))
 }
@@ -197,33 +189,7 @@ pub async fn histogram(
         .logs
         .histogram(&query, range, bins, &cancel)
         .await?;
-    Ok(Answer::new(histogram_json(&found)))
-}
-
-fn histogram_json(found: &Histogram) -> Value {
-    let mut at = found.range.from;
-    let mut total = 0_u64;
-    let bins: Vec<Value> = found
-        .bins
-        .iter()
-        .map(|counts| {
-            let mut bin = json!({ "start": at.to_rfc3339() });
-            for level in Level::ALL {
-                let count = counts.of(level);
-                total += u64::from(count);
-                bin[level.name()] = json!(count);
-            }
-            at = at.saturating_add(found.bin_width);
-            bin
-        })
-        .collect();
-    json!({
-        "range": { "from": found.range.from.to_rfc3339(), "until": found.range.until.to_rfc3339() },
-        "bin_seconds": found.bin_width.as_secs_f64(),
-        "total": total,
-        "bins": bins,
-        "scanned": scanned_json(found.scanned),
-    })
+    Ok(Answer::new(histogram_json::histogram(&found)))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -282,7 +248,7 @@ pub async fn count(State(api): Use, Params(asked): Params<CountQuery>) -> Result
         .map(|group| groups::group_json(&by, group));
     let mut answer = groups::totals_json(&by, &found);
     answer["data"] = Value::Array(rows.collect());
-    answer["scanned"] = scanned_json(found.scanned);
+    answer["scanned"] = histogram_json::scanned(found.scanned);
     Ok(Answer::new(answer))
 }
 

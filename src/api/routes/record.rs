@@ -8,10 +8,10 @@ use axum::http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value, json};
 
 use super::Use;
-use super::dora::phase_json;
 use crate::api::answer::Answer;
 use crate::api::body::Content;
 use crate::api::problem::Problem;
+use crate::report::catalog_json;
 use crate::service::dora::{self, Posted};
 use atalaya_domain::delivery::{Decision, Phase, PhaseRecord};
 use atalaya_domain::time::Timestamp;
@@ -70,7 +70,7 @@ pub async fn phase(
 }
 
 fn answer(row: &PhaseRecord) -> Answer {
-    let mut value = phase_json(row);
+    let mut value = catalog_json::phase(row);
     value["id"] = json!(format!(
         "phase:{}:{}:{}",
         row.cycle_id,
