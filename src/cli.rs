@@ -17,6 +17,7 @@ use crate::service::demo::DemoError;
 use crate::service::dora::{GatherError, IncidentError};
 use crate::service::ingest::InputError;
 use crate::service::pdca::PdcaError;
+use crate::service::pipeline::PipelineError;
 use crate::service::reports::ReportError;
 use crate::service::tokens::TokenError;
 use crate::service::{self, Stores};
@@ -43,6 +44,7 @@ pub mod man;
 pub mod mcp;
 pub mod output;
 pub mod pdca;
+pub mod pipeline;
 pub mod progress;
 pub mod quarantine;
 pub mod retention;
@@ -104,6 +106,8 @@ pub enum Command {
     Dora(dora::Args),
     /// Run a command unchanged and record it as a phase of a cycle.
     Track(track::Args),
+    /// The phases of a cycle as configured commands: run, resume, list, approve, reject.
+    Pipeline(pipeline::Args),
     /// Plan-Do-Check-Act cycles: did the last change help?
     Pdca(pdca::Args),
     /// What fires and who has seen it: list, acknowledge, silence, rules, channels.
@@ -205,6 +209,7 @@ async fn dispatch(invocation: Invocation) -> anyhow::Result<ExitCode> {
         Some(Command::Jobs(args)) => Box::pin(jobs::run(args, &context)).await,
         Some(Command::Dora(args)) => dora::run(args, &context).await,
         Some(Command::Track(args)) => track::run(args, &context).await,
+        Some(Command::Pipeline(args)) => Box::pin(pipeline::run(args, &context)).await,
         Some(Command::Pdca(args)) => pdca::run(args, &context).await,
         Some(Command::Alerts(args)) => Box::pin(alerts::run(args, &context)).await,
         Some(Command::Quarantine(args)) => Box::pin(quarantine::run(args, &context)).await,
@@ -261,6 +266,7 @@ fn known_class(cause: &(dyn std::error::Error + 'static)) -> Option<ErrorClass> 
         .or_else(|| of(cause, CareError::class))
         .or_else(|| of(cause, AlertError::class))
         .or_else(|| of(cause, BrokenChannel::class))
+        .or_else(|| of(cause, PipelineError::class))
         .or_else(|| of(cause, ReportError::class))
         .or_else(|| of(cause, CopyError::class))
         .or_else(|| of(cause, TokenError::class))

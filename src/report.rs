@@ -16,6 +16,7 @@ pub mod histogram_json;
 pub mod incident_note;
 pub mod jobs_json;
 pub mod pdca_json;
+pub mod pipeline_json;
 pub mod record_json;
 pub mod record_text;
 pub mod token_json;

@@ -19,6 +19,7 @@ pub mod jobs;
 pub mod logs;
 pub mod pdca;
 pub mod pdca_engine;
+pub mod pipeline;
 pub mod quarantine;
 pub mod reload;
 pub mod reports;

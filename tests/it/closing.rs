@@ -61,7 +61,7 @@ fn left_behind(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// One way at least to call each subcommand, right or wrong.
-const CALLS: [&str; 79] = [
+const CALLS: [&str; 86] = [
     "logs",
     "logs --json limit",
     "logs level>=none",
@@ -115,6 +115,13 @@ const CALLS: [&str; 79] = [
     "jobs enable retention",
     "jobs disable retention",
     "retention",
+    "pipeline list",
+    "pipeline show x",
+    "pipeline run nowhere.toml",
+    "pipeline resume x",
+    "pipeline approve x",
+    "pipeline reject x",
+    "pipeline keep nowhere",
     "quarantine list",
     "quarantine show x",
     "quarantine retry --all",

@@ -165,7 +165,14 @@ fn kill_at_random_moments(way: Way) {
 
     let mut times = vec![0_u32; usize::try_from(way.lines).unwrap()];
     for message in runtime.block_on(messages(&store)) {
-        let number: usize = message.split(' ').nth(1).unwrap().parse().unwrap();
+        let number = message
+            .split(' ')
+            .nth(1)
+            .and_then(|number| number.parse().ok());
+        let Some(number) = number.filter(|number: &usize| *number < times.len()) else {
+            let said = fs::read_to_string(dir.path().join("stderr")).unwrap();
+            panic!("seed {seed}: `{message}` is no line\n{said}");
+        };
         assert_eq!(message, line(number as u64), "seed {seed}");
         times[number] += 1;
     }

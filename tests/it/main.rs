@@ -51,6 +51,7 @@ mod odd_places;
 mod other_user;
 mod pdca;
 mod pdca_engine;
+mod pipeline;
 mod pty;
 mod quarantine_cli;
 mod readers;

@@ -8,6 +8,7 @@
 //! attempts). [`backup`]: what an archive says of itself, and which ones may go. [`token`] and [`limit`]:
 //! who may ask the HTTP API, and how often.
 
+pub mod pipeline;
 pub mod time;
 
 pub mod alert;

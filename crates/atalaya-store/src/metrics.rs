@@ -25,6 +25,7 @@ pub mod jobs;
 pub mod lease;
 pub mod outbox;
 pub mod pdca;
+pub mod pipelines;
 pub mod pull_requests;
 pub mod questions;
 pub mod repositories;
@@ -47,6 +48,7 @@ pub use jobs::{Claimed, JobRun, JobState, Jobs, RunClaim, RunFilter, RunPrune};
 pub use lease::Leases;
 pub use outbox::{ChannelState, Outbox, Queued, Tried};
 pub use pdca::PdcaHistory;
+pub use pipelines::{KeptRun, Pipelines};
 pub use pull_requests::PullRequests;
 pub use questions::{
     PhaseDurations, PhaseQuestions, PointsDuration, TeamDeployments, TestingFailures,
@@ -77,6 +79,7 @@ pub trait MetricsStore:
     + Alerts
     + Outbox
     + Tokens
+    + Pipelines
     + Vitals
     + Send
     + Sync

@@ -51,6 +51,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "github",
         include_str!("../../../../migrations/mysql/0008_github.sql"),
     ),
+    (
+        "pipelines",
+        include_str!("../../../../migrations/mysql/0009_pipelines.sql"),
+    ),
 ];
 
 /// How long one host waits while another one migrates, in seconds.

@@ -37,6 +37,7 @@ pub(super) const SCHEMA: Schema = Schema {
         include_str!("../../../../migrations/sqlite/metrics/0006_backup.sql"),
         include_str!("../../../../migrations/sqlite/metrics/0007_alerts.sql"),
         include_str!("../../../../migrations/sqlite/metrics/0008_github.sql"),
+        include_str!("../../../../migrations/sqlite/metrics/0009_pipelines.sql"),
     ],
     mirrored: Mirrored::Every,
 };
