@@ -12,6 +12,7 @@ mod logs;
 mod models;
 mod operation;
 mod page;
+mod problems;
 mod record;
 
 use std::sync::LazyLock;
@@ -67,7 +68,10 @@ async fn document() -> Result<Answer, Problem> {
 fn document_value() -> Result<&'static Value, Problem> {
     static DOCUMENT: LazyLock<Result<Value, String>> = LazyLock::new(|| {
         let (_, document) = table().split_for_parts();
-        serde_json::to_value(finished(document)).map_err(|error| error.to_string())
+        let mut document =
+            serde_json::to_value(finished(document)).map_err(|error| error.to_string())?;
+        problems::describe(&mut document);
+        Ok(document)
     });
     DOCUMENT.as_ref().map_err(|error| {
         tracing::error!(error, "the document of the API cannot be written");

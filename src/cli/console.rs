@@ -26,7 +26,7 @@ use atalaya_ingest::{IngestError, IngestStatus};
 use atalaya_query::Zone;
 use atalaya_store::metrics::MetricsStore;
 
-use super::Context;
+use super::{Context, serve};
 
 /// How often the demo's company writes.
 const DEMO_EVERY: Duration = Duration::from_secs(1);
@@ -81,12 +81,16 @@ async fn watch(
 /// Arguments of `atalaya demo`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  atalaya demo\n  atalaya demo --fill /tmp/company && atalaya --data-dir /tmp/company trace req-7f3a9c"
+    after_help = "Examples:\n  atalaya demo\n  atalaya demo --serve\n  atalaya demo --fill /tmp/company && atalaya --data-dir /tmp/company trace req-7f3a9c"
 )]
 pub struct DemoArgs {
     /// Fill the stores of this new data directory and end, instead of opening the console.
     #[arg(long, value_name = "DIR")]
     pub fill: Option<PathBuf>,
+
+    /// Answer HTTP over the company instead of opening the console, until Ctrl-C; prints a token.
+    #[arg(long, conflicts_with = "fill")]
+    pub serve: bool,
 
     /// The same number makes the same company.
     #[arg(long, default_value_t = 7)]
@@ -126,6 +130,11 @@ pub async fn run_demo(args: &DemoArgs, settings: &Settings) -> anyhow::Result<Ex
     });
     let (_keep, planning) = watch::channel(Arc::new(planning));
     let seats = host.run_jobs(&planning);
+    if args.serve {
+        let ended = serve::demo(&host, &settings, &planning).await;
+        host.stop().await;
+        return ended.map(|()| ExitCode::SUCCESS);
+    }
     let input = ConsoleInput {
         jobs,
         ..console_input(&settings, &host, "demo".to_owned(), None, seats)?

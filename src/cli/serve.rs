@@ -3,6 +3,7 @@
 //! SIGTERM and SIGINT end it within 10 s; SIGHUP reads the configuration again. Exit code: 0 it was
 //! told to end; 1 it cannot start; 2 a mistake in the configuration.
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -18,16 +19,23 @@ use crate::host::{Host, Opening};
 use crate::service;
 use crate::service::alerts::Channels;
 use crate::service::reload::{self, Reload};
+use crate::service::tokens::{self, NewToken};
 use crate::shown::Shown;
 use crate::signals;
 use crate::workers::ingest::Contended;
 use crate::workers::jobs::Planning;
 use crate::workers::scheduler::SeatState;
 use crate::workers::{self};
+use atalaya_domain::time::Timestamp;
+use atalaya_domain::token::Scope;
 use atalaya_ingest::{IngestError, IngestStatus};
 use atalaya_store::error::causes;
 
+use super::output::Form;
 use super::{Context, output};
+
+/// A demo is not open for longer.
+const DEMO_TOKEN: Duration = Duration::from_secs(86_400);
 
 /// Arguments of `atalaya serve`.
 #[derive(Debug, clap::Args)]
@@ -107,6 +115,29 @@ pub async fn run(args: &Args, context: &Context, request: &Request) -> anyhow::R
     host.stop().await;
     say("ended");
     Ok(ExitCode::SUCCESS)
+}
+
+/// The company of `atalaya demo --serve`: answers HTTP until it is told to end.
+pub(super) async fn demo(
+    host: &Host,
+    settings: &Settings,
+    planning: &watch::Receiver<Arc<Planning>>,
+) -> anyhow::Result<()> {
+    let mut signals = Signals::listen()?;
+    let new = NewToken {
+        name: "demo".to_owned(),
+        scopes: BTreeSet::from([Scope::Read]),
+        lifetime: Some(DEMO_TOKEN),
+    };
+    let (token, _) = tokens::create(&*host.stores.metrics, new, Timestamp::now()).await?;
+    // For a shell to take; the store of the token goes with the demo.
+    output::print(
+        Form::Text,
+        &format!("export ATALAYA_TOKEN={}\n", token.reveal()),
+    )?;
+    serve_api(host, settings, planning);
+    while !matches!(signals.next().await, Told::End) {}
+    Ok(())
 }
 
 /// Answers HTTP beside everything else, where it is switched on.

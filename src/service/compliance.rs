@@ -280,6 +280,15 @@ fn connections() -> Running {
     };
     let folders = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     for folder in folders {
+        // `self` and `thread-self` are one of the numbers, once more.
+        if !folder
+            .file_name()
+            .as_encoded_bytes()
+            .iter()
+            .all(u8::is_ascii_digit)
+        {
+            continue;
+        }
         let folder = folder.path();
         // Processes of others, and those that have just ended, say nothing.
         if std::fs::read_link(folder.join("exe")).is_ok_and(|program| program == ours) {

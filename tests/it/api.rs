@@ -136,6 +136,51 @@ fn addresses_document_and_page_are_the_same() {
     }
 }
 
+/// Whatever is asked of whichever address: the document has the status and the type of the answer.
+#[test]
+fn every_answer_is_documented() {
+    let mut random = seeded();
+    let home = home(UNLIMITED);
+    let api = Api::start(home.path());
+    let tokens = ["read", "write", "admin"].map(|scope| token(home.path(), scope));
+    let document = api.json("/api/openapi.json", &tokens[0]);
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            for number in 0..12 {
+                let word: u32 = random.random();
+                let name = operation["parameters"][random.random_range(0..4)]["name"].as_str();
+                let query = match number {
+                    0 => String::new(),
+                    1 | 2 => format!("?nonsense{word}=1"),
+                    _ => format!("?{}={}", name.unwrap_or("x"), word % 50),
+                };
+                let path = path.replace(['{', '}'], "") + &query;
+                let bearer = format!("Bearer {}", tokens[number % 3]);
+                let kind = ("content-type", "application/json");
+                let headers = [("authorization", bearer.as_str()), kind];
+                let body = if method == "post" { "{\"a\": 1}" } else { "" };
+                let headers = &headers[usize::from(number == 0)..];
+                let answer = api.ask(&method.to_uppercase(), &path, headers, body);
+                let responses = &operation["responses"];
+                let known = &responses[answer.status.to_string()];
+                assert!(
+                    known.is_object(),
+                    "{method} {path}: {} {responses}",
+                    answer.status
+                );
+                let content = known["content"].as_object();
+                let given = answer.header("content-type").unwrap_or_default();
+                let given = given.split(';').next().unwrap();
+                assert!(
+                    content.is_none_or(|content| content.contains_key(given)),
+                    "{method} {path}: {} {given:?}",
+                    answer.status
+                );
+            }
+        }
+    }
+}
+
 fn record_phases(home: &Path, random: &mut StdRng) {
     let phases = ["planning", "testing", "deployment", "maintenance"];
     for number in 0..random.random_range(6..14) {

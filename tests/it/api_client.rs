@@ -25,7 +25,13 @@ impl Api {
         Self::of(atalaya(home, &["serve"]))
     }
 
-    pub fn of(command: Command) -> Self {
+    pub fn of(mut command: Command) -> Self {
+        command.stdout(Stdio::null());
+        Self::with_output(command)
+    }
+
+    /// The same, whose standard output goes where the command says.
+    pub fn with_output(command: Command) -> Self {
         let mut api = Self::silent(command);
         let said = Arc::clone(&api.said);
         api.address = wait_for("the address of the API", || {
@@ -40,11 +46,7 @@ impl Api {
 
     /// One that need not listen.
     pub fn silent(mut command: Command) -> Self {
-        let mut child = command
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let said = Arc::new(Mutex::new(String::new()));
         let (lines, kept) = (child.stderr.take().unwrap(), Arc::clone(&said));
         std::thread::spawn(move || {

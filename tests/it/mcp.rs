@@ -308,3 +308,26 @@ fn the_tools_are_served_over_http_to_a_token() {
     let (found, is_error) = told(&called.json());
     assert!(!is_error && found["data"]["checks"].is_array(), "{found}");
 }
+
+/// `atalaya demo --serve`: its token opens the company's API.
+#[test]
+fn the_demo_is_served_to_its_own_token() {
+    let home = home("");
+    let mut command = atalaya(home.path(), &["demo", "--serve"]);
+    let file = home.path().join("token");
+    command.stdout(std::fs::File::create(&file).unwrap());
+    let api = Api::with_output(command);
+    let said = std::fs::read_to_string(&file).unwrap();
+    let token = said.trim().strip_prefix("export ATALAYA_TOKEN=").unwrap();
+    let report = api.json("/api/dora/metrics?days=30", token);
+    assert!(
+        report["metrics"]["deployment_frequency"].as_f64().unwrap() > 0.0,
+        "{report}"
+    );
+    assert!(
+        !api.json("/api/trace/req-7f3a9c", token)["data"]
+            .as_array()
+            .unwrap()
+            .is_empty()
+    );
+}

@@ -155,7 +155,8 @@ pub struct ReportQuery {
 #[utoipa::path(get, path = "/api/dora/report", tag = "dora", params(ReportQuery),
     security(("token" = ["read"])),
     responses(
-        (status = 200, description = "As `atalaya dora report --format json`", body = Value),
+        (status = 200, description = "As `atalaya dora report --format json`",
+            content((Value = "application/json"), (String = "text/markdown"), (String = "text/plain"))),
         (status = 400, description = "A word or a number is wrong", body = Value),
     ))]
 pub async fn report(
