@@ -71,7 +71,8 @@ fn kill_at_random_moments(way: Way) {
         .map_or_else(|_| rand::rng().next_u64(), |text| text.parse().unwrap());
     println!("ATALAYA_TEST_SEED={seed}");
     let mut random = StdRng::seed_from_u64(seed);
-    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let mut dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    dir.disable_cleanup(std::env::var_os("ATALAYA_TEST_KEEP").is_some());
     fs::create_dir(dir.path().join("logs")).unwrap();
     fs::create_dir(dir.path().join("data")).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -36,11 +36,11 @@ impl<P: Port> Reader<P> {
         now: Instant,
         wall: Timestamp,
     ) {
-        for one in lost {
+        for mut one in lost {
             if continued.contains(&one.origin) {
                 continue;
             }
-            self.give_out_the_rest(&one, now, wall);
+            self.give_out_the_rest(&mut one, now, wall);
             let (level, message, range) = describe(&one, shortened.get(&one.origin).copied());
             self.record_event(Event {
                 level,
@@ -54,8 +54,10 @@ impl<P: Port> Reader<P> {
         }
     }
 
-    /// What was read of it and not given out yet.
-    fn give_out_the_rest(&mut self, one: &Lost, now: Instant, wall: Timestamp) {
+    /// What was read of it and not given out yet. The beginning of a line whose end is known to have
+    /// been there is left where it was: a copy that is only found by the next look has the whole line,
+    /// and is read on at its beginning.
+    fn give_out_the_rest(&mut self, one: &mut Lost, now: Instant, wall: Timestamp) {
         let mut frames = Vec::new();
         let mut buffer = std::mem::take(&mut self.buffer);
         if let Some(active) = self.active.get_mut(&one.origin) {
@@ -68,8 +70,15 @@ impl<P: Port> Reader<P> {
                 modified: wall,
                 wall,
             };
-            if let Some(tail) = &mut active.tail {
-                tail.finish(StillThere::No, &mut buffer, reading, now, &mut frames);
+            match (&mut active.tail, &mut one.loss.known) {
+                (Some(tail), Some((read, size))) if *size > *read => {
+                    tail.settle(&self.limits, None, &mut frames);
+                    *read = tail.given();
+                }
+                (Some(tail), _) => {
+                    tail.finish(StillThere::No, &mut buffer, reading, now, &mut frames);
+                }
+                (None, _) => {}
             }
             active.close(self.catalogue.generations.get_mut(&one.origin));
             active.attached = false;
