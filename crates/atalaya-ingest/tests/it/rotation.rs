@@ -212,6 +212,45 @@ fn a_busy_writer_and_fifty_copytruncates() {
     world.assert_each_line_once();
 }
 
+/// R11: the look that finds the file truncated misses its copy, as one that is renamed meanwhile, and
+/// the reading had stopped in the middle of a line.
+#[test]
+fn a_copy_that_one_look_misses_is_read_on_at_the_beginning_of_a_line() {
+    let mut cut = 0;
+    for round in 0..4 {
+        let mut world = World::new("x.log");
+        let line = "x".repeat(round);
+        world.append("x.log", &lines(&format!("first {line}"), 20));
+        world.look();
+        world.append("x.log", &lines(&format!("read in part {line}"), 22_000));
+        world.glance_at_one_turn();
+        let stored = world.stored();
+        assert!((20..22_000).contains(&stored), "{stored}");
+        let hidden = world.dir.path().join("hidden");
+        fs::copy(world.path("x.log"), &hidden).unwrap();
+        File::options()
+            .write(true)
+            .open(world.path("x.log"))
+            .unwrap()
+            .set_len(0)
+            .unwrap();
+        world.append("x.log", &lines(&format!("after {line}"), 20));
+        world.glance();
+        cut += usize::from(
+            world
+                .events()
+                .iter()
+                .any(|(_, text)| text.contains("no copy")),
+        );
+        fs::rename(&hidden, world.path("x.log.1")).unwrap();
+        world.look();
+        world.restart();
+        world.look();
+        world.assert_each_line_once_in(&format!("round {round}"));
+    }
+    assert!(cut > 0, "no look missed the copy");
+}
+
 /// R11: truncated under load.
 #[test]
 fn a_truncation_that_costs_lines_is_a_row() {

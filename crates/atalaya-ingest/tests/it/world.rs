@@ -145,6 +145,20 @@ impl World {
         while reader.step(now, wall) == Step::Busy {}
     }
 
+    /// Looks, and reads no more than the first part of what there is.
+    pub fn glance_at_one_turn(&mut self) {
+        self.elapsed += Duration::from_millis(10);
+        let (now, wall) = (self.start + self.elapsed, Timestamp::now());
+        let before = self.stored();
+        let reader = self.reader.as_mut().unwrap();
+        reader.rescan();
+        while reader.step(now, wall) == Step::Busy {
+            if self.port.store.lock().unwrap().lines.len() > before {
+                break;
+            }
+        }
+    }
+
     pub fn append(&mut self, name: &str, lines: &[String]) {
         let mut file = File::options()
             .create(true)
