@@ -16,7 +16,7 @@ use super::{OwnDatabase, deployed, tested};
 use crate::metrics_store_suite::{DAMAGE, damaged_rows_are_told, rows_to_damage};
 
 /// The version that this program needs.
-const NEWEST: i64 = 8;
+const NEWEST: i64 = 9;
 
 async fn refusal(options: &MySqlOptions) -> StoreError {
     MySqlMetricsStore::connect(options).await.unwrap_err()
