@@ -61,7 +61,7 @@ fn left_behind(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// One way at least to call each subcommand, right or wrong.
-const CALLS: [&str; 86] = [
+const CALLS: [&str; 93] = [
     "logs",
     "logs --json limit",
     "logs level>=none",
@@ -78,6 +78,13 @@ const CALLS: [&str; 86] = [
     "dora record --feature G --phase none --decision success",
     "dora report",
     "dora report --format json --service shop",
+    "dora analytics trend",
+    "dora analytics compare",
+    "dora analytics monthly",
+    "dora analytics anomalies",
+    "dora analytics forecast --json",
+    "compliance",
+    "mcp",
     "dora sync --repo none",
     "dora sync --github none",
     "dora import old.json",
