@@ -201,17 +201,6 @@ fn exit_code(status: ExitStatus) -> u8 {
     u8::try_from(code).unwrap_or(1)
 }
 
-/// The word that each phase uses for going well and for failing.
-fn decision(phase: Phase, success: bool) -> Decision {
-    match (phase, success) {
-        (Phase::Deployment, true) => Decision::Success,
-        (Phase::Maintenance | Phase::Recovery, true) => Decision::Resolved,
-        (Phase::Deployment | Phase::Maintenance | Phase::Recovery, false) => Decision::Failed,
-        (_, true) => Decision::Go,
-        (_, false) => Decision::NoGo,
-    }
-}
-
 fn phase(
     request: TrackRequest,
     context: &RequestContext,
@@ -244,7 +233,7 @@ fn phase(
         feature_id: request.feature_id,
         phase: request.phase,
         attempt: 0,
-        decision: decision(request.phase, status.success()),
+        decision: Decision::of_ending(request.phase, status.success()),
         duration,
         recorded_at,
         metadata,
@@ -480,11 +469,20 @@ mod tests {
 
     #[test]
     fn each_phase_has_its_words() {
-        assert_eq!(decision(Phase::Testing, false), Decision::NoGo);
-        assert_eq!(decision(Phase::Testing, true), Decision::Go);
-        assert_eq!(decision(Phase::Deployment, true), Decision::Success);
-        assert_eq!(decision(Phase::Recovery, true), Decision::Resolved);
-        assert_eq!(decision(Phase::Maintenance, false), Decision::Failed);
+        assert_eq!(Decision::of_ending(Phase::Testing, false), Decision::NoGo);
+        assert_eq!(Decision::of_ending(Phase::Testing, true), Decision::Go);
+        assert_eq!(
+            Decision::of_ending(Phase::Deployment, true),
+            Decision::Success
+        );
+        assert_eq!(
+            Decision::of_ending(Phase::Recovery, true),
+            Decision::Resolved
+        );
+        assert_eq!(
+            Decision::of_ending(Phase::Maintenance, false),
+            Decision::Failed
+        );
     }
 
     #[test]

@@ -121,6 +121,17 @@ impl Decision {
         }
     }
 
+    /// The word that each phase uses for going well and for failing.
+    pub const fn of_ending(phase: Phase, success: bool) -> Self {
+        match (phase, success) {
+            (Phase::Deployment, true) => Self::Success,
+            (Phase::Maintenance | Phase::Recovery, true) => Self::Resolved,
+            (Phase::Deployment | Phase::Maintenance | Phase::Recovery, false) => Self::Failed,
+            (_, true) => Self::Go,
+            (_, false) => Self::NoGo,
+        }
+    }
+
     /// `go`, `success` and `resolved`.
     pub const fn passed(self) -> bool {
         matches!(self, Self::Go | Self::Success | Self::Resolved)

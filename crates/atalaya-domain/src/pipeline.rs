@@ -243,7 +243,7 @@ pub fn answer(
     let ok = ended.exit_code == Some(0) && ended.problem.is_none();
     let fail = |problem: String| {
         let answer = Answer {
-            decision: in_words_of(phase, false),
+            decision: Decision::of_ending(phase, false),
             confidence: None,
             metadata: BTreeMap::new(),
             exit_code: ended.exit_code,
@@ -282,7 +282,7 @@ pub fn answer(
         .is_some_and(|(confidence, least)| confidence < least);
     let decision = match said.decision {
         decision if decision.passed() && unsure => Decision::Review,
-        decision if decision.passed() => in_words_of(phase, true),
+        decision if decision.passed() => Decision::of_ending(phase, true),
         decision => decision,
     };
     Ok(Answer {
@@ -332,17 +332,6 @@ fn said(line: &str) -> Result<Option<Said>, String> {
         confidence,
         metadata,
     }))
-}
-
-/// The word that each phase uses for going well and for failing.
-pub const fn in_words_of(phase: Phase, success: bool) -> Decision {
-    match (phase, success) {
-        (Phase::Deployment, true) => Decision::Success,
-        (Phase::Maintenance | Phase::Recovery, true) => Decision::Resolved,
-        (Phase::Deployment | Phase::Maintenance | Phase::Recovery, false) => Decision::Failed,
-        (_, true) => Decision::Go,
-        (_, false) => Decision::NoGo,
-    }
 }
 
 #[cfg(test)]

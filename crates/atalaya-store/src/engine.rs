@@ -18,6 +18,7 @@ pub mod build;
 
 mod follow;
 mod histogram;
+mod index;
 mod page;
 mod plan;
 mod selection;

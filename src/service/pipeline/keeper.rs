@@ -32,6 +32,9 @@ const HEAD_BYTES: usize = 16 << 10;
 const TAIL_BYTES: usize = 48 << 10;
 /// Longer last lines are no answer.
 const LINE_BYTES: usize = 64 << 10;
+/// More than a keeper writes: two streams and a line, of which JSON makes six bytes of one, and the
+/// words round them.
+const ENDED_BYTES: u64 = 6 * (2 * (HEAD_BYTES + TAIL_BYTES) + LINE_BYTES) as u64 + (16 << 10);
 /// Between being asked to end and being ended.
 const GRACE: Duration = Duration::from_secs(5);
 /// How long output is waited for when the command is gone: something that it left behind may hold
@@ -66,7 +69,7 @@ impl Try {
         text_file::replace(&self.folder.join(ORDER), &serde_json::to_vec(order)?)
     }
 
-    /// Starts the keeper, in a session of its own: a closed terminal is no reason to end.
+    /// Starts the keeper, in a process group of its own: what ends ours need not end it.
     pub fn start(&self) -> io::Result<Child> {
         let mut command = Command::new(std::env::current_exe()?);
         command
@@ -98,9 +101,7 @@ impl Try {
 
     /// How it ended; `None`: it did not, or nobody saw it. Blocking.
     fn ended(&self) -> io::Result<Option<Ended>> {
-        /// More than a keeper writes.
-        const MOST: u64 = 1 << 20;
-        match text_file::read(&self.folder.join(ENDED), MOST) {
+        match text_file::read(&self.folder.join(ENDED), ENDED_BYTES) {
             Ok(text) => Ok(Some(serde_json::from_str(&text)?)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),

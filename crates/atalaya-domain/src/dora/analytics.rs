@@ -45,6 +45,24 @@ pub struct Asked<'a> {
     pub begins: Option<Timestamp>,
 }
 
+impl<'a> Asked<'a> {
+    fn delivered(&self) -> Delivered<'a> {
+        Delivered::link(self.facts, &self.scope.environment, self.rules.link_cap)
+    }
+
+    /// What metrics are measured by; what a time to production is measured from is that of a range.
+    fn context(&self, delivered: &'a Delivered<'a>, range: TimeRange) -> Context<'a> {
+        Context {
+            lead_basis: LeadBasis::of(delivered, self.scope, range),
+            facts: self.facts,
+            scope: self.scope,
+            rules: self.rules,
+            now: self.now,
+            delivered,
+        }
+    }
+}
+
 /// Which metric a trend is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Measure {
@@ -105,22 +123,14 @@ pub type Named = (String, TimeRange);
 /// Measures frequency and lead time of each stretch; what a time to production is measured from is
 /// the same for all of them.
 pub fn series(asked: &Asked<'_>, stretches: Vec<Named>) -> (Vec<Point>, LeadBasis) {
-    let delivered = Delivered::link(asked.facts, &asked.scope.environment, asked.rules.link_cap);
+    let delivered = asked.delivered();
     let whole = stretches
         .first()
         .zip(stretches.last())
         .map_or(TimeRange::ALL, |(first, last)| {
             TimeRange::new(first.1.from, last.1.until)
         });
-    let lead_basis = LeadBasis::of(&delivered, asked.scope, whole);
-    let context = Context {
-        lead_basis,
-        facts: asked.facts,
-        scope: asked.scope,
-        rules: asked.rules,
-        now: asked.now,
-        delivered: &delivered,
-    };
+    let context = asked.context(&delivered, whole);
     let point = |(label, range): Named| {
         let is_known = asked.begins.is_some_and(|begins| range.until > begins);
         let frequency = context.measure(Metric::DeploymentFrequency, range);
@@ -136,7 +146,8 @@ pub fn series(asked: &Asked<'_>, stretches: Vec<Named>) -> (Vec<Point>, LeadBasi
             lead_hours: lead.explanation.rows.iter().map(|row| row.value).collect(),
         }
     };
-    (stretches.into_iter().map(point).collect(), lead_basis)
+    let points = stretches.into_iter().map(point).collect();
+    (points, context.lead_basis)
 }
 
 /// The last `count` whole calendar months that were over by `until`, oldest first.

@@ -239,11 +239,10 @@ impl<'a> Tallied<'a> {
 
     /// The group of the key, unless there are too many.
     fn group(&mut self) -> Option<&mut Tallies> {
-        let full = self.groups.len() >= self.most;
-        if full && !self.groups.contains_key(&self.key) {
-            return None;
-        }
         if !self.groups.contains_key(&self.key) {
+            if self.groups.len() >= self.most {
+                return None;
+            }
             self.groups.insert(self.key.clone(), Tallies::default());
         }
         self.groups.get_mut(&self.key)
@@ -388,12 +387,16 @@ impl Tally for Tallied<'_> {
         for field in &self.aggregate.by {
             push_value(&mut self.key, field.value(origin, entry).as_deref());
         }
-        self.count(1);
-        if self.aggregate.statistics.is_empty() {
+        let number = (!self.aggregate.statistics.is_empty())
+            .then(|| self.aggregate.number.of(entry))
+            .flatten();
+        let percentiles = self.percentiles;
+        let Some(group) = self.group() else {
+            self.beyond += 1;
             return;
-        }
-        let (number, percentiles) = (self.aggregate.number.of(entry), self.percentiles);
-        if let (Some(number), Some(group)) = (number, self.groups.get_mut(&self.key)) {
+        };
+        group.count += 1;
+        if let Some(number) = number {
             group.add_number(number, percentiles);
         }
     }

@@ -14,7 +14,8 @@ use atalaya_domain::time::{TimeRange, Timestamp};
 
 use super::Scanned;
 use super::build::{MINUTE, before, bucket_range, ceiling};
-use super::selection::{Selection, Wanted, is_empty, overlaps, spans, unless_cancelled};
+use super::index::named;
+use super::selection::{Selection, Wanted, is_empty, overlaps, unless_cancelled};
 
 /// Buckets listed by one call to the store: more than a day has.
 const LISTED: usize = 256;
@@ -79,10 +80,11 @@ pub(super) async fn walk<T: Tally>(
         tally,
         scanned: Scanned::default(),
     };
-    let named = named_by_an_index(store, &*selection, inside);
-    if let Some(keys) = unless_cancelled(cancel, named).await? {
+    let named = named(store, &*selection, inside);
+    if let Some(named) = unless_cancelled(cancel, named).await? {
         let mut walk = walk(tally());
-        walk.scanned.chunks += keys.len() as u64;
+        walk.scanned.chunks += named.looked_at;
+        let keys: Vec<ChunkKey> = named.chunks.into_iter().map(|(key, _)| key).collect();
         for some in keys.chunks(CHUNKS) {
             walk.records(some).await?;
         }
@@ -97,37 +99,6 @@ pub(super) async fn walk<T: Tally>(
         tallies.push(tally);
     }
     Ok((tallies, scanned))
-}
-
-/// The chunks of one request, or of one user or session, where an index knows them.
-async fn named_by_an_index(
-    store: &dyn ChunkStore,
-    selection: &dyn Selection,
-    inside: TimeRange,
-) -> Result<Option<Vec<ChunkKey>>, StoreError> {
-    let layers = selection.layers();
-    let wanted = |layer: Layer, first_at, last_at| {
-        layers.contains(&layer) && spans(&inside, first_at, last_at)
-    };
-    if let Some(id) = selection.request_id() {
-        let rows = store.request(id).await?.into_iter();
-        let rows = rows.filter(|row| wanted(row.chunk.bucket.layer, row.first_seen, row.last_seen));
-        return Ok(Some(rows.map(|row| row.chunk).collect()));
-    }
-    let Some(whose) = selection.whose() else {
-        return Ok(None);
-    };
-    let summaries = store.holders(whose, inside).await?;
-    Ok(summaries.map(|summaries| {
-        let summaries = summaries.iter().filter(|summary| {
-            wanted(
-                summary.key.bucket.layer,
-                summary.key.first_at,
-                summary.last_at,
-            ) && selection.may_match(summary)
-        });
-        summaries.map(|summary| summary.key).collect()
-    }))
 }
 
 struct Walk<'a, T> {

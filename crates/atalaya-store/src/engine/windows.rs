@@ -7,13 +7,14 @@ use std::sync::Arc;
 
 use crate::chunks::{ChunkStore, Order};
 use crate::error::StoreError;
-use atalaya_domain::chunk::{Bucket, ChunkKey, ChunkSummary};
-use atalaya_domain::record::{Layer, RequestId};
+use atalaya_domain::chunk::{Bucket, ChunkKey};
+use atalaya_domain::record::Layer;
 use atalaya_domain::time::{TimeRange, Timestamp};
 
 use super::Scanned;
 use super::build::bucket_range;
-use super::selection::{Selection, is_empty, overlaps, spans};
+use super::index::named;
+use super::selection::{Selection, is_empty, overlaps};
 
 /// Buckets listed by the first call to the store, which is mostly the only one, and by later ones.
 const FIRST_LISTED: usize = 8;
@@ -88,8 +89,8 @@ impl LayerBuckets {
 }
 
 impl<'a> Windows<'a> {
-    /// Everything in the range that the selection may match: by the request index when it asks
-    /// for one request, else by the buckets.
+    /// Everything in the range that the selection may match: by an index where one knows what it
+    /// asks for, else by the buckets.
     pub(super) async fn open(
         store: &'a dyn ChunkStore,
         selection: Arc<dyn Selection>,
@@ -106,16 +107,10 @@ impl<'a> Windows<'a> {
             layers: Vec::new(),
             at_end: false,
         };
-        if let Some(id) = selection.request_id() {
-            windows.ready = windows.of_request(id, scanned).await?;
+        if let Some(named) = named(store, &*selection, range).await? {
+            scanned.chunks += named.looked_at;
+            windows.ready = windows.windows(named.chunks);
         } else if !is_empty(&range) {
-            if let Some(whose) = selection.whose()
-                && let Some(summaries) = store.holders(whose, range).await?
-            {
-                scanned.chunks += summaries.len() as u64;
-                windows.ready = windows.of_summaries(&summaries);
-                return Ok(windows);
-            }
             let layers = selection.layers().into_iter();
             windows.layers = layers
                 .map(|layer| LayerBuckets::new(layer, range))
@@ -124,35 +119,8 @@ impl<'a> Windows<'a> {
         Ok(windows)
     }
 
-    async fn of_request(
-        &self,
-        id: &RequestId,
-        scanned: &mut Scanned,
-    ) -> Result<VecDeque<Window>, StoreError> {
-        let layers = self.selection.layers();
-        let rows = self.store.request(id).await?;
-        scanned.chunks += rows.len() as u64;
-        let wanted = rows.into_iter().filter(|row| {
-            layers.contains(&row.chunk.bucket.layer)
-                && spans(&self.range, row.first_seen, row.last_seen)
-        });
-        Ok(self.windows(wanted.map(|row| (row.chunk, row.last_seen))))
-    }
-
-    /// The windows of chunks that an index names.
-    fn of_summaries(&self, summaries: &[ChunkSummary]) -> VecDeque<Window> {
-        let layers = self.selection.layers();
-        let may_match = |summary: &&ChunkSummary| {
-            layers.contains(&summary.key.bucket.layer)
-                && overlaps(&self.range, summary)
-                && self.selection.may_match(summary)
-        };
-        let wanted = summaries.iter().filter(may_match);
-        self.windows(wanted.map(|summary| (summary.key, summary.last_at)))
-    }
-
     /// What an index names, by window and in order.
-    fn windows(&self, named: impl Iterator<Item = (ChunkKey, Timestamp)>) -> VecDeque<Window> {
+    fn windows(&self, named: Vec<(ChunkKey, Timestamp)>) -> VecDeque<Window> {
         let mut windows: BTreeMap<Timestamp, Window> = BTreeMap::new();
         for (key, last_at) in named {
             let range = bucket_range(key.bucket, self.store.settings());

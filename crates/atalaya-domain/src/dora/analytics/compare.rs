@@ -3,8 +3,6 @@
 use serde::Serialize;
 
 use super::Asked;
-use crate::dora::compose::Context;
-use crate::dora::failures::Delivered;
 use crate::dora::{Direction, Interval, LeadBasis, Measured, Metric, Unit, Value, trend::delta};
 use crate::stats::{self, EventCount, Share};
 use crate::time::TimeRange;
@@ -78,16 +76,8 @@ pub struct Comparison {
 
 /// Every metric of both periods; the frequency by the days of each.
 pub fn compare(asked: &Asked<'_>, current: TimeRange, previous: TimeRange) -> Comparison {
-    let delivered = Delivered::link(asked.facts, &asked.scope.environment, asked.rules.link_cap);
-    let lead_basis = LeadBasis::of(&delivered, asked.scope, current);
-    let context = Context {
-        lead_basis,
-        facts: asked.facts,
-        scope: asked.scope,
-        rules: asked.rules,
-        now: asked.now,
-        delivered: &delivered,
-    };
+    let delivered = asked.delivered();
+    let context = asked.context(&delivered, current);
     let metrics = Metric::ALL
         .into_iter()
         .map(|metric| {
@@ -97,7 +87,7 @@ pub fn compare(asked: &Asked<'_>, current: TimeRange, previous: TimeRange) -> Co
         })
         .collect();
     Comparison {
-        basis: lead_basis,
+        basis: context.lead_basis,
         current,
         previous,
         metrics,

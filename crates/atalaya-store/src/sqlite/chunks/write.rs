@@ -98,7 +98,7 @@ pub(super) async fn put_frames(
     let origins = origin_refs(connection, &chunks).await?;
     let mut requests: Vec<(i64, i64, i64)> = Vec::new();
     let (mut new_chunks, mut records) = (0_i64, 0_i64);
-    for run in runs(chunks) {
+    for run in runs(chunks, WIDTHS_OF_LARGE) {
         let mut arrivals = insert_chunks(connection, &run, &origins).await?;
         let mut blocks: Vec<(i64, Vec<u8>)> = Vec::with_capacity(run.len());
         for chunk in run {
@@ -112,7 +112,7 @@ pub(super) async fn put_frames(
             requests.extend(hashes.map(|hash| (arrival / PART_CHUNKS, hash, arrival)));
             blocks.push((arrival, chunk.block));
         }
-        for blocks in runs(blocks) {
+        for blocks in runs(blocks, WIDTHS_OF_LARGE) {
             let mut insert = QueryBuilder::<Sqlite>::new("INSERT INTO blocks (arrival, data) ");
             insert.push_values(blocks, |mut row, (arrival, data)| {
                 row.push_bind(arrival).push_bind(data);
@@ -135,11 +135,14 @@ pub(super) async fn put_frames(
 /// Rows of one statement: the widths are few, so that each is prepared once.
 const WIDTHS: [usize; 5] = [512, 64, 16, 4, 1];
 
-/// The rows in their order, in runs as wide as statements may be, but of at most 64.
-fn runs<T>(rows: Vec<T>) -> Vec<Vec<T>> {
+/// The same for rows that hold blocks or texts.
+const WIDTHS_OF_LARGE: &[usize] = WIDTHS.split_at(1).1;
+
+/// The rows in their order, in runs of these widths.
+fn runs<T>(rows: Vec<T>, widths: &[usize]) -> Vec<Vec<T>> {
     let mut rest = rows.into_iter();
     let mut runs = Vec::new();
-    for width in &WIDTHS[1..] {
+    for width in widths {
         while rest.len() >= *width {
             runs.push(rest.by_ref().take(*width).collect());
         }
@@ -178,7 +181,7 @@ async fn insert_watermarks(
     connection: &mut SqliteConnection,
     watermarks: Vec<(OriginId, u64)>,
 ) -> Result<(), sqlx::Error> {
-    for run in runs(watermarks) {
+    for run in runs(watermarks, WIDTHS_OF_LARGE) {
         let mut insert = QueryBuilder::<Sqlite>::new("INSERT INTO watermarks (origin, stored_to) ");
         insert.push_values(run, |mut row, (origin, until)| {
             row.push_bind(origin_bytes(origin))
@@ -203,7 +206,7 @@ async fn origin_refs(
         .map(Arc::clone)
         .collect();
     let mut refs = HashMap::with_capacity(wanted.len());
-    for run in runs(wanted) {
+    for run in runs(wanted, WIDTHS_OF_LARGE) {
         let mut insert =
             QueryBuilder::<Sqlite>::new("INSERT INTO origins (id, layer, source, host) ");
         insert.push_values(&run, |mut row, origin| {
@@ -244,18 +247,13 @@ async fn insert_requests(
     mut rows: Vec<(i64, i64, i64)>,
 ) -> Result<(), sqlx::Error> {
     rows.sort_unstable();
-    let mut rest = rows.as_slice();
-    for width in WIDTHS {
-        while rest.len() >= width {
-            let (run, after) = rest.split_at(width);
-            rest = after;
-            let mut insert =
-                QueryBuilder::<Sqlite>::new("INSERT OR IGNORE INTO requests (part, hash, chunk) ");
-            insert.push_values(run, |mut row, &(part, hash, chunk)| {
-                row.push_bind(part).push_bind(hash).push_bind(chunk);
-            });
-            insert.build().execute(&mut *connection).await?;
-        }
+    for run in runs(rows, &WIDTHS) {
+        let mut insert =
+            QueryBuilder::<Sqlite>::new("INSERT OR IGNORE INTO requests (part, hash, chunk) ");
+        insert.push_values(run, |mut row, (part, hash, chunk)| {
+            row.push_bind(part).push_bind(hash).push_bind(chunk);
+        });
+        insert.build().execute(&mut *connection).await?;
     }
     Ok(())
 }
